@@ -1,0 +1,1 @@
+"""How much of k-space should a medical-image classifier see? The search side; see README.md."""

@@ -1,0 +1,274 @@
+"""What is asked (TrialConfig), what was found (TrialRecord), and where both lie (RunFolder).
+
+The one contract between the search, which writes, and the analysis, which reads. Standard library only.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
+SPLITS = ("val", "test")  # val columns may choose, test columns only report
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """Everything a result depends on, and nothing else: no paths, no cluster settings.
+
+    A default never moves, and a new field's default is the old behaviour: keys hash only what differs from the
+    defaults, so old run folders keep their keys. Raises ValueError naming the field, what came and what would do.
+    """
+
+    vendor: str  # source vendor, the one trained on: GE, SIEMENS, PHILIPS ...
+    sampling_rate: float  # nominal fraction of k-space kept, k/N in (0, 1]
+    mask: str = "gumbel"  # a key of tune_ks.masks.MASKS
+    temperature: float | None = None  # of the Gumbel-softmax; None for families without one
+    temperature_end: float | None = None  # geometric annealing from temperature to here; None: constant
+    budget: str = "fixed"  # fixed: the mean probability is held at the rate; drift: it is free to move
+    pattern: str = "lines"  # lines: one probability a k-space column; points: one a coefficient
+    settle: float = 0.2  # last share of the epochs, trained on the frozen exported mask
+    transform: str = "fourier"
+    reconstruction: str = "zero_filled"
+    classifier: str = "alexnet"
+    width: float = 1.0  # multiplies the classifier's channels
+    dropout: float = 0.5
+    image_size: int = 256  # pixels a side of what the classifier sees
+    augment: str = "none"  # none | flips: each image mirrored along either axis with probability 1/2
+    epochs: int = 30
+    batch_size: int = 32
+    lr: float = 3e-4
+    mask_lr_multiplier: float = 10.0  # the mask's learning rate, in units of lr (DPS uses 10)
+    weight_decay: float = 1e-4
+    seed: int = 0  # moves initialisation, mask noise and batch order; never the split
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):  # 1 and 1.0 must be the same question, so the same key
+            value = getattr(self, f.name)
+            if value is not None:
+                object.__setattr__(self, f.name, _as_type(f.name, value, f.type))
+        _require(0 < self.sampling_rate <= 1, "sampling_rate", "in (0, 1]", self.sampling_rate)
+        _require(self.budget in ("fixed", "drift"), "budget", "'fixed' or 'drift'", self.budget)
+        _require(self.pattern in ("lines", "points"), "pattern", "'lines' or 'points'", self.pattern)
+        _require(self.augment in ("none", "flips"), "augment", "'none' or 'flips'", self.augment)
+        _require(0 <= self.settle <= 1, "settle", "in [0, 1]", self.settle)
+        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        _require(self.weight_decay >= 0, "weight_decay", "0 or above", self.weight_decay)
+        for name in ("width", "image_size", "epochs", "batch_size", "lr", "mask_lr_multiplier"):
+            _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        for name in ("temperature", "temperature_end"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, name, "above 0, or None", value)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
+        """Build from plain values. An unknown field is an error that names the known ones."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"unknown field {', '.join(map(repr, unknown))}; the fields are: {', '.join(known)}")
+        missing = [name for name in ("vendor", "sampling_rate") if name not in values]
+        if missing:
+            raise ValueError(f"the field {missing[0]!r} is missing: every trial needs a vendor and a sampling_rate")
+        return cls(**values)
+
+    def non_default(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, in the order of definition."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
+
+    def key(self, *ignore: str) -> str:
+        """12 hexadecimal digits that name this question; ``key("seed")`` is shared by its seeds."""
+        fields = {name: value for name, value in self.non_default().items() if name not in ignore}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """Raw facts of one finished trial. In-domain and cross-domain are derived here and nowhere else."""
+
+    config: TrialConfig
+    val: dict[str, float]  # vendor -> metric on validation patients; {} where there were none
+    test: dict[str, float]  # vendor -> metric on test patients
+    realised_rate: float  # mean of the binary mask that was scored and exported
+    metric: str = "auc"
+    mean_probability: float | None = None  # mean inclusion probability at the best epoch
+    distinct_rate: float | None = None  # share of k-space that Hermitian symmetry does not repeat
+    val_over_draws: dict[str, float] = field(default_factory=dict)  # mean over random masks: the export gap
+    val_within: dict[str, float] = field(default_factory=dict)  # within-patient AUC
+    test_within: dict[str, float] = field(default_factory=dict)
+    epoch: int | None = None  # the best by in-domain validation, counted from 1
+    history: list[dict[str, float]] = field(default_factory=list)  # a line an epoch: epoch, loss, val AUCs
+    seconds: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)  # device, threads, versions: never identifying
+    images: dict[str, int] = field(default_factory=dict)  # "train GE", "val GE" ... -> images
+
+    def in_domain(self, split: str) -> float:
+        """The metric on the source vendor; NaN when it was not measured. ``split`` is val or test."""
+        return self._scores(split).get(self.config.vendor, math.nan)
+
+    def cross_domain(self, split: str) -> float:
+        """Mean of the metric over the other vendors that have one; NaN when none has."""
+        others = [s for v, s in self._scores(split).items() if v != self.config.vendor and not math.isnan(s)]
+        return sum(others) / len(others) if others else math.nan
+
+    def _scores(self, split: str) -> dict[str, float]:
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
+        return self.val if split == "val" else self.test
+
+    def to_json(self) -> str:
+        """One JSON object; NaN is written as null, so that any reader can parse it."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "config"}
+        return json.dumps(_nan_to_null({"format": FORMAT, "config": self.config.non_default(), **values}), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrialRecord":
+        """Read what ``to_json`` wrote. ValueError when it is torn, newer than this program, or has unknown fields."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not a whole JSON object ({error})") from error
+        if not isinstance(values, dict) or "config" not in values:
+            raise ValueError("not a trial record: it has no config")
+        found = values.pop("format", None)
+        if not isinstance(found, int) or found > FORMAT:
+            raise ValueError(f"record format {found}, this program reads up to {FORMAT}: use a newer version of it")
+        unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown field in the record: {', '.join(unknown)}")
+        config = TrialConfig.from_dict(values.pop("config"))
+        for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
+            values[name] = {v: math.nan if s is None else float(s) for v, s in values.get(name, {}).items()}
+        values["history"] = [
+            {name: math.nan if number is None else number for name, number in line.items()}
+            for line in values.get("history", [])
+        ]
+        return cls(config=config, **values)
+
+
+class RunFolder:
+    """The files of one run: the truth from which a search resumes and an analysis reads.
+
+    RUN/search.json, cohort.csv, skipped.csv; RUN/trials/KEY/ with config.json (asked for, written first),
+    record.json (exists only for a finished trial), failure.json (why it ended without one), checkpoint.pt,
+    scores.npz, mask.npy, model.safetensors, preview.npz; RUN/report.html, selection.json, external/.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.search_json = self.root / "search.json"
+        self.cohort_csv = self.root / "cohort.csv"
+        self.skipped_csv = self.root / "skipped.csv"
+
+    def trial(self, key: str, name: str = "") -> Path:
+        """The folder of one trial, or one file in it."""
+        return self.root / "trials" / key / name
+
+    def is_finished(self, key: str) -> bool:
+        return self.trial(key, "record.json").exists()
+
+    def keys(self) -> list[str]:
+        """Every trial that was ever asked for here, sorted."""
+        return sorted(path.name for path in (self.root / "trials").glob("*") if path.is_dir())
+
+    def write_config(self, config: TrialConfig) -> None:
+        """Say that this was asked for, before any work on it."""
+        text = json.dumps({"format": FORMAT, **config.non_default()}, indent=1)
+        write_whole(self.trial(config.key(), "config.json"), text.encode())
+
+    def read_config(self, key: str) -> TrialConfig:
+        values = json.loads(self.trial(key, "config.json").read_text())
+        values.pop("format", None)
+        return TrialConfig.from_dict(values)
+
+    def write_record(self, record: TrialRecord) -> None:
+        write_whole(self.trial(record.config.key(), "record.json"), record.to_json().encode())
+        self.trial(record.config.key(), "failure.json").unlink(missing_ok=True)
+
+    def write_failure(self, config: TrialConfig, reason: str) -> None:
+        text = json.dumps({"format": FORMAT, "config": config.non_default(), "reason": reason}, indent=1)
+        write_whole(self.trial(config.key(), "failure.json"), text.encode())
+
+    def read_record(self, key: str) -> TrialRecord:
+        """One record; ValueError names the file and what is wrong with it."""
+        path = self.trial(key, "record.json")
+        try:
+            record = TrialRecord.from_json(path.read_text())
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: {error}") from error
+        if record.config.key() != key:
+            raise ValueError(f"{path}: its config belongs to the key {record.config.key()}")
+        return record
+
+    def records(self) -> Iterator[TrialRecord]:
+        """Every finished trial, in order of key."""
+        for key in self.keys():
+            if self.is_finished(key):
+                yield self.read_record(key)
+
+    def failures(self) -> dict[str, str]:
+        """key -> reason, for trials that ended without a record."""
+        found = {}
+        for key in self.keys():
+            path = self.trial(key, "failure.json")
+            if path.exists() and not self.is_finished(key):
+                found[key] = str(json.loads(path.read_text()).get("reason", "no reason was written"))
+        return found
+
+    def read_search(self) -> dict[str, Any]:
+        """search.json: space, settings of the cohort, split_seed, fingerprint, versions, command; {} where none is."""
+        return json.loads(self.search_json.read_text()) if self.search_json.exists() else {}
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: temporary file beside it, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _require(holds: bool, name: str, allowed: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+
+
+def _as_type(name: str, value: Any, wanted: Any) -> Any:
+    """``value`` as the plain Python type of the field; numpy scalars and whole floats included."""
+    if wanted is str:
+        _require(isinstance(value, str), name, "a text", value)
+        return value
+    _require(not isinstance(value, (bool, str)), name, "a number", value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, got {value!r}") from None
+    _require(math.isfinite(number), name, "a finite number", value)
+    if wanted is int:
+        _require(number == int(number), name, "a whole number", value)
+        return int(number)
+    return number
+
+
+def _nan_to_null(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _nan_to_null(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_nan_to_null(item) for item in value]
+    return value
