@@ -226,15 +226,19 @@ class RunFolder:
         return json.loads(self.search_json.read_text()) if self.search_json.exists() else {}
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: temporary file beside it, fsync, rename."""
+def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
+    """Write a file whole or not at all: temporary file beside it, fsync, rename.
+
+    ``sync=False`` leaves out the fsync, for what a power cut may take (a checkpoint) but a killed process must not.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

@@ -1,0 +1,14 @@
+"""Does everything hold together here? Two rates and both families on each vendor, far too short to learn.
+
+    python run_search.py --space smoke
+
+Under a minute on two cores once the phantom is written. Expect AUCs near 0.5: nothing is concluded from them.
+"""
+
+COMMON = {"width": 0.125, "image_size": 64, "epochs": 2, "lr": 1e-3, "settle": 0.5}
+
+SPACE = [
+    {**COMMON, "mask": "gumbel", "sampling_rate": [0.25], "temperature": 1.0},
+    {**COMMON, "mask": "lowpass", "sampling_rate": [0.25, 1.0]},
+]
+SEARCH = {"sampler": "grid", "seeds": 1}

@@ -1,0 +1,68 @@
+"""s = C(R(M F x), a): the one place where the letters meet."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tune_ks.classifiers import CLASSIFIERS
+from tune_ks.masks import MASKS
+from tune_ks.reconstructions import RECONSTRUCTIONS
+from tune_ks.record import TrialConfig
+from tune_ks.sampling import Sampling
+from tune_ks.transforms import TRANSFORMS
+
+
+class KSpaceClassifier(nn.Module):
+    """Image -> sampled k-space -> image again -> logit.
+
+    ``fully_sampled`` says that every rate is 1, so that the transforms can be left out. Either way an image sampled at
+    rate 1 enters the classifier as itself, bit for bit.
+    """
+
+    def __init__(
+        self, sampling: Sampling, reconstruction: nn.Module, classifier: nn.Module, image_size: int, fully_sampled: bool
+    ) -> None:
+        super().__init__()
+        self.sampling = sampling
+        self.reconstruction = reconstruction
+        self.classifier = classifier
+        self.image_size = image_size
+        self.fully_sampled = fully_sampled
+
+    def restore(self, image: Tensor, rate: Tensor) -> Tensor:
+        """(B, 1, H, W) images and (B,) rates -> (B, 1, H, W) as they look after sampling."""
+        if self.fully_sampled:
+            return image
+        restored = self.reconstruction(self.sampling(image, rate))
+        return torch.where(rate[:, None, None, None] == 1, image, restored)
+
+    def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
+        """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) logits.
+
+        The image is enlarged to the classifier's size after sampling, never before: an enlarged image has empty outer
+        k-space, and a low rate would be free by construction.
+        """
+        restored = self.restore(image, rate)
+        # the transforms need float32; the network may run in a shorter type
+        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=image.is_cuda):
+            if restored.shape[-1] != self.image_size:
+                size = (self.image_size, self.image_size)
+                restored = functional.interpolate(restored, size, mode="bilinear", align_corners=False)
+            return self.classifier(restored, acquisition).float()
+
+
+def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
+    """The network of one config for square images of ``side`` pixels. ValueError names an unknown member."""
+    transform = _member(TRANSFORMS, "transform", config.transform)(config)
+    radius = transform.radius(1 if config.pattern == "lines" else side, side)
+    mask = _member(MASKS, "mask", config.mask)(config, radius)
+    reconstruction = _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform)
+    classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
+    sampling = Sampling(transform, mask)
+    return KSpaceClassifier(sampling, reconstruction, classifier, config.image_size, config.sampling_rate == 1)
+
+
+def _member(registry: dict, field: str, name: str):
+    if name not in registry:
+        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")
+    return registry[name]

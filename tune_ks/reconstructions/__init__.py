@@ -1,0 +1,5 @@
+"""R: every reconstruction by name. A member maps a Measurement to images (B, 1, H, W)."""
+
+from tune_ks.reconstructions import zero_filled
+
+RECONSTRUCTIONS = {"zero_filled": zero_filled.build}

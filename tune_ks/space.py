@@ -1,0 +1,135 @@
+"""A search space as a file: one question, a SPACE of values for the fields of TrialConfig, and a SEARCH over it."""
+
+import hashlib
+import importlib.util
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from ray.tune.search.sample import Domain
+
+from tune_ks.record import TrialConfig
+
+FOLDER = Path(__file__).parent.parent / "search_spaces"
+SEARCH_DEFAULTS = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
+SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
+OBJECTIVES = {"val_in_domain": "maximize", "val_cross_domain": "maximize", "realised_rate": "minimize"}
+
+
+class Block(NamedTuple):
+    """One point of the grid, and what is drawn around it: ``fixed`` values, and Ray's ``drawn`` domains by field."""
+
+    fixed: dict[str, Any]
+    drawn: dict[str, Domain]
+
+
+class Space(NamedTuple):
+    """``blocks`` are the dicts of SPACE, ``search`` is SEARCH with its defaults filled in."""
+
+    name: str
+    question: str
+    blocks: list[dict[str, Any]]
+    search: dict[str, Any]
+
+    def grid(self, vendors: list[str]) -> list[Block]:
+        """Every combination of the listed values. A SPACE without a vendor means each of the cohort's ``vendors``."""
+        points = []
+        for block in self.blocks:
+            listed = {"vendor": list(vendors), **block}
+            drawn = {name: value for name, value in listed.items() if isinstance(value, Domain)}
+            values = {name: _as_list(value) for name, value in listed.items() if name not in drawn}
+            points += [Block(dict(zip(values, chosen)), drawn) for chosen in itertools.product(*values.values())]
+        return points
+
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits of what is asked; the docstring and the name do not enter."""
+        asked = [{name: _described(value) for name, value in block.items()} for block in self.blocks]
+        return hashlib.sha256(json.dumps([asked, self.search], sort_keys=True).encode()).hexdigest()[:12]
+
+    def image_sizes(self) -> list[int]:
+        """The sizes that the trials ask for, so that each is decoded once before the search."""
+        default = TrialConfig.__dataclass_fields__["image_size"].default
+        return sorted({int(size) for block in self.blocks for size in _as_list(block.get("image_size", default))})
+
+
+def known_spaces() -> list[str]:
+    """The names that ``--space`` takes."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+
+
+def load_space(name: str) -> Space:
+    """A space of ``search_spaces/`` by name, or any file by its path. ValueError says what is wrong in it."""
+    path = Path(name) if name.endswith(".py") else FOLDER / f"{name}.py"
+    if not path.is_file():
+        raise ValueError(
+            f"there is no search space {name!r}; the shipped ones are {', '.join(known_spaces())}; "
+            "a space of your own is given by the path of its .py file"
+        )
+    module = _import(path)
+    blocks = getattr(module, "SPACE", None)
+    blocks = [blocks] if isinstance(blocks, Mapping) else blocks
+    if not isinstance(blocks, list) or not blocks or not all(isinstance(block, Mapping) for block in blocks):
+        raise ValueError(f"{path}: SPACE must be a dict of field -> values, or a list of such dicts")
+    asked = getattr(module, "SEARCH", {})
+    unknown = sorted(set(asked) - set(SEARCH_DEFAULTS))
+    if unknown:
+        raise ValueError(f"{path}: SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}")
+    space = Space(path.stem, module.__doc__ or "", [dict(block) for block in blocks], {**SEARCH_DEFAULTS, **asked})
+    try:
+        _check(space)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return space
+
+
+def _check(space: Space) -> None:
+    search = space.search
+    if search["sampler"] not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {search['sampler']!r}")
+    for name in ("samples", "seeds"):
+        if not isinstance(search[name], int) or search[name] < 1:
+            raise ValueError(f"{name} must be a whole number of 1 or more, got {search[name]!r}")
+    unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
+    if unknown or not search["objectives"]:
+        raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")
+    for block in space.grid(["GE"]):
+        if bool(block.drawn) == (search["sampler"] == "grid"):
+            raise ValueError(
+                "a 'grid' takes lists of values only, and every other sampler needs a field with a domain of ray.tune "
+                f"(tune.uniform(0.1, 1)); got the sampler {search['sampler']!r} and the domains {sorted(block.drawn)}"
+            )
+        for edge in ("lower", "upper"):  # a range is checked at both ends, without drawing from it
+            ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
+            TrialConfig.from_dict({**block.fixed, **ends})
+
+
+def _edge(domain: Domain, edge: str) -> Any:
+    categories = getattr(domain, "categories", None)
+    if categories is not None:
+        return categories[0 if edge == "lower" else -1]
+    return getattr(domain, edge)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _described(value: Any) -> Any:
+    if not isinstance(value, Domain):
+        return value
+    sampler = value.get_sampler()
+    inner = getattr(sampler, "sampler", sampler)
+    return [type(value).__name__, type(inner).__name__, getattr(sampler, "q", None), value.domain_str]
+
+
+def _import(path: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(f"search_space_{path.stem}", path)
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,203 @@
+"""Training as a generator: yields one Epoch at a time. Knows no Ray and opens no results file."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.metrics import auc, within_patient_auc
+from tune_ks.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.record import TrialConfig
+from tune_ks.seeding import generator, seed_for
+
+EVALUATION_BATCH = 256
+DRAWS = 4  # random masks over which the export gap is averaged
+
+
+class Epoch(NamedTuple):
+    """What one epoch found. ``val`` is the in-domain validation AUC; ``state`` resumes after this epoch."""
+
+    number: int  # from 1
+    loss: float  # mean over the epoch's images
+    val: float
+    state: dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    """What a finished training is worth, scored with the weights of its best epoch and the mask that is exported."""
+
+    pipeline: KSpaceClassifier
+    epoch: int
+    history: list[dict[str, float]]
+    scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,) logits, in the order of the split's images
+    draws: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation logits under random masks
+    mask: np.ndarray  # (W,) or (H, W) bool
+    probability: np.ndarray  # same shape, float32
+
+
+class TrainingFailed(RuntimeError):
+    """The training cannot go on; the message is the reason that the record will name."""
+
+
+def train(
+    config: TrialConfig, splits: Splits, state: dict[str, Any] | None = None, device: str = "cpu"
+) -> Iterator[Epoch]:
+    """Train from the start, or from the ``state`` of an earlier Epoch, and yield after each epoch.
+
+    On a CPU with the same number of threads, a resumed training gives the same bits as one straight through: every
+    random number of an epoch comes from (seed, purpose, epoch). TrainingFailed when the loss is not finite.
+    """
+    torch.manual_seed(seed_for(config.seed, "init"))
+    pipeline = build_pipeline(config, splits.train.side).to(device)
+    optimizer = _optimizer(config, pipeline)
+    history: list[dict[str, float]] = []
+    best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
+    if state is not None:
+        pipeline.load_state_dict(state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+        history, best = list(state["history"]), state["best"]
+    settled_from = first_settled_epoch(config)
+    for number in range(len(history) + 1, config.epochs + 1):
+        torch.manual_seed(seed_for(config.seed, "noise", number))
+        _anneal(config, pipeline, number)
+        pipeline.train()
+        if config.settle and number >= settled_from:
+            pipeline.sampling.mask.eval()  # from here on the network meets the very mask that will be exported
+        loss = _one_epoch(config, pipeline, optimizer, splits.train, number, device)
+        val = auc(splits.val[config.vendor].label.numpy(), score(pipeline, splits.val[config.vendor], config, device))
+        history.append({"epoch": number, "loss": loss, "val_in_domain": val})
+        # in-domain validation alone chooses the epoch: the cross-domain vendors must not
+        if number >= settled_from and (val > best["val"] or not best["epoch"]):
+            weights = {name: value.detach().cpu().clone() for name, value in pipeline.state_dict().items()}
+            best = {"val": val, "epoch": number, "weights": weights}
+        state = {
+            "weights": pipeline.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "history": list(history),
+            "best": best,
+        }
+        yield Epoch(number, loss, val, state)
+
+
+def first_settled_epoch(config: TrialConfig) -> int:
+    """The first epoch that may be the best one: the last ``settle`` share, or any when settle is 0.
+
+    The same for every family, so that none has more epochs to choose among than another.
+    """
+    return config.epochs - math.ceil(config.settle * config.epochs - 1e-9) + 1 if config.settle else 1
+
+
+def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str = "cpu") -> Outcome:
+    """Score every validation and test image with the best weights of a training's last ``state``."""
+    pipeline = build_pipeline(config, splits.train.side).to(device)
+    pipeline.load_state_dict(state["best"]["weights"])
+    scores = {
+        split: {vendor: score(pipeline, images, config, device) for vendor, images in getattr(splits, split).items()}
+        for split in ("val", "test")
+    }
+    torch.manual_seed(seed_for(config.seed, "draws"))
+    draws = {
+        vendor: np.stack([score(pipeline, images, config, device, random_mask=True) for _ in range(DRAWS)])
+        for vendor, images in splits.val.items()
+    }
+    mask, probability = exported_mask(pipeline, config.sampling_rate, device)
+    return Outcome(pipeline, state["best"]["epoch"], state["history"], scores, draws, mask, probability)
+
+
+@torch.no_grad()
+def score(
+    pipeline: KSpaceClassifier, images: Images, config: TrialConfig, device: str = "cpu", random_mask: bool = False
+) -> np.ndarray:
+    """(n,) logits of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
+    pipeline.eval()
+    if random_mask:
+        pipeline.sampling.mask.train()
+    logits = []
+    for index in torch.arange(len(images)).split(EVALUATION_BATCH):
+        batch = images.gather(index, device)
+        logits.append(pipeline(batch.image, _rates(config, batch), batch.acquisition).cpu())
+    return torch.cat(logits).numpy() if logits else np.empty(0, np.float32)
+
+
+@torch.no_grad()
+def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
+    """The binary mask (bool) and the inclusion probabilities (float32), (W,) for lines and (H, W) for points."""
+    mask = pipeline.sampling.mask
+    rates = torch.tensor([rate], device=device)
+    binary = mask.binary(rates)[0].bool().cpu().numpy()
+    probability = mask.probability(rates)[0].float().cpu().numpy()
+    return (binary[0], probability[0]) if len(binary) == 1 else (binary, probability)
+
+
+def aucs(images: dict[str, Images], scores: dict[str, np.ndarray], within: bool = False) -> dict[str, float]:
+    """vendor -> AUC over its images, or the mean within-patient AUC."""
+    found = {}
+    for vendor, subset in images.items():
+        label = subset.label.numpy()
+        if within:
+            found[vendor] = within_patient_auc(label, scores[vendor], subset.patient.numpy())
+        else:
+            found[vendor] = auc(label, scores[vendor])
+    return found
+
+
+def _optimizer(config: TrialConfig, pipeline: KSpaceClassifier) -> torch.optim.Optimizer:
+    mask = list(pipeline.sampling.mask.parameters())
+    network = [*pipeline.reconstruction.parameters(), *pipeline.classifier.parameters()]
+    groups = [{"params": network, "weight_decay": config.weight_decay}]
+    if mask:  # decay would pull every probability towards one half
+        groups.append({"params": mask, "lr": config.lr * config.mask_lr_multiplier, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, lr=config.lr, fused=True)
+
+
+def _anneal(config: TrialConfig, pipeline: KSpaceClassifier, number: int) -> None:
+    """Geometric from ``temperature`` at the first epoch to ``temperature_end`` at the last."""
+    if config.temperature is None or config.temperature_end is None:
+        return
+    share = (number - 1) / max(1, config.epochs - 1)
+    pipeline.sampling.mask.temperature = config.temperature * (config.temperature_end / config.temperature) ** share
+
+
+def _one_epoch(
+    config: TrialConfig,
+    pipeline: KSpaceClassifier,
+    optimizer: torch.optim.Optimizer,
+    images: Images,
+    number: int,
+    device: str,
+) -> float:
+    order = torch.from_numpy(generator(config.seed, "order", number).permutation(len(images)))
+    flips = generator(config.seed, "flips", number)
+    total = 0.0
+    for index in order.split(config.batch_size):
+        batch = images.gather(index, device)
+        image = _flip(batch.image, flips) if config.augment == "flips" else batch.image
+        logit = pipeline(image, _rates(config, batch), batch.acquisition)
+        loss = functional.binary_cross_entropy_with_logits(logit, batch.label)
+        if not torch.isfinite(loss):
+            raise TrainingFailed(
+                f"the loss became {loss.item()} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
+                f"temperature (now {config.temperature})"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(index)
+    return total / len(images)
+
+
+def _flip(image: Tensor, flips: np.random.Generator) -> Tensor:
+    """Each image of (B, 1, H, W) mirrored along each axis with probability 1/2."""
+    for axis in (-1, -2):
+        chosen = torch.from_numpy(flips.random(len(image)) < 0.5).to(image.device)
+        image = torch.where(chosen[:, None, None, None], image.flip(axis), image)
+    return image
+
+
+def _rates(config: TrialConfig, batch: Batch) -> Tensor:
+    return torch.full((len(batch.label),), config.sampling_rate, device=batch.label.device)
