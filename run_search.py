@@ -1,0 +1,287 @@
+"""The front door: start or resume a search, evaluate its models elsewhere; say where it went and what to type next.
+
+python run_search.py                                     the quick search on a phantom, nothing else needed
+python run_search.py --data DIR --space paper            a search on your own DICOM files
+python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
+python run_search.py predict RUN --data DIR              their scores for images without labels
+
+Exit codes: 0 all done; 1 some trials failed; 2 something was wrong with what came; 130 interrupted.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tune_ks.record import RunFolder, write_whole
+
+PHANTOM = Path("phantom")
+RUNS = Path("runs")
+OK, FAILED_TRIALS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+console = Console(highlight=False)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; returns the exit code. What the user can mend is one message, never a traceback."""
+    argv = sys.argv[1:] if argv is None else argv
+    commands = {"evaluate": evaluate_parser, "predict": evaluate_parser}
+    if argv and argv[0] in commands:
+        args = commands[argv[0]](argv[0]).parse_args(argv[1:])
+        command = evaluate_command
+    else:
+        args = search_parser().parse_args(argv)
+        command = search_command
+    args.command_line = "python run_search.py " + shlex.join(argv)
+    try:
+        return command(args)
+    except KeyboardInterrupt:
+        print(
+            f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}", file=sys.stderr
+        )
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def search_parser() -> argparse.ArgumentParser:
+    """The arguments of a search."""
+    parser = argparse.ArgumentParser(
+        prog="run_search.py",
+        description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
+        "The same command again goes on where it was. Other commands: evaluate, predict (with --help of their own).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    what = parser.add_argument_group("what is asked")
+    what.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of a file of your own")
+    what.add_argument("--split-seed", type=int, default=0, help="which patients train, validate and test: of the run")
+    add_data_arguments(
+        parser, "a folder of DICOM in Duke's layout, or with labels.csv; without it a phantom is written"
+    )
+    where = parser.add_argument_group("where it goes")
+    where.add_argument("--run", type=Path, help="the run folder; otherwise runs/SPACE-<hash of space and cohort>")
+    where.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
+    where.add_argument("--retry-failed", action="store_true", help="run the failed trials again")
+    where.add_argument("--dry-run", action="store_true", help="print the plan and an estimate of time; start nothing")
+    how = parser.add_argument_group("what it may use")
+    how.add_argument("--address", help="a running Ray cluster (auto, or host:port); otherwise this machine")
+    how.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs, and so torch threads, of a trial")
+    how.add_argument("--gpus-per-trial", type=float, help="0.25 packs four trials on one; otherwise 1 if there is any")
+    how.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    choice = parser.add_argument_group("how the rate is chosen (python -m analysis RUN --help has more)")
+    choice.add_argument("--rule", default="epsilon", help="the selection rule")
+    choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of in-domain AUC")
+    choice.add_argument("--no-images", action="store_true", help="leave images of patients out of the report")
+    return parser
+
+
+def evaluate_parser(name: str) -> argparse.ArgumentParser:
+    """The arguments of ``evaluate`` and ``predict``."""
+    parser = argparse.ArgumentParser(
+        prog=f"run_search.py {name}",
+        description={
+            "evaluate": "Score another cohort with the exported models: writes RUN/external/NAME.csv and the scores.",
+            "predict": "Score images that need no labels: writes RUN/external/NAME_predictions.csv.",
+        }[name],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(task=name)
+    parser.add_argument("run", type=Path, help="the run folder of a search")
+    add_data_arguments(parser, "the other cohort's folder", required=True)
+    parser.add_argument("--all", action="store_true", help="every finished trial, not only the chosen ones")
+    parser.add_argument("--name", help="name of the output; otherwise the data folder's name")
+    return parser
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: bool = False) -> None:
+    """Where the images are and how they are read: the same for every command."""
+    data = parser.add_argument_group("the data")
+    data.add_argument("--data", type=Path, required=required, help=meaning)
+    data.add_argument("--series", help="pre, post_1 ...; otherwise pre for Duke, post_1 for the phantom")
+    data.add_argument("--intensity", choices=["series", "image"], help="scaled by percentiles of the series or image")
+    data.add_argument("--orientation", choices=["canonical", "raw"], help="raw keeps GE upside down, to measure that")
+    data.add_argument("--negatives", choices=["all", "position_matched"], help="which slices without a tumour")
+    data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
+    data.add_argument("--workers", type=int, help="processes that decode DICOM; otherwise one a CPU")
+
+
+# ---------------------------------------------------------------------------------------------------------- search
+
+
+def search_command(args: argparse.Namespace) -> int:
+    """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
+    from tune_ks.begin import begin_run, default_run, require_same, require_vendors, set_aside
+    from tune_ks.console import Stages, TrialTable
+    from tune_ks.search import Resources, plan_search, run_search
+    from tune_ks.space import load_space
+
+    stages = Stages(console)
+    space = load_space(args.space)
+    cohorts = open_cohorts(args, space.image_sizes(), stages)
+    cohort = next(iter(cohorts.values()))
+    vendors = sorted(cohort.table["vendor"].unique())
+    require_vendors(space, vendors)
+    folder = RunFolder(args.run or default_run(RUNS, space, cohort))
+    state = "resumed" if folder.search_json.exists() and not args.fresh else "new"
+    console.print(f"run folder: {folder.root} ({state})")
+    if state == "resumed":
+        require_same(folder, space, cohort, args.split_seed)
+    if args.dry_run:
+        plan = plan_search(
+            space, folder if state == "resumed" else RunFolder("/nonexistent"), vendors, args.retry_failed
+        )
+        print_plan(plan)
+        return OK
+    if args.fresh and folder.root.exists():
+        console.print(f"the earlier run folder is now {set_aside(folder.root)}")
+    if not folder.search_json.exists():
+        begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
+    plan = plan_search(space, folder, vendors, args.retry_failed)
+    console.print(f"plan: {plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
+    started = time.monotonic()
+    if plan.left:
+        images = {size: each.images for size, each in cohorts.items()}
+        resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, args.address)
+        with TrialTable(console, plan) as table:
+            run_search(space, folder, images, vendors, plan, resources, table.show)
+        stages.add("search", time.monotonic() - started)
+    with stages.stage("analysis"):
+        print_analysis(folder, args)
+    console.print(stages.budget())
+    left = plan_search(space, folder, vendors)
+    failures = folder.failures()
+    for key, reason in list(failures.items())[:10]:
+        console.print(f"failed: {key}: {reason}", style="red")
+    if left.left:
+        console.print(f"{left.left} trials are left; the same command goes on:\n  {args.command_line}")
+        return INTERRUPTED
+    console.print("next:")
+    if args.data is None:
+        console.print("  python run_search.py --data DIR --space paper     the same on your own DICOM files")
+    console.print(
+        f"  python run_search.py evaluate {folder.root} --data DIR     the chosen models on another hospital's images"
+    )
+    if failures:
+        console.print("  the same command with --retry-failed     runs the failed trials again")
+    return FAILED_TRIALS if failures else OK
+
+
+def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) -> dict[int, Any]:
+    """image size -> Cohort, decoded once each. Writes the phantom first where no data were given."""
+    from tune_ks.data.cohort import CohortSettings, open_cohort
+    from tune_ks.data.phantom import PhantomSettings, write_phantom
+
+    series, data = args.series, args.data
+    if data is None:
+        with stages.stage("phantom") as progress:
+            data = write_phantom(PHANTOM, PhantomSettings(), workers=args.workers, progress=progress)
+        series = series or "post_1"
+    settings = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
+    settings = CohortSettings(series=series, **{name: value for name, value in settings.items() if value})
+    cache = args.cache or (args.run.parent if args.run else RUNS) / "cache"
+    cohorts = {}
+    with stages.stage("reading DICOM") as progress:
+        for size in image_sizes:
+            cohorts[size] = open_cohort(data, settings, size, cache, workers=args.workers, progress=progress)
+    cohort = next(iter(cohorts.values()))
+    per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
+    counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
+    console.print(f"cohort: {counts}")
+    unknown = int((cohort.table["orientation"] == "unknown").sum())
+    if unknown:
+        console.print(f"orientation unknown for {unknown} images: they are used as stored")
+    for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
+        console.print(f"skipped {count} files: {reason}", style="yellow")
+    return cohorts
+
+
+def print_plan(plan: Any) -> None:
+    """What would run, by vendor and family."""
+    table = Table("trained on", "mask", "rates", "trials", box=None, title="plan", title_justify="left")
+    groups: dict[tuple[str, str], list[float]] = {}
+    for job in plan.jobs:
+        for config in job:
+            groups.setdefault((config.vendor, config.mask), []).append(config.sampling_rate)
+    for (vendor, mask), rates in sorted(groups.items()):
+        table.add_row(vendor, mask, " ".join(f"{rate:.3g}" for rate in sorted(set(rates))), str(len(rates)))
+    console.print(table)
+    if plan.draws:
+        console.print(f"and {plan.draws} suggestions that Optuna will make")
+    console.print(f"{plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
+
+
+def print_analysis(folder: RunFolder, args: argparse.Namespace) -> None:
+    """Analyse what the run folder holds now, and say what was chosen."""
+    import analysis
+
+    analysis.print_analysis(
+        analysis.analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- evaluate
+
+
+def evaluate_command(args: argparse.Namespace) -> int:
+    """Read the other cohort as the run read its own, score it, write the tables."""
+    from tune_ks.console import Stages
+    from tune_ks.data.cohort import CohortSettings, open_cohort
+    from tune_ks.evaluate import evaluate, probabilities
+
+    stages = Stages(console)
+    folder = RunFolder(args.run)
+    keys = chosen_keys(folder, args.all)
+    side = folder.read_record(keys[0]).facts["side"]
+    # the run's own settings hold for the other cohort too, unless this command says otherwise
+    settings = dict(folder.read_search().get("cohort", {}).get("settings", {}))
+    asked = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
+    settings = CohortSettings(**(settings | {name: value for name, value in asked.items() if value}))
+    cache = args.cache or args.run.parent / "cache"
+    labelled = args.task == "evaluate"
+    with stages.stage("reading DICOM") as progress:
+        cohort = open_cohort(
+            args.data, settings, side, cache, args.workers, progress, labels_required=labelled, require_vendors=1
+        )
+    with stages.stage("scoring") as progress:
+        found = evaluate(folder, keys, cohort.table, cohort.images, progress)
+    external = folder.root / "external"
+    name = args.name or args.data.resolve().name
+    if labelled:
+        outputs = {f"{name}.csv": found.summary, f"{name}_scores.csv": found.scores}
+        table = Table(*found.summary.columns, box=None)
+        for line in found.summary.itertuples(index=False):
+            table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in line))
+        console.print(table)
+    else:
+        outputs = {f"{name}_predictions.csv": probabilities(found.scores)}
+    for file, frame in outputs.items():
+        write_whole(external / file, frame.to_csv(index=False).encode())
+        console.print(f"wrote {external / file}")
+    console.print(stages.budget())
+    return OK
+
+
+def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
+    """The keys of the trials that selection.json chose, or all finished ones."""
+    if not folder.root.is_dir():
+        raise ValueError(f"there is no run folder {folder.root}")
+    finished = [key for key in folder.keys() if folder.is_finished(key)]
+    if not finished:
+        raise ValueError(f"{folder.root} has no finished trial: run the search first")
+    if every:
+        return finished
+    path = folder.root / "selection.json"
+    if not path.exists():
+        raise ValueError(f"{path} is missing: run `python -m analysis {folder.root}` first, or give --all")
+    chosen = [key for choice in json.loads(path.read_text())["choices"] for key in choice["keys"]]
+    return [key for key in finished if key in chosen]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

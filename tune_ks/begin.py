@@ -1,0 +1,80 @@
+"""Begin a run folder, or make sure that one which exists is the one that was asked for."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+
+from tune_ks.data.cohort import Cohort, split_patients
+from tune_ks.record import FORMAT, RunFolder, write_whole
+from tune_ks.space import Space
+
+PACKAGES = ("tune_ks", "ray", "torch", "optuna", "numpy", "pandas", "pydicom")
+
+
+def require_vendors(space: Space, vendors: list[str]) -> None:
+    """ValueError where the space trains on a vendor that the cohort does not have."""
+    absent = sorted({point.fixed["vendor"] for point in space.grid(vendors)} - set(vendors))
+    if absent:
+        raise ValueError(
+            f"the space {space.name!r} trains on {', '.join(absent)}, and the cohort has {', '.join(vendors)} only"
+        )
+
+
+def default_run(runs: Path, space: Space, cohort: Cohort) -> Path:
+    """The same question to the same cohort has the same folder, so the same command finds it again."""
+    both = hashlib.sha256(f"{space.fingerprint()}/{cohort.fingerprint}".encode()).hexdigest()[:8]
+    return runs / f"{space.name}-{both}"
+
+
+def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int) -> None:
+    """ValueError that names what differs between the run folder and what was asked now."""
+    found = folder.read_search()
+    asked = {
+        "search space": (found.get("space_fingerprint"), space.fingerprint(), f"space {found.get('space')!r}"),
+        "cohort": (found.get("cohort", {}).get("fingerprint"), cohort.fingerprint, "other images, labels or settings"),
+        "split_seed": (found.get("split_seed"), split_seed, "another split of the patients"),
+    }
+    for name, (was, now, meaning) in asked.items():
+        if was != now:
+            raise ValueError(
+                f"{folder.root} belongs to another {name} ({meaning}): it has {was}, this command asks for {now}. "
+                "Give another --run, or --fresh to set the old one aside"
+            )
+
+
+def set_aside(root: Path) -> Path:
+    """Rename a run folder out of the way; nothing is deleted."""
+    number = 1
+    while (aside := root.with_name(f"{root.name}.before-{number}")).exists():
+        number += 1
+    return root.rename(aside)
+
+
+def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, command: str, synthetic: bool) -> None:
+    """cohort.csv with its split, skipped.csv, and search.json last: a folder without it is not begun."""
+    table = cohort.table.copy()
+    if (table["split"] == "").any() or table["split"].isna().any():
+        table["split"] = split_patients(table, split_seed)
+    write_whole(folder.cohort_csv, table.to_csv(index=False).encode())
+    write_whole(folder.skipped_csv, cohort.skipped.to_csv(index=False).encode())
+    counts = table.groupby(["vendor", "split", "label"]).agg(images=("row", "size"), patients=("patient_id", "nunique"))
+    values = {
+        "format": FORMAT,
+        "space": space.name,
+        "question": space.question,
+        "space_fingerprint": space.fingerprint(),
+        "search": space.search,
+        "split_seed": split_seed,
+        "cohort": {
+            "fingerprint": cohort.fingerprint,
+            "settings": vars(cohort.settings),
+            "synthetic": synthetic,
+            "counts": counts.reset_index().to_dict("records"),
+        },
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "command": command,
+    }
+    write_whole(folder.search_json, json.dumps(values, indent=1).encode())

@@ -1,0 +1,93 @@
+"""Exported models on another cohort, without training: an external hospital, a third vendor, images without labels.
+
+Knows no Ray. Needs of the run folder only the record and the weights of each trial.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from tune_ks.data.dataset import all_images
+from tune_ks.metrics import auc
+from tune_ks.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.record import RunFolder, TrialRecord
+from tune_ks.train import score
+
+
+class External(NamedTuple):
+    """``summary``: key, vendor, images, patients, auc; ``scores``: key and a line an image with its logit."""
+
+    summary: pd.DataFrame
+    scores: pd.DataFrame
+
+
+def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> KSpaceClassifier:
+    """The network of one finished trial. ValueError when its weights are absent, torn, or of another network."""
+    path = folder.trial(record.config.key(), "model.safetensors")
+    pipeline = build_pipeline(record.config, record.facts["side"])
+    try:
+        pipeline.load_state_dict(load_file(path))
+    except (FileNotFoundError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path}: the exported weights cannot be used ({error})") from error
+    return pipeline.to(device)
+
+
+def evaluate(
+    folder: RunFolder,
+    keys: list[str],
+    table: pd.DataFrame,
+    images_npy: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> External:
+    """Score every image of a cohort with the models of ``keys``.
+
+    ``table`` and ``images_npy`` are a Cohort's, decoded at the side that the models were trained at. The AUC is NaN
+    where a vendor has no labels or one class only.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    images = all_images(table, images_npy)
+    lines, scored = [], []
+    for done, record in enumerate(_records(folder, keys)):
+        if images.side != record.facts["side"]:
+            raise ValueError(
+                f"trial {record.config.key()} was trained on images of {record.facts['side']} px, "
+                f"and the smallest image here has {images.side} px: an image is never enlarged before sampling"
+            )
+        logits = score(load_model(folder, record, device), images, record.config, device)
+        key = record.config.key()
+        per_image = table[["row", "path", "patient_id", "vendor", "label"]].assign(key=key, score=logits)
+        scored.append(per_image)
+        for vendor, of_vendor in per_image.groupby("vendor"):
+            labelled = of_vendor.dropna(subset="label")
+            lines.append(
+                {
+                    "key": key,
+                    "vendor": vendor,
+                    "images": len(of_vendor),
+                    "patients": of_vendor["patient_id"].nunique(),
+                    "auc": auc(labelled["label"].to_numpy(), labelled["score"].to_numpy()),
+                }
+            )
+        if progress:
+            progress("scoring", done + 1, len(keys))
+    return External(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
+
+
+def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
+    """What ``predict`` writes: key, path, patient_id, vendor, and sigmoid(logit) as ``probability``."""
+    found = scores[["key", "path", "patient_id", "vendor"]].copy()
+    found["probability"] = 1 / (1 + np.exp(-scores["score"]))
+    return found
+
+
+def _records(folder: RunFolder, keys: list[str]) -> Iterator[TrialRecord]:
+    for key in keys:
+        if not folder.is_finished(key):
+            raise ValueError(f"{folder.root} has no finished trial {key}")
+        yield folder.read_record(key)
