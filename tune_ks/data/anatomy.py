@@ -128,10 +128,15 @@ class Patient:
         if rng.random() < 0.6:
             spicules = tuple((rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.9)) for _ in range(rng.integers(6, 14)))
         return Lesion(
-            centre=self._inside(rng, z, radius), radius_mm=radius, aspect=rng.uniform(0.75, 1.33), turn=rng.uniform(0, np.pi),
-            lobes=lobes, spicules=spicules, core=rng.uniform(0.3, 0.6) if rng.random() < 0.3 else rng.uniform(0.85, 1.0),
+            centre=self._inside(rng, z, radius),
+            radius_mm=radius,
+            aspect=rng.uniform(0.75, 1.33),
+            turn=rng.uniform(0, np.pi),
+            lobes=lobes,
+            spicules=spicules,
+            core=rng.uniform(0.3, 0.6) if rng.random() < 0.3 else rng.uniform(0.85, 1.0),
             enhancement=float(np.clip(rng.lognormal(np.log(1.6), 0.25), 0.8, 3.0)),
-        )  # fmt: skip
+        )
 
     def _benign(self, rng: np.random.Generator) -> list[Lesion]:
         """Fibroadenomas (smooth, oval) and lymph nodes (small, with a fatty hilum that does not enhance)."""

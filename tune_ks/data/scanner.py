@@ -40,8 +40,8 @@ class Protocol:
     fov_ratio: float  # field of view over the settings' one
 
 
-# Zero-filling, orientation, TR/TE, flip angle and spacing ratio: aggregates of Duke-Breast-Cancer-MRI (Saha et al., Br J Cancer
-# 2018). Noise, fat suppression, shading and gain: plausible for uncorrected against prescan-normalised surface coils.
+# Zero-filling, orientation, TR/TE, flip angle and spacing ratio: aggregates of Duke-Breast-Cancer-MRI (Saha et al.,
+# Br J Cancer 2018). Noise, fat suppression, shading and gain: plausible for surface coils, raw against normalised.
 GE = Protocol(
     manufacturer="GE MEDICAL SYSTEMS", models={1.5: "Signa HDxt", 3.0: "SIGNA HDx"},
     acquired_ratio=0.70, partial_fourier=0.875, fermi=True, noise=0.16, tr_ms=5.5, te_ms=2.45, flip_deg=10.0,
@@ -68,7 +68,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
 
 
 def protocol(vendor: str, off: tuple[str, ...] = ()) -> Protocol:
-    """One vendor's protocol; for the switches in ``off`` it takes the Siemens value, so Siemens itself never changes."""
+    """One vendor's protocol; for the switches in ``off`` it takes the Siemens value: Siemens itself never changes."""
     common = {name: getattr(SIEMENS, name) for switch in off for name in SWITCHES[switch]}
     return dataclasses.replace(PROTOCOLS[vendor], **common)
 
@@ -179,6 +179,6 @@ def acquire(
 
 
 def store(magnitude: np.ndarray, scanner: Protocol, gain: float) -> np.ndarray:
-    """Magnitude -> unsigned 16-bit integers in the vendor's stored orientation; ``gain`` multiplies the vendor's own."""
+    """Magnitude -> unsigned 16-bit integers in the vendor's stored orientation; ``gain`` multiplies its own."""
     values = np.clip(np.round(magnitude * scanner.gain * gain), 0, 32767).astype(np.uint16)
     return np.ascontiguousarray(values[::-1, ::-1]) if scanner.rotated else values
