@@ -6,11 +6,12 @@ import json
 import platform
 from pathlib import Path
 
+from tune_ks import __version__
 from tune_ks.data.cohort import Cohort, split_patients
 from tune_ks.record import FORMAT, RunFolder, write_whole
 from tune_ks.space import Space
 
-PACKAGES = ("tune_ks", "ray", "torch", "optuna", "numpy", "pandas", "pydicom")
+PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
 def require_vendors(space: Space, vendors: list[str]) -> None:
@@ -73,7 +74,7 @@ def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, 
             "synthetic": synthetic,
             "counts": counts.reset_index().to_dict("records"),
         },
-        "versions": {"python": platform.python_version()}
+        "versions": {"tune_ks": __version__, "python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
         "command": command,
     }

@@ -1,0 +1,118 @@
+"""The contract: keys, refusals, records that come back as they were, files that are whole or absent."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from tune_ks.record import FORMAT, RunFolder, TrialConfig, TrialRecord, write_whole
+
+
+def test_a_key_hashes_only_what_differs_from_the_defaults():
+    config = TrialConfig("GE", 0.25, temperature=1.0)
+    assert config.key() == TrialConfig("GE", 0.25, temperature=1, epochs=30, seed=0).key()
+    assert config.key() == "767a12bc7ae5"  # frozen: a changed default or hash would orphan every run folder
+    assert config.key() != dataclasses.replace(config, seed=1).key()
+    assert config.key("seed") == dataclasses.replace(config, seed=1).key("seed")
+    assert TrialConfig("GE", 1).key() == TrialConfig("GE", 1.0).key()
+
+
+def test_every_field_moves_the_key():
+    base = {"vendor": "GE", "sampling_rate": 0.25}
+    other = {
+        "vendor": "SIEMENS", "sampling_rate": 0.5, "mask": "lowpass", "temperature": 1.0, "temperature_end": 0.1,
+        "budget": "drift", "pattern": "points", "settle": 0.5, "transform": "x", "reconstruction": "x",
+        "classifier": "x", "width": 0.5, "dropout": 0.1, "image_size": 64, "augment": "flips", "epochs": 3,
+        "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0, "weight_decay": 0.0, "seed": 7,
+    }  # fmt: skip
+    assert set(other) == {f.name for f in dataclasses.fields(TrialConfig)}
+    keys = {TrialConfig(**{**base, name: value}).key() for name, value in other.items()}
+    assert len(keys | {TrialConfig(**base).key()}) == len(other) + 1
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"sampling_rate": 0}, "sampling_rate must be in (0, 1], got 0"),
+        ({"sampling_rate": 1.2}, "sampling_rate must be in (0, 1], got 1.2"),
+        ({"sampling_rate": "half"}, "sampling_rate must be a number, got 'half'"),
+        ({"sampling_rate": math.nan}, "sampling_rate must be a finite number"),
+        ({"budget": "free"}, "budget must be 'fixed' or 'drift', got 'free'"),
+        ({"temperature": 0}, "temperature must be above 0, or None"),
+        ({"epochs": 1.5}, "epochs must be a whole number"),
+        ({"sampling_rates": 1}, "unknown field 'sampling_rates'; the fields are: vendor, sampling_rate, mask"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_would_do(values, said):
+    with pytest.raises(ValueError) as error:
+        TrialConfig.from_dict({"vendor": "GE", "sampling_rate": 0.5, **values})
+    assert said in str(error.value)
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(ValueError, match="'sampling_rate' is missing"):
+        TrialConfig.from_dict({"vendor": "GE"})
+
+
+def record(**changes):
+    config = TrialConfig("GE", 0.25, temperature=1.0)
+    values = {"GE": 0.9, "SIEMENS": 0.7, "PHILIPS": 0.6}
+    return TrialRecord(config, dict(values), dict(values), 0.25, **changes)
+
+
+def test_domains_are_derived_from_the_vendors():
+    assert record().in_domain("val") == 0.9
+    assert record().cross_domain("test") == pytest.approx(0.65)
+    one = TrialRecord(TrialConfig("GE", 1), {"GE": 0.9}, {}, 1.0)
+    assert math.isnan(one.cross_domain("val"))
+    assert math.isnan(one.in_domain("test"))
+    with pytest.raises(ValueError, match="split must be one of"):
+        one.in_domain("train")
+
+
+def test_a_record_comes_back_as_it_was_and_its_json_is_strict():
+    before = record(epoch=3, history=[{"epoch": 1, "loss": 0.7, "val_in_domain": 0.5}], seconds=1.5)
+    assert TrialRecord.from_json(before.to_json()) == before
+    undefined = TrialRecord(before.config, {"GE": math.nan}, {}, 0.25, history=[{"loss": math.nan}])
+    text = undefined.to_json()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert math.isnan(TrialRecord.from_json(text).val["GE"])
+
+
+def test_torn_newer_and_foreign_records_are_refused(tmp_path):
+    text = record().to_json()
+    for cut in (0, 1, len(text) // 2, len(text) - 2):
+        with pytest.raises(ValueError, match="not a whole JSON"):
+            TrialRecord.from_json(text[:cut])
+    with pytest.raises(ValueError, match="use a newer version"):
+        TrialRecord.from_json(text.replace(f'"format": {FORMAT}', f'"format": {FORMAT + 1}'))
+    with pytest.raises(ValueError, match="unknown field in the record: colour"):
+        TrialRecord.from_json(text.replace('"metric"', '"colour": 1, "metric"'))
+    folder = RunFolder(tmp_path)
+    write_whole(folder.trial("0123456789ab", "record.json"), text.encode())
+    with pytest.raises(ValueError, match="belongs to the key"):
+        folder.read_record("0123456789ab")
+
+
+def test_the_folder_knows_what_is_finished_and_what_failed(tmp_path):
+    folder = RunFolder(tmp_path)
+    mine = record()
+    key = mine.config.key()
+    folder.write_config(mine.config)
+    folder.write_failure(mine.config, "the loss became nan")
+    assert folder.failures() == {key: "the loss became nan"}
+    assert not folder.is_finished(key)
+    folder.write_record(mine)
+    assert folder.failures() == {}
+    assert list(folder.records()) == [mine]
+    assert folder.read_config(key) == mine.config
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "record.json"
+    write_whole(path, b"old")
+    with pytest.raises(TypeError):
+        write_whole(path, "text is not bytes")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
