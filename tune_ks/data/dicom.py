@@ -47,9 +47,9 @@ VENDORS = {  # vendor -> what Manufacturer looks like, letter case aside
 TAGS = [
     "Manufacturer", "ManufacturerModelName", "Modality", "MagneticFieldStrength", "RepetitionTime", "EchoTime",
     "FlipAngle", "AcquisitionMatrix", "InPlanePhaseEncodingDirection", "SliceThickness", "PixelSpacing",
-    "ImageOrientationPatient", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames", "RescaleSlope",
-    "RescaleIntercept", "PixelData",
+    "ImageOrientationPatient", "ImagesInAcquisition", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames",
+    "RescaleSlope", "RescaleIntercept", "PixelData",
 ]  # fmt: skip
 
 
@@ -77,6 +77,7 @@ class Header:
     spacing_mm: float  # the same along both axes
     thickness_mm: float
     orientation: str  # canonical | unknown | raw
+    scan_slices: float  # slices in the acquisition (ImagesInAcquisition)
     phase: str  # InPlanePhaseEncodingDirection in this orientation: ROW | COL | ""
     compressed: bool
 
@@ -198,6 +199,7 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str) -> tuple[Hea
         spacing_mm=plan.spacing_mm,
         thickness_mm=_positive(dataset, "SliceThickness"),
         orientation=plan.orientation,
+        scan_slices=_positive(dataset, "ImagesInAcquisition"),
         phase=phase,
         compressed=compressed,
     )

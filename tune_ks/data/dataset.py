@@ -1,0 +1,124 @@
+"""Table -> tensors: the rows of one split and vendor, their pixels read from one memory-mapped array."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tune_ks.data.cohort import read_table
+from tune_ks.data.layouts import SPLITS
+
+ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
+RESIDENT_BYTES = 4 * 2**30  # images of one split up to this size are kept on a GPU
+
+
+class Batch(NamedTuple):
+    """What the network is given at once."""
+
+    image: torch.Tensor  # (B, 1, S, S) float32 in [0, 1]
+    label: torch.Tensor  # (B,) float32: 0, 1; NaN unknown
+    acquisition: torch.Tensor  # (B, A) float32, A = len(ACQUISITION); NaN where the file is silent
+    patient: torch.Tensor  # (B,) int64, the patient's number in the cohort
+
+
+class Images:
+    """Some rows of a cohort. Facts are in memory; pixels stay in the file that all processes share.
+
+    ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
+    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION.
+    """
+
+    def __init__(self, table: pd.DataFrame, pixels: np.ndarray, chosen: np.ndarray) -> None:
+        self._pixels = pixels
+        self._resident: torch.Tensor | None = None
+        patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
+        facts = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
+        self.rows = torch.from_numpy(table["row"].to_numpy(dtype=np.int64)[chosen])
+        self.label = torch.from_numpy(table["label"].to_numpy(dtype=np.float32)[chosen])
+        self.patient = torch.from_numpy(patient.astype(np.int64)[chosen])
+        self.acquisition = torch.from_numpy(facts.to_numpy(dtype=np.float32)[chosen])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def side(self) -> int:
+        """S, pixels a side."""
+        return int(self._pixels.shape[-1])
+
+    def gather(self, index: torch.Tensor, device: torch.device | str = "cpu") -> Batch:
+        """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``."""
+        device, index = torch.device(device), index.cpu()
+        if device.type == "cuda" and 4 * len(self) * self.side**2 <= RESIDENT_BYTES:
+            if self._resident is None or self._resident.device != device:
+                self._resident = self._read(self.rows).to(device)
+                device = self._resident.device  # "cuda" has become "cuda:0"
+            image = self._resident[index.to(device)]
+        else:
+            image = self._read(self.rows[index]).to(device)
+        facts = (self.label, self.acquisition, self.patient)
+        return Batch(image[:, None], *(values[index].to(device) for values in facts))
+
+    def _read(self, rows: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(self._pixels[rows.numpy()], dtype=np.float32))
+
+
+class Splits(NamedTuple):
+    """What one trial sees. Test patients are the same whichever vendor is the source."""
+
+    train: Images  # the source vendor's
+    val: dict[str, Images]  # the source vendor's val rows; all train and val rows of every other vendor
+    test: dict[str, Images]  # every vendor's test rows
+
+
+def open_splits(cohort_csv: Path, images_npy: Path, vendor: str) -> Splits:
+    """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits."""
+    table, pixels = _open(cohort_csv, images_npy)
+    known = sorted(table["vendor"].unique())
+    if vendor not in known:
+        raise ValueError(f"the cohort has no vendor {vendor!r}; it has {', '.join(known)}")
+    unknown = sorted(set(table["split"]) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"{cohort_csv}: split must be one of {', '.join(SPLITS)}; it also holds {unknown[0]!r}")
+
+    def images(of: str, *splits: str) -> Images:
+        return Images(table, pixels, np.flatnonzero((table["vendor"] == of) & table["split"].isin(splits)))
+
+    return Splits(
+        train=images(vendor, "train"),
+        val={name: images(name, "val") if name == vendor else images(name, "train", "val") for name in known},
+        test={name: images(name, "test") for name in known},
+    )
+
+
+def all_images(table: pd.DataFrame, images: Path) -> Images:
+    """Every image of a cohort, in the order of its table. ValueError when the two do not belong together."""
+    return Images(table, _pixels(images, table), np.arange(len(table)))
+
+
+def _open(cohort_csv: Path, images_npy: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    table = _table(str(cohort_csv), Path(cohort_csv).stat().st_mtime_ns)
+    return table, _pixels(images_npy, table)
+
+
+def _pixels(path: Path, table: pd.DataFrame) -> np.ndarray:
+    pixels = _memmap(str(path), Path(path).stat().st_mtime_ns)
+    if len(table) and table["row"].max() >= len(pixels):
+        raise ValueError(f"{path} holds {len(pixels)} images, the table names image {table['row'].max()}")
+    return pixels
+
+
+@lru_cache(maxsize=4)  # one trial after another in the same worker opens the same files
+def _table(path: str, mtime_ns: int) -> pd.DataFrame:
+    return read_table(Path(path))
+
+
+@lru_cache(maxsize=4)
+def _memmap(path: str, mtime_ns: int) -> np.ndarray:
+    pixels = np.load(path, mmap_mode="r")
+    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != np.float32:
+        raise ValueError(f"{path} must hold float32 (n, S, S), got {pixels.dtype} {pixels.shape}")
+    return pixels
