@@ -3,16 +3,16 @@
 Lengths in mm: x to the patient's left, y from the chest wall (0) towards the nipple, z along the slices (0: nipple).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
 from tune_ks.data.scanner import GLAND_T1_MS, uptake_for
 
 TUMOUR_T1_MS, MUSCLE_T1_MS, BLOOD_T1_MS, SKIN_T1_MS = 1500.0, 1410.0, 1930.0, 1100.0  # at 3 T
-Z_REACH_MM = 60.0  # half of the imaged volume
+X_REACH_MM, Y_REACH_MM, Z_REACH_MM = 100.0, 150.0, 60.0  # of the noise; z: half of the imaged volume
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,31 @@ class Slice:
     tumour: np.ndarray  # bool
 
 
-def bspline_weights(points: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """(points, knots) cubic B-spline weights for evenly spaced knots."""
-    t = np.abs(points[:, None] - knots[None, :]) / (knots[1] - knots[0])
-    return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.where(t < 2, (2 - t) ** 3 / 6, 0)).astype(np.float32)
-
-
 class Noise:
-    """Smooth Gaussian noise of unit variance in (x, y, z) with a given knot spacing in mm."""
+    """Smooth Gaussian noise of unit variance in (x, y, z): cubic B-splines on random knots ``spacing_mm`` apart."""
 
     def __init__(self, rng: np.random.Generator, spacing_mm: float) -> None:
-        reach = np.array([100.0, 150.0, Z_REACH_MM]) + 2 * spacing_mm
-        self.knots = [np.arange(-r, r + spacing_mm, spacing_mm) for r in reach]
-        self.values = rng.standard_normal([k.size for k in self.knots], dtype=np.float32)
+        self.spacing_mm = spacing_mm
+        self.first = -np.ceil(np.array([X_REACH_MM, Y_REACH_MM, Z_REACH_MM]) / spacing_mm).astype(int) - 1
+        counts = (2 * -self.first + 2)[::-1]
+        self.values = rng.standard_normal(counts, dtype=np.float32) / np.float32(0.48**1.5)  # knots in z, y, x
 
     def plane(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
-        """(len(y), len(x)) values at one z."""
-        wx, wy, wz = (bspline_weights(np.atleast_1d(p), k) for p, k in zip((x, y, z), self.knots))
-        return wy @ (self.values @ wz[0]).T @ wx.T / np.float32(0.48**1.5)
+        """(len(y), len(x)) values at one z. Sparse on purpose: dense products would wake every BLAS thread."""
+        wx, wy, wz = (self._weights(points, axis) for axis, points in enumerate((x, y, np.array([z]))))
+        knots = sum(weight * self.values[k] for k, weight in zip(wz.indices, wz.data))
+        return (wx @ (wy @ knots).T).T
+
+    def _weights(self, points: np.ndarray, axis: int) -> csr_array:
+        at = np.asarray(points, np.float64) / self.spacing_mm - self.first[axis]
+        knot, t = np.floor(at).astype(int), at - np.floor(at)
+        weights = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4, t**3]
+        columns = knot[:, None] + np.arange(-1, 3)
+        if columns.min() < 0 or columns.max() >= self.values.shape[2 - axis]:
+            raise ValueError("the field of view reaches beyond the anatomy; take an fov_mm of 200 or less")
+        indptr = np.arange(0, 4 * at.size + 1, 4)
+        data = np.stack(weights, 1).astype(np.float32) / 6
+        return csr_array((data.ravel(), columns.ravel(), indptr), (at.size, self.values.shape[2 - axis]))
 
 
 @dataclass(frozen=True)
@@ -77,13 +84,9 @@ class Lesion:
         margin *= self.radius_mm * np.sqrt(1 - dz * dz)
         share = _step((margin - rho) / self.soft_mm)
         for angle, length in self.spicules:
-            across = rho * np.sin(theta - angle)
-            ray = (
-                np.exp(-((across / 0.9) ** 2))
-                * _step((margin * (1 + length) - rho) / 1.5)
-                * (np.cos(theta - angle) > 0)
-            )
-            share = np.maximum(share, 0.8 * ray)
+            across, beyond = rho * np.sin(theta - angle), np.clip((rho / margin - 1) / length, 0, 1)
+            ray = np.exp(-((across / 0.7) ** 2)) * (1 - beyond) * (np.cos(theta - angle) > 0)  # thins out to its end
+            share = np.maximum(share, 0.9 * ray)
         return share, rho / margin
 
 
@@ -91,15 +94,15 @@ class Patient:
     """One woman's breast, drawn from ``rng``; ``tumour_z_mm`` and the tumour's radius are given by the cohort."""
 
     def __init__(self, rng: np.random.Generator, tumour_z_mm: float, tumour_radius_mm: float) -> None:
-        self.half_width = rng.uniform(50, 62)
-        self.depth = rng.uniform(68, 92)
+        self.half_width = rng.uniform(52, 64)
+        self.depth = rng.uniform(70, 95)
         self.tilt = rng.uniform(-0.12, 0.12)
         self.skin_mm = rng.uniform(1.5, 2.5)
         self.muscle_mm = rng.uniform(8, 13)
         self.density = rng.normal(0.0, 0.55)
         self.gland_x, self.gland_y = rng.normal(0, 5), rng.uniform(0.42, 0.55)
         self.parenchyma = float(np.clip(rng.lognormal(np.log(0.35), 0.5), 0.1, 1.2))  # background enhancement
-        self.octaves = [Noise(rng, spacing) for spacing in (24.0, 11.0, 5.5, 2.75)]
+        self.octaves = [Noise(rng, spacing) for spacing in (24.0, 11.0, 5.5, 2.5)]
         self.uptake_noise, self.b0_noise = Noise(rng, 14.0), Noise(rng, 45.0)
         self.b0_level = rng.normal(0, 0.4)
         self.tumour = self._tumour(rng, tumour_z_mm, tumour_radius_mm)
@@ -123,10 +126,11 @@ class Patient:
         return 0.0, 0.45 * self.depth, z
 
     def _tumour(self, rng: np.random.Generator, z: float, radius: float) -> Lesion:
-        lobes = tuple((rng.normal(0, 0.16 / order**0.7), rng.uniform(0, 2 * np.pi)) for order in range(1, 7))
+        rough = rng.uniform(0.08, 0.25)  # nearly round to irregular
+        lobes = tuple((rng.normal(0, rough / order**0.9), rng.uniform(0, 2 * np.pi)) for order in range(1, 9))
         spicules = ()
         if rng.random() < 0.6:
-            spicules = tuple((rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.9)) for _ in range(rng.integers(6, 14)))
+            spicules = tuple((rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 1.0)) for _ in range(rng.integers(5, 16)))
         return Lesion(
             centre=self._inside(rng, z, radius),
             radius_mm=radius,
@@ -164,14 +168,16 @@ class Patient:
     def _vessels(self, rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
         """Smooth curves of (n, 3) points half a millimetre apart, each with its radius in mm."""
         found = []
-        for _ in range(rng.integers(5, 11)):
-            steps = 160
-            start = np.array([rng.uniform(-0.8, 0.8) * self.half_width, rng.uniform(5, 25), rng.uniform(-45, 45)])
-            heading = np.array([-0.3 * np.sign(start[0]), 1.0, rng.normal(0, 0.35)])
-            wiggle = np.cumsum(rng.normal(0, 0.05, (steps, 3)), axis=0)
-            steer = heading / np.linalg.norm(heading) + wiggle * np.array([1, 0.5, 0.6])
-            path = start + np.cumsum(0.5 * steer / np.linalg.norm(steer, axis=1, keepdims=True), axis=0)
-            found.append((path, rng.uniform(0.6, 1.4)))
+        for _ in range(rng.integers(14, 26)):
+            steps = int(rng.integers(60, 180))
+            start = np.array([rng.uniform(-0.9, 0.9) * self.half_width, rng.uniform(4, 50), rng.uniform(-50, 50)])
+            angle = np.pi / 2 + np.sign(start[0]) * rng.uniform(-0.2, 0.8)  # towards the nipple, inwards
+            bend = np.cumsum(rng.normal(0, 0.03, steps)) + rng.normal(0, 0.006) * np.arange(steps)
+            tortuous = 0.5 * np.sin(np.arange(steps) * 0.5 / rng.uniform(2, 5) + rng.uniform(0, 6))
+            rise = rng.normal(0, 0.12) + 0.25 * np.sin(np.arange(steps) * 0.5 / rng.uniform(5, 12))
+            turn = angle + bend + tortuous
+            path = start + np.cumsum(0.5 * np.stack([np.cos(turn), np.sin(turn), rise], 1), axis=0)
+            found.append((path, rng.uniform(0.4, 1.1)))
         return found
 
     def render(self, x: np.ndarray, y: np.ndarray, z: float) -> Slice:
@@ -204,8 +210,9 @@ class Patient:
             lay(self._vessel(path, radius, x, y, z) * body, BLOOD_T1_MS, self.vessel_enhancement)
         share, radius = self.tumour.share(x, y, z)
         rim = self.tumour.core + (1 - self.tumour.core) * _step((radius - 0.6) / 0.1)
-        lay(share, TUMOUR_T1_MS, self.tumour.enhancement * rim)
-        lay(muscle, MUSCLE_T1_MS, 0.2)
+        uneven = np.clip(1 + 0.12 * self.octaves[2].plane(x, y, z), 0.6, 1.4)
+        lay(share, TUMOUR_T1_MS, self.tumour.enhancement * rim * uneven)
+        lay(muscle * np.clip(0.85 + 0.12 * self.octaves[2].plane(x, y, z), 0.4, 1), MUSCLE_T1_MS, 0.2)
         lay(skin, SKIN_T1_MS, 0.4)
         solid = body * (1 - lung)
         b0 = self.b0_level + self.b0_noise.plane(x, y, z) + 0.6 * _step((12 - depth_in) / 5)  # worst near the surface
@@ -232,9 +239,10 @@ class Patient:
             (x[None, :] - self.gland_x) / (0.62 * self.half_width * s),
             (y[:, None] - self.gland_y * self.depth * s) / (0.5 * self.depth * s),
         )
-        texture = 0.55 * coarse + 0.5 * middle + 0.35 * fine + 0.15 * finest
-        gland = _step((texture + self.density + 1.3 - 1.9 * away) / 0.22) * np.clip(0.8 + 0.1 * fine, 0.4, 1)
-        strands = 0.45 * np.exp(-((middle + 0.4 * fine) ** 2) / 0.006) * _step((1.5 - away) / 0.15)
+        texture = 0.5 * coarse + 0.5 * middle + 0.45 * fine + 0.3 * finest
+        lobules = np.clip(0.72 + 0.12 * middle + 0.14 * fine + 0.14 * finest, 0.15, 1)  # fat between them
+        gland = _step((texture + self.density + 1.25 - 1.8 * away) / 0.25) * lobules
+        strands = 0.4 * np.exp(-((middle + 0.5 * fine) ** 2) / 0.01) * _step((1.5 - away) / 0.15)
         return np.maximum(gland, strands) * _step((depth_in - self.skin_mm - 3) / 1.0) * _step((-wall - 4) / 1.0)
 
     @staticmethod
@@ -255,8 +263,3 @@ class Patient:
 def _step(t: np.ndarray) -> np.ndarray:
     """Smooth step from 0 to 1 over a few units of ``t``."""
     return 1 / (1 + np.exp(-np.clip(t, -40, 40)))
-
-
-def tumour_extent(lesion: Lesion, z_mm: Sequence[float]) -> list[int]:
-    """Indices of the slices that cut the tumour."""
-    return [i for i, z in enumerate(z_mm) if abs(z - lesion.centre[2]) < lesion.radius_mm]

@@ -39,18 +39,22 @@ class Protocol:
     rotated: bool  # stored turned by 180 degrees
     fov_ratio: float  # field of view over the settings' one
 
+    def acquired(self, matrix: int) -> int:
+        """Acquired samples a side, even, of a stored ``matrix``."""
+        return round(self.acquired_ratio * matrix / 2) * 2
+
 
 # Zero-filling, orientation, TR/TE, flip angle and spacing ratio: aggregates of Duke-Breast-Cancer-MRI (Saha et al.,
 # Br J Cancer 2018). Noise, fat suppression, shading and gain: plausible for surface coils, raw against normalised.
 GE = Protocol(
     manufacturer="GE MEDICAL SYSTEMS", models={1.5: "Signa HDxt", 3.0: "SIGNA HDx"},
-    acquired_ratio=0.70, partial_fourier=0.875, fermi=True, noise=0.16, tr_ms=5.5, te_ms=2.45, flip_deg=10.0,
-    share_3t=0.4, fat_residual=0.30, fat_failure=1.2, shading=1.0, gain=40000.0, rotated=True, fov_ratio=0.875,
+    acquired_ratio=0.70, partial_fourier=0.875, fermi=True, noise=0.14, tr_ms=5.5, te_ms=2.45, flip_deg=10.0,
+    share_3t=0.4, fat_residual=0.30, fat_failure=1.5, shading=1.0, gain=40000.0, rotated=True, fov_ratio=0.875,
 )  # fmt: skip
 SIEMENS = Protocol(
     manufacturer="SIEMENS", models={1.5: "Avanto", 3.0: "Skyra"},
-    acquired_ratio=1.0, partial_fourier=1.0, fermi=False, noise=0.08, tr_ms=4.1, te_ms=1.4, flip_deg=12.0,
-    share_3t=0.6, fat_residual=0.12, fat_failure=2.0, shading=0.25, gain=6000.0, rotated=False, fov_ratio=1.0,
+    acquired_ratio=1.0, partial_fourier=1.0, fermi=False, noise=0.07, tr_ms=4.1, te_ms=1.4, flip_deg=12.0,
+    share_3t=0.6, fat_residual=0.12, fat_failure=2.3, shading=0.25, gain=6000.0, rotated=False, fov_ratio=1.0,
 )  # fmt: skip
 PROTOCOLS = {"GE": GE, "SIEMENS": SIEMENS}
 
@@ -126,10 +130,10 @@ def coil_sensitivity(x_mm: np.ndarray, y_mm: np.ndarray, rng: np.random.Generato
     """(M, M) sensitivity of a breast coil: four loops around the breast, each falling off with distance; median 1."""
     total = np.zeros((y_mm.size, x_mm.size), np.float32)
     for angle in np.deg2rad([15, 65, 115, 165]):
-        loop_x = 85 * np.cos(angle) + rng.normal(0, 5)
+        loop_x = 75 * np.cos(angle) + rng.normal(0, 5)
         loop_y = 85 * np.sin(angle) + 5 + rng.normal(0, 5)
         square = (x_mm[None, :] - loop_x) ** 2 + (y_mm[:, None] - loop_y) ** 2
-        total += rng.uniform(0.7, 1.3) / (1 + square / 45**2)
+        total += rng.uniform(0.7, 1.3) / (1 + square / 30**2)
     return total / np.median(total)
 
 
@@ -161,7 +165,7 @@ def acquire(
     FFT, crop to the acquired matrix, partial Fourier (the first phase-encoding columns are left out), complex noise,
     Fermi window, zero-filling, inverse FFT, magnitude.
     """
-    acquired = round(scanner.acquired_ratio * matrix / 2) * 2
+    acquired = scanner.acquired(matrix)
     full = fft.fftshift(fft.fft2(fft.ifftshift(transverse), norm="forward"))
     kspace = centre(full, acquired)
     sampled = np.ones(acquired, np.float32)
