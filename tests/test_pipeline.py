@@ -1,0 +1,119 @@
+"""Where the letters meet: identity at rate 1, lines against the two-dimensional definition, sizes, errors."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from tune_ks.classifiers import CLASSIFIERS
+from tune_ks.classifiers.alexnet import AlexNet
+from tune_ks.masks import MASKS
+from tune_ks.pipeline import build_pipeline
+from tune_ks.reconstructions import RECONSTRUCTIONS
+from tune_ks.record import TrialConfig
+
+SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64}
+
+
+def images(count=4, side=64, seed=0):
+    return torch.rand(count, 1, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def build(rate, side=64, **changes):
+    return build_pipeline(TrialConfig("GE", rate, **{**SMALL, **changes}), side)
+
+
+@pytest.mark.parametrize("mask", sorted(set(MASKS) - {"gumbel_literal"}))
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+def test_rate_one_is_the_identity_bit_for_bit(mask, pattern):
+    image = images()
+    network = build(1.0, mask=mask, pattern=pattern)
+    assert torch.equal(network.restore(image, torch.ones(4)), image)
+    conditional = build(0.5, mask=mask, pattern=pattern).eval()  # rate 1 among other rates
+    restored = conditional.restore(image, torch.tensor([1.0, 0.5, 1.0, 0.25]))
+    assert torch.equal(restored[[0, 2]], image[[0, 2]])
+    assert not torch.equal(restored[1], image[1])
+
+
+@pytest.mark.parametrize("mask", ["gumbel", "lowpass"])
+@pytest.mark.parametrize("side", [16, 17])
+def test_lines_equal_the_two_dimensional_definition(mask, side):
+    """|F^-1 M F x| with NumPy's whole transform and the exported mask repeated down the rows."""
+    rate = 5 / side
+    network = build(rate, side=side, mask=mask).eval()
+    image = images(side=side)
+    found = network.restore(image, torch.full((4,), rate)).detach().numpy()
+    kept = network.sampling.mask.binary(torch.tensor([rate]))[0, 0].numpy()
+    axes = (-2, -1)
+    kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes=axes)), axes=axes)
+    expected = np.abs(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace * kept, axes=axes)), axes=axes))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_points_equal_the_two_dimensional_definition():
+    network = build(0.25, side=16, pattern="points").eval()
+    image = images(side=16)
+    found = network.restore(image, torch.full((4,), 0.25)).detach().numpy()
+    kept = network.sampling.mask.binary(torch.tensor([0.25]))[0].numpy()
+    axes = (-2, -1)
+    kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes=axes)), axes=axes)
+    expected = np.abs(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace * kept, axes=axes)), axes=axes))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_one_line_is_the_mean_of_each_row():
+    network = build(1 / 64, mask="lowpass").eval()
+    image = images()
+    restored = network.restore(image, torch.full((4,), 1 / 64))
+    torch.testing.assert_close(restored, image.mean(-1, keepdim=True).expand_as(image))
+
+
+def test_the_mask_gets_the_gradient_of_the_loss():
+    network = build(0.25)
+    network(images(), torch.full((4,), 0.25), torch.zeros(4, 7)).square().sum().backward()
+    assert network.sampling.mask.mask_logits.grad.abs().sum() > 0
+
+
+def test_a_small_image_is_enlarged_after_sampling():
+    network = build(0.25, side=32).eval()
+    assert network.sampling.mask.radius.shape == (1, 32)
+    assert network(images(side=32), torch.full((4,), 0.25), torch.zeros(4, 7)).shape == (4,)
+
+
+def test_alexnet_has_the_published_count():
+    """Convolutions 11, 5, 3, 3, 3 with 64, 192, 384, 256, 256 channels; dense 4096, 4096, 1; by hand."""
+    channels, kernels = (1, 64, 192, 384, 256, 256), (11, 5, 3, 3, 3)
+    count = sum(i * o * k * k + o for i, o, k in zip(channels, channels[1:], kernels))
+    dense = (256 * 36, 4096, 4096, 1)
+    count += sum(i * o + o for i, o in itertools.pairwise(dense))
+    assert count == sum(p.numel() for p in AlexNet().parameters())
+    assert f"{count:,} parameters" in AlexNet.__doc__
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_classifier_maps_images_to_one_logit_each(name):
+    config = TrialConfig("GE", 1.0, classifier=name, width=0.05, image_size=64)
+    logit = CLASSIFIERS[name](config)(images(), torch.zeros(4, 7))
+    assert logit.shape == (4,)
+    assert logit.requires_grad
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTIONS)
+def test_every_reconstruction_gives_real_images(name):
+    network = build(0.25, reconstruction=name)
+    restored = network.restore(images(), torch.full((4,), 0.25))
+    assert restored.shape == (4, 1, 64, 64)
+    assert restored.dtype == torch.float32
+    assert torch.isfinite(restored).all()
+
+
+@pytest.mark.parametrize("field", ["transform", "mask", "reconstruction", "classifier"])
+def test_an_unknown_member_is_named_with_the_known_ones(field):
+    with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'nonesuch'"):
+        build(0.5, **{field: "nonesuch"})
+
+
+def test_alexnet_refuses_images_that_three_poolings_would_empty():
+    with pytest.raises(ValueError, match="image_size of 63 or more, got 32"):
+        build(0.5, image_size=32)
