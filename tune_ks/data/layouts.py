@@ -321,7 +321,7 @@ def _list_duke(layout: Layout, series: str, disk: list[str]) -> Listing:
     finder = _Finder(disk, set(mapping["patient"]))
     wanted = mapping[mapping["series"] == series]
     items, skipped, left_out = [], [], Counter()
-    left_out["another series"] = sum(known) - known[series]
+    left_out["another series"] = len(mapping) - int(known[series])
     here = finder.patients
     for row in wanted.to_dict("records"):
         patient, number = row["patient"], int(row["slice"])

@@ -63,8 +63,8 @@ def write_group(
     """Decode the files of one patient's series and write them, scaled to [0, 1], to their rows of ``images``.
 
     ``rows`` is -1 for a file that only counts in the percentiles; ``risky`` ones are compressed; ``crashed`` are places
-    not to try. Returns ``number`` (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or the
-    reason why it cannot serve.
+    not to try. Returns ``number`` (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or
+    the reason why it cannot serve.
     """
     store = np.load(images, mmap_mode="r+")
     side = store.shape[1]
