@@ -1,0 +1,14 @@
+"""Which sampling rate, and how sure: a run folder in, a chosen rate per vendor and a report out.
+
+    analyse(run, rule="epsilon", epsilon=0.03, tolerance=0.02, images=True, report=True) -> Analysis
+    show(analysis, console=None)         print it: warnings, choices, where the report is
+
+Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
+"""
+
+from analysis.load import RunError
+from analysis.selection import RULES, Selection
+from analysis.study import Analysis, analyse
+from analysis.terminal import show
+
+__all__ = ["RULES", "Analysis", "RunError", "Selection", "analyse", "show"]

@@ -1,0 +1,83 @@
+"""Trials -> configurations: the seeds of one question averaged, their spread kept."""
+
+import pandas as pd
+
+from analysis.load import CONFIG_FIELDS, FACTS, MASK_FIELDS, SCORES, WITHIN
+
+# Masks that learn nothing: yardsticks for a learned mask, never what the rules choose while a learned one is there.
+FIXED_FAMILIES = frozenset(
+    {"lowpass", "equispaced", "random", "random_uniform", "uniform", "variable_density", "poisson", "poisson_disc"}
+)
+FULL = "full sampling"  # the family of sampling rate 1, which belongs to all
+MEASURED = [*SCORES, *WITHIN, *FACTS]
+
+
+def average_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row a configuration (everything but the seed): the mean of each measured column over its seeds.
+
+    ``NAME_sd`` is the standard deviation over seeds (n - 1; NaN with one seed), ``seeds`` their number, ``keys`` the
+    trials. Sampling rate 1 is one configuration whatever its mask fields say; when two families ran the same seed
+    there, that seed counts once. ``family`` is the mask, or FULL at rate 1.
+    """
+    if trials.empty:
+        return pd.DataFrame(columns=["configuration", "family", "keys", "seeds", *trials.columns.drop("key")])
+    by_seed = trials.groupby(["configuration", "seed"], sort=False)[MEASURED].mean()
+    groups = by_seed.groupby("configuration", sort=False)
+    spread = groups[list(SCORES)].std(ddof=1).add_suffix("_sd")
+    first = trials.groupby("configuration", sort=False)[["full", *(n for n in CONFIG_FIELDS if n != "seed")]].first()
+    table = first.join(groups.mean()).join(spread)
+    table["seeds"] = groups.size()
+    table["keys"] = trials.groupby("configuration", sort=False)["key"].agg(list)
+    table["family"] = table["mask"].where(~table["full"], FULL)
+    return table.reset_index().sort_values(["vendor", "family", "realised_rate"], kind="stable", ignore_index=True)
+
+
+def families(configurations: pd.DataFrame) -> list[str]:
+    """The mask families that ran below rate 1, learned ones first."""
+    found = configurations.loc[~configurations["full"].astype(bool), "family"].unique()
+    return sorted(found, key=lambda name: (name in FIXED_FAMILIES, name))
+
+
+def learned(configurations: pd.DataFrame) -> pd.Series:
+    """True for the rows a rule may choose from: learned families, and full sampling."""
+    return ~configurations["family"].isin(FIXED_FAMILIES)
+
+
+def varied_fields(configurations: pd.DataFrame) -> list[str]:
+    """Config fields other than vendor, rate and seed that take more than one value: what a curve's name must say."""
+    names = [n for n in CONFIG_FIELDS if n not in ("vendor", "sampling_rate", "seed")]
+    below = configurations[~configurations["full"].astype(bool)]
+    return [n for n in names if (configurations if n not in MASK_FIELDS else below)[n].nunique(dropna=False) > 1]
+
+
+def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Curve name -> its configurations by realised rate, one vendor's; full sampling joins every curve it can end.
+
+    A curve is everything that varies but the rate: mask family, temperature, reconstruction ...
+    """
+    varied = varied_fields(configurations)
+    full = configurations[configurations["full"].astype(bool)]
+    below = configurations[~configurations["full"].astype(bool)]
+    if below.empty:
+        return {FULL: full} if len(full) else {}
+    if not varied:
+        return {str(below["mask"].iloc[0]): _by_rate(below, full)}
+    shared = [n for n in varied if n not in MASK_FIELDS]
+    found = {}
+    for values, part in below.groupby(varied, dropna=False, sort=True):
+        chosen = dict(zip(varied, values))
+        fits = pd.Series(True, index=full.index)
+        for name in shared:
+            fits &= full[name].eq(chosen[name]) | (full[name].isna() & pd.isna(chosen[name]))
+        mask = chosen.pop("mask", part["mask"].iloc[0])
+        rest = ", ".join(f"{name} {_short(value)}" for name, value in chosen.items() if not pd.isna(value))
+        found[f"{mask}, {rest}" if rest else str(mask)] = _by_rate(part, full[fits])
+    return found
+
+
+def _by_rate(part: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([part, full]).sort_values("realised_rate", kind="stable")
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,236 @@
+"""A run folder -> one tidy table of trials, and everything that could not be read, named."""
+
+import dataclasses
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+
+CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
+# What the mask's own fields are does not matter at sampling rate 1: there the mask is the identity.
+MASK_FIELDS = ("mask", "temperature", "temperature_end", "budget", "pattern", "settle", "mask_lr_multiplier")
+SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
+WITHIN = ("test_within_in_domain", "test_within_cross_domain")
+FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")
+TRIAL_COLUMNS = ["key", "configuration", "full", *CONFIG_FIELDS, *SCORES, *WITHIN, *FACTS]
+COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
+
+
+class RunError(ValueError):
+    """The folder can't be analysed at all: one message that says what was wrong, what came, what would do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run folder holds, read once. Tables are empty, never None, where a file is absent."""
+
+    root: Path
+    trials: pd.DataFrame  # one row a finished trial, columns TRIAL_COLUMNS
+    records: dict[str, TrialRecord]  # key -> record, the rows of ``trials``
+    cohort: pd.DataFrame  # one row an image, indexed by row number
+    skipped: pd.DataFrame  # path, reason
+    failures: pd.DataFrame  # key, vendor, sampling_rate, mask, seed, reason
+    external: pd.DataFrame  # cohort, key, vendor, images, patients, auc
+    search: dict[str, Any]  # search.json
+    unreadable: dict[str, str] = field(default_factory=dict)  # key -> why its record was not used
+    pending: list[str] = field(default_factory=list)  # keys asked for, neither finished nor failed
+    warnings: list[str] = field(default_factory=list)
+
+
+def load(root: str | Path) -> Run:
+    """Read a run folder. RunError when it is none; a bad file inside is counted and named, never fatal."""
+    root = Path(root)
+    if not root.exists():
+        raise RunError(f"{root} does not exist: give the run folder that run_search.py printed")
+    if not root.is_dir():
+        raise RunError(f"{root} is a file: give the run folder (the one that holds search.json and trials/)")
+    folder = RunFolder(root)
+    if not (root / "trials").is_dir() and not folder.search_json.exists():
+        raise RunError(f"{root} is not a run folder: it holds neither search.json nor trials/")
+    warnings: list[str] = []
+    search = _search(folder, warnings)
+    cohort = _cohort(folder, warnings)
+    records, unreadable = _records(folder)
+    foreign = records_of_another_cohort(records, search)
+    for key, reason in foreign.items():
+        del records[key]
+        unreadable[key] = reason
+    if unreadable:
+        named = "; ".join(f"{key} ({reason})" for key, reason in list(unreadable.items())[:3])
+        more = f"; and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+        warnings.append(f"{len(unreadable)} record(s) could not be used and are left out: {named}{more}.")
+    failures = _failures(folder)
+    done = {*records, *unreadable, *failures["key"]}
+    pending = [key for key in folder.keys() if key not in done]
+    return Run(
+        root=root,
+        trials=tidy(records),
+        records=records,
+        cohort=cohort,
+        skipped=_table(folder.skipped_csv, ("path", "reason"), warnings),
+        failures=failures,
+        external=_external(root / "external", warnings),
+        search=search,
+        unreadable=unreadable,
+        pending=pending,
+        warnings=warnings,
+    )
+
+
+def tidy(records: dict[str, TrialRecord]) -> pd.DataFrame:
+    """key -> record, as one row a trial with the columns TRIAL_COLUMNS; AUCs in [0, 1], rates in (0, 1]."""
+    return pd.DataFrame([_row(key, record) for key, record in sorted(records.items())], columns=TRIAL_COLUMNS)
+
+
+def records_of_another_cohort(records: dict[str, TrialRecord], search: dict[str, Any]) -> dict[str, str]:
+    """key -> reason, for records that can't come from this run's cohort: their AUCs are of other patients.
+
+    By the fingerprint that a record names (``facts["cohort"]``) against search.json's; where it names none, by its
+    image counts, which must agree with most other records for the same vendor and role.
+    """
+    wanted = (search.get("cohort") or {}).get("fingerprint")
+    foreign = {}
+    for key, record in records.items():
+        named = record.facts.get("cohort")
+        if wanted and named and named != wanted:
+            foreign[key] = f"of another cohort: fingerprint {named}, this run's is {wanted}"
+    usual: dict[tuple[str, bool], Counter] = {}
+    for record in records.values():
+        for role, count in record.images.items():
+            usual.setdefault(_role(role, record), Counter())[count] += 1
+    for key, record in records.items():
+        for role, count in record.images.items():
+            expected = usual[_role(role, record)].most_common(1)[0][0]
+            if key not in foreign and count != expected:
+                foreign[key] = f"of another cohort: {count} images in {role!r}, the other records have {expected}"
+    return foreign
+
+
+def _role(role: str, record: TrialRecord) -> tuple[str, bool]:
+    """Validation of the source vendor and of another vendor are different patients; the source decides which."""
+    return role, role.split(" ", 1)[-1] == record.config.vendor
+
+
+def _row(key: str, record: TrialRecord) -> dict[str, Any]:
+    config = record.config
+    full = config.sampling_rate == 1
+    within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
+    draws = record.val_over_draws.get(config.vendor, math.nan)
+    return {
+        "key": key,
+        "configuration": config.key("seed", *MASK_FIELDS) if full else config.key("seed"),
+        "full": full,
+        **{name: getattr(config, name) for name in CONFIG_FIELDS},
+        **{f"{split}_in_domain": record.in_domain(split) for split in ("val", "test")},
+        **{f"{split}_cross_domain": record.cross_domain(split) for split in ("val", "test")},
+        "test_within_in_domain": within.in_domain("test"),
+        "test_within_cross_domain": within.cross_domain("test"),
+        "realised_rate": float(record.realised_rate),
+        "mean_probability": _number(record.mean_probability),
+        "distinct_rate": _number(record.distinct_rate),
+        "export_gap": record.in_domain("val") - draws,
+        "epoch": _number(record.epoch),
+        "seconds": _number(record.seconds),
+    }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _records(folder: RunFolder) -> tuple[dict[str, TrialRecord], dict[str, str]]:
+    records, unreadable = {}, {}
+    for key in folder.keys():
+        if not folder.is_finished(key):
+            continue
+        try:
+            record = folder.read_record(key)
+            rate = record.realised_rate
+            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1:
+                raise ValueError(f"realised_rate must be in (0, 1], got {rate!r}")
+            if record.metric != "auc":
+                raise ValueError(f"its metric is {record.metric!r}; this analysis reads 'auc'")
+            _row(key, record)  # a fact of the wrong type shows here, not later
+            records[key] = record
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            unreadable[key] = _without_folder(str(error), folder.root)
+    return records, unreadable
+
+
+def _without_folder(text: str, root: Path) -> str:
+    """A report travels; the place where the run lay is nobody's business."""
+    return text.replace(f"{root}/", "")
+
+
+def _failures(folder: RunFolder) -> pd.DataFrame:
+    rows = []
+    for key in folder.keys():
+        path = folder.trial(key, "failure.json")
+        if not path.exists() or folder.is_finished(key):
+            continue
+        try:
+            values = json.loads(path.read_text())
+            config, reason = values.get("config", {}), str(values.get("reason", "no reason was written"))
+        except (ValueError, AttributeError, OSError) as error:
+            config, reason = {}, f"failure.json can't be read ({error})"
+        names = ("vendor", "sampling_rate", "mask", "seed")
+        defaults = {"mask": TrialConfig.mask, "seed": TrialConfig.seed}
+        rows.append({"key": key, **{n: config.get(n, defaults.get(n)) for n in names}, "reason": reason})
+    return pd.DataFrame(rows, columns=["key", "vendor", "sampling_rate", "mask", "seed", "reason"])
+
+
+def _search(folder: RunFolder, warnings: list[str]) -> dict[str, Any]:
+    if not folder.search_json.exists():
+        warnings.append("search.json is absent: the provenance of these records (cohort, split, command) is unknown.")
+        return {}
+    try:
+        search = folder.read_search()
+        if not isinstance(search, dict):
+            raise ValueError("not a JSON object")
+    except (ValueError, OSError) as error:
+        warnings.append(f"search.json can't be read ({error}): the provenance of these records is unknown.")
+        return {}
+    return search
+
+
+def _cohort(folder: RunFolder, warnings: list[str]) -> pd.DataFrame:
+    empty = pd.DataFrame(columns=list(COHORT_COLUMNS))
+    table = _table(folder.cohort_csv, COHORT_COLUMNS, warnings, dtype={"patient_id": str, "vendor": str, "split": str})
+    if table.empty:
+        if not folder.cohort_csv.exists():
+            warnings.append("cohort.csv is absent: no baseline, no patient-clustered interval can be computed.")
+        return empty.set_index("row", drop=False)
+    if table["row"].duplicated().any():
+        warnings.append("cohort.csv repeats row numbers: images can't be told apart, so no interval is computed.")
+        return empty.set_index("row", drop=False)
+    return table.set_index("row", drop=False)
+
+
+def _table(path: Path, columns: tuple[str, ...], warnings: list[str], dtype: Any = None) -> pd.DataFrame:
+    """A CSV with at least these columns; empty, with a warning, when it is torn or lacks one."""
+    empty = pd.DataFrame(columns=list(columns))
+    if not path.exists():
+        return empty
+    try:
+        table = pd.read_csv(path, dtype=dtype)
+    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
+        warnings.append(f"{path.name} can't be read ({error}): what needs it is left out.")
+        return empty
+    missing = [name for name in columns if name not in table]
+    if missing:
+        warnings.append(f"{path.name} has no column {', '.join(missing)}: what needs it is left out.")
+        return empty
+    return table
+
+
+def _external(folder: Path, warnings: list[str]) -> pd.DataFrame:
+    columns = ("key", "vendor", "images", "patients", "auc")
+    tables = [_table(path, columns, warnings).assign(cohort=path.stem) for path in sorted(folder.glob("*.csv"))]
+    tables = [table[["cohort", *columns]] for table in tables if not table.empty]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["cohort", *columns])

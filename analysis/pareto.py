@@ -1,0 +1,64 @@
+"""Who is not dominated, how much is dominated, and where the returns diminish."""
+
+import warnings
+from typing import NamedTuple
+
+import kneed
+import moocore
+import numpy as np
+import pandas as pd
+
+DIRECTIONS = {"in_domain": True, "cross_domain": True, "realised_rate": False}  # True: more is better
+REFERENCE = {"in_domain": 0.5, "cross_domain": 0.5, "realised_rate": 1.0}  # chance, chance, everything sampled
+TWO = ("in_domain", "cross_domain")
+THREE = (*TWO, "realised_rate")
+
+
+class ParetoFront(NamedTuple):
+    """The non-dominated points under some objectives."""
+
+    objectives: tuple[str, ...]
+    points: pd.DataFrame  # the rows on the front, by realised rate
+    hypervolume: float  # against REFERENCE; NaN when no point has every objective
+    left_out: int  # rows that lack an objective: a NaN neither dominates nor is dominated
+
+
+def pareto_front(points: pd.DataFrame, objectives: tuple[str, ...] = TWO) -> ParetoFront:
+    """(n rows with the objectives' columns) -> the rows that no other row dominates; equal rows stay together.
+
+    AUCs are maximised, the rate is minimised. Non-dominated sorting and hypervolume by moocore (Kung et al., JACM
+    1975; Fonseca et al., CEC 2006). ValueError for an objective that has no direction.
+    """
+    unknown = [name for name in objectives if name not in DIRECTIONS]
+    if unknown:
+        raise ValueError(f"objective {unknown[0]!r} has no direction; known: {', '.join(DIRECTIONS)}")
+    complete = points.dropna(subset=list(objectives))
+    left_out = len(points) - len(complete)
+    if complete.empty:
+        return ParetoFront(objectives, complete, float("nan"), left_out)
+    values = complete[list(objectives)].to_numpy(dtype=float)
+    maximise = [DIRECTIONS[name] for name in objectives]
+    front = complete[moocore.is_nondominated(values, maximise=maximise, keep_weakly=True)]
+    front = front.sort_values("realised_rate", kind="stable") if "realised_rate" in front else front
+    return ParetoFront(objectives, front, hypervolume(values, objectives), left_out)
+
+
+def hypervolume(values: np.ndarray, objectives: tuple[str, ...] = TWO) -> float:
+    """(n, len(objectives)) -> volume between the points and REFERENCE; a point not better in all adds nothing."""
+    reference = [REFERENCE[name] for name in objectives]
+    return float(moocore.hypervolume(values, ref=reference, maximise=[DIRECTIONS[name] for name in objectives]))
+
+
+def knee(rate: np.ndarray, score: np.ndarray) -> float | None:
+    """The rate after which more k-space buys little: the knee of the best score reached by each rate.
+
+    ``rate`` (n,) and ``score`` (n,). Kneedle (Satopaa et al., ICDCS workshops 2011) on the running maximum, which is
+    increasing. None with fewer than four distinct rates, a flat curve, or no knee: no number is made up.
+    """
+    best = pd.DataFrame({"rate": rate, "score": score}).dropna().groupby("rate")["score"].max().cummax()
+    if len(best) < 4 or best.iloc[-1] <= best.iloc[0]:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = kneed.KneeLocator(best.index.to_numpy(), best.to_numpy(), curve="concave", direction="increasing").knee
+    return None if found is None else float(found)

@@ -1,0 +1,103 @@
+"""What the numbers say, in plain words: whose labels chose, what was chosen, what to be wary of."""
+
+import math
+
+import pandas as pd
+
+from analysis.baselines import best
+from analysis.load import Run
+from analysis.selection import Selection
+
+RETROSPECTIVE = (
+    "Sampling here is retrospective, of reconstructed magnitude images: a rate is a share of k-space lines, not scan "
+    "time. The k-space of a magnitude image repeats itself (line k and line N - k), so the distinct rate stands beside "
+    "the realised one."
+)
+
+
+def whose_labels(selection: Selection) -> str:
+    """Whose labels chose the rate, hence what its cross-domain AUC speaks for (DomainBed's distinction)."""
+    if selection.oracle:
+        return (
+            "Chosen on test scores (oracle): the test AUC of the choice is biased upward, and holds for these patients "
+            "only."
+        )
+    if selection.saw == "target-validation":
+        return (
+            "Chosen with validation labels of the other vendor(s) too: the cross-domain test AUC speaks for new "
+            "patients of those vendors, not for an unseen vendor."
+        )
+    return (
+        f"Chosen with validation labels of {selection.vendor} only: no label of another vendor played a part in "
+        "choosing this rate."
+    )
+
+
+def chosen(selection: Selection) -> str:
+    """One sentence: the rate, its AUCs against full sampling."""
+    if math.isnan(selection.rate):
+        return f"{selection.vendor}: the rule {selection.rule} chooses no rate: {selection.note}."
+    split = "test" if not math.isnan(selection.values.get("test_in_domain", math.nan)) else "val"
+    parts = []
+    for domain, name in (("in_domain", "in-domain"), ("cross_domain", "cross-domain")):
+        value = selection.values.get(f"{split}_{domain}", math.nan)
+        if math.isnan(value):
+            parts.append(f"{name} AUC not measured")
+            continue
+        full = selection.full_sampling.get(f"{split}_{domain}", math.nan)
+        against = "" if math.isnan(full) or selection.rate == 1 else f" ({full:.3f} at full sampling)"
+        parts.append(f"{name} {split} AUC {value:.3f}{spread(selection.values, f'{split}_{domain}')}{against}")
+    return f"{selection.vendor}: {selection.rate:.3f} of k-space by the rule {selection.rule}; {', '.join(parts)}."
+
+
+def spread(values: dict[str, float], name: str) -> str:
+    """`` [0.81, 0.92]`` where an interval was computed, else nothing."""
+    low, high = values.get(f"{name}_low", math.nan), values.get(f"{name}_high", math.nan)
+    return "" if math.isnan(low) or math.isnan(high) else f" [{low:.3f}, {high:.3f}]"
+
+
+def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base: pd.DataFrame) -> list[str]:
+    """What a reader must know before believing a number, most serious first."""
+    found = []
+    if not len(table):
+        found.append("No finished trial: no curve, no front and no choice can be computed.")
+    failed = run.failures["vendor"].value_counts()
+    found += [f"{v}: no trial finished, {n} failed." for v, n in failed.items() if v not in selections]
+    if (run.search.get("cohort") or {}).get("synthetic"):
+        found.append("Synthetic cohort (phantom): it shows that the tool works, never that k-sampling does.")
+    oracles = [vendor for vendor, selection in selections.items() if selection.oracle]
+    if oracles:
+        found.append(
+            f"No validation score in these records ({', '.join(oracles)}): the rate was chosen on TEST scores. This is "
+            "an oracle's choice; its AUC is biased upward and promises nothing for new patients."
+        )
+    for vendor, selection in selections.items():
+        found += _of_one(vendor, selection, table[table["vendor"] == vendor], base)
+    if len(table) and (table["seeds"] <= 1).all():
+        found.append("One seed a configuration: how far a second training would differ is unknown.")
+    if len(run.failures):
+        found.append(f"{len(run.failures)} trial(s) failed; their reasons are in the report.")
+    if run.pending:
+        found.append(
+            f"{len(run.pending)} trial(s) were asked for and have not finished: the same search goes on there."
+        )
+    return found
+
+
+def _of_one(vendor: str, selection: Selection, own: pd.DataFrame, base: pd.DataFrame) -> list[str]:
+    found = []
+    if math.isnan(selection.rate):
+        found.append(f"{vendor}: nothing chosen: {selection.note}.")
+    if len(own) == 1:
+        found.append(f"{vendor}: one configuration only: there is nothing to choose between.")
+    if own[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
+        found.append(f"{vendor}: no cross-domain AUC: no other vendor was scored, so transfer is unknown.")
+    low = selection.values.get("above_baseline_in_domain_low", math.nan)
+    row = best(base, vendor)
+    if low <= 0 and row is not None:
+        measured = selection.values["test_in_domain"]
+        found.append(
+            f"{vendor}: the chosen rate's in-domain test AUC ({measured:.3f}) is not above the best one-number "
+            f"baseline ({row['baseline']}, {row['auc']:.3f}) by its paired interval: nothing is shown to be learned."
+        )
+    return found

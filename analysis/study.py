@@ -1,0 +1,194 @@
+"""One run, analysed: load -> average seeds -> fronts -> choose -> selection.json and report.html."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis import sentences
+from analysis.baselines import baselines
+from analysis.configurations import FIXED_FAMILIES, average_over_seeds, families, learned
+from analysis.intervals import auc_intervals
+from analysis.load import SCORES, Run, RunError, load
+from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
+from analysis.selection import EPSILON, RULES, TOLERANCE, Options, Selection, candidates, select
+from tune_ks.record import write_whole
+
+FORMAT = 1  # of selection.json
+
+
+class Analysis(NamedTuple):
+    """What one run says; everything the report and the terminal draw from."""
+
+    run: Run
+    rule: str
+    options: Options
+    configurations: pd.DataFrame  # one row a configuration, seeds averaged, with test intervals
+    selections: dict[str, Selection]  # source vendor -> the choice
+    others: list[Selection]  # the same rule on each family and on test scores, and the other rules
+    fronts: dict[str, tuple[ParetoFront, ParetoFront]]  # vendor -> two and three objectives
+    split: dict[str, str]  # vendor -> the split its fronts and choice are of: val, or test where there is no val
+    baselines: pd.DataFrame
+    warnings: list[str]
+    selection_json: Path
+    report: Path | None  # None when none was asked for
+
+
+def analyse(
+    run: str | Path,
+    rule: str = "epsilon",
+    epsilon: float = EPSILON,
+    tolerance: float = TOLERANCE,
+    images: bool = True,
+    report: bool = True,
+) -> Analysis:
+    """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
+
+    ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are AUC differences in [0, 1]; ``images=False`` keeps
+    the previews out of the report. RunError when the folder or an argument can't serve; whatever is wrong inside the
+    folder becomes a warning.
+    """
+    if rule not in RULES:
+        raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
+    for name, value in (("epsilon", epsilon), ("tolerance", tolerance)):
+        if not 0 <= value <= 1:
+            raise RunError(f"{name} is a difference of AUC and must be in [0, 1], got {value}")
+    analysis = compute(load(run), rule, Options(epsilon, tolerance))
+    write_whole(analysis.selection_json, selection_text(analysis).encode())
+    if not report:
+        return analysis
+    from analysis.report import write_report  # plotly is a second to load: not for those who want no page
+
+    return analysis._replace(report=write_report(analysis, images=images))
+
+
+def compute(run: Run, rule: str, options: Options) -> Analysis:
+    """Everything but the files: nothing is written."""
+    table = average_over_seeds(run.trials)
+    base = baselines(run.cohort)
+    if len(table):
+        table = table.merge(auc_intervals(run.root, run.cohort, table, base), on="configuration", how="left")
+    selections, fronts, split, others = {}, {}, {}, []
+    for vendor in sorted(table["vendor"].unique()) if len(table) else []:
+        own = table[table["vendor"] == vendor]
+        choosable = _choosable(own)
+        points, split[vendor] = candidates(choosable)
+        fronts[vendor] = (pareto_front(points, TWO), pareto_front(points, THREE))
+        selections[vendor] = select(choosable, vendor, rule, options)
+        others += _others(own, choosable, vendor, rule, options, split[vendor])
+    return Analysis(
+        run=run,
+        rule=rule,
+        options=options,
+        configurations=table,
+        selections=selections,
+        others=others,
+        fronts=fronts,
+        split=split,
+        baselines=base,
+        warnings=[*run.warnings, *sentences.warnings(run, table, selections, base)],
+        selection_json=run.root / "selection.json",
+        report=None,
+    )
+
+
+def _choosable(own: pd.DataFrame) -> pd.DataFrame:
+    """Learned families and full sampling; everything, when no learned mask was run."""
+    return own[learned(own)] if any(name not in FIXED_FAMILIES for name in families(own)) else own
+
+
+def _others(
+    own: pd.DataFrame, choosable: pd.DataFrame, vendor: str, rule: str, options: Options, split: str
+) -> list[Selection]:
+    found = [select(choosable, vendor, name, options) for name in RULES if name != rule]
+    names = families(own)
+    if len(names) > 1:
+        for name in names:
+            part = own[(own["family"] == name) | own["full"].astype(bool)]
+            found.append(select(part, vendor, rule, options, family=name))
+    if split == "val" and choosable["test_in_domain"].notna().any():
+        found.append(select(choosable, vendor, rule, options, split="test"))
+    return found
+
+
+def selection_text(analysis: Analysis) -> str:
+    """selection.json: per vendor the rule, rate, AUCs, columns read; the same input gives the same bytes."""
+    run = analysis.run
+    values = {
+        "format": FORMAT,
+        "rule": analysis.rule,
+        "vendors": {vendor: _plain(selection) for vendor, selection in analysis.selections.items()},
+        "others": [_plain(selection) for selection in analysis.others],
+        "fronts": {vendor: _fronts(pair, analysis.split[vendor]) for vendor, pair in analysis.fronts.items()},
+        "trials": {
+            "finished": len(run.trials),
+            "failed": len(run.failures),
+            "unreadable": len(run.unreadable),
+            "pending": len(run.pending),
+        },
+        "cohort_fingerprint": (run.search.get("cohort") or {}).get("fingerprint"),
+        "warnings": analysis.warnings,
+    }
+    return json.dumps(_json(values), indent=1) + "\n"
+
+
+def _plain(selection: Selection) -> dict[str, Any]:
+    """The choice as JSON: the AUCs beside the rate, full sampling's below, intervals where there are any."""
+    values, full = selection.values, selection.full_sampling
+    return {
+        "vendor": selection.vendor,
+        "rule": selection.rule,
+        "parameters": selection.parameters,
+        "family": selection.family,
+        "rate": selection.rate,
+        "interval": selection.interval,
+        **{name: values.get(name, math.nan) for name in SCORES},
+        "intervals": _intervals(values),
+        "seeds": int(values["seeds"]) if values else 0,
+        "seed_sd": {
+            name: values[f"{name}_sd"] for name in SCORES if not math.isnan(values.get(f"{name}_sd", math.nan))
+        },
+        "full_sampling": {**{name: full[name] for name in SCORES}, "intervals": _intervals(full)} if full else None,
+        "distinct_rate": values.get("distinct_rate", math.nan),
+        "configuration": selection.configuration,
+        "keys": selection.keys,
+        "columns_read": selection.columns_read,
+        "oracle": selection.oracle,
+        "saw": selection.saw,
+        "whose_labels": sentences.whose_labels(selection),
+        "note": selection.note,
+    }
+
+
+def _intervals(values: dict[str, float]) -> dict[str, tuple[float, float]]:
+    names = [name.removesuffix("_low") for name in values if name.endswith("_low")]
+    return {n: (values[f"{n}_low"], values[f"{n}_high"]) for n in names if not math.isnan(values[f"{n}_low"])}
+
+
+def _fronts(pair: tuple[ParetoFront, ParetoFront], split: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"split": split}
+    for name, front in zip(("two_objectives", "three_objectives"), pair):
+        rates = front.points["realised_rate"].tolist() if len(front.points) else []
+        found[name] = {
+            "objectives": list(front.objectives),
+            "rates": rates,
+            "hypervolume": front.hypervolume,
+            "left_out": front.left_out,
+        }
+    return found
+
+
+def _json(value: Any) -> Any:
+    """Plain JSON values; NaN becomes null, floats are cut to 6 digits so that a last bit moves no file."""
+    if isinstance(value, Mapping):
+        return {str(name): _json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

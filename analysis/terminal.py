@@ -1,0 +1,59 @@
+"""The analysis on a terminal: warnings, the choices, where the report is."""
+
+import math
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from analysis import sentences
+from analysis.selection import Selection
+from analysis.study import Analysis
+
+
+def show(analysis: Analysis, console: Console | None = None) -> None:
+    """Print one row a choice (the rule asked for first), its AUCs on test patients, and whose labels chose."""
+    console = console or Console()
+    for warning in analysis.warnings:
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+    if analysis.selections:
+        console.print(_table(analysis))
+        for selection in analysis.selections.values():
+            console.print(escape(sentences.chosen(selection)), highlight=False, soft_wrap=True)
+            console.print("  " + escape(sentences.whose_labels(selection)), highlight=False, soft_wrap=True)
+    for path in (analysis.selection_json, analysis.report):
+        if path is not None:
+            console.print(escape(str(path)), highlight=False, soft_wrap=True)
+
+
+def _table(analysis: Analysis) -> Table:
+    run = analysis.run
+    counts = f"{len(run.trials)} trials, {len(analysis.configurations)} configurations, {len(run.failures)} failed"
+    table = Table(title=f"Chosen sampling rates, test AUC ({counts})", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("vendor", "chosen by", "labels seen"):
+        table.add_column(name, no_wrap=True)
+    for name in ("rate", "in-domain", "cross-domain"):
+        table.add_column(name, justify="right")
+    for vendor, selection in analysis.selections.items():
+        table.add_row(*_cells(selection), style="bold")
+        for other in (o for o in analysis.others if o.vendor == vendor):
+            table.add_row(*_cells(other))
+        full = selection.full_sampling
+        table.add_row(vendor, "full sampling", "", *_numbers(full, 1.0 if full else math.nan), end_section=True)
+    return table
+
+
+def _cells(selection: Selection) -> list[str]:
+    among = "" if selection.family == "learned" else f" ({selection.family})"
+    return [
+        selection.vendor,
+        selection.rule + among,
+        selection.saw,
+        *_numbers(selection.values, selection.rate),
+    ]
+
+
+def _numbers(values: dict[str, float], rate: float) -> list[str]:
+    numbers = [rate, values.get("test_in_domain", math.nan), values.get("test_cross_domain", math.nan)]
+    return ["-" if math.isnan(number) else f"{number:.3f}" for number in numbers]
