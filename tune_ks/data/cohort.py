@@ -360,19 +360,17 @@ def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
 
 
 def _fill_slices(items: list[Item], headers: list[Header]) -> None:
-    """Slices of the scan where the sheet does not tell: from the file's tag, else the last slice that is listed.
+    """Slices of the scan where no sheet tells: the file's own tag, else the last slice listed of any of the vendor's.
 
-    A sheet that lists only some slices must not make the last of them the end of the body.
+    Not the last one listed of the patient: where only some slices are listed, which one is last depends on the label.
     """
-    last: dict[tuple[str, str], float] = {}
-    for item in items:
+    last: dict[str, float] = {}
+    for item, header in zip(items, headers):
         if not math.isnan(item.slice):
-            series = (item.patient_id, item.series)
-            last[series] = max(last.get(series, 0), item.slice)
+            last[header.vendor] = max(last.get(header.vendor, 0), item.slice)
     for item, header in zip(items, headers):
         if math.isnan(item.slices) and not math.isnan(item.slice):
-            end = last[item.patient_id, item.series]
-            item.slices = header.scan_slices if header.scan_slices >= end else end
+            item.slices = header.scan_slices if header.scan_slices >= item.slice else last[header.vendor]
 
 
 def _unmatched(items: list[Item], headers: list[Header], is_row: list[bool]) -> set[int]:

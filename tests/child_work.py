@@ -1,0 +1,31 @@
+"""What the tests make a child process do."""
+
+import os
+import time
+
+
+def double(note, value):
+    return 2 * value
+
+
+def fail(note):
+    return 1 / 0
+
+
+def die(note):
+    os.abort()
+
+
+def noisy(note):
+    os.write(1, b"a native library prints")
+    print("and so does Python")
+    return "quiet"
+
+
+def each(note, values, bad):
+    """-1 crashes, -2 hangs."""
+    for value in values:
+        note(value)
+        if value < 0 and value not in bad:
+            os.abort() if value == -1 else time.sleep(60)
+    return [None if value in bad else value for value in values]
