@@ -51,6 +51,8 @@ class Written:
     clinical: list[Any]
     box: tuple[int, int, int, int, int, int]  # rows, columns, slices: start and end of each, from 1
     files: list[tuple[str, str, str, str]]  # rows of the mapping sheet
+    slices: np.ndarray  # (n,) numbers of the slices written
+    masks: np.ndarray  # (n, N, N) bool, tumour, as the images are stored
 
 
 def write_slice(root: Path, exam: Exam, series: str, number: int, pixels: np.ndarray) -> tuple[str, str, str, str]:
@@ -131,6 +133,12 @@ def write_sheets(root: Path, written: list[Written]) -> None:
     mapping = [["sop_instance_UID", "original_path_and_filename", "classic_path", "descriptive_path"]]
     mapping += [list(file) for one in written for file in one.files]
     _save(root / "Breast-Cancer-MRI-filepath_filename-mapping.xlsx", "Sheet1", mapping)
+
+
+def write_masks(root: Path, written: list[Written]) -> None:
+    """``masks.npz``: "PHANTOM_001" (n, N, N) bool and "PHANTOM_001_slices" (n,) for every patient."""
+    arrays = {one.patient_id: one.masks for one in written}
+    np.savez_compressed(root / "masks.npz", **arrays, **{f"{one.patient_id}_slices": one.slices for one in written})
 
 
 def clinical_row(exam: Exam) -> list[Any]:
