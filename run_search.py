@@ -175,12 +175,14 @@ def search_command(args: argparse.Namespace) -> int:
 def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) -> dict[int, Any]:
     """image size -> Cohort, decoded once each. Writes the phantom first where no data were given."""
     from tune_ks.data.cohort import CohortSettings, open_cohort
-    from tune_ks.data.phantom import PhantomSettings, write_phantom
+    from tune_ks.data.phantom import VERSION, PhantomSettings, write_phantom
 
     series, data = args.series, args.data
     if data is None:
         with stages.stage("phantom") as progress:
-            data = write_phantom(PHANTOM, PhantomSettings(), workers=args.workers, progress=progress)
+            data = write_phantom(
+                PHANTOM / f"version-{VERSION}", PhantomSettings(), workers=args.workers, progress=progress
+            )
         series = series or "post_1"
     settings = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
     settings = CohortSettings(series=series, **{name: value for name, value in settings.items() if value})
@@ -218,11 +220,9 @@ def print_plan(plan: Any) -> None:
 
 def print_analysis(folder: RunFolder, args: argparse.Namespace) -> None:
     """Analyse what the run folder holds now, and say what was chosen."""
-    import analysis
+    from analysis import analyse, show
 
-    analysis.print_analysis(
-        analysis.analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console
-    )
+    show(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
 
 
 # -------------------------------------------------------------------------------------------------------- evaluate
@@ -279,7 +279,7 @@ def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
     path = folder.root / "selection.json"
     if not path.exists():
         raise ValueError(f"{path} is missing: run `python -m analysis {folder.root}` first, or give --all")
-    chosen = [key for choice in json.loads(path.read_text())["choices"] for key in choice["keys"]]
+    chosen = [key for choice in json.loads(path.read_text())["vendors"].values() for key in choice["keys"]]
     return [key for key in finished if key in chosen]
 
 

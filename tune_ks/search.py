@@ -161,6 +161,9 @@ class JobSearcher(Searcher):
     def _job(self, configs: list[TrialConfig]) -> dict[str, Any]:
         return {**self.common, "configs": [config.non_default() for config in configs]}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Ray pickles its searcher into a state that nobody reads
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Ray's snapshots are not what a search resumes from."""
 
@@ -174,6 +177,9 @@ class Watcher(tune.Callback):
     def __init__(self, folder: RunFolder, show: Callable[[Event], None]) -> None:
         self.folder = folder
         self.show = show
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Ray pickles its callbacks too, and a console cannot be
 
     def on_trial_start(self, iteration, trials, trial, **info) -> None:
         self.show(self._event("started", trial, {}))

@@ -130,7 +130,7 @@ def write_outcome(folder: RunFolder, record: TrialRecord, splits: Splits, outcom
     rows, codes, scores = [], [], []
     for split, code in SPLIT_CODES.items():
         for vendor, images in getattr(splits, split).items():
-            rows.append(images.rows)
+            rows.append(images.rows.numpy())
             codes.append(np.full(len(images), code, np.int8))
             scores.append(outcome.scores[split][vendor])
     write_npz(
