@@ -220,7 +220,8 @@ def print_plan(plan: Any) -> None:
 
 def print_analysis(folder: RunFolder, args: argparse.Namespace) -> None:
     """Analyse what the run folder holds now, and say what was chosen."""
-    from analysis import analyse, show
+    from analysis import analyse
+    from analysis import print_analysis as show
 
     show(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
 
