@@ -665,3 +665,22 @@ def test_breast_patches_are_read_whole(tmp_path):
     open_cohort(root, CohortSettings(series="pre"), 64, tmp_path)
     assert time.perf_counter() - start < 1
     assert json.loads((cohort.images.parent / "settings.json").read_text())["image_side"] == 64
+
+
+def test_compressed_files_are_scanned_in_children(tmp_path):
+    root = SHARED / "dicom_syntaxes"
+    if not root.is_dir():
+        pytest.skip("the nine encodings are not here")
+    cohort = read(root, tmp_path / "cache", size=64, labels_required=False)
+    images = np.load(cohort.images)
+    assert len(images) == 9
+    assert (images == images[0]).all()
+    assert cohort.table["digest"].nunique() == 1
+
+
+def test_a_file_that_kills_its_child_is_left_out_the_next_time():
+    task = {"paths": ["a", "b"], "crashed": []}
+    again = cohort_module._without_crashed("write_group", task, 1)
+    assert again == {"paths": ["a", "b"], "crashed": [1]}
+    assert cohort_module._without_crashed("write_group", again, 1) is None  # it was not that file
+    assert cohort_module._without_crashed("write_group", task, None) is None
