@@ -10,6 +10,7 @@ Exit codes: 0 all done; 1 some trials failed; 2 something was wrong with what ca
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -117,7 +118,8 @@ def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: 
 def search_command(args: argparse.Namespace) -> int:
     """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
     from tune_ks.begin import begin_run, default_run, require_same, require_vendors, set_aside
-    from tune_ks.console import Stages, TrialTable
+    from tune_ks.console import Stages, TrialTable, duration
+    from tune_ks.estimate import estimate_seconds
     from tune_ks.search import Resources, plan_search, run_search
     from tune_ks.space import load_space
 
@@ -137,6 +139,9 @@ def search_command(args: argparse.Namespace) -> int:
             space, folder if state == "resumed" else RunFolder("/nonexistent"), vendors, args.retry_failed
         )
         print_plan(plan)
+        estimate = estimate_seconds(plan, folder, cohorts, args.split_seed)
+        slots = max(1, min(args.concurrent or 10**6, int((os.cpu_count() or 1) // args.cpus_per_trial)))
+        console.print(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
         return OK
     if args.fresh and folder.root.exists():
         console.print(f"the earlier run folder is now {set_aside(folder.root)}")
@@ -152,7 +157,7 @@ def search_command(args: argparse.Namespace) -> int:
             run_search(space, folder, images, vendors, plan, resources, table.show)
         stages.add("search", time.monotonic() - started)
     with stages.stage("analysis"):
-        print_analysis(folder, args)
+        analyse_run(folder, args)
     console.print(stages.budget())
     left = plan_search(space, folder, vendors)
     failures = folder.failures()
@@ -218,12 +223,11 @@ def print_plan(plan: Any) -> None:
     console.print(f"{plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
 
 
-def print_analysis(folder: RunFolder, args: argparse.Namespace) -> None:
+def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:
     """Analyse what the run folder holds now, and say what was chosen."""
-    from analysis import analyse
-    from analysis import print_analysis as show
+    from analysis import analyse, print_analysis
 
-    show(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
+    print_analysis(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
 
 
 # -------------------------------------------------------------------------------------------------------- evaluate

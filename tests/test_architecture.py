@@ -9,7 +9,10 @@ ROOT = Path(__file__).parent.parent
 
 ROWS = {  # row -> (its files, the packages of others that it may use)
     8: (["run_search.py", "tune_ks/console.py"], {"rich"}),
-    7: (["tune_ks/search.py", "tune_ks/space.py", "tune_ks/begin.py"], {"ray", "optuna"}),
+    7: (
+        ["tune_ks/search.py", "tune_ks/space.py", "tune_ks/begin.py", "tune_ks/estimate.py"],
+        {"ray", "optuna", "torch"},
+    ),
     6: (["tune_ks/trial.py", "tune_ks/evaluate.py"], {"torch", "ray", "numpy", "pandas", "safetensors"}),
     5: (["tune_ks/train.py"], {"torch", "numpy"}),
     4: (["tune_ks/pipeline.py"], {"torch"}),

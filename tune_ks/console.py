@@ -28,7 +28,9 @@ class Stages:
         """Yields ``progress(what, done, total)``."""
         started = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as bar:
+        with Progress(
+            *columns, TimeRemainingColumn(), console=self.console, transient=True, disable=not self.console.is_terminal
+        ) as bar:
             tasks: dict[str, int] = {}
 
             def progress(what: str, done: int, total: int) -> None:

@@ -1,6 +1,7 @@
 """Training as a generator: yields one Epoch at a time. Knows no Ray and opens no results file."""
 
 import math
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -134,6 +135,26 @@ def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") 
     return (binary[0], probability[0]) if len(binary) == 1 else (binary, probability)
 
 
+def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:
+    """Seconds an image of training and of scoring, from one batch to warm up and two that count."""
+    pipeline = build_pipeline(config, splits.train.side).to(device)
+    optimizer = _optimizer(config, pipeline)
+    index = torch.arange(min(config.batch_size, len(splits.train)))
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        pipeline.train()
+        _step(config, pipeline, optimizer, splits.train.gather(index, device), generator(0, "flips"))
+        trained = time.perf_counter()
+        pipeline.eval()
+        with torch.no_grad():
+            batch = splits.train.gather(index, device)
+            pipeline(batch.image, _rates(config, batch), batch.acquisition)
+        seconds.append((trained - started, time.perf_counter() - trained))
+    training, scoring = (sum(column) / 2 / len(index) for column in zip(*seconds[1:]))
+    return training, scoring
+
+
 def aucs(images: dict[str, Images], scores: dict[str, np.ndarray], within: bool = False) -> dict[str, float]:
     """vendor -> AUC over its images, or the mean within-patient AUC."""
     found = {}
@@ -176,19 +197,32 @@ def _one_epoch(
     total = 0.0
     for index in order.split(config.batch_size):
         batch = images.gather(index, device)
-        image = _flip(batch.image, flips) if config.augment == "flips" else batch.image
-        logit = pipeline(image, _rates(config, batch), batch.acquisition)
-        loss = functional.binary_cross_entropy_with_logits(logit, batch.label)
-        if not torch.isfinite(loss):
+        loss = _step(config, pipeline, optimizer, batch, flips)
+        if not math.isfinite(loss):
             raise TrainingFailed(
-                f"the loss became {loss.item()} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
+                f"the loss became {loss} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
                 f"temperature (now {config.temperature})"
             )
+        total += loss * len(index)
+    return total / len(images)
+
+
+def _step(
+    config: TrialConfig,
+    pipeline: KSpaceClassifier,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    flips: np.random.Generator,
+) -> float:
+    """One step down the gradient of one batch; returns its loss. A loss that is not finite moves nothing."""
+    image = _flip(batch.image, flips) if config.augment == "flips" else batch.image
+    logit = pipeline(image, _rates(config, batch), batch.acquisition)
+    loss = functional.binary_cross_entropy_with_logits(logit, batch.label)
+    if torch.isfinite(loss):
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        total += loss.item() * len(index)
-    return total / len(images)
+    return loss.item()
 
 
 def _flip(image: Tensor, flips: np.random.Generator) -> Tensor:
