@@ -1,7 +1,7 @@
 """Which sampling rate, and how sure: a run folder in, a chosen rate per vendor and a report out.
 
-    analyse(run, rule="epsilon", epsilon=0.03, tolerance=0.02, images=True, report=True) -> Analysis
-    show(analysis, console=None)         print it: warnings, choices, where the report is
+    analyse(run, rule="epsilon", epsilon=0.02, tolerance=0.02, images=True, report=True) -> Analysis
+    print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
 
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """
@@ -9,6 +9,6 @@ Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a Valu
 from analysis.load import RunError
 from analysis.selection import RULES, Selection
 from analysis.study import Analysis, analyse
-from analysis.terminal import show
+from analysis.terminal import print_analysis
 
-__all__ = ["RULES", "Analysis", "RunError", "Selection", "analyse", "show"]
+__all__ = ["RULES", "Analysis", "RunError", "Selection", "analyse", "print_analysis"]

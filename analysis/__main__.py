@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis import RULES, RunError, analyse, show
+from analysis import RULES, RunError, analyse, print_analysis
 from analysis.selection import EPSILON, TOLERANCE
 
 
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 after one message on standard error."""
     given = parse(arguments)
     try:
-        show(analyse(**given._asdict()))
+        print_analysis(analyse(**given._asdict()))
     except (RunError, OSError) as error:  # OSError: a folder that can't be read or written
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -231,6 +231,7 @@ def _table(path: Path, columns: tuple[str, ...], warnings: list[str], dtype: Any
 
 def _external(folder: Path, warnings: list[str]) -> pd.DataFrame:
     columns = ("key", "vendor", "images", "patients", "auc")
-    tables = [_table(path, columns, warnings).assign(cohort=path.stem) for path in sorted(folder.glob("*.csv"))]
+    paths = [p for p in sorted(folder.glob("*.csv")) if not p.stem.endswith(("_scores", "_predictions"))]
+    tables = [_table(path, columns, warnings).assign(cohort=path.stem) for path in paths]
     tables = [table[["cohort", *columns]] for table in tables if not table.empty]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["cohort", *columns])

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.load import SCORES
 from analysis.pareto import knee as knee_of
 
-EPSILON = 0.03  # AUC; Table 1 of the source study is reproduced by every epsilon from 0.024 to 0.058
+EPSILON = 0.02  # AUC; the source study's own choice needs 0.024 to 0.058
 TOLERANCE = 0.02
 SLACK = 1e-9  # 0.902 - 0.024 must not lose to 0.878 in the last bit
 

@@ -120,7 +120,7 @@ def selection_text(analysis: Analysis) -> str:
     values = {
         "format": FORMAT,
         "rule": analysis.rule,
-        "vendors": {vendor: _plain(selection) for vendor, selection in analysis.selections.items()},
+        "choices": [_plain(selection) for selection in analysis.selections.values()],  # one a source vendor
         "others": [_plain(selection) for selection in analysis.others],
         "fronts": {vendor: _fronts(pair, analysis.split[vendor]) for vendor, pair in analysis.fronts.items()},
         "trials": {

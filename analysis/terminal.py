@@ -12,7 +12,7 @@ from analysis.selection import Selection
 from analysis.study import Analysis
 
 
-def show(analysis: Analysis, console: Console | None = None) -> None:
+def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
     """Print one row a choice (the rule asked for first), its AUCs on test patients, and whose labels chose."""
     console = console or Console()
     for warning in analysis.warnings:
@@ -30,10 +30,14 @@ def show(analysis: Analysis, console: Console | None = None) -> None:
 def _table(analysis: Analysis) -> Table:
     run = analysis.run
     counts = f"{len(run.trials)} trials, {len(analysis.configurations)} configurations, {len(run.failures)} failed"
-    table = Table(title=f"Chosen sampling rates, test AUC ({counts})", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"Chosen sampling rates; test AUC in-domain and cross-domain ({counts})",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
     for name in ("vendor", "chosen by", "labels seen"):
         table.add_column(name, no_wrap=True)
-    for name in ("rate", "in-domain", "cross-domain"):
+    for name in ("rate", "in", "cross"):
         table.add_column(name, justify="right")
     for vendor, selection in analysis.selections.items():
         table.add_row(*_cells(selection), style="bold")

@@ -1,0 +1,59 @@
+"""Which masks and images the report shows: one trial a rate and family, from full sampling down."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis import images
+from analysis.configurations import FIXED_FAMILIES
+from analysis.study import Analysis
+
+
+class Picture(NamedTuple):
+    """One trial's mask and previews, with what they cost."""
+
+    key: str
+    family: str
+    rate: float  # realised
+    seed: int
+    chosen: bool
+    in_domain: float  # mean test AUC of its configuration
+    cross_domain: float
+    mask: np.ndarray | None  # bool (W,) or (H, W), DC at N // 2
+    probability: np.ndarray | None  # of the same shape; None for fixed families
+    preview: images.Preview | None
+
+
+def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[Picture]:
+    """One vendor's pictures, learned families first, largest rate first; the lowest seed of each configuration.
+
+    Where a family was run at one nominal rate in several ways (temperatures ...), the chosen one is shown, else the
+    best in-domain one of the split that chose.
+    """
+    selection = analysis.selections[vendor]
+    own = analysis.configurations[analysis.configurations["vendor"] == vendor].copy()
+    own["chosen"] = [bool(set(keys) & set(selection.keys)) for keys in own["keys"]]
+    by = ["chosen", f"{analysis.split[vendor]}_in_domain"]
+    shown = own.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
+    shown = shown.assign(fixed=shown["family"].isin(FIXED_FAMILIES))
+    order = {"by": ["fixed", "family", "realised_rate"], "ascending": [True, True, False]}
+    trials = analysis.run.trials.set_index("key")
+    return [_picture(analysis, row, trials, with_images) for row in shown.sort_values(**order).itertuples()]
+
+
+def _picture(analysis: Analysis, row, trials: pd.DataFrame, with_images: bool) -> Picture:
+    key = min(row.keys, key=lambda name: (trials.loc[name, "seed"], name))
+    root = analysis.run.root
+    return Picture(
+        key=key,
+        family=row.family,
+        rate=float(trials.loc[key, "realised_rate"]),
+        seed=int(trials.loc[key, "seed"]),
+        chosen=row.chosen,
+        in_domain=row.test_in_domain,
+        cross_domain=row.test_cross_domain,
+        mask=images.mask(root, key),
+        probability=images.probability(root, key),
+        preview=images.preview(root, key) if with_images else None,
+    )

@@ -1,0 +1,155 @@
+"""A run folder with known truth, written without training anything: what the analysis must find is put there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from tune_ks.metrics import auc, within_patient_auc
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord, write_whole
+
+WIDTH = 32  # k-space lines; also the side of the previews
+
+
+def truth(rate: float, in_domain: bool, mask: str = "gumbel") -> float:
+    """Expected AUC: rising and level in-domain, falling across vendors; low-pass a little below."""
+    level = 0.90 - 0.25 * 2 ** (-12 * rate) if in_domain else 0.75 - 0.10 * rate
+    return level - (0.03 if mask == "lowpass" else 0.0)
+
+
+def make_cohort(vendors: tuple[str, ...], patients: int, images: int, seed: int = 0) -> pd.DataFrame:
+    """``patients`` a vendor, half in train, a quarter each in val and test; every patient has both classes."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for vendor in vendors:
+        for patient in range(patients):
+            split = ("train", "train", "val", "test")[patient % 4]
+            for image in range(images):
+                label = image % 2
+                rows.append(
+                    {
+                        "path": f"{vendor}_{patient:03}/{image}.dcm",
+                        "patient_id": f"PHANTOM_{vendor}_{patient:03}",
+                        "vendor": vendor,
+                        "series": "post_1",
+                        "label": label,
+                        "slice": image,
+                        "position": rng.uniform(),
+                        "split": split,
+                        "field_t": 1.5 if patient % 2 else 3.0,
+                        "acquired_width": 256 if patient % 3 else 320,
+                        "mean": rng.normal(0.3 * label, 1),
+                        "p75": rng.normal(0.2 * label, 1),
+                        "p90": rng.normal(-0.8 * label, 1),
+                    }
+                )
+    cohort = pd.DataFrame(rows)
+    cohort.insert(0, "row", np.arange(len(cohort)))
+    return cohort
+
+
+def write_run(
+    root: Path,
+    vendors: tuple[str, ...] = ("GE", "SIEMENS"),
+    rates: tuple[float, ...] = (0.0625, 0.125, 0.25, 0.5, 1.0),
+    seeds: tuple[int, ...] = (0, 1, 2),
+    masks: tuple[str, ...] = ("gumbel", "lowpass"),
+    patients: int = 40,
+    images: int = 6,
+    true_auc: Callable[[float, bool, str], float] = truth,
+    source: tuple[str, ...] | None = None,
+    **fields,
+) -> RunFolder:
+    """Write the folder. ``source``: the vendors trained on (default all); ``fields``: further config fields."""
+    folder = RunFolder(root)
+    cohort = make_cohort(vendors, patients, images)
+    write_whole(folder.cohort_csv, cohort.to_csv(index=False).encode())
+    write_whole(folder.skipped_csv, b"path,reason\nbad/1.dcm,truncated\n")
+    search = {
+        "format": 1,
+        "space": "synthetic",
+        "split_seed": 0,
+        "cohort": {"fingerprint": "0123456789ab", "settings": {"series": "post_1"}, "synthetic": False},
+        "versions": {"python": "3.11"},
+        "command": "python run_search.py",
+    }
+    write_whole(folder.search_json, json.dumps(search).encode())
+    for vendor in source or vendors:
+        for mask in masks:
+            for rate in rates:
+                if rate == 1 and mask != masks[0]:
+                    continue
+                for seed in seeds:
+                    temperature = 1.0 if mask == "gumbel" else None
+                    config = TrialConfig(vendor, rate, mask=mask, temperature=temperature, seed=seed, **fields)
+                    write_trial(folder, cohort, config, true_auc)
+    return folder
+
+
+def write_trial(
+    folder: RunFolder,
+    cohort: pd.DataFrame,
+    config: TrialConfig,
+    true_auc: Callable[[float, bool, str], float] = truth,
+) -> TrialRecord:
+    """One trial: scores with a patient effect whose expected AUC is the truth, and everything beside them."""
+    rng = np.random.default_rng([config.seed, int(1e6 * config.sampling_rate), len(config.mask), len(config.vendor)])
+    val = (cohort["split"] == "val") | ((cohort["vendor"] != config.vendor) & (cohort["split"] == "train"))
+    used = cohort[val | (cohort["split"] == "test")]
+    inside = (used["vendor"] == config.vendor).to_numpy()
+    wanted = [true_auc(config.sampling_rate, bool(i), config.mask) for i in inside]
+    patient = pd.factorize(used["patient_id"])[0]
+    effect = np.random.default_rng(7).normal(0, np.sqrt(0.3), patient.max() + 1)[patient]  # shared by all trials
+    noise = effect + rng.normal(0, np.sqrt(0.7), len(used))
+    score = (noise + np.sqrt(2) * norm.ppf(wanted) * used["label"].to_numpy()).astype(np.float32)
+    split = np.where(used["split"] == "test", 1, 0).astype(np.int8)
+    measured: dict[str, dict[str, float]] = {"val": {}, "test": {}, "val_within": {}, "test_within": {}}
+    for code, name in enumerate(("val", "test")):
+        for vendor in used["vendor"].unique():
+            here = (split == code) & (used["vendor"] == vendor).to_numpy()
+            label, of_patient = used["label"].to_numpy()[here], patient[here]
+            measured[name][vendor] = auc(label, score[here])
+            measured[f"{name}_within"][vendor] = within_patient_auc(label, score[here], of_patient)
+    width = WIDTH
+    kept = np.argsort(np.abs(np.arange(width) - width // 2), kind="stable")[
+        : max(round(config.sampling_rate * width), 1)
+    ]
+    mask = np.isin(np.arange(width), kept)
+    key = config.key()
+    write_array(folder, key, "mask.npy", mask)
+    if config.mask != "lowpass":
+        write_array(folder, key, "probability.npy", np.where(mask, 0.9, 0.1).astype(np.float32))
+    write_arrays(folder, key, "scores.npz", row=used["row"].to_numpy(np.int32), split=split, score=score)
+    rows = used["row"].to_numpy(np.int32)[:4]
+    picture = rng.integers(0, 255, (len(rows), width, width), dtype=np.uint8)
+    write_arrays(folder, key, "preview.npz", row=rows, sampled=picture // 2, full=picture)
+    record = TrialRecord(
+        config,
+        realised_rate=float(mask.mean()),
+        mean_probability=config.sampling_rate,
+        distinct_rate=float((mask | np.roll(mask[::-1], 1)).mean()),
+        epoch=3,
+        seconds=1.5,
+        history=[{"epoch": e, "loss": 1 / e, "val_in_domain": 0.5 + e / 10} for e in (1, 2, 3)],
+        images={f"test {v}": int(((split == 1) & (used["vendor"] == v)).sum()) for v in used["vendor"].unique()},
+        val_over_draws=measured["val"],
+        **measured,
+    )
+    folder.write_config(config)
+    folder.write_record(record)
+    return record
+
+
+def write_array(folder: RunFolder, key: str, name: str, array: np.ndarray) -> None:
+    path = folder.trial(key, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+
+
+def write_arrays(folder: RunFolder, key: str, name: str, **arrays: np.ndarray) -> None:
+    path = folder.trial(key, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **arrays)
