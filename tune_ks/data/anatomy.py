@@ -11,7 +11,10 @@ from scipy.spatial import cKDTree
 
 from tune_ks.data.scanner import GLAND_T1_MS, uptake_for
 
-TUMOUR_T1_MS, MUSCLE_T1_MS, BLOOD_T1_MS, SKIN_T1_MS = 1500.0, 1410.0, 1930.0, 1100.0  # at 3 T
+MUSCLE_T1_MS, BLOOD_T1_MS = 1412.0, 1932.0  # at 3 T: Stanisz et al., Magn Reson Med 2005
+TUMOUR_T1_MS, SKIN_T1_MS = 1500.0, 1100.0  # at 3 T: chosen, a little and clearly below gland
+# Relative enhancements are those of the first series after contrast, for scanner.REFERENCE. Malignant masses enhance
+# faster than benign ones, with overlap (Jansen et al., JMRI 2011); the levels are chosen within what is reported.
 X_REACH_MM, Y_REACH_MM, Z_REACH_MM = 100.0, 150.0, 60.0  # of the noise; z: half of the imaged volume
 
 
@@ -101,7 +104,7 @@ class Patient:
         self.muscle_mm = rng.uniform(8, 13)
         self.density = rng.normal(0.0, 0.55)
         self.gland_x, self.gland_y = rng.normal(0, 5), rng.uniform(0.42, 0.55)
-        self.parenchyma = float(np.clip(rng.lognormal(np.log(0.35), 0.5), 0.1, 1.2))  # background enhancement
+        self.parenchyma = float(np.clip(rng.lognormal(np.log(0.35), 0.5), 0.2, 1.2))  # background enhancement
         self.octaves = [Noise(rng, spacing) for spacing in (24.0, 11.0, 5.5, 2.5)]
         self.uptake_noise, self.b0_noise = Noise(rng, 14.0), Noise(rng, 45.0)
         self.b0_level = rng.normal(0, 0.4)

@@ -43,7 +43,7 @@ from tune_ks.data.scanner import (
 )
 from tune_ks.seeding import generator, seed_for
 
-VERSION = 1  # of the generator: raised whenever the same settings give other files
+VERSION = 2  # of the generator: raised whenever the same settings give other files
 MARGIN = 5  # slices between a negative slice and the tumour's box: the public label rule
 
 

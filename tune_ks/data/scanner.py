@@ -12,9 +12,9 @@ import numpy as np
 from scipy import fft
 
 FAT_T1_MS, GLAND_T1_MS = 423.0, 1680.0  # at 3 T: Edden et al., JMRI 2010
-T1_AT_1P5T = {"water": 1266 / 1445, "fat": 296 / 372}  # of T1 at 3 T: Rakow-Penner et al., JMRI 2006
+T1_AT_1P5T = {"water": 1266 / 1445, "fat": 296 / 367}  # of T1 at 3 T: Rakow-Penner et al., JMRI 2006
 R1_PER_S_MM = {1.5: 4.1, 3.0: 3.7}  # gadopentetate in plasma, 1/(s mmol/l): Rohrer et al., Invest Radiol 2005
-WATER_T2STAR_MS, FAT_T2STAR_MS = 35.0, 25.0  # at 3 T; of little weight at TE < 3 ms
+GLAND_T2STAR_MS, FAT_T2STAR_MS = 22.4, 36.4  # at 3 T: Ryu et al., J Korean Soc Magn Reson Med 2014
 FAT_SHIFT_HZ_PER_T = 3.4e-6 * 42.577e6  # fat resonates 3.4 ppm below water
 
 
@@ -45,7 +45,8 @@ class Protocol:
 
 
 # Zero-filling, orientation, TR/TE, flip angle and spacing ratio: aggregates of Duke-Breast-Cancer-MRI (Saha et al.,
-# Br J Cancer 2018). Noise, fat suppression, shading and gain: plausible for surface coils, raw against normalised.
+# Br J Cancer 2018). Noise, fat suppression, shading and gain are chosen, not measured: a surface coil as it is against
+# a normalised one, a suppression that leaves more fat against one that leaves less.
 GE = Protocol(
     manufacturer="GE MEDICAL SYSTEMS", models={1.5: "Signa HDxt", 3.0: "SIGNA HDx"},
     acquired_ratio=0.70, partial_fourier=0.875, fermi=True, noise=0.14, tr_ms=5.5, te_ms=2.45, flip_deg=10.0,
@@ -109,12 +110,12 @@ def uptake_for(enhancement: np.ndarray, t10_ms: np.ndarray) -> np.ndarray:
 
 
 def signal(tissue, sequence: Sequence, scanner: Protocol, contrast: bool) -> np.ndarray:
-    """Complex (M, M) signal of an ``anatomy.Slice``: water + suppressed fat at its chemical-shift phase."""
+    """Complex (M, M) signal of an ``anatomy.Slice``: water, and what suppression leaves of fat at its own phase."""
     water_t1 = tissue.t1_ms * (T1_AT_1P5T["water"] if sequence.field_t == 1.5 else 1.0)
     fat_t1 = FAT_T1_MS * (T1_AT_1P5T["fat"] if sequence.field_t == 1.5 else 1.0)
     if contrast:
         water_t1 = 1 / (1 / water_t1 + R1_PER_S_MM[sequence.field_t] * 1e-3 * tissue.uptake_mm)
-    water = tissue.water * spoiled_gradient_echo(water_t1, WATER_T2STAR_MS, sequence)
+    water = tissue.water * spoiled_gradient_echo(water_t1, GLAND_T2STAR_MS, sequence)
     # suppression is spectral: it fails where B0 moves fat out of its band
     failed = 1 / (1 + np.exp(-(tissue.b0 - scanner.fat_failure) / 0.15))
     left = scanner.fat_residual + (1 - scanner.fat_residual) * failed
@@ -123,7 +124,7 @@ def signal(tissue, sequence: Sequence, scanner: Protocol, contrast: bool) -> np.
     return (water + fat * np.exp(-1j * turn)).astype(np.complex64)
 
 
-GLAND_SIGNAL = float(spoiled_gradient_echo(np.float64(GLAND_T1_MS), WATER_T2STAR_MS, REFERENCE))
+GLAND_SIGNAL = float(spoiled_gradient_echo(np.float64(GLAND_T1_MS), GLAND_T2STAR_MS, REFERENCE))
 
 
 def coil_sensitivity(x_mm: np.ndarray, y_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
