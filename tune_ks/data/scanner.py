@@ -7,9 +7,13 @@ Every difference between the two vendors is one group of ``Protocol`` fields, so
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import fft
+
+if TYPE_CHECKING:
+    from tune_ks.data.anatomy import Slice
 
 FAT_T1_MS, GLAND_T1_MS = 423.0, 1680.0  # at 3 T: Edden et al., JMRI 2010
 T1_AT_1P5T = {"water": 1266 / 1445, "fat": 296 / 367}  # of T1 at 3 T: Rakow-Penner et al., JMRI 2006
@@ -109,7 +113,7 @@ def uptake_for(enhancement: np.ndarray, t10_ms: np.ndarray) -> np.ndarray:
     return (1 / t1_ms - 1 / t10_ms) * 1e3 / R1_PER_S_MM[3.0]
 
 
-def signal(tissue, sequence: Sequence, scanner: Protocol, contrast: bool) -> np.ndarray:
+def signal(tissue: "Slice", sequence: Sequence, scanner: Protocol, contrast: bool) -> np.ndarray:
     """Complex (M, M) signal of an ``anatomy.Slice``: water, and what suppression leaves of fat at its own phase."""
     water_t1 = tissue.t1_ms * (T1_AT_1P5T["water"] if sequence.field_t == 1.5 else 1.0)
     fat_t1 = FAT_T1_MS * (T1_AT_1P5T["fat"] if sequence.field_t == 1.5 else 1.0)
