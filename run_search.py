@@ -195,7 +195,7 @@ def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) 
     cohorts = {}
     with stages.stage("reading DICOM") as progress:
         for size in image_sizes:
-            cohorts[size] = open_cohort(data, settings, size, cache, workers=args.workers, progress=progress)
+            cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
     cohort = next(iter(cohorts.values()))
     per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
@@ -284,7 +284,10 @@ def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
     path = folder.root / "selection.json"
     if not path.exists():
         raise ValueError(f"{path} is missing: run `python -m analysis {folder.root}` first, or give --all")
-    chosen = [key for choice in json.loads(path.read_text())["vendors"].values() for key in choice["keys"]]
+    try:
+        chosen = {key for choice in json.loads(path.read_text())["choices"] for key in choice["keys"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
     return [key for key in finished if key in chosen]
 
 
