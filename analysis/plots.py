@@ -5,6 +5,7 @@ from itertools import cycle
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
@@ -33,6 +34,8 @@ def to_div(figure: go.Figure, name: str) -> str:
 def plot_pareto(analysis: Analysis) -> go.Figure:
     """In-domain against cross-domain AUC, one panel a source vendor, on the split that chose."""
     figure = _panels(analysis)
+    ticks = _rate_ticks(analysis.configurations["realised_rate"])
+    lowest = min(math.log2(ticks[0]), -1)
     for column, (vendor, selection) in enumerate(analysis.selections.items(), start=1):
         split = analysis.split[vendor]
         x, y = f"{split}_in_domain", f"{split}_cross_domain"
@@ -67,8 +70,9 @@ def plot_pareto(analysis: Analysis) -> go.Figure:
                     marker={
                         "size": 12,
                         "symbol": symbol,
-                        "color": [math.log2(rate) for rate in part["realised_rate"]],
-                        "coloraxis": "coloraxis",
+                        "color": sample_colorscale(
+                            "Viridis", [1 - math.log2(rate) / lowest for rate in part["realised_rate"]]
+                        ),
                         "line": {"width": 1, "color": "white"},
                     },
                     text=_about_configurations(part),
@@ -94,17 +98,7 @@ def plot_pareto(analysis: Analysis) -> go.Figure:
             )
         figure.update_xaxes(title=f"in-domain {SPLIT_WORDS[split]} AUC", **at)
         figure.update_yaxes(title=f"cross-domain {SPLIT_WORDS[split]} AUC", **at)
-    ticks = _rate_ticks(analysis.configurations["realised_rate"])
-    figure.update_layout(
-        coloraxis={
-            "colorscale": "Viridis",
-            "colorbar": {
-                "title": "realised rate",
-                "tickvals": [math.log2(rate) for rate in ticks],
-                "ticktext": [f"{rate:.2g}" for rate in ticks],
-            },
-        }
-    )
+    _rate_colours(figure, ticks, lowest)
     return figure
 
 
@@ -198,6 +192,17 @@ def _baseline_lines(figure: go.Figure, analysis: Analysis, vendor: str, once, at
         )
 
 
+def _rate_colours(figure: go.Figure, ticks: list[float], lowest: float) -> None:
+    """The colour bar of log2 rate, on a trace of its own: plotly.js warns about numbers as legend colours."""
+    bar = {
+        "title": {"text": "realised rate"},
+        "tickvals": [math.log2(rate) for rate in ticks],
+        "ticktext": [f"{rate:.2g}" for rate in ticks],
+    }
+    marker = {"color": [lowest], "cmin": lowest, "cmax": 0, "colorscale": "Viridis", "colorbar": bar, "showscale": True}
+    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False), row=1, col=1)
+
+
 def _front_line(front: pd.DataFrame, legend: bool) -> go.Scatter:
     front = front.sort_values("in_domain")
     return go.Scatter(
@@ -220,7 +225,7 @@ def _panels(analysis: Analysis) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": GREY},
-        margin={"l": 60, "r": 20, "t": 40, "b": 60},
+        margin={"l": 60, "r": 20, "t": 60, "b": 60},
         legend={"orientation": "h", "y": -0.2},
     )
     return figure
