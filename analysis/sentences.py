@@ -88,6 +88,8 @@ def _of_one(vendor: str, selection: Selection, own: pd.DataFrame, base: pd.DataF
     found = []
     if math.isnan(selection.rate):
         found.append(f"{vendor}: nothing chosen: {selection.note}.")
+    if not selection.full_sampling:
+        found.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
     if len(own) == 1:
         found.append(f"{vendor}: one configuration only: there is nothing to choose between.")
     if own[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):

@@ -128,6 +128,13 @@ def test_the_yardstick_is_never_chosen_beside_a_learned_mask(tmp_path):
     assert by_family == {"gumbel": 0.5, "lowpass": 0.1}
 
 
+def test_without_full_sampling_the_cost_is_unknown(tmp_path):
+    RunFolder(tmp_path).write_record(record(0.5, (0.9, 0.7), (0.9, 0.7)))
+    analysis = analyse(tmp_path, report=False)
+    assert analysis.selections["GE"].full_sampling == {}
+    assert any("full sampling (rate 1) has no finished trial" in w for w in analysis.warnings)
+
+
 def test_one_seed_and_one_vendor_say_so(tmp_path):
     folder = RunFolder(tmp_path)
     for rate in (0.5, 1.0):
