@@ -76,13 +76,16 @@ def run_config(
         save_checkpoint(checkpoint, {"state": state, "seconds": spent + time.monotonic() - started})
         report(epoch.number, epoch.loss, epoch.val)
     outcome = finish(config, splits, state, device)
-    record = make_record(config, splits, outcome, spent + time.monotonic() - started, device)
+    cohort = folder.read_search().get("cohort", {}).get("fingerprint")
+    record = make_record(config, splits, outcome, spent + time.monotonic() - started, device, cohort)
     write_outcome(folder, record, splits, outcome, device)
     checkpoint.unlink(missing_ok=True)
     return record
 
 
-def make_record(config: TrialConfig, splits: Splits, outcome: Outcome, seconds: float, device: str) -> TrialRecord:
+def make_record(
+    config: TrialConfig, splits: Splits, outcome: Outcome, seconds: float, device: str, cohort: str | None
+) -> TrialRecord:
     """The facts of one finished training; nothing here identifies a patient."""
     draws = [aucs(splits.val, {v: d[i] for v, d in outcome.draws.items()}) for i in range(_draw_count(outcome))]
     counts = {f"train {config.vendor}": len(splits.train)}
@@ -106,6 +109,7 @@ def make_record(config: TrialConfig, splits: Splits, outcome: Outcome, seconds: 
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "python": platform.python_version(),
+            "cohort": cohort,
             "side": splits.train.side,
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         },
