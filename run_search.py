@@ -203,6 +203,9 @@ def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) 
     unknown = int((cohort.table["orientation"] == "unknown").sum())
     if unknown:
         console.print(f"orientation unknown for {unknown} images: they are used as stored")
+    along_rows = int((cohort.table["phase"] == "COL").sum())
+    if along_rows:
+        console.print(f"phase encoding runs along the other axis in {along_rows} images: lines stay the columns")
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
         console.print(f"skipped {count} files: {reason}", style="yellow")
     return cohorts

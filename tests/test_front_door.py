@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dicom_files import PHI, write_dicom, write_table_cohort
+from ray.cluster_utils import Cluster
 
 import run_search
 from tune_ks.record import RunFolder
@@ -163,6 +164,25 @@ def test_predict_needs_no_labels_and_no_sheet(place):
     assert list(table.columns) == ["key", "path", "patient_id", "vendor", "probability"]
     assert table["probability"].between(0, 1).all()
     assert set(table["patient_id"]) == {"p0", "p1", "p2"}
+
+
+def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
+    """Ray counts GPUs, it does not make them: the resource is declared, the trials fall back to the CPU."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1, "include_dashboard": False})
+    try:
+        words = ["--data", "data", "--space", "space.py", "--run", "runs/cluster"]
+        found = call(*words, "--address", cluster.address, "--gpus-per-trial", "0.25", cwd=place)
+        assert found.returncode == 0, found.stdout + found.stderr
+        assert "4 trials to run" in found.stdout
+        one, other = RunFolder(place / "runs/cluster"), RunFolder(place / "runs/one")
+        assert [r.val for r in one.records()] == [r.val for r in other.records()]
+        refused = call(*words, "--fresh", "--address", cluster.address, "--gpus-per-trial", "2", cwd=place)
+        assert refused.returncode == 2
+        assert "a trial asks for 1 CPUs and 2 GPUs, the cluster has 4 and 1" in refused.stderr
+        assert cluster.head_node.all_processes
+        assert cluster.head_node.remaining_processes_alive()
+    finally:
+        cluster.shutdown()
 
 
 def refused(capsys, monkeypatch, place, *words):
