@@ -65,6 +65,10 @@ def search_parser() -> argparse.ArgumentParser:
     add_data_arguments(
         parser, "a folder of DICOM in Duke's layout, or with labels.csv; without it a phantom is written"
     )
+    what.add_argument(
+        "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
+    )
+    what.add_argument("--finalist-seeds", type=int, default=5, help="how many seeds the finalists get")
     where = parser.add_argument_group("where it goes")
     where.add_argument("--run", type=Path, help="the run folder; otherwise runs/SPACE-<hash of space and cohort>")
     where.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
@@ -120,7 +124,8 @@ def search_command(args: argparse.Namespace) -> int:
     from tune_ks.begin import begin_run, default_run, require_same, require_vendors, set_aside
     from tune_ks.console import Stages, TrialTable, duration
     from tune_ks.estimate import estimate_seconds
-    from tune_ks.search import Resources, plan_search, run_search
+    from tune_ks.exports import export_run
+    from tune_ks.search import Resources, plan_finalists, plan_search, run_search
     from tune_ks.space import load_space
 
     stages = Stages(console)
@@ -148,6 +153,8 @@ def search_command(args: argparse.Namespace) -> int:
     if not folder.search_json.exists():
         begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
     plan = plan_search(space, folder, vendors, args.retry_failed)
+    if args.finalists:
+        plan = plan_finalists(folder, finalists(folder), args.finalist_seeds)
     console.print(f"plan: {plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
     started = time.monotonic()
     if plan.left:
@@ -156,6 +163,8 @@ def search_command(args: argparse.Namespace) -> int:
         with TrialTable(console, plan) as table:
             run_search(space, folder, images, vendors, plan, resources, table.show)
         stages.add("search", time.monotonic() - started)
+    with stages.stage("export"):
+        export_run(folder)
     with stages.stage("analysis"):
         analyse_run(folder, args)
     console.print(stages.budget())
@@ -234,6 +243,17 @@ def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- evaluate
+
+
+def finalists(folder: RunFolder) -> list[dict[str, Any]]:
+    """The configs, without seeds, of the chosen rates and their neighbours, from what the run holds now."""
+    from analysis import analyse
+
+    text = analyse(folder.root, report=False).selection_json.read_text()
+    found = [config for configs in json.loads(text).get("finalists", {}).values() for config in configs]
+    if not found:
+        raise ValueError(f"{folder.root} has no chosen rate yet: run the search without --finalists first")
+    return found
 
 
 def evaluate_command(args: argparse.Namespace) -> int:

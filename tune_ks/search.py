@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.seeding import seed_for
 from tune_ks.space import OBJECTIVES, Block, Space
 from tune_ks.trial import trial
+
+# NSGA-III and QMC are called experimental; the version is pinned and every sampler is tested
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 SAMPLERS = {
     "random": optuna.samplers.RandomSampler,
@@ -86,6 +90,13 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
     draws = max(0, space.search["samples"] * len(points) - len(suggestions))
     finished = sum(folder.is_finished(key) for key in folder.keys())
     return Plan([_all_seeds(configs, len(seeds)) for configs in pending], draws, finished, len(failures))
+
+
+def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int) -> Plan:
+    """The given configs (without a seed) with seeds 0 ... ``seeds`` - 1, less what RUN holds."""
+    asked = [TrialConfig.from_dict({**values, "seed": seed}) for seed in range(seeds) for values in configs]
+    jobs = [[config] for config in asked if not folder.is_finished(config.key())]
+    return Plan(jobs, 0, len(asked) - len(jobs), 0)
 
 
 def suggestions_in(folder: RunFolder) -> list[list[TrialConfig]]:
