@@ -28,6 +28,11 @@ OK, FAILED_TRIALS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 console = Console(highlight=False)
 
 
+def say(text: str, style: str | None = None) -> None:
+    """One line, never folded: a command or a path must be whole to be copied."""
+    console.print(text, style=style, soft_wrap=True, markup=False)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. What the user can mend is one message, never a traceback."""
     argv = sys.argv[1:] if argv is None else argv
@@ -136,7 +141,7 @@ def search_command(args: argparse.Namespace) -> int:
     require_vendors(space, vendors)
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
     state = "resumed" if folder.search_json.exists() and not args.fresh else "new"
-    console.print(f"run folder: {folder.root} ({state})")
+    say(f"run folder: {folder.root} ({state})")
     if state == "resumed":
         require_same(folder, space, cohort, args.split_seed)
     if args.dry_run:
@@ -146,16 +151,16 @@ def search_command(args: argparse.Namespace) -> int:
         print_plan(plan)
         estimate = estimate_seconds(plan, folder, cohorts, args.split_seed)
         slots = max(1, min(args.concurrent or 10**6, int((os.cpu_count() or 1) // args.cpus_per_trial)))
-        console.print(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
+        say(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
         return OK
     if args.fresh and folder.root.exists():
-        console.print(f"the earlier run folder is now {set_aside(folder.root)}")
+        say(f"the earlier run folder is now {set_aside(folder.root)}")
     if not folder.search_json.exists():
         begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
     plan = plan_search(space, folder, vendors, args.retry_failed)
     if args.finalists:
         plan = plan_finalists(folder, finalists(folder), args.finalist_seeds)
-    console.print(f"plan: {plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
+    say(f"plan: {plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
     started = time.monotonic()
     if plan.left:
         images = {size: each.images for size, each in cohorts.items()}
@@ -167,22 +172,20 @@ def search_command(args: argparse.Namespace) -> int:
         export_run(folder)
     with stages.stage("analysis"):
         analyse_run(folder, args)
-    console.print(stages.budget())
+    say(stages.budget())
     left = plan_search(space, folder, vendors)
     failures = folder.failures()
     for key, reason in list(failures.items())[:10]:
-        console.print(f"failed: {key}: {reason}", style="red")
+        say(f"failed: {key}: {reason}", style="red")
     if left.left:
-        console.print(f"{left.left} trials are left; the same command goes on:\n  {args.command_line}")
+        say(f"{left.left} trials are left; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
-    console.print("next:")
+    say("next:")
     if args.data is None:
-        console.print("  python run_search.py --data DIR --space paper     the same on your own DICOM files")
-    console.print(
-        f"  python run_search.py evaluate {folder.root} --data DIR     the chosen models on another hospital's images"
-    )
+        say("  python run_search.py --data DIR --space paper     the same on your own DICOM files")
+    say(f"  python run_search.py evaluate {folder.root} --data DIR     the chosen models on another hospital's images")
     if failures:
-        console.print("  the same command with --retry-failed     runs the failed trials again")
+        say("  the same command with --retry-failed     runs the failed trials again")
     return FAILED_TRIALS if failures else OK
 
 
@@ -208,15 +211,18 @@ def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) 
     cohort = next(iter(cohorts.values()))
     per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
-    console.print(f"cohort: {counts}")
+    sides = " and ".join(str(each.image_side) for each in cohorts.values())
+    say(f"cohort: {counts}; sampled at {sides} px")
     unknown = int((cohort.table["orientation"] == "unknown").sum())
     if unknown:
-        console.print(f"orientation unknown for {unknown} images: they are used as stored")
+        say(f"orientation unknown for {unknown} images: they are used as stored")
     along_rows = int((cohort.table["phase"] == "COL").sum())
     if along_rows:
-        console.print(f"phase encoding runs along the other axis in {along_rows} images: lines stay the columns")
+        say(f"phase encoding runs along the other axis in {along_rows} images: lines stay the columns")
+    for reason, count in cohort.left_out.items():
+        say(f"left out {count}: {reason}")
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
-        console.print(f"skipped {count} files: {reason}", style="yellow")
+        say(f"skipped {count} files: {reason}", style="yellow")
     return cohorts
 
 
@@ -231,8 +237,8 @@ def print_plan(plan: Any) -> None:
         table.add_row(vendor, mask, " ".join(f"{rate:.3g}" for rate in sorted(set(rates))), str(len(rates)))
     console.print(table)
     if plan.draws:
-        console.print(f"and {plan.draws} suggestions that Optuna will make")
-    console.print(f"{plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
+        say(f"and {plan.draws} suggestions that Optuna will make")
+    say(f"{plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
 
 
 def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:
@@ -290,8 +296,8 @@ def evaluate_command(args: argparse.Namespace) -> int:
         outputs = {f"{name}_predictions.csv": probabilities(found.scores)}
     for file, frame in outputs.items():
         write_whole(external / file, frame.to_csv(index=False).encode())
-        console.print(f"wrote {external / file}")
-    console.print(stages.budget())
+        say(f"wrote {external / file}")
+    say(stages.budget())
     return OK
 
 
