@@ -2,10 +2,11 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis import RULES, RunError, analyse, print_analysis
+from analysis import RULES, Analysis, RunError, analyse, print_analysis
 from analysis.selection import EPSILON, TOLERANCE
 
 
@@ -18,6 +19,8 @@ class Arguments(NamedTuple):
     tolerance: float
     images: bool
     report: bool
+    figures: bool
+    watch: int | None
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
@@ -46,19 +49,76 @@ def parse(arguments: list[str] | None = None) -> Arguments:
     )
     parser.add_argument("--no-images", action="store_true", help="keep patients' images out of the report")
     parser.add_argument("--no-report", action="store_true", help="write selection.json only")
+    parser.add_argument(
+        "--figures", action="store_true", help="also write RUN/figures/*.svg and *.png (needs a browser)"
+    )
+    parser.add_argument(
+        "--watch",
+        type=int,
+        nargs="?",
+        const=10,
+        metavar="SECONDS",
+        help="write the page again whenever a record arrives, until Ctrl-C (looks every 10 seconds)",
+    )
     found = parser.parse_args(arguments)
-    return Arguments(found.run, found.rule, found.epsilon, found.tolerance, not found.no_images, not found.no_report)
+    if found.watch is not None and found.watch < 1:
+        parser.error(f"--watch must be 1 second or more, got {found.watch}")
+    if found.watch is not None and found.no_report:
+        parser.error("--watch writes a page: leave --no-report out")
+    return Arguments(
+        found.run,
+        found.rule,
+        found.epsilon,
+        found.tolerance,
+        not found.no_images,
+        not found.no_report,
+        found.figures,
+        found.watch,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 after one message on standard error."""
     given = parse(arguments)
+    settings = given._asdict()
+    figures, seconds = settings.pop("figures"), settings.pop("watch")
     try:
-        print_analysis(analyse(**given._asdict()))
+        if seconds is not None:
+            analysis = _watch(given, settings, seconds)
+        else:
+            analysis = analyse(**settings)
+            print_analysis(analysis)
+        if figures:
+            _figures(analysis)
     except (RunError, OSError) as error:  # OSError: a folder that can't be read or written
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _watch(given: Arguments, settings: dict, seconds: int) -> Analysis:
+    from analysis.watch import watch
+
+    def tell(analysis: Analysis) -> None:
+        run = analysis.run
+        counts = f"{len(run.trials)} finished, {len(run.failures)} failed, {len(run.pending)} not finished"
+        print(f"{time.strftime('%H:%M:%S')}  {counts}  {analysis.report}", flush=True)
+
+    wanted = {name: value for name, value in settings.items() if name not in ("run", "images", "report")}
+    analysis = watch(given.run, wanted, given.images, seconds, tell)
+    print(f"stopped; the page stays: {analysis.report}")
+    return analysis
+
+
+def _figures(analysis: Analysis) -> None:
+    from analysis.plots_export import NoBrowser, write_figures  # plotly is a second to load
+
+    try:
+        paths = write_figures(analysis)
+    except NoBrowser as error:
+        print(error, file=sys.stderr)
+    else:
+        print(f"{len(paths)} figures: {paths[0].parent}" if paths else "no finished trial: no figure to write")
 
 
 if __name__ == "__main__":

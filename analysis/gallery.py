@@ -20,6 +20,7 @@ class Picture(NamedTuple):
     chosen: bool
     in_domain: float  # mean test AUC of its configuration
     cross_domain: float
+    values: dict[str, float]  # AUCs of its configuration, with intervals where there are any
     mask: np.ndarray | None  # bool (W,) or (H, W), DC at N // 2
     probability: np.ndarray | None  # of the same shape; None for fixed families
     preview: images.Preview | None
@@ -45,6 +46,7 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[P
 def _picture(analysis: Analysis, row, trials: pd.DataFrame, with_images: bool) -> Picture:
     key = min(row.keys, key=lambda name: (trials.loc[name, "seed"], name))
     root = analysis.run.root
+    values = {name: value for name, value in row._asdict().items() if name.startswith(("test_", "val_"))}
     return Picture(
         key=key,
         family=row.family,
@@ -53,6 +55,7 @@ def _picture(analysis: Analysis, row, trials: pd.DataFrame, with_images: bool) -
         chosen=row.chosen,
         in_domain=row.test_in_domain,
         cross_domain=row.test_cross_domain,
+        values=values,
         mask=images.mask(root, key),
         probability=images.probability(root, key),
         preview=images.preview(root, key) if with_images else None,

@@ -1,23 +1,19 @@
-"""The Pareto plot and the paper's two curves: drawn from a finished Analysis, no thinking here."""
+"""What all figures share: colours, layout, words on hover, and how a figure becomes part of a page."""
 
 import math
-from itertools import cycle
+from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.offline import get_plotlyjs
-from plotly.subplots import make_subplots
 
-from analysis.baselines import best
-from analysis.configurations import curves
-from analysis.study import Analysis
-
-BLUE, ORANGE, GREY = "#2f7fd1", "#d9622b", "#8a8f98"
+BLUE, ORANGE, GREEN, GREY = "#2f7fd1", "#d9622b", "#2a9d6f", "#8a8f98"  # to be read on white and on black
 DOMAINS = {"in_domain": ("in-domain", BLUE), "cross_domain": ("cross-domain", ORANGE)}
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "pentagon", "hexagon")
 SPLIT_WORDS = {"val": "validation", "test": "test"}
+LOWEST, HIGHEST = 0.12, 0.95  # of Viridis: both ends stay visible on white and on black
 
 
 def plotly_js() -> str:
@@ -25,213 +21,97 @@ def plotly_js() -> str:
     return get_plotlyjs()
 
 
-def to_div(figure: go.Figure, name: str) -> str:
-    """A figure as an HTML fragment with the id ``name``; the page must hold plotly_js() before it."""
-    config = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg", "filename": name}}
-    return figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=config, default_height="100%")
+def to_json(figure: go.Figure) -> str:
+    """A figure as the JSON that the page's script draws in the reader's colours."""
+    return str(figure.to_json())
 
 
-def plot_pareto(analysis: Analysis) -> go.Figure:
-    """In-domain against cross-domain AUC, one panel a source vendor, on the split that chose."""
-    figure = _panels(analysis)
-    ticks = _rate_ticks(analysis.configurations["realised_rate"])
-    lowest = min(math.log2(ticks[0]), -1)
-    for column, (vendor, selection) in enumerate(analysis.selections.items(), start=1):
-        split = analysis.split[vendor]
-        x, y = f"{split}_in_domain", f"{split}_cross_domain"
-        at = {"row": 1, "col": column}
-        own = analysis.configurations[analysis.configurations["vendor"] == vendor]
-        seeds = analysis.run.trials[analysis.run.trials["vendor"] == vendor]
-        figure.add_trace(
-            go.Scatter(
-                x=seeds[x],
-                y=seeds[y],
-                mode="markers",
-                name="one trial",
-                legendgroup="trial",
-                showlegend=column == 1,
-                marker={"size": 5, "color": GREY, "opacity": 0.5},
-                text=_about_trials(seeds),
-                hovertemplate="%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>",
-            ),
-            **at,
-        )
-        front = analysis.fronts[vendor][0].points
-        figure.add_trace(_front_line(front, column == 1), **at)
-        for symbol, (family, part) in zip(cycle(SYMBOLS), own.groupby("family", sort=True)):
-            figure.add_trace(
-                go.Scatter(
-                    x=part[x],
-                    y=part[y],
-                    mode="markers",
-                    name=str(family),
-                    legendgroup=str(family),
-                    showlegend=column == 1,
-                    marker={
-                        "size": 12,
-                        "symbol": symbol,
-                        "color": sample_colorscale(
-                            "Viridis", [1 - math.log2(rate) / lowest for rate in part["realised_rate"]]
-                        ),
-                        "line": {"width": 1, "color": "white"},
-                    },
-                    text=_about_configurations(part),
-                    hovertemplate="%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>",
-                ),
-                **at,
-            )
-        if not math.isnan(selection.rate):
-            figure.add_trace(
-                go.Scatter(
-                    x=[selection.values[x]],
-                    y=[selection.values[y]],
-                    mode="markers+text",
-                    name=f"chosen by {selection.rule}",
-                    legendgroup="chosen",
-                    showlegend=column == 1,
-                    text=[f"{selection.rate:.3f}"],
-                    textposition="top center",
-                    marker={"size": 20, "symbol": "star-open", "color": ORANGE, "line": {"width": 2}},
-                    hovertemplate=f"chosen: rate {selection.rate:.3f}<extra></extra>",
-                ),
-                **at,
-            )
-        figure.update_xaxes(title=f"in-domain {SPLIT_WORDS[split]} AUC", **at)
-        figure.update_yaxes(title=f"cross-domain {SPLIT_WORDS[split]} AUC", **at)
-    _rate_colours(figure, ticks, lowest)
+def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:
+    """An empty figure: legend above the axes, so that it can meet neither titles nor points."""
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
+        margin={"l": 58, "r": 14, "t": 16, "b": 48},
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+        hovermode="closest",
+        dragmode=False,  # a finger that scrolls the page must not zoom
+    )
+    for axis, title in (("xaxis", x), ("yaxis", y)):
+        figure.update_layout({axis: {"title": {"text": title, "standoff": 8}, "zeroline": False, "automargin": True}})
     return figure
 
 
-def plot_curves(analysis: Analysis, split: str) -> go.Figure:
-    """AUC against the realised rate, in-domain and cross-domain, one panel a source vendor; every seed a point."""
-    figure = _panels(analysis)
-    shown: set[str] = set()
-
-    def once(name: str) -> dict:
-        new = name not in shown
-        shown.add(name)
-        return {"name": name, "legendgroup": name, "showlegend": new}
-
-    for column, (vendor, selection) in enumerate(analysis.selections.items(), start=1):
-        at = {"row": 1, "col": column}
-        own = analysis.configurations[analysis.configurations["vendor"] == vendor]
-        seeds = analysis.run.trials[analysis.run.trials["vendor"] == vendor]
-        for domain, (word, colour) in DOMAINS.items():
-            name = f"{split}_{domain}"
-            figure.add_trace(
-                go.Scatter(
-                    x=seeds["realised_rate"],
-                    y=seeds[name],
-                    mode="markers",
-                    marker={"size": 5, "color": colour, "opacity": 0.4},
-                    text=_about_trials(seeds),
-                    hovertemplate="%{text}<br>AUC %{y:.3f}<extra></extra>",
-                    **once(f"one trial, {word}"),
-                ),
-                **at,
-            )
-            for dash, symbol, (curve, part) in zip(cycle(DASHES), cycle(SYMBOLS), curves(own).items()):
-                figure.add_trace(
-                    go.Scatter(
-                        x=part["realised_rate"],
-                        y=part[name],
-                        mode="lines+markers",
-                        line={"color": colour, "dash": dash},
-                        marker={"size": 8, "symbol": symbol},
-                        error_y=_error_bars(part, name),
-                        text=_about_configurations(part),
-                        hovertemplate="%{text}<br>AUC %{y:.3f}<extra></extra>",
-                        **once(f"{curve}, {word}"),
-                    ),
-                    **at,
-                )
-            if not math.isnan(selection.values.get(name, math.nan)):
-                figure.add_trace(
-                    go.Scatter(
-                        x=[selection.rate],
-                        y=[selection.values[name]],
-                        mode="markers",
-                        marker={"size": 18, "symbol": "star-open", "color": colour, "line": {"width": 2}},
-                        hovertemplate=f"chosen by {selection.rule}: %{{x:.3f}}<extra></extra>",
-                        **once(f"chosen, {word}"),
-                    ),
-                    **at,
-                )
-        if split == "test":
-            _baseline_lines(figure, analysis, vendor, once, at)
-        ticks = _rate_ticks(own["realised_rate"])
-        figure.update_xaxes(
-            title="realised rate (share of k-space)",
-            type="log",
-            tickvals=ticks,
-            ticktext=[f"{t:.2g}" for t in ticks],
-            **at,
-        )
-        figure.update_yaxes(title=f"{SPLIT_WORDS[split]} AUC", **at)
-    return figure
+def rate_axis(figure: go.Figure, rates: pd.Series, axis: str = "xaxis") -> None:
+    """A logarithmic axis of the realised rate, with a little room at its ends."""
+    ticks = rate_ticks(rates)
+    low, high = math.log10(rates.min() * 0.88) if len(rates) else -1, math.log10(1.12)
+    figure.update_layout(
+        {
+            axis: {
+                "title": {"text": "realised rate (share of k-space)", "standoff": 8},
+                "type": "log",
+                "range": [low, high],
+                "tickvals": ticks,
+                "ticktext": [f"{t:.2g}" for t in ticks],
+            }
+        }
+    )
 
 
-def _baseline_lines(figure: go.Figure, analysis: Analysis, vendor: str, once, at: dict) -> None:
-    """The best one-number baseline of the source vendor, and of each other one, as horizontal lines."""
-    own = analysis.configurations[analysis.configurations["vendor"] == vendor]
-    ends = [own["realised_rate"].min(), own["realised_rate"].max()]
-    for other in analysis.baselines["vendor"].unique():
-        row = best(analysis.baselines, other)
-        word, colour = DOMAINS["in_domain" if other == vendor else "cross_domain"]
-        figure.add_trace(
-            go.Scatter(
-                x=ends,
-                y=[row["auc"]] * 2,
-                mode="lines",
-                line={"color": colour, "width": 1, "dash": "dot"},
-                opacity=0.6,
-                hovertemplate=f"{row['baseline']} of {other}: {row['auc']:.3f}<extra></extra>",
-                **once(f"best one-number baseline, {word}"),
-            ),
-            **at,
-        )
+def rate_ticks(rates: pd.Series) -> list[float]:
+    """Powers of two from the smallest rate up to 1."""
+    low = math.floor(math.log2(rates.min())) if len(rates) else -1
+    return [2.0**power for power in range(low, 1)]
 
 
-def _rate_colours(figure: go.Figure, ticks: list[float], lowest: float) -> None:
+def rate_colours(rates: pd.Series, lowest: float) -> list[str]:
+    """Rates -> colours on a log scale from ``lowest`` (log2 of a rate) to 1."""
+    return [_colour(1 - math.log2(rate) / min(lowest, -1)) for rate in rates]
+
+
+def rate_bar(figure: go.Figure, ticks: list[float]) -> None:
     """The colour bar of log2 rate, on a trace of its own: plotly.js warns about numbers as legend colours."""
+    lowest = min(math.log2(ticks[0]), -1)
     bar = {
-        "title": {"text": "realised rate"},
+        "title": {"text": "rate", "side": "top"},
+        "thickness": 10,
         "tickvals": [math.log2(rate) for rate in ticks],
         "ticktext": [f"{rate:.2g}" for rate in ticks],
     }
-    marker = {"color": [lowest], "cmin": lowest, "cmax": 0, "colorscale": "Viridis", "colorbar": bar, "showscale": True}
-    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False), row=1, col=1)
+    scale = [[step / 8, _colour(step / 8)] for step in range(9)]
+    marker = {"color": [lowest], "cmin": lowest, "cmax": 0, "colorscale": scale, "colorbar": bar, "showscale": True}
+    figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"))
 
 
-def _front_line(front: pd.DataFrame, legend: bool) -> go.Scatter:
-    front = front.sort_values("in_domain")
-    return go.Scatter(
-        x=front["in_domain"],
-        y=front["cross_domain"],
-        mode="lines",
-        name="front of the two AUCs",
-        legendgroup="front",
-        showlegend=legend,
-        line={"color": GREY},
-        hoverinfo="skip",
+def band(figure: go.Figure, x, low, high, colour: str, name: str, **more) -> None:
+    """A shaded region between two lines."""
+    x, low, high = list(x), list(low), list(high)
+    figure.add_trace(
+        go.Scatter(
+            x=x + x[::-1],
+            y=high + low[::-1],
+            fill="toself",
+            fillcolor=faded(colour, 0.16),
+            line={"width": 0},
+            mode="lines",
+            name=name,
+            hoverinfo="skip",
+            **more,
+        )
     )
 
 
-def _panels(analysis: Analysis) -> go.Figure:
-    names = [f"trained on {vendor}" for vendor in analysis.selections]
-    figure = make_subplots(rows=1, cols=max(len(names), 1), subplot_titles=names, horizontal_spacing=0.1)
-    figure.update_layout(
-        template="plotly_white",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY},
-        margin={"l": 60, "r": 20, "t": 60, "b": 60},
-        legend={"orientation": "h", "y": -0.2},
-    )
-    return figure
+def faded(colour: str, opacity: float) -> str:
+    """#rrggbb at an opacity."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
 
 
-def _error_bars(part: pd.DataFrame, name: str) -> dict:
+def error_bars(part: pd.DataFrame, name: str) -> dict:
     """The patient-clustered interval where there is one."""
     if f"{name}_low" not in part or part[f"{name}_low"].isna().all():
         return {"visible": False, "array": []}
@@ -241,26 +121,28 @@ def _error_bars(part: pd.DataFrame, name: str) -> dict:
         "array": (part[f"{name}_high"] - part[name]).clip(lower=0),
         "arrayminus": (part[name] - part[f"{name}_low"]).clip(lower=0),
         "thickness": 1,
+        "width": 2,
     }
 
 
-def _about_trials(trials: pd.DataFrame) -> list[str]:
+def about_trials(trials: pd.DataFrame) -> list[str]:
+    """What a trial's point says: rate, temperature, seed, key."""
     return [
-        f"{row.mask}, realised {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
-        f"{'' if pd.isna(row.temperature) else f', temperature {row.temperature:g}'}, seed {row.seed}, {row.key}"
+        f"{escape(row.mask)}, realised rate {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
+        f"<br>{'no temperature' if pd.isna(row.temperature) else f'temperature {row.temperature:g}'}, seed {row.seed}"
+        f", key {row.key}"
         for row in trials.itertuples()
     ]
 
 
-def _about_configurations(table: pd.DataFrame) -> list[str]:
+def about_configurations(table: pd.DataFrame) -> list[str]:
+    """What a configuration's point says."""
     return [
-        f"{row.family}, realised {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
-        f"{'' if pd.isna(row.temperature) else f', temperature {row.temperature:g}'}, mean of {row.seeds} seed(s)"
+        f"{escape(row.family)}, realised rate {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
+        f"{'' if pd.isna(row.temperature) else f', temperature {row.temperature:g}'}<br>mean of {row.seeds} seed(s)"
         for row in table.itertuples()
     ]
 
 
-def _rate_ticks(rates: pd.Series) -> list[float]:
-    """Powers of two from the smallest rate up to 1."""
-    low = math.floor(math.log2(rates.min())) if len(rates) else -1
-    return [2.0**power for power in range(low, 1)]
+def _colour(share: float) -> str:
+    return sample_colorscale("Viridis", [LOWEST + (HIGHEST - LOWEST) * min(max(share, 0.0), 1.0)])[0]

@@ -1,60 +1,72 @@
-"""Masks over k-space lines: learned probability and exported mask, a row a trial."""
+"""Masks: learned probability and exported mask over k-space lines, and the profile from DC against low-pass."""
+
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from analysis.gallery import Picture
-from analysis.plots import GREY
+from analysis.plots import BLUE, GREY, ORANGE, blank
+from analysis.profiles import Profile
+
+ROW = 24  # pixels a trial
 
 
-def plot_line_masks(pictures: list[Picture]) -> go.Figure | None:
-    """Pictures of (W,) masks -> two heat maps over the line's offset from DC; None when no line mask is there.
+def plot_line_masks(pictures: list[Picture], what: str) -> go.Figure | None:
+    """Pictures of (W,) masks -> a heat map over the line's offset from DC; None when no line mask is there.
 
-    Left, the inclusion probability (of a fixed family: its mask); right, the binary mask that was scored.
+    ``what``: probability, the inclusion probability (of a fixed family: its mask), or mask, the binary one scored.
     """
-    lines = [p for p in pictures if p.mask is not None and p.mask.ndim == 1 and not p.mask.all()]
-    width = max((len(p.mask) for p in lines), default=0)
-    lines = [p for p in lines if len(p.mask) == width][::-1]
+    lines = line_masks(pictures)[::-1]
     if not lines:
         return None
-    names = [f"{p.family} {p.rate:.3f}{' (chosen)' if p.chosen else ''}" for p in lines]
-    masks = [p.mask.astype(float) for p in lines]
-    probabilities = [
-        p.probability if p.probability is not None and p.probability.shape == p.mask.shape else m
-        for p, m in zip(lines, masks)
-    ]
-    figure = make_subplots(
-        rows=1,
-        cols=2,
-        shared_yaxes=True,
-        subplot_titles=["inclusion probability", "exported mask"],
-        horizontal_spacing=0.03,
-    )
-    offset = np.arange(width) - width // 2
-    for column, values in enumerate((probabilities, masks), start=1):
-        figure.add_trace(
-            go.Heatmap(
-                x=offset,
-                y=names,
-                z=np.stack(values),
-                zmin=0,
-                zmax=1,
-                colorscale="Viridis",
-                showscale=column == 2,
-                ygap=2,
-                hovertemplate="%{y}<br>line %{x}: %{z:.2f}<extra></extra>",
-            ),
-            row=1,
-            col=column,
+    width = len(lines[0].mask)
+    values = [_values(p, what) for p in lines]
+    figure = blank("k-space line, from DC", "", legend=False)
+    figure.add_trace(
+        go.Heatmap(
+            x=np.arange(width) - width // 2,
+            y=[f"{escape(p.family)} {p.rate:.3f}{' (chosen)' if p.chosen else ''}" for p in lines],
+            z=np.stack(values).round(3),
+            zmin=0,
+            zmax=1,
+            colorscale="Viridis",
+            showscale=what != "mask",
+            colorbar={"thickness": 10, "title": {"text": "prob.", "side": "top"}},
+            ygap=2,
+            hovertemplate="%{y}<br>line %{x}: %{z:.2f}<extra></extra>",
         )
-        figure.update_xaxes(title="k-space line, from DC", row=1, col=column)
-    figure.update_layout(
-        template="plotly_white",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY},
-        margin={"l": 150, "r": 20, "t": 40, "b": 60},
-        height=160 + 26 * len(lines),
     )
+    figure.update_layout(yaxis={"type": "category"}, height=110 + ROW * len(lines))
+    return figure
+
+
+def _values(picture: Picture, what: str) -> np.ndarray:
+    known = picture.probability is not None and picture.probability.shape == picture.mask.shape
+    return picture.probability if what == "probability" and known else picture.mask.astype(float)
+
+
+def line_masks(pictures: list[Picture]) -> list[Picture]:
+    """The pictures that have a mask over lines of the commonest width, full sampling left out."""
+    lines = [p for p in pictures if p.mask is not None and p.mask.ndim == 1 and not p.mask.all()]
+    width = max((len(p.mask) for p in lines), default=0)
+    return [p for p in lines if len(p.mask) == width]
+
+
+def plot_profile(profile: Profile) -> go.Figure:
+    """Share kept against the distance from DC: probability, exported mask, low-pass at the same rate."""
+    figure = blank("distance from DC", "share kept")
+    for name, values, colour, dash in (
+        ("learned probability", profile.probability, BLUE, "solid"),
+        ("exported mask", profile.mask, ORANGE, "solid"),
+        ("low-pass, same rate", profile.lowpass, GREY, "dash"),
+    ):
+        line = {"color": colour, "dash": dash, "shape": "hvh" if name != "learned probability" else "linear"}
+        hover = f"{name}: %{{y:.2f}} at %{{x}}<extra></extra>"
+        figure.add_trace(
+            go.Scatter(
+                x=profile.distance.tolist(), y=values.tolist(), mode="lines", name=name, line=line, hovertemplate=hover
+            )
+        )
+    figure.update_layout(yaxis={"range": [-0.03, 1.05]})
     return figure

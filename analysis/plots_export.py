@@ -1,0 +1,70 @@
+"""The report's figures as SVG and PNG files for a paper, where a browser can draw them."""
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+import plotly.io as pio
+
+from analysis.gallery import gallery
+from analysis.page import slug
+from analysis.plots_curves import plot_curves
+from analysis.plots_masks import plot_line_masks, plot_profile
+from analysis.plots_pareto import plot_pareto
+from analysis.plots_training import LINES, plot_training
+from analysis.profiles import profile
+from analysis.study import Analysis
+
+INK, LINE = "#1c2430", "#d5dae1"
+WIDTH, HEIGHT, SCALE = 720, 480, 2  # pixels; a PNG has SCALE times as many
+NEEDS = (
+    "SVG and PNG files need the package kaleido (pip install kaleido) and a Chromium or Chrome on this machine; the "
+    "report's button 'Save SVG' under each figure needs neither."
+)
+
+
+class NoBrowser(RuntimeError):
+    """Nothing here can draw a figure into a file: one message that says what would do."""
+
+
+def figures(analysis: Analysis) -> dict[str, go.Figure]:
+    """The name of a file -> the figure, on white; the same figures as in the report."""
+    found: dict[str, go.Figure | None] = {}
+    for vendor in analysis.selections:
+        name = slug(vendor)
+        found[f"pareto-{name}"] = plot_pareto(analysis, vendor)
+        for split in ("test", "val"):
+            if analysis.configurations[f"{split}_in_domain"].notna().any():
+                found[f"curves-{split}-{name}"] = plot_curves(analysis, vendor, split)
+        shown = gallery(analysis, vendor, with_images=False)
+        found[f"masks-probability-{name}"] = plot_line_masks(shown, "probability")
+        found[f"masks-{name}"] = plot_line_masks(shown, "mask")
+        chosen = next((p for p in shown if p.chosen and p.mask is not None and not p.mask.all()), None)
+        if chosen is not None:
+            found[f"profile-{name}"] = plot_profile(profile(chosen.mask, chosen.probability))
+        found |= {f"training-{line}-{name}": plot_training(analysis, vendor, line) for line in LINES}
+    return {name: _on_white(figure) for name, figure in found.items() if figure is not None}
+
+
+def write_figures(analysis: Analysis, folder: Path | None = None) -> list[Path]:
+    """Write RUN/figures/NAME.svg and NAME.png. NoBrowser, with one message, where nothing can draw them."""
+    folder = folder or analysis.run.root / "figures"
+    drawn = figures(analysis)
+    paths = [folder / f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        pio.write_images(
+            fig=[figure for figure in drawn.values() for _ in ("svg", "png")],
+            file=[str(path) for path in paths],
+            width=WIDTH,
+            height=[int(f.layout.height or HEIGHT) for f in drawn.values() for _ in ("svg", "png")],
+            scale=[scale for _ in drawn for scale in (1, SCALE)],
+        )
+    except Exception as error:  # kaleido absent, no browser, or one that does not start: each has its own class
+        raise NoBrowser(f"No figure file was written ({type(error).__name__}). {NEEDS}") from error
+    return paths
+
+
+def _on_white(figure: go.Figure) -> go.Figure:
+    axis = {"gridcolor": LINE, "linecolor": LINE}
+    figure.update_layout(paper_bgcolor="white", font={"color": INK}, xaxis=axis, yaxis=axis)
+    return figure

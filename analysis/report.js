@@ -1,0 +1,118 @@
+// The report's figures and tables: draw each figure in the reader's colours, sort tables, save them as CSV.
+"use strict";
+
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** Layout keys that carry the page's ink; plotly itself knows no CSS variables. */
+function inked(layout) {
+  const [ink, line, card] = [colour("--ink"), colour("--line"), colour("--card")];
+  const keys = { "font.color": ink, "hoverlabel.bgcolor": card, "hoverlabel.font.color": ink, "hoverlabel.bordercolor": line,
+    "modebar.bgcolor": "rgba(0,0,0,0)", "modebar.color": colour("--soft-ink"), "modebar.activecolor": colour("--focus") };
+  for (const axis of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
+    keys[`${axis}.gridcolor`] = line;
+    keys[`${axis}.linecolor`] = line;
+    keys[`${axis}.zerolinecolor`] = line;
+  }
+  return keys;
+}
+
+/** Traces of parallel coordinates bring their own fonts. */
+function inkedTraces(plot) {
+  const ink = colour("--ink");
+  plot.data.forEach((trace, i) => {
+    if (trace.type === "parcoords") {
+      Plotly.restyle(plot, { "labelfont.color": ink, "tickfont.color": ink, "rangefont.color": "rgba(0,0,0,0)" }, [i]);
+    }
+  });
+}
+
+function deepen(layout, flat) {
+  for (const [path, value] of Object.entries(flat)) {
+    const names = path.split(".");
+    let at = layout;
+    for (const name of names.slice(0, -1)) at = at[name] = at[name] || {};
+    at[names[names.length - 1]] = value;
+  }
+  return layout;
+}
+
+const plots = {
+  all: () => [...document.querySelectorAll(".plot")],
+  async draw(plot) {
+    const { data, layout } = JSON.parse(plot.querySelector("script").textContent);
+    plot.replaceChildren();
+    const config = { displaylogo: false, responsive: true, displayModeBar: false };
+    await Plotly.newPlot(plot, data, deepen(layout, inked(layout)), config);
+    inkedTraces(plot);
+    plot.dataset.drawn = "yes";
+    plot.dispatchEvent(new CustomEvent("drawn"));
+  },
+  recolour(plot) {
+    if (plot.dataset.drawn) { Plotly.relayout(plot, inked(plot.layout)); inkedTraces(plot); }
+  },
+};
+
+// One figure after another, so that the first screen can be read while the rest is drawn.
+async function drawAll() {
+  for (const plot of plots.all()) {
+    try { await plots.draw(plot); } catch (error) { plot.textContent = "This figure could not be drawn here: " + error.message; }
+    await new Promise((resume) => setTimeout(resume));
+  }
+  document.documentElement.dataset.ready = "yes";
+}
+dark.addEventListener("change", () => plots.all().forEach(plots.recolour));
+
+const tables = {
+  value(cell) { return cell.dataset.v !== undefined ? cell.dataset.v : cell.textContent; },
+  /** Numbers before text, missing last in either direction. */
+  sort(table, column, descending) {
+    const body = table.tBodies[0];
+    const key = (row) => tables.value(row.cells[column]);
+    const rows = [...body.rows].map((row, i) => [row, key(row), i]);
+    rows.sort(([, a, i], [, b, j]) => {
+      if (a === "" || b === "") return (a === "") - (b === "") || i - j;
+      const [x, y] = [Number(a), Number(b)];
+      const order = Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, "en", { numeric: true }) : x - y;
+      return (descending ? -order : order) || i - j;
+    });
+    body.append(...rows.map(([row]) => row));
+    [...table.tHead.rows[0].cells].forEach((cell, i) => {
+      if (i === column) cell.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      else cell.removeAttribute("aria-sort");
+    });
+  },
+  /** RFC 4180; a text that a spreadsheet would run as a formula gets a quote before it. */
+  csv(table) {
+    const cell = (text) => {
+      const plain = /^[=+@\t\r]|^-(?!\d*\.?\d)/.test(text) ? "'" + text : text;
+      return /[",\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+    };
+    const line = (cells, read) => [...cells].map((c) => cell(read(c))).join(",");
+    return [line(table.tHead.rows[0].cells, (c) => c.dataset.v || c.textContent),
+      ...[...table.tBodies[0].rows].map((row) => line(row.cells, tables.value))].join("\r\n") + "\r\n";
+  },
+};
+
+function save(name, text, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.dataset.save === "svg") {
+    const plot = document.getElementById(button.dataset.of);
+    Plotly.downloadImage(plot, { format: "svg", filename: plot.id, width: plot.clientWidth, height: plot.clientHeight });
+  } else if (button.dataset.save === "csv") {
+    save(`${button.dataset.of}.csv`, tables.csv(document.getElementById(button.dataset.of)), "text/csv");
+  } else if (button.closest("th")) {
+    const head = button.closest("th");
+    tables.sort(head.closest("table"), head.cellIndex, head.getAttribute("aria-sort") === "ascending");
+  }
+});
+document.addEventListener("DOMContentLoaded", drawAll);

@@ -1,0 +1,180 @@
+"""The report's tables: each rule's choice, the source study's table, configurations, trials, trouble, provenance."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from analysis import sentences
+from analysis.configurations import varied_fields
+from analysis.page import heading, paragraph, slug, table
+from analysis.selection import Selection
+from analysis.study import Analysis
+
+
+def choices(analysis: Analysis) -> str:
+    """Every rule and family side by side, with the labels each saw."""
+    rows = [_choice_row(s) for v, s in analysis.selections.items() for s in [s, *_of(analysis, v)]]
+    found = table(pd.DataFrame(rows), "choices", "Each rule's choice, and what it was allowed to see")
+    return found + paragraph(sentences.RETROSPECTIVE, "small") if found else ""
+
+
+def curve_tables(analysis: Analysis) -> str:
+    """The source study's Table 1: per source vendor a row a rate, the test AUC on each vendor, mean over seeds."""
+    parts = []
+    for vendor, selection in analysis.selections.items():
+        own = analysis.configurations[analysis.configurations["vendor"] == vendor]
+        frame = _curve_table(analysis, own, vendor)
+        chosen = pd.Series([bool(set(keys) & set(selection.keys)) for keys in own["keys"]])
+        parts.append(table(frame, f"curve-table-{slug(vendor)}", f"Trained on {vendor}", chosen))
+    return heading("The source study's table: test AUC by the realised rate") + "".join(parts) if parts else ""
+
+
+def _curve_table(analysis: Analysis, own: pd.DataFrame, vendor: str) -> pd.DataFrame:
+    varied = [n for n in varied_fields(own) if n != "mask"]
+    columns: dict[str, Any] = {"mask": own["family"].tolist()}
+    columns |= {name.replace("_", " "): [_short(v) for v in own[name]] for name in varied}
+    columns["rate"] = own["realised_rate"].tolist()
+    records = [[analysis.run.records[key].test for key in keys] for keys in own["keys"]]
+    others = sorted({name for row in records for test in row for name in test} - {vendor})
+    for name in (vendor, *others):
+        columns[f"on {name}"] = [_mean([test.get(name, math.nan) for test in row]) for row in records]
+        domain = "in_domain" if name == vendor else "cross_domain"
+        if (name == vendor or len(others) == 1) and f"test_{domain}_low" in own:
+            ends = zip(own[f"test_{domain}_low"], own[f"test_{domain}_high"])
+            columns[f"90 % interval, {name}"] = [None if math.isnan(a) else f"{a:.3f} to {b:.3f}" for a, b in ends]
+    columns["seeds"] = own["seeds"].tolist()
+    return pd.DataFrame(columns).dropna(axis="columns", how="all")
+
+
+def baseline_table(analysis: Analysis) -> str:
+    """One-number baselines of each vendor's test patients."""
+    note = "What one number of the input, after the network's own scaling, tells on test patients, in its better "
+    note += "direction; 90 % patient-clustered intervals. A network that is not above the best has learned nothing."
+    found = table(analysis.baselines, "baselines")
+    if not found:
+        return paragraph("Not computed: cohort.csv holds no one-number column for labelled test patients.", "small")
+    return found + paragraph(note, "small")
+
+
+def configuration_table(analysis: Analysis) -> str:
+    """Every configuration, seeds averaged."""
+    frame = analysis.configurations
+    if frame.empty:
+        return ""
+    names = ["vendor", "family", *(n for n in varied_fields(frame) if n != "mask"), "sampling_rate", "realised_rate"]
+    names += ["distinct_rate", "seeds", "val_in_domain", "val_cross_domain", "test_in_domain", "test_in_domain_sd"]
+    names += ["test_in_domain_low", "test_in_domain_high", "test_cross_domain", "test_cross_domain_sd"]
+    names += ["test_cross_domain_low", "test_cross_domain_high", "above_baseline_in_domain_low"]
+    names += ["test_within_in_domain", "test_within_cross_domain", "export_gap"]
+    return _seen(analysis) + table(_present(frame, names), "configurations", "Mean over seeds")
+
+
+def trial_table(analysis: Analysis) -> str:
+    """Every finished trial: all seeds, not the best."""
+    frame = analysis.run.trials
+    varied = [n for n in varied_fields(frame) if n != "mask"] if len(frame) else []
+    names = ["key", "vendor", "mask", *varied, "seed", "sampling_rate", "mean_probability", "realised_rate"]
+    names += ["distinct_rate", "val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain", "epoch"]
+    found = table(_present(frame, [*names, "seconds"]), "trials", "Every seed, not the best")
+    return _seen(analysis) + found if found else ""
+
+
+def external_table(analysis: Analysis) -> str:
+    """Other cohorts that the exported models were scored on."""
+    found = analysis.run.external
+    if found.empty:
+        return paragraph("No external cohort was evaluated (RUN/external/NAME.csv).", "small")
+    trials = analysis.run.trials[["key", "vendor", "mask", "seed", "realised_rate"]]
+    trials = trials.rename(columns={"vendor": "trained on", "realised_rate": "rate"})
+    frame = found.rename(columns={"vendor": "scored on"}).merge(trials, on="key", how="left")
+    frame = frame[["cohort", "trained on", "mask", "rate", "seed", "scored on", "images", "patients", "auc", "key"]]
+    return _seen(analysis) + table(frame.dropna(axis="columns", how="all"), "external", "AUC on other cohorts")
+
+
+def trouble(analysis: Analysis) -> str:
+    """Failed, unread and unfinished trials, skipped files, each with its reason."""
+    run = analysis.run
+    unread = pd.DataFrame(list(run.unreadable.items()), columns=["record left out", "why"])
+    pending = pd.DataFrame({"asked for, not finished": run.pending})
+    reasons = run.skipped.groupby("reason").agg(files=("path", "size"), example=("path", "first")).reset_index()
+    found = (
+        table(run.failures, "failures", "Failed or stopped trials")
+        + table(unread, "left-out", "Records left out")
+        + table(pending, "pending", "Trials without a record")
+        + table(reasons, "skipped", "Files of the cohort that were skipped")
+    )
+    return found or paragraph("None: every trial that was asked for has a readable record.", "small")
+
+
+def provenance(analysis: Analysis) -> str:
+    """Cohort, counts, versions, command."""
+    search = analysis.run.search
+    counts = _counts((search.get("cohort") or {}).get("counts"), analysis.run.cohort)
+    found = table(counts, "cohort", "Patients and images by vendor, split and class")
+    if not search:
+        return paragraph("Unknown: this run folder has no search.json that can be read.") + found
+    flat = pd.DataFrame([(n, v) for n, v in _flat(search) if not n.startswith("cohort.counts")], columns=["what", "is"])
+    return found + table(flat, "provenance", "Cohort fingerprint, versions, command")
+
+
+def _seen(analysis: Analysis) -> str:
+    lines = [f"{vendor}: {sentences.whose_labels(s)}" for vendor, s in analysis.selections.items()]
+    return paragraph(" ".join(lines), "seen")
+
+
+def _of(analysis: Analysis, vendor: str) -> list[Selection]:
+    return [other for other in analysis.others if other.vendor == vendor]
+
+
+def _choice_row(selection: Selection) -> dict[str, Any]:
+    nan = math.nan
+    return {
+        "trained on": selection.vendor,
+        "rule": selection.rule,
+        "among": selection.family,
+        "labels seen": selection.saw,
+        "rate": selection.rate,
+        "distinct rate": selection.values.get("distinct_rate", nan),
+        "test in-domain": selection.values.get("test_in_domain", nan),
+        "at full": selection.full_sampling.get("test_in_domain", nan),
+        "test cross-domain": selection.values.get("test_cross_domain", nan),
+        "cross at full": selection.full_sampling.get("test_cross_domain", nan),
+        "columns read": ", ".join(selection.columns_read),
+        "note": selection.note,
+    }
+
+
+def _counts(named: Any, cohort: pd.DataFrame) -> pd.DataFrame:
+    """search.json's counts; of a run without them, those of cohort.csv."""
+    if isinstance(named, list) and named and all(isinstance(row, dict) for row in named):
+        return pd.DataFrame(named)
+    if cohort.empty:
+        return pd.DataFrame()
+    groups = cohort.groupby(["vendor", "split", "label"], dropna=False)
+    return groups.agg(patients=("patient_id", "nunique"), images=("row", "size")).reset_index()
+
+
+def _present(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The named columns that hold anything, under readable names."""
+    kept = [name for name in names if name in frame and frame[name].notna().any()]
+    return frame[kept].rename(columns=lambda name: name.replace("_", " "))
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", str(value)))
+    return found
+
+
+def _short(value: Any) -> str | None:
+    return None if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _mean(values: list[float]) -> float:
+    known = [v for v in values if not math.isnan(v)]
+    return sum(known) / len(known) if known else math.nan
