@@ -23,6 +23,11 @@ class Importance(NamedTuple):
     configurations: int
 
 
+def hyperparameters(own: pd.DataFrame) -> list[str]:
+    """Fields that take two or more values; one value and "none" only repeats which family it was."""
+    return [name for name in varied_fields(own) if own[name].nunique(dropna=True) > 1]
+
+
 def importance(own: pd.DataFrame, score: str) -> Importance | None:
     """One vendor's configurations -> the importance of each varied field for a column of AUCs.
 
@@ -31,7 +36,7 @@ def importance(own: pd.DataFrame, score: str) -> Importance | None:
     None with fewer than ENOUGH configurations, or where nothing but the rate varies.
     """
     below = own[~own["full"].astype(bool)].dropna(subset=[score])
-    fields = varied_fields(own)
+    fields = hyperparameters(own)
     if len(below) < ENOUGH or not fields:
         return None
     inputs = pd.DataFrame({"sampling_rate": np.log2(below["sampling_rate"].astype(float))})

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.configurations import varied_fields
-from analysis.importance import Importance
+from analysis.importance import Importance, hyperparameters
 from analysis.plots import BLUE, GREY, blank, rate_colours
 
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
@@ -31,7 +30,7 @@ def plot_importance(found: Importance) -> go.Figure:
 def plot_parallel(own: pd.DataFrame) -> go.Figure | None:
     """One vendor's configurations over rate, varied fields and AUCs; None with fewer than two complete ones."""
     below = own[~own["full"].astype(bool)]
-    names = ["realised_rate", *varied_fields(own), *(n for n in SCORES if below[n].notna().any())]
+    names = ["realised_rate", *hyperparameters(own), *(n for n in SCORES if below[n].notna().any())]
     complete = below.dropna(subset=[n for n in names if n in SCORES])
     if len(complete) < 2 or len(names) < 3:
         return None

@@ -90,7 +90,7 @@ def _front(figure: go.Figure, analysis: Analysis, vendor: str) -> None:
             x=front["in_domain"].tolist(),
             y=front["cross_domain"].tolist(),
             mode="lines",
-            name="front of the two AUCs",
+            name="front of what a rule may choose",
             line={"color": GREY, "width": 1.5},
             hoverinfo="skip",
         )

@@ -75,7 +75,7 @@ def curves(analysis: Analysis) -> str:
                 f"curves-{split}-{slug(v)}",
                 to_json(plot_curves(analysis, v, split)),
                 alt.format(v),
-                440,
+                480,
                 "",
                 f"Trained on {v}",
             )
@@ -115,10 +115,12 @@ def hyperparameters(analysis: Analysis) -> str:
         if found is None:
             why = f"{vendor}: importance needs {ENOUGH} configurations below full sampling in which something besides "
             bars.append(paragraph(f"{why}the rate varies; here are {int((~own['full'].astype(bool)).sum())}.", "small"))
+        elif found.explained <= 0:
+            why = f"{vendor}: a forest on {found.configurations} configurations explains nothing of left-out ones (R² "
+            bars.append(paragraph(f"{why}{found.explained:.2f}): no importance can be read from them.", "small"))
         else:
             alt = f"What shuffling each hyperparameter costs in {score.replace('_', ' ')} AUC, trained on {vendor}: "
             alt += f"{found.configurations} configurations, R² of the forest on left-out ones {found.explained:.2f}."
-            alt += "" if found.explained > 0 else " It explains nothing: read no importance here."
             name = f"importance-{slug(vendor)}"
             height = 120 + 28 * len(found.table)
             bars.append(figure(name, to_json(plot_importance(found)), alt, height, "", f"Trained on {vendor}"))
