@@ -10,7 +10,7 @@ import pandas as pd
 from analysis import sentences
 from analysis.configurations import FULL
 from analysis.gallery import Picture, gallery
-from analysis.page import as_script, figure, heading, panels, paragraph, slug
+from analysis.page import as_script, figure, heading, number, panels, paragraph, slug
 from analysis.plots import SPLIT_WORDS, to_json
 from analysis.plots_masks import plot_line_masks, plot_profile
 from analysis.png import data_uri
@@ -172,7 +172,7 @@ def _grid(analysis: Analysis, vendor: str, kept: list[Picture]) -> str:
     cells += ["<div>full image</div>", *(_img(i, f"{n}, full image") for i, n in zip(kept[0].preview.full, names))]
     for i, picture in enumerate(kept):
         label = f"{picture.family} {picture.rate:.3f}"
-        aucs = f"in {picture.in_domain:.3f}, cross {picture.cross_domain:.3f}"
+        aucs = f"in {number(picture.in_domain)}, cross {number(picture.cross_domain)}"
         kind = "chosen" if picture.chosen else ""
         cells.append(f'<div class="{kind}">{escape(label)}<br><span class="small">{aucs}</span></div>')
         for j, (image, about) in enumerate(zip(picture.preview.sampled, names)):

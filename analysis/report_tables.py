@@ -104,7 +104,7 @@ def trouble(analysis: Analysis) -> str:
         + table(pending, "pending", "Trials without a record")
         + table(reasons, "skipped", "Files of the cohort that were skipped")
     )
-    return found or paragraph("None: every trial that was asked for has a readable record.", "small")
+    return found or paragraph("Nothing: every trial that was asked for has a readable record.", "small")
 
 
 def provenance(analysis: Analysis) -> str:
