@@ -11,6 +11,7 @@ import pandas as pd
 from analysis import sentences
 from analysis.baselines import baselines
 from analysis.configurations import FIXED_FAMILIES, average_over_seeds, families, learned
+from analysis.finalists import finalists
 from analysis.intervals import auc_intervals
 from analysis.load import SCORES, Run, RunError, load
 from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
@@ -132,7 +133,12 @@ def selection_text(analysis: Analysis) -> str:
         "cohort_fingerprint": (run.search.get("cohort") or {}).get("fingerprint"),
         "warnings": analysis.warnings,
     }
-    return json.dumps(_json(values), indent=1) + "\n"
+    # to the last bit, unlike the figures: a rounded rate would be another question, with another key
+    exact = {
+        vendor: finalists(analysis.configurations[analysis.configurations["vendor"] == vendor], selection)
+        for vendor, selection in analysis.selections.items()
+    }
+    return json.dumps(_json(values) | {"finalists": exact}, indent=1) + "\n"
 
 
 def _plain(selection: Selection) -> dict[str, Any]:

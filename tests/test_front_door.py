@@ -123,6 +123,20 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place):
     assert "0 trials to run, 4 already done" in done.stdout
 
 
+def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place):
+    shutil.copytree(place / "runs/one", place / "runs/finalists")
+    words = ["--data", "data", "--space", "space.py", "--run", "runs/finalists"]
+    found = call(*words, "--finalists", "--finalist-seeds", "2", cwd=place)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "plan: 4 trials to run, 4 already done" in found.stdout
+    run, before = RunFolder(place / "runs/finalists"), RunFolder(place / "runs/one")
+    configs = [record.config for record in run.records()]
+    asked = sorted(before.read_config(key).key("seed") for key in before.keys())
+    assert sorted(config.key("seed") for config in configs if config.seed == 1) == asked
+    again = call(*words, "--finalists", "--finalist-seeds", "2", cwd=place)
+    assert "plan: 0 trials to run, 8 already done" in again.stdout
+
+
 def test_evaluate_writes_aucs_and_scores_of_another_hospital(place):
     found = call("evaluate", "runs/one", "--data", "elsewhere", "--all", cwd=place)
     assert found.returncode == 0, found.stdout + found.stderr
