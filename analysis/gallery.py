@@ -9,6 +9,8 @@ from analysis import images
 from analysis.configurations import FIXED_FAMILIES
 from analysis.study import Analysis
 
+MOST = 12  # rates of a family: a page with hundreds of rates would hold hundreds of images
+
 
 class Picture(NamedTuple):
     """One trial's mask and previews, with what they cost."""
@@ -29,6 +31,8 @@ class Picture(NamedTuple):
 def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[Picture]:
     """One vendor's pictures, learned families first, largest rate first; the lowest seed of each configuration.
 
+    Of more than MOST rates of a family, the chosen one and those nearest to even steps of log rate.
+
     Where a family was run at one nominal rate in several ways (temperatures ...), the chosen one is shown, else the
     best in-domain one of the split that chose.
     """
@@ -37,10 +41,20 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[P
     own["chosen"] = [bool(set(keys) & set(selection.keys)) for keys in own["keys"]]
     by = ["chosen", f"{analysis.split[vendor]}_in_domain"]
     shown = own.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
+    shown = pd.concat([_spread_out(part) for _, part in shown.groupby("family", sort=False)])
     shown = shown.assign(fixed=shown["family"].isin(FIXED_FAMILIES))
     order = {"by": ["fixed", "family", "realised_rate"], "ascending": [True, True, False]}
     trials = analysis.run.trials.set_index("key")
     return [_picture(analysis, row, trials, with_images) for row in shown.sort_values(**order).itertuples()]
+
+
+def _spread_out(part: pd.DataFrame) -> pd.DataFrame:
+    if len(part) <= MOST:
+        return part
+    rates = np.log2(part["realised_rate"].to_numpy(float))
+    kept = {int(np.abs(rates - step).argmin()) for step in np.linspace(rates.min(), rates.max(), MOST)}
+    kept |= set(np.flatnonzero(part["chosen"].to_numpy(bool)).tolist())
+    return part.iloc[sorted(kept)]
 
 
 def _picture(analysis: Analysis, row, trials: pd.DataFrame, with_images: bool) -> Picture:

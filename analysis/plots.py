@@ -13,7 +13,7 @@ DOMAINS = {"in_domain": ("in-domain", BLUE), "cross_domain": ("cross-domain", OR
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "pentagon", "hexagon")
 SPLIT_WORDS = {"val": "validation", "test": "test"}
-LOWEST, HIGHEST = 0.12, 0.95  # of Viridis: both ends stay visible on white and on black
+SHADES = sample_colorscale("Viridis", [0.12 + 0.83 * step / 64 for step in range(65)])  # seen on white and on black
 
 
 def plotly_js() -> str:
@@ -145,4 +145,4 @@ def about_configurations(table: pd.DataFrame) -> list[str]:
 
 
 def _colour(share: float) -> str:
-    return sample_colorscale("Viridis", [LOWEST + (HIGHEST - LOWEST) * min(max(share, 0.0), 1.0)])[0]
+    return SHADES[round((len(SHADES) - 1) * min(max(share, 0.0), 1.0))]

@@ -21,7 +21,7 @@ from analysis.plots import (
 )
 from analysis.study import Analysis
 
-MANY = 6  # curves: beyond it lines hide each other, so points only
+MANY = 6  # curves: beyond it lines hide each other, so points of each mask family only
 
 
 def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
@@ -30,8 +30,9 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
     figure = blank("", f"{SPLIT_WORDS[split]} AUC")
     own = analysis.configurations[analysis.configurations["vendor"] == vendor]
     seeds = analysis.run.trials[analysis.run.trials["vendor"] == vendor]
-    named = curves(own)
-    mode = "lines+markers" if len(named) <= MANY else "markers"
+    named, mode = curves(own), "lines+markers"
+    if len(named) > MANY:
+        named, mode = {str(family): part for family, part in own.groupby("family")}, "markers"
     for domain, (word, colour) in DOMAINS.items():
         name = f"{split}_{domain}"
         figure.add_trace(

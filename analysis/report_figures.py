@@ -63,13 +63,8 @@ def curves(analysis: Analysis) -> str:
         if not measured:
             parts.append(paragraph(f"No {SPLIT_WORDS[split]} AUC in these records: that curve is left out.", "small"))
             continue
-        alt = (
-            f"{SPLIT_WORDS[split].capitalize()} AUC against the realised rate, trained on {{}}: blue in-domain, orange "
-        )
-        alt += "cross-domain; small points are single trials, bars 90 % patient-clustered intervals"
-        alt += (
-            ", dotted lines the best one-number baseline." if split == "test" else "; the scores that a rule may read."
-        )
+        alt = f"{SPLIT_WORDS[split].capitalize()} AUC against the realised rate, trained on {{}}: blue in-domain, "
+        alt += f"orange cross-domain; small points are single trials{_extras(analysis, split)}."
         shown = [
             figure(
                 f"curves-{split}-{slug(v)}",
@@ -83,6 +78,15 @@ def curves(analysis: Analysis) -> str:
         ]
         parts.append(heading(f"On {SPLIT_WORDS[split]} patients") + panels(*shown))
     return "".join(parts) + seen(analysis) + curve_tables(analysis)
+
+
+def _extras(analysis: Analysis, split: str) -> str:
+    """What a curve's figure holds besides, where there is any of it."""
+    if split == "val":
+        return "; these are the scores that a rule may read"
+    bars = analysis.configurations["test_in_domain_low"].notna().any()
+    words = ", bars are patient-clustered 90 % intervals" if bars else ", no interval can be computed"
+    return words + (", dotted lines the best one-number baseline" if len(analysis.baselines) else "")
 
 
 def training(analysis: Analysis) -> str:

@@ -24,6 +24,7 @@ def curve_tables(analysis: Analysis) -> str:
     parts = []
     for vendor, selection in analysis.selections.items():
         own = analysis.configurations[analysis.configurations["vendor"] == vendor]
+        own = own.sort_values(["full", "family", "realised_rate"], kind="stable")
         frame = _curve_table(analysis, own, vendor)
         chosen = pd.Series([bool(set(keys) & set(selection.keys)) for keys in own["keys"]])
         parts.append(table(frame, f"curve-table-{slug(vendor)}", f"Trained on {vendor}", chosen))
@@ -148,11 +149,16 @@ def _choice_row(selection: Selection) -> dict[str, Any]:
 def _counts(named: Any, cohort: pd.DataFrame) -> pd.DataFrame:
     """search.json's counts; of a run without them, those of cohort.csv."""
     if isinstance(named, list) and named and all(isinstance(row, dict) for row in named):
-        return pd.DataFrame(named)
-    if cohort.empty:
+        found = pd.DataFrame(named)
+    elif cohort.empty:
         return pd.DataFrame()
-    groups = cohort.groupby(["vendor", "split", "label"], dropna=False)
-    return groups.agg(patients=("patient_id", "nunique"), images=("row", "size")).reset_index()
+    else:
+        groups = cohort.groupby(["vendor", "split", "label"], dropna=False)
+        found = groups.agg(patients=("patient_id", "nunique"), images=("row", "size")).reset_index()
+    if "label" in found:
+        words = found["label"].map({0: "tumour absent", 1: "tumour present"})
+        found["label"] = words.fillna("not labelled")
+    return found.rename(columns={"label": "class"})
 
 
 def _present(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
