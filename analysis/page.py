@@ -6,6 +6,7 @@ from html import escape
 from importlib.resources import files
 from itertools import count
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 
@@ -41,8 +42,9 @@ def asset(name: str) -> str:
 
 
 def slug(text: str) -> str:
-    """A text as an id: letters and digits, the rest as hyphens."""
-    return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in text).split()) or "unnamed"
+    """A text as an id: letters and digits, the rest as hyphens; beyond ASCII a checksum keeps two texts apart."""
+    name = "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in text).split()) or "unnamed"
+    return name if text.isascii() else f"{name}-{crc32(text.encode()):08x}"
 
 
 def as_script(values: Any, attributes: str = "") -> str:

@@ -21,6 +21,7 @@ from analysis.plots import (
 )
 from analysis.study import Analysis
 
+CROWD = 60  # points of a curve: beyond it their bars hide everything
 MANY = 6  # curves: beyond it lines hide each other, so points of each mask family only
 
 
@@ -58,7 +59,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
                     name=f"{escape(curve)}, {word}",
                     line={"color": colour, "dash": dash, "width": 1.5},
                     marker={"size": 7, "symbol": symbol},
-                    error_y=error_bars(part, name),
+                    error_y=error_bars(part, name) if len(part) <= CROWD else None,
                     text=about_configurations(part),
                     hovertemplate="%{text}<br>AUC %{y:.3f}<extra></extra>",
                 )

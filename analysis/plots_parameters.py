@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from analysis.importance import Importance, hyperparameters
 from analysis.plots import BLUE, GREY, blank, rate_colours
 
+FEW = 8  # values that get a tick each
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 
 
@@ -61,6 +62,11 @@ def _dimension(column: pd.Series, name: str) -> dict:
         return {"label": "rate", "values": values.tolist(), "tickvals": ticks.tolist(), "ticktext": text}
     if pd.api.types.is_numeric_dtype(column) and column.notna().all():
         return {"label": label, "values": column.astype(float).tolist()}
+    if pd.api.types.is_numeric_dtype(column) and column.nunique() > FEW:
+        low, high = column.min(), column.max()
+        none, ticks = low - (high - low) / 6, np.linspace(low, high, 5)
+        text = ["none", *(f"{t:.2g}" for t in ticks)]
+        return {"label": label, "values": column.fillna(none).tolist(), "tickvals": [none, *ticks], "ticktext": text}
     words = column.map(lambda v: "none" if pd.isna(v) else f"{v:g}" if isinstance(v, float) else str(v))
     codes, known = pd.factorize(words, sort=True)
     return {"label": label, "values": codes.tolist(), "tickvals": list(range(len(known))), "ticktext": list(known)}

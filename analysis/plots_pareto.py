@@ -21,6 +21,7 @@ from analysis.plots import (
 )
 from analysis.study import Analysis
 
+CROWD = 60  # configurations: beyond it large points hide each other
 HOVER = "%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>"
 
 
@@ -44,7 +45,12 @@ def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
     _front(figure, analysis, vendor)
     for symbol, (name, part) in zip(cycle(SYMBOLS), own[~own["full"].astype(bool)].groupby("family", sort=True)):
         colours = rate_colours(part["realised_rate"], math.log2(ticks[0]))
-        marker = {"size": 12, "symbol": symbol, "color": colours, "line": {"width": 1, "color": GREY}}
+        marker = {
+            "size": 12 if len(own) <= CROWD else 7,
+            "symbol": symbol,
+            "color": colours,
+            "line": {"width": 1, "color": GREY},
+        }
         trace = _points(part, x, y, part["family"], about_configurations(part), "configuration", str(name))
         figure.add_trace(trace.update(marker=marker))
     full = own[own["full"].astype(bool)]

@@ -8,6 +8,7 @@ import pytest
 from synthetic_run import write_run
 
 from analysis import analyse
+from analysis.report import write_report
 from tune_ks.record import TrialConfig
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -252,3 +253,20 @@ def test_a_narrow_dark_page_fits_then_a_wide_one_then_a_light_one(phone):
     phone.emulate_media(color_scheme="light")
     phone.wait_for_function(f"Math.max(...{title}.match(/\\d+/g).slice(0, 3).map(Number)) < 90", timeout=10_000)
     assert phone.heard.quiet(), phone.heard.said
+
+
+def test_a_watched_page_loads_itself_again_where_the_reader_was(browser, tmp_path):
+    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
+    found = analyse(tmp_path, report=False)
+    page = opened(browser, write_report(found, live=1), viewport={"width": 1280, "height": 600})
+    assert "2 trials finished, 0 failed, 0 not finished" in page.locator(".live").inner_text()
+    page.evaluate("window.scrollTo({ top: 700, behavior: 'instant' }); window.old = true")
+    page.wait_for_function("window.old === undefined && document.documentElement.dataset.ready", timeout=15_000)
+    assert abs(page.evaluate("scrollY") - 700) < 2
+    page.locator(".live input").check()
+    page.evaluate("window.old = true")
+    page.wait_for_timeout(1200)
+    assert page.evaluate("window.old") is True
+    assert page.heard.outside() == []
+    assert page.heard.quiet(), page.heard.said
+    page.context.close()
