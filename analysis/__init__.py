@@ -3,6 +3,10 @@
     analyse(run, rule="epsilon", epsilon=0.02, tolerance=0.02, images=True, report=True) -> Analysis
     print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
 
+``Analysis.curves[vendor][split]``: in_domain and cross_domain Curve (rates, mean, low, high (G,), draws (D, G)) or None;
+``uncertain_fronts[vendor]``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws;
+``proofs[vendor]``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
+
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """
 

@@ -46,12 +46,17 @@ def win_matrix(label: np.ndarray, score: np.ndarray, patient: np.ndarray, patien
     by_patient = np.argsort(index[label], kind="stable")
     positive_score, positive_patient = score[label][by_patient], index[label][by_patient]
     negative_score, negative_patient = score[~label], index[~label]
+    by_score = np.argsort(negative_score, kind="stable")
+    below = np.zeros((len(by_score) + 1, size), dtype=np.int32)  # negatives of each patient among the lowest scores
+    below[np.arange(1, len(by_score) + 1), negative_patient[by_score]] = 1
+    below = np.cumsum(below, axis=0, dtype=np.int32)
+    sorted_scores = negative_score[by_score]
+    halves = below[np.searchsorted(sorted_scores, positive_score, "left")]
+    halves += below[np.searchsorted(sorted_scores, positive_score, "right")]  # a tie is won by half
     wins = np.zeros((size, size))
-    for j in np.unique(negative_patient):
-        sorted_scores = np.sort(negative_score[negative_patient == j])
-        below = np.searchsorted(sorted_scores, positive_score, "left")
-        not_above = np.searchsorted(sorted_scores, positive_score, "right")
-        wins[:, j] = np.bincount(positive_patient, weights=(below + not_above) / 2, minlength=size)
+    if len(positive_patient):
+        starts = np.flatnonzero(np.diff(positive_patient, prepend=-1))
+        wins[positive_patient[starts]] = np.add.reduceat(halves, starts, axis=0) / 2
     return Wins(wins, np.bincount(positive_patient, minlength=size), np.bincount(negative_patient, minlength=size))
 
 

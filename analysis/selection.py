@@ -15,6 +15,7 @@ from analysis.pareto import knee as knee_of
 
 EPSILON = 0.02  # AUC; the source study's own choice needs 0.024 to 0.058
 TOLERANCE = 0.02
+MARGIN = 0.02
 SLACK = 1e-9  # 0.902 - 0.024 must not lose to 0.878 in the last bit
 
 
@@ -23,6 +24,7 @@ class Options(NamedTuple):
 
     epsilon: float = EPSILON  # AUC that may be lost in-domain for a smaller rate
     tolerance: float = TOLERANCE  # AUC that may be lost in-domain for a better cross-domain one
+    margin: float = MARGIN  # AUC by which a rate may be worse than full sampling and still count as proven
 
 
 class Pick(NamedTuple):

@@ -11,10 +11,14 @@ import pandas as pd
 from analysis import sentences
 from analysis.baselines import baselines
 from analysis.configurations import FIXED_FAMILIES, average_over_seeds, families, learned
+from analysis.curves_of_run import Curves, UncertainFront, uncertain_front, vendor_curves
 from analysis.finalists import finalists
 from analysis.intervals import auc_intervals
 from analysis.load import SCORES, Run, RunError, load
+from analysis.noninferior import Proof
 from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
+from analysis.prove import prove
+from analysis.resampling import trial_draws
 from analysis.selection import EPSILON, RULES, TOLERANCE, Options, Selection, candidates, select
 from tune_ks.record import write_whole
 
@@ -36,6 +40,9 @@ class Analysis(NamedTuple):
     warnings: list[str]
     selection_json: Path
     report: Path | None  # None when none was asked for
+    curves: dict[str, dict[str, Curves]] = {}  # noqa: RUF012 - read only; vendor -> split -> the fitted curves
+    uncertain_fronts: dict[str, UncertainFront] = {}  # noqa: RUF012 - vendor -> of the split that chose
+    proofs: dict[str, Proof] = {}  # noqa: RUF012 - vendor -> what the data prove (noninferior)
 
 
 def analyse(
@@ -73,11 +80,19 @@ def compute(run: Run, rule: str, options: Options) -> Analysis:
     if len(table):
         table = table.merge(auc_intervals(run.root, run.cohort, table, base), on="configuration", how="left")
     selections, fronts, split, others = {}, {}, {}, []
+    fitted, uncertain, proofs = {}, {}, {}
+    draws = trial_draws(run)
     for vendor in sorted(table["vendor"].unique()) if len(table) else []:
         own = table[table["vendor"] == vendor]
         choosable = _choosable(own)
         points, split[vendor] = candidates(choosable)
         fronts[vendor] = (pareto_front(points, TWO), pareto_front(points, THREE))
+        trials = run.trials[run.trials["configuration"].isin(choosable["configuration"])]
+        fitted[vendor] = {s: vendor_curves(trials, draws, vendor, s) for s in ("val", "test")}
+        front = uncertain_front(fitted[vendor][split[vendor]], choosable["realised_rate"].to_numpy(float))
+        if front is not None:
+            uncertain[vendor] = front
+        proofs[vendor] = prove(run, choosable, draws, vendor, options.margin)
         selections[vendor] = select(choosable, vendor, rule, options)
         others += _others(own, choosable, vendor, rule, options, split[vendor])
     return Analysis(
@@ -93,6 +108,9 @@ def compute(run: Run, rule: str, options: Options) -> Analysis:
         warnings=[*run.warnings, *sentences.warnings(run, table, selections, base)],
         selection_json=run.root / "selection.json",
         report=None,
+        curves=fitted,
+        uncertain_fronts=uncertain,
+        proofs=proofs,
     )
 
 
