@@ -1,9 +1,11 @@
 """Which sampling rate, and how sure: a run folder in, a chosen rate per vendor and a report out.
 
-    analyse(run, rule="epsilon", epsilon=0.02, tolerance=0.02, images=True, report=True) -> Analysis
+    analyse(run, rule="epsilon", epsilon=0.02, tolerance=0.02, images=True, report=True,
+            margin=0.02) -> Analysis
     print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
 
-``Analysis.curves[vendor][split]``: in_domain and cross_domain Curve (rates, mean, low, high (G,), draws (D, G)) or None;
+``analysis.curves[vendor][split]``: in_domain and cross_domain, each None or a Curve: rates, mean, low, high (G,) and
+draws (D, G);
 ``uncertain_fronts[vendor]``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws;
 ``proofs[vendor]``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
-from analysis.selection import EPSILON, TOLERANCE
+from analysis.selection import EPSILON, MARGIN, TOLERANCE
 
 
 class Arguments(NamedTuple):
@@ -21,6 +21,7 @@ class Arguments(NamedTuple):
     report: bool
     figures: bool
     watch: int | None
+    margin: float
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
@@ -46,6 +47,12 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         type=float,
         default=TOLERANCE,
         help="in-domain AUC that may be lost for a better cross-domain one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--noninferiority-margin",
+        type=float,
+        default=MARGIN,
+        help="AUC by which a proven rate may be worse than full sampling (default: %(default)s)",
     )
     parser.add_argument("--no-images", action="store_true", help="keep patients' images out of the report")
     parser.add_argument("--no-report", action="store_true", help="write selection.json only")
@@ -74,6 +81,7 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         not found.no_report,
         found.figures,
         found.watch,
+        found.noninferiority_margin,
     )
 
 

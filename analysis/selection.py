@@ -8,14 +8,18 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import moocore
+import numpy as np
 import pandas as pd
 
 from analysis.load import SCORES
+from analysis.pareto import DIRECTIONS, REFERENCE, THREE, TWO
 from analysis.pareto import knee as knee_of
 
 EPSILON = 0.02  # AUC; the source study's own choice needs 0.024 to 0.058
 TOLERANCE = 0.02
 MARGIN = 0.02
+RATE_DRAWS = 100  # of the curves, for the interval of a chosen rate
 SLACK = 1e-9  # 0.902 - 0.024 must not lose to 0.878 in the last bit
 
 
@@ -53,6 +57,8 @@ class Selection(NamedTuple):
     saw: str  # source-validation | target-validation | oracle
     parameters: dict[str, float]
     note: str
+    not_worse: dict[str, float] = {}  # noqa: RUF012 - endpoint -> probability that full sampling is not better by more
+    # than the tolerance, from the curves' draws; {} without curves
 
 
 def epsilon(points: pd.DataFrame, options: Options) -> Pick:
@@ -88,10 +94,47 @@ def cross_domain(points: pd.DataFrame, options: Options) -> Pick:
     return Pick(_smallest(good[good["cross_domain"] >= good["cross_domain"].max() - SLACK]), reads, parameters=used)
 
 
+def one_se(points: pd.DataFrame, options: Options) -> Pick:
+    """The smallest rate within one standard error of the best in-domain AUC (Breiman et al., CART, 1984)."""
+    reads = ("in_domain",)
+    known = points.dropna(subset=["in_domain", "in_domain_se"]) if "in_domain_se" in points else points.iloc[:0]
+    if known.empty:
+        return Pick(None, reads, "no standard error: neither repeated seeds nor per-image scores")
+    best = known.loc[known["in_domain"].idxmax()]
+    good = known[known["in_domain"] >= best["in_domain"] - best["in_domain_se"] - SLACK]
+    return Pick(_smallest(good), reads, parameters={"standard_error": float(best["in_domain_se"])})
+
+
+def hypervolume(points: pd.DataFrame, options: Options) -> Pick:
+    """The largest own share of the hypervolume of both AUCs and the rate; an isolated rate has an easier time."""
+    known = points.dropna(subset=list(THREE))
+    values = known[list(THREE)].to_numpy(float)
+    if known.empty:
+        return Pick(None, TWO, "no candidate has both AUCs")
+    shares = moocore.hv_contributions(
+        values, ref=[REFERENCE[n] for n in THREE], maximise=[DIRECTIONS[n] for n in THREE]
+    )
+    if not shares.max() > 0:
+        return Pick(None, TWO, "no candidate below rate 1 is better than chance on both AUCs")
+    return Pick(known.index[int(shares.argmax())], TWO)
+
+
+def noninferior(points: pd.DataFrame, options: Options) -> Pick:
+    """What the data prove: the smallest rate not worse than full sampling by the margin, on both AUCs."""
+    used = {"margin": options.margin}
+    refused = points.attrs.get("refused", "no per-image validation scores, so nothing can be proven")
+    if refused:
+        return Pick(None, TWO, refused, used)
+    return Pick(_smallest(points[points["proven"]]), TWO, points.attrs["proof"], used)
+
+
 RULES: dict[str, Callable[[pd.DataFrame, Options], Pick]] = {
     "epsilon": epsilon,
     "knee": knee,
     "cross_domain": cross_domain,
+    "one_se": one_se,
+    "hypervolume": hypervolume,
+    "noninferior": noninferior,
 }
 
 
@@ -115,15 +158,21 @@ def select(
     options: Options | None = None,
     family: str = "learned",
     split: str | None = None,
+    curves: Any = None,
+    proof: Any = None,
 ) -> Selection:
     """Apply one rule to one vendor's configurations (already those of one family and full sampling).
 
+    ``curves`` (of that split) replace the points where they could be fitted; a rate is always one that was trained.
+    Without them the points are the curve. ``proof`` is what ``noninferior`` reads.
     ``split="test"`` asks for the oracle's choice. KeyError for a rule that is not in RULES. When nothing can be
     chosen the rate is NaN and the note says why.
     """
     options = options or Options()
     points, split = candidates(configurations, split)
+    points, drawn = _evidence(points, curves, proof if split == "val" else None)
     pick = RULES[rule](points, options)
+    interval = _rate_interval(rule, points, drawn, options) if pick.row is not None else None
     notes = [pick.note] if pick.note else []
     lacking = int(points["in_domain"].isna().sum())
     if 0 < lacking < len(points):
@@ -138,7 +187,7 @@ def select(
         vendor=vendor,
         family=family,
         rate=math.nan if chosen is None else float(chosen["realised_rate"]),
-        interval=None,
+        interval=interval,
         values={} if chosen is None else _values(chosen),
         full_sampling=_values(full.iloc[0]) if len(full) else {},
         configuration={} if chosen is None else _fields(chosen),
@@ -148,7 +197,64 @@ def select(
         saw="oracle" if split == "test" else "target-validation" if target else "source-validation",
         parameters=pick.parameters,
         note="; ".join(notes),
+        not_worse={} if chosen is None else _not_worse(points, pick.row, drawn, options.tolerance),
     )
+
+
+def _evidence(points: pd.DataFrame, curves: Any, proof: Any) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The points with the curves' values in place of their own, and (D, n) draws by endpoint."""
+    points, drawn = points.copy(), {}
+    if "val_in_domain_sd" in points:
+        points["in_domain_se"] = points["val_in_domain_sd"] / np.sqrt(points["seeds"].astype(float))
+    for domain, curve in zip(TWO, curves or ()):
+        known = points[domain].notna()
+        if curve is None or not known.all():
+            continue
+        rates = points["realised_rate"].to_numpy(float)
+        points[domain], drawn[domain] = curve.at(rates), curve.draws_at(rates)
+    if "in_domain" in drawn:
+        points["in_domain_se"] = drawn["in_domain"].std(axis=0)
+    if proof is not None:
+        passed = set(proof.steps.loc[proof.steps["passed"].astype(bool), "configuration"])
+        points["proven"] = points["configuration"].isin(passed) | points["full"].astype(bool)
+        points.attrs |= {"refused": proof.refused, "proof": _proof_words(proof)}
+    return points, drawn
+
+
+def _proof_words(proof: Any) -> str:
+    words = "" if proof.rate < 1 else "no rate below 1 is proven; "
+    words += f"margin {proof.margin:g}, one-sided 95 %, both AUCs"
+    if not math.isnan(proof.resolvable):
+        words += f"; these data resolve a margin of about {proof.resolvable:.3f}"
+    for domain, count in proof.patients_needed.items():
+        need = "more seeds, not patients" if math.isinf(count) else f"{count:.0f} validation patients"
+        words += f"; {domain.replace('_', '-')} {proof.margin:g} would need {need}"
+    return words
+
+
+def _rate_interval(rule: str, points: pd.DataFrame, drawn: dict, options: Options) -> tuple[float, float] | None:
+    """5 % and 95 % of the rates that the rule takes on draws of the curves; None without them, or for a test."""
+    if rule == "noninferior" or "in_domain" not in drawn:
+        return None
+    rates = []
+    for number in range(RATE_DRAWS):
+        one = points.assign(**{domain: draws[number] for domain, draws in drawn.items()})
+        row = RULES[rule](one, options).row
+        rates += [] if row is None else [float(points.loc[row, "realised_rate"])]
+    if len(rates) < RATE_DRAWS / 2:
+        return None
+    low, high = np.quantile(rates, [0.05, 0.95], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def _not_worse(points: pd.DataFrame, row: Any, drawn: dict, tolerance: float) -> dict[str, float]:
+    full = np.flatnonzero(points["full"].astype(bool))
+    if not len(full) or not drawn:
+        return {}
+    at = points.index.get_loc(row)
+    held = {domain: draws[:, full[0]] - draws[:, at] <= tolerance for domain, draws in drawn.items()}
+    found = {domain: float(values.mean()) for domain, values in held.items()}
+    return found | ({"both": float(np.logical_and.reduce(list(held.values())).mean())} if len(held) == 2 else {})
 
 
 def _smallest(points: pd.DataFrame) -> Any:

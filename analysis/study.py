@@ -19,7 +19,7 @@ from analysis.noninferior import Proof
 from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.prove import prove
 from analysis.resampling import trial_draws
-from analysis.selection import EPSILON, RULES, TOLERANCE, Options, Selection, candidates, select
+from analysis.selection import EPSILON, MARGIN, RULES, TOLERANCE, Options, Selection, candidates, select
 from tune_ks.record import write_whole
 
 FORMAT = 1  # of selection.json
@@ -52,6 +52,7 @@ def analyse(
     tolerance: float = TOLERANCE,
     images: bool = True,
     report: bool = True,
+    margin: float = MARGIN,
 ) -> Analysis:
     """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
 
@@ -61,10 +62,10 @@ def analyse(
     """
     if rule not in RULES:
         raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
-    for name, value in (("epsilon", epsilon), ("tolerance", tolerance)):
+    for name, value in (("epsilon", epsilon), ("tolerance", tolerance), ("margin", margin)):
         if not 0 <= value <= 1:
             raise RunError(f"{name} is a difference of AUC and must be in [0, 1], got {value}")
-    analysis = compute(load(run), rule, Options(epsilon, tolerance))
+    analysis = compute(load(run), rule, Options(epsilon, tolerance, margin))
     write_whole(analysis.selection_json, selection_text(analysis).encode())
     if not report:
         return analysis
@@ -93,8 +94,10 @@ def compute(run: Run, rule: str, options: Options) -> Analysis:
         if front is not None:
             uncertain[vendor] = front
         proofs[vendor] = prove(run, choosable, draws, vendor, options.margin)
-        selections[vendor] = select(choosable, vendor, rule, options)
-        others += _others(own, choosable, vendor, rule, options, split[vendor])
+        selections[vendor] = select(
+            choosable, vendor, rule, options, curves=fitted[vendor][split[vendor]], proof=proofs[vendor]
+        )
+        others += _others(own, choosable, vendor, rule, options, split[vendor], fitted[vendor], proofs[vendor])
     return Analysis(
         run=run,
         rule=rule,
@@ -120,16 +123,25 @@ def _choosable(own: pd.DataFrame) -> pd.DataFrame:
 
 
 def _others(
-    own: pd.DataFrame, choosable: pd.DataFrame, vendor: str, rule: str, options: Options, split: str
+    own: pd.DataFrame,
+    choosable: pd.DataFrame,
+    vendor: str,
+    rule: str,
+    options: Options,
+    split: str,
+    fitted: dict[str, Curves],
+    proof: Proof,
 ) -> list[Selection]:
-    found = [select(choosable, vendor, name, options) for name in RULES if name != rule]
+    found = [
+        select(choosable, vendor, name, options, curves=fitted[split], proof=proof) for name in RULES if name != rule
+    ]
     names = families(own)
     if len(names) > 1:
         for name in names:
             part = own[(own["family"] == name) | own["full"].astype(bool)]
             found.append(select(part, vendor, rule, options, family=name))
     if split == "val" and choosable["test_in_domain"].notna().any():
-        found.append(select(choosable, vendor, rule, options, split="test"))
+        found.append(select(choosable, vendor, rule, options, split="test", curves=fitted["test"]))
     return found
 
 
@@ -169,6 +181,7 @@ def _plain(selection: Selection) -> dict[str, Any]:
         "family": selection.family,
         "rate": selection.rate,
         "interval": selection.interval,
+        "not_worse": selection.not_worse,
         **{name: values.get(name, math.nan) for name in SCORES},
         "intervals": _intervals(values),
         "seeds": int(values["seeds"]) if values else 0,
