@@ -15,6 +15,7 @@ from analysis.plots import (
     SYMBOLS,
     about_configurations,
     about_trials,
+    band,
     blank,
     error_bars,
     rate_axis,
@@ -36,6 +37,10 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
         named, mode = {str(family): part for family, part in own.groupby("family")}, "markers"
     for domain, (word, colour) in DOMAINS.items():
         name = f"{split}_{domain}"
+        fitted = getattr(analysis.curves.get(vendor, {}).get(split), domain, None)
+        if fitted is not None:
+            ends = fitted.low.round(4).tolist(), fitted.high.round(4).tolist()
+            band(figure, fitted.rates.tolist(), *ends, colour, f"90 % band, {word}")
         figure.add_trace(
             go.Scatter(
                 x=seeds["realised_rate"].tolist(),

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from analysis.configurations import FULL
 from analysis.plots import (
+    GREEN,
     GREY,
     ORANGE,
     SPLIT_WORDS,
@@ -89,7 +90,20 @@ def _points(part: pd.DataFrame, x: str, y: str, family: pd.Series, text: list[st
 
 
 def _front(figure: go.Figure, analysis: Analysis, vendor: str) -> None:
-    """The non-dominated configurations, joined."""
+    """The attainment surfaces of the uncertain front, and the non-dominated configurations joined."""
+    uncertain = analysis.uncertain_fronts.get(vendor)
+    surfaces = [] if uncertain is None else uncertain.attainment.sort_values("in_domain").groupby("percent")
+    for percent, surface in surfaces:
+        figure.add_trace(
+            go.Scatter(
+                x=surface["in_domain"].round(4).tolist(),
+                y=surface["cross_domain"].round(4).tolist(),
+                mode="lines",
+                name=f"{percent:g} % attainment",
+                line={"color": GREEN, "width": 2 if percent == 50 else 1, "dash": "solid" if percent == 50 else "dot"},
+                hoverinfo="skip",
+            )
+        )
     front = analysis.fronts[vendor][0].points.sort_values("in_domain")
     figure.add_trace(
         go.Scatter(

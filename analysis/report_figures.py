@@ -35,7 +35,13 @@ def pareto(analysis: Analysis) -> str:
         own = analysis.configurations[analysis.configurations["vendor"] == vendor]
         known = own.dropna(subset=[f"{analysis.split[vendor]}_cross_domain"])
         alt = f"In-domain against cross-domain {split} AUC, trained on {vendor}: small grey points are single trials, "
-        alt += "large ones configurations coloured by rate, the line their front, the star the chosen one."
+        alt += "large ones configurations coloured by rate, the line their front, the star the chosen one"
+        known_front = vendor in analysis.uncertain_fronts
+        alt += (
+            "; green lines are attained by 10, 50 and 90 % of the fronts drawn from the fitted curves."
+            if known_front
+            else "."
+        )
         if known.empty:
             drawn.append(heading(f"Trained on {vendor}") + paragraph(_no_cross(vendor)))
             continue

@@ -4,6 +4,7 @@ import math
 from html import escape
 
 from analysis import sentences
+from analysis.noninferior import Proof
 from analysis.page import heading, number, panels, paragraph
 from analysis.selection import Selection
 from analysis.study import Analysis
@@ -11,6 +12,7 @@ from analysis.study import Analysis
 DOMAINS = {"in_domain": ("in-domain", "in"), "cross_domain": ("cross-domain", "cross")}
 PROVEN, UNPROVEN = "noninferior", "epsilon"
 LOW, HIGH = 0.4, 1.0  # of the gauges
+SURE = 0.95
 
 
 def headline(analysis: Analysis) -> str:
@@ -58,6 +60,15 @@ def not_separated(selection: Selection) -> str:
         return (
             f"The evidence does not separate this rate from full sampling: the 90 % interval of the paired difference "
             f"holds 0 ({', '.join(unsure)}). It is neither shown to be as good nor shown to be worse."
+        )
+    proven = ", ".join(f"{name} {p:.2f}" for name, p in selection.not_worse.items()).replace("_", "-")
+    if proven:
+        low = min(selection.not_worse.values())
+        if low >= SURE:
+            return ""
+        return (
+            "The evidence does not separate this rate from full sampling: the probability that full sampling is not "
+            f"better by more than the tolerance is {proven}, below {SURE:g}."
         )
     if unknown:
         return (
@@ -111,6 +122,9 @@ def _at(auc: float) -> str:
 def _proven(analysis: Analysis, vendor: str) -> str:
     found = pick(analysis, vendor, PROVEN)
     title = f"Proven: {PROVEN}"
+    proof = analysis.proofs.get(vendor)
+    if proof is not None:
+        return _pick("proven", title, proof.rate, _proof(proof))
     if found is None:
         return _pick("proven", title, math.nan, "No non-inferiority test was run here, so no lower rate is proven.")
     if math.isnan(found.rate):
@@ -119,6 +133,23 @@ def _proven(analysis: Analysis, vendor: str) -> str:
         f"{found.note}." if found.note else "not worse than full sampling by more than the margin, at one-sided 95 %."
     )
     return _pick("proven", title, found.rate, words)
+
+
+def _proof(proof: Proof) -> str:
+    """What was tested, where it stopped, and what these data could resolve."""
+    if proof.refused:
+        return f"Nothing is proven: {proof.refused}."
+    words = f"Not worse than full sampling by more than {proof.margin:g}, at one-sided 95 %."
+    if proof.rate == 1:
+        words = f"No rate below 1 is proven to lose at most {proof.margin:g}: full sampling stays."
+    if math.isfinite(proof.resolvable):
+        words += f" These data can resolve a margin of {proof.resolvable:.3f}."
+    for endpoint, patients in proof.patients_needed.items():
+        if math.isfinite(patients):
+            words += f" {proof.margin:g} {endpoint.replace('_', '-')} needs {patients:.0f} validation patients."
+        elif patients == math.inf:
+            words += f" {proof.margin:g} {endpoint.replace('_', '-')} needs more seeds."
+    return words
 
 
 def _unproven(analysis: Analysis, vendor: str) -> str:
