@@ -11,6 +11,8 @@ from analysis import sentences
 from analysis.selection import Selection
 from analysis.study import Analysis
 
+PROOF = {"noninferior": " (proven)", "epsilon": " (unproven)"}  # the two picks that always stand side by side
+
 
 def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
     """Print one row a choice (the rule asked for first), its AUCs on test patients, and whose labels chose."""
@@ -49,7 +51,7 @@ def _table(analysis: Analysis) -> Table:
 
 
 def _cells(selection: Selection) -> list[str]:
-    among = "" if selection.family == "learned" else f" ({selection.family})"
+    among = PROOF.get(selection.rule, "") if selection.family == "learned" else f" ({selection.family})"
     return [
         selection.vendor,
         selection.rule + among,
