@@ -61,7 +61,9 @@ def test_the_page_fetches_nothing(page, analysis):
 def test_plotly_is_embedded_once(page, analysis):
     assert analysis.report.read_text().count("Copyright 2012-20") == 1
     assert len(page.ids) == len(set(page.ids))
-    assert {"pareto-GE", "curves-test-GE", "curves-val-SIEMENS", "masks-GE", "masks-SIEMENS", "knob-GE"} <= set(page.ids)
+    assert {"pareto-GE", "curves-test-GE", "curves-val-SIEMENS", "masks-GE", "masks-SIEMENS", "knob-GE"} <= set(
+        page.ids
+    )
 
 
 def test_every_image_has_a_text_and_they_can_be_left_out(page, analysis):
