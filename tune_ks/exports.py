@@ -17,6 +17,7 @@ from tune_ks.record import RunFolder, TrialRecord
 
 # names of objectives are a recent addition to Optuna; the version is pinned and the tests read them back
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # every new study would be a line on the screen
 
 OBJECTIVES = ("val_in_domain", "val_cross_domain")
 
