@@ -248,9 +248,6 @@ def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:
     print_analysis(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
 
 
-# -------------------------------------------------------------------------------------------------------- evaluate
-
-
 def finalists(folder: RunFolder) -> list[dict[str, Any]]:
     """The configs, without seeds, of the chosen rates and their neighbours, from what the run holds now."""
     from analysis import analyse
@@ -260,6 +257,9 @@ def finalists(folder: RunFolder) -> list[dict[str, Any]]:
     if not found:
         raise ValueError(f"{folder.root} has no chosen rate yet: run the search without --finalists first")
     return found
+
+
+# -------------------------------------------------------------------------------------------------------- evaluate
 
 
 def evaluate_command(args: argparse.Namespace) -> int:
@@ -317,6 +317,8 @@ def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
         chosen = {key for choice in json.loads(path.read_text())["choices"] for key in choice["keys"]}
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
+    if not chosen:
+        raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
     return [key for key in finished if key in chosen]
 
 

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 from tune_ks import __version__
-from tune_ks.data.cohort import Cohort, split_patients
+from tune_ks.data.cohort import Cohort, with_splits, write_table
 from tune_ks.record import FORMAT, RunFolder, write_whole
 from tune_ks.space import Space
 
@@ -55,11 +55,9 @@ def set_aside(root: Path) -> Path:
 
 def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, command: str, synthetic: bool) -> None:
     """cohort.csv with its split, skipped.csv, and search.json last: a folder without it is not begun."""
-    table = cohort.table.copy()
-    if (table["split"] == "").any() or table["split"].isna().any():
-        table["split"] = split_patients(table, split_seed)
-    write_whole(folder.cohort_csv, table.to_csv(index=False).encode())
-    write_whole(folder.skipped_csv, cohort.skipped.to_csv(index=False).encode())
+    table = with_splits(cohort.table, split_seed)
+    write_table(folder.cohort_csv, table)
+    write_table(folder.skipped_csv, cohort.skipped)
     counts = table.groupby(["vendor", "split", "label"]).agg(images=("row", "size"), patients=("patient_id", "nunique"))
     values = {
         "format": FORMAT,

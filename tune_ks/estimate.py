@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from tune_ks.data.cohort import Cohort, split_patients, write_table
+from tune_ks.data.cohort import Cohort, with_splits, write_table
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.record import RunFolder, TrialConfig
 from tune_ks.search import Plan
@@ -36,11 +36,8 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
 
 def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
     """Seconds of one trial, from a few timed steps."""
-    table = cohort.table.copy()
-    if (table["split"] == "").any():
-        table["split"] = split_patients(table, split_seed)
     with TemporaryDirectory() as scratch:
-        write_table(Path(scratch) / "cohort.csv", table)
+        write_table(Path(scratch) / "cohort.csv", with_splits(cohort.table, split_seed))
         splits = open_splits(Path(scratch) / "cohort.csv", cohort.images, config.vendor)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

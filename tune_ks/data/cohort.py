@@ -29,7 +29,16 @@ from tune_ks.data.layouts import LEFT_OUT, SPLITS, InputError, Item, Layout, det
 from tune_ks.record import write_whole
 from tune_ks.seeding import generator
 
-__all__ = ["Cohort", "CohortSettings", "InputError", "open_cohort", "read_table", "split_patients", "write_table"]
+__all__ = [
+    "Cohort",
+    "CohortSettings",
+    "InputError",
+    "open_cohort",
+    "read_table",
+    "split_patients",
+    "with_splits",
+    "write_table",
+]
 
 VERSION = 1  # of what a cache holds; a change of the reader that changes any number raises it
 HEADERS_PER_TASK = 64
@@ -153,6 +162,13 @@ def split_patients(
                 names = ["val", "test"] + ["train"] * (len(members) - 2)
             split |= {members.index[i]: name for i, name in zip(order, names)}
     return table["patient_id"].map(split).rename("split")
+
+
+def with_splits(table: pd.DataFrame, split_seed: int) -> pd.DataFrame:
+    """A copy of the table whose ``split`` is filled: labels.csv's own where it has one, else ``split_patients``."""
+    if table["split"].isin(SPLITS).all():
+        return table.copy()
+    return table.assign(split=split_patients(table, split_seed))
 
 
 def read_table(path: Path) -> pd.DataFrame:
