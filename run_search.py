@@ -130,7 +130,8 @@ def search_command(args: argparse.Namespace) -> int:
     from tune_ks.console import Stages, TrialTable, duration
     from tune_ks.estimate import estimate_seconds
     from tune_ks.exports import export_run
-    from tune_ks.search import Resources, plan_finalists, plan_search, run_search
+    from tune_ks.plan import plan_finalists, plan_search
+    from tune_ks.search import Resources, run_search
     from tune_ks.space import load_space
 
     stages = Stages(console)

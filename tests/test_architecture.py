@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 ROWS = {  # row -> (its files, the packages of others that it may use)
     8: (["run_search.py", "tune_ks/console.py"], {"rich"}),
     7: (
-        [f"tune_ks/{name}.py" for name in ("search", "space", "begin", "estimate", "exports")],
+        [f"tune_ks/{name}.py" for name in ("search", "searcher", "plan", "space", "begin", "estimate", "exports")],
         {"ray", "optuna", "torch", "tensorboardX"},
     ),
     6: (["tune_ks/trial.py", "tune_ks/evaluate.py"], {"torch", "ray", "numpy", "pandas", "safetensors"}),
@@ -29,8 +29,8 @@ BESIDE = {
     "analysis/": {"numpy", "pandas", "plotly", "scipy", "sklearn", "moocore", "kneed", "rich"},
 }
 ONLY_IN = {  # package -> the one place (files or folders) that may import it
-    "ray": ("tune_ks/trial.py", "tune_ks/search.py", "tune_ks/space.py", "search_spaces/"),
-    "optuna": ("tune_ks/search.py", "tune_ks/exports.py"),
+    "ray": ("tune_ks/trial.py", "tune_ks/search.py", "tune_ks/searcher.py", "tune_ks/space.py", "search_spaces/"),
+    "optuna": ("tune_ks/searcher.py", "tune_ks/exports.py"),
     "pydicom": ("tune_ks/data/",),
     "plotly": ("analysis/plots",),
     "rich": ("run_search.py", "tune_ks/console.py", "analysis/"),

@@ -8,8 +8,10 @@ import ray
 from ray import tune
 from tiny import write_tiny
 
+from tune_ks.plan import plan_search, suggestions_in
 from tune_ks.record import RunFolder, TrialConfig
-from tune_ks.search import JobSearcher, Resources, connected, plan_search, run_search, suggestions_in
+from tune_ks.search import Resources, connected, run_search
+from tune_ks.searcher import JobSearcher
 from tune_ks.space import SEARCH_DEFAULTS, Space, known_spaces, load_space
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}

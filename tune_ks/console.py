@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tune_ks.plan import Plan
 from tune_ks.record import TrialConfig
-from tune_ks.search import Event, Plan
+from tune_ks.search import Event
 
 SHOWN = 12  # finished trials in the live table; all of them are in the report
 

@@ -7,8 +7,8 @@ import torch
 
 from tune_ks.data.cohort import Cohort, with_splits, write_table
 from tune_ks.data.dataset import Splits, open_splits
+from tune_ks.plan import Plan
 from tune_ks.record import RunFolder, TrialConfig
-from tune_ks.search import Plan
 from tune_ks.train import DRAWS, timed_steps
 
 

@@ -1,0 +1,73 @@
+"""What is left to do in RUN: the space's questions less what the run folder holds."""
+
+from typing import Any, NamedTuple
+
+from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.space import Block, Space
+
+
+class Plan(NamedTuple):
+    """``jobs`` with a known list of configs, ``draws`` still to be asked of Optuna, and what RUN holds already."""
+
+    jobs: list[list[TrialConfig]]
+    draws: int
+    finished: int
+    failed: int
+
+    @property
+    def left(self) -> int:
+        return len(self.jobs) + self.draws
+
+
+def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_failed: bool = False) -> Plan:
+    """What RUN does not hold yet. What was begun comes first, to go on from its checkpoint.
+
+    A failed trial counts as answered unless ``retry_failed``: the same configuration would fail again.
+    """
+    failures = {} if retry_failed else folder.failures()
+
+    def is_open(config: TrialConfig) -> bool:
+        return not folder.is_finished(config.key()) and config.key() not in failures
+
+    points = space.grid(vendors)
+    seeds = range(space.search["seeds"])
+    if space.search["sampler"] == "grid":
+        # seeds outermost: a search that is stopped early has every rate once
+        asked = {(c := config_at(point, {}, seed)).key(): c for seed in seeds for point in points}
+        jobs = [[config] for config in asked.values() if is_open(config)]
+        jobs.sort(key=lambda job: not folder.trial(job[0].key(), "config.json").exists())
+        failed = sum(key in failures for key in asked)
+        return Plan(jobs, 0, len(asked) - len(jobs) - failed, failed)
+    suggestions = suggestions_in(folder)
+    pending = [configs for configs in suggestions if any(is_open(config) for config in configs)]
+    draws = max(0, space.search["samples"] * len(points) - len(suggestions))
+    finished = sum(folder.is_finished(key) for key in folder.keys())
+    return Plan([all_seeds(configs, len(seeds)) for configs in pending], draws, finished, len(failures))
+
+
+def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int) -> Plan:
+    """The given configs (without a seed) with seeds 0 ... ``seeds`` - 1, less what RUN holds."""
+    asked = [TrialConfig.from_dict({**values, "seed": seed}) for seed in range(seeds) for values in configs]
+    jobs = [[config] for config in asked if not folder.is_finished(config.key())]
+    return Plan(jobs, 0, len(asked) - len(jobs), 0)
+
+
+def suggestions_in(folder: RunFolder) -> list[list[TrialConfig]]:
+    """The configs of RUN, the seeds of one suggestion together."""
+    together: dict[str, list[TrialConfig]] = {}
+    for key in folder.keys():
+        if folder.trial(key, "config.json").exists():
+            config = folder.read_config(key)
+            together.setdefault(config.key("seed"), []).append(config)
+    return list(together.values())
+
+
+def config_at(point: Block, drawn: dict[str, Any], seed: int) -> TrialConfig:
+    """One config: a point of the grid, the values drawn around it, a seed."""
+    return TrialConfig.from_dict({"seed": seed, **point.fixed, **drawn})
+
+
+def all_seeds(configs: list[TrialConfig], seeds: int) -> list[TrialConfig]:
+    """A suggestion whole: the first config's values with seeds 0 ... ``seeds`` - 1."""
+    values = configs[0].non_default()
+    return [TrialConfig.from_dict({**values, "seed": seed}) for seed in range(seeds)]
