@@ -126,6 +126,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: 
 
 def search_command(args: argparse.Namespace) -> int:
     """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
+    require_rule(args)
     from tune_ks.begin import begin_run, default_run, require_same, require_vendors, set_aside
     from tune_ks.console import Stages, TrialTable, duration
     from tune_ks.estimate import estimate_seconds
@@ -145,10 +146,11 @@ def search_command(args: argparse.Namespace) -> int:
     say(f"run folder: {folder.root} ({state})")
     if state == "resumed":
         require_same(folder, space, cohort, args.split_seed)
+    known = folder if state == "resumed" else RunFolder("/nonexistent")
+    plan = plan_search(space, known, vendors, args.retry_failed)
+    if args.finalists:
+        plan = plan_finalists(known, finalists(known, args), args.finalist_seeds)
     if args.dry_run:
-        plan = plan_search(
-            space, folder if state == "resumed" else RunFolder("/nonexistent"), vendors, args.retry_failed
-        )
         print_plan(plan)
         estimate = estimate_seconds(plan, folder, cohorts, args.split_seed)
         slots = max(1, min(args.concurrent or 10**6, int((os.cpu_count() or 1) // args.cpus_per_trial)))
@@ -158,9 +160,6 @@ def search_command(args: argparse.Namespace) -> int:
         say(f"the earlier run folder is now {set_aside(folder.root)}")
     if not folder.search_json.exists():
         begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
-    plan = plan_search(space, folder, vendors, args.retry_failed)
-    if args.finalists:
-        plan = plan_finalists(folder, finalists(folder), args.finalist_seeds)
     say(f"plan: {plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
     started = time.monotonic()
     if plan.left:
@@ -249,14 +248,26 @@ def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:
     print_analysis(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
 
 
-def finalists(folder: RunFolder) -> list[dict[str, Any]]:
-    """The configs, without seeds, of the chosen rates and their neighbours, from what the run holds now."""
-    from analysis import analyse
+def require_rule(args: argparse.Namespace) -> None:
+    """Refuse a rule or an epsilon that the analysis would refuse after the whole search."""
+    from analysis.selection import Options
+    from analysis.study import require_settings
 
-    text = analyse(folder.root, report=False).selection_json.read_text()
-    found = [config for configs in json.loads(text).get("finalists", {}).values() for config in configs]
+    require_settings(args.rule, Options(epsilon=args.epsilon))
+
+
+def finalists(folder: RunFolder, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The configs, without seeds, of the rates that the rule chooses now and of their neighbours; writes nothing."""
+    from analysis.load import load
+    from analysis.selection import Options
+    from analysis.study import compute, finalists_of
+
+    chosen = {}
+    if folder.search_json.exists():
+        chosen = finalists_of(compute(load(folder.root), args.rule, Options(epsilon=args.epsilon)))
+    found = [config for configs in chosen.values() for config in configs]
     if not found:
-        raise ValueError(f"{folder.root} has no chosen rate yet: run the search without --finalists first")
+        raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
     return found
 
 

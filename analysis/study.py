@@ -60,18 +60,24 @@ def analyse(
     the previews out of the report. RunError when the folder or an argument can't serve; whatever is wrong inside the
     folder becomes a warning.
     """
-    if rule not in RULES:
-        raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
-    for name, value in (("epsilon", epsilon), ("tolerance", tolerance), ("margin", margin)):
-        if not 0 <= value <= 1:
-            raise RunError(f"{name} is a difference of AUC and must be in [0, 1], got {value}")
-    analysis = compute(load(run), rule, Options(epsilon, tolerance, margin))
+    options = Options(epsilon, tolerance, margin)
+    require_settings(rule, options)
+    analysis = compute(load(run), rule, options)
     write_whole(analysis.selection_json, selection_text(analysis).encode())
     if not report:
         return analysis
     from analysis.report import write_report  # plotly is a second to load: not for those who want no page
 
     return analysis._replace(report=write_report(analysis, images=images))
+
+
+def require_settings(rule: str, options: Options) -> None:
+    """RunError for an unknown rule or an option out of range; cheap, so that it can be asked before a long search."""
+    if rule not in RULES:
+        raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
+    for name, value in options._asdict().items():
+        if not 0 <= value <= 1:
+            raise RunError(f"{name} is a difference of AUC and must be in [0, 1], got {value}")
 
 
 def compute(run: Run, rule: str, options: Options) -> Analysis:
@@ -164,11 +170,13 @@ def selection_text(analysis: Analysis) -> str:
         "warnings": analysis.warnings,
     }
     # to the last bit, unlike the figures: a rounded rate would be another question, with another key
-    exact = {
-        vendor: finalists(analysis.configurations[analysis.configurations["vendor"] == vendor], selection)
-        for vendor, selection in analysis.selections.items()
-    }
-    return json.dumps(_json(values) | {"finalists": exact}, indent=1) + "\n"
+    return json.dumps(_json(values) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def finalists_of(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
+    """Vendor -> the configs, without seeds, of its choice and the neighbours in rate."""
+    table = analysis.configurations
+    return {v: finalists(table[table["vendor"] == v], selection) for v, selection in analysis.selections.items()}
 
 
 def _plain(selection: Selection) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place):
     assert "0 trials to run, 4 already done" in done.stdout
 
 
-def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place):
+def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, capsys, monkeypatch):
     shutil.copytree(place / "runs/one", place / "runs/finalists")
     words = ["--data", "data", "--space", "space.py", "--run", "runs/finalists"]
     found = call(*words, "--finalists", "--finalist-seeds", "2", cwd=place)
@@ -133,8 +133,11 @@ def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place):
     configs = [record.config for record in run.records()]
     asked = sorted(before.read_config(key).key("seed") for key in before.keys())
     assert sorted(config.key("seed") for config in configs if config.seed == 1) == asked
-    again = call(*words, "--finalists", "--finalist-seeds", "2", cwd=place)
-    assert "plan: 0 trials to run, 8 already done" in again.stdout
+    monkeypatch.chdir(place)
+    for seeds, left in (("2", 0), ("3", 4)):
+        assert run_search.main([*words, "--finalists", "--finalist-seeds", seeds, "--dry-run"]) == 0
+        assert f"{left} trials to run, 8 already done" in capsys.readouterr().out
+    assert len(run.keys()) == 8
 
 
 def test_evaluate_writes_aucs_and_scores_of_another_hospital(place):
@@ -226,7 +229,11 @@ def refused(capsys, monkeypatch, place, *words):
         (["--data", "data", "--space", "other.py", "--run", "runs/one"], "belongs to another search space"),
         (["--data", "data", "--space", "space.py", "--run", "runs/one", "--split-seed", "4"], "another split_seed"),
         (["--data", "data", "--space", "space.py", "--series", "post_9"], "post_9"),
+        (["--rule", "nonsense"], "rule must be one of epsilon, knee,"),
+        (["--epsilon", "7"], "epsilon is a difference of AUC and must be in [0, 1], got 7.0"),
+        (["--data", "data", "--space", "space.py", "--run", "runs/new", "--finalists"], "no chosen rate yet"),
         (["evaluate", "runs/none", "--data", "data"], "there is no run folder runs/none"),
+        (["evaluate", "runs/unchosen", "--data", "data"], "selection.json holds no chosen trial"),
         (["evaluate", "data", "--data", "data"], "has no finished trial"),
         (["predict", "runs/one", "--data", "nowhere"], "nowhere"),
     ],
@@ -246,6 +253,10 @@ def prepare_bad(place):
     (place / "badrate.py").write_text("SPACE = {'sampling_rate': 1.5}")
     (place / "badfield.py").write_text("SPACE = {'sampling_rate': 0.5, 'rate': 1}")
     (place / "vendors.py").write_text("SPACE = {'sampling_rate': 1.0, 'vendor': 'PHILIPS', 'image_size': 64}")
+    shutil.copytree(place / "runs/one", place / "runs/unchosen")
+    selection = json.loads((place / "runs/unchosen/selection.json").read_text())
+    unchosen = {**selection, "choices": [{**choice, "keys": []} for choice in selection["choices"]]}
+    (place / "runs/unchosen/selection.json").write_text(json.dumps(unchosen))
     (place / "other.py").write_text(SPACE.replace("0.25", "0.5"))
 
 
