@@ -6,7 +6,7 @@ A network that does not beat the best of them has learned nothing from the image
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import DRAWS, interval, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import DRAWS, Resampled, interval, patient_weights, resampled_auc, win_matrix
 from tune_ks.metrics import auc
 
 BASELINES = ("mean", "p75", "p90", "position")  # columns of cohort.csv, of the input after the network's own scaling
@@ -54,8 +54,8 @@ def direction(images: pd.DataFrame, name: str) -> float:
     return 1.0 if auc(images["label"].to_numpy(), images[name].to_numpy(float)) >= 0.5 else -1.0
 
 
-def baseline_draws(images: pd.DataFrame, vendor: str, name: str, draws: int = DRAWS) -> np.ndarray:
-    """(draws,) resampled AUCs of one baseline on one vendor's test patients, in its better direction."""
+def baseline_draws(images: pd.DataFrame, vendor: str, name: str, draws: int = DRAWS) -> Resampled:
+    """The resampled AUC of one baseline on one vendor's test patients, in its better direction."""
     patients = np.unique(images["patient_id"])
     score = direction(images, name) * images[name].to_numpy(float)
     matrix = win_matrix(images["label"].to_numpy(), score, images["patient_id"].to_numpy(), patients)

@@ -37,7 +37,7 @@ def vendor_curves(trials: pd.DataFrame, draws: dict[str, TrialDraws], vendor: st
     found = []
     for domain in TWO:
         each = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in trials["key"]]
-        bootstrap = None if any(d is None for d in each) else np.stack(each, axis=1)
+        bootstrap = None if any(d is None for d in each) else np.stack([d.draws for d in each], axis=1)
         auc = trials[f"{split}_{domain}"].to_numpy(float)
         rate = trials["realised_rate"].to_numpy(float)
         found.append(fit_curve(rate, auc, bootstrap, grid, f"{vendor} {split} {domain}"))

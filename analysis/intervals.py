@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.baselines import baseline_draws, best, held_out_images
-from analysis.bootstrap import DRAWS, Interval, interval, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import DRAWS, NOWHERE, Resampled, average, interval, patient_weights, resampled_auc, win_matrix
 from analysis.images import image_scores
 
 DOMAINS = ("in_domain", "cross_domain")
-NOWHERE = Interval(float("nan"), float("nan"))
 
 
 def auc_intervals(
@@ -29,7 +28,7 @@ def auc_intervals(
     reference = _best_baseline_draws(images, patients, base, draws)
 
     @cache
-    def trial_draws(key: str) -> dict[str, np.ndarray]:
+    def trial_draws(key: str) -> dict[str, Resampled]:
         scores = image_scores(root, key, cohort)
         if scores is None:
             return {}
@@ -44,14 +43,14 @@ def auc_intervals(
     for row in configurations.itertuples():
         each = [trial_draws(key) for key in row.keys]
         vendors = sorted(set.intersection(*map(set, each))) if each else []
-        mean = {vendor: np.mean([found[vendor] for found in each], axis=0) for vendor in vendors}
+        mean = {vendor: average([found[vendor] for found in each]) for vendor in vendors}
         others = [vendor for vendor in vendors if vendor != row.vendor]
         values = {"configuration": row.configuration}
         for domain, members in zip(DOMAINS, ([row.vendor] if row.vendor in mean else [], others)):
-            found = interval(np.mean([mean[v] for v in members], axis=0)) if members else NOWHERE
+            found = interval(average([mean[v] for v in members])) if members else NOWHERE
             above = NOWHERE
             if members and all(v in reference for v in members):
-                above = interval(np.mean([mean[v] - reference[v] for v in members], axis=0))
+                above = interval(average([mean[v] - reference[v] for v in members]))
             values |= {f"test_{domain}_low": found.low, f"test_{domain}_high": found.high}
             values |= {f"above_baseline_{domain}_low": above.low, f"above_baseline_{domain}_high": above.high}
         rows.append(values)
@@ -59,7 +58,7 @@ def auc_intervals(
     return pd.DataFrame(rows, columns=["configuration", *ends])
 
 
-def _best_baseline_draws(images: dict, patients: dict, base: pd.DataFrame, draws: int) -> dict[str, np.ndarray]:
+def _best_baseline_draws(images: dict, patients: dict, base: pd.DataFrame, draws: int) -> dict[str, Resampled]:
     """vendor -> draws of its best baseline, over the same patients in the same order as the trials' draws."""
     found = {}
     for vendor, table in images.items():

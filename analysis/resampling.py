@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from analysis.bootstrap import DRAWS, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import DRAWS, Resampled, average, patient_weights, resampled_auc, win_matrix
 from analysis.images import image_scores
 from analysis.load import Run
 
-TrialDraws = dict[tuple[str, str], np.ndarray]  # (split, vendor) -> (draws,) AUC
+TrialDraws = dict[tuple[str, str], Resampled]  # (split, vendor) -> AUC
 
 
 def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
-    """key -> (split, vendor) -> (draws,) AUC; a trial without usable scores has no entry.
+    """key -> (split, vendor) -> resampled AUC; a trial without usable scores has no entry.
 
     All trials of one source vendor see the same patients in the same draw. Another vendor's validation patients are
     all that are not test patients, so a draw of them differs from one of the source vendor's own.
@@ -37,8 +37,8 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
     return found
 
 
-def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> np.ndarray | None:
-    """(draws,) AUC in-domain, or the mean over the other vendors; None where nothing was scored."""
+def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> Resampled | None:
+    """AUC in-domain, or the mean over the other vendors; None where nothing was scored."""
     inside = domain == "in_domain"
     members = [value for (s, v), value in of_trial.items() if s == split and (v == vendor) == inside]
-    return np.mean(members, axis=0) if members else None
+    return average(members) if members else None

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from analysis.bootstrap import interval, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import Resampled, interval, patient_weights, resampled_auc, win_matrix
 from analysis.curve import fit_curve, rate_grid
 from tune_ks.metrics import auc
 
@@ -39,7 +39,8 @@ def one(rng: np.random.Generator, patients: int) -> tuple[list[float], list[floa
     at = np.searchsorted(curve.rates, RATES)
     good = curve.mean[at] >= curve.mean[at].max() - EPSILON
     chosen, naive = int(np.argmax(good)), int(test.mean(axis=1).argmax())
-    ends = np.array([interval(test_draws[:, r].mean(axis=1)) for r in range(len(RATES))])
+    means = zip(test.mean(axis=1), test_draws.mean(axis=2).T)
+    ends = np.array([interval(Resampled(point, draws, patients)) for point, draws in means])
     tested = (ends[:, 0] <= own.mean(axis=1)) & (own.mean(axis=1) <= ends[:, 1])
     band = (curve.low[at] <= TRUE) & (curve.high[at] >= TRUE)
     covered = [tested.mean(), band.mean(), float(tested[chosen]), float(band[chosen])]
@@ -55,7 +56,9 @@ def scored(rng: np.random.Generator, patients: int, own: np.ndarray) -> tuple[np
     for where, value in np.ndenumerate(own):
         score = effect + rng.normal(0, np.sqrt(0.7), len(label)) + np.sqrt(2) * norm.ppf(value) * label
         points[where] = auc(label, score)
-        draws[(slice(None), *where)] = resampled_auc(win_matrix(label, score, patient, np.arange(patients)), weights)
+        draws[(slice(None), *where)] = resampled_auc(
+            win_matrix(label, score, patient, np.arange(patients)), weights
+        ).draws
     return points, draws
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/results_table.py RUN [RUN ...]
 
-Test AUCs of the source vendor (in) and of the others (cross). Intervals are 90 % percentiles of a bootstrap of
-patients, seeds averaged inside each draw. Differences are paired, over the same patients: to full sampling, to
+Test AUCs of the source vendor (in) and of the others (cross). Intervals are 90 %, by a bootstrap of patients, seeds
+averaged inside each draw. Differences are paired, over the same patients: to full sampling, to
 low-pass at the same rate, and to the best one-number baseline of the test images; bold where 0 lies outside.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.baselines import baseline_draws, baselines, best, held_out_images
-from analysis.bootstrap import interval, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import Resampled, average, interval, patient_weights, resampled_auc, win_matrix
 from analysis.images import image_scores
 from analysis.load import load
 
@@ -30,26 +30,26 @@ class Draws:
         self.patients = {vendor: np.unique(table["patient_id"]) for vendor, table in held_out_images(cohort)}
         self.weights = {v: patient_weights(len(found), DRAWS, v) for v, found in self.patients.items()}
 
-    def of(self, keys: list[str], source: str) -> dict[str, np.ndarray]:
-        """domain -> (DRAWS,) the mean over the trials ``keys``."""
+    def of(self, keys: list[str], source: str) -> dict[str, Resampled]:
+        """domain -> the mean over the trials ``keys``."""
         each = [self._trial(key, source) for key in keys]
-        return {domain: np.mean([found[domain] for found in each], axis=0) for domain in DOMAINS}
+        return {domain: average([found[domain] for found in each]) for domain in DOMAINS}
 
-    def baseline(self, base: pd.DataFrame, source: str) -> dict[str, np.ndarray]:
-        """domain -> (DRAWS,) the best one-number baseline of each test vendor."""
+    def baseline(self, base: pd.DataFrame, source: str) -> dict[str, Resampled]:
+        """domain -> the best one-number baseline of each test vendor."""
         drawn = {}
         for vendor, images in held_out_images(self.cohort):
             drawn[vendor] = baseline_draws(images, vendor, best(base, vendor)["baseline"], DRAWS)
-        return {"in": drawn[source], "cross": np.mean([d for v, d in drawn.items() if v != source], axis=0)}
+        return {"in": drawn[source], "cross": average([d for v, d in drawn.items() if v != source])}
 
-    def _trial(self, key: str, source: str) -> dict[str, np.ndarray]:
+    def _trial(self, key: str, source: str) -> dict[str, Resampled]:
         scores = image_scores(self.root, key, self.cohort)
         drawn = {}
         for vendor, part in scores[scores["split"] == "test"].groupby("vendor"):
             columns = (part[name].to_numpy() for name in ("label", "score", "patient_id"))
             drawn[vendor] = resampled_auc(win_matrix(*columns, self.patients[vendor]), self.weights[vendor])
         others = [found for vendor, found in drawn.items() if vendor != source]
-        return {"in": drawn[source], "cross": np.mean(others, axis=0)}
+        return {"in": drawn[source], "cross": average(others)}
 
 
 def print_run(root: Path) -> None:
@@ -90,16 +90,16 @@ def print_table(header: list[str], rows: list[list]) -> None:
     print()
 
 
-def score_cells(values: pd.Series, drawn: np.ndarray) -> list[str]:
+def score_cells(values: pd.Series, drawn: Resampled) -> list[str]:
     """Mean over seeds with its interval, and each seed."""
     ends = interval(drawn)
     return [f"{values.mean():.3f} [{ends.low:.3f}, {ends.high:.3f}]", " ".join(f"{value:.3f}" for value in values)]
 
 
-def difference(one: np.ndarray, other: np.ndarray) -> str:
+def difference(one: Resampled, other: Resampled) -> str:
     """Mean paired difference with its interval; bold where 0 lies outside."""
     ends = interval(one - other)
-    text = f"{(one - other).mean():+.3f} [{ends.low:+.3f}, {ends.high:+.3f}]"
+    text = f"{(one - other).point:+.3f} [{ends.low:+.3f}, {ends.high:+.3f}]"
     return f"**{text}**" if ends.low > 0 or ends.high < 0 else text
 
 

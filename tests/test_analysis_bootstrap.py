@@ -1,9 +1,12 @@
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 from synthetic_run import make_cohort, write_run
 
 from analysis.baselines import baselines
-from analysis.bootstrap import interval, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import Resampled, average, interval, patient_weights, resampled_auc, t_interval, win_matrix
 from analysis.intervals import auc_intervals
 from analysis.load import load
 from analysis.selection import Options
@@ -25,12 +28,13 @@ def test_resampled_auc_is_the_auc_of_the_images_drawn():
     matrix = win_matrix(label, score, patient, patients)
     weights = patient_weights(9, 30, "test")
     fast = resampled_auc(matrix, weights)
-    for draw, value in zip(weights, fast):
+    for draw, value in zip(weights, fast.draws):
         rows = np.concatenate(
             [np.flatnonzero(np.repeat(patient == p, 1)) for p in patients for _ in range(int(draw[p]))]
         )
         assert value == pytest.approx(auc(label[rows], score[rows]))
-    assert resampled_auc(matrix, np.ones((1, 9)))[0] == pytest.approx(auc(label, score))
+    assert fast.point == pytest.approx(auc(label, score))
+    assert fast.patients == min(len(set(patient[label == kind])) for kind in (0, 1))
 
 
 def test_patients_may_be_texts_in_any_order():
@@ -58,8 +62,73 @@ def test_weights_are_the_same_for_the_same_purpose_only():
 def test_a_missing_class_has_no_interval():
     matrix = win_matrix(np.ones(6), np.arange(6.0), np.arange(6), np.arange(6))
     draws = resampled_auc(matrix, patient_weights(6, 10, "x"))
-    assert np.isnan(draws).all()
+    assert np.isnan(draws.draws).all()
     assert np.isnan(interval(draws)).all()
+
+
+def slow_interval(point, draws, patients, floor):
+    """The same by hand: standard error with n - 1, t on the logit of the share of the range."""
+    error = math.sqrt(sum((d - sum(draws) / len(draws)) ** 2 for d in draws) / len(draws) * patients / (patients - 1))
+    share = (point - floor) / (1 - floor)
+    slope = (1 - floor) * share * (1 - share)  # of the value in its logit
+    ends = []
+    for sign in (-1, 1):
+        there = math.log(share / (1 - share)) + sign * stats.t(patients - 1).ppf(0.95) * error / slope
+        ends.append(floor + (1 - floor) / (1 + math.exp(-there)))
+    return ends
+
+
+@pytest.mark.parametrize(("point", "floor"), [(0.6, 0.0), (0.97, 0.0), (0.02, -1.0), (-0.3, -1.0)])
+def test_an_interval_is_its_slow_twin_and_stays_in_range(point, floor):
+    for patients in (2, 3, 15, 36):
+        draws = np.random.default_rng(patients).normal(point, 0.05, 200)
+        found = interval(Resampled(point, draws, patients, floor))
+        assert found == pytest.approx(slow_interval(point, draws.tolist(), patients, floor))
+        assert floor <= found.low < point < found.high <= 1
+
+
+def test_a_perfect_auc_is_not_certain():
+    label, patient = np.tile([0, 1], 10), np.repeat(np.arange(10), 2)
+    weights = patient_weights(10, 50, "x")
+    for score, end in ((label, 1.0), (1 - label, 0.0)):
+        found = resampled_auc(win_matrix(label, score, patient, np.arange(10)), weights)
+        assert found.point == end
+        ends = interval(found)
+        # ten successes of ten: 0.05 = p ** 10
+        assert ends == pytest.approx((0.05**0.1, 1.0) if end else (0.0, 1 - 0.05**0.1))
+
+
+def test_one_patient_of_a_class_has_no_interval():
+    label, patient = np.array([1, 0, 0, 0]), np.array([0, 0, 1, 2])
+    found = resampled_auc(win_matrix(label, np.arange(4.0), patient, np.arange(3)), patient_weights(3, 50, "x"))
+    assert found.patients == 1
+    assert np.isnan(interval(found)).all()
+    assert np.isnan(t_interval(0.8, math.nan, 5)).all()
+
+
+def test_averages_and_differences_keep_pairs_and_count_the_fewest_patients():
+    one, two = (Resampled(p, np.array([p - 0.1, p + 0.1]), n) for p, n in ((0.8, 9), (0.6, 4)))
+    assert average([one, two]).point == pytest.approx(0.7)
+    assert average([one, two]).draws == pytest.approx([0.6, 0.8])
+    assert average([one, two]).patients == 4
+    paired = one - two
+    assert (paired.point, paired.floor, paired.patients) == (pytest.approx(0.2), -1.0, 4)
+    assert paired.error == pytest.approx(0, abs=1e-12)
+    assert average([paired, paired]).floor == -1.0
+
+
+@pytest.mark.parametrize("patients", [8, 15])
+def test_ninety_per_cent_intervals_cover_with_few_patients(patients):
+    """300 cohorts; a percentile interval covers 77 to 84 % here."""
+    hits, truth, weights = 0, 0.85, patient_weights(patients, 200, "law")
+    patient, label = np.repeat(np.arange(patients), 8), np.tile([0, 1], 4 * patients)
+    for number in range(300):
+        rng = np.random.default_rng([patients, number])
+        noise = rng.normal(0, math.sqrt(0.5), patients)[patient] + rng.normal(0, math.sqrt(0.5), len(patient))
+        score = noise + math.sqrt(2) * stats.norm.ppf(truth) * label
+        ends = interval(resampled_auc(win_matrix(label, score, patient, np.arange(patients)), weights))
+        hits += ends.low <= truth <= ends.high
+    assert 0.85 <= hits / 300 <= 0.96
 
 
 def test_baselines_in_their_better_direction():
@@ -110,6 +179,7 @@ def test_the_interval_of_one_seed_is_a_bootstrap_by_hand(tmp_path):
             r for p, n in zip(patients, draw) for _ in range(int(n)) for r in images["row"][images["patient_id"] == p]
         ]
         by_hand.append(auc(images.loc[rows, "label"].to_numpy(), np.array([scores[r] for r in rows])))
-    expected = interval(np.array(by_hand))
+    here = auc(images["label"].to_numpy(), np.array([scores[r] for r in images["row"]]))
+    expected = interval(Resampled(here, np.array(by_hand), len(patients)))
     assert found.loc[row["configuration"], "test_in_domain_low"] == pytest.approx(expected.low)
     assert found.loc[row["configuration"], "test_in_domain_high"] == pytest.approx(expected.high)

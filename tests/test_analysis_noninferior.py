@@ -2,10 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from synthetic_run import write_run
 
 from analysis import RULES, analyse
-from analysis.noninferior import two_way
+from analysis.bootstrap import Resampled
+from analysis.noninferior import Difference, difference, two_way
 
 
 def run_of(root, true_auc, **more):
@@ -42,11 +44,25 @@ def test_without_full_sampling_or_with_one_seed_it_refuses(tmp_path):
 
 
 def test_seeds_add_their_own_variance():
-    patients = np.random.default_rng(0).normal(0, 0.02, (20_000, 1))
-    mine, full = patients + np.array([0.80, 0.82, 0.84]), patients + np.array([0.81, 0.82, 0.83])
-    both, of_patients = two_way(mine, full, "law")
-    assert of_patients.std() == pytest.approx(0, abs=1e-12)
+    shared = np.random.default_rng(0).normal(0, 0.02, (20_000, 1))
+    mine, full = shared + np.array([0.80, 0.82, 0.84]), shared + np.array([0.81, 0.82, 0.83])
+    both = two_way(mine, full, "law")
     assert both.var() == pytest.approx(0.02**2 / 3 + 0.01**2 / 3, rel=0.05)  # s^2 / n of each, with n - 1
+    each = [[Resampled(a[:, s].mean(), a[:, s], 30) for s in range(3)] for a in (mine, full)]
+    found = difference(*each, "law")
+    assert found.of_patients == pytest.approx(0, abs=1e-9)
+    assert found.of_seeds**2 == pytest.approx(both.var(), rel=1e-6)
+    assert found.freedom == pytest.approx(4)  # three seeds and three seeds
+    assert found.lower == pytest.approx(stats.t(4).ppf(0.05) * found.error, rel=0.01)
+    assert found.patients_needed(0.02, 30) == math.inf  # the seeds alone forbid it
+
+
+def test_patients_needed_are_those_for_which_the_margin_is_resolvable():
+    found = Difference(0.0, of_patients=0.03, of_seeds=0.002, freedom=20.0)
+    count = found.patients_needed(0.02, 30)
+    enough = found._replace(of_patients=0.03 * math.sqrt(30 / count))
+    too_few = found._replace(of_patients=0.03 * math.sqrt(30 / (count - 1)))
+    assert enough.resolvable <= 0.02 < too_few.resolvable
 
 
 def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
