@@ -5,9 +5,7 @@ import pandas as pd
 from analysis.load import CONFIG_FIELDS, FACTS, MASK_FIELDS, SCORES, WITHIN
 
 # Masks that learn nothing: yardsticks for a learned mask, never what the rules choose while a learned one is there.
-FIXED_FAMILIES = frozenset(
-    {"lowpass", "equispaced", "random", "random_uniform", "uniform", "variable_density", "poisson", "poisson_disc"}
-)
+FIXED_FAMILIES = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 FULL = "full sampling"  # the family of sampling rate 1, which belongs to all
 MEASURED = [*SCORES, *WITHIN, *FACTS]
 

@@ -14,7 +14,10 @@ from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 
 CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
 # What the mask's own fields are does not matter at sampling rate 1: there the mask is the identity.
-MASK_FIELDS = ("mask", "temperature", "temperature_end", "budget", "pattern", "settle", "mask_lr_multiplier")
+MASK_FIELDS = (
+    *("mask", "temperature", "temperature_end", "budget", "pattern", "settle", "mask_lr_multiplier"),
+    *("centre_fraction", "hermitian", "density_power"),
+)  # at sampling rate 1 they change nothing
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 WITHIN = ("test_within_in_domain", "test_within_cross_domain")
 FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")

@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.configurations import FIXED_FAMILIES
 from tune_ks.masks import MASKS
-from tune_ks.masks.base import keep_largest, rescale_to_rate
-from tune_ks.masks.gumbel import GumbelMask, logistic_noise
-from tune_ks.masks.gumbel_literal import GumbelLiteralMask
+from tune_ks.masks.base import keep_largest, mirror_index, rescale_to_rate
+from tune_ks.masks.dps import successive_softmaxes
+from tune_ks.masks.fixed import FixedMask
+from tune_ks.masks.gumbel import logistic_noise
 from tune_ks.record import TrialConfig
 from tune_ks.transforms import TRANSFORMS
 
 LAWFUL = sorted(set(MASKS) - {"gumbel_literal"})  # the literal reading is kept to break these laws
 RATES = (1 / 16, 0.25, 6 / 16, 0.75, 1.0)
-LEARNED = ["gumbel"]
+FIXED = [name for name in LAWFUL if issubclass(MASKS[name], FixedMask)]
+LEARNED = [name for name in LAWFUL if name not in FIXED]
+EVERY = [
+    (name, pattern) for name in LAWFUL for pattern in ("lines", "points") if (name, pattern) != ("equispaced", "points")
+]
 
 
 def radius_of(pattern, side=16):
@@ -29,32 +35,31 @@ def build(name, rate, pattern="lines", side=16, **changes):
 
 
 def test_the_registry_was_met():
-    assert len(LAWFUL) >= 2
-    assert set(LEARNED) <= set(LAWFUL)
+    assert set(FIXED) == FIXED_FAMILIES
+    assert set(LEARNED) == {"gumbel", "loupe", "loupe_straight_through", "dps"}
 
 
-@pytest.mark.parametrize("pattern", ["lines", "points"])
+@pytest.mark.parametrize(("name", "pattern"), EVERY)
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("name", LAWFUL)
 def test_evaluation_mask_spends_exactly_the_budget_and_keeps_dc(name, rate, pattern):
     mask = build(name, rate, pattern).eval()
     found = mask(torch.full((3,), rate))
     assert found.shape == (3, 1, 1 if pattern == "lines" else 16, 16)
     assert set(found.unique().tolist()) <= {0.0, 1.0}
     assert (found.sum((1, 2, 3)) == round(rate * found[0].numel())).all()
-    assert (found[:, 0][mask.is_dc.expand(3, -1, -1)] == 1).all()
+    assert (found[:, 0][(mask.radius == 0).expand(3, -1, -1)] == 1).all()
     assert torch.equal(found, mask(torch.full((3,), rate)))
 
 
-@pytest.mark.parametrize("pattern", ["lines", "points"])
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("name", LAWFUL)
+@pytest.mark.parametrize(("name", "pattern"), [each for each in EVERY if each[0] != "loupe"])
+@pytest.mark.parametrize("rate", [1 / 16, 6 / 16, 1.0])
 def test_training_masks_are_binary_keep_dc_and_meet_the_rate_on_average(name, rate, pattern):
     torch.manual_seed(0)
     mask = build(name, rate, pattern)
     draws = mask(torch.full((2000,), rate)).detach()
     assert set(draws.unique().tolist()) <= {0.0, 1.0}
-    assert (draws[:, 0][mask.is_dc.expand(2000, -1, -1)] == 1).all()
+    assert (draws[:, 0][(mask.radius == 0).expand(2000, -1, -1)] == 1).all()
+    # a coefficient of probability p varies by p (1 - p) at most the rate's own p (1 - p) on average
     error = math.sqrt(rate * (1 - rate) / draws.numel())
     assert draws.mean().item() == pytest.approx(rate, abs=5 * error + 2e-5)
 
@@ -67,19 +72,69 @@ def test_several_rates_in_one_batch_are_each_met(name):
 
 
 @pytest.mark.parametrize("name", LAWFUL)
-def test_same_seed_same_mask_and_ties_are_not_broken_by_radius(name):
+def test_same_seed_same_mask(name):
     masks = [build(name, 0.25, side=64, seed=seed).eval()(torch.tensor([0.25])) for seed in (0, 0, 1)]
     assert torch.equal(masks[0], masks[1])
-    if name in LEARNED:  # untrained: all equal, so another seed is another mask, and none is low-pass
+    if name not in ("lowpass", "equispaced"):
         assert not torch.equal(masks[0], masks[2])
-        distance = radius_of("lines", 64)[masks[0][0, 0] == 1].mean()
-        assert distance > 10
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_an_untrained_mask_is_not_low_pass(name):
+    mask = build(name, 0.25, side=64).eval()(torch.tensor([0.25]))
+    assert radius_of("lines", 64)[mask[0, 0] == 1].mean() > 10  # of low-pass: 4
 
 
 @pytest.mark.parametrize("name", LAWFUL)
 def test_a_rate_below_one_line_is_refused(name):
     with pytest.raises(ValueError, match=r"1/16 = 0.0625 or more; got 0.05"):
         build(name, 0.05)
+
+
+@pytest.mark.parametrize(("name", "pattern"), EVERY)
+def test_the_centre_is_kept_and_counted_in_the_budget(name, pattern):
+    mask = build(name, 0.5, pattern, centre_fraction=0.25)
+    nearest = build("lowpass", 0.25, pattern).eval()(torch.tensor([0.25]))[0, 0]
+    rates = torch.full((20,), 0.5)
+    for found in (mask(rates), mask.eval()(rates)):
+        assert (found[:, 0][:, nearest == 1] == 1).all()
+    assert (mask.eval()(rates).sum((1, 2, 3)) == nearest.numel() // 2).all()
+    with pytest.raises(ValueError, match=r"centre_fraction is counted .* 0.5; got 0.75"):
+        build(name, 0.5, pattern, centre_fraction=0.75)
+
+
+@pytest.mark.parametrize(("name", "pattern"), [each for each in EVERY if each[0] not in ("equispaced", "poisson_disc")])
+@pytest.mark.parametrize("rate", RATES)
+def test_a_tied_mask_keeps_k_with_minus_k_within_one_coefficient_of_its_budget(name, rate, pattern):
+    torch.manual_seed(0)
+    mask = build(name, rate, pattern, hermitian="tied")
+    rates = torch.full((20,), rate)
+    axes = (-1,) if pattern == "lines" else (-2, -1)
+    drawn, scored = mask(rates)[:, 0].detach(), mask.eval()(rates)[:, 0]
+    for found in (drawn, scored):
+        mirrored = found.flip(axes).roll((1,) * len(axes), axes)  # an even axis: its first index is its own mirror
+        assert torch.equal(found, mirrored)
+    budget = round(rate * scored[0].numel())
+    assert ((scored.sum((1, 2)) == budget) | (scored.sum((1, 2)) == budget - 1)).all()
+    # so what comes back is real: the measurement of a real image is that of a real, blurred one
+    image = torch.rand(20, 16, 16)
+    transform = TRANSFORMS["fourier"](TrialConfig("GE", rate, pattern=pattern))
+    assert transform.inverse(scored * transform.forward(image)).imag.abs().max() < 1e-5
+
+
+def test_a_tie_without_a_meaning_is_refused():
+    for name in ("equispaced", "poisson_disc"):
+        with pytest.raises(ValueError, match="needs hermitian 'none', got 'tied'"):
+            build(name, 0.5, hermitian="tied")
+    with pytest.raises(ValueError, match="needs the transform 'fourier', got 'hadamard'"):
+        build("gumbel", 0.5, hermitian="tied", transform="hadamard")
+    with pytest.raises(ValueError, match="'equispaced' needs pattern 'lines', got 'points'"):
+        build("equispaced", 0.5, "points")
+
+
+def test_mirror_by_hand():
+    assert mirror_index((1, 4)).tolist() == [0, 3, 2, 1]  # k = -2 -1 0 1
+    assert mirror_index((3, 3)).tolist() == [8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
 @pytest.mark.parametrize("pattern", ["lines", "points"])
@@ -94,8 +149,134 @@ def test_a_learned_family_gets_a_gradient_and_none_when_settled(name, pattern):
     assert not mask.eval()(torch.full((8,), 0.25)).requires_grad
 
 
-def test_fixed_families_have_nothing_to_learn():
-    assert list(build("lowpass", 0.25).parameters()) == []
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_learned_family_finds_the_lines_that_pay(name):
+    """Reward six lines: a few hundred steps must put them into the exported mask."""
+    torch.manual_seed(0)
+    mask = build(name, 0.5)
+    reward = torch.zeros(1, 1, 1, 16)
+    reward[..., [0, 3, 5, 9, 12, 15]] = 1
+    optimizer = torch.optim.Adam(mask.parameters(), lr=0.05)
+    rates = torch.full((32,), 0.5)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (-(mask(rates) * reward).sum((1, 2, 3)).mean()).backward()
+        optimizer.step()
+    kept = mask.eval()(rates[:1])
+    assert (kept * reward).sum() == 6
+    assert kept.sum() == 8
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_fixed_families_have_nothing_to_learn_and_train_on_what_they_export(name):
+    mask = build(name, 0.25)
+    assert list(mask.parameters()) == []
+    rates = torch.tensor([0.25, 0.5])
+    assert torch.equal(mask(rates), mask.eval()(rates))
+
+
+def test_loupe_starts_from_its_published_distribution_and_relaxes_as_its_equation_says():
+    mask = build("loupe", 0.3, side=4000)
+    start = torch.sigmoid(5 * mask.mask_logits.detach())
+    assert start.min() > 0.0099
+    assert start.max() < 0.9901
+    assert start.mean().item() == pytest.approx(0.5, abs=0.02)
+    torch.manual_seed(0)
+    prob = mask.probability(torch.tensor([0.3])).detach().double()
+    # E[sigmoid(s (p - u))] over u, by its integral
+    expected = ((12 * prob).exp().log1p() - (12 * (prob - 1)).exp().log1p()) / 12
+    away = mask.radius[None] > 0
+    drawn = mask(torch.full((500,), 0.3)).detach()[:, 0].double().mean(0, keepdim=True)
+    assert drawn[away].mean().item() == pytest.approx(expected[away].mean().item(), abs=1e-3)
+    assert drawn[away].mean() > prob[away].mean()  # the relaxation's bias, said in its docstring
+
+
+def test_loupe_straight_through_keeps_a_line_as_often_as_its_probability_says():
+    torch.manual_seed(0)
+    mask = build("loupe_straight_through", 0.4)
+    drawn = mask(torch.full((20_000,), 0.4)).detach()[:, 0].mean(0)
+    np.testing.assert_allclose(drawn, mask.probability(torch.tensor([0.4])).detach()[0], atol=0.02)
+
+
+def test_successive_softmaxes_are_those_of_picking_one_by_one():
+    """The slow twin: k softmaxes, each over what the picks before it left; and their gradient."""
+    scores = torch.randn(3, 7, dtype=torch.float64, requires_grad=True)
+    counts = torch.tensor([1, 4, 7])
+    weight = torch.rand(3, 7, dtype=torch.float64)
+    slow = []
+    for row, count in zip(scores, counts.tolist()):
+        gone, total = torch.zeros(7, dtype=torch.bool), 0
+        for _ in range(count):
+            share = torch.softmax(row.masked_fill(gone, -torch.inf), 0)
+            total = total + share
+            pick = row.masked_fill(gone, -torch.inf).argmax()
+            gone = gone | (torch.arange(7) == pick)
+        slow.append(total)
+    slow = torch.stack(slow)
+    fast = successive_softmaxes(scores, counts)
+    torch.testing.assert_close(fast, slow)
+    torch.testing.assert_close(fast.sum(1), counts.double())
+    gradients = [torch.autograd.grad((each * weight).sum(), scores)[0] for each in (fast, slow)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_dps_draws_exactly_its_budget_and_as_often_as_plackett_and_luce_say():
+    """Of two speeds 3 and 1 the first of one pick is the fast one with probability 3/4: Gumbel-max."""
+    torch.manual_seed(0)
+    mask = build("dps", 0.5, side=4)
+    with torch.no_grad():
+        mask.mask_logits[0] = torch.tensor([math.log(3.0), 0.0, 5.0, -50.0])  # index 2 is DC, index 3 never comes
+    drawn = mask(torch.full((40_000,), 0.5)).detach()[:, 0, 0]
+    assert (drawn.sum(1) == 2).all()
+    np.testing.assert_allclose(drawn.mean(0), [0.75, 0.25, 1, 0], atol=0.01)
+    prob = mask.probability(torch.tensor([0.5])).detach()[0, 0]
+    assert prob.sum().item() == pytest.approx(2, abs=1e-4)
+    assert prob.argsort().tolist() == [3, 1, 0, 2]
+
+
+def test_equispaced_by_hand_and_its_gaps():
+    mask = build("equispaced", 4 / 16).eval()(torch.tensor([4 / 16]))[0, 0, 0]
+    assert mask.nonzero().flatten().tolist() == [0, 4, 8, 12]  # DC is index 8
+    for count in range(1, 17):
+        kept = build("equispaced", count / 16).eval()(torch.tensor([count / 16]))[0, 0, 0].nonzero().flatten()
+        gaps = torch.diff(torch.cat([kept, kept[:1] + 16]))
+        assert gaps.max() - gaps.min() <= 1
+    centred = build("equispaced", 6 / 16, centre_fraction=3 / 16).eval()(torch.tensor([6 / 16]))[0, 0, 0]
+    assert centred[[7, 8, 9]].tolist() == [1, 1, 1]
+    assert centred.sum() == 6
+
+
+def test_random_uniform_and_variable_density_are_nested_in_the_rate():
+    for name in ("random_uniform", "variable_density"):
+        masks = build(name, 0.5, "points").eval()(torch.tensor([0.1, 0.3, 0.6]))
+        assert (masks.diff(dim=0) >= 0).all()
+
+
+def test_variable_density_keeps_as_often_as_its_density_says():
+    """At one pick beside DC, coefficient c is taken with probability w(c) / sum of w."""
+    found = torch.zeros(8)
+    for seed in range(1500):
+        found += build("variable_density", 2 / 8, side=8, seed=seed, density_power=2.0).eval()(torch.tensor([0.25]))[
+            0, 0, 0
+        ]
+    weight = (1 + 1e-3 - radius_of("lines", 8)[0] / 4) ** 2
+    weight[4] = 0
+    expected = weight / weight.sum()
+    expected[4] = 1
+    np.testing.assert_allclose(found / 1500, expected, atol=0.045)
+
+
+@pytest.mark.parametrize(("pattern", "count"), [("lines", 3), ("lines", 5), ("points", 12), ("points", 40)])
+def test_poisson_disc_points_are_as_far_apart_as_the_budget_lets_them(pattern, count):
+    side = 16
+    size = side if pattern == "lines" else side * side
+    kept = build("poisson_disc", count / size, pattern).eval()(torch.tensor([count / size]))[0, 0]
+    points = [p for p in kept.nonzero() if radius_of(pattern)[tuple(p)] > 0]  # the centre is kept whatever is near
+    nearest = min(torch.dist(a.float(), b.float()).item() for i, a in enumerate(points) for b in points[:i])
+    uniform = build("random_uniform", count / size, pattern).eval()(torch.tensor([count / size]))[0, 0].nonzero()
+    closest = min(torch.dist(a.float(), b.float()).item() for i, a in enumerate(uniform) for b in uniform[:i])
+    assert nearest > closest
+    assert nearest >= 0.5 * (side / count if pattern == "lines" else side / math.sqrt(count))
 
 
 def test_lowpass_is_the_nearest_lines_by_hand():
@@ -138,7 +319,7 @@ def test_straight_through_draw_is_the_two_class_gumbel_softmax():
         assert kept.mean() == pytest.approx(prob, abs=0.005)
     torch.manual_seed(0)
     for temperature in (0.1, 1.0, 5.0):
-        mask = GumbelMask(radius_of("lines"), 0, 0.4, temperature, held=True)
+        mask = MASKS["gumbel"](TrialConfig("GE", 0.4, temperature=temperature), radius_of("lines"))
         drawn = mask(torch.full((20_000,), 0.4)).detach()[:, 0, 0]
         others = drawn[:, radius_of("lines")[0] > 0].mean(0)
         np.testing.assert_allclose(others, (0.4 * 16 - 1) / 15, atol=0.02)
@@ -180,7 +361,7 @@ def test_gumbel_without_a_temperature_is_refused():
 
 
 def literal(rate):
-    return GumbelLiteralMask(radius_of("lines"), 0, rate, 1.0)
+    return build("gumbel_literal", rate)
 
 
 def test_the_literal_reading_fails_as_the_design_says():

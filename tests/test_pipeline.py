@@ -27,6 +27,8 @@ def build(rate, side=64, **changes):
 @pytest.mark.parametrize("mask", sorted(set(MASKS) - {"gumbel_literal"}))
 @pytest.mark.parametrize("pattern", ["lines", "points"])
 def test_rate_one_is_the_identity_bit_for_bit(mask, pattern):
+    if (mask, pattern) == ("equispaced", "points"):
+        pytest.skip("equispaced is for lines")
     image = images()
     network = build(1.0, mask=mask, pattern=pattern)
     assert torch.equal(network.restore(image, torch.ones(4)), image)

@@ -22,7 +22,8 @@ def test_every_field_moves_the_key():
     base = {"vendor": "GE", "sampling_rate": 0.25}
     other = {
         "vendor": "SIEMENS", "sampling_rate": 0.5, "mask": "lowpass", "temperature": 1.0, "temperature_end": 0.1,
-        "budget": "drift", "pattern": "points", "settle": 0.5, "transform": "x", "reconstruction": "x",
+        "budget": "drift", "pattern": "points", "centre_fraction": 0.1, "hermitian": "tied", "density_power": 2.0,
+            "settle": 0.5, "transform": "x", "reconstruction": "x",
         "classifier": "x", "width": 0.5, "dropout": 0.1, "image_size": 64, "augment": "flips", "epochs": 3,
         "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0, "weight_decay": 0.0, "seed": 7,
     }  # fmt: skip

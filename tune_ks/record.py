@@ -33,6 +33,9 @@ class TrialConfig:
     temperature_end: float | None = None  # geometric annealing from temperature to here; None: constant
     budget: str = "fixed"  # fixed: the mean probability is held at the rate; drift: it is free to move
     pattern: str = "lines"  # lines: one probability a k-space column; points: one a coefficient
+    centre_fraction: float = 0.0  # share of k-space nearest DC that is always kept, counted in the rate
+    hermitian: str = "none"  # none | tied: k and -k are kept or left together
+    density_power: float = 3.0  # of the variable-density family: (1 - |k|) to this power
     settle: float = 0.2  # last share of the epochs, trained on the frozen exported mask
     transform: str = "fourier"
     reconstruction: str = "zero_filled"
@@ -56,6 +59,9 @@ class TrialConfig:
         _require(0 < self.sampling_rate <= 1, "sampling_rate", "in (0, 1]", self.sampling_rate)
         _require(self.budget in ("fixed", "drift"), "budget", "'fixed' or 'drift'", self.budget)
         _require(self.pattern in ("lines", "points"), "pattern", "'lines' or 'points'", self.pattern)
+        _require(self.hermitian in ("none", "tied"), "hermitian", "'none' or 'tied'", self.hermitian)
+        _require(0 <= self.centre_fraction <= 1, "centre_fraction", "in [0, 1]", self.centre_fraction)
+        _require(self.density_power >= 0, "density_power", "0 or above", self.density_power)
         _require(self.augment in ("none", "flips"), "augment", "'none' or 'flips'", self.augment)
         _require(0 <= self.settle <= 1, "settle", "in [0, 1]", self.settle)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)

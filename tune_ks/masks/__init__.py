@@ -1,5 +1,24 @@
 """M: every mask family by name."""
 
-from tune_ks.masks import gumbel, gumbel_literal, lowpass
+from tune_ks.masks.dps import DpsMask
+from tune_ks.masks.equispaced import EquispacedMask
+from tune_ks.masks.gumbel import GumbelMask
+from tune_ks.masks.gumbel_literal import GumbelLiteralMask
+from tune_ks.masks.loupe import LoupeMask, LoupeStraightThroughMask
+from tune_ks.masks.lowpass import LowpassMask
+from tune_ks.masks.poisson_disc import PoissonDiscMask
+from tune_ks.masks.random_uniform import RandomUniformMask
+from tune_ks.masks.variable_density import VariableDensityMask
 
-MASKS = {"gumbel": gumbel.build, "gumbel_literal": gumbel_literal.build, "lowpass": lowpass.build}
+MASKS = {
+    "gumbel": GumbelMask,
+    "gumbel_literal": GumbelLiteralMask,
+    "loupe": LoupeMask,
+    "loupe_straight_through": LoupeStraightThroughMask,
+    "dps": DpsMask,
+    "lowpass": LowpassMask,
+    "equispaced": EquispacedMask,
+    "random_uniform": RandomUniformMask,
+    "variable_density": VariableDensityMask,
+    "poisson_disc": PoissonDiscMask,
+}

@@ -1,12 +1,16 @@
 """The contract of M, and the pure functions that its members share.
 
-A mask has N coefficients: N = W for lines, N = H W for points. DC is always kept and counted in the budget.
+A mask has N coefficients: N = W for lines, N = H W for points. DC is always kept and counted in the budget, and so is
+the whole centre where a config asks for one.
 """
 
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+
+from tune_ks.record import TrialConfig
+from tune_ks.seeding import seed_for
 
 PROBABILITY_FLOOR = 1e-6  # inclusion probabilities stay this far from 0 and 1, so that their logits are finite
 
@@ -17,23 +21,45 @@ class Mask(nn.Module, ABC):
     So ``mask.eval()`` within a network in training mode trains on the frozen mask (the settle epochs), and
     ``mask.train()`` within one in evaluation mode scores random draws (the export gap).
 
-    ``radius`` (1, W) or (H, W) is the distance from DC; ``seed`` breaks ties among equal probabilities.
+    ``radius`` (1, W) or (H, W) is the distance from DC. With ``config.hermitian`` "tied", k and -k are kept together.
+    ValueError where the rate keeps less than DC and the centre, or the tie has no meaning.
     """
 
-    def __init__(self, radius: Tensor, seed: int) -> None:
+    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
         super().__init__()
-        order = torch.randperm(radius.numel(), generator=torch.Generator().manual_seed(seed))
+        require_a_line(config.sampling_rate, radius)
+        order = torch.randperm(radius.numel(), generator=torch.Generator().manual_seed(seed_for(config.seed, "ties")))
+        self.tied = config.hermitian == "tied"
+        if self.tied:
+            if config.transform != "fourier":
+                raise ValueError(f"hermitian 'tied' needs the transform 'fourier', got {config.transform!r}")
+            self.register_buffer("mirror", mirror_index(radius.shape), persistent=False)
+            self.register_buffer("representative", self.mirror.minimum(torch.arange(radius.numel())), persistent=False)
+            # the pairs stand side by side in the order, so that a budget cuts at most one of them in two
+            order = order.argsort()[self.representative].argsort(stable=True)
         self.register_buffer("radius", radius, persistent=False)
         self.register_buffer("order", order, persistent=False)
+        self.register_buffer("centre", self._centre(config), persistent=False)
 
-    @property
-    def is_dc(self) -> Tensor:
-        """(H or 1, W), true at the one coefficient of radius 0."""
-        return self.radius == 0
+    def _centre(self, config: TrialConfig) -> Tensor:
+        """(H or 1, W), true at DC and at the round(centre_fraction N) coefficients nearest to it."""
+        count = max(1, round(config.centre_fraction * self.radius.numel()))
+        if count > round(config.sampling_rate * self.radius.numel()):
+            raise ValueError(
+                f"centre_fraction is counted in the budget, so it must not be above the sampling_rate "
+                f"{config.sampling_rate:.4g}; got {config.centre_fraction:.4g}"
+            )
+        return self.nearest(count)
+
+    def nearest(self, count: int) -> Tensor:
+        """(H or 1, W), true at the ``count`` coefficients nearest to DC, ties in radius taken in the seeded order."""
+        kept = torch.zeros(self.radius.numel(), dtype=torch.bool, device=self.radius.device)
+        kept[self.order[self.radius.flatten()[self.order].argsort(stable=True)[:count]]] = True
+        return self.whole_pairs(kept.reshape(self.radius.shape))
 
     @abstractmethod
     def probability(self, rate: Tensor) -> Tensor:
-        """(B,) rates -> (B, H or 1, W) inclusion probabilities; 1 at DC."""
+        """(B,) rates -> (B, H or 1, W) inclusion probabilities; 1 at the centre."""
 
     @abstractmethod
     def draw(self, rate: Tensor) -> Tensor:
@@ -41,12 +67,26 @@ class Mask(nn.Module, ABC):
 
     def binary(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W) of 0 and 1: the mask that is scored and exported."""
-        return keep_largest(self.probability(rate).detach(), self.order)
+        return self.whole_pairs(keep_largest(self.probability(rate).detach(), self.order))
 
     def forward(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, 1, H or 1, W)."""
         mask = self.draw(rate) if self.training else self.binary(rate)
         return mask[:, None]
+
+    def tie(self, values: Tensor) -> Tensor:
+        """(..., H or 1, W) values, those of k also at -k where the mask is tied; otherwise as they came."""
+        return values.flatten(-2)[..., self.representative].reshape(values.shape) if self.tied else values
+
+    def whole_pairs(self, mask: Tensor) -> Tensor:
+        """(..., H or 1, W): where the mask is tied, what the budget kept without its mirror is left out."""
+        return mask * mask.flatten(-2)[..., self.mirror].reshape(mask.shape) if self.tied else mask
+
+
+def mirror_index(shape: torch.Size) -> Tensor:
+    """(N,) the flat index of -k for each k of an (H or 1, W) grid with DC at N // 2; an even axis' first is its own."""
+    rows, columns = ((2 * (size // 2) - torch.arange(size)) % size for size in shape)
+    return (rows[:, None] * shape[1] + columns[None, :]).flatten()
 
 
 def require_a_line(rate: float, radius: Tensor) -> None:
@@ -59,21 +99,20 @@ def require_a_line(rate: float, radius: Tensor) -> None:
         )
 
 
-def rescale_to_rate(prob: Tensor, rate: Tensor, is_dc: Tensor) -> Tensor:
-    """(B or 1, H', W) probabilities -> (B, H', W) whose mean is ``rate`` (B,), DC being 1 and counted in it.
+def rescale_to_rate(prob: Tensor, rate: Tensor, centre: Tensor) -> Tensor:
+    """(B or 1, H', W) probabilities -> (B, H', W) whose mean is ``rate`` (B,), the centre being 1 and counted in it.
 
-    Over the N - 1 others, with mean m and target a = (rate N - 1) / (N - 1): p a / m where m >= a, else
+    Over the N - c others, with mean m and target a = (rate N - c) / (N - c): p a / m where m >= a, else
     1 - (1 - p)(1 - a) / (1 - m); both keep p within [0, 1] (Bahadir et al., IEEE TCI 2020, eq. 6).
     """
-    count = is_dc.numel()
-    if count == 1:
+    count, others = centre.numel(), centre.numel() - int(centre.sum())
+    if not others:
         return torch.ones_like(prob).expand(len(rate), *prob.shape[1:])
-    target = ((rate * count - 1) / (count - 1)).clamp(0, 1)[:, None, None]
-    others = torch.where(is_dc, 0, prob)
-    mean = others.sum((1, 2), keepdim=True) / (count - 1)
+    target = ((rate * count - (count - others)) / others).clamp(0, 1)[:, None, None]
+    mean = torch.where(centre, 0, prob).sum((1, 2), keepdim=True) / others
     mean = mean.clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     scaled = torch.where(mean >= target, prob * target / mean, 1 - (1 - prob) * (1 - target) / (1 - mean))
-    return torch.where(is_dc, 1, scaled)
+    return torch.where(centre, 1, scaled)
 
 
 def keep_largest(prob: Tensor, order: Tensor) -> Tensor:
@@ -92,3 +131,10 @@ def keep_largest(prob: Tensor, order: Tensor) -> Tensor:
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     """The value of ``hard``, bit for bit, with the gradient of ``soft``."""
     return hard + (soft - soft.detach())
+
+
+def require_temperature(config: TrialConfig) -> float:
+    """The config's temperature; ValueError where there is none."""
+    if config.temperature is None:
+        raise ValueError(f"the mask {config.mask!r} needs a temperature above 0 (the paper space uses 1.0), got None")
+    return config.temperature

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tune_ks.masks.base import Mask
+from tune_ks.masks.base import Mask, require_temperature
 from tune_ks.record import TrialConfig
-from tune_ks.seeding import seed_for
 
 
 class GumbelLiteralMask(Mask):
@@ -18,10 +17,11 @@ class GumbelLiteralMask(Mask):
     kept, nothing holds the rate, and the argmax keeps all below rate 1/2 and nothing above.
     """
 
-    def __init__(self, radius: Tensor, seed: int, rate: float, temperature: float) -> None:
-        super().__init__(radius, seed)
-        self.temperature = temperature
-        drop = torch.log(torch.tensor(rate) / (1 - torch.tensor(rate)))
+    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
+        super().__init__(config, radius)
+        self.temperature = require_temperature(config)
+        rate = torch.tensor(config.sampling_rate)
+        drop = torch.log(rate / (1 - rate))
         self.mask_logits = nn.Parameter(torch.stack([drop.expand(radius.shape), torch.zeros_like(radius)], dim=-1))
 
     def probability(self, rate: Tensor) -> Tensor:
@@ -33,10 +33,3 @@ class GumbelLiteralMask(Mask):
 
     def binary(self, rate: Tensor) -> Tensor:
         return self.mask_logits.argmax(-1).to(self.mask_logits.dtype).expand(len(rate), -1, -1)
-
-
-def build(config: TrialConfig, radius: Tensor) -> GumbelLiteralMask:
-    """ValueError without a temperature."""
-    if config.temperature is None:
-        raise ValueError("the mask 'gumbel_literal' needs a temperature above 0, got None")
-    return GumbelLiteralMask(radius, seed_for(config.seed, "ties"), config.sampling_rate, config.temperature)

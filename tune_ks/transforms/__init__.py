@@ -1,5 +1,7 @@
 """F: every transform by name."""
 
-from tune_ks.transforms import fourier
+from tune_ks.transforms.cosine import CosineTransform
+from tune_ks.transforms.fourier import FourierTransform
+from tune_ks.transforms.hadamard import HadamardTransform
 
-TRANSFORMS = {"fourier": fourier.build}
+TRANSFORMS = {"fourier": FourierTransform, "hadamard": HadamardTransform, "cosine": CosineTransform}

@@ -2,11 +2,22 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
+
+from tune_ks.record import TrialConfig
 
 
 class Transform(ABC):
-    """F of y = M F x. Orthonormal: it keeps the energy, and ``inverse(forward(x)) = x``."""
+    """F of y = M F x. Orthonormal: it keeps the energy, and ``inverse(forward(x)) = x``.
+
+    Separable, along ``axes`` (negative): the last axis alone for lines, the last two for points. A mask of lines M(kx)
+    commutes with the transform along y, so F^-1 M F x needs the transform along x only:
+    F_y^-1 F_x^-1 M F_x F_y = F_x^-1 M F_x.
+    """
+
+    def __init__(self, config: TrialConfig) -> None:
+        self.axes = (-1,) if config.pattern == "lines" else (-2, -1)
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
@@ -16,6 +27,11 @@ class Transform(ABC):
     def inverse(self, kspace: Tensor) -> Tensor:
         """(..., H, W) coefficients -> (..., H, W) images, complex where the transform is."""
 
-    @abstractmethod
     def radius(self, height: int, width: int) -> Tensor:
         """(height, width) distance of each coefficient from DC, in coefficients. (1, width) for lines."""
+        rows, columns = (torch.arange(size) - self.dc(size) for size in (height, width))
+        return torch.hypot(rows[:, None].float(), columns[None, :].float())
+
+    @abstractmethod
+    def dc(self, size: int) -> int:
+        """The index of DC along an axis of ``size``. ValueError where the transform has no such size."""

@@ -3,19 +3,11 @@
 import torch
 from torch import Tensor
 
-from tune_ks.record import TrialConfig
 from tune_ks.transforms.base import Transform
 
 
 class FourierTransform(Transform):
-    """Centred orthonormal DFT over ``axes`` (negative; the last one alone for lines, the last two for points).
-
-    A mask of lines M(kx) commutes with the transform along y, so |F^-1 M F x| needs the transform along x only:
-    F_y^-1 F_x^-1 M F_x F_y = F_x^-1 M F_x. The tests hold it to the two-dimensional definition.
-    """
-
-    def __init__(self, axes: tuple[int, ...]) -> None:
-        self.axes = axes
+    """F[k] = sum_n x[n] exp(-2 pi i (k - c)(n - c) / N) / sqrt(N), c = N // 2, along each axis."""
 
     def forward(self, image: Tensor) -> Tensor:
         # fftshift without dim would also roll the batch axis, and so mislabel the data
@@ -26,12 +18,5 @@ class FourierTransform(Transform):
         image = torch.fft.ifftn(torch.fft.ifftshift(kspace, dim=self.axes), dim=self.axes, norm="ortho")
         return torch.fft.fftshift(image, dim=self.axes)
 
-    def radius(self, height: int, width: int) -> Tensor:
-        rows = torch.arange(height) - height // 2
-        columns = torch.arange(width) - width // 2
-        return torch.hypot(rows[:, None].float(), columns[None, :].float())
-
-
-def build(config: TrialConfig) -> FourierTransform:
-    """The transform that the config's pattern needs."""
-    return FourierTransform(axes=(-1,) if config.pattern == "lines" else (-2, -1))
+    def dc(self, size: int) -> int:
+        return size // 2
