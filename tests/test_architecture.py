@@ -10,10 +10,16 @@ ROOT = Path(__file__).parent.parent
 ROWS = {  # row -> (its files, the packages of others that it may use)
     8: (["run_search.py", "tune_ks/console.py"], {"rich"}),
     7: (
-        [f"tune_ks/{name}.py" for name in ("search", "searcher", "plan", "space", "begin", "estimate", "exports")],
+        [
+            f"tune_ks/{name}.py"
+            for name in ("search", "searcher", "watch", "plan", "space", "begin", "estimate", "exports")
+        ],
         {"ray", "optuna", "torch", "tensorboardX"},
     ),
-    6: (["tune_ks/trial.py", "tune_ks/evaluate.py"], {"torch", "ray", "numpy", "pandas", "safetensors"}),
+    6: (
+        ["tune_ks/trial.py", "tune_ks/faults.py", "tune_ks/evaluate.py"],
+        {"torch", "ray", "numpy", "pandas", "safetensors"},
+    ),
     5: (["tune_ks/train.py"], {"torch", "numpy"}),
     4: (["tune_ks/pipeline.py"], {"torch"}),
     3: (["tune_ks/reconstructions/"], {"torch"}),
@@ -22,14 +28,24 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         ["tune_ks/transforms/", "tune_ks/masks/", "tune_ks/classifiers/", "tune_ks/data/"],
         {"torch", "numpy", "pandas", "pydicom", "gdcm", "scipy", "openpyxl"},
     ),
-    0: (["tune_ks/record.py", "tune_ks/seeding.py", "tune_ks/metrics.py", "tune_ks/__init__.py"], {"numpy"}),
+    0: (
+        ["tune_ks/record.py", "tune_ks/seeding.py", "tune_ks/metrics.py", "tune_ks/attempts.py", "tune_ks/__init__.py"],
+        {"numpy"},
+    ),
 }
 BESIDE = {
     "search_spaces/": {"ray"},
     "analysis/": {"numpy", "pandas", "plotly", "scipy", "sklearn", "moocore", "kneed", "rich"},
 }
 ONLY_IN = {  # package -> the one place (files or folders) that may import it
-    "ray": ("tune_ks/trial.py", "tune_ks/search.py", "tune_ks/searcher.py", "tune_ks/space.py", "search_spaces/"),
+    "ray": (
+        "tune_ks/trial.py",
+        "tune_ks/search.py",
+        "tune_ks/searcher.py",
+        "tune_ks/watch.py",
+        "tune_ks/space.py",
+        "search_spaces/",
+    ),
     "optuna": ("tune_ks/searcher.py", "tune_ks/exports.py"),
     "pydicom": ("tune_ks/data/",),
     "plotly": ("analysis/plots",),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tune_ks.plan import Plan
 from tune_ks.record import TrialConfig
-from tune_ks.search import Event
+from tune_ks.watch import Event
 
 SHOWN = 12  # finished trials in the live table; all of them are in the report
 
@@ -79,6 +79,10 @@ class TrialTable:
             self.running[event.job] = (config, event.result.get("epoch_share", 0.0))
             return
         self.running.pop(event.job, None)
+        if event.kind == "lost":
+            why = event.result.get("lost") or event.result.get("storage") or event.result.get("superseded")
+            self.console.print(f"{' '.join(_cells(config, {})[:3])}: tried again: {why}", soft_wrap=True, markup=False)
+            return
         self.results.append((config, event.result))
         self.done += event.kind == "finished"
         self.failed += event.kind == "failed"

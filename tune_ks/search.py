@@ -1,24 +1,25 @@
 """A plan -> Ray's Tuner and one searcher. The run folder is the truth; Ray's state is disposable."""
 
 import os
-import signal
 import tempfile
-import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ray
 from ray import tune
 
+from tune_ks.faults import StorageError
 from tune_ks.plan import Plan
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.record import RunFolder
 from tune_ks.searcher import JobSearcher
 from tune_ks.space import Space
 from tune_ks.trial import trial
+from tune_ks.watch import Event, Halt, Watcher
 
-WORKER_DEATHS = 3  # a job whose process died this often is given up, with the reason written
+ROUNDS = 5  # at most so many fits: jobs that Ray dropped with a node that died go to the next one
 
 
 class Resources(NamedTuple):
@@ -28,44 +29,7 @@ class Resources(NamedTuple):
     gpus: float | None = None  # None: one where the cluster has any
     concurrent: int | None = None
     address: str | None = None
-
-
-class Event(NamedTuple):
-    """One thing that happened to a job, for whoever shows the progress."""
-
-    job: str  # Ray's name of it
-    kind: str  # started | epoch | finished | failed
-    configs: list[TrialConfig]
-    result: dict[str, Any]
-
-
-class Watcher(tune.Callback):
-    """Turns Ray's callbacks into Events, and a job that Ray gave up into a written failure."""
-
-    def __init__(self, folder: RunFolder, show: Callable[[Event], None]) -> None:
-        self.folder = folder
-        self.show = show
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Ray pickles its callbacks too, and a console cannot be
-
-    def on_trial_start(self, iteration, trials, trial, **info) -> None:
-        self.show(self._event("started", trial, {}))
-
-    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
-        kind = ("failed" if result.get("failed") else "finished") if result.get("finished") else "epoch"
-        self.show(self._event(kind, trial, result))
-
-    def on_trial_error(self, iteration, trials, trial, **info) -> None:
-        event = self._event("failed", trial, {"failed": f"its process died {WORKER_DEATHS + 1} times"})
-        for config in event.configs:
-            if not self.folder.is_finished(config.key()):
-                self.folder.write_failure(config, event.result["failed"])
-        self.show(event)
-
-    def _event(self, kind: str, trial: Any, result: dict[str, Any]) -> Event:
-        configs = [TrialConfig.from_dict(values) for values in trial.config["configs"]]
-        return Event(trial.trial_id, kind, configs, result)
+    hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
 
 
 def run_search(
@@ -76,46 +40,68 @@ def run_search(
     plan: Plan,
     resources: Resources,
     show: Callable[[Event], None],
-) -> None:
-    """Run what the plan has left, until it is done or interrupted. ``images`` is image size -> cached .npy."""
+) -> bool:
+    """Run what the plan has left. ``images`` is image size -> cached .npy. False when a signal ended it before.
+
+    StorageError when the run folder could not be written any more; everything finished before is in it.
+    """
     # Ray's storage holds nothing that is read again; it is rewritten as trials report, so it lies in scratch
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    with tempfile.TemporaryDirectory(prefix="tune_ks_ray_") as scratch, connected(resources.address):
-        cluster = ray.cluster_resources()
-        gpus = resources.gpus if resources.gpus is not None else float(cluster.get("GPU", 0) > 0)
-        slots = int(cluster.get("CPU", 1) // resources.cpus)
-        if gpus:
-            slots = min(slots, int(cluster.get("GPU", 0) / gpus + 1e-9))
-        if slots < 1:
-            raise ValueError(
-                f"a trial asks for {resources.cpus:g} CPUs and {gpus:g} GPUs, the cluster has "
-                f"{cluster.get('CPU', 0):g} and {cluster.get('GPU', 0):g}: lower --cpus-per-trial or --gpus-per-trial"
-            )
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Halt has one, for SIGTERM too
+    halt, session = Halt(), uuid.uuid4().hex
+    with halt.on_signals(), connected(resources.address):
+        gpus, slots = slots_in_cluster(resources)
         common = {
             "run": str(folder.root.resolve()),
             "images": {str(size): str(path.resolve()) for size, path in images.items()},
             "threads": max(1, int(resources.cpus)),
+            "session": session,
+            "hang_after": resources.hang_after,
         }
-        tuner = tune.Tuner(
-            tune.with_resources(trial, {"cpu": resources.cpus, "gpu": gpus}),
-            tune_config=tune.TuneConfig(
-                search_alg=JobSearcher(plan, space, folder, vendors, common),
-                num_samples=plan.left,
-                max_concurrent_trials=min(slots, resources.concurrent or slots),
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name="search",
-                storage_path=scratch,
-                verbose=0,
-                callbacks=[Watcher(folder, show)],
-                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS),
-            ),
+        for _ in range(ROUNDS):
+            watcher = Watcher(folder, session, resources.hang_after, halt, show)
+            with tempfile.TemporaryDirectory(prefix="tune_ks_ray_") as scratch:
+                tune.Tuner(
+                    tune.with_resources(trial, {"cpu": resources.cpus, "gpu": gpus}),
+                    tune_config=tune.TuneConfig(
+                        search_alg=JobSearcher(plan, space, folder, vendors, common),
+                        num_samples=plan.left,
+                        max_concurrent_trials=min(slots, resources.concurrent or slots),
+                        reuse_actors=True,
+                    ),
+                    run_config=tune.RunConfig(
+                        name="search",
+                        storage_path=scratch,
+                        verbose=0,
+                        callbacks=[watcher],
+                        stop=halt,
+                        # who is charged for a death, and when it is enough, is said in attempts.py
+                        failure_config=tune.FailureConfig(max_failures=-1),
+                    ),
+                ).fit()
+            if halt.reason or not watcher.lost:
+                break
+            plan = Plan(watcher.lost, 0, 0, 0)
+    if halt.reason and not halt.interrupted:
+        raise StorageError(f"{halt.reason}; the search has stopped, and nothing finished is lost")
+    return not halt.interrupted
+
+
+def slots_in_cluster(resources: Resources) -> tuple[float, int]:
+    """(GPUs of a trial, trials at once) on the connected cluster. ValueError when not even one fits."""
+    cluster = ray.cluster_resources()
+    gpus = resources.gpus if resources.gpus is not None else float(cluster.get("GPU", 0) > 0)
+    slots = int(cluster.get("CPU", 1) // resources.cpus)
+    if gpus:
+        slots = min(slots, int(cluster.get("GPU", 0) / gpus + 1e-9))
+    if slots < 1:
+        raise ValueError(
+            f"a trial asks for {resources.cpus:g} CPUs and {gpus:g} GPUs, the cluster has "
+            f"{cluster.get('CPU', 0):g} and {cluster.get('GPU', 0):g}: lower --cpus-per-trial or --gpus-per-trial"
         )
-        with sigterm_as_sigint():
-            tuner.fit()
+    return gpus, slots
 
 
 @contextmanager
@@ -124,6 +110,8 @@ def connected(address: str | None) -> Iterator[None]:
     mine = not ray.is_initialized()
     if mine:
         address = address or os.environ.get("RAY_ADDRESS")
+        # Ray would run its workers at niceness 15: a search on a busy machine then starves
+        os.environ.setdefault("RAY_worker_niceness", "0")
         local = {} if address else {"object_store_memory": 128 * 2**20, "include_dashboard": False}
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
     try:
@@ -131,16 +119,3 @@ def connected(address: str | None) -> Iterator[None]:
     finally:
         if mine:
             ray.shutdown()
-
-
-@contextmanager
-def sigterm_as_sigint() -> Iterator[None]:
-    """Tune stops gracefully on SIGINT only; Slurm and Kubernetes send SIGTERM."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -46,12 +46,13 @@ class TrainingFailed(RuntimeError):
 
 
 def train(
-    config: TrialConfig, splits: Splits, state: dict[str, Any] | None = None, device: str = "cpu"
+    config: TrialConfig, splits: Splits, state: dict[str, Any] | None = None, device: str = "cpu", parts: int = 1
 ) -> Iterator[Epoch]:
     """Train from the start, or from the ``state`` of an earlier Epoch, and yield after each epoch.
 
     On a CPU with the same number of threads, a resumed training gives the same bits as one straight through: every
-    random number of an epoch comes from (seed, purpose, epoch). TrainingFailed when the loss is not finite.
+    random number of an epoch comes from (seed, purpose, epoch). TrainingFailed when the loss is not finite. Each batch
+    goes through the network in ``parts``, whose gradients are added up: the same batch in less memory.
     """
     torch.manual_seed(seed_for(config.seed, "init"))
     pipeline = build_pipeline(config, splits.train.side).to(device)
@@ -69,8 +70,9 @@ def train(
         pipeline.train()
         if config.settle and number >= settled_from:
             pipeline.sampling.mask.eval()  # from here on the network meets the very mask that will be exported
-        loss = _one_epoch(config, pipeline, optimizer, splits.train, number, device)
-        val = auc(splits.val[config.vendor].label.numpy(), score(pipeline, splits.val[config.vendor], config, device))
+        loss = _one_epoch(config, pipeline, optimizer, splits.train, number, device, parts)
+        mine = splits.val[config.vendor]
+        val = auc(mine.label.numpy(), score(pipeline, mine, config, device, parts=parts))
         history.append({"epoch": number, "loss": loss, "val_in_domain": val})
         # in-domain validation alone chooses the epoch: the cross-domain vendors must not
         if number >= settled_from and (val > best["val"] or not best["epoch"]):
@@ -93,17 +95,17 @@ def first_settled_epoch(config: TrialConfig) -> int:
     return config.epochs - math.ceil(config.settle * config.epochs - 1e-9) + 1 if config.settle else 1
 
 
-def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str = "cpu") -> Outcome:
+def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str = "cpu", parts: int = 1) -> Outcome:
     """Score every validation and test image with the best weights of a training's last ``state``."""
     pipeline = build_pipeline(config, splits.train.side).to(device)
     pipeline.load_state_dict(state["best"]["weights"])
     scores = {
-        split: {vendor: score(pipeline, images, config, device) for vendor, images in getattr(splits, split).items()}
+        split: {v: score(pipeline, images, config, device, parts=parts) for v, images in getattr(splits, split).items()}
         for split in ("val", "test")
     }
     torch.manual_seed(seed_for(config.seed, "draws"))
     draws = {
-        vendor: np.stack([score(pipeline, images, config, device, random_mask=True) for _ in range(DRAWS)])
+        vendor: np.stack([score(pipeline, images, config, device, True, parts) for _ in range(DRAWS)])
         for vendor, images in splits.val.items()
     }
     mask, probability = exported_mask(pipeline, config.sampling_rate, device)
@@ -112,14 +114,19 @@ def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: s
 
 @torch.no_grad()
 def score(
-    pipeline: KSpaceClassifier, images: Images, config: TrialConfig, device: str = "cpu", random_mask: bool = False
+    pipeline: KSpaceClassifier,
+    images: Images,
+    config: TrialConfig,
+    device: str = "cpu",
+    random_mask: bool = False,
+    parts: int = 1,
 ) -> np.ndarray:
     """(n,) logits of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
     pipeline.eval()
     if random_mask:
         pipeline.sampling.mask.train()
     logits = []
-    for index in torch.arange(len(images)).split(EVALUATION_BATCH):
+    for index in torch.arange(len(images)).split(EVALUATION_BATCH // parts):
         batch = images.gather(index, device)
         logits.append(pipeline(batch.image, _rates(config, batch), batch.acquisition).cpu())
     return torch.cat(logits).numpy() if logits else np.empty(0, np.float32)
@@ -191,13 +198,14 @@ def _one_epoch(
     images: Images,
     number: int,
     device: str,
+    parts: int,
 ) -> float:
     order = torch.from_numpy(generator(config.seed, "order", number).permutation(len(images)))
     flips = generator(config.seed, "flips", number)
     total = 0.0
     for index in order.split(config.batch_size):
         batch = images.gather(index, device)
-        loss = _step(config, pipeline, optimizer, batch, flips)
+        loss = _step(config, pipeline, optimizer, batch, flips, parts)
         if not math.isfinite(loss):
             raise TrainingFailed(
                 f"the loss became {loss} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
@@ -213,16 +221,22 @@ def _step(
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     flips: np.random.Generator,
+    parts: int = 1,
 ) -> float:
     """One step down the gradient of one batch; returns its loss. A loss that is not finite moves nothing."""
     image = _flip(batch.image, flips) if config.augment == "flips" else batch.image
-    logit = pipeline(image, _rates(config, batch), batch.acquisition)
-    loss = functional.binary_cross_entropy_with_logits(logit, batch.label)
-    if torch.isfinite(loss):
-        optimizer.zero_grad(set_to_none=True)
+    size = len(batch.label)
+    optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    whole = (image, _rates(config, batch), batch.acquisition, batch.label)
+    for *given, label in zip(*(values.split(math.ceil(size / parts)) for values in whole)):
+        loss = functional.binary_cross_entropy_with_logits(pipeline(*given), label) * (len(label) / size)
+        if not torch.isfinite(loss):
+            return loss.item()
         loss.backward()
-        optimizer.step()
-    return loss.item()
+        total += loss.item()
+    optimizer.step()
+    return total
 
 
 def _flip(image: Tensor, flips: np.random.Generator) -> Tensor:

@@ -3,8 +3,10 @@
 A job is a list of configs that end in one record each: the seeds of one suggestion, or a single point of a grid.
 """
 
+import gc
 import io
 import math
+import os
 import platform
 import resource
 import time
@@ -18,7 +20,9 @@ import torch
 from ray import tune
 from safetensors.torch import save as safetensors_bytes
 
+from tune_ks.attempts import DIED, MEMORY, Attempt, GivenUp, Superseded, begin_attempt, end_attempt, require_owner
 from tune_ks.data.dataset import Splits, open_splits
+from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord, write_whole
 from tune_ks.train import Outcome, TrainingFailed, aucs, finish, train
 
@@ -26,25 +30,23 @@ SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
 
 
 def trial(job: dict[str, Any]) -> None:
-    """What Ray runs: ``configs`` (a list of plain dicts), ``run`` (a path), ``images`` (size -> path), ``threads``.
+    """What Ray runs: ``configs`` (a list of plain dicts), ``run`` (a path), ``images`` (size -> path), ``threads``,
+    ``session`` (of the driver) and ``hang_after`` (seconds).
 
     Reports a line an epoch, and at last the means over the job's configs that the searcher learns from. A failure of
-    the training is written and reported, not raised: the search goes on.
+    the training is written and reported, not raised: the search goes on. Storage that fails is no trial's fault: it is
+    reported as ``storage``, and the driver stops.
     """
     torch.set_num_threads(job["threads"])  # more threads than CPUs were given made trials ten times slower
-    device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
-    folder = RunFolder(job["run"])
-    records, reasons = [], []
-    for position, values in enumerate(job["configs"]):
-        config = TrialConfig.from_dict(values)
-        report = _reporter(config, position, len(job["configs"]))
-        try:
-            images = Path(job["images"][str(config.image_size)])
-            records.append(run_config(config, folder, images, device, report))
-        except Exception as error:  # any failure: named in failure.json and in the report, and the others go on
-            reason = str(error) if isinstance(error, TrainingFailed) else f"{type(error).__name__}: {error}"
-            folder.write_failure(config, reason)
-            reasons.append(reason)
+    records, reasons, trouble = [], [], {}
+    try:
+        for position, values in enumerate(job["configs"]):
+            found = run_attempts(TrialConfig.from_dict(values), job, position)
+            (records if isinstance(found, TrialRecord) else reasons).append(found)
+    except StorageError as error:
+        trouble = {"storage": str(error)}
+    except Superseded as error:
+        trouble = {"superseded": str(error)}
     tune.report(
         {
             "finished": True,
@@ -53,33 +55,91 @@ def trial(job: dict[str, Any]) -> None:
             "val_cross_domain": _mean([record.cross_domain("val") for record in records]),
             "realised_rate": _mean([record.realised_rate for record in records]),
             "epoch_share": 1.0,
+            **trouble,
         }
     )
 
 
+def run_attempts(config: TrialConfig, job: dict[str, Any], position: int) -> TrialRecord | str:
+    """One key to its record, or to the reason of its failure, which is then written. Out of memory: once more, at half.
+
+    StorageError and Superseded are the caller's.
+    """
+    folder, key = RunFolder(job["run"]), config.key()
+    device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
+    images = Path(job["images"][str(config.image_size)])
+    try:
+        patiently(folder, folder.write_config, config)  # waits here, so that a finished trial is then seen
+        while not folder.is_finished(key):
+            release_memory()
+            attempt = patiently(folder, begin_attempt, folder, key, job["session"], *_nodes())
+            try:
+                with watchdog(job["hang_after"]) as alive:
+                    report = _reporter(config, position, len(job["configs"]), alive)
+                    return run_config(config, folder, images, device, report, attempt)
+            except (RuntimeError, MemoryError) as error:
+                ended = MEMORY if is_out_of_memory(error) else DIED
+                if ended == DIED and not is_lost_device(error):
+                    raise
+                detail = str(error).partition("\n")[0]
+                patiently(folder, end_attempt, folder, key, job["session"], ended, detail)
+                if ended == DIED:
+                    os._exit(1)  # the GPU is lost to this process: Ray starts another one
+        return folder.read_record(key)
+    except (StorageError, Superseded):
+        raise
+    except Exception as error:  # any failure: named in failure.json and in the report, and the others go on
+        named = isinstance(error, (TrainingFailed, GivenUp))
+        reason = str(error) if named else f"{type(error).__name__}: {error}"
+        patiently(folder, folder.write_failure, config, reason)
+        return reason
+
+
 def run_config(
-    config: TrialConfig, folder: RunFolder, images_npy: Path, device: str, report: Callable[[int, float, float], None]
+    config: TrialConfig,
+    folder: RunFolder,
+    images_npy: Path,
+    device: str,
+    report: Callable[[int, float, float], None],
+    attempt: Attempt | None = None,
 ) -> TrialRecord:
-    """One key from wherever it stands to its record. A finished one is read, not run again."""
+    """One key from wherever it stands to its record. A finished one is read, not run again.
+
+    With an ``attempt``, nothing is written once another process has begun the trial (Superseded).
+    """
     key = config.key()
     if folder.is_finished(key):
         return folder.read_record(key)
     started = time.monotonic()
     folder.write_config(config)
+    parts = attempt.accumulate if attempt else 1
+
+    def write(action: Callable[..., None], *args: Any) -> None:
+        if attempt:
+            require_owner(folder, key, attempt)
+        patiently(folder, action, *args)
+
     splits = open_splits(folder.cohort_csv, images_npy, config.vendor)
     checkpoint = folder.trial(key, "checkpoint.pt")
     saved = load_checkpoint(checkpoint)
     state = saved.get("state")
     spent = saved.get("seconds", 0.0)
-    for epoch in train(config, splits, state, device):
+    half_from = saved.get("half_batch_from_epoch", 0)  # counted from 1; 0: never
+    if parts > 1 and not half_from:
+        half_from = len(state["history"]) + 1 if state else 1
+    for epoch in train(config, splits, state, device, parts):
         state = epoch.state
-        save_checkpoint(checkpoint, {"state": state, "seconds": spent + time.monotonic() - started})
+        values = {"state": state, "seconds": spent + time.monotonic() - started, "half_batch_from_epoch": half_from}
+        write(save_checkpoint, checkpoint, values)
         report(epoch.number, epoch.loss, epoch.val)
-    outcome = finish(config, splits, state, device)
+    outcome = finish(config, splits, state, device, parts)
     cohort = folder.read_search().get("cohort", {}).get("fingerprint")
     record = make_record(config, splits, outcome, spent + time.monotonic() - started, device, cohort)
-    write_outcome(folder, record, splits, outcome, device)
-    checkpoint.unlink(missing_ok=True)
+    if half_from:
+        record.facts["half_batch_from_epoch"] = half_from
+    write(write_outcome, folder, record, splits, outcome, device)
+    for leftover in (checkpoint, *folder.trial(key).glob(".*")):  # dotfiles: writes that a kill cut short
+        leftover.unlink(missing_ok=True)
     return record
 
 
@@ -207,10 +267,25 @@ def write_npy(path: Path, array: np.ndarray) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def _reporter(config: TrialConfig, position: int, count: int) -> Callable[[int, float, float], None]:
+def release_memory() -> None:
+    """Give back what an earlier trial of this process still holds."""
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def _nodes() -> tuple[str, set[str]]:
+    """Ray's id of the node that this process runs on, and the ids of all nodes that live."""
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    return ray.get_runtime_context().get_node_id(), alive
+
+
+def _reporter(
+    config: TrialConfig, position: int, count: int, alive: Callable[[], None]
+) -> Callable[[int, float, float], None]:
     def report(number: int, loss: float, val: float) -> None:
         share = (position + number / config.epochs) / count
         tune.report({"epoch_share": share, "loss": loss, "val_in_domain": val, "val_cross_domain": math.nan})
+        alive()
 
     return report
 

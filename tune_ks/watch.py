@@ -1,0 +1,129 @@
+"""The driver's eyes on a running search: Ray's callbacks as Events, how a worker died, and when everything stops."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ray import tune
+
+from tune_ks.attempts import DIED, HUNG, MEMORY, end_attempt
+from tune_ks.record import RunFolder, TrialConfig
+
+MEMORY_SIGNS = ("OutOfMemoryError", "low on memory", "out of memory", "OOM")  # in what Ray says of a dead worker
+
+
+class Event(NamedTuple):
+    """One thing that happened to a job, for whoever shows the progress."""
+
+    job: str  # Ray's name of it
+    kind: str  # started | epoch | finished | failed | lost (its process died; it is tried again)
+    configs: list[TrialConfig]
+    result: dict[str, Any]
+
+
+class Halt(tune.Stopper):
+    """Ends the whole search, once somebody has said why. No trial is stopped by it alone."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.interrupted = False
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return bool(self.reason)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """SIGINT or SIGTERM once: halt and go on to the report; twice: KeyboardInterrupt. (Slurm, Kubernetes: TERM.)"""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def asked(number: int, frame: object) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+            self.reason = self.reason or f"{signal.Signals(number).name} came"
+
+        before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Watcher(tune.Callback):
+    """Turns Ray's callbacks into Events, names how workers died, and stops the search when its storage fails."""
+
+    def __init__(
+        self, folder: RunFolder, session: str, hang_after: float, halt: Halt, show: Callable[[Event], None]
+    ) -> None:
+        self.folder = folder
+        self.session = session
+        self.hang_after = hang_after
+        self.halt = halt
+        self.show = show
+        self.heard: dict[str, float] = {}  # when each of Ray's trials last said something
+        self.lost: list[list[TrialConfig]] = []  # jobs that Ray dropped though nothing is wrong with them
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Ray pickles its callbacks too, and a console cannot be
+
+    def on_trial_start(self, iteration, trials, trial, **info) -> None:
+        self.show(self._event("started", trial, {}))
+
+    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+        if result.get("storage"):
+            self.halt.reason = self.halt.reason or result["storage"]
+        kind = "epoch"
+        if result.get("finished"):
+            away = result.get("storage") or result.get("superseded")
+            kind = "lost" if away else "failed" if result.get("failed") else "finished"
+        self.show(self._event(kind, trial, result))
+
+    def on_trial_recover(self, iteration, trials, trial, **info) -> None:
+        """Its process died, or its node: Ray starts it again, and the worker reads what is written here."""
+        silent = time.monotonic() - self.heard.get(trial.trial_id, time.monotonic())
+        ended, detail = how_it_died(_last_error(trial), silent, self.hang_after)
+        event = self._event("lost", trial, {"lost": detail})
+        for config in event.configs:
+            with contextlib.suppress(OSError):  # then nobody knows why it died, and it is charged as a death
+                if end_attempt(self.folder, config.key(), self.session, ended, detail):
+                    break
+        self.show(event)
+
+    def on_trial_error(self, iteration, trials, trial, **info) -> None:
+        """Ray gives a trial up only when its node dies before it has begun: it goes to the next round."""
+        event = self._event("lost", trial, {"lost": _last_error(trial)})
+        self.lost.append(event.configs)
+        self.show(event)
+
+    def _event(self, kind: str, trial: Any, result: dict[str, Any]) -> Event:
+        self.heard[trial.trial_id] = time.monotonic()
+        configs = [TrialConfig.from_dict(values) for values in trial.config["configs"]]
+        return Event(trial.trial_id, kind, configs, result)
+
+
+def how_it_died(error: str, silent: float, hang_after: float) -> tuple[str, str]:
+    """(MEMORY, HUNG or DIED, what to tell) of a worker, from Ray's words and from the seconds that it was silent."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    if any(sign in error for sign in MEMORY_SIGNS):
+        return MEMORY, next(line for line in lines if any(sign in line for sign in MEMORY_SIGNS))
+    if silent >= hang_after:
+        return HUNG, f"no epoch ended within {hang_after:g} s"
+    return DIED, lines[-1] if lines else "nobody saw why"
+
+
+def _last_error(trial: Any) -> str:
+    try:
+        return Path(trial.error_file).read_text().rpartition("Failure #")[2]
+    except (OSError, TypeError):
+        return ""
