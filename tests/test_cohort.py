@@ -25,7 +25,7 @@ from dicom_files import (
 )
 
 from tune_ks.data import cohort as cohort_module
-from tune_ks.data import layouts, prepare
+from tune_ks.data import duke, layouts, prepare
 from tune_ks.data.cohort import (
     COLUMNS,
     CohortSettings,
@@ -173,7 +173,7 @@ def test_progress_ends_where_it_said(tmp_path):
 @pytest.mark.parametrize(("number", "label"), [(5, 0), (6, -1), (9, -1), (10, 1), (19, 1), (20, -1), (25, -1), (26, 0)])
 def test_label_rule_to_the_slice(number, label):
     """Positive: start <= n < end. Negative: n + 5 <= start or n - 5 > end. Here start 10, end 20."""
-    assert layouts.duke_label(number, 10, 20) == label
+    assert duke.duke_label(number, 10, 20) == label
 
 
 def test_label_rule_against_its_definition_on_the_real_boxes():
@@ -181,13 +181,13 @@ def test_label_rule_against_its_definition_on_the_real_boxes():
     if not sheet.exists():
         pytest.skip("Duke's sheets are not here")
     frame = pd.read_excel(sheet)
-    assert layouts._read_boxes(sheet) == {
+    assert duke._read_boxes(sheet) == {
         row["Patient ID"]: (row["Start Slice"], row["End Slice"]) for row in frame.to_dict("records")
     }
     met = {1: 0, 0: 0, -1: 0}
     for start, end in frame[["Start Slice", "End Slice"]].to_numpy():
         for number in range(1, 201):
-            label = layouts.duke_label(number, start, end)
+            label = duke.duke_label(number, start, end)
             positive, negative = start <= number < end, number + 5 <= start or number - 5 > end
             assert label == (1 if positive else 0 if negative else -1)
             met[label] += 1
@@ -199,12 +199,12 @@ def test_real_clinical_sheet_three_header_rows_and_csv_exports(tmp_path):
     sheet = SHARED / "duke_sheets" / CLINICAL
     if not sheet.exists():
         pytest.skip("Duke's sheets are not here")
-    vendors = layouts._read_vendors(sheet)
+    vendors = duke._read_vendors(sheet)
     assert pd.Series(vendors).value_counts().to_dict() == {"GE": 628, "SIEMENS": 294}
     rows = list(openpyxl.load_workbook(sheet, read_only=True)["Data"].iter_rows(values_only=True))
     for name, kept in (("one", rows[1:2] + rows[3:]), ("three", rows)):
         pd.DataFrame(kept).to_csv(tmp_path / f"{name}.csv", header=False, index=False)
-        assert layouts._read_vendors(tmp_path / f"{name}.csv") == vendors
+        assert duke._read_vendors(tmp_path / f"{name}.csv") == vendors
 
 
 def test_duke_whatever_the_form_of_folders_sheets_and_padding(tmp_path):

@@ -154,8 +154,9 @@ def test_vendor_names(manufacturer, vendor):
         ("not a grey-scale image", {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}),
         ("truncated", {"PixelData": b"\0" * 100}),
         ("pixel data longer than one image", {"PixelData": b"\0" * 4096}),
-        ("absurd size (more than 67108864 pixels)", {"Rows": 65535, "Columns": 65535}),
-        ("absurd pixel spacing", {"PixelSpacing": [1e6, 1e-3]}),
+        ("absurd size (65535 x 65535 pixels, the limit is 4096 a side)", {"Rows": 65535, "Columns": 65535}),
+        ("absurd size (1 x 65535 pixels, the limit is 4096 a side)", {"Rows": 1, "Columns": 65535}),
+        ("absurd pixel spacing (would become 1.6e+10 x 16, the limit is 4096 a side)", {"PixelSpacing": [1e6, 1e-3]}),
         ("values that are not finite", {"RescaleSlope": "1e38"}),
     ],
 )

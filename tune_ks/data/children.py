@@ -1,4 +1,4 @@
-"""Child processes that may die: a crash in a native decoder costs one file, never the scan.
+"""Child processes that may die: a crash or a memory bomb in a native decoder costs one file, never the scan.
 
 A child is a fresh interpreter that imports only what its work needs. It is not forked (threads of the parent would be
 copied half-way) and not ``multiprocessing``-spawned (that imports the caller's main script again, with all it imports).
@@ -10,6 +10,7 @@ import importlib
 import os
 import pickle
 import queue
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from tune_ks.data.limits import DECODER_BYTES
 
 SILENCE_S = 120.0  # a child that says nothing for this long is taken for hung, and killed
 Note = Callable[[Any], None]  # a child says what it has in hand, so that its death can be laid at one file's door
@@ -168,6 +171,7 @@ def serve() -> None:
     """The child's loop: read a call, answer it, until the parent closes the pipe."""
     global inside
     inside = True
+    resource.setrlimit(resource.RLIMIT_DATA, (DECODER_BYTES, DECODER_BYTES))  # not the mapped array of all images
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     answers = os.fdopen(os.dup(1), "wb")
     devnull = os.open(os.devnull, os.O_WRONLY)

@@ -25,7 +25,9 @@ import pandas as pd
 
 from tune_ks.data import children, prepare
 from tune_ks.data.dicom import ORIENTATIONS, Header
-from tune_ks.data.layouts import LEFT_OUT, SPLITS, InputError, Item, Layout, detect
+from tune_ks.data.items import LEFT_OUT, SPLITS, Item
+from tune_ks.data.layouts import Layout, detect
+from tune_ks.data.sheets import InputError
 from tune_ks.record import write_whole
 from tune_ks.seeding import generator
 

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from tune_ks.data.cohort import read_table
-from tune_ks.data.layouts import SPLITS
+from tune_ks.data.items import SPLITS
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
 RESIDENT_BYTES = 4 * 2**30  # images of one split up to this size are kept on a GPU

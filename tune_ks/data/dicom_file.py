@@ -1,0 +1,142 @@
+"""One DICOM file, opened within limits: the tags that matter, their values, or the reason why it cannot serve."""
+
+import math
+import re
+import stat
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
+
+DEFER_BYTES = 4096  # values longer than this are not read when only the header is asked for
+
+TAGS = [
+    "Manufacturer", "ManufacturerModelName", "Modality", "MagneticFieldStrength", "RepetitionTime", "EchoTime",
+    "FlipAngle", "AcquisitionMatrix", "InPlanePhaseEncodingDirection", "SliceThickness", "PixelSpacing",
+    "ImageOrientationPatient", "ImagesInAcquisition", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames",
+    "RescaleSlope", "RescaleIntercept", "PixelData",
+]  # fmt: skip
+
+
+class UnusableFile(ValueError):
+    """This file cannot serve. ``reason`` is one of a few short texts, so that reasons can be counted."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Metered:
+    """A file that allows so many reads: a crafted header can neither hang the parser nor fill the memory.
+
+    Each element costs a read at least, also inside sequences. What is left of a file is asked for at once in one case
+    only: it is deflated, and about to be inflated without a bound.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.left = file, MAX_READS
+        self.name, self.seek, self.tell = file.name, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise UnusableFile(f"damaged (more than {MAX_READS:,} elements)")
+        if size is not None and size >= 0:
+            return self.file.read(size)
+        deflated = self.file.read()
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        if len(inflater.decompress(deflated, MAX_INFLATED_BYTES + 1)) > MAX_INFLATED_BYTES:
+            raise UnusableFile(f"too large (inflates to more than {mebibytes(MAX_INFLATED_BYTES)})")
+        return deflated
+
+
+def guarded(read: Callable[[], Any]) -> Any:
+    """``read()``, with every failure turned into an UnusableFile whose reason holds nothing of the file's content."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # their texts quote values of the file
+            return read()
+    except UnusableFile:
+        raise
+    except InvalidDicomError:
+        raise UnusableFile("not a DICOM file") from None
+    except RecursionError:
+        raise UnusableFile("sequences nested too deeply (the limit is about 200 levels)") from None
+    except MemoryError:
+        raise UnusableFile(f"needs more memory than a reader may use ({mebibytes(DECODER_BYTES)})") from None
+    except Exception as error:  # a damaged file can make the reader fail in any way
+        raise UnusableFile(f"damaged ({type(error).__name__})") from None
+
+
+def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
+    """The TAGS of one file; ``defer_bytes``: longer values stay in the file. Raises UnusableFile, among others."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableFile("not a file")
+        if status.st_size == 0:
+            raise UnusableFile("empty file")
+        if status.st_size > MAX_FILE_BYTES:
+            told = f"{mebibytes(status.st_size)}, the limit is {mebibytes(MAX_FILE_BYTES)}"
+            raise UnusableFile(f"too large for one image ({told})")
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise UnusableFile("no such file") from None
+    except OSError as error:
+        raise UnusableFile(f"cannot be opened ({type(error).__name__})") from None
+    with file, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, specific_tags=TAGS)
+    if any("end of file" in str(warning.message).lower() for warning in caught):
+        raise UnusableFile("truncated")
+    for name in TAGS:
+        if name != "PixelData" and name in dataset and _length(dataset, name) > MAX_VALUE_BYTES:
+            raise UnusableFile(f"damaged ({name} is longer than {MAX_VALUE_BYTES} bytes)")
+    return dataset
+
+
+def _value(dataset: pydicom.Dataset, keyword: str) -> Any:
+    try:
+        return dataset.get(keyword)
+    except Exception:  # one malformed value must not cost the file; what is needed is checked by the caller
+        return None
+
+
+def text(dataset: pydicom.Dataset, keyword: str) -> str:
+    """Plain letters, digits and a few signs of a text value, 40 at most: a damaged value stays harmless in a table."""
+    return re.sub(r"[^A-Za-z0-9 ._/+-]", "", str(_value(dataset, keyword) or "")).strip()[:40]
+
+
+def numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> list[float] | None:
+    """Exactly ``count`` finite numbers, or None."""
+    value = _value(dataset, keyword)
+    try:
+        found = [float(value)] if isinstance(value, (int, float, str)) else [float(part) for part in value]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def positive(dataset: pydicom.Dataset, keyword: str) -> float:
+    """A number above 0, or NaN."""
+    found = numbers(dataset, keyword, 1)
+    return found[0] if found and found[0] > 0 else math.nan
+
+
+def integer(dataset: pydicom.Dataset, keyword: str, default: int = 0) -> int:
+    """A number without its fraction, or ``default``."""
+    found = numbers(dataset, keyword, 1)
+    return int(found[0]) if found else default
+
+
+def _length(dataset: pydicom.Dataset, keyword: str) -> int:
+    """Bytes of a value, without parsing it."""
+    element = dataset.get_item(keyword, keep_deferred=True)
+    return getattr(element, "length", 0)
