@@ -41,6 +41,15 @@ def learned(configurations: pd.DataFrame) -> pd.Series:
     return ~configurations["family"].isin(FIXED_FAMILIES)
 
 
+def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
+    """Per row, the configuration at rate 1 that agrees in all but rate, mask and seed; None where it was not run."""
+    shared = [n for n in CONFIG_FIELDS if n not in ("sampling_rate", "seed", *MASK_FIELDS)]
+    groups = configurations.groupby(shared, dropna=False, sort=False).ngroup()
+    full = configurations["full"].astype(bool)
+    named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
+    return [named.get(group) for group in groups]
+
+
 def varied_fields(configurations: pd.DataFrame) -> list[str]:
     """Config fields other than vendor, rate and seed that take more than one value: what a curve's name must say."""
     names = [n for n in CONFIG_FIELDS if n not in ("vendor", "sampling_rate", "seed")]

@@ -1,71 +1,57 @@
-"""Patient-clustered intervals of every configuration's test AUC, and of its distance to the best baseline."""
+"""Patient-clustered intervals of every configuration's test AUC, and of its distance to full sampling and baseline."""
 
-from functools import cache
-from pathlib import Path
+import math
 
 import numpy as np
 import pandas as pd
 
 from analysis.baselines import baseline_draws, best, held_out_images
-from analysis.bootstrap import DRAWS, NOWHERE, Resampled, average, interval, patient_weights, resampled_auc, win_matrix
-from analysis.images import image_scores
+from analysis.bootstrap import DRAWS, NOWHERE, interval
+from analysis.configurations import full_sampling_of
+from analysis.pareto import TWO
+from analysis.resampling import TrialDraws, configuration_draws, domain_draws, paired
 
-DOMAINS = ("in_domain", "cross_domain")
+SPANS = ("test", "above_baseline", "difference")
 
 
 def auc_intervals(
-    root: Path, cohort: pd.DataFrame, configurations: pd.DataFrame, base: pd.DataFrame, draws: int = DRAWS
+    configurations: pd.DataFrame, draws: dict[str, TrialDraws], cohort: pd.DataFrame, base: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row a configuration: ``test_DOMAIN_low/_high``, and ``above_baseline_DOMAIN_low/_high`` (a difference).
+    """One row a configuration: ``SPAN_DOMAIN_low/_high`` for SPANS, and ``difference_DOMAIN``, to full sampling.
 
-    The AUCs of a configuration's seeds are averaged inside each draw, so the interval is over patients only: how far
-    seeds differ is ``test_DOMAIN_sd``. A draw takes the same patients for every trial and baseline of a vendor, so
-    the differences are paired. NaN where scores.npz or the vendor's test patients are missing.
+    Full sampling is the configuration at rate 1 that agrees in all but the mask; its own difference is NaN. ``draws``
+    of all trials: AUCs of a configuration's seeds are averaged inside each, so the interval is over patients only (how
+    far seeds differ is ``test_DOMAIN_sd``), and differences are paired, as a draw takes the same patients for every
+    trial and baseline of a vendor. NaN where scores.npz, the vendor's test patients or full sampling are missing.
     """
-    images = dict(held_out_images(cohort))
-    patients = {vendor: np.unique(table["patient_id"]) for vendor, table in images.items()}
-    weights = {vendor: patient_weights(len(found), draws, vendor) for vendor, found in patients.items()}
-    reference = _best_baseline_draws(images, patients, base, draws)
-
-    @cache
-    def trial_draws(key: str) -> dict[str, Resampled]:
-        scores = image_scores(root, key, cohort)
-        if scores is None:
-            return {}
-        found = {}
-        for vendor, part in scores[scores["split"] == "test"].groupby("vendor"):
-            if vendor in patients and part["patient_id"].isin(patients[vendor]).all() and part["score"].notna().all():
-                columns = (part[name].to_numpy() for name in ("label", "score", "patient_id"))
-                found[vendor] = resampled_auc(win_matrix(*columns, patients[vendor]), weights[vendor])
-        return found
-
+    averaged = {row.configuration: configuration_draws(row.keys, draws) for row in configurations.itertuples()}
+    base_draws = _best_baseline_draws(cohort, base)
     rows = []
-    for row in configurations.itertuples():
-        each = [trial_draws(key) for key in row.keys]
-        vendors = sorted(set.intersection(*map(set, each))) if each else []
-        mean = {vendor: average([found[vendor] for found in each]) for vendor in vendors}
-        others = [vendor for vendor in vendors if vendor != row.vendor]
+    for row, full in zip(configurations.itertuples(), full_sampling_of(configurations)):
+        mine = averaged[row.configuration]
+        spans = {"test": mine, "above_baseline": paired(mine, base_draws)}
+        spans["difference"] = paired(mine, averaged[full]) if full and full != row.configuration else {}
         values = {"configuration": row.configuration}
-        for domain, members in zip(DOMAINS, ([row.vendor] if row.vendor in mean else [], others)):
-            found = interval(average([mean[v] for v in members])) if members else NOWHERE
-            above = NOWHERE
-            if members and all(v in reference for v in members):
-                above = interval(average([mean[v] - reference[v] for v in members]))
-            values |= {f"test_{domain}_low": found.low, f"test_{domain}_high": found.high}
-            values |= {f"above_baseline_{domain}_low": above.low, f"above_baseline_{domain}_high": above.high}
+        for span, found in spans.items():
+            for domain in TWO:
+                of_domain = domain_draws(found, row.vendor, "test", domain)
+                ends = NOWHERE if of_domain is None else interval(of_domain)
+                values |= {f"{span}_{domain}_low": ends.low, f"{span}_{domain}_high": ends.high}
+                if span == "difference":
+                    values[f"difference_{domain}"] = math.nan if of_domain is None else of_domain.point
         rows.append(values)
-    ends = [f"{what}_{d}_{end}" for what in ("test", "above_baseline") for d in DOMAINS for end in ("low", "high")]
-    return pd.DataFrame(rows, columns=["configuration", *ends])
+    names = [f"{span}_{domain}_{end}" for span in SPANS for domain in TWO for end in ("low", "high")]
+    return pd.DataFrame(rows, columns=["configuration", *(f"difference_{domain}" for domain in TWO), *names])
 
 
-def _best_baseline_draws(images: dict, patients: dict, base: pd.DataFrame, draws: int) -> dict[str, Resampled]:
-    """vendor -> draws of its best baseline, over the same patients in the same order as the trials' draws."""
+def _best_baseline_draws(cohort: pd.DataFrame, base: pd.DataFrame) -> TrialDraws:
+    """Draws of each vendor's best baseline, where it is known for the very patients that the trials' draws are of."""
     found = {}
-    for vendor, table in images.items():
+    for vendor, table in held_out_images(cohort):
         row = best(base, vendor)
         if row is None:
             continue
         known = table[table[row["baseline"]].notna()]
-        if np.array_equal(np.unique(known["patient_id"]), patients[vendor]):
-            found[vendor] = baseline_draws(known, vendor, row["baseline"], draws)
+        if np.array_equal(np.unique(known["patient_id"]), np.unique(table["patient_id"])):
+            found["test", vendor] = baseline_draws(known, vendor, row["baseline"], DRAWS)
     return found

@@ -106,6 +106,8 @@ def _gauges(selection: Selection) -> str:
         against = "no full sampling here" if math.isnan(full) else f"{number(full)}"
         if not math.isnan(full):
             against = f"full sampling {against}{sentences.spread(selection.full_sampling, name)}"
+        apart = sentences.difference(selection.values, domain) if split == "test" else ""
+        against += f"; difference {apart}" if apart else ""
         rows.append(
             f'<span class="{kind}">{word}</span><div class="gauge {kind}" aria-hidden="true">{marks}</div>'
             f'<span class="value">{escape(f"{text}; {against}")}</span>'

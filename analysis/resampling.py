@@ -1,21 +1,30 @@
 """Every trial's AUC on the same resampled patients: one matrix a (split, vendor), so that differences are paired."""
 
+import math
+
 import numpy as np
 
+from analysis.baselines import held_out_images
 from analysis.bootstrap import DRAWS, Resampled, average, patient_weights, resampled_auc, win_matrix
 from analysis.images import image_scores
 from analysis.load import Run
 
 TrialDraws = dict[tuple[str, str], Resampled]  # (split, vendor) -> AUC
+UNKNOWN = Resampled(math.nan, np.array([math.nan]), 0)
 
 
 def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
     """key -> (split, vendor) -> resampled AUC; a trial without usable scores has no entry.
 
-    All trials of one source vendor see the same patients in the same draw. Another vendor's validation patients are
-    all that are not test patients, so a draw of them differs from one of the source vendor's own.
+    All trials of one source vendor see the same patients in the same draw: a trial that was not scored on all of them
+    has none there. Another vendor's validation patients are all that are not test patients, so a draw of them differs
+    from one of the source vendor's own.
     """
     weights: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+    for vendor, images in held_out_images(run.cohort):
+        patients = np.unique(images["patient_id"])
+        for own in (True, False):
+            weights["test", vendor, own] = patients, patient_weights(len(patients), draws, vendor)
     found: dict[str, TrialDraws] = {}
     for key, record in run.records.items():
         scores = image_scores(run.root, key, run.cohort)
@@ -27,14 +36,25 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
             role = (split, vendor, vendor == record.config.vendor)
             here = np.unique(part["patient_id"])
             if role not in weights:
-                purpose = (vendor,) if split == "test" else (split, vendor, role[2])
-                weights[role] = (here, patient_weights(len(here), draws, *map(str, purpose)))
+                weights[role] = (here, patient_weights(len(here), draws, *map(str, role)))
             patients, weight = weights[role]
             if np.array_equal(here, patients):
                 columns = (part[name].to_numpy() for name in ("label", "score", "patient_id"))
                 mine[str(split), str(vendor)] = resampled_auc(win_matrix(*columns, patients), weight)
         found[key] = mine
     return found
+
+
+def configuration_draws(keys: list[str], draws: dict[str, TrialDraws]) -> TrialDraws:
+    """The mean over a configuration's trainings inside each draw, on what all of them were scored on."""
+    each = [draws.get(key, {}) for key in keys]
+    shared = set.intersection(*map(set, each)) if each else set()
+    return {role: average([found[role] for found in each]) for role in sorted(shared)}
+
+
+def paired(mine: TrialDraws, other: TrialDraws) -> TrialDraws:
+    """``mine`` minus ``other`` on the same patients; unknown where ``other`` was not scored."""
+    return {role: value - other.get(role, UNKNOWN) for role, value in mine.items()}
 
 
 def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> Resampled | None:

@@ -49,7 +49,7 @@ class Selection(NamedTuple):
     family: str  # "learned": all learned families compete; else the one family (a yardstick)
     rate: float  # realised; NaN when nothing could be chosen, and the note says why
     interval: tuple[float, float] | None  # of the rate; None: this rule gives none
-    values: dict[str, float]  # mean over seeds of SCORES, their _sd, and test intervals where there are any
+    values: dict[str, float]  # mean over seeds of SCORES, their _sd, test intervals, differences to rate 1
     full_sampling: dict[str, float]  # the same at rate 1; {} when it was not run
     configuration: dict[str, Any]  # config fields of the choice; {} when there is none
     keys: tuple[str, ...]  # its trials
@@ -266,8 +266,8 @@ def _smallest(points: pd.DataFrame) -> Any:
 
 def _values(row: pd.Series) -> dict[str, float]:
     names = [*SCORES, *(f"{n}_sd" for n in SCORES), "realised_rate", "distinct_rate", "seeds"]
-    ends = [n for n in row.index if str(n).endswith(("_low", "_high"))]
-    return {name: float(row[name]) for name in [*names, *ends]}
+    computed = [n for n in row.index if str(n).startswith("difference_") or str(n).endswith(("_low", "_high"))]
+    return {name: float(row[name]) for name in [*names, *computed]}
 
 
 def _fields(row: pd.Series) -> dict[str, Any]:

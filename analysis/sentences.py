@@ -45,7 +45,9 @@ def chosen(selection: Selection) -> str:
             parts.append(f"{name} AUC not measured")
             continue
         full = selection.full_sampling.get(f"{split}_{domain}", math.nan)
-        against = "" if math.isnan(full) or selection.rate == 1 else f" ({full:.3f} at full sampling)"
+        apart = difference(selection.values, domain) if split == "test" else ""
+        against = f"{full:.3f} at full sampling{f', difference {apart}' if apart else ''}"
+        against = "" if math.isnan(full) or selection.rate == 1 else f" ({against})"
         parts.append(f"{name} {split} AUC {value:.3f}{spread(selection.values, f'{split}_{domain}')}{against}")
     return f"{selection.vendor}: {selection.rate:.3f} of k-space by the rule {selection.rule}; {', '.join(parts)}."
 
@@ -54,6 +56,24 @@ def spread(values: dict[str, float], name: str) -> str:
     """`` [0.81, 0.92]`` where an interval was computed, else nothing."""
     low, high = values.get(f"{name}_low", math.nan), values.get(f"{name}_high", math.nan)
     return "" if math.isnan(low) or math.isnan(high) else f" [{low:.3f}, {high:.3f}]"
+
+
+def difference(values: dict[str, float], domain: str) -> str:
+    """``-0.012 [-0.031, +0.008]``: the test AUC minus full sampling's, on the same patients; empty where unknown."""
+    value, low, high = (values.get(f"difference_{domain}{end}", math.nan) for end in ("", "_low", "_high"))
+    ends = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
+    return "" if math.isnan(value) else f"{value:+.3f}{ends}"
+
+
+def how_sure(selection: Selection, tolerance: float) -> str:
+    """The interval of the rate, and the probability that full sampling is not better by more than the tolerance."""
+    found = []
+    if selection.interval is not None:
+        found.append("90 % interval of the rate {:.3f} to {:.3f}".format(*selection.interval))
+    if selection.not_worse and selection.rate < 1:
+        each = ", ".join(f"{name.replace('_', '-')} {value:.2f}" for name, value in selection.not_worse.items())
+        found.append(f"probability that full sampling is not better by more than {tolerance:g}: {each}")
+    return "; ".join(found)
 
 
 def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base: pd.DataFrame) -> list[str]:

@@ -84,11 +84,11 @@ def compute(run: Run, rule: str, options: Options) -> Analysis:
     """Everything but the files: nothing is written."""
     table = average_over_seeds(run.trials)
     base = baselines(run.cohort)
+    draws = trial_draws(run)
     if len(table):
-        table = table.merge(auc_intervals(run.root, run.cohort, table, base), on="configuration", how="left")
+        table = table.merge(auc_intervals(table, draws, run.cohort, base), on="configuration", how="left")
     selections, fronts, split, others = {}, {}, {}, []
     fitted, uncertain, proofs = {}, {}, {}
-    draws = trial_draws(run)
     for vendor in sorted(table["vendor"].unique()) if len(table) else []:
         own = table[table["vendor"] == vendor]
         choosable = _choosable(own)
@@ -191,6 +191,7 @@ def _plain(selection: Selection) -> dict[str, Any]:
         "interval": selection.interval,
         "not_worse": selection.not_worse,
         **{name: values.get(name, math.nan) for name in SCORES},
+        "difference_to_full_sampling": {d: values.get(f"difference_{d}", math.nan) for d in TWO},
         "intervals": _intervals(values),
         "seeds": int(values["seeds"]) if values else 0,
         "seed_sd": {

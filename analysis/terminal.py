@@ -23,7 +23,9 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
         console.print(_table(analysis))
         for selection in analysis.selections.values():
             console.print(escape(sentences.chosen(selection)), highlight=False, soft_wrap=True)
-            console.print("  " + escape(sentences.whose_labels(selection)), highlight=False, soft_wrap=True)
+            sure = sentences.how_sure(selection, analysis.options.tolerance) or "no interval of the rate"
+            for line in (sure, sentences.whose_labels(selection)):
+                console.print("  " + escape(line), highlight=False, soft_wrap=True)
     for path in (analysis.selection_json, analysis.report):
         if path is not None:
             console.print(escape(str(path)), highlight=False, soft_wrap=True)

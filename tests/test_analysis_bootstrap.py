@@ -7,8 +7,10 @@ from synthetic_run import make_cohort, write_run
 
 from analysis.baselines import baselines
 from analysis.bootstrap import Resampled, average, interval, patient_weights, resampled_auc, t_interval, win_matrix
+from analysis.configurations import average_over_seeds, full_sampling_of
 from analysis.intervals import auc_intervals
 from analysis.load import load
+from analysis.resampling import trial_draws
 from analysis.selection import Options
 from analysis.study import compute
 from tune_ks.metrics import auc
@@ -166,8 +168,9 @@ def test_intervals_hold_the_point_and_the_paired_difference_sees_the_effect(tmp_
 def test_the_interval_of_one_seed_is_a_bootstrap_by_hand(tmp_path):
     folder = write_run(tmp_path, vendors=("GE", "SIEMENS"), rates=(0.25,), seeds=(0,), masks=("gumbel",), patients=12)
     run = load(tmp_path)
-    table = compute(run, "epsilon", Options()).configurations
-    found = auc_intervals(run.root, run.cohort, table, baselines(run.cohort), draws=50).set_index("configuration")
+    table = average_over_seeds(run.trials)
+    found = auc_intervals(table, trial_draws(run, 50), run.cohort, baselines(run.cohort).iloc[:0])
+    found = found.set_index("configuration")
     row = table[table["vendor"] == "GE"].iloc[0]
     with np.load(folder.trial(row["keys"][0], "scores.npz")) as file:
         scores = dict(zip(file["row"][file["split"] == 1].tolist(), file["score"][file["split"] == 1].tolist()))
@@ -183,3 +186,38 @@ def test_the_interval_of_one_seed_is_a_bootstrap_by_hand(tmp_path):
     expected = interval(Resampled(here, np.array(by_hand), len(patients)))
     assert found.loc[row["configuration"], "test_in_domain_low"] == pytest.approx(expected.low)
     assert found.loc[row["configuration"], "test_in_domain_high"] == pytest.approx(expected.high)
+
+
+def test_a_difference_to_full_sampling_is_paired_and_averages_seeds_inside_each_draw(tmp_path):
+    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0, 1), patients=60)
+    run = load(tmp_path)
+    table = compute(run, "epsilon", Options()).configurations.set_index("configuration")
+    draws = trial_draws(run)
+    met = 0
+    for name, row in table.iterrows():
+        if row["full"]:
+            assert np.isnan(row["difference_in_domain"])
+            continue
+        (full,) = table.index[table["full"] & (table["vendor"] == row["vendor"])]
+        other = "SIEMENS" if row["vendor"] == "GE" else "GE"
+        for domain, vendor in (("in_domain", row["vendor"]), ("cross_domain", other)):
+            mine, theirs = (average([draws[key]["test", vendor] for key in table.loc[n, "keys"]]) for n in (name, full))
+            low, high = interval(mine - theirs)
+            assert (row[f"difference_{domain}_low"], row[f"difference_{domain}_high"]) == (low, high)
+            apart = row[f"test_{domain}"] - table.loc[full, f"test_{domain}"]
+            assert row[f"difference_{domain}"] == pytest.approx(apart)
+            assert low < row[f"difference_{domain}"] < high
+            apart = np.diff(interval(mine)) + np.diff(interval(theirs))
+            assert high - low < 0.9 * apart  # the patients' own effect cancels
+            met += 1
+    assert met == 8
+
+
+def test_full_sampling_is_that_of_the_same_classifier(tmp_path):
+    folder = write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=8, source=("GE",))
+    write_run(folder.root, rates=(0.25,), seeds=(0,), masks=("gumbel",), patients=8, source=("GE",), width=0.5)
+    table = average_over_seeds(load(tmp_path).trials)
+    found = dict(zip(table["configuration"], full_sampling_of(table)))
+    assert [found[name] for name in table.loc[table["width"] == 0.5, "configuration"]] == [None]
+    (full,) = table.loc[table["full"], "configuration"]
+    assert {name for name, of in found.items() if of == full} == set(table.loc[table["width"] != 0.5, "configuration"])

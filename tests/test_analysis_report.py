@@ -98,9 +98,15 @@ def test_the_gallery_shows_one_trial_a_rate_and_family_largest_first(analysis):
 def test_the_terminal_says_the_choice_and_whose_labels(analysis):
     console = Console(record=True, width=80, file=io.StringIO())
     print_analysis(analysis, console)
-    text = console.export_text()
+    text = " ".join(console.export_text().split())
     for selection in analysis.selections.values():
         assert f"{selection.rate:.3f} of k-space" in text
+        assert selection.rate < 1
+        for domain in ("in_domain", "cross_domain"):
+            low, high = (selection.values[f"difference_{domain}_{end}"] for end in ("low", "high"))
+            assert f"[{low:+.3f}, {high:+.3f}]" in text
+        assert f"cross-domain {selection.not_worse['cross_domain']:.2f}" in text
+    assert text.count("90 % interval of the rate") == 2
     assert "report.html" in text
     assert "source-validation" in text
     assert "…" not in text
