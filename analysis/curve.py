@@ -51,7 +51,9 @@ def fit_curve(
 
     None with fewer than three distinct rates, or where neither repeated trainings nor a bootstrap tell the noise:
     then the points are the curve. Equal rates are averaged; scatter within them, pooled, is the noise of a training,
-    never taken as less than the part of the patients' noise that the points do not share.
+    and the only noise that pulls the curve off the points; with one training a rate it is fitted with the curve.
+    What patients add is in the bootstrap: counted as noise of the points too, it flattened curves that differ by
+    several times what trainings scatter.
     """
     known = np.isfinite(auc)
     rate, y = np.asarray(rate, float)[known], _logit(np.asarray(auc, float)[known])
@@ -62,25 +64,23 @@ def fit_curve(
     freedom = len(y) - len(unique)
     if freedom < 2 and bootstrap is None:
         return None
-    alpha = np.zeros(len(unique))
-    if freedom >= 2:
-        alpha = np.sum((y - mean[group]) ** 2) / freedom / count
+    repeated = freedom >= 2
+    alpha = np.sum((y - mean[group]) ** 2) / freedom / count if repeated else np.zeros(len(unique))
     shift = np.zeros((DRAWS, len(unique)))
     if bootstrap is not None:
         of_rate = np.stack([_logit(bootstrap[:DRAWS, known][:, group == g]).mean(axis=1) for g in range(len(unique))])
         of_rate = of_rate.T[np.isfinite(of_rate).all(axis=0)]
         if len(of_rate) >= DRAWS // 2:
-            away = of_rate - of_rate.mean(axis=0)
-            alpha = np.maximum(alpha, (away - away.mean(axis=1, keepdims=True)).var(axis=0))
-            shift = np.resize(away, shift.shape)
+            shift = np.resize(of_rate - of_rate.mean(axis=0), shift.shape)
     alpha = np.maximum(alpha, 1e-6)
     x, at, level = np.log2(unique)[:, None], np.log2(grid)[:, None], np.average(mean, weights=1 / alpha)
     # a curve changes over octaves, not between neighbours; the bounds hold three points to that
-    kernel = ConstantKernel(0.3, (0.01, 4)) * Matern(2.0, (1.0, 8.0), nu=2.5) + WhiteKernel(1e-3, (1e-6, 0.05))
+    kernel = ConstantKernel(0.3, (0.01, 4)) * Matern(2.0, (1.0, 8.0), nu=2.5)
+    noise = WhiteKernel(1e-3, (1e-6, 0.05))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is an answer here
-        fitted = GaussianProcessRegressor(kernel, alpha=alpha).fit(x, mean - level).kernel_
-    smooth, white = fitted.k1, fitted.k2.noise_level
+        fitted = GaussianProcessRegressor(kernel if repeated else kernel + noise, alpha=alpha).fit(x, mean - level)
+    smooth, white = (fitted.kernel_, 0.0) if repeated else (fitted.kernel_.k1, fitted.kernel_.k2.noise_level)
     weights = np.linalg.solve(smooth(x) + np.diag(alpha + white), smooth(x, at)).T  # (G, n)
     covariance = smooth(at) - weights @ smooth(x, at)
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)

@@ -171,7 +171,7 @@ def select(
     """
     options = options or Options()
     points, split = candidates(configurations, split)
-    points, drawn = _evidence(points, curves, proof if split == "val" else None)
+    points, drawn = evidence(points, curves, proof if split == "val" else None)
     pick = RULES[rule](points, options)
     interval = _rate_interval(rule, points, drawn, options) if pick.row is not None else None
     notes = [pick.note] if pick.note else []
@@ -202,7 +202,7 @@ def select(
     )
 
 
-def _evidence(points: pd.DataFrame, curves: Any, proof: Any) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+def evidence(points: pd.DataFrame, curves: Any, proof: Any) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The points with the curves' values in place of their own, and (D, n) draws by endpoint."""
     points, drawn = points.copy(), {}
     if "val_in_domain_sd" in points:
