@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
+from analysis.hanley_mcneil import FORM, Counts, counts_of
 from analysis.selection import EPSILON, MARGIN, TOLERANCE
 
 
@@ -22,6 +23,7 @@ class Arguments(NamedTuple):
     figures: bool
     watch: int | None
     margin: float
+    patients: dict[str, Counts] | None
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
@@ -54,6 +56,12 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         default=MARGIN,
         help="AUC by which a proven rate may be worse than full sampling (default: %(default)s)",
     )
+    parser.add_argument(
+        "--patients",
+        type=_counts,
+        metavar="60+/60-",
+        help=f"test patients with (+) and without (-) a tumour, for results that came without per-image scores: {FORM}",
+    )
     parser.add_argument("--no-images", action="store_true", help="keep patients' images out of the report")
     parser.add_argument("--no-report", action="store_true", help="write selection.json only")
     parser.add_argument(
@@ -82,7 +90,15 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         found.figures,
         found.watch,
         found.noninferiority_margin,
+        found.patients,
     )
+
+
+def _counts(text: str) -> dict[str, Counts]:
+    try:
+        return counts_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None  # argparse shows only its own errors' words
 
 
 def main(arguments: list[str] | None = None) -> int:

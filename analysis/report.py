@@ -9,6 +9,7 @@ from analysis import report_figures, report_tables
 from analysis.page import page
 from analysis.plots import plotly_js
 from analysis.report_headline import headline
+from analysis.report_intervals import intervals
 from analysis.report_masks import masks_and_images
 from analysis.study import Analysis
 from tune_ks.record import write_whole
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Callable[[Analysis], str]] = {
     "Hyperparameters": report_figures.hyperparameters,
     "One-number baselines": report_tables.baseline_table,
     "Configurations": report_tables.configuration_table,
+    "How the intervals were made": intervals,
     "All trials": report_tables.trial_table,
     "Failed, stopped, left out": report_tables.trouble,
     "Provenance": report_tables.provenance,

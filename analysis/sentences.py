@@ -76,6 +76,35 @@ def how_sure(selection: Selection, tolerance: float) -> str:
     return "; ".join(found)
 
 
+def from_counts(
+    counted: pd.DataFrame, table: pd.DataFrame, selections: dict[str, Selection], patients: dict, margin: float
+) -> list[str]:
+    """That intervals stand on counts alone, and what comparing each choice with full sampling would take."""
+    if counted.empty:
+        return []
+    given = ", ".join(f"{vendor or 'every vendor'} {n.positives}+/{n.negatives}-" for vendor, n in patients.items())
+    found = [
+        f"Intervals where scores per image are missing come from counts of test patients alone ({given}; Hanley and "
+        "McNeil): one training, patients of each class taken as independent."
+    ]
+    rows, named = counted.set_index("configuration"), dict(zip(map(tuple, table["keys"]), table["configuration"]))
+    for vendor, selection in selections.items():
+        if not selection.keys or selection.rate == 1 or not selection.full_sampling:
+            continue
+        row = rows.loc[named[selection.keys]]
+        for domain in ("in_domain", "cross_domain"):
+            least = [row[f"test_{domain}_{what}"] for what in ("separates", "proves")]
+            if any(map(math.isnan, least)):
+                continue
+            apart, loss = ("no correlation would do" if r == math.inf else f"correlation {r:.3f}" for r in least)
+            found.append(
+                f"{vendor}, {domain.replace('_', '-')}: how the AUCs of two models correlate is not in the counts. To "
+                f"tell the chosen rate from full sampling at one-sided 95 % would take at least: {apart}; to show a "
+                f"loss of at most {margin:g}: {loss}."
+            )
+    return found
+
+
 def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base: pd.DataFrame) -> list[str]:
     """What a reader must know before believing a number, most serious first."""
     found = []

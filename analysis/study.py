@@ -13,12 +13,13 @@ from analysis.baselines import baselines
 from analysis.configurations import FIXED_FAMILIES, average_over_seeds, families, learned
 from analysis.curves_of_run import Curves, UncertainFront, uncertain_front, vendor_curves
 from analysis.finalists import finalists
+from analysis.hanley_mcneil import Counts, count_intervals
 from analysis.intervals import auc_intervals
 from analysis.load import SCORES, Run, RunError, load
 from analysis.noninferior import Proof
 from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.prove import prove
-from analysis.resampling import trial_draws
+from analysis.resampling import TrialDraws, trial_draws
 from analysis.selection import EPSILON, MARGIN, RULES, TOLERANCE, Options, Selection, candidates, select
 from tune_ks.record import write_whole
 
@@ -43,6 +44,8 @@ class Analysis(NamedTuple):
     curves: dict[str, dict[str, Curves]] = {}  # noqa: RUF012 - read only; vendor -> split -> the fitted curves
     uncertain_fronts: dict[str, UncertainFront] = {}  # noqa: RUF012 - vendor -> of the split that chose
     proofs: dict[str, Proof] = {}  # noqa: RUF012 - vendor -> what the data prove (noninferior)
+    draws: dict[str, TrialDraws] = {}  # noqa: RUF012 - key -> its AUCs on resampled patients
+    from_counts: pd.DataFrame = pd.DataFrame()  # what test patients' counts alone allow; empty when none were given
 
 
 def analyse(
@@ -53,16 +56,18 @@ def analyse(
     images: bool = True,
     report: bool = True,
     margin: float = MARGIN,
+    patients: dict[str, Counts] | None = None,
 ) -> Analysis:
     """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
 
     ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are AUC differences in [0, 1]; ``images=False`` keeps
-    the previews out of the report. RunError when the folder or an argument can't serve; whatever is wrong inside the
+    the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
+    without per-image scores. RunError when the folder or an argument can't serve; whatever is wrong inside the
     folder becomes a warning.
     """
     options = Options(epsilon, tolerance, margin)
     require_settings(rule, options)
-    analysis = compute(load(run), rule, options)
+    analysis = compute(load(run), rule, options, patients)
     write_whole(analysis.selection_json, selection_text(analysis).encode())
     if not report:
         return analysis
@@ -80,13 +85,15 @@ def require_settings(rule: str, options: Options) -> None:
             raise RunError(f"{name} is a difference of AUC and must be in [0, 1], got {value}")
 
 
-def compute(run: Run, rule: str, options: Options) -> Analysis:
+def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] | None = None) -> Analysis:
     """Everything but the files: nothing is written."""
     table = average_over_seeds(run.trials)
     base = baselines(run.cohort)
     draws = trial_draws(run)
     if len(table):
         table = table.merge(auc_intervals(table, draws, run.cohort, base), on="configuration", how="left")
+    counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
+    table = table.fillna(table[["configuration"]].merge(counted, how="left")) if len(counted) else table
     selections, fronts, split, others = {}, {}, {}, []
     fitted, uncertain, proofs = {}, {}, {}
     for vendor in sorted(table["vendor"].unique()) if len(table) else []:
@@ -114,12 +121,18 @@ def compute(run: Run, rule: str, options: Options) -> Analysis:
         fronts=fronts,
         split=split,
         baselines=base,
-        warnings=[*run.warnings, *sentences.warnings(run, table, selections, base)],
+        warnings=[
+            *run.warnings,
+            *sentences.warnings(run, table, selections, base),
+            *sentences.from_counts(counted, table, selections, patients or {}, options.margin),
+        ],
         selection_json=run.root / "selection.json",
         report=None,
         curves=fitted,
         uncertain_fronts=uncertain,
         proofs=proofs,
+        draws=draws,
+        from_counts=counted,
     )
 
 
