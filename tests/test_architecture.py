@@ -12,9 +12,9 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
     7: (
         [
             f"tune_ks/{name}.py"
-            for name in ("search", "searcher", "watch", "plan", "space", "begin", "estimate", "exports")
+            for name in ("search", "searcher", "schedulers", "watch", "plan", "space", "begin", "estimate", "exports")
         ],
-        {"ray", "optuna", "torch", "tensorboardX"},
+        {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX"},
     ),
     6: (
         ["tune_ks/trial.py", "tune_ks/faults.py", "tune_ks/evaluate.py"],
@@ -42,6 +42,7 @@ ONLY_IN = {  # package -> the one place (files or folders) that may import it
         "tune_ks/trial.py",
         "tune_ks/search.py",
         "tune_ks/searcher.py",
+        "tune_ks/schedulers.py",
         "tune_ks/watch.py",
         "tune_ks/space.py",
         "search_spaces/",

@@ -113,7 +113,7 @@ def test_optuna_suggests_all_seeds_of_a_point_and_is_rebuilt_from_the_records(ru
     again = plan_search(DRAWN, folder, VENDORS)
     assert again.draws == 6 - len(suggestions_in(folder))
     searcher = JobSearcher(again, DRAWN, folder, VENDORS, {})
-    told = [trial for study in searcher.studies for trial in study.trials]
+    told = [trial for study in searcher.studies for trial in study.study.trials]
     assert len(told) == len(suggestions_in(folder))
     for trial in told:
         mine = [r for r in known.values() if r.config.sampling_rate == trial.params["sampling_rate"]]
@@ -145,13 +145,15 @@ def test_every_sampler_takes_two_objectives_nan_and_failures(sampler, tmp_path):
     asked = DRAWN._replace(search=DRAWN.search | {"sampler": sampler})
     folder = RunFolder(tmp_path)
     searcher = JobSearcher(plan_search(asked, folder, VENDORS), asked, folder, VENDORS, {})
-    results = [{"val_in_domain": 0.8, "val_cross_domain": 0.7}, {"val_in_domain": float("nan")}, {"failed": "x"}, None]
-    for number, result in enumerate([*results, results[0]]):
+    good = {"finished": True, "val_in_domain": 0.8, "val_cross_domain": 0.7}
+    stopped = {"epoch": 1, "val_in_domain": 0.8, "val_cross_domain": 0.7}  # half a training: no value is told
+    failed = [{"finished": True, "val_in_domain": float("nan")}, {"finished": True, "failed": "x"}, None]
+    for number, result in enumerate([good, stopped, *failed, good]):
         job = searcher.suggest(str(number))
         assert [values.get("seed", 0) for values in job["configs"]] == [0, 1]
         searcher.on_trial_complete(str(number), result, error=result is None)
-    states = [trial.state.name for study in searcher.studies for trial in study.trials]
-    assert sorted(states) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL", "FAIL"]
+    states = [trial.state.name for study in searcher.studies for trial in study.study.trials]
+    assert sorted(states) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL", "FAIL", "PRUNED"]
 
 
 def test_the_same_history_gives_the_same_suggestion_and_longer_history_another(tmp_path):

@@ -13,6 +13,7 @@ class Plan(NamedTuple):
     draws: int
     finished: int
     failed: int
+    stopped: int = 0  # early, by a scheduler
 
     @property
     def left(self) -> int:
@@ -22,12 +23,14 @@ class Plan(NamedTuple):
 def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_failed: bool = False) -> Plan:
     """What RUN does not hold yet. What was begun comes first, to go on from its checkpoint.
 
-    A failed trial counts as answered unless ``retry_failed``: the same configuration would fail again.
+    A failed trial counts as answered unless ``retry_failed``: the same configuration would fail again. A trial that was
+    stopped early counts as answered for as long as the space names a scheduler; without one it is trained after all.
     """
     failures = {} if retry_failed else folder.failures()
+    stops = folder.stops() if space.search["scheduler"] != "none" else {}
 
     def is_open(config: TrialConfig) -> bool:
-        return not folder.is_finished(config.key()) and config.key() not in failures
+        return not folder.is_finished(config.key()) and config.key() not in failures and config.key() not in stops
 
     points = space.grid(vendors)
     seeds = range(space.search["seeds"])
@@ -36,13 +39,13 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
         asked = {(c := config_at(point, {}, seed)).key(): c for seed in seeds for point in points}
         jobs = [[config] for config in asked.values() if is_open(config)]
         jobs.sort(key=lambda job: not folder.trial(job[0].key(), "config.json").exists())
-        failed = sum(key in failures for key in asked)
-        return Plan(jobs, 0, len(asked) - len(jobs) - failed, failed)
+        failed, stopped = (sum(key in ended for key in asked) for ended in (failures, stops))
+        return Plan(jobs, 0, len(asked) - len(jobs) - failed - stopped, failed, stopped)
     suggestions = suggestions_in(folder)
     pending = [configs for configs in suggestions if any(is_open(config) for config in configs)]
     draws = max(0, space.search["samples"] * len(points) - len(suggestions))
     finished = sum(folder.is_finished(key) for key in folder.keys())
-    return Plan([all_seeds(configs, len(seeds)) for configs in pending], draws, finished, len(failures))
+    return Plan([all_seeds(configs, len(seeds)) for configs in pending], draws, finished, len(failures), len(stops))
 
 
 def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int) -> Plan:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
@@ -120,8 +120,7 @@ class TrialRecord:
 
     def cross_domain(self, split: str) -> float:
         """Mean of the metric over the other vendors that have one; NaN when none has."""
-        others = [s for v, s in self._scores(split).items() if v != self.config.vendor and not math.isnan(s)]
-        return sum(others) / len(others) if others else math.nan
+        return mean_of_others(self._scores(split), self.config.vendor)
 
     def _scores(self, split: str) -> dict[str, float]:
         if split not in SPLITS:
@@ -151,18 +150,24 @@ class TrialRecord:
         config = TrialConfig.from_dict(values.pop("config"))
         for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
             values[name] = {v: math.nan if s is None else float(s) for v, s in values.get(name, {}).items()}
-        values["history"] = [
-            {name: math.nan if number is None else number for name, number in line.items()}
-            for line in values.get("history", [])
-        ]
+        values["history"] = _null_to_nan(values.get("history", []))
         return cls(config=config, **values)
+
+
+class Stop(NamedTuple):
+    """A trial that a scheduler ended early: it has no record, and its AUCs are of no finished training."""
+
+    config: TrialConfig
+    reason: str
+    history: list[dict[str, float]]  # as of a record, up to the epoch of the stop
 
 
 class RunFolder:
     """The files of one run: the truth from which a search resumes and an analysis reads.
 
     RUN/search.json, cohort.csv, skipped.csv; RUN/trials/KEY/ with config.json (asked for, written first),
-    record.json (exists only for a finished trial), failure.json (why it ended without one), checkpoint.pt,
+    record.json (exists only for a finished trial), failure.json (why it ended without one), stopped.json (why a
+    scheduler ended it early), checkpoint.pt,
     scores.npz, mask.npy, model.safetensors, preview.npz; RUN/report.html, selection.json, external/.
     """
 
@@ -183,23 +188,53 @@ class RunFolder:
         """Every trial that was ever asked for here, sorted."""
         return sorted(path.name for path in (self.root / "trials").glob("*") if path.is_dir())
 
-    def write_config(self, config: TrialConfig) -> None:
-        """Say that this was asked for, before any work on it."""
-        text = json.dumps({"format": FORMAT, **config.non_default()}, indent=1)
+    def write_config(self, config: TrialConfig, start_point: str | None = None) -> None:
+        """Say that this was asked for, before any work on it; ``start_point`` says why, where no sampler chose it."""
+        start_point = start_point or self.start_point(config.key())
+        marked = {"start_point": start_point} if start_point else {}
+        text = json.dumps({"format": FORMAT, **marked, **config.non_default()}, indent=1)
         write_whole(self.trial(config.key(), "config.json"), text.encode())
 
     def read_config(self, key: str) -> TrialConfig:
         values = json.loads(self.trial(key, "config.json").read_text())
-        values.pop("format", None)
-        return TrialConfig.from_dict(values)
+        return TrialConfig.from_dict({n: value for n, value in values.items() if n not in ("format", "start_point")})
+
+    def start_point(self, key: str) -> str | None:
+        """Why a search began with this config; None for one that its sampler or its grid asked for."""
+        try:
+            return json.loads(self.trial(key, "config.json").read_text()).get("start_point")
+        except (FileNotFoundError, ValueError):  # not asked for yet, or torn: then it is written again
+            return None
 
     def write_record(self, record: TrialRecord) -> None:
         write_whole(self.trial(record.config.key(), "record.json"), record.to_json().encode())
-        self.trial(record.config.key(), "failure.json").unlink(missing_ok=True)
+        for name in ("failure.json", "stopped.json"):
+            self.trial(record.config.key(), name).unlink(missing_ok=True)
 
     def write_failure(self, config: TrialConfig, reason: str) -> None:
         text = json.dumps({"format": FORMAT, "config": config.non_default(), "reason": reason}, indent=1)
         write_whole(self.trial(config.key(), "failure.json"), text.encode())
+
+    def is_stopped(self, key: str) -> bool:
+        return self.trial(key, "stopped.json").exists() and not self.is_finished(key)
+
+    def write_stop(self, stop: Stop) -> None:
+        """The facts of a stop; the checkpoint goes, as it does after a record."""
+        key = stop.config.key()
+        values = {"config": stop.config.non_default(), "reason": stop.reason, "history": stop.history}
+        text = json.dumps(_nan_to_null({"format": FORMAT, **values}), indent=1)
+        write_whole(self.trial(key, "stopped.json"), text.encode())
+        self.trial(key, "checkpoint.pt").unlink(missing_ok=True)
+
+    def stops(self) -> dict[str, Stop]:
+        """key -> Stop, for trials that a scheduler ended and that have no record."""
+        found = {}
+        for key in self.keys():
+            if self.is_stopped(key):
+                values = json.loads(self.trial(key, "stopped.json").read_text())
+                history = _null_to_nan(values["history"])
+                found[key] = Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
+        return found
 
     def read_record(self, key: str) -> TrialRecord:
         """One record; ValueError names the file and what is wrong with it."""
@@ -230,6 +265,12 @@ class RunFolder:
     def read_search(self) -> dict[str, Any]:
         """search.json: space, settings of the cohort, split_seed, fingerprint, versions, command; {} where none is."""
         return json.loads(self.search_json.read_text()) if self.search_json.exists() else {}
+
+
+def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
+    """Mean over the vendors that are not ``vendor`` and have a value; NaN when none has."""
+    others = [score for other, score in scores.items() if other != vendor and not math.isnan(score)]
+    return sum(others) / len(others) if others else math.nan
 
 
 def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
@@ -272,6 +313,10 @@ def _as_type(name: str, value: Any, wanted: Any) -> Any:
         _require(number == int(number), name, "a whole number", value)
         return int(number)
     return number
+
+
+def _null_to_nan(history: list[dict[str, Any]]) -> list[dict[str, float]]:
+    return [{name: math.nan if value is None else value for name, value in line.items()} for line in history]
 
 
 def _nan_to_null(value: Any) -> Any:

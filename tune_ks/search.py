@@ -14,12 +14,15 @@ from ray import tune
 from tune_ks.faults import StorageError
 from tune_ks.plan import Plan
 from tune_ks.record import RunFolder
+from tune_ks.schedulers import early_stopping
 from tune_ks.searcher import JobSearcher
 from tune_ks.space import Space
 from tune_ks.trial import trial
 from tune_ks.watch import Event, Halt, Watcher
 
-ROUNDS = 5  # at most so many fits: jobs that Ray dropped with a node that died go to the next one
+ROUNDS = 5  # at most so many fits that lose jobs: what Ray dropped with a node that died goes to the next one
+FIT_TRIALS = 300  # of one fit: what Ray does an event, keeps in memory and writes grows with the trials of a fit
+FIT_WAVES = 10  # but so many a slot at least: at the end of a fit the slots wait for its last trial
 
 
 class Resources(NamedTuple):
@@ -53,22 +56,27 @@ def run_search(
     halt, session = Halt(), uuid.uuid4().hex
     with halt.on_signals(), connected(resources.address):
         gpus, slots = slots_in_cluster(resources)
+        stopping = early_stopping(space, folder)
         common = {
             "run": str(folder.root.resolve()),
             "images": {str(size): str(path.resolve()) for size, path in images.items()},
             "threads": max(1, int(resources.cpus)),
             "session": session,
             "hang_after": resources.hang_after,
+            "cross_domain_at": stopping.cross_domain_at if stopping else [],
         }
-        for _ in range(ROUNDS):
-            watcher = Watcher(folder, session, resources.hang_after, halt, show)
+        searcher, rounds = JobSearcher(plan, space, folder, vendors, common), 0
+        concurrent = min(slots, resources.concurrent or slots)
+        while searcher.left and rounds < ROUNDS and not halt.reason:
+            watcher = Watcher(folder, session, resources.hang_after, halt, show, stopping.stops if stopping else {})
             with tempfile.TemporaryDirectory(prefix="tune_ks_ray_") as scratch:
                 tune.Tuner(
                     tune.with_resources(trial, {"cpu": resources.cpus, "gpu": gpus}),
                     tune_config=tune.TuneConfig(
-                        search_alg=JobSearcher(plan, space, folder, vendors, common),
-                        num_samples=plan.left,
-                        max_concurrent_trials=min(slots, resources.concurrent or slots),
+                        search_alg=searcher,
+                        scheduler=stopping,
+                        num_samples=min(searcher.left, max(FIT_TRIALS, FIT_WAVES * concurrent)),
+                        max_concurrent_trials=concurrent,
                         reuse_actors=True,
                     ),
                     run_config=tune.RunConfig(
@@ -81,9 +89,8 @@ def run_search(
                         failure_config=tune.FailureConfig(max_failures=-1),
                     ),
                 ).fit()
-            if halt.reason or not watcher.lost:
-                break
-            plan = Plan(watcher.lost, 0, 0, 0)
+            rounds += bool(watcher.lost)
+            searcher.queue.extend(watcher.lost)
     if halt.reason and not halt.interrupted:
         raise StorageError(f"{halt.reason}; the search has stopped, and nothing finished is lost")
     return not halt.interrupted

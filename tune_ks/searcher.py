@@ -1,9 +1,13 @@
 """Ray's searcher: hands out the plan's jobs, then what Optuna suggests, and rebuilds Optuna's studies from RUN."""
 
 import warnings
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
@@ -11,9 +15,6 @@ from tune_ks.plan import Plan, config_at, suggestions_in
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.seeding import seed_for
 from tune_ks.space import OBJECTIVES, Block, Space
-
-# NSGA-III and QMC are called experimental; the version is pinned and every sampler is tested
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 SAMPLERS = {
     "random": optuna.samplers.RandomSampler,
@@ -25,68 +26,125 @@ SAMPLERS = {
 }
 
 
+class PointStudy:
+    """Optuna's study of one point of the grid: ``known`` configs enter it as they ended, then come the start points."""
+
+    def __init__(self, point: Block, space: Space, known: list[list[TrialConfig]], folder: RunFolder) -> None:
+        self.point = point
+        self.objectives = space.search["objectives"]
+        self.distributions = OptunaSearch.convert_search_space(point.drawn)
+        fixed = TrialConfig.from_dict({"sampling_rate": 1, **point.fixed})
+        self.fixed = {name: getattr(fixed, name) for name in point.fixed}  # as a config has them: 1 is 1.0
+        mine = [configs for configs in known if self.holds(configs[0])]
+        # after an extension the same seed would propose the same points again, so the count of known ones enters it
+        seed = seed_for(0, "sampler", *sorted(map(str, point.fixed.items())), len(mine)) % 2**31
+        with warnings.catch_warnings():  # NSGA-III and QMC are called experimental; every one is tested here
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = SAMPLERS[space.search["sampler"]](seed=seed)
+        self.study = optuna.create_study(directions=[OBJECTIVES[name] for name in self.objectives], sampler=sampler)
+        for configs in mine:
+            past = self._past_trial(configs, folder, space.search["seeds"])
+            if past is not None:
+                self.study.add_trial(past)
+        starts = folder.read_search().get("start_points", [])
+        self.starts = deque(self._open_start_points(starts, {configs[0].sampling_rate for configs in mine}))
+
+    def holds(self, config: TrialConfig) -> bool:
+        """Whether the config has this point's fixed values."""
+        return all(getattr(config, name) == value for name, value in self.fixed.items())
+
+    def params(self, config: TrialConfig) -> dict[str, Any]:
+        """What Optuna drew of a config."""
+        return {name: getattr(config, name) for name in self.distributions}
+
+    def ask(self, config: TrialConfig | None = None) -> optuna.trial.Trial:
+        """The given config as if Optuna had suggested it; else the next start point; else Optuna's suggestion."""
+        if config is not None:
+            self.study.enqueue_trial(self.params(config))
+        elif self.starts:
+            rate, why = self.starts.popleft()
+            self.study.enqueue_trial({"sampling_rate": rate}, user_attrs={"start_point": why})
+        return self.study.ask(self.distributions)
+
+    def tell(self, suggestion: optuna.trial.Trial, result: dict[str, Any] | None) -> None:
+        """How a job ended: its final result, its last line where a scheduler stopped it, None where its process died.
+
+        NaN is told as a failure (Optuna would wait for it for ever). A stop is told as pruned, without values: the
+        AUCs of half a training are not those of a whole one.
+        """
+        result = result or {"failed": "no result"}
+        values = [result.get(name, float("nan")) for name in self.objectives]
+        if result.get("failed") or (result.get("finished") and any(value != value for value in values)):
+            self.study.tell(suggestion, state=TrialState.FAIL)
+        elif result.get("finished"):
+            self.study.tell(suggestion, values)
+        else:
+            self.study.tell(suggestion, state=TrialState.PRUNED)
+
+    def _past_trial(self, configs: list[TrialConfig], folder: RunFolder, seeds: int) -> FrozenTrial | None:
+        """A suggestion of RUN as a trial of the study; None where it has still to end, or has no value."""
+        asked = {"params": self.params(configs[0]), "distributions": self.distributions}
+        records = [folder.read_record(config.key()) for config in configs if folder.is_finished(config.key())]
+        if any(folder.is_stopped(config.key()) for config in configs):
+            return create_trial(state=TrialState.PRUNED, **asked)
+        values = [_mean_objective(records, name) for name in self.objectives if len(records) >= seeds]
+        return create_trial(values=values, **asked) if values and all(value == value for value in values) else None
+
+    def _open_start_points(self, starts: list[dict[str, Any]], known: set[float]) -> Iterator[tuple[float, str]]:
+        """(rate, why) to begin with, less the known ones: a search that goes on does not ask for them again."""
+        for start in starts:
+            rate = nearest(self.distributions.get("sampling_rate"), start["sampling_rate"])
+            if rate is not None and rate not in known:
+                known.add(rate)
+                yield rate, start["why"]
+
+
 class JobSearcher(Searcher):
     """Hands out the plan's jobs, then what Optuna suggests: one study for each point of the grid around it.
 
     Ray's OptunaSearch knows one study, one metric dictionary and no lists of seeds; this one keeps its conversion of
-    ranges and adds: known records enter the study, a suggestion is a job of all its seeds, NaN is told as a failure
-    (Optuna would wait for it for ever).
+    ranges and adds: known records enter the study, and a suggestion is a job of all its seeds.
     """
 
     def __init__(self, plan: Plan, space: Space, folder: RunFolder, vendors: list[str], common: dict[str, Any]) -> None:
         super().__init__(metric="val_in_domain", mode="max")
-        self.queue = list(plan.jobs)
+        self.queue = deque(plan.jobs)
         self.draws = plan.draws
         self.common = common
         self.seeds = space.search["seeds"]
-        self.objectives = space.search["objectives"]
-        self.points = space.grid(vendors) if space.search["sampler"] != "grid" else []
-        known = suggestions_in(folder) if self.points else []
-        self.studies = [self._study(space, point, folder, known) for point in self.points]
-        self.asked: dict[str, tuple[optuna.Study, optuna.trial.Trial]] = {}
+        points = space.grid(vendors) if space.search["sampler"] != "grid" else []
+        known = suggestions_in(folder) if points else []
+        self.studies = [PointStudy(point, space, known, folder) for point in points]
+        self.asked: dict[str, tuple[PointStudy, optuna.trial.Trial]] = {}
 
-    def _study(self, space: Space, point: Block, folder: RunFolder, known: list[list[TrialConfig]]) -> optuna.Study:
-        mine = [configs for configs in known if _belongs(configs[0], point)]
-        # after an extension the same seed would propose the same points again, so the count of known ones enters it
-        seed = seed_for(0, "sampler", *sorted(map(str, point.fixed.items())), len(mine)) % 2**31
-        directions = [OBJECTIVES[name] for name in self.objectives]
-        study = optuna.create_study(directions=directions, sampler=SAMPLERS[space.search["sampler"]](seed=seed))
-        distributions = OptunaSearch.convert_search_space(point.drawn)
-        for configs in mine:
-            records = [folder.read_record(c.key()) for c in configs if folder.is_finished(c.key())]
-            if len(records) < self.seeds:
-                continue
-            params = {name: getattr(configs[0], name) for name in distributions}
-            values = [_mean_objective(records, name) for name in self.objectives]
-            if all(value == value for value in values):
-                study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, values=values))
-        study.set_user_attr("distributions", sorted(distributions))
-        return study
+    @property
+    def left(self) -> int:
+        """Jobs that were not handed out yet."""
+        return len(self.queue) + self.draws
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         if self.queue:
-            return self._job(self.queue.pop(0))
+            configs = self.queue.popleft()
+            mine = next((study for study in self.studies if study.holds(configs[0])), None)
+            if mine is not None:
+                self.asked[trial_id] = (mine, mine.ask(configs[0]))
+            return self._job(configs)
         if not self.draws:
             return Searcher.FINISHED
         self.draws -= 1
-        number = self.draws % len(self.points)
-        study, point = self.studies[number], self.points[number]
-        suggestion = study.ask(OptunaSearch.convert_search_space(point.drawn))
-        self.asked[trial_id] = (study, suggestion)
-        return self._job([config_at(point, suggestion.params, seed) for seed in range(self.seeds)])
+        mine = self.studies[self.draws % len(self.studies)]
+        suggestion = mine.ask()
+        self.asked[trial_id] = (mine, suggestion)
+        configs = [config_at(mine.point, suggestion.params, seed) for seed in range(self.seeds)]
+        return self._job(configs, suggestion.user_attrs.get("start_point"))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        study, suggestion = self.asked.pop(trial_id, (None, None))
-        if study is None:
-            return
-        values = [(result or {}).get(name, float("nan")) for name in self.objectives]
-        if error or (result or {}).get("failed") or any(value != value for value in values):
-            study.tell(suggestion, state=optuna.trial.TrialState.FAIL)
-        else:
-            study.tell(suggestion, values)
+        if trial_id in self.asked:
+            study, suggestion = self.asked.pop(trial_id)
+            study.tell(suggestion, None if error else result)
 
-    def _job(self, configs: list[TrialConfig]) -> dict[str, Any]:
-        return {**self.common, "configs": [config.non_default() for config in configs]}
+    def _job(self, configs: list[TrialConfig], start_point: str | None = None) -> dict[str, Any]:
+        return {**self.common, "configs": [config.non_default() for config in configs], "start_point": start_point}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its searcher into a state that nobody reads
@@ -98,9 +156,16 @@ class JobSearcher(Searcher):
         """Nothing, as ``save``."""
 
 
-def _belongs(config: TrialConfig, point: Block) -> bool:
-    fixed = TrialConfig.from_dict({"sampling_rate": 1, **point.fixed})
-    return all(getattr(config, name) == getattr(fixed, name) for name in point.fixed)
+def nearest(distribution: BaseDistribution | None, value: float) -> float | None:
+    """The value that a distribution can draw nearest to ``value``; None where that lies outside of it."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value if value in distribution.choices else None
+    if not isinstance(distribution, FloatDistribution) or not distribution.low <= value <= distribution.high:
+        return None
+    if distribution.step is None:
+        return value
+    steps = round((value - distribution.low) / distribution.step)
+    return min(distribution.high, distribution.low + steps * distribution.step)
 
 
 def _mean_objective(records: list[TrialRecord], name: str) -> float:

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,15 @@ from ray.tune.search.sample import Domain
 from tune_ks.record import TrialConfig
 
 FOLDER = Path(__file__).parent.parent / "search_spaces"
-SEARCH_DEFAULTS = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
+ASKED = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
+STOPPING = {
+    "scheduler": "none",  # none | asha | median | pareto_halving
+    "grace": 0.25,  # share of the epochs before which nothing is stopped: the first rung
+    "reduction_factor": 3,  # 1 / so many of a rung go on (not of median), and the next rung is so many times later
+    "compare_within": ["vendor"],  # only trials that agree in these fields are compared
+}
+SEARCH_DEFAULTS = {**ASKED, **STOPPING}
+SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
 OBJECTIVES = {"val_in_domain": "maximize", "val_cross_domain": "maximize", "realised_rate": "minimize"}
 
@@ -45,9 +54,22 @@ class Space(NamedTuple):
         return points
 
     def fingerprint(self) -> str:
-        """12 hexadecimal digits of what is asked; the docstring and the name do not enter."""
+        """12 hexadecimal digits of what is asked; docstring, name and early stopping do not enter."""
         asked = [{name: _described(value) for name, value in block.items()} for block in self.blocks]
-        return hashlib.sha256(json.dumps([asked, self.search], sort_keys=True).encode()).hexdigest()[:12]
+        search = {name: self.search[name] for name in ASKED}
+        return hashlib.sha256(json.dumps([asked, search], sort_keys=True).encode()).hexdigest()[:12]
+
+    def epochs(self) -> int:
+        """Of every trial, where early stopping compares them; ValueError where they differ."""
+        for name in ("epochs", "settle"):
+            default = TrialConfig.__dataclass_fields__[name].default
+            found = {json.dumps(_described(block.get(name, default))) for block in self.blocks}
+            if len(found) > 1 or isinstance(self.blocks[0].get(name), (list, tuple, Domain)):
+                raise ValueError(
+                    f"a scheduler compares trials after the same epoch, so {name} must be one number for the whole "
+                    f"SPACE; got {' and '.join(sorted(found))}"
+                )
+        return int(self.blocks[0].get("epochs", TrialConfig.__dataclass_fields__["epochs"].default))
 
     def image_sizes(self) -> list[int]:
         """The sizes that the trials ask for, so that each is decoded once before the search."""
@@ -95,6 +117,7 @@ def _check(space: Space) -> None:
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
     if unknown or not search["objectives"]:
         raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")
+    _check_stopping(space)
     for block in space.grid(["GE"]):
         if bool(block.drawn) == (search["sampler"] == "grid"):
             raise ValueError(
@@ -104,6 +127,24 @@ def _check(space: Space) -> None:
         for edge in ("lower", "upper"):  # a range is checked at both ends, without drawing from it
             ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
             TrialConfig.from_dict({**block.fixed, **ends})
+
+
+def _check_stopping(space: Space) -> None:
+    search = space.search
+    if search["scheduler"] not in SCHEDULERS:
+        raise ValueError(f"scheduler must be one of {', '.join(SCHEDULERS)}, got {search['scheduler']!r}")
+    if not isinstance(search["grace"], (int, float)) or not 0 < search["grace"] < 1:
+        raise ValueError(f"grace is a share of the epochs, above 0 and below 1, got {search['grace']!r}")
+    if not isinstance(search["reduction_factor"], int) or search["reduction_factor"] < 2:
+        raise ValueError(f"reduction_factor must be a whole number of 2 or more, got {search['reduction_factor']!r}")
+    known = TrialConfig.__dataclass_fields__
+    unknown = [name for name in search["compare_within"] if name not in known]
+    if unknown:
+        raise ValueError(f"compare_within takes fields of a trial: {', '.join(known)}; got {unknown[0]!r}")
+    if search["scheduler"] != "none" and math.ceil(search["grace"] * space.epochs()) >= space.epochs():
+        raise ValueError(
+            f"with {space.epochs()} epochs and a grace of {search['grace']:g} there is no epoch left to stop at"
+        )
 
 
 def _edge(domain: Domain, edge: str) -> Any:

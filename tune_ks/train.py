@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.nn import functional
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.metrics import auc, within_patient_auc
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
-from tune_ks.record import TrialConfig
+from tune_ks.record import TrialConfig, mean_of_others
 from tune_ks.seeding import generator, seed_for
 
 EVALUATION_BATCH = 256
@@ -27,6 +27,7 @@ class Epoch(NamedTuple):
     loss: float  # mean over the epoch's images
     val: float
     state: dict[str, Any]
+    cross: float = math.nan  # mean validation AUC of the other vendors, where it was asked for; it chooses nothing here
 
 
 class Outcome(NamedTuple):
@@ -46,13 +47,19 @@ class TrainingFailed(RuntimeError):
 
 
 def train(
-    config: TrialConfig, splits: Splits, state: dict[str, Any] | None = None, device: str = "cpu", parts: int = 1
+    config: TrialConfig,
+    splits: Splits,
+    state: dict[str, Any] | None = None,
+    device: str = "cpu",
+    parts: int = 1,
+    cross_domain_at: Collection[int] = (),
 ) -> Iterator[Epoch]:
     """Train from the start, or from the ``state`` of an earlier Epoch, and yield after each epoch.
 
     On a CPU with the same number of threads, a resumed training gives the same bits as one straight through: every
     random number of an epoch comes from (seed, purpose, epoch). TrainingFailed when the loss is not finite. Each batch
-    goes through the network in ``parts``, whose gradients are added up: the same batch in less memory.
+    goes through the network in ``parts``, whose gradients are added up: the same batch in less memory. The other
+    vendors' validation images are scored after the epochs ``cross_domain_at`` only: there are many of them.
     """
     torch.manual_seed(seed_for(config.seed, "init"))
     pipeline = build_pipeline(config, splits.train.side).to(device)
@@ -71,9 +78,12 @@ def train(
         if config.settle and number >= settled_from:
             pipeline.sampling.mask.eval()  # from here on the network meets the very mask that will be exported
         loss = _one_epoch(config, pipeline, optimizer, splits.train, number, device, parts)
-        mine = splits.val[config.vendor]
-        val = auc(mine.label.numpy(), score(pipeline, mine, config, device, parts=parts))
+        val = val_auc(pipeline, splits, config.vendor, config, device, parts)
         history.append({"epoch": number, "loss": loss, "val_in_domain": val})
+        cross = math.nan
+        if number in cross_domain_at:
+            others = {v: val_auc(pipeline, splits, v, config, device, parts) for v in splits.val if v != config.vendor}
+            cross = history[-1]["val_cross_domain"] = mean_of_others(others, config.vendor)
         # in-domain validation alone chooses the epoch: the cross-domain vendors must not
         if number >= settled_from and (val > best["val"] or not best["epoch"]):
             weights = {name: value.detach().cpu().clone() for name, value in pipeline.state_dict().items()}
@@ -84,7 +94,7 @@ def train(
             "history": list(history),
             "best": best,
         }
-        yield Epoch(number, loss, val, state)
+        yield Epoch(number, loss, val, state, cross)
 
 
 def first_settled_epoch(config: TrialConfig) -> int:
@@ -110,6 +120,14 @@ def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: s
     }
     mask, probability = exported_mask(pipeline, config.sampling_rate, device)
     return Outcome(pipeline, state["best"]["epoch"], state["history"], scores, draws, mask, probability)
+
+
+def val_auc(
+    pipeline: KSpaceClassifier, splits: Splits, vendor: str, config: TrialConfig, device: str, parts: int
+) -> float:
+    """The image-level AUC of one vendor's validation images, with the binary mask."""
+    images = splits.val[vendor]
+    return auc(images.label.numpy(), score(pipeline, images, config, device, parts=parts))
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
 
 def trial(job: dict[str, Any]) -> None:
     """What Ray runs: ``configs`` (a list of plain dicts), ``run`` (a path), ``images`` (size -> path), ``threads``,
-    ``session`` (of the driver) and ``hang_after`` (seconds).
+    ``session`` (of the driver), ``hang_after`` (seconds), ``cross_domain_at`` (the epochs after which a scheduler
+    compares cross-domain AUCs) and ``start_point`` (why the search begins with this one, or None).
 
     Reports a line an epoch, and at last the means over the job's configs that the searcher learns from. A failure of
     the training is written and reported, not raised: the search goes on. Storage that fails is no trial's fault: it is
@@ -69,14 +70,15 @@ def run_attempts(config: TrialConfig, job: dict[str, Any], position: int) -> Tri
     device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
     images = Path(job["images"][str(config.image_size)])
     try:
-        patiently(folder, folder.write_config, config)  # waits here, so that a finished trial is then seen
+        # waits here, so that a finished trial is then seen
+        patiently(folder, folder.write_config, config, job["start_point"])
         while not folder.is_finished(key):
             release_memory()
             attempt = patiently(folder, begin_attempt, folder, key, job["session"], *_nodes())
             try:
                 with watchdog(job["hang_after"]) as alive:
                     report = _reporter(config, position, len(job["configs"]), alive)
-                    return run_config(config, folder, images, device, report, attempt)
+                    return run_config(config, folder, images, device, report, attempt, job["cross_domain_at"])
             except (RuntimeError, MemoryError) as error:
                 ended = MEMORY if is_out_of_memory(error) else DIED
                 if ended == DIED and not is_lost_device(error):
@@ -100,11 +102,14 @@ def run_config(
     folder: RunFolder,
     images_npy: Path,
     device: str,
-    report: Callable[[int, float, float], None],
+    report: Callable[[dict[str, float]], None],
     attempt: Attempt | None = None,
+    cross_domain_at: Collection[int] = (),
 ) -> TrialRecord:
     """One key from wherever it stands to its record. A finished one is read, not run again.
 
+    ``report`` is called with each line of the history, those of an earlier process included: a scheduler may have
+    lost them with its own process. It does not return where the scheduler stops the trial.
     With an ``attempt``, nothing is written once another process has begun the trial (Superseded).
     """
     key = config.key()
@@ -127,14 +132,18 @@ def run_config(
     half_from = saved.get("half_batch_from_epoch", 0)  # counted from 1; 0: never
     if parts > 1 and not half_from:
         half_from = len(state["history"]) + 1 if state else 1
-    for epoch in train(config, splits, state, device, parts):
+    for line in state["history"] if state else []:
+        report(line)
+    for epoch in train(config, splits, state, device, parts, cross_domain_at):
         state = epoch.state
         values = {"state": state, "seconds": spent + time.monotonic() - started, "half_batch_from_epoch": half_from}
         write(save_checkpoint, checkpoint, values)
-        report(epoch.number, epoch.loss, epoch.val)
+        report(state["history"][-1])
     outcome = finish(config, splits, state, device, parts)
     cohort = folder.read_search().get("cohort", {}).get("fingerprint")
     record = make_record(config, splits, outcome, spent + time.monotonic() - started, device, cohort)
+    if start_point := folder.start_point(key):
+        record.facts["start_point"] = start_point
     if half_from:
         record.facts["half_batch_from_epoch"] = half_from
     write(write_outcome, folder, record, splits, outcome, device)
@@ -281,10 +290,13 @@ def _nodes() -> tuple[str, set[str]]:
 
 def _reporter(
     config: TrialConfig, position: int, count: int, alive: Callable[[], None]
-) -> Callable[[int, float, float], None]:
-    def report(number: int, loss: float, val: float) -> None:
-        share = (position + number / config.epochs) / count
-        tune.report({"epoch_share": share, "loss": loss, "val_in_domain": val, "val_cross_domain": math.nan})
+) -> Callable[[dict[str, float]], None]:
+    def report(line: dict[str, float]) -> None:
+        share = (position + line["epoch"] / config.epochs) / count
+        shown = {"val_cross_domain": math.nan, **line, "epoch_share": share}
+        if position:  # a scheduler judges a suggestion by its first seed alone: it reads no line without an epoch
+            del shown["epoch"]
+        tune.report(shown)
         alive()
 
     return report

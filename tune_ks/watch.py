@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ray import tune
 
 from tune_ks.attempts import DIED, HUNG, MEMORY, end_attempt
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.record import RunFolder, Stop, TrialConfig
 
 MEMORY_SIGNS = ("OutOfMemoryError", "low on memory", "out of memory", "OOM")  # in what Ray says of a dead worker
 
@@ -21,7 +21,7 @@ class Event(NamedTuple):
     """One thing that happened to a job, for whoever shows the progress."""
 
     job: str  # Ray's name of it
-    kind: str  # started | epoch | finished | failed | lost (its process died; it is tried again)
+    kind: str  # started | epoch | finished | stopped (early) | failed | lost (its process died; it is tried again)
     configs: list[TrialConfig]
     result: dict[str, Any]
 
@@ -61,16 +61,25 @@ class Halt(tune.Stopper):
 
 
 class Watcher(tune.Callback):
-    """Turns Ray's callbacks into Events, names how workers died, and stops the search when its storage fails."""
+    """Turns Ray's callbacks into Events, names how workers died, writes what a scheduler stopped, and stops the search
+    when its storage fails.
+    """
 
     def __init__(
-        self, folder: RunFolder, session: str, hang_after: float, halt: Halt, show: Callable[[Event], None]
+        self,
+        folder: RunFolder,
+        session: str,
+        hang_after: float,
+        halt: Halt,
+        show: Callable[[Event], None],
+        stops: dict[str, Stop],
     ) -> None:
         self.folder = folder
         self.session = session
         self.hang_after = hang_after
         self.halt = halt
         self.show = show
+        self.stops = stops  # Ray's name of a trial -> what its scheduler has just decided
         self.heard: dict[str, float] = {}  # when each of Ray's trials last said something
         self.lost: list[list[TrialConfig]] = []  # jobs that Ray dropped though nothing is wrong with them
 
@@ -84,7 +93,13 @@ class Watcher(tune.Callback):
         if result.get("storage"):
             self.halt.reason = self.halt.reason or result["storage"]
         kind = "epoch"
-        if result.get("finished"):
+        if stop := self.stops.pop(trial.trial_id, None):
+            kind, result = "stopped", {**result, "stopped": stop.reason}
+            try:
+                self.folder.write_stop(stop)  # its worker waits in its report, and is ended after this
+            except OSError as error:  # not written, so not stopped: it goes on when the search does
+                self.halt.reason = self.halt.reason or str(error)
+        elif result.get("finished"):
             away = result.get("storage") or result.get("superseded")
             kind = "lost" if away else "failed" if result.get("failed") else "finished"
         self.show(self._event(kind, trial, result))

@@ -1,0 +1,150 @@
+"""Early stopping: trials of one group (by default one vendor) are compared at the same epochs, and the worst end there.
+
+ASHA and the median rule are Ray's own and read the in-domain validation AUC alone. ``pareto_halving`` compares all the
+objectives of the search (Schmucker et al., Multi-objective Asynchronous Successive Halving, 2021): what no other trial
+dominates goes on, however low one of its AUCs is.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from moocore import pareto_rank
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from tune_ks.record import RunFolder, Stop, TrialConfig
+from tune_ks.space import OBJECTIVES, Space
+
+EPOCH, AUC = "epoch", "val_in_domain"
+LINE = (EPOCH, "loss", AUC, "val_cross_domain")  # of a history: what a stopped trial leaves behind
+
+
+class Named(NamedTuple):
+    """All that Ray's schedulers read of a trial: also one of an earlier fit or process has that."""
+
+    trial_id: str
+
+
+class ParetoHalving(FIFOScheduler):
+    """Asynchronous successive halving by non-dominated rank.
+
+    At each rung a trial stands among those that came there before it. It is stopped when 1 / ``reduction_factor`` of
+    them or more have a better rank, so a trial on the front of its rung always goes on.
+    """
+
+    def __init__(self, objectives: list[str], rungs: list[int], reduction_factor: int) -> None:
+        super().__init__()
+        self.objectives = objectives
+        self.maximise = [OBJECTIVES[name] == "maximize" for name in objectives]
+        self.reduction_factor = reduction_factor
+        self.reached: dict[int, list[list[float]]] = {rung: [] for rung in rungs}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if not self._reach(result):
+            return TrialScheduler.CONTINUE
+        reached = self.reached[result[EPOCH]]
+        rank = pareto_rank(np.array(reached), maximise=self.maximise)
+        better = int((rank < rank[-1]).sum())
+        return TrialScheduler.STOP if better * self.reduction_factor >= len(reached) else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        self._reach(result)
+
+    def _reach(self, result: dict[str, Any]) -> bool:
+        """Enter a rung; False between the rungs, and for an AUC that is not defined: it cannot be compared."""
+        values = [result[name] for name in self.objectives]
+        if result[EPOCH] not in self.reached or any(math.isnan(value) for value in values):
+            return False
+        self.reached[result[EPOCH]].append(values)
+        return True
+
+
+class EarlyStopping(FIFOScheduler):
+    """One scheduler for each group of trials that may be compared; keeps each Stop until it was written.
+
+    Only results with an epoch are looked at: those of a job's first config. A trial that reached its last epoch is
+    never stopped, so all that a stop costs was not yet paid for.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.search = space.search
+        self.epochs = space.epochs()
+        first = max(1, math.ceil(self.search["grace"] * self.epochs))
+        factor = self.search["reduction_factor"]
+        powers = (first * factor**power for power in range(self.epochs))
+        self.rungs = [rung for rung in powers if rung < self.epochs]
+        self.groups: dict[tuple, FIFOScheduler] = {}
+        self.histories: dict[str, list[dict[str, float]]] = {}
+        self.stops: dict[str, Stop] = {}
+
+    @property
+    def cross_domain_at(self) -> list[int]:
+        """The epochs after which a trial must score the other vendors' validation images, which takes long."""
+        compares = self.search["scheduler"] == "pareto_halving" and "val_cross_domain" in self.search["objectives"]
+        return self.rungs if compares else []
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        epoch = result.get(EPOCH)
+        history = self.histories.setdefault(trial.trial_id, [])
+        if result.get("finished") or epoch is None or (history and epoch <= history[-1][EPOCH]):
+            return TrialScheduler.CONTINUE  # a trial that lost its process repeats the epochs that it had reported
+        history.append({name: result.get(name, math.nan) for name in LINE})
+        config = TrialConfig.from_dict(trial.config["configs"][0])
+        group, line = self._group(config, trial.trial_id), self._line(config, history[-1])
+        if epoch >= self.epochs or group.on_trial_result(None, Named(trial.trial_id), line) == TrialScheduler.CONTINUE:
+            return TrialScheduler.CONTINUE
+        self.stops[trial.trial_id] = Stop(config, self._reason(config, history[-1]), self.histories.pop(trial.trial_id))
+        return TrialScheduler.STOP
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        self.histories.pop(trial.trial_id, None)
+
+    def remember(self, config: TrialConfig, history: list[dict[str, float]]) -> None:
+        """Fill the rungs with a trial of an earlier process: Ray's own restore leaves them empty."""
+        if config.epochs == self.epochs:
+            for line in history:  # a trial's last result enters Ray's schedulers without a decision
+                self._group(config, config.key()).on_trial_complete(None, Named(config.key()), self._line(config, line))
+
+    def _group(self, config: TrialConfig, trial_id: str) -> FIFOScheduler:
+        """The scheduler of those that ``config`` is compared with; it knows the trial."""
+        group = tuple(getattr(config, name) for name in self.search["compare_within"])
+        if group not in self.groups:
+            self.groups[group] = self._scheduler()
+        self.groups[group].on_trial_add(None, Named(trial_id))
+        return self.groups[group]
+
+    def _line(self, config: TrialConfig, line: dict[str, float]) -> dict[str, float]:
+        """A line of a history with all the objectives: the rate is the nominal one before there is a mask."""
+        return {**dict.fromkeys(LINE, math.nan), **line, "realised_rate": config.sampling_rate}
+
+    def _scheduler(self) -> FIFOScheduler:
+        factor, first = self.search["reduction_factor"], self.rungs[0]
+        common = {"time_attr": EPOCH, "metric": AUC, "mode": "max", "grace_period": first}
+        if self.search["scheduler"] == "asha":
+            return ASHAScheduler(**common, max_t=self.epochs, reduction_factor=factor, stop_last_trials=False)
+        if self.search["scheduler"] == "median":  # without the slice it would pause trials, which loses their actor
+            return MedianStoppingRule(**common, min_time_slice=math.inf)
+        return ParetoHalving(self.search["objectives"], self.rungs, factor)
+
+    def _reason(self, config: TrialConfig, line: dict[str, float]) -> str:
+        among = ", ".join(str(getattr(config, name)) for name in self.search["compare_within"]) or "all"
+        cross = "" if math.isnan(line["val_cross_domain"]) else f", cross-domain {line['val_cross_domain']:.3f}"
+        return (
+            f"stopped by {self.search['scheduler']} after epoch {line[EPOCH]} of {self.epochs}: in-domain validation "
+            f"AUC {line[AUC]:.3f}{cross}, behind the others of {among}"
+        )
+
+
+def early_stopping(space: Space, folder: RunFolder) -> EarlyStopping | None:
+    """The scheduler that the space asks for, its rungs filled from RUN; None for "none"."""
+    if space.search["scheduler"] == "none":
+        return None
+    scheduler = EarlyStopping(space)
+    judged = [(record.config, record.history) for record in folder.records()]
+    judged += [(stop.config, stop.history) for stop in folder.stops().values()]
+    for config, history in judged:
+        # a suggestion is judged by its first seed; on a grid every seed is a job of its own
+        if space.search["sampler"] == "grid" or config.seed == 0:
+            scheduler.remember(config, history)
+    return scheduler
