@@ -20,7 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tune_ks.record import RunFolder, write_whole
+from tune_ks.record import RunFolder
+from tune_ks.storage import storage_path, write_whole
 
 PHANTOM = Path("phantom")
 RUNS = Path("runs")
@@ -75,7 +76,7 @@ def search_parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--finalist-seeds", type=int, default=5, help="how many seeds the finalists get")
     where = parser.add_argument_group("where it goes")
-    where.add_argument("--run", type=Path, help="the run folder; otherwise runs/SPACE-<hash of space and cohort>")
+    where.add_argument("--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/SPACE-<hash of both>")
     where.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
     where.add_argument("--retry-failed", action="store_true", help="run the failed trials again")
     where.add_argument("--dry-run", action="store_true", help="print the plan and an estimate of time; start nothing")
@@ -102,7 +103,7 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.set_defaults(task=name)
-    parser.add_argument("run", type=Path, help="the run folder of a search")
+    parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
     add_data_arguments(parser, "the other cohort's folder", required=True)
     parser.add_argument("--all", action="store_true", help="every finished trial, not only the chosen ones")
     parser.add_argument("--name", help="name of the output; otherwise the data folder's name")
@@ -203,7 +204,7 @@ def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) 
         series = series or "post_1"
     settings = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
     settings = CohortSettings(series=series, **{name: value for name, value in settings.items() if value})
-    cache = args.cache or (args.run.parent if args.run else RUNS) / "cache"
+    cache = args.cache or cache_beside(args.run)
     cohorts = {}
     with stages.stage("reading DICOM") as progress:
         for size in image_sizes:
@@ -224,6 +225,12 @@ def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) 
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
         say(f"skipped {count} files: {reason}", style="yellow")
     return cohorts
+
+
+def cache_beside(run: str | None) -> Path:
+    """Where decoded images are kept: beside the run folder; in ``runs`` where that is none of a file system."""
+    root = storage_path(run) if run else None
+    return (root.parent if isinstance(root, Path) else RUNS) / "cache"
 
 
 def print_plan(plan: Any) -> None:
@@ -288,7 +295,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
     settings = dict(folder.read_search().get("cohort", {}).get("settings", {}))
     asked = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
     settings = CohortSettings(**(settings | {name: value for name, value in asked.items() if value}))
-    cache = args.cache or args.run.parent / "cache"
+    cache = args.cache or cache_beside(args.run)
     labelled = args.task == "evaluate"
     with stages.stage("reading DICOM") as progress:
         cohort = open_cohort(

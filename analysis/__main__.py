@@ -3,7 +3,6 @@
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
@@ -14,7 +13,7 @@ from analysis.selection import EPSILON, MARGIN, TOLERANCE
 class Arguments(NamedTuple):
     """The command line, typed."""
 
-    run: Path
+    run: str
     rule: str
     epsilon: float
     tolerance: float
@@ -36,7 +35,7 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         epilog=f"rules:\n{rules}\n\nexample:\n  python -m analysis examples/lu_table1 --rule epsilon --epsilon 0.03",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder that run_search.py printed")
+    parser.add_argument("run", metavar="RUN", help="the run folder (or s3:// URL) that run_search.py printed")
     parser.add_argument("--rule", choices=list(RULES), default="epsilon", help="what chooses (default: %(default)s)")
     parser.add_argument(
         "--epsilon",

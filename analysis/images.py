@@ -2,13 +2,13 @@
 
 import zipfile
 import zlib
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tune_ks.record import RunFolder
+from tune_ks.storage import StoragePath, open_whole
 
 SPLIT_CODES = {"val": 0, "test": 1}  # in scores.npz
 
@@ -21,7 +21,7 @@ class Preview(NamedTuple):
     full: np.ndarray  # (4, S, S) uint8
 
 
-def image_scores(root: Path, key: str, cohort: pd.DataFrame) -> pd.DataFrame | None:
+def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFrame | None:
     """One row an image of one trial: row, split, score (a logit), label, patient_id, vendor.
 
     None when scores.npz is absent, torn, or names rows that the cohort does not have.
@@ -37,19 +37,19 @@ def image_scores(root: Path, key: str, cohort: pd.DataFrame) -> pd.DataFrame | N
     return about.assign(row=row, split=[names.get(int(s), "unknown") for s in split], score=score.astype(np.float64))
 
 
-def mask(root: Path, key: str) -> np.ndarray | None:
+def mask(root: StoragePath, key: str) -> np.ndarray | None:
     """The exported binary mask: bool (W,) for lines, (H, W) for points, DC at the centre index N // 2."""
     array = _array(RunFolder(root).trial(key, "mask.npy"))
     return None if array is None or array.ndim not in (1, 2) else array.astype(bool)
 
 
-def probability(root: Path, key: str) -> np.ndarray | None:
+def probability(root: StoragePath, key: str) -> np.ndarray | None:
     """The learned inclusion probabilities in [0, 1], of the mask's shape; None for fixed families."""
     array = _array(RunFolder(root).trial(key, "probability.npy"))
     return None if array is None or array.ndim not in (1, 2) else array.astype(np.float64)
 
 
-def preview(root: Path, key: str) -> Preview | None:
+def preview(root: StoragePath, key: str) -> Preview | None:
     """The preview the worker wrote."""
     arrays = _arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"))
     if arrays is None:
@@ -59,16 +59,16 @@ def preview(root: Path, key: str) -> Preview | None:
     return found if whole else None
 
 
-def _array(path: Path) -> np.ndarray | None:
+def _array(path: StoragePath) -> np.ndarray | None:
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(open_whole(path), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
 
 
-def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+def _arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(open_whole(path), allow_pickle=False) as file:
             return {name: file[name] for name in names}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return None

@@ -5,12 +5,12 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.storage import StoragePath, open_whole, storage_path, without_place
 
 CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
 # What the mask's own fields are does not matter at sampling rate 1: there the mask is the identity.
@@ -33,7 +33,7 @@ class RunError(ValueError):
 class Run:
     """What one run folder holds, read once. Tables are empty, never None, where a file is absent."""
 
-    root: Path
+    root: StoragePath
     trials: pd.DataFrame  # one row a finished trial, columns TRIAL_COLUMNS
     records: dict[str, TrialRecord]  # key -> record, the rows of ``trials``
     cohort: pd.DataFrame  # one row an image, indexed by row number
@@ -46,9 +46,12 @@ class Run:
     warnings: list[str] = field(default_factory=list)
 
 
-def load(root: str | Path) -> Run:
+def load(root: str | StoragePath) -> Run:
     """Read a run folder. RunError when it is none; a bad file inside is counted and named, never fatal."""
-    root = Path(root)
+    try:
+        root = storage_path(root)
+    except ValueError as error:
+        raise RunError(str(error)) from error
     if not root.exists():
         raise RunError(f"{root} does not exist: give the run folder that run_search.py printed")
     if not root.is_dir():
@@ -162,13 +165,8 @@ def _records(folder: RunFolder) -> tuple[dict[str, TrialRecord], dict[str, str]]
             _row(key, record)  # a fact of the wrong type shows here, not later
             records[key] = record
         except (ValueError, TypeError, AttributeError, OSError) as error:
-            unreadable[key] = _without_folder(str(error), folder.root)
+            unreadable[key] = without_place(str(error), folder.root)
     return records, unreadable
-
-
-def _without_folder(text: str, root: Path) -> str:
-    """A report travels; the place where the run lay is nobody's business."""
-    return text.replace(f"{root}/", "")
 
 
 def _failures(folder: RunFolder) -> pd.DataFrame:
@@ -215,13 +213,13 @@ def _cohort(folder: RunFolder, warnings: list[str]) -> pd.DataFrame:
     return table.set_index("row", drop=False)
 
 
-def _table(path: Path, columns: tuple[str, ...], warnings: list[str], dtype: Any = None) -> pd.DataFrame:
+def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dtype: Any = None) -> pd.DataFrame:
     """A CSV with at least these columns; empty, with a warning, when it is torn or lacks one."""
     empty = pd.DataFrame(columns=list(columns))
     if not path.exists():
         return empty
     try:
-        table = pd.read_csv(path, dtype=dtype)
+        table = pd.read_csv(open_whole(path), dtype=dtype)
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         warnings.append(f"{path.name} can't be read ({error}): what needs it is left out.")
         return empty
@@ -232,7 +230,7 @@ def _table(path: Path, columns: tuple[str, ...], warnings: list[str], dtype: Any
     return table
 
 
-def _external(folder: Path, warnings: list[str]) -> pd.DataFrame:
+def _external(folder: StoragePath, warnings: list[str]) -> pd.DataFrame:
     columns = ("key", "vendor", "images", "patients", "auc")
     paths = [p for p in sorted(folder.glob("*.csv")) if not p.stem.endswith(("_scores", "_predictions"))]
     tables = [_table(path, columns, warnings).assign(cohort=path.stem) for path in paths]

@@ -1,6 +1,7 @@
 """The report's figures as SVG and PNG files for a paper, where a browser can draw them."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -13,6 +14,7 @@ from analysis.plots_pareto import plot_pareto
 from analysis.plots_training import LINES, plot_training
 from analysis.profiles import profile
 from analysis.study import Analysis
+from tune_ks.storage import StoragePath, put_folder
 
 INK, LINE = "#1c2430", "#d5dae1"
 WIDTH, HEIGHT, SCALE = 720, 480, 2  # pixels; a PNG has SCALE times as many
@@ -45,23 +47,24 @@ def figures(analysis: Analysis) -> dict[str, go.Figure]:
     return {name: _on_white(figure) for name, figure in found.items() if figure is not None}
 
 
-def write_figures(analysis: Analysis, folder: Path | None = None) -> list[Path]:
+def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list[StoragePath]:
     """Write RUN/figures/NAME.svg and NAME.png. NoBrowser, with one message, where nothing can draw them."""
     folder = folder or analysis.run.root / "figures"
     drawn = figures(analysis)
-    paths = [folder / f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        pio.write_images(
-            fig=[figure for figure in drawn.values() for _ in ("svg", "png")],
-            file=[str(path) for path in paths],
-            width=WIDTH,
-            height=[int(f.layout.height or HEIGHT) for f in drawn.values() for _ in ("svg", "png")],
-            scale=[scale for _ in drawn for scale in (1, SCALE)],
-        )
-    except Exception as error:  # kaleido absent, no browser, or one that does not start: each has its own class
-        raise NoBrowser(f"No figure file was written ({type(error).__name__}). {NEEDS}") from error
-    return paths
+    names = [f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
+    with TemporaryDirectory() as scratch:
+        try:
+            pio.write_images(
+                fig=[figure for figure in drawn.values() for _ in ("svg", "png")],
+                file=[str(Path(scratch) / name) for name in names],
+                width=WIDTH,
+                height=[int(f.layout.height or HEIGHT) for f in drawn.values() for _ in ("svg", "png")],
+                scale=[scale for _ in drawn for scale in (1, SCALE)],
+            )
+        except Exception as error:  # kaleido absent, no browser, or one that does not start: each has its own class
+            raise NoBrowser(f"No figure file was written ({type(error).__name__}). {NEEDS}") from error
+        put_folder(Path(scratch), folder)
+    return [folder / name for name in names]
 
 
 def _on_white(figure: go.Figure) -> go.Figure:

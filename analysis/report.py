@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from html import escape
-from pathlib import Path
 
 from analysis import report_figures, report_tables
 from analysis.page import page
@@ -12,7 +11,7 @@ from analysis.report_headline import headline
 from analysis.report_intervals import intervals
 from analysis.report_masks import masks_and_images
 from analysis.study import Analysis
-from tune_ks.record import write_whole
+from tune_ks.storage import StoragePath, write_whole
 
 SECTIONS: dict[str, Callable[[Analysis], str]] = {
     "The choice": headline,
@@ -32,7 +31,7 @@ SECTIONS: dict[str, Callable[[Analysis], str]] = {
 }
 
 
-def write_report(analysis: Analysis, images: bool = True, live: int | None = None) -> Path:
+def write_report(analysis: Analysis, images: bool = True, live: int | None = None) -> StoragePath:
     """Write RUN/report.html whole; ``images=False`` leaves every patient's image out. Returns its path.
 
     ``live``: the page loads itself again every so many seconds, for a run that is being watched.

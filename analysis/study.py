@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -21,7 +20,7 @@ from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.prove import prove
 from analysis.resampling import TrialDraws, trial_draws
 from analysis.selection import EPSILON, MARGIN, RULES, TOLERANCE, Options, Selection, candidates, select
-from tune_ks.record import write_whole
+from tune_ks.storage import StoragePath, write_whole
 
 FORMAT = 1  # of selection.json
 
@@ -39,8 +38,8 @@ class Analysis(NamedTuple):
     split: dict[str, str]  # vendor -> the split its fronts and choice are of: val, or test where there is no val
     baselines: pd.DataFrame
     warnings: list[str]
-    selection_json: Path
-    report: Path | None  # None when none was asked for
+    selection_json: StoragePath
+    report: StoragePath | None  # None when none was asked for
     curves: dict[str, dict[str, Curves]] = {}  # noqa: RUF012 - read only; vendor -> split -> the fitted curves
     uncertain_fronts: dict[str, UncertainFront] = {}  # noqa: RUF012 - vendor -> of the split that chose
     proofs: dict[str, Proof] = {}  # noqa: RUF012 - vendor -> what the data prove (noninferior)
@@ -49,7 +48,7 @@ class Analysis(NamedTuple):
 
 
 def analyse(
-    run: str | Path,
+    run: str | StoragePath,
     rule: str = "epsilon",
     epsilon: float = EPSILON,
     tolerance: float = TOLERANCE,

@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from analysis.study import Analysis, analyse
+from tune_ks.storage import StoragePath, storage_path
 
 SECONDS = 10
 WATCHED = ("search.json", "trials/*/config.json", "trials/*/record.json", "trials/*/failure.json", "external/*.csv")
 
 
 def watch(
-    run: Path,
+    run: str | StoragePath,
     settings: dict,
     images: bool = True,
     seconds: int = SECONDS,
@@ -24,11 +24,11 @@ def watch(
     """
     from analysis.report import write_report
 
-    seen: dict[Path, int] = {}
+    seen: dict[StoragePath, int] = {}
     analysis: Analysis | None = None
     try:
         while rounds is None or rounds > 0:
-            found = stamps(run)
+            found = stamps(storage_path(run))
             if analysis is None or found != seen:
                 seen, analysis = found, analyse(run, **settings, report=False)
                 analysis = analysis._replace(report=write_report(analysis, images, live=seconds))
@@ -44,7 +44,7 @@ def watch(
     return analysis._replace(report=write_report(analysis, images))
 
 
-def stamps(run: Path) -> dict[Path, int]:
+def stamps(run: StoragePath) -> dict[StoragePath, int]:
     """Every file that the page depends on -> when it last changed; one that vanishes meanwhile is left out."""
     found = {}
     for pattern in WATCHED:

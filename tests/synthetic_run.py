@@ -9,7 +9,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from tune_ks.metrics import auc, within_patient_auc
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, write_whole
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews
 

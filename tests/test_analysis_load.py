@@ -11,7 +11,8 @@ from synthetic_run import write_run
 from analysis import analyse, images
 from analysis.__main__ import main
 from analysis.load import RunError, load
-from tune_ks.record import TrialConfig, write_whole
+from tune_ks.record import TrialConfig
+from tune_ks.storage import write_whole
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_failures_and_pending_are_told(run):
         json.dumps({"format": 1, "config": config.non_default(), "reason": "the loss is <NaN>"}).encode(),
     )
     write_whole(run / "trials" / "torn" / "failure.json", b"{")
-    (run / "trials" / "waiting").mkdir()
+    write_whole(run / "trials" / "waiting" / "config.json", b"{}")
     found = load(run)
     assert found.failures["key"].tolist() == sorted([config.key(), "torn"])
     assert found.pending == ["waiting"]

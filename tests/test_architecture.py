@@ -29,8 +29,8 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         {"torch", "numpy", "pandas", "pydicom", "gdcm", "scipy", "openpyxl"},
     ),
     0: (
-        ["tune_ks/record.py", "tune_ks/seeding.py", "tune_ks/metrics.py", "tune_ks/attempts.py", "tune_ks/__init__.py"],
-        {"numpy"},
+        [f"tune_ks/{name}.py" for name in ("storage", "record", "attempts", "seeding", "metrics", "__init__")],
+        {"numpy", "pyarrow"},
     ),
 }
 BESIDE = {
@@ -38,6 +38,7 @@ BESIDE = {
     "analysis/": {"numpy", "pandas", "plotly", "scipy", "sklearn", "moocore", "kneed", "rich"},
 }
 ONLY_IN = {  # package -> the one place (files or folders) that may import it
+    "pyarrow": ("tune_ks/storage.py",),
     "ray": (
         "tune_ks/trial.py",
         "tune_ks/search.py",
@@ -113,8 +114,8 @@ def test_a_file_imports_only_what_its_row_allows(path):
                 assert top in allowed, f"{name} imports {module}"
             continue
         if beside == "analysis/":
-            lawful = ("analysis/", "tune_ks/record.py", "tune_ks/metrics.py", "tune_ks/seeding.py", "tune_ks/__init__")
-            assert target.startswith(lawful), f"{name} imports {module}"
+            lawful = {f"tune_ks/{one}.py" for one in ("storage", "record", "metrics", "seeding", "__init__")}
+            assert target in lawful or target.startswith(beside), f"{name} imports {module}"
         elif beside:
             assert target.startswith(beside), f"{name} imports {module}"
         elif target.startswith("analysis/"):

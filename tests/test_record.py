@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from tune_ks.record import FORMAT, RunFolder, TrialConfig, TrialRecord, write_whole
+from tune_ks.record import FORMAT, RunFolder, TrialConfig, TrialRecord
+from tune_ks.storage import write_whole
 
 
 def test_a_key_hashes_only_what_differs_from_the_defaults():

@@ -10,7 +10,8 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tune_ks.record import FORMAT, RunFolder, write_whole
+from tune_ks.record import FORMAT, RunFolder
+from tune_ks.storage import write_whole
 
 WORKER_DEATHS = 3  # a trial whose process died more often than this, on nodes that live, is given up
 DIED, MEMORY, HUNG = "died", "memory", "hung"

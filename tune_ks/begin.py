@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tune_ks import __version__
 from tune_ks.data.cohort import Cohort, with_splits, write_table
-from tune_ks.record import FORMAT, RunFolder, write_whole
+from tune_ks.record import FORMAT, RunFolder
 from tune_ks.space import Space
+from tune_ks.storage import StoragePath, write_whole
 
 PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
@@ -45,7 +46,7 @@ def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: in
             )
 
 
-def set_aside(root: Path) -> Path:
+def set_aside(root: StoragePath) -> StoragePath:
     """Rename a run folder out of the way; nothing is deleted."""
     number = 1
     while (aside := root.with_name(f"{root.name}.before-{number}")).exists():

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from tune_ks.data.dataset import all_images
 from tune_ks.metrics import auc
@@ -32,7 +32,7 @@ def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> K
     path = folder.trial(record.config.key(), "model.safetensors")
     pipeline = build_pipeline(record.config, record.facts["side"])
     try:
-        pipeline.load_state_dict(load_file(path))
+        pipeline.load_state_dict(load(path.read_bytes()))
     except (FileNotFoundError, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path}: the exported weights cannot be used ({error})") from error
     return pipeline.to(device)

@@ -3,7 +3,6 @@
 Both are made from the records, whole, each time: the run folder stays the only truth.
 """
 
-import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -14,6 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from tensorboardX import SummaryWriter
 
 from tune_ks.record import RunFolder, TrialRecord
+from tune_ks.storage import put_folder, write_whole
 
 # names of objectives are a recent addition to Optuna; the version is pinned and the tests read them back
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -25,8 +25,12 @@ OBJECTIVES = ("val_in_domain", "val_cross_domain")
 def export_run(folder: RunFolder) -> None:
     """Write RUN/optuna_journal.log and RUN/tensorboard/KEY/ of every finished trial."""
     records = list(folder.records())
-    export_optuna(records, folder.root / "optuna_journal.log")
-    export_tensorboard(records, folder.root / "tensorboard")
+    with tempfile.TemporaryDirectory() as scratch:  # both libraries write local files only
+        journal, events = Path(scratch) / "optuna_journal.log", Path(scratch) / "tensorboard"
+        export_optuna(records, journal)
+        export_tensorboard(records, events)
+        write_whole(folder.root / journal.name, journal.read_bytes())
+        put_folder(events, folder.root / events.name)
 
 
 def export_optuna(records: list[TrialRecord], path: Path) -> None:
@@ -34,22 +38,18 @@ def export_optuna(records: list[TrialRecord], path: Path) -> None:
 
     A trial without both validation AUCs is entered as failed: Optuna knows no undefined value.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".optuna") as scratch:
-        journal = Path(scratch) / path.name
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-        for vendor in sorted({record.config.vendor for record in records}):
-            mine = [record for record in records if record.config.vendor == vendor]
-            study = optuna.create_study(storage=storage, study_name=f"trained on {vendor}", directions=["maximize"] * 2)
-            study.set_metric_names(list(OBJECTIVES))
-            distributions = _distributions(mine)
-            study.add_trials([_optuna_trial(record, distributions) for record in mine])
-        journal.touch()
-        journal.replace(path)
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+    for vendor in sorted({record.config.vendor for record in records}):
+        mine = [record for record in records if record.config.vendor == vendor]
+        study = optuna.create_study(storage=storage, study_name=f"trained on {vendor}", directions=["maximize"] * 2)
+        study.set_metric_names(list(OBJECTIVES))
+        distributions = _distributions(mine)
+        study.add_trials([_optuna_trial(record, distributions) for record in mine])
+    path.touch()
 
 
 def export_tensorboard(records: list[TrialRecord], root: Path) -> None:
     """One run of TensorBoard a trial: loss and in-domain validation AUC by epoch, each vendor's AUC at the best."""
-    shutil.rmtree(root, ignore_errors=True)
     for record in records:
         with SummaryWriter(str(root / record.config.key()), write_to_disk=True) as writer:
             for line in record.history:

@@ -1,18 +1,18 @@
 """What is asked (TrialConfig), what was found (TrialRecord), and where both lie (RunFolder).
 
-The one contract between the search, which writes, and the analysis, which reads. Standard library only.
+The one contract between the search, which writes, and the analysis, which reads. Standard library only; where the files
+lie, and how one is written whole, is tune_ks.storage's.
 """
 
 import dataclasses
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from tune_ks.storage import StoragePath, storage_path, write_whole
 
 FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
@@ -171,22 +171,33 @@ class RunFolder:
     scores.npz, mask.npy, model.safetensors, preview.npz; RUN/report.html, selection.json, external/.
     """
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: str | StoragePath) -> None:
+        self.root = storage_path(root)
         self.search_json = self.root / "search.json"
         self.cohort_csv = self.root / "cohort.csv"
         self.skipped_csv = self.root / "skipped.csv"
 
-    def trial(self, key: str, name: str = "") -> Path:
+    def trial(self, key: str, name: str = "") -> StoragePath:
         """The folder of one trial, or one file in it."""
         return self.root / "trials" / key / name
 
     def is_finished(self, key: str) -> bool:
         return self.trial(key, "record.json").exists()
 
+    def listing(self) -> dict[str, set[str]]:
+        """key -> the names of its .json files, in order of key; one look at the storage for all trials."""
+        found: dict[str, set[str]] = {}
+        for path in sorted((self.root / "trials").glob("*/*.json")):
+            found.setdefault(path.parent.name, set()).add(path.name)
+        return found
+
     def keys(self) -> list[str]:
         """Every trial that was ever asked for here, sorted."""
-        return sorted(path.name for path in (self.root / "trials").glob("*") if path.is_dir())
+        return list(self.listing())
+
+    def finished(self) -> list[str]:
+        """Every trial that has a record, sorted."""
+        return [key for key, names in self.listing().items() if "record.json" in names]
 
     def write_config(self, config: TrialConfig, start_point: str | None = None) -> None:
         """Say that this was asked for, before any work on it; ``start_point`` says why, where no sampler chose it."""
@@ -229,8 +240,8 @@ class RunFolder:
     def stops(self) -> dict[str, Stop]:
         """key -> Stop, for trials that a scheduler ended and that have no record."""
         found = {}
-        for key in self.keys():
-            if self.is_stopped(key):
+        for key, names in self.listing().items():
+            if "stopped.json" in names and "record.json" not in names:
                 values = json.loads(self.trial(key, "stopped.json").read_text())
                 history = _null_to_nan(values["history"])
                 found[key] = Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
@@ -249,17 +260,15 @@ class RunFolder:
 
     def records(self) -> Iterator[TrialRecord]:
         """Every finished trial, in order of key."""
-        for key in self.keys():
-            if self.is_finished(key):
-                yield self.read_record(key)
+        yield from map(self.read_record, self.finished())
 
     def failures(self) -> dict[str, str]:
         """key -> reason, for trials that ended without a record."""
         found = {}
-        for key in self.keys():
-            path = self.trial(key, "failure.json")
-            if path.exists() and not self.is_finished(key):
-                found[key] = str(json.loads(path.read_text()).get("reason", "no reason was written"))
+        for key, names in self.listing().items():
+            if "failure.json" in names and "record.json" not in names:
+                values = json.loads(self.trial(key, "failure.json").read_text())
+                found[key] = str(values.get("reason", "no reason was written"))
         return found
 
     def read_search(self) -> dict[str, Any]:
@@ -271,26 +280,6 @@ def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
     """Mean over the vendors that are not ``vendor`` and have a value; NaN when none has."""
     others = [score for other, score in scores.items() if other != vendor and not math.isnan(score)]
     return sum(others) / len(others) if others else math.nan
-
-
-def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
-    """Write a file whole or not at all: temporary file beside it, fsync, rename.
-
-    ``sync=False`` leaves out the fsync, for what a power cut may take (a checkpoint) but a killed process must not.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _require(holds: bool, name: str, allowed: str, value: object) -> None:

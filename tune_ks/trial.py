@@ -23,7 +23,8 @@ from safetensors.torch import save as safetensors_bytes
 from tune_ks.attempts import DIED, MEMORY, Attempt, GivenUp, Superseded, begin_attempt, end_attempt, require_owner
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, write_whole
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.storage import StoragePath, open_whole, write_whole
 from tune_ks.train import Outcome, TrainingFailed, aucs, finish, train
 
 SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
@@ -241,20 +242,20 @@ def preview_images(config: TrialConfig, splits: Splits, outcome: Outcome, device
     return {"row": np.int32(rows), "sampled": np.stack(sampled), "full": np.stack(full)} if rows else {}
 
 
-def save_checkpoint(path: Path, values: dict[str, Any]) -> None:
+def save_checkpoint(path: StoragePath, values: dict[str, Any]) -> None:
     """Replace the checkpoint whole."""
     buffer = io.BytesIO()
     torch.save(values, buffer)
     write_whole(path, buffer.getvalue(), sync=False)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: StoragePath) -> dict[str, Any]:
     """What ``save_checkpoint`` wrote; {} where there is none or it is torn: the trial then starts from its beginning.
 
     Only tensors and plain values are read (``weights_only``): a run folder may come from anywhere.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(open_whole(path), map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return {}
     except Exception as error:  # torch names torn files in many ways
@@ -262,14 +263,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         return {}
 
 
-def write_npz(path: Path, **arrays: np.ndarray) -> None:
+def write_npz(path: StoragePath, **arrays: np.ndarray) -> None:
     """A compressed .npz, whole or not at all."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_whole(path, buffer.getvalue())
 
 
-def write_npy(path: Path, array: np.ndarray) -> None:
+def write_npy(path: StoragePath, array: np.ndarray) -> None:
     """A .npy without pickle, whole or not at all."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)

@@ -28,8 +28,8 @@ from tune_ks.data.dicom import ORIENTATIONS, Header
 from tune_ks.data.items import LEFT_OUT, SPLITS, Item
 from tune_ks.data.layouts import Layout, detect
 from tune_ks.data.sheets import InputError
-from tune_ks.record import write_whole
 from tune_ks.seeding import generator
+from tune_ks.storage import StoragePath, open_whole, write_whole
 
 __all__ = [
     "Cohort",
@@ -173,9 +173,9 @@ def with_splits(table: pd.DataFrame, split_seed: int) -> pd.DataFrame:
     return table.assign(split=split_patients(table, split_seed))
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: StoragePath) -> pd.DataFrame:
     """A table as ``write_table`` wrote it. ValueError names the columns that are missing."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = pd.read_csv(open_whole(path), dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path} is not a cohort table: it lacks {', '.join(missing)}")
@@ -184,9 +184,9 @@ def read_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: StoragePath, table: pd.DataFrame) -> None:
     """Write a cohort's table as CSV, whole or not at all."""
-    write_whole(Path(path), table.to_csv(index=False).encode())
+    write_whole(path, table.to_csv(index=False).encode())
 
 
 class _Scan:

@@ -10,6 +10,7 @@ import torch
 
 from tune_ks.data.cohort import read_table
 from tune_ks.data.items import SPLITS
+from tune_ks.storage import StoragePath, storage_path
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
 RESIDENT_BYTES = 4 * 2**30  # images of one split up to this size are kept on a GPU
@@ -74,7 +75,7 @@ class Splits(NamedTuple):
     test: dict[str, Images]  # every vendor's test rows
 
 
-def open_splits(cohort_csv: Path, images_npy: Path, vendor: str) -> Splits:
+def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str) -> Splits:
     """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits."""
     table, pixels = _open(cohort_csv, images_npy)
     known = sorted(table["vendor"].unique())
@@ -99,13 +100,13 @@ def all_images(table: pd.DataFrame, images: Path) -> Images:
     return Images(table, _pixels(images, table), np.arange(len(table)))
 
 
-def _open(cohort_csv: Path, images_npy: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    table = _table(str(cohort_csv), Path(cohort_csv).stat().st_mtime_ns)
+def _open(cohort_csv: StoragePath, images_npy: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
     return table, _pixels(images_npy, table)
 
 
 def _pixels(path: Path, table: pd.DataFrame) -> np.ndarray:
-    pixels = _memmap(str(path), Path(path).stat().st_mtime_ns)
+    pixels = _memmap(str(path), path.stat().st_mtime_ns)
     if len(table) and table["row"].max() >= len(pixels):
         raise ValueError(f"{path} holds {len(pixels)} images, the table names image {table['row'].max()}")
     return pixels
@@ -113,7 +114,7 @@ def _pixels(path: Path, table: pd.DataFrame) -> np.ndarray:
 
 @lru_cache(maxsize=4)  # one trial after another in the same worker opens the same files
 def _table(path: str, mtime_ns: int) -> pd.DataFrame:
-    return read_table(Path(path))
+    return read_table(storage_path(path))
 
 
 @lru_cache(maxsize=4)
