@@ -28,6 +28,7 @@ class Curve(NamedTuple):
     low: np.ndarray  # (G,) 90 % band, for one rate at a time
     high: np.ndarray  # (G,)
     draws: np.ndarray  # (D, G) whole curves: differences along one draw are paired
+    patients: np.ndarray  # (D, G) the same draws as far as the patients move them
 
     def at(self, rate: np.ndarray) -> np.ndarray:
         """(n,) rates -> (n,) mean AUC, linear in log rate between grid points."""
@@ -35,7 +36,14 @@ class Curve(NamedTuple):
 
     def draws_at(self, rate: np.ndarray) -> np.ndarray:
         """(n,) rates -> (D, n)."""
-        return np.stack([np.interp(np.log(rate), np.log(self.rates), draw) for draw in self.draws])
+        return self._each(self.draws, rate)
+
+    def patients_at(self, rate: np.ndarray) -> np.ndarray:
+        """(n,) rates -> (D, n)."""
+        return self._each(self.patients, rate)
+
+    def _each(self, drawn: np.ndarray, rate: np.ndarray) -> np.ndarray:
+        return np.stack([np.interp(np.log(rate), np.log(self.rates), draw) for draw in drawn])
 
 
 def rate_grid(rates: np.ndarray) -> np.ndarray:
@@ -88,9 +96,10 @@ def fit_curve(
     posterior = normal @ (vectors * np.sqrt(values.clip(min=0))).T
     common = shift.mean(axis=1, keepdims=True)
     centre = level + weights @ (mean - level)
-    draws = expit(centre + common + (shift - common) @ weights.T + posterior)
+    patients = centre + common + (shift - common) @ weights.T
+    draws = expit(patients + posterior)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return Curve(grid, expit(centre), low, high, draws)
+    return Curve(grid, expit(centre), low, high, draws, expit(patients))
 
 
 def _logit(auc: np.ndarray) -> np.ndarray:

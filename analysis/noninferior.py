@@ -6,22 +6,24 @@ down and the first failure ends it (Maurer et al., 1995), so many rates cost not
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from analysis.bootstrap import Resampled, average, t_interval
+from analysis.bootstrap import Resampled
+from analysis.curve import Curve
+from analysis.curves_of_run import Curves
+from analysis.difference import ALPHA, Difference, difference
 from analysis.resampling import TrialDraws, domain_draws
 from analysis.selection import MARGIN
-from tune_ks.seeding import generator
 
-ALPHA, MIN_SEEDS = 0.05, 3
-POWER = 0.90  # of each endpoint, so that both pass with at least 80 % (Bonferroni)
+MIN_SEEDS = 3
+FIXED_RATES = tuple(2.0**-octave for octave in np.arange(0.5, 10, 0.5))  # for drawn rates: set before any was drawn
 DOMAINS = ("in_domain", "cross_domain")
 STEP_COLUMNS = ["realised_rate", "configuration", "seeds"]
-STEP_COLUMNS += [f"{d}_{what}" for d in DOMAINS for what in ("difference", "lower")] + ["passed", "why"]
+STEP_COLUMNS += [f"{d}_{what}" for d in DOMAINS for what in ("difference", "lower")] + ["passed", "why", "curve"]
 
 
 class Proof(NamedTuple):
@@ -29,123 +31,177 @@ class Proof(NamedTuple):
 
     vendor: str
     rate: float  # realised; 1 when nothing below is proven; NaN when the test was refused
-    configuration: str | None
+    configuration: str | None  # that has it
     margin: float
     steps: pd.DataFrame  # STEP_COLUMNS, one row a rate that was looked at
     resolvable: float  # the margin that these data would prove, both AUCs with 80 % power, were the rates equal; or NaN
-    patients_needed: dict[str, float]  # endpoint -> validation patients for ``margin``; inf: more seeds are needed
+    patients_needed: dict[str, float]  # endpoint -> validation patients for ``margin``, with ``seeds_needed``
     refused: str  # why nothing was tested; "" when it was
+    seeds_needed: float = math.nan  # trainings a rate; as many as there are where patients are what is missing
+    how: str = ""  # what was tested, where it was not one trained grid at one-sided 95 %
+
+
+class Step(NamedTuple):
+    """One rate to be tested."""
+
+    rate: float  # realised
+    configuration: str
+    trainings: int
+    differences: dict[str, Difference]  # by endpoint
+    lacks: str = ""  # why it can't be tested; "" when it can
+
+
+def refusal(vendor: str, margin: float, why: str) -> Proof:
+    """Nothing was tested."""
+    return Proof(vendor, math.nan, None, margin, pd.DataFrame(columns=STEP_COLUMNS), math.nan, {}, why)
 
 
 def noninferior(
-    table: pd.DataFrame, draws: dict[str, TrialDraws], patients: dict[str, int], vendor: str, margin: float = MARGIN
+    table: pd.DataFrame,
+    draws: Mapping[str, TrialDraws],
+    patients: dict[str, int],
+    vendor: str,
+    margin: float = MARGIN,
+    missing: Mapping[float, str] | None = None,
+    alpha: float = ALPHA,
+    curve: str = "",
 ) -> Proof:
-    """``table``: one vendor's configurations of one curve and full sampling; ``patients``: by endpoint.
+    """One trained grid. ``table``: a vendor's configurations of one curve and full sampling; ``patients``: by endpoint.
 
-    Validation scores only. Differences by a two-way bootstrap over patients (shared) and seeds (of each
-    configuration alone, their spread rescaled by sqrt(n / (n - 1)): a resample of three seeds is too narrow).
+    Validation scores only. ``missing``: nominal rate -> why it has no finished trial; a missing rate is a step that
+    does not pass, for none may be skipped.
     """
-    empty = pd.DataFrame(columns=STEP_COLUMNS)
-
-    def refuse(why: str) -> Proof:
-        return Proof(vendor, math.nan, None, margin, empty, math.nan, {}, why)
-
+    missing = missing or {}
     full = table[table["full"].astype(bool)]
     if full.empty:
-        return refuse("full sampling (rate 1) was not run: there is nothing to compare with")
+        why = missing.get(1.0, "was not run")
+        return refusal(vendor, margin, f"full sampling (rate 1) {why}: there is nothing to compare with")
     reference = {d: _of_seeds(full.iloc[0]["keys"], draws, vendor, d) for d in DOMAINS}
     if not all(reference.values()):
-        return refuse("full sampling lacks per-image validation scores of both the source and another vendor")
+        return refusal(
+            vendor, margin, "full sampling lacks per-image validation scores of both the source and another vendor"
+        )
     if len(reference["in_domain"]) < MIN_SEEDS:
-        return refuse(f"full sampling has fewer than {MIN_SEEDS} seeds: how far a second training differs is unknown")
-    candidates = table[~table["full"].astype(bool)].sort_values("sampling_rate", ascending=False, kind="stable")
-    steps, rate, chosen, errors = [], 1.0, str(full.iloc[0]["configuration"]), {d: [] for d in DOMAINS}
-    going = True
-    for row in candidates.itertuples():
-        step = {"realised_rate": row.realised_rate, "configuration": row.configuration, "seeds": len(row.keys)}
-        why = "" if going else "not tested: a higher rate failed"
-        for domain in DOMAINS:
-            mine = _of_seeds(row.keys, draws, vendor, domain)
-            if len(mine) < MIN_SEEDS:
-                why = why or f"fewer than {MIN_SEEDS} seeds with scores"
-                continue
-            found = difference(mine, reference[domain], f"{vendor} {row.configuration} {domain}")
-            step |= {f"{domain}_difference": found.point, f"{domain}_lower": found.lower}
-            errors[domain].append(found)
-            if found.lower < -margin:
-                why = why or f"{domain.replace('_', '-')} may be worse by {-found.lower:.3f}"
+        more = f" ({missing[1.0]})" if 1.0 in missing else ""
+        why = f"full sampling has fewer than {MIN_SEEDS} seeds{more}: how far a second training differs is unknown"
+        return refusal(vendor, margin, why)
+    absent = sorted(set(missing) - set(table["sampling_rate"]))
+    steps = [(rate, Step(rate, "", 0, {}, f"{missing[rate]}: no step may be skipped")) for rate in absent]
+    for row in table[~table["full"].astype(bool)].itertuples():
+        mine = {d: _of_seeds(row.keys, draws, vendor, d) for d in DOMAINS}
+        enough = all(len(seeds) >= MIN_SEEDS for seeds in mine.values())
+        purpose = f"{vendor} {row.configuration}"
+        found = {d: difference(mine[d], reference[d], f"{purpose} {d}") for d in DOMAINS} if enough else {}
+        more = f" (one {missing[row.sampling_rate]})" if row.sampling_rate in missing else ""
+        lacks = "" if enough else f"fewer than {MIN_SEEDS} seeds with scores{more}"
+        steps.append((row.sampling_rate, Step(row.realised_rate, row.configuration, len(row.keys), found, lacks)))
+    ordered = [step for _, step in sorted(steps, key=lambda pair: -pair[0])]
+    return in_sequence(ordered, str(full.iloc[0]["configuration"]), patients, vendor, margin, alpha, curve)
+
+
+def noninferior_curve(
+    curves: Curves,
+    table: pd.DataFrame,
+    draws: Mapping[str, TrialDraws],
+    patients: dict[str, int],
+    vendor: str,
+    margin: float,
+) -> Proof:
+    """Rates that were drawn: the fitted curves of both AUCs, tested at FIXED_RATES down to the smallest trained one.
+
+    All that varies beside the rate (temperatures ...) is pooled in the curve, and its smoothness is taken for granted.
+    What is proven snaps to the smallest trained rate that is not below the last rate that passed.
+    """
+    full = table[table["full"].astype(bool)]
+    if full.empty:
+        return refusal(vendor, margin, "full sampling (rate 1) was not run: there is nothing to compare with")
+    if curves.in_domain is None or curves.cross_domain is None:
+        return refusal(vendor, margin, "no curve could be fitted to the validation AUCs of both domains")
+    keys = [key for row in table["keys"] for key in row]
+    scored = {d: [domain_draws(draws.get(key, {}), vendor, "val", d) for key in keys] for d in DOMAINS}
+    if any(one is None for each in scored.values() for one in each):
+        return refusal(vendor, margin, "a training lacks per-image validation scores of the source or another vendor")
+    clusters = {d: min(one.patients for one in each) for d, each in scored.items()}
+    trained = table["realised_rate"].to_numpy(float)
+    steps = []
+    for rate in (rate for rate in FIXED_RATES if rate >= trained.min()):
+        found = {d: _along(c, rate, clusters[d], len(keys)) for d, c in zip(DOMAINS, curves)}
+        steps.append(Step(rate, "", len(keys), found))
+    proof = in_sequence(steps, str(full.iloc[0]["configuration"]), patients, vendor, margin)
+    snapped = table[trained >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]
+    how = "rates were drawn: the fitted curve was tested at fixed rates, its smoothness taken for granted"
+    return proof._replace(
+        rate=float(snapped["realised_rate"]),
+        configuration=str(snapped["configuration"]),
+        how=how,
+        seeds_needed=math.nan,
+    )
+
+
+def in_sequence(
+    steps: list[Step],
+    full: str,
+    patients: dict[str, int],
+    vendor: str,
+    margin: float,
+    alpha: float = ALPHA,
+    curve: str = "",
+) -> Proof:
+    """Steps from the highest rate down; the first that fails ends it. ``full``: full sampling's configuration."""
+    rows, rate, chosen, going = [], 1.0, full, True
+    for step in steps:
+        lower = {domain: found.lower(alpha) for domain, found in step.differences.items()}
+        worse = [d for d, bound in lower.items() if not bound >= -margin]
+        why = "" if going else "not tested: the sequence ended above"
+        why = why or step.lacks or "; ".join(f"{_word(d)} may be worse by {-lower[d]:.3f}" for d in worse)
         going = going and not why
         if going:
-            rate, chosen = float(row.realised_rate), str(row.configuration)
-        steps.append(step | {"passed": going, "why": why})
-    middle = {d: sorted(found, key=lambda one: one.error)[len(found) // 2] for d, found in errors.items() if found}
-    resolvable = max((found.resolvable for found in middle.values()), default=math.nan)
-    needed = {d: found.patients_needed(margin, patients[d]) for d, found in middle.items()}
-    return Proof(vendor, rate, chosen, margin, pd.DataFrame(steps, columns=STEP_COLUMNS), resolvable, needed, "")
+            rate, chosen = float(step.rate), step.configuration
+        row = {"realised_rate": step.rate, "configuration": step.configuration, "seeds": step.trainings}
+        row |= {f"{d}_difference": found.point for d, found in step.differences.items()}
+        row |= {f"{d}_lower": bound for d, bound in lower.items()}
+        rows.append(row | {"passed": going, "why": why, "curve": curve})
+    tested = [step for step in steps if step.differences]
+    typical = {d: _median([step.differences[d] for step in tested]) for d in DOMAINS if tested}
+    times = {d: found.needed(margin, alpha) for d, found in typical.items()}
+    trainings = [_whole(more * min(step.trainings for step in tested)) for _, more in times.values()]
+    return Proof(
+        vendor=vendor,
+        rate=rate,
+        configuration=chosen,
+        margin=margin,
+        steps=pd.DataFrame(rows, columns=STEP_COLUMNS),
+        resolvable=max((found.resolvable(alpha) for found in typical.values()), default=math.nan),
+        patients_needed={d: _whole(more * patients[d]) for d, (more, _) in times.items()},
+        refused="",
+        seeds_needed=max(trainings, default=math.nan),
+    )
 
 
-class Difference(NamedTuple):
-    """AUC of a rate minus full sampling's, on the same patients."""
-
-    point: float
-    of_patients: float  # standard error from the patients
-    of_seeds: float  # from the trainings
-    freedom: float
-
-    @property
-    def error(self) -> float:
-        """Standard error of both."""
-        return math.hypot(self.of_patients, self.of_seeds)
-
-    @property
-    def lower(self) -> float:
-        """One-sided 95 % bound."""
-        return t_interval(self.point, self.error, self.freedom, -1.0, 1 - 2 * ALPHA).low
-
-    @property
-    def resolvable(self) -> float:
-        """The margin that is proven with POWER when the rates are equal."""
-        return _reach(self.freedom) * self.error
-
-    def patients_needed(self, margin: float, patients: int) -> float:
-        """Validation patients that make ``margin`` resolvable, of ``patients`` now; inf: seeds alone forbid it."""
-        left = (margin / _reach(self.freedom)) ** 2 - self.of_seeds**2
-        return math.ceil(patients * self.of_patients**2 / left) if left > 0 else math.inf
+def _median(found: list[Difference]) -> Difference:
+    """The one of median error."""
+    return sorted(found, key=lambda one: one.error)[len(found) // 2]
 
 
-def difference(mine: list[Resampled], full: list[Resampled], purpose: str) -> Difference:
-    """Seeds of a rate and of full sampling, on shared draws -> their difference, by a two-way bootstrap.
-
-    Degrees of freedom after Satterthwaite (1946): the patients' and the trainings' own, weighted by their variances.
-    """
-    paired = average(mine) - average(full)
-    both = two_way(np.stack([m.draws for m in mine], 1), np.stack([f.draws for f in full], 1), purpose)
-    known = np.isfinite(both)
-    seeds = max(both[known].var() - paired.draws[known].var(), 0.0)
-    of_patients = paired.error**2
-    spread = of_patients**2 / max(paired.patients - 1, 1) + seeds**2 / (len(mine) + len(full) - 2)
-    freedom = (of_patients + seeds) ** 2 / spread if spread > 0 else float(paired.patients - 1)
-    return Difference(paired.point, math.sqrt(of_patients), math.sqrt(seeds), freedom)
+def _whole(count: float) -> float:
+    return float(math.ceil(count - 1e-9)) if math.isfinite(count) else math.inf
 
 
-def two_way(mine: np.ndarray, full: np.ndarray, purpose: str) -> np.ndarray:
-    """(B, seeds) and (B, seeds of full) AUCs on shared patients -> (B,) differences of resampled seeds."""
-    random = generator(0, "seeds", purpose)
-    return _over_seeds(mine, random) - _over_seeds(full, random)
+def _along(curve: Curve, rate: float, patients: int, trainings: int) -> Difference:
+    """The curve at ``rate`` minus at 1, from its draws."""
+    ends = np.array([rate, 1.0])
+    point = float(np.subtract(*curve.at(ends)))
+    whole, moved = (np.subtract(*drawn.T) for drawn in (curve.draws_at(ends), curve.patients_at(ends)))
+    of_patients = moved.std() * math.sqrt(patients / max(patients - 1, 1))
+    return Difference(
+        point, of_patients, math.sqrt(max(whole.var() - moved.var(), 0.0)), patients, max(trainings - 3, 1)
+    )
 
 
-def _over_seeds(auc: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    size = auc.shape[1]
-    drawn = random.multinomial(size, np.full(size, 1 / size), size=len(auc)) / size
-    weight = 1 / size + math.sqrt(size / (size - 1)) * (drawn - 1 / size)
-    return (auc * weight).sum(axis=1)
+def _word(domain: str) -> str:
+    return domain.replace("_", "-")
 
 
-def _reach(freedom: float) -> float:
-    """Standard errors between a margin and 0 for a one-sided test at ALPHA to succeed with POWER."""
-    return float(student.ppf(1 - ALPHA, freedom) + student.ppf(POWER, freedom))
-
-
-def _of_seeds(keys: list[str], draws: dict[str, TrialDraws], vendor: str, domain: str) -> list[Resampled]:
+def _of_seeds(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str, domain: str) -> list[Resampled]:
     each = [domain_draws(draws.get(key, {}), vendor, "val", domain) for key in keys]
     return [value for value in each if value is not None and math.isfinite(value.error)]

@@ -1,42 +1,80 @@
-"""The proof of one vendor of a run: each curve tested in sequence, and the smallest rate proven on any."""
+"""The proof of one vendor of a run: which rates there are to test, and by which test."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 from analysis.configurations import curves
+from analysis.curves_of_run import Curves
+from analysis.difference import ALPHA
 from analysis.load import Run
-from analysis.noninferior import Proof, noninferior
+from analysis.noninferior import MIN_SEEDS, Proof, noninferior, noninferior_curve
 from analysis.resampling import TrialDraws
+from tune_ks.record import RunFolder, TrialConfig
+
+NOT_YET, FAILED = "is not trained yet", "failed"
 
 
-def prove(run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], vendor: str, margin: float) -> Proof:
-    """``table``: the vendor's configurations that may be chosen. Only a space with one curve and a grid is tested.
+def prove(
+    run: Run, table: pd.DataFrame, draws: Mapping[str, TrialDraws], fitted: Curves, vendor: str, margin: float
+) -> Proof:
+    """``table``: the vendor's configurations that may be chosen; ``fitted``: the curves of its validation AUCs.
 
-    Several curves (temperatures ...) would be several chances to succeed, and drawn rates are no fixed sequence:
-    both are refused by name rather than tested at a level that does not hold.
+    Rates that a sampler drew: the fitted curve at fixed rates. A grid: the trained rates. Of a grid with several curves
+    (temperatures ...) each is tested at 5 % divided by their number (Bonferroni), since several curves are several
+    chances to succeed: pooling them instead would prove a mean over curves, and no curve that one can use.
     """
-    held_out = run.cohort[run.cohort["split"] == "test"]["patient_id"] if len(run.cohort) else pd.Series(dtype=str)
-    free = run.cohort[~run.cohort["patient_id"].isin(held_out)] if len(run.cohort) else run.cohort
-    inside = run.cohort[(run.cohort["split"] == "val") & (run.cohort["vendor"] == vendor)]
-    patients = {
-        "in_domain": inside["patient_id"].nunique(),
-        "cross_domain": free[free["vendor"] != vendor]["patient_id"].nunique(),
-    }
-    sampler = (run.search.get("search") or {}).get("sampler", "grid")
-    refused = ""
-    if sampler != "grid":
-        refused = f"the rates were drawn by {sampler}: there is no fixed sequence of rates to test"
-    elif len(found := curves(table)) > 1:
-        refused = f"{len(found)} curves ({', '.join(found)}) are {len(found)} chances to succeed: test one"
-    if refused:
-        return noninferior(table.iloc[:0], {}, patients, vendor, margin)._replace(refused=refused)
-    lost = missing_rates(run, vendor, table)
-    if not lost:
-        return noninferior(table, draws, patients, vendor, margin)
-    above = table[table["full"].astype(bool) | (table["sampling_rate"] > max(lost))]  # no step may be skipped
-    return noninferior(above, draws, patients, vendor, margin)
+    patients = validation_patients(run.cohort, vendor)
+    if (run.search.get("search") or {}).get("sampler", "grid") != "grid":
+        return noninferior_curve(fitted, table, draws, patients, vendor, margin)
+    found = curves(table) or {"": table}
+    alpha = ALPHA / len(found)
+    proofs = []
+    for name, curve in found.items():
+        missing = missing_rates(run, vendor, curve)
+        shown = name if len(found) > 1 else ""
+        proofs.append(noninferior(curve, draws, patients, vendor, margin, missing, alpha, shown))
+    tested = [proof for proof in proofs if not proof.refused]
+    if len(proofs) == 1 or not tested:
+        return proofs[0]
+    best = min(tested, key=lambda proof: (proof.rate, proof.resolvable))
+    how = f"{len(proofs)} curves, each at one-sided {100 * (1 - alpha):.3g} % (5 % divided by their number)"
+    return best._replace(steps=pd.concat([proof.steps for proof in tested], ignore_index=True), how=how)
 
 
-def missing_rates(run: Run, vendor: str, table: pd.DataFrame) -> list[float]:
-    """Nominal rates of this vendor that failed and have no finished trial among ``table``."""
-    failed = run.failures[(run.failures["vendor"] == vendor) & run.failures["mask"].isin(table["mask"])]
-    return sorted({float(rate) for rate in failed["sampling_rate"].dropna()} - set(table["sampling_rate"]))
+def validation_patients(cohort: pd.DataFrame, vendor: str) -> dict[str, int]:
+    """Endpoint -> patients that it is validated on: all of another vendor's that are not test patients."""
+    held_out = set(cohort.loc[cohort["split"] == "test", "patient_id"])
+    inside = cohort[(cohort["split"] == "val") & (cohort["vendor"] == vendor)]
+    others = cohort[(cohort["vendor"] != vendor) & ~cohort["patient_id"].isin(held_out)]
+    return {"in_domain": inside["patient_id"].nunique(), "cross_domain": others["patient_id"].nunique()}
+
+
+def missing_rates(run: Run, vendor: str, curve: pd.DataFrame) -> dict[float, str]:
+    """Nominal rate -> why, for each rate of a curve that this vendor has not, or not all of its trainings.
+
+    Asked for and failed, asked for and not finished, or trained on another vendor only: the same grid is meant for
+    both. Rates that no trial folder names yet are not known here.
+    """
+    configs = {key: record.config for key, record in run.records.items()}
+    below = {key for keys, full in zip(curve["keys"], curve["full"]) if not full for key in keys}
+    kinds = {_kind(configs[key]) for key in below}
+    elsewhere = {c.sampling_rate for c in configs.values() if c.vendor != vendor and _kind(c) in kinds}
+    here: dict[float, set[str]] = {}
+    failed, folder = set(run.failures["key"]), RunFolder(run.root)
+    for key in (*failed, *run.pending):
+        try:
+            config = folder.read_config(key)
+        except (ValueError, TypeError, AttributeError, OSError):
+            continue  # torn: the report names it among the trials without a record
+        if config.vendor == vendor and (config.sampling_rate == 1 or not kinds or _kind(config) in kinds):
+            here.setdefault(config.sampling_rate, set()).add(FAILED if key in failed else NOT_YET)
+    reasons = dict.fromkeys(elsewhere, NOT_YET)
+    reasons |= {rate: NOT_YET if NOT_YET in why else FAILED for rate, why in here.items()}
+    complete = set(curve.loc[curve["seeds"] >= MIN_SEEDS, "sampling_rate"])
+    return {rate: why for rate, why in reasons.items() if rate not in complete}
+
+
+def _kind(config: TrialConfig) -> str:
+    """What makes a curve: all but the rate, the seed and the vendor."""
+    return config.key("sampling_rate", "seed", "vendor")

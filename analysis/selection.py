@@ -216,8 +216,7 @@ def evidence(points: pd.DataFrame, curves: Any, proof: Any) -> tuple[pd.DataFram
     if "in_domain" in drawn:
         points["in_domain_se"] = drawn["in_domain"].std(axis=0)
     if proof is not None:
-        passed = set(proof.steps.loc[proof.steps["passed"].astype(bool), "configuration"])
-        points["proven"] = points["configuration"].isin(passed) | points["full"].astype(bool)
+        points["proven"] = points["configuration"] == proof.configuration
         points.attrs |= {"refused": proof.refused, "proof": _proof_words(proof)}
     return points, drawn
 
@@ -228,8 +227,10 @@ def _proof_words(proof: Any) -> str:
     if not math.isnan(proof.resolvable):
         words += f"; these data resolve a margin of about {proof.resolvable:.3f}"
     for domain, count in proof.patients_needed.items():
-        need = "more seeds, not patients" if math.isinf(count) else f"{count:.0f} validation patients"
-        words += f"; {domain.replace('_', '-')} {proof.margin:g} would need {need}"
+        words += f"; {domain.replace('_', '-')} {proof.margin:g} would need {count:.0f} validation patients"
+    if not math.isnan(proof.seeds_needed):
+        words += f" with {proof.seeds_needed:.0f} seeds"
+    words += f"; {proof.how}" if proof.how else ""
     return words
 
 

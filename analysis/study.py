@@ -105,7 +105,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         front = uncertain_front(fitted[vendor][split[vendor]], choosable["realised_rate"].to_numpy(float))
         if front is not None:
             uncertain[vendor] = front
-        proofs[vendor] = prove(run, choosable, draws, vendor, options.margin)
+        proofs[vendor] = prove(run, choosable, draws, fitted[vendor]["val"], vendor, options.margin)
         selections[vendor] = select(
             choosable, vendor, rule, options, curves=fitted[vendor][split[vendor]], proof=proofs[vendor]
         )

@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 from analysis.bootstrap import Interval, Resampled, average, interval, patient_weights, resampled_auc, win_matrix
 from analysis.curves_of_run import vendor_curves
-from analysis.noninferior import noninferior
+from analysis.noninferior import noninferior, noninferior_curve
 from analysis.selection import MARGIN, RULES, Options, candidates, evidence
 
 DRAWS, TRAINING_SD = 300, 0.08
@@ -43,6 +43,7 @@ class Setting(NamedTuple):
     val: tuple[int, int]  # patients in-domain, cross-domain
     test: tuple[int, int]
     images: int = 13  # a patient
+    drawn: bool = False  # rates drawn by a sampler: the proof is that of the fitted curve
 
 
 def patches_in(rate: np.ndarray) -> np.ndarray:
@@ -75,6 +76,11 @@ def at_margin(rate: np.ndarray) -> np.ndarray:
     return np.where(rate < 1, 0.83 - MARGIN - 1e-6, 0.83)
 
 
+def sloped(rate: np.ndarray) -> np.ndarray:
+    """Smoothly worse, by the margin at a rate of 0.5."""
+    return 0.83 + 1.001 * MARGIN * np.log2(rate)
+
+
 PATCHES = (patches_in, patches_cross, PATCH_RATES)
 TABLE = (table_in, table_cross, TABLE_RATES)
 SETTINGS = {
@@ -86,10 +92,19 @@ SETTINGS = {
     "Table 1": Setting(*TABLE, 3, (126, 235), (126, 59), 6),  # a fifth of Duke's 628 and 294 patients
     "Table 1, one seed": Setting(*TABLE, 1, (126, 235), (126, 59), 6),
 }
+GRID, DRAWN = np.array([0.125, 0.5, 1.0]), np.unique(np.round(np.geomspace(4 / 64, 1, 24) * 64) / 64)
 PROOFS = {
-    f"{name}, {patients} patients": Setting(truth, flat, np.array([0.125, 0.5, 1.0]), 3, (patients,) * 2, (8, 8))
+    f"{name}, {patients} patients": Setting(truth, flat, GRID, 3, (patients,) * 2, (8, 8))
     for name, truth in (("equal", flat), ("in-domain worse by the margin", at_margin))
     for patients in (15, 36, 100)
+} | {
+    f"drawn, {name}, {patients} patients": Setting(truth, flat, DRAWN, 1, (patients,) * 2, (8, 8), drawn=True)
+    for name, truth, patients in (
+        ("equal", flat, 36),
+        ("equal", flat, 100),
+        ("sloped", sloped, 36),
+        ("sloped", sloped, 100),
+    )
 }
 
 
@@ -191,13 +206,36 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     return found
 
 
-def prove_only(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
+def prove_only(setting: Setting, rng: np.random.Generator, margin: float = MARGIN) -> dict[str, float]:
     """One replicate of the test alone."""
     search = simulate(setting, rng)
-    patients = dict(zip(VENDOR, setting.val))
-    proof = noninferior(search.table, search.draws, patients, VENDOR["in_domain"])
-    worst = max(proof.patients_needed.values())
-    return {"proven below 1": proof.rate < 1, "resolvable": proof.resolvable, "patients needed": worst}
+    patients, vendor = dict(zip(VENDOR, setting.val)), VENDOR["in_domain"]
+    if setting.drawn:
+        curves = vendor_curves(search.trials, search.draws, vendor, "val")
+        proof = noninferior_curve(curves, search.table, search.draws, patients, vendor, margin)
+    else:
+        proof = noninferior(search.table, search.draws, patients, vendor, margin)
+    ends = np.array([proof.rate, 1.0])
+    lost = max(np.subtract(*getattr(setting, domain)(ends)[::-1]) for domain in VENDOR)
+    return {
+        "proven below 1": proof.rate < 1,
+        "rate": proof.rate,
+        "falsely proven": lost > margin,
+        "resolvable": proof.resolvable,
+        "patients needed": max(proof.patients_needed.values()),
+        "seeds needed": proof.seeds_needed,
+    }
+
+
+def check_needed(replicates: int, margin: float = 0.05, patients: int = 36) -> None:
+    """Is what the tool says is needed enough? Read it off small searches, then run searches of that size."""
+    pilot = Setting(flat, flat, np.array([0.5, 1.0]), 3, (patients,) * 2, (8, 8))
+    found = pd.DataFrame([prove_only(pilot, np.random.default_rng([1, n]), margin) for n in range(replicates)])
+    size, seeds = (math.ceil(found[f"{what} needed"].median()) for what in ("patients", "seeds"))
+    whole = pilot._replace(val=(size,) * 2, seeds=seeds)
+    proven = [prove_only(whole, np.random.default_rng([2, n]), margin)["proven below 1"] for n in range(replicates)]
+    print(f"needed for {margin:g}, read off {patients} patients: {size} patients, {seeds} seeds; with those ", end="")
+    print(f"{100 * np.mean(proven):.1f} % of equal rates are proven (meant: at least 80 %)", flush=True)
 
 
 def of_rate(search: Search, keys: list[str], split: str, domain: str) -> Resampled:
@@ -221,7 +259,7 @@ def replicate(
 
 def print_study(name: str, found: pd.DataFrame, seconds: float) -> None:
     """Coverages, then a line a rule."""
-    print(f"\n### {name}: {len(found)} replicates, {seconds:.0f} s\n")
+    print(f"\n### {name}: {len(found)} replicates, {seconds:.0f} s\n", flush=True)
     for column in (c for c in found if c.startswith(("interval", "difference", "curve", "proven", "falsely"))):
         print(f"{column}: {100 * found[column].mean():.1f} %")
     for rule in [*RULES, "best test point"]:
@@ -247,7 +285,14 @@ def main() -> None:
         else:
             found = replicate(prove_only, PROOFS[name], name, given.replicates)
             print(f"proof, {name}: proven {100 * found['proven below 1'].mean():.1f} %, ", end="")
-            print(f"resolvable {found['resolvable'].median():.3f}, needed {found['patients needed'].median():.0f}")
+            print(f"median rate {found['rate'].median():.3f}, ", end="")
+            print(f"falsely {100 * found['falsely proven'].mean():.1f} %; resolvable ", end="")
+            print(
+                f"{found['resolvable'].median():.3f}, needed {found['patients needed'].median():.0f} patients",
+                flush=True,
+            )
+    if given.only == [*SETTINGS, *PROOFS]:
+        check_needed(given.replicates)
     print(f"\n{time.perf_counter() - begin:.0f} s in all")
 
 
