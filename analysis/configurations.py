@@ -41,6 +41,12 @@ def learned(configurations: pd.DataFrame) -> pd.Series:
     return ~configurations["family"].isin(FIXED_FAMILIES)
 
 
+def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
+    """One vendor's learned families and full sampling; everything, when no learned mask was run."""
+    some = any(name not in FIXED_FAMILIES for name in families(configurations))
+    return configurations[learned(configurations)] if some else configurations
+
+
 def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     """Per row, the configuration at rate 1 that agrees in all but rate, mask and seed; None where it was not run."""
     shared = [n for n in CONFIG_FIELDS if n not in ("sampling_rate", "seed", *MASK_FIELDS)]

@@ -55,11 +55,12 @@ class Selection(NamedTuple):
     keys: tuple[str, ...]  # its trials
     columns_read: tuple[str, ...]
     oracle: bool  # True: test columns chose, so its test AUC is biased upward
-    saw: str  # source-validation | target-validation | oracle
+    saw: str  # source-validation | target-validation | leave-one-vendor-out | oracle
     parameters: dict[str, float]
     note: str
     not_worse: dict[str, float] = {}  # noqa: RUF012 - endpoint -> probability that full sampling is not better by more
     # than the tolerance, from the curves' draws; {} without curves
+    held_out: str = ""  # the vendor that the cross-domain test AUC is of, when its labels were kept from the choice
 
 
 def epsilon(points: pd.DataFrame, options: Options) -> Pick:

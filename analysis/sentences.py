@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.baselines import best
 from analysis.load import Run
+from analysis.optimism import Optimism
 from analysis.selection import Selection
 
 RETROSPECTIVE = (
@@ -21,6 +22,11 @@ def whose_labels(selection: Selection) -> str:
         return (
             "Chosen on test scores (oracle): the test AUC of the choice is biased upward, and holds for these patients "
             "only."
+        )
+    if selection.held_out:
+        return (
+            f"Chosen with validation labels of every vendor but {selection.held_out} (leave-one-vendor-out): the "
+            f"cross-domain test AUC is {selection.held_out}'s, a vendor that the choice has not seen."
         )
     if selection.saw == "target-validation":
         return (
@@ -74,6 +80,23 @@ def how_sure(selection: Selection, tolerance: float) -> str:
         each = ", ".join(f"{name.replace('_', '-')} {value:.2f}" for name, value in selection.not_worse.items())
         found.append(f"probability that full sampling is not better by more than {tolerance:g}: {each}")
     return "; ".join(found)
+
+
+def optimism(found: Optimism) -> str:
+    """The gap between an oracle's choice and an honest one, and how much of the oracle's AUC is luck."""
+    gaps, own = [], []
+    for domain, word in (("in_domain", "in-domain"), ("cross_domain", "cross-domain")):
+        if not math.isnan(found.gap[domain]):
+            low, high = found.gap_interval[domain]
+            gaps.append(f"{word} {found.gap[domain]:+.3f}{'' if math.isnan(low) else f' [{low:+.3f}, {high:+.3f}]'}")
+        if not math.isnan(found.own[domain]):
+            own.append(f"{word} {found.own[domain]:+.3f}")
+    held = f", {found.held_out} held out" if found.held_out else ""
+    luck = f"; of the oracle's own AUC, luck that new patients would not repeat: {', '.join(own)}" if own else ""
+    return (
+        f"{found.vendor}, {found.rule} by {found.saw}{held}: optimism gap to the oracle (rate {found.oracle_rate:.3f}) "
+        f"{', '.join(gaps) or 'unknown'}{luck}."
+    )
 
 
 def from_counts(

@@ -9,13 +9,15 @@ import pandas as pd
 
 from analysis import sentences
 from analysis.baselines import baselines
-from analysis.configurations import FIXED_FAMILIES, average_over_seeds, families, learned
+from analysis.configurations import average_over_seeds, choosable, families
 from analysis.curves_of_run import Curves, UncertainFront, uncertain_front, vendor_curves
 from analysis.finalists import finalists
 from analysis.hanley_mcneil import Counts, count_intervals
 from analysis.intervals import auc_intervals
+from analysis.leave_one_out import leave_one_vendor_out
 from analysis.load import SCORES, Run, RunError, load
 from analysis.noninferior import Proof
+from analysis.optimism import Optimism, optimism
 from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.prove import prove
 from analysis.resampling import TrialDraws, trial_draws
@@ -45,6 +47,7 @@ class Analysis(NamedTuple):
     proofs: dict[str, Proof] = {}  # noqa: RUF012 - vendor -> what the data prove (noninferior)
     draws: dict[str, TrialDraws] = {}  # noqa: RUF012 - key -> its AUCs on resampled patients
     from_counts: pd.DataFrame = pd.DataFrame()  # what test patients' counts alone allow; empty when none were given
+    optimism: list[Optimism] = []  # noqa: RUF012 - honest choices against the oracle of the same rule
 
 
 def analyse(
@@ -93,23 +96,28 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         table = table.merge(auc_intervals(table, draws, run.cohort, base), on="configuration", how="left")
     counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
     table = table.fillna(table[["configuration"]].merge(counted, how="left")) if len(counted) else table
-    selections, fronts, split, others = {}, {}, {}, []
+    selections, fronts, split, others, gaps = {}, {}, {}, [], []
     fitted, uncertain, proofs = {}, {}, {}
     for vendor in sorted(table["vendor"].unique()) if len(table) else []:
         own = table[table["vendor"] == vendor]
-        choosable = _choosable(own)
-        points, split[vendor] = candidates(choosable)
+        candidate = choosable(own)
+        points, split[vendor] = candidates(candidate)
         fronts[vendor] = (pareto_front(points, TWO), pareto_front(points, THREE))
-        trials = run.trials[run.trials["configuration"].isin(choosable["configuration"])]
+        trials = run.trials[run.trials["configuration"].isin(candidate["configuration"])]
         fitted[vendor] = {s: vendor_curves(trials, draws, vendor, s) for s in ("val", "test")}
-        front = uncertain_front(fitted[vendor][split[vendor]], choosable["realised_rate"].to_numpy(float))
+        front = uncertain_front(fitted[vendor][split[vendor]], candidate["realised_rate"].to_numpy(float))
         if front is not None:
             uncertain[vendor] = front
-        proofs[vendor] = prove(run, choosable, draws, fitted[vendor]["val"], vendor, options.margin)
+        proofs[vendor] = prove(run, candidate, draws, fitted[vendor]["val"], vendor, options.margin)
         selections[vendor] = select(
-            choosable, vendor, rule, options, curves=fitted[vendor][split[vendor]], proof=proofs[vendor]
+            candidate, vendor, rule, options, curves=fitted[vendor][split[vendor]], proof=proofs[vendor]
         )
-        others += _others(own, choosable, vendor, rule, options, split[vendor], fitted[vendor], proofs[vendor])
+        others += _others(own, candidate, vendor, rule, options, split[vendor], fitted[vendor], proofs[vendor])
+        mine = [selections[vendor], *(s for s in others if s.vendor == vendor)]
+        gaps += _optimism(mine, candidate, draws, options)
+        for left in leave_one_vendor_out(run, draws, vendor, _peeking(rule), options):
+            others += [*left.choices, *left.oracles]
+            gaps += _optimism([*left.choices, *left.oracles], left.table, left.draws, options)
     return Analysis(
         run=run,
         rule=rule,
@@ -132,17 +140,13 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         proofs=proofs,
         draws=draws,
         from_counts=counted,
+        optimism=gaps,
     )
-
-
-def _choosable(own: pd.DataFrame) -> pd.DataFrame:
-    """Learned families and full sampling; everything, when no learned mask was run."""
-    return own[learned(own)] if any(name not in FIXED_FAMILIES for name in families(own)) else own
 
 
 def _others(
     own: pd.DataFrame,
-    choosable: pd.DataFrame,
+    candidate: pd.DataFrame,
     vendor: str,
     rule: str,
     options: Options,
@@ -151,16 +155,33 @@ def _others(
     proof: Proof,
 ) -> list[Selection]:
     found = [
-        select(choosable, vendor, name, options, curves=fitted[split], proof=proof) for name in RULES if name != rule
+        select(candidate, vendor, name, options, curves=fitted[split], proof=proof) for name in RULES if name != rule
     ]
     names = families(own)
     if len(names) > 1:
         for name in names:
             part = own[(own["family"] == name) | own["full"].astype(bool)]
             found.append(select(part, vendor, rule, options, family=name))
-    if split == "val" and choosable["test_in_domain"].notna().any():
-        found.append(select(choosable, vendor, rule, options, split="test", curves=fitted["test"]))
+    if split == "val" and candidate["test_in_domain"].notna().any():
+        found += [
+            select(candidate, vendor, name, options, split="test", curves=fitted["test"]) for name in _peeking(rule)
+        ]
     return found
+
+
+def _peeking(rule: str) -> list[str]:
+    """The rules whose choice by other labels is shown beside: the one asked for, and one that reads other vendors."""
+    return list(dict.fromkeys([rule, "cross_domain"]))
+
+
+def _optimism(
+    found: list[Selection], table: pd.DataFrame, draws: dict[str, TrialDraws], options: Options
+) -> list[Optimism]:
+    """Each honest choice with the oracle of the same rule."""
+    oracles = {s.rule: s for s in found if s.oracle and s.family == "learned"}
+    honest = [s for s in found if not s.oracle and s.family == "learned" and s.rule in oracles]
+    each = [optimism(s, oracles[s.rule], table, draws, options) for s in honest]
+    return [one for one in each if one is not None]
 
 
 def selection_text(analysis: Analysis) -> str:
@@ -171,6 +192,7 @@ def selection_text(analysis: Analysis) -> str:
         "rule": analysis.rule,
         "choices": [_plain(selection) for selection in analysis.selections.values()],  # one a source vendor
         "others": [_plain(selection) for selection in analysis.others],
+        "optimism": [one._asdict() for one in analysis.optimism],
         "fronts": {vendor: _fronts(pair, analysis.split[vendor]) for vendor, pair in analysis.fronts.items()},
         "trials": {
             "finished": len(run.trials),
@@ -216,6 +238,7 @@ def _plain(selection: Selection) -> dict[str, Any]:
         "columns_read": selection.columns_read,
         "oracle": selection.oracle,
         "saw": selection.saw,
+        "held_out": selection.held_out or None,
         "whose_labels": sentences.whose_labels(selection),
         "note": selection.note,
     }

@@ -26,6 +26,11 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
             sure = sentences.how_sure(selection, analysis.options.tolerance) or "no interval of the rate"
             for line in (sure, sentences.whose_labels(selection)):
                 console.print("  " + escape(line), highlight=False, soft_wrap=True)
+        for left in (s for s in analysis.others if s.held_out and not s.oracle):
+            console.print(escape(sentences.chosen(left)), highlight=False, soft_wrap=True)
+            console.print("  " + escape(sentences.whose_labels(left)), highlight=False, soft_wrap=True)
+        for gap in analysis.optimism:
+            console.print(escape(sentences.optimism(gap)), highlight=False, soft_wrap=True)
     for path in (analysis.selection_json, analysis.report):
         if path is not None:
             console.print(escape(str(path)), highlight=False, soft_wrap=True)
@@ -45,7 +50,7 @@ def _table(analysis: Analysis) -> Table:
         table.add_column(name, justify="right")
     for vendor, selection in analysis.selections.items():
         table.add_row(*_cells(selection), style="bold")
-        for other in (o for o in analysis.others if o.vendor == vendor):
+        for other in (o for o in analysis.others if o.vendor == vendor and not o.held_out):
             table.add_row(*_cells(other))
         full = selection.full_sampling
         table.add_row(vendor, "full sampling", "", *_numbers(full, 1.0 if full else math.nan), end_section=True)
