@@ -57,10 +57,16 @@ def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
 
 
 def varied_fields(configurations: pd.DataFrame) -> list[str]:
-    """Config fields other than vendor, rate and seed that take more than one value: what a curve's name must say."""
+    """Config fields other than vendor, rate and seed that take more than one value: what a curve's name must say.
+
+    A field of the mask's counts when it varies within a family: that low-pass has no temperature is no second value.
+    """
     names = [n for n in CONFIG_FIELDS if n not in ("vendor", "sampling_rate", "seed")]
     below = configurations[~configurations["full"].astype(bool)]
-    return [n for n in names if (configurations if n not in MASK_FIELDS else below)[n].nunique(dropna=False) > 1]
+    varied = [n for n in names if n not in MASK_FIELDS and configurations[n].nunique(dropna=False) > 1]
+    of_family = below.groupby("mask")[[n for n in MASK_FIELDS if n != "mask"]].nunique(dropna=False).max()
+    varied += [n for n in of_family.index if of_family[n] > 1] + ["mask"] * (below["mask"].nunique() > 1)
+    return [n for n in names if n in varied]
 
 
 def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -12,7 +12,8 @@ import pandas as pd
 
 SCRIPTS = ("report.js", "filters.js", "knob.js")
 RELOAD = "live.js"  # only in a page that is being watched
-LONG = 24  # letters: a word that may break, a text that may wrap
+MANY = 24  # rows: a longer table scrolls in its own box
+LONG, WIDE = 24, 72  # letters: a word that may break, a text that may wrap; one that gets a wide column
 
 
 def page(title: str, sections: list[tuple[str, str]], plotly: str, live: str = "") -> str:
@@ -116,10 +117,11 @@ def table(frame: pd.DataFrame, name: str, title: str = "", chosen: "pd.Series | 
         for row, mark in zip(frame.itertuples(index=False), marks)
     )
     label = escape(title or name.replace("-", " "))
+    kind = "scroll tall" if len(frame) > MANY else "scroll"
     return (
         f'<div class="table-top">{f"<h3>{escape(title)}</h3>" if title else "<span></span>"}'
         f'<button type="button" data-save="csv" data-of="{name}" aria-label="Save {label} as CSV">Save CSV</button>'
-        f'</div><div class="scroll" tabindex="0" role="region" aria-label="{label}">'
+        f'</div><div class="{kind}" tabindex="0" role="region" aria-label="{label}">'
         f'<table id="{name}"><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>'
     )
 
@@ -138,5 +140,7 @@ def _cell(value: object, numeric: bool) -> str:
     if numeric:
         return f"<td>{escape(str(value))}</td>"
     text = str(value)
-    kind = "text long" if max(map(len, text.split()), default=0) > LONG else "text near" if len(text) < LONG else "text"
+    kind = "text near" if len(text) < LONG else "text wide" if len(text) > WIDE else "text"
+    if max(map(len, text.split()), default=0) > LONG:
+        kind = "text long"
     return f'<td class="{kind}">{escape(text)}</td>'

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.configurations import FULL
+from analysis.curves_of_run import SURFACES
 from analysis.plots import (
     GREEN,
     GREY,
@@ -16,6 +17,7 @@ from analysis.plots import (
     about_configurations,
     about_trials,
     blank,
+    faded,
     rate_bar,
     rate_colours,
     rate_ticks,
@@ -39,11 +41,15 @@ def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
     ticks = rate_ticks(analysis.configurations["realised_rate"])
     family = seeds["mask"].where(~seeds["full"].astype(bool), FULL)
     figure.add_trace(
-        _points(seeds, x, y, family, about_trials(seeds), "trial", "one trial").update(
+        _points(seeds, x, y, family, about_trials(seeds), "trial", "single trial").update(
             marker={"size": 5, "color": GREY, "opacity": 0.6}
         )
     )
-    _front(figure, analysis, vendor)
+    uncertain = analysis.uncertain_fronts.get(vendor)
+    shown = [own, seeds, *([] if uncertain is None else [uncertain.attainment])]
+    ranges = _range(shown, (x, "in_domain")), _range(shown, (y, "cross_domain"))
+    figure.update_layout(xaxis={"range": ranges[0]}, yaxis={"range": ranges[1]})
+    _front(figure, analysis, vendor, (ranges[0][0], ranges[1][0]))
     for symbol, (name, part) in zip(cycle(SYMBOLS), own[~own["full"].astype(bool)].groupby("family", sort=True)):
         colours = rate_colours(part["realised_rate"], math.log2(ticks[0]))
         marker = {
@@ -64,7 +70,7 @@ def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
                 x=[selection.values[x]],
                 y=[selection.values[y]],
                 mode="markers+text",
-                name=f"chosen by {selection.rule}",
+                name=f"chosen ({selection.rule})",
                 text=[f"{selection.rate:.3f}"],
                 textposition="top center",
                 marker={"size": 22, "symbol": "star-open", "color": ORANGE, "line": {"width": 2}},
@@ -89,29 +95,54 @@ def _points(part: pd.DataFrame, x: str, y: str, family: pd.Series, text: list[st
     )
 
 
-def _front(figure: go.Figure, analysis: Analysis, vendor: str) -> None:
-    """The attainment surfaces of the uncertain front, and the non-dominated configurations joined."""
+def _front(figure: go.Figure, analysis: Analysis, vendor: str, floor: tuple[float, float]) -> None:
+    """The front as a distribution (a band of attainment surfaces), and the measured one."""
     uncertain = analysis.uncertain_fronts.get(vendor)
-    surfaces = [] if uncertain is None else uncertain.attainment.sort_values("in_domain").groupby("percent")
-    for percent, surface in surfaces:
+    if uncertain is not None:
+        of = {p: _staircase(part, floor) for p, part in uncertain.attainment.groupby("percent")}
+        best, middle, worst = (of[percent] for percent in SURFACES)
         figure.add_trace(
             go.Scatter(
-                x=surface["in_domain"].round(4).tolist(),
-                y=surface["cross_domain"].round(4).tolist(),
+                x=best[0] + worst[0][::-1],
+                y=best[1] + worst[1][::-1],
+                fill="toself",
+                fillcolor=faded(GREEN, 0.16),
+                line={"color": GREEN, "width": 0.5},
                 mode="lines",
-                name=f"{percent:g} % attainment",
-                line={"color": GREEN, "width": 2 if percent == 50 else 1, "dash": "solid" if percent == 50 else "dot"},
+                name="front, 10 to 90 %",
                 hoverinfo="skip",
             )
         )
-    front = analysis.fronts[vendor][0].points.sort_values("in_domain")
+        line = {"color": GREEN, "width": 2}
+        figure.add_trace(
+            go.Scatter(x=middle[0], y=middle[1], mode="lines", name="front, median", line=line, hoverinfo="skip")
+        )
+    measured = analysis.fronts[vendor][0].points.sort_values("in_domain")
     figure.add_trace(
         go.Scatter(
-            x=front["in_domain"].tolist(),
-            y=front["cross_domain"].tolist(),
+            x=measured["in_domain"].tolist(),
+            y=measured["cross_domain"].tolist(),
             mode="lines",
-            name="front of what a rule may choose",
+            name="front, measured",
             line={"color": GREY, "width": 1.5},
             hoverinfo="skip",
         )
     )
+
+
+def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> tuple[list[float], list[float]]:
+    """The corners of an attainment surface, run out to the floor of both AUCs: what lies below is attained."""
+    surface = surface.sort_values("in_domain")
+    x, y = surface["in_domain"].round(4).tolist(), surface["cross_domain"].round(4).tolist()
+    corners_x, corners_y = [floor[0]], [y[0]]
+    for at, here, below in zip(x, y, [*y[1:], floor[1]]):
+        corners_x += [at, at]
+        corners_y += [here, below]
+    return corners_x, corners_y
+
+
+def _range(parts: list[pd.DataFrame], columns: tuple[str, str]) -> list[float]:
+    """The ends of an axis that holds every part; each part has one of the columns."""
+    values = pd.concat([part[next(name for name in columns if name in part)] for part in parts]).astype(float)
+    room = 0.06 * max(values.max() - values.min(), 0.02)
+    return [float(values.min() - room), float(values.max() + room)]

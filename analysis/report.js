@@ -2,11 +2,11 @@
 "use strict";
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const PAPER = ["#1c2430", "#d5dae1", "#ffffff"]; // ink, lines and cards of a figure that is saved
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** Layout keys that carry the page's ink; plotly itself knows no CSS variables. */
-function inked(layout) {
-  const [ink, line, card] = [colour("--ink"), colour("--line"), colour("--card")];
+function inked(layout, [ink, line, card] = [colour("--ink"), colour("--line"), colour("--card")]) {
   const keys = { "font.color": ink, "hoverlabel.bgcolor": card, "hoverlabel.font.color": ink, "hoverlabel.bordercolor": line,
     "modebar.bgcolor": "rgba(0,0,0,0)", "modebar.color": colour("--soft-ink"), "modebar.activecolor": colour("--focus") };
   for (const axis of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
@@ -53,10 +53,20 @@ const plots = {
   },
 };
 
-// One figure after another, so that the first screen can be read while the rest is drawn.
+async function drawOne(plot) {
+  try { await plots.draw(plot); } catch (error) { plot.textContent = "This figure could not be drawn here: " + error.message; }
+}
+
+// One figure after another, so that the first screen can be read while the rest is drawn. Those that need WebGL take
+// seconds without a graphics card, so they wait until the reader comes near.
 async function drawAll() {
+  const near = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => {
+    near.unobserve(one.target);
+    drawOne(one.target);
+  }), { rootMargin: "400px" });
   for (const plot of plots.all()) {
-    try { await plots.draw(plot); } catch (error) { plot.textContent = "This figure could not be drawn here: " + error.message; }
+    if (plot.closest("[data-webgl]")) { near.observe(plot); continue; }
+    await drawOne(plot);
     await new Promise((resume) => setTimeout(resume));
   }
   document.documentElement.dataset.ready = "yes";
@@ -107,7 +117,10 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   if (button.dataset.save === "svg") {
     const plot = document.getElementById(button.dataset.of);
-    Plotly.downloadImage(plot, { format: "svg", filename: plot.id, width: plot.clientWidth, height: plot.clientHeight });
+    // a file is for paper: dark ink on white, whatever the page looks like
+    const layout = deepen(structuredClone(plot.layout), { ...inked(plot.layout, PAPER), paper_bgcolor: "#ffffff" });
+    const size = { width: plot.clientWidth, height: plot.clientHeight };
+    Plotly.downloadImage({ data: plot.data, layout }, { format: "svg", filename: plot.id, ...size });
   } else if (button.dataset.save === "csv") {
     save(`${button.dataset.of}.csv`, tables.csv(document.getElementById(button.dataset.of)), "text/csv");
   } else if (button.closest("th")) {

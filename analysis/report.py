@@ -10,12 +10,15 @@ from analysis.plots import plotly_js
 from analysis.report_headline import headline
 from analysis.report_intervals import intervals
 from analysis.report_masks import masks_and_images
+from analysis.report_pareto import pareto
+from analysis.report_proof import proofs
 from analysis.study import Analysis
 from tune_ks.storage import StoragePath, write_whole
 
 SECTIONS: dict[str, Callable[[Analysis], str]] = {
     "The choice": headline,
-    "Pareto front": report_figures.pareto,
+    "What the data prove": proofs,
+    "Pareto front": pareto,
     "AUC against the rate": report_figures.curves,
     "Masks, and what they leave of an image": masks_and_images,
     "What each rule chooses": report_tables.choices,

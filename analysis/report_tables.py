@@ -1,4 +1,4 @@
-"""The report's tables: each rule's choice, the source study's table, configurations, trials, trouble, provenance."""
+"""The report's tables: each rule's choice, configurations, trials, trouble, provenance."""
 
 import math
 from typing import Any
@@ -6,12 +6,19 @@ from typing import Any
 import pandas as pd
 
 from analysis import sentences
-from analysis.configurations import varied_fields
+from analysis.configurations import FULL, varied_fields
 from analysis.optimism import Optimism
-from analysis.page import heading, paragraph, slug, table
+from analysis.page import number, paragraph, table
 from analysis.selection import Selection
 from analysis.study import Analysis
 
+CHOICES = (
+    "AUC on test patients [patient-clustered 90 % interval]. Full not better: the probability that full sampling is "
+    "not better by more than {tolerance:g}, the smaller of both AUCs and of both at once. Labels seen: "
+    "source-validation, validation labels of the vendor trained on only; target-validation, validation labels of the "
+    "other vendor(s) too, so that the cross-domain AUC speaks for new patients of those vendors and not for an unseen "
+    "one; oracle, the test labels themselves: what a choice would have been worth, biased upward, and no choice."
+)
 DIFFERENCE = (
     "difference: test AUC minus that of full sampling on the same patients, seeds averaged inside each draw of "
     "patients; low and high are the ends of patient-clustered 90 % intervals."
@@ -27,16 +34,22 @@ OPTIMISM = (
 
 
 def choices(analysis: Analysis) -> str:
-    """Every rule and family side by side, with the labels each saw."""
-    rows = [_choice_row(s) for v, s in analysis.selections.items() for s in [s, *_of(analysis, v)]]
-    frame = pd.DataFrame(rows)
-    frame = frame if len(frame) == 0 or frame["held out"].notna().any() else frame.drop(columns="held out")
+    """Every rule and family side by side, with the labels each saw, above full sampling."""
+    rows = []
+    for vendor, chosen in analysis.selections.items():
+        rows += [_choice_row(s) for s in [chosen, *(s for s in analysis.others if s.vendor == vendor)]]
+        if chosen.full_sampling:
+            rows.append({"trained on": vendor, "rule": FULL, "rate": 1.0} | _scored(chosen.full_sampling))
+    frame = pd.DataFrame(rows).dropna(axis="columns", how="all")
     found = table(frame, "choices", "Each rule's choice, and what it was allowed to see")
     if not found:
         return ""
-    gaps = pd.DataFrame([_gap_row(gap) for gap in analysis.optimism])
-    shown = table(gaps, "optimism", "What peeking would have bought")
-    return found + shown + paragraph(OPTIMISM if shown else "", "small") + paragraph(sentences.RETROSPECTIVE, "small")
+    note = CHOICES.format(tolerance=analysis.options.tolerance)
+    gaps = table(
+        pd.DataFrame([_gap_row(gap) for gap in analysis.optimism]), "optimism", "What peeking would have bought"
+    )
+    shown = gaps + paragraph(OPTIMISM if gaps else "", "small")
+    return found + paragraph(note, "small") + shown + paragraph(sentences.RETROSPECTIVE, "small")
 
 
 def _gap_row(gap: Optimism) -> dict[str, Any]:
@@ -48,35 +61,6 @@ def _gap_row(gap: Optimism) -> dict[str, Any]:
         row[f"90 % interval, {word}"] = None if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
         row[f"oracle's luck, {word}"] = gap.own[domain]
     return row
-
-
-def curve_tables(analysis: Analysis) -> str:
-    """The source study's Table 1: per source vendor a row a rate, the test AUC on each vendor, mean over seeds."""
-    parts = []
-    for vendor, selection in analysis.selections.items():
-        own = analysis.configurations[analysis.configurations["vendor"] == vendor]
-        own = own.sort_values(["full", "family", "realised_rate"], kind="stable")
-        frame = _curve_table(analysis, own, vendor)
-        chosen = pd.Series([bool(set(keys) & set(selection.keys)) for keys in own["keys"]])
-        parts.append(table(frame, f"curve-table-{slug(vendor)}", f"Trained on {vendor}", chosen))
-    return heading("The source study's table: test AUC by the realised rate") + "".join(parts) if parts else ""
-
-
-def _curve_table(analysis: Analysis, own: pd.DataFrame, vendor: str) -> pd.DataFrame:
-    varied = [n for n in varied_fields(own) if n != "mask"]
-    columns: dict[str, Any] = {"mask": own["family"].tolist()}
-    columns |= {name.replace("_", " "): [_short(v) for v in own[name]] for name in varied}
-    columns["rate"] = own["realised_rate"].tolist()
-    records = [[analysis.run.records[key].test for key in keys] for keys in own["keys"]]
-    others = sorted({name for row in records for test in row for name in test} - {vendor})
-    for name in (vendor, *others):
-        columns[f"on {name}"] = [_mean([test.get(name, math.nan) for test in row]) for row in records]
-        domain = "in_domain" if name == vendor else "cross_domain"
-        if (name == vendor or len(others) == 1) and f"test_{domain}_low" in own:
-            ends = zip(own[f"test_{domain}_low"], own[f"test_{domain}_high"])
-            columns[f"90 % interval, {name}"] = [None if math.isnan(a) else f"{a:.3f} to {b:.3f}" for a, b in ends]
-    columns["seeds"] = own["seeds"].tolist()
-    return pd.DataFrame(columns).dropna(axis="columns", how="all")
 
 
 def baseline_table(analysis: Analysis) -> str:
@@ -101,7 +85,7 @@ def configuration_table(analysis: Analysis) -> str:
     names += [f"difference_{domain}{end}" for domain in ("in_domain", "cross_domain") for end in ("", "_low", "_high")]
     names += ["test_within_in_domain", "test_within_cross_domain", "export_gap"]
     return (
-        _seen(analysis)
+        seen(analysis)
         + table(_present(frame, names), "configurations", "Mean over seeds")
         + paragraph(DIFFERENCE, "small")
     )
@@ -114,7 +98,7 @@ def trial_table(analysis: Analysis) -> str:
     names = ["key", "vendor", "mask", *varied, "seed", "sampling_rate", "mean_probability", "realised_rate"]
     names += ["distinct_rate", "val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain", "epoch"]
     found = table(_present(frame, [*names, "seconds"]), "trials", "Every seed, not the best")
-    return _seen(analysis) + found if found else ""
+    return seen(analysis) + found if found else ""
 
 
 def external_table(analysis: Analysis) -> str:
@@ -126,7 +110,7 @@ def external_table(analysis: Analysis) -> str:
     trials = trials.rename(columns={"vendor": "trained on", "realised_rate": "rate"})
     frame = found.rename(columns={"vendor": "scored on"}).merge(trials, on="key", how="left")
     frame = frame[["cohort", "trained on", "mask", "rate", "seed", "scored on", "images", "patients", "auc", "key"]]
-    return _seen(analysis) + table(frame.dropna(axis="columns", how="all"), "external", "AUC on other cohorts")
+    return seen(analysis) + table(frame.dropna(axis="columns", how="all"), "external", "AUC on other cohorts")
 
 
 def trouble(analysis: Analysis) -> str:
@@ -155,31 +139,35 @@ def provenance(analysis: Analysis) -> str:
     return found + table(flat, "provenance", "Cohort fingerprint, versions, command")
 
 
-def _seen(analysis: Analysis) -> str:
+def seen(analysis: Analysis) -> str:
+    """Whose labels chose, wherever a cross-domain number stands."""
     lines = [f"{vendor}: {sentences.whose_labels(s)}" for vendor, s in analysis.selections.items()]
     return paragraph(" ".join(lines), "seen")
 
 
-def _of(analysis: Analysis, vendor: str) -> list[Selection]:
-    return [other for other in analysis.others if other.vendor == vendor]
-
-
 def _choice_row(selection: Selection) -> dict[str, Any]:
-    nan = math.nan
     return {
         "trained on": selection.vendor,
-        "rule": selection.rule,
-        "among": selection.family,
+        "rule": selection.rule if selection.family == "learned" else f"{selection.rule} ({selection.family})",
         "labels seen": selection.saw,
         "held out": selection.held_out or None,
         "rate": selection.rate,
-        "distinct rate": selection.values.get("distinct_rate", nan),
-        "test in-domain": selection.values.get("test_in_domain", nan),
-        "at full": selection.full_sampling.get("test_in_domain", nan),
-        "test cross-domain": selection.values.get("test_cross_domain", nan),
-        "cross at full": selection.full_sampling.get("test_cross_domain", nan),
+        "interval of the rate": None if selection.interval is None else "{:.3f} to {:.3f}".format(*selection.interval),
+        "full not better": min(selection.not_worse.values(), default=math.nan),
+        **_scored(selection.values),
         "columns read": ", ".join(selection.columns_read),
         "note": selection.note,
+    }
+
+
+def _scored(values: dict[str, float]) -> dict[str, str | None]:
+    """Both test AUCs with their intervals, as text that sorts by value."""
+    found = {f"{word} test AUC": f"test_{domain}" for domain, word in sentences.DOMAINS.items()}
+    return {
+        column: None
+        if math.isnan(values.get(name, math.nan))
+        else number(values[name]) + sentences.spread(values, name)
+        for column, name in found.items()
     }
 
 
@@ -212,12 +200,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         else:
             found.append((f"{prefix}{name}", str(value)))
     return found
-
-
-def _short(value: Any) -> str | None:
-    return None if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _mean(values: list[float]) -> float:
-    known = [v for v in values if not math.isnan(v)]
-    return sum(known) / len(known) if known else math.nan

@@ -7,8 +7,10 @@ import pandas as pd
 from analysis.baselines import best
 from analysis.load import Run
 from analysis.optimism import Optimism
-from analysis.selection import Selection
+from analysis.selection import RULES, Selection
 
+DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
+SPLITS = {"val": "validation", "test": "test"}
 RETROSPECTIVE = (
     "Sampling here is retrospective, of reconstructed magnitude images: a rate is a share of k-space lines, not scan "
     "time. The k-space of a magnitude image repeats itself (line k and line N - k), so the distinct rate stands beside "
@@ -39,13 +41,24 @@ def whose_labels(selection: Selection) -> str:
     )
 
 
+def split_shown(selection: Selection) -> str:
+    """The split whose AUCs speak for a choice: test where there are any, else val."""
+    return "val" if math.isnan(selection.values.get("test_in_domain", math.nan)) else "test"
+
+
+def labels(selection: Selection) -> str:
+    """The same in a few words."""
+    seen = {"oracle": "test labels", "target-validation": "validation labels of the other vendor(s) too"}
+    return f"Saw {seen.get(selection.saw, f'validation labels of {selection.vendor} only')}."
+
+
 def chosen(selection: Selection) -> str:
-    """One sentence: the rate, its AUCs against full sampling."""
+    """One line of numbers: the rate, its AUCs against full sampling."""
     if math.isnan(selection.rate):
         return f"{selection.vendor}: the rule {selection.rule} chooses no rate: {selection.note}."
-    split = "test" if not math.isnan(selection.values.get("test_in_domain", math.nan)) else "val"
+    split = split_shown(selection)
     parts = []
-    for domain, name in (("in_domain", "in-domain"), ("cross_domain", "cross-domain")):
+    for domain, name in DOMAINS.items():
         value = selection.values.get(f"{split}_{domain}", math.nan)
         if math.isnan(value):
             parts.append(f"{name} AUC not measured")
@@ -54,8 +67,30 @@ def chosen(selection: Selection) -> str:
         apart = difference(selection.values, domain) if split == "test" else ""
         against = f"{full:.3f} at full sampling{f', difference {apart}' if apart else ''}"
         against = "" if math.isnan(full) or selection.rate == 1 else f" ({against})"
-        parts.append(f"{name} {split} AUC {value:.3f}{spread(selection.values, f'{split}_{domain}')}{against}")
+        parts.append(f"{name} {SPLITS[split]} AUC {value:.3f}{spread(selection.values, f'{split}_{domain}')}{against}")
     return f"{selection.vendor}: {selection.rate:.3f} of k-space by the rule {selection.rule}; {', '.join(parts)}."
+
+
+def plainly(selection: Selection) -> str:
+    """The choice for somebody who reads one sentence: what is kept, what it scores, by which rule and what that is."""
+    if math.isnan(selection.rate):
+        return f"The rule {selection.rule} chooses no rate: {selection.note}."
+    split = split_shown(selection)
+    whose = {"in_domain": f"{selection.vendor} patients", "cross_domain": "patients of the other vendor(s)"}
+    scored = []
+    for domain, people in whose.items():
+        value = selection.values.get(f"{split}_{domain}", math.nan)
+        full = selection.full_sampling.get(f"{split}_{domain}", math.nan)
+        instead = "" if math.isnan(full) or selection.rate == 1 else f" instead of {full:.3f}"
+        scored += [] if math.isnan(value) else [f"{value:.3f}{instead} on {people}"]
+    kept = "all of k-space" if selection.rate == 1 else f"{selection.rate:.3f} of k-space instead of all of it"
+    auc = f" scores AUC {' and '.join(scored)}" if scored else " was not scored"
+    rule = (RULES[selection.rule].__doc__ or "").splitlines()[0].rstrip(".")
+    used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
+    return (
+        f"Keeping {kept}, the model trained on {selection.vendor}{auc}; chosen by the rule {selection.rule}{used}: "
+        f"{rule[:1].lower()}{rule[1:]}."
+    )
 
 
 def spread(values: dict[str, float], name: str) -> str:
@@ -71,21 +106,10 @@ def difference(values: dict[str, float], domain: str) -> str:
     return "" if math.isnan(value) else f"{value:+.3f}{ends}"
 
 
-def how_sure(selection: Selection, tolerance: float) -> str:
-    """The interval of the rate, and the probability that full sampling is not better by more than the tolerance."""
-    found = []
-    if selection.interval is not None:
-        found.append("90 % interval of the rate {:.3f} to {:.3f}".format(*selection.interval))
-    if selection.not_worse and selection.rate < 1:
-        each = ", ".join(f"{name.replace('_', '-')} {value:.2f}" for name, value in selection.not_worse.items())
-        found.append(f"probability that full sampling is not better by more than {tolerance:g}: {each}")
-    return "; ".join(found)
-
-
 def optimism(found: Optimism) -> str:
     """The gap between an oracle's choice and an honest one, and how much of the oracle's AUC is luck."""
     gaps, own = [], []
-    for domain, word in (("in_domain", "in-domain"), ("cross_domain", "cross-domain")):
+    for domain, word in DOMAINS.items():
         if not math.isnan(found.gap[domain]):
             low, high = found.gap_interval[domain]
             gaps.append(f"{word} {found.gap[domain]:+.3f}{'' if math.isnan(low) else f' [{low:+.3f}, {high:+.3f}]'}")

@@ -161,6 +161,8 @@ def _others(
     if len(names) > 1:
         for name in names:
             part = own[(own["family"] == name) | own["full"].astype(bool)]
+            if set(part["configuration"]) == set(candidate["configuration"]):
+                continue  # the one learned family: chosen from already, and with its curves
             found.append(select(part, vendor, rule, options, family=name))
     if split == "val" and candidate["test_in_domain"].notna().any():
         found += [

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis import sentences
+from analysis import evidence, sentences
 from analysis.selection import Selection
 from analysis.study import Analysis
 
@@ -23,7 +23,7 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
         console.print(_table(analysis))
         for selection in analysis.selections.values():
             console.print(escape(sentences.chosen(selection)), highlight=False, soft_wrap=True)
-            sure = sentences.how_sure(selection, analysis.options.tolerance) or "no interval of the rate"
+            sure = evidence.how_sure(selection, analysis.options.tolerance) or "no interval of the rate"
             for line in (sure, sentences.whose_labels(selection)):
                 console.print("  " + escape(line), highlight=False, soft_wrap=True)
         for left in (s for s in analysis.others if s.held_out and not s.oracle):

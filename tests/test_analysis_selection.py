@@ -125,7 +125,7 @@ def test_the_yardstick_is_never_chosen_beside_a_learned_mask(tmp_path):
     analysis = analyse(tmp_path, report=False)
     assert analysis.selections["GE"].rate == 0.5
     by_family = {o.family: o.rate for o in analysis.others if o.family != "learned"}
-    assert by_family == {"gumbel": 0.5, "lowpass": 0.1}
+    assert by_family == {"lowpass": 0.1}  # of the one learned family the choice itself speaks
 
 
 def test_without_full_sampling_the_cost_is_unknown(tmp_path):

@@ -85,8 +85,13 @@ def page(browser, run):
 def test_every_figure_is_drawn_and_nothing_is_fetched(page):
     plots = page.query_selector_all(".plot")
     names = {plot.get_attribute("id").split("-")[0] for plot in plots}
-    assert names >= {"pareto", "curves", "profile", "masks", "training", "parallel"}  # importance: where there is any
-    assert len(plots) >= 16
+    named = {"pareto", "optimal", "curves", "profile", "masks", "training", "parallel"}
+    assert names >= named  # importance: where there is any
+    assert len(plots) >= 18
+    for plot in page.query_selector_all("[data-webgl] .plot"):  # drawn when the reader comes near
+        plot.scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{plot.get_attribute('id')}[data-drawn]", timeout=30_000)
+    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
     for plot in plots:
         assert plot.get_attribute("data-drawn") == "yes", plot.text_content()
         assert plot.get_attribute("aria-label")
@@ -185,6 +190,28 @@ def test_the_knob_moves_mask_image_and_both_aucs_together(page, run):
     assert "full sampling" in states[-1]["name"]
 
 
+def saved(page, name):
+    """The rows of a table's CSV."""
+    with page.expect_download() as download:
+        page.locator(f'button[data-of="{name}"]').click()
+    assert download.value.suggested_filename == f"{name}.csv"
+    with open(download.value.path(), newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_source_studys_table_sorts_by_auc_and_saves_as_csv(page, run):
+    table = page.locator("#source-table")
+    heads = [cell.inner_text().strip(" ▲▼") for cell in table.locator("th").all()]
+    column = heads.index("GE tested on SIEMENS")
+    table.locator("th button").nth(column).click()
+    told = [text.split()[0] for text in table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()]
+    assert told == sorted(told)
+    assert len(set(told)) > 5
+    rows = saved(page, "source-table")
+    assert [row["GE tested on SIEMENS"].split()[0] for row in rows] == told  # as it stands on the page
+    assert {row["chosen for"] for row in rows} > {""}
+
+
 def test_tables_sort_by_number_and_save_as_csv(page, run):
     table = page.locator("#trials")
     heads = [cell.inner_text().strip(" ▲▼") for cell in table.locator("th").all()]
@@ -196,21 +223,10 @@ def test_tables_sort_by_number_and_save_as_csv(page, run):
         assert head.get_attribute("aria-sort") == direction
         rates = [float(text) for text in table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()]
         assert rates == sorted(rates, reverse=direction == "descending")
-    with page.expect_download() as download:
-        page.locator('button[data-of="trials"]').click()
-    assert download.value.suggested_filename == "trials.csv"
-    with open(download.value.path(), newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = saved(page, "trials")
     assert {row["key"] for row in rows} == set(run.run.trials["key"])
     known = run.run.trials.set_index("key")["test_in_domain"]
     assert all(abs(float(row["test in domain"]) - known[row["key"]]) < 1e-5 for row in rows)
-
-
-def test_a_figure_saves_itself_as_svg(page):
-    with page.expect_download() as download:
-        page.locator('button[data-of="pareto-GE"]').click()
-    assert download.value.suggested_filename == "pareto-GE.svg"
-    assert "<svg" in download.value.path().read_text()[:200]
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +269,17 @@ def test_a_narrow_dark_page_fits_then_a_wide_one_then_a_light_one(phone):
     phone.emulate_media(color_scheme="light")
     phone.wait_for_function(f"Math.max(...{title}.match(/\\d+/g).slice(0, 3).map(Number)) < 90", timeout=10_000)
     assert phone.heard.quiet(), phone.heard.said
+
+
+def test_a_figure_saves_itself_as_svg_for_paper_whatever_the_page_looks_like(phone):
+    phone.emulate_media(color_scheme="dark")
+    with phone.expect_download() as download:
+        phone.locator('button[data-of="pareto-GE"]').click()
+    assert download.value.suggested_filename == "pareto-GE.svg"
+    drawn = download.value.path().read_text()
+    assert "<svg" in drawn[:200]
+    fills = {tuple(numbers(found)) for found in re.findall(r"<text[^>]*fill: (rgb\([^)]*\))", drawn)}
+    assert fills == {(28, 36, 48)}
 
 
 def test_a_watched_page_loads_itself_again_where_the_reader_was(browser, tmp_path):

@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 from synthetic_run import write_run
 
-from analysis import analyse
+from analysis import analyse, evidence, sentences
 from analysis.gallery import MOST, gallery
 from analysis.importance import hyperparameters, importance
+from analysis.noninferior import STEP_COLUMNS, Proof
 from analysis.page import as_script, plain, slug, table
+from analysis.pareto import TWO
 from analysis.profiles import profile
-from analysis.report_headline import not_separated
+from analysis.selection import Selection
 
 
 def lowpass(width, kept):
@@ -80,7 +82,7 @@ def test_importance_needs_enough_that_varies():
 
 def test_many_rates_show_a_dozen_pictures_and_the_chosen_one(tmp_path):
     rates = tuple(k / 32 for k in range(1, 33))
-    write_run(tmp_path, rates=rates, seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
+    write_run(tmp_path, rates=rates, seeds=(0,), masks=("gumbel",), patients=12, images=2, source=("GE",))
     shown = gallery(analyse(tmp_path, report=False), "GE")
     learned = [p for p in shown if p.family == "gumbel"]
     assert MOST - 4 <= len(learned) <= MOST + 1
@@ -88,21 +90,67 @@ def test_many_rates_show_a_dozen_pictures_and_the_chosen_one(tmp_path):
     assert {learned[0].rate, learned[-1].rate} == {31 / 32, 1 / 32}
 
 
-def test_the_warning_speaks_only_of_what_was_computed(tmp_path):
-    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
-    selection = analyse(tmp_path, report=False).selections["GE"]
-    there = selection._replace(rate=0.25, full_sampling={"test_in_domain": 0.8})
+def choice(rate=0.25, differences=None, **fields):
+    """A choice of GE's with test AUCs 0.80 and 0.70 against 0.82 and 0.75 at full sampling."""
+    values = {"test_in_domain": 0.80, "test_cross_domain": 0.70}
+    for domain, ends in (differences or {}).items():
+        middle = {"": sum(ends) / 2, "_low": ends[0], "_high": ends[1]}
+        values |= {f"difference_{domain}{name}": value for name, value in middle.items()}
+    full = {"test_in_domain": 0.82, "test_cross_domain": 0.75}
+    known = {"rule": "epsilon", "vendor": "GE", "family": "learned", "rate": rate, "interval": None, "values": values}
+    known |= {"full_sampling": full, "configuration": {}, "keys": (), "columns_read": ("val_in_domain",)}
+    known |= {"oracle": False, "saw": "source-validation", "parameters": {"epsilon": 0.02}, "note": ""}
+    return Selection(**known | fields)
 
-    def values(low, high):
-        return {
-            f"difference_{d}_{e}": v for d in ("in_domain", "cross_domain") for e, v in (("low", low), ("high", high))
-        }
 
-    assert "does not separate" in not_separated(there._replace(values=values(-0.02, 0.03)))
-    assert not_separated(there._replace(values=values(0.01, 0.03))) == ""
-    assert "No paired interval" in not_separated(there._replace(values={}))
-    assert "no finished trial" in not_separated(there._replace(full_sampling={}))
-    assert not_separated(there._replace(rate=1.0)) == ""
+def test_the_warning_speaks_only_of_what_was_computed():
+    def said(low, high, **fields):
+        return evidence.not_separated(choice(differences=dict.fromkeys(TWO, (low, high)), **fields), 0.02)
+
+    assert "does not separate this rate from full sampling" in said(-0.02, 0.03)
+    assert "in-domain +0.005 [-0.020, +0.030], cross-domain +0.005 [-0.020, +0.030]" in said(-0.02, 0.03)
+    assert said(-0.05, -0.01).startswith("This rate is worse than full sampling: test AUC in-domain -0.030 [-0.050, -")
+    assert said(0.01, 0.03) == ""
+    mixed = evidence.not_separated(choice(differences={TWO[0]: (-0.02, 0.01), TWO[1]: (-0.05, -0.01)}), 0.02)
+    assert mixed.startswith("This rate is worse than full sampling: test AUC cross-domain -0.030")
+    assert "holds 0 (in-domain -0.005" in mixed
+    assert "No paired interval of the in-domain and cross-domain difference" in evidence.not_separated(choice(), 0.02)
+    unlikely = choice(not_worse={"in_domain": 0.88, "cross_domain": 0.91, "both": 0.85})
+    assert "better by more than 0.02 AUC: 0.88 in-domain, 0.91 cross-domain, 0.85 for both at once; 0.95 would be" in (
+        evidence.not_separated(unlikely, 0.02)
+    )
+    assert evidence.not_separated(choice(not_worse=dict.fromkeys(TWO, 0.99)), 0.02) == ""
+    assert "no finished trial" in said(-0.02, 0.03, full_sampling={})
+    assert said(-0.02, 0.03, rate=1.0) == said(-0.02, 0.03, rate=np.nan) == ""
+
+
+def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule():
+    assert sentences.plainly(choice()) == (
+        "Keeping 0.250 of k-space instead of all of it, the model trained on GE scores AUC 0.800 instead of 0.820 on "
+        "GE patients and 0.700 instead of 0.750 on patients of the other vendor(s); chosen by the rule epsilon "
+        "(epsilon 0.02): the smallest rate whose in-domain AUC is within epsilon of the best."
+    )
+    full = sentences.plainly(choice(rate=1.0))
+    assert full.startswith(
+        "Keeping all of k-space, the model trained on GE scores AUC 0.800 on GE patients and 0.700 on"
+    )
+    assert sentences.plainly(choice(rate=np.nan, note="no knee")) == "The rule epsilon chooses no rate: no knee."
+    assert "was not scored" in sentences.plainly(choice(values={}))
+
+
+def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
+    steps = pd.DataFrame(columns=STEP_COLUMNS)
+    found = Proof("GE", 1.0, "c", 0.02, steps, 0.046, {"in_domain": 736.0, "cross_domain": np.inf}, "")
+    assert evidence.proven(found) == (
+        "No rate below 1 is proven to lose at most 0.02 in both AUCs. These data could prove a margin of about 0.046."
+    )
+    assert evidence.needed(found) == (
+        "0.02 would need: in-domain about 736 validation patients; cross-domain more seeds, not patients."
+    )
+    assert evidence.proven(found._replace(rate=0.25)).startswith("Not worse than full sampling by more than 0.02")
+    refused = found._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})
+    assert evidence.proven(refused) == "Nothing was tested, so nothing is proven: full sampling was not run."
+    assert evidence.needed(refused) == ""
 
 
 def test_what_a_page_holds_cannot_end_its_scripts_or_cells():

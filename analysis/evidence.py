@@ -1,0 +1,79 @@
+"""What separates a choice from full sampling, in words: its interval, probability, difference, and the proof."""
+
+import math
+
+from analysis.noninferior import Proof
+from analysis.selection import Selection
+from analysis.sentences import DOMAINS, difference
+
+SURE = 0.95  # probability from which a choice counts as separated from a worse one
+
+
+def how_sure(selection: Selection, tolerance: float) -> str:
+    """The interval of the rate, and the probability that full sampling is not better by more than the tolerance."""
+    found = []
+    if selection.interval is not None:
+        found.append("90 % interval of the rate {:.3f} to {:.3f}".format(*selection.interval))
+    return "; ".join(filter(None, [*found, likely(selection, tolerance)]))
+
+
+def likely(selection: Selection, tolerance: float) -> str:
+    """The probability that full sampling is not better by more than the tolerance; empty without curves, or at 1."""
+    if not selection.not_worse or selection.rate == 1:
+        return ""
+    names = DOMAINS | {"both": "for both at once"}
+    each = ", ".join(f"{value:.2f} {names[name]}" for name, value in selection.not_worse.items())
+    return f"probability that full sampling is not better by more than {tolerance:g} AUC: {each}"
+
+
+def not_separated(selection: Selection, tolerance: float) -> str:
+    """The warning when the data can't tell the choice from full sampling, or tell that it is worse; else empty."""
+    if math.isnan(selection.rate) or selection.rate == 1:
+        return ""
+    if not selection.full_sampling:
+        return "Full sampling has no finished trial here: what this rate costs against it is unknown."
+    ends = {d: [selection.values.get(f"difference_{d}_{end}", math.nan) for end in ("low", "high")] for d in DOMAINS}
+    known = {domain: pair for domain, pair in ends.items() if not any(map(math.isnan, pair))}
+    each = {domain: f"{DOMAINS[domain]} {difference(selection.values, domain)}" for domain in known}
+    worse = [each[domain] for domain, (_, high) in known.items() if high < 0]
+    unsure = [each[domain] for domain, (low, high) in known.items() if low <= 0 <= high]
+    said = [f"This rate is worse than full sampling: test AUC {', '.join(worse)}."] if worse else []
+    if unsure:
+        said.append(
+            "The evidence does not separate this rate from full sampling: the 90 % interval of the paired difference "
+            f"of test AUC holds 0 ({', '.join(unsure)}). It is neither shown to be as good nor shown to be worse."
+        )
+    elif not known and selection.not_worse and min(selection.not_worse.values()) < SURE:
+        said.append(
+            f"The evidence does not separate this rate from full sampling: {likely(selection, tolerance)}; {SURE:g} "
+            "would be needed."
+        )
+    elif len(known) < len(DOMAINS) and not selection.not_worse:
+        unknown = " and ".join(word for domain, word in DOMAINS.items() if domain not in known)
+        said.append(
+            f"No paired interval of the {unknown} difference to full sampling could be computed: these data do not "
+            "separate this rate from full sampling."
+        )
+    return " ".join(said)
+
+
+def proven(found: Proof) -> str:
+    """What was tested, where it ended, and what these data could resolve."""
+    if found.refused:
+        return f"Nothing was tested, so nothing is proven: {found.refused}."
+    words = f"Not worse than full sampling by more than {found.margin:g} in both AUCs, at one-sided 95 %."
+    if found.rate == 1:
+        words = f"No rate below 1 is proven to lose at most {found.margin:g} in both AUCs."
+    if math.isfinite(found.resolvable):
+        words += f" These data could prove a margin of about {found.resolvable:.3f}."
+    return words
+
+
+def needed(found: Proof) -> str:
+    """What proving the margin would take."""
+    takes = {
+        domain: f"about {patients:.0f} validation patients" if math.isfinite(patients) else "more seeds, not patients"
+        for domain, patients in found.patients_needed.items()
+    }
+    each = "; ".join(f"{DOMAINS[domain]} {what}" for domain, what in takes.items())
+    return f"{found.margin:g} would need: {each}." if each else ""

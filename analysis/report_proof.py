@@ -1,0 +1,47 @@
+"""The report's account of the proof: every rate that was tested against full sampling, and where the test ended."""
+
+import pandas as pd
+
+from analysis import evidence
+from analysis.noninferior import ALPHA, DOMAINS, Proof
+from analysis.page import heading, paragraph, slug, table
+from analysis.study import Analysis
+
+HOW = (
+    "Rates are tested from the highest down, on validation patients. A rate passes when both of its AUCs are not worse "
+    "than full sampling's by more than {margin:g}, each at one-sided {level:.0f} %; the first rate that does not pass "
+    "ends the test, and no step is skipped. Difference: AUC of the rate minus that of full sampling, on the same "
+    "patients; its lower bound must not lie below -{margin:g}. Both endpoints are read, so this pick "
+    "has seen validation labels of the other vendor(s) too."
+)
+
+
+def proofs(analysis: Analysis) -> str:
+    """Of each source vendor the sequence of tests, and what these data could have proven; empty without a vendor."""
+    if not analysis.proofs:
+        return ""
+    about = HOW.format(margin=analysis.options.margin, level=100 * (1 - ALPHA))
+    return paragraph(about) + "".join(_of_vendor(vendor, proof) for vendor, proof in analysis.proofs.items())
+
+
+def _of_vendor(vendor: str, proof: Proof) -> str:
+    title = f"Trained on {vendor}"
+    said = paragraph(f"{evidence.proven(proof)} {evidence.needed(proof)}")
+    if proof.steps.empty:
+        return heading(title) + said
+    passed = proof.steps["passed"].astype(bool)
+    return table(steps(proof), f"proof-{slug(vendor)}", title, passed) + said
+
+
+def steps(proof: Proof) -> pd.DataFrame:
+    """One row a rate that was looked at, highest first: differences, their bounds, and what came of it."""
+    columns: dict[str, list] = {
+        "rate": proof.steps["realised_rate"].tolist(),
+        "seeds": proof.steps["seeds"].tolist(),
+    }
+    for domain in DOMAINS:
+        word = domain.replace("_", "-")
+        columns[f"{word} difference"] = proof.steps[f"{domain}_difference"].astype(float).tolist()
+        columns[f"{word} lower bound"] = proof.steps[f"{domain}_lower"].astype(float).tolist()
+    columns["outcome"] = ["proven" if one.passed else one.why for one in proof.steps.itertuples()]
+    return pd.DataFrame(columns)
