@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from tune_ks.seeding import generator
 
@@ -133,6 +132,6 @@ def t_interval(point: float, error: float, freedom: float, floor: float = 0.0, l
         reach = tail ** (1 / (freedom + 1))
         low, high = (reach, 1.0) if share >= 1 else (0.0, 1 - reach)
     else:
-        half = student.ppf(1 - tail, freedom) * error / (1 - floor) / (share * (1 - share))
+        half = stdtrit(freedom, 1 - tail) * error / (1 - floor) / (share * (1 - share))
         low, high = expit(logit(share) + np.array([-half, half]))
     return Interval(float(floor + (1 - floor) * low), float(floor + (1 - floor) * high))

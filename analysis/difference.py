@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from analysis.bootstrap import Resampled, average, t_interval
 from tune_ks.seeding import generator
@@ -48,14 +47,14 @@ class Difference(NamedTuple):
     def resolvable(self, alpha: float = ALPHA) -> float:
         """The margin that is proven with POWER when rate and full sampling are equal."""
         freedom = self.total_freedom
-        return float(student.ppf(1 - alpha, freedom) + student.ppf(POWER, freedom)) * self.error
+        return float(stdtrit(freedom, 1 - alpha) + stdtrit(freedom, POWER)) * self.error
 
     def needed(self, margin: float, alpha: float = ALPHA) -> tuple[float, float]:
         """How many times the patients, and how many times the trainings, make ``margin`` resolvable.
 
         Trainings are added only where they alone would take more than half of the variance that the margin allows.
         """
-        allowed = (margin / (norm.ppf(1 - alpha) + norm.ppf(POWER))) ** 2
+        allowed = (margin / (ndtri(1 - alpha) + ndtri(POWER))) ** 2
         trainings = max(1.0, 2 * self.of_trainings**2 / allowed) if allowed > 0 else math.inf
         if not math.isfinite(trainings):
             return math.inf, math.inf

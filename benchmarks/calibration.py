@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.special import expit, logit, ndtri
 
 from analysis.bootstrap import Interval, Resampled, average, interval, patient_weights, resampled_auc, win_matrix
 from analysis.curves_of_run import vendor_curves
@@ -163,7 +162,7 @@ def scored(
     for (row, seed), auc in np.ndenumerate(own):
         score = shared + octave[row] * drift + rng.normal(0, math.sqrt(TRAINING), len(patient))
         spread = 2 * (PATIENT + CONTRAST / 4 + IMAGE + TRAINING + octave[row] ** 2 * (DRIFT_PATIENT + DRIFT_IMAGE))
-        score += math.sqrt(spread) * norm.ppf(auc) * label  # the AUC of images of different patients
+        score += math.sqrt(spread) * ndtri(auc) * label  # the AUC of images of different patients
         found[row, seed] = resampled_auc(win_matrix(label, score, patient, np.arange(patients)), weights)
     return found
 
