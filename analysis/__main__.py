@@ -23,6 +23,7 @@ class Arguments(NamedTuple):
     watch: int | None
     margin: float
     patients: dict[str, Counts] | None
+    cross_fit: int
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
@@ -61,6 +62,14 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         metavar="60+/60-",
         help=f"test patients with (+) and without (-) a tumour, for results that came without per-image scores: {FORM}",
     )
+    parser.add_argument(
+        "--cross-fit",
+        type=int,
+        default=0,
+        metavar="REPEATS",
+        help="for small cohorts: also choose on half of the validation and test patients and report on the other half, "
+        "this often (50 is plenty); nothing is trained",
+    )
     parser.add_argument("--no-images", action="store_true", help="keep patients' images out of the report")
     parser.add_argument("--no-report", action="store_true", help="write selection.json only")
     parser.add_argument(
@@ -79,6 +88,8 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         parser.error(f"--watch must be 1 second or more, got {found.watch}")
     if found.watch is not None and found.no_report:
         parser.error("--watch writes a page: leave --no-report out")
+    if found.cross_fit < 0:
+        parser.error(f"--cross-fit must be 0 or more repeats, got {found.cross_fit}")
     return Arguments(
         found.run,
         found.rule,
@@ -90,6 +101,7 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         found.watch,
         found.noninferiority_margin,
         found.patients,
+        found.cross_fit,
     )
 
 

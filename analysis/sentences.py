@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from analysis.baselines import best
+from analysis.crossfit import CrossFit
 from analysis.load import Run
 from analysis.optimism import Optimism
 from analysis.selection import RULES, Selection
@@ -120,6 +121,26 @@ def optimism(found: Optimism) -> str:
     return (
         f"{found.vendor}, {found.rule} by {found.saw}{held}: optimism gap to the oracle (rate {found.oracle_rate:.3f}) "
         f"{', '.join(gaps) or 'unknown'}{luck}."
+    )
+
+
+def cross_fit(found: CrossFit) -> str:
+    """What the rule chooses on half of the held-out patients, and what that is worth on the other half."""
+    if found.refused:
+        return f"{found.vendor}: not cross-fitted: {found.refused}."
+    rates = ", ".join(f"{row.realised_rate:.3f} ({100 * row.share:.0f} %)" for row in found.rates.itertuples())
+    parts = []
+    for domain, word in (("in_domain", "in-domain"), ("cross_domain", "cross-domain")):
+        if math.isnan(found.auc[domain]):
+            parts.append(f"{word} AUC not measured")
+            continue
+        against = found.difference[domain]
+        against = "" if math.isnan(against) else f", {against:+.3f} against full sampling"
+        parts.append(f"{word} AUC {found.auc[domain]:.3f} (SD over halves {found.auc_sd[domain]:.3f}{against})")
+    return (
+        f"{found.vendor}, cross-fitted on {found.halves} halves of the validation and test patients: {found.rule} "
+        f"chooses {rates}; on the patients that did not choose, {', '.join(parts)}. No model was trained on any of "
+        "these patients, but the epoch of its weights was chosen on validation patients, an optimism that stays."
     )
 
 

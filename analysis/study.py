@@ -10,6 +10,8 @@ import pandas as pd
 from analysis import sentences
 from analysis.baselines import baselines
 from analysis.configurations import average_over_seeds, choosable, families
+from analysis.crossfit import CrossFit
+from analysis.crossfit import cross_fit as cross_fit_of
 from analysis.curves_of_run import Curves, UncertainFront, uncertain_front, vendor_curves
 from analysis.finalists import finalists
 from analysis.hanley_mcneil import Counts, count_intervals
@@ -48,6 +50,7 @@ class Analysis(NamedTuple):
     draws: dict[str, TrialDraws] = {}  # noqa: RUF012 - key -> its AUCs on resampled patients
     from_counts: pd.DataFrame = pd.DataFrame()  # what test patients' counts alone allow; empty when none were given
     optimism: list[Optimism] = []  # noqa: RUF012 - honest choices against the oracle of the same rule
+    cross_fits: dict[str, CrossFit] = {}  # noqa: RUF012 - vendor -> the choice repeated on halves; {} unless asked for
 
 
 def analyse(
@@ -59,17 +62,22 @@ def analyse(
     report: bool = True,
     margin: float = MARGIN,
     patients: dict[str, Counts] | None = None,
+    cross_fit: int = 0,
 ) -> Analysis:
     """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
 
     ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are AUC differences in [0, 1]; ``images=False`` keeps
     the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
-    without per-image scores. RunError when the folder or an argument can't serve; whatever is wrong inside the
-    folder becomes a warning.
+    without per-image scores; ``cross_fit`` repeats the choice on that many halvings of the held-out patients. RunError
+    when the folder or an argument can't serve; whatever is wrong inside the folder becomes a warning.
     """
     options = Options(epsilon, tolerance, margin)
     require_settings(rule, options)
+    if cross_fit < 0:
+        raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
     analysis = compute(load(run), rule, options, patients)
+    if cross_fit:
+        analysis = analysis._replace(cross_fits=_cross_fits(analysis, cross_fit))
     write_whole(analysis.selection_json, selection_text(analysis).encode())
     if not report:
         return analysis
@@ -144,6 +152,12 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     )
 
 
+def _cross_fits(analysis: Analysis, repeats: int) -> dict[str, CrossFit]:
+    table, run = analysis.configurations, analysis.run
+    own = {vendor: choosable(table[table["vendor"] == vendor]) for vendor in analysis.selections}
+    return {v: cross_fit_of(run, part, v, analysis.rule, analysis.options, repeats) for v, part in own.items()}
+
+
 def _others(
     own: pd.DataFrame,
     candidate: pd.DataFrame,
@@ -195,6 +209,7 @@ def selection_text(analysis: Analysis) -> str:
         "choices": [_plain(selection) for selection in analysis.selections.values()],  # one a source vendor
         "others": [_plain(selection) for selection in analysis.others],
         "optimism": [one._asdict() for one in analysis.optimism],
+        "cross_fits": {vendor: _cross_fit(found) for vendor, found in analysis.cross_fits.items()},
         "fronts": {vendor: _fronts(pair, analysis.split[vendor]) for vendor, pair in analysis.fronts.items()},
         "trials": {
             "finished": len(run.trials),
@@ -244,6 +259,10 @@ def _plain(selection: Selection) -> dict[str, Any]:
         "whose_labels": sentences.whose_labels(selection),
         "note": selection.note,
     }
+
+
+def _cross_fit(found: CrossFit) -> dict[str, Any]:
+    return found._asdict() | {"rates": found.rates.to_dict("records")}
 
 
 def _intervals(values: dict[str, float]) -> dict[str, tuple[float, float]]:

@@ -31,6 +31,8 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
             console.print("  " + escape(sentences.whose_labels(left)), highlight=False, soft_wrap=True)
         for gap in analysis.optimism:
             console.print(escape(sentences.optimism(gap)), highlight=False, soft_wrap=True)
+    for found in analysis.cross_fits.values():
+        console.print(escape(sentences.cross_fit(found)), highlight=False, soft_wrap=True)
     for path in (analysis.selection_json, analysis.report):
         if path is not None:
             console.print(escape(str(path)), highlight=False, soft_wrap=True)
