@@ -3,6 +3,7 @@
 python run_search.py                                     the quick search on a phantom, nothing else needed
 python run_search.py --data DIR --space paper            a search on your own DICOM files
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
+python run_search.py evaluate RUN --data DIR --corruptions      ... as images get worse
 python run_search.py predict RUN --data DIR              their scores for images without labels
 
 Exit codes: 0 all done; 1 some trials failed; 2 something was wrong with what came; 130 interrupted.
@@ -102,7 +103,14 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
         }[name],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.set_defaults(task=name)
+    parser.set_defaults(task=name, corruptions=False)
+    if name == "evaluate":
+        parser.add_argument(
+            "--corruptions",
+            action="store_true",
+            help="score corrupted images (ghosting, motion, noise ...) at five severities with the chosen models and "
+            "full sampling, nothing retrained: writes RUN/corruptions/NAME.csv",
+        )
     parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
     add_data_arguments(parser, "the other cohort's folder", required=True)
     parser.add_argument("--all", action="store_true", help="every finished trial, not only the chosen ones")
@@ -286,6 +294,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
     from tune_ks.console import Stages
     from tune_ks.data.cohort import CohortSettings, open_cohort
     from tune_ks.evaluate import evaluate, probabilities
+    from tune_ks.robustness import robustness, write_robustness
 
     stages = Stages(console)
     folder = RunFolder(args.run)
@@ -301,10 +310,19 @@ def evaluate_command(args: argparse.Namespace) -> int:
         cohort = open_cohort(
             args.data, settings, side, cache, args.workers, progress, labels_required=labelled, require_vendors=1
         )
+    name = args.name or args.data.resolve().name
+    if args.corruptions:
+        table = labelled_images(folder, cohort)
+        with stages.stage("scoring") as progress:
+            worse = robustness(folder, with_full_sampling(folder, keys), table, cohort.images, progress)
+        for path in write_robustness(folder, name, worse):
+            say(f"wrote {path}")
+        say(f"next: python -m analysis {folder.root}     shows AUC against severity")
+        say(stages.budget())
+        return OK
     with stages.stage("scoring") as progress:
         found = evaluate(folder, keys, cohort.table, cohort.images, progress)
     external = folder.root / "external"
-    name = args.name or args.data.resolve().name
     if labelled:
         outputs = {f"{name}.csv": found.summary, f"{name}_scores.csv": found.scores}
         table = Table(*found.summary.columns, box=None)
@@ -318,6 +336,22 @@ def evaluate_command(args: argparse.Namespace) -> int:
         say(f"wrote {external / file}")
     say(stages.budget())
     return OK
+
+
+def labelled_images(folder: RunFolder, cohort: Any) -> Any:
+    """The images that no model was trained on: the test patients of the run's own cohort, or all of another one."""
+    from tune_ks.data.cohort import read_table
+
+    if cohort.fingerprint == folder.read_search().get("cohort", {}).get("fingerprint"):
+        table = read_table(folder.cohort_csv)
+        return table[table["split"] == "test"]
+    return cohort.table
+
+
+def with_full_sampling(folder: RunFolder, keys: list[str]) -> list[str]:
+    """The keys, and every finished trial at rate 1 beside them: what a lower rate is compared with."""
+    full = [key for key in folder.keys() if folder.is_finished(key) and folder.read_config(key).sampling_rate == 1]
+    return sorted({*keys, *full})
 
 
 def chosen_keys(folder: RunFolder, every: bool) -> list[str]:

@@ -26,10 +26,10 @@ def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFr
 
     None when scores.npz is absent, torn, or names rows that the cohort does not have.
     """
-    arrays = _arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", "score"))
-    if arrays is None or cohort.empty:
+    found = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", "score"))
+    if found is None or cohort.empty:
         return None
-    row, split, score = (arrays[name] for name in ("row", "split", "score"))
+    row, split, score = (found[name] for name in ("row", "split", "score"))
     if not (row.shape == split.shape == score.shape and row.ndim == 1) or not np.isin(row, cohort.index).all():
         return None
     about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
@@ -51,10 +51,10 @@ def probability(root: StoragePath, key: str) -> np.ndarray | None:
 
 def preview(root: StoragePath, key: str) -> Preview | None:
     """The preview the worker wrote."""
-    arrays = _arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"))
-    if arrays is None:
+    held = arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"))
+    if held is None:
         return None
-    found = Preview(arrays["row"], arrays["sampled"].astype(np.uint8), arrays["full"].astype(np.uint8))
+    found = Preview(held["row"], held["sampled"].astype(np.uint8), held["full"].astype(np.uint8))
     whole = found.sampled.ndim == 3 and found.sampled.shape == found.full.shape and len(found.row) == len(found.full)
     return found if whole else None
 
@@ -66,7 +66,8 @@ def _array(path: StoragePath) -> np.ndarray | None:
         return None
 
 
-def _arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+def arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    """The named arrays of an .npz, never a pickle; None when the file is absent, torn, or lacks one."""
     try:
         with np.load(open_whole(path), allow_pickle=False) as file:
             return {name: file[name] for name in names}

@@ -12,6 +12,7 @@ from analysis.report_intervals import intervals
 from analysis.report_masks import masks_and_images
 from analysis.report_pareto import pareto
 from analysis.report_proof import proofs
+from analysis.report_robustness import image_quality
 from analysis.study import Analysis
 from tune_ks.storage import StoragePath, write_whole
 
@@ -23,6 +24,7 @@ SECTIONS: dict[str, Callable[[Analysis], str]] = {
     "Masks, and what they leave of an image": masks_and_images,
     "What each rule chooses": report_tables.choices,
     "External cohorts": report_tables.external_table,
+    "Image quality": image_quality,
     "Learning curves": report_figures.training,
     "Hyperparameters": report_figures.hyperparameters,
     "One-number baselines": report_tables.baseline_table,

@@ -17,7 +17,7 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX"},
     ),
     6: (
-        ["tune_ks/trial.py", "tune_ks/faults.py", "tune_ks/evaluate.py"],
+        ["tune_ks/trial.py", "tune_ks/faults.py", "tune_ks/evaluate.py", "tune_ks/robustness.py"],
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
     5: (["tune_ks/train.py"], {"torch", "numpy"}),
@@ -25,11 +25,14 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
     3: (["tune_ks/reconstructions/"], {"torch"}),
     2: (["tune_ks/sampling.py"], {"torch"}),
     1: (
-        ["tune_ks/transforms/", "tune_ks/masks/", "tune_ks/classifiers/", "tune_ks/data/"],
-        {"torch", "numpy", "pandas", "pydicom", "gdcm", "scipy", "openpyxl"},
+        ["tune_ks/transforms/", "tune_ks/masks/", "tune_ks/classifiers/", "tune_ks/corruptions/", "tune_ks/data/"],
+        {"torch", "numpy", "pandas", "pydicom", "gdcm", "scipy", "openpyxl", "monai"},
     ),
     0: (
-        [f"tune_ks/{name}.py" for name in ("storage", "record", "attempts", "seeding", "metrics", "__init__")],
+        [
+            f"tune_ks/{name}.py"
+            for name in ("storage", "record", "arrays", "attempts", "seeding", "metrics", "__init__")
+        ],
         {"numpy", "pyarrow"},
     ),
 }
@@ -50,6 +53,7 @@ ONLY_IN = {  # package -> the one place (files or folders) that may import it
     ),
     "optuna": ("tune_ks/searcher.py", "tune_ks/exports.py"),
     "pydicom": ("tune_ks/data/",),
+    "monai": ("tune_ks/corruptions/",),
     "plotly": ("analysis/plots",),
     "rich": ("run_search.py", "tune_ks/console.py", "analysis/"),
 }

@@ -172,6 +172,23 @@ def test_evaluating_the_training_cohort_gives_the_records_scores_again(place):
     assert met > 50
 
 
+def test_corruptions_score_the_test_patients_as_their_images_get_worse(place):
+    pytest.importorskip("monai", reason="MONAI is not installed: pip install -e '.[corruptions]'")
+    found = call("evaluate", "runs/one", "--data", "data", "--corruptions", cwd=place)
+    assert found.returncode == 0, found.stderr
+    assert "wrote runs/one/corruptions/data.csv" in found.stdout
+    table = pd.read_csv(place / "runs/one/corruptions/data.csv")
+    assert table["corruption"].nunique() == 7
+    run = RunFolder(place / "runs/one")
+    met = 0
+    for (key, vendor), part in table[table["severity"] == 0].groupby(["key", "vendor"]):
+        record = run.read_record(key)
+        assert part["auc"].round(6).unique().tolist() == [round(record.test[vendor], 6)]
+        assert part["images"].unique().tolist() == [record.images[f"test {vendor}"]]
+        met += record.config.sampling_rate == 1
+    assert met == 4  # two vendors trained at rate 1, each scored on both
+
+
 def test_predict_needs_no_labels_and_no_sheet(place):
     for number in range(3):
         write_dicom(place / f"unlabelled/p{number}/1.dcm", np.full((64, 64), 9) + np.eye(64).astype(int), phi=True)

@@ -20,6 +20,7 @@ import torch
 from ray import tune
 from safetensors.torch import save as safetensors_bytes
 
+from tune_ks.arrays import write_npy, write_npz
 from tune_ks.attempts import DIED, MEMORY, Attempt, GivenUp, Superseded, begin_attempt, end_attempt, require_owner
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
@@ -261,20 +262,6 @@ def load_checkpoint(path: StoragePath) -> dict[str, Any]:
     except Exception as error:  # torch names torn files in many ways
         print(f"{path}: this checkpoint cannot be read ({type(error).__name__}), starting the trial anew")
         return {}
-
-
-def write_npz(path: StoragePath, **arrays: np.ndarray) -> None:
-    """A compressed .npz, whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_whole(path, buffer.getvalue())
-
-
-def write_npy(path: StoragePath, array: np.ndarray) -> None:
-    """A .npy without pickle, whole or not at all."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_whole(path, buffer.getvalue())
 
 
 def release_memory() -> None:

@@ -1,0 +1,54 @@
+"""The report's section on image quality: AUC as images get worse, for the chosen rate and for full sampling."""
+
+from analysis.configurations import full_sampling_of
+from analysis.page import figure, heading, paragraph, slug, table
+from analysis.plots import to_json
+from analysis.plots_robustness import plot_robustness
+from analysis.report_figures import seen
+from analysis.robustness import Robust, load_corruptions, robust, verdict
+from analysis.study import Analysis
+
+HEIGHT = 520
+WORDS = (
+    "Seven corruptions at five severities (0: as it is) of images that no model was trained on; nothing was retrained. "
+    "Corrupted: mean over the severities. Loses less by: how much more AUC full sampling loses than the chosen rate, "
+    "on the same patients, with its 90 % interval; below 0 the low rate is the less robust one."
+)
+
+
+def image_quality(analysis: Analysis) -> str:
+    """A figure and a table for each source vendor and set of corrupted images; what to type where there are none."""
+    found, warnings = load_corruptions(analysis.run.root)
+    if not found and not warnings:
+        return paragraph(
+            "Not evaluated. python run_search.py evaluate RUN --data DIR --corruptions scores the exported models on "
+            "corrupted images, without training.",
+            "small",
+        )
+    parts = [paragraph(text) for text in warnings]
+    for worse in found:
+        for vendor, selection in analysis.selections.items():
+            one = robust(worse, vendor, list(selection.keys), _full_keys(analysis, selection), selection.rate)
+            if one is None:
+                why = "the chosen rate is full sampling, or one of the two was not scored"
+                parts.append(heading(f"{worse.name}, trained on {vendor}") + paragraph(f"No comparison: {why}."))
+                continue
+            parts.append(_section(one, vendor))
+    return "".join(parts) + (seen(analysis) + paragraph(WORDS, "small") if found else "")
+
+
+def _section(found: Robust, vendor: str) -> str:
+    name = f"robustness-{slug(found.name)}-{slug(vendor)}"
+    alt = f"AUC against severity for seven corruptions of {found.name}, trained on {vendor}: rate {found.rate:.3g} in "
+    alt += "solid lines, full sampling dotted, in-domain blue, cross-domain orange"
+    title = f"{found.name}, trained on {vendor}"
+    drawn = figure(name, to_json(plot_robustness(found)), alt, HEIGHT, "", title)
+    frame = found.table.assign(domain=found.table["domain"].str.replace("_", "-"))
+    return drawn + paragraph(verdict(found)) + table(frame, f"{name}-table", f"{title}: what the chosen rate keeps")
+
+
+def _full_keys(analysis: Analysis, selection) -> list[str]:
+    own = analysis.configurations
+    chosen = [bool(set(keys) & set(selection.keys)) for keys in own["keys"]]
+    full = [name for name, mine in zip(full_sampling_of(own), chosen) if mine and name]
+    return [key for keys in own.loc[own["configuration"].isin(full), "keys"] for key in keys]

@@ -1,0 +1,87 @@
+"""AUC under corruption: known truth in made scores, and the page that shows it."""
+
+import numpy as np
+import pytest
+
+from analysis.load import load
+from analysis.report_robustness import image_quality
+from analysis.robustness import load_corruptions, robust, verdict
+from analysis.selection import Options
+from analysis.study import compute
+from tests.synthetic_run import write_run
+from tune_ks.arrays import write_npz
+from tune_ks.metrics import auc
+
+NAMES = ("blur", "motion")
+
+
+def write_scores(path, keys, fall, vendors=("GE", "SIEMENS"), patients=30, images=6):
+    """Scores whose separation falls with the severity of blur by ``fall[key]`` and not at all with motion."""
+    rng = np.random.default_rng(0)
+    vendor = np.repeat(vendors, patients * images)
+    patient = np.repeat(np.arange(len(vendors) * patients), images)
+    label = np.tile([0, 1], len(vendor) // 2)
+    noise = rng.normal(size=len(vendor))
+    score = np.empty((len(keys), 2, 6, len(vendor)), np.float32)
+    for k, key in enumerate(keys):
+        for severity in range(6):
+            score[k, 0, severity] = noise + label * (2 - fall[key] * severity)
+            score[k, 1, severity] = noise + label * 2
+    write_npz(
+        path,
+        keys=np.array(keys),
+        corruptions=np.array(NAMES),
+        score=score,
+        label=label.astype(np.int8),
+        patient=patient.astype(np.int32),
+        vendor=vendor,
+    )
+    return label, score, vendor
+
+
+def test_the_more_robust_rate_is_found_and_only_where_it_is(tmp_path):
+    label, score, vendor = write_scores(tmp_path / "corruptions/x.npz", ["low", "full"], {"low": 0.0, "full": 0.4})
+    (worse,), warnings = load_corruptions(tmp_path)
+    assert warnings == []
+    found = robust(worse, "GE", ["low"], ["full"], 0.25)
+    table = found.table.set_index(["corruption", "domain"])
+    for domain in ("in_domain", "cross_domain"):
+        assert table.loc[("blur", domain), "low"] > 0
+        assert table.loc[("motion", domain), "loses less by"] == 0
+    ge = vendor == "GE"
+    expected = [auc(label[ge], score[1, 0, severity, ge]) for severity in range(6)]
+    curves = found.curves.query("sampling == 'full sampling' and domain == 'in_domain' and corruption == 'blur'")
+    np.testing.assert_allclose(curves["auc"], expected)
+    assert table.loc[("blur", "in_domain"), "full, corrupted"] == pytest.approx(np.mean(expected[1:]))
+    assert (curves["low"] < curves["auc"]).all()
+    assert "loses less AUC than full sampling in 2 and more in 0" in verdict(found)
+    other_way = robust(worse, "SIEMENS", ["full"], ["low"], 0.25)
+    assert "in 0 and more in 2" in verdict(other_way)
+
+
+def test_seeds_are_averaged_and_what_was_not_scored_gives_nothing(tmp_path):
+    keys = ["low0", "low1", "full"]
+    write_scores(tmp_path / "corruptions/x.npz", keys, {"low0": 0.0, "low1": 0.2, "full": 0.4})
+    (worse,), _ = load_corruptions(tmp_path)
+    both = robust(worse, "GE", ["low0", "low1"], ["full"], 0.25).table
+    each = [robust(worse, "GE", [key], ["full"], 0.25).table for key in keys[:2]]
+    np.testing.assert_allclose(both["loses less by"], np.mean([one["loses less by"] for one in each], axis=0))
+    assert robust(worse, "GE", ["absent"], ["full"], 0.25) is None
+    assert robust(worse, "GE", ["full"], ["full"], 1.0) is None
+    only = robust(worse, "PHILIPS", ["low0"], ["full"], 0.25).table
+    assert set(only["domain"]) == {"cross_domain"}
+
+
+def test_the_page_shows_the_figures_or_says_what_to_type(tmp_path):
+    folder = write_run(
+        tmp_path / "run", rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, true_auc=lambda *_: 0.8
+    )
+    analysis = compute(load(folder.root), "epsilon", Options(epsilon=0.2))
+    assert "--corruptions scores the exported models" in image_quality(analysis)
+    keys = [record.config.key() for record in folder.records()]
+    write_scores(folder.root / "corruptions/hospital.npz", keys, dict.fromkeys(keys, 0.2))
+    (folder.root / "corruptions/torn.npz").write_bytes(b"PK torn")
+    text = image_quality(analysis)
+    assert 'id="robustness-hospital-GE"' in text
+    assert "loses less AUC than full sampling in 0 and more in 0" in text  # all models fall alike: nothing to tell
+    assert "corruptions/torn.npz is torn" in text

@@ -1,0 +1,121 @@
+"""Laws of every corruption, their definitions by hand, and the scores of corrupted images."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tune_ks.corruptions import CORRUPTIONS
+from tune_ks.corruptions.base import SEVERITIES, corrupted, kspace, magnitude
+from tune_ks.corruptions.ghosting import corrupt as ghosting
+from tune_ks.corruptions.motion import corrupt as motion
+
+pytest.importorskip("monai", reason="MONAI is not installed: pip install -e '.[corruptions]'")
+NAMES = sorted(CORRUPTIONS)
+
+
+def images(count=3, side=32):
+    """Smooth blobs in [0, 1]."""
+    y, x = np.mgrid[:side, :side]
+    rng = np.random.default_rng(0)
+    found = [
+        sum(np.exp(-((y - a) ** 2 + (x - b) ** 2) / 20) for a, b in rng.uniform(8, side - 8, (4, 2)))
+        for _ in range(count)
+    ]
+    found = np.array(found) / np.max(found, axis=(1, 2), keepdims=True)
+    return torch.from_numpy(np.float32(found))[:, None]
+
+
+def test_the_seven_were_met():
+    assert NAMES == ["bias_field", "blur", "ghosting", "gibbs", "motion", "rician", "spike"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_severity_zero_is_the_image_and_each_one_above_is_worse(name):
+    image, rows = images(), [5, 6, 7]
+    assert corrupted(CORRUPTIONS[name], 0, image, rows) is image
+    found = [corrupted(CORRUPTIONS[name], severity, image, rows) for severity in range(1, SEVERITIES + 1)]
+    for each in found:
+        assert each.shape == image.shape
+        assert each.dtype == torch.float32
+        assert each.min() >= 0
+        assert each.max() <= 1
+    away = [float((each - image).square().mean()) for each in [image, *found]]
+    assert np.diff(away).min() > 0
+    assert away[-1] > 4 * away[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_suffers_the_same_whatever_stands_beside_it(name):
+    image, corruption = images(), CORRUPTIONS[name]
+    together = corrupted(corruption, 3, image, [5, 6, 7])
+    assert torch.equal(together[1:2], corrupted(corruption, 3, image[1:2], [6]))
+    if name in ("motion", "rician", "bias_field", "spike"):
+        assert not torch.equal(together[1:2], corrupted(corruption, 3, image[1:2], [8]))
+
+
+def test_a_severity_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="severity must be from 0 to 5, got 6"):
+        corrupted(CORRUPTIONS["blur"], 6, images(), [0, 1, 2])
+
+
+def test_kspace_and_magnitude_undo_each_other_with_dc_at_the_centre():
+    image = images()[0]
+    torch.testing.assert_close(magnitude(kspace(image)), image, atol=1e-6, rtol=0)
+    flat = kspace(torch.ones(1, 8, 8)).abs()
+    assert flat[0, 4, 4] == 8
+    assert flat.sum() == 8
+
+
+def test_ghosting_is_a_weaker_copy_half_a_field_of_view_away():
+    image = images()[0]
+    copy = image.roll(image.shape[-1] // 2, -1)
+    torch.testing.assert_close(ghosting(image, 0.4, 0), 0.8 * image + 0.2 * copy, atol=1e-6, rtol=0)
+
+
+def test_motion_is_lines_of_shifted_images():
+    """Twin: whole-pixel positions, each segment's lines taken from the k-space of the rolled image."""
+    image, seed = images(1)[0], 3
+    side = image.shape[-1]
+    moved = np.random.default_rng(seed).normal(size=(8, 2)) * 0.05 * side
+    moved[4] = 0  # the segment of DC
+    spectrum = np.fft.fftshift(np.fft.fft2(image[0].numpy()))
+    k = np.arange(side) - side // 2
+    for column in range(side):
+        down, across = moved[column * 8 // side]
+        spectrum[:, column] *= np.exp(-2j * np.pi * (k * down + k[column] * across) / side)
+    expected = np.abs(np.fft.ifft2(np.fft.ifftshift(spectrum)))
+    np.testing.assert_allclose(motion(image, 0.05, seed)[0], expected, atol=1e-5)
+    torch.testing.assert_close(motion(image, 0.0, seed), image, atol=1e-6, rtol=0)
+
+
+def test_rician_noise_of_nothing_is_rayleigh():
+    black = torch.zeros(4, 1, 64, 64)
+    noise = corrupted(CORRUPTIONS["rician"], 3, black, [0, 1, 2, 3])
+    strength = CORRUPTIONS["rician"].strengths[2]
+    assert noise.mean().item() == pytest.approx(strength * math.sqrt(math.pi / 2), rel=0.02)
+
+
+def test_a_bias_field_is_smooth_and_a_factor():
+    image = torch.full((1, 1, 32, 32), 0.2)
+    field = corrupted(CORRUPTIONS["bias_field"], 5, image, [0])[0, 0] / 0.2
+    steps = field.log().diff(dim=0).abs().max()
+    assert field.std() > 0.05
+    assert steps < 0.6  # of neighbours; strength times the slope of four polynomials
+
+
+def test_gibbs_empties_the_outer_kspace():
+    image = torch.rand(1, 1, 32, 32) * 0.2 + 0.4
+    found = kspace(corrupted(CORRUPTIONS["gibbs"], 5, image, [0])[0]).abs()
+    k = torch.arange(32) - 16
+    outer = torch.hypot(k[:, None].float(), k[None].float()) > 0.15 * 32 / math.sqrt(2) + 1.5
+    assert found[0][outer].max() < 0.1 * found[0][~outer].median()
+
+
+def test_blur_is_scipys_gaussian():
+    ndimage = pytest.importorskip("scipy.ndimage")
+    image = images(1)
+    found = corrupted(CORRUPTIONS["blur"], 5, image, [0])[0, 0]
+    expected = ndimage.gaussian_filter(image[0, 0].numpy(), 0.06 * 32, mode="constant", truncate=4)
+    np.testing.assert_allclose(found, expected, atol=0.01)
