@@ -137,13 +137,16 @@ def search_command(args: argparse.Namespace) -> int:
     """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
     require_rule(args)
     from tune_ks.begin import begin_run, default_run, require_same, require_vendors, set_aside
+    from tune_ks.cluster import Resources
     from tune_ks.console import Stages, TrialTable, duration
     from tune_ks.estimate import estimate_seconds
     from tune_ks.exports import export_run
     from tune_ks.plan import plan_finalists, plan_search
-    from tune_ks.search import Resources, run_search
+    from tune_ks.search import run_search
     from tune_ks.space import load_space
 
+    address = args.address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
+    resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address)
     stages = Stages(console)
     space = load_space(args.space)
     cohorts = open_cohorts(args, space.image_sizes(), stages)
@@ -173,7 +176,6 @@ def search_command(args: argparse.Namespace) -> int:
     started = time.monotonic()
     if plan.left:
         images = {size: each.images for size, each in cohorts.items()}
-        resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, args.address)
         with TrialTable(console, plan) as table:
             run_search(space, folder, images, vendors, plan, resources, table.show)
         stages.add("search", time.monotonic() - started)

@@ -10,14 +10,12 @@ ROOT = Path(__file__).parent.parent
 ROWS = {  # row -> (its files, the packages of others that it may use)
     8: (["run_search.py", "tune_ks/console.py"], {"rich"}),
     7: (
-        [
-            f"tune_ks/{name}.py"
-            for name in ("search", "searcher", "schedulers", "watch", "plan", "space", "begin", "estimate", "exports")
-        ],
+        [f"tune_ks/{name}.py" for name in ("search", "searcher", "schedulers", "watch", "cluster", "plan", "space")]
+        + [f"tune_ks/{name}.py" for name in ("begin", "estimate", "exports")],
         {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX"},
     ),
     6: (
-        ["tune_ks/trial.py", "tune_ks/faults.py", "tune_ks/evaluate.py", "tune_ks/robustness.py"],
+        [f"tune_ks/{name}.py" for name in ("trial", "faults", "node_files", "evaluate", "robustness")],
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
     5: (["tune_ks/train.py"], {"torch", "numpy"}),
@@ -44,6 +42,8 @@ ONLY_IN = {  # package -> the one place (files or folders) that may import it
     "pyarrow": ("tune_ks/storage.py",),
     "ray": (
         "tune_ks/trial.py",
+        "tune_ks/node_files.py",
+        "tune_ks/cluster.py",
         "tune_ks/search.py",
         "tune_ks/searcher.py",
         "tune_ks/schedulers.py",

@@ -212,7 +212,10 @@ def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
         assert [r.val for r in one.records()] == [r.val for r in other.records()]
         refused = call(*words, "--fresh", "--address", cluster.address, "--gpus-per-trial", "2", cwd=place)
         assert refused.returncode == 2
-        assert "a trial asks for 1 CPUs and 2 GPUs, the cluster has 4 and 1" in refused.stderr
+        assert (
+            "a trial asks for 1 CPUs and 2 GPUs, and no node of the cluster has both: they have 4 CPUs and 1 GPUs"
+            in refused.stderr
+        )
         assert cluster.head_node.all_processes
         assert cluster.head_node.remaining_processes_alive()
     finally:

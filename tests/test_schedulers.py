@@ -7,12 +7,13 @@ import pytest
 import ray
 from tiny import write_tiny
 
+from tune_ks.cluster import Resources
 from tune_ks.data.dataset import open_splits
 from tune_ks.metrics import auc
 from tune_ks.plan import plan_search
 from tune_ks.record import RunFolder, Stop, TrialConfig, TrialRecord
 from tune_ks.schedulers import EarlyStopping, early_stopping
-from tune_ks.search import Resources, run_search
+from tune_ks.search import run_search
 from tune_ks.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
 from tune_ks.train import finish, score, train
 

@@ -3,15 +3,15 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
-import ray
 from ray import tune
 
+from tune_ks.cluster import Resources, connected, slots_in_cluster
 from tune_ks.faults import StorageError
+from tune_ks.node_files import shared
 from tune_ks.plan import Plan
 from tune_ks.record import RunFolder
 from tune_ks.schedulers import early_stopping
@@ -23,16 +23,6 @@ from tune_ks.watch import Event, Halt, Watcher
 ROUNDS = 5  # at most so many fits that lose jobs: what Ray dropped with a node that died goes to the next one
 FIT_TRIALS = 300  # of one fit: what Ray does an event, keeps in memory and writes grows with the trials of a fit
 FIT_WAVES = 10  # but so many a slot at least: at the end of a fit the slots wait for its last trial
-
-
-class Resources(NamedTuple):
-    """Of one trial, and where the cluster is (``address`` None: this machine)."""
-
-    cpus: float = 1
-    gpus: float | None = None  # None: one where the cluster has any
-    concurrent: int | None = None
-    address: str | None = None
-    hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
 
 
 def run_search(
@@ -54,19 +44,21 @@ def run_search(
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Halt has one, for SIGTERM too
     halt, session = Halt(), uuid.uuid4().hex
-    with halt.on_signals(), connected(resources.address):
-        gpus, slots = slots_in_cluster(resources)
+    with ExitStack() as stack:
+        stack.enter_context(halt.on_signals())
+        stack.enter_context(connected(resources.address))
+        gpus, concurrent = slots_in_cluster(resources)
+        files = stack.enter_context(shared(images, cluster=resources.address is not None))
         stopping = early_stopping(space, folder)
         common = {
             "run": str(folder.root.resolve()),
-            "images": {str(size): str(path.resolve()) for size, path in images.items()},
+            "images": files,
             "threads": max(1, int(resources.cpus)),
             "session": session,
             "hang_after": resources.hang_after,
             "cross_domain_at": stopping.cross_domain_at if stopping else [],
         }
         searcher, rounds = JobSearcher(plan, space, folder, vendors, common), 0
-        concurrent = min(slots, resources.concurrent or slots)
         while searcher.left and rounds < ROUNDS and not halt.reason:
             watcher = Watcher(folder, session, resources.hang_after, halt, show, stopping.stops if stopping else {})
             with tempfile.TemporaryDirectory(prefix="tune_ks_ray_") as scratch:
@@ -94,35 +86,3 @@ def run_search(
     if halt.reason and not halt.interrupted:
         raise StorageError(f"{halt.reason}; the search has stopped, and nothing finished is lost")
     return not halt.interrupted
-
-
-def slots_in_cluster(resources: Resources) -> tuple[float, int]:
-    """(GPUs of a trial, trials at once) on the connected cluster. ValueError when not even one fits."""
-    cluster = ray.cluster_resources()
-    gpus = resources.gpus if resources.gpus is not None else float(cluster.get("GPU", 0) > 0)
-    slots = int(cluster.get("CPU", 1) // resources.cpus)
-    if gpus:
-        slots = min(slots, int(cluster.get("GPU", 0) / gpus + 1e-9))
-    if slots < 1:
-        raise ValueError(
-            f"a trial asks for {resources.cpus:g} CPUs and {gpus:g} GPUs, the cluster has "
-            f"{cluster.get('CPU', 0):g} and {cluster.get('GPU', 0):g}: lower --cpus-per-trial or --gpus-per-trial"
-        )
-    return gpus, slots
-
-
-@contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """Ray on this machine, or the running cluster at ``address`` (or of RAY_ADDRESS); left as it was found."""
-    mine = not ray.is_initialized()
-    if mine:
-        address = address or os.environ.get("RAY_ADDRESS")
-        # Ray would run its workers at niceness 15: a search on a busy machine then starves
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        local = {} if address else {"object_store_memory": 128 * 2**20, "include_dashboard": False}
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
-    try:
-        yield
-    finally:
-        if mine:
-            ray.shutdown()

@@ -24,6 +24,7 @@ from tune_ks.arrays import write_npy, write_npz
 from tune_ks.attempts import DIED, MEMORY, Attempt, GivenUp, Superseded, begin_attempt, end_attempt, require_owner
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
+from tune_ks.node_files import on_this_node
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.storage import StoragePath, open_whole, write_whole
 from tune_ks.train import Outcome, TrainingFailed, aucs, finish, train
@@ -32,9 +33,10 @@ SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
 
 
 def trial(job: dict[str, Any]) -> None:
-    """What Ray runs: ``configs`` (a list of plain dicts), ``run`` (a path), ``images`` (size -> path), ``threads``,
-    ``session`` (of the driver), ``hang_after`` (seconds), ``cross_domain_at`` (the epochs after which a scheduler
-    compares cross-domain AUCs) and ``start_point`` (why the search begins with this one, or None).
+    """What Ray runs: ``configs`` (a list of plain dicts), ``run`` (a path or URL), ``images`` (size -> the file, as
+    node_files names it), ``threads``, ``session`` (of the driver), ``hang_after`` (seconds), ``cross_domain_at`` (the
+    epochs after which a scheduler compares cross-domain AUCs) and ``start_point`` (why the search begins with this
+    one, or None).
 
     Reports a line an epoch, and at last the means over the job's configs that the searcher learns from. A failure of
     the training is written and reported, not raised: the search goes on. Storage that fails is no trial's fault: it is
@@ -70,8 +72,8 @@ def run_attempts(config: TrialConfig, job: dict[str, Any], position: int) -> Tri
     """
     folder, key = RunFolder(job["run"]), config.key()
     device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
-    images = Path(job["images"][str(config.image_size)])
     try:
+        images = on_this_node(job["images"][str(config.image_size)])
         # waits here, so that a finished trial is then seen
         patiently(folder, folder.write_config, config, job["start_point"])
         while not folder.is_finished(key):

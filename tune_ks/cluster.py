@@ -1,0 +1,105 @@
+"""Where trials run: what one needs, how many fit at once, the connection to Ray, and the code that its nodes lack."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+# where an object store is, for nodes that were started without it; keys to it are never sent
+STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Of one trial, and where the cluster is (``address`` None: this machine). ValueError for what Ray cannot give."""
+
+    cpus: float = 1
+    gpus: float | None = None  # None: one where a node has any; a fraction shares a GPU
+    concurrent: int | None = None  # at most so many trials at once
+    address: str | None = None
+    hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.cpus) and self.cpus > 0):
+            raise ValueError(f"--cpus-per-trial must be above 0, got {self.cpus:g}")
+        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus == int(self.gpus) > 1):
+            raise ValueError(f"--gpus-per-trial must be 0, a fraction of one GPU, or whole GPUs, got {self.gpus:g}")
+        if self.concurrent is not None and self.concurrent < 1:
+            raise ValueError(f"--concurrent must be 1 or more, got {self.concurrent}")
+        if self.address and "://" in self.address:
+            raise ValueError(
+                f"--address must be auto or HOST:PORT, got {self.address}: a search reads its data where it is "
+                "started, so start it on a node of the cluster, or hand it over with `ray job submit`"
+            )
+
+
+def gpus_of_a_trial(resources: Resources, nodes: Iterable[Mapping[str, float]]) -> float:
+    """What was asked for; else one where a node has any."""
+    if resources.gpus is not None:
+        return resources.gpus
+    return float(any(node.get("GPU", 0) >= 1 for node in nodes))
+
+
+def slots_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """Trials that one node holds at once. ``node`` is resource -> amount, as Ray counts it."""
+    slots = int(node.get("CPU", 0) / cpus + 1e-9)
+    if not gpus:
+        return slots
+    of_one_gpu = int(1 / gpus + 1e-9) if gpus <= 1 else 1 / gpus  # a trial never lies on parts of two GPUs
+    return min(slots, int(node.get("GPU", 0) * of_one_gpu + 1e-9))
+
+
+def slots_in_cluster(resources: Resources) -> tuple[float, int]:
+    """(GPUs of a trial, trials at once) on the connected cluster. ValueError when no node holds even one.
+
+    Counted node by node: a trial lies on one of them. ``concurrent`` limits a machine, and on a cluster it is taken at
+    its word, because a cluster may grow when trials wait.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = gpus_of_a_trial(resources, nodes)
+    slots = sum(slots_on(node, resources.cpus, gpus) for node in nodes)
+    if slots < 1:
+        have = sorted({f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes})
+        raise ValueError(
+            f"a trial asks for {resources.cpus:g} CPUs and {gpus:g} GPUs, and no node of the cluster has both: "
+            f"they have {'; '.join(have)}. Lower --cpus-per-trial or --gpus-per-trial"
+        )
+    if resources.concurrent is None:
+        return gpus, slots
+    return gpus, resources.concurrent if resources.address else min(slots, resources.concurrent)
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Ray on this machine, or the running cluster at ``address``; left as it was found."""
+    mine = not ray.is_initialized()
+    if mine:
+        # Ray would run its workers at niceness 15: a search on a busy machine then starves
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                **({"runtime_env": code_for_the_nodes()} if address else local),
+            )
+        except ConnectionError as error:
+            raise ValueError(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
+    try:
+        yield
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def code_for_the_nodes() -> dict[str, Any]:
+    """Ray's runtime environment: this package goes to nodes that have none, or another version; libraries do not."""
+    package = Path(__file__).parent
+    variables = {name: os.environ[name] for name in STORAGE_VARIABLES if name in os.environ}
+    return {"py_modules": [str(package)], "excludes": ["**/__pycache__"], "env_vars": variables}

@@ -1,0 +1,126 @@
+"""A large file of the driver's machine on every node that needs it: by its path, else fetched once a node.
+
+Trials map the file into memory, so a node holds it once however many trials it runs; nothing of it travels with a job.
+"""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+import uuid
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+CHUNK = 32 * 2**20  # bytes of one message
+AHEAD = 2  # messages under way at once
+SCRATCH = "TUNE_KS_SCRATCH"  # the folder for fetched files; otherwise one below the node's temporary folder
+
+
+@contextmanager
+def shared(paths: Mapping[int, Path], cluster: bool) -> Iterator[dict[str, dict[str, Any]]]:
+    """What a job says of each file: ``path``, ``bytes``, a ``name`` for copies of it, and the ``server`` that has it.
+
+    On a ``cluster`` the server is an actor on this machine, for as long as the context lasts; else None.
+    """
+    files = {str(number): _describe(path.resolve()) for number, path in paths.items()}
+    if not cluster:
+        yield files
+        return
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    name = f"tune_ks-files-{uuid.uuid4().hex[:12]}"
+    options = {"name": name, "num_cpus": 0, "max_concurrency": 4, "scheduling_strategy": here}
+    server = ray.remote(_Server).options(**options).remote({file["name"]: file["path"] for file in files.values()})
+    try:
+        yield {number: file | {"server": name} for number, file in files.items()}
+    finally:
+        ray.kill(server)
+
+
+def on_this_node(file: dict[str, Any]) -> Path:
+    """Where the file is on this node. One that does not see its path gets a copy, fetched by the first who asks.
+
+    FileNotFoundError where there is nobody to fetch it from.
+    """
+    path = Path(file["path"])
+    if _is_whole(path, file) or not file["server"]:
+        return path  # without a server: whoever opens it says that it is missing
+    copy = scratch_folder() / file["name"]
+    with _alone(copy.with_suffix(".lock")):
+        if not _is_whole(copy, file):
+            _fetch(file, copy)
+    return copy
+
+
+def scratch_folder() -> Path:
+    """A folder of this node and user only, for decoded images are patients' images."""
+    named = os.environ.get(SCRATCH)
+    folder = Path(named) if named else Path(tempfile.gettempdir()) / f"tune_ks-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{folder} must belong to this user and be closed to others (mode 700): set {SCRATCH}")
+    return folder
+
+
+class _Server:
+    """Reads parts of the files that it was started with, and of no others."""
+
+    def __init__(self, paths: dict[str, str]) -> None:
+        self.paths = paths
+
+    def read(self, name: str, offset: int, count: int) -> np.ndarray:
+        return np.fromfile(self.paths[name], np.uint8, count, offset=offset)
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    status = path.stat()
+    identity = f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
+    name = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16] + path.suffix
+    return {"path": str(path), "bytes": status.st_size, "name": name, "server": None}
+
+
+def _fetch(file: dict[str, Any], copy: Path) -> None:
+    """The file, whole or not at all, without holding more of it than a few messages."""
+    server = ray.get_actor(file["server"])
+    offsets, coming = iter(range(0, file["bytes"], CHUNK)), deque()
+
+    def ask() -> None:
+        if (offset := next(offsets, None)) is not None:
+            coming.append(server.read.remote(file["name"], offset, CHUNK))
+
+    descriptor, temporary = tempfile.mkstemp(dir=copy.parent, prefix=f".{copy.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            for _ in range(AHEAD):
+                ask()
+            while coming:
+                target.write(memoryview(ray.get(coming.popleft())))
+                ask()
+        if not _is_whole(Path(temporary), file):
+            raise OSError(f"{file['path']} changed while it was fetched: {file['bytes']} bytes were expected")
+        os.replace(temporary, copy)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _is_whole(path: Path, file: dict[str, Any]) -> bool:
+    try:
+        return path.stat().st_size == file["bytes"]
+    except OSError:
+        return False
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process of this node at a time; the system frees the lock of one that dies."""
+    with open(lock, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
