@@ -51,9 +51,11 @@ def uncertain_front(curves: Curves, trained: np.ndarray) -> UncertainFront | Non
     rates = np.unique(trained)
     points = np.stack([curves.in_domain.draws_at(rates), curves.cross_domain.draws_at(rates)], axis=2)[:FRONT_DRAWS]
     size = len(points)
-    two = np.mean([moocore.is_nondominated(p, maximise=[True, True]) for p in points], axis=0)
+    two = np.mean([moocore.is_nondominated(p, maximise=[True, True], keep_weakly=True) for p in points], axis=0)
     with_rate = [np.column_stack([p, rates]) for p in points]
-    three = np.mean([moocore.is_nondominated(p, maximise=[True, True, False]) for p in with_rate], axis=0)
+    three = np.mean(
+        [moocore.is_nondominated(p, maximise=[True, True, False], keep_weakly=True) for p in with_rate], axis=0
+    )
     stacked = -points.reshape(-1, 2)  # moocore's surfaces are of minimisation
     surface = moocore.eaf(stacked, np.repeat(np.arange(size), len(rates)), percentiles=list(SURFACES))
     attainment = pd.DataFrame(
