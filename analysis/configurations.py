@@ -1,5 +1,7 @@
 """Trials -> configurations: the seeds of one question averaged, their spread kept."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.load import CONFIG_FIELDS, FACTS, MASK_FIELDS, SCORES, WITHIN
@@ -54,6 +56,14 @@ def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     full = configurations["full"].astype(bool)
     named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
     return [named.get(group) for group in groups]
+
+
+def keys_of_full(configurations: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """The trials of full sampling that a choice's are compared with; [] for itself, and where it was not run."""
+    chosen = [bool(set(keys) & set(each)) for each in configurations["keys"]]
+    wanted = [full for full, mine in zip(full_sampling_of(configurations), chosen) if mine]
+    found = configurations.loc[configurations["configuration"].isin(wanted), "keys"]
+    return [key for each in found for key in each if key not in keys]
 
 
 def varied_fields(configurations: pd.DataFrame) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from analysis.configurations import full_sampling_of
+from analysis.configurations import keys_of_full
 from analysis.images import image_scores
 from analysis.load import Run
 from analysis.resampling import TrialDraws
@@ -58,14 +58,11 @@ def cross_check(run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], key
 
     ``keys``: source vendor -> trials of its choice. Test patients; COLUMNS, a row a source and test vendor.
     """
-    of_full = dict(zip(table["configuration"], full_sampling_of(table)))
     rows = []
     for source, chosen in keys.items():
         if not chosen:
             continue
-        (configuration,) = table.loc[[chosen[0] in each for each in table["keys"]], "configuration"]
-        full = table.loc[table["configuration"] == of_full[configuration], "keys"]
-        pair = [chosen[0], *(each[0] for each in full if chosen[0] not in each)]
+        pair = [chosen[0], *keys_of_full(table, chosen)[:1]]
         found = [image_scores(run.root, key, run.cohort) for key in pair]
         if any(scores is None for scores in found):
             continue

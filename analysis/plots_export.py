@@ -8,6 +8,7 @@ import plotly.io as pio
 
 from analysis.gallery import gallery
 from analysis.page import slug
+from analysis.plots_clinic import plot_operating, plot_reliability
 from analysis.plots_curves import plot_curves
 from analysis.plots_masks import plot_line_masks, plot_profile
 from analysis.plots_pareto import plot_pareto
@@ -43,6 +44,10 @@ def figures(analysis: Analysis) -> dict[str, go.Figure]:
         chosen = next((p for p in shown if p.chosen and p.mask is not None and not p.mask.all()), None)
         if chosen is not None:
             found[f"profile-{name}"] = plot_profile(profile(chosen.mask, chosen.probability))
+        for kind, plot in (("operating", plot_operating), ("reliability", plot_reliability)):
+            rows = getattr(analysis.clinic, kind)
+            rows = rows[rows["trained on"] == vendor]
+            found[f"{kind}-{name}"] = plot(rows) if len(rows) else None
         found |= {f"training-{line}-{name}": plot_training(analysis, vendor, line) for line in LINES}
     return {name: _on_white(figure) for name, figure in found.items() if figure is not None}
 

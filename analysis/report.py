@@ -7,6 +7,7 @@ from html import escape
 from analysis import report_figures, report_tables
 from analysis.page import page
 from analysis.plots import plotly_js
+from analysis.report_clinic import clinician
 from analysis.report_headline import headline
 from analysis.report_intervals import intervals
 from analysis.report_masks import masks_and_images
@@ -22,6 +23,7 @@ SECTIONS: dict[str, Callable[[Analysis], str]] = {
     "Pareto front": pareto,
     "AUC against the rate": report_figures.curves,
     "Masks, and what they leave of an image": masks_and_images,
+    "What a clinician asks": clinician,
     "What each rule chooses": report_tables.choices,
     "External cohorts": report_tables.external_table,
     "Image quality": image_quality,

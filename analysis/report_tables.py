@@ -45,9 +45,8 @@ def choices(analysis: Analysis) -> str:
     if not found:
         return ""
     note = CHOICES.format(tolerance=analysis.options.tolerance)
-    gaps = table(
-        pd.DataFrame([_gap_row(gap) for gap in analysis.optimism]), "optimism", "What peeking would have bought"
-    )
+    frame = pd.DataFrame([_gap_row(gap) for gap in analysis.optimism]).dropna(axis="columns", how="all")
+    gaps = table(frame, "optimism", "What peeking would have bought")
     shown = gaps + paragraph(OPTIMISM if gaps else "", "small")
     return found + paragraph(note, "small") + shown + paragraph(sentences.RETROSPECTIVE, "small")
 

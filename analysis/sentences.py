@@ -107,6 +107,19 @@ def difference(values: dict[str, float], domain: str) -> str:
     return "" if math.isnan(value) else f"{value:+.3f}{ends}"
 
 
+def operating(rows: pd.DataFrame) -> list[str]:
+    """One line a source and test vendor: sensitivity at the threshold set on the source's validation."""
+    lines = []
+    for (source, vendor), part in rows.groupby(["trained on", "scored on"], sort=False):
+        each = [
+            f"{row['rate']} {row['sensitivity']:.3f} [{row['low']:.3f}, {row['high']:.3f}] "
+            f"(specificity really reached {row['specificity']:.3f})"
+            for _, row in part.iterrows()
+        ]
+        lines.append(f"{source} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(each)}.")
+    return lines
+
+
 def optimism(found: Optimism) -> str:
     """The gap between an oracle's choice and an honest one, and how much of the oracle's AUC is luck."""
     gaps, own = [], []

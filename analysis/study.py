@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis import sentences
 from analysis.baselines import baselines
+from analysis.clinic import Clinic, clinic
 from analysis.configurations import average_over_seeds, choosable, families
 from analysis.crossfit import CrossFit
 from analysis.crossfit import cross_fit as cross_fit_of
@@ -49,6 +50,7 @@ class Analysis(NamedTuple):
     proofs: dict[str, Proof] = {}  # noqa: RUF012 - vendor -> what the data prove (noninferior)
     draws: dict[str, TrialDraws] = {}  # noqa: RUF012 - key -> its AUCs on resampled patients
     from_counts: pd.DataFrame = pd.DataFrame()  # what test patients' counts alone allow; empty when none were given
+    clinic: Clinic | None = None  # of the choices
     optimism: list[Optimism] = []  # noqa: RUF012 - honest choices against the oracle of the same rule
     cross_fits: dict[str, CrossFit] = {}  # noqa: RUF012 - vendor -> the choice repeated on halves; {} unless asked for
 
@@ -149,6 +151,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         draws=draws,
         from_counts=counted,
         optimism=gaps,
+        clinic=clinic(run, table, selections),
     )
 
 
@@ -210,6 +213,7 @@ def selection_text(analysis: Analysis) -> str:
         "others": [_plain(selection) for selection in analysis.others],
         "optimism": [one._asdict() for one in analysis.optimism],
         "cross_fits": {vendor: _cross_fit(found) for vendor, found in analysis.cross_fits.items()},
+        "clinic": {n: t.to_dict("records") if n != "absent" else t for n, t in analysis.clinic._asdict().items()},
         "fronts": {vendor: _fronts(pair, analysis.split[vendor]) for vendor, pair in analysis.fronts.items()},
         "trials": {
             "finished": len(run.trials),

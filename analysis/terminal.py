@@ -29,8 +29,8 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
         for left in (s for s in analysis.others if s.held_out and not s.oracle):
             console.print(escape(sentences.chosen(left)), highlight=False, soft_wrap=True)
             console.print("  " + escape(sentences.whose_labels(left)), highlight=False, soft_wrap=True)
-        for gap in analysis.optimism:
-            console.print(escape(sentences.optimism(gap)), highlight=False, soft_wrap=True)
+        for line in (*map(sentences.optimism, analysis.optimism), *sentences.operating(analysis.clinic.operating)):
+            console.print(escape(line), highlight=False, soft_wrap=True)
     for found in analysis.cross_fits.values():
         console.print(escape(sentences.cross_fit(found)), highlight=False, soft_wrap=True)
     for path in (analysis.selection_json, analysis.report):
