@@ -66,7 +66,7 @@ def proven(found: Proof) -> str:
         words = f"No rate below 1 is proven to lose at most {found.margin:g} in both AUCs."
     if math.isfinite(found.resolvable):
         words += f" These data could prove a margin of about {found.resolvable:.3f}."
-    return words
+    return words + (f" How it was tested: {found.how}." if found.how else "")
 
 
 def needed(found: Proof) -> str:
@@ -76,4 +76,5 @@ def needed(found: Proof) -> str:
         for domain, patients in found.patients_needed.items()
     }
     each = "; ".join(f"{DOMAINS[domain]} {what}" for domain, what in takes.items())
-    return f"{found.margin:g} would need: {each}." if each else ""
+    seeds = f", with {found.seeds_needed:.0f} seeds a rate" if math.isfinite(found.seeds_needed) else ""
+    return f"{found.margin:g} would need: {each}{seeds}." if each else ""

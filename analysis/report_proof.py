@@ -43,5 +43,7 @@ def steps(proof: Proof) -> pd.DataFrame:
         word = domain.replace("_", "-")
         columns[f"{word} difference"] = proof.steps[f"{domain}_difference"].astype(float).tolist()
         columns[f"{word} lower bound"] = proof.steps[f"{domain}_lower"].astype(float).tolist()
+    if proof.steps["curve"].astype(bool).any():  # several, each with a sequence of its own
+        columns = {"curve": proof.steps["curve"].tolist(), **columns}
     columns["outcome"] = ["proven" if one.passed else one.why for one in proof.steps.itertuples()]
     return pd.DataFrame(columns)

@@ -31,6 +31,9 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
             console.print("  " + escape(sentences.whose_labels(left)), highlight=False, soft_wrap=True)
         for line in (*map(sentences.optimism, analysis.optimism), *sentences.operating(analysis.clinic.operating)):
             console.print(escape(line), highlight=False, soft_wrap=True)
+    for vendor, proof in analysis.proofs.items():
+        words = f"{vendor}, proof: {evidence.proven(proof)} {evidence.needed(proof)}".strip()
+        console.print(escape(words), highlight=False, soft_wrap=True)
     for found in analysis.cross_fits.values():
         console.print(escape(sentences.cross_fit(found)), highlight=False, soft_wrap=True)
     for path in (analysis.selection_json, analysis.report):
