@@ -172,7 +172,7 @@ def search_command(args: argparse.Namespace) -> int:
         say(f"the earlier run folder is now {set_aside(folder.root)}")
     if not folder.search_json.exists():
         begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
-    say(f"plan: {plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
+    say(f"plan: {plan}")
     started = time.monotonic()
     if plan.left:
         images = {size: each.images for size, each in cohorts.items()}
@@ -255,7 +255,7 @@ def print_plan(plan: Any) -> None:
     console.print(table)
     if plan.draws:
         say(f"and {plan.draws} suggestions that Optuna will make")
-    say(f"{plan.left} trials to run, {plan.finished} already done, {plan.failed} failed before")
+    say(str(plan))
 
 
 def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:

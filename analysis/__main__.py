@@ -135,9 +135,7 @@ def _watch(given: Arguments, settings: dict, seconds: int) -> Analysis:
     from analysis.watch import watch
 
     def tell(analysis: Analysis) -> None:
-        run = analysis.run
-        counts = f"{len(run.trials)} finished, {len(run.failures)} failed, {len(run.pending)} not finished"
-        print(f"{time.strftime('%H:%M:%S')}  {counts}  {analysis.report}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}", flush=True)
 
     wanted = {name: value for name, value in settings.items() if name not in ("run", "images", "report")}
     analysis = watch(given.run, wanted, given.images, seconds, tell)

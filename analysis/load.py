@@ -21,7 +21,7 @@ MASK_FIELDS = (
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 WITHIN = ("test_within_in_domain", "test_within_cross_domain")
 FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")
-TRIAL_COLUMNS = ["key", "configuration", "full", *CONFIG_FIELDS, *SCORES, *WITHIN, *FACTS]
+TRIAL_COLUMNS = ["key", "configuration", "full", *CONFIG_FIELDS, *SCORES, *WITHIN, *FACTS, "start_point"]
 COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
 
 
@@ -39,11 +39,17 @@ class Run:
     cohort: pd.DataFrame  # one row an image, indexed by row number
     skipped: pd.DataFrame  # path, reason
     failures: pd.DataFrame  # key, vendor, sampling_rate, mask, seed, reason
+    stopped: pd.DataFrame  # the same of trials that a scheduler ended early; their AUCs are of no finished training
     external: pd.DataFrame  # cohort, key, vendor, images, patients, auc
     search: dict[str, Any]  # search.json
     unreadable: dict[str, str] = field(default_factory=dict)  # key -> why its record was not used
-    pending: list[str] = field(default_factory=list)  # keys asked for, neither finished nor failed
+    pending: list[str] = field(default_factory=list)  # keys asked for, neither finished nor failed nor stopped
     warnings: list[str] = field(default_factory=list)
+
+    def counts(self) -> str:
+        """How the trials stand, in words."""
+        stopped = f"{len(self.stopped)} stopped early, " if len(self.stopped) else ""
+        return f"{len(self.trials)} finished, {stopped}{len(self.failures)} failed, {len(self.pending)} not finished"
 
 
 def load(root: str | StoragePath) -> Run:
@@ -71,8 +77,8 @@ def load(root: str | StoragePath) -> Run:
         named = "; ".join(f"{key} ({reason})" for key, reason in list(unreadable.items())[:3])
         more = f"; and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
         warnings.append(f"{len(unreadable)} record(s) could not be used and are left out: {named}{more}.")
-    failures = _failures(folder)
-    done = {*records, *unreadable, *failures["key"]}
+    failures, stopped = _ended(folder, "failure.json"), _ended(folder, "stopped.json")
+    done = {*records, *unreadable, *failures["key"], *stopped["key"]}
     pending = [key for key in folder.keys() if key not in done]
     return Run(
         root=root,
@@ -81,6 +87,7 @@ def load(root: str | StoragePath) -> Run:
         cohort=cohort,
         skipped=_table(folder.skipped_csv, ("path", "reason"), warnings),
         failures=failures,
+        stopped=stopped,
         external=_external(root / "external", warnings),
         search=search,
         unreadable=unreadable,
@@ -143,6 +150,7 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
         "export_gap": record.in_domain("val") - draws,
         "epoch": _number(record.epoch),
         "seconds": _number(record.seconds),
+        "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
     }
 
 
@@ -169,17 +177,18 @@ def _records(folder: RunFolder) -> tuple[dict[str, TrialRecord], dict[str, str]]
     return records, unreadable
 
 
-def _failures(folder: RunFolder) -> pd.DataFrame:
+def _ended(folder: RunFolder, name: str) -> pd.DataFrame:
+    """The trials without a record that have a file of this name, which says why."""
     rows = []
     for key in folder.keys():
-        path = folder.trial(key, "failure.json")
+        path = folder.trial(key, name)
         if not path.exists() or folder.is_finished(key):
             continue
         try:
             values = json.loads(path.read_text())
             config, reason = values.get("config", {}), str(values.get("reason", "no reason was written"))
         except (ValueError, AttributeError, OSError) as error:
-            config, reason = {}, f"failure.json can't be read ({error})"
+            config, reason = {}, f"{name} can't be read ({error})"
         names = ("vendor", "sampling_rate", "mask", "seed")
         defaults = {"mask": TrialConfig.mask, "seed": TrialConfig.seed}
         rows.append({"key": key, **{n: config.get(n, defaults.get(n)) for n in names}, "reason": reason})

@@ -56,9 +56,7 @@ def write_report(analysis: Analysis, images: bool = True, live: int | None = Non
 def _notice(analysis: Analysis, live: int | None) -> str:
     if live is None:
         return ""
-    run = analysis.run
-    counts = f"{len(run.trials)} trials finished, {len(run.failures)} failed, {len(run.pending)} not finished"
     return (
-        f'<p class="live" data-seconds="{live}">Watched while it runs: {escape(counts)}; this page loads itself again '
-        f"every {live} s. <label><input type='checkbox'> pause</label></p>"
+        f'<p class="live" data-seconds="{live}">Watched while it runs: {escape(analysis.run.counts())}; '
+        f"this page loads itself again every {live} s. <label><input type='checkbox'> pause</label></p>"
     )

@@ -96,7 +96,7 @@ def trial_table(analysis: Analysis) -> str:
     varied = [n for n in varied_fields(frame) if n != "mask"] if len(frame) else []
     names = ["key", "vendor", "mask", *varied, "seed", "sampling_rate", "mean_probability", "realised_rate"]
     names += ["distinct_rate", "val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain", "epoch"]
-    found = table(_present(frame, [*names, "seconds"]), "trials", "Every seed, not the best")
+    found = table(_present(frame, [*names, "seconds", "start_point"]), "trials", "Every seed, not the best")
     return seen(analysis) + found if found else ""
 
 
@@ -113,13 +113,14 @@ def external_table(analysis: Analysis) -> str:
 
 
 def trouble(analysis: Analysis) -> str:
-    """Failed, unread and unfinished trials, skipped files, each with its reason."""
+    """Failed, stopped, unread and unfinished trials, skipped files, each with its reason."""
     run = analysis.run
     unread = pd.DataFrame(list(run.unreadable.items()), columns=["record left out", "why"])
     pending = pd.DataFrame({"asked for, not finished": run.pending})
     reasons = run.skipped.groupby("reason").agg(files=("path", "size"), example=("path", "first")).reset_index()
     found = (
-        table(run.failures, "failures", "Failed or stopped trials")
+        table(run.failures, "failures", "Failed trials")
+        + table(run.stopped, "stopped", "Trials that a scheduler stopped early")
         + table(unread, "left-out", "Records left out")
         + table(pending, "pending", "Trials without a record")
         + table(reasons, "skipped", "Files of the cohort that were skipped")

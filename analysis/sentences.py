@@ -207,6 +207,11 @@ def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], ba
         found.append("One seed a configuration: how far a second training would differ is unknown.")
     if len(run.failures):
         found.append(f"{len(run.failures)} trial(s) failed; their reasons are in the report.")
+    if len(run.stopped):
+        found.append(
+            f"{len(run.stopped)} trial(s) were stopped early for their validation AUCs and appear in no curve and no "
+            "front: the rates that lost trials so look better there than all of their trials would."
+        )
     if run.pending:
         found.append(
             f"{len(run.pending)} trial(s) were asked for and have not finished: the same search goes on there."

@@ -218,6 +218,7 @@ def selection_text(analysis: Analysis) -> str:
         "trials": {
             "finished": len(run.trials),
             "failed": len(run.failures),
+            "stopped": len(run.stopped),
             "unreadable": len(run.unreadable),
             "pending": len(run.pending),
         },

@@ -42,10 +42,8 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
 
 
 def _table(analysis: Analysis) -> Table:
-    run = analysis.run
-    counts = f"{len(run.trials)} trials, {len(run.failures)} failed"
     table = Table(
-        title=f"Chosen rates; test AUC in-domain and cross-domain ({counts})",
+        title=f"Chosen rates; test AUC in-domain and cross-domain ({analysis.run.counts()})",
         title_justify="left",
         box=SIMPLE_HEAD,
     )

@@ -7,7 +7,8 @@ from analysis.study import Analysis, analyse
 from tune_ks.storage import StoragePath, storage_path
 
 SECONDS = 10
-WATCHED = ("search.json", "trials/*/config.json", "trials/*/record.json", "trials/*/failure.json", "external/*.csv")
+ENDS = ("config", "record", "failure", "stopped")
+WATCHED = ("search.json", *(f"trials/*/{name}.json" for name in ENDS), "external/*.csv")
 
 
 def watch(

@@ -11,7 +11,7 @@ from synthetic_run import write_run
 from analysis import analyse, images
 from analysis.__main__ import main
 from analysis.load import RunError, load
-from tune_ks.record import TrialConfig
+from tune_ks.record import RunFolder, Stop, TrialConfig
 from tune_ks.storage import write_whole
 
 
@@ -94,6 +94,23 @@ def test_records_of_two_cohorts_are_not_mixed(run):
     found = load(run)
     assert set(found.unreadable) == keys
     assert all("another cohort" in reason for reason in found.unreadable.values())
+
+
+def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
+    folder = RunFolder(run)
+    config = TrialConfig("GE", 0.123, temperature=1.0)
+    folder.write_config(config)
+    before = load(run)
+    folder.write_stop(Stop(config, "behind the others", [{"epoch": 1, "loss": 0.6, "val_in_domain": 0.51}]))
+    found = load(run)
+    assert found.stopped[["key", "reason"]].values.tolist() == [[config.key(), "behind the others"]]
+    assert len(found.failures) == len(before.failures)
+    assert sorted(found.pending) == sorted(set(before.pending) - {config.key()})
+    assert config.key() not in set(found.trials["key"])
+    assert "1 stopped early" in found.counts()
+    page = analyse(run).report.read_text()
+    assert "behind the others" in page
+    assert "1 trial(s) were stopped early" in page
 
 
 def test_failures_and_pending_are_told(run):

@@ -286,7 +286,7 @@ def test_a_watched_page_loads_itself_again_where_the_reader_was(browser, tmp_pat
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
     found = analyse(tmp_path, report=False)
     page = opened(browser, write_report(found, live=1), viewport={"width": 1280, "height": 600})
-    assert "2 trials finished, 0 failed, 0 not finished" in page.locator(".live").inner_text()
+    assert "2 finished, 0 failed, 0 not finished" in page.locator(".live").inner_text()
     page.evaluate("window.scrollTo({ top: 700, behavior: 'instant' }); window.old = true")
     page.wait_for_function("window.old === undefined && document.documentElement.dataset.ready", timeout=15_000)
     assert abs(page.evaluate("scrollY") - 700) < 2

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 from tune_ks import __version__
 from tune_ks.data.cohort import Cohort, with_splits, write_table
@@ -54,6 +55,22 @@ def set_aside(root: StoragePath) -> StoragePath:
     return root.rename(aside)
 
 
+def start_points(layout: str, synthetic: bool) -> list[dict[str, Any]]:
+    """The sampling rates with which a sampler begins, and why.
+
+    The source study's own choice was made on Duke's test scores: on Duke it would carry them into the search. Whatever
+    has Duke's sheets is taken for Duke, but for the phantom that this program has just written in that layout.
+    """
+    full = {"sampling_rate": 1.0, "why": "full sampling"}
+    if layout == "duke" and not synthetic:
+        return [full]
+    return [
+        full,
+        {"sampling_rate": 62 / 256, "why": "the source study's choice on GE, 0.242"},
+        {"sampling_rate": 57 / 256, "why": "the source study's choice on Siemens, 0.222"},
+    ]
+
+
 def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, command: str, synthetic: bool) -> None:
     """cohort.csv with its split, skipped.csv, and search.json last: a folder without it is not begun."""
     table = with_splits(cohort.table, split_seed)
@@ -67,10 +84,12 @@ def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, 
         "space_fingerprint": space.fingerprint(),
         "search": space.search,
         "split_seed": split_seed,
+        "start_points": start_points(cohort.layout, synthetic) if space.search["sampler"] != "grid" else [],
         "cohort": {
             "fingerprint": cohort.fingerprint,
             "settings": vars(cohort.settings),
             "synthetic": synthetic,
+            "layout": cohort.layout,
             "counts": counts.reset_index().to_dict("records"),
         },
         "versions": {"tune_ks": __version__, "python": platform.python_version()}

@@ -19,6 +19,10 @@ class Plan(NamedTuple):
     def left(self) -> int:
         return len(self.jobs) + self.draws
 
+    def __str__(self) -> str:
+        stopped = f", {self.stopped} stopped early" if self.stopped else ""
+        return f"{self.left} trials to run, {self.finished} already done, {self.failed} failed before{stopped}"
+
 
 def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_failed: bool = False) -> Plan:
     """What RUN does not hold yet. What was begun comes first, to go on from its checkpoint.
@@ -43,7 +47,8 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
         return Plan(jobs, 0, len(asked) - len(jobs) - failed - stopped, failed, stopped)
     suggestions = suggestions_in(folder)
     pending = [configs for configs in suggestions if any(is_open(config) for config in configs)]
-    draws = max(0, space.search["samples"] * len(points) - len(suggestions))
+    asked = sum(min(space.search["samples"], point.size()) for point in points)
+    draws = max(0, int(asked) - len(suggestions))
     finished = sum(folder.is_finished(key) for key in folder.keys())
     return Plan([all_seeds(configs, len(seeds)) for configs in pending], draws, finished, len(failures), len(stops))
 

@@ -11,10 +11,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from tune_ks.plan import Plan, config_at, suggestions_in
+from tune_ks.plan import Plan, all_seeds, config_at, suggestions_in
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.seeding import seed_for
 from tune_ks.space import OBJECTIVES, Block, Space
+
+TRIES = 64  # suggestions that were all made before: then there is hardly another
 
 SAMPLERS = {
     "random": optuna.samplers.RandomSampler,
@@ -36,6 +38,7 @@ class PointStudy:
         fixed = TrialConfig.from_dict({"sampling_rate": 1, **point.fixed})
         self.fixed = {name: getattr(fixed, name) for name in point.fixed}  # as a config has them: 1 is 1.0
         mine = [configs for configs in known if self.holds(configs[0])]
+        self.asked = len(mine)
         # after an extension the same seed would propose the same points again, so the count of known ones enters it
         seed = seed_for(0, "sampler", *sorted(map(str, point.fixed.items())), len(mine)) % 2**31
         with warnings.catch_warnings():  # NSGA-III and QMC are called experimental; every one is tested here
@@ -65,6 +68,25 @@ class PointStudy:
             rate, why = self.starts.popleft()
             self.study.enqueue_trial({"sampling_rate": rate}, user_attrs={"start_point": why})
         return self.study.ask(self.distributions)
+
+    def ask_new(self, known: set[str]) -> tuple[TrialConfig, optuna.trial.Trial] | None:
+        """A suggestion that was never made before, as its first seed's config; None where there is hardly one left.
+
+        A sampler may repeat itself where values are discrete; then points drawn at random take its place.
+        """
+        sampler = self.study.sampler
+        for attempt in range(TRIES):
+            if attempt == TRIES // 2:
+                self.study.sampler = optuna.samplers.RandomSampler(seed=self.asked)
+            suggestion = self.ask()
+            config = config_at(self.point, suggestion.params, 0)
+            if config.key("seed") not in known:
+                self.asked += 1
+                self.study.sampler = sampler
+                return config, suggestion
+            self.study.tell(suggestion, state=TrialState.FAIL)
+        self.study.sampler = sampler
+        return None
 
     def tell(self, suggestion: optuna.trial.Trial, result: dict[str, Any] | None) -> None:
         """How a job ended: its final result, its last line where a scheduler stopped it, None where its process died.
@@ -115,6 +137,7 @@ class JobSearcher(Searcher):
         points = space.grid(vendors) if space.search["sampler"] != "grid" else []
         known = suggestions_in(folder) if points else []
         self.studies = [PointStudy(point, space, known, folder) for point in points]
+        self.known = {configs[0].key("seed") for configs in known}
         self.asked: dict[str, tuple[PointStudy, optuna.trial.Trial]] = {}
 
     @property
@@ -129,14 +152,16 @@ class JobSearcher(Searcher):
             if mine is not None:
                 self.asked[trial_id] = (mine, mine.ask(configs[0]))
             return self._job(configs)
-        if not self.draws:
-            return Searcher.FINISHED
-        self.draws -= 1
-        mine = self.studies[self.draws % len(self.studies)]
-        suggestion = mine.ask()
-        self.asked[trial_id] = (mine, suggestion)
-        configs = [config_at(mine.point, suggestion.params, seed) for seed in range(self.seeds)]
-        return self._job(configs, suggestion.user_attrs.get("start_point"))
+        for mine in sorted(self.studies, key=lambda study: study.asked) if self.draws else []:
+            found = mine.ask_new(self.known)
+            if found is not None:
+                config, suggestion = found
+                self.draws -= 1
+                self.known.add(config.key("seed"))
+                self.asked[trial_id] = (mine, suggestion)
+                return self._job(all_seeds([config], self.seeds), suggestion.user_attrs.get("start_point"))
+        self.draws = 0
+        return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if trial_id in self.asked:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from ray.tune.search.sample import Domain
+from ray.tune.search.sample import Domain, Integer
 
 from tune_ks.record import TrialConfig
 
@@ -33,6 +33,10 @@ class Block(NamedTuple):
 
     fixed: dict[str, Any]
     drawn: dict[str, Domain]
+
+    def size(self) -> float:
+        """How many different values can be drawn together; infinite where one of them is continuous."""
+        return math.prod(_values_of(domain) for domain in self.drawn.values())
 
 
 class Space(NamedTuple):
@@ -58,6 +62,10 @@ class Space(NamedTuple):
         asked = [{name: _described(value) for name, value in block.items()} for block in self.blocks]
         search = {name: self.search[name] for name in ASKED}
         return hashlib.sha256(json.dumps([asked, search], sort_keys=True).encode()).hexdigest()[:12]
+
+    def without_scheduler(self) -> "Space":
+        """The same question, every trial trained to its end."""
+        return self._replace(search=self.search | {"scheduler": "none"})
 
     def epochs(self) -> int:
         """Of every trial, where early stopping compares them; ValueError where they differ."""
@@ -152,6 +160,17 @@ def _edge(domain: Domain, edge: str) -> Any:
     if categories is not None:
         return categories[0 if edge == "lower" else -1]
     return getattr(domain, edge)
+
+
+def _values_of(domain: Domain) -> float:
+    categories, step = getattr(domain, "categories", None), getattr(domain.get_sampler(), "q", None)
+    if categories is not None:
+        return len(categories)
+    if step is None and isinstance(domain, Integer):
+        step, upper = 1, domain.upper - 1
+    else:
+        upper = domain.upper
+    return math.floor((upper - domain.lower) / step + 1e-9) + 1 if step else math.inf
 
 
 def _as_list(value: Any) -> list[Any]:

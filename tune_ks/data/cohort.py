@@ -93,6 +93,7 @@ class Cohort:
     fingerprint: str  # 12 hexadecimal digits of content and settings: the same on every machine
     image_side: int  # S, pixels
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> files left aside on purpose
+    layout: str = ""  # duke | table | folder: what the folder and its sheets look like
 
 
 def open_cohort(
@@ -120,7 +121,7 @@ def open_cohort(
     if not (cache_dir / signature / "settings.json").exists():
         scan = _Scan(layout, settings, image_size, workers or _cores(), progress or (lambda *_: None))
         scan.write(cache_dir, signature, files, labels_required)
-    cohort = _read_cache(cache_dir / signature, settings)
+    cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     vendors = sorted(cohort.table["vendor"].unique())
     if len(vendors) < require_vendors:
         raise InputError(
