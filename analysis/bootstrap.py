@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit, stdtrit
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from tune_ks.seeding import generator
 
@@ -112,6 +112,14 @@ def resampled_auc(matrix: Wins, weights: np.ndarray) -> Resampled:
     pairs = (weights @ matrix.positives) * (weights @ matrix.negatives)
     found = np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
     return Resampled(float(found[0]), found[1:], min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)))
+
+
+def widened(patients: float, level: float = LEVEL) -> float:
+    """What draws of so few patients of the scarcer class must be stretched by to reach as far as ``interval``."""
+    if math.isinf(patients):
+        return 1.0
+    longer_tail = stdtrit(patients - 1, (1 + level) / 2) / ndtri((1 + level) / 2)
+    return float(math.sqrt(patients / (patients - 1)) * longer_tail)
 
 
 def interval(found: Resampled, level: float = LEVEL) -> Interval:

@@ -5,6 +5,7 @@ moves the whole curve; the smoother is applied to each bootstrap draw. Which tra
 the process averages it out; its posterior (Rasmussen and Williams, 2006, eq. 2.23-2.24) is drawn on top.
 """
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from analysis.bootstrap import LEVEL
+from analysis.bootstrap import LEVEL, widened
 from tune_ks.seeding import generator
 
 GRID, DRAWS, EDGE = 33, 400, 1e-3
@@ -53,10 +54,16 @@ def rate_grid(rates: np.ndarray) -> np.ndarray:
 
 
 def fit_curve(
-    rate: np.ndarray, auc: np.ndarray, bootstrap: np.ndarray | None, grid: np.ndarray, purpose: str = ""
+    rate: np.ndarray,
+    auc: np.ndarray,
+    bootstrap: np.ndarray | None,
+    grid: np.ndarray,
+    purpose: str = "",
+    patients: float = math.inf,
 ) -> Curve | None:
     """``rate`` (n,), ``auc`` (n,) one a training, ``bootstrap`` (B, n) on shared patients or None -> Curve on ``grid``.
 
+    ``patients``: of the scarcer class, two or more; the fewer, the further the draws are stretched, as intervals are.
     None with fewer than three distinct rates, or where neither repeated trainings nor a bootstrap tell the noise:
     then the points are the curve. Equal rates are averaged; scatter within them, pooled, is the noise of a training,
     and the only noise that pulls the curve off the points; with one training a rate it is fitted with the curve.
@@ -79,7 +86,7 @@ def fit_curve(
         of_rate = np.stack([_logit(bootstrap[:DRAWS, known][:, group == g]).mean(axis=1) for g in range(len(unique))])
         of_rate = of_rate.T[np.isfinite(of_rate).all(axis=0)]
         if len(of_rate) >= DRAWS // 2:
-            shift = np.resize(of_rate - of_rate.mean(axis=0), shift.shape)
+            shift = widened(patients) * np.resize(of_rate - of_rate.mean(axis=0), shift.shape)
     alpha = np.maximum(alpha, 1e-6)
     x, at, level = np.log2(unique)[:, None], np.log2(grid)[:, None], np.average(mean, weights=1 / alpha)
     # a curve changes over octaves, not between neighbours; the bounds hold three points to that

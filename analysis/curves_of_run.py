@@ -1,5 +1,6 @@
 """The fitted curves of one source vendor, and what pairs of draws say about the front."""
 
+import math
 from typing import NamedTuple
 
 import moocore
@@ -37,10 +38,12 @@ def vendor_curves(trials: pd.DataFrame, draws: dict[str, TrialDraws], vendor: st
     found = []
     for domain in TWO:
         each = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in trials["key"]]
-        bootstrap = None if any(d is None for d in each) else np.stack([d.draws for d in each], axis=1)
+        known = all(d is not None and d.patients > 1 for d in each)
+        bootstrap = np.stack([d.draws for d in each], axis=1) if known else None
+        patients = min(d.patients for d in each) if known else math.inf
         auc = trials[f"{split}_{domain}"].to_numpy(float)
         rate = trials["realised_rate"].to_numpy(float)
-        found.append(fit_curve(rate, auc, bootstrap, grid, f"{vendor} {split} {domain}"))
+        found.append(fit_curve(rate, auc, bootstrap, grid, f"{vendor} {split} {domain}", patients))
     return Curves(*found)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import Resampled
+from analysis.bootstrap import Resampled, widened
 from analysis.curve import Curve
 from analysis.curves_of_run import Curves
 from analysis.difference import ALPHA, Difference, difference
@@ -119,7 +119,7 @@ def noninferior_curve(
         return refusal(vendor, margin, "no curve could be fitted to the validation AUCs of both domains")
     keys = [key for row in table["keys"] for key in row]
     scored = {d: [domain_draws(draws.get(key, {}), vendor, "val", d) for key in keys] for d in DOMAINS}
-    if any(one is None for each in scored.values() for one in each):
+    if any(one is None or one.patients < 2 for each in scored.values() for one in each):
         return refusal(vendor, margin, "a training lacks per-image validation scores of the source or another vendor")
     clusters = {d: min(one.patients for one in each) for d, each in scored.items()}
     trained = table["realised_rate"].to_numpy(float)
@@ -192,7 +192,8 @@ def _along(curve: Curve, rate: float, patients: int, trainings: int) -> Differen
     ends = np.array([rate, 1.0])
     point = float(np.subtract(*curve.at(ends)))
     whole, moved = (np.subtract(*drawn.T) for drawn in (curve.draws_at(ends), curve.patients_at(ends)))
-    of_patients = moved.std() * math.sqrt(patients / max(patients - 1, 1))
+    longer = widened(patients) * math.sqrt((patients - 1) / patients)  # Student's tails, which the test brings itself
+    of_patients = moved.std() / longer
     return Difference(
         point, of_patients, math.sqrt(max(whole.var() - moved.var(), 0.0)), patients, max(trainings - 3, 1)
     )

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -65,3 +67,12 @@ def test_real_patches_of_which_the_lowest_rates_lose_are_not_flattened():
     patients = np.random.default_rng(0).normal(0, 0.03, (400, 7)).repeat(3, axis=1)  # unlike from rate to rate
     curve = fit_curve(np.repeat(rates, 3), auc, auc + patients, rates)
     assert rates[np.argmax(curve.mean >= curve.mean.max() - 0.02)] == 1 / 16
+
+
+def test_few_patients_make_the_band_wider_as_they_do_intervals():
+    shift = np.random.default_rng(2).normal(0, 0.3, (400, 1))
+    drawn = expit(logit(truth(RATES)) + shift)
+    many, few = (fit_curve(RATES, truth(RATES), drawn, RATES, patients=n) for n in (math.inf, 8))
+    spread = [logit(curve.patients).std(axis=0) for curve in (many, few)]
+    assert spread[1] / spread[0] == pytest.approx(math.sqrt(8 / 7) * 1.8946 / 1.6449, rel=1e-3)  # t with 7, normal
+    np.testing.assert_array_equal(many.mean, few.mean)
