@@ -139,6 +139,8 @@ RULES: dict[str, Callable[[pd.DataFrame, Options], Pick]] = {
     "noninferior": noninferior,
 }
 
+NO_ORACLE = frozenset({"noninferior"})  # rules that read the draws of validation scores, so can't choose on test
+
 
 def candidates(configurations: pd.DataFrame, split: str | None = None) -> tuple[pd.DataFrame, str]:
     """Configurations -> them with the columns in_domain and cross_domain that may be read, and the split these are of.

@@ -24,7 +24,7 @@ from analysis.optimism import Optimism, optimism
 from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.prove import prove
 from analysis.resampling import TrialDraws, trial_draws
-from analysis.selection import EPSILON, MARGIN, RULES, TOLERANCE, Options, Selection, candidates, select
+from analysis.selection import EPSILON, MARGIN, NO_ORACLE, RULES, TOLERANCE, Options, Selection, candidates, select
 from tune_ks.storage import StoragePath, write_whole
 
 FORMAT = 1  # of selection.json
@@ -183,7 +183,9 @@ def _others(
             found.append(select(part, vendor, rule, options, family=name))
     if split == "val" and candidate["test_in_domain"].notna().any():
         found += [
-            select(candidate, vendor, name, options, split="test", curves=fitted["test"]) for name in _peeking(rule)
+            select(candidate, vendor, name, options, split="test", curves=fitted["test"])
+            for name in _peeking(rule)
+            if name not in NO_ORACLE
         ]
     return found
 

@@ -17,6 +17,7 @@ from analysis import analyse, print_analysis
 from analysis.bootstrap import patient_weights
 from analysis.images import image_scores
 from analysis.operating import SPECIFICITY, share, threshold
+from analysis.plots_export import figures
 from analysis.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
 from tune_ks.metrics import auc
 
@@ -186,6 +187,7 @@ def test_the_answers_are_in_the_page_the_file_and_the_terminal(analysis):
     names = ("operating-GE", "operating-SIEMENS", "reliability-GE", "operating", "calibration", "subgroups")
     assert all(f'id="{name}"' in page for name in names)
     assert "What a clinician asks" in page
+    assert {"operating-GE", "reliability-SIEMENS"} <= set(figures(analysis))
     written = json.loads(analysis.selection_json.read_text())["clinic"]
     assert len(written["operating"]) == len(analysis.clinic.operating) == 8
     assert written["operating"][0]["sensitivity"] == pytest.approx(

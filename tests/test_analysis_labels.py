@@ -51,6 +51,18 @@ def test_the_labels_of_all_but_the_held_out_vendor_choose_and_it_alone_is_report
     assert (target.rate, target.saw) == (0.5, "target-validation")
 
 
+def test_a_sampler_that_may_have_read_the_held_out_vendor_is_named(by_hand):
+    RunFolder(by_hand).search_json.write_text(json.dumps({"search": {"sampler": "tpe"}}))
+    for held_out, selection in left_out(analyse(by_hand, report=False)).items():
+        assert f"drawn by tpe, which may have read the validation scores of {held_out}" in selection.note
+
+
+def test_a_proof_has_no_oracle(by_hand):
+    analysis = analyse(by_hand, rule="noninferior", report=False)
+    assert {s.rule for s in analysis.others if s.oracle} == {"cross_domain"}
+    assert all(s.note for s in analysis.others if s.rule == "noninferior")
+
+
 def test_the_gap_is_a_number_everywhere(by_hand):
     analysis = analyse(by_hand)
     gaps = {(g.rule, g.held_out): g for g in analysis.optimism}

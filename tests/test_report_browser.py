@@ -85,7 +85,7 @@ def page(browser, run):
 def test_every_figure_is_drawn_and_nothing_is_fetched(page):
     plots = page.query_selector_all(".plot")
     names = {plot.get_attribute("id").split("-")[0] for plot in plots}
-    named = {"pareto", "optimal", "curves", "profile", "masks", "training", "parallel"}
+    named = {"pareto", "optimal", "curves", "profile", "masks", "training", "parallel", "operating", "reliability"}
     assert names >= named  # importance: where there is any
     assert len(plots) >= 18
     for plot in page.query_selector_all("[data-webgl] .plot"):  # drawn when the reader comes near
