@@ -17,7 +17,9 @@ CHOICES = (
     "not better by more than {tolerance:g}, the smaller of both AUCs and of both at once. Labels seen: "
     "source-validation, validation labels of the vendor trained on only; target-validation, validation labels of the "
     "other vendor(s) too, so that the cross-domain AUC speaks for new patients of those vendors and not for an unseen "
-    "one; oracle, the test labels themselves: what a choice would have been worth, biased upward, and no choice."
+    "one; leave-one-vendor-out (three or more vendors), validation labels of every vendor but the one held out, whose "
+    "test AUC the cross-domain one then is; oracle, the test labels themselves: what a choice would "
+    "have been worth, biased upward, and no choice."
 )
 DIFFERENCE = (
     "difference: test AUC minus that of full sampling on the same patients, seeds averaged inside each draw of "
@@ -29,7 +31,7 @@ OPTIMISM = (
     "gap: test AUC of the choice that the same rule makes on test scores (oracle) minus that of the honest choice, on "
     "the same patients. Oracle's luck: by how much the oracle's test AUC would fall on new patients, from letting the "
     "rule choose on resampled test patients: an underestimate, by 0.4 of it where rates are equal. A gap of 0 "
-    "without an interval: both chose the same rate."
+    "without an interval: both chose the same rate; a negative one: on test scores the rule gave more AUC away."
 )
 
 
