@@ -5,16 +5,21 @@ python run_search.py --data DIR --space paper            a search on your own DI
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      ... as images get worse
 python run_search.py predict RUN --data DIR              their scores for images without labels
+python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one
 
-Exit codes: 0 all done; 1 some trials failed; 2 something was wrong with what came; 130 interrupted.
+Exit codes: 0 all done; 1 some trials failed; 2 it could not go on (what came, the run folder or the storage is not
+what it must be: one message says what); 130 interrupted, or trials are left: the same command goes on.
 """
 
 import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +43,17 @@ def say(text: str, style: str | None = None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. What the user can mend is one message, never a traceback."""
     argv = sys.argv[1:] if argv is None else argv
-    commands = {"evaluate": evaluate_parser, "predict": evaluate_parser}
-    if argv and argv[0] in commands:
-        args = commands[argv[0]](argv[0]).parse_args(argv[1:])
-        command = evaluate_command
+    if argv and argv[0] in ("evaluate", "predict"):
+        args, command = evaluate_parser(argv[0]).parse_args(argv[1:]), evaluate_command
+    elif argv and argv[0] == "merge":
+        args, command = merge_parser().parse_args(argv[1:]), merge_command
     else:
-        args = search_parser().parse_args(argv)
-        command = search_command
-    args.command_line = "python run_search.py " + shlex.join(argv)
+        args, command = search_parser().parse_args(argv), search_command
+    # a resumed search must not be set aside
+    args.command_line = "python run_search.py " + shlex.join(word for word in argv if word != "--fresh")
     try:
-        return command(args)
+        with sigterm_as_interrupt():
+            return command(args)
     except KeyboardInterrupt:
         print(
             f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}", file=sys.stderr
@@ -58,12 +64,24 @@ def main(argv: list[str] | None = None) -> int:
         return BAD_INPUT
 
 
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does; while trials run, the search has its own way with both."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def search_parser() -> argparse.ArgumentParser:
     """The arguments of a search."""
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
-        "The same command again goes on where it was. Other commands: evaluate, predict (with --help of their own).",
+        "The same command again goes on where it was. Other commands: evaluate, predict, merge (with --help of their "
+        "own).",
+        epilog=f"exit codes: {(__doc__ or '').partition('Exit codes: ')[2].strip()}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     what = parser.add_argument_group("what is asked")
@@ -72,6 +90,9 @@ def search_parser() -> argparse.ArgumentParser:
     add_data_arguments(
         parser, "a folder of DICOM in Duke's layout, or with labels.csv; without it a phantom is written"
     )
+    what.add_argument("--samples", type=int, help="suggestions for each point, instead of what the space says")
+    what.add_argument("--seeds", type=int, help="seeds of each configuration, instead of what the space says")
+    what.add_argument("--rates", type=float, nargs="+", help="sampling rates, added to every list of them in the space")
     what.add_argument(
         "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
     )
@@ -79,6 +100,9 @@ def search_parser() -> argparse.ArgumentParser:
     where = parser.add_argument_group("where it goes")
     where.add_argument("--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/SPACE-<hash of both>")
     where.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
+    where.add_argument(
+        "--extend", action="store_true", help="let a run folder take a changed space; it keeps its trials"
+    )
     where.add_argument("--retry-failed", action="store_true", help="run the failed trials again")
     where.add_argument("--dry-run", action="store_true", help="print the plan and an estimate of time; start nothing")
     how = parser.add_argument_group("what it may use")
@@ -86,6 +110,7 @@ def search_parser() -> argparse.ArgumentParser:
     how.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs, and so torch threads, of a trial")
     how.add_argument("--gpus-per-trial", type=float, help="0.25 packs four trials on one; otherwise 1 if there is any")
     how.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    how.add_argument("--hang-after", type=float, default=3600, help="seconds without an epoch: the trial is ended")
     choice = parser.add_argument_group("how the rate is chosen (python -m analysis RUN --help has more)")
     choice.add_argument("--rule", default="epsilon", help="the selection rule")
     choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of in-domain AUC")
@@ -118,6 +143,20 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def merge_parser() -> argparse.ArgumentParser:
+    """The arguments of ``merge``."""
+    parser = argparse.ArgumentParser(
+        prog="run_search.py merge",
+        description="Bring the trials of several run folders of one cohort and one split into one. The sources stay as "
+        "they are. A question that two of them answered differently is refused, and named.",
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders of searches")
+    parser.add_argument(
+        "--into", type=Path, required=True, help="the run folder that takes them; new, or one of theirs"
+    )
+    return parser
+
+
 def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: bool = False) -> None:
     """Where the images are and how they are read: the same for every command."""
     data = parser.add_argument_group("the data")
@@ -136,19 +175,19 @@ def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: 
 def search_command(args: argparse.Namespace) -> int:
     """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
     require_rule(args)
-    from tune_ks.begin import begin_run, default_run, require_same, require_vendors, set_aside
+    from tune_ks.begin import default_run, require_same, require_vendors, set_aside
     from tune_ks.cluster import Resources
-    from tune_ks.console import Stages, TrialTable, duration
+    from tune_ks.console import Stages, duration
     from tune_ks.estimate import estimate_seconds
-    from tune_ks.exports import export_run
+    from tune_ks.lock import driver_lock
     from tune_ks.plan import plan_finalists, plan_search
-    from tune_ks.search import run_search
-    from tune_ks.space import load_space
+    from tune_ks.space import ask_more, load_space
+    from tune_ks.watch import Halt
 
     address = args.address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
-    resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address)
+    resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address, args.hang_after)
     stages = Stages(console)
-    space = load_space(args.space)
+    space = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
     cohorts = open_cohorts(args, space.image_sizes(), stages)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
@@ -157,7 +196,7 @@ def search_command(args: argparse.Namespace) -> int:
     state = "resumed" if folder.search_json.exists() and not args.fresh else "new"
     say(f"run folder: {folder.root} ({state})")
     if state == "resumed":
-        require_same(folder, space, cohort, args.split_seed)
+        require_same(folder, space, cohort, args.split_seed, args.extend)
     known = folder if state == "resumed" else RunFolder("/nonexistent")
     plan = plan_search(space, known, vendors, args.retry_failed)
     if args.finalists:
@@ -168,17 +207,53 @@ def search_command(args: argparse.Namespace) -> int:
         slots = max(1, min(args.concurrent or 10**6, int((os.cpu_count() or 1) // args.cpus_per_trial)))
         say(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
         return OK
+    halt = Halt(say)
     if args.fresh and folder.root.exists():
-        say(f"the earlier run folder is now {set_aside(folder.root)}")
+        with driver_lock(folder.root, say, halt.because):
+            say(f"the earlier run folder is now {set_aside(folder.root)}")
+    with driver_lock(folder.root, say, halt.because):
+        complete = run_plan(args, stages, space, folder, cohorts, plan, resources, halt)
+        return conclude(args, stages, space, folder, vendors, complete)
+
+
+def run_plan(
+    args: argparse.Namespace,
+    stages: Any,
+    space: Any,
+    folder: RunFolder,
+    cohorts: dict[int, Any],
+    plan: Any,
+    resources: Any,
+    halt: Any,
+) -> bool:
+    """Begin the run folder or add to it, and run what the plan has left. False when ``halt`` was given a reason."""
+    from tune_ks.begin import begin_run, extend_run
+    from tune_ks.console import TrialTable
+    from tune_ks.search import run_search
+
+    cohort = next(iter(cohorts.values()))
+    vendors = sorted(cohort.table["vendor"].unique())
     if not folder.search_json.exists():
         begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
+    elif args.extend:
+        extend_run(folder, space, args.command_line)
     say(f"plan: {plan}")
     started = time.monotonic()
     if plan.left:
         images = {size: each.images for size, each in cohorts.items()}
         with TrialTable(console, plan) as table:
-            run_search(space, folder, images, vendors, plan, resources, table.show)
+            run_search(space, folder, images, vendors, plan, resources, table.show, halt)
         stages.add("search", time.monotonic() - started)
+    return not halt.reason
+
+
+def conclude(
+    args: argparse.Namespace, stages: Any, space: Any, folder: RunFolder, vendors: list[str], complete: bool
+) -> int:
+    """Export, analyse, and say what was found, what failed and what to type next."""
+    from tune_ks.exports import export_run
+    from tune_ks.plan import plan_search
+
     with stages.stage("export"):
         export_run(folder)
     with stages.stage("analysis"):
@@ -188,8 +263,8 @@ def search_command(args: argparse.Namespace) -> int:
     failures = folder.failures()
     for key, reason in list(failures.items())[:10]:
         say(f"failed: {key}: {reason}", style="red")
-    if left.left:
-        say(f"{left.left} trials are left; the same command goes on:\n  {args.command_line}")
+    if left.left or not complete:
+        say(f"{left.left or 'some'} trials are left; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     say("next:")
     if args.data is None:
@@ -286,6 +361,24 @@ def finalists(folder: RunFolder, args: argparse.Namespace) -> list[dict[str, Any
     if not found:
         raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
     return found
+
+
+# ----------------------------------------------------------------------------------------------------------- merge
+
+
+def merge_command(args: argparse.Namespace) -> int:
+    """Several run folders of one cohort into one."""
+    from tune_ks.lock import driver_lock
+    from tune_ks.merge import merge_runs, require_mergeable
+
+    target = RunFolder(args.into)
+    sources = [RunFolder(root) for root in args.runs]
+    require_mergeable(sources, target)
+    with driver_lock(target.root, say, lambda reason: None):
+        counts = merge_runs(sources, target)
+    say(f"{target.root}: {counts.finished} finished trials and {counts.unfinished} others taken over")
+    say(f"next:\n  python -m analysis {target.root}")
+    return OK
 
 
 # -------------------------------------------------------------------------------------------------------- evaluate

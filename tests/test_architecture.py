@@ -11,7 +11,7 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
     8: (["run_search.py", "tune_ks/console.py"], {"rich"}),
     7: (
         [f"tune_ks/{name}.py" for name in ("search", "searcher", "schedulers", "watch", "cluster", "plan", "space")]
-        + [f"tune_ks/{name}.py" for name in ("begin", "estimate", "exports")],
+        + [f"tune_ks/{name}.py" for name in ("begin", "merge", "estimate", "exports")],
         {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX"},
     ),
     6: (
@@ -29,7 +29,7 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
     0: (
         [
             f"tune_ks/{name}.py"
-            for name in ("storage", "record", "arrays", "attempts", "seeding", "metrics", "__init__")
+            for name in ("storage", "record", "arrays", "attempts", "lock", "seeding", "metrics", "__init__")
         ],
         {"numpy", "pyarrow"},
     ),

@@ -13,6 +13,7 @@ from tune_ks.record import FORMAT, RunFolder
 from tune_ks.space import Space
 from tune_ks.storage import StoragePath, write_whole
 
+ASKED = ("space", "question", "space_fingerprint", "search", "command")  # in search.json, of one search space
 PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
@@ -31,20 +32,48 @@ def default_run(runs: Path, space: Space, cohort: Cohort) -> Path:
     return runs / f"{space.name}-{both}"
 
 
-def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int) -> None:
-    """ValueError that names what differs between the run folder and what was asked now."""
+def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, extend: bool = False) -> None:
+    """ValueError that names what differs between the run folder and what was asked now.
+
+    A space that was asked here before goes on; with ``extend`` a new one may join.
+    """
     found = folder.read_search()
-    asked = {
-        "search space": (found.get("space_fingerprint"), space.fingerprint(), f"space {found.get('space')!r}"),
-        "cohort": (found.get("cohort", {}).get("fingerprint"), cohort.fingerprint, "other images, labels or settings"),
-        "split_seed": (found.get("split_seed"), split_seed, "another split of the patients"),
+    spaces = [lines.get("space_fingerprint") for lines in (found, *found.get("earlier", []))]
+    same = {
+        "another cohort (other images, labels or settings)": (
+            found.get("cohort", {}).get("fingerprint"),
+            cohort.fingerprint,
+        ),
+        "another split_seed (another split of the patients)": (found.get("split_seed"), split_seed),
     }
-    for name, (was, now, meaning) in asked.items():
+    for what, (was, now) in same.items():
         if was != now:
             raise ValueError(
-                f"{folder.root} belongs to another {name} ({meaning}): it has {was}, this command asks for {now}. "
+                f"{folder.root} belongs to {what}: it has {was}, this command asks for {now}. "
                 "Give another --run, or --fresh to set the old one aside"
             )
+    if space.fingerprint() not in spaces and not extend:
+        raise ValueError(
+            f"{folder.root} belongs to another search space (space {found.get('space')!r}): it has {spaces[0]}, this "
+            f"command asks for {space.fingerprint()}. Give --extend to add it to what is there, another --run, or "
+            "--fresh to set the old one aside"
+        )
+
+
+def extend_run(folder: RunFolder, space: Space, command: str) -> None:
+    """Let the run folder answer another space too: search.json names it, and the ones before it under ``earlier``."""
+    found = folder.read_search()
+    if found.get("space_fingerprint") == space.fingerprint():
+        return
+    before = {name: found.get(name) for name in ASKED}
+    earlier = [lines for lines in found.get("earlier", []) if lines["space_fingerprint"] != space.fingerprint()]
+    values = {**found, **_asked(space, command), "earlier": [*earlier, before]}
+    write_whole(folder.search_json, json.dumps(values, indent=1).encode())
+
+
+def _asked(space: Space, command: str) -> dict[str, Any]:
+    values = (space.name, space.question, space.fingerprint(), space.search, command)
+    return dict(zip(ASKED, values, strict=True))
 
 
 def set_aside(root: StoragePath) -> StoragePath:
@@ -79,10 +108,7 @@ def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, 
     counts = table.groupby(["vendor", "split", "label"]).agg(images=("row", "size"), patients=("patient_id", "nunique"))
     values = {
         "format": FORMAT,
-        "space": space.name,
-        "question": space.question,
-        "space_fingerprint": space.fingerprint(),
-        "search": space.search,
+        **_asked(space, command),
         "split_seed": split_seed,
         "start_points": start_points(cohort.layout, synthetic) if space.search["sampler"] != "grid" else [],
         "cohort": {
@@ -94,6 +120,5 @@ def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, 
         },
         "versions": {"tune_ks": __version__, "python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
-        "command": command,
     }
     write_whole(folder.search_json, json.dumps(values, indent=1).encode())

@@ -31,6 +31,8 @@ class Resources:
             raise ValueError(f"--gpus-per-trial must be 0, a fraction of one GPU, or whole GPUs, got {self.gpus:g}")
         if self.concurrent is not None and self.concurrent < 1:
             raise ValueError(f"--concurrent must be 1 or more, got {self.concurrent}")
+        if not self.hang_after > 0:
+            raise ValueError(f"--hang-after must be above 0 seconds, got {self.hang_after:g}")
         if self.address and "://" in self.address:
             raise ValueError(
                 f"--address must be auto or HOST:PORT, got {self.address}: a search reads its data where it is "
@@ -84,7 +86,7 @@ def connected(address: str | None) -> Iterator[None]:
         local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
         try:
             ray.init(
-                address=address,
+                address=address or "local",  # without a word Ray would join any cluster of this machine
                 log_to_driver=False,
                 logging_level="ERROR",
                 **({"runtime_env": code_for_the_nodes()} if address else local),

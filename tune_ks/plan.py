@@ -45,12 +45,14 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
         jobs.sort(key=lambda job: not folder.trial(job[0].key(), "config.json").exists())
         failed, stopped = (sum(key in ended for key in asked) for ended in (failures, stops))
         return Plan(jobs, 0, len(asked) - len(jobs) - failed - stopped, failed, stopped)
-    suggestions = suggestions_in(folder)
-    pending = [configs for configs in suggestions if any(is_open(config) for config in configs)]
-    asked = sum(min(space.search["samples"], point.size()) for point in points)
-    draws = max(0, int(asked) - len(suggestions))
-    finished = sum(folder.is_finished(key) for key in folder.keys())
-    return Plan([all_seeds(configs, len(seeds)) for configs in pending], draws, finished, len(failures), len(stops))
+    jobs, draws, finished = [], 0, 0
+    suggestions = [all_seeds(configs, len(seeds)) for configs in suggestions_in(folder)]
+    for point in points:
+        mine = [configs for configs in suggestions if belongs(configs[0], point)]
+        jobs += [configs for configs in mine if any(is_open(config) for config in configs)]
+        finished += sum(folder.is_finished(config.key()) for configs in mine for config in configs)
+        draws += max(0, int(min(space.search["samples"], point.size())) - len(mine))
+    return Plan(jobs, draws, finished, len(failures), len(stops))
 
 
 def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int) -> Plan:
@@ -73,6 +75,12 @@ def suggestions_in(folder: RunFolder) -> list[list[TrialConfig]]:
 def config_at(point: Block, drawn: dict[str, Any], seed: int) -> TrialConfig:
     """One config: a point of the grid, the values drawn around it, a seed."""
     return TrialConfig.from_dict({"seed": seed, **point.fixed, **drawn})
+
+
+def belongs(config: TrialConfig, point: Block) -> bool:
+    """Whether the config has this point's fixed values."""
+    fixed = TrialConfig.from_dict({"sampling_rate": 1, **point.fixed})  # as a config has them: 1 is 1.0
+    return all(getattr(config, name) == getattr(fixed, name) for name in point.fixed)
 
 
 def all_seeds(configs: list[TrialConfig], seeds: int) -> list[TrialConfig]:

@@ -33,8 +33,9 @@ def run_search(
     plan: Plan,
     resources: Resources,
     show: Callable[[Event], None],
-) -> bool:
-    """Run what the plan has left. ``images`` is image size -> cached .npy. False when a signal ended it before.
+    halt: Halt | None = None,
+) -> None:
+    """Run what the plan has left, until it is done or ``halt`` has a reason. ``images`` is image size -> cached .npy.
 
     StorageError when the run folder could not be written any more; everything finished before is in it.
     """
@@ -43,7 +44,7 @@ def run_search(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Halt has one, for SIGTERM too
-    halt, session = Halt(), uuid.uuid4().hex
+    halt, session = halt or Halt(), uuid.uuid4().hex
     with ExitStack() as stack:
         stack.enter_context(halt.on_signals())
         stack.enter_context(connected(resources.address))
@@ -84,5 +85,4 @@ def run_search(
             rounds += bool(watcher.lost)
             searcher.queue.extend(watcher.lost)
     if halt.reason and not halt.interrupted:
-        raise StorageError(f"{halt.reason}; the search has stopped, and nothing finished is lost")
-    return not halt.interrupted
+        raise StorageError(f"{halt.reason}. Nothing finished is lost: the same command goes on when this is mended")

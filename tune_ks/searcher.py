@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from tune_ks.plan import Plan, all_seeds, config_at, suggestions_in
+from tune_ks.plan import Plan, all_seeds, belongs, config_at, suggestions_in
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.seeding import seed_for
 from tune_ks.space import OBJECTIVES, Block, Space
@@ -35,9 +35,7 @@ class PointStudy:
         self.point = point
         self.objectives = space.search["objectives"]
         self.distributions = OptunaSearch.convert_search_space(point.drawn)
-        fixed = TrialConfig.from_dict({"sampling_rate": 1, **point.fixed})
-        self.fixed = {name: getattr(fixed, name) for name in point.fixed}  # as a config has them: 1 is 1.0
-        mine = [configs for configs in known if self.holds(configs[0])]
+        mine = [configs for configs in known if belongs(configs[0], point)]
         self.asked = len(mine)
         # after an extension the same seed would propose the same points again, so the count of known ones enters it
         seed = seed_for(0, "sampler", *sorted(map(str, point.fixed.items())), len(mine)) % 2**31
@@ -51,10 +49,6 @@ class PointStudy:
                 self.study.add_trial(past)
         starts = folder.read_search().get("start_points", [])
         self.starts = deque(self._open_start_points(starts, {configs[0].sampling_rate for configs in mine}))
-
-    def holds(self, config: TrialConfig) -> bool:
-        """Whether the config has this point's fixed values."""
-        return all(getattr(config, name) == value for name, value in self.fixed.items())
 
     def params(self, config: TrialConfig) -> dict[str, Any]:
         """What Optuna drew of a config."""
@@ -148,7 +142,7 @@ class JobSearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         if self.queue:
             configs = self.queue.popleft()
-            mine = next((study for study in self.studies if study.holds(configs[0])), None)
+            mine = next((study for study in self.studies if belongs(configs[0], study.point)), None)
             if mine is not None:
                 self.asked[trial_id] = (mine, mine.ask(configs[0]))
             return self._job(configs)

@@ -5,7 +5,7 @@ import importlib.util
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -113,6 +113,21 @@ def load_space(name: str) -> Space:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return space
+
+
+def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterable[float]) -> Space:
+    """The space with other numbers of samples and seeds, and with ``rates`` in each of its lists of sampling rates."""
+    search = space.search | {name: n for name, n in (("samples", samples), ("seeds", seeds)) if n is not None}
+    blocks = [dict(block) for block in space.blocks]
+    listed = [block for block in blocks if isinstance(block.get("sampling_rate"), (list, tuple))]
+    rates = list(rates)
+    if rates and not listed:
+        raise ValueError(f"--rates: the space {space.name!r} has no list of sampling rates to add to")
+    for block in listed:
+        block["sampling_rate"] = sorted({*block["sampling_rate"], *rates})
+    more = space._replace(blocks=blocks if rates else space.blocks, search=search)
+    _check(more)
+    return more
 
 
 def _check(space: Space) -> None:

@@ -14,7 +14,7 @@ from ray import tune
 from tune_ks.attempts import DIED, HUNG, MEMORY, end_attempt
 from tune_ks.record import RunFolder, Stop, TrialConfig
 
-MEMORY_SIGNS = ("OutOfMemoryError", "low on memory", "out of memory", "OOM")  # in what Ray says of a dead worker
+LOW_MEMORY = "running low on memory"  # of Ray's memory monitor; of every other death it says "maybe the OOM killer"
 
 
 class Event(NamedTuple):
@@ -29,15 +29,25 @@ class Event(NamedTuple):
 class Halt(tune.Stopper):
     """Ends the whole search, once somebody has said why. No trial is stopped by it alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+        self.say = say or (lambda text: None)
         self.reason = ""
         self.interrupted = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Ray pickles it into a state that nobody reads
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
         return bool(self.reason)
+
+    def because(self, reason: str) -> None:
+        """The first reason stands, and is said."""
+        if not self.reason:
+            self.reason = reason
+            self.say(f"stopping: {reason}")
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
@@ -50,7 +60,7 @@ class Halt(tune.Stopper):
             if self.interrupted:
                 raise KeyboardInterrupt
             self.interrupted = True
-            self.reason = self.reason or f"{signal.Signals(number).name} came"
+            self.because(f"{signal.Signals(number).name} came; what is finished is reported, once more stops at once")
 
         before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -91,7 +101,7 @@ class Watcher(tune.Callback):
 
     def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
         if result.get("storage"):
-            self.halt.reason = self.halt.reason or result["storage"]
+            self.halt.because(result["storage"])
         kind = "epoch"
         if stop := self.stops.pop(trial.trial_id, None):
             kind, result = "stopped", {**result, "stopped": stop.reason}
@@ -130,11 +140,12 @@ class Watcher(tune.Callback):
 def how_it_died(error: str, silent: float, hang_after: float) -> tuple[str, str]:
     """(MEMORY, HUNG or DIED, what to tell) of a worker, from Ray's words and from the seconds that it was silent."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
-    if any(sign in error for sign in MEMORY_SIGNS):
-        return MEMORY, next(line for line in lines if any(sign in line for sign in MEMORY_SIGNS))
+    memory = [line for line in lines if LOW_MEMORY in line]
+    if memory:
+        return MEMORY, memory[0].partition(". ")[0]
     if silent >= hang_after:
         return HUNG, f"no epoch ended within {hang_after:g} s"
-    return DIED, lines[-1] if lines else "nobody saw why"
+    return DIED, lines[-1].partition(" Some common causes")[0] if lines else "nobody saw why"
 
 
 def _last_error(trial: Any) -> str:

@@ -1,0 +1,54 @@
+"""A whole driver as a process: the search of a space file over the tiny cohort, locked and planned as run_search does.
+
+python drive_search.py RUN SPACE.py [--hang-after S] [--retry-failed]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from tiny import write_tiny
+
+from tune_ks.cluster import Resources
+from tune_ks.console import TrialTable
+from tune_ks.lock import driver_lock
+from tune_ks.plan import plan_search
+from tune_ks.record import RunFolder
+from tune_ks.search import run_search
+from tune_ks.space import load_space
+from tune_ks.watch import Halt
+
+VENDORS = ["GE", "SIEMENS"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("space")
+    parser.add_argument("--hang-after", type=float, default=600)
+    parser.add_argument("--retry-failed", action="store_true")
+    parser.add_argument("--address")
+    args = parser.parse_args()
+    space, folder, console = load_space(args.space), RunFolder(args.run), Console()
+    halt = Halt(print)
+    try:
+        with driver_lock(folder.root, print, halt.because):
+            if not folder.cohort_csv.exists():
+                write_tiny(folder.root)
+            plan = plan_search(space, folder, VENDORS, args.retry_failed)
+            if plan.left:
+                resources = Resources(address=args.address, hang_after=args.hang_after)
+                images = {64: folder.root / "images.npy", 32: folder.root / "gone.npy"}
+                with TrialTable(console, plan) as table:
+                    run_search(space, folder, images, VENDORS, plan, resources, table.show, halt)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if plan_search(space, folder, VENDORS).left:
+        return 130
+    return 1 if folder.failures() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

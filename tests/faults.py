@@ -1,0 +1,55 @@
+"""Tools of the fault tests and benchmarks/reliability.py: start a driver, kill it, look at a run folder."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+FIELDS = '"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "lr": 1e-3, "settle": 0.5'
+GRID = f"""
+SPACE = [
+    {{"mask": "gumbel", "temperature": 1.0, "sampling_rate": 0.25, {FIELDS}}},
+    {{"mask": "lowpass", "sampling_rate": 1.0, {FIELDS}}},
+]
+"""
+DRAWN = f"""
+from ray import tune
+SPACE = {{"mask": "gumbel", "temperature": 1.0, "sampling_rate": tune.quniform(1 / 64, 1.0, 1 / 64), {FIELDS}}}
+SEARCH = {{"sampler": "tpe", "samples": 2, "seeds": 1}}
+"""
+
+
+def start(run, space, *words, faults=None, log=None, **options):
+    """A driver process of tests/drive_search.py; ``faults`` as tests/faulty takes them."""
+    path = [TESTS / "faulty", TESTS, TESTS.parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path)), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    env.pop("RAY_ADDRESS", None)
+    if faults is not None:
+        file = Path(run).with_name(f"{Path(run).name}-faults.json")
+        file.write_text(json.dumps(faults))
+        env["FAULTS"] = str(file)
+    if log is not None:
+        env["FAULT_LOG"] = str(log)
+    words = [sys.executable, str(TESTS / "drive_search.py"), str(run), str(space), *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(words, env=env, start_new_session=True, **pipes, **options)
+
+
+def drive(*args, timeout=300, **options):
+    """(exit code, what it said) of a driver that is waited for."""
+    process = start(*args, **options)
+    said, _ = process.communicate(timeout=timeout)
+    return process.returncode, said
+
+
+def content(folder):
+    """key -> what a repeated search must find again, to the bit: the record less its clock, and the other files."""
+    found = {}
+    for record in folder.records():
+        key = record.config.key()
+        files = {n: folder.trial(key, n).read_bytes() for n in ("scores.npz", "mask.npy", "model.safetensors")}
+        found[key] = (dataclasses.replace(record, seconds=None, facts={}).to_json(), files)
+    return found

@@ -1,0 +1,85 @@
+"""Faults for tests. Python runs this file in every process started with this folder on PYTHONPATH; the product has no
+hooks of its own, so modules are changed here just after their import.
+
+FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
+"steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"}}. FAULT_LOG takes a
+line for each record that was written. A kill is of the driver, at that point of a worker, which then stands still.
+"""
+
+import importlib.machinery
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+FAULTS = json.loads(Path(os.environ["FAULTS"]).read_text()) if os.environ.get("FAULTS") else {}
+os.environ.setdefault("FAULT_DRIVER", str(os.getpid()))  # the first Python process; the others inherit it
+STEPS_OF_AN_EPOCH = 4
+steps = 0
+
+
+def kill_driver(point):
+    if FAULTS.get("kill") == point:
+        os.kill(int(os.environ["FAULT_DRIVER"]), signal.SIGKILL)
+        time.sleep(600)
+
+
+def change_record(module):
+    write_whole = module.write_whole
+
+    def write(path, data, *args, **options):
+        name = Path(path).name
+        if name == "attempts.json":
+            kill_driver("first_record")
+        if name == "record.json":
+            kill_driver("before_record")
+        if name == "checkpoint.pt" and FAULTS.get("kill") == "checkpoint":
+            os.replace = lambda *paths: kill_driver("checkpoint")  # the temporary file is there, the checkpoint old
+        write_whole(path, data, *args, **options)
+        if name == "record.json" and os.environ.get("FAULT_LOG"):
+            with open(os.environ["FAULT_LOG"], "a") as log:
+                log.write(f"{Path(path).parent.name}\n")
+
+    module.write_whole = write
+
+
+def change_train(module):
+    step = module._step
+
+    def faulty(config, pipeline, optimizer, batch, flips, parts=1, *rest):
+        global steps
+        steps += 1
+        if steps == STEPS_OF_AN_EPOCH + 2:
+            kill_driver("mid_epoch")
+        fault(FAULTS.get("steps", {}).get(str(config.sampling_rate)), module, parts)
+        return step(config, pipeline, optimizer, batch, flips, parts, *rest)
+
+    module._step = faulty
+
+
+def fault(kind, module, parts):
+    once = Path(f"{os.environ.get('FAULTS')}.once")
+    if kind == "die" or (kind == "die_once" and not once.exists()):
+        if kind == "die_once":
+            once.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == "raise":
+        raise ArithmeticError("planted")
+    elif kind == "hang":
+        time.sleep(600)
+    elif kind == "memory_always" or (kind == "memory" and parts == 1):
+        raise module.torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
+
+
+CHANGES = {"tune_ks.record": change_record, "tune_ks.train": change_train}
+_exec_module = importlib.machinery.SourceFileLoader.exec_module
+
+
+def exec_module(loader, module):
+    _exec_module(loader, module)
+    if FAULTS or os.environ.get("FAULT_LOG"):
+        CHANGES.get(module.__name__, lambda module: None)(module)
+
+
+importlib.machinery.SourceFileLoader.exec_module = exec_module

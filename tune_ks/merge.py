@@ -1,0 +1,99 @@
+"""Several run folders of one cohort and one split become one; nothing that was found is lost or decided in silence."""
+
+import dataclasses
+import json
+from typing import NamedTuple
+
+from tune_ks.begin import ASKED
+from tune_ks.record import RunFolder, TrialRecord, write_whole
+
+OF_ITS_OWN = ("attempts.json",)  # files of a trial that say nothing to another run folder
+LAST = "record.json"
+
+
+class Merged(NamedTuple):
+    """How many trials came into the target that it did not hold yet."""
+
+    finished: int
+    unfinished: int
+
+
+def require_mergeable(sources: list[RunFolder], target: RunFolder) -> None:
+    """ValueError that names what differs: the cohort, the split, or two answers to one question. Writes nothing."""
+    present = [*sources, *([target] if target.search_json.exists() else [])]
+    for folder in sources:
+        if not folder.search_json.exists():
+            raise ValueError(f"{folder.root} is not a run folder: it has no search.json")
+    if target.root.exists() and not target.search_json.exists() and any(target.root.iterdir()):
+        raise ValueError(f"{target.root} exists and is not a run folder: give a new one as --into")
+    first = present[0]
+    for folder in present[1:]:
+        for what, one, other in (
+            ("cohort", *(f.read_search().get("cohort", {}).get("fingerprint") for f in (first, folder))),
+            ("split_seed", *(f.read_search().get("split_seed") for f in (first, folder))),
+            ("cohort.csv", *(f.cohort_csv.read_bytes() for f in (first, folder))),
+        ):
+            if one != other:
+                values = "" if what == "cohort.csv" else f": {one} and {other}"
+                raise ValueError(
+                    f"{first.root} and {folder.root} differ in their {what}{values}; they cannot be merged"
+                )
+    found: dict[str, tuple[RunFolder, TrialRecord]] = {}
+    conflicts = []
+    for folder in present:
+        for record in folder.records():
+            before, known = found.setdefault(record.config.key(), (folder, record))
+            if answer(known) != answer(record):
+                conflicts.append(f"{record.config.key()} ({before.root} and {folder.root})")
+    if conflicts:
+        raise ValueError(
+            f"{len(conflicts)} trials were answered differently, as other hardware or versions do: "
+            f"{', '.join(conflicts[:3])}. Remove those of the run that you trust less, then merge"
+        )
+
+
+def answer(record: TrialRecord) -> str:
+    """All of a record but what the clock and the machine say."""
+    return dataclasses.replace(record, seconds=None, facts={}).to_json()
+
+
+def merge_runs(sources: list[RunFolder], target: RunFolder) -> Merged:
+    """Copy what the target lacks; ``require_mergeable`` must have passed. A record comes after its other files."""
+    if not target.search_json.exists():
+        for name in ("cohort_csv", "skipped_csv"):
+            path = getattr(sources[0], name)
+            if path.exists():
+                write_whole(getattr(target, name), path.read_bytes())
+        write_whole(target.search_json, sources[0].search_json.read_bytes())
+    finished = unfinished = 0
+    for folder in sources:
+        _name_spaces(folder, target)
+        for key in folder.keys():
+            done = folder.is_finished(key)
+            if target.is_finished(key) or (target.trial(key).exists() and not done):
+                continue
+            _copy_trial(folder, target, key)
+            finished += done
+            unfinished += not done
+    return Merged(finished, unfinished)
+
+
+def _copy_trial(source: RunFolder, target: RunFolder, key: str) -> None:
+    paths = [path for path in source.trial(key).iterdir() if not path.name.startswith(".")]
+    for path in sorted(paths, key=lambda path: path.name == LAST):
+        if path.name not in OF_ITS_OWN:
+            write_whole(target.trial(key, path.name), path.read_bytes())
+    if target.is_finished(key):
+        for name in ("failure.json", "checkpoint.pt"):
+            target.trial(key, name).unlink(missing_ok=True)
+
+
+def _name_spaces(source: RunFolder, target: RunFolder) -> None:
+    """The search spaces of ``source`` under ``earlier`` of the target: their commands go on in it too."""
+    theirs, ours = source.read_search(), target.read_search()
+    earlier = ours.get("earlier", [])
+    known = {lines["space_fingerprint"] for lines in (ours, *earlier)}
+    added = [{name: lines.get(name) for name in ASKED} for lines in (theirs, *theirs.get("earlier", []))]
+    added = [lines for lines in added if lines["space_fingerprint"] not in known]
+    if added:
+        write_whole(target.search_json, json.dumps({**ours, "earlier": [*earlier, *added]}, indent=1).encode())
