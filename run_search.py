@@ -150,10 +150,8 @@ def merge_parser() -> argparse.ArgumentParser:
         description="Bring the trials of several run folders of one cohort and one split into one. The sources stay as "
         "they are. A question that two of them answered differently is refused, and named.",
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders of searches")
-    parser.add_argument(
-        "--into", type=Path, required=True, help="the run folder that takes them; new, or one of theirs"
-    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders of searches")
+    parser.add_argument("--into", required=True, help="the run folder that takes them; new, or one of theirs")
     return parser
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -30,7 +31,7 @@ def patiently(folder: RunFolder, write: Callable[..., Result], *args: Any) -> Re
     started = time.monotonic()
     while True:
         try:
-            if not folder.root.is_dir():
+            if isinstance(folder.root, Path) and not folder.root.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "the run folder is not there", str(folder.root))
             return write(*args)
         except OSError as error:

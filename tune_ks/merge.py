@@ -5,7 +5,8 @@ import json
 from typing import NamedTuple
 
 from tune_ks.begin import ASKED
-from tune_ks.record import RunFolder, TrialRecord, write_whole
+from tune_ks.record import RunFolder, TrialRecord
+from tune_ks.storage import write_whole
 
 OF_ITS_OWN = ("attempts.json",)  # files of a trial that say nothing to another run folder
 LAST = "record.json"

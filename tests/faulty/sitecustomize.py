@@ -25,7 +25,7 @@ def kill_driver(point):
         time.sleep(600)
 
 
-def change_record(module):
+def change_storage(module):
     write_whole = module.write_whole
 
     def write(path, data, *args, **options):
@@ -72,7 +72,7 @@ def fault(kind, module, parts):
         raise module.torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
 
 
-CHANGES = {"tune_ks.record": change_record, "tune_ks.train": change_train}
+CHANGES = {"tune_ks.storage": change_storage, "tune_ks.train": change_train}
 _exec_module = importlib.machinery.SourceFileLoader.exec_module
 
 
