@@ -39,7 +39,10 @@ def main() -> int:
             plan = plan_search(space, folder, VENDORS, args.retry_failed)
             if plan.left:
                 resources = Resources(address=args.address, hang_after=args.hang_after)
-                images = {64: folder.root / "images.npy", 32: folder.root / "gone.npy"}
+                images = {64: folder.root / "images.npy"}
+                for image_size in set(space.image_sizes()) - {64}:  # the same pixels under another name
+                    images[image_size] = folder.root / f"images{image_size}.npy"
+                    images[image_size].write_bytes(images[64].read_bytes())
                 with TrialTable(console, plan) as table:
                     run_search(space, folder, images, VENDORS, plan, resources, table.show, halt)
     except (ValueError, OSError) as error:

@@ -2,8 +2,9 @@
 hooks of its own, so modules are changed here just after their import.
 
 FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
-"steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"}}. FAULT_LOG takes a
-line for each record that was written. A kill is of the driver, at that point of a worker, which then stands still.
+"steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"},
+"delete": a file that goes when the first trial begins}. FAULT_LOG takes a line for each record that was written. A kill
+is of the driver, at that point of a worker, which then stands still.
 """
 
 import importlib.machinery
@@ -32,6 +33,8 @@ def change_storage(module):
         name = Path(path).name
         if name == "attempts.json":
             kill_driver("first_record")
+            if FAULTS.get("delete"):
+                Path(FAULTS["delete"]).unlink(missing_ok=True)
         if name == "record.json":
             kill_driver("before_record")
         if name == "checkpoint.pt" and FAULTS.get("kill") == "checkpoint":
