@@ -43,7 +43,7 @@ def _extras(analysis: Analysis, split: str) -> str:
     if split == "val":
         return "; these are the scores that a rule may read"
     bars = analysis.configurations["test_in_domain_low"].notna().any()
-    words = ", bars are patient-clustered 90 % intervals" if bars else ", no interval can be computed"
+    words = ", bars are 90 % intervals" if bars else ", no interval can be computed"
     return words + (", dotted lines the best one-number baseline" if len(analysis.baselines) else "")
 
 

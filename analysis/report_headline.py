@@ -79,7 +79,7 @@ def _gauges(selection: Selection) -> str:
             f'<span class="{kind}">{word}</span><div class="gauge {kind}" aria-hidden="true">{marks}</div>'
             f'<span class="value">{escape(f"{text}; {against}")}</span>'
         )
-    note = f"AUC on {sentences.SPLITS[split]} patients [patient-clustered 90 % interval]; the tick is full sampling, "
+    note = f"AUC on {sentences.SPLITS[split]} patients [90 % interval]; the tick is full sampling, "
     note += f"the scale {LOW:g} to {HIGH:g}."
     return f'<div class="aucs">{"".join(rows)}</div>{paragraph(note, "small")}'
 

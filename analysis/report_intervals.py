@@ -11,7 +11,8 @@ from analysis.pareto import TWO
 from analysis.study import Analysis
 
 CLUSTERED = (
-    "Standard errors of test AUCs by two ways. DeLong's takes images for independent; the clustered bootstrap, which "
+    "Every 90 % interval of this page is by resampling patients, never images, but where it says otherwise. Standard "
+    "errors of test AUCs by two ways. DeLong's takes images for independent; the clustered bootstrap, which "
     "all intervals here use, does not. A ratio above 1 is what ignoring patients would have hidden; where every "
     "patient has one image the two agree."
 )

@@ -14,7 +14,7 @@ from analysis.report_tables import seen
 from analysis.study import Analysis
 
 NOTE = (
-    '"A tested on B": trained on A, scored on test patients of B; mean over seeds [patient-clustered 90 % interval]. '
+    '"A tested on B": trained on A, scored on test patients of B; mean over seeds [90 % interval]. '
     "The nominal rate was asked for, the other rates are those of the exported masks. The table of configurations "
     "below has every number in a column of its own."
 )

@@ -13,7 +13,7 @@ from analysis.selection import Selection
 from analysis.study import Analysis
 
 CHOICES = (
-    "AUC on test patients [patient-clustered 90 % interval]. Full not better: the probability that full sampling is "
+    "AUC on test patients [90 % interval]. Full not better: the probability that full sampling is "
     "not better by more than {tolerance:g}, the smaller of both AUCs and of both at once. Labels seen: "
     "source-validation, validation labels of the vendor trained on only; target-validation, validation labels of the "
     "other vendor(s) too, so that the cross-domain AUC speaks for new patients of those vendors and not for an unseen "
