@@ -11,6 +11,7 @@ from analysis.page import slug
 from analysis.plots_clinic import plot_operating, plot_reliability
 from analysis.plots_curves import plot_curves
 from analysis.plots_masks import plot_line_masks, plot_profile
+from analysis.plots_optimal import plot_optimal
 from analysis.plots_pareto import plot_pareto
 from analysis.plots_training import LINES, plot_training
 from analysis.profiles import profile
@@ -35,6 +36,7 @@ def figures(analysis: Analysis) -> dict[str, go.Figure]:
     for vendor in analysis.selections:
         name = slug(vendor)
         found[f"pareto-{name}"] = plot_pareto(analysis, vendor)
+        found[f"optimal-{name}"] = plot_optimal(analysis, vendor)
         for split in ("test", "val"):
             if analysis.configurations[f"{split}_in_domain"].notna().any():
                 found[f"curves-{split}-{name}"] = plot_curves(analysis, vendor, split)

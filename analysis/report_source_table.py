@@ -4,6 +4,7 @@ import math
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import sentences
@@ -33,7 +34,10 @@ def source_table(analysis: Analysis) -> str:
     vendors = list(analysis.selections)
     chosen = frame[[f"chosen, {vendor}" for vendor in vendors]].fillna(False).astype(bool)
     whose = [", ".join(v for v, is_chosen in zip(vendors, row) if is_chosen) or None for row in chosen.to_numpy()]
-    frame = frame.drop(columns=chosen.columns).assign(**{"chosen for": whose}).dropna(axis="columns", how="all")
+    seeds = frame[[f"seeds, {vendor}" for vendor in vendors]]
+    numbers = [", ".join(f"{n:.0f}" for n in dict.fromkeys(row[~np.isnan(row)])) for row in seeds.to_numpy(float)]
+    frame = frame.drop(columns=[*chosen.columns, *seeds.columns]).assign(seeds=numbers, **{"chosen for": whose})
+    frame = frame.dropna(axis="columns", how="all")
     title = "Test AUC by rate: trained on each vendor, tested on each (the shape of the source study's Table 1)"
     return table(frame, "source-table", title, pd.Series(whose).notna()) + paragraph(NOTE, "small") + seen(analysis)
 
@@ -56,7 +60,7 @@ def _of_vendor(analysis: Analysis, vendor: str, varied: list[str]) -> pd.DataFra
         ends = [sentences.spread(row, f"test_{domain}") if known else "" for row in own.to_dict("records")]
         texts = [None if math.isnan(value) else number(value) + end for value, end in zip(mean, ends)]
         columns[f"{vendor} tested on {name}"] = texts
-    columns[f"{vendor} seeds"] = own["seeds"].tolist()
+    columns[f"seeds, {vendor}"] = own["seeds"].tolist()
     columns[f"chosen, {vendor}"] = [bool(set(keys) & set(analysis.selections[vendor].keys)) for keys in own["keys"]]
     return pd.DataFrame(columns)
 

@@ -158,7 +158,6 @@ def _choice_row(selection: Selection) -> dict[str, Any]:
         "full not better": min(selection.not_worse.values(), default=math.nan),
         **_scored(selection.values),
         "columns read": ", ".join(selection.columns_read),
-        "note": selection.note,
     }
 
 
