@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis import evidence
+from analysis import evidence, sentences
 from analysis.noninferior import ALPHA, DOMAINS, Proof
 from analysis.page import heading, paragraph, slug, table
 from analysis.study import Analysis
@@ -21,7 +21,22 @@ def proofs(analysis: Analysis) -> str:
     if not analysis.proofs:
         return ""
     about = HOW.format(margin=analysis.options.margin, level=100 * (1 - ALPHA))
-    return paragraph(about) + "".join(_of_vendor(vendor, proof) for vendor, proof in analysis.proofs.items())
+    tested = "".join(_of_vendor(vendor, proof) for vendor, proof in analysis.proofs.items())
+    return paragraph(about) + tested + _cross_fits(analysis)
+
+
+def _cross_fits(analysis: Analysis) -> str:
+    """The choice repeated on halves of the patients; empty unless it was asked for."""
+    if not analysis.cross_fits:
+        return ""
+    title = "The choice repeated on halves of the patients"
+    rows = [
+        {"trained on": vendor, "rate": row.realised_rate, "share of the halves that chose it": row.share}
+        for vendor, found in analysis.cross_fits.items()
+        for row in found.rates.itertuples()
+    ]
+    said = "".join(paragraph(sentences.cross_fit(found)) for found in analysis.cross_fits.values())
+    return (table(pd.DataFrame(rows), "cross-fit", title) or heading(title)) + said
 
 
 def _of_vendor(vendor: str, proof: Proof) -> str:

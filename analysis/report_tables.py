@@ -46,11 +46,21 @@ def choices(analysis: Analysis) -> str:
     found = table(frame, "choices", "Each rule's choice, and what it was allowed to see")
     if not found:
         return ""
-    note = CHOICES.format(tolerance=analysis.options.tolerance)
-    frame = pd.DataFrame([_gap_row(gap) for gap in analysis.optimism]).dropna(axis="columns", how="all")
-    gaps = table(frame, "optimism", "What peeking would have bought")
+    about = _notes(analysis) + paragraph(CHOICES.format(tolerance=analysis.options.tolerance), "small")
+    gaps = pd.DataFrame([_gap_row(gap) for gap in analysis.optimism]).dropna(axis="columns", how="all")
+    gaps = table(gaps, "optimism", "What peeking would have bought")
     shown = gaps + paragraph(OPTIMISM if gaps else "", "small")
-    return found + paragraph(note, "small") + shown + paragraph(sentences.RETROSPECTIVE, "small")
+    return found + about + shown + paragraph(sentences.RETROSPECTIVE, "small")
+
+
+def _notes(analysis: Analysis) -> str:
+    """What the rules noted, each note once, with whose choice it is of."""
+    said: dict[tuple[str, str], dict[str, None]] = {}
+    for selection in [*analysis.selections.values(), *analysis.others]:
+        if selection.note:
+            said.setdefault((selection.rule, selection.note), {})[selection.vendor] = None
+    lines = (f"{rule} ({', '.join(vendors)}): {note}." for (rule, note), vendors in said.items())
+    return "".join(paragraph(line, "small") for line in lines)
 
 
 def _gap_row(gap: Optimism) -> dict[str, Any]:

@@ -8,16 +8,18 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 from synthetic_run import write_run
 
 from analysis import analyse, print_analysis
+from analysis.crossfit import CrossFit
 from analysis.gallery import gallery
 from analysis.plots_pareto import plot_pareto
 from analysis.png import data_uri, png
 from analysis.report import write_report
-from analysis.report_proof import steps
+from analysis.report_proof import proofs, steps
 
 OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 
@@ -141,6 +143,19 @@ def test_the_proof_shows_every_step_and_where_it_stopped(html, analysis):
             assert f"{step.realised_rate:.3f} 3 {numbers}" in text
         assert f'id="proof-{vendor}"' in html
     assert "no step is skipped" in text
+
+
+def test_a_cross_fitted_choice_stands_beside_the_proof(analysis):
+    rates = pd.DataFrame({"realised_rate": [0.25, 1.0], "share": [0.7, 0.3]})
+    known = {"in_domain": 0.8, "cross_domain": np.nan}
+    fitted = CrossFit("GE", "epsilon", 5, 10, rates, known, known, {"in_domain": -0.01, "cross_domain": np.nan})
+    refused = fitted._replace(vendor="SIEMENS", rates=rates.iloc[:0], refused="trial abc has no scores per image")
+    page = proofs(analysis._replace(cross_fits={"GE": fitted, "SIEMENS": refused}))
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page[page.index('id="cross-fit"') :])
+    assert cells[:6] == ["GE", "0.250", "0.700", "GE", "1.000", "0.300"]
+    assert "GE, cross-fitted on 10 halves" in page
+    assert "SIEMENS: not cross-fitted: trial abc" in page
+    assert "cross-fit" not in proofs(analysis)
 
 
 def test_how_sure_the_front_is_stands_in_figure_and_table(html, analysis):
