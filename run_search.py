@@ -12,8 +12,8 @@ what it must be: one message says what); 130 interrupted, or trials are left: th
 """
 
 import argparse
-import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tune_ks.record import RunFolder
+from tune_ks.record import RunFolder, is_key, read_json
 from tune_ks.storage import storage_path, write_whole
 
 PHANTOM = Path("phantom")
@@ -386,24 +386,27 @@ def evaluate_command(args: argparse.Namespace) -> int:
     """Read the other cohort as the run read its own, score it, write the tables."""
     from tune_ks.console import Stages
     from tune_ks.data.cohort import CohortSettings, open_cohort
-    from tune_ks.evaluate import evaluate, probabilities
+    from tune_ks.evaluate import evaluate, probabilities, side_of
     from tune_ks.robustness import robustness, write_robustness
 
     stages = Stages(console)
     folder = RunFolder(args.run)
+    name = output_name(args)
     keys = chosen_keys(folder, args.all)
-    side = folder.read_record(keys[0]).facts["side"]
+    side = side_of(folder.read_record(keys[0]))
     # the run's own settings hold for the other cohort too, unless this command says otherwise
-    settings = dict(folder.read_search().get("cohort", {}).get("settings", {}))
     asked = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
-    settings = CohortSettings(**(settings | {name: value for name, value in asked.items() if value}))
+    try:
+        settings = dict(folder.read_search().get("cohort", {}).get("settings", {}))
+        settings = CohortSettings(**(settings | {name: value for name, value in asked.items() if value}))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
     cache = args.cache or cache_beside(args.run)
     labelled = args.task == "evaluate"
     with stages.stage("reading DICOM") as progress:
         cohort = open_cohort(
             args.data, settings, side, cache, args.workers, progress, labels_required=labelled, require_vendors=1
         )
-    name = args.name or args.data.resolve().name
     if args.corruptions:
         table = labelled_images(folder, cohort)
         with stages.stage("scoring") as progress:
@@ -447,6 +450,16 @@ def with_full_sampling(folder: RunFolder, keys: list[str]) -> list[str]:
     return sorted({*keys, *full})
 
 
+def output_name(args: argparse.Namespace) -> str:
+    """The first part of the names of the files in RUN/external/: a name, never a path."""
+    name = args.data.resolve().name if args.name is None else args.name
+    if not re.fullmatch(r"[\w-][\w .+-]{0,99}", name):
+        raise ValueError(
+            f"--name must be 1 to 100 letters, digits, blanks and '.+-_', not starting with a dot, got {name!r}"
+        )
+    return name
+
+
 def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
     """The keys of the trials that selection.json chose, or all finished ones."""
     if not folder.root.is_dir():
@@ -460,9 +473,12 @@ def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
     if not path.exists():
         raise ValueError(f"{path} is missing: run `python -m analysis {folder.root}` first, or give --all")
     try:
-        chosen = {key for choice in json.loads(path.read_text())["choices"] for key in choice["keys"]}
+        chosen = [key for choice in read_json(path)["choices"] for key in choice["keys"]]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
+    wrong = [key for key in chosen if not is_key(key)]
+    if wrong:
+        raise ValueError(f"{path} names {wrong[0]!r}, which is no key (12 hexadecimal digits): run the analysis again")
     if not chosen:
         raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
     return [key for key in finished if key in chosen]

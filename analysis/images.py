@@ -1,14 +1,13 @@
 """The arrays beside a record: per-image scores, the exported mask, the preview. None where one is absent or torn."""
 
-import zipfile
-import zlib
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from tune_ks.arrays import read_array, read_arrays
 from tune_ks.record import RunFolder
-from tune_ks.storage import StoragePath, open_whole
+from tune_ks.storage import StoragePath
 
 SPLIT_CODES = {"val": 0, "test": 1}  # in scores.npz
 
@@ -61,15 +60,14 @@ def preview(root: StoragePath, key: str) -> Preview | None:
 
 def _array(path: StoragePath) -> np.ndarray | None:
     try:
-        return np.load(open_whole(path), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        return read_array(path)
+    except (OSError, ValueError):
         return None
 
 
 def arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
     """The named arrays of an .npz, never a pickle; None when the file is absent, torn, or lacks one."""
     try:
-        with np.load(open_whole(path), allow_pickle=False) as file:
-            return {name: file[name] for name in names}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        return read_arrays(path, names)
+    except (OSError, ValueError):
         return None

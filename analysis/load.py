@@ -1,7 +1,6 @@
 """A run folder -> one tidy table of trials, and everything that could not be read, named."""
 
 import dataclasses
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord, read_json
 from tune_ks.storage import StoragePath, open_whole, storage_path, without_place
 
 CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
@@ -185,10 +184,10 @@ def _ended(folder: RunFolder, name: str) -> pd.DataFrame:
         if not path.exists() or folder.is_finished(key):
             continue
         try:
-            values = json.loads(path.read_text())
-            config, reason = values.get("config", {}), str(values.get("reason", "no reason was written"))
-        except (ValueError, AttributeError, OSError) as error:
-            config, reason = {}, f"{name} can't be read ({error})"
+            values = read_json(path)
+            config, reason = dict(values.get("config", {})), str(values.get("reason", "no reason was written"))
+        except (ValueError, TypeError, OSError) as error:
+            config, reason = {}, f"{name} can't be read ({without_place(str(error), folder.root)})"
         names = ("vendor", "sampling_rate", "mask", "seed")
         defaults = {"mask": TrialConfig.mask, "seed": TrialConfig.seed}
         rows.append({"key": key, **{n: config.get(n, defaults.get(n)) for n in names}, "reason": reason})
@@ -201,10 +200,9 @@ def _search(folder: RunFolder, warnings: list[str]) -> dict[str, Any]:
         return {}
     try:
         search = folder.read_search()
-        if not isinstance(search, dict):
-            raise ValueError("not a JSON object")
     except (ValueError, OSError) as error:
-        warnings.append(f"search.json can't be read ({error}): the provenance of these records is unknown.")
+        told = without_place(str(error), folder.root)
+        warnings.append(f"search.json can't be read ({told}): the provenance of these records is unknown.")
         return {}
     return search
 

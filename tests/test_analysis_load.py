@@ -51,7 +51,8 @@ def test_one_tidy_row_a_trial(run):
     [
         ("", "not a whole JSON"),
         (lambda whole: whole[:100], "not a whole JSON"),
-        ("[]", "no config"),
+        ("[]", "not a JSON object"),
+        ("{}", "no config"),
         (lambda whole: whole.replace('"format": 1', '"format": 2'), "newer"),
         (lambda whole: whole.replace('"metric": "auc"', '"metric": "auc", "sharpness": 3'), "sharpness"),
         (lambda whole: whole.replace('"metric": "auc"', '"metric": "dice"'), "dice"),
@@ -119,11 +120,11 @@ def test_failures_and_pending_are_told(run):
         run / "trials" / config.key() / "failure.json",
         json.dumps({"format": 1, "config": config.non_default(), "reason": "the loss is <NaN>"}).encode(),
     )
-    write_whole(run / "trials" / "torn" / "failure.json", b"{")
-    write_whole(run / "trials" / "waiting" / "config.json", b"{}")
+    write_whole(run / "trials" / "0123456789ab" / "failure.json", b"{")
+    write_whole(run / "trials" / "ba9876543210" / "config.json", b"{}")
     found = load(run)
-    assert found.failures["key"].tolist() == sorted([config.key(), "torn"])
-    assert found.pending == ["waiting"]
+    assert found.failures["key"].tolist() == sorted([config.key(), "0123456789ab"])
+    assert found.pending == ["ba9876543210"]
     page = analyse(run).report.read_text()
     assert "the loss is &lt;NaN&gt;" in page
     assert "<NaN>" not in page

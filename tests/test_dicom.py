@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import struct
 import warnings
 from pathlib import Path
 
@@ -147,7 +148,7 @@ def test_vendor_names(manufacturer, vendor):
         ("not MR (modality CT)", {"Modality": "CT"}),
         ("not MR (modality missing)", {"Modality": None}),
         ("unknown vendor (ACME)", {"Manufacturer": "ACME"}),
-        ("unknown vendor (missing)", {"Manufacturer": None}),
+        ("unknown vendor (missing or unreadable)", {"Manufacturer": None}),
         ("no pixel data", {"PixelData": None}),
         ("no image size", {"Rows": None}),
         ("several frames", {"NumberOfFrames": 3}),
@@ -178,8 +179,19 @@ def test_reason_of_what_is_no_dicom_file(tmp_path):
 
 
 def test_a_manufacturer_cannot_smuggle_anything_into_a_table(tmp_path):
-    told = reason(tmp_path / "x", Manufacturer="A\t=cmd|'/C calc'!A0\n" + "x" * 20)
+    told = reason(tmp_path / "x", Manufacturer="A=cmd|'/C calc'!A0" + "x" * 20)
     assert told == "unknown vendor (Acmd/C calcA0" + "x" * 20 + ")"
+    assert reason(tmp_path / "x", Manufacturer="SIEMENS\tNAME") == "unknown vendor (missing or unreadable)"
+    assert reason(tmp_path / "x", Modality="MRNAME^SURNAME") == "not MR (another modality)"
+
+
+def test_a_length_that_runs_into_the_next_element_tells_nothing_of_it(tmp_path):
+    whole = write_dicom(tmp_path / "x", phi=True).read_bytes()
+    at = whole.index(struct.pack("<HH2s", 8, 0x70, b"LO"))  # Manufacturer; InstitutionName comes next
+    (tmp_path / "x").write_bytes(whole[: at + 6] + struct.pack("<H", 40) + whole[at + 8 :])
+    assert b"PLANTEDHOSPITAL" in whole[at : at + 48]
+    told = reason(tmp_path / "x")
+    assert told == "unknown vendor (missing or unreadable)"
 
 
 # ------------------------------------------------------------------------------------------------ encodings

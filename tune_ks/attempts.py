@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tune_ks.record import FORMAT, RunFolder
+from tune_ks.record import FORMAT, RunFolder, read_json
 from tune_ks.storage import write_whole
 
 WORKER_DEATHS = 3  # a trial whose process died more often than this, on nodes that live, is given up
@@ -40,8 +40,12 @@ class Superseded(RuntimeError):
 def read_attempts(folder: RunFolder, key: str) -> list[Attempt]:
     """The attempts in order; [] where there are none or the file is not what this program writes."""
     try:
-        lines = json.loads(folder.trial(key, "attempts.json").read_text())["attempts"]
-        return [Attempt(**line) for line in lines]
+        lines = read_json(folder.trial(key, "attempts.json"))["attempts"]
+        attempts = [Attempt(**line) for line in lines]
+        texts = [text for one in attempts for text in (one.token, one.session, one.node, one.detail)]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("an id that is no text")
+        return attempts
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return []
 

@@ -14,8 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from tune_ks.data.dataset import all_images
+from tune_ks.data.limits import MAX_SIDE
 from tune_ks.metrics import auc
-from tune_ks.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.pipeline import KSpaceClassifier, build_pipeline, classifier_shapes
 from tune_ks.record import RunFolder, TrialRecord
 from tune_ks.train import score
 
@@ -30,12 +31,24 @@ class External(NamedTuple):
 def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> KSpaceClassifier:
     """The network of one finished trial. ValueError when its weights are absent, torn, or of another network."""
     path = folder.trial(record.config.key(), "model.safetensors")
-    pipeline = build_pipeline(record.config, record.facts["side"])
     try:
-        pipeline.load_state_dict(load(path.read_bytes()))
-    except (FileNotFoundError, SafetensorError, RuntimeError) as error:
+        weights = load(path.read_bytes())
+        found = {name: tuple(value.shape) for name, value in weights.items() if name.startswith("classifier.")}
+        if found != classifier_shapes(record.config):  # before the network that the config asks for is built
+            raise ValueError("they are of another network")
+        pipeline = build_pipeline(record.config, side_of(record))
+        pipeline.load_state_dict(weights)
+    except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: the exported weights cannot be used ({error})") from error
     return pipeline.to(device)
+
+
+def side_of(record: TrialRecord) -> int:
+    """Pixels a side of the images that a trial was trained on. ValueError where its record does not say."""
+    side = record.facts.get("side")
+    if not isinstance(side, int) or not 1 <= side <= MAX_SIDE:
+        raise ValueError(f"the record of {record.config.key()} says that its images have {side!r} pixels a side")
+    return side
 
 
 def evaluate(
@@ -54,7 +67,7 @@ def evaluate(
     images = all_images(table, images_npy)
     lines, scored = [], []
     for done, record in enumerate(_records(folder, keys)):
-        if images.side != record.facts["side"]:
+        if images.side != side_of(record):
             raise ValueError(
                 f"trial {record.config.key()} was trained on images of {record.facts['side']} px, "
                 f"and the smallest image here has {images.side} px: an image is never enlarged before sampling"

@@ -52,9 +52,9 @@ def export_tensorboard(records: list[TrialRecord], root: Path) -> None:
     """One run of TensorBoard a trial: loss and in-domain validation AUC by epoch, each vendor's AUC at the best."""
     for record in records:
         with SummaryWriter(str(root / record.config.key()), write_to_disk=True) as writer:
-            for line in record.history:
-                for name in ("loss", "val_in_domain"):
-                    writer.add_scalar(name, line[name], int(line["epoch"]))
+            for number, line in enumerate(record.history, start=1):
+                for name in {"loss", "val_in_domain"} & set(line):
+                    writer.add_scalar(name, line[name], number)
             for split in ("val", "test"):
                 for vendor, value in getattr(record, split).items():
                     writer.add_scalar(f"{split}/{vendor}", value, record.epoch)

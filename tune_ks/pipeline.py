@@ -62,6 +62,13 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     return KSpaceClassifier(sampling, reconstruction, classifier, config.image_size, config.sampling_rate == 1)
 
 
+def classifier_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
+    """Name in the pipeline's state -> shape of each of the classifier's tensors, without their memory."""
+    with torch.device("meta"):
+        classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
+    return {f"classifier.{name}": tuple(value.shape) for name, value in classifier.state_dict().items()}
+
+
 def _member(registry: dict, field: str, name: str):
     if name not in registry:
         raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")

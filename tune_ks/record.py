@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -54,7 +55,9 @@ class TrialConfig:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):  # 1 and 1.0 must be the same question, so the same key
             value = getattr(self, f.name)
-            if value is not None:
+            if value is None:
+                _require(f.default is None, f.name, "given", value)
+            else:
                 object.__setattr__(self, f.name, _as_type(f.name, value, f.type))
         _require(0 < self.sampling_rate <= 1, "sampling_rate", "in (0, 1]", self.sampling_rate)
         _require(self.budget in ("fixed", "drift"), "budget", "'fixed' or 'drift'", self.budget)
@@ -135,11 +138,8 @@ class TrialRecord:
     @classmethod
     def from_json(cls, text: str) -> "TrialRecord":
         """Read what ``to_json`` wrote. ValueError when it is torn, newer than this program, or has unknown fields."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not a whole JSON object ({error})") from error
-        if not isinstance(values, dict) or "config" not in values:
+        values = parse_json(text)
+        if "config" not in values:
             raise ValueError("not a trial record: it has no config")
         found = values.pop("format", None)
         if not isinstance(found, int) or found > FORMAT:
@@ -151,6 +151,11 @@ class TrialRecord:
         for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
             values[name] = {v: math.nan if s is None else float(s) for v, s in values.get(name, {}).items()}
         values["history"] = _null_to_nan(values.get("history", []))
+        for name in ("facts", "images"):
+            if not isinstance(values.get(name, {}), dict):
+                raise ValueError(f"{name} must be an object, got {values[name]!r}")
+        if not all(isinstance(count, int) for count in values.get("images", {}).values()):
+            raise ValueError(f"images must be counts, got {values['images']!r}")
         return cls(config=config, **values)
 
 
@@ -188,7 +193,8 @@ class RunFolder:
         """key -> the names of its .json files, in order of key; one look at the storage for all trials."""
         found: dict[str, set[str]] = {}
         for path in sorted((self.root / "trials").glob("*/*.json")):
-            found.setdefault(path.parent.name, set()).add(path.name)
+            if is_key(path.parent.name):  # it becomes a part of paths, and a text in pages
+                found.setdefault(path.parent.name, set()).add(path.name)
         return found
 
     def keys(self) -> list[str]:
@@ -207,13 +213,21 @@ class RunFolder:
         write_whole(self.trial(config.key(), "config.json"), text.encode())
 
     def read_config(self, key: str) -> TrialConfig:
-        values = json.loads(self.trial(key, "config.json").read_text())
-        return TrialConfig.from_dict({n: value for n, value in values.items() if n not in ("format", "start_point")})
+        """One config; ValueError names the file and what is wrong with it."""
+        path = self.trial(key, "config.json")
+        values = {n: value for n, value in read_json(path).items() if n not in ("format", "start_point")}
+        try:
+            config = TrialConfig.from_dict(values)
+            if config.key() != key:
+                raise ValueError(f"it belongs to the key {config.key()}")
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; without the folder {key} the trial begins anew") from error
+        return config
 
     def start_point(self, key: str) -> str | None:
         """Why a search began with this config; None for one that its sampler or its grid asked for."""
         try:
-            return json.loads(self.trial(key, "config.json").read_text()).get("start_point")
+            return read_json(self.trial(key, "config.json")).get("start_point")
         except (FileNotFoundError, ValueError):  # not asked for yet, or torn: then it is written again
             return None
 
@@ -242,9 +256,12 @@ class RunFolder:
         found = {}
         for key, names in self.listing().items():
             if "stopped.json" in names and "record.json" not in names:
-                values = json.loads(self.trial(key, "stopped.json").read_text())
-                history = _null_to_nan(values["history"])
-                found[key] = Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
+                values = read_json(self.trial(key, "stopped.json"))
+                try:
+                    history = _null_to_nan(values["history"])
+                    found[key] = Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
+                    raise ValueError(f"{self.trial(key, 'stopped.json')}: {error!r}") from error
         return found
 
     def read_record(self, key: str) -> TrialRecord:
@@ -267,19 +284,43 @@ class RunFolder:
         found = {}
         for key, names in self.listing().items():
             if "failure.json" in names and "record.json" not in names:
-                values = json.loads(self.trial(key, "failure.json").read_text())
+                values = read_json(self.trial(key, "failure.json"))
                 found[key] = str(values.get("reason", "no reason was written"))
         return found
 
     def read_search(self) -> dict[str, Any]:
         """search.json: space, settings of the cohort, split_seed, fingerprint, versions, command; {} where none is."""
-        return json.loads(self.search_json.read_text()) if self.search_json.exists() else {}
+        return read_json(self.search_json) if self.search_json.exists() else {}
 
 
 def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
     """Mean over the vendors that are not ``vendor`` and have a value; NaN when none has."""
     others = [score for other, score in scores.items() if other != vendor and not math.isnan(score)]
     return sum(others) / len(others) if others else math.nan
+
+
+def is_key(text: object) -> bool:
+    """Whether this can be what ``TrialConfig.key`` gives: 12 hexadecimal digits, and so harmless in a path."""
+    return isinstance(text, str) and re.fullmatch("[0-9a-f]{12}", text) is not None
+
+
+def read_json(path: StoragePath) -> dict[str, Any]:
+    """A file that holds one JSON object. ValueError names it when it does not."""
+    try:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def parse_json(text: str | bytes) -> dict[str, Any]:
+    """One JSON object. ValueError when it is torn, nested without end, or something else."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not a whole JSON object ({str(error)[:100]})") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"not a JSON object but {type(values).__name__}")
+    return values
 
 
 def _require(holds: bool, name: str, allowed: str, value: object) -> None:
@@ -305,7 +346,7 @@ def _as_type(name: str, value: Any, wanted: Any) -> Any:
 
 
 def _null_to_nan(history: list[dict[str, Any]]) -> list[dict[str, float]]:
-    return [{name: math.nan if value is None else value for name, value in line.items()} for line in history]
+    return [{name: math.nan if value is None else float(value) for name, value in line.items()} for line in history]
 
 
 def _nan_to_null(value: Any) -> Any:

@@ -93,7 +93,7 @@ def known_spaces() -> list[str]:
 def load_space(name: str) -> Space:
     """A space of ``search_spaces/`` by name, or any file by its path. ValueError says what is wrong in it."""
     path = Path(name) if name.endswith(".py") else FOLDER / f"{name}.py"
-    if not path.is_file():
+    if not path.is_file() or not (name.endswith(".py") or name in known_spaces()):
         raise ValueError(
             f"there is no search space {name!r}; the shipped ones are {', '.join(known_spaces())}; "
             "a space of your own is given by the path of its .py file"

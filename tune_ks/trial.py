@@ -4,6 +4,7 @@ A job is a list of configs that end in one record each: the seeds of one suggest
 """
 
 import gc
+import hashlib
 import io
 import math
 import os
@@ -26,10 +27,11 @@ from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
 from tune_ks.node_files import on_this_node
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
-from tune_ks.storage import StoragePath, open_whole, write_whole
+from tune_ks.storage import StoragePath, write_whole
 from tune_ks.train import Outcome, TrainingFailed, aucs, finish, train
 
 SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def trial(job: dict[str, Any]) -> None:
@@ -246,19 +248,23 @@ def preview_images(config: TrialConfig, splits: Splits, outcome: Outcome, device
 
 
 def save_checkpoint(path: StoragePath, values: dict[str, Any]) -> None:
-    """Replace the checkpoint whole."""
+    """Replace the checkpoint whole. It ends in its own digest: torch takes a flipped bit in a tensor for a number."""
     buffer = io.BytesIO()
     torch.save(values, buffer)
-    write_whole(path, buffer.getvalue(), sync=False)
+    write_whole(path, buffer.getvalue() + hashlib.sha256(buffer.getvalue()).digest(), sync=False)
 
 
 def load_checkpoint(path: StoragePath) -> dict[str, Any]:
-    """What ``save_checkpoint`` wrote; {} where there is none or it is torn: the trial then starts from its beginning.
+    """What ``save_checkpoint`` wrote; {} where there is none or a bit of it changed: the trial then begins anew.
 
     Only tensors and plain values are read (``weights_only``): a run folder may come from anywhere.
     """
     try:
-        return torch.load(open_whole(path), map_location="cpu", weights_only=True)
+        content = path.read_bytes()
+        values, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
+        if hashlib.sha256(values).digest() != digest:
+            raise ValueError("torn")
+        return dict(torch.load(io.BytesIO(values), map_location="cpu", weights_only=True))
     except FileNotFoundError:
         return {}
     except Exception as error:  # torch names torn files in many ways

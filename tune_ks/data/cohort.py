@@ -28,6 +28,7 @@ from tune_ks.data.dicom import ORIENTATIONS, Header
 from tune_ks.data.items import LEFT_OUT, SPLITS, Item
 from tune_ks.data.layouts import Layout, detect
 from tune_ks.data.sheets import InputError
+from tune_ks.record import read_json
 from tune_ks.seeding import generator
 from tune_ks.storage import StoragePath, open_whole, write_whole
 
@@ -175,13 +176,18 @@ def with_splits(table: pd.DataFrame, split_seed: int) -> pd.DataFrame:
 
 
 def read_table(path: StoragePath) -> pd.DataFrame:
-    """A table as ``write_table`` wrote it. ValueError names the columns that are missing."""
-    table = pd.read_csv(open_whole(path), dtype=str, keep_default_na=False)
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise ValueError(f"{path} is not a cohort table: it lacks {', '.join(missing)}")
-    for name in table.columns.difference(TEXTS, sort=False):
-        table[name] = pd.to_numeric(table[name])
+    """A table as ``write_table`` wrote it. ValueError names the file, and the columns that are missing."""
+    try:
+        table = pd.read_csv(open_whole(path), dtype=str, keep_default_na=False, index_col=False)
+        missing = [name for name in COLUMNS if name not in table]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        for name in table.columns.difference(TEXTS, sort=False):
+            table[name] = pd.to_numeric(table[name])
+        if not np.array_equal(table["row"], np.arange(len(table))):
+            raise ValueError("its rows are not numbered 0, 1, 2 ...")
+    except ValueError as error:  # pandas' own errors are ValueErrors
+        raise ValueError(f"{path} is not a cohort table: {error}") from error
     return table
 
 
@@ -366,16 +372,19 @@ def _fingerprint(table: pd.DataFrame, settings: CohortSettings) -> str:
 
 
 def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
-    facts = json.loads((folder / "settings.json").read_text())
-    return Cohort(
-        table=read_table(folder / "table.csv"),
-        skipped=pd.read_csv(folder / "skipped.csv", dtype=str, keep_default_na=False),
-        settings=settings,
-        images=folder / "images.npy",
-        fingerprint=facts["fingerprint"],
-        image_side=facts["image_side"],
-        left_out=facts["left_out"],
-    )
+    try:
+        facts = read_json(folder / "settings.json")
+        return Cohort(
+            table=read_table(folder / "table.csv"),
+            skipped=pd.read_csv(folder / "skipped.csv", dtype=str, keep_default_na=False),
+            settings=settings,
+            images=folder / "images.npy",
+            fingerprint=facts["fingerprint"],
+            image_side=facts["image_side"],
+            left_out=facts["left_out"],
+        )
+    except (ValueError, KeyError, FileNotFoundError) as error:
+        raise InputError(f"the cache {folder} is damaged ({error}): delete it, it is made again") from error
 
 
 def _fill_slices(items: list[Item], headers: list[Header]) -> None:
@@ -443,7 +452,7 @@ def _row(item: Item, header: Header, facts: dict[str, Any], side: int) -> dict[s
 
 def _keep_rows(images: Path, rows: list[int]) -> None:
     """Rewrite ``images`` with these rows only, in this order."""
-    old = np.load(images, mmap_mode="r")
+    old = np.load(images, mmap_mode="r", allow_pickle=False)
     shorter = images.with_name("shorter.npy")
     new = np.lib.format.open_memmap(shorter, mode="w+", dtype=old.dtype, shape=(len(rows), *old.shape[1:]))
     for i, row in enumerate(rows):

@@ -119,7 +119,7 @@ def _table(path: str, mtime_ns: int) -> pd.DataFrame:
 
 @lru_cache(maxsize=4)
 def _memmap(path: str, mtime_ns: int) -> np.ndarray:
-    pixels = np.load(path, mmap_mode="r")
+    pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != np.float32:
         raise ValueError(f"{path} must hold float32 (n, S, S), got {pixels.dtype} {pixels.shape}")
     return pixels

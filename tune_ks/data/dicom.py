@@ -110,11 +110,12 @@ def _check(orientation: str) -> None:
 def _header(dataset: pydicom.Dataset, path: Path, orientation: str) -> tuple[Header, Geometry]:
     modality = text(dataset, "Modality")
     if modality != "MR":
-        raise UnusableFile(f"not MR (modality {modality or 'missing'})")
+        told = f"modality {modality or 'missing'}" if len(modality) <= 4 else "another modality"  # CT, XA ... PT
+        raise UnusableFile(f"not MR ({told})")
     manufacturer = text(dataset, "Manufacturer")
     vendor = vendor_of(manufacturer)
     if not vendor:
-        raise UnusableFile(f"unknown vendor ({manufacturer or 'missing'})")
+        raise UnusableFile(f"unknown vendor ({manufacturer or 'missing or unreadable'})")
     compressed = _check_pixels(dataset, path)
     plan = geometry(dataset, orientation)
     acquired = numbers(dataset, "AcquisitionMatrix", 4)  # frequency rows, columns, phase rows, columns; two are 0

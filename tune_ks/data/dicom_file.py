@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
 
+MAX_TEXT = 64  # characters of a value that is one text (DICOM's LO)
 DEFER_BYTES = 4096  # values longer than this are not read when only the header is asked for
 
 TAGS = [
@@ -110,8 +111,14 @@ def _value(dataset: pydicom.Dataset, keyword: str) -> Any:
 
 
 def text(dataset: pydicom.Dataset, keyword: str) -> str:
-    """Plain letters, digits and a few signs of a text value, 40 at most: a damaged value stays harmless in a table."""
-    return re.sub(r"[^A-Za-z0-9 ._/+-]", "", str(_value(dataset, keyword) or "")).strip()[:40]
+    """Plain letters, digits and a few signs of a text value, 40 at most: a damaged value stays harmless in a table.
+
+    "" for one with control characters: its length is damaged, and it runs on into other elements, names among them.
+    """
+    value = str(_value(dataset, keyword) or "").strip("\0 \r\n")
+    if not value.isprintable() or len(value) > MAX_TEXT:
+        return ""
+    return re.sub(r"[^A-Za-z0-9 ._/+-]", "", value).strip()[:40]
 
 
 def numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> list[float] | None:

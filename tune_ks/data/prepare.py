@@ -66,7 +66,7 @@ def write_group(
     not to try. Returns ``number`` (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or
     the reason why it cannot serve.
     """
-    store = np.load(images, mmap_mode="r+")
+    store = np.load(images, mmap_mode="r+", allow_pickle=False)
     side = store.shape[1]
     stride = -(-len(paths) * side * side // MAX_VALUES) | 1  # odd, so that it does not walk along one column
     outcomes: list[dict[str, Any] | str] = []

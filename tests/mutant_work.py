@@ -1,0 +1,126 @@
+"""What a child does with a mutant: reads it as the project would, and says what came of it and its peak memory."""
+
+import resource
+from pathlib import Path
+
+
+def _peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def read_dicom(note, path):
+    from tune_ks.data.dicom import UnusableFile, read_file
+
+    note(path)
+    try:
+        header, image, _ = read_file(path)
+        assert image.shape == (header.height, header.width)
+        return "image", _peak_mib()
+    except UnusableFile as unusable:
+        return unusable.reason, _peak_mib()
+
+
+def read_folder(note, root):
+    from tune_ks.data.layouts import detect
+    from tune_ks.data.sheets import InputError
+
+    note(root)
+    try:
+        layout = detect(Path(root), labels_required=True)
+        listing = layout.listing(None, True, layout.files())
+        items = len(listing.items) + len(listing.skipped)
+        return f"read {items} files", _peak_mib()
+    except InputError as error:
+        return str(error), _peak_mib()
+
+
+SPACE = """
+from ray import tune
+SPACE = {"sampling_rate": %s, "temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2}
+SEARCH = %s
+"""
+
+
+READ_BY = {  # file -> what reads it; any other is read by all
+    **dict.fromkeys(("mask.npy", "probability.npy", "preview.npz"), ("show",)),
+    **dict.fromkeys(("attempts.json", "checkpoint.pt"), ("resume",)),
+    "model.safetensors": ("evaluate",),
+    "skipped.csv": ("analyse_run",),
+    "scores.npz": ("show", "analyse_run"),
+}
+
+
+def read_run(note, root, file=""):
+    """action -> "read", or the one message that it ended in. Anything but a ValueError or an OSError is a fault."""
+    root = Path(root)
+    said = {}
+    actions = READ_BY.get(file, ("show", "analyse_run", "resume", "evaluate", "export"))
+    for action in (globals()[name] for name in actions):
+        note(action.__name__)
+        try:
+            action(root)
+            said[action.__name__] = "read"
+        except (ValueError, OSError) as error:
+            said[action.__name__] = f"{type(error).__name__}: {error}"
+    return said, _peak_mib()
+
+
+def show(root):
+    from analysis import images
+    from analysis.load import load
+
+    run = load(root)
+    for key in run.records:
+        images.image_scores(root, key, run.cohort)
+        images.mask(root, key)
+        images.probability(root, key)
+        images.preview(root, key)
+
+
+def analyse_run(root):
+    from analysis import analyse
+
+    analyse(root, report=False)
+
+
+def resume(root):
+    from tune_ks.attempts import read_attempts
+    from tune_ks.data.dataset import open_splits
+    from tune_ks.plan import plan_search
+    from tune_ks.record import RunFolder
+    from tune_ks.searcher import JobSearcher
+    from tune_ks.space import load_space
+    from tune_ks.trial import load_checkpoint
+
+    folder = RunFolder(root)
+    folder.read_search()
+    for name, rate, search in (
+        ("grid", "[0.25, 1.0]", {}),
+        ("drawn", "tune.uniform(0.2, 1.0)", {"sampler": "tpe", "samples": 8}),
+    ):
+        file = root.parent / f"{name}.py"
+        file.write_text(SPACE % (rate, search))
+        space = load_space(str(file))
+        plan = plan_search(space, folder, ["GE", "SIEMENS"])
+        JobSearcher(plan, space, folder, ["GE", "SIEMENS"], {})
+    for key in folder.keys():
+        read_attempts(folder, key)
+        assert isinstance(load_checkpoint(folder.trial(key, "checkpoint.pt")), dict)
+    open_splits(folder.cohort_csv, root.parent / "images.npy", "GE")
+
+
+def evaluate(root):
+    import run_search
+    from tune_ks.evaluate import load_model
+    from tune_ks.record import RunFolder
+
+    folder = RunFolder(root)
+    for key in run_search.chosen_keys(folder, every=False):
+        load_model(folder, folder.read_record(key))
+
+
+def export(root):
+    from tune_ks.exports import export_run
+    from tune_ks.record import RunFolder
+
+    export_run(RunFolder(root))
