@@ -8,8 +8,6 @@
 draws (D, G);
 ``uncertain_fronts[vendor]``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws;
 ``proofs[vendor]``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
-``clinic``: sensitivity at a carried threshold, calibration, subgroups of each choice beside full sampling;
-``optimism``: what the oracle of the same rule would have gained, and how much of that is luck.
 
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """

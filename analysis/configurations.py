@@ -44,7 +44,13 @@ def learned(configurations: pd.DataFrame) -> pd.Series:
 
 
 def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
-    """One vendor's learned families and full sampling; everything, when no learned mask was run."""
+    """One vendor's learned families and full sampling; everything, when no learned mask was run.
+
+    Where rates were trained each by itself, those alone: what one conditional training says of many is a screening.
+    """
+    alone = configurations[configurations["rate_from"].isna()]
+    if families(alone):
+        configurations = alone
     some = any(name not in FIXED_FAMILIES for name in families(configurations))
     return configurations[learned(configurations)] if some else configurations
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.configurations import curves
-from analysis.load import CONFIG_FIELDS
+from analysis.load import CONFIG_FIELDS, DRAWN
 from analysis.selection import Selection
 
 
@@ -14,7 +14,8 @@ def finalists(table: pd.DataFrame, selection: Selection, neighbours: int = 1) ->
 
     ``table`` holds one row a configuration of that vendor. The neighbours lie on the choice's own curve (all that
     varies but the rate), so full sampling is a neighbour of the highest rate; it joins in any case, as what every
-    finalist is compared with. Empty when nothing was chosen.
+    finalist is compared with. Empty when nothing was chosen. Rates that one conditional training was scored at are
+    trained each by itself: a screening is never a finalist's own AUC.
     """
     if not selection.keys:
         return []
@@ -29,5 +30,6 @@ def finalists(table: pd.DataFrame, selection: Selection, neighbours: int = 1) ->
 
 
 def _config(row: pd.Series) -> dict[str, Any]:
-    names = [name for name in CONFIG_FIELDS if name != "seed" and not pd.isna(row[name])]
+    left_out = {"seed", *DRAWN}
+    names = [name for name in CONFIG_FIELDS if name not in left_out and not pd.isna(row[name])]
     return {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in names}

@@ -15,8 +15,9 @@ CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
 # What the mask's own fields are does not matter at sampling rate 1: there the mask is the identity.
 MASK_FIELDS = (
     *("mask", "temperature", "temperature_end", "budget", "pattern", "settle", "mask_lr_multiplier"),
-    *("centre_fraction", "hermitian", "density_power"),
+    *("centre_fraction", "hermitian", "density_power", "rate_start"),
 )  # at sampling rate 1 they change nothing
+DRAWN = ("rate_from", "rate_to", "temperature_from", "temperature_to")  # what makes a training conditional
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 WITHIN = ("test_within_in_domain", "test_within_cross_domain")
 FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")

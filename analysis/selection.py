@@ -276,4 +276,5 @@ def _values(row: pd.Series) -> dict[str, float]:
 
 def _fields(row: pd.Series) -> dict[str, Any]:
     names = ("sampling_rate", "mask", "temperature", "budget", "pattern", "transform", "reconstruction", "classifier")
+    names += ("rate_from",)
     return {n: None if pd.isna(row[n]) else row[n] for n in names}

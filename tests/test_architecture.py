@@ -18,7 +18,7 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         [f"tune_ks/{name}.py" for name in ("trial", "faults", "node_files", "evaluate", "robustness")],
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
-    5: (["tune_ks/train.py"], {"torch", "numpy"}),
+    5: (["tune_ks/train.py", "tune_ks/rates.py"], {"torch", "numpy"}),
     4: (["tune_ks/pipeline.py"], {"torch"}),
     3: (["tune_ks/reconstructions/"], {"torch"}),
     2: (["tune_ks/sampling.py"], {"torch"}),

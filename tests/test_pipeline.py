@@ -96,7 +96,7 @@ def test_alexnet_has_the_published_count():
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_classifier_maps_images_to_one_logit_each(name):
     config = TrialConfig("GE", 1.0, classifier=name, width=0.05, image_size=64)
-    logit = CLASSIFIERS[name](config)(images(), torch.zeros(4, 7))
+    logit = CLASSIFIERS[name](config)(images(), torch.zeros(4, 7), torch.zeros(4, 2))
     assert logit.shape == (4,)
     assert logit.requires_grad
 

@@ -24,13 +24,17 @@ def test_every_field_moves_the_key():
     other = {
         "vendor": "SIEMENS", "sampling_rate": 0.5, "mask": "lowpass", "temperature": 1.0, "temperature_end": 0.1,
         "budget": "drift", "pattern": "points", "centre_fraction": 0.1, "hermitian": "tied", "density_power": 2.0,
-            "settle": 0.5, "transform": "x", "reconstruction": "x",
+        "settle": 0.5, "rate_start": 1.0, "rate_from": 0.1, "rate_to": 0.5, "temperature_from": 0.5,
+        "temperature_to": 2.0, "transform": "x", "reconstruction": "x",
         "classifier": "x", "width": 0.5, "dropout": 0.1, "image_size": 64, "augment": "flips", "epochs": 3,
         "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0, "weight_decay": 0.0, "seed": 7,
     }  # fmt: skip
     assert set(other) == {f.name for f in dataclasses.fields(TrialConfig)}
-    keys = {TrialConfig(**{**base, name: value}).key() for name, value in other.items()}
-    assert len(keys | {TrialConfig(**base).key()}) == len(other) + 1
+    conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them
+    needs = {"rate_to": conditional, "temperature_from": conditional, "temperature_to": conditional}
+    bases = [{**base, **needs.get(name, {})} for name in other]
+    keys = {TrialConfig(**{**each, name: other[name]}).key() for each, name in zip(bases, other)}
+    assert len(keys | {TrialConfig(**each).key() for each in bases}) == len(other) + 2
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,11 @@ def test_every_field_moves_the_key():
         ({"budget": "free"}, "budget must be 'fixed' or 'drift', got 'free'"),
         ({"temperature": 0}, "temperature must be above 0, or None"),
         ({"epochs": 1.5}, "epochs must be a whole number"),
+        ({"rate_from": 0.6}, "sampling_rate must be from rate_from to rate_to, where it was trained, got 0.5"),
+        ({"rate_from": 0.2, "budget": "drift"}, "budget must be 'fixed' where rate_from is given"),
+        ({"rate_start": 2}, "rate_start must be in (0, 1] or None, got 2"),
+        ({"rate_from": 0.2, "temperature_from": 1}, "temperature_to must be given exactly where temperature_from is"),
+        ({"temperature_from": 1}, "temperature_from must be None where rate_from is"),
         ({"sampling_rates": 1}, "unknown field 'sampling_rates'; the fields are: vendor, sampling_rate, mask"),
     ],
 )

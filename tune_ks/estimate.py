@@ -19,7 +19,7 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
     """
     kinds: dict[str, list[TrialConfig]] = {}
     for job in plan.jobs:
-        for config in job:
+        for config in {config.training().key(): config for config in job}.values():  # a conditional one trains once
             kinds.setdefault(_kind(config), []).append(config)
     measured: dict[str, list[float]] = {}
     for record in folder.records():

@@ -36,6 +36,11 @@ class KSpaceClassifier(nn.Module):
         restored = self.reconstruction(self.sampling(image, rate))
         return torch.where(rate[:, None, None, None] == 1, image, restored)
 
+    def condition(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> (B, 2) of log2 rate and log2 temperature, what a conditional classifier is told."""
+        temperature = torch.as_tensor(self.sampling.mask.temperature, device=rate.device)
+        return torch.stack([rate.log2(), temperature.flatten().expand(len(rate)).to(rate.dtype).log2()], dim=1)
+
     def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
         """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) logits.
 
@@ -48,18 +53,23 @@ class KSpaceClassifier(nn.Module):
             if restored.shape[-1] != self.image_size:
                 size = (self.image_size, self.image_size)
                 restored = functional.interpolate(restored, size, mode="bilinear", align_corners=False)
-            return self.classifier(restored, acquisition).float()
+            return self.classifier(restored, acquisition, self.condition(rate)).float()
 
 
 def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
-    """The network of one config for square images of ``side`` pixels. ValueError names an unknown member."""
+    """The network of one config for square images of ``side`` pixels. ValueError names an unknown member.
+
+    A conditional config's network is that of its training, whichever rate it is scored at.
+    """
+    config = config.training()
     transform = _member(TRANSFORMS, "transform", config.transform)(config)
     radius = transform.radius(1 if config.pattern == "lines" else side, side)
     mask = _member(MASKS, "mask", config.mask)(config, radius)
     reconstruction = _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform)
     classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
     sampling = Sampling(transform, mask)
-    return KSpaceClassifier(sampling, reconstruction, classifier, config.image_size, config.sampling_rate == 1)
+    fully_sampled = config.sampling_rate == 1 and config.rate_from is None
+    return KSpaceClassifier(sampling, reconstruction, classifier, config.image_size, fully_sampled)
 
 
 def classifier_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:

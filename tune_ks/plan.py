@@ -41,10 +41,15 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
     if space.search["sampler"] == "grid":
         # seeds outermost: a search that is stopped early has every rate once
         asked = {(c := config_at(point, {}, seed)).key(): c for seed in seeds for point in points}
-        jobs = [[config] for config in asked.values() if is_open(config)]
+        together: dict[str, list[TrialConfig]] = {}  # the rates that one conditional training is scored at
+        for config in asked.values():
+            if is_open(config):
+                together.setdefault(config.training().key(), []).append(config)
+        jobs = list(together.values())
         jobs.sort(key=lambda job: not folder.trial(job[0].key(), "config.json").exists())
         failed, stopped = (sum(key in ended for key in asked) for ended in (failures, stops))
-        return Plan(jobs, 0, len(asked) - len(jobs) - failed - stopped, failed, stopped)
+        left = sum(map(len, jobs))
+        return Plan(jobs, 0, len(asked) - left - failed - stopped, failed, stopped)
     jobs, draws, finished = [], 0, 0
     suggestions = [all_seeds(configs, len(seeds)) for configs in suggestions_in(folder)]
     for point in points:

@@ -37,6 +37,11 @@ class TrialConfig:
     centre_fraction: float = 0.0  # share of k-space nearest DC that is always kept, counted in the rate
     hermitian: str = "none"  # none | tied: k and -k are kept or left together
     density_power: float = 3.0  # of the variable-density family: (1 - |k|) to this power
+    rate_start: float | None = None  # training starts at this rate and falls to sampling_rate until it settles
+    rate_from: float | None = None  # conditional: trained at rates drawn per image from here ...
+    rate_to: float = 1.0  # ... to here, log-uniformly, and scored at sampling_rate
+    temperature_from: float | None = None  # conditional: temperatures drawn per image from here ...
+    temperature_to: float | None = None  # ... to here, log-uniformly
     settle: float = 0.2  # last share of the epochs, trained on the frozen exported mask
     transform: str = "fourier"
     reconstruction: str = "zero_filled"
@@ -62,6 +67,7 @@ class TrialConfig:
         _require(0 < self.sampling_rate <= 1, "sampling_rate", "in (0, 1]", self.sampling_rate)
         _require(self.budget in ("fixed", "drift"), "budget", "'fixed' or 'drift'", self.budget)
         _require(self.pattern in ("lines", "points"), "pattern", "'lines' or 'points'", self.pattern)
+        self._check_drawn_rates()
         _require(self.hermitian in ("none", "tied"), "hermitian", "'none' or 'tied'", self.hermitian)
         _require(0 <= self.centre_fraction <= 1, "centre_fraction", "in [0, 1]", self.centre_fraction)
         _require(self.density_power >= 0, "density_power", "0 or above", self.density_power)
@@ -74,6 +80,36 @@ class TrialConfig:
         for name in ("temperature", "temperature_end"):
             value = getattr(self, name)
             _require(value is None or value > 0, name, "above 0, or None", value)
+
+    def _check_drawn_rates(self) -> None:
+        if self.rate_start is not None:
+            _require(0 < self.rate_start <= 1, "rate_start", "in (0, 1] or None", self.rate_start)
+            _require(self.budget == "fixed", "budget", "'fixed' where rate_start is given", self.budget)
+        if self.rate_from is None:
+            _require(
+                self.temperature_from is None, "temperature_from", "None where rate_from is", self.temperature_from
+            )
+        else:
+            _require(0 < self.rate_from <= self.rate_to <= 1, "rate_from", "above 0, up to rate_to", self.rate_from)
+            within = self.rate_from <= self.sampling_rate <= self.rate_to
+            _require(within, "sampling_rate", "from rate_from to rate_to, where it was trained", self.sampling_rate)
+            _require(self.budget == "fixed", "budget", "'fixed' where rate_from is given", self.budget)
+            for name in ("rate_start", "temperature_end"):
+                _require(getattr(self, name) is None, name, "None where rate_from is given", getattr(self, name))
+        both = (self.temperature_from is None) == (self.temperature_to is None)
+        _require(both, "temperature_to", "given exactly where temperature_from is", self.temperature_to)
+        if both and self.temperature_from is not None:
+            low, high = self.temperature_from, self.temperature_to
+            _require(0 < low <= high, "temperature_from", "above 0, up to temperature_to", low)
+
+    def training(self) -> "TrialConfig":
+        """What is trained: itself, or, of a conditional config, the one that all rates and temperatures share."""
+        if self.rate_from is None:
+            return self
+        changes = {"sampling_rate": math.sqrt(self.rate_from * self.rate_to)}
+        if self.temperature_from is not None:
+            changes["temperature"] = math.sqrt(self.temperature_from * self.temperature_to)
+        return dataclasses.replace(self, **changes)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
@@ -173,7 +209,8 @@ class RunFolder:
     RUN/search.json, cohort.csv, skipped.csv; RUN/trials/KEY/ with config.json (asked for, written first),
     record.json (exists only for a finished trial), failure.json (why it ended without one), stopped.json (why a
     scheduler ended it early), checkpoint.pt,
-    scores.npz, mask.npy, model.safetensors, preview.npz; RUN/report.html, selection.json, external/.
+    scores.npz, mask.npy, model.safetensors, preview.npz; RUN/trainings/KEY/checkpoint.pt of a conditional training;
+    RUN/report.html, selection.json, external/, corruptions/.
     """
 
     def __init__(self, root: str | StoragePath) -> None:
@@ -185,6 +222,12 @@ class RunFolder:
     def trial(self, key: str, name: str = "") -> StoragePath:
         """The folder of one trial, or one file in it."""
         return self.root / "trials" / key / name
+
+    def checkpoint(self, config: TrialConfig) -> StoragePath:
+        """Where its training goes on from; one for all the rates that a conditional training is scored at."""
+        if config.rate_from is None:
+            return self.trial(config.key(), "checkpoint.pt")
+        return self.root / "trainings" / config.training().key() / "checkpoint.pt"
 
     def is_finished(self, key: str) -> bool:
         return self.trial(key, "record.json").exists()

@@ -13,6 +13,7 @@ from torch.nn import functional
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.metrics import auc, within_patient_auc
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.rates import compared_configs, first_settled_epoch, training_rates, training_temperatures
 from tune_ks.record import TrialConfig, mean_of_others
 from tune_ks.seeding import generator, seed_for
 
@@ -97,14 +98,6 @@ def train(
         yield Epoch(number, loss, val, state, cross)
 
 
-def first_settled_epoch(config: TrialConfig) -> int:
-    """The first epoch that may be the best one: the last ``settle`` share, or any when settle is 0.
-
-    The same for every family, so that none has more epochs to choose among than another.
-    """
-    return config.epochs - math.ceil(config.settle * config.epochs - 1e-9) + 1 if config.settle else 1
-
-
 def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str = "cpu", parts: int = 1) -> Outcome:
     """Score every validation and test image with the best weights of a training's last ``state``."""
     pipeline = build_pipeline(config, splits.train.side).to(device)
@@ -125,9 +118,10 @@ def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: s
 def val_auc(
     pipeline: KSpaceClassifier, splits: Splits, vendor: str, config: TrialConfig, device: str, parts: int
 ) -> float:
-    """The image-level AUC of one vendor's validation images, with the binary mask."""
+    """The image-level AUC of one vendor's validation images, with the binary mask; over several rates, their mean."""
     images = splits.val[vendor]
-    return auc(images.label.numpy(), score(pipeline, images, config, device, parts=parts))
+    scores = [score(pipeline, images, one, device, parts=parts) for one in compared_configs(config)]
+    return float(np.mean([auc(images.label.numpy(), one) for one in scores]))
 
 
 @torch.no_grad()
@@ -141,6 +135,8 @@ def score(
 ) -> np.ndarray:
     """(n,) logits of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
     pipeline.eval()
+    if config.temperature is not None:
+        pipeline.sampling.mask.temperature = config.temperature
     if random_mask:
         pipeline.sampling.mask.train()
     logits = []
@@ -169,7 +165,9 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
     for _ in range(3):
         started = time.perf_counter()
         pipeline.train()
-        _step(config, pipeline, optimizer, splits.train.gather(index, device), generator(0, "flips"))
+        batch, lines = splits.train.gather(index, device), pipeline.sampling.mask.radius.numel()
+        rates = training_rates(config, config.epochs, len(index), lines, generator(0, "rates"))
+        _step(config, pipeline, optimizer, batch, generator(0, "flips"), rates)
         trained = time.perf_counter()
         pipeline.eval()
         with torch.no_grad():
@@ -219,11 +217,14 @@ def _one_epoch(
     parts: int,
 ) -> float:
     order = torch.from_numpy(generator(config.seed, "order", number).permutation(len(images)))
-    flips = generator(config.seed, "flips", number)
+    flips, rates = (generator(config.seed, purpose, number) for purpose in ("flips", "rates"))
+    lines = pipeline.sampling.mask.radius.numel()
     total = 0.0
     for index in order.split(config.batch_size):
         batch = images.gather(index, device)
-        loss = _step(config, pipeline, optimizer, batch, flips, parts)
+        asked = training_rates(config, number, len(index), lines, rates)
+        temperature = training_temperatures(config, len(index), rates)
+        loss = _step(config, pipeline, optimizer, batch, flips, asked, temperature, parts)
         if not math.isfinite(loss):
             raise TrainingFailed(
                 f"the loss became {loss} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
@@ -239,15 +240,23 @@ def _step(
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     flips: np.random.Generator,
+    rates: Tensor,
+    temperatures: Tensor | None = None,
     parts: int = 1,
 ) -> float:
-    """One step down the gradient of one batch; returns its loss. A loss that is not finite moves nothing."""
+    """One step down the gradient of one batch, (B,) rates and temperatures; returns its loss.
+
+    A loss that is not finite moves nothing.
+    """
     image = _flip(batch.image, flips) if config.augment == "flips" else batch.image
     size = len(batch.label)
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
-    whole = (image, _rates(config, batch), batch.acquisition, batch.label)
-    for *given, label in zip(*(values.split(math.ceil(size / parts)) for values in whole)):
+    rates = rates.to(batch.label.device)
+    whole = (image, rates, batch.acquisition, batch.label, rates if temperatures is None else temperatures.to(rates))
+    for *given, label, temperature in zip(*(values.split(math.ceil(size / parts)) for values in whole)):
+        if temperatures is not None:
+            pipeline.sampling.mask.temperature = temperature
         loss = functional.binary_cross_entropy_with_logits(pipeline(*given), label) * (len(label) / size)
         if not torch.isfinite(loss):
             return loss.item()

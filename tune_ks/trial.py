@@ -131,10 +131,11 @@ def run_config(
         patiently(folder, action, *args)
 
     splits = open_splits(folder.cohort_csv, images_npy, config.vendor)
-    checkpoint = folder.trial(key, "checkpoint.pt")
+    checkpoint, shared = folder.checkpoint(config), config.rate_from is not None
     saved = load_checkpoint(checkpoint)
     state = saved.get("state")
-    spent = saved.get("seconds", 0.0)
+    trained_before = state is not None and len(state["history"]) == config.epochs
+    spent = 0.0 if shared and trained_before else saved.get("seconds", 0.0)  # counted once, by who trained it
     half_from = saved.get("half_batch_from_epoch", 0)  # counted from 1; 0: never
     if parts > 1 and not half_from:
         half_from = len(state["history"]) + 1 if state else 1
@@ -152,8 +153,11 @@ def run_config(
         record.facts["start_point"] = start_point
     if half_from:
         record.facts["half_batch_from_epoch"] = half_from
+    if shared:
+        record.facts["training"] = config.training().key()
     write(write_outcome, folder, record, splits, outcome, device)
-    for leftover in (checkpoint, *folder.trial(key).glob(".*")):  # dotfiles: writes that a kill cut short
+    leftovers = [*folder.trial(key).glob(".*"), *([] if shared else [checkpoint])]  # dotfiles: writes cut short
+    for leftover in leftovers:
         leftover.unlink(missing_ok=True)
     return record
 

@@ -1,5 +1,5 @@
-"""C: every classifier by name. A member maps images (B, 1, S, S) and acquisition (B, A) to logits (B,)."""
+"""C: every classifier by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits."""
 
-from tune_ks.classifiers import alexnet
+from tune_ks.classifiers import alexnet, alexnet_film, alexnet_hyper
 
-CLASSIFIERS = {"alexnet": alexnet.build}
+CLASSIFIERS = {"alexnet": alexnet.build, "alexnet_film": alexnet_film.build, "alexnet_hyper": alexnet_hyper.build}

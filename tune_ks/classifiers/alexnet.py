@@ -41,13 +41,24 @@ class AlexNet(nn.Module):
             nn.Linear(dense, 1),
         )
 
-    def forward(self, image: Tensor, acquisition: Tensor) -> Tensor:
+    def forward(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         """(B, 1, S, S) images, S >= 63, -> (B,) logits. The acquisition parameters (B, A) are not used."""
-        return self.head(self.pool(self.features(image)).flatten(1)).squeeze(1)
+        return self.head(self.pool(self.extract(image, condition)).flatten(1)).squeeze(1)
+
+    def extract(self, image: Tensor, condition: Tensor) -> Tensor:
+        """The convolutions. The condition (B, 2), log2 of rate and temperature, is not used here."""
+        return self.features(image)
 
 
 def build(config: TrialConfig) -> AlexNet:
     """ValueError where the image is too small for three poolings."""
-    if config.image_size < 63:
-        raise ValueError(f"the classifier 'alexnet' needs an image_size of 63 or more, got {config.image_size}")
+    require_size(config)
     return AlexNet(config.width, config.dropout)
+
+
+def require_size(config: TrialConfig) -> None:
+    """ValueError where the image is too small for three poolings."""
+    if config.image_size < 63:
+        raise ValueError(
+            f"the classifier {config.classifier!r} needs an image_size of 63 or more, got {config.image_size}"
+        )

@@ -27,8 +27,10 @@ class Mask(nn.Module, ABC):
 
     def __init__(self, config: TrialConfig, radius: Tensor) -> None:
         super().__init__()
-        require_a_line(config.sampling_rate, radius)
+        require_a_line(lowest_rate(config), radius)
         order = torch.randperm(radius.numel(), generator=torch.Generator().manual_seed(seed_for(config.seed, "ties")))
+        # one for all images, or (B,): training anneals it, or draws it for each image
+        self.temperature: float | Tensor = 1.0 if config.temperature is None else config.temperature
         self.tied = config.hermitian == "tied"
         if self.tied:
             if config.transform != "fourier":
@@ -44,10 +46,10 @@ class Mask(nn.Module, ABC):
     def _centre(self, config: TrialConfig) -> Tensor:
         """(H or 1, W), true at DC and at the round(centre_fraction N) coefficients nearest to it."""
         count = max(1, round(config.centre_fraction * self.radius.numel()))
-        if count > round(config.sampling_rate * self.radius.numel()):
+        if count > round(lowest_rate(config) * self.radius.numel()):
             raise ValueError(
                 f"centre_fraction is counted in the budget, so it must not be above the sampling_rate "
-                f"{config.sampling_rate:.4g}; got {config.centre_fraction:.4g}"
+                f"{lowest_rate(config):.4g}; got {config.centre_fraction:.4g}"
             )
         return self.nearest(count)
 
@@ -87,6 +89,11 @@ def mirror_index(shape: torch.Size) -> Tensor:
     """(N,) the flat index of -k for each k of an (H or 1, W) grid with DC at N // 2; an even axis' first is its own."""
     rows, columns = ((2 * (size // 2) - torch.arange(size)) % size for size in shape)
     return (rows[:, None] * shape[1] + columns[None, :]).flatten()
+
+
+def lowest_rate(config: TrialConfig) -> float:
+    """The lowest rate that a mask of this config is ever asked for."""
+    return config.sampling_rate if config.rate_from is None else config.rate_from
 
 
 def require_a_line(rate: float, radius: Tensor) -> None:
@@ -133,8 +140,12 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     return hard + (soft - soft.detach())
 
 
-def require_temperature(config: TrialConfig) -> float:
-    """The config's temperature; ValueError where there is none."""
+def require_temperature(config: TrialConfig) -> None:
+    """ValueError where the config has none."""
     if config.temperature is None:
         raise ValueError(f"the mask {config.mask!r} needs a temperature above 0 (the paper space uses 1.0), got None")
-    return config.temperature
+
+
+def per_image(temperature: float | Tensor, dimensions: int = 3) -> float | Tensor:
+    """One temperature for all, or (B,) of them shaped to divide values of (B, ...)."""
+    return temperature.reshape(-1, *[1] * (dimensions - 1)) if isinstance(temperature, Tensor) else temperature

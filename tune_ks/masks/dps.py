@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tune_ks.masks.base import Mask, require_temperature, straight_through
+from tune_ks.masks.base import Mask, per_image, require_temperature, straight_through
 from tune_ks.record import TrialConfig
 
 RACE = 60.0  # log of the longest race; by then every clock has rung
@@ -21,7 +21,7 @@ class DpsMask(Mask):
 
     def __init__(self, config: TrialConfig, radius: Tensor) -> None:
         super().__init__(config, radius)
-        self.temperature = require_temperature(config)  # train.py anneals it
+        require_temperature(config)
         self.mask_logits = nn.Parameter(torch.zeros_like(radius))
         self.register_buffer("others", torch.nonzero(~self.centre.flatten()).flatten(), persistent=False)
 
@@ -43,7 +43,7 @@ class DpsMask(Mask):
     def draw(self, rate: Tensor) -> Tensor:
         noise = -torch.empty((len(rate), *self.radius.shape), device=rate.device).exponential_().log()
         scores = self.tie(self.mask_logits + noise).flatten(1)[:, self.others]
-        soft = successive_softmaxes(scores / self.temperature, self._picks(rate))
+        soft = successive_softmaxes(scores / per_image(self.temperature, 2), self._picks(rate))
         rank = scores.argsort(dim=1, descending=True).argsort(dim=1)
         hard = (rank < self._picks(rate)[:, None]).to(soft.dtype)
         return self.whole_pairs(self._with_centre(straight_through(hard, soft)))

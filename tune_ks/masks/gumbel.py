@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from tune_ks.masks.base import PROBABILITY_FLOOR, Mask, require_temperature, rescale_to_rate, straight_through
+from tune_ks.masks.base import (
+    PROBABILITY_FLOOR,
+    Mask,
+    per_image,
+    require_temperature,
+    rescale_to_rate,
+    straight_through,
+)
 from tune_ks.record import TrialConfig
 
 
@@ -17,7 +24,7 @@ class GumbelMask(Mask):
 
     def __init__(self, config: TrialConfig, radius: Tensor) -> None:
         super().__init__(config, radius)
-        self.temperature = require_temperature(config)  # train.py anneals it
+        require_temperature(config)
         self.held = config.budget == "fixed"
         fixed = int(self.centre.sum())
         others = radius.numel() - fixed
@@ -32,7 +39,7 @@ class GumbelMask(Mask):
 
     def draw(self, rate: Tensor) -> Tensor:
         logits = torch.logit(self.probability(rate), PROBABILITY_FLOOR)
-        soft = torch.sigmoid((logits + self.tie(logistic_noise(logits))) / self.temperature)
+        soft = torch.sigmoid((logits + self.tie(logistic_noise(logits))) / per_image(self.temperature))
         return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
 
 

@@ -19,7 +19,7 @@ class GumbelLiteralMask(Mask):
 
     def __init__(self, config: TrialConfig, radius: Tensor) -> None:
         super().__init__(config, radius)
-        self.temperature = require_temperature(config)
+        require_temperature(config)
         rate = torch.tensor(config.sampling_rate)
         drop = torch.log(rate / (1 - rate))
         self.mask_logits = nn.Parameter(torch.stack([drop.expand(radius.shape), torch.zeros_like(radius)], dim=-1))
