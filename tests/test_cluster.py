@@ -186,7 +186,7 @@ def test_a_search_runs_where_the_gpu_is_on_images_that_were_fetched(cluster, tmp
     monkeypatch.setattr("tune_ks.search.shared", hidden)
     plan = plan_search(GRID, folder, VENDORS)
     resources = Resources(gpus=0.5, address=cluster.address)
-    assert run_search(GRID, folder, {64: images}, VENDORS, plan, resources, lambda event: None)
+    run_search(GRID, folder, {64: images}, VENDORS, plan, resources, lambda event: None)
     assert len(folder.finished()) == plan.left > 1
     assert folder.failures() == {}
     assert {attempt.node for key in folder.keys() for attempt in read_attempts(folder, key)} == {

@@ -2,6 +2,7 @@
 
 import math
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import ray
 
 # where an object store is, for nodes that were started without it; keys to it are never sent
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+ANSWER_WITHIN = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -84,20 +86,30 @@ def connected(address: str | None) -> Iterator[None]:
         # Ray would run its workers at niceness 15: a search on a busy machine then starves
         os.environ.setdefault("RAY_worker_niceness", "0")
         local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
+        options = {"runtime_env": code_for_the_nodes()} if address else local
         try:
-            ray.init(
-                address=address or "local",  # without a word Ray would join any cluster of this machine
-                log_to_driver=False,
-                logging_level="ERROR",
-                **({"runtime_env": code_for_the_nodes()} if address else local),
-            )
+            if address and address != "auto":
+                require_answer(address)
+            # without a word Ray would join any cluster of this machine
+            ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
         except ConnectionError as error:
             raise ValueError(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
+        except RuntimeError as error:  # of another version of Ray or Python, or without the cluster's token
+            raise ValueError(f"the Ray cluster at {address or 'this machine'} cannot be used: {error}") from error
     try:
         yield
     finally:
         if mine:
             ray.shutdown()
+
+
+def require_answer(address: str) -> None:
+    """ConnectionError, at once, where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_WITHIN).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ConnectionError(str(error)) from error
 
 
 def code_for_the_nodes() -> dict[str, Any]:

@@ -46,8 +46,8 @@ def run_search(
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Halt has one, for SIGTERM too
     halt, session = halt or Halt(), uuid.uuid4().hex
     with ExitStack() as stack:
-        stack.enter_context(halt.on_signals())
         stack.enter_context(connected(resources.address))
+        stack.enter_context(halt.on_signals())  # after Ray's connection, which sets a handler of SIGTERM that exits
         gpus, concurrent = slots_in_cluster(resources)
         files = stack.enter_context(shared(images, cluster=resources.address is not None))
         stopping = early_stopping(space, folder)

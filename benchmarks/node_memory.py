@@ -1,0 +1,145 @@
+"""What one more trial costs a node in memory, as the cohort grows: proportional set size of real trials, side by side.
+
+    python benchmarks/node_memory.py                  0.5 GB of images against 5 MB, 1 and 3 trials, images by path
+    python benchmarks/node_memory.py --fetched        the same, fetched by a node that does not see the path
+
+Each trial trains one epoch on every image of its vendor and scores every image of the cohort, then all trials of the
+node read /proc/self/smaps_rollup at the same time. What an extra trial costs with the large cohort less what it costs
+with the small one is what the cohort costs it. Needs Linux, and memory for the trials.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import ray
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tune_ks.data.cohort import COLUMNS, split_patients, write_table
+from tune_ks.node_files import on_this_node, shared
+from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.trial import run_config
+
+SIDE, MIB = 256, 2**20
+VENDORS = ("GE", "SIEMENS")
+
+
+class Memory(NamedTuple):
+    """Of one process, in MiB: ``pss`` counts a page that n processes share as 1/n; ``file`` is the images' part."""
+
+    pss: float
+    file: float
+    private: float  # anonymous: nobody shares it
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=2000, help="images of the large cohort (0.25 MiB each)")
+    parser.add_argument("--trials", type=int, default=3, help="trials at once on the node")
+    parser.add_argument("--fetched", action="store_true", help="the node does not see the path of the images")
+    options = parser.parse_args()
+    print("cohort MiB   trials   PSS of all   of the images   anonymous, each   one more trial   of the cohort")
+    extra = {}
+    for count in (20, options.images):
+        with tempfile.TemporaryDirectory() as place:
+            size = write_cohort(Path(place), count)
+            alone, together = (measure(Path(place), trials, options.fetched) for trials in (1, options.trials))
+            extra[size] = (total(together) - total(alone)) / (options.trials - 1)
+            for found in (alone, together):
+                private = np.mean([one.private for one in found])
+                mapped = sum(one.file for one in found)
+                line = f"{size:10.0f}   {len(found):6d}   {total(found):10.1f}   {mapped:13.1f}   {private:15.1f}"
+                print(line + (f"   {extra[size]:14.1f}" if found is together else ""))
+    small, large = sorted(extra)
+    share = (extra[large] - extra[small]) / large
+    print(f"an extra trial costs {extra[large] - extra[small]:.1f} MiB more with the large cohort: {share:.2%} of it")
+
+
+def write_cohort(place: Path, count: int) -> float:
+    """cohort.csv and images.npy of ``count`` noise images; returns the MiB of the images."""
+    rng = np.random.default_rng(0)
+    pixels = np.lib.format.open_memmap(place / "images.npy", "w+", np.float32, (count, SIDE, SIDE))
+    for row in range(count):
+        pixels[row] = rng.random((SIDE, SIDE), np.float32)
+    pixels.flush()
+    rows = np.arange(count)
+    table = pd.DataFrame({name: [None] * count for name in COLUMNS}).assign(
+        row=rows,
+        path=[f"{row}.dcm" for row in rows],
+        vendor=[VENDORS[row % 2] for row in rows],
+        patient_id=[f"{VENDORS[row % 2]}_{row // 2 % max(5, count // 20)}" for row in rows],
+        label=rows // 2 // max(5, count // 20) % 2,
+        **{
+            "width": SIDE,
+            "height": SIDE,
+            "slice": 1,
+            "series": "pre",
+            "split": "",
+            "mean": 0.5,
+            "p75": 0.7,
+            "p90": 0.9,
+        },
+    )
+    table["split"] = split_patients(table, 0)
+    write_table(place / "cohort.csv", table)
+    return (place / "images.npy").stat().st_size / MIB
+
+
+def measure(place: Path, trials: int, fetched: bool) -> list[Memory]:
+    """Memory of each of ``trials`` processes that have trained and scored on the cohort in ``place``."""
+    ray.init("local", num_cpus=trials, include_dashboard=False, log_to_driver=False, object_store_memory=256 * MIB)
+    try:
+        with shared({SIDE: place / "images.npy"}, cluster=True) as files:
+            file = files[str(SIDE)]
+            if fetched:
+                file = file | {"path": "/nowhere/images.npy"}
+            environment = {"env_vars": {"TUNE_KS_SCRATCH": str(place / "scratch"), "OMP_NUM_THREADS": "1"}}
+            actors = [ray.remote(_Trial).options(runtime_env=environment).remote() for _ in range(trials)]
+            ray.get([actor.run.remote(str(place), file, seed) for seed, actor in enumerate(actors)])
+            return [Memory(*one) for one in ray.get([actor.memory.remote() for actor in actors])]
+    finally:
+        ray.shutdown()
+
+
+def total(found: list[Memory]) -> float:
+    """MiB that the node spends on all of them."""
+    return sum(one.pss for one in found)
+
+
+class _Trial:
+    """One process that runs a trial as Ray's worker does, and stays to be looked at."""
+
+    def run(self, place: str, file: dict, seed: int) -> None:
+        fields = {"width": 0.02, "epochs": 1, "batch_size": 16, "settle": 1.0, "sampling_rate": 0.5, "mask": "lowpass"}
+        config = TrialConfig.from_dict({"vendor": VENDORS[0], "seed": seed, "image_size": SIDE, **fields})
+        folder = RunFolder(place)
+        folder.trial(config.key(), "record.json").unlink(missing_ok=True)
+        run_config(config, folder, on_this_node(file), "cpu", lambda line: None)
+
+    def memory(self) -> tuple[float, float, float]:
+        rollup = _fields(Path("/proc/self/smaps_rollup").read_text())
+        mapped = 0.0
+        for block in Path("/proc/self/smaps").read_text().split("VmFlags:"):
+            if ".npy" in block:
+                mapped += _fields(block)["Pss"]
+        return rollup["Pss"], mapped, rollup["Pss_Anon"]
+
+
+def _fields(text: str) -> dict[str, float]:
+    """The lines "Name: 12 kB" of a text, in MiB."""
+    found = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[2] == "kB":
+            found[words[0].rstrip(":")] = float(words[1]) / 1024
+    return found
+
+
+if __name__ == "__main__":
+    main()
