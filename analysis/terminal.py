@@ -61,7 +61,9 @@ def _table(analysis: Analysis) -> Table:
 
 
 def _cells(selection: Selection) -> list[str]:
-    among = PROOF.get(selection.rule, "") if selection.family == "learned" else f" ({selection.family})"
+    among = "" if math.isnan(selection.rate) else PROOF.get(selection.rule, "")  # a refused test proves nothing
+    if selection.family != "learned":
+        among = f" ({selection.family})"
     return [
         selection.vendor,
         selection.rule + among,

@@ -10,7 +10,7 @@ from itertools import cycle
 import pytest
 from synthetic_run import write_run
 
-from analysis import analyse
+from analysis import analyse, print_analysis
 from analysis.__main__ import main, parse
 from analysis.plots_export import figures
 from analysis.report import write_report
@@ -92,10 +92,14 @@ def test_one_trial(tmp_path):
     assert no_invented_number(text)
 
 
-def test_one_vendor_has_no_cross_domain_number(tmp_path):
+def test_one_vendor_has_no_cross_domain_number(tmp_path, capsys):
     write_run(tmp_path, vendors=("GE",), **SMALL)
     found, text, drawn = page_of(tmp_path)
     assert "Nothing was tested, so nothing is proven" in text
+    print_analysis(found)
+    said = capsys.readouterr().out
+    assert "noninferior" in said
+    assert "noninferior (proven)" not in said
     assert "how sure the front is can't be told" in text
     assert "tested on GE" in text
     assert found.proofs["GE"].refused
