@@ -680,7 +680,43 @@ def test_compressed_files_are_scanned_in_children(tmp_path):
 
 def test_a_file_that_kills_its_child_is_left_out_the_next_time():
     task = {"paths": ["a", "b"], "crashed": []}
-    again = cohort_module._without_crashed("write_group", task, 1)
+    again = cohort_module._without_crashed(task, 1)
     assert again == {"paths": ["a", "b"], "crashed": [1]}
-    assert cohort_module._without_crashed("write_group", again, 1) is None  # it was not that file
-    assert cohort_module._without_crashed("write_group", task, None) is None
+    assert cohort_module._without_crashed(again, 1) is None  # it was not that file
+    assert cohort_module._without_crashed(task, None) is None
+
+
+KILLER = """
+import os, signal, sys
+
+def hook(event, args):
+    if event == "open" and str(args[0]).endswith(os.environ["KILLED_BY"]):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+sys.addaudithook(hook)
+"""
+
+
+def test_files_over_which_children_die_by_a_signal_are_named_and_cost_no_other(tmp_path, monkeypatch):
+    """As when a native decoder follows a bad pointer: SIGSEGV in the child, once in the headers, once in the pixels."""
+    rows = write_table_cohort(tmp_path / "data")
+    (tmp_path / "killer").mkdir()
+    (tmp_path / "killer" / "sitecustomize.py").write_text(KILLER)  # children import it, this process does not
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "killer"))
+    monkeypatch.setenv("KILLED_BY", rows[5]["path"])
+    monkeypatch.setattr(cohort_module, "LOCAL_FILES", 0)
+    cohort = read(tmp_path / "data")
+    assert dict(zip(cohort.skipped["path"], cohort.skipped["reason"])) == {rows[5]["path"]: prepare.CRASHED}
+    assert len(cohort.table) == len(rows) - 1
+    headers = prepare.read_headers
+    tasks = cohort_module._Scan._run  # headers here, pixels in children: it dies over the pixels
+
+    def only_pixels(self, function, chunks, local):
+        if function == "read_headers":
+            return (headers(lambda _: None, **chunk) for chunk in chunks)
+        return tasks(self, function, chunks, local)
+
+    monkeypatch.setattr(cohort_module._Scan, "_run", only_pixels)
+    again = read(tmp_path / "data", tmp_path / "another cache")
+    assert again.skipped.equals(cohort.skipped)
+    assert again.fingerprint == cohort.fingerprint

@@ -23,9 +23,11 @@ PREAMBLE = b"\0" * 128 + b"DICM"
 
 # Runs in a process of its own: what happens, and how much memory it took beyond the imports.
 OBSERVED = """
-import json, resource, sys
+import json, re, resource, sys
 from tune_ks.data import cohort, dicom, duke, labels
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # of this process alone: ru_maxrss begins with the parent's
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+before = peak()
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + {room}, used + {room}))
 from pathlib import Path
@@ -36,7 +38,7 @@ for call in {calls}:
         said.append("read")
     except (dicom.UnusableFile, cohort.InputError) as error:
         said.append(str(error))
-print(json.dumps([said, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before]))
+print(json.dumps([said, peak() - before]))
 """
 
 

@@ -16,7 +16,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +251,7 @@ class _Scan:
 
     def _headers(self, items: list[Item]) -> tuple[list[Item], list[Header]]:
         chunks = [items[i : i + HEADERS_PER_TASK] for i in range(0, len(items), HEADERS_PER_TASK)]
-        common = {"root": self.root, "orientation": self.settings.orientation}
+        common = {"root": self.root, "orientation": self.settings.orientation, "crashed": []}
         tasks = [{"number": n, "paths": [item.path for item in chunk], **common} for n, chunk in enumerate(chunks)]
         found: dict[int, list[Header | str]] = {}
         self.progress("headers", 0, len(items))
@@ -292,7 +291,6 @@ class _Scan:
             {
                 "paths": [items[i].path for i in members],
                 "rows": [rows[i] for i in members],
-                "risky": [headers[i].compressed for i in members],
                 "crashed": [],
                 "number": number,
                 **common,
@@ -329,7 +327,7 @@ class _Scan:
         if local:
             return (getattr(prepare, function)(lambda _: None, **task) for task in tasks)
         workers = min(self.workers, len(tasks))
-        return children.run(f"tune_ks.data.prepare:{function}", tasks, workers, partial(_without_crashed, function))
+        return children.run(f"tune_ks.data.prepare:{function}", tasks, workers, _without_crashed)
 
     def _need_images(self, found: list[Any], what: str) -> None:
         if not found:
@@ -461,9 +459,9 @@ def _keep_rows(images: Path, rows: list[int]) -> None:
     os.replace(shorter, images)
 
 
-def _without_crashed(function: str, task: dict[str, Any], note: Any) -> dict[str, Any] | None:
+def _without_crashed(task: dict[str, Any], note: Any) -> dict[str, Any] | None:
     """The task without the file over which a child died; None when that is not known, or it was tried before."""
-    if function != "write_group" or note is None or note in task["crashed"]:
+    if note is None or note in task["crashed"]:
         return None
     return {**task, "crashed": [*task["crashed"], note]}
 

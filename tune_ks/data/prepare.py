@@ -10,7 +10,6 @@ from tune_ks.data.dicom import Header, UnusableFile, read_file, read_header
 
 PERCENTILES = (1.0, 99.0)  # become 0 and 1
 MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; above it a regular subset is
-QUIET_FILES = 32  # files after which a child says that it is alive
 CRASHED = "the decoder crashed or hung"
 FLAT = "zero dynamic range"
 
@@ -42,10 +41,17 @@ def crop_kspace(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def read_headers(
-    note: children.Note, number: int, root: str, paths: list[str], orientation: str
+    note: children.Note, number: int, root: str, paths: list[str], crashed: list[int], orientation: str
 ) -> tuple[int, list[Header | str]]:
-    """``number`` (of the task) and the header of each file, or the reason why it cannot serve."""
-    return number, [_header_or_reason(Path(root) / path, orientation) for path in paths]
+    """``number`` (of the task) and the header of each file, or the reason why it cannot serve.
+
+    ``crashed`` are places not to try.
+    """
+    found: list[Header | str] = []
+    for i, path in enumerate(paths):
+        note(i)
+        found.append(CRASHED if i in crashed else _header_or_reason(Path(root) / path, orientation))
+    return number, found
 
 
 def write_group(
@@ -54,7 +60,6 @@ def write_group(
     root: str,
     paths: list[str],
     rows: list[int],
-    risky: list[bool],
     crashed: list[int],
     orientation: str,
     intensity: str,
@@ -62,9 +67,8 @@ def write_group(
 ) -> tuple[int, list[dict[str, Any] | str]]:
     """Decode the files of one patient's series and write them, scaled to [0, 1], to their rows of ``images``.
 
-    ``rows`` is -1 for a file that only counts in the percentiles; ``risky`` ones are compressed; ``crashed`` are places
-    not to try. Returns ``number`` (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or
-    the reason why it cannot serve.
+    ``rows`` is -1 for a file that only counts in the percentiles; ``crashed`` are places not to try. Returns ``number``
+    (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or the reason why it cannot serve.
     """
     store = np.load(images, mmap_mode="r+", allow_pickle=False)
     side = store.shape[1]
@@ -73,10 +77,9 @@ def write_group(
     values: list[np.ndarray] = []
     for i, (path, row) in enumerate(zip(paths, rows)):
         try:
+            note(i)
             if i in crashed:
                 raise UnusableFile(CRASHED)
-            if risky[i] or i % QUIET_FILES == 0:
-                note(i)
             _, image, digest = read_file(Path(root) / path, orientation)
             small = crop_kspace(pad_to_square(image), side)
             if small.min() == small.max():
