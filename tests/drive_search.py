@@ -1,10 +1,11 @@
 """A whole driver as a process: the search of a space file over the tiny cohort, locked and planned as run_search does.
 
-python drive_search.py RUN SPACE.py [--hang-after S] [--retry-failed]
+python drive_search.py RUN SPACE.py [--hang-after S] [--retry-failed] [--address A] [--no-lock]
 """
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -29,11 +30,12 @@ def main() -> int:
     parser.add_argument("--hang-after", type=float, default=600)
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--address")
+    parser.add_argument("--no-lock", action="store_true", help="as a worker that outlives its driver")
     args = parser.parse_args()
     space, folder, console = load_space(args.space), RunFolder(args.run), Console()
     halt = Halt(print)
     try:
-        with driver_lock(folder.root, print, halt.because):
+        with nullcontext() if args.no_lock else driver_lock(folder.root, print, halt.because):
             if not folder.cohort_csv.exists():
                 write_tiny(folder.root)
             plan = plan_search(space, folder, VENDORS, args.retry_failed)

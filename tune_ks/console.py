@@ -80,8 +80,9 @@ class TrialTable:
             return
         self.running.pop(event.job, None)
         if event.kind == "lost":
-            why = event.result.get("lost") or event.result.get("storage") or event.result.get("superseded")
-            self.console.print(f"{' '.join(_cells(config, {})[:3])}: tried again: {why}", soft_wrap=True, markup=False)
+            if why := event.result.get("lost"):
+                name = " ".join(_cells(config, {})[:3])
+                self.console.print(f"{name}: tried again: {why}", soft_wrap=True, markup=False)
             return
         self.results.append((config, event.result))
         self.done += event.kind == "finished"

@@ -3,8 +3,8 @@ hooks of its own, so modules are changed here just after their import.
 
 FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
 "steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"},
-"delete": a file that goes when the first trial begins}. FAULT_LOG takes a line for each record that was written. A kill
-is of the driver, at that point of a worker, which then stands still.
+"delete": a file that goes when the first trial begins, "storage_wait": seconds}. FAULT_LOG takes a line for each record
+that was written. A kill is of the driver, at that point of a worker, which then stands still.
 """
 
 import importlib.machinery
@@ -75,7 +75,11 @@ def fault(kind, module, parts):
         raise module.torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
 
 
-CHANGES = {"tune_ks.storage": change_storage, "tune_ks.train": change_train}
+def change_faults(module):
+    module.STORAGE_WAIT = FAULTS.get("storage_wait", module.STORAGE_WAIT)
+
+
+CHANGES = {"tune_ks.faults": change_faults, "tune_ks.storage": change_storage, "tune_ks.train": change_train}
 _exec_module = importlib.machinery.SourceFileLoader.exec_module
 
 
