@@ -111,6 +111,9 @@ def search_parser() -> argparse.ArgumentParser:
     how.add_argument("--gpus-per-trial", type=float, help="0.25 packs four trials on one; otherwise 1 if there is any")
     how.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
     how.add_argument("--hang-after", type=float, default=3600, help="seconds without an epoch: the trial is ended")
+    viewers = parser.add_argument_group("who else may watch (RUN/tensorboard is written at the end in any case)")
+    viewers.add_argument("--mlflow", metavar="URI", help="an MLflow server, or sqlite:///FILE; needs tune_ks[mlflow]")
+    viewers.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard while the search runs")
     choice = parser.add_argument_group("how the rate is chosen (python -m analysis RUN --help has more)")
     choice.add_argument("--rule", default="epsilon", help="the selection rule")
     choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of in-domain AUC")
@@ -227,6 +230,7 @@ def run_plan(
     """Begin the run folder or add to it, and run what the plan has left. False when ``halt`` was given a reason."""
     from tune_ks.begin import begin_run, extend_run
     from tune_ks.console import TrialTable
+    from tune_ks.loggers import fan_out
     from tune_ks.search import run_search
 
     cohort = next(iter(cohorts.values()))
@@ -239,10 +243,29 @@ def run_plan(
     started = time.monotonic()
     if plan.left:
         images = {size: each.images for size, each in cohorts.items()}
-        with TrialTable(console, plan) as table:
-            run_search(space, folder, images, vendors, plan, resources, table.show, halt)
+        viewers = fan_out(live_viewers(args, folder), say)
+        asked = space.without_scheduler() if args.finalists else space
+        with TrialTable(console, plan, folder.records()) as table:
+
+            def show(event: Any) -> None:
+                table.show(event)
+                viewers(event)
+
+            run_search(asked, folder, images, vendors, plan, resources, show, halt)
         stages.add("search", time.monotonic() - started)
     return not halt.reason
+
+
+def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
+    """What ``--mlflow`` and ``--tensorboard`` ask for. ValueError where one cannot listen."""
+    from tune_ks.loggers import MlflowLogger, TensorBoardLogger
+
+    viewers = []
+    if args.mlflow:
+        viewers.append(MlflowLogger(args.mlflow, folder.root.name))
+    if args.tensorboard:
+        viewers.append(TensorBoardLogger(folder.root))
+    return viewers
 
 
 def conclude(

@@ -11,8 +11,8 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
     8: (["run_search.py", "tune_ks/console.py"], {"rich"}),
     7: (
         [f"tune_ks/{name}.py" for name in ("search", "searcher", "schedulers", "watch", "cluster", "plan", "space")]
-        + [f"tune_ks/{name}.py" for name in ("begin", "merge", "estimate", "exports")],
-        {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX"},
+        + [f"tune_ks/{name}.py" for name in ("begin", "merge", "estimate", "exports", "loggers")],
+        {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX", "mlflow"},
     ),
     6: (
         [f"tune_ks/{name}.py" for name in ("trial", "faults", "node_files", "evaluate", "robustness")],

@@ -1,7 +1,9 @@
 """What a person sees while it runs: stages with their time, a live table of trials, or plain lines in a log file."""
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group
@@ -11,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tune_ks.plan import Plan
-from tune_ks.record import TrialConfig
+from tune_ks.record import TrialConfig, TrialRecord
 from tune_ks.watch import Event
 
-SHOWN = 12  # finished trials in the live table; all of them are in the report
+SHOWN = 12  # finished trials in the live table, and running ones; all of them are in the report
+SPOKEN, PAUSE = 20, 60.0  # finished jobs that a log file names; seconds between its lines after those
+OBJECTIVES = ("val_in_domain", "val_cross_domain")
 
 
 class Stages:
@@ -51,18 +55,24 @@ class Stages:
 
 
 class TrialTable:
-    """The live table of a search: what runs, the latest results, how many are left and for how long.
+    """The live table of a search: what runs, the latest results, best and front so far, how many are left.
 
-    On a terminal it is redrawn in place; elsewhere each finished or failed job is one line.
+    On a terminal it is redrawn in place, within 80 columns. Elsewhere it is quiet: one line a failed job, and one a
+    finished job for the first ``SPOKEN``; after those, where the search stands at most every ``PAUSE`` seconds.
+    ``known`` records are in the best and the front from the start.
     """
 
-    def __init__(self, console: Console, plan: Plan) -> None:
+    def __init__(self, console: Console, plan: Plan, known: Iterable[TrialRecord] = ()) -> None:
         self.console = console
         self.left = plan.left
-        self.done = self.failed = 0
-        self.started = time.monotonic()
+        self.done = self.failed = self.stopped = 0
+        self.started = self.spoken = time.monotonic()
         self.running: dict[str, tuple[TrialConfig, float]] = {}
-        self.results: list[tuple[TrialConfig, dict]] = []
+        self.results: deque[tuple[TrialConfig, dict]] = deque(maxlen=SHOWN)
+        self.best: dict[str, tuple[float, float]] = {}  # vendor -> in-domain AUC, rate
+        self.fronts: dict[str, list[tuple[float, float, float]]] = {}  # vendor -> in-domain, cross-domain AUC, rate
+        for record in known:
+            self._rank(record.config, record.in_domain("val"), record.cross_domain("val"))
         self.live = Live(self, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> "TrialTable":
@@ -87,35 +97,61 @@ class TrialTable:
         self.results.append((config, event.result))
         self.done += event.kind == "finished"
         self.failed += event.kind == "failed"
+        self.stopped += event.kind == "stopped"
+        if event.kind == "finished":
+            self._rank(config, *(event.result.get(name, math.nan) for name in OBJECTIVES))
         if not self.console.is_terminal:
-            self.console.print(" ".join([self.headline(), "|", *_cells(config, event.result)]), soft_wrap=True)
+            self._say(config, event)
 
     def headline(self) -> str:
-        ended = self.done + self.failed
+        ended = self.done + self.failed + self.stopped
         share = ended + sum(share for _, share in self.running.values())
         elapsed = time.monotonic() - self.started
         eta = duration(elapsed * (self.left - share) / share) if share > 0.2 else "?"
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{ended}/{self.left} trials{failed}, {len(self.running)} running, {duration(elapsed)}, ETA {eta}"
+        counts = {"stopped early": self.stopped, "failed": self.failed}
+        others = "".join(f", {count} {name}" for name, count in counts.items() if count)
+        return f"{ended}/{self.left} trials{others}, {len(self.running)} running, {duration(elapsed)}, ETA {eta}"
 
-    def best(self) -> str:
-        found = []
-        for vendor in sorted({config.vendor for config, _ in self.results}):
-            mine = [
-                (r["val_in_domain"], c) for c, r in self.results if c.vendor == vendor and _number(r, "val_in_domain")
-            ]
-            if mine:
-                value, config = max(mine, key=lambda pair: pair[0])
-                found.append(f"{vendor} {value:.3f} at {config.sampling_rate:.3g}")
-        return "best in-domain validation so far: " + ("; ".join(found) or "none yet")
+    def standing(self) -> list[str]:
+        """Best in-domain validation AUC of each vendor, and how many points its front has, best in-domain first."""
+        lines = []
+        for vendor in sorted(self.best):
+            value, rate = self.best[vendor]
+            front = sorted(self.fronts.get(vendor, []), reverse=True)
+            points = "  ".join(f"{r:.3g}: {i:.3f} {c:.3f}" for i, c, r in front)
+            lines.append(f"{vendor} best {value:.3f} at {rate:.3g}; front of {len(front)}: {points}")
+        return lines
+
+    def _rank(self, config: TrialConfig, in_domain: float, cross_domain: float) -> None:
+        if math.isnan(in_domain):
+            return
+        best, front = self.best.get(config.vendor), self.fronts.setdefault(config.vendor, [])
+        if best is None or in_domain > best[0]:
+            self.best[config.vendor] = (in_domain, config.sampling_rate)
+        if not math.isnan(cross_domain) and not any(i >= in_domain and c >= cross_domain for i, c, _ in front):
+            kept = [point for point in front if point[0] > in_domain or point[1] > cross_domain]
+            self.fronts[config.vendor] = [*kept, (in_domain, cross_domain, config.sampling_rate)]
+
+    def _say(self, config: TrialConfig, event: Event) -> None:
+        ended = self.done + self.failed + self.stopped
+        if event.kind == "failed" or ended <= SPOKEN:
+            self.console.print(" ".join([self.headline(), "|", *_cells(config, event.result)]), soft_wrap=True)
+        elif time.monotonic() - self.spoken >= PAUSE or ended == self.left:
+            self.spoken = time.monotonic()
+            self.console.print(" | ".join([self.headline(), *self.standing()]), soft_wrap=True)
 
     def __rich__(self) -> Group:
-        table = Table("trained on", "mask", "rate", "in-domain val", "cross-domain val", "", box=None, pad_edge=False)
-        for config, share in self.running.values():
-            table.add_row(config.vendor, config.mask, f"{config.sampling_rate:.3g}", "", "", f"{share:.0%}")
-        for config, result in self.results[-SHOWN:][::-1]:
+        table = Table(box=None, pad_edge=False)
+        for name in ("trained on", "mask", "rate", "val in-domain", "val cross", ""):
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for config, share in [*self.running.values()][:SHOWN]:
+            table.add_row(*_cells(config, {})[:3], "", "", f"{share:.0%}")
+        if len(self.running) > SHOWN:
+            table.add_row("", "", "", "", "", f"and {len(self.running) - SHOWN} more")
+        for config, result in reversed(self.results):
             table.add_row(*_cells(config, result), style="dim")
-        return Group(Text(self.headline(), style="bold"), table, Text(self.best()))
+        standing = (Text(line, no_wrap=True, overflow="ellipsis") for line in self.standing())
+        return Group(Text(self.headline(), style="bold"), table, *standing)
 
 
 def duration(seconds: float) -> str:
@@ -129,8 +165,9 @@ def duration(seconds: float) -> str:
 
 
 def _cells(config: TrialConfig, result: dict) -> list[str]:
-    numbers = [f"{result[n]:.3f}" if _number(result, n) else "-" for n in ("val_in_domain", "val_cross_domain")]
-    return [config.vendor, config.mask, f"{config.sampling_rate:.3g}", *numbers, str(result.get("failed") or "")]
+    numbers = [f"{result[n]:.3f}" if _number(result, n) else "-" for n in OBJECTIVES]
+    why = str(result.get("failed") or result.get("stopped") or "")
+    return [config.vendor, config.mask, f"{config.sampling_rate:.3g}", *numbers, why]
 
 
 def _number(result: dict, name: str) -> bool:

@@ -1,0 +1,173 @@
+"""What a search shows while it runs: the table within 80 columns, a quiet log, MLflow and TensorBoard fed by Events."""
+
+import io
+import math
+import re
+import time
+
+import pytest
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tune_ks.console import SHOWN, SPOKEN, TrialTable
+from tune_ks.loggers import MlflowLogger, TensorBoardLogger, fan_out
+from tune_ks.plan import Plan
+from tune_ks.record import TrialConfig, TrialRecord
+from tune_ks.watch import Event
+
+SEEDS = [TrialConfig("GE", 0.5, temperature=1.0, seed=seed) for seed in (0, 1)]
+OTHERS = [[TrialConfig("GE", rate, temperature=1.0)] for rate in (0.25, 0.75)]
+
+
+def config(rate, vendor="SIEMENS"):
+    return TrialConfig(vendor, rate, mask="variable_density")
+
+
+def ended(rate, in_domain=math.nan, cross=math.nan, kind="finished", vendor="SIEMENS", **more):
+    result = {"val_in_domain": in_domain, "val_cross_domain": cross, **more}
+    return Event(f"{vendor}{rate}", kind, [config(rate, vendor)], result)
+
+
+def table_of(*events, terminal=False, jobs=40, known=()):
+    console = Console(file=io.StringIO(), width=80, force_terminal=terminal, legacy_windows=False)
+    table = TrialTable(console, Plan([[one] for one in SEEDS] * (jobs // 2), 0, 0, 0), known)
+    for event in events:
+        table.show(event)
+    return table, console
+
+
+EVENTS = [
+    ended(0.25, 0.80, 0.70),
+    ended(0.5, 0.85, 0.60),
+    ended(0.75, 0.79, 0.69),  # dominated
+    ended(1.0, 0.85, 0.65),  # dominates 0.5
+    ended(0.1, 0.99, kind="stopped", stopped="stopped by asha after epoch 5 of 20: in-domain validation AUC 0.990"),
+    ended(
+        0.2, failed="the loss became nan in epoch 3: try a lower lr (now 0.1) or a higher temperature", kind="failed"
+    ),
+    ended(0.3, 0.7, 0.6, vendor="GE"),
+]
+
+
+def test_best_and_front_so_far_are_those_of_finished_trials():
+    table, _ = table_of(*EVENTS)
+    assert table.standing() == [
+        "GE best 0.700 at 0.3; front of 1: 0.3: 0.700 0.600",
+        "SIEMENS best 0.850 at 0.5; front of 2: 1: 0.850 0.650  0.25: 0.800 0.700",
+    ]
+    assert re.fullmatch(r"7/40 trials, 1 stopped early, 1 failed, 0 running, .*, ETA .*", table.headline())
+
+
+def test_a_resumed_search_begins_with_what_it_knows():
+    record = TrialRecord(config(0.9), {"SIEMENS": 0.9, "GE": 0.9}, {}, 0.9)
+    table, _ = table_of(*EVENTS, known=[record])
+    assert table.standing()[1] == "SIEMENS best 0.900 at 0.9; front of 1: 0.9: 0.900 0.900"
+    assert table.headline().startswith("7/40")
+
+
+def test_the_table_fits_80_columns_and_a_screen():
+    events = [ended(k / 100, 0.5 + k / 300, 0.9 - k / 300) for k in range(1, 30)]
+    running = [Event(f"r{k}", "epoch", [config(0.123456)], {"epoch_share": 0.5}) for k in range(200)]
+    table, console = table_of(*EVENTS, *events, *running, EVENTS[5])
+    console.print(table)
+    lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 5) :]
+    assert any(f"and {200 - SHOWN} more" in line for line in lines)
+    assert any(line.startswith("SIEMENS best") and line.rstrip().endswith("…") for line in lines)
+    assert any("the loss became" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+    with table_of(terminal=True)[0] as live:
+        live.show(EVENTS[0])
+
+
+def test_a_log_file_is_quiet_but_for_failures(monkeypatch):
+    many = [ended(k / 1000, 0.5, 0.5) for k in range(1, 201)]
+    table, console = table_of(*many, EVENTS[5], jobs=400)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == SPOKEN + 1  # a pause lasts longer than this test
+    assert "the loss became nan" in lines[-1]
+    monkeypatch.setattr("tune_ks.console.PAUSE", 0.0)
+    table.show(EVENTS[0])
+    assert "front of" in console.file.getvalue().splitlines()[-1]
+    assert "\x1b" not in console.file.getvalue()
+
+
+def lines_of(job, configs, epochs=(1, 2, 3)):
+    yield Event(job, "started", configs, {})
+    for epoch in epochs:
+        line = {"epoch": epoch, "loss": 1 / epoch, "val_in_domain": 0.5 + epoch / 10, "val_cross_domain": math.nan}
+        yield Event(job, "epoch", configs, line)
+
+
+@pytest.fixture
+def mlflow_uri(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    return (tmp_path / "mlruns").as_uri()
+
+
+def test_mlflow_has_one_run_a_job_also_after_a_resume(mlflow_uri):
+    from mlflow.tracking import MlflowClient
+
+    end = {"finished": True, "val_in_domain": 0.8, "val_cross_domain": 0.7, "realised_rate": 0.5}
+    lost = {"failed": "/home/someone/secret.dcm is missing"}
+    first = MlflowLogger(mlflow_uri, "quick-1234")
+    for event in [*lines_of("a", SEEDS), *lines_of("b", OTHERS[0], [1]), *lines_of("c", OTHERS[1], [1])]:
+        first(event)
+    for event in (Event("b", "failed", OTHERS[0], lost), Event("c", "stopped", OTHERS[1], {"stopped": "behind"})):
+        first(event)
+    second = MlflowLogger(mlflow_uri, "quick-1234")  # the driver was killed; the job goes on
+    for event in [*lines_of("x", SEEDS, [3, 4]), Event("x", "finished", SEEDS, end)]:
+        second(event)
+    client = MlflowClient(mlflow_uri)
+    experiment = client.get_experiment_by_name("quick-1234")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    both = SEEDS[0].key()
+    statuses = {name: run.info.status for name, run in runs.items()}
+    assert statuses == {both: "FINISHED", OTHERS[0][0].key(): "FAILED", OTHERS[1][0].key(): "KILLED"}
+    assert runs[both].data.metrics["final_val_cross_domain"] == 0.7
+    assert [metric.step for metric in client.get_metric_history(runs[both].info.run_id, "loss")] == [1, 2, 3, 3, 4]
+    assert "val_cross_domain" not in runs[both].data.metrics  # not defined: nothing is made up
+    assert runs[both].data.params == {name: str(value) for name, value in SEEDS[0].non_default().items()}
+    for run in runs.values():
+        assert set(run.data.tags) <= {"mlflow.runName"}
+        assert "secret" not in str(run.to_dictionary())
+
+
+def test_mlflow_that_refuses_is_one_message(mlflow_uri, monkeypatch):
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
+    with pytest.raises(ValueError, match=r"--mlflow file:.*maintenance mode"):
+        MlflowLogger(mlflow_uri, "x")
+    monkeypatch.setitem(__import__("sys").modules, "mlflow.tracking", None)
+    with pytest.raises(ValueError, match="pip install mlflow-skinny"):
+        MlflowLogger(mlflow_uri, "x")
+
+
+def test_tensorboard_has_the_curves_before_the_job_ends(tmp_path):
+    logger = TensorBoardLogger(tmp_path)
+    for event in lines_of("a", SEEDS):
+        logger(event)
+    read = EventAccumulator(str(tmp_path / "tensorboard" / SEEDS[0].key()))
+    for _ in range(200):  # its writer is a thread of its own
+        if "val_in_domain" in read.Reload().Tags()["scalars"] and len(read.Scalars("val_in_domain")) == 3:
+            break
+        time.sleep(0.1)
+    assert [scalar.step for scalar in read.Scalars("loss")] == [1, 2, 3]
+    assert read.Scalars("val_in_domain")[-1].value == pytest.approx(0.8)
+    logger(Event("a", "finished", SEEDS, {"finished": True}))
+    assert logger.writers == {}
+    with pytest.raises(ValueError, match="a local run folder only"):
+        TensorBoardLogger("s3://bucket/run")
+
+
+def test_a_viewer_that_fails_is_told_of_once_and_the_others_go_on():
+    heard, told = [], []
+
+    def broken(event):
+        raise ConnectionError("no route to the server")
+
+    show = fan_out([broken, heard.append], told.append)
+    for event in EVENTS:
+        show(event)
+    assert heard == EVENTS
+    assert len(told) == 1
+    assert "no route to the server" in told[0]
