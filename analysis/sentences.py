@@ -195,6 +195,15 @@ def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], ba
     found += [f"{v}: no trial finished, {n} failed." for v, n in failed.items() if v not in selections]
     if (run.search.get("cohort") or {}).get("synthetic"):
         found.append("Synthetic cohort (phantom): it shows that the tool works, never that k-sampling does.")
+    search = run.search.get("search") or {}
+    if "val_cross_domain" in search.get("objectives", []):
+        learns = search.get("sampler", "grid") not in ("grid", "random", "qmc")
+        readers = ["sampler"] * learns + ["scheduler"] * (search.get("scheduler") == "pareto_halving")
+        if readers:
+            found.append(
+                f"The {' and the '.join(readers)} of this search read validation labels of all vendors: which trials "
+                "there are to choose from depends on them, even where the choice itself reads one vendor's only."
+            )
     oracles = [vendor for vendor, selection in selections.items() if selection.oracle]
     if oracles:
         found.append(

@@ -109,6 +109,10 @@ def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
     assert sorted(found.pending) == sorted(set(before.pending) - {config.key()})
     assert config.key() not in set(found.trials["key"])
     assert "1 stopped early" in found.counts()
+    search = json.loads((run / "search.json").read_text())
+    search["search"] = {"sampler": "grid", "scheduler": "pareto_halving", "objectives": ["val_cross_domain"]}
+    (run / "search.json").write_text(json.dumps(search))
+    assert any("The scheduler of this search read validation labels of all" in w for w in analyse(run).warnings)
     page = analyse(run).report.read_text()
     assert "behind the others" in page
     assert "1 trial(s) were stopped early" in page

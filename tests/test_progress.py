@@ -113,7 +113,8 @@ def test_mlflow_has_one_run_a_job_also_after_a_resume(mlflow_uri):
     first = MlflowLogger(mlflow_uri, "quick-1234")
     for event in [*lines_of("a", SEEDS), *lines_of("b", OTHERS[0], [1]), *lines_of("c", OTHERS[1], [1])]:
         first(event)
-    for event in (Event("b", "failed", OTHERS[0], lost), Event("c", "stopped", OTHERS[1], {"stopped": "behind"})):
+    last = {"stopped": "behind", "epoch": 2, "loss": 0.6, "val_in_domain": 0.4}
+    for event in (Event("b", "failed", OTHERS[0], lost), Event("c", "stopped", OTHERS[1], last)):
         first(event)
     second = MlflowLogger(mlflow_uri, "quick-1234")  # the driver was killed; the job goes on
     for event in [*lines_of("x", SEEDS, [3, 4]), Event("x", "finished", SEEDS, end)]:
@@ -126,6 +127,8 @@ def test_mlflow_has_one_run_a_job_also_after_a_resume(mlflow_uri):
     assert statuses == {both: "FINISHED", OTHERS[0][0].key(): "FAILED", OTHERS[1][0].key(): "KILLED"}
     assert runs[both].data.metrics["final_val_cross_domain"] == 0.7
     assert [metric.step for metric in client.get_metric_history(runs[both].info.run_id, "loss")] == [1, 2, 3, 3, 4]
+    stopped = runs[OTHERS[1][0].key()].data.metrics
+    assert stopped == {"loss": 0.6, "val_in_domain": 0.4}  # of its last epoch: nothing of it is final
     assert "val_cross_domain" not in runs[both].data.metrics  # not defined: nothing is made up
     assert runs[both].data.params == {name: str(value) for name, value in SEEDS[0].non_default().items()}
     for run in runs.values():

@@ -59,9 +59,9 @@ class MlflowLogger:
         if event.kind in ("started", "lost"):
             return
         run = self._run(event)
-        step = event.result.get("epoch", 0)
+        prefix = "final_" if event.kind == "finished" else ""
         for name, value in numbers(event.result).items():
-            self.client.log_metric(run, name if event.kind == "epoch" else f"final_{name}", value, step=int(step))
+            self.client.log_metric(run, prefix + name, value, step=int(event.result.get("epoch", 0)))
         if event.kind in STATUS:
             self.client.set_terminated(run, STATUS[event.kind])
             del self.runs[event.job]
@@ -91,12 +91,12 @@ class TensorBoardLogger:
         self.writers: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
-        if event.kind == "epoch" and "epoch" in event.result:
+        if "epoch" in event.result:
             if event.job not in self.writers:
                 self.writers[event.job] = SummaryWriter(str(self.root / name_of(event)), flush_secs=FLUSH)
             for name, value in numbers(event.result).items():
                 self.writers[event.job].add_scalar(name, value, int(event.result["epoch"]))
-        elif event.kind != "started" and event.job in self.writers:
+        if event.kind in (*STATUS, "lost") and event.job in self.writers:
             self.writers.pop(event.job).close()
 
 
