@@ -469,7 +469,7 @@ def labelled_images(folder: RunFolder, cohort: Any) -> Any:
 
 def with_full_sampling(folder: RunFolder, keys: list[str]) -> list[str]:
     """The keys, and every finished trial at rate 1 beside them: what a lower rate is compared with."""
-    full = [key for key in folder.keys() if folder.is_finished(key) and folder.read_config(key).sampling_rate == 1]
+    full = [key for key in folder.finished() if folder.read_config(key).sampling_rate == 1]
     return sorted({*keys, *full})
 
 
@@ -487,7 +487,7 @@ def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
     """The keys of the trials that selection.json chose, or all finished ones."""
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
-    finished = [key for key in folder.keys() if folder.is_finished(key)]
+    finished = folder.finished()
     if not finished:
         raise ValueError(f"{folder.root} has no finished trial: run the search first")
     if every:

@@ -4,12 +4,13 @@ import dataclasses
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord, read_json
-from tune_ks.storage import StoragePath, open_whole, storage_path, without_place
+from tune_ks.storage import StoragePath, open_whole, read_each, storage_path, without_place
 
 CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
 # What the mask's own fields are does not matter at sampling rate 1: there the mask is the identity.
@@ -159,33 +160,35 @@ def _number(value: float | None) -> float:
 
 
 def _records(folder: RunFolder) -> tuple[dict[str, TrialRecord], dict[str, str]]:
-    records, unreadable = {}, {}
-    for key in folder.keys():
-        if not folder.is_finished(key):
-            continue
-        try:
-            record = folder.read_record(key)
-            rate = record.realised_rate
-            if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1:
-                raise ValueError(f"realised_rate must be in (0, 1], got {rate!r}")
-            if record.metric != "auc":
-                raise ValueError(f"its metric is {record.metric!r}; this analysis reads 'auc'")
-            _row(key, record)  # a fact of the wrong type shows here, not later
-            records[key] = record
-        except (ValueError, TypeError, AttributeError, OSError) as error:
-            unreadable[key] = without_place(str(error), folder.root)
-    return records, unreadable
+    finished = folder.finished()
+    found = dict(zip(finished, read_each(folder.root, partial(_record_or_reason, folder), finished)))
+    records = {key: one for key, one in found.items() if isinstance(one, TrialRecord)}
+    return records, {key: one for key, one in found.items() if isinstance(one, str)}
+
+
+def _record_or_reason(folder: RunFolder, key: str) -> TrialRecord | str:
+    """A record that the analysis can use, or why it cannot."""
+    try:
+        record = folder.read_record(key)
+        rate = record.realised_rate
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1:
+            raise ValueError(f"realised_rate must be in (0, 1], got {rate!r}")
+        if record.metric != "auc":
+            raise ValueError(f"its metric is {record.metric!r}; this analysis reads 'auc'")
+        _row(key, record)  # a fact of the wrong type shows here, not later
+        return record
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        return without_place(str(error), folder.root)
 
 
 def _ended(folder: RunFolder, name: str) -> pd.DataFrame:
     """The trials without a record that have a file of this name, which says why."""
     rows = []
-    for key in folder.keys():
-        path = folder.trial(key, name)
-        if not path.exists() or folder.is_finished(key):
+    for key, files in folder.listing().items():
+        if name not in files or "record.json" in files:
             continue
         try:
-            values = read_json(path)
+            values = read_json(folder.trial(key, name))
             config, reason = dict(values.get("config", {})), str(values.get("reason", "no reason was written"))
         except (ValueError, TypeError, OSError) as error:
             config, reason = {}, f"{name} can't be read ({without_place(str(error), folder.root)})"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from analysis.study import Analysis, analyse
-from tune_ks.storage import StoragePath, storage_path
+from tune_ks.storage import StoragePath, read_each, storage_path
 
 SECONDS = 10
 ENDS = ("config", "record", "failure", "stopped")
@@ -47,11 +47,13 @@ def watch(
 
 def stamps(run: StoragePath) -> dict[StoragePath, int]:
     """Every file that the page depends on -> when it last changed; one that vanishes meanwhile is left out."""
-    found = {}
-    for pattern in WATCHED:
-        for path in run.glob(pattern):
-            try:
-                found[path] = path.stat().st_mtime_ns
-            except OSError:
-                continue
-    return found
+    paths = [path for pattern in WATCHED for path in run.glob(pattern)]
+    found = zip(paths, read_each(run, _stamp, paths))
+    return {path: changed for path, changed in found if changed is not None}
+
+
+def _stamp(path: StoragePath) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None

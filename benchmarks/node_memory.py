@@ -1,11 +1,11 @@
 """What one more trial costs a node in memory, as the cohort grows: proportional set size of real trials, side by side.
 
-    python benchmarks/node_memory.py                  0.5 GB of images against 5 MB, 1 and 3 trials, images by path
+    python benchmarks/node_memory.py                  500 MiB of images against 200, 1 and 3 trials, images by path
     python benchmarks/node_memory.py --fetched        the same, fetched by a node that does not see the path
 
 Each trial trains one epoch on every image of its vendor and scores every image of the cohort, then all trials of the
 node read /proc/self/smaps_rollup at the same time. What an extra trial costs with the large cohort less what it costs
-with the small one is what the cohort costs it. Needs Linux, and memory for the trials.
+with the small one, which fills a batch too, is what the cohort costs it. Needs Linux, and memory for the trials.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from tune_ks.record import RunFolder, TrialConfig
 from tune_ks.trial import run_config
 
 SIDE, MIB = 256, 2**20
+SMALL = 800  # images: enough for every batch of training and scoring to be full
 VENDORS = ("GE", "SIEMENS")
 
 
@@ -44,9 +45,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3, help="trials at once on the node")
     parser.add_argument("--fetched", action="store_true", help="the node does not see the path of the images")
     options = parser.parse_args()
-    print("cohort MiB   trials   PSS of all   of the images   anonymous, each   one more trial   of the cohort")
+    print("cohort MiB   trials   PSS of all   of the images   anonymous, each   one more trial")
     extra = {}
-    for count in (20, options.images):
+    for count in (SMALL, options.images):
         with tempfile.TemporaryDirectory() as place:
             size = write_cohort(Path(place), count)
             alone, together = (measure(Path(place), trials, options.fetched) for trials in (1, options.trials))
@@ -57,8 +58,9 @@ def main() -> None:
                 line = f"{size:10.0f}   {len(found):6d}   {total(found):10.1f}   {mapped:13.1f}   {private:15.1f}"
                 print(line + (f"   {extra[size]:14.1f}" if found is together else ""))
     small, large = sorted(extra)
-    share = (extra[large] - extra[small]) / large
-    print(f"an extra trial costs {extra[large] - extra[small]:.1f} MiB more with the large cohort: {share:.2%} of it")
+    more = extra[large] - extra[small]
+    share = more / (large - small)
+    print(f"an extra trial costs {more:.1f} MiB more for {large - small:.0f} MiB more of images: {share:.2%} of them")
 
 
 def write_cohort(place: Path, count: int) -> float:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from tune_ks.record import RunFolder, TrialConfig
 from tune_ks.space import Block, Space
+from tune_ks.storage import read_each
 
 
 class Plan(NamedTuple):
@@ -30,11 +31,15 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
     A failed trial counts as answered unless ``retry_failed``: the same configuration would fail again. A trial that was
     stopped early counts as answered for as long as the space names a scheduler; without one it is trained after all.
     """
+    held = folder.listing()
     failures = {} if retry_failed else folder.failures()
     stops = folder.stops() if space.search["scheduler"] != "none" else {}
 
+    def is_finished(config: TrialConfig) -> bool:
+        return "record.json" in held.get(config.key(), ())
+
     def is_open(config: TrialConfig) -> bool:
-        return not folder.is_finished(config.key()) and config.key() not in failures and config.key() not in stops
+        return not is_finished(config) and config.key() not in failures and config.key() not in stops
 
     points = space.grid(vendors)
     seeds = range(space.search["seeds"])
@@ -46,7 +51,7 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
             if is_open(config):
                 together.setdefault(config.training().key(), []).append(config)
         jobs = list(together.values())
-        jobs.sort(key=lambda job: not folder.trial(job[0].key(), "config.json").exists())
+        jobs.sort(key=lambda job: "config.json" not in held.get(job[0].key(), ()))
         failed, stopped = (sum(key in ended for key in asked) for ended in (failures, stops))
         left = sum(map(len, jobs))
         return Plan(jobs, 0, len(asked) - left - failed - stopped, failed, stopped)
@@ -55,7 +60,7 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
     for point in points:
         mine = [configs for configs in suggestions if belongs(configs[0], point)]
         jobs += [configs for configs in mine if any(is_open(config) for config in configs)]
-        finished += sum(folder.is_finished(config.key()) for configs in mine for config in configs)
+        finished += sum(is_finished(config) for configs in mine for config in configs)
         draws += max(0, int(min(space.search["samples"], point.size())) - len(mine))
     return Plan(jobs, draws, finished, len(failures), len(stops))
 
@@ -70,10 +75,9 @@ def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int)
 def suggestions_in(folder: RunFolder) -> list[list[TrialConfig]]:
     """The configs of RUN, the seeds of one suggestion together."""
     together: dict[str, list[TrialConfig]] = {}
-    for key in folder.keys():
-        if folder.trial(key, "config.json").exists():
-            config = folder.read_config(key)
-            together.setdefault(config.key("seed"), []).append(config)
+    asked = [key for key, names in folder.listing().items() if "config.json" in names]
+    for config in read_each(folder.root, folder.read_config, asked):
+        together.setdefault(config.key("seed"), []).append(config)
     return list(together.values())
 
 

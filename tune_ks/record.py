@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tune_ks.storage import StoragePath, storage_path, write_whole
+from tune_ks.storage import StoragePath, read_each, storage_path, write_whole
 
 FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
@@ -320,7 +320,7 @@ class RunFolder:
 
     def records(self) -> Iterator[TrialRecord]:
         """Every finished trial, in order of key."""
-        yield from map(self.read_record, self.finished())
+        yield from read_each(self.root, self.read_record, self.finished())
 
     def failures(self) -> dict[str, str]:
         """key -> reason, for trials that ended without a record."""

@@ -9,16 +9,17 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 REQUESTS = 16  # at once, where many objects are read or written
 SCHEMES = ("s3", "gs")  # what pyarrow opens with the credentials of the environment
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 class Status(NamedTuple):
@@ -209,6 +210,15 @@ def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
 def open_whole(path: StoragePath) -> BinaryIO:
     """A file's bytes as a seekable file in memory, the same for either kind of path."""
     return io.BytesIO(path.read_bytes())
+
+
+def read_each(root: StoragePath, read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """``read`` of each item, in order; many at once where ``root`` is in a store, which answers each after a while."""
+    if not isinstance(root, ObjectPath):
+        yield from map(read, items)
+        return
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        yield from pool.map(read, items)
 
 
 def put_folder(local: Path, target: StoragePath) -> None:
