@@ -3,9 +3,15 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import torch
+
+from tune_ks.record import RunFolder
+from tune_ks.trial import run_config
 
 TESTS = Path(__file__).parent
 FIELDS = '"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "lr": 1e-3, "settle": 0.5'
@@ -43,6 +49,16 @@ def drive(*args, timeout=300, **options):
     process = start(*args, **options)
     said, _ = process.communicate(timeout=timeout)
     return process.returncode, said
+
+
+def alone(config, source, root):
+    """The content of one trial trained by itself in this process, on the cohort of the run ``source``."""
+    folder = RunFolder(root)
+    folder.root.mkdir()
+    shutil.copy(source.cohort_csv, folder.cohort_csv)
+    torch.set_num_threads(1)  # as every worker had: another count gives other bits
+    run_config(config, folder, source.root / "images.npy", "cpu", lambda line: None)
+    return content(folder)
 
 
 def content(folder):

@@ -1,7 +1,7 @@
 """Drivers killed at named points, then the same command: nothing finished is lost, and nothing runs twice."""
 
 import pytest
-from faults import DRAWN, GRID, content, drive
+from faults import DRAWN, GRID, alone, content, drive
 
 from tune_ks.record import RunFolder
 from tune_ks.trial import load_checkpoint
@@ -63,10 +63,5 @@ def test_optuna_killed_twice_has_every_key_once_its_history_and_keys_that_repeat
     vendors = [record.config.vendor for record in folder.records()]
     assert sorted(vendors) == ["GE", "GE", "SIEMENS", "SIEMENS"]
     record = next(record for record in folder.records() if record.config.key() in asked)
-    fields = dict(record.config.non_default())
-    (place / "alone.py").write_text(f"SPACE = {fields!r}")
-    alone = RunFolder(place / "alone")
-    code, said = drive(alone.root, place / "alone.py")
-    assert code == 0, said
     key = record.config.key()
-    assert content(alone) == {key: content(folder)[key]}
+    assert alone(record.config, folder, place / "alone") == {key: content(folder)[key]}

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from faults import FIELDS, content, drive
+from faults import FIELDS, alone, content, drive
 
 from tune_ks.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, parts_of_a_batch
 from tune_ks.record import RunFolder
@@ -75,10 +75,7 @@ def test_a_worker_that_was_killed_goes_on_elsewhere_to_the_same_bits(searched, t
     key = next(record.config.key() for record in folder.records() if record.config.sampling_rate == 0.5)
     attempts = json.loads(folder.trial(key, "attempts.json").read_text())["attempts"]
     assert [attempt["ended"] for attempt in attempts] == [DIED, None]
-    (tmp_path / "alone.py").write_text(f"SPACE = {dict(folder.read_config(key).non_default())!r}")
-    code, said = drive(tmp_path / "alone", tmp_path / "alone.py")
-    assert code == 0, said
-    assert content(RunFolder(tmp_path / "alone"))[key] == content(folder)[key]
+    assert alone(folder.read_config(key), folder, tmp_path / "alone") == {key: content(folder)[key]}
 
 
 def test_retry_failed_runs_those_alone(searched):
