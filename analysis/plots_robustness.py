@@ -6,7 +6,7 @@ from plotly.subplots import make_subplots
 from analysis.plots import DOMAINS, blank, faded
 from analysis.robustness import Robust
 
-COLUMNS = 4
+COLUMNS = 2  # to be read on a phone too
 LINES = {"chosen": "solid", "full sampling": "dot"}
 
 
@@ -16,9 +16,10 @@ def plot_robustness(found: Robust) -> go.Figure:
     rows = -(-len(names) // COLUMNS)
     titles = [name.replace("_", " ") for name in names]
     figure = make_subplots(
-        rows, COLUMNS, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.02, vertical_spacing=0.16
+        rows, COLUMNS, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03, vertical_spacing=0.08
     )
     figure.update_layout(blank().layout)
+    figure.update_layout(legend_y=1.05)  # above the panels' names
     for (sampling, domain, corruption), part in found.curves.groupby(["sampling", "domain", "corruption"], sort=False):
         place, (words, colour) = names.index(corruption), DOMAINS[domain]
         rate = f"rate {found.rate:.3g}" if sampling == "chosen" else sampling

@@ -8,7 +8,7 @@ from analysis.report_figures import seen
 from analysis.robustness import Robust, load_corruptions, robust, verdict
 from analysis.study import Analysis
 
-HEIGHT = 520
+HEIGHT = 900
 WORDS = (
     "Seven corruptions at five severities (0: as it is) of images that no model was trained on; nothing was retrained. "
     "Corrupted: mean over the severities. Loses less by: how much more AUC full sampling loses than the chosen rate, "
