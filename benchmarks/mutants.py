@@ -21,27 +21,23 @@ sys.path.insert(0, str(TESTS))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import mutants  # noqa: E402
+import mutant_files  # noqa: E402
 from made_run import make_run  # noqa: E402
 
 SHARES = {"DICOM": 0.65, "sheets": 0.3, "run folder": 0.05}
 READ = {"DICOM": "image", "sheets": "read", "run folder": "read"}  # how a verdict begins where the mutant was read
 
 
-def main() -> None:
-    """Print one line a kind, the reasons that came most often, and every fault; exit 1 where there was one."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+def measure(count: int, seed: int) -> int:
+    """Print one line a kind, the reasons that came most often, and every fault; returns how many there were."""
     print(
         "| files | mutants | read | refused by name | decoder crashed, named | slowest | peak memory | faults | time |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    faults: list[mutants.Verdict] = []
+    faults: list[mutant_files.Verdict] = []
     reasons: dict[str, Counter[str]] = {}
     for kind, share in SHARES.items():
-        found, line = one_kind(kind, round(share * args.count), args.seed)
+        found, line = one_kind(kind, round(share * count), seed)
         print(line, flush=True)
         faults += [verdict for verdict in found if verdict.fault]
         refused = [verdict.said for verdict in found if not verdict.said.startswith(READ[kind])]
@@ -49,21 +45,21 @@ def main() -> None:
     print("\nDICOM, by reason:", ", ".join(f"{said} {n}" for said, n in reasons["DICOM"].most_common(12)))
     for fault in faults:
         print(f"FAULT {fault.kind} {fault.source}: {fault.fault}")
-    sys.exit(bool(faults))
+    return len(faults)
 
 
-def one_kind(kind: str, count: int, seed: int) -> tuple[list[mutants.Verdict], str]:
+def one_kind(kind: str, count: int, seed: int) -> tuple[list[mutant_files.Verdict], str]:
     """The verdicts over ``count`` mutants, and their line of the table."""
-    reader = mutants.Reader()
+    reader = mutant_files.Reader()
     with tempfile.TemporaryDirectory(prefix="mutants") as folder:
         place = Path(folder)
         started = time.monotonic()
         if kind == "DICOM":
-            found = list(mutants.dicom_mutants(place, count, seed, reader))
+            found = list(mutant_files.dicom_mutants(place, count, seed, reader))
         elif kind == "sheets":
-            found = list(mutants.sheet_mutants(place, count, seed, reader))
+            found = list(mutant_files.sheet_mutants(place, count, seed, reader))
         else:
-            found = list(mutants.run_mutants(make_run(place).root, count, seed, reader))
+            found = list(mutant_files.run_mutants(make_run(place).root, count, seed, reader))
     reader.close()
     read = sum(verdict.said.startswith(READ[kind]) for verdict in found)
     crashed = sum(verdict.said == "the decoder crashed" for verdict in found)
@@ -73,6 +69,15 @@ def one_kind(kind: str, count: int, seed: int) -> tuple[list[mutants.Verdict], s
     cells = (kind, f"{count:,}", read, count - read - crashed - bad, crashed, f"{slowest:.1f} s")
     cells += (f"{reader.peak_mib} MiB", bad, f"{seconds:.0f} s")
     return found, f"| {' | '.join(map(str, cells))} |"
+
+
+def main() -> None:
+    """Exit 1 where there was a fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    sys.exit(bool(measure(args.count, args.seed)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python benchmarks/reliability.py kills [--searches 20] [--seed 0]
     python benchmarks/reliability.py nodes
+    python benchmarks/reliability.py mutants [--seed 0]
 
 kills: a search an instant drawn at random, at which its driver is killed (SIGKILL), then the same command; every second
 one with Optuna. nodes: three Ray nodes on this machine, one killed at each of several moments of a search.
@@ -24,6 +25,7 @@ from ray.cluster_utils import Cluster
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from faults import DRAWN, GRID, content, drive, start
+from mutants import measure
 
 from tune_ks.attempts import read_attempts
 from tune_ks.record import RunFolder
@@ -122,11 +124,13 @@ def wait_for_file(folder: RunFolder, name: str, process: subprocess.Popen) -> No
 def main() -> None:
     """One subcommand, one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["kills", "nodes"])
+    parser.add_argument("table", choices=["kills", "nodes", "mutants"])
     parser.add_argument("--searches", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if args.table == "mutants":
+        sys.exit(bool(measure(5000, args.seed)))
     with tempfile.TemporaryDirectory(prefix="tune_ks_reliability_") as place:
         if args.table == "kills":
             kills(Path(place), args.searches, args.seed)

@@ -6,7 +6,7 @@ Fixed seeds, so that a fault can be repeated: the number of a mutant is its seed
 
 from pathlib import Path
 
-import mutants
+import mutant_files
 import pandas as pd
 import pytest
 from dicom_files import PHI, save_labels, write_table_cohort
@@ -21,7 +21,7 @@ DICOM, SHEETS, RUNS = 170, 90, 40
 @pytest.fixture
 def reader(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    found = mutants.Reader()
+    found = mutant_files.Reader()
     yield found
     found.close()
 
@@ -31,7 +31,7 @@ def faults(verdicts):
 
 
 def test_dicom_mutants_are_read_or_named(tmp_path, reader, monkeypatch):
-    verdicts = list(mutants.dicom_mutants(tmp_path / "data", DICOM, 1, reader))
+    verdicts = list(mutant_files.dicom_mutants(tmp_path / "data", DICOM, 1, reader))
     assert not faults(verdicts)
     assert len(verdicts) == DICOM
     assert 10 < sum(v.said == "image" for v in verdicts) < DICOM - 10
@@ -59,7 +59,7 @@ def test_dicom_mutants_are_read_or_named(tmp_path, reader, monkeypatch):
 
 
 def test_sheet_mutants_are_read_or_refused_by_name(tmp_path, reader):
-    verdicts = list(mutants.sheet_mutants(tmp_path, SHEETS, 2, reader))
+    verdicts = list(mutant_files.sheet_mutants(tmp_path, SHEETS, 2, reader))
     assert not faults(verdicts)
     assert len(verdicts) == SHEETS
     assert 10 < sum(v.said.startswith("read") for v in verdicts) < SHEETS - 10
@@ -67,7 +67,7 @@ def test_sheet_mutants_are_read_or_refused_by_name(tmp_path, reader):
 
 
 def test_run_folder_mutants_end_in_no_traceback(tmp_path, reader):
-    verdicts = list(mutants.run_mutants(make_run(tmp_path).root, RUNS, 3, reader))
+    verdicts = list(mutant_files.run_mutants(make_run(tmp_path).root, RUNS, 3, reader))
     assert not faults(verdicts)
     assert len(verdicts) == RUNS
     assert len({v.source for v in verdicts}) > 10
