@@ -69,6 +69,13 @@ def test_resources_that_ray_cannot_give_are_one_message(asked, said, capsys):
     assert said in error
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-host.invalid:6379", "127.0.0.1", "127.0.0.1:99999"])
+def test_an_address_where_nobody_answers_is_said_at_once(address):
+    ray.shutdown()  # whatever a test before this one left
+    with pytest.raises(ValueError, match=f"no Ray cluster answers at {address}"), connected(address):
+        pass
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A head without CPU or GPU, and three unlike nodes, each with a scratch folder of its own. GPUs are declared."""
