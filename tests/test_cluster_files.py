@@ -98,6 +98,8 @@ def test_the_slurm_script_starts_ray_and_passes_the_signal_to_the_search_alone(t
     (tmp_path / "bin").mkdir()
     (tmp_path / ".venv/bin/activate").touch()
     (tmp_path / "search.py").write_text(SEARCH)
+    fetched = tmp_path / f"tune_ks-{os.getpid()}"
+    fetched.mkdir()
     for name, body in {**TOOLS, "python": 'exec python3 search.py "$@"'}.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / "bin" / name).chmod(0o755)
@@ -108,6 +110,7 @@ def test_the_slurm_script_starts_ray_and_passes_the_signal_to_the_search_alone(t
         "SLURM_JOB_NUM_NODES": "1",
         "SLURM_CPUS_PER_TASK": "8",
         "SLURM_GPUS_ON_NODE": "2",
+        "TMPDIR": str(tmp_path),
         "PLACE": str(tmp_path),
         "LISTEN": LISTEN,
         "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
@@ -122,6 +125,7 @@ def test_the_slurm_script_starts_ray_and_passes_the_signal_to_the_search_alone(t
         assert job.wait(60) == 0
     finally:
         subprocess.run(["kill", "--", f"-{job.pid}"], stderr=subprocess.DEVNULL)
+    assert not fetched.exists(), "images of patients stay on a node"
     called = (tmp_path / "called").read_text().splitlines()
     assert called[0].startswith("ray start --head --node-ip-address=127.0.0.1")
     assert "--num-cpus=8 --num-gpus=2 --block" in called[0]

@@ -25,7 +25,11 @@ port=${RAY_PORT:-$((20000 + SLURM_JOB_ID % 20000))} # two jobs on one node must 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(getent ahostsv4 "$head" | awk '{print $1; exit}'):$port
 export OMP_NUM_THREADS=1 RAY_worker_niceness=0
-export TUNE_KS_SCRATCH=${TUNE_KS_SCRATCH:-${TMPDIR:-/tmp}/tune_ks-$SLURM_JOB_ID}
+export TUNE_KS_SCRATCH=${TMPDIR:-/tmp}/tune_ks-$SLURM_JOB_ID
+forget() { # what nodes fetched are images of patients
+    srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 rm -rf "$TUNE_KS_SCRATCH" || true
+}
+trap forget EXIT
 
 srun --nodes=1 --ntasks=1 --nodelist="$head" \
     ray start --head --node-ip-address="${address%:*}" --port="$port" --num-cpus="$cpus" --num-gpus="$gpus" --block &
@@ -49,6 +53,7 @@ search=$!
 requeue() {
     kill -TERM "$search"
     wait "$search" || true
+    forget
     scontrol requeue "$SLURM_JOB_ID"
     exit 0
 }
