@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from tune_ks import record as contract
 from tune_ks.record import FORMAT, RunFolder, TrialConfig, TrialRecord
 from tune_ks.storage import write_whole
 
@@ -127,3 +128,22 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
         write_whole(path, "text is not bytes")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_an_older_format_is_migrated_step_by_step_or_refused_by_number(monkeypatch):
+    text = record(epoch=3).to_json()
+    older = text.replace(f'"format": {FORMAT}', f'"format": {FORMAT - 1}')
+    with pytest.raises(ValueError, match=f"record format {FORMAT - 1}, .* knows no way from {FORMAT - 1} to {FORMAT}"):
+        TrialRecord.from_json(older)
+    monkeypatch.setattr(contract, "FORMAT", FORMAT + 1)
+    renamed = text.replace('"epoch": 3', '"best_epoch": 3')
+
+    def rename(values):
+        values["epoch"] = values.pop("best_epoch")
+        return values
+
+    monkeypatch.setattr(contract, "MIGRATIONS", {FORMAT: rename})
+    assert TrialRecord.from_json(renamed) == record(epoch=3)
+    assert f'"format": {FORMAT + 1}' in TrialRecord.from_json(renamed).to_json()
+    with pytest.raises(ValueError, match=f"no way from {FORMAT - 1}"):
+        TrialRecord.from_json(renamed.replace(f'"format": {FORMAT}', f'"format": {FORMAT - 1}'))

@@ -9,7 +9,7 @@ from typing import Any
 
 from tune_ks import __version__
 from tune_ks.data.cohort import Cohort, with_splits, write_table
-from tune_ks.record import FORMAT, RunFolder
+from tune_ks.record import FORMAT, RunFolder, migrated
 from tune_ks.space import Space
 from tune_ks.storage import StoragePath, write_whole
 
@@ -38,6 +38,7 @@ def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: in
     A space that was asked here before goes on; with ``extend`` a new one may join.
     """
     found = folder.read_search()
+    migrated(found)  # refuses another format
     spaces = [lines.get("space_fingerprint") for lines in (found, *found.get("earlier", []))]
     same = {
         "another cohort (other images, labels or settings)": (

@@ -9,13 +9,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tune_ks.storage import StoragePath, read_each, storage_path, write_whole
 
 FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # format -> a record of it as of the next one
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
 
 
@@ -177,9 +178,7 @@ class TrialRecord:
         values = parse_json(text)
         if "config" not in values:
             raise ValueError("not a trial record: it has no config")
-        found = values.pop("format", None)
-        if not isinstance(found, int) or found > FORMAT:
-            raise ValueError(f"record format {found}, this program reads up to {FORMAT}: use a newer version of it")
+        values = migrated(values)
         unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown field in the record: {', '.join(unknown)}")
@@ -334,6 +333,25 @@ class RunFolder:
     def read_search(self) -> dict[str, Any]:
         """search.json: space, settings of the cohort, split_seed, fingerprint, versions, command; {} where none is."""
         return read_json(self.search_json) if self.search_json.exists() else {}
+
+
+def migrated(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file of a run folder as this program's format has them, without ``format`` itself.
+
+    ValueError for a newer format, and for an older one from which there is no way.
+    """
+    values = dict(values)
+    found = values.pop("format", None)
+    if not isinstance(found, int) or isinstance(found, bool) or found > FORMAT:
+        raise ValueError(f"record format {found}, this program reads up to {FORMAT}: use a newer version of it")
+    for step in range(found, FORMAT):
+        if step not in MIGRATIONS:
+            raise ValueError(
+                f"record format {found}, this program reads {FORMAT} and knows no way from {step} to {step + 1}: "
+                "use the version that wrote it, or --fresh to set the run folder aside"
+            )
+        values = MIGRATIONS[step](values)
+    return values
 
 
 def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
