@@ -8,6 +8,7 @@ that was written. A kill is of the driver, at that point of a worker, which then
 """
 
 import importlib.machinery
+import inspect
 import json
 import os
 import signal
@@ -50,13 +51,14 @@ def change_storage(module):
 def change_train(module):
     step = module._step
 
-    def faulty(config, pipeline, optimizer, batch, flips, parts=1, *rest):
+    def faulty(*args, **named):
         global steps
         steps += 1
         if steps == STEPS_OF_AN_EPOCH + 2:
             kill_driver("mid_epoch")
-        fault(FAULTS.get("steps", {}).get(str(config.sampling_rate)), module, parts)
-        return step(config, pipeline, optimizer, batch, flips, parts, *rest)
+        given = inspect.signature(step).bind(*args, **named).arguments
+        fault(FAULTS.get("steps", {}).get(str(given["config"].sampling_rate)), module, given.get("parts", 1))
+        return step(*args, **named)
 
     module._step = faulty
 
