@@ -1,11 +1,13 @@
-"""What one more trial costs a node in memory, as the cohort grows: proportional set size of real trials, side by side.
+"""What one more trial costs a node in memory, as the cohort grows: proportional set size of workers, side by side.
 
     python benchmarks/node_memory.py                  500 MiB of images against 200, 1 and 3 trials, images by path
     python benchmarks/node_memory.py --fetched        the same, fetched by a node that does not see the path
+    python benchmarks/node_memory.py --train          the same after a whole trial of one epoch (minutes)
 
-Each trial trains one epoch on every image of its vendor and scores every image of the cohort, then all trials of the
-node read /proc/self/smaps_rollup at the same time. What an extra trial costs with the large cohort less what it costs
-with the small one, which fills a batch too, is what the cohort costs it. Needs Linux, and memory for the trials.
+Each worker opens the cohort as a trial does and reads every image in batches, then all workers of the node read
+/proc/self/smaps_rollup at the same time. What an extra one costs with the large cohort less what it costs with the
+small one is what the cohort costs it. A network's own buffers do not grow with the cohort, and malloc keeps a varying
+share of them: with --train they hide what is looked for. Needs Linux, and memory for the workers.
 """
 
 import argparse
@@ -17,12 +19,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import ray
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tune_ks.data.cohort import COLUMNS, split_patients, write_table
+from tune_ks.data.dataset import open_splits
 from tune_ks.node_files import on_this_node, shared
 from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.train import EVALUATION_BATCH
 from tune_ks.trial import run_config
 
 SIDE, MIB = 256, 2**20
@@ -44,13 +49,14 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="images of the large cohort (0.25 MiB each)")
     parser.add_argument("--trials", type=int, default=3, help="trials at once on the node")
     parser.add_argument("--fetched", action="store_true", help="the node does not see the path of the images")
+    parser.add_argument("--train", action="store_true", help="each worker runs a whole trial first")
     options = parser.parse_args()
     print("cohort MiB   trials   PSS of all   of the images   anonymous, each   one more trial")
     extra = {}
     for count in (SMALL, options.images):
         with tempfile.TemporaryDirectory() as place:
             size = write_cohort(Path(place), count)
-            alone, together = (measure(Path(place), trials, options.fetched) for trials in (1, options.trials))
+            alone, together = (measure(Path(place), trials, options) for trials in (1, options.trials))
             extra[size] = (total(together) - total(alone)) / (options.trials - 1)
             for found in (alone, together):
                 private = np.mean([one.private for one in found])
@@ -93,17 +99,17 @@ def write_cohort(place: Path, count: int) -> float:
     return (place / "images.npy").stat().st_size / MIB
 
 
-def measure(place: Path, trials: int, fetched: bool) -> list[Memory]:
-    """Memory of each of ``trials`` processes that have trained and scored on the cohort in ``place``."""
+def measure(place: Path, trials: int, options: argparse.Namespace) -> list[Memory]:
+    """Memory of each of ``trials`` workers that have read the cohort in ``place``."""
     ray.init("local", num_cpus=trials, include_dashboard=False, log_to_driver=False, object_store_memory=256 * MIB)
     try:
         with shared({SIDE: place / "images.npy"}, cluster=True) as files:
             file = files[str(SIDE)]
-            if fetched:
+            if options.fetched:
                 file = file | {"path": "/nowhere/images.npy"}
             environment = {"env_vars": {"TUNE_KS_SCRATCH": str(place / "scratch"), "OMP_NUM_THREADS": "1"}}
             actors = [ray.remote(_Trial).options(runtime_env=environment).remote() for _ in range(trials)]
-            ray.get([actor.run.remote(str(place), file, seed) for seed, actor in enumerate(actors)])
+            ray.get([actor.run.remote(str(place), file, seed, options.train) for seed, actor in enumerate(actors)])
             return [Memory(*one) for one in ray.get([actor.memory.remote() for actor in actors])]
     finally:
         ray.shutdown()
@@ -115,9 +121,17 @@ def total(found: list[Memory]) -> float:
 
 
 class _Trial:
-    """One process that runs a trial as Ray's worker does, and stays to be looked at."""
+    """One worker that does what a trial does, and stays to be looked at."""
 
-    def run(self, place: str, file: dict, seed: int) -> None:
+    def run(self, place: str, file: dict, seed: int, train: bool) -> None:
+        self.splits = open_splits(Path(place) / "cohort.csv", on_this_node(file), VENDORS[0])
+        for images in (self.splits.train, *self.splits.val.values(), *self.splits.test.values()):
+            for index in torch.arange(len(images)).split(EVALUATION_BATCH):
+                images.gather(index)
+        if train:
+            self.train(place, file, seed)
+
+    def train(self, place: str, file: dict, seed: int) -> None:
         fields = {"width": 0.02, "epochs": 1, "batch_size": 16, "settle": 1.0, "sampling_rate": 0.5, "mask": "lowpass"}
         config = TrialConfig.from_dict({"vendor": VENDORS[0], "seed": seed, "image_size": SIDE, **fields})
         folder = RunFolder(place)
