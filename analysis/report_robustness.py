@@ -37,6 +37,17 @@ def image_quality(analysis: Analysis) -> str:
     return "".join(parts) + (seen(analysis) + paragraph(WORDS, "small") if found else "")
 
 
+def comparisons(analysis: Analysis) -> list[tuple[str, Robust]]:
+    """(source vendor, its chosen rate against full sampling), on every set of corrupted images that holds both."""
+    found = []
+    for worse in load_corruptions(analysis.run.root)[0]:
+        for vendor, selection in analysis.selections.items():
+            full = _full_keys(analysis, selection)
+            one = robust(worse, vendor, list(selection.keys), full, selection.rate)
+            found += [] if one is None else [(vendor, one)]
+    return found
+
+
 def _section(found: Robust, vendor: str) -> str:
     name = f"robustness-{slug(found.name)}-{slug(vendor)}"
     alt = f"AUC against severity for seven corruptions of {found.name}, trained on {vendor}: rate {found.rate:.3g} in "
