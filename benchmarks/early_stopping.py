@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.pareto import hypervolume
+from analysis.pareto import THREE, TWO, hypervolume
 from tune_ks.data.cohort import CohortSettings, open_cohort, with_splits, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.plan import config_at
@@ -36,13 +36,15 @@ from tune_ks.seeding import generator
 from tune_ks.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.train import first_settled_epoch, train
 
-TWO, THREE = ("val_in_domain", "val_cross_domain"), ("val_in_domain", "val_cross_domain", "realised_rate")
 SLOTS = 2
 SCHEDULERS = {
     "asha": {"scheduler": "asha"},
     "median": {"scheduler": "median"},
     "pareto_halving": {"scheduler": "pareto_halving"},
-    "pareto_halving, the rate as an objective": {"scheduler": "pareto_halving", "objectives": list(THREE)},
+    "pareto_halving, the rate too": {
+        "scheduler": "pareto_halving",
+        "objectives": ["val_in_domain", "val_cross_domain", "realised_rate"],
+    },
 }
 
 
@@ -172,6 +174,8 @@ def main() -> None:
         for job in jobs:
             job.result()
     for search, configs in asked.items():
+        if not configs:
+            continue
         curves = []
         for config in configs:
             values = json.loads((args.out / f"{config.key()}.json").read_text())

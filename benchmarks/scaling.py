@@ -2,8 +2,8 @@
 
     python benchmarks/scaling.py 100 500 2000
 
-One process a line, so that its memory is of that search alone. Times are wall-clock on this machine; a trial is one
-epoch of the smallest network on 24 images. ``--one-fit`` runs all trials in one fit, as Ray would by itself.
+One process a line, so that its memory is of that search alone. Times are wall-clock on this machine; a trial is two
+epochs of the smallest network on 16 images. ``--one-fit`` runs all trials in one fit, as Ray would by itself.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SETTLE = {"settle": 0.5, "batch_size": 24}
 
 
 def write_cohort(folder: Path) -> Path:
-    """cohort.csv and 48 images of noise: six patients a vendor, three of them to train, with both labels each."""
+    """cohort.csv and 48 images of noise: six patients a vendor, four of them to train, with both labels each."""
     rng = np.random.default_rng(0)
     lines = []
     for vendor in VENDORS:
