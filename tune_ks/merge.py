@@ -85,7 +85,7 @@ def _copy_trial(source: RunFolder, target: RunFolder, key: str) -> None:
         if path.name not in OF_ITS_OWN:
             write_whole(target.trial(key, path.name), path.read_bytes())
     if target.is_finished(key):
-        for name in ("failure.json", "checkpoint.pt"):
+        for name in ("failure.json", "stopped.json", "checkpoint.pt"):
             target.trial(key, name).unlink(missing_ok=True)
 
 
