@@ -23,7 +23,7 @@ COMMON = {{"vendor": "GE", "mask": "lowpass", {FIELDS}}}
 SPACE = [
     {{**COMMON, "sampling_rate": {[0.25, *PLANTED]}}},
     {{**COMMON, "sampling_rate": 1.0, "lr": 1e30}},
-    {{**COMMON, "sampling_rate": 1.0, "image_size": 32}},
+    {{**COMMON, "sampling_rate": 1.0, "image_size": 96}},
 ]
 """
 REASONS = {  # (sampling rate, image size) -> what failure.json must say
@@ -32,7 +32,7 @@ REASONS = {  # (sampling rate, image size) -> what failure.json must say
     (0.375, 64): f"it hung: no epoch ended within {HANG_AFTER} s",
     (0.75, 64): "out of memory, with half the batch too: CUDA out of memory. Tried to allocate 20.00 GiB.",
     (1.0, 64): "the loss became",
-    (1.0, 32): "images32.npy",
+    (1.0, 96): "images96.npy",
 }
 
 
@@ -41,7 +41,7 @@ def searched(tmp_path_factory):
     """The run folder of a search with every planted fault, and what its driver said."""
     place = tmp_path_factory.mktemp("trials")
     (place / "space.py").write_text(SPACE)
-    faults = {"steps": {str(rate): kind for rate, kind in PLANTED.items()}, "delete": str(place / "run/images32.npy")}
+    faults = {"steps": {str(rate): kind for rate, kind in PLANTED.items()}, "delete": str(place / "run/images96.npy")}
     words = (place / "run", place / "space.py", "--hang-after", HANG_AFTER)
     code, said = drive(*words, faults=faults, timeout=500)
     assert code == 1, said
