@@ -111,12 +111,12 @@ def resume(root):
 
 
 def evaluate(root):
-    import run_search
+    from tune_ks.commands.evaluate import chosen_keys
     from tune_ks.evaluate import load_model
     from tune_ks.record import RunFolder
 
     folder = RunFolder(root)
-    for key in run_search.chosen_keys(folder, every=False):
+    for key in chosen_keys(folder, every=False):
         load_model(folder, folder.read_record(key))
 
 

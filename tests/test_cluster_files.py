@@ -12,8 +12,8 @@ import pytest
 import ray
 import yaml
 
-import run_search
 from tune_ks.cluster import Resources
+from tune_ks.commands.arguments import search_parser
 from tune_ks.space import load_space
 from tune_ks.storage import storage_path
 
@@ -67,7 +67,7 @@ def test_every_command_in_the_files_and_the_page_is_accepted():
         if path.name == "rayjob.yaml":
             text = yaml.safe_load(text)["spec"]["entrypoint"]
         for words in commands(text):
-            args = run_search.search_parser().parse_args(words)
+            args = search_parser().parse_args(words)
             Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, args.address)
             load_space(args.space)
             storage_path(args.run)

@@ -19,6 +19,7 @@ from made_run import make_run
 
 import run_search
 from tune_ks import arrays
+from tune_ks.commands.evaluate import chosen_keys
 from tune_ks.data.cohort import CohortSettings, InputError, open_cohort
 from tune_ks.record import RunFolder
 
@@ -330,7 +331,7 @@ def test_a_key_in_a_selection_is_twelve_digits_or_refused(place, key):
     selection["choices"][0]["keys"].append(key)
     path.write_text(json.dumps(selection))
     with pytest.raises(ValueError, match=r"selection\.json"):
-        run_search.chosen_keys(folder, every=False)
+        chosen_keys(folder, every=False)
 
 
 def test_a_folder_that_is_no_key_is_no_trial(place):

@@ -1,0 +1,133 @@
+"""Evaluate and predict: exported models on other images, or on the same ones made worse; nothing is trained."""
+
+import argparse
+import re
+from typing import Any
+
+from rich.table import Table
+
+from tune_ks.commands.speech import OK, cache_beside, console, say
+from tune_ks.record import RunFolder, is_key, read_json
+from tune_ks.storage import StoragePath, write_whole
+
+
+def evaluate_command(args: argparse.Namespace) -> int:
+    """Read the other cohort as the run read its own, score it, write the tables."""
+    from tune_ks.console import Stages
+    from tune_ks.data.cohort import CohortSettings, open_cohort
+    from tune_ks.evaluate import side_of
+
+    stages = Stages(console)
+    folder = RunFolder(args.run)
+    name = output_name(args)
+    keys = chosen_keys(folder, args.all)
+    side = side_of(folder.read_record(keys[0]))
+    # the run's own settings hold for the other cohort too, unless this command says otherwise
+    asked = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
+    try:
+        settings = dict(folder.read_search().get("cohort", {}).get("settings", {}))
+        settings = CohortSettings(**(settings | {name: value for name, value in asked.items() if value}))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
+    cache = args.cache or cache_beside(args.run)
+    labelled = args.task == "evaluate"
+    with stages.stage("reading DICOM") as progress:
+        cohort = open_cohort(
+            args.data, settings, side, cache, args.workers, progress, labels_required=labelled, require_vendors=1
+        )
+    write = write_corrupted if args.corruptions else write_external if labelled else write_predictions
+    with stages.stage("scoring") as progress:
+        written = write(folder, name, keys, cohort, progress)
+    for path in written:
+        say(f"wrote {path}")
+    if args.corruptions:
+        say(f"next: python -m analysis {folder.root}     shows AUC against severity")
+    say(stages.budget())
+    return OK
+
+
+def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
+    """AUCs and scores of another cohort's images, into RUN/external; the AUCs are shown too."""
+    from tune_ks.evaluate import evaluate
+
+    found = evaluate(folder, keys, cohort.table, cohort.images, progress)
+    table = Table(*found.summary.columns, box=None)
+    for line in found.summary.itertuples(index=False):
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in line))
+    console.print(table)
+    return write_tables(folder, {f"{name}.csv": found.summary, f"{name}_scores.csv": found.scores})
+
+
+def write_predictions(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
+    """Probabilities for images without labels, into RUN/external."""
+    from tune_ks.evaluate import evaluate, probabilities
+
+    found = evaluate(folder, keys, cohort.table, cohort.images, progress)
+    return write_tables(folder, {f"{name}_predictions.csv": probabilities(found.scores)})
+
+
+def write_corrupted(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
+    """Scores under corruption, full sampling's too, into RUN/corruptions."""
+    from tune_ks.robustness import robustness, write_robustness
+
+    table = labelled_images(folder, cohort)
+    found = robustness(folder, with_full_sampling(folder, keys), table, cohort.images, progress)
+    return write_robustness(folder, name, found)
+
+
+def write_tables(folder: RunFolder, tables: dict[str, Any]) -> list[StoragePath]:
+    """Tables of RUN/external by their file names."""
+    paths = {folder.root / "external" / name: table for name, table in tables.items()}
+    for path, table in paths.items():
+        write_whole(path, table.to_csv(index=False).encode())
+    return list(paths)
+
+
+def labelled_images(folder: RunFolder, cohort: Any) -> Any:
+    """The images that no model was trained on: the test patients of the run's own cohort, or all of another one."""
+    from tune_ks.data.cohort import read_table
+
+    if cohort.fingerprint == folder.read_search().get("cohort", {}).get("fingerprint"):
+        table = read_table(folder.cohort_csv)
+        return table[table["split"] == "test"]
+    return cohort.table
+
+
+def with_full_sampling(folder: RunFolder, keys: list[str]) -> list[str]:
+    """The keys, and every finished trial at rate 1 beside them: what a lower rate is compared with."""
+    full = [key for key in folder.finished() if folder.read_config(key).sampling_rate == 1]
+    return sorted({*keys, *full})
+
+
+def output_name(args: argparse.Namespace) -> str:
+    """The first part of the names of the files in RUN/external/: a name, never a path."""
+    name = args.data.resolve().name if args.name is None else args.name
+    if not re.fullmatch(r"[\w-][\w .+-]{0,99}", name):
+        raise ValueError(
+            f"--name must be 1 to 100 letters, digits, blanks and '.+-_', not starting with a dot, got {name!r}"
+        )
+    return name
+
+
+def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
+    """The keys of the trials that selection.json chose, or all finished ones."""
+    if not folder.root.is_dir():
+        raise ValueError(f"there is no run folder {folder.root}")
+    finished = folder.finished()
+    if not finished:
+        raise ValueError(f"{folder.root} has no finished trial: run the search first")
+    if every:
+        return finished
+    path = folder.root / "selection.json"
+    if not path.exists():
+        raise ValueError(f"{path} is missing: run `python -m analysis {folder.root}` first, or give --all")
+    try:
+        chosen = [key for choice in read_json(path)["choices"] for key in choice["keys"]]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
+    wrong = [key for key in chosen if not is_key(key)]
+    if wrong:
+        raise ValueError(f"{path} names {wrong[0]!r}, which is no key (12 hexadecimal digits): run the analysis again")
+    if not chosen:
+        raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
+    return [key for key in finished if key in chosen]

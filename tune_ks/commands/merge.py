@@ -1,0 +1,21 @@
+"""Merge: several run folders of one cohort into one."""
+
+import argparse
+
+from tune_ks.commands.speech import OK, say
+from tune_ks.record import RunFolder
+
+
+def merge_command(args: argparse.Namespace) -> int:
+    """Several run folders of one cohort into one."""
+    from tune_ks.lock import driver_lock
+    from tune_ks.merge import merge_runs, require_mergeable
+
+    target = RunFolder(args.into)
+    sources = [RunFolder(root) for root in args.runs]
+    require_mergeable(sources, target)
+    with driver_lock(target.root, say, lambda reason: None):
+        counts = merge_runs(sources, target)
+    say(f"{target.root}: {counts.finished} finished trials and {counts.unfinished} others taken over")
+    say(f"next:\n  python -m analysis {target.root}")
+    return OK

@@ -1,0 +1,221 @@
+"""Search: data, plan, search, analysis; say where it went and what to type next. The command without a name."""
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from tune_ks.commands.speech import FAILED_TRIALS, INTERRUPTED, OK, RUNS, cache_beside, console, say
+from tune_ks.record import RunFolder
+
+PHANTOM = Path("phantom")
+
+
+class Asked(NamedTuple):
+    """One search as it was asked for."""
+
+    args: argparse.Namespace
+    stages: Any
+    space: Any
+    folder: RunFolder
+    cohorts: dict[int, Any]  # image size -> Cohort
+    vendors: list[str]  # of the cohort
+
+
+def search_command(args: argparse.Namespace) -> int:
+    """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
+    require_rule(args)
+    from tune_ks.begin import default_run, require_same, require_vendors, set_aside
+    from tune_ks.cluster import Resources
+    from tune_ks.console import Stages, duration
+    from tune_ks.estimate import estimate_seconds
+    from tune_ks.lock import driver_lock
+    from tune_ks.plan import plan_finalists, plan_search
+    from tune_ks.space import ask_more, load_space
+    from tune_ks.watch import Halt
+
+    address = args.address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
+    resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address, args.hang_after)
+    stages = Stages(console)
+    space = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
+    cohorts = open_cohorts(args, space.image_sizes(), stages)
+    cohort = next(iter(cohorts.values()))
+    vendors = sorted(cohort.table["vendor"].unique())
+    require_vendors(space, vendors)
+    folder = RunFolder(args.run or default_run(RUNS, space, cohort))
+    asked = Asked(args, stages, space, folder, cohorts, vendors)
+    state = "resumed" if folder.search_json.exists() and not args.fresh else "new"
+    say(f"run folder: {folder.root} ({state})")
+    if state == "resumed":
+        require_same(folder, space, cohort, args.split_seed, args.extend)
+    known = folder if state == "resumed" else RunFolder("/nonexistent")
+    plan = plan_search(space, known, vendors, args.retry_failed)
+    if args.finalists:
+        plan = plan_finalists(known, finalists(known, args), args.finalist_seeds)
+    if args.dry_run:
+        print_plan(plan)
+        estimate = estimate_seconds(plan, folder, cohorts, args.split_seed)
+        slots = max(1, min(args.concurrent or 10**6, int((os.cpu_count() or 1) // args.cpus_per_trial)))
+        say(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
+        return OK
+    halt = Halt(say)
+    if args.fresh and folder.root.exists():
+        with driver_lock(folder.root, say, halt.because):
+            say(f"the earlier run folder is now {set_aside(folder.root)}")
+    with driver_lock(folder.root, say, halt.because):
+        run_plan(asked, plan, resources, halt)
+        return conclude(asked, complete=not halt.reason)
+
+
+def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
+    """Begin the run folder or add to it, and run what the plan has left, until done or ``halt`` was given a reason."""
+    from tune_ks.begin import begin_run, extend_run
+    from tune_ks.console import TrialTable
+    from tune_ks.loggers import fan_out
+    from tune_ks.search import run_search
+
+    args, space, folder = asked.args, asked.space, asked.folder
+    if not folder.search_json.exists():
+        cohort = next(iter(asked.cohorts.values()))
+        begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
+    elif args.extend:
+        extend_run(folder, space, args.command_line)
+    say(f"plan: {plan}")
+    if not plan.left:
+        return
+    started = time.monotonic()
+    images = {size: each.images for size, each in asked.cohorts.items()}
+    viewers = fan_out(live_viewers(args, folder), say)
+    with TrialTable(console, plan, folder.records()) as table:
+
+        def show(event: Any) -> None:
+            table.show(event)
+            viewers(event)
+
+        searched = space.without_scheduler() if args.finalists else space
+        run_search(searched, folder, images, asked.vendors, plan, resources, show, halt)
+    asked.stages.add("search", time.monotonic() - started)
+
+
+def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
+    """What ``--mlflow`` and ``--tensorboard`` ask for. ValueError where one cannot listen."""
+    from tune_ks.loggers import MlflowLogger, TensorBoardLogger
+
+    viewers = []
+    if args.mlflow:
+        viewers.append(MlflowLogger(args.mlflow, folder.root.name))
+    if args.tensorboard:
+        viewers.append(TensorBoardLogger(folder.root))
+    return viewers
+
+
+def conclude(asked: Asked, complete: bool) -> int:
+    """Export, analyse, and say what was found, what failed and what to type next."""
+    from tune_ks.exports import export_run
+    from tune_ks.plan import plan_search
+
+    args, stages, folder = asked.args, asked.stages, asked.folder
+    with stages.stage("export"):
+        export_run(folder)
+    with stages.stage("analysis"):
+        analyse_run(folder, args)
+    say(stages.budget())
+    left = plan_search(asked.space, folder, asked.vendors)
+    failures = folder.failures()
+    for key, reason in list(failures.items())[:10]:
+        say(f"failed: {key}: {reason}", style="red")
+    if left.left or not complete:
+        say(f"{left.left or 'some'} trials are left; the same command goes on:\n  {args.command_line}")
+        return INTERRUPTED
+    say("next:")
+    if args.data is None:
+        say("  python run_search.py --data DIR --space paper     the same on your own DICOM files")
+    say(f"  python run_search.py evaluate {folder.root} --data DIR     the chosen models on another hospital's images")
+    if failures:
+        say("  the same command with --retry-failed     runs the failed trials again")
+    return FAILED_TRIALS if failures else OK
+
+
+def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) -> dict[int, Any]:
+    """image size -> Cohort, decoded once each. Writes the phantom first where no data were given."""
+    from tune_ks.data.cohort import CohortSettings, open_cohort
+    from tune_ks.data.phantom import VERSION, PhantomSettings, write_phantom
+
+    series, data = args.series, args.data
+    if data is None:
+        with stages.stage("phantom") as progress:
+            data = write_phantom(
+                PHANTOM / f"version-{VERSION}", PhantomSettings(), workers=args.workers, progress=progress
+            )
+        series = series or "post_1"
+    settings = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
+    settings = CohortSettings(series=series, **{name: value for name, value in settings.items() if value})
+    cache = args.cache or cache_beside(args.run)
+    cohorts = {}
+    with stages.stage("reading DICOM") as progress:
+        for size in image_sizes:
+            cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
+    cohort = next(iter(cohorts.values()))
+    per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
+    counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
+    sides = " and ".join(str(each.image_side) for each in cohorts.values())
+    say(f"cohort: {counts}; sampled at {sides} px")
+    unknown = int((cohort.table["orientation"] == "unknown").sum())
+    if unknown:
+        say(f"orientation unknown for {unknown} images: they are used as stored")
+    along_rows = int((cohort.table["phase"] == "COL").sum())
+    if along_rows:
+        say(f"phase encoding runs along the other axis in {along_rows} images: lines stay the columns")
+    for reason, count in cohort.left_out.items():
+        say(f"left out {count}: {reason}")
+    for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
+        say(f"skipped {count} files: {reason}", style="yellow")
+    return cohorts
+
+
+def print_plan(plan: Any) -> None:
+    """What would run, by vendor and family."""
+    table = Table("trained on", "mask", "rates", "trials", box=None, title="plan", title_justify="left")
+    groups: dict[tuple[str, str], list[float]] = {}
+    for job in plan.jobs:
+        for config in job:
+            groups.setdefault((config.vendor, config.mask), []).append(config.sampling_rate)
+    for (vendor, mask), rates in sorted(groups.items()):
+        table.add_row(vendor, mask, " ".join(f"{rate:.3g}" for rate in sorted(set(rates))), str(len(rates)))
+    console.print(table)
+    if plan.draws:
+        say(f"and {plan.draws} suggestions that Optuna will make")
+    say(str(plan))
+
+
+def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:
+    """Analyse what the run folder holds now, and say what was chosen."""
+    from analysis import analyse, print_analysis
+
+    print_analysis(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
+
+
+def require_rule(args: argparse.Namespace) -> None:
+    """Refuse a rule or an epsilon that the analysis would refuse after the whole search."""
+    from analysis.selection import Options
+    from analysis.study import require_settings
+
+    require_settings(args.rule, Options(epsilon=args.epsilon))
+
+
+def finalists(folder: RunFolder, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The configs, without seeds, of the rates that the rule chooses now and of their neighbours; writes nothing."""
+    from analysis.load import load
+    from analysis.selection import Options
+    from analysis.study import compute, finalists_of
+
+    chosen = {}
+    if folder.search_json.exists():
+        chosen = finalists_of(compute(load(folder.root), args.rule, Options(epsilon=args.epsilon)))
+    found = [config for configs in chosen.values() for config in configs]
+    if not found:
+        raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
+    return found
