@@ -33,6 +33,7 @@ class Halt(tune.Stopper):
         self.say = say or (lambda text: None)
         self.reason = ""
         self.interrupted = False
+        self.at_once = False  # a second signal came
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles it into a state that nobody reads
@@ -58,6 +59,7 @@ class Halt(tune.Stopper):
 
         def asked(number: int, frame: object) -> None:
             if self.interrupted:
+                self.at_once = True
                 raise KeyboardInterrupt
             self.interrupted = True
             self.because(f"{signal.Signals(number).name} came; what is finished is reported, once more stops at once")
@@ -68,6 +70,8 @@ class Halt(tune.Stopper):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+        if self.at_once:  # where Ray was interrupted in a place that swallows it
+            raise KeyboardInterrupt
 
 
 class Watcher(tune.Callback):
