@@ -63,14 +63,17 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
     begun = [key for key in run.keys() if not run.is_finished(key)]
     assert any(run.trial(key, "checkpoint.pt").exists() for key in begun)
     page = (run.root / "report.html").stat().st_mtime_ns
-    process = subprocess.Popen(words, **pipes, **options)
+    log = place / "log.txt"
+    with log.open("w") as file:
+        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, **options)
     attempts = [run.trial(key, "attempts.json") for key in begun]
     before = [path.read_bytes() for path in attempts]
     wait_for(lambda: [path.read_bytes() for path in attempts] != before, process)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    wait_for(lambda: "stopping: SIGINT came" in log.read_text(), process)  # two that nobody has heard are one
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=240)
+    process.wait(timeout=240)
+    said = log.read_text()
     assert process.returncode == 130, said
     assert "interrupted; nothing finished is lost" in said
     assert (run.root / "report.html").stat().st_mtime_ns == page, "it went on to the report"
