@@ -19,7 +19,7 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
     5: (["tune_ks/train.py", "tune_ks/rates.py"], {"torch", "numpy"}),
-    4: (["tune_ks/pipeline.py"], {"torch"}),
+    4: (["tune_ks/pipeline.py", "tune_ks/tasks/"], {"torch", "numpy"}),
     3: (["tune_ks/reconstructions/"], {"torch"}),
     2: (["tune_ks/sampling.py"], {"torch"}),
     1: (

@@ -9,7 +9,7 @@ import torch
 from tune_ks.classifiers import CLASSIFIERS
 from tune_ks.classifiers.alexnet import AlexNet
 from tune_ks.masks import MASKS
-from tune_ks.pipeline import build_pipeline
+from tune_ks.pipeline import build_pipeline, standardised
 from tune_ks.reconstructions import RECONSTRUCTIONS
 from tune_ks.record import TrialConfig
 
@@ -31,9 +31,9 @@ def test_rate_one_is_the_identity_bit_for_bit(mask, pattern):
         pytest.skip("equispaced is for lines")
     image = images()
     network = build(1.0, mask=mask, pattern=pattern)
-    assert torch.equal(network.restore(image, torch.ones(4)), image)
+    assert torch.equal(network.restore(image, torch.ones(4)).image, image)
     conditional = build(0.5, mask=mask, pattern=pattern).eval()  # rate 1 among other rates
-    restored = conditional.restore(image, torch.tensor([1.0, 0.5, 1.0, 0.25]))
+    restored = conditional.restore(image, torch.tensor([1.0, 0.5, 1.0, 0.25])).image
     assert torch.equal(restored[[0, 2]], image[[0, 2]])
     assert not torch.equal(restored[1], image[1])
 
@@ -45,7 +45,7 @@ def test_lines_equal_the_two_dimensional_definition(mask, side):
     rate = 5 / side
     network = build(rate, side=side, mask=mask).eval()
     image = images(side=side)
-    found = network.restore(image, torch.full((4,), rate)).detach().numpy()
+    found = network.restore(image, torch.full((4,), rate)).image.detach().numpy()
     kept = network.sampling.mask.binary(torch.tensor([rate]))[0, 0].numpy()
     axes = (-2, -1)
     kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes=axes)), axes=axes)
@@ -56,7 +56,7 @@ def test_lines_equal_the_two_dimensional_definition(mask, side):
 def test_points_equal_the_two_dimensional_definition():
     network = build(0.25, side=16, pattern="points").eval()
     image = images(side=16)
-    found = network.restore(image, torch.full((4,), 0.25)).detach().numpy()
+    found = network.restore(image, torch.full((4,), 0.25)).image.detach().numpy()
     kept = network.sampling.mask.binary(torch.tensor([0.25]))[0].numpy()
     axes = (-2, -1)
     kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes=axes)), axes=axes)
@@ -67,7 +67,7 @@ def test_points_equal_the_two_dimensional_definition():
 def test_one_line_is_the_mean_of_each_row():
     network = build(1 / 64, mask="lowpass").eval()
     image = images()
-    restored = network.restore(image, torch.full((4,), 1 / 64))
+    restored = network.restore(image, torch.full((4,), 1 / 64)).image
     torch.testing.assert_close(restored, image.mean(-1, keepdim=True).expand_as(image))
 
 
@@ -75,6 +75,23 @@ def test_the_mask_gets_the_gradient_of_the_loss():
     network = build(0.25)
     network(images(), torch.full((4,), 0.25), torch.zeros(4, 7)).square().sum().backward()
     assert network.sampling.mask.mask_logits.grad.abs().sum() > 0
+
+
+def test_standardised_images_have_mean_0_and_deviation_1_whatever_their_brightness():
+    image = images()
+    found = standardised(image * 3 + 2)
+    torch.testing.assert_close(found, standardised(image), atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(found.numpy().mean((1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(found.numpy().std((1, 2, 3)), 1, atol=1e-5)
+    assert standardised(torch.full((1, 1, 8, 8), 0.7)).abs().max() < 1e-3
+
+
+def test_a_standardised_network_does_not_see_gain_and_offset():
+    given = (torch.full((4,), 1.0), torch.zeros(4, 7))
+    told, plain = (build(1.0, standardise=name).eval() for name in ("image", "none"))
+    image = images()
+    torch.testing.assert_close(told(image, *given), told(0.5 * image + 0.1, *given), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(plain(image, *given), plain(0.5 * image + 0.1, *given), atol=1e-4, rtol=1e-4)
 
 
 def test_a_small_image_is_enlarged_after_sampling():
@@ -104,7 +121,7 @@ def test_every_classifier_maps_images_to_one_logit_each(name):
 @pytest.mark.parametrize("name", RECONSTRUCTIONS)
 def test_every_reconstruction_gives_real_images(name):
     network = build(0.25, reconstruction=name)
-    restored = network.restore(images(), torch.full((4,), 0.25))
+    restored = network.restore(images(), torch.full((4,), 0.25)).image
     assert restored.shape == (4, 1, 64, 64)
     assert restored.dtype == torch.float32
     assert torch.isfinite(restored).all()

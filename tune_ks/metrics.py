@@ -1,4 +1,7 @@
-"""AUC as a rank statistic, over images and within patients."""
+"""The metrics by name: what a vendor's images are worth, over all of them and within patients."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,3 +34,14 @@ def within_patient_auc(label: np.ndarray, score: np.ndarray, patient: np.ndarray
     each = [auc(label[patient == p], score[patient == p]) for p in np.unique(patient)]
     defined = [value for value in each if not np.isnan(value)]
     return float(np.mean(defined)) if defined else float("nan")
+
+
+class Metric(NamedTuple):
+    """Both take ``label`` (n,) and ``score`` (n,), the second also ``patient`` (n,); NaN where nothing is defined."""
+
+    title: str  # as pages and axes say it
+    overall: Callable[[np.ndarray, np.ndarray], float]
+    within: Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+
+
+METRICS = {"auc": Metric("AUC", auc, within_patient_auc)}  # TrialRecord.metric -> how it is computed

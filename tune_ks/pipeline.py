@@ -1,5 +1,7 @@
 """s = C(R(M F x), a): the one place where the letters meet."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -8,8 +10,19 @@ from tune_ks.classifiers import CLASSIFIERS
 from tune_ks.masks import MASKS
 from tune_ks.reconstructions import RECONSTRUCTIONS
 from tune_ks.record import TrialConfig
-from tune_ks.sampling import Sampling
+from tune_ks.sampling import Measurement, Sampling
 from tune_ks.transforms import TRANSFORMS
+
+
+class Restored(NamedTuple):
+    """``image`` (B, 1, H, W) after sampling, what it was made of, and R's ``estimate`` (B, 1, H, W) of it.
+
+    Where every image is sampled in full there are no measurement and no estimate (None).
+    """
+
+    image: Tensor
+    measurement: Measurement | None
+    estimate: Tensor | None
 
 
 class KSpaceClassifier(nn.Module):
@@ -20,21 +33,39 @@ class KSpaceClassifier(nn.Module):
     """
 
     def __init__(
-        self, sampling: Sampling, reconstruction: nn.Module, classifier: nn.Module, image_size: int, fully_sampled: bool
+        self, config: TrialConfig, sampling: Sampling, reconstruction: nn.Module, classifier: nn.Module
     ) -> None:
         super().__init__()
         self.sampling = sampling
         self.reconstruction = reconstruction
         self.classifier = classifier
-        self.image_size = image_size
-        self.fully_sampled = fully_sampled
+        self.image_size = config.image_size
+        self.standardised = config.standardise == "image"
+        self.fully_sampled = config.sampling_rate == 1
 
-    def restore(self, image: Tensor, rate: Tensor) -> Tensor:
-        """(B, 1, H, W) images and (B,) rates -> (B, 1, H, W) as they look after sampling."""
+    def restore(self, image: Tensor, rate: Tensor) -> Restored:
+        """(B, 1, H, W) images and (B,) rates -> the images as they look after sampling."""
         if self.fully_sampled:
-            return image
-        restored = self.reconstruction(self.sampling(image, rate))
-        return torch.where(rate[:, None, None, None] == 1, image, restored)
+            return Restored(image, None, None)
+        measurement = self.sampling(image, rate)
+        estimate = self.reconstruction(measurement)
+        restored = torch.where(rate[:, None, None, None] == 1, image, estimate.abs())
+        return Restored(restored, measurement, estimate)
+
+    def classify(self, restored: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
+        """(B, 1, H, W) images as sampled, (B,) rates, (B, A) acquisition parameters -> (B,) logits.
+
+        The image is enlarged to the classifier's size after sampling, never before: an enlarged image has empty outer
+        k-space, and a low rate would be free by construction.
+        """
+        # the transforms need float32; the network may run in a shorter type
+        with torch.autocast(restored.device.type, dtype=torch.bfloat16, enabled=restored.is_cuda):
+            if restored.shape[-1] != self.image_size:
+                size = (self.image_size, self.image_size)
+                restored = functional.interpolate(restored, size, mode="bilinear", align_corners=False)
+            if self.standardised:
+                restored = standardised(restored)
+            return self.classifier(restored, acquisition, self.condition(rate)).float()
 
     def condition(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, 2) of log2 rate and log2 temperature, what a conditional classifier is told."""
@@ -42,18 +73,14 @@ class KSpaceClassifier(nn.Module):
         return torch.stack([rate.log2(), temperature.flatten().expand(len(rate)).to(rate.dtype).log2()], dim=1)
 
     def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
-        """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) logits.
+        """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) logits."""
+        return self.classify(self.restore(image, rate).image, rate, acquisition)
 
-        The image is enlarged to the classifier's size after sampling, never before: an enlarged image has empty outer
-        k-space, and a low rate would be free by construction.
-        """
-        restored = self.restore(image, rate)
-        # the transforms need float32; the network may run in a shorter type
-        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=image.is_cuda):
-            if restored.shape[-1] != self.image_size:
-                size = (self.image_size, self.image_size)
-                restored = functional.interpolate(restored, size, mode="bilinear", align_corners=False)
-            return self.classifier(restored, acquisition, self.condition(rate)).float()
+
+def standardised(image: Tensor) -> Tensor:
+    """(B, 1, H, W) -> each image with mean 0 and deviation 1 over its pixels; a constant image becomes (nearly) 0."""
+    mean = image.mean((-2, -1), keepdim=True)
+    return (image - mean) / image.std((-2, -1), keepdim=True, correction=0).clamp(min=1e-3)
 
 
 def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
@@ -67,9 +94,7 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     mask = _member(MASKS, "mask", config.mask)(config, radius)
     reconstruction = _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform)
     classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
-    sampling = Sampling(transform, mask)
-    fully_sampled = config.sampling_rate == 1 and config.rate_from is None
-    return KSpaceClassifier(sampling, reconstruction, classifier, config.image_size, fully_sampled)
+    return KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
 
 
 def classifier_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:

@@ -46,10 +46,12 @@ class TrialConfig:
     settle: float = 0.2  # last share of the epochs, trained on the frozen exported mask
     transform: str = "fourier"
     reconstruction: str = "zero_filled"
+    task: str = "classification"  # a key of tune_ks.tasks.TASKS
     classifier: str = "alexnet"
     width: float = 1.0  # multiplies the classifier's channels
     dropout: float = 0.5
     image_size: int = 256  # pixels a side of what the classifier sees
+    standardise: str = "none"  # none | image: each image enters the classifier with mean 0 and deviation 1
     augment: str = "none"  # none | flips: each image mirrored along either axis with probability 1/2
     epochs: int = 30
     batch_size: int = 32
@@ -72,6 +74,7 @@ class TrialConfig:
         _require(self.hermitian in ("none", "tied"), "hermitian", "'none' or 'tied'", self.hermitian)
         _require(0 <= self.centre_fraction <= 1, "centre_fraction", "in [0, 1]", self.centre_fraction)
         _require(self.density_power >= 0, "density_power", "0 or above", self.density_power)
+        _require(self.standardise in ("none", "image"), "standardise", "'none' or 'image'", self.standardise)
         _require(self.augment in ("none", "flips"), "augment", "'none' or 'flips'", self.augment)
         _require(0 <= self.settle <= 1, "settle", "in [0, 1]", self.settle)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
@@ -184,8 +187,8 @@ class TrialRecord:
             raise ValueError(f"unknown field in the record: {', '.join(unknown)}")
         config = TrialConfig.from_dict(values.pop("config"))
         for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
-            values[name] = {v: math.nan if s is None else float(s) for v, s in values.get(name, {}).items()}
-        values["history"] = _null_to_nan(values.get("history", []))
+            values[name] = _null_to_nan(values.get(name, {}))
+        values["history"] = [_null_to_nan(line) for line in values.get("history", [])]
         for name in ("facts", "images"):
             if not isinstance(values.get(name, {}), dict):
                 raise ValueError(f"{name} must be an object, got {values[name]!r}")
@@ -300,7 +303,7 @@ class RunFolder:
             if "stopped.json" in names and "record.json" not in names:
                 values = read_json(self.trial(key, "stopped.json"))
                 try:
-                    history = _null_to_nan(values["history"])
+                    history = [_null_to_nan(line) for line in values["history"]]
                     found[key] = Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     raise ValueError(f"{self.trial(key, 'stopped.json')}: {error!r}") from error
@@ -406,8 +409,8 @@ def _as_type(name: str, value: Any, wanted: Any) -> Any:
     return number
 
 
-def _null_to_nan(history: list[dict[str, Any]]) -> list[dict[str, float]]:
-    return [{name: math.nan if value is None else float(value) for name, value in line.items()} for line in history]
+def _null_to_nan(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: math.nan if value is None else float(value) for name, value in values.items()}
 
 
 def _nan_to_null(value: Any) -> Any:

@@ -8,27 +8,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from tune_ks.data.dataset import Batch, Images, Splits
-from tune_ks.metrics import auc, within_patient_auc
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.rates import compared_configs, first_settled_epoch, training_rates, training_temperatures
 from tune_ks.record import TrialConfig, mean_of_others
 from tune_ks.seeding import generator, seed_for
+from tune_ks.tasks import Task, task_of
 
 EVALUATION_BATCH = 256
 DRAWS = 4  # random masks over which the export gap is averaged
 
 
 class Epoch(NamedTuple):
-    """What one epoch found. ``val`` is the in-domain validation AUC; ``state`` resumes after this epoch."""
+    """What one epoch found. ``val`` is the in-domain validation metric; ``state`` resumes after this epoch."""
 
     number: int  # from 1
     loss: float  # mean over the epoch's images
     val: float
     state: dict[str, Any]
-    cross: float = math.nan  # mean validation AUC of the other vendors, where it was asked for; it chooses nothing here
+    cross: float = (
+        math.nan
+    )  # mean validation metric of the other vendors, where it was asked for; it chooses nothing here
 
 
 class Outcome(NamedTuple):
@@ -37,8 +38,8 @@ class Outcome(NamedTuple):
     pipeline: KSpaceClassifier
     epoch: int
     history: list[dict[str, float]]
-    scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,) logits, in the order of the split's images
-    draws: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation logits under random masks
+    scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,) of the task, in the order of the split's images
+    draws: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
     mask: np.ndarray  # (W,) or (H, W) bool
     probability: np.ndarray  # same shape, float32
 
@@ -64,11 +65,13 @@ def train(
     """
     torch.manual_seed(seed_for(config.seed, "init"))
     pipeline = build_pipeline(config, splits.train.side).to(device)
-    optimizer = _optimizer(config, pipeline)
+    task = task_of(config)(config).to(device)
+    optimizer = _optimizer(config, pipeline, task)
     history: list[dict[str, float]] = []
     best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
     if state is not None:
         pipeline.load_state_dict(state["weights"])
+        task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
         optimizer.load_state_dict(state["optimizer"])
         history, best = list(state["history"]), state["best"]
     settled_from = first_settled_epoch(config)
@@ -78,12 +81,14 @@ def train(
         pipeline.train()
         if config.settle and number >= settled_from:
             pipeline.sampling.mask.eval()  # from here on the network meets the very mask that will be exported
-        loss = _one_epoch(config, pipeline, optimizer, splits.train, number, device, parts)
-        val = val_auc(pipeline, splits, config.vendor, config, device, parts)
+        loss = _one_epoch(config, pipeline, task, optimizer, splits.train, number, device, parts)
+        val = val_metric(pipeline, splits, config.vendor, config, device, parts)
         history.append({"epoch": number, "loss": loss, "val_in_domain": val})
         cross = math.nan
         if number in cross_domain_at:
-            others = {v: val_auc(pipeline, splits, v, config, device, parts) for v in splits.val if v != config.vendor}
+            others = {
+                v: val_metric(pipeline, splits, v, config, device, parts) for v in splits.val if v != config.vendor
+            }
             cross = history[-1]["val_cross_domain"] = mean_of_others(others, config.vendor)
         # in-domain validation alone chooses the epoch: the cross-domain vendors must not
         if number >= settled_from and (val > best["val"] or not best["epoch"]):
@@ -91,6 +96,7 @@ def train(
             best = {"val": val, "epoch": number, "weights": weights}
         state = {
             "weights": pipeline.state_dict(),
+            "task": task.state_dict(),
             "optimizer": optimizer.state_dict(),
             "history": list(history),
             "best": best,
@@ -115,13 +121,13 @@ def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: s
     return Outcome(pipeline, state["best"]["epoch"], state["history"], scores, draws, mask, probability)
 
 
-def val_auc(
+def val_metric(
     pipeline: KSpaceClassifier, splits: Splits, vendor: str, config: TrialConfig, device: str, parts: int
 ) -> float:
-    """The image-level AUC of one vendor's validation images, with the binary mask; over several rates, their mean."""
+    """The metric of one vendor's validation images, with the binary mask; over several rates, their mean."""
     images = splits.val[vendor]
     scores = [score(pipeline, images, one, device, parts=parts) for one in compared_configs(config)]
-    return float(np.mean([auc(images.label.numpy(), one) for one in scores]))
+    return float(np.mean([task_of(config).measure(images, one) for one in scores]))
 
 
 @torch.no_grad()
@@ -133,17 +139,17 @@ def score(
     random_mask: bool = False,
     parts: int = 1,
 ) -> np.ndarray:
-    """(n,) logits of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
+    """(n,) the task's scores of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
     pipeline.eval()
     if config.temperature is not None:
         pipeline.sampling.mask.temperature = config.temperature
     if random_mask:
         pipeline.sampling.mask.train()
-    logits = []
+    task, scores = task_of(config), []
     for index in torch.arange(len(images)).split(EVALUATION_BATCH // parts):
         batch = images.gather(index, device)
-        logits.append(pipeline(batch.image, _rates(config, batch), batch.acquisition).cpu())
-    return torch.cat(logits).numpy() if logits else np.empty(0, np.float32)
+        scores.append(task.score(pipeline(batch.image, _rates(config, batch), batch.acquisition), batch).cpu())
+    return torch.cat(scores).numpy() if scores else np.empty(0, np.float32)
 
 
 @torch.no_grad()
@@ -159,7 +165,8 @@ def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:
     """Seconds an image of training and of scoring, from one batch to warm up and two that count."""
     pipeline = build_pipeline(config, splits.train.side).to(device)
-    optimizer = _optimizer(config, pipeline)
+    task = task_of(config)(config).to(device)
+    optimizer = _optimizer(config, pipeline, task)
     index = torch.arange(min(config.batch_size, len(splits.train)))
     seconds = []
     for _ in range(3):
@@ -167,7 +174,7 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
         pipeline.train()
         batch, lines = splits.train.gather(index, device), pipeline.sampling.mask.radius.numel()
         rates = training_rates(config, config.epochs, len(index), lines, generator(0, "rates"))
-        _step(config, pipeline, optimizer, batch, generator(0, "flips"), rates)
+        _step(config, pipeline, task, optimizer, batch, generator(0, "flips"), rates)
         trained = time.perf_counter()
         pipeline.eval()
         with torch.no_grad():
@@ -178,21 +185,9 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
     return training, scoring
 
 
-def aucs(images: dict[str, Images], scores: dict[str, np.ndarray], within: bool = False) -> dict[str, float]:
-    """vendor -> AUC over its images, or the mean within-patient AUC."""
-    found = {}
-    for vendor, subset in images.items():
-        label = subset.label.numpy()
-        if within:
-            found[vendor] = within_patient_auc(label, scores[vendor], subset.patient.numpy())
-        else:
-            found[vendor] = auc(label, scores[vendor])
-    return found
-
-
-def _optimizer(config: TrialConfig, pipeline: KSpaceClassifier) -> torch.optim.Optimizer:
+def _optimizer(config: TrialConfig, pipeline: KSpaceClassifier, task: Task) -> torch.optim.Optimizer:
     mask = list(pipeline.sampling.mask.parameters())
-    network = [*pipeline.reconstruction.parameters(), *pipeline.classifier.parameters()]
+    network = [*pipeline.reconstruction.parameters(), *pipeline.classifier.parameters(), *task.parameters()]
     groups = [{"params": network, "weight_decay": config.weight_decay}]
     if mask:  # decay would pull every probability towards one half
         groups.append({"params": mask, "lr": config.lr * config.mask_lr_multiplier, "weight_decay": 0.0})
@@ -210,6 +205,7 @@ def _anneal(config: TrialConfig, pipeline: KSpaceClassifier, number: int) -> Non
 def _one_epoch(
     config: TrialConfig,
     pipeline: KSpaceClassifier,
+    task: Task,
     optimizer: torch.optim.Optimizer,
     images: Images,
     number: int,
@@ -224,7 +220,7 @@ def _one_epoch(
         batch = images.gather(index, device)
         asked = training_rates(config, number, len(index), lines, rates)
         temperature = training_temperatures(config, len(index), rates)
-        loss = _step(config, pipeline, optimizer, batch, flips, asked, temperature, parts)
+        loss = _step(config, pipeline, task, optimizer, batch, flips, asked, temperature, parts)
         if not math.isfinite(loss):
             raise TrainingFailed(
                 f"the loss became {loss} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
@@ -237,6 +233,7 @@ def _one_epoch(
 def _step(
     config: TrialConfig,
     pipeline: KSpaceClassifier,
+    task: Task,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     flips: np.random.Generator,
@@ -248,16 +245,17 @@ def _step(
 
     A loss that is not finite moves nothing.
     """
-    image = _flip(batch.image, flips) if config.augment == "flips" else batch.image
+    batch = _flip(batch, flips) if config.augment == "flips" else batch
     size = len(batch.label)
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
     rates = rates.to(batch.label.device)
-    whole = (image, rates, batch.acquisition, batch.label, rates if temperatures is None else temperatures.to(rates))
-    for *given, label, temperature in zip(*(values.split(math.ceil(size / parts)) for values in whole)):
+    given = (rates, rates if temperatures is None else temperatures.to(rates), *batch)
+    for rate, temperature, *of_batch in zip(*(values.split(math.ceil(size / parts)) for values in given)):
         if temperatures is not None:
             pipeline.sampling.mask.temperature = temperature
-        loss = functional.binary_cross_entropy_with_logits(pipeline(*given), label) * (len(label) / size)
+        part = Batch(*of_batch)
+        loss = task.loss(pipeline(part.image, rate, part.acquisition), part) * (len(rate) / size)
         if not torch.isfinite(loss):
             return loss.item()
         loss.backward()
@@ -266,12 +264,13 @@ def _step(
     return total
 
 
-def _flip(image: Tensor, flips: np.random.Generator) -> Tensor:
-    """Each image of (B, 1, H, W) mirrored along each axis with probability 1/2."""
+def _flip(batch: Batch, flips: np.random.Generator) -> Batch:
+    """Each image mirrored along each axis with probability 1/2."""
+    image = batch.image
     for axis in (-1, -2):
         chosen = torch.from_numpy(flips.random(len(image)) < 0.5).to(image.device)
         image = torch.where(chosen[:, None, None, None], image.flip(axis), image)
-    return image
+    return batch._replace(image=image)
 
 
 def _rates(config: TrialConfig, batch: Batch) -> Tensor:

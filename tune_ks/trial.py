@@ -28,7 +28,8 @@ from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patie
 from tune_ks.node_files import on_this_node
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.storage import StoragePath, write_whole
-from tune_ks.train import Outcome, TrainingFailed, aucs, finish, train
+from tune_ks.tasks import task_of
+from tune_ks.train import Outcome, TrainingFailed, finish, train
 
 SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -166,20 +167,24 @@ def make_record(
     config: TrialConfig, splits: Splits, outcome: Outcome, seconds: float, device: str, cohort: str | None
 ) -> TrialRecord:
     """The facts of one finished training; nothing here identifies a patient."""
-    draws = [aucs(splits.val, {v: d[i] for v, d in outcome.draws.items()}) for i in range(_draw_count(outcome))]
+    task = task_of(config)
+    draws = [
+        task.measure_each(splits.val, {v: d[i] for v, d in outcome.draws.items()}) for i in range(_draw_count(outcome))
+    ]
     counts = {f"train {config.vendor}": len(splits.train)}
     for split in SPLIT_CODES:
         counts |= {f"{split} {vendor}": len(images) for vendor, images in getattr(splits, split).items()}
     return TrialRecord(
         config=config,
-        val=aucs(splits.val, outcome.scores["val"]),
-        test=aucs(splits.test, outcome.scores["test"]),
+        metric=task.metric,
+        val=task.measure_each(splits.val, outcome.scores["val"]),
+        test=task.measure_each(splits.test, outcome.scores["test"]),
         realised_rate=float(outcome.mask.mean()),
         mean_probability=float(outcome.probability.mean()),
         distinct_rate=distinct_rate(outcome.mask) if config.transform == "fourier" else float(outcome.mask.mean()),
         val_over_draws={vendor: _mean([one[vendor] for one in draws]) for vendor in splits.val},
-        val_within=aucs(splits.val, outcome.scores["val"], within=True),
-        test_within=aucs(splits.test, outcome.scores["test"], within=True),
+        val_within=task.measure_each(splits.val, outcome.scores["val"], within=True),
+        test_within=task.measure_each(splits.test, outcome.scores["test"], within=True),
         epoch=outcome.epoch,
         history=outcome.history,
         seconds=round(seconds, 3),
@@ -247,7 +252,7 @@ def preview_images(config: TrialConfig, splits: Splits, outcome: Outcome, device
                 rate = torch.full((1,), config.sampling_rate, device=image.device)
                 rows.append(int(images.rows[index.item()]))
                 full.append(_eight_bit(image))
-                sampled.append(_eight_bit(outcome.pipeline.restore(image, rate)))
+                sampled.append(_eight_bit(outcome.pipeline.restore(image, rate).image))
     return {"row": np.int32(rows), "sampled": np.stack(sampled), "full": np.stack(full)} if rows else {}
 
 

@@ -1,4 +1,4 @@
-"""R: every reconstruction by name. A member maps a Measurement to images (B, 1, H, W)."""
+"""R: every reconstruction by name. A member maps a Measurement to estimates (B, 1, H, W)."""
 
 from tune_ks.reconstructions import zero_filled
 

@@ -1,0 +1,31 @@
+"""The contract of R: an image again from what was kept of k-space."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tune_ks.sampling import Measurement
+from tune_ks.transforms.base import Transform
+
+
+class Reconstruction(nn.Module, ABC):
+    """Measurement -> estimates (B, 1, H, W), complex where the transform is.
+
+    Whoever looks at an estimate as an image takes its magnitude (the pipeline does).
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    @abstractmethod
+    def forward(self, measurement: Measurement) -> Tensor:
+        """Masked k-space (B, 1, H, W) -> estimates (B, 1, H, W)."""
+
+    def loss(self, measurement: Measurement, estimate: Tensor, image: Tensor) -> Tensor:
+        """What training the reconstruction brings down: here the mean squared error of the magnitude.
+
+        ``estimate`` (B, 1, H, W) as ``forward`` gave it, ``image`` (B, 1, H, W) fully sampled. A scalar.
+        """
+        return functional.mse_loss(estimate.abs(), image)
