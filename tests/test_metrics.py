@@ -1,9 +1,9 @@
-"""AUC against its O(n^2) definition, by hand, and where it is undefined."""
+"""The metrics against their definitions, by hand, and where they are undefined."""
 
 import numpy as np
 import pytest
 
-from tune_ks.metrics import auc, within_patient_auc
+from tune_ks.metrics import METRICS, auc, mean_dice, within_patient_auc, within_patient_dice
 
 
 def by_definition(label, score):
@@ -38,3 +38,22 @@ def test_within_patient_is_blind_to_the_patients_levels():
     assert within_patient_auc(label, score, patient) == 1
     assert auc(label, score) < 1
     assert np.isnan(within_patient_auc(label[4:], score[4:], patient[4:]))
+
+
+def test_dice_is_the_mean_over_the_images_that_have_a_tumour():
+    score = np.array([0.25, np.nan, 0.75, 1.0, np.nan, 0.0])
+    label, patient = np.array([1, 0, 1, 1, 0, 1]), np.array(["a", "a", "a", "b", "c", "d"])
+    assert mean_dice(label, score) == 0.5
+    assert within_patient_dice(label, score, patient) == pytest.approx((0.5 + 1 + 0) / 3)  # c has no tumour
+    assert np.isnan(mean_dice(label[1:2], score[1:2]))
+    assert np.isnan(within_patient_dice(label[4:5], score[4:5], patient[4:5]))
+    assert np.isnan(within_patient_dice(label[:0], score[:0], patient[:0]))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_of_one_patient_both_means_of_a_metric_are_the_same(name):
+    rng = np.random.default_rng(0)
+    label, score = np.array([0, 1, 0, 1, 1]), rng.uniform(size=5)
+    metric = METRICS[name]
+    assert metric.within(label, score, np.zeros(5)) == pytest.approx(metric.overall(label, score))
+    assert 0 <= metric.overall(label, score) <= 1

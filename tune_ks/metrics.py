@@ -36,6 +36,23 @@ def within_patient_auc(label: np.ndarray, score: np.ndarray, patient: np.ndarray
     return float(np.mean(defined)) if defined else float("nan")
 
 
+def mean_dice(label: np.ndarray, score: np.ndarray) -> float:
+    """Mean over the images that have a Dice coefficient; NaN where none has.
+
+    ``score`` (n,) holds one an image, NaN where it has no tumour to be found; ``label`` (n,) is not read.
+    """
+    defined = np.asarray(score, dtype=np.float64)
+    defined = defined[~np.isnan(defined)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def within_patient_dice(label: np.ndarray, score: np.ndarray, patient: np.ndarray) -> float:
+    """Mean over the patients of their own mean, so that each counts once; NaN where no image has a Dice coefficient."""
+    score, patient = np.asarray(score), np.asarray(patient)
+    each = np.array([mean_dice(label, score[patient == p]) for p in np.unique(patient)])
+    return mean_dice(label, each)
+
+
 class Metric(NamedTuple):
     """Both take ``label`` (n,) and ``score`` (n,), the second also ``patient`` (n,); NaN where nothing is defined."""
 
@@ -44,4 +61,7 @@ class Metric(NamedTuple):
     within: Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 
-METRICS = {"auc": Metric("AUC", auc, within_patient_auc)}  # TrialRecord.metric -> how it is computed
+METRICS = {  # TrialRecord.metric -> how it is computed
+    "auc": Metric("AUC", auc, within_patient_auc),
+    "dice": Metric("Dice", mean_dice, within_patient_dice),
+}

@@ -149,8 +149,9 @@ class TrialRecord:
     mean_probability: float | None = None  # mean inclusion probability at the best epoch
     distinct_rate: float | None = None  # share of k-space that Hermitian symmetry does not repeat
     val_over_draws: dict[str, float] = field(default_factory=dict)  # mean over random masks: the export gap
-    val_within: dict[str, float] = field(default_factory=dict)  # within-patient AUC
+    val_within: dict[str, float] = field(default_factory=dict)  # within-patient metric
     test_within: dict[str, float] = field(default_factory=dict)
+    trivial: dict[str, float] = field(default_factory=dict)  # vendor -> test metric of an answer that ignores the image
     epoch: int | None = None  # the best by in-domain validation, counted from 1
     history: list[dict[str, float]] = field(default_factory=list)  # a line an epoch: epoch, loss, val AUCs
     seconds: float | None = None
@@ -186,7 +187,7 @@ class TrialRecord:
         if unknown:
             raise ValueError(f"unknown field in the record: {', '.join(unknown)}")
         config = TrialConfig.from_dict(values.pop("config"))
-        for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
+        for name in ("val", "test", "val_over_draws", "val_within", "test_within", "trivial"):
             values[name] = _null_to_nan(values.get(name, {}))
         values["history"] = [_null_to_nan(line) for line in values.get("history", [])]
         for name in ("facts", "images"):
