@@ -53,7 +53,7 @@ ONLY_IN = {  # package -> the one place (files or folders) that may import it
     ),
     "optuna": ("tune_ks/searcher.py", "tune_ks/exports.py"),
     "pydicom": ("tune_ks/data/",),
-    "monai": ("tune_ks/corruptions/",),
+    "monai": ("tune_ks/corruptions/", "tune_ks/classifiers/"),
     "plotly": ("analysis/plots",),
     "rich": ("tune_ks/commands/", "tune_ks/console.py", "analysis/"),
 }

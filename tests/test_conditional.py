@@ -21,7 +21,7 @@ from tune_ks.train import finish, train
 from tune_ks.trial import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "settle": 0.5, "temperature": 1.0}
-TOLD = sorted(set(CLASSIFIERS) - {"alexnet"})
+TOLD = ["alexnet_film", "alexnet_hyper"]
 CONDITIONAL = TrialConfig("GE", 0.25, classifier="alexnet_film", rate_from=1 / 64, **FIELDS)
 
 
@@ -98,11 +98,11 @@ def test_a_told_classifier_starts_as_alexnet_and_learns_to_listen(name):
     torch.testing.assert_close(mixed[1], network(image, facts, high)[1], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(CLASSIFIERS))
+@pytest.mark.parametrize("name", sorted(set(CLASSIFIERS) - {"resnet18", "densenet121"}))  # these see as alexnet does
 def test_a_conditional_training_learns_and_is_scored_at_any_rate_with_the_same_weights(name, tmp_path):
     torch.set_num_threads(1)
     splits = open_splits(*write_tiny(tmp_path), "GE")
-    config = dataclasses.replace(CONDITIONAL, classifier=name, temperature_from=0.5, temperature_to=2.0)
+    config = dataclasses.replace(CONDITIONAL, classifier=name, temperature_from=0.5, temperature_to=2.0, epochs=2)
     other = dataclasses.replace(config, sampling_rate=1.0)
     *_, epoch = train(config, splits)
     *_, again = train(other, splits)

@@ -11,7 +11,6 @@ from tune_ks.corruptions.base import SEVERITIES, corrupted, kspace, magnitude
 from tune_ks.corruptions.ghosting import corrupt as ghosting
 from tune_ks.corruptions.motion import corrupt as motion
 
-pytest.importorskip("monai", reason="MONAI is not installed: pip install -e '.[corruptions]'")
 NAMES = sorted(CORRUPTIONS)
 
 

@@ -173,7 +173,6 @@ def test_evaluating_the_training_cohort_gives_the_records_scores_again(place):
 
 
 def test_corruptions_score_the_test_patients_as_their_images_get_worse(place):
-    pytest.importorskip("monai", reason="MONAI is not installed: pip install -e '.[corruptions]'")
     found = call("evaluate", "runs/one", "--data", "data", "--corruptions", cwd=place)
     assert found.returncode == 0, found.stderr
     assert "wrote runs/one/corruptions/data.csv" in found.stdout

@@ -1,13 +1,9 @@
 """Where the letters meet: identity at rate 1, lines against the two-dimensional definition, sizes, errors."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 
-from tune_ks.classifiers import CLASSIFIERS
-from tune_ks.classifiers.alexnet import AlexNet
 from tune_ks.masks import MASKS
 from tune_ks.pipeline import build_pipeline, standardised
 from tune_ks.reconstructions import RECONSTRUCTIONS
@@ -87,35 +83,18 @@ def test_standardised_images_have_mean_0_and_deviation_1_whatever_their_brightne
 
 
 def test_a_standardised_network_does_not_see_gain_and_offset():
-    given = (torch.full((4,), 1.0), torch.zeros(4, 7))
-    told, plain = (build(1.0, standardise=name).eval() for name in ("image", "none"))
-    image = images()
-    torch.testing.assert_close(told(image, *given), told(0.5 * image + 0.1, *given), atol=1e-4, rtol=1e-4)
-    assert not torch.allclose(plain(image, *given), plain(0.5 * image + 0.1, *given), atol=1e-4, rtol=1e-4)
+    given, changed, image = (torch.full((4,), 1.0), torch.zeros(4, 7)), {}, images()
+    for name in ("image", "none"):
+        torch.manual_seed(0)
+        network = build(1.0, standardise=name).eval()
+        changed[name] = (network(image, *given) - network(0.5 * image + 0.1, *given)).abs().max()
+    assert changed["image"] < 0.01 * changed["none"]
 
 
 def test_a_small_image_is_enlarged_after_sampling():
     network = build(0.25, side=32).eval()
     assert network.sampling.mask.radius.shape == (1, 32)
     assert network(images(side=32), torch.full((4,), 0.25), torch.zeros(4, 7)).shape == (4,)
-
-
-def test_alexnet_has_the_published_count():
-    """Convolutions 11, 5, 3, 3, 3 with 64, 192, 384, 256, 256 channels; dense 4096, 4096, 1; by hand."""
-    channels, kernels = (1, 64, 192, 384, 256, 256), (11, 5, 3, 3, 3)
-    count = sum(i * o * k * k + o for i, o, k in zip(channels, channels[1:], kernels))
-    dense = (256 * 36, 4096, 4096, 1)
-    count += sum(i * o + o for i, o in itertools.pairwise(dense))
-    assert count == sum(p.numel() for p in AlexNet().parameters())
-    assert f"{count:,} parameters" in AlexNet.__doc__
-
-
-@pytest.mark.parametrize("name", CLASSIFIERS)
-def test_every_classifier_maps_images_to_one_logit_each(name):
-    config = TrialConfig("GE", 1.0, classifier=name, width=0.05, image_size=64)
-    logit = CLASSIFIERS[name](config)(images(), torch.zeros(4, 7), torch.zeros(4, 2))
-    assert logit.shape == (4,)
-    assert logit.requires_grad
 
 
 @pytest.mark.parametrize("name", RECONSTRUCTIONS)
@@ -131,8 +110,3 @@ def test_every_reconstruction_gives_real_images(name):
 def test_an_unknown_member_is_named_with_the_known_ones(field):
     with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'nonesuch'"):
         build(0.5, **{field: "nonesuch"})
-
-
-def test_alexnet_refuses_images_that_three_poolings_would_empty():
-    with pytest.raises(ValueError, match="image_size of 63 or more, got 32"):
-        build(0.5, image_size=32)

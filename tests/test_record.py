@@ -28,7 +28,7 @@ def test_every_field_moves_the_key():
         "settle": 0.5, "rate_start": 1.0, "rate_from": 0.1, "rate_to": 0.5, "temperature_from": 0.5,
         "temperature_to": 2.0, "transform": "x", "reconstruction": "x",
         "task": "x", "standardise": "image", "classifier": "x",
-        "width": 0.5, "dropout": 0.1, "image_size": 64, "augment": "flips", "epochs": 3,
+        "width": 0.5, "dropout": 0.1, "side_dropout": 0.3, "image_size": 64, "augment": "flips", "epochs": 3,
         "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0, "weight_decay": 0.0, "seed": 7,
     }  # fmt: skip
     assert set(other) == {f.name for f in dataclasses.fields(TrialConfig)}
@@ -48,6 +48,7 @@ def test_every_field_moves_the_key():
         ({"sampling_rate": math.nan}, "sampling_rate must be a finite number"),
         ({"budget": "free"}, "budget must be 'fixed' or 'drift', got 'free'"),
         ({"standardise": "batch"}, "standardise must be 'none' or 'image', got 'batch'"),
+        ({"side_dropout": 1}, "side_dropout must be in [0, 1), got 1"),
         ({"temperature": 0}, "temperature must be above 0, or None"),
         ({"epochs": 1.5}, "epochs must be a whole number"),
         ({"rate_from": 0.6}, "sampling_rate must be from rate_from to rate_to, where it was trained, got 0.5"),

@@ -50,6 +50,7 @@ class TrialConfig:
     classifier: str = "alexnet"
     width: float = 1.0  # multiplies the classifier's channels
     dropout: float = 0.5
+    side_dropout: float = 0.0  # of alexnet_adaptive: the chance that an acquisition parameter is hidden in training
     image_size: int = 256  # pixels a side of what the classifier sees
     standardise: str = "none"  # none | image: each image enters the classifier with mean 0 and deviation 1
     augment: str = "none"  # none | flips: each image mirrored along either axis with probability 1/2
@@ -77,7 +78,8 @@ class TrialConfig:
         _require(self.standardise in ("none", "image"), "standardise", "'none' or 'image'", self.standardise)
         _require(self.augment in ("none", "flips"), "augment", "'none' or 'flips'", self.augment)
         _require(0 <= self.settle <= 1, "settle", "in [0, 1]", self.settle)
-        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        for name in ("dropout", "side_dropout"):
+            _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         _require(self.weight_decay >= 0, "weight_decay", "0 or above", self.weight_decay)
         for name in ("width", "image_size", "epochs", "batch_size", "lr", "mask_lr_multiplier"):
             _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))

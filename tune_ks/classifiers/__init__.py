@@ -1,5 +1,12 @@
 """C: every classifier by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits."""
 
-from tune_ks.classifiers import alexnet, alexnet_film, alexnet_hyper
+from tune_ks.classifiers import alexnet, alexnet_adaptive, alexnet_film, alexnet_hyper, densenet121, resnet18
 
-CLASSIFIERS = {"alexnet": alexnet.build, "alexnet_film": alexnet_film.build, "alexnet_hyper": alexnet_hyper.build}
+CLASSIFIERS = {
+    "alexnet": alexnet.build,
+    "alexnet_film": alexnet_film.build,
+    "alexnet_hyper": alexnet_hyper.build,
+    "alexnet_adaptive": alexnet_adaptive.build,
+    "resnet18": resnet18.build,
+    "densenet121": densenet121.build,
+}

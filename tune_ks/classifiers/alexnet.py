@@ -2,7 +2,10 @@
 
 from torch import Tensor, nn
 
+from tune_ks.classifiers.base import require_size, widened
 from tune_ks.record import TrialConfig
+
+SMALLEST = 63  # pixels a side: three poolings leave nothing of less
 
 
 class AlexNet(nn.Module):
@@ -14,7 +17,7 @@ class AlexNet(nn.Module):
 
     def __init__(self, width: float = 1.0, dropout: float = 0.5) -> None:
         super().__init__()
-        c1, c2, c3, c4, c5, dense = (max(1, round(width * c)) for c in (64, 192, 384, 256, 256, 4096))
+        c1, c2, c3, c4, c5, dense = widened(width, 64, 192, 384, 256, 256, 4096)
         self.features = nn.Sequential(
             nn.Conv2d(1, c1, kernel_size=11, stride=4, padding=2),
             nn.ReLU(inplace=True),
@@ -42,23 +45,15 @@ class AlexNet(nn.Module):
         )
 
     def forward(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
-        """(B, 1, S, S) images, S >= 63, -> (B,) logits. The acquisition parameters (B, A) are not used."""
-        return self.head(self.pool(self.extract(image, condition)).flatten(1)).squeeze(1)
+        """(B, 1, S, S) images, S >= 63, acquisition parameters (B, A) and condition (B, 2) -> (B,) logits."""
+        return self.head(self.pool(self.extract(image, acquisition, condition)).flatten(1)).squeeze(1)
 
-    def extract(self, image: Tensor, condition: Tensor) -> Tensor:
-        """The convolutions. The condition (B, 2), log2 of rate and temperature, is not used here."""
+    def extract(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
+        """The convolutions. Acquisition and condition, log2 of rate and temperature, are not used here."""
         return self.features(image)
 
 
 def build(config: TrialConfig) -> AlexNet:
     """ValueError where the image is too small for three poolings."""
-    require_size(config)
+    require_size(config, SMALLEST)
     return AlexNet(config.width, config.dropout)
-
-
-def require_size(config: TrialConfig) -> None:
-    """ValueError where the image is too small for three poolings."""
-    if config.image_size < 63:
-        raise ValueError(
-            f"the classifier {config.classifier!r} needs an image_size of 63 or more, got {config.image_size}"
-        )

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from tune_ks.classifiers.alexnet import AlexNet, require_size
+from tune_ks.classifiers.alexnet import SMALLEST, AlexNet
+from tune_ks.classifiers.base import require_size
 from tune_ks.classifiers.per_image import emitter
 from tune_ks.record import TrialConfig
 
@@ -20,7 +21,7 @@ class FilmAlexNet(AlexNet):
         self.modulation = emitter(2, HIDDEN, 2 * sum(self.channels))
         nn.init.zeros_(self.modulation[-1].bias)
 
-    def extract(self, image: Tensor, condition: Tensor) -> Tensor:
+    def extract(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         parts = iter(self.modulation(condition).split([2 * count for count in self.channels], dim=1))
         for layer in self.features:
             image = layer(image)
@@ -32,5 +33,5 @@ class FilmAlexNet(AlexNet):
 
 def build(config: TrialConfig) -> FilmAlexNet:
     """ValueError where the image is too small for three poolings."""
-    require_size(config)
+    require_size(config, SMALLEST)
     return FilmAlexNet(config.width, config.dropout)

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from tune_ks.classifiers.alexnet import AlexNet, require_size
+from tune_ks.classifiers.alexnet import SMALLEST, AlexNet
+from tune_ks.classifiers.base import require_size
 from tune_ks.classifiers.per_image import convolve_each, emit_convolutions, split_kernels
 from tune_ks.record import TrialConfig
 
@@ -24,7 +25,7 @@ class HyperAlexNet(AlexNet):
         for layer in convolutions:  # their parameters are the hypernetwork's to give
             del layer.weight, layer.bias
 
-    def extract(self, image: Tensor, condition: Tensor) -> Tensor:
+    def extract(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         kernels = iter(split_kernels(self.hypernetwork(condition), self.shapes))
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):
@@ -36,5 +37,5 @@ class HyperAlexNet(AlexNet):
 
 def build(config: TrialConfig) -> HyperAlexNet:
     """ValueError where the image is too small for three poolings."""
-    require_size(config)
+    require_size(config, SMALLEST)
     return HyperAlexNet(config.width, config.dropout)
