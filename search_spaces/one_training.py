@@ -18,6 +18,7 @@ COMMON = {
     "batch_size": 16,
     "lr": 5e-4,
     "augment": "flips",
+    "standardise": "image",
     "mask": "gumbel",
     "temperature": 1.0,
     "mask_lr_multiplier": 30.0,
