@@ -49,7 +49,8 @@ def test_a_batch_is_of_the_rows_it_claims(run):
     assert np.array_equal(batch.image[:, 0], pixels[rows])
     assert batch.label.tolist() == table["label"][rows.numpy()].tolist()
     assert batch.acquisition.shape == (3, len(ACQUISITION))
-    assert [values.dtype for values in batch] == [torch.float32] * 3 + [torch.int64]
+    assert [values.dtype for values in batch] == [torch.float32] * 3 + [torch.int64, torch.float32]
+    assert batch.target.shape == (3, 0, images.side, images.side)
     ids = sorted(table["patient_id"].unique())
     assert [ids[number] for number in batch.patient] == table["patient_id"][rows.numpy()].tolist()
 
@@ -81,6 +82,21 @@ def test_all_images_in_the_table_s_order(run):
     assert np.array_equal(some.gather(torch.arange(4)).image[:, 0], np.load(npy)[5:9])
 
 
+def test_masks_come_with_their_images(run, tmp_path):
+    table, csv, npy = run
+    masks = np.random.default_rng(0).integers(0, 2, np.load(npy).shape).astype(np.uint8)
+    np.save(tmp_path / "masks.npy", masks)
+    images = open_splits(csv, npy, "SIEMENS", tmp_path / "masks.npy").val["GE"]
+    index = torch.tensor([3, 0, 3])
+    target = images.gather(index).target
+    assert target.dtype == torch.float32
+    assert np.array_equal(target[:, 0], masks[images.rows[index]])
+    some = all_images(table.iloc[5:9], npy, tmp_path / "masks.npy")
+    assert np.array_equal(some.gather(torch.arange(4)).target[:, 0], masks[5:9])
+    with pytest.raises(ValueError, match="must hold uint8"):
+        open_splits(csv, npy, "GE", npy)
+
+
 def test_what_is_refused(run, tmp_path):
     table, csv, npy = run
     with pytest.raises(ValueError, match="no vendor 'CANON'; it has GE, PHILIPS, SIEMENS"):
@@ -104,3 +120,6 @@ def test_on_a_gpu_the_same_batch(run):
     for here, there in zip(images.gather(index), images.gather(index.cuda(), "cuda")):
         assert there.device.type == "cuda"
         assert torch.equal(here, there.cpu())
+    held = [values.data_ptr() for values in images._resident[torch.device("cuda")]]
+    images.gather(index, "cuda")
+    assert held == [values.data_ptr() for values in images._resident[torch.device("cuda")]]

@@ -265,12 +265,12 @@ def _step(
 
 
 def _flip(batch: Batch, flips: np.random.Generator) -> Batch:
-    """Each image mirrored along each axis with probability 1/2."""
-    image = batch.image
+    """Each image mirrored along each axis with probability 1/2, its target with it."""
+    image, target = batch.image, batch.target
     for axis in (-1, -2):
-        chosen = torch.from_numpy(flips.random(len(image)) < 0.5).to(image.device)
-        image = torch.where(chosen[:, None, None, None], image.flip(axis), image)
-    return batch._replace(image=image)
+        chosen = torch.from_numpy(flips.random(len(image)) < 0.5).to(image.device)[:, None, None, None]
+        image, target = (torch.where(chosen, values.flip(axis), values) for values in (image, target))
+    return batch._replace(image=image, target=target)
 
 
 def _rates(config: TrialConfig, batch: Batch) -> Tensor:

@@ -94,6 +94,7 @@ class Cohort:
     image_side: int  # S, pixels
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> files left aside on purpose
     layout: str = ""  # duke | table | folder: what the folder and its sheets look like
+    masks: Path | None = None  # of the tumours: a .npy file, uint8 (n, S, S) of 0 and 1; only where a task needs them
 
 
 def open_cohort(

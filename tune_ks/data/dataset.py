@@ -23,18 +23,22 @@ class Batch(NamedTuple):
     label: torch.Tensor  # (B,) float32: 0, 1; NaN unknown
     acquisition: torch.Tensor  # (B, A) float32, A = len(ACQUISITION); NaN where the file is silent
     patient: torch.Tensor  # (B,) int64, the patient's number in the cohort
+    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is; (B, 0, S, S) where no masks were opened
 
 
 class Images:
     """Some rows of a cohort. Facts are in memory; pixels stay in the file that all processes share.
 
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
-    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION.
+    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION. ``masks`` is
+    where the tumours lie, one of the ``pixels`` each.
     """
 
-    def __init__(self, table: pd.DataFrame, pixels: np.ndarray, chosen: np.ndarray) -> None:
-        self._pixels = pixels
-        self._resident: torch.Tensor | None = None
+    def __init__(
+        self, table: pd.DataFrame, pixels: np.ndarray, chosen: np.ndarray, masks: np.ndarray | None = None
+    ) -> None:
+        self._pixels, self._masks = pixels, masks
+        self._resident: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
         facts = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
         self.rows = torch.from_numpy(table["row"].to_numpy(dtype=np.int64)[chosen])
@@ -54,17 +58,20 @@ class Images:
         """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``."""
         device, index = torch.device(device), index.cpu()
         if device.type == "cuda" and 4 * len(self) * self.side**2 <= RESIDENT_BYTES:
-            if self._resident is None or self._resident.device != device:
-                self._resident = self._read(self.rows).to(device)
-                device = self._resident.device  # "cuda" has become "cuda:0"
-            image = self._resident[index.to(device)]
+            if device not in self._resident:
+                self._resident = {device: tuple(values.to(device) for values in self._read(self.rows))}
+            image, target = (values[index.to(device)] for values in self._resident[device])
         else:
-            image = self._read(self.rows[index]).to(device)
+            image, target = (values.to(device) for values in self._read(self.rows[index]))
         facts = (self.label, self.acquisition, self.patient)
-        return Batch(image[:, None], *(values[index].to(device) for values in facts))
+        return Batch(image, *(values[index].to(device) for values in facts), target.float())
 
-    def _read(self, rows: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(self._pixels[rows.numpy()], dtype=np.float32))
+    def _read(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, 1, S, S) float32 images and their uint8 masks, of no channel where none were opened."""
+        image = torch.from_numpy(np.asarray(self._pixels[rows.numpy()], dtype=np.float32))[:, None]
+        if self._masks is None:
+            return image, torch.empty(len(rows), 0, *image.shape[2:], dtype=torch.uint8)
+        return image, torch.from_numpy(np.asarray(self._masks[rows.numpy()]))[:, None]
 
 
 class Splits(NamedTuple):
@@ -75,9 +82,10 @@ class Splits(NamedTuple):
     test: dict[str, Images]  # every vendor's test rows
 
 
-def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str) -> Splits:
+def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str, masks_npy: Path | None = None) -> Splits:
     """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits."""
-    table, pixels = _open(cohort_csv, images_npy)
+    table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
+    pixels, masks = _pixels(images_npy, table), _masks(masks_npy, table)
     known = sorted(table["vendor"].unique())
     if vendor not in known:
         raise ValueError(f"the cohort has no vendor {vendor!r}; it has {', '.join(known)}")
@@ -86,7 +94,7 @@ def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str) -> Split
         raise ValueError(f"{cohort_csv}: split must be one of {', '.join(SPLITS)}; it also holds {unknown[0]!r}")
 
     def images(of: str, *splits: str) -> Images:
-        return Images(table, pixels, np.flatnonzero((table["vendor"] == of) & table["split"].isin(splits)))
+        return Images(table, pixels, np.flatnonzero((table["vendor"] == of) & table["split"].isin(splits)), masks)
 
     return Splits(
         train=images(vendor, "train"),
@@ -95,18 +103,19 @@ def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str) -> Split
     )
 
 
-def all_images(table: pd.DataFrame, images: Path) -> Images:
-    """Every image of a cohort, in the order of its table. ValueError when the two do not belong together."""
-    return Images(table, _pixels(images, table), np.arange(len(table)))
+def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None) -> Images:
+    """Every image of a cohort, in the order of its table. ValueError when the files do not belong together."""
+    return Images(table, _pixels(images, table), np.arange(len(table)), _masks(masks, table))
 
 
-def _open(cohort_csv: StoragePath, images_npy: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
-    return table, _pixels(images_npy, table)
+def _masks(path: Path | None, table: pd.DataFrame) -> np.ndarray | None:
+    return None if path is None else _pixels(path, table, np.uint8)
 
 
-def _pixels(path: Path, table: pd.DataFrame) -> np.ndarray:
+def _pixels(path: Path, table: pd.DataFrame, dtype: type = np.float32) -> np.ndarray:
     pixels = _memmap(str(path), path.stat().st_mtime_ns)
+    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != dtype:
+        raise ValueError(f"{path} must hold {dtype.__name__} (n, S, S), got {pixels.dtype} {pixels.shape}")
     if len(table) and table["row"].max() >= len(pixels):
         raise ValueError(f"{path} holds {len(pixels)} images, the table names image {table['row'].max()}")
     return pixels
@@ -119,7 +128,4 @@ def _table(path: str, mtime_ns: int) -> pd.DataFrame:
 
 @lru_cache(maxsize=4)
 def _memmap(path: str, mtime_ns: int) -> np.ndarray:
-    pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != np.float32:
-        raise ValueError(f"{path} must hold float32 (n, S, S), got {pixels.dtype} {pixels.shape}")
-    return pixels
+    return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -69,6 +69,12 @@ def read_header(path: str | PathLike, orientation: str = "canonical") -> Header:
     return guarded(lambda: _header(open_dataset(Path(path), DEFER_BYTES), Path(path), orientation)[0])
 
 
+def read_geometry(path: str | PathLike, orientation: str = "canonical") -> Geometry:
+    """How the stored image of one file becomes the canonical one. Raises UnusableFile."""
+    _check(orientation)
+    return guarded(lambda: _header(open_dataset(Path(path), DEFER_BYTES), Path(path), orientation)[1])
+
+
 def read_image(path: str | PathLike, orientation: str = "canonical") -> np.ndarray:
     """The image of one file, (H, W) float32, in the file's own intensity unit. Raises UnusableFile and nothing else.
 

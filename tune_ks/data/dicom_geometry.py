@@ -22,11 +22,12 @@ class Geometry(NamedTuple):
     height: int
     width: int
     spacing_mm: float
+    stored: tuple[int, int]  # Rows, Columns
 
 
 def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
     """The plan for one file. ``orientation`` raw leaves it as stored. UnusableFile where it would grow absurdly."""
-    height, width = integer(dataset, "Rows"), integer(dataset, "Columns")
+    stored = height, width = integer(dataset, "Rows"), integer(dataset, "Columns")
     spacing = numbers(dataset, "PixelSpacing", 2)  # between rows, between columns
     between_rows, between_columns = spacing if spacing and min(spacing) > 0 else (math.nan, math.nan)
     transpose = flip_rows = flip_columns = False
@@ -49,7 +50,7 @@ def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
             raise UnusableFile(
                 f"absurd pixel spacing (would become {height:.4g} x {width:.4g}, the limit is {MAX_SIDE} a side)"
             )
-    return Geometry(orientation, transpose, flip_rows, flip_columns, height, width, finer)
+    return Geometry(orientation, transpose, flip_rows, flip_columns, height, width, finer, stored)
 
 
 def _patient_axes(cosines: list[float] | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
