@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from ray import tune
 from tune_ks.attempts import DIED, HUNG, MEMORY, end_attempt
 from tune_ks.record import RunFolder, Stop, TrialConfig
 
+ESCAPES = 3  # errors of one job's own code, as no failing training makes them, after which the search ends
 LOW_MEMORY = "running low on memory"  # of Ray's memory monitor; of every other death it says "maybe the OOM killer"
 
 
@@ -95,6 +97,7 @@ class Watcher(tune.Callback):
         self.show = show
         self.stops = stops  # Ray's name of a trial -> what its scheduler has just decided
         self.heard: dict[str, float] = {}  # when each of Ray's trials last said something
+        self.escaped: Counter[str] = Counter()  # how often each of Ray's trials ended by an error of its own code
         self.lost: list[list[TrialConfig]] = []  # jobs that Ray dropped though nothing is wrong with them
 
     def __getstate__(self) -> dict[str, Any]:
@@ -119,9 +122,16 @@ class Watcher(tune.Callback):
         self.show(self._event(kind, trial, result))
 
     def on_trial_recover(self, iteration, trials, trial, **info) -> None:
-        """Its process died, or its node: Ray starts it again, and the worker reads what is written here."""
+        """Its process died, or its node: Ray starts it again, and the worker reads what is written here.
+
+        An error that came out of the trial's own code (a node with another version of it) would come again for ever.
+        """
         silent = time.monotonic() - self.heard.get(trial.trial_id, time.monotonic())
         ended, detail = how_it_died(_last_error(trial), silent, self.hang_after)
+        if came_from_code(_last_error(trial)):
+            self.escaped[trial.trial_id] += 1
+            if self.escaped[trial.trial_id] == ESCAPES:
+                self.halt.because(f"a trial cannot begin in its worker: {detail}. Does every node have this program?")
         event = self._event("lost", trial, {"lost": detail})
         for config in event.configs:
             with contextlib.suppress(OSError):  # then nobody knows why it died, and it is charged as a death
@@ -150,6 +160,11 @@ def how_it_died(error: str, silent: float, hang_after: float) -> tuple[str, str]
     if silent >= hang_after:
         return HUNG, f"no epoch ended within {hang_after:g} s"
     return DIED, lines[-1].partition(" Some common causes")[0] if lines else "nobody saw why"
+
+
+def came_from_code(error: str) -> bool:
+    """Whether Ray's words tell of an exception that a trial's code raised, not of a process or node that died."""
+    return "ray::" in error
 
 
 def _last_error(trial: Any) -> str:

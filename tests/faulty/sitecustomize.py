@@ -3,7 +3,8 @@ hooks of its own, so modules are changed here just after their import.
 
 FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
 "steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"},
-"delete": a file that goes when the first trial begins, "storage_wait": seconds}. FAULT_LOG takes a line for each record
+"delete": a file that goes when the first trial begins, "storage_wait": seconds, "old_version": true where the
+workers have a version of the program that knows fewer fields}. FAULT_LOG takes a line for each record
 that was written. A kill is of the driver, at that point of a worker, which then stands still.
 """
 
@@ -81,7 +82,21 @@ def change_faults(module):
     module.STORAGE_WAIT = FAULTS.get("storage_wait", module.STORAGE_WAIT)
 
 
-CHANGES = {"tune_ks.faults": change_faults, "tune_ks.storage": change_storage, "tune_ks.train": change_train}
+def change_record(module):
+    if FAULTS.get("old_version") and os.getpid() != int(os.environ["FAULT_DRIVER"]):
+
+        def from_dict(values):
+            raise ValueError("unknown field 'colour'; the fields are: vendor, sampling_rate")
+
+        module.TrialConfig.from_dict = from_dict
+
+
+CHANGES = {
+    "tune_ks.faults": change_faults,
+    "tune_ks.record": change_record,
+    "tune_ks.storage": change_storage,
+    "tune_ks.train": change_train,
+}
 _exec_module = importlib.machinery.SourceFileLoader.exec_module
 
 
