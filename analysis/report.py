@@ -8,7 +8,6 @@ from analysis import report_figures, report_tables
 from analysis.page import page
 from analysis.plots import plotly_js
 from analysis.report_clinic import clinician
-from analysis.report_crossfit import cross_fits
 from analysis.report_headline import headline
 from analysis.report_intervals import intervals
 from analysis.report_masks import masks_and_images
@@ -21,7 +20,6 @@ from tune_ks.storage import StoragePath, write_whole
 SECTIONS: dict[str, Callable[[Analysis], str]] = {
     "The choice": headline,
     "What the data prove": proofs,
-    "Chosen on half of the patients, reported on the other": cross_fits,
     "Pareto front": pareto,
     "AUC against the rate": report_figures.curves,
     "Masks, and what they leave of an image": masks_and_images,

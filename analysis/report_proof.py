@@ -31,7 +31,7 @@ def _cross_fits(analysis: Analysis) -> str:
         return ""
     title = "The choice repeated on halves of the patients"
     rows = [
-        {"trained on": vendor, "rate": row.realised_rate, "share of the halves that chose it": row.share}
+        {"trained on": vendor, "rate": row.realised_rate, "share of halves that chose it": row.share}
         for vendor, found in analysis.cross_fits.items()
         for row in found.rates.itertuples()
     ]

@@ -1,11 +1,13 @@
 """The report's section on image quality: AUC as images get worse, for the chosen rate and for full sampling."""
 
+from collections.abc import Iterator
+
 from analysis.configurations import full_sampling_of
 from analysis.page import figure, heading, paragraph, slug, table
 from analysis.plots import to_json
 from analysis.plots_robustness import plot_robustness
 from analysis.report_figures import seen
-from analysis.robustness import Robust, load_corruptions, robust, verdict
+from analysis.robustness import Robust, Worse, load_corruptions, robust, verdict
 from analysis.study import Analysis
 
 HEIGHT = 900
@@ -26,26 +28,21 @@ def image_quality(analysis: Analysis) -> str:
             "small",
         )
     parts = [paragraph(text) for text in warnings]
-    for worse in found:
-        for vendor, selection in analysis.selections.items():
-            one = robust(worse, vendor, list(selection.keys), _full_keys(analysis, selection), selection.rate)
-            if one is None:
-                why = "the chosen rate is full sampling, or one of the two was not scored"
-                parts.append(heading(f"{worse.name}, trained on {vendor}") + paragraph(f"No comparison: {why}."))
-                continue
+    for name, vendor, one in comparisons(analysis, found):
+        if one is None:
+            why = "the chosen rate is full sampling, or one of the two was not scored"
+            parts.append(heading(f"{name}, trained on {vendor}") + paragraph(f"No comparison: {why}."))
+        else:
             parts.append(_section(one, vendor))
     return "".join(parts) + (seen(analysis) + paragraph(WORDS, "small") if found else "")
 
 
-def comparisons(analysis: Analysis) -> list[tuple[str, Robust]]:
-    """(source vendor, its chosen rate against full sampling), on every set of corrupted images that holds both."""
-    found = []
-    for worse in load_corruptions(analysis.run.root)[0]:
+def comparisons(analysis: Analysis, corrupted: list[Worse]) -> Iterator[tuple[str, str, Robust | None]]:
+    """(set of images, source vendor, its chosen rate against full sampling); None where the set does not hold both."""
+    for worse in corrupted:
         for vendor, selection in analysis.selections.items():
             full = _full_keys(analysis, selection)
-            one = robust(worse, vendor, list(selection.keys), full, selection.rate)
-            found += [] if one is None else [(vendor, one)]
-    return found
+            yield worse.name, vendor, robust(worse, vendor, list(selection.keys), full, selection.rate)
 
 
 def _section(found: Robust, vendor: str) -> str:

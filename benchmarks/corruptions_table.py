@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analysis.load import load
 from analysis.report_robustness import comparisons
-from analysis.robustness import verdict
+from analysis.robustness import load_corruptions, verdict
 from analysis.selection import Options
 from analysis.study import compute
 
@@ -20,7 +20,10 @@ from analysis.study import compute
 def main(runs: list[str]) -> None:
     """Print a table a run, vendor and set of corrupted images."""
     for run in runs:
-        for vendor, found in comparisons(compute(load(run), "epsilon", Options())):
+        analysis = compute(load(run), "epsilon", Options())
+        for _, vendor, found in comparisons(analysis, load_corruptions(analysis.run.root)[0]):
+            if found is None:
+                continue
             print(f"\n{Path(run).name}, trained on {vendor}: rate {found.rate:.3g} against full sampling\n")
             print(
                 "| corruption | domain | low rate, clean / corrupted | full, clean / corrupted | full loses more by |"

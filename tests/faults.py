@@ -1,15 +1,16 @@
 """Tools of the fault tests and benchmarks/reliability.py: start a driver, kill it, look at a run folder."""
 
-import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
 
+from tune_ks.merge import answer
 from tune_ks.record import RunFolder
 from tune_ks.trial import run_config
 
@@ -51,6 +52,15 @@ def drive(*args, timeout=300, **options):
     return process.returncode, said
 
 
+def wait_for(found, process=None):
+    """Until ``found()`` is true; an error after four minutes, or when ``process`` ends before."""
+    deadline = time.monotonic() + 240
+    while not found():
+        assert process is None or process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def alone(config, source, root):
     """The content of one trial trained by itself in this process, on the cohort of the run ``source``."""
     folder = RunFolder(root)
@@ -67,5 +77,5 @@ def content(folder):
     for record in folder.records():
         key = record.config.key()
         files = {n: folder.trial(key, n).read_bytes() for n in ("scores.npz", "mask.npy", "model.safetensors")}
-        found[key] = (dataclasses.replace(record, seconds=None, facts={}).to_json(), files)
+        found[key] = (answer(record), files)
     return found

@@ -4,7 +4,7 @@ import subprocess
 import time
 
 import pytest
-from faults import GRID, content, drive, start
+from faults import GRID, content, drive, start, wait_for
 from ray.cluster_utils import Cluster
 
 from tune_ks.attempts import read_attempts
@@ -19,14 +19,6 @@ def place(tmp_path_factory):
     code, said = drive(folder / "straight", folder / "space.py")
     assert code == 0, said
     return folder
-
-
-def wait_for(found, process):
-    deadline = time.monotonic() + 240
-    while not found():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place):

@@ -4,11 +4,10 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 from dicom_files import write_table_cohort
-from faults import content
+from faults import content, wait_for
 from test_front_door import call, command
 
 import run_search
@@ -33,14 +32,6 @@ def place(tmp_path_factory):
     (folder / "long.py").write_text(SPACE)
     (folder / "space.py").write_text(SHORT)
     return folder
-
-
-def wait_for(found, process):
-    deadline = time.monotonic() + 240
-    while not found():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place):

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
+from faults import wait_for
 
 from tune_ks import lock
 from tune_ks.lock import RunBusy, driver_lock
@@ -45,13 +45,6 @@ def holder(tmp_path):
 
 def hold(root, said=None, lost=None):
     return driver_lock(root, (said if said is not None else []).append, (lost if lost is not None else []).append)
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_the_second_driver_is_refused_and_the_first_is_named(tmp_path, holder):

@@ -17,6 +17,7 @@ from tune_ks.schedulers import EarlyStopping, early_stopping
 from tune_ks.search import run_search
 from tune_ks.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
 from tune_ks.train import finish, score, train
+from tune_ks.watch import Halt, Watcher
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 8, "batch_size": 8, "settle": 0.5}
 VENDORS = ["GE", "SIEMENS"]
@@ -43,6 +44,12 @@ def trial(number, vendor="GE"):
     return Fake(f"{vendor}{number}", {"configs": [config]})
 
 
+def at_rates(*rates):
+    """Configs of one conditional training."""
+    shared = {**trial(9).config["configs"][0], "classifier": "alexnet_film", "rate_from": 1 / 64}
+    return [{**shared, "sampling_rate": rate} for rate in rates]
+
+
 def line(epoch, val, cross=math.nan):
     return {"epoch": epoch, "loss": 0.5, "val_in_domain": val, "val_cross_domain": cross}
 
@@ -63,7 +70,7 @@ def test_the_worst_is_stopped_after_the_grace_and_the_best_never(name):
     ends = [run(scheduler, trial(number), 0.6 + number / 100, 0.6 + number / 100) for number in range(5)]
     assert ends == [None] * 5  # each is the best so far
     assert run(scheduler, trial(9), 0.3, 0.3) == 2  # a quarter of 8 epochs
-    stop = scheduler.stops["GE9"]
+    (stop,) = scheduler.stops["GE9"]
     assert stop.config.key() == TrialConfig.from_dict(trial(9).config["configs"][0]).key()
     assert [one["epoch"] for one in stop.history] == [1, 2]
     assert "after epoch 2 of 8" in stop.reason
@@ -92,6 +99,38 @@ def test_a_job_is_judged_by_its_first_seed_and_repeats_count_once(name):
     again = [line(epoch, 0.1, 0.1) for epoch in (1, 2, 3)]  # its process died and it came again
     assert {scheduler.on_trial_result(None, trial(9), one) for one in first + again} == {"CONTINUE"}
     assert scheduler.histories["GE9"] == first
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_a_stop_is_of_every_rate_of_the_training_and_of_no_other_seed(name, tmp_path, monkeypatch):
+    scheduler = EarlyStopping(asked(name))
+    for number in range(5):
+        run(scheduler, trial(number), 0.9, 0.9)
+    rates = at_rates(0.25, 0.5, 1.0)
+    job, folder, events = Fake("GE9", {"configs": [*rates, {**rates[0], "seed": 1}]}), RunFolder(tmp_path), []
+    assert run(scheduler, job, 0.1, 0.1) == 2
+    Watcher(folder, "", 60, Halt(), events.append, scheduler.stops).on_trial_result(2, [], job, line(2, 0.1))
+    assert [event.kind for event in events] == ["stopped"]
+    asked_for = [TrialConfig.from_dict(values) for values in rates]
+    assert set(folder.stops()) == {config.key() for config in asked_for}
+    assert all([one["epoch"] for one in stop.history] == [1, 2] for stop in folder.stops().values())
+    entered = []
+    monkeypatch.setattr(EarlyStopping, "remember", lambda self, training, history: entered.append(training))
+    early_stopping(asked(name), folder)
+    assert entered == [asked_for[0].training()]  # once, as it was judged once
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_the_rates_that_are_left_of_a_whole_training_are_never_stopped(name, tmp_path):
+    folder = RunFolder(tmp_path)
+    done, *left = at_rates(0.25, 0.5, 1.0)
+    others = [trial(number).config["configs"][0] for number in range(5)]
+    for values, value in [(done, 0.1), *((other, 0.9) for other in others)]:
+        history = [line(epoch, value, value) for epoch in range(1, 9)]
+        folder.write_record(TrialRecord(TrialConfig.from_dict(values), {"GE": value}, {}, 0.5, history=history))
+    resumed = early_stopping(asked(name, sampler="grid"), folder)
+    assert run(resumed, Fake("left", {"configs": left}), 0.1, 0.1) is None
+    assert run(resumed, trial(9), 0.1, 0.1) == 2
 
 
 def test_a_promising_cross_domain_auc_outweighs_a_low_in_domain_one():

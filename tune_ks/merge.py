@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tune_ks.begin import ASKED
 from tune_ks.record import RunFolder, TrialRecord
@@ -27,23 +27,19 @@ def require_mergeable(sources: list[RunFolder], target: RunFolder) -> None:
             raise ValueError(f"{folder.root} is not a run folder: it has no search.json")
     if target.root.exists() and not target.search_json.exists() and any(target.root.iterdir()):
         raise ValueError(f"{target.root} exists and is not a run folder: give a new one as --into")
-    first = present[0]
+    first, wanted = present[0], _identity(present[0])
     for folder in present[1:]:
-        for what, one, other in (
-            ("cohort", *(f.read_search().get("cohort", {}).get("fingerprint") for f in (first, folder))),
-            ("split_seed", *(f.read_search().get("split_seed") for f in (first, folder))),
-            ("cohort.csv", *(f.cohort_csv.read_bytes() for f in (first, folder))),
-        ):
-            if one != other:
-                values = "" if what == "cohort.csv" else f": {one} and {other}"
+        for what, found in _identity(folder).items():
+            if found != wanted[what]:
+                values = "" if what == "cohort.csv" else f": {wanted[what]} and {found}"
                 raise ValueError(
                     f"{first.root} and {folder.root} differ in their {what}{values}; they cannot be merged"
                 )
-    found: dict[str, tuple[RunFolder, TrialRecord]] = {}
+    answers: dict[str, tuple[RunFolder, TrialRecord]] = {}
     conflicts = []
     for folder in present:
         for record in folder.records():
-            before, known = found.setdefault(record.config.key(), (folder, record))
+            before, known = answers.setdefault(record.config.key(), (folder, record))
             if answer(known) != answer(record):
                 conflicts.append(f"{record.config.key()} ({before.root} and {folder.root})")
     if conflicts:
@@ -51,6 +47,16 @@ def require_mergeable(sources: list[RunFolder], target: RunFolder) -> None:
             f"{len(conflicts)} trials were answered differently, as other hardware or versions do: "
             f"{', '.join(conflicts[:3])}. Remove those of the run that you trust less, then merge"
         )
+
+
+def _identity(folder: RunFolder) -> dict[str, Any]:
+    """What must be the same in runs that become one, by the name that a person knows it by."""
+    search = folder.read_search()
+    return {
+        "cohort": search.get("cohort", {}).get("fingerprint"),
+        "split_seed": search.get("split_seed"),
+        "cohort.csv": folder.cohort_csv.read_bytes(),
+    }
 
 
 def answer(record: TrialRecord) -> str:

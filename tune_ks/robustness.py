@@ -64,13 +64,15 @@ def robustness(
     records = [folder.read_record(key) for key in keys]
     models = [load_model(folder, record, device) for record in records]
     scores = np.empty((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(images)), np.float32)
+    for k, (model, record) in enumerate(zip(models, records)):
+        scores[k, :, 0] = score(model, images, record.config, device)  # as they are: the same for every corruption
     for c, corruption in enumerate(CORRUPTIONS.values()):
-        for severity in range(SEVERITIES + 1):
+        for severity in range(1, SEVERITIES + 1):
             worse = CorruptedImages(images, corruption, severity)
             for k, (model, record) in enumerate(zip(models, records)):
                 scores[k, c, severity] = score(model, worse, record.config, device)
             if progress:
-                progress("corruptions", c * (SEVERITIES + 1) + severity + 1, len(CORRUPTIONS) * (SEVERITIES + 1))
+                progress("corruptions", c * SEVERITIES + severity, len(CORRUPTIONS) * SEVERITIES)
     return Robustness(_summary(keys, table, scores), keys, scores, table)
 
 

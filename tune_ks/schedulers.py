@@ -60,10 +60,11 @@ class ParetoHalving(FIFOScheduler):
 
 
 class EarlyStopping(FIFOScheduler):
-    """One scheduler for each group of trials that may be compared; keeps each Stop until it was written.
+    """One scheduler for each group of trials that may be compared; keeps the Stops of a job until they were written.
 
-    Only results with an epoch are looked at: those of a job's first config. A trial that reached its last epoch is
-    never stopped, so all that a stop costs was not yet paid for.
+    Only results with an epoch are looked at: those of a job's first config. What is judged is its training, so a stop
+    is one of every config of the job that shares it. A training that reached its last epoch is never stopped, so all
+    that a stop costs was not yet paid for.
     """
 
     def __init__(self, space: Space) -> None:
@@ -76,7 +77,8 @@ class EarlyStopping(FIFOScheduler):
         self.rungs = [rung for rung in powers if rung < self.epochs]
         self.groups: dict[tuple, FIFOScheduler] = {}
         self.histories: dict[str, list[dict[str, float]]] = {}
-        self.stops: dict[str, Stop] = {}
+        self.stops: dict[str, list[Stop]] = {}
+        self.whole: set[str] = set()  # keys of trainings that reached their last epoch
 
     @property
     def cross_domain_at(self) -> list[int]:
@@ -90,21 +92,31 @@ class EarlyStopping(FIFOScheduler):
         if result.get("finished") or epoch is None or (history and epoch <= history[-1][EPOCH]):
             return TrialScheduler.CONTINUE  # a trial that lost its process repeats the epochs that it had reported
         history.append({name: result.get(name, math.nan) for name in LINE})
-        config = TrialConfig.from_dict(trial.config["configs"][0])
-        group, line = self._group(config, trial.trial_id), self._line(config, history[-1])
-        if epoch >= self.epochs or group.on_trial_result(None, Named(trial.trial_id), line) == TrialScheduler.CONTINUE:
+        configs = [TrialConfig.from_dict(values) for values in trial.config["configs"]]
+        training = configs[0].training()
+        if epoch >= self.epochs:
+            self.whole.add(training.key())
+        if training.key() in self.whole:  # a rate that is scored later reports the epochs of its training again
             return TrialScheduler.CONTINUE
-        self.stops[trial.trial_id] = Stop(config, self._reason(config, history[-1]), self.histories.pop(trial.trial_id))
+        group, line = self._group(training, trial.trial_id), self._line(training, history[-1])
+        if group.on_trial_result(None, Named(trial.trial_id), line) == TrialScheduler.CONTINUE:
+            return TrialScheduler.CONTINUE
+        reason, history = self._reason(training, history[-1]), self.histories.pop(trial.trial_id)
+        self.stops[trial.trial_id] = [Stop(one, reason, history) for one in configs if one.training() == training]
         return TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         self.histories.pop(trial.trial_id, None)
 
-    def remember(self, config: TrialConfig, history: list[dict[str, float]]) -> None:
-        """Fill the rungs with a trial of an earlier process: Ray's own restore leaves them empty."""
-        if config.epochs == self.epochs:
-            for line in history:  # a trial's last result enters Ray's schedulers without a decision
-                self._group(config, config.key()).on_trial_complete(None, Named(config.key()), self._line(config, line))
+    def remember(self, training: TrialConfig, history: list[dict[str, float]]) -> None:
+        """Fill the rungs with a training of an earlier process: Ray's own restore leaves them empty."""
+        if training.epochs != self.epochs:
+            return
+        one = Named(training.key())
+        for line in history:  # a trial's last result enters Ray's schedulers without a decision
+            self._group(training, one.trial_id).on_trial_complete(None, one, self._line(training, line))
+            if line[EPOCH] >= self.epochs:
+                self.whole.add(one.trial_id)
 
     def _group(self, config: TrialConfig, trial_id: str) -> FIFOScheduler:
         """The scheduler of those that ``config`` is compared with; it knows the trial."""
@@ -141,10 +153,12 @@ def early_stopping(space: Space, folder: RunFolder) -> EarlyStopping | None:
     if space.search["scheduler"] == "none":
         return None
     scheduler = EarlyStopping(space)
-    judged = [(record.config, record.history) for record in folder.records()]
-    judged += [(stop.config, stop.history) for stop in folder.stops().values()]
-    for config, history in judged:
+    judged = [(record.config.training(), record.history) for record in folder.records()]
+    judged += [(stop.config.training(), stop.history) for stop in folder.stops().values()]
+    known = set()  # a training that is scored at many rates is one of those that are compared
+    for training, history in judged:
         # a suggestion is judged by its first seed; on a grid every seed is a job of its own
-        if space.search["sampler"] == "grid" or config.seed == 0:
-            scheduler.remember(config, history)
+        if training.key() not in known and (space.search["sampler"] == "grid" or training.seed == 0):
+            known.add(training.key())
+            scheduler.remember(training, history)
     return scheduler

@@ -88,7 +88,7 @@ class Watcher(tune.Callback):
         hang_after: float,
         halt: Halt,
         show: Callable[[Event], None],
-        stops: dict[str, Stop],
+        stops: dict[str, list[Stop]],
     ) -> None:
         self.folder = folder
         self.session = session
@@ -110,12 +110,13 @@ class Watcher(tune.Callback):
         if result.get("storage"):
             self.halt.because(result["storage"])
         kind = "epoch"
-        if stop := self.stops.pop(trial.trial_id, None):
-            kind, result = "stopped", {**result, "stopped": stop.reason}
+        if stops := self.stops.pop(trial.trial_id, None):
+            kind, result = "stopped", {**result, "stopped": stops[0].reason}
             try:
-                self.folder.write_stop(stop)  # its worker waits in its report, and is ended after this
+                for stop in stops:
+                    self.folder.write_stop(stop)  # its worker waits in its report, and is ended after this
             except OSError as error:  # not written, so not stopped: it goes on when the search does
-                self.halt.reason = self.halt.reason or str(error)
+                self.halt.because(str(error))
         elif result.get("finished"):
             away = result.get("storage") or result.get("superseded")
             kind = "lost" if away else "failed" if result.get("failed") else "finished"
