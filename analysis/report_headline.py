@@ -3,7 +3,7 @@
 import math
 from html import escape
 
-from analysis import evidence, sentences
+from analysis import evidence, proof_words, sentences
 from analysis.page import heading, number, panels, paragraph
 from analysis.selection import Selection
 from analysis.study import Analysis
@@ -91,7 +91,7 @@ def _at(auc: float) -> str:
 def _proven(analysis: Analysis, vendor: str) -> str:
     found, proof = pick(analysis, vendor, PROVEN), analysis.proofs.get(vendor)
     if proof is not None:
-        words = f"{evidence.proven(proof)} {evidence.needed(proof)}"
+        words = proof_words.account(proof)
     else:
         words = "No test against full sampling was run here, so nothing is proven."
     return _pick("proven", f"Proven: {PROVEN}", found, words)

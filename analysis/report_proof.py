@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis import evidence, sentences
+from analysis import proof_words, sentences
 from analysis.noninferior import ALPHA, DOMAINS, Proof
 from analysis.page import heading, paragraph, slug, table
 from analysis.study import Analysis
@@ -41,7 +41,7 @@ def _cross_fits(analysis: Analysis) -> str:
 
 def _of_vendor(vendor: str, proof: Proof) -> str:
     title = f"Trained on {vendor}"
-    said = paragraph(f"{evidence.proven(proof)} {evidence.needed(proof)}")
+    said = paragraph(proof_words.account(proof))
     if proof.steps.empty:
         return heading(title) + said
     passed = proof.steps["passed"].astype(bool)

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import SCORES
+from analysis.noninferior import MARGIN, Proof
 from analysis.pareto import DIRECTIONS, REFERENCE, THREE, TWO
 from analysis.pareto import knee as knee_of
+from analysis.proof_words import account
 
 EPSILON = 0.02  # AUC; the source study's own choice needs 0.024 to 0.058
 TOLERANCE = 0.02
-MARGIN = 0.02
 RATE_DRAWS = 100  # of the curves, for the interval of a chosen rate
 READ = (*THREE, "in_domain_se")  # what a rule may read of its candidates
 SLACK = 1e-9  # 0.902 - 0.024 must not lose to 0.878 in the last bit
@@ -163,7 +164,7 @@ def select(
     family: str = "learned",
     split: str | None = None,
     curves: Any = None,
-    proof: Any = None,
+    proof: Proof | None = None,
 ) -> Selection:
     """Apply one rule to one vendor's configurations (already those of one family and full sampling).
 
@@ -205,7 +206,7 @@ def select(
     )
 
 
-def evidence(points: pd.DataFrame, curves: Any, proof: Any) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+def evidence(points: pd.DataFrame, curves: Any, proof: Proof | None) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The points with the curves' values in place of their own, and (D, n) draws by endpoint."""
     points, drawn = points.copy(), {}
     if "val_in_domain_sd" in points:
@@ -220,21 +221,9 @@ def evidence(points: pd.DataFrame, curves: Any, proof: Any) -> tuple[pd.DataFram
         points["in_domain_se"] = drawn["in_domain"].std(axis=0)
     if proof is not None:
         points["proven"] = points["configuration"] == proof.configuration
-        points.attrs |= {"refused": proof.refused, "proof": _proof_words(proof)}
+        # a note has no full stop: who shows it sets one
+        points.attrs |= {"refused": proof.refused, "proof": account(proof).removesuffix(".")}
     return points, drawn
-
-
-def _proof_words(proof: Any) -> str:
-    words = "" if proof.rate < 1 else "no rate below 1 is proven; "
-    words += f"margin {proof.margin:g}, one-sided 95 %, both AUCs"
-    if not math.isnan(proof.resolvable):
-        words += f"; these data resolve a margin of about {proof.resolvable:.3f}"
-    for domain, count in proof.patients_needed.items():
-        words += f"; {domain.replace('_', '-')} {proof.margin:g} would need {count:.0f} validation patients"
-    if not math.isnan(proof.seeds_needed):
-        words += f" with {proof.seeds_needed:.0f} seeds"
-    words += f"; {proof.how}" if proof.how else ""
-    return words
 
 
 def _rate_interval(rule: str, points: pd.DataFrame, drawn: dict, options: Options) -> tuple[float, float] | None:

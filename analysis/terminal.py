@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis import evidence, sentences
+from analysis import evidence, proof_words, sentences
 from analysis.selection import Selection
 from analysis.study import Analysis
 
@@ -32,7 +32,7 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
         for line in (*map(sentences.optimism, analysis.optimism), *sentences.operating(analysis.clinic.operating)):
             console.print(escape(line), highlight=False, soft_wrap=True)
     for vendor, proof in analysis.proofs.items():
-        words = f"{vendor}, proof: {evidence.proven(proof)} {evidence.needed(proof)}".strip()
+        words = f"{vendor}, proof: {proof_words.account(proof)}"
         console.print(escape(words), highlight=False, soft_wrap=True)
     for found in analysis.cross_fits.values():
         console.print(escape(sentences.cross_fit(found)), highlight=False, soft_wrap=True)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from synthetic_run import write_run
 
-from analysis import analyse, evidence, sentences
+from analysis import analyse, evidence, proof_words, sentences
 from analysis.gallery import MOST, gallery
 from analysis.importance import hyperparameters, importance
 from analysis.noninferior import STEP_COLUMNS, Proof
@@ -141,16 +141,16 @@ def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule()
 def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
     steps = pd.DataFrame(columns=STEP_COLUMNS)
     found = Proof("GE", 1.0, "c", 0.02, steps, 0.046, {"in_domain": 736.0, "cross_domain": np.inf}, "")
-    assert evidence.proven(found) == (
+    assert proof_words.proven(found) == (
         "No rate below 1 is proven to lose at most 0.02 in both AUCs. These data could prove a margin of about 0.046."
     )
-    assert evidence.needed(found) == (
+    assert proof_words.needed(found) == (
         "0.02 would need: in-domain about 736 validation patients; cross-domain more seeds, not patients."
     )
-    assert evidence.proven(found._replace(rate=0.25)).startswith("Not worse than full sampling by more than 0.02")
+    assert proof_words.proven(found._replace(rate=0.25)).startswith("Not worse than full sampling by more than 0.02")
     refused = found._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})
-    assert evidence.proven(refused) == "Nothing was tested, so nothing is proven: full sampling was not run."
-    assert evidence.needed(refused) == ""
+    assert proof_words.proven(refused) == "Nothing was tested, so nothing is proven: full sampling was not run."
+    assert proof_words.needed(refused) == ""
 
 
 def test_what_a_page_holds_cannot_end_its_scripts_or_cells():
