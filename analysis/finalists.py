@@ -7,15 +7,19 @@ import pandas as pd
 from analysis.configurations import curves
 from analysis.load import CONFIG_FIELDS, DRAWN
 from analysis.selection import Selection
+from tune_ks.record import TrialRecord
 
 
-def finalists(table: pd.DataFrame, selection: Selection, neighbours: int = 1) -> list[dict[str, Any]]:
+def finalists(
+    table: pd.DataFrame, selection: Selection, records: dict[str, TrialRecord], neighbours: int = 1
+) -> list[dict[str, Any]]:
     """Config fields, without seed, of a vendor's choice and of ``neighbours`` rates on either side of it.
 
-    ``table`` holds one row a configuration of that vendor. The neighbours lie on the choice's own curve (all that
-    varies but the rate), so full sampling is a neighbour of the highest rate; it joins in any case, as what every
-    finalist is compared with. Empty when nothing was chosen. Rates that one conditional training was scored at are
-    trained each by itself: a screening is never a finalist's own AUC.
+    ``table`` holds one row a configuration of that vendor, ``records`` its trials. The neighbours lie on the choice's
+    own curve (all that varies but the rate), so full sampling is a neighbour of the highest rate; it joins in any case,
+    as what every finalist is compared with. Empty when nothing was chosen. Rates that one conditional training was
+    scored at are trained each by itself, from the weights of that training: a screening is never a finalist's own AUC.
+    ``init_from`` of such a config, and of one that began from other weights, is a dict of seed -> KEY, or KEY@HASH.
     """
     if not selection.keys:
         return []
@@ -25,11 +29,15 @@ def finalists(table: pd.DataFrame, selection: Selection, neighbours: int = 1) ->
         if found:
             near = curve.iloc[max(0, found[0] - neighbours) : found[0] + neighbours + 1]
             both = pd.concat([near, curve[curve["full"].astype(bool)]]).drop_duplicates("configuration")
-            return [_config(row) for _, row in both.iterrows()]
+            return [_config(row, records) for _, row in both.iterrows()]
     return []
 
 
-def _config(row: pd.Series) -> dict[str, Any]:
-    left_out = {"seed", *DRAWN}
+def _config(row: pd.Series, records: dict[str, TrialRecord]) -> dict[str, Any]:
+    left_out = {"seed", "init_from", *DRAWN}
     names = [name for name in CONFIG_FIELDS if name not in left_out and not pd.isna(row[name])]
-    return {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in names}
+    values = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in names}
+    screened = not pd.isna(row["rate_from"])
+    trials = [records[key].config for key in row["keys"]]
+    begins = {str(config.seed): config.key() if screened else config.init_from for config in trials}
+    return values | ({"init_from": begins} if any(begins.values()) else {})

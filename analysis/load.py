@@ -136,11 +136,14 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
     full = config.sampling_rate == 1
     within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
     draws = record.val_over_draws.get(config.vendor, math.nan)
+    pretraining = _pretraining(record)
+    configuration = config.key("seed", "init_from", *(MASK_FIELDS if full else ()))
     return {
         "key": key,
-        "configuration": config.key("seed", *MASK_FIELDS) if full else config.key("seed"),
+        "configuration": f"{configuration}-{pretraining}" if pretraining else configuration,
         "full": full,
         **{name: getattr(config, name) for name in CONFIG_FIELDS},
+        "init_from": pretraining,
         **{f"{split}_in_domain": record.in_domain(split) for split in ("val", "test")},
         **{f"{split}_cross_domain": record.cross_domain(split) for split in ("val", "test")},
         "test_within_in_domain": within.in_domain("test"),
@@ -153,6 +156,13 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
         "seconds": _number(record.seconds),
         "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
     }
+
+
+def _pretraining(record: TrialRecord) -> str | None:
+    """What the weights that it began from were trained on: one question for all rates and seeds; None from scratch."""
+    if record.config.init_from is None:
+        return None
+    return str(record.facts.get("init_from", {}).get("question", record.config.init_from))
 
 
 def _number(value: float | None) -> float:

@@ -235,7 +235,7 @@ def _of_one(vendor: str, selection: Selection, own: pd.DataFrame, base: pd.DataF
     if not math.isnan(selection.configuration.get("rate_from") or math.nan):
         found.append(
             f"{vendor}: every rate comes from one conditional training: a screening. --finalists trains the chosen "
-            "rate and its neighbours each by itself; their AUCs count."
+            "rate and its neighbours each by itself, from its weights; their AUCs count."
         )
     if not selection.full_sampling:
         found.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")

@@ -233,8 +233,8 @@ def selection_text(analysis: Analysis) -> str:
 
 def finalists_of(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
     """Vendor -> the configs, without seeds, of its choice and the neighbours in rate."""
-    table = analysis.configurations
-    return {v: finalists(table[table["vendor"] == v], selection) for v, selection in analysis.selections.items()}
+    table, records = analysis.configurations, analysis.run.records
+    return {v: finalists(table[table["vendor"] == v], s, records) for v, s in analysis.selections.items()}
 
 
 def _plain(selection: Selection) -> dict[str, Any]:

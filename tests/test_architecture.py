@@ -11,14 +11,17 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
     8: (["run_search.py", "tune_ks/commands/", "tune_ks/console.py"], {"rich"}),
     7: (
         [f"tune_ks/{name}.py" for name in ("search", "searcher", "schedulers", "watch", "cluster", "plan", "space")]
-        + [f"tune_ks/{name}.py" for name in ("begin", "merge", "estimate", "exports", "loggers")],
+        + [f"tune_ks/{name}.py" for name in ("begin", "merge", "estimate", "exports", "loggers", "pretrained")],
         {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX", "mlflow"},
     ),
     6: (
         [f"tune_ks/{name}.py" for name in ("trial", "faults", "node_files", "evaluate", "robustness")],
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
-    5: (["tune_ks/train.py", "tune_ks/rates.py"], {"torch", "numpy"}),
+    5: (
+        [f"tune_ks/{name}.py" for name in ("train", "rates", "optimiser", "transfer")],
+        {"torch", "numpy", "safetensors"},
+    ),
     4: (["tune_ks/pipeline.py", "tune_ks/tasks/"], {"torch", "numpy"}),
     3: (["tune_ks/reconstructions/"], {"torch"}),
     2: (["tune_ks/sampling.py"], {"torch"}),

@@ -30,6 +30,7 @@ def test_every_field_moves_the_key():
         "task": "x", "standardise": "image", "classifier": "x",
         "width": 0.5, "dropout": 0.1, "side_dropout": 0.3, "image_size": 64, "augment": "flips", "epochs": 3,
         "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0, "weight_decay": 0.0, "seed": 7,
+        "init_from": "0123456789ab@0123456789ab", "frozen": "x", "slow": "x", "slow_lr_multiplier": 0.1,
     }  # fmt: skip
     assert set(other) == {f.name for f in dataclasses.fields(TrialConfig)}
     conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them
@@ -56,6 +57,9 @@ def test_every_field_moves_the_key():
         ({"rate_start": 2}, "rate_start must be in (0, 1] or None, got 2"),
         ({"rate_from": 0.2, "temperature_from": 1}, "temperature_to must be given exactly where temperature_from is"),
         ({"temperature_from": 1}, "temperature_from must be None where rate_from is"),
+        ({"init_from": "runs/one"}, "init_from must be KEY@HASH, 12 hexadecimal digits each, or None, got 'runs/one'"),
+        ({"init_from": 1}, "init_from must be a text, got 1"),
+        ({"slow_lr_multiplier": 0}, "slow_lr_multiplier must be above 0, got 0"),
         ({"sampling_rates": 1}, "unknown field 'sampling_rates'; the fields are: vendor, sampling_rate, mask"),
     ],
 )

@@ -72,6 +72,13 @@ def extend_run(folder: RunFolder, space: Space, command: str) -> None:
     write_whole(folder.search_json, json.dumps(values, indent=1).encode())
 
 
+def note(folder: RunFolder, name: str, values: Any) -> None:
+    """One more field of search.json, which says how a search goes on."""
+    found = folder.read_search()
+    if found.get(name) != values:
+        write_whole(folder.search_json, json.dumps({**found, name: values}, indent=1).encode())
+
+
 def _asked(space: Space, command: str) -> dict[str, Any]:
     values = (space.name, space.question, space.fingerprint(), space.search, command)
     return dict(zip(ASKED, values, strict=True))

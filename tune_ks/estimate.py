@@ -56,4 +56,5 @@ def _images(splits: Splits) -> int:
 
 def _kind(config: TrialConfig) -> str:
     """Configs that cost alike: the rate matters only in being 1."""
-    return f"{config.key('sampling_rate', 'seed', 'temperature', 'temperature_end')}/{config.sampling_rate == 1}"
+    alike = config.key("sampling_rate", "seed", "temperature", "temperature_end", "init_from")
+    return f"{alike}/{config.sampling_rate == 1}"

@@ -4,8 +4,8 @@ import dataclasses
 import json
 from typing import Any, NamedTuple
 
-from tune_ks.begin import ASKED
-from tune_ks.record import RunFolder, TrialRecord
+from tune_ks.begin import ASKED, note
+from tune_ks.record import RunFolder, TrialRecord, is_weights
 from tune_ks.storage import write_whole
 
 OF_ITS_OWN = ("attempts.json",)  # files of a trial that say nothing to another run folder
@@ -75,6 +75,7 @@ def merge_runs(sources: list[RunFolder], target: RunFolder) -> Merged:
     finished = unfinished = 0
     for folder in sources:
         _name_spaces(folder, target)
+        _copy_weights(folder, target)
         for key in folder.keys():
             done = folder.is_finished(key)
             if target.is_finished(key) or (target.trial(key).exists() and not done):
@@ -93,6 +94,17 @@ def _copy_trial(source: RunFolder, target: RunFolder, key: str) -> None:
     if target.is_finished(key):
         for name in ("failure.json", "stopped.json", "checkpoint.pt"):
             target.trial(key, name).unlink(missing_ok=True)
+
+
+def _copy_weights(source: RunFolder, target: RunFolder) -> None:
+    """What trials begin from: the name says the content, so what is there is the same."""
+    for record in (source.root / "weights").glob(f"*/{LAST}"):
+        init_from = record.parent.name
+        if is_weights(init_from) and not target.weights(init_from, LAST).exists():
+            for name in ("model.safetensors", LAST):
+                write_whole(target.weights(init_from, name), source.weights(init_from, name).read_bytes())
+    theirs, ours = (folder.read_search().get("init_from", {}) for folder in (source, target))
+    note(target, "init_from", {place: {**theirs.get(place, {}), **ours.get(place, {})} for place in {**theirs, **ours}})
 
 
 def _name_spaces(source: RunFolder, target: RunFolder) -> None:

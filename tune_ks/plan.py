@@ -66,10 +66,23 @@ def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_faile
 
 
 def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int) -> Plan:
-    """The given configs (without a seed) with seeds 0 ... ``seeds`` - 1, less what RUN holds."""
-    asked = [TrialConfig.from_dict({**values, "seed": seed}) for seed in range(seeds) for values in configs]
+    """The given configs (without a seed) with seeds 0 ... ``seeds`` - 1, less what RUN holds.
+
+    Where one says from which weights it begins, ``init_from`` is a dict of seed -> KEY@HASH.
+    """
+    asked = [_finalist(values, seed) for seed in range(seeds) for values in configs]
     jobs = [[config] for config in asked if not folder.is_finished(config.key())]
     return Plan(jobs, 0, len(asked) - len(jobs), 0)
+
+
+def _finalist(values: dict[str, Any], seed: int) -> TrialConfig:
+    begins = values.get("init_from")
+    return TrialConfig.from_dict({**values, "seed": seed, "init_from": in_turn(begins, seed) if begins else None})
+
+
+def in_turn(by_seed: dict[str, str], seed: int) -> str:
+    """What stands for this seed; where nothing does, what stands for the others serves in turn."""
+    return by_seed.get(str(seed)) or by_seed[sorted(by_seed, key=int)[seed % len(by_seed)]]
 
 
 def suggestions_in(folder: RunFolder) -> list[list[TrialConfig]]:

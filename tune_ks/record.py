@@ -59,6 +59,10 @@ class TrialConfig:
     lr: float = 3e-4
     mask_lr_multiplier: float = 10.0  # the mask's learning rate, in units of lr (DPS uses 10)
     weight_decay: float = 1e-4
+    init_from: str | None = None  # KEY@HASH of a finished trial whose weights it begins from; None: random ones
+    frozen: str = ""  # parts of the network, by the names of their parameters, that stay as they begin
+    slow: str = ""  # parts that learn at slow_lr_multiplier times their rate
+    slow_lr_multiplier: float = 0.01  # late layers at 1e-3 and the rest at 1e-5: Graf et al., ISMRM 2023
     seed: int = 0  # moves initialisation, mask noise and batch order; never the split
 
     def __post_init__(self) -> None:
@@ -81,8 +85,12 @@ class TrialConfig:
         for name in ("dropout", "side_dropout"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         _require(self.weight_decay >= 0, "weight_decay", "0 or above", self.weight_decay)
-        for name in ("width", "image_size", "epochs", "batch_size", "lr", "mask_lr_multiplier"):
+        for name in ("width", "image_size", "epochs", "batch_size", "lr", "mask_lr_multiplier", "slow_lr_multiplier"):
             _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        well_formed = self.init_from is None or is_weights(self.init_from)
+        _require(well_formed, "init_from", "KEY@HASH, 12 hexadecimal digits each, or None", self.init_from)
+        for name in ("frozen", "slow"):  # one order, so one key
+            object.__setattr__(self, name, " ".join(sorted(set(getattr(self, name).split()))))
         for name in ("temperature", "temperature_end"):
             value = getattr(self, name)
             _require(value is None or value > 0, name, "above 0, or None", value)
@@ -215,7 +223,8 @@ class RunFolder:
     record.json (exists only for a finished trial), failure.json (why it ended without one), stopped.json (why a
     scheduler ended it early), checkpoint.pt,
     scores.npz, mask.npy, model.safetensors, preview.npz; RUN/trainings/KEY/checkpoint.pt of a conditional training;
-    RUN/report.html, selection.json, external/, corruptions/.
+    RUN/weights/KEY@HASH/ with the model.safetensors and record.json of a finished trial, here or elsewhere, that trials
+    begin from; RUN/report.html, selection.json, external/, corruptions/.
     """
 
     def __init__(self, root: str | StoragePath) -> None:
@@ -227,6 +236,10 @@ class RunFolder:
     def trial(self, key: str, name: str = "") -> StoragePath:
         """The folder of one trial, or one file in it."""
         return self.root / "trials" / key / name
+
+    def weights(self, init_from: str, name: str = "") -> StoragePath:
+        """The copy of the trial KEY@HASH that others begin from, or one file in it."""
+        return self.root / "weights" / init_from / name
 
     def checkpoint(self, config: TrialConfig) -> StoragePath:
         """Where its training goes on from; one for all the rates that a conditional training is scored at."""
@@ -371,6 +384,16 @@ def is_key(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch("[0-9a-f]{12}", text) is not None
 
 
+def is_weights(text: object) -> bool:
+    """Whether this is KEY@HASH: a trial's key, and the first 12 digits of the SHA-256 of its model.safetensors."""
+    return isinstance(text, str) and all(map(is_key, text.split("@"))) and text.count("@") == 1
+
+
+def digest(weights: bytes) -> str:
+    """The HASH of KEY@HASH."""
+    return hashlib.sha256(weights).hexdigest()[:12]
+
+
 def read_json(path: StoragePath) -> dict[str, Any]:
     """A file that holds one JSON object. ValueError names it when it does not."""
     try:
@@ -397,7 +420,7 @@ def _require(holds: bool, name: str, allowed: str, value: object) -> None:
 
 def _as_type(name: str, value: Any, wanted: Any) -> Any:
     """``value`` as the plain Python type of the field; numpy scalars and whole floats included."""
-    if wanted is str:
+    if wanted in (str, str | None):
         _require(isinstance(value, str), name, "a text", value)
         return value
     _require(not isinstance(value, (bool, str)), name, "a number", value)

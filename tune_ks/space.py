@@ -25,6 +25,7 @@ STOPPING = {
 SEARCH_DEFAULTS = {**ASKED, **STOPPING}
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
+PRETRAINED = "pretrained"  # as init_from in a grid: the fitting trial of the run that --init-from names
 OBJECTIVES = {"val_in_domain": "maximize", "val_cross_domain": "maximize", "realised_rate": "minimize"}
 
 
@@ -149,7 +150,10 @@ def _check(space: Space) -> None:
             )
         for edge in ("lower", "upper"):  # a range is checked at both ends, without drawing from it
             ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
-            TrialConfig.from_dict({**block.fixed, **ends})
+            values = {**block.fixed, **ends}
+            if values.get("init_from") == PRETRAINED and not block.drawn:
+                del values["init_from"]
+            TrialConfig.from_dict(values)
 
 
 def _check_stopping(space: Space) -> None:

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.optimiser import build_optimiser, start_epoch
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.rates import compared_configs, first_settled_epoch, training_rates, training_temperatures
 from tune_ks.record import TrialConfig, mean_of_others
 from tune_ks.seeding import generator, seed_for
 from tune_ks.tasks import Task, task_of
+from tune_ks.transfer import Weights, begin_from
 
 EVALUATION_BATCH = 256
 DRAWS = 4  # random masks over which the export gap is averaged
@@ -55,8 +57,10 @@ def train(
     device: str = "cpu",
     parts: int = 1,
     cross_domain_at: Collection[int] = (),
+    weights: Weights | None = None,
 ) -> Iterator[Epoch]:
-    """Train from the start, or from the ``state`` of an earlier Epoch, and yield after each epoch.
+    """Train from the start, from another training's ``weights``, or from the ``state`` of an earlier Epoch, and yield
+    after each epoch.
 
     On a CPU with the same number of threads, a resumed training gives the same bits as one straight through: every
     random number of an epoch comes from (seed, purpose, epoch). TrainingFailed when the loss is not finite. Each batch
@@ -66,7 +70,9 @@ def train(
     torch.manual_seed(seed_for(config.seed, "init"))
     pipeline = build_pipeline(config, splits.train.side).to(device)
     task = task_of(config)(config).to(device)
-    optimizer = _optimizer(config, pipeline, task)
+    if weights is not None:
+        begin_from(pipeline, config, weights)
+    optimizer = build_optimiser(config, pipeline, task)
     history: list[dict[str, float]] = []
     best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
     if state is not None:
@@ -78,7 +84,7 @@ def train(
     for number in range(len(history) + 1, config.epochs + 1):
         torch.manual_seed(seed_for(config.seed, "noise", number))
         _anneal(config, pipeline, number)
-        pipeline.train()
+        start_epoch(config, pipeline)
         if config.settle and number >= settled_from:
             pipeline.sampling.mask.eval()  # from here on the network meets the very mask that will be exported
         loss = _one_epoch(config, pipeline, task, optimizer, splits.train, number, device, parts)
@@ -92,8 +98,8 @@ def train(
             cross = history[-1]["val_cross_domain"] = mean_of_others(others, config.vendor)
         # in-domain validation alone chooses the epoch: the cross-domain vendors must not
         if number >= settled_from and (val > best["val"] or not best["epoch"]):
-            weights = {name: value.detach().cpu().clone() for name, value in pipeline.state_dict().items()}
-            best = {"val": val, "epoch": number, "weights": weights}
+            exported = {name: value.detach().cpu().clone() for name, value in pipeline.state_dict().items()}
+            best = {"val": val, "epoch": number, "weights": exported}
         state = {
             "weights": pipeline.state_dict(),
             "task": task.state_dict(),
@@ -166,7 +172,7 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
     """Seconds an image of training and of scoring, from one batch to warm up and two that count."""
     pipeline = build_pipeline(config, splits.train.side).to(device)
     task = task_of(config)(config).to(device)
-    optimizer = _optimizer(config, pipeline, task)
+    optimizer = build_optimiser(config, pipeline, task)
     index = torch.arange(min(config.batch_size, len(splits.train)))
     seconds = []
     for _ in range(3):
@@ -183,15 +189,6 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
         seconds.append((trained - started, time.perf_counter() - trained))
     training, scoring = (sum(column) / 2 / len(index) for column in zip(*seconds[1:]))
     return training, scoring
-
-
-def _optimizer(config: TrialConfig, pipeline: KSpaceClassifier, task: Task) -> torch.optim.Optimizer:
-    mask = list(pipeline.sampling.mask.parameters())
-    network = [*pipeline.reconstruction.parameters(), *pipeline.classifier.parameters(), *task.parameters()]
-    groups = [{"params": network, "weight_decay": config.weight_decay}]
-    if mask:  # decay would pull every probability towards one half
-        groups.append({"params": mask, "lr": config.lr * config.mask_lr_multiplier, "weight_decay": 0.0})
-    return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 
 
 def _anneal(config: TrialConfig, pipeline: KSpaceClassifier, number: int) -> None:

@@ -30,6 +30,7 @@ from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.storage import StoragePath, write_whole
 from tune_ks.tasks import task_of
 from tune_ks.train import Outcome, TrainingFailed, finish, train
+from tune_ks.transfer import loaded_parts, read_weights
 
 SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -140,9 +141,10 @@ def run_config(
     half_from = saved.get("half_batch_from_epoch", 0)  # counted from 1; 0: never
     if parts > 1 and not half_from:
         half_from = len(state["history"]) + 1 if state else 1
+    weights = read_weights(folder, config.init_from) if config.init_from else None
     for line in state["history"] if state else []:
         report(line)
-    for epoch in train(config, splits, state, device, parts, cross_domain_at):
+    for epoch in train(config, splits, state, device, parts, cross_domain_at, weights):
         state = epoch.state
         values = {"state": state, "seconds": spent + time.monotonic() - started, "half_batch_from_epoch": half_from}
         write(save_checkpoint, checkpoint, values)
@@ -154,6 +156,9 @@ def run_config(
         record.facts["start_point"] = start_point
     if half_from:
         record.facts["half_batch_from_epoch"] = half_from
+    if weights:
+        loaded = loaded_parts(outcome.pipeline, config, weights)
+        record.facts["init_from"] = {"question": weights.question(), "loaded": loaded}
     if shared:
         record.facts["training"] = config.training().key()
     write(write_outcome, folder, record, splits, outcome, device)

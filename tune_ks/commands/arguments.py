@@ -32,6 +32,12 @@ def search_parser() -> argparse.ArgumentParser:
         "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
     )
     what.add_argument("--finalist-seeds", type=int, default=5, help="how many seeds the finalists get")
+    what.add_argument(
+        "--init-from",
+        metavar="RUN",
+        help="where a space says 'pretrained': a run folder, of whose trials each config begins from the one that "
+        "fits, or RUN/trials/KEY for all",
+    )
     where = parser.add_argument_group("where it goes")
     where.add_argument("--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/SPACE-<hash of both>")
     where.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")

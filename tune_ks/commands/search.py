@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from tune_ks.commands.speech import FAILED_TRIALS, INTERRUPTED, OK, RUNS, cache_beside, console, say
-from tune_ks.record import RunFolder
+from tune_ks.record import RunFolder, is_key
+from tune_ks.storage import storage_path
 
 PHANTOM = Path("phantom")
 
@@ -23,6 +24,8 @@ class Asked(NamedTuple):
     folder: RunFolder
     cohorts: dict[int, Any]  # image size -> Cohort
     vendors: list[str]  # of the cohort
+    weights: dict[str, RunFolder]  # KEY@HASH that the run folder lacks -> whence it comes
+    notes: dict[str, Any]  # fields of search.json by which the same command goes on
 
 
 def search_command(args: argparse.Namespace) -> int:
@@ -34,6 +37,7 @@ def search_command(args: argparse.Namespace) -> int:
     from tune_ks.estimate import estimate_seconds
     from tune_ks.lock import driver_lock
     from tune_ks.plan import plan_finalists, plan_search
+    from tune_ks.pretrained import absent_weights, require_unchanged, weights_of
     from tune_ks.space import ask_more, load_space
     from tune_ks.watch import Halt
 
@@ -45,16 +49,21 @@ def search_command(args: argparse.Namespace) -> int:
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(space, vendors)
+    space, chosen, sources = begin_from(args, space, vendors, cohort)
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
-    asked = Asked(args, stages, space, folder, cohorts, vendors)
     state = "resumed" if folder.search_json.exists() and not args.fresh else "new"
     say(f"run folder: {folder.root} ({state})")
     if state == "resumed":
+        require_unchanged(folder, args.init_from, chosen)
         require_same(folder, space, cohort, args.split_seed, args.extend)
     known = folder if state == "resumed" else RunFolder("/nonexistent")
     plan = plan_search(space, known, vendors, args.retry_failed)
+    notes = {"init_from": {**known.read_search().get("init_from", {}), args.init_from: chosen}} if chosen else {}
     if args.finalists:
-        plan = plan_finalists(known, finalists(known, args), args.finalist_seeds)
+        notes["finalists"] = finalists(known, args)
+        plan = plan_finalists(known, notes["finalists"], args.finalist_seeds)
+    weights = absent_weights(known, weights_of(space, plan), [known, *sources])
+    asked = Asked(args, stages, space, folder, cohorts, vendors, weights, notes)
     if args.dry_run:
         print_plan(plan)
         estimate = estimate_seconds(plan, folder, cohorts, args.split_seed)
@@ -70,11 +79,37 @@ def search_command(args: argparse.Namespace) -> int:
         return conclude(asked, complete=not halt.reason)
 
 
+def begin_from(
+    args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any
+) -> tuple[Any, dict[str, str], list[RunFolder]]:
+    """The space with KEY@HASH for its word, what was chosen for which config, and the run folder that has the weights.
+
+    Where that run folder is gone, what an earlier command of the same search wrote down, and copied, goes on.
+    """
+    from tune_ks.begin import default_run
+    from tune_ks.pretrained import Pretrained, asks, remembered, resolve
+
+    place = args.init_from
+    if place is None:
+        if asks(space):
+            raise ValueError(f"the space {space.name!r} begins from pretrained weights: give --init-from RUN")
+        return space, {}, []
+    if storage_path(place).exists():
+        source = Pretrained(place)
+        return *resolve(space, vendors, source.choose), [source.folder]
+    for folder in [RunFolder(args.run)] if args.run else map(RunFolder, sorted(RUNS.glob(f"{space.name}-*"))):
+        found = remembered(space, vendors, place, folder)
+        if found and (args.run or default_run(RUNS, found[0], cohort) == folder.root):
+            return *found, []
+    raise ValueError(f"--init-from: there is no {place}, and no run folder of this search that began from it")
+
+
 def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
     """Begin the run folder or add to it, and run what the plan has left, until done or ``halt`` was given a reason."""
-    from tune_ks.begin import begin_run, extend_run
+    from tune_ks.begin import begin_run, extend_run, note
     from tune_ks.console import TrialTable
     from tune_ks.loggers import fan_out
+    from tune_ks.pretrained import bring_weights
     from tune_ks.search import run_search
 
     args, space, folder = asked.args, asked.space, asked.folder
@@ -86,6 +121,9 @@ def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
     say(f"plan: {plan}")
     if not plan.left:
         return
+    for name, values in asked.notes.items():
+        note(folder, name, values)
+    bring_weights(folder, asked.weights)
     started = time.monotonic()
     images = {size: each.images for size, each in asked.cohorts.items()}
     viewers = fan_out(live_viewers(args, folder), say)
@@ -207,15 +245,26 @@ def require_rule(args: argparse.Namespace) -> None:
 
 
 def finalists(folder: RunFolder, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The configs, without seeds, of the rates that the rule chooses now and of their neighbours; writes nothing."""
+    """The configs, without seeds, of the rates that the rule chooses now and of their neighbours; writes nothing.
+
+    Those chosen before go on first: half of them trained, they are no ground for another choice. What one conditional
+    training screened begins from its weights.
+    """
     from analysis.load import load
     from analysis.selection import Options
     from analysis.study import compute, finalists_of
+    from tune_ks.plan import plan_finalists
+    from tune_ks.pretrained import named
 
-    chosen = {}
+    chosen, before = {}, folder.read_search().get("finalists", [])
+    if before and plan_finalists(folder, before, args.finalist_seeds).left:
+        return before
     if folder.search_json.exists():
         chosen = finalists_of(compute(load(folder.root), args.rule, Options(epsilon=args.epsilon)))
     found = [config for configs in chosen.values() for config in configs]
     if not found:
         raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
+    for config in found:
+        for seed, begins in config.get("init_from", {}).items():
+            config["init_from"][seed] = named(folder, begins) if is_key(begins) else begins
     return found
