@@ -34,9 +34,7 @@ class Pretrained:
         self.names: dict[str, str] = {}
         keys = [root.name] if alone else self.folder.finished()
         if not keys or not all(map(self.folder.is_finished, keys)):
-            raise ValueError(
-                f"--init-from: {place} is no run folder with finished trials, and no RUN/trials/KEY of one"
-            )
+            raise ValueError(f"--init-from: {place} is no run folder with finished trials, nor RUN/trials/KEY of one")
         self.records = [self.folder.read_record(key) for key in keys]
         self.matched = SHAPING if alone else ("vendor", "sampling_rate", *SHAPING)
 
@@ -150,8 +148,8 @@ def absent_weights(folder: RunFolder, wanted: Iterable[str], sources: list[RunFo
         if init_from not in have:
             why = f"the trial has others now: {', '.join(have)}" if have else "no run folder here has that trial"
             raise ValueError(
-                f"the weights {init_from} are not in {folder.root}/weights, and {why}. Give the run folder that has "
-                "them as --init-from"
+                f"the weights {init_from} are not in this run folder, and {why}. Give the run folder that has them as "
+                "--init-from"
             )
         found[init_from] = have[init_from]
     return found
