@@ -19,7 +19,7 @@ from tune_ks.pipeline import build_pipeline
 from tune_ks.plan import plan_search
 from tune_ks.pretrained import Pretrained, absent_weights, asks, bring_weights, named, resolve, weights_of
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord, digest
-from tune_ks.space import SEARCH_DEFAULTS, Space
+from tune_ks.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.storage import write_whole
 from tune_ks.tasks import task_of
 from tune_ks.train import train
@@ -283,3 +283,23 @@ def test_seeds_and_rates_of_one_pretraining_are_one_curve_in_the_analysis(tmp_pa
     found = curves(table)
     assert sorted(found) == ["gumbel", f"gumbel, init_from {'a' * 12}", f"gumbel, init_from {'b' * 12}"]
     assert [curve["sampling_rate"].tolist() for curve in found.values()] == [[0.25, 0.5, 1.0]] * 3
+
+
+def test_the_space_finetune_finds_every_trial_in_pretrain_and_its_parts_in_the_network(tmp_path):
+    vendors = ["GE", "SIEMENS"]
+    asked = plan_search(load_space("pretrain"), RunFolder(tmp_path / "none"), vendors).jobs
+    folder = source_run(tmp_path, {config: 0.8 for job in asked for config in job})
+    resolved, chosen = resolve(load_space("finetune"), vendors, Pretrained(str(tmp_path)).choose)
+    assert len(chosen) == 54  # three kinds, three rates, two vendors, three seeds
+    found = {
+        (c.classifier, c.frozen, c.slow): c
+        for job in plan_search(resolved, RunFolder(tmp_path / "none"), vendors).jobs
+        for c in job
+        if c.init_from
+    }
+    assert len(found) == 3
+    for config in found.values():
+        source = folder.read_record(config.init_from.partition("@")[0]).config
+        assert (source.vendor, source.sampling_rate, source.seed) == (config.vendor, config.sampling_rate, config.seed)
+        pipeline = build_pipeline(config, 64)
+        assert build_optimiser(config, pipeline, task_of(config)(config)).param_groups

@@ -104,7 +104,10 @@ def _copy_weights(source: RunFolder, target: RunFolder) -> None:
             for name in ("model.safetensors", LAST):
                 write_whole(target.weights(init_from, name), source.weights(init_from, name).read_bytes())
     theirs, ours = (folder.read_search().get("init_from", {}) for folder in (source, target))
-    note(target, "init_from", {place: {**theirs.get(place, {}), **ours.get(place, {})} for place in {**theirs, **ours}})
+    for place, chosen in theirs.items():
+        ours[place] = {**chosen, **ours.get(place, {})}
+    if ours:
+        note(target, "init_from", ours)
 
 
 def _name_spaces(source: RunFolder, target: RunFolder) -> None:
