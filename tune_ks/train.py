@@ -29,9 +29,7 @@ class Epoch(NamedTuple):
     loss: float  # mean over the epoch's images
     val: float
     state: dict[str, Any]
-    cross: float = (
-        math.nan
-    )  # mean validation metric of the other vendors, where it was asked for; it chooses nothing here
+    cross: float = math.nan  # mean of the other vendors, where it was asked for; it chooses nothing here
 
 
 class Outcome(NamedTuple):
