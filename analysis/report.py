@@ -13,6 +13,7 @@ from analysis.report_intervals import intervals
 from analysis.report_masks import masks_and_images
 from analysis.report_pareto import pareto
 from analysis.report_proof import proofs
+from analysis.report_reconstruction import reconstructions
 from analysis.report_robustness import image_quality
 from analysis.study import Analysis
 from tune_ks.storage import StoragePath, write_whole
@@ -23,6 +24,7 @@ SECTIONS: dict[str, Callable[[Analysis], str]] = {
     "Pareto front": pareto,
     "AUC against the rate": report_figures.curves,
     "Masks, and what they leave of an image": masks_and_images,
+    "Reconstruction": reconstructions,
     "What a clinician asks": clinician,
     "What each rule chooses": report_tables.choices,
     "External cohorts": report_tables.external_table,

@@ -64,7 +64,7 @@ class Curve(NamedTuple):
 
     def values(self) -> tuple[float, float, float]:
         """In-domain and cross-domain AUC of the epoch that would be exported, and the rate."""
-        settled = self.history[first_settled_epoch(self.config) - 1 :]
+        settled = self.history[self.config.first_settled_epoch() - 1 :]
         best = max(settled, key=lambda line: line["val_in_domain"])
         return best["val_in_domain"], best["val_cross_domain"], self.config.sampling_rate
 

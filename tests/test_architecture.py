@@ -19,11 +19,11 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
     5: (
-        [f"tune_ks/{name}.py" for name in ("train", "rates", "optimiser", "transfer")],
-        {"torch", "numpy", "safetensors"},
+        [f"tune_ks/{name}.py" for name in ("train", "rates", "optimiser", "transfer", "quality")],
+        {"torch", "numpy", "safetensors", "monai"},
     ),
     4: (["tune_ks/pipeline.py", "tune_ks/tasks/"], {"torch", "numpy"}),
-    3: (["tune_ks/reconstructions/"], {"torch"}),
+    3: (["tune_ks/reconstructions/"], {"torch", "monai"}),
     2: (["tune_ks/sampling.py"], {"torch"}),
     1: (
         ["tune_ks/transforms/", "tune_ks/masks/", "tune_ks/classifiers/", "tune_ks/corruptions/", "tune_ks/data/"],
@@ -56,7 +56,7 @@ ONLY_IN = {  # package -> the one place (files or folders) that may import it
     ),
     "optuna": ("tune_ks/searcher.py", "tune_ks/exports.py"),
     "pydicom": ("tune_ks/data/",),
-    "monai": ("tune_ks/corruptions/", "tune_ks/classifiers/"),
+    "monai": ("tune_ks/corruptions/", "tune_ks/classifiers/", "tune_ks/reconstructions/unet.py", "tune_ks/quality.py"),
     "plotly": ("analysis/plots",),
     "rich": ("tune_ks/commands/", "tune_ks/console.py", "analysis/"),
 }

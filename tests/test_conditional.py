@@ -14,7 +14,7 @@ from tune_ks.classifiers.per_image import convolve_each
 from tune_ks.data.dataset import open_splits
 from tune_ks.pipeline import build_pipeline
 from tune_ks.plan import plan_search
-from tune_ks.rates import compared_configs, first_settled_epoch, training_rates, training_temperatures
+from tune_ks.rates import compared_configs, training_rates, training_temperatures
 from tune_ks.record import RunFolder, TrialConfig
 from tune_ks.space import SEARCH_DEFAULTS, Space
 from tune_ks.train import finish, train
@@ -48,7 +48,7 @@ def test_a_falling_rate_starts_dense_and_has_arrived_when_it_settles():
     config = TrialConfig("GE", 0.25, rate_start=1.0, **{**FIELDS, "epochs": 10})
     found = [training_rates(config, epoch, 1, 64, np.random.default_rng(0)).item() for epoch in range(1, 11)]
     assert found[0] == 1
-    assert first_settled_epoch(config) == 6
+    assert config.first_settled_epoch() == 6
     assert found[5:] == [0.25] * 5
     steps = np.diff(np.log(found[:6]))
     np.testing.assert_allclose(steps, math.log(0.25) / 5, rtol=1e-5)

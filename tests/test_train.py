@@ -1,5 +1,6 @@
 """Training: it learns, repeats itself, resumes to the same bits, fails by name; a record holds what was scored."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -21,6 +22,13 @@ ONE_OF_EACH = [
     LEARNED,
     TrialConfig("GE", 0.25, mask="lowpass", **FIELDS),
     TrialConfig("GE", 1.0, mask="lowpass", **FIELDS),
+    dataclasses.replace(
+        LEARNED,
+        reconstruction="hqs_net",
+        reconstruction_channels=2,
+        reconstruction_weight=1.0,
+        reconstruction_epochs=2,
+    ),
 ]
 
 
@@ -49,7 +57,7 @@ def same(one, other):
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
-@pytest.mark.parametrize("config", ONE_OF_EACH, ids=lambda c: f"{c.mask}-{c.sampling_rate}")
+@pytest.mark.parametrize("config", ONE_OF_EACH, ids=lambda c: f"{c.mask}-{c.sampling_rate}-{c.reconstruction}")
 def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path):
     straight = last(config, splits)
     for stop in (1, 2, 3):
@@ -86,7 +94,7 @@ def test_the_mask_learns_and_rests_while_it_settles(splits):
 
 
 def test_the_best_epoch_is_a_settled_one_and_best_by_in_domain_validation(splits):
-    assert [first_settled_epoch(TrialConfig("GE", 1.0, epochs=e, settle=s)) for e, s in
+    assert [TrialConfig("GE", 1.0, epochs=e, settle=s).first_settled_epoch() for e, s in
             ((30, 0.2), (30, 0), (2, 0.5), (10, 0.01), (5, 1))] == [25, 1, 2, 10, 1]  # fmt: skip
     state = last(LEARNED, splits).state
     eligible = [line for line in state["history"] if line["epoch"] >= 3]

@@ -16,7 +16,7 @@ from safetensors.torch import load
 from tune_ks.data.dataset import all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.metrics import auc
-from tune_ks.pipeline import KSpaceClassifier, build_pipeline, classifier_shapes
+from tune_ks.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.record import RunFolder, TrialRecord
 from tune_ks.train import score
 
@@ -33,8 +33,9 @@ def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> K
     path = folder.trial(record.config.key(), "model.safetensors")
     try:
         weights = load(path.read_bytes())
-        found = {name: tuple(value.shape) for name, value in weights.items() if name.startswith("classifier.")}
-        if found != classifier_shapes(record.config):  # before the network that the config asks for is built
+        learned = ("reconstruction.", "classifier.")
+        found = {name: tuple(value.shape) for name, value in weights.items() if name.startswith(learned)}
+        if found != network_shapes(record.config):  # before the network that the config asks for is built
             raise ValueError("they are of another network")
         pipeline = build_pipeline(record.config, side_of(record))
         pipeline.load_state_dict(weights)

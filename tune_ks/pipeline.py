@@ -12,6 +12,7 @@ from tune_ks.reconstructions import RECONSTRUCTIONS
 from tune_ks.record import TrialConfig
 from tune_ks.sampling import Measurement, Sampling
 from tune_ks.transforms import TRANSFORMS
+from tune_ks.transforms.base import Transform
 
 
 class Restored(NamedTuple):
@@ -92,16 +93,26 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     transform = _member(TRANSFORMS, "transform", config.transform)(config)
     radius = transform.radius(1 if config.pattern == "lines" else side, side)
     mask = _member(MASKS, "mask", config.mask)(config, radius)
-    reconstruction = _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform)
-    classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
+    reconstruction, classifier = _networks(config, transform)
     return KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
 
 
-def classifier_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
-    """Name in the pipeline's state -> shape of each of the classifier's tensors, without their memory."""
+def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
+    """Name in the pipeline's state -> shape of each tensor of R and C, without their memory.
+
+    What else a pipeline holds is the mask's, as large as an image.
+    """
+    transform = _member(TRANSFORMS, "transform", config.transform)(config)
     with torch.device("meta"):
-        classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
-    return {f"classifier.{name}": tuple(value.shape) for name, value in classifier.state_dict().items()}
+        networks = dict(zip(("reconstruction", "classifier"), _networks(config, transform)))
+    states = {name: network.state_dict() for name, network in networks.items()}
+    return {f"{name}.{one}": tuple(value.shape) for name, state in states.items() for one, value in state.items()}
+
+
+def _networks(config: TrialConfig, transform: Transform) -> tuple[nn.Module, nn.Module]:
+    """R and C, in the order in which they draw their first weights."""
+    reconstruction = _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform)
+    return reconstruction, _member(CLASSIFIERS, "classifier", config.classifier)(config)
 
 
 def _member(registry: dict, field: str, name: str):

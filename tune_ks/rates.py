@@ -12,14 +12,6 @@ from tune_ks.record import TrialConfig
 REFERENCES = 4  # rates at which a conditional training's epochs are compared
 
 
-def first_settled_epoch(config: TrialConfig) -> int:
-    """The first epoch that may be the best one: the last ``settle`` share, or any when settle is 0.
-
-    The same for every family, so that none has more epochs to choose among than another.
-    """
-    return config.epochs - math.ceil(config.settle * config.epochs - 1e-9) + 1 if config.settle else 1
-
-
 def training_rates(config: TrialConfig, epoch: int, size: int, lines: int, stream: np.random.Generator) -> Tensor:
     """(size,) rates of one batch. ``lines``: the coefficients of a mask, of which a drawn rate keeps a whole number.
 
@@ -31,7 +23,7 @@ def training_rates(config: TrialConfig, epoch: int, size: int, lines: int, strea
         return torch.from_numpy(np.maximum(np.round(drawn * lines), 1) / lines).float()
     rate = config.sampling_rate
     if config.rate_start is not None:
-        left = 1 - min(1.0, (epoch - 1) / max(1, first_settled_epoch(config) - 1))
+        left = 1 - min(1.0, (epoch - 1) / max(1, config.first_settled_epoch() - 1))
         rate *= (config.rate_start / rate) ** left
     return torch.full((size,), rate)
 

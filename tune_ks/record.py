@@ -45,7 +45,10 @@ class TrialConfig:
     temperature_to: float | None = None  # ... to here, log-uniformly
     settle: float = 0.2  # last share of the epochs, trained on the frozen exported mask
     transform: str = "fourier"
-    reconstruction: str = "zero_filled"
+    reconstruction: str = "zero_filled"  # a key of tune_ks.reconstructions.RECONSTRUCTIONS
+    reconstruction_channels: int = 64  # of the U-Net's first level, of HQS-Net's blocks
+    reconstruction_weight: float = 0.0  # of the reconstruction's own loss beside the task's
+    reconstruction_epochs: int = 0  # the first so many train mask and reconstruction by that loss alone; none at rate 1
     task: str = "classification"  # a key of tune_ks.tasks.TASKS
     classifier: str = "alexnet"
     width: float = 1.0  # multiplies the classifier's channels
@@ -84,7 +87,9 @@ class TrialConfig:
         _require(0 <= self.settle <= 1, "settle", "in [0, 1]", self.settle)
         for name in ("dropout", "side_dropout"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
-        _require(self.weight_decay >= 0, "weight_decay", "0 or above", self.weight_decay)
+        _require(self.reconstruction_channels > 0, "reconstruction_channels", "above 0", self.reconstruction_channels)
+        for name in ("weight_decay", "reconstruction_weight"):
+            _require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
         for name in ("width", "image_size", "epochs", "batch_size", "lr", "mask_lr_multiplier", "slow_lr_multiplier"):
             _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
         well_formed = self.init_from is None or is_weights(self.init_from)
@@ -94,6 +99,9 @@ class TrialConfig:
         for name in ("temperature", "temperature_end"):
             value = getattr(self, name)
             _require(value is None or value > 0, name, "above 0, or None", value)
+        before, alone = self.first_settled_epoch() - 1, self.reconstruction_epochs
+        allowed = f"from 0 to {before}, the epochs before the first that may be the best one (epochs, settle)"
+        _require(0 <= alone <= before, "reconstruction_epochs", allowed, alone)
 
     def _check_drawn_rates(self) -> None:
         if self.rate_start is not None:
@@ -124,6 +132,13 @@ class TrialConfig:
         if self.temperature_from is not None:
             changes["temperature"] = math.sqrt(self.temperature_from * self.temperature_to)
         return dataclasses.replace(self, **changes)
+
+    def first_settled_epoch(self) -> int:
+        """The first epoch that may be the best one: the last ``settle`` share, or any when settle is 0.
+
+        The same for every family, so that none has more epochs to choose among than another.
+        """
+        return self.epochs - math.ceil(self.settle * self.epochs - 1e-9) + 1 if self.settle else 1
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
@@ -162,6 +177,7 @@ class TrialRecord:
     val_within: dict[str, float] = field(default_factory=dict)  # within-patient metric
     test_within: dict[str, float] = field(default_factory=dict)
     trivial: dict[str, float] = field(default_factory=dict)  # vendor -> test metric of an answer that ignores the image
+    quality: dict[str, dict[str, float]] = field(default_factory=dict)  # vendor -> of a learned R on its test images
     epoch: int | None = None  # the best by in-domain validation, counted from 1
     history: list[dict[str, float]] = field(default_factory=list)  # a line an epoch: epoch, loss, val AUCs
     seconds: float | None = None
@@ -199,6 +215,7 @@ class TrialRecord:
         config = TrialConfig.from_dict(values.pop("config"))
         for name in ("val", "test", "val_over_draws", "val_within", "test_within", "trivial"):
             values[name] = _null_to_nan(values.get(name, {}))
+        values["quality"] = {v: _null_to_nan(of_vendor) for v, of_vendor in values.get("quality", {}).items()}
         values["history"] = [_null_to_nan(line) for line in values.get("history", [])]
         for name in ("facts", "images"):
             if not isinstance(values.get(name, {}), dict):

@@ -12,7 +12,8 @@ from torch import Tensor
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.optimiser import build_optimiser, start_epoch
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
-from tune_ks.rates import compared_configs, first_settled_epoch, training_rates, training_temperatures
+from tune_ks.quality import reconstruction_quality
+from tune_ks.rates import compared_configs, training_rates, training_temperatures
 from tune_ks.record import TrialConfig, mean_of_others
 from tune_ks.seeding import generator, seed_for
 from tune_ks.tasks import Task, task_of
@@ -42,6 +43,7 @@ class Outcome(NamedTuple):
     draws: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
     mask: np.ndarray  # (W,) or (H, W) bool
     probability: np.ndarray  # same shape, float32
+    quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
 
 
 class TrainingFailed(RuntimeError):
@@ -78,7 +80,7 @@ def train(
         task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
         optimizer.load_state_dict(state["optimizer"])
         history, best = list(state["history"]), state["best"]
-    settled_from = first_settled_epoch(config)
+    settled_from = config.first_settled_epoch()
     for number in range(len(history) + 1, config.epochs + 1):
         torch.manual_seed(seed_for(config.seed, "noise", number))
         _anneal(config, pipeline, number)
@@ -122,7 +124,11 @@ def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: s
         for vendor, images in splits.val.items()
     }
     mask, probability = exported_mask(pipeline, config.sampling_rate, device)
-    return Outcome(pipeline, state["best"]["epoch"], state["history"], scores, draws, mask, probability)
+    quality = {}
+    if not pipeline.fully_sampled and any(True for _ in pipeline.reconstruction.parameters()):
+        for vendor, images in splits.test.items():
+            quality[vendor] = reconstruction_quality(pipeline, images, config.sampling_rate, device, parts)
+    return Outcome(pipeline, state["best"]["epoch"], state["history"], scores, draws, mask, probability, quality)
 
 
 def val_metric(
@@ -215,7 +221,8 @@ def _one_epoch(
         batch = images.gather(index, device)
         asked = training_rates(config, number, len(index), lines, rates)
         temperature = training_temperatures(config, len(index), rates)
-        loss = _step(config, pipeline, task, optimizer, batch, flips, asked, temperature, parts)
+        alone = number <= config.reconstruction_epochs and not pipeline.fully_sampled
+        loss = _step(config, pipeline, task, optimizer, batch, flips, asked, temperature, parts, alone)
         if not math.isfinite(loss):
             raise TrainingFailed(
                 f"the loss became {loss} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
@@ -235,10 +242,11 @@ def _step(
     rates: Tensor,
     temperatures: Tensor | None = None,
     parts: int = 1,
+    alone: bool = False,
 ) -> float:
     """One step down the gradient of one batch, (B,) rates and temperatures; returns its loss.
 
-    A loss that is not finite moves nothing.
+    ``alone`` is as for ``_loss``. A loss that is not finite moves nothing.
     """
     batch = _flip(batch, flips) if config.augment == "flips" else batch
     size = len(batch.label)
@@ -250,13 +258,29 @@ def _step(
         if temperatures is not None:
             pipeline.sampling.mask.temperature = temperature
         part = Batch(*of_batch)
-        loss = task.loss(pipeline(part.image, rate, part.acquisition), part) * (len(rate) / size)
+        loss = _loss(config, pipeline, task, part, rate, alone) * (len(rate) / size)
         if not torch.isfinite(loss):
             return loss.item()
-        loss.backward()
+        if loss.requires_grad:  # zero-filling alone, with a mask that is fixed, has nothing to learn
+            loss.backward()
         total += loss.item()
     optimizer.step()
     return total
+
+
+def _loss(
+    config: TrialConfig, pipeline: KSpaceClassifier, task: Task, batch: Batch, rate: Tensor, alone: bool
+) -> Tensor:
+    """The task's loss and ``reconstruction_weight`` times the reconstruction's, or the latter ``alone``.
+
+    Where every image is sampled in full there is nothing to reconstruct, and no such loss.
+    """
+    restored = pipeline.restore(batch.image, rate)
+    weight = 1.0 if alone else config.reconstruction_weight
+    loss = 0.0 if alone else task.loss(pipeline.classify(restored.image, rate, batch.acquisition), batch)
+    if weight and restored.measurement is not None:
+        loss = loss + weight * pipeline.reconstruction.loss(restored.measurement, restored.estimate, batch.image)
+    return loss
 
 
 def _flip(batch: Batch, flips: np.random.Generator) -> Batch:

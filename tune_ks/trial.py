@@ -190,6 +190,7 @@ def make_record(
         val_over_draws={vendor: _mean([one[vendor] for one in draws]) for vendor in splits.val},
         val_within=task.measure_each(splits.val, outcome.scores["val"], within=True),
         test_within=task.measure_each(splits.test, outcome.scores["test"], within=True),
+        quality=outcome.quality,
         epoch=outcome.epoch,
         history=outcome.history,
         seconds=round(seconds, 3),

@@ -16,12 +16,14 @@ class Transform(ABC):
     F_y^-1 F_x^-1 M F_x F_y = F_x^-1 M F_x.
     """
 
+    is_complex: bool  # of its coefficients, and so of what comes back from some of them
+
     def __init__(self, config: TrialConfig) -> None:
         self.axes = (-1,) if config.pattern == "lines" else (-2, -1)
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """(..., H, W) real images -> (..., H, W) coefficients, DC where ``radius`` is 0."""
+        """(..., H, W) images as ``inverse`` gives them, or real ones -> (..., H, W) coefficients, DC at radius 0."""
 
     @abstractmethod
     def inverse(self, kspace: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ class CosineTransform(Transform):
     falling, F[k] = s(k) Re(exp(-i pi k / 2 N) FFT(v)[k]).
     """
 
+    is_complex = False
+
     def forward(self, image: Tensor) -> Tensor:
         for axis in self.axes:
             image = cosine(image.movedim(axis, -1)).movedim(-1, axis)

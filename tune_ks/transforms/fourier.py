@@ -9,6 +9,8 @@ from tune_ks.transforms.base import Transform
 class FourierTransform(Transform):
     """F[k] = sum_n x[n] exp(-2 pi i (k - c)(n - c) / N) / sqrt(N), c = N // 2, along each axis."""
 
+    is_complex = True
+
     def forward(self, image: Tensor) -> Tensor:
         # fftshift without dim would also roll the batch axis, and so mislabel the data
         kspace = torch.fft.fftn(torch.fft.ifftshift(image, dim=self.axes), dim=self.axes, norm="ortho")

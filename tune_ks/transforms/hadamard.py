@@ -12,6 +12,8 @@ class HadamardTransform(Transform):
     W is symmetric, so the transform is its own inverse. N must be a power of two.
     """
 
+    is_complex = False
+
     def forward(self, image: Tensor) -> Tensor:
         for axis in self.axes:
             image = walsh(image.movedim(axis, -1)).movedim(-1, axis)
