@@ -15,7 +15,7 @@ from tune_ks.classifiers.alexnet import AlexNet
 from tune_ks.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
 from tune_ks.data.dataset import ACQUISITION, open_splits
 from tune_ks.evaluate import load_model
-from tune_ks.pipeline import classifier_shapes
+from tune_ks.pipeline import network_shapes
 from tune_ks.record import RunFolder, TrialConfig
 from tune_ks.train import score, train
 from tune_ks.trial import run_config
@@ -103,7 +103,7 @@ def test_a_classifier_trains_on_one_image_of_its_smallest_size_and_refuses_a_sma
 def test_the_shapes_are_known_without_the_memory(name):
     network = CLASSIFIERS[name](config_of(name))
     found = {f"classifier.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
-    assert classifier_shapes(config_of(name)) == found
+    assert network_shapes(config_of(name)) == found
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121"])
