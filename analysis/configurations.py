@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.load import CONFIG_FIELDS, FACTS, MASK_FIELDS, SCORES, WITHIN
+from analysis.load import CONFIG_FIELDS, FACTS, IDLE_FIELDS, SCORES, WITHIN
 
 # Masks that learn nothing: yardsticks for a learned mask, never what the rules choose while a learned one is there.
 FIXED_FAMILIES = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
@@ -57,7 +57,7 @@ def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
 
 def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     """Per row, the configuration at rate 1 that agrees in all but rate, mask and seed; None where it was not run."""
-    shared = [n for n in CONFIG_FIELDS if n not in ("sampling_rate", "seed", *MASK_FIELDS)]
+    shared = [n for n in CONFIG_FIELDS if n not in ("sampling_rate", "seed", *IDLE_FIELDS)]
     groups = configurations.groupby(shared, dropna=False, sort=False).ngroup()
     full = configurations["full"].astype(bool)
     named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
@@ -79,8 +79,8 @@ def varied_fields(configurations: pd.DataFrame) -> list[str]:
     """
     names = [n for n in CONFIG_FIELDS if n not in ("vendor", "sampling_rate", "seed")]
     below = configurations[~configurations["full"].astype(bool)]
-    varied = [n for n in names if n not in MASK_FIELDS and configurations[n].nunique(dropna=False) > 1]
-    of_family = below.groupby("mask")[[n for n in MASK_FIELDS if n != "mask"]].nunique(dropna=False).max()
+    varied = [n for n in names if n not in IDLE_FIELDS and configurations[n].nunique(dropna=False) > 1]
+    of_family = below.groupby("mask")[[n for n in IDLE_FIELDS if n != "mask"]].nunique(dropna=False).max()
     varied += [n for n in of_family.index if of_family[n] > 1] + ["mask"] * (below["mask"].nunique() > 1)
     return [n for n in names if n in varied]
 
@@ -97,7 +97,7 @@ def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
         return {FULL: full} if len(full) else {}
     if not varied:
         return {str(below["mask"].iloc[0]): _by_rate(below, full)}
-    shared = [n for n in varied if n not in MASK_FIELDS]
+    shared = [n for n in varied if n not in IDLE_FIELDS]
     found = {}
     for values, part in below.groupby(varied, dropna=False, sort=True):
         chosen = dict(zip(varied, values))

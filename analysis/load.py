@@ -13,11 +13,12 @@ from tune_ks.record import RunFolder, TrialConfig, TrialRecord, read_json
 from tune_ks.storage import StoragePath, open_whole, read_each, storage_path, without_place
 
 CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
-# What the mask's own fields are does not matter at sampling rate 1: there the mask is the identity.
-MASK_FIELDS = (
+# Fields of the mask and of the reconstruction: at sampling rate 1 the image itself enters the classifier.
+IDLE_FIELDS = (
     *("mask", "temperature", "temperature_end", "budget", "pattern", "settle", "mask_lr_multiplier"),
     *("centre_fraction", "hermitian", "density_power", "rate_start"),
-)  # at sampling rate 1 they change nothing
+    *("reconstruction", "reconstruction_channels", "reconstruction_weight", "reconstruction_epochs"),
+)
 DRAWN = ("rate_from", "rate_to", "temperature_from", "temperature_to")  # what makes a training conditional
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 WITHIN = ("test_within_in_domain", "test_within_cross_domain")
@@ -137,7 +138,7 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
     within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
     draws = record.val_over_draws.get(config.vendor, math.nan)
     pretraining = _pretraining(record)
-    configuration = config.key("seed", "init_from", *(MASK_FIELDS if full else ()))
+    configuration = config.key("seed", "init_from", *(IDLE_FIELDS if full else ()))
     return {
         "key": key,
         "configuration": f"{configuration}-{pretraining}" if pretraining else configuration,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import sentences
 from analysis.configurations import FULL, varied_fields
-from analysis.load import MASK_FIELDS
+from analysis.load import IDLE_FIELDS
 from analysis.page import number, paragraph, table
 from analysis.report_tables import seen
 from analysis.study import Analysis
@@ -47,7 +47,7 @@ def _of_vendor(analysis: Analysis, vendor: str, varied: list[str]) -> pd.DataFra
     own = analysis.configurations[analysis.configurations["vendor"] == vendor]
     columns: dict[str, list[Any]] = {"mask": own["family"].tolist()}
     for name in varied:
-        idle = own["full"].astype(bool) & (name in MASK_FIELDS)
+        idle = own["full"].astype(bool) & (name in IDLE_FIELDS)
         columns[name.replace("_", " ")] = [_short(None if i else value) for i, value in zip(idle, own[name])]
     columns["nominal rate"] = own["sampling_rate"].tolist()
     columns[f"{vendor} rate"] = own["realised_rate"].tolist()

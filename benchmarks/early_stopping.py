@@ -30,7 +30,6 @@ from analysis.pareto import THREE, TWO, hypervolume
 from tune_ks.data.cohort import CohortSettings, open_cohort, with_splits, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.plan import config_at
-from tune_ks.rates import first_settled_epoch
 from tune_ks.record import TrialConfig
 from tune_ks.schedulers import EarlyStopping
 from tune_ks.seeding import generator

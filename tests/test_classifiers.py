@@ -103,7 +103,8 @@ def test_a_classifier_trains_on_one_image_of_its_smallest_size_and_refuses_a_sma
 def test_the_shapes_are_known_without_the_memory(name):
     network = CLASSIFIERS[name](config_of(name))
     found = {f"classifier.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
-    assert network_shapes(config_of(name)) == found
+    shapes = network_shapes(config_of(name))
+    assert {key: shape for key, shape in shapes.items() if key.startswith("classifier.")} == found
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121"])

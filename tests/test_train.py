@@ -11,7 +11,6 @@ from tiny import write_tiny
 from tune_ks import train as training
 from tune_ks.data.dataset import open_splits
 from tune_ks.metrics import auc
-from tune_ks.rates import first_settled_epoch
 from tune_ks.record import RunFolder, TrialConfig
 from tune_ks.train import TrainingFailed, finish, score, train
 from tune_ks.trial import distinct_rate, load_checkpoint, run_config, save_checkpoint

@@ -110,9 +110,9 @@ def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _networks(config: TrialConfig, transform: Transform) -> tuple[nn.Module, nn.Module]:
-    """R and C, in the order in which they draw their first weights."""
-    reconstruction = _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform)
-    return reconstruction, _member(CLASSIFIERS, "classifier", config.classifier)(config)
+    """R and C. C draws its first weights first: of one seed they are the same, whatever R stands before it."""
+    classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
+    return _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform), classifier
 
 
 def _member(registry: dict, field: str, name: str):
