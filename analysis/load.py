@@ -137,7 +137,7 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
     full = config.sampling_rate == 1
     within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
     draws = record.val_over_draws.get(config.vendor, math.nan)
-    pretraining = _pretraining(record)
+    pretraining = record.pretraining()
     configuration = config.key("seed", "init_from", *(IDLE_FIELDS if full else ()))
     return {
         "key": key,
@@ -157,13 +157,6 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
         "seconds": _number(record.seconds),
         "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
     }
-
-
-def _pretraining(record: TrialRecord) -> str | None:
-    """What the weights that it began from were trained on: one question for all rates and seeds; None from scratch."""
-    if record.config.init_from is None:
-        return None
-    return str(record.facts.get("init_from", {}).get("question", record.config.init_from))
 
 
 def _number(value: float | None) -> float:

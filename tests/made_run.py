@@ -7,7 +7,9 @@ from tiny import write_tiny
 
 from analysis import analyse
 from tune_ks.attempts import begin_attempt
+from tune_ks.begin import note
 from tune_ks.data.cohort import read_table, write_table
+from tune_ks.pretrained import bring_weights, named
 from tune_ks.record import RunFolder, TrialConfig, write_whole
 from tune_ks.trial import run_config
 
@@ -39,6 +41,9 @@ def make_run(place):
     begun = TrialConfig("GE", 0.5, **SMALL)
     with contextlib.suppress(Stopped):
         run_config(begun, folder, images, "cpu", stop)
+    init_from = named(folder, TrialConfig("GE", 1.0, **SMALL).key())
+    bring_weights(folder, {init_from: folder})
+    note(folder, "init_from", {"runs/pretrain": {begun.key(): init_from}})
     failed = TrialConfig("SIEMENS", 0.5, **SMALL)
     folder.write_config(failed)
     folder.write_failure(failed, "the loss became nan")

@@ -45,7 +45,7 @@ SEARCH = %s
 READ_BY = {  # file -> what reads it; any other is read by all
     **dict.fromkeys(("mask.npy", "probability.npy", "preview.npz"), ("show",)),
     **dict.fromkeys(("attempts.json", "checkpoint.pt"), ("resume",)),
-    "model.safetensors": ("evaluate",),
+    "model.safetensors": ("evaluate", "begin_from"),
     "skipped.csv": ("analyse_run",),
     "scores.npz": ("show", "analyse_run"),
 }
@@ -55,7 +55,7 @@ def read_run(note, root, file=""):
     """action -> "read", or the one message that it ended in. Anything but a ValueError or an OSError is a fault."""
     root = Path(root)
     said = {}
-    actions = READ_BY.get(file, ("show", "analyse_run", "resume", "evaluate", "export"))
+    actions = READ_BY.get(file, ("show", "analyse_run", "resume", "evaluate", "begin_from", "export"))
     for action in (globals()[name] for name in actions):
         note(action.__name__)
         try:
@@ -118,6 +118,19 @@ def evaluate(root):
     folder = RunFolder(root)
     for key in chosen_keys(folder, every=False):
         load_model(folder, folder.read_record(key))
+
+
+def begin_from(root):
+    from tune_ks.pretrained import Pretrained, require_unchanged
+    from tune_ks.record import RunFolder, TrialConfig
+    from tune_ks.transfer import read_weights
+
+    folder = RunFolder(root)
+    wanted = TrialConfig("GE", 1.0, temperature=1.0, width=0.05, image_size=64)
+    require_unchanged(folder, "runs/pretrain", {})
+    Pretrained(str(root)).choose(wanted)
+    for path in sorted((root / "weights").iterdir()):
+        read_weights(folder, path.name).question()
 
 
 def export(root):

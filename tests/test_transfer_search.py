@@ -7,8 +7,11 @@ import ray
 from dicom_files import write_table_cohort
 
 import run_search
-from tune_ks.begin import note
+from tune_ks.begin import begin_run, note
+from tune_ks.data.cohort import CohortSettings, open_cohort
+from tune_ks.plan import plan_search
 from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.space import load_space
 from tune_ks.transfer import read_weights
 from tune_ks.trial import run_config
 
@@ -28,10 +31,12 @@ def place(tmp_path_factory):
     write_table_cohort(folder / "data", patients=6, side=64)
     for name, values in SPACES.items():
         (folder / f"{name}.py").write_text(f"SPACE = {values}")
+    cohort = open_cohort(folder / "data", CohortSettings(), 64, folder / "runs/cache")
+    run, space = RunFolder(folder / "runs/screen"), load_space(str(folder / "screen.py"))
+    begin_run(run, space, cohort, 0, "python run_search.py", synthetic=False)
+    for config in plan_search(space, run, ["GE"]).jobs[0]:
+        run_config(config, run, cohort.images, "cpu", lambda _: None)
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert run_search.main(list(SCREEN)) == 0
     yield folder
     ray.shutdown()
 

@@ -12,11 +12,14 @@ from statistics import fmean
 from typing import Any
 
 from tune_ks.plan import Plan, config_at, in_turn
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, digest, is_key
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord, digest, is_key, is_weights
 from tune_ks.space import PRETRAINED, Space
 from tune_ks.storage import storage_path, write_whole
 
-SHAPING = ("task", "transform", "pattern", "reconstruction", "classifier", "width", "image_size", "standardise")
+SHAPING = (
+    *("task", "transform", "pattern", "reconstruction", "reconstruction_channels"),
+    *("classifier", "width", "image_size", "standardise"),
+)
 WEIGHTS, RECORD = "model.safetensors", "record.json"  # what is copied of a trial
 
 
@@ -107,7 +110,7 @@ def resolve(space: Space, vendors: list[str], choose: Callable[[TrialConfig], st
 
 def remembered(space: Space, vendors: list[str], place: str, folder: RunFolder) -> tuple[Space, dict[str, str]] | None:
     """As ``resolve``, from what the run folder wrote down of an earlier choice in ``place``; None where it has not."""
-    chosen = folder.read_search().get("init_from", {}).get(place, {})
+    chosen = _noted(folder, place)
     try:
         return resolve(space, vendors, lambda config: chosen[config.key()])
     except KeyError:
@@ -116,7 +119,7 @@ def remembered(space: Space, vendors: list[str], place: str, folder: RunFolder) 
 
 def require_unchanged(folder: RunFolder, place: str, chosen: dict[str, str]) -> None:
     """ValueError where a trial that the run folder began from has other weights by now."""
-    before = folder.read_search().get("init_from", {}).get(place, {})
+    before = _noted(folder, place)
     for key, now in chosen.items():
         was = before.get(key, now)
         if was != now and was.partition("@")[0] == now.partition("@")[0]:
@@ -168,10 +171,16 @@ def _init_from(block: dict[str, Any]) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
+def _noted(folder: RunFolder, place: str) -> dict[str, str]:
+    """What search.json says was chosen from ``place``: key of the config from scratch -> KEY@HASH."""
+    found = folder.read_search().get("init_from")
+    found = found.get(place) if isinstance(found, dict) else None
+    return {key: value for key, value in found.items() if is_weights(value)} if isinstance(found, dict) else {}
+
+
 def _question(record: TrialRecord) -> str:
     """What its seeds share; of what a trial began from, only the question: that too had a seed."""
-    before = record.facts.get("init_from", {}).get("question", "")
-    return record.config.key("seed", "init_from") + before
+    return f"{record.config.key('seed', 'init_from')}/{record.pretraining()}"
 
 
 def _rank(records: list[TrialRecord], config: TrialConfig) -> tuple[bool, float]:

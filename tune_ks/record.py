@@ -192,6 +192,11 @@ class TrialRecord:
         """Mean of the metric over the other vendors that have one; NaN when none has."""
         return mean_of_others(self._scores(split), self.config.vendor)
 
+    def pretraining(self) -> str | None:
+        """What the weights that it began from were trained for, the same for all rates and seeds; None from scratch."""
+        begun = self.facts.get("init_from")
+        return str(begun.get("question")) if isinstance(begun, dict) else self.config.init_from
+
     def _scores(self, split: str) -> dict[str, float]:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS}, got {split!r}")

@@ -20,8 +20,8 @@ class Weights(NamedTuple):
     def question(self) -> str:
         """12 hexadecimal digits of what was trained, and on which cohort, whatever its vendor, rate and seed."""
         own = self.record.config.key("vendor", "sampling_rate", "seed", "init_from")
-        before = self.record.facts.get("init_from", {}).get("question")
-        return hashlib.sha256(f"{own}/{self.record.facts.get('cohort')}/{before}".encode()).hexdigest()[:12]
+        asked = f"{own}/{self.record.facts.get('cohort')}/{self.record.pretraining()}"
+        return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 
 def read_weights(folder: RunFolder, init_from: str) -> Weights:
