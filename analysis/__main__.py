@@ -8,6 +8,7 @@ from typing import NamedTuple
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
 from analysis.hanley_mcneil import FORM, Counts, counts_of
 from analysis.selection import EPSILON, MARGIN, TOLERANCE
+from tune_ks.metrics import METRICS
 
 
 class Arguments(NamedTuple):
@@ -24,6 +25,7 @@ class Arguments(NamedTuple):
     margin: float
     patients: dict[str, Counts] | None
     cross_fit: int
+    metric: str | None
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
@@ -42,19 +44,19 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         "--epsilon",
         type=float,
         default=EPSILON,
-        help="in-domain AUC that may be lost for a smaller rate (default: %(default)s)",
+        help="in-domain metric (AUC, Dice) that may be lost for a smaller rate (default: %(default)s)",
     )
     parser.add_argument(
         "--tolerance",
         type=float,
         default=TOLERANCE,
-        help="in-domain AUC that may be lost for a better cross-domain one (default: %(default)s)",
+        help="in-domain metric that may be lost for a better cross-domain one (default: %(default)s)",
     )
     parser.add_argument(
         "--noninferiority-margin",
         type=float,
         default=MARGIN,
-        help="AUC by which a proven rate may be worse than full sampling (default: %(default)s)",
+        help="metric by which a proven rate may be worse than full sampling (default: %(default)s)",
     )
     parser.add_argument(
         "--patients",
@@ -69,6 +71,9 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         metavar="REPEATS",
         help="for small cohorts: also choose on half of the validation and test patients and report on the other half, "
         "this often (50 is plenty); nothing is trained",
+    )
+    parser.add_argument(
+        "--metric", choices=list(METRICS), help="which records to read, where a run folder holds those of several"
     )
     parser.add_argument("--no-images", action="store_true", help="keep patients' images out of the report")
     parser.add_argument("--no-report", action="store_true", help="write selection.json only")
@@ -102,6 +107,7 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         found.noninferiority_margin,
         found.patients,
         found.cross_fit,
+        found.metric,
     )
 
 

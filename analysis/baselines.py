@@ -6,11 +6,17 @@ A network that does not beat the best of them has learned nothing from the image
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import DRAWS, Resampled, interval, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import DRAWS, Resampled, TrialDraws, interval, patient_weights, resampled_auc, win_matrix
+from analysis.load import Run
 from tune_ks.metrics import auc
 
 BASELINES = ("mean", "p75", "p90", "position")  # columns of cohort.csv, of the input after the network's own scaling
-COLUMNS = ["vendor", "baseline", "auc", "low", "high", "direction", "images", "patients"]
+COLUMNS = ["source", "vendor", "baseline", "value", "low", "high", "direction", "images", "patients"]
+
+
+def one_number(run: Run) -> pd.DataFrame:
+    """The baselines of a run's cohort; they are the same whatever was trained on."""
+    return baselines(run.cohort)
 
 
 def baselines(cohort: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
@@ -30,9 +36,10 @@ def baselines(cohort: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
             found = interval(baseline_draws(known, vendor, name, draws))
             rows.append(
                 {
+                    "source": None,
                     "vendor": vendor,
                     "baseline": name,
-                    "auc": auc(known["label"].to_numpy(), sign * known[name].to_numpy(float)),
+                    "value": auc(known["label"].to_numpy(), sign * known[name].to_numpy(float)),
                     "low": found.low,
                     "high": found.high,
                     "direction": "higher is tumour" if sign > 0 else "lower is tumour",
@@ -62,7 +69,20 @@ def baseline_draws(images: pd.DataFrame, vendor: str, name: str, draws: int = DR
     return resampled_auc(matrix, patient_weights(len(patients), draws, vendor))
 
 
-def best(table: pd.DataFrame, vendor: str) -> pd.Series | None:
-    """The best baseline of a vendor; None when it has none."""
-    rows = table[table["vendor"] == vendor]
-    return rows.loc[rows["auc"].idxmax()] if len(rows) else None
+def best(table: pd.DataFrame, vendor: str, source: str = "") -> pd.Series | None:
+    """The best baseline on a vendor, of those that hold for a source vendor; None when there is none."""
+    rows = table[(table["vendor"] == vendor) & (table["source"].isna() | (table["source"] == source))]
+    return rows.loc[rows["value"].idxmax()] if len(rows) else None
+
+
+def best_draws(run: Run, table: pd.DataFrame, source: str = "") -> TrialDraws:
+    """Draws of each vendor's best baseline, where it is known for the very patients that the trials' draws are of."""
+    found = {}
+    for vendor, images in held_out_images(run.cohort):
+        row = best(table, vendor, source)
+        if row is None:
+            continue
+        known = images[images[row["baseline"]].notna()]
+        if np.array_equal(np.unique(known["patient_id"]), np.unique(images["patient_id"])):
+            found["test", vendor] = baseline_draws(known, vendor, row["baseline"])
+    return found

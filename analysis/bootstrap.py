@@ -1,8 +1,9 @@
-"""Patient-clustered intervals for AUC: resample patients, never images.
+"""Patient-clustered intervals: resample patients, never images.
 
 AUC = sum_ij w_i w_j wins_ij / (sum_i w_i positives_i  sum_j w_j negatives_j), where wins_ij counts the pairs (positive
 image of patient i, negative image of patient j) in which the positive scores higher, ties half, and w_i is how often
-patient i was drawn. The patient-by-patient matrix is computed once; each resample is then a small product.
+patient i was drawn. The patient-by-patient matrix is computed once; each resample is then a small product. A mean over
+images is sum_i w_i total_i / sum_i w_i images_i.
 
 Percentiles of such draws are too narrow with few patients (64 to 86 % for 90 % at 8 to 15), so an interval is the
 draws' standard error times Student's t on the logit scale, with the patients of the scarcer class as its sample size.
@@ -42,12 +43,12 @@ NOWHERE = Interval(math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Resampled:
-    """An AUC, or a difference of two on the same patients, with what resampling makes of it."""
+    """A metric, or a difference of two on the same patients, with what resampling makes of it."""
 
     point: float  # of the sample itself
-    draws: np.ndarray  # (B,); NaN for a draw without one of the classes
-    patients: int  # that have the scarcer class; over several vendors, the fewest
-    floor: float = 0.0  # the least value it can take: 0 of an AUC, -1 of a difference; the greatest is 1
+    draws: np.ndarray  # (B,); NaN for a draw on which it is undefined
+    patients: int  # that it rests on (of an AUC, those of the scarcer class); over several vendors, the fewest
+    floor: float = 0.0  # the least value it can take: 0 of a metric, -1 of a difference; the greatest is 1
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         """The paired difference: both were drawn with the same weights."""
@@ -63,6 +64,9 @@ class Resampled:
         return float(finite.std() * math.sqrt(self.patients / (self.patients - 1)))
 
 
+TrialDraws = dict[tuple[str, str], Resampled]  # (split, vendor) -> the metric of one trial
+
+
 def average(each: Sequence[Resampled]) -> Resampled:
     """Mean over seeds (the same patients) or over vendors (each with its own)."""
     point, draws = np.mean([one.point for one in each]), np.mean([one.draws for one in each], axis=0)
@@ -76,12 +80,7 @@ def win_matrix(label: np.ndarray, score: np.ndarray, patient: np.ndarray, patien
     of a patient that is not listed.
     """
     label, score = np.asarray(label).astype(bool), np.asarray(score, dtype=np.float64)
-    order = np.argsort(patients)
-    where = np.searchsorted(patients, patient, sorter=order).clip(max=len(patients) - 1)
-    index = order[where]
-    if not (np.asarray(patients)[index] == np.asarray(patient)).all():
-        raise ValueError("an image belongs to a patient that is not among the patients given")
-    size = len(patients)
+    index, size = positions(patient, patients), len(patients)
     by_patient = np.argsort(index[label], kind="stable")
     positive_score, positive_patient = score[label][by_patient], index[label][by_patient]
     negative_score, negative_patient = score[~label], index[~label]
@@ -99,6 +98,16 @@ def win_matrix(label: np.ndarray, score: np.ndarray, patient: np.ndarray, patien
     return Wins(wins, np.bincount(positive_patient, minlength=size), np.bincount(negative_patient, minlength=size))
 
 
+def positions(patient: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """``patient`` (n,) -> where each stands in ``patients`` (P,). ValueError for one that is not listed."""
+    order = np.argsort(patients)
+    where = np.searchsorted(patients, patient, sorter=order).clip(max=len(patients) - 1)
+    index = order[where]
+    if not (np.asarray(patients)[index] == np.asarray(patient)).all():
+        raise ValueError("an image belongs to a patient that is not among the patients given")
+    return index
+
+
 def patient_weights(patients: int, draws: int, *purpose: str | int) -> np.ndarray:
     """(draws, patients) how often each patient is drawn; the same purpose gives the same draws, so pairs stay pairs."""
     equal = np.full(patients, 1 / patients)
@@ -114,8 +123,22 @@ def resampled_auc(matrix: Wins, weights: np.ndarray) -> Resampled:
     return Resampled(float(found[0]), found[1:], min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)))
 
 
+def resampled_mean(value: np.ndarray, counted: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> Resampled:
+    """The mean of ``value`` (n,) over the images that are ``counted`` (n,), of all the patients and of B draws of them.
+
+    ``patient`` (n,) counts from 0 in the order of ``weights`` (B, P). A share is the mean of what is true or false.
+    """
+    size = weights.shape[1]
+    total = np.bincount(patient, weights=np.where(counted, value, 0.0), minlength=size)
+    images = np.bincount(patient, weights=counted.astype(float), minlength=size)
+    every = np.vstack([np.ones(size), weights])
+    drawn = every @ images
+    found = np.divide(every @ total, drawn, out=np.full(len(every), np.nan), where=drawn > 0)
+    return Resampled(float(found[0]), found[1:], int((images > 0).sum()))
+
+
 def widened(patients: float, level: float = LEVEL) -> float:
-    """What draws of so few patients of the scarcer class must be stretched by to reach as far as ``interval``."""
+    """What draws of so few patients must be stretched by to reach as far as ``interval``."""
     if math.isinf(patients):
         return 1.0
     longer_tail = stdtrit(patients - 1, (1 + level) / 2) / ndtri((1 + level) / 2)
@@ -123,7 +146,7 @@ def widened(patients: float, level: float = LEVEL) -> float:
 
 
 def interval(found: Resampled, level: float = LEVEL) -> Interval:
-    """Central interval: the bootstrap's standard error, Student's t with the scarcer class's patients less one."""
+    """Central interval: the bootstrap's standard error, Student's t with the patients that it rests on less one."""
     return t_interval(found.point, found.error, found.patients - 1, found.floor, level)
 
 

@@ -7,11 +7,20 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from analysis.bootstrap import DRAWS, Resampled, average, interval, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import (
+    DRAWS,
+    Resampled,
+    average,
+    interval,
+    patient_weights,
+    resampled_auc,
+    resampled_mean,
+    win_matrix,
+)
 from analysis.configurations import keys_of_full
 from analysis.images import image_scores
 from analysis.load import Run
-from analysis.operating import share, threshold
+from analysis.operating import threshold
 from analysis.selection import Selection
 from analysis.subgroups import PATIENTS, subgroups
 
@@ -57,8 +66,17 @@ def clinic(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> C
             found["calibration"].append(about | _calibration(parts))
             found["reliability"] += [about | row for row in _reliability(parts)]
         found["subgroups"] += _subgroups(source, scores, groups)
+    return _tables(found, absent)
+
+
+def no_clinic() -> Clinic:
+    """Of a metric that tells no two classes apart: nothing of this can be asked."""
+    return _tables({}, [])
+
+
+def _tables(found: dict[str, list], absent: list[str]) -> Clinic:
     columns = {"operating": OPERATING, "calibration": CALIBRATION, "reliability": RELIABILITY, "subgroups": SUBGROUPS}
-    return Clinic(*(pd.DataFrame(found[name], columns=columns[name]) for name in columns), absent)
+    return Clinic(*(pd.DataFrame(found.get(name, []), columns=columns[name]) for name in columns), absent)
 
 
 class Part(NamedTuple):
@@ -105,7 +123,10 @@ def _operating(about: dict[str, Any], trainings: list[pd.DataFrame], parts: list
         return []
     cuts = [threshold(val["label"].to_numpy(), val["score"].to_numpy()) for val in own]
     each = [
-        [share((p.score > cut) == positive, p.label == positive, p.patient, p.weights) for p, cut in zip(parts, cuts)]
+        [
+            resampled_mean((p.score > cut) == positive, p.label == positive, p.patient, p.weights)
+            for p, cut in zip(parts, cuts)
+        ]
         for positive in (True, False)
     ]
     sensitivity, specificity = (average(found) for found in each)
@@ -117,7 +138,7 @@ def _operating(about: dict[str, Any], trainings: list[pd.DataFrame], parts: list
 def _calibration(parts: list[Part]) -> dict[str, Any]:
     """Brier score (Monthly Weather Review 1950) beside that of always predicting these very images' prevalence."""
     everywhere = np.ones(len(parts[0].label), dtype=bool)
-    losses = [share((expit(p.score) - p.label) ** 2, everywhere, p.patient, p.weights) for p in parts]
+    losses = [resampled_mean((expit(p.score) - p.label) ** 2, everywhere, p.patient, p.weights) for p in parts]
     prevalence = float(parts[0].label.mean())
     return _ends(average(losses), "Brier", "low", "high") | {
         "Brier of the prevalence": prevalence * (1 - prevalence),
@@ -135,7 +156,7 @@ def _reliability(parts: list[Part]) -> list[dict[str, Any]]:
     rows = []
     for number in np.unique(bins):
         here = bins == number
-        found = share(label.astype(float), here, patient, parts[0].weights)
+        found = resampled_mean(label.astype(float), here, patient, parts[0].weights)
         row = {"from": BINS[number], "to": BINS[number + 1], "predicted": float(probability[here].mean())}
         rows.append(row | _ends(found, "observed", "low", "high") | {"images": float(here.sum() / len(parts))})
     return rows

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import Resampled, resampled_auc, win_matrix
+from analysis.bootstrap import Resampled, TrialDraws
 from analysis.curves_of_run import vendor_curves
 from analysis.images import image_scores
 from analysis.load import Run
-from analysis.resampling import TrialDraws, domain_draws
+from analysis.measures import MEASURES
+from analysis.resampling import domain_draws
 from analysis.selection import RULES, Options, candidates, evidence
 from tune_ks.seeding import generator
 
@@ -33,17 +34,17 @@ class CrossFit(NamedTuple):
     repeats: int  # each gives two halves
     halves: int  # in which the rule chose and the other half could be scored
     rates: pd.DataFrame  # realised_rate, share of the halves that chose it
-    auc: dict[str, float]  # endpoint -> mean over halves, of patients that did not choose; NaN where not scored
-    auc_sd: dict[str, float]  # over halves: how much splits differ, no confidence interval
+    value: dict[str, float]  # endpoint -> mean over halves, of patients that did not choose; NaN where not scored
+    value_sd: dict[str, float]  # over halves: how much splits differ, no confidence interval
     difference: dict[str, float]  # to full sampling on the same patients
     refused: str = ""
 
 
 class Halves(NamedTuple):
-    """AUCs of every trial on every half."""
+    """The metric of every trial on every half."""
 
     chooses: list[dict[str, TrialDraws]]  # half -> key -> as if ("val", vendor)
-    reports: list[dict[str, dict[str, float]]]  # half -> key -> vendor -> AUC on the other half
+    reports: list[dict[str, dict[str, float]]]  # half -> key -> vendor -> metric on the other half
 
 
 def cross_fit(run: Run, table: pd.DataFrame, vendor: str, rule: str, options: Options, repeats: int) -> CrossFit:
@@ -84,8 +85,8 @@ def cross_fit(run: Run, table: pd.DataFrame, vendor: str, rule: str, options: Op
         repeats=repeats,
         halves=len(each),
         rates=pd.DataFrame({"realised_rate": share.index, "share": share.to_numpy()}),
-        auc={domain: float(each[domain].mean()) for domain in DOMAINS},
-        auc_sd={domain: float(each[domain].std()) for domain in DOMAINS},
+        value={domain: float(each[domain].mean()) for domain in DOMAINS},
+        value_sd={domain: float(each[domain].std()) for domain in DOMAINS},
         difference={domain: float(each[f"{domain}_difference"].mean()) for domain in DOMAINS},
     )
 
@@ -97,11 +98,12 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
     everyone: dict[str, np.ndarray] = {}
     chooses: list[dict[str, TrialDraws]] = [{} for _ in range(2 * repeats)]
     reports: list[dict[str, dict[str, float]]] = [{} for _ in range(2 * repeats)]
+    measure = MEASURES[run.metric]
     for key in keys:
         scores = image_scores(run.root, key, run.cohort)
         if scores is None:
             return f"trial {key} has no scores per image that can be read"
-        scores = scores[scores["label"].isin([0, 1]) & scores["score"].notna() & scores["split"].isin(["val", "test"])]
+        scores = scores[measure.counts(scores) & scores["split"].isin(["val", "test"])]
         for test_vendor, part in scores.groupby("vendor"):
             name = str(test_vendor)
             patients = np.unique(part["patient_id"])
@@ -111,9 +113,9 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
                 weights[name] = _weights(halves[name], name)
             if not np.array_equal(patients, everyone[name]):
                 return f"trial {key} was scored on other patients of {name} than the first"
-            matrix = win_matrix(*(part[n].to_numpy() for n in ("label", "score", "patient_id")), patients)
-            drawn = resampled_auc(matrix, weights[name]).draws.reshape(2 * repeats, 1 + DRAWS)
-            fewest = min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)) // 2
+            columns = (part[n].to_numpy() for n in ("label", "score", "patient_id"))
+            whole = measure.resampled(*columns, patients, weights[name])
+            drawn, fewest = whole.draws.reshape(2 * repeats, 1 + DRAWS), whole.patients // 2
             for half in range(2 * repeats):
                 one = Resampled(float(drawn[half, 0]), drawn[half, 1:], fewest)
                 chooses[half].setdefault(key, {})["val", name] = one
@@ -151,7 +153,7 @@ def _weights(halves: np.ndarray, vendor: str) -> np.ndarray:
 def _choose(
     table: pd.DataFrame, trials: pd.DataFrame, draws: Mapping[str, TrialDraws], vendor: str, rule: str, options: Options
 ) -> pd.Series | None:
-    """The rule's choice from one half's AUCs, by the way that a whole run goes."""
+    """The rule's choice from one half's scores, by the way that a whole run goes."""
     names = {domain: f"val_{domain}" for domain in DOMAINS}
     for domain, name in names.items():
         each = [domain_draws(draws[key], vendor, "val", domain) for key in trials["key"]]
@@ -160,7 +162,7 @@ def _choose(
     own = table.drop(columns=[*names.values(), "val_in_domain_sd"], errors="ignore")
     own = own.merge(groups.mean().reset_index(), on="configuration")
     own = own.merge(groups.std().add_suffix("_sd")[["val_in_domain_sd"]].reset_index(), on="configuration")
-    points, _ = evidence(candidates(own, "val")[0], vendor_curves(trials, dict(draws), vendor, "val"), None)
+    points, _ = evidence(candidates(own, "val")[0], vendor_curves(trials, dict(draws), vendor, "val"), None, options)
     row = RULES[rule](points, options).row
     return None if row is None else points.loc[row]
 
@@ -168,5 +170,7 @@ def _choose(
 def _mean(reports: dict[str, dict[str, float]], keys: list[str], vendor: str, domain: str) -> float:
     """Mean over the seeds, and over the other vendors."""
     inside = domain == "in_domain"
-    each = [np.mean([auc for v, auc in reports[key].items() if (v == vendor) == inside] or [math.nan]) for key in keys]
+    each = [
+        np.mean([value for v, value in reports[key].items() if (v == vendor) == inside] or [math.nan]) for key in keys
+    ]
     return float(np.mean(each))

@@ -1,4 +1,4 @@
-"""AUC as a smooth function of the realised rate: a Gaussian process on log2 rate and logit AUC, with a band.
+"""A metric as a smooth function of the realised rate: a Gaussian process on log2 rate and its logit, with a band.
 
 Two sources of doubt, kept apart because they act differently. Which patients: all rates share them, so a resample
 moves the whole curve; the smoother is applied to each bootstrap draw. Which training: differs from point to point, so
@@ -22,7 +22,7 @@ GRID, DRAWS, EDGE = 33, 400, 1e-3
 
 
 class Curve(NamedTuple):
-    """One AUC against the rate; AUC scale."""
+    """One metric against the rate, on its own scale."""
 
     rates: np.ndarray  # (G,) rising: a logarithmic grid and every trained rate
     mean: np.ndarray  # (G,)
@@ -32,7 +32,7 @@ class Curve(NamedTuple):
     patients: np.ndarray  # (D, G) the same draws as far as the patients move them
 
     def at(self, rate: np.ndarray) -> np.ndarray:
-        """(n,) rates -> (n,) mean AUC, linear in log rate between grid points."""
+        """(n,) rates -> (n,) mean, linear in log rate between grid points."""
         return np.interp(np.log(rate), np.log(self.rates), self.mean)
 
     def draws_at(self, rate: np.ndarray) -> np.ndarray:
@@ -55,23 +55,23 @@ def rate_grid(rates: np.ndarray) -> np.ndarray:
 
 def fit_curve(
     rate: np.ndarray,
-    auc: np.ndarray,
+    value: np.ndarray,
     bootstrap: np.ndarray | None,
     grid: np.ndarray,
     purpose: str = "",
     patients: float = math.inf,
 ) -> Curve | None:
-    """``rate`` (n,), ``auc`` (n,) one a training, ``bootstrap`` (B, n) on shared patients or None -> Curve on ``grid``.
+    """``rate`` and ``value`` (n,), one a training, ``bootstrap`` (B, n) on shared patients, or None -> a Curve.
 
-    ``patients``: of the scarcer class, two or more; the fewer, the further the draws are stretched, as intervals are.
-    None with fewer than three distinct rates, or where neither repeated trainings nor a bootstrap tell the noise:
+    ``patients``: that the bootstrap rests on, two or more; the fewer, the further the draws are stretched, as intervals
+    are. None with fewer than three distinct rates, or where neither repeated trainings nor a bootstrap tell the noise:
     then the points are the curve. Equal rates are averaged; scatter within them, pooled, is the noise of a training,
     and the only noise that pulls the curve off the points; with one training a rate it is fitted with the curve.
     What patients add is in the bootstrap: counted as noise of the points too, it flattened curves that differ by
     several times what trainings scatter.
     """
-    known = np.isfinite(auc)
-    rate, y = np.asarray(rate, float)[known], _logit(np.asarray(auc, float)[known])
+    known = np.isfinite(value)
+    rate, y = np.asarray(rate, float)[known], _logit(np.asarray(value, float)[known])
     unique, group, count = np.unique(rate, return_inverse=True, return_counts=True)
     if len(unique) < 3:
         return None
@@ -109,5 +109,5 @@ def fit_curve(
     return Curve(grid, expit(centre), low, high, draws, expit(patients))
 
 
-def _logit(auc: np.ndarray) -> np.ndarray:
-    return logit(np.clip(auc, EDGE, 1 - EDGE))
+def _logit(value: np.ndarray) -> np.ndarray:
+    return logit(np.clip(value, EDGE, 1 - EDGE))

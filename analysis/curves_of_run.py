@@ -7,16 +7,17 @@ import moocore
 import numpy as np
 import pandas as pd
 
+from analysis.bootstrap import TrialDraws
 from analysis.curve import Curve, fit_curve, rate_grid
 from analysis.pareto import THREE, TWO, hypervolume
-from analysis.resampling import TrialDraws, domain_draws
+from analysis.resampling import domain_draws
 
 SURFACES = (10, 50, 90)  # per cent of draws that reach a point
 FRONT_DRAWS = 200
 
 
 class Curves(NamedTuple):
-    """Both AUCs of one vendor and split; None where a curve can't be fitted."""
+    """The metric in both domains, of one vendor and split; None where a curve can't be fitted."""
 
     in_domain: Curve | None
     cross_domain: Curve | None
@@ -41,13 +42,13 @@ def vendor_curves(trials: pd.DataFrame, draws: dict[str, TrialDraws], vendor: st
         known = all(d is not None and d.patients > 1 for d in each)
         bootstrap = np.stack([d.draws for d in each], axis=1) if known else None
         patients = min(d.patients for d in each) if known else math.inf
-        auc = trials[f"{split}_{domain}"].to_numpy(float)
+        value = trials[f"{split}_{domain}"].to_numpy(float)
         rate = trials["realised_rate"].to_numpy(float)
-        found.append(fit_curve(rate, auc, bootstrap, grid, f"{vendor} {split} {domain}", patients))
+        found.append(fit_curve(rate, value, bootstrap, grid, f"{vendor} {split} {domain}", patients))
     return Curves(*found)
 
 
-def uncertain_front(curves: Curves, trained: np.ndarray) -> UncertainFront | None:
+def uncertain_front(curves: Curves, trained: np.ndarray, chance: float = 0.5) -> UncertainFront | None:
     """Attainment surfaces after Grunert da Fonseca et al. (EMO 2001), by moocore; None without both curves."""
     if curves.in_domain is None or curves.cross_domain is None:
         return None
@@ -65,4 +66,4 @@ def uncertain_front(curves: Curves, trained: np.ndarray) -> UncertainFront | Non
         {"percent": surface[:, 2].round().astype(int), TWO[0]: -surface[:, 0], TWO[1]: -surface[:, 1]}
     )
     optimal = pd.DataFrame({THREE[2]: rates, "two_objectives": two, "three_objectives": three})
-    return UncertainFront(optimal, attainment, np.array([hypervolume(p, TWO) for p in points]))
+    return UncertainFront(optimal, attainment, np.array([hypervolume(p, TWO, chance) for p in points]))

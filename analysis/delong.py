@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from analysis.bootstrap import TrialDraws
 from analysis.configurations import keys_of_full
 from analysis.images import image_scores
 from analysis.load import Run
-from analysis.resampling import TrialDraws
 
 COLUMNS = ["trained on", "scored on", "patients", "images", "what", "DeLong", "clustered bootstrap", "ratio"]
 

@@ -20,12 +20,12 @@ POWER = 0.90  # of each endpoint, so that both pass with at least 80 % (Bonferro
 
 
 class Difference(NamedTuple):
-    """AUC of a rate minus full sampling's, with its standard errors."""
+    """The metric of a rate minus full sampling's, with its standard errors."""
 
     point: float
     of_patients: float  # standard error
     of_trainings: float  # standard error
-    patients: float  # of the scarcer class
+    patients: float  # that it rests on
     freedom: float  # of the trainings
 
     @property
@@ -84,14 +84,14 @@ def difference(mine: list[Resampled], full: list[Resampled], purpose: str) -> Di
 
 
 def two_way(mine: np.ndarray, full: np.ndarray, purpose: str) -> np.ndarray:
-    """(B, seeds) and (B, seeds of full) AUCs on shared patients -> (B,) differences of resampled seeds."""
+    """(B, seeds) and (B, seeds of full) metrics on shared patients -> (B,) differences of resampled seeds."""
     random = generator(0, "seeds", purpose)
     return _over_seeds(mine, random) - _over_seeds(full, random)
 
 
-def _over_seeds(auc: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _over_seeds(each: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Spread rescaled by sqrt(n / (n - 1)): a resample of three seeds is too narrow."""
-    size = auc.shape[1]
-    drawn = random.multinomial(size, np.full(size, 1 / size), size=len(auc)) / size
+    size = each.shape[1]
+    drawn = random.multinomial(size, np.full(size, 1 / size), size=len(each)) / size
     weight = 1 / size + math.sqrt(size / (size - 1)) * (drawn - 1 / size)
-    return (auc * weight).sum(axis=1)
+    return (each * weight).sum(axis=1)

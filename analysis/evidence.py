@@ -2,30 +2,31 @@
 
 import math
 
-from analysis.selection import Selection
+from analysis.selection import Options, Selection
 from analysis.sentences import DOMAINS, difference
 
 SURE = 0.95  # probability from which a choice counts as separated from a worse one
 
 
-def how_sure(selection: Selection, tolerance: float) -> str:
+def how_sure(selection: Selection, options: Options) -> str:
     """The interval of the rate, and the probability that full sampling is not better by more than the tolerance."""
     found = []
     if selection.interval is not None:
         found.append("90 % interval of the rate {:.3f} to {:.3f}".format(*selection.interval))
-    return "; ".join(filter(None, [*found, likely(selection, tolerance)]))
+    return "; ".join(filter(None, [*found, likely(selection, options)]))
 
 
-def likely(selection: Selection, tolerance: float) -> str:
+def likely(selection: Selection, options: Options) -> str:
     """The probability that full sampling is not better by more than the tolerance; empty without curves, or at 1."""
     if not selection.not_worse or selection.rate == 1:
         return ""
     names = DOMAINS | {"both": "for both at once"}
     each = ", ".join(f"{value:.2f} {names[name]}" for name, value in selection.not_worse.items())
-    return f"probability that full sampling is not better by more than {tolerance:g} AUC: {each}"
+    by = f"{options.tolerance:g} {options.measure.title}"
+    return f"probability that full sampling is not better by more than {by}: {each}"
 
 
-def not_separated(selection: Selection, tolerance: float) -> str:
+def not_separated(selection: Selection, options: Options) -> str:
     """The warning when the data can't tell the choice from full sampling, or tell that it is worse; else empty."""
     if math.isnan(selection.rate) or selection.rate == 1:
         return ""
@@ -36,15 +37,16 @@ def not_separated(selection: Selection, tolerance: float) -> str:
     each = {domain: f"{DOMAINS[domain]} {difference(selection.values, domain)}" for domain in known}
     worse = [each[domain] for domain, (_, high) in known.items() if high < 0]
     unsure = [each[domain] for domain, (low, high) in known.items() if low <= 0 <= high]
-    said = [f"This rate is worse than full sampling: test AUC {', '.join(worse)}."] if worse else []
+    title = options.measure.title
+    said = [f"This rate is worse than full sampling: test {title} {', '.join(worse)}."] if worse else []
     if unsure:
         said.append(
             "The evidence does not separate this rate from full sampling: the 90 % interval of the paired difference "
-            f"of test AUC holds 0 ({', '.join(unsure)}). It is neither shown to be as good nor shown to be worse."
+            f"of test {title} holds 0 ({', '.join(unsure)}). It is neither shown to be as good nor shown to be worse."
         )
     elif not known and selection.not_worse and min(selection.not_worse.values()) < SURE:
         said.append(
-            f"The evidence does not separate this rate from full sampling: {likely(selection, tolerance)}; {SURE:g} "
+            f"The evidence does not separate this rate from full sampling: {likely(selection, options)}; {SURE:g} "
             "would be needed."
         )
     elif len(known) < len(DOMAINS) and not selection.not_worse:

@@ -18,7 +18,7 @@ def finalists(
     ``table`` holds one row a configuration of that vendor, ``records`` its trials. The neighbours lie on the choice's
     own curve (all that varies but the rate), so full sampling is a neighbour of the highest rate; it joins in any case,
     as what every finalist is compared with. Empty when nothing was chosen. Rates that one conditional training was
-    scored at are trained each by itself, from the weights of that training: a screening is never a finalist's own AUC.
+    scored at are trained each by itself, from that training's weights: a screening is never a finalist's own score.
     ``init_from`` of such a config, and of one that began from other weights, is a dict of seed -> KEY, or KEY@HASH.
     """
     if not selection.keys:

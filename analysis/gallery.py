@@ -20,9 +20,9 @@ class Picture(NamedTuple):
     rate: float  # realised
     seed: int
     chosen: bool
-    in_domain: float  # mean test AUC of its configuration
+    in_domain: float  # mean test metric of its configuration
     cross_domain: float
-    values: dict[str, float]  # AUCs of its configuration, with intervals where there are any
+    values: dict[str, float]  # metrics of its configuration, with intervals where there are any
     mask: np.ndarray | None  # bool (W,) or (H, W), DC at N // 2
     probability: np.ndarray | None  # of the same shape; None for fixed families
     preview: images.Preview | None

@@ -1,4 +1,4 @@
-"""Which hyperparameters move the AUC: permutation importance on a random forest, with what the forest can explain."""
+"""Which hyperparameters move the metric: permutation importance on a random forest, with what it can explain."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ FOLDS, REPEATS, TREES = 5, 10, 100
 
 
 class Importance(NamedTuple):
-    """One vendor, one score: how much AUC a shuffled hyperparameter costs on configurations that were left out."""
+    """One vendor, one score: how much of it a shuffled hyperparameter costs on configurations that were left out."""
 
     table: pd.DataFrame  # hyperparameter, importance, spread; most important first
     explained: float  # R^2 on left-out configurations; not above 0: the importances mean nothing
@@ -29,11 +29,11 @@ def hyperparameters(own: pd.DataFrame) -> list[str]:
 
 
 def importance(own: pd.DataFrame, score: str) -> Importance | None:
-    """One vendor's configurations -> the importance of each varied field for a column of AUCs.
+    """One vendor's configurations -> the importance of each varied field for a column of scores.
 
     The importance of a field is the mean absolute error that a forest gains on left-out configurations when the
-    field is shuffled among them (Breiman, Machine Learning 2001), averaged over folds and repeats; in units of AUC.
-    None with fewer than ENOUGH configurations, or where nothing but the rate varies.
+    field is shuffled among them (Breiman, Machine Learning 2001), averaged over folds and repeats; in units of the
+    metric. None with fewer than ENOUGH configurations, or where nothing but the rate varies.
     """
     below = own[~own["full"].astype(bool)].dropna(subset=[score])
     fields = hyperparameters(own)

@@ -1,35 +1,33 @@
-"""Patient-clustered intervals of every configuration's test AUC, and of its distance to full sampling and baseline."""
+"""Patient-clustered intervals of each configuration's test metric and of its distance to full sampling and baseline."""
 
 import math
 
-import numpy as np
 import pandas as pd
 
-from analysis.baselines import baseline_draws, best, held_out_images
-from analysis.bootstrap import DRAWS, NOWHERE, interval
+from analysis.bootstrap import NOWHERE, TrialDraws, interval
 from analysis.configurations import full_sampling_of
 from analysis.pareto import TWO
-from analysis.resampling import TrialDraws, configuration_draws, domain_draws, paired
+from analysis.resampling import configuration_draws, domain_draws, paired
 
 SPANS = ("test", "above_baseline", "difference")
 
 
-def auc_intervals(
-    configurations: pd.DataFrame, draws: dict[str, TrialDraws], cohort: pd.DataFrame, base: pd.DataFrame
+def metric_intervals(
+    configurations: pd.DataFrame, draws: dict[str, TrialDraws], baseline: dict[str, TrialDraws]
 ) -> pd.DataFrame:
     """One row a configuration: ``SPAN_DOMAIN_low/_high`` for SPANS, and ``difference_DOMAIN``, to full sampling.
 
     Full sampling is the configuration at rate 1 that agrees in all but the mask; its own difference is NaN. ``draws``
-    of all trials: AUCs of a configuration's seeds are averaged inside each, so the interval is over patients only (how
-    far seeds differ is ``test_DOMAIN_sd``), and differences are paired, as a draw takes the same patients for every
-    trial and baseline of a vendor. NaN where scores.npz, the vendor's test patients or full sampling are missing.
+    of all trials: a configuration's seeds are averaged inside each, so the interval is over patients only (how far
+    seeds differ is ``test_DOMAIN_sd``), and differences are paired, as a draw takes the same patients for every trial
+    and baseline of a vendor. ``baseline``: source vendor -> draws of what its choices must be above. NaN where
+    scores.npz, the vendor's test patients or full sampling are missing.
     """
     averaged = {row.configuration: configuration_draws(row.keys, draws) for row in configurations.itertuples()}
-    base_draws = _best_baseline_draws(cohort, base)
     rows = []
     for row, full in zip(configurations.itertuples(), full_sampling_of(configurations)):
         mine = averaged[row.configuration]
-        spans = {"test": mine, "above_baseline": paired(mine, base_draws)}
+        spans = {"test": mine, "above_baseline": paired(mine, baseline.get(row.vendor, {}))}
         spans["difference"] = paired(mine, averaged[full]) if full and full != row.configuration else {}
         values = {"configuration": row.configuration}
         for span, found in spans.items():
@@ -42,16 +40,3 @@ def auc_intervals(
         rows.append(values)
     names = [f"{span}_{domain}_{end}" for span in SPANS for domain in TWO for end in ("low", "high")]
     return pd.DataFrame(rows, columns=["configuration", *(f"difference_{domain}" for domain in TWO), *names])
-
-
-def _best_baseline_draws(cohort: pd.DataFrame, base: pd.DataFrame) -> TrialDraws:
-    """Draws of each vendor's best baseline, where it is known for the very patients that the trials' draws are of."""
-    found = {}
-    for vendor, table in held_out_images(cohort):
-        row = best(base, vendor)
-        if row is None:
-            continue
-        known = table[table[row["baseline"]].notna()]
-        if np.array_equal(np.unique(known["patient_id"]), np.unique(table["patient_id"])):
-            found["test", vendor] = baseline_draws(known, vendor, row["baseline"], DRAWS)
-    return found

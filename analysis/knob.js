@@ -1,4 +1,4 @@
-// The knob: one slider over the rates; mask, profile, images and both AUCs with their intervals move together.
+// The knob: one slider over the rates; mask, profile, images and both scores with their intervals move together.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -6,21 +6,22 @@ document.addEventListener("DOMContentLoaded", () => {
     const families = JSON.parse(box.querySelector("script.states").textContent);
     const [slider, choice, said] = [box.querySelector("input[type=range]"), box.querySelector("select"), box.querySelector("output")];
     const plot = box.querySelector(".plot");
-    const at = (auc) => `${100 * Math.min(Math.max((auc - 0.4) / 0.6, 0), 1)}%`; // the gauge runs from 0.4 to 1
+    const low = Number(box.dataset.gauge); // the gauge runs from here to 1
+    const at = (value) => `${100 * Math.min(Math.max((value - low) / (1 - low), 0), 1)}%`;
 
-    function gauge(domain, auc) {
+    function gauge(domain, score) {
       const row = box.querySelector(`[data-domain="${domain}"]`);
-      row.querySelector("span").textContent = auc.text;
+      row.querySelector("span").textContent = score.text;
       const [bar, dot, mark] = ["i", "b", "u"].map((name) => row.querySelector(name));
-      dot.hidden = auc.value === null;
-      if (auc.value !== null) dot.style.left = at(auc.value);
-      bar.hidden = auc.low === null;
-      if (auc.low !== null) {
-        bar.style.left = at(auc.low);
-        bar.style.width = `calc(${at(auc.high)} - ${at(auc.low)})`;
+      dot.hidden = score.value === null;
+      if (score.value !== null) dot.style.left = at(score.value);
+      bar.hidden = score.low === null;
+      if (score.low !== null) {
+        bar.style.left = at(score.low);
+        bar.style.width = `calc(${at(score.high)} - ${at(score.low)})`;
       }
-      mark.hidden = auc.full === null;
-      if (auc.full !== null) mark.style.left = at(auc.full);
+      mark.hidden = score.full === null;
+      if (score.full !== null) mark.style.left = at(score.full);
     }
 
     function profile(state) {

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from analysis.bootstrap import TrialDraws
 from analysis.configurations import average_over_seeds, choosable
 from analysis.curves_of_run import vendor_curves
-from analysis.intervals import auc_intervals
+from analysis.intervals import metric_intervals
 from analysis.load import Run, tidy
 from analysis.prove import prove
-from analysis.resampling import TrialDraws
 from analysis.selection import NO_ORACLE, Options, Selection, select
 
 SAW = "leave-one-vendor-out"
@@ -41,7 +41,7 @@ def leave_one_vendor_out(
     for held_out in others if len(others) > 1 else []:
         seen, part = _unseen(run, draws, vendor, held_out)
         table = average_over_seeds(seen.trials)
-        table = table.merge(auc_intervals(table, part, seen.cohort, pd.DataFrame(columns=["vendor"])), how="left")
+        table = table.merge(metric_intervals(table, part, {}), how="left")
         table = choosable(table)
         if table["val_cross_domain"].isna().all() or table["test_cross_domain"].isna().all():
             continue

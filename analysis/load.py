@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ks.metrics import METRICS
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord, read_json
 from tune_ks.storage import StoragePath, open_whole, read_each, storage_path, without_place
 
@@ -36,13 +37,14 @@ class Run:
     """What one run folder holds, read once. Tables are empty, never None, where a file is absent."""
 
     root: StoragePath
+    metric: str  # of all the records: a key of METRICS
     trials: pd.DataFrame  # one row a finished trial, columns TRIAL_COLUMNS
     records: dict[str, TrialRecord]  # key -> record, the rows of ``trials``
     cohort: pd.DataFrame  # one row an image, indexed by row number
     skipped: pd.DataFrame  # path, reason
     failures: pd.DataFrame  # key, vendor, sampling_rate, mask, seed, reason
-    stopped: pd.DataFrame  # the same of trials that a scheduler ended early; their AUCs are of no finished training
-    external: pd.DataFrame  # cohort, key, vendor, images, patients, auc
+    stopped: pd.DataFrame  # the same of trials that a scheduler ended early; their scores are of no finished training
+    external: pd.DataFrame  # cohort, key, vendor, images, patients, and the metric by its name
     search: dict[str, Any]  # search.json
     unreadable: dict[str, str] = field(default_factory=dict)  # key -> why its record was not used
     pending: list[str] = field(default_factory=list)  # keys asked for, neither finished nor failed nor stopped
@@ -54,8 +56,11 @@ class Run:
         return f"{len(self.trials)} finished, {stopped}{len(self.failures)} failed, {len(self.pending)} not finished"
 
 
-def load(root: str | StoragePath) -> Run:
-    """Read a run folder. RunError when it is none; a bad file inside is counted and named, never fatal."""
+def load(root: str | StoragePath, metric: str | None = None) -> Run:
+    """Read a run folder; ``metric`` says which records, where there are several metrics.
+
+    RunError when it is none, and where the metric can't be told; a bad file inside is counted and named, never fatal.
+    """
     try:
         root = storage_path(root)
     except ValueError as error:
@@ -79,18 +84,24 @@ def load(root: str | StoragePath) -> Run:
         named = "; ".join(f"{key} ({reason})" for key, reason in list(unreadable.items())[:3])
         more = f"; and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
         warnings.append(f"{len(unreadable)} record(s) could not be used and are left out: {named}{more}.")
+    metric = _metric(root, records, metric)
+    others = {key for key, record in records.items() if record.metric != metric}
+    if others:
+        warnings.append(f"{len(others)} record(s) of another metric than {metric} are left out.")
     failures, stopped = _ended(folder, "failure.json"), _ended(folder, "stopped.json")
     done = {*records, *unreadable, *failures["key"], *stopped["key"]}
+    records = {key: record for key, record in records.items() if key not in others}
     pending = [key for key in folder.keys() if key not in done]
     return Run(
         root=root,
+        metric=metric,
         trials=tidy(records),
         records=records,
         cohort=cohort,
         skipped=_table(folder.skipped_csv, ("path", "reason"), warnings),
         failures=failures,
         stopped=stopped,
-        external=_external(root / "external", warnings),
+        external=_external(root / "external", metric, warnings),
         search=search,
         unreadable=unreadable,
         pending=pending,
@@ -98,13 +109,24 @@ def load(root: str | StoragePath) -> Run:
     )
 
 
+def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | None) -> str:
+    """The metric of one page; without a record any will do. RunError where the records do not tell which."""
+    found = sorted({record.metric for record in records.values()})
+    if wanted is None and len(found) > 1:
+        choice = " or ".join(f"--metric {name}" for name in found)
+        raise RunError(f"{root} holds records of {len(found)} metrics, {' and '.join(found)}: say which, with {choice}")
+    if wanted is not None and wanted not in (found or METRICS):
+        raise RunError(f"{root} holds no record of the metric {wanted!r}; it has: {', '.join(found) or 'none'}")
+    return wanted or next(iter(found), TrialRecord.metric)
+
+
 def tidy(records: dict[str, TrialRecord]) -> pd.DataFrame:
-    """key -> record, as one row a trial with the columns TRIAL_COLUMNS; AUCs in [0, 1], rates in (0, 1]."""
+    """key -> record, as one row a trial with the columns TRIAL_COLUMNS; metrics in [0, 1], rates in (0, 1]."""
     return pd.DataFrame([_row(key, record) for key, record in sorted(records.items())], columns=TRIAL_COLUMNS)
 
 
 def records_of_another_cohort(records: dict[str, TrialRecord], search: dict[str, Any]) -> dict[str, str]:
-    """key -> reason, for records that can't come from this run's cohort: their AUCs are of other patients.
+    """key -> reason, for records that can't come from this run's cohort: they are of other patients.
 
     By the fingerprint that a record names (``facts["cohort"]``) against search.json's; where it names none, by its
     image counts, which must agree with most other records for the same vendor and role.
@@ -177,8 +199,8 @@ def _record_or_reason(folder: RunFolder, key: str) -> TrialRecord | str:
         rate = record.realised_rate
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1:
             raise ValueError(f"realised_rate must be in (0, 1], got {rate!r}")
-        if record.metric != "auc":
-            raise ValueError(f"its metric is {record.metric!r}; this analysis reads 'auc'")
+        if record.metric not in [*METRICS]:  # of a list: it may be no text
+            raise ValueError(f"its metric is {record.metric!r}; this analysis knows {', '.join(METRICS)}")
         _row(key, record)  # a fact of the wrong type shows here, not later
         return record
     except (ValueError, TypeError, AttributeError, OSError) as error:
@@ -245,8 +267,8 @@ def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dty
     return table
 
 
-def _external(folder: StoragePath, warnings: list[str]) -> pd.DataFrame:
-    columns = ("key", "vendor", "images", "patients", "auc")
+def _external(folder: StoragePath, metric: str, warnings: list[str]) -> pd.DataFrame:
+    columns = ("key", "vendor", "images", "patients", metric)
     paths = [p for p in sorted(folder.glob("*.csv")) if not p.stem.endswith(("_scores", "_predictions"))]
     tables = [_table(path, columns, warnings).assign(cohort=path.stem) for path in paths]
     tables = [table[["cohort", *columns]] for table in tables if not table.empty]

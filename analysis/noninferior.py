@@ -1,8 +1,8 @@
 """What the data prove: the smallest rate not worse than full sampling, tested in fixed sequence.
 
-Both endpoints (in-domain and cross-domain validation AUC) must be not worse by more than the margin, each at one-sided
-95 %: an intersection-union test needs no correction (Berger, Technometrics 1982). Rates are tested from the highest
-down and the first failure ends it (Maurer et al., 1995), so many rates cost nothing either.
+Both endpoints (the validation metric in-domain and cross-domain) must be not worse by more than the margin, each at
+one-sided 95 %: an intersection-union test needs no correction (Berger, Technometrics 1982). Rates are tested from the
+highest down and the first failure ends it (Maurer et al., 1995), so many rates cost nothing either.
 """
 
 import math
@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import Resampled, widened
+from analysis.bootstrap import Resampled, TrialDraws, widened
 from analysis.curve import Curve
 from analysis.curves_of_run import Curves
 from analysis.difference import ALPHA, Difference, difference
-from analysis.resampling import TrialDraws, domain_draws
+from analysis.measures import MEASURES
+from analysis.resampling import domain_draws
 
-MARGIN = 0.02  # AUC
+MARGIN = 0.02  # of the metric
 MIN_SEEDS = 3
 FIXED_RATES = tuple(2.0**-octave for octave in np.arange(0.5, 10, 0.5))  # for drawn rates: set before any was drawn
 DOMAINS = ("in_domain", "cross_domain")
@@ -34,7 +35,9 @@ class Proof(NamedTuple):
     configuration: str | None  # that has it
     margin: float
     steps: pd.DataFrame  # STEP_COLUMNS, one row a rate that was looked at
-    resolvable: float  # the margin that these data would prove, both AUCs with 80 % power, were the rates equal; or NaN
+    resolvable: (
+        float  # the margin that these data would prove, both metrics with 80 % power, were the rates equal; or NaN
+    )
     patients_needed: dict[str, float]  # endpoint -> validation patients for ``margin``, with ``seeds_needed``
     refused: str  # why nothing was tested; "" when it was
     seeds_needed: float = math.nan  # trainings a rate; as many as there are where patients are what is missing
@@ -106,8 +109,9 @@ def noninferior_curve(
     patients: dict[str, int],
     vendor: str,
     margin: float,
+    plural: str = MEASURES["auc"].plural,
 ) -> Proof:
-    """Rates that were drawn: the fitted curves of both AUCs, tested at FIXED_RATES down to the smallest trained one.
+    """Rates that were drawn: the fitted curves of both metrics, tested at FIXED_RATES down to the smallest trained one.
 
     All that varies beside the rate (temperatures ...) is pooled in the curve, and its smoothness is taken for granted.
     What is proven snaps to the smallest trained rate that is not below the last rate that passed.
@@ -116,7 +120,7 @@ def noninferior_curve(
     if full.empty:
         return refusal(vendor, margin, "full sampling (rate 1) was not run: there is nothing to compare with")
     if curves.in_domain is None or curves.cross_domain is None:
-        return refusal(vendor, margin, "no curve could be fitted to the validation AUCs of both domains")
+        return refusal(vendor, margin, f"no curve could be fitted to the validation {plural} of both domains")
     keys = [key for row in table["keys"] for key in row]
     scored = {d: [domain_draws(draws.get(key, {}), vendor, "val", d) for key in keys] for d in DOMAINS}
     if any(one is None or one.patients < 2 for each in scored.values() for one in each):

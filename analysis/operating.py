@@ -8,8 +8,6 @@ import math
 
 import numpy as np
 
-from analysis.bootstrap import Resampled
-
 SPECIFICITY = 0.90
 
 
@@ -21,18 +19,3 @@ def threshold(label: np.ndarray, score: np.ndarray, specificity: float = SPECIFI
     negatives = np.sort(score[label == 0])[::-1]
     allowed = math.floor((1 - specificity) * len(negatives) + 1e-9)
     return float(negatives[allowed]) if len(negatives) else math.nan
-
-
-def share(part: np.ndarray, whole: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> Resampled:
-    """Images of ``part`` among those of ``whole`` (n,), resampled by patient.
-
-    ``part`` may hold any numbers (a loss an image, say): then it is their mean. ``patient`` (n,) counts from 0 in the
-    order of ``weights`` (B, P).
-    """
-    size = weights.shape[1]
-    above = np.bincount(patient, weights=np.where(whole, part, 0.0), minlength=size)
-    below = np.bincount(patient, weights=whole.astype(float), minlength=size)
-    every = np.vstack([np.ones(size), weights])
-    counted = every @ below
-    found = np.divide(every @ above, counted, out=np.full(len(every), np.nan), where=counted > 0)
-    return Resampled(float(found[0]), found[1:], int((below > 0).sum()))

@@ -1,7 +1,7 @@
 """What peeking at the test labels would have bought: the oracle's choice beside the honest one, and beside the truth.
 
-The gap is the oracle's test AUC minus the honest choice's, on the same patients. Some of it is real (a better rate),
-some is luck: the oracle's own optimism is by how much its AUC would fall on new patients, estimated by letting the
+The gap is the oracle's test metric minus the honest choice's, on the same patients. Some of it is real (a better rate),
+some is luck: the oracle's own optimism is by how much its metric would fall on new patients, estimated by letting the
 rule choose on resampled test patients and scoring that choice on all of them (Efron, JASA 1983). It underestimates:
 of equally good rates it finds 0.6 of the luck, as half the spread of a resample is the sample's own.
 """
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.bootstrap import NOWHERE, Interval, interval
+from analysis.bootstrap import NOWHERE, Interval, TrialDraws, interval
 from analysis.pareto import TWO
-from analysis.resampling import TrialDraws, configuration_draws, domain_draws, paired
+from analysis.resampling import configuration_draws, domain_draws, paired
 from analysis.selection import RULES, Options, Selection
 
 CHOICES = 100  # draws of patients in which the rule chooses
@@ -29,9 +29,9 @@ class Optimism(NamedTuple):
     held_out: str
     rate: float
     oracle_rate: float
-    gap: dict[str, float]  # domain -> the oracle's test AUC minus the honest choice's
+    gap: dict[str, float]  # domain -> the oracle's test metric minus the honest choice's
     gap_interval: dict[str, Interval]
-    own: dict[str, float]  # domain -> the oracle's test AUC minus what it would be on new patients; NaN unknown
+    own: dict[str, float]  # domain -> the oracle's test metric minus what it would be on new patients; NaN unknown
 
 
 def optimism(
@@ -54,7 +54,7 @@ def optimism(
 def own_optimism(
     rule: str, vendor: str, table: pd.DataFrame, draws: dict[str, TrialDraws], options: Options
 ) -> dict[str, float]:
-    """domain -> mean over draws of (AUC of the draw's choice in the draw) - (its AUC on all the test patients).
+    """domain -> mean over draws of (metric of the draw's choice in the draw) - (its metric on all the test patients).
 
     The rule reads the points, not the curves. NaN where a configuration lacks per-image test scores.
     """

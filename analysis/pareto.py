@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 DIRECTIONS = {"in_domain": True, "cross_domain": True, "realised_rate": False}  # True: more is better
-REFERENCE = {"in_domain": 0.5, "cross_domain": 0.5, "realised_rate": 1.0}  # chance, chance, everything sampled
 TWO = ("in_domain", "cross_domain")
 THREE = (*TWO, "realised_rate")
 
@@ -19,15 +18,16 @@ class ParetoFront(NamedTuple):
 
     objectives: tuple[str, ...]
     points: pd.DataFrame  # the rows on the front, by realised rate
-    hypervolume: float  # against REFERENCE; NaN when no point has every objective
+    hypervolume: float  # against chance and everything sampled; NaN when no point has every objective
     left_out: int  # rows that lack an objective: a NaN neither dominates nor is dominated
 
 
-def pareto_front(points: pd.DataFrame, objectives: tuple[str, ...] = TWO) -> ParetoFront:
+def pareto_front(points: pd.DataFrame, objectives: tuple[str, ...] = TWO, chance: float = 0.5) -> ParetoFront:
     """(n rows with the objectives' columns) -> the rows that no other row dominates; equal rows stay together.
 
-    AUCs are maximised, the rate is minimised. Non-dominated sorting and hypervolume by moocore (Kung et al., JACM
-    1975; Fonseca et al., CEC 2006). ValueError for an objective that has no direction.
+    Metrics are maximised, the rate is minimised; ``chance`` is what a metric is without knowledge. Non-dominated
+    sorting and hypervolume by moocore (Kung et al., JACM 1975; Fonseca et al., CEC 2006). ValueError for an objective
+    that has no direction.
     """
     unknown = [name for name in objectives if name not in DIRECTIONS]
     if unknown:
@@ -40,13 +40,18 @@ def pareto_front(points: pd.DataFrame, objectives: tuple[str, ...] = TWO) -> Par
     maximise = [DIRECTIONS[name] for name in objectives]
     front = complete[moocore.is_nondominated(values, maximise=maximise, keep_weakly=True)]
     front = front.sort_values("realised_rate", kind="stable") if "realised_rate" in front else front
-    return ParetoFront(objectives, front, hypervolume(values, objectives), left_out)
+    return ParetoFront(objectives, front, hypervolume(values, objectives, chance), left_out)
 
 
-def hypervolume(values: np.ndarray, objectives: tuple[str, ...] = TWO) -> float:
-    """(n, len(objectives)) -> volume between the points and REFERENCE; a point not better in all adds nothing."""
-    reference = [REFERENCE[name] for name in objectives]
-    return float(moocore.hypervolume(values, ref=reference, maximise=[DIRECTIONS[name] for name in objectives]))
+def reference(objectives: tuple[str, ...], chance: float) -> list[float]:
+    """The point that a volume is measured from: chance, chance, everything sampled."""
+    return [1.0 if name == "realised_rate" else chance for name in objectives]
+
+
+def hypervolume(values: np.ndarray, objectives: tuple[str, ...] = TWO, chance: float = 0.5) -> float:
+    """(n, len(objectives)) -> volume between the points and ``reference``; a point not better in all adds nothing."""
+    maximise = [DIRECTIONS[name] for name in objectives]
+    return float(moocore.hypervolume(values, ref=reference(objectives, chance), maximise=maximise))
 
 
 def knee(rate: np.ndarray, score: np.ndarray) -> float | None:

@@ -1,4 +1,4 @@
-"""The source study's two curves of one source vendor: AUC against the realised rate, in-domain and cross-domain."""
+"""The source study's two curves of one source vendor: metric against the realised rate, in-domain and cross-domain."""
 
 import math
 from html import escape
@@ -34,7 +34,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
 
     The legend names each thing once: a colour is a domain (and hides it), a dash or a symbol is a mask family.
     """
-    figure = blank("", f"{SPLIT_WORDS[split]} AUC")
+    figure = blank("", f"{SPLIT_WORDS[split]} {analysis.measure.title}")
     own = analysis.configurations[analysis.configurations["vendor"] == vendor]
     named, mode = curves(own), "lines+markers"
     if len(named) > MANY:
@@ -51,7 +51,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
         _key(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
     if split == "test" and len(analysis.baselines):
         _baseline_lines(figure, analysis, vendor)
-        _key(figure, "best one-number baseline", "lines", line={"color": GREY, "width": 1, "dash": "dot"})
+        _key(figure, analysis.measure.yardstick.name, "lines", line={"color": GREY, "width": 1, "dash": "dot"})
     rate_axis(figure, own["realised_rate"])
     return figure
 
@@ -71,6 +71,7 @@ def _measured(figure, analysis: Analysis, vendor: str, name: str, domain: tuple[
         ends = fitted.low.round(4).tolist(), fitted.high.round(4).tolist()
         band(figure, fitted.rates.tolist(), *ends, colour, f"90 % band, {word}", **same)
     seeds = analysis.run.trials[analysis.run.trials["vendor"] == vendor]
+    hover = f"%{{text}}<br>{analysis.measure.title} %{{y:.3f}}<extra></extra>"
     figure.add_trace(
         go.Scatter(
             x=(seeds["realised_rate"] * ASIDE[of]).tolist(),
@@ -79,7 +80,7 @@ def _measured(figure, analysis: Analysis, vendor: str, name: str, domain: tuple[
             name=f"one trial, {word}",
             marker={"size": 5, "color": colour, "opacity": 0.4},
             text=about_trials(seeds),
-            hovertemplate="%{text}<br>AUC %{y:.3f}<extra></extra>",
+            hovertemplate=hover,
             **same,
         )
     )
@@ -97,7 +98,7 @@ def _measured(figure, analysis: Analysis, vendor: str, name: str, domain: tuple[
                 marker={"size": 7, "symbol": symbol},
                 error_y=error_bars(part, name) if bars else None,
                 text=about_configurations(part),
-                hovertemplate="%{text}<br>AUC %{y:.3f}<extra></extra>",
+                hovertemplate=hover,
                 **same,
             )
         )
@@ -120,18 +121,20 @@ def _baseline_lines(figure: go.Figure, analysis: Analysis, vendor: str) -> None:
     own = analysis.configurations[analysis.configurations["vendor"] == vendor]
     ends = [own["realised_rate"].min(), own["realised_rate"].max()]
     for other in analysis.baselines["vendor"].unique():
-        row = best(analysis.baselines, other)
+        row = best(analysis.baselines, other, vendor)
+        if row is None:  # told by another source vendor's records only
+            continue
         word, colour = DOMAINS["in_domain" if other == vendor else "cross_domain"]
         figure.add_trace(
             go.Scatter(
                 x=ends,
-                y=[row["auc"]] * 2,
+                y=[row["value"]] * 2,
                 mode="lines",
-                name=f"best one-number baseline, {word}",
+                name=f"{analysis.measure.yardstick.name}, {word}",
                 legendgroup=word,
                 showlegend=False,
                 line={"color": colour, "width": 1, "dash": "dot"},
                 opacity=0.7,
-                hovertemplate=f"{row['baseline']} of {escape(str(other))}: {row['auc']:.3f}<extra></extra>",
+                hovertemplate=f"{row['baseline']} of {escape(str(other))}: {row['value']:.3f}<extra></extra>",
             )
         )

@@ -5,7 +5,10 @@ import plotly.graph_objects as go
 from analysis.plots import GREEN, GREY, blank, rate_axis
 from analysis.study import Analysis
 
-LINES = {"two_objectives": ("both AUCs", GREEN, "solid"), "three_objectives": ("both AUCs and the rate", GREY, "dash")}
+LINES = {
+    "two_objectives": ("both metrics", GREEN, "solid"),
+    "three_objectives": ("both metrics and the rate", GREY, "dash"),
+}
 
 
 def plot_optimal(analysis: Analysis, vendor: str) -> go.Figure | None:
@@ -15,7 +18,8 @@ def plot_optimal(analysis: Analysis, vendor: str) -> go.Figure | None:
         return None
     found = uncertain.probability_optimal
     figure = blank("", "probability Pareto-optimal")
-    for column, (name, colour, dash) in LINES.items():
+    for column, (objectives, colour, dash) in LINES.items():
+        name = analysis.measure.words(objectives)
         figure.add_trace(
             go.Scatter(
                 x=found["realised_rate"].tolist(),

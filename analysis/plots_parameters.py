@@ -11,9 +11,9 @@ FEW = 8  # values that get a tick each
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 
 
-def plot_importance(found: Importance) -> go.Figure:
-    """Bars in AUC, most important on top; whiskers are one standard deviation over folds and shuffles."""
-    figure = blank("AUC lost when shuffled", "", legend=False)
+def plot_importance(found: Importance, title: str) -> go.Figure:
+    """Bars in the metric's units, most important on top; whiskers one standard deviation over folds and shuffles."""
+    figure = blank(f"{title} lost when shuffled", "", legend=False)
     rows = found.table[::-1]
     figure.add_trace(
         go.Bar(
@@ -29,7 +29,7 @@ def plot_importance(found: Importance) -> go.Figure:
 
 
 def plot_parallel(own: pd.DataFrame) -> go.Figure | None:
-    """One vendor's configurations over rate, varied fields and AUCs; None with fewer than two complete ones."""
+    """One vendor's configurations over rate, varied fields and scores; None with fewer than two complete ones."""
     below = own[~own["full"].astype(bool)]
     names = ["realised_rate", *hyperparameters(own), *(n for n in SCORES if below[n].notna().any())]
     complete = below.dropna(subset=[n for n in names if n in SCORES])

@@ -29,13 +29,13 @@ HOVER = "%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>"
 
 
 def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
-    """In-domain against cross-domain AUC on the split that chose.
+    """In-domain against cross-domain metric on the split that chose.
 
     A trace whose ``meta.points`` is set can be filtered: its customdata are [mask family, temperature or ""].
     """
     selection, split = analysis.selections[vendor], analysis.split[vendor]
     x, y = f"{split}_in_domain", f"{split}_cross_domain"
-    figure = blank(f"in-domain {SPLIT_WORDS[split]} AUC", f"cross-domain {SPLIT_WORDS[split]} AUC")
+    figure = blank(*(f"{word} {SPLIT_WORDS[split]} {analysis.measure.title}" for word in ("in-domain", "cross-domain")))
     own = analysis.configurations[analysis.configurations["vendor"] == vendor].dropna(subset=[x, y])
     seeds = analysis.run.trials[analysis.run.trials["vendor"] == vendor].dropna(subset=[x, y])
     ticks = rate_ticks(analysis.configurations["realised_rate"])
@@ -131,7 +131,7 @@ def _front(figure: go.Figure, analysis: Analysis, vendor: str, floor: tuple[floa
 
 
 def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> tuple[list[float], list[float]]:
-    """The corners of an attainment surface, run out to the floor of both AUCs: what lies below is attained."""
+    """The corners of an attainment surface, run out to the floor of both axes: what lies below is attained."""
     surface = surface.sort_values("in_domain")
     x, y = surface["in_domain"].round(4).tolist(), surface["cross_domain"].round(4).tolist()
     corners_x, corners_y = [floor[0]], [y[0]]

@@ -7,14 +7,18 @@ import plotly.graph_objects as go
 from analysis.plots import blank, rate_bar, rate_colours, rate_ticks
 from analysis.study import Analysis
 
-LINES = {"val_in_domain": "in-domain validation AUC", "val_cross_domain": "cross-domain validation AUC", "loss": "loss"}
+LINES = {  # entry of a history -> its name, in the words of the metric
+    "val_in_domain": "in-domain validation metric",
+    "val_cross_domain": "cross-domain validation metric",
+    "loss": "loss",
+}
 
 
 def plot_training(analysis: Analysis, vendor: str, name: str = "val_in_domain") -> go.Figure | None:
     """One entry of the records' histories against the epoch; None where no record has it."""
     trials = analysis.run.trials[analysis.run.trials["vendor"] == vendor].sort_values("realised_rate")
     ticks = rate_ticks(analysis.configurations["realised_rate"])
-    figure = blank("epoch", LINES.get(name, name), legend=False)
+    figure = blank("epoch", analysis.measure.words(LINES[name]), legend=False)
     for row in trials.itertuples():
         history = [line for line in analysis.run.records[row.key].history if _is_number(line.get(name))]
         if not history:

@@ -2,21 +2,22 @@
 
 import math
 
+from analysis.measures import Measure
 from analysis.noninferior import Proof
 
 
-def account(found: Proof) -> str:
+def account(found: Proof, measure: Measure) -> str:
     """What is proven and what it would take to prove more."""
-    return f"{proven(found)} {needed(found)}".strip()
+    return f"{proven(found, measure)} {needed(found)}".strip()
 
 
-def proven(found: Proof) -> str:
+def proven(found: Proof, measure: Measure) -> str:
     """What was tested, where it ended, and what these data could resolve."""
     if found.refused:
         return f"Nothing was tested, so nothing is proven: {found.refused}."
-    words = f"Not worse than full sampling by more than {found.margin:g} in both AUCs, at one-sided 95 %."
+    words = f"Not worse than full sampling by more than {found.margin:g} in both {measure.plural}, at one-sided 95 %."
     if found.rate == 1:
-        words = f"No rate below 1 is proven to lose at most {found.margin:g} in both AUCs."
+        words = f"No rate below 1 is proven to lose at most {found.margin:g} in both {measure.plural}."
     if math.isfinite(found.resolvable):
         words += f" These data could prove a margin of about {found.resolvable:.3f}."
     return words + (f" How it was tested: {found.how}." if found.how else "")

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis.bootstrap import TrialDraws
 from analysis.configurations import curves
 from analysis.curves_of_run import Curves
 from analysis.difference import ALPHA
 from analysis.load import Run
+from analysis.measures import MEASURES
 from analysis.noninferior import MIN_SEEDS, Proof, noninferior, noninferior_curve
-from analysis.resampling import TrialDraws
 from tune_ks.record import RunFolder, TrialConfig
 
 NOT_YET, FAILED = "is not trained yet", "failed"
@@ -18,7 +19,7 @@ NOT_YET, FAILED = "is not trained yet", "failed"
 def prove(
     run: Run, table: pd.DataFrame, draws: Mapping[str, TrialDraws], fitted: Curves, vendor: str, margin: float
 ) -> Proof:
-    """``table``: the vendor's configurations that may be chosen; ``fitted``: the curves of its validation AUCs.
+    """``table``: the vendor's configurations that may be chosen; ``fitted``: the curves of its validation metric.
 
     Rates that a sampler drew: the fitted curve at fixed rates. A grid: the trained rates. Of a grid with several curves
     (temperatures ...) each is tested at 5 % divided by their number (Bonferroni), since several curves are several
@@ -26,7 +27,8 @@ def prove(
     """
     patients = validation_patients(run.cohort, vendor)
     if (run.search.get("search") or {}).get("sampler", "grid") != "grid":
-        return noninferior_curve(fitted, table, draws, patients, vendor, margin)
+        plural = MEASURES[run.metric].plural
+        return noninferior_curve(fitted, table, draws, patients, vendor, margin, plural)
     found = curves(table) or {"": table}
     alpha = ALPHA / len(found)
     proofs = []

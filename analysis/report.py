@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 from html import escape
+from typing import NamedTuple
 
-from analysis import report_figures, report_tables
+from analysis import report_dice, report_figures, report_tables
 from analysis.page import page
 from analysis.plots import plotly_js
 from analysis.report_clinic import clinician
@@ -18,26 +19,39 @@ from analysis.report_robustness import image_quality
 from analysis.study import Analysis
 from tune_ks.storage import StoragePath, write_whole
 
-SECTIONS: dict[str, Callable[[Analysis], str]] = {
-    "The choice": headline,
-    "What the data prove": proofs,
-    "Pareto front": pareto,
-    "AUC against the rate": report_figures.curves,
-    "Masks, and what they leave of an image": masks_and_images,
-    "Reconstruction": reconstructions,
-    "What a clinician asks": clinician,
-    "What each rule chooses": report_tables.choices,
-    "External cohorts": report_tables.external_table,
-    "Image quality": image_quality,
-    "Learning curves": report_figures.training,
-    "Hyperparameters": report_figures.hyperparameters,
-    "One-number baselines": report_tables.baseline_table,
-    "Configurations": report_tables.configuration_table,
-    "How the intervals were made": intervals,
-    "All trials": report_tables.trial_table,
-    "Failed, stopped, left out": report_tables.trouble,
-    "Provenance": report_tables.provenance,
-}
+
+class Section(NamedTuple):
+    """A heading in the words of the metric, and what fills it; a section without a body is left out."""
+
+    heading: str
+    body: Callable[[Analysis], str]
+    of_classes: bool | None = None  # of metrics with this Measure.of_classes only; None: of all
+
+
+def sections(images: bool) -> tuple[Section, ...]:
+    """The page from top to bottom; ``images=False`` leaves every patient's image out."""
+    return (
+        Section("The choice", headline),
+        Section("What the data prove", proofs),
+        Section("Pareto front", pareto),
+        Section("metric against the rate", report_figures.curves),
+        Section("Masks, and what they leave of an image", partial(masks_and_images, images=images)),
+        Section("Reconstruction", reconstructions),
+        Section("What a clinician asks", clinician, of_classes=True),
+        Section("What each rule chooses", report_tables.choices),
+        Section("External cohorts", report_tables.external_table),
+        Section("Image quality", image_quality, of_classes=True),
+        Section("Learning curves", report_figures.training),
+        Section("Hyperparameters", report_figures.hyperparameters),
+        Section("One-number baselines", report_tables.baseline_table, of_classes=True),
+        Section("What an answer scores that ignores the image", report_dice.trivial_table, of_classes=False),
+        Section("Configurations", report_tables.configuration_table),
+        Section("How the intervals were made", intervals, of_classes=True),
+        Section("How the intervals were made", report_dice.intervals, of_classes=False),
+        Section("All trials", report_tables.trial_table),
+        Section("Failed, stopped, left out", report_tables.trouble),
+        Section("Provenance", report_tables.provenance),
+    )
 
 
 def write_report(analysis: Analysis, images: bool = True, live: int | None = None) -> StoragePath:
@@ -45,10 +59,12 @@ def write_report(analysis: Analysis, images: bool = True, live: int | None = Non
 
     ``live``: the page loads itself again every so many seconds, for a run that is being watched.
     """
-    sections = {**SECTIONS, "Masks, and what they leave of an image": partial(masks_and_images, images=images)}
+    measure = analysis.measure
+    shown = [one for one in sections(images) if one.of_classes in (None, measure.of_classes)]
+    bodies = [(measure.words(one.heading), one.body(analysis)) for one in shown]
     title = f"Sampling rate: {analysis.run.search.get('space', analysis.run.root.name)}"
     path = analysis.run.root / "report.html"
-    text = page(title, [(name, one(analysis)) for name, one in sections.items()], plotly_js(), _notice(analysis, live))
+    text = page(title, bodies, plotly_js(), _notice(analysis, live))
     write_whole(path, text.encode())
     return path
 

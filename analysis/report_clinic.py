@@ -35,7 +35,7 @@ def clinician(analysis: Analysis) -> str:
         return missing or paragraph(
             "No per-image test scores of two classes, so none of this can be computed.", "small"
         )
-    seen = [f"{vendor}: {sentences.whose_labels(s)}" for vendor, s in analysis.selections.items()]
+    seen = [f"{vendor}: {sentences.whose_labels(s, analysis.measure)}" for vendor, s in analysis.selections.items()]
     return (
         heading("How many tumours are found, at a threshold fixed beforehand")
         + panels(*_figures(found.operating, "operating", plot_operating, _operating_words, 330))

@@ -15,13 +15,15 @@ def curves(analysis: Analysis) -> str:
     """The two curves of the source study, on test patients and on validation patients, and its table."""
     if not analysis.selections:
         return ""
-    parts = []
+    parts, title = [], analysis.measure.title
     for split in ("test", "val"):
         measured = analysis.configurations[f"{split}_in_domain"].notna().any()
         if not measured:
-            parts.append(paragraph(f"No {SPLIT_WORDS[split]} AUC in these records: that curve is left out.", "small"))
+            parts.append(
+                paragraph(f"No {SPLIT_WORDS[split]} {title} in these records: that curve is left out.", "small")
+            )
             continue
-        alt = f"{SPLIT_WORDS[split].capitalize()} AUC against the realised rate, trained on {{}}: blue in-domain, "
+        alt = f"{SPLIT_WORDS[split].capitalize()} {title} against the realised rate, trained on {{}}: blue in-domain, "
         alt += f"orange cross-domain (a hair to the right); small points are single trials{_extras(analysis, split)}."
         shown = [
             figure(
@@ -44,14 +46,14 @@ def _extras(analysis: Analysis, split: str) -> str:
         return "; these are the scores that a rule may read"
     bars = analysis.configurations["test_in_domain_low"].notna().any()
     words = ", bars are 90 % intervals" if bars else ", no interval can be computed"
-    return words + (", dotted lines the best one-number baseline" if len(analysis.baselines) else "")
+    return words + (f", dotted lines the {analysis.measure.yardstick.name}" if len(analysis.baselines) else "")
 
 
 def training(analysis: Analysis) -> str:
     """Learning curves from the records' histories."""
     parts = []
-    for name, words in LINES.items():
-        shown = []
+    for name, line in LINES.items():
+        shown, words = [], analysis.measure.words(line)
         for vendor in analysis.selections:
             drawn = plot_training(analysis, vendor, name)
             if drawn is not None:
@@ -70,7 +72,7 @@ def hyperparameters(analysis: Analysis) -> str:
     """Importance by permutation on a forest, and parallel coordinates."""
     if not analysis.selections:
         return ""
-    bars, lines = [], []
+    bars, lines, measure = [], [], analysis.measure
     for vendor in analysis.selections:
         own = analysis.configurations[analysis.configurations["vendor"] == vendor]
         split = analysis.split[vendor]
@@ -82,17 +84,18 @@ def hyperparameters(analysis: Analysis) -> str:
             why = f"{vendor}: a forest on {found.configurations} configurations explains nothing of left-out ones (R² "
             bars.append(paragraph(f"{why}{found.explained:.2f}): no importance can be read from them.", "small"))
         else:
-            alt = (
-                f"What shuffling each hyperparameter costs in in-domain {SPLIT_WORDS[split]} AUC, trained on {vendor}: "
-            )
-            alt += f"{found.configurations} configurations, R² of the forest on left-out ones {found.explained:.2f}."
+            what = f"in-domain {SPLIT_WORDS[split]} {measure.title}"
+            alt = f"What shuffling each hyperparameter costs in {what}, trained on {vendor}: {found.configurations} "
+            alt += f"configurations, R² of the forest on left-out ones {found.explained:.2f}."
             name = f"importance-{slug(vendor)}"
             height = 120 + 28 * len(found.table)
-            bars.append(figure(name, to_json(plot_importance(found)), alt, height, "", f"{vendor}: importance"))
+            bars.append(
+                figure(name, to_json(plot_importance(found, measure.title)), alt, height, "", f"{vendor}: importance")
+            )
         drawn = plot_parallel(own)
         if drawn is not None:
-            alt = f"Every configuration trained on {vendor} as a line over its hyperparameters and AUCs; drag along an "
-            alt += "axis to keep a range."
+            alt = f"Every configuration trained on {vendor} as a line over its hyperparameters and "
+            alt += f"{measure.plural}; drag along an axis to keep a range."
             about = 'data-webgl="yes"'
             lines.append(
                 figure(f"parallel-{slug(vendor)}", to_json(drawn), alt, 380, about, f"{vendor}: configurations")

@@ -1,16 +1,16 @@
-"""The report's first screen: per vendor the rate, its AUCs against full sampling, what is proven and what is not."""
+"""The report's first screen: per vendor the rate, its metrics against full sampling, what is proven and what is not."""
 
 import math
 from html import escape
 
 from analysis import evidence, proof_words, sentences
+from analysis.measures import Measure
 from analysis.page import heading, number, panels, paragraph
 from analysis.selection import Selection
 from analysis.study import Analysis
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # CSS classes
 PROVEN, UNPROVEN = "noninferior", "epsilon"
-LOW, HIGH = 0.4, 1.0  # of the gauges
 
 
 def headline(analysis: Analysis) -> str:
@@ -25,15 +25,14 @@ def headline(analysis: Analysis) -> str:
 
 def card(analysis: Analysis, vendor: str, selection: Selection) -> str:
     """One vendor's choice."""
-    tolerance = analysis.options.tolerance
-    likely = evidence.likely(selection, tolerance)
+    likely = evidence.likely(selection, analysis.options)
     return (
         f'<div class="vendor-card">{heading(f"Trained on {vendor}")}{_rate(selection)}'
-        f"{_gauges(selection)}{paragraph(sentences.plainly(selection))}"
-        f"{paragraph(evidence.not_separated(selection, tolerance), 'warning')}"
+        f"{_gauges(selection, analysis.measure)}{paragraph(sentences.plainly(selection, analysis.measure))}"
+        f"{paragraph(evidence.not_separated(selection, analysis.options), 'warning')}"
         f'<div class="picks">{_proven(analysis, vendor)}{_unproven(analysis, vendor)}</div>'
         f"{paragraph(f'{likely[:1].upper()}{likely[1:]}.' if likely else '', 'small')}"
-        f"{paragraph(sentences.whose_labels(selection), 'seen')}</div>"
+        f"{paragraph(sentences.whose_labels(selection, analysis.measure), 'seen')}</div>"
     )
 
 
@@ -54,21 +53,25 @@ def _rate(selection: Selection) -> str:
     return f'<div class="rate">{selection.rate:.3f} <small>{escape(words)}</small></div>'
 
 
-def _gauges(selection: Selection) -> str:
-    """Both AUCs with intervals as bars, full sampling as a tick, and the same in numbers."""
-    split = sentences.split_shown(selection)
+def _gauges(selection: Selection, measure: Measure) -> str:
+    """Both metrics with intervals as bars, full sampling as a tick, and the same in numbers."""
+    split, low_end = sentences.split_shown(selection), measure.gauge
     rows = []
+
+    def at(value: float) -> str:
+        return f"{100 * min(max((value - low_end) / (1 - low_end), 0), 1):.1f}%"
+
     for domain, kind in KINDS.items():
         word, name = sentences.DOMAINS[domain], f"{split}_{domain}"
         value, full = selection.values.get(name, math.nan), selection.full_sampling.get(name, math.nan)
         if math.isnan(value):
-            rows.append(f'<span class="{kind}">{word}</span><span>AUC not measured</span>')
+            rows.append(f'<span class="{kind}">{word}</span><span>{measure.title} not measured</span>')
             continue
         low, high = (selection.values.get(f"{name}_{end}", math.nan) for end in ("low", "high"))
-        marks = "" if math.isnan(full) else f'<u style="left:{_at(full)}" title="full sampling"></u>'
+        marks = "" if math.isnan(full) else f'<u style="left:{at(full)}" title="full sampling"></u>'
         if not math.isnan(low):
-            marks += f'<i style="left:{_at(low)};width:calc({_at(high)} - {_at(low)})"></i>'
-        marks += f'<b style="left:{_at(value)}"></b>'
+            marks += f'<i style="left:{at(low)};width:calc({at(high)} - {at(low)})"></i>'
+        marks += f'<b style="left:{at(value)}"></b>'
         text = f"{number(value)}{sentences.spread(selection.values, name)}"
         against = "no full sampling here"
         if not math.isnan(full):
@@ -79,19 +82,15 @@ def _gauges(selection: Selection) -> str:
             f'<span class="{kind}">{word}</span><div class="gauge {kind}" aria-hidden="true">{marks}</div>'
             f'<span class="value">{escape(f"{text}; {against}")}</span>'
         )
-    note = f"AUC on {sentences.SPLITS[split]} patients [90 % interval]; the tick is full sampling, "
-    note += f"the scale {LOW:g} to {HIGH:g}."
-    return f'<div class="aucs">{"".join(rows)}</div>{paragraph(note, "small")}'
-
-
-def _at(auc: float) -> str:
-    return f"{100 * min(max((auc - LOW) / (HIGH - LOW), 0), 1):.1f}%"
+    note = f"{measure.title} on {sentences.SPLITS[split]} patients [90 % interval]; the tick is full sampling, "
+    note += f"the scale {low_end:g} to 1."
+    return f'<div class="gauges">{"".join(rows)}</div>{paragraph(note, "small")}'
 
 
 def _proven(analysis: Analysis, vendor: str) -> str:
     found, proof = pick(analysis, vendor, PROVEN), analysis.proofs.get(vendor)
     if proof is not None:
-        words = proof_words.account(proof)
+        words = proof_words.account(proof, analysis.measure)
     else:
         words = "No test against full sampling was run here, so nothing is proven."
     return _pick("proven", f"Proven: {PROVEN}", found, words)
@@ -102,8 +101,8 @@ def _unproven(analysis: Analysis, vendor: str) -> str:
     if found is None or math.isnan(found.rate):
         words = "No choice." if found is None else f"{found.note}."
     else:
-        words = f"The smallest rate within {found.parameters['epsilon']:g} of the best in-domain validation AUC: a "
-        words += "point estimate, not a proof."
+        words = f"The smallest rate within {found.parameters['epsilon']:g} of the best in-domain validation "
+        words += f"{analysis.measure.title}: a point estimate, not a proof."
     return _pick("unproven", f"Unproven: {UNPROVEN}", found, words)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis import sentences
 from analysis.configurations import FULL
 from analysis.gallery import Picture, gallery
+from analysis.measures import Measure
 from analysis.page import as_script, figure, heading, number, panels, paragraph, slug
 from analysis.plots import SPLIT_WORDS, to_json
 from analysis.plots_masks import plot_line_masks, plot_profile
@@ -19,7 +20,7 @@ from analysis.study import Analysis
 
 LOOK = (
     "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them would be an "
-    "oracle's choice, and its AUC biased upward."
+    "oracle's choice, and its metric biased upward."
 )
 
 
@@ -44,12 +45,12 @@ def masks_and_images(analysis: Analysis, images: bool = True) -> str:
 
 
 def knob(analysis: Analysis, vendor: str, shown: list[Picture], kept: list[Picture]) -> str:
-    """One slider over a family's rates that moves mask, profile, images and AUCs together."""
+    """One slider over a family's rates that moves mask, profile, images and scores together."""
     families = sorted({p.family for p in shown if p.family != FULL}) or [FULL]
     order = sorted(families, key=lambda name: not any(p.chosen and p.family == name for p in shown))
     states = {
         family: [
-            _state(p, vendor, shown, kept)
+            _state(p, vendor, shown, kept, analysis.measure)
             for p in sorted((p for p in shown if p.family in (family, FULL)), key=lambda p: p.rate)
         ]
         for family in order
@@ -75,23 +76,27 @@ def knob(analysis: Analysis, vendor: str, shown: list[Picture], kept: list[Pictu
         for domain, word in (("in", "in-domain"), ("cross", "cross-domain"))
     )
     return (
-        f'<div class="knob" id="{name}" role="group" aria-label="Turn the sampling rate, trained on {escape(vendor)}">'
+        f'<div class="knob" id="{name}" data-gauge="{analysis.measure.gauge:g}" role="group" '
+        f'aria-label="Turn the sampling rate, trained on {escape(vendor)}">'
         f'<label>mask family <select>{choice}</select></label> <output aria-live="polite"></output>'
         f'<input type="range" min="0" max="{max(len(next(iter(states.values()))) - 1, 0)}" value="0" step="1" '
         f'aria-label="sampling rate">{as_script(states, "class=states")}'
-        f"{panels(f'<div class=aucs>{gauges}</div>{strips}', drawn)}{_pairs(analysis, kept)}"
-        f"{paragraph(sentences.whose_labels(analysis.selections[vendor]), 'seen')}{paragraph(LOOK, 'small')}</div>"
+        f"{panels(f'<div class=gauges>{gauges}</div>{strips}', drawn)}{_pairs(analysis, kept)}"
+        f"{paragraph(sentences.whose_labels(analysis.selections[vendor], analysis.measure), 'seen')}"
+        f"{paragraph(analysis.measure.words(LOOK), 'small')}</div>"
     )
 
 
-def _state(picture: Picture, vendor: str, shown: list[Picture], kept: list[Picture]) -> dict[str, Any]:
+def _state(
+    picture: Picture, vendor: str, shown: list[Picture], kept: list[Picture], measure: Measure
+) -> dict[str, Any]:
     full = next((p.values for p in shown if p.family == FULL), {})
     split = "val" if math.isnan(picture.in_domain) else "test"
     state: dict[str, Any] = {
         "name": f"{picture.family}, rate {picture.rate:.3f}{_counted(picture)}{', chosen' if picture.chosen else ''}",
         "chosen": picture.chosen,
-        "in_domain": _auc(picture, full, split, "in_domain"),
-        "cross_domain": _auc(picture, full, split, "cross_domain"),
+        "in_domain": _scored(picture, full, split, "in_domain", measure),
+        "cross_domain": _scored(picture, full, split, "cross_domain", measure),
     }
     if picture.mask is not None:
         known = picture.probability is not None and picture.probability.shape == picture.mask.shape
@@ -115,11 +120,11 @@ def _counted(picture: Picture) -> str:
     return f" ({int(picture.mask.sum())} of {picture.mask.size} {unit})"
 
 
-def _auc(picture: Picture, full: dict[str, float], split: str, domain: str) -> dict[str, Any]:
+def _scored(picture: Picture, full: dict[str, float], split: str, domain: str, measure: Measure) -> dict[str, Any]:
     name = f"{split}_{domain}"
     value, low, high = (picture.values.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
     at_full = full.get(name, math.nan)
-    text = "not measured" if math.isnan(value) else f"{SPLIT_WORDS[split]} AUC {value:.3f}"
+    text = "not measured" if math.isnan(value) else f"{SPLIT_WORDS[split]} {measure.title} {value:.3f}"
     if not math.isnan(low):
         text += f" [{low:.3f}, {high:.3f}]"
     if not math.isnan(at_full) and picture.family != FULL:
@@ -172,9 +177,9 @@ def _grid(analysis: Analysis, vendor: str, kept: list[Picture]) -> str:
     cells += ["<div>full image</div>", *(_img(i, f"{n}, full image") for i, n in zip(kept[0].preview.full, names))]
     for i, picture in enumerate(kept):
         label = f"{picture.family} {picture.rate:.3f}"
-        aucs = f"in {number(picture.in_domain)}, cross {number(picture.cross_domain)}"
+        scored = f"in {number(picture.in_domain)}, cross {number(picture.cross_domain)}"
         kind = "chosen" if picture.chosen else ""
-        cells.append(f'<div class="{kind}">{escape(label)}<br><span class="small">{aucs}</span></div>')
+        cells.append(f'<div class="{kind}">{escape(label)}<br><span class="small">{scored}</span></div>')
         for j, (image, about) in enumerate(zip(picture.preview.sampled, names)):
             cells.append(_img(image, f"{about}, {label}", f'id="{_image_id(vendor, i, j)}"'))
     columns = f"grid-template-columns: 8rem repeat({len(names)}, minmax(70px, 200px))"

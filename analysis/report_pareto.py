@@ -15,9 +15,10 @@ from analysis.study import Analysis
 
 FEW = 8  # temperatures that get a box each; more get a range
 NOTE = (
-    "With the rate as a third objective and AUC rising with it, every rate is on the front: the front pictures the "
-    "trade-off, a rule chooses. Hypervolume: how much of the space above AUC 0.5, 0.5 (and below rate 1) the measured "
-    "front dominates; its 90 % interval is of the fronts drawn from both fitted curves, for the two AUCs."
+    "With the rate as a third objective and metric rising with it, every rate is on the front: the front pictures the "
+    "trade-off, a rule chooses. Hypervolume: how much of the space above metric {chance:g}, {chance:g} (and below "
+    "rate 1) the measured front dominates; its 90 % interval is of the fronts drawn from both fitted curves, for the "
+    "two metrics."
 )
 
 
@@ -25,13 +26,15 @@ def pareto(analysis: Analysis) -> str:
     """The Pareto plots under their filters, how often each rate is optimal, fronts and hypervolumes."""
     if not analysis.selections:
         return ""
+    measure = analysis.measure
+    note = measure.words(NOTE.format(chance=measure.chance))
     return (
         _filters(analysis)
         + panels(*(_plot(analysis, vendor) for vendor in analysis.selections))
         + seen(analysis)
         + _optimal(analysis)
         + table(_fronts(analysis), "fronts", "Fronts")
-        + paragraph(NOTE, "small")
+        + paragraph(note, "small")
     )
 
 
@@ -39,10 +42,12 @@ def _plot(analysis: Analysis, vendor: str) -> str:
     split, title = analysis.split[vendor], f"Trained on {vendor}"
     own = analysis.configurations[analysis.configurations["vendor"] == vendor]
     if own[f"{split}_cross_domain"].isna().all():
-        why = f"{vendor}: no configuration has a cross-domain AUC, so there is no front of two AUCs to draw."
+        why = f"{vendor}: no configuration has a cross-domain {analysis.measure.title}, so there is no front of two "
+        why += f"{analysis.measure.plural} to draw."
         return heading(title) + paragraph(why)
-    alt = f"In-domain against cross-domain {SPLIT_WORDS[split]} AUC, trained on {vendor}: small grey points are single "
-    alt += "trials, large ones configurations coloured by rate, the grey line their front, the star the chosen one"
+    alt = f"In-domain against cross-domain {SPLIT_WORDS[split]} {analysis.measure.title}, trained on {vendor}: small "
+    alt += "grey points are single trials, large ones configurations coloured by rate, the grey line their front, the "
+    alt += "star the chosen one"
     if vendor in analysis.uncertain_fronts:
         alt += "; of the fronts drawn from both fitted curves half reach the green line, and 90 to 10 % the edges of "
         alt += "the green band"
@@ -65,8 +70,9 @@ def _optimal(analysis: Analysis) -> str:
         rows.append(analysis.uncertain_fronts[vendor].probability_optimal.assign(vendor=vendor))
     if not rows:
         return panels(*drawn)
-    names = {"vendor": "trained on", "realised_rate": "rate", "two_objectives": "optimal for both AUCs"}
-    names["three_objectives"] = "optimal for both AUCs and the rate"
+    names = {"vendor": "trained on", "realised_rate": "rate", "two_objectives": "optimal for both metrics"}
+    names["three_objectives"] = "optimal for both metrics and the rate"
+    names = {column: analysis.measure.words(name) for column, name in names.items()}
     return (
         heading("How often each rate is Pareto-optimal")
         + panels(*drawn)

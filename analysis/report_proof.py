@@ -3,16 +3,17 @@
 import pandas as pd
 
 from analysis import proof_words, sentences
+from analysis.measures import Measure
 from analysis.noninferior import ALPHA, DOMAINS, Proof
 from analysis.page import heading, paragraph, slug, table
 from analysis.study import Analysis
 
 HOW = (
-    "Rates are tested from the highest down, on validation patients. A rate passes when both of its AUCs are not worse "
-    "than full sampling's by more than {margin:g}, each at one-sided {level:.0f} %; the first rate that does not pass "
-    "ends the test, and no step is skipped. Difference: AUC of the rate minus that of full sampling, on the same "
-    "patients; its lower bound must not lie below -{margin:g}. Both endpoints are read, so this pick "
-    "has seen validation labels of the other vendor(s) too."
+    "Rates are tested from the highest down, on validation patients. A rate passes when both of its metrics are not "
+    "worse than full sampling's by more than {margin:g}, each at one-sided {level:.0f} %; the first rate that does not "
+    "pass ends the test, and no step is skipped. Difference: metric of the rate minus that of full sampling, on the "
+    "same patients; its lower bound must not lie below -{margin:g}. Both endpoints are read, so this pick has seen "
+    "validation labels of the other vendor(s) too."
 )
 
 
@@ -20,8 +21,8 @@ def proofs(analysis: Analysis) -> str:
     """Of each source vendor the sequence of tests, and what these data could have proven; empty without a vendor."""
     if not analysis.proofs:
         return ""
-    about = HOW.format(margin=analysis.options.margin, level=100 * (1 - ALPHA))
-    tested = "".join(_of_vendor(vendor, proof) for vendor, proof in analysis.proofs.items())
+    about = analysis.measure.words(HOW.format(margin=analysis.options.margin, level=100 * (1 - ALPHA)))
+    tested = "".join(_of_vendor(vendor, proof, analysis.measure) for vendor, proof in analysis.proofs.items())
     return paragraph(about) + tested + _cross_fits(analysis)
 
 
@@ -35,13 +36,13 @@ def _cross_fits(analysis: Analysis) -> str:
         for vendor, found in analysis.cross_fits.items()
         for row in found.rates.itertuples()
     ]
-    said = "".join(paragraph(sentences.cross_fit(found)) for found in analysis.cross_fits.values())
+    said = "".join(paragraph(sentences.cross_fit(found, analysis.measure)) for found in analysis.cross_fits.values())
     return (table(pd.DataFrame(rows), "cross-fit", title) or heading(title)) + said
 
 
-def _of_vendor(vendor: str, proof: Proof) -> str:
+def _of_vendor(vendor: str, proof: Proof, measure: Measure) -> str:
     title = f"Trained on {vendor}"
-    said = paragraph(proof_words.account(proof))
+    said = paragraph(proof_words.account(proof, measure))
     if proof.steps.empty:
         return heading(title) + said
     passed = proof.steps["passed"].astype(bool)

@@ -1,4 +1,4 @@
-"""The source study's Table 1: a row a rate, and for each vendor trained on, the test AUC on every vendor."""
+"""The source study's Table 1: a row a rate, and for each vendor trained on, the test metric on every vendor."""
 
 import math
 from functools import reduce
@@ -22,7 +22,7 @@ NOTE = (
 
 
 def source_table(analysis: Analysis) -> str:
-    """The table, under its heading; empty where no record has a test AUC."""
+    """The table, under its heading; empty where no record has a test metric."""
     if not len(analysis.configurations) or analysis.configurations["test_in_domain"].isna().all():
         return ""
     varied = [name for name in varied_fields(analysis.configurations) if name != "mask"]
@@ -38,7 +38,8 @@ def source_table(analysis: Analysis) -> str:
     numbers = [", ".join(f"{n:.0f}" for n in dict.fromkeys(row[~np.isnan(row)])) for row in seeds.to_numpy(float)]
     frame = frame.drop(columns=[*chosen.columns, *seeds.columns]).assign(seeds=numbers, **{"chosen for": whose})
     frame = frame.dropna(axis="columns", how="all")
-    title = "Test AUC by rate: trained on each vendor, tested on each (the shape of the source study's Table 1)"
+    title = f"Test {analysis.measure.title} by rate: trained on each vendor, tested on each (the shape of the source "
+    title += "study's Table 1)"
     return table(frame, "source-table", title, pd.Series(whose).notna()) + paragraph(NOTE, "small") + seen(analysis)
 
 

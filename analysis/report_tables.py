@@ -13,43 +13,45 @@ from analysis.selection import Selection
 from analysis.study import Analysis
 
 CHOICES = (
-    "AUC on test patients [90 % interval]. Full not better: the probability that full sampling is "
-    "not better by more than {tolerance:g}, the smaller of both AUCs and of both at once. Labels seen: "
-    "source-validation, validation labels of the vendor trained on only; target-validation, validation labels of the "
-    "other vendor(s) too, so that the cross-domain AUC speaks for new patients of those vendors and not for an unseen "
-    "one; leave-one-vendor-out (three or more vendors), validation labels of every vendor but the one held out, whose "
-    "test AUC the cross-domain one then is; oracle, the test labels themselves: what a choice would "
-    "have been worth, biased upward, and no choice."
+    "metric on test patients [90 % interval]. Full not better: the probability that full sampling is not better by "
+    "more than {tolerance:g}, the smaller of both metrics and of both at once. Labels seen: source-validation, "
+    "validation labels of the vendor trained on only; target-validation, validation labels of the other vendor(s) too, "
+    "so that the cross-domain metric speaks for new patients of those vendors and not for an unseen one; "
+    "leave-one-vendor-out (three or more vendors), validation labels of every vendor but the one held out, whose test "
+    "metric the cross-domain one then is; oracle, the test labels themselves: what a choice would have been worth, "
+    "biased upward, and no choice."
 )
 DIFFERENCE = (
-    "difference: test AUC minus that of full sampling on the same patients, seeds averaged inside each draw of "
+    "difference: test metric minus that of full sampling on the same patients, seeds averaged inside each draw of "
     "patients; low and high are the ends of patient-clustered 90 % intervals."
 )
 
 
 OPTIMISM = (
-    "gap: test AUC of the choice that the same rule makes on test scores (oracle) minus that of the honest choice, on "
-    "the same patients. Oracle's luck: by how much the oracle's test AUC would fall on new patients, from letting the "
-    "rule choose on resampled test patients: an underestimate, by 0.4 of it where rates are equal. A gap of 0 "
-    "without an interval: both chose the same rate; a negative one: on test scores the rule gave more AUC away."
+    "gap: test metric of the choice that the same rule makes on test scores (oracle) minus that of the honest choice, "
+    "on the same patients. Oracle's luck: by how much the oracle's test metric would fall on new patients, from "
+    "letting the rule choose on resampled test patients: an underestimate, by 0.4 of it where rates are equal. A gap "
+    "of 0 without an interval: both chose the same rate; a negative one: on test scores the rule gave more metric "
+    "away."
 )
 
 
 def choices(analysis: Analysis) -> str:
     """Every rule and family side by side, with the labels each saw, above full sampling."""
-    rows = []
+    rows, title = [], analysis.measure.title
     for vendor, chosen in analysis.selections.items():
-        rows += [_choice_row(s) for s in [chosen, *(s for s in analysis.others if s.vendor == vendor)]]
+        rows += [_choice_row(s, title) for s in [chosen, *(s for s in analysis.others if s.vendor == vendor)]]
         if chosen.full_sampling:
-            rows.append({"trained on": vendor, "rule": FULL, "rate": 1.0} | _scored(chosen.full_sampling))
+            rows.append({"trained on": vendor, "rule": FULL, "rate": 1.0} | _scored(chosen.full_sampling, title))
     frame = pd.DataFrame(rows).dropna(axis="columns", how="all")
     found = table(frame, "choices", "Each rule's choice, and what it was allowed to see")
     if not found:
         return ""
-    about = _notes(analysis) + paragraph(CHOICES.format(tolerance=analysis.options.tolerance), "small")
+    measure = analysis.measure
+    about = _notes(analysis) + paragraph(measure.words(CHOICES.format(tolerance=analysis.options.tolerance)), "small")
     gaps = pd.DataFrame([_gap_row(gap) for gap in analysis.optimism]).dropna(axis="columns", how="all")
     gaps = table(gaps, "optimism", "What peeking would have bought")
-    shown = gaps + paragraph(OPTIMISM if gaps else "", "small")
+    shown = gaps + paragraph(measure.words(OPTIMISM) if gaps else "", "small")
     return found + about + shown + paragraph(sentences.RETROSPECTIVE, "small")
 
 
@@ -78,7 +80,8 @@ def baseline_table(analysis: Analysis) -> str:
     """One-number baselines of each vendor's test patients."""
     note = "What one number of the input, after the network's own scaling, tells on test patients, in its better "
     note += "direction; 90 % patient-clustered intervals. A network that is not above the best has learned nothing."
-    found = table(analysis.baselines, "baselines")
+    shown = analysis.baselines.drop(columns="source").rename(columns={"value": analysis.run.metric})
+    found = table(shown, "baselines")
     if not found:
         return paragraph("Not computed: cohort.csv holds no one-number column for labelled test patients.", "small")
     return found + paragraph(note, "small")
@@ -98,7 +101,7 @@ def configuration_table(analysis: Analysis) -> str:
     return (
         seen(analysis)
         + table(_present(frame, names), "configurations", "Mean over seeds")
-        + paragraph(DIFFERENCE, "small")
+        + paragraph(analysis.measure.words(DIFFERENCE), "small")
     )
 
 
@@ -120,8 +123,10 @@ def external_table(analysis: Analysis) -> str:
     trials = analysis.run.trials[["key", "vendor", "mask", "seed", "realised_rate"]]
     trials = trials.rename(columns={"vendor": "trained on", "realised_rate": "rate"})
     frame = found.rename(columns={"vendor": "scored on"}).merge(trials, on="key", how="left")
-    frame = frame[["cohort", "trained on", "mask", "rate", "seed", "scored on", "images", "patients", "auc", "key"]]
-    return seen(analysis) + table(frame.dropna(axis="columns", how="all"), "external", "AUC on other cohorts")
+    names = ["cohort", "trained on", "mask", "rate", "seed", "scored on", "images", "patients"]
+    names += [analysis.run.metric, "key"]
+    title = f"{analysis.measure.title} on other cohorts"
+    return seen(analysis) + table(frame[names].dropna(axis="columns", how="all"), "external", title)
 
 
 def trouble(analysis: Analysis) -> str:
@@ -153,11 +158,11 @@ def provenance(analysis: Analysis) -> str:
 
 def seen(analysis: Analysis) -> str:
     """Whose labels chose, wherever a cross-domain number stands."""
-    lines = [f"{vendor}: {sentences.whose_labels(s)}" for vendor, s in analysis.selections.items()]
+    lines = [f"{vendor}: {sentences.whose_labels(s, analysis.measure)}" for vendor, s in analysis.selections.items()]
     return paragraph(" ".join(lines), "seen")
 
 
-def _choice_row(selection: Selection) -> dict[str, Any]:
+def _choice_row(selection: Selection, title: str) -> dict[str, Any]:
     return {
         "trained on": selection.vendor,
         "rule": selection.rule if selection.family == "learned" else f"{selection.rule} ({selection.family})",
@@ -166,14 +171,14 @@ def _choice_row(selection: Selection) -> dict[str, Any]:
         "rate": selection.rate,
         "interval of the rate": None if selection.interval is None else "{:.3f} to {:.3f}".format(*selection.interval),
         "full not better": min(selection.not_worse.values(), default=math.nan),
-        **_scored(selection.values),
+        **_scored(selection.values, title),
         "columns read": ", ".join(selection.columns_read),
     }
 
 
-def _scored(values: dict[str, float]) -> dict[str, str | None]:
-    """Both test AUCs with their intervals, as text that sorts by value."""
-    found = {f"{word} test AUC": f"test_{domain}" for domain, word in sentences.DOMAINS.items()}
+def _scored(values: dict[str, float], title: str) -> dict[str, str | None]:
+    """Both test metrics with their intervals, as text that sorts by value."""
+    found = {f"{word} test {title}": f"test_{domain}" for domain, word in sentences.DOMAINS.items()}
     return {
         column: None
         if math.isnan(values.get(name, math.nan))

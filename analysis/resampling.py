@@ -1,20 +1,20 @@
-"""Every trial's AUC on the same resampled patients: one matrix a (split, vendor), so that differences are paired."""
+"""Every trial's metric on the same resampled patients, a (split, vendor) each, so that differences are paired."""
 
 import math
 
 import numpy as np
 
 from analysis.baselines import held_out_images
-from analysis.bootstrap import DRAWS, Resampled, average, patient_weights, resampled_auc, win_matrix
+from analysis.bootstrap import DRAWS, Resampled, TrialDraws, average, patient_weights
 from analysis.images import image_scores
 from analysis.load import Run
+from analysis.measures import MEASURES
 
-TrialDraws = dict[tuple[str, str], Resampled]  # (split, vendor) -> AUC
 UNKNOWN = Resampled(math.nan, np.array([math.nan]), 0)
 
 
 def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
-    """key -> (split, vendor) -> resampled AUC; a trial without usable scores has no entry.
+    """key -> (split, vendor) -> resampled metric; a trial without usable scores has no entry.
 
     All trials of one source vendor see the same patients in the same draw: a trial that was not scored on all of them
     has none there. Another vendor's validation patients are all that are not test patients, so a draw of them differs
@@ -26,11 +26,12 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
         for own in (True, False):
             weights["test", vendor, own] = patients, patient_weights(len(patients), draws, vendor)
     found: dict[str, TrialDraws] = {}
+    measure = MEASURES[run.metric]
     for key, record in run.records.items():
         scores = image_scores(run.root, key, run.cohort)
         if scores is None:
             continue
-        scores = scores[scores["label"].isin([0, 1]) & scores["score"].notna()]
+        scores = scores[measure.counts(scores)]
         mine: TrialDraws = {}
         for (split, vendor), part in scores.groupby(["split", "vendor"]):
             role = (split, vendor, vendor == record.config.vendor)
@@ -40,7 +41,7 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
             patients, weight = weights[role]
             if np.array_equal(here, patients):
                 columns = (part[name].to_numpy() for name in ("label", "score", "patient_id"))
-                mine[str(split), str(vendor)] = resampled_auc(win_matrix(*columns, patients), weight)
+                mine[str(split), str(vendor)] = measure.resampled(*columns, patients, weight)
         found[key] = mine
     return found
 
@@ -58,7 +59,7 @@ def paired(mine: TrialDraws, other: TrialDraws) -> TrialDraws:
 
 
 def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> Resampled | None:
-    """AUC in-domain, or the mean over the other vendors; None where nothing was scored."""
+    """The metric in-domain, or its mean over the other vendors; None where nothing was scored."""
     inside = domain == "in_domain"
     members = [value for (s, v), value in of_trial.items() if s == split and (v == vendor) == inside]
     return average(members) if members else None

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import SCORES
+from analysis.measures import MEASURES, Measure
 from analysis.noninferior import MARGIN, Proof
-from analysis.pareto import DIRECTIONS, REFERENCE, THREE, TWO
+from analysis.pareto import DIRECTIONS, THREE, TWO, reference
 from analysis.pareto import knee as knee_of
 from analysis.proof_words import account
 
-EPSILON = 0.02  # AUC; the source study's own choice needs 0.024 to 0.058
+EPSILON = 0.02  # of the AUC; the source study's own choice needs 0.024 to 0.058
 TOLERANCE = 0.02
 RATE_DRAWS = 100  # of the curves, for the interval of a chosen rate
 READ = (*THREE, "in_domain_se")  # what a rule may read of its candidates
@@ -26,11 +27,12 @@ SLACK = 1e-9  # 0.902 - 0.024 must not lose to 0.878 in the last bit
 
 
 class Options(NamedTuple):
-    """What a user may set; each rule takes what it needs."""
+    """What a user may set, and the run's metric; each rule takes what it needs."""
 
-    epsilon: float = EPSILON  # AUC that may be lost in-domain for a smaller rate
-    tolerance: float = TOLERANCE  # AUC that may be lost in-domain for a better cross-domain one
-    margin: float = MARGIN  # AUC by which a rate may be worse than full sampling and still count as proven
+    epsilon: float = EPSILON  # of the metric that may be lost in-domain for a smaller rate
+    tolerance: float = TOLERANCE  # of the metric that may be lost in-domain for a better cross-domain one
+    margin: float = MARGIN  # by which a rate may be worse than full sampling and still count as proven
+    measure: Measure = MEASURES["auc"]  # the run decides it
 
 
 class Pick(NamedTuple):
@@ -55,50 +57,53 @@ class Selection(NamedTuple):
     configuration: dict[str, Any]  # config fields of the choice; {} when there is none
     keys: tuple[str, ...]  # its trials
     columns_read: tuple[str, ...]
-    oracle: bool  # True: test columns chose, so its test AUC is biased upward
+    oracle: bool  # True: test columns chose, so its test metric is biased upward
     saw: str  # source-validation | target-validation | leave-one-vendor-out | oracle
     parameters: dict[str, float]
     note: str
     not_worse: dict[str, float] = {}  # noqa: RUF012 - endpoint -> probability that full sampling is not better by more
     # than the tolerance, from the curves' draws; {} without curves
-    held_out: str = ""  # the vendor that the cross-domain test AUC is of, when its labels were kept from the choice
+    held_out: str = ""  # the vendor that the cross-domain test metric is of, when its labels were kept from the choice
 
 
 def epsilon(points: pd.DataFrame, options: Options) -> Pick:
-    """The smallest rate whose in-domain AUC is within epsilon of the best."""
+    """The smallest rate whose in-domain metric is within epsilon of the best."""
     reads, used = ("in_domain",), {"epsilon": options.epsilon}
     known = points.dropna(subset=["in_domain"])
     if known.empty:
-        return Pick(None, reads, "no candidate has an in-domain AUC", used)
+        return Pick(None, reads, f"no candidate has an in-domain {options.measure.title}", used)
     good = known[known["in_domain"] >= known["in_domain"].max() - options.epsilon - SLACK]
     return Pick(_smallest(good), reads, parameters=used)
 
 
 def knee(points: pd.DataFrame, options: Options) -> Pick:
-    """The knee of the best in-domain AUC reached by each rate (Kneedle)."""
+    """The knee of the best in-domain metric reached by each rate (Kneedle)."""
     reads = ("in_domain",)
     known = points.dropna(subset=["in_domain"])
     rate = knee_of(known["realised_rate"].to_numpy(float), known["in_domain"].to_numpy(float))
     if rate is None:
-        return Pick(None, reads, "no knee: fewer than four rates, or the in-domain AUC does not rise and level off")
+        why = f"no knee: fewer than four rates, or the in-domain {options.measure.title} does not rise and level off"
+        return Pick(None, reads, why)
     at = known[known["realised_rate"] == rate]
     return Pick(at["in_domain"].idxmax(), reads, "a knee of raw points: one noisy trial can move it far")
 
 
 def cross_domain(points: pd.DataFrame, options: Options) -> Pick:
-    """The best cross-domain AUC among the rates whose in-domain AUC is within the tolerance of the best."""
+    """The best cross-domain metric among the rates whose in-domain metric is within the tolerance of the best."""
     reads, used = ("in_domain", "cross_domain"), {"tolerance": options.tolerance}
     known = points.dropna(subset=["in_domain"])
     good = known[known["in_domain"] >= known["in_domain"].max() - options.tolerance - SLACK]
     good = good.dropna(subset=["cross_domain"])
     if good.empty:
-        why = "no candidate within the tolerance has a cross-domain AUC: no other vendor was scored"
+        why = (
+            f"no candidate within the tolerance has a cross-domain {options.measure.title}: no other vendor was scored"
+        )
         return Pick(None, reads, why, used)
     return Pick(_smallest(good[good["cross_domain"] >= good["cross_domain"].max() - SLACK]), reads, parameters=used)
 
 
 def one_se(points: pd.DataFrame, options: Options) -> Pick:
-    """The smallest rate within one standard error of the best in-domain AUC (Breiman et al., CART, 1984)."""
+    """The smallest rate within one standard error of the best in-domain metric (Breiman et al., CART, 1984)."""
     reads = ("in_domain",)
     known = points.dropna(subset=["in_domain", "in_domain_se"]) if "in_domain_se" in points else points.iloc[:0]
     if known.empty:
@@ -109,21 +114,20 @@ def one_se(points: pd.DataFrame, options: Options) -> Pick:
 
 
 def hypervolume(points: pd.DataFrame, options: Options) -> Pick:
-    """The largest own share of the hypervolume of both AUCs and the rate; an isolated rate has an easier time."""
-    known = points.dropna(subset=list(THREE))
+    """The largest own share of the hypervolume of both metrics and the rate; an isolated rate has an easier time."""
+    known, measure = points.dropna(subset=list(THREE)), options.measure
     values = known[list(THREE)].to_numpy(float)
     if known.empty:
-        return Pick(None, TWO, "no candidate has both AUCs")
-    shares = moocore.hv_contributions(
-        values, ref=[REFERENCE[n] for n in THREE], maximise=[DIRECTIONS[n] for n in THREE]
-    )
+        return Pick(None, TWO, f"no candidate has both {measure.plural}")
+    nowhere = reference(THREE, measure.chance)
+    shares = moocore.hv_contributions(values, ref=nowhere, maximise=[DIRECTIONS[n] for n in THREE])
     if not shares.max() > 0:
-        return Pick(None, TWO, "no candidate below rate 1 is better than chance on both AUCs")
+        return Pick(None, TWO, f"no candidate below rate 1 is better than chance on both {measure.plural}")
     return Pick(known.index[int(shares.argmax())], TWO)
 
 
 def noninferior(points: pd.DataFrame, options: Options) -> Pick:
-    """What the data prove: the smallest rate not worse than full sampling by the margin, on both AUCs."""
+    """What the data prove: the smallest rate not worse than full sampling by the margin, on both metrics."""
     used = {"margin": options.margin}
     refused = points.attrs.get("refused", "no per-image validation scores, so nothing can be proven")
     if refused:
@@ -146,7 +150,7 @@ NO_ORACLE = frozenset({"noninferior"})  # rules that read the draws of validatio
 def candidates(configurations: pd.DataFrame, split: str | None = None) -> tuple[pd.DataFrame, str]:
     """Configurations -> them with the columns in_domain and cross_domain that may be read, and the split these are of.
 
-    Validation wherever one row has an in-domain validation AUC; test only when none has, or when asked for.
+    Validation wherever one row has an in-domain validation metric; test only when none has, or when asked for.
     """
     split = split or ("val" if configurations["val_in_domain"].notna().any() else "test")
     columns = {
@@ -175,13 +179,14 @@ def select(
     """
     options = options or Options()
     points, split = candidates(configurations, split)
-    points, drawn = evidence(points, curves, proof if split == "val" else None)
+    points, drawn = evidence(points, curves, proof if split == "val" else None, options)
     pick = RULES[rule](points, options)
     interval = _rate_interval(rule, points, drawn, options) if pick.row is not None else None
     notes = [pick.note] if pick.note else []
     lacking = int(points["in_domain"].isna().sum())
     if 0 < lacking < len(points):
-        notes.append(f"{lacking} of {len(points)} configurations have no in-domain {split} AUC and were not candidates")
+        named = f"in-domain {split} {options.measure.title}"
+        notes.append(f"{lacking} of {len(points)} configurations have no {named} and were not candidates")
     chosen = None if pick.row is None else points.loc[pick.row]
     full = points[points["full"].astype(bool)]
     if full.empty:
@@ -206,7 +211,9 @@ def select(
     )
 
 
-def evidence(points: pd.DataFrame, curves: Any, proof: Proof | None) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+def evidence(
+    points: pd.DataFrame, curves: Any, proof: Proof | None, options: Options
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The points with the curves' values in place of their own, and (D, n) draws by endpoint."""
     points, drawn = points.copy(), {}
     if "val_in_domain_sd" in points:
@@ -222,7 +229,7 @@ def evidence(points: pd.DataFrame, curves: Any, proof: Proof | None) -> tuple[pd
     if proof is not None:
         points["proven"] = points["configuration"] == proof.configuration
         # a note has no full stop: who shows it sets one
-        points.attrs |= {"refused": proof.refused, "proof": account(proof).removesuffix(".")}
+        points.attrs |= {"refused": proof.refused, "proof": account(proof, options.measure).removesuffix(".")}
     return points, drawn
 
 
@@ -253,7 +260,7 @@ def _not_worse(points: pd.DataFrame, row: Any, drawn: dict, tolerance: float) ->
 
 
 def _smallest(points: pd.DataFrame) -> Any:
-    """The row of the smallest rate; of equal rates, the better in-domain AUC."""
+    """The row of the smallest rate; of equal rates, the better in-domain metric."""
     return points.sort_values(["realised_rate", "in_domain"], ascending=[True, False], kind="stable").index[0]
 
 

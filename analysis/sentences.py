@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.baselines import best
 from analysis.crossfit import CrossFit
 from analysis.load import Run
+from analysis.measures import MEASURES, Measure
 from analysis.optimism import Optimism
 from analysis.selection import RULES, Selection
 
@@ -19,22 +20,22 @@ RETROSPECTIVE = (
 )
 
 
-def whose_labels(selection: Selection) -> str:
-    """Whose labels chose the rate, hence what its cross-domain AUC speaks for (DomainBed's distinction)."""
+def whose_labels(selection: Selection, measure: Measure) -> str:
+    """Whose labels chose the rate, hence what its cross-domain metric speaks for (DomainBed's distinction)."""
     if selection.oracle:
         return (
-            "Chosen on test scores (oracle): the test AUC of the choice is biased upward, and holds for these patients "
-            "only."
+            f"Chosen on test scores (oracle): the test {measure.title} of the choice is biased upward, and holds for "
+            "these patients only."
         )
     if selection.held_out:
         return (
             f"Chosen with validation labels of every vendor but {selection.held_out} (leave-one-vendor-out): the "
-            f"cross-domain test AUC is {selection.held_out}'s, a vendor that the choice has not seen."
+            f"cross-domain test {measure.title} is {selection.held_out}'s, a vendor that the choice has not seen."
         )
     if selection.saw == "target-validation":
         return (
-            "Chosen with validation labels of the other vendor(s) too: the cross-domain test AUC speaks for new "
-            "patients of those vendors, not for an unseen vendor."
+            f"Chosen with validation labels of the other vendor(s) too: the cross-domain test {measure.title} speaks "
+            "for new patients of those vendors, not for an unseen vendor."
         )
     return (
         f"Chosen with validation labels of {selection.vendor} only: no label of another vendor played a part in "
@@ -43,7 +44,7 @@ def whose_labels(selection: Selection) -> str:
 
 
 def split_shown(selection: Selection) -> str:
-    """The split whose AUCs speak for a choice: test where there are any, else val."""
+    """The split whose scores speak for a choice: test where there are any, else val."""
     return "val" if math.isnan(selection.values.get("test_in_domain", math.nan)) else "test"
 
 
@@ -53,8 +54,8 @@ def labels(selection: Selection) -> str:
     return f"Saw {seen.get(selection.saw, f'validation labels of {selection.vendor} only')}."
 
 
-def chosen(selection: Selection) -> str:
-    """One line of numbers: the rate, its AUCs against full sampling."""
+def chosen(selection: Selection, measure: Measure) -> str:
+    """One line of numbers: the rate, its metrics against full sampling."""
     if math.isnan(selection.rate):
         return f"{selection.vendor}: the rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
@@ -62,17 +63,18 @@ def chosen(selection: Selection) -> str:
     for domain, name in DOMAINS.items():
         value = selection.values.get(f"{split}_{domain}", math.nan)
         if math.isnan(value):
-            parts.append(f"{name} AUC not measured")
+            parts.append(f"{name} {measure.title} not measured")
             continue
         full = selection.full_sampling.get(f"{split}_{domain}", math.nan)
         apart = difference(selection.values, domain) if split == "test" else ""
         against = f"{full:.3f} at full sampling{f', difference {apart}' if apart else ''}"
         against = "" if math.isnan(full) or selection.rate == 1 else f" ({against})"
-        parts.append(f"{name} {SPLITS[split]} AUC {value:.3f}{spread(selection.values, f'{split}_{domain}')}{against}")
+        ends = spread(selection.values, f"{split}_{domain}")
+        parts.append(f"{name} {SPLITS[split]} {measure.title} {value:.3f}{ends}{against}")
     return f"{selection.vendor}: {selection.rate:.3f} of k-space by the rule {selection.rule}; {', '.join(parts)}."
 
 
-def plainly(selection: Selection) -> str:
+def plainly(selection: Selection, measure: Measure) -> str:
     """The choice for somebody who reads one sentence: what is kept, what it scores, by which rule and what that is."""
     if math.isnan(selection.rate):
         return f"The rule {selection.rule} chooses no rate: {selection.note}."
@@ -85,11 +87,11 @@ def plainly(selection: Selection) -> str:
         instead = "" if math.isnan(full) or selection.rate == 1 else f" instead of {full:.3f}"
         scored += [] if math.isnan(value) else [f"{value:.3f}{instead} on {people}"]
     kept = "all of k-space" if selection.rate == 1 else f"{selection.rate:.3f} of k-space instead of all of it"
-    auc = f" scores AUC {' and '.join(scored)}" if scored else " was not scored"
-    rule = (RULES[selection.rule].__doc__ or "").splitlines()[0].rstrip(".")
+    result = f" scores {measure.title} {' and '.join(scored)}" if scored else " was not scored"
+    rule = measure.words((RULES[selection.rule].__doc__ or "").splitlines()[0].rstrip("."))
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     return (
-        f"Keeping {kept}, the model trained on {selection.vendor}{auc}; chosen by the rule {selection.rule}{used}: "
+        f"Keeping {kept}, the model trained on {selection.vendor}{result}; chosen by the rule {selection.rule}{used}: "
         f"{rule[:1].lower()}{rule[1:]}."
     )
 
@@ -101,7 +103,7 @@ def spread(values: dict[str, float], name: str) -> str:
 
 
 def difference(values: dict[str, float], domain: str) -> str:
-    """``-0.012 [-0.031, +0.008]``: the test AUC minus full sampling's, on the same patients; empty where unknown."""
+    """``-0.012 [-0.031, +0.008]``: the test metric minus full sampling's, on the same patients; empty where unknown."""
     value, low, high = (values.get(f"difference_{domain}{end}", math.nan) for end in ("", "_low", "_high"))
     ends = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
     return "" if math.isnan(value) else f"{value:+.3f}{ends}"
@@ -120,8 +122,8 @@ def operating(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
-def optimism(found: Optimism) -> str:
-    """The gap between an oracle's choice and an honest one, and how much of the oracle's AUC is luck."""
+def optimism(found: Optimism, measure: Measure) -> str:
+    """The gap between an oracle's choice and an honest one, and how much of the oracle's metric is luck."""
     gaps, own = [], []
     for domain, word in DOMAINS.items():
         if not math.isnan(found.gap[domain]):
@@ -130,26 +132,27 @@ def optimism(found: Optimism) -> str:
         if not math.isnan(found.own[domain]):
             own.append(f"{word} {found.own[domain]:+.3f}")
     held = f", {found.held_out} held out" if found.held_out else ""
-    luck = f"; of the oracle's own AUC, luck that new patients would not repeat: {', '.join(own)}" if own else ""
+    luck = f"; of the oracle's own {measure.title}, luck that new patients would not repeat: {', '.join(own)}"
     return (
         f"{found.vendor}, {found.rule} by {found.saw}{held}: optimism gap to the oracle (rate {found.oracle_rate:.3f}) "
-        f"{', '.join(gaps) or 'unknown'}{luck}."
+        f"{', '.join(gaps) or 'unknown'}{luck if own else ''}."
     )
 
 
-def cross_fit(found: CrossFit) -> str:
+def cross_fit(found: CrossFit, measure: Measure) -> str:
     """What the rule chooses on half of the held-out patients, and what that is worth on the other half."""
     if found.refused:
         return f"{found.vendor}: not cross-fitted: {found.refused}."
     rates = ", ".join(f"{row.realised_rate:.3f} ({100 * row.share:.0f} %)" for row in found.rates.itertuples())
     parts = []
     for domain, word in (("in_domain", "in-domain"), ("cross_domain", "cross-domain")):
-        if math.isnan(found.auc[domain]):
-            parts.append(f"{word} AUC not measured")
+        if math.isnan(found.value[domain]):
+            parts.append(f"{word} {measure.title} not measured")
             continue
         against = found.difference[domain]
         against = "" if math.isnan(against) else f", {against:+.3f} against full sampling"
-        parts.append(f"{word} AUC {found.auc[domain]:.3f} (SD over halves {found.auc_sd[domain]:.3f}{against})")
+        mean, spread_of = found.value[domain], found.value_sd[domain]
+        parts.append(f"{word} {measure.title} {mean:.3f} (SD over halves {spread_of:.3f}{against})")
     return (
         f"{found.vendor}, cross-fitted on {found.halves} halves of the validation and test patients: {found.rule} "
         f"chooses {rates}; on the patients that did not choose, {', '.join(parts)}. No model was trained on any of "
@@ -188,7 +191,7 @@ def from_counts(
 
 def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base: pd.DataFrame) -> list[str]:
     """What a reader must know before believing a number, most serious first."""
-    found = []
+    found, measure = [], MEASURES[run.metric]
     if not len(table):
         found.append("No finished trial: no curve, no front and no choice can be computed.")
     failed = run.failures["vendor"].value_counts()
@@ -208,18 +211,18 @@ def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], ba
     if oracles:
         found.append(
             f"No validation score in these records ({', '.join(oracles)}): the rate was chosen on TEST scores. This is "
-            "an oracle's choice; its AUC is biased upward and promises nothing for new patients."
+            f"an oracle's choice; its {measure.title} is biased upward and promises nothing for new patients."
         )
     for vendor, selection in selections.items():
-        found += _of_one(vendor, selection, table[table["vendor"] == vendor], base)
+        found += _of_one(vendor, selection, table[table["vendor"] == vendor], base, measure)
     if len(table) and (table["seeds"] <= 1).all():
         found.append("One seed a configuration: how far a second training would differ is unknown.")
     if len(run.failures):
         found.append(f"{len(run.failures)} trial(s) failed; their reasons are in the report.")
     if len(run.stopped):
         found.append(
-            f"{len(run.stopped)} trial(s) were stopped early for their validation AUCs and appear in no curve and no "
-            "front: the rates that lost trials so look better there than all of their trials would."
+            f"{len(run.stopped)} trial(s) were stopped early for their validation {measure.plural} and appear in no "
+            "curve and no front: the rates that lost trials so look better there than all of their trials would."
         )
     if run.pending:
         found.append(
@@ -228,27 +231,28 @@ def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], ba
     return found
 
 
-def _of_one(vendor: str, selection: Selection, own: pd.DataFrame, base: pd.DataFrame) -> list[str]:
+def _of_one(vendor: str, selection: Selection, own: pd.DataFrame, base: pd.DataFrame, measure: Measure) -> list[str]:
     found = []
     if math.isnan(selection.rate):
         found.append(f"{vendor}: nothing chosen: {selection.note}.")
     if not math.isnan(selection.configuration.get("rate_from") or math.nan):
         found.append(
             f"{vendor}: every rate comes from one conditional training: a screening. --finalists trains the chosen "
-            "rate and its neighbours each by itself, from its weights; their AUCs count."
+            f"rate and its neighbours each by itself, from its weights; their {measure.plural} count."
         )
     if not selection.full_sampling:
         found.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
     if len(own) == 1:
         found.append(f"{vendor}: one configuration only: there is nothing to choose between.")
     if own[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
-        found.append(f"{vendor}: no cross-domain AUC: no other vendor was scored, so transfer is unknown.")
+        found.append(f"{vendor}: no cross-domain {measure.title}: no other vendor was scored, so transfer is unknown.")
     low = selection.values.get("above_baseline_in_domain_low", math.nan)
-    row = best(base, vendor)
+    row = best(base, vendor, vendor)
     if low <= 0 and row is not None:
         measured = selection.values["test_in_domain"]
         found.append(
-            f"{vendor}: the chosen rate's in-domain test AUC ({measured:.3f}) is not above the best one-number "
-            f"baseline ({row['baseline']}, {row['auc']:.3f}) by its paired interval: nothing is shown to be learned."
+            f"{vendor}: the chosen rate's in-domain test {measure.title} ({measured:.3f}) is not above the "
+            f"{measure.yardstick.name} ({row['baseline']}, {row['value']:.3f}) by its {measure.yardstick.interval}: "
+            "nothing is shown to be learned."
         )
     return found

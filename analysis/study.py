@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis import sentences
-from analysis.baselines import baselines
-from analysis.clinic import Clinic, clinic
+from analysis.clinic import Clinic, clinic, no_clinic
 from analysis.configurations import average_over_seeds, choosable, families
 from analysis.crossfit import CrossFit
 from analysis.crossfit import cross_fit as cross_fit_of
 from analysis.curves_of_run import Curves, UncertainFront, uncertain_front, vendor_curves
 from analysis.finalists import finalists
 from analysis.hanley_mcneil import Counts, count_intervals
-from analysis.intervals import auc_intervals
+from analysis.intervals import metric_intervals
 from analysis.leave_one_out import leave_one_vendor_out
 from analysis.load import SCORES, Run, RunError, load
+from analysis.measures import MEASURES, Measure
 from analysis.noninferior import Proof
 from analysis.optimism import Optimism, optimism
 from analysis.pareto import THREE, TWO, ParetoFront, pareto_front
@@ -48,11 +48,16 @@ class Analysis(NamedTuple):
     curves: dict[str, dict[str, Curves]] = {}  # noqa: RUF012 - read only; vendor -> split -> the fitted curves
     uncertain_fronts: dict[str, UncertainFront] = {}  # noqa: RUF012 - vendor -> of the split that chose
     proofs: dict[str, Proof] = {}  # noqa: RUF012 - vendor -> what the data prove (noninferior)
-    draws: dict[str, TrialDraws] = {}  # noqa: RUF012 - key -> its AUCs on resampled patients
+    draws: dict[str, TrialDraws] = {}  # noqa: RUF012 - key -> its metrics on resampled patients
     from_counts: pd.DataFrame = pd.DataFrame()  # what test patients' counts alone allow; empty when none were given
     clinic: Clinic | None = None  # of the choices
     optimism: list[Optimism] = []  # noqa: RUF012 - honest choices against the oracle of the same rule
     cross_fits: dict[str, CrossFit] = {}  # noqa: RUF012 - vendor -> the choice repeated on halves; {} unless asked for
+
+    @property
+    def measure(self) -> Measure:
+        """What all scores here are."""
+        return self.options.measure
 
 
 def analyse(
@@ -65,19 +70,21 @@ def analyse(
     margin: float = MARGIN,
     patients: dict[str, Counts] | None = None,
     cross_fit: int = 0,
+    metric: str | None = None,
 ) -> Analysis:
     """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
 
-    ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are AUC differences in [0, 1]; ``images=False`` keeps
-    the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
-    without per-image scores; ``cross_fit`` repeats the choice on that many halvings of the held-out patients. RunError
-    when the folder or an argument can't serve; whatever is wrong inside the folder becomes a warning.
+    ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are differences of the metric in [0, 1]; ``images=False``
+    keeps the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
+    without per-image scores; ``cross_fit`` repeats the choice on that many halvings of the held-out patients;
+    ``metric`` says which records, where a folder holds those of several. RunError when the folder or an argument can't
+    serve; whatever is wrong inside the folder becomes a warning.
     """
     options = Options(epsilon, tolerance, margin)
     require_settings(rule, options)
     if cross_fit < 0:
         raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
-    analysis = compute(load(run), rule, options, patients)
+    analysis = compute(load(run, metric), rule, options, patients)
     if cross_fit:
         analysis = analysis._replace(cross_fits=_cross_fits(analysis, cross_fit))
     write_whole(analysis.selection_json, selection_text(analysis).encode())
@@ -92,18 +99,24 @@ def require_settings(rule: str, options: Options) -> None:
     """RunError for an unknown rule or an option out of range; cheap, so that it can be asked before a long search."""
     if rule not in RULES:
         raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
-    for name, value in options._asdict().items():
+    for name in ("epsilon", "tolerance", "margin"):
+        value = getattr(options, name)
         if not 0 <= value <= 1:
-            raise RunError(f"{name} is a difference of AUC and must be in [0, 1], got {value}")
+            raise RunError(f"{name} is a difference of the metric and must be in [0, 1], got {value}")
 
 
 def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] | None = None) -> Analysis:
-    """Everything but the files: nothing is written."""
+    """Everything but the files: nothing is written. The metric is the run's, whatever ``options`` holds."""
+    measure = MEASURES[run.metric]
+    if patients and not measure.of_classes:
+        raise RunError(f"--patients gives intervals of an AUC from counts; the metric of {run.root} is {measure.title}")
+    options = options._replace(measure=measure)
     table = average_over_seeds(run.trials)
-    base = baselines(run.cohort)
+    base = measure.yardstick.table(run)
     draws = trial_draws(run)
     if len(table):
-        table = table.merge(auc_intervals(table, draws, run.cohort, base), on="configuration", how="left")
+        above = {source: measure.yardstick.draws(run, base, source) for source in table["vendor"].unique()}
+        table = table.merge(metric_intervals(table, draws, above), on="configuration", how="left")
     counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
     table = table.fillna(table[["configuration"]].merge(counted, how="left")) if len(counted) else table
     selections, fronts, split, others, gaps = {}, {}, {}, [], []
@@ -112,10 +125,11 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         own = table[table["vendor"] == vendor]
         candidate = choosable(own)
         points, split[vendor] = candidates(candidate)
-        fronts[vendor] = (pareto_front(points, TWO), pareto_front(points, THREE))
+        fronts[vendor] = tuple(pareto_front(points, objectives, measure.chance) for objectives in (TWO, THREE))
         trials = run.trials[run.trials["configuration"].isin(candidate["configuration"])]
         fitted[vendor] = {s: vendor_curves(trials, draws, vendor, s) for s in ("val", "test")}
-        front = uncertain_front(fitted[vendor][split[vendor]], candidate["realised_rate"].to_numpy(float))
+        trained = candidate["realised_rate"].to_numpy(float)
+        front = uncertain_front(fitted[vendor][split[vendor]], trained, measure.chance)
         if front is not None:
             uncertain[vendor] = front
         proofs[vendor] = prove(run, candidate, draws, fitted[vendor]["val"], vendor, options.margin)
@@ -151,7 +165,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         draws=draws,
         from_counts=counted,
         optimism=gaps,
-        clinic=clinic(run, table, selections),
+        clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
     )
 
 
@@ -206,13 +220,16 @@ def _optimism(
 
 
 def selection_text(analysis: Analysis) -> str:
-    """selection.json: per vendor the rule, rate, AUCs, columns read; the same input gives the same bytes."""
+    """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes."""
     run = analysis.run
     values = {
         "format": FORMAT,
+        "metric": run.metric,
         "rule": analysis.rule,
-        "choices": [_plain(selection) for selection in analysis.selections.values()],  # one a source vendor
-        "others": [_plain(selection) for selection in analysis.others],
+        "choices": [
+            _plain(selection, analysis.measure) for selection in analysis.selections.values()
+        ],  # one a source vendor
+        "others": [_plain(selection, analysis.measure) for selection in analysis.others],
         "optimism": [one._asdict() for one in analysis.optimism],
         "cross_fits": {vendor: _cross_fit(found) for vendor, found in analysis.cross_fits.items()},
         "clinic": {n: t.to_dict("records") if n != "absent" else t for n, t in analysis.clinic._asdict().items()},
@@ -237,8 +254,8 @@ def finalists_of(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
     return {v: finalists(table[table["vendor"] == v], s, records) for v, s in analysis.selections.items()}
 
 
-def _plain(selection: Selection) -> dict[str, Any]:
-    """The choice as JSON: the AUCs beside the rate, full sampling's below, intervals where there are any."""
+def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
+    """The choice as JSON: the metrics beside the rate, full sampling's below, intervals where there are any."""
     values, full = selection.values, selection.full_sampling
     return {
         "vendor": selection.vendor,
@@ -263,7 +280,7 @@ def _plain(selection: Selection) -> dict[str, Any]:
         "oracle": selection.oracle,
         "saw": selection.saw,
         "held_out": selection.held_out or None,
-        "whose_labels": sentences.whose_labels(selection),
+        "whose_labels": sentences.whose_labels(selection, measure),
         "note": selection.note,
     }
 

@@ -15,27 +15,29 @@ PROOF = {"noninferior": " (proven)", "epsilon": " (unproven)"}  # the two picks 
 
 
 def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
-    """Print one row a choice (the rule asked for first), its AUCs on test patients, and whose labels chose."""
+    """Print one row a choice (the rule asked for first), its test metrics, and whose labels chose."""
     console = console or Console()
     for warning in analysis.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+    measure = analysis.measure
     if analysis.selections:
         console.print(_table(analysis))
         for selection in analysis.selections.values():
-            console.print(escape(sentences.chosen(selection)), highlight=False, soft_wrap=True)
-            sure = evidence.how_sure(selection, analysis.options.tolerance) or "no interval of the rate"
-            for line in (sure, sentences.whose_labels(selection)):
+            console.print(escape(sentences.chosen(selection, measure)), highlight=False, soft_wrap=True)
+            sure = evidence.how_sure(selection, analysis.options) or "no interval of the rate"
+            for line in (sure, sentences.whose_labels(selection, measure)):
                 console.print("  " + escape(line), highlight=False, soft_wrap=True)
         for left in (s for s in analysis.others if s.held_out and not s.oracle):
-            console.print(escape(sentences.chosen(left)), highlight=False, soft_wrap=True)
-            console.print("  " + escape(sentences.whose_labels(left)), highlight=False, soft_wrap=True)
-        for line in (*map(sentences.optimism, analysis.optimism), *sentences.operating(analysis.clinic.operating)):
+            console.print(escape(sentences.chosen(left, measure)), highlight=False, soft_wrap=True)
+            console.print("  " + escape(sentences.whose_labels(left, measure)), highlight=False, soft_wrap=True)
+        gaps = [sentences.optimism(gap, measure) for gap in analysis.optimism]
+        for line in (*gaps, *sentences.operating(analysis.clinic.operating)):
             console.print(escape(line), highlight=False, soft_wrap=True)
     for vendor, proof in analysis.proofs.items():
-        words = f"{vendor}, proof: {proof_words.account(proof)}"
+        words = f"{vendor}, proof: {proof_words.account(proof, measure)}"
         console.print(escape(words), highlight=False, soft_wrap=True)
     for found in analysis.cross_fits.values():
-        console.print(escape(sentences.cross_fit(found)), highlight=False, soft_wrap=True)
+        console.print(escape(sentences.cross_fit(found, measure)), highlight=False, soft_wrap=True)
     for path in (analysis.selection_json, analysis.report):
         if path is not None:
             console.print(escape(str(path)), highlight=False, soft_wrap=True)
@@ -43,7 +45,7 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
 
 def _table(analysis: Analysis) -> Table:
     table = Table(
-        title=f"Chosen rates; test AUC in-domain and cross-domain ({analysis.run.counts()})",
+        title=f"Chosen rates; test {analysis.measure.title} in-domain and cross-domain ({analysis.run.counts()})",
         title_justify="left",
         box=SIMPLE_HEAD,
     )

@@ -174,7 +174,7 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     curves = vendor_curves(search.trials, search.draws, VENDOR["in_domain"], "val")
     patients = dict(zip(VENDOR, setting.val))
     proof = noninferior(search.table, search.draws, patients, VENDOR["in_domain"])
-    points, _ = evidence(candidates(search.table)[0], curves, proof)
+    points, _ = evidence(candidates(search.table)[0], curves, proof, Options())
     picks = {name: RULES[name](points, Options()).row for name in RULES}
     chosen = {name: points.index.get_loc(row) for name, row in picks.items() if row is not None}
     chosen["best test point"] = int(search.table["test_in_domain"].to_numpy().argmax())

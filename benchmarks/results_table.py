@@ -77,7 +77,7 @@ def print_run(root: Path) -> None:
     against = ("full", "low-pass", "baseline")
     print_table(first + [f"{d} - {other}" for other in against for d in DOMAINS], differences)
     rows = [
-        [r.vendor, f"{r.baseline} ({r.direction})", f"{r.auc:.3f} [{r.low:.3f}, {r.high:.3f}]", r.images, r.patients]
+        [r.vendor, f"{r.baseline} ({r.direction})", f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}]", r.images, r.patients]
         for r in base.itertuples()
     ]
     print_table(["test vendor", "one-number baseline", "AUC", "images", "patients"], rows)

@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from tune_ks.metrics import auc, within_patient_auc
+from tune_ks.metrics import METRICS
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews
+TASKS = {"auc": "classification", "dice": "segmentation"}  # metric -> the task that it judges
+TRIVIAL = 0.3  # Dice of an answer that ignores the image
+LOST = 7  # every so many patients' tumours are too small to be seen, so that they have no Dice
 
 
 def truth(rate: float, in_domain: bool, mask: str = "gumbel") -> float:
-    """Expected AUC: rising and level in-domain, falling across vendors; low-pass a little below."""
+    """Expected metric: rising and level in-domain, falling across vendors; low-pass a little below."""
     level = 0.90 - 0.25 * 2 ** (-12 * rate) if in_domain else 0.75 - 0.10 * rate
     return level - (0.03 if mask == "lowpass" else 0.0)
 
@@ -62,9 +65,14 @@ def write_run(
     images: int = 6,
     true_auc: Callable[[float, bool, str], float] = truth,
     source: tuple[str, ...] | None = None,
+    metric: str = "auc",
     **fields,
 ) -> RunFolder:
-    """Write the folder. ``source``: the vendors trained on (default all); ``fields``: further config fields."""
+    """Write the folder. ``source``: the vendors trained on (default all); ``fields``: further config fields.
+
+    ``true_auc`` is the truth of the metric, whichever it is.
+    """
+    fields["task"] = TASKS[metric]
     folder = RunFolder(root)
     cohort = make_cohort(vendors, patients, images)
     write_whole(folder.cohort_csv, cohort.to_csv(index=False).encode())
@@ -86,7 +94,7 @@ def write_run(
                 for seed in seeds:
                     temperature = 1.0 if mask == "gumbel" else None
                     config = TrialConfig(vendor, rate, mask=mask, temperature=temperature, seed=seed, **fields)
-                    write_trial(folder, cohort, config, true_auc)
+                    write_trial(folder, cohort, config, true_auc, metric)
     return folder
 
 
@@ -95,8 +103,9 @@ def write_trial(
     cohort: pd.DataFrame,
     config: TrialConfig,
     true_auc: Callable[[float, bool, str], float] = truth,
+    metric: str = "auc",
 ) -> TrialRecord:
-    """One trial: scores with a patient effect whose expected AUC is the truth, and everything beside them."""
+    """One trial: scores with a patient effect whose expected metric is the truth, and everything beside them."""
     rng = np.random.default_rng([config.seed, int(1e6 * config.sampling_rate), len(config.mask), len(config.vendor)])
     val = (cohort["split"] == "val") | ((cohort["vendor"] != config.vendor) & (cohort["split"] == "train"))
     used = cohort[val | (cohort["split"] == "test")]
@@ -105,15 +114,19 @@ def write_trial(
     patient = pd.factorize(used["patient_id"])[0]
     effect = np.random.default_rng(7).normal(0, np.sqrt(0.3), patient.max() + 1)[patient]  # shared by all trials
     noise = effect + rng.normal(0, np.sqrt(0.7), len(used))
-    score = (noise + np.sqrt(2) * norm.ppf(wanted) * used["label"].to_numpy()).astype(np.float32)
+    if metric == "dice":
+        seen = (used["label"] == 1) & (patient % LOST > 0)
+        score = np.where(seen, np.clip(wanted + 0.1 * noise, 0, 1), np.nan).astype(np.float32)
+    else:
+        score = (noise + np.sqrt(2) * norm.ppf(wanted) * used["label"].to_numpy()).astype(np.float32)
     split = np.where(used["split"] == "test", 1, 0).astype(np.int8)
     measured: dict[str, dict[str, float]] = {"val": {}, "test": {}, "val_within": {}, "test_within": {}}
     for code, name in enumerate(("val", "test")):
         for vendor in used["vendor"].unique():
             here = (split == code) & (used["vendor"] == vendor).to_numpy()
             label, of_patient = used["label"].to_numpy()[here], patient[here]
-            measured[name][vendor] = auc(label, score[here])
-            measured[f"{name}_within"][vendor] = within_patient_auc(label, score[here], of_patient)
+            measured[name][vendor] = METRICS[metric].overall(label, score[here])
+            measured[f"{name}_within"][vendor] = METRICS[metric].within(label, score[here], of_patient)
     width = WIDTH
     kept = np.argsort(np.abs(np.arange(width) - width // 2), kind="stable")[
         : max(round(config.sampling_rate * width), 1)
@@ -129,6 +142,8 @@ def write_trial(
     write_arrays(folder, key, "preview.npz", row=rows, sampled=picture // 2, full=picture)
     record = TrialRecord(
         config,
+        metric=metric,
+        trivial=dict.fromkeys(measured["test"], TRIVIAL) if metric == "dice" else {},
         realised_rate=float(mask.mean()),
         mean_probability=config.sampling_rate,
         distinct_rate=float((mask | np.roll(mask[::-1], 1)).mean()),

@@ -8,7 +8,7 @@ from synthetic_run import make_cohort, write_run
 from analysis.baselines import baselines
 from analysis.bootstrap import Resampled, average, interval, patient_weights, resampled_auc, t_interval, win_matrix
 from analysis.configurations import average_over_seeds, full_sampling_of
-from analysis.intervals import auc_intervals
+from analysis.intervals import metric_intervals
 from analysis.load import load
 from analysis.resampling import trial_draws
 from analysis.selection import Options
@@ -140,10 +140,10 @@ def test_baselines_in_their_better_direction():
     assert len(table) == 8
     falling = table[table["baseline"] == "p90"]
     assert (falling["direction"] == "lower is tumour").all()
-    assert (falling["auc"] > 0.6).all()
-    assert (table["auc"] >= 0.5).all()
-    assert (table["low"] <= table["auc"]).all()
-    assert (table["high"] >= table["auc"]).all()
+    assert (falling["value"] > 0.6).all()
+    assert (table["value"] >= 0.5).all()
+    assert (table["low"] <= table["value"]).all()
+    assert (table["high"] >= table["value"]).all()
     assert (table["patients"] == 20).all()
 
 
@@ -169,7 +169,7 @@ def test_the_interval_of_one_seed_is_a_bootstrap_by_hand(tmp_path):
     folder = write_run(tmp_path, vendors=("GE", "SIEMENS"), rates=(0.25,), seeds=(0,), masks=("gumbel",), patients=12)
     run = load(tmp_path)
     table = average_over_seeds(run.trials)
-    found = auc_intervals(table, trial_draws(run, 50), run.cohort, baselines(run.cohort).iloc[:0])
+    found = metric_intervals(table, trial_draws(run, 50), {})
     found = found.set_index("configuration")
     row = table[table["vendor"] == "GE"].iloc[0]
     with np.load(folder.trial(row["keys"][0], "scores.npz")) as file:

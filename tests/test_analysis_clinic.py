@@ -14,9 +14,9 @@ from sklearn.metrics import brier_score_loss, roc_curve
 from synthetic_run import make_cohort, write_run
 
 from analysis import analyse, print_analysis
-from analysis.bootstrap import patient_weights
+from analysis.bootstrap import patient_weights, resampled_mean
 from analysis.images import image_scores
-from analysis.operating import SPECIFICITY, share, threshold
+from analysis.operating import SPECIFICITY, threshold
 from analysis.plots_export import figures
 from analysis.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
 from tune_ks.metrics import auc
@@ -55,7 +55,7 @@ def test_a_share_is_resampled_by_patient():
     patient = rng.integers(0, 6, 50)
     part, whole = rng.random(50) < 0.5, rng.random(50) < 0.7
     weights = patient_weights(6, 20, "share")
-    found = share(part, whole, patient, weights)
+    found = resampled_mean(part, whole, patient, weights)
     assert found.point == pytest.approx(part[whole].mean())
     for draw, value in zip(weights, found.draws):
         rows = np.repeat(np.arange(50), draw[patient].astype(int))

@@ -63,9 +63,9 @@ def test_its_auc_is_a_mean_over_what_was_chosen(run):
     keys = table.set_index("realised_rate")["keys"]
     halves = score_halves(run, [key for row in table["keys"] for key in row], "GE", 4)
     each = {rate: [np.mean([half[k]["GE"] for k in keys[rate]]) for half in halves.reports] for rate in keys.index}
-    assert np.min(list(each.values()), axis=0).mean() <= found.auc["in_domain"]
-    assert found.auc["in_domain"] <= np.max(list(each.values()), axis=0).mean()
-    assert found.difference["in_domain"] == pytest.approx(found.auc["in_domain"] - np.mean(each[1.0]))
+    assert np.min(list(each.values()), axis=0).mean() <= found.value["in_domain"]
+    assert found.value["in_domain"] <= np.max(list(each.values()), axis=0).mean()
+    assert found.difference["in_domain"] == pytest.approx(found.value["in_domain"] - np.mean(each[1.0]))
 
 
 def test_a_rule_that_always_takes_full_sampling_differs_from_it_by_nothing(run):
@@ -84,7 +84,7 @@ def test_what_can_not_be_cross_fitted_says_why(run, tmp_path):
     other = load(tmp_path)
     refused = cross_fit(other, average_over_seeds(other.trials), "GE", "epsilon", Options(), 2)
     assert folder.keys()[0] in refused.refused
-    assert math.isnan(refused.auc.get("in_domain", math.nan))
+    assert math.isnan(refused.value.get("in_domain", math.nan))
 
 
 def test_one_vendor_has_no_cross_domain_number(tmp_path):
@@ -94,7 +94,7 @@ def test_one_vendor_has_no_cross_domain_number(tmp_path):
     page = analysis.report.read_text()
     assert "share of halves that chose it" in page
     assert "cross-fitted on 4 halves" in page
-    assert math.isnan(found.auc["cross_domain"])
+    assert math.isnan(found.value["cross_domain"])
     console = Console(record=True, width=400)
     print_analysis(analysis, console)
     text = console.export_text()
@@ -103,7 +103,7 @@ def test_one_vendor_has_no_cross_domain_number(tmp_path):
     assert "epoch of its weights was chosen on validation patients" in text
     assert "nan" not in text
     written = json.loads(analysis.selection_json.read_text())["cross_fits"]["GE"]
-    assert written["auc"]["cross_domain"] is None
+    assert written["value"]["cross_domain"] is None
     assert pd.DataFrame(written["rates"])["share"].sum() == pytest.approx(1, abs=1e-5)
 
 

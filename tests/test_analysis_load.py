@@ -55,7 +55,7 @@ def test_one_tidy_row_a_trial(run):
         ("{}", "no config"),
         (lambda whole: whole.replace('"format": 1', '"format": 2'), "newer"),
         (lambda whole: whole.replace('"metric": "auc"', '"metric": "auc", "sharpness": 3'), "sharpness"),
-        (lambda whole: whole.replace('"metric": "auc"', '"metric": "dice"'), "dice"),
+        (lambda whole: whole.replace('"metric": "auc"', '"metric": "hausdorff"'), "hausdorff"),
         (lambda whole: re.sub(r'"sampling_rate": [0-9.]+', '"sampling_rate": 0.77', whole), "belongs to the key"),
         (lambda whole: re.sub(r'"realised_rate": [0-9.]+', '"realised_rate": null', whole), "realised_rate"),
         (lambda whole: whole.replace('"epoch": 3', '"epoch": "three"'), "three"),

@@ -83,8 +83,8 @@ def test_without_any_cross_domain_auc_no_number_is_made_up(tmp_path):
     assert analysis.curves["GE"]["val"].cross_domain is None
     assert analysis.curves["GE"]["val"].in_domain is not None
     assert "another vendor" in analysis.proofs["GE"].refused
-    assert math.isnan(analysis.cross_fits["GE"].auc["cross_domain"])
-    assert not math.isnan(analysis.cross_fits["GE"].auc["in_domain"])
+    assert math.isnan(analysis.cross_fits["GE"].value["cross_domain"])
+    assert not math.isnan(analysis.cross_fits["GE"].value["in_domain"])
     chosen = {s.rule: s for s in [*analysis.selections.values(), *analysis.others] if not s.oracle}
     assert set(chosen) == set(RULES)
     for one in chosen.values():

@@ -148,7 +148,7 @@ ODD = {
     "unknown field in the record: wavelets": {"wavelets": 3},
     "of another cohort: fingerprint ffffffffffff, this run's is 0123456789ab": {"facts": {"cohort": "ffffffffffff"}},
     "realised_rate must be in (0, 1], got 7": {"realised_rate": 7},
-    "its metric is 'dice'": {"metric": "dice"},
+    "its metric is 'hausdorff'": {"metric": "hausdorff"},
 }
 
 

@@ -8,11 +8,14 @@ from synthetic_run import write_run
 from analysis import analyse, evidence, proof_words, sentences
 from analysis.gallery import MOST, gallery
 from analysis.importance import hyperparameters, importance
+from analysis.measures import MEASURES
 from analysis.noninferior import STEP_COLUMNS, Proof
 from analysis.page import as_script, plain, slug, table
 from analysis.pareto import TWO
 from analysis.profiles import profile
-from analysis.selection import Selection
+from analysis.selection import Options, Selection
+
+AUC = MEASURES["auc"]
 
 
 def lowpass(width, kept):
@@ -105,51 +108,55 @@ def choice(rate=0.25, differences=None, **fields):
 
 def test_the_warning_speaks_only_of_what_was_computed():
     def said(low, high, **fields):
-        return evidence.not_separated(choice(differences=dict.fromkeys(TWO, (low, high)), **fields), 0.02)
+        return evidence.not_separated(choice(differences=dict.fromkeys(TWO, (low, high)), **fields), Options())
 
     assert "does not separate this rate from full sampling" in said(-0.02, 0.03)
     assert "in-domain +0.005 [-0.020, +0.030], cross-domain +0.005 [-0.020, +0.030]" in said(-0.02, 0.03)
     assert said(-0.05, -0.01).startswith("This rate is worse than full sampling: test AUC in-domain -0.030 [-0.050, -")
     assert said(0.01, 0.03) == ""
-    mixed = evidence.not_separated(choice(differences={TWO[0]: (-0.02, 0.01), TWO[1]: (-0.05, -0.01)}), 0.02)
+    mixed = evidence.not_separated(choice(differences={TWO[0]: (-0.02, 0.01), TWO[1]: (-0.05, -0.01)}), Options())
     assert mixed.startswith("This rate is worse than full sampling: test AUC cross-domain -0.030")
     assert "holds 0 (in-domain -0.005" in mixed
-    assert "No paired interval of the in-domain and cross-domain difference" in evidence.not_separated(choice(), 0.02)
+    assert "No paired interval of the in-domain and cross-domain difference" in evidence.not_separated(
+        choice(), Options()
+    )
     unlikely = choice(not_worse={"in_domain": 0.88, "cross_domain": 0.91, "both": 0.85})
     assert "better by more than 0.02 AUC: 0.88 in-domain, 0.91 cross-domain, 0.85 for both at once; 0.95 would be" in (
-        evidence.not_separated(unlikely, 0.02)
+        evidence.not_separated(unlikely, Options())
     )
-    assert evidence.not_separated(choice(not_worse=dict.fromkeys(TWO, 0.99)), 0.02) == ""
+    assert evidence.not_separated(choice(not_worse=dict.fromkeys(TWO, 0.99)), Options()) == ""
     assert "no finished trial" in said(-0.02, 0.03, full_sampling={})
     assert said(-0.02, 0.03, rate=1.0) == said(-0.02, 0.03, rate=np.nan) == ""
 
 
 def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule():
-    assert sentences.plainly(choice()) == (
+    assert sentences.plainly(choice(), AUC) == (
         "Keeping 0.250 of k-space instead of all of it, the model trained on GE scores AUC 0.800 instead of 0.820 on "
         "GE patients and 0.700 instead of 0.750 on patients of the other vendor(s); chosen by the rule epsilon "
         "(epsilon 0.02): the smallest rate whose in-domain AUC is within epsilon of the best."
     )
-    full = sentences.plainly(choice(rate=1.0))
+    full = sentences.plainly(choice(rate=1.0), AUC)
     assert full.startswith(
         "Keeping all of k-space, the model trained on GE scores AUC 0.800 on GE patients and 0.700 on"
     )
-    assert sentences.plainly(choice(rate=np.nan, note="no knee")) == "The rule epsilon chooses no rate: no knee."
-    assert "was not scored" in sentences.plainly(choice(values={}))
+    assert sentences.plainly(choice(rate=np.nan, note="no knee"), AUC) == "The rule epsilon chooses no rate: no knee."
+    assert "was not scored" in sentences.plainly(choice(values={}), AUC)
 
 
 def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
     steps = pd.DataFrame(columns=STEP_COLUMNS)
     found = Proof("GE", 1.0, "c", 0.02, steps, 0.046, {"in_domain": 736.0, "cross_domain": np.inf}, "")
-    assert proof_words.proven(found) == (
+    assert proof_words.proven(found, AUC) == (
         "No rate below 1 is proven to lose at most 0.02 in both AUCs. These data could prove a margin of about 0.046."
     )
     assert proof_words.needed(found) == (
         "0.02 would need: in-domain about 736 validation patients; cross-domain more seeds, not patients."
     )
-    assert proof_words.proven(found._replace(rate=0.25)).startswith("Not worse than full sampling by more than 0.02")
+    assert proof_words.proven(found._replace(rate=0.25), AUC).startswith(
+        "Not worse than full sampling by more than 0.02"
+    )
     refused = found._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})
-    assert proof_words.proven(refused) == "Nothing was tested, so nothing is proven: full sampling was not run."
+    assert proof_words.proven(refused, AUC) == "Nothing was tested, so nothing is proven: full sampling was not run."
     assert proof_words.needed(refused) == ""
 
 
