@@ -282,6 +282,22 @@ def test_a_figure_saves_itself_as_svg_for_paper_whatever_the_page_looks_like(pho
     assert fills == {(28, 36, 48)}
 
 
+def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(browser, tmp_path):
+    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",), metric="dice")
+    page = opened(browser, analyse(tmp_path).report, viewport={"width": 390, "height": 850})
+    read = page.evaluate("""() => [...document.querySelectorAll('h1, h2, h3, p, td, th, a, summary, span, text, title')]
+        .map((element) => element.textContent).join(' ')""")
+    assert "Dice" in read
+    assert not re.search(r"\bAUCs?\b", read)
+    gauge = page.locator("#knob-GE [data-domain=in]")
+    told = float(re.search(r"Dice ([0-9.]+) \[", gauge.locator("span").inner_text())[1])
+    assert float(gauge.locator("b").evaluate("dot => parseFloat(dot.style.left)")) == pytest.approx(100 * told, abs=0.1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.heard.outside() == []
+    assert page.heard.quiet(), page.heard.said
+    page.context.close()
+
+
 def test_a_watched_page_loads_itself_again_where_the_reader_was(browser, tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
     found = analyse(tmp_path, report=False)
