@@ -13,6 +13,7 @@ from safetensors.torch import save
 from tiny import write_tiny
 
 from analysis.load import load
+from analysis.measures import MEASURES
 from analysis.report_reconstruction import quality_table, reconstructions
 from tests.synthetic_run import write_run
 from tune_ks.data.dataset import Images, open_splits
@@ -323,6 +324,6 @@ def test_the_report_shows_the_quality_where_it_was_measured(tmp_path):
     }  # fmt: skip
     assert set(found["seeds"]) == {2}
     assert found["SSIM, zero-filled"].isna().all()
-    page = reconstructions(SimpleNamespace(run=run))
+    page = reconstructions(SimpleNamespace(run=run, measure=MEASURES["auc"]))
     assert "18.500" in page
     assert "unet" in page
