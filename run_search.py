@@ -2,6 +2,7 @@
 
 python run_search.py                                     the quick search on a phantom, nothing else needed
 python run_search.py --data DIR --space paper            a search on your own DICOM files
+python run_search.py --data DIR --space finetune --init-from RUN     from the weights of another search's trials
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      ... as images get worse
 python run_search.py predict RUN --data DIR              their scores for images without labels

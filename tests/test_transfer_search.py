@@ -67,6 +67,7 @@ def test_finalists_of_a_screening_are_trained_each_by_itself_from_its_weights(ca
         shutil.rmtree(folder.trial(record.config.key()))
     assert run_search.main([*words, "--dry-run"]) == 0
     assert "3 trials to run, 1 already done" in capsys.readouterr().out
+    assert folder.read_search()["finalists"]["rule"] == "epsilon"
 
 
 def test_a_space_begins_from_a_run_and_goes_on_when_that_is_gone(place, capsys):

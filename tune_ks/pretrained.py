@@ -108,6 +108,12 @@ def resolve(space: Space, vendors: list[str], choose: Callable[[TrialConfig], st
     return space._replace(blocks=blocks), chosen
 
 
+def notes_of(folder: RunFolder, place: str, chosen: dict[str, str]) -> dict[str, dict[str, str]]:
+    """What search.json will say of every place that trials of the run folder began from."""
+    found = folder.read_search().get("init_from", {})
+    return {**found, place: {**_noted(folder, place), **chosen}}
+
+
 def remembered(space: Space, vendors: list[str], place: str, folder: RunFolder) -> tuple[Space, dict[str, str]] | None:
     """As ``resolve``, from what the run folder wrote down of an earlier choice in ``place``; None where it has not."""
     chosen = _noted(folder, place)
@@ -159,11 +165,17 @@ def absent_weights(folder: RunFolder, wanted: Iterable[str], sources: list[RunFo
 
 
 def bring_weights(folder: RunFolder, absent: dict[str, RunFolder]) -> None:
-    """Copy what ``absent_weights`` found, so that the run folder stands alone. The record comes last."""
+    """Copy what ``absent_weights`` found, so that the run folder stands alone. The record comes last.
+
+    ValueError where the weights became others in between.
+    """
     for init_from, source in absent.items():
-        for name in (WEIGHTS, RECORD):
-            content = source.trial(init_from.partition("@")[0], name).read_bytes()
-            write_whole(folder.weights(init_from, name), content)
+        key, _, expected = init_from.partition("@")
+        weights, record = (source.trial(key, name).read_bytes() for name in (WEIGHTS, RECORD))
+        if digest(weights) != expected:
+            raise ValueError(f"{source.trial(key, WEIGHTS)} has changed since this command began: give it again")
+        write_whole(folder.weights(init_from, WEIGHTS), weights)
+        write_whole(folder.weights(init_from, RECORD), record)
 
 
 def _init_from(block: dict[str, Any]) -> list[Any]:

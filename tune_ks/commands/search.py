@@ -37,7 +37,7 @@ def search_command(args: argparse.Namespace) -> int:
     from tune_ks.estimate import estimate_seconds
     from tune_ks.lock import driver_lock
     from tune_ks.plan import plan_finalists, plan_search
-    from tune_ks.pretrained import absent_weights, require_unchanged, weights_of
+    from tune_ks.pretrained import absent_weights, notes_of, require_unchanged, weights_of
     from tune_ks.space import ask_more, load_space
     from tune_ks.watch import Halt
 
@@ -58,10 +58,10 @@ def search_command(args: argparse.Namespace) -> int:
         require_same(folder, space, cohort, args.split_seed, args.extend)
     known = folder if state == "resumed" else RunFolder("/nonexistent")
     plan = plan_search(space, known, vendors, args.retry_failed)
-    notes = {"init_from": {**known.read_search().get("init_from", {}), args.init_from: chosen}} if chosen else {}
+    notes: dict[str, Any] = {"init_from": notes_of(known, args.init_from, chosen)} if chosen else {}
     if args.finalists:
         notes["finalists"] = finalists(known, args)
-        plan = plan_finalists(known, notes["finalists"], args.finalist_seeds)
+        plan = plan_finalists(known, notes["finalists"]["configs"], args.finalist_seeds)
     weights = absent_weights(known, weights_of(space, plan), [known, *sources])
     asked = Asked(args, stages, space, folder, cohorts, vendors, weights, notes)
     if args.dry_run:
@@ -244,11 +244,11 @@ def require_rule(args: argparse.Namespace) -> None:
     require_settings(args.rule, Options(epsilon=args.epsilon))
 
 
-def finalists(folder: RunFolder, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The configs, without seeds, of the rates that the rule chooses now and of their neighbours; writes nothing.
+def finalists(folder: RunFolder, args: argparse.Namespace) -> dict[str, Any]:
+    """The rule, and the configs, without seeds, of the rates that it chooses and of their neighbours; writes nothing.
 
-    Those chosen before go on first: half of them trained, they are no ground for another choice. What one conditional
-    training screened begins from its weights.
+    Those that it chose before go on first: half of them trained, they are no ground for another choice. What one
+    conditional training screened begins from its weights.
     """
     from analysis.load import load
     from analysis.selection import Options
@@ -256,8 +256,8 @@ def finalists(folder: RunFolder, args: argparse.Namespace) -> list[dict[str, Any
     from tune_ks.plan import plan_finalists
     from tune_ks.pretrained import named
 
-    chosen, before = {}, folder.read_search().get("finalists", [])
-    if before and plan_finalists(folder, before, args.finalist_seeds).left:
+    chosen, asked, before = {}, {"rule": args.rule, "epsilon": args.epsilon}, folder.read_search().get("finalists", {})
+    if {**before, **asked} == before and plan_finalists(folder, before["configs"], args.finalist_seeds).left:
         return before
     if folder.search_json.exists():
         chosen = finalists_of(compute(load(folder.root), args.rule, Options(epsilon=args.epsilon)))
@@ -267,4 +267,4 @@ def finalists(folder: RunFolder, args: argparse.Namespace) -> list[dict[str, Any
     for config in found:
         for seed, begins in config.get("init_from", {}).items():
             config["init_from"][seed] = named(folder, begins) if is_key(begins) else begins
-    return found
+    return {**asked, "configs": found}
