@@ -173,7 +173,10 @@ def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") 
 
 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:
-    """Seconds an image of training and of scoring, from one batch to warm up and two that count."""
+    """Seconds an image of training and of scoring, from one batch to warm up and two that count.
+
+    Of steps that train everything: those of ``reconstruction_epochs`` spare the classifier and take a little less.
+    """
     pipeline = build_pipeline(config, splits.train.side).to(device)
     task = task_of(config)(config).to(device)
     optimizer = build_optimiser(config, pipeline, task)

@@ -42,8 +42,8 @@ class HQSNet(Reconstruction):
     def loss(self, measurement: Measurement, estimate: Tensor, image: Tensor) -> Tensor:
         """||M F x - y||^2 + alpha ||wavelets of x||_1 + beta TV(x), an image and a pixel; ``image`` is not looked at.
 
-        A mask that is learned by this loss alone is led to measure little: where nothing is measured, the smooth
-        estimate that it asks for is free. The task's loss, or another reconstruction's, tells a mask what is needed.
+        A mask that learns by it learns what makes estimates smooth and sparse, which need not be what brings them near
+        the image.
         """
         unexplained = measurement.mask * self.transform.forward(estimate) - measurement.kspace
         wavelets = sum(band.abs().sum() for band in haar(estimate, LEVELS))
