@@ -29,6 +29,7 @@ from tune_ks.transforms import TRANSFORMS
 from tune_ks.trial import run_config
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2}
+SIDE = 40  # pixels of the tiny cohort
 PATTERNS = list(itertools.product(sorted(TRANSFORMS), ("lines", "points")))
 
 
@@ -182,7 +183,7 @@ def ssim(one, other, window=11, deviation=1.5):
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     torch.set_num_threads(1)
-    return write_tiny(tmp_path_factory.mktemp("tiny"))
+    return write_tiny(tmp_path_factory.mktemp("tiny"), side=SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +192,7 @@ def splits(tiny):
 
 
 def test_psnr_and_ssim_equal_their_definitions(splits):
-    network = build("unet", side=64, mask="lowpass", temperature=None)
+    network = build("unet", side=SIDE, mask="lowpass", temperature=None)
     shaken(network.reconstruction)
     some = splits.test["GE"]
     found = reconstruction_quality(network, some, 0.25, parts=40)  # several batches
@@ -206,15 +207,15 @@ def test_psnr_and_ssim_equal_their_definitions(splits):
 
 
 def test_an_image_restored_exactly_has_no_psnr_and_an_ssim_of_one(splits):
-    network = build("unet", side=64, rate=1 / 64, mask="lowpass", temperature=None)
-    constant = np.full((2, 64, 64), 0.5, np.float32)  # the DC line holds all of it
-    constant[1, :, 32:] = 0.7
+    network = build("unet", side=SIDE, rate=1 / SIDE, mask="lowpass", temperature=None)
+    constant = np.full((2, SIDE, SIDE), 0.5, np.float32)  # the DC line holds all of it
+    constant[1, :, SIDE // 2 :] = 0.7
     table = splits.test["GE"]
     some = Images.__new__(Images)
     some.__dict__ |= table.__dict__ | {"_pixels": constant, "rows": torch.arange(2)}
-    found = reconstruction_quality(network, some, 1 / 64)
+    found = reconstruction_quality(network, some, 1 / SIDE)
     assert found["psnr"] == pytest.approx(20, abs=1e-3)  # the second alone: everywhere 0.1 off
-    one = reconstruction_quality(network, with_rows(some, [0]), 1 / 64)
+    one = reconstruction_quality(network, with_rows(some, [0]), 1 / SIDE)
     assert one["ssim"] == pytest.approx(1, abs=1e-5)
 
 
@@ -299,8 +300,8 @@ def test_a_run_keeps_the_quality_and_refuses_foreign_weights(tiny, tmp_path):
         asked = TrialConfig.from_dict(config.non_default() | other)
         whole = folder.trial(asked.key(), "model.safetensors")
         whole.parent.mkdir(exist_ok=True)
-        whole.write_bytes(save(build_pipeline(config, 64).state_dict()))
-        foreign = TrialRecord(asked, {}, {}, 0.25, facts={"side": 64})
+        whole.write_bytes(save(build_pipeline(config, SIDE).state_dict()))
+        foreign = TrialRecord(asked, {}, {}, 0.25, facts={"side": SIDE})
         with pytest.raises(ValueError, match="they are of another network"):
             load_model(folder, foreign)
     undefined = json.loads(record.to_json())
