@@ -54,7 +54,9 @@ def test_optuna_dashboard_serves_the_studies(folder):
         assert sorted(study["study_name"] for study in studies) == ["trained on GE", "trained on SIEMENS"]
         number = next(study["study_id"] for study in studies if study["study_name"] == "trained on GE")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies/{number}", timeout=5) as answer:
-            trials = json.load(answer)["trials"]
+            found = json.load(answer)
+        assert {"key": "metric", "value": "AUC"} in found["user_attrs"]
+        trials = found["trials"]
         assert sorted(trial["state"] for trial in trials) == ["Complete"] * 3 + ["Fail"]
         assert sorted(trial["values"][0] for trial in trials if trial["state"] == "Complete") == pytest.approx(
             [0.5 + rate / 3 for rate in (0.25, 0.5, 1.0)]
@@ -70,7 +72,7 @@ def test_tensorboard_reads_every_trial(folder):
     events = EventAccumulator(str(folder.root / "tensorboard" / TrialConfig("GE", 0.25, temperature=1.0).key()))
     events.Reload()
     assert [(e.step, pytest.approx(e.value)) for e in events.Scalars("loss")] == [(1, 0.7), (2, 0.5)]
-    assert {"val_in_domain", "val/GE", "val/SIEMENS", "test/GE"} <= set(events.Tags()["scalars"])
+    assert {"val_in_domain", "val_auc/GE", "val_auc/SIEMENS", "test_auc/GE"} <= set(events.Tags()["scalars"])
 
 
 def test_exports_are_made_anew_each_time(folder):

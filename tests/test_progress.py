@@ -52,8 +52,8 @@ EVENTS = [
 def test_best_and_front_so_far_are_those_of_finished_trials():
     table, _ = table_of(*EVENTS)
     assert table.standing() == [
-        "GE best 0.700 at 0.3; front of 1: 0.3: 0.700 0.600",
-        "SIEMENS best 0.850 at 0.5; front of 2: 1: 0.850 0.650  0.25: 0.800 0.700",
+        "GE best AUC 0.700 at 0.3; front of 1: 0.3: 0.700 0.600",
+        "SIEMENS best AUC 0.850 at 0.5; front of 2: 1: 0.850 0.650  0.25: 0.800 0.700",
     ]
     assert re.fullmatch(r"7/40 trials, 1 stopped early, 1 failed, 0 running, .*, ETA .*", table.headline())
 
@@ -61,7 +61,7 @@ def test_best_and_front_so_far_are_those_of_finished_trials():
 def test_a_resumed_search_begins_with_what_it_knows():
     record = TrialRecord(config(0.9), {"SIEMENS": 0.9, "GE": 0.9}, {}, 0.9)
     table, _ = table_of(*EVENTS, known=[record])
-    assert table.standing()[1] == "SIEMENS best 0.900 at 0.9; front of 1: 0.9: 0.900 0.900"
+    assert table.standing()[1] == "SIEMENS best AUC 0.900 at 0.9; front of 1: 0.9: 0.900 0.900"
     assert table.headline().startswith("7/40")
 
 

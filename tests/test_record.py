@@ -28,7 +28,7 @@ def test_every_field_moves_the_key():
         "settle": 0.5, "rate_start": 1.0, "rate_from": 0.1, "rate_to": 0.5, "temperature_from": 0.5,
         "temperature_to": 2.0, "transform": "x", "reconstruction": "x", "reconstruction_channels": 16,
         "reconstruction_weight": 1.0, "reconstruction_epochs": 5,
-        "task": "x", "standardise": "image", "classifier": "x",
+        "task": "x", "adversarial_weight": 0.1, "standardise": "image", "classifier": "x",
         "width": 0.5, "dropout": 0.1, "side_dropout": 0.3, "image_size": 64, "augment": "flips", "epochs": 3,
         "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0, "weight_decay": 0.0, "seed": 7,
         "init_from": "0123456789ab@0123456789ab", "frozen": "x", "slow": "x", "slow_lr_multiplier": 0.1,
@@ -36,9 +36,10 @@ def test_every_field_moves_the_key():
     assert set(other) == {f.name for f in dataclasses.fields(TrialConfig)}
     conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them
     needs = {"rate_to": conditional, "temperature_from": conditional, "temperature_to": conditional}
+    needs |= {"adversarial_weight": {"task": "segmentation"}}
     bases = [{**base, **needs.get(name, {})} for name in other]
     keys = {TrialConfig(**{**each, name: other[name]}).key() for each, name in zip(bases, other)}
-    assert len(keys | {TrialConfig(**each).key() for each in bases}) == len(other) + 2
+    assert len(keys | {TrialConfig(**each).key() for each in bases}) == len(other) + 3
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,8 @@ def test_every_field_moves_the_key():
         ({"reconstruction_weight": -1}, "reconstruction_weight must be 0 or above, got -1"),
         ({"reconstruction_epochs": 25}, "reconstruction_epochs must be from 0 to 24, the epochs before the first that"),
         ({"reconstruction_epochs": 1, "settle": 0}, "reconstruction_epochs must be from 0 to 0, the epochs before"),
+        ({"adversarial_weight": 0.1}, "must be 0 or above, and 0 where task is not 'segmentation', got 0.1"),
+        ({"adversarial_weight": -1, "task": "segmentation"}, "adversarial_weight must be 0 or above"),
         ({"temperature": 0}, "temperature must be above 0, or None"),
         ({"epochs": 1.5}, "epochs must be a whole number"),
         ({"rate_from": 0.6}, "sampling_rate must be from rate_from to rate_to, where it was trained, got 0.5"),

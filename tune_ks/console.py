@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tune_ks.plan import Plan
 from tune_ks.record import TrialConfig, TrialRecord
+from tune_ks.tasks import title_of
 from tune_ks.watch import Event
 
 SHOWN = 12  # finished trials in the live table, and running ones; all of them are in the report
@@ -69,8 +70,8 @@ class TrialTable:
         self.started = self.spoken = time.monotonic()
         self.running: dict[str, tuple[TrialConfig, float]] = {}
         self.results: deque[tuple[TrialConfig, dict]] = deque(maxlen=SHOWN)
-        self.best: dict[str, tuple[float, float]] = {}  # vendor -> in-domain AUC, rate
-        self.fronts: dict[str, list[tuple[float, float, float]]] = {}  # vendor -> in-domain, cross-domain AUC, rate
+        self.best: dict[str, tuple[float, float, str]] = {}  # vendor -> in-domain metric, rate, the metric's title
+        self.fronts: dict[str, list[tuple[float, float, float]]] = {}  # vendor -> in-domain, cross-domain, rate
         for record in known:
             self._rank(record.config, record.in_domain("val"), record.cross_domain("val"))
         self.live = Live(self, console=console, refresh_per_second=2, transient=True)
@@ -113,13 +114,13 @@ class TrialTable:
         return f"{ended}/{self.left} trials{others}, {len(self.running)} running, {duration(elapsed)}, ETA {eta}"
 
     def standing(self) -> list[str]:
-        """Best in-domain validation AUC of each vendor, and how many points its front has, best in-domain first."""
+        """Best in-domain validation metric of each vendor, and how many points its front has, best in-domain first."""
         lines = []
         for vendor in sorted(self.best):
-            value, rate = self.best[vendor]
+            value, rate, title = self.best[vendor]
             front = sorted(self.fronts.get(vendor, []), reverse=True)
             points = "  ".join(f"{r:.3g}: {i:.3f} {c:.3f}" for i, c, r in front)
-            lines.append(f"{vendor} best {value:.3f} at {rate:.3g}; front of {len(front)}: {points}")
+            lines.append(f"{vendor} best {title} {value:.3f} at {rate:.3g}; front of {len(front)}: {points}")
         return lines
 
     def _rank(self, config: TrialConfig, in_domain: float, cross_domain: float) -> None:
@@ -127,7 +128,7 @@ class TrialTable:
             return
         best, front = self.best.get(config.vendor), self.fronts.setdefault(config.vendor, [])
         if best is None or in_domain > best[0]:
-            self.best[config.vendor] = (in_domain, config.sampling_rate)
+            self.best[config.vendor] = (in_domain, config.sampling_rate, title_of(config))
         if not math.isnan(cross_domain) and not any(i >= in_domain and c >= cross_domain for i, c, _ in front):
             kept = [point for point in front if point[0] > in_domain or point[1] > cross_domain]
             self.fronts[config.vendor] = [*kept, (in_domain, cross_domain, config.sampling_rate)]

@@ -15,14 +15,16 @@ from safetensors.torch import load
 
 from tune_ks.data.dataset import all_images
 from tune_ks.data.limits import MAX_SIDE
-from tune_ks.metrics import auc
+from tune_ks.metrics import METRICS
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.record import RunFolder, TrialRecord
 from tune_ks.train import score
 
 
 class External(NamedTuple):
-    """``summary``: key, vendor, images, patients, auc; ``scores``: key and a line an image with its logit."""
+    """``summary``: key, vendor, images, patients and the metric by its name; ``scores``: key and a line an image with
+    what its task scores it (a logit, a Dice coefficient).
+    """
 
     summary: pd.DataFrame
     scores: pd.DataFrame
@@ -58,14 +60,15 @@ def evaluate(
     table: pd.DataFrame,
     images_npy: Path,
     progress: Callable[[str, int, int], None] | None = None,
+    masks_npy: Path | None = None,
 ) -> External:
     """Score every image of a cohort with the models of ``keys``.
 
-    ``table`` and ``images_npy`` are a Cohort's, decoded at the side that the models were trained at. The AUC is NaN
-    where a vendor has no labels or one class only.
+    ``table``, ``images_npy`` and ``masks_npy`` are a Cohort's, decoded at the side that the models were trained at. The
+    metric is NaN where a vendor has no image that it is defined for (no labels, one class only, no tumour).
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = all_images(table, images_npy)
+    images = all_images(table, images_npy, masks_npy)
     lines, scored = [], []
     for done, record in enumerate(_records(folder, keys)):
         if images.side != side_of(record):
@@ -73,9 +76,9 @@ def evaluate(
                 f"trial {record.config.key()} was trained on images of {record.facts['side']} px, "
                 f"and the smallest image here has {images.side} px: an image is never enlarged before sampling"
             )
-        logits = score(load_model(folder, record, device), images, record.config, device)
+        found = score(load_model(folder, record, device), images, record.config, device)
         key = record.config.key()
-        per_image = table[["row", "path", "patient_id", "vendor", "label"]].assign(key=key, score=logits)
+        per_image = table[["row", "path", "patient_id", "vendor", "label"]].assign(key=key, score=found)
         scored.append(per_image)
         for vendor, of_vendor in per_image.groupby("vendor"):
             labelled = of_vendor.dropna(subset="label")
@@ -85,7 +88,9 @@ def evaluate(
                     "vendor": vendor,
                     "images": len(of_vendor),
                     "patients": of_vendor["patient_id"].nunique(),
-                    "auc": auc(labelled["label"].to_numpy(), labelled["score"].to_numpy()),
+                    record.metric: METRICS[record.metric].overall(
+                        labelled["label"].to_numpy(), labelled["score"].to_numpy()
+                    ),
                 }
             )
         if progress:

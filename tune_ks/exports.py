@@ -12,6 +12,7 @@ import optuna
 from optuna.storages.journal import JournalFileBackend
 from tensorboardX import SummaryWriter
 
+from tune_ks.metrics import METRICS
 from tune_ks.record import RunFolder, TrialRecord
 from tune_ks.storage import put_folder, write_whole
 
@@ -36,20 +37,21 @@ def export_run(folder: RunFolder) -> None:
 def export_optuna(records: list[TrialRecord], path: Path) -> None:
     """One study a source vendor, two objectives to maximise; its parameters are the fields that differ between trials.
 
-    A trial without both validation AUCs is entered as failed: Optuna knows no undefined value.
+    A study names the metric of its values. A trial without both is entered as failed: Optuna knows no undefined value.
     """
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     for vendor in sorted({record.config.vendor for record in records}):
         mine = [record for record in records if record.config.vendor == vendor]
         study = optuna.create_study(storage=storage, study_name=f"trained on {vendor}", directions=["maximize"] * 2)
         study.set_metric_names(list(OBJECTIVES))
+        study.set_user_attr("metric", METRICS[mine[0].metric].title)
         distributions = _distributions(mine)
         study.add_trials([_optuna_trial(record, distributions) for record in mine])
     path.touch()
 
 
 def export_tensorboard(records: list[TrialRecord], root: Path) -> None:
-    """One run of TensorBoard a trial: loss and in-domain validation AUC by epoch, each vendor's AUC at the best."""
+    """One run of TensorBoard a trial: loss and in-domain metric by epoch, each vendor's at the best."""
     for record in records:
         with SummaryWriter(str(root / record.config.key()), write_to_disk=True) as writer:
             for number, line in enumerate(record.history, start=1):
@@ -57,7 +59,7 @@ def export_tensorboard(records: list[TrialRecord], root: Path) -> None:
                     writer.add_scalar(name, line[name], number)
             for split in ("val", "test"):
                 for vendor, value in getattr(record, split).items():
-                    writer.add_scalar(f"{split}/{vendor}", value, record.epoch)
+                    writer.add_scalar(f"{split}_{record.metric}/{vendor}", value, record.epoch)
             writer.add_text("config", str(record.config.non_default()))
 
 

@@ -1,6 +1,6 @@
 """Other people's viewers while a search runs: MLflow and TensorBoard, fed by the search's Events.
 
-They see configs, AUCs and losses only: no path, no user, no host, no reason of a failure. The run folder stays the
+They see configs, metrics and losses only: no path, no user, no host, no reason of a failure. The run folder stays the
 truth; what a viewer cannot take is said once, and the search goes on.
 """
 

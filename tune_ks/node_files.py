@@ -24,12 +24,12 @@ SCRATCH = "TUNE_KS_SCRATCH"  # the folder for fetched files; otherwise one below
 
 
 @contextmanager
-def shared(paths: Mapping[int, Path], cluster: bool) -> Iterator[dict[str, dict[str, Any]]]:
+def shared(paths: Mapping[int | str, Path], cluster: bool) -> Iterator[dict[str, dict[str, Any]]]:
     """What a job says of each file: ``path``, ``bytes``, a ``name`` for copies of it, and the ``server`` that has it.
 
     On a ``cluster`` the server is an actor on this machine, for as long as the context lasts; else None.
     """
-    files = {str(number): _describe(path.resolve()) for number, path in paths.items()}
+    files = {str(what): _describe(path.resolve()) for what, path in paths.items()}
     if not cluster:
         yield files
         return
@@ -38,7 +38,7 @@ def shared(paths: Mapping[int, Path], cluster: bool) -> Iterator[dict[str, dict[
     options = {"name": name, "num_cpus": 0, "max_concurrency": 4, "scheduling_strategy": here}
     server = ray.remote(_Server).options(**options).remote({file["name"]: file["path"] for file in files.values()})
     try:
-        yield {number: file | {"server": name} for number, file in files.items()}
+        yield {what: file | {"server": name} for what, file in files.items()}
     finally:
         ray.kill(server)
 
@@ -56,6 +56,11 @@ def on_this_node(file: dict[str, Any]) -> Path:
         if not _is_whole(copy, file):
             _fetch(file, copy)
     return copy
+
+
+def masks_name(size: int) -> str:
+    """By which a job finds the tumour masks of the images of this size among the files of ``shared``."""
+    return f"masks {size}"
 
 
 def scratch_folder() -> Path:

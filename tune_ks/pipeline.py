@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tune_ks.classifiers import CLASSIFIERS
+from tune_ks.classifiers import OF_TASK
 from tune_ks.masks import MASKS
 from tune_ks.reconstructions import RECONSTRUCTIONS
 from tune_ks.record import TrialConfig
@@ -27,7 +27,7 @@ class Restored(NamedTuple):
 
 
 class KSpaceClassifier(nn.Module):
-    """Image -> sampled k-space -> image again -> logit.
+    """Image -> sampled k-space -> image again -> logit, or a map of logits.
 
     ``fully_sampled`` says that every rate is 1, so that the transforms can be left out. Either way an image sampled at
     rate 1 enters the classifier as itself, bit for bit.
@@ -54,19 +54,18 @@ class KSpaceClassifier(nn.Module):
         return Restored(restored, measurement, estimate)
 
     def classify(self, restored: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
-        """(B, 1, H, W) images as sampled, (B,) rates, (B, A) acquisition parameters -> (B,) logits.
+        """(B, 1, H, W) images as sampled, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits.
 
         The image is enlarged to the classifier's size after sampling, never before: an enlarged image has empty outer
-        k-space, and a low rate would be free by construction.
+        k-space, and a low rate would be free by construction. A map of logits comes back at the image's own size.
         """
         # the transforms need float32; the network may run in a shorter type
         with torch.autocast(restored.device.type, dtype=torch.bfloat16, enabled=restored.is_cuda):
-            if restored.shape[-1] != self.image_size:
-                size = (self.image_size, self.image_size)
-                restored = functional.interpolate(restored, size, mode="bilinear", align_corners=False)
+            entering = resized(restored, self.image_size)
             if self.standardised:
-                restored = standardised(restored)
-            return self.classifier(restored, acquisition, self.condition(rate)).float()
+                entering = standardised(entering)
+            logit = self.classifier(entering, acquisition, self.condition(rate)).float()
+        return resized(logit, restored.shape[-1]) if logit.dim() == 4 else logit
 
     def condition(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, 2) of log2 rate and log2 temperature, what a conditional classifier is told."""
@@ -74,8 +73,15 @@ class KSpaceClassifier(nn.Module):
         return torch.stack([rate.log2(), temperature.flatten().expand(len(rate)).to(rate.dtype).log2()], dim=1)
 
     def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
-        """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) logits."""
+        """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits."""
         return self.classify(self.restore(image, rate).image, rate, acquisition)
+
+
+def resized(image: Tensor, side: int) -> Tensor:
+    """(B, 1, H, W) -> (B, 1, side, side), bilinear; the image itself where it has that size."""
+    if image.shape[-1] == side:
+        return image
+    return functional.interpolate(image, (side, side), mode="bilinear", align_corners=False)
 
 
 def standardised(image: Tensor) -> Tensor:
@@ -111,7 +117,7 @@ def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
 
 def _networks(config: TrialConfig, transform: Transform) -> tuple[nn.Module, nn.Module]:
     """R and C. C draws its first weights first: of one seed they are the same, whatever R stands before it."""
-    classifier = _member(CLASSIFIERS, "classifier", config.classifier)(config)
+    classifier = _member(_member(OF_TASK, "task", config.task), "classifier", config.classifier)(config)
     return _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform), classifier
 
 

@@ -38,7 +38,7 @@ def training_temperatures(config: TrialConfig, size: int, stream: np.random.Gene
 
 
 def compared_configs(config: TrialConfig) -> list[TrialConfig]:
-    """The configs whose mean in-domain validation AUC chooses the epoch: itself, or fixed rates of a conditional one.
+    """The configs whose mean in-domain validation metric chooses the epoch: itself, or a conditional one's rates.
 
     Those are log-spaced from ``rate_from`` to ``rate_to``, whichever rates are scored: each key so stands alone.
     """

@@ -50,6 +50,7 @@ class TrialConfig:
     reconstruction_weight: float = 0.0  # of the reconstruction's own loss beside the task's
     reconstruction_epochs: int = 0  # the first so many train mask and reconstruction by that loss alone; none at rate 1
     task: str = "classification"  # a key of tune_ks.tasks.TASKS
+    adversarial_weight: float = 0.0  # of segmentation: how steeply the segmenter goes against an adversary; 0: none
     classifier: str = "alexnet"
     width: float = 1.0  # multiplies the classifier's channels
     dropout: float = 0.5
@@ -90,6 +91,9 @@ class TrialConfig:
         _require(self.reconstruction_channels > 0, "reconstruction_channels", "above 0", self.reconstruction_channels)
         for name in ("weight_decay", "reconstruction_weight"):
             _require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
+        deceives = self.task == "segmentation" and self.adversarial_weight >= 0
+        allowed = "0 or above, and 0 where task is not 'segmentation'"
+        _require(deceives or self.adversarial_weight == 0, "adversarial_weight", allowed, self.adversarial_weight)
         for name in ("width", "image_size", "epochs", "batch_size", "lr", "mask_lr_multiplier", "slow_lr_multiplier"):
             _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
         well_formed = self.init_from is None or is_weights(self.init_from)
@@ -179,7 +183,7 @@ class TrialRecord:
     trivial: dict[str, float] = field(default_factory=dict)  # vendor -> test metric of an answer that ignores the image
     quality: dict[str, dict[str, float]] = field(default_factory=dict)  # vendor -> of a learned R on its test images
     epoch: int | None = None  # the best by in-domain validation, counted from 1
-    history: list[dict[str, float]] = field(default_factory=list)  # a line an epoch: epoch, loss, val AUCs
+    history: list[dict[str, float]] = field(default_factory=list)  # a line an epoch: epoch, loss, val metrics
     seconds: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # device, threads, versions: never identifying
     images: dict[str, int] = field(default_factory=dict)  # "train GE", "val GE" ... -> images
@@ -231,7 +235,7 @@ class TrialRecord:
 
 
 class Stop(NamedTuple):
-    """A trial that a scheduler ended early: it has no record, and its AUCs are of no finished training."""
+    """A trial that a scheduler ended early: it has no record, and its metrics are of no finished training."""
 
     config: TrialConfig
     reason: str

@@ -1,8 +1,8 @@
 """Early stopping: trials of one group (by default one vendor) are compared at the same epochs, and the worst end there.
 
-ASHA and the median rule are Ray's own and read the in-domain validation AUC alone. ``pareto_halving`` compares all the
-objectives of the search (Schmucker et al., Multi-objective Asynchronous Successive Halving, 2021): what no other trial
-dominates goes on, however low one of its AUCs is.
+ASHA and the median rule are Ray's own and read the in-domain validation metric alone. ``pareto_halving`` compares all
+the objectives of the search (Schmucker et al., Multi-objective Asynchronous Successive Halving, 2021): what no other
+trial dominates goes on, however low one of its values is.
 """
 
 import math
@@ -14,9 +14,10 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 
 from tune_ks.record import RunFolder, Stop, TrialConfig
 from tune_ks.space import OBJECTIVES, Space
+from tune_ks.tasks import title_of
 
-EPOCH, AUC = "epoch", "val_in_domain"
-LINE = (EPOCH, "loss", AUC, "val_cross_domain")  # of a history: what a stopped trial leaves behind
+EPOCH, METRIC = "epoch", "val_in_domain"
+LINE = (EPOCH, "loss", METRIC, "val_cross_domain")  # of a history: what a stopped trial leaves behind
 
 
 class Named(NamedTuple):
@@ -51,7 +52,7 @@ class ParetoHalving(FIFOScheduler):
         self._reach(result)
 
     def _reach(self, result: dict[str, Any]) -> bool:
-        """Enter a rung; False between the rungs, and for an AUC that is not defined: it cannot be compared."""
+        """Enter a rung; False between the rungs, and for a value that is not defined: it cannot be compared."""
         values = [result[name] for name in self.objectives]
         if result[EPOCH] not in self.reached or any(math.isnan(value) for value in values):
             return False
@@ -132,7 +133,7 @@ class EarlyStopping(FIFOScheduler):
 
     def _scheduler(self) -> FIFOScheduler:
         factor, first = self.search["reduction_factor"], self.rungs[0]
-        common = {"time_attr": EPOCH, "metric": AUC, "mode": "max", "grace_period": first}
+        common = {"time_attr": EPOCH, "metric": METRIC, "mode": "max", "grace_period": first}
         if self.search["scheduler"] == "asha":
             return ASHAScheduler(**common, max_t=self.epochs, reduction_factor=factor, stop_last_trials=False)
         if self.search["scheduler"] == "median":  # without the slice it would pause trials, which loses their actor
@@ -144,7 +145,7 @@ class EarlyStopping(FIFOScheduler):
         cross = "" if math.isnan(line["val_cross_domain"]) else f", cross-domain {line['val_cross_domain']:.3f}"
         return (
             f"stopped by {self.search['scheduler']} after epoch {line[EPOCH]} of {self.epochs}: in-domain validation "
-            f"AUC {line[AUC]:.3f}{cross}, behind the others of {among}"
+            f"{title_of(config)} {line[METRIC]:.3f}{cross}, behind the others of {among}"
         )
 
 

@@ -11,7 +11,7 @@ from ray import tune
 
 from tune_ks.cluster import Resources, connected, slots_in_cluster
 from tune_ks.faults import StorageError
-from tune_ks.node_files import shared
+from tune_ks.node_files import masks_name, shared
 from tune_ks.plan import Plan
 from tune_ks.record import RunFolder
 from tune_ks.schedulers import early_stopping
@@ -34,8 +34,10 @@ def run_search(
     resources: Resources,
     show: Callable[[Event], None],
     halt: Halt | None = None,
+    masks: dict[int, Path] | None = None,
 ) -> None:
-    """Run what the plan has left, until it is done or ``halt`` has a reason. ``images`` is image size -> cached .npy.
+    """Run what the plan has left, until it is done or ``halt`` has a reason. ``images`` is image size -> cached .npy,
+    and so are the tumours' ``masks``, for the tasks that read them.
 
     StorageError when the run folder could not be written any more; everything finished before is in it.
     """
@@ -49,7 +51,8 @@ def run_search(
         stack.enter_context(connected(resources.address))
         stack.enter_context(halt.on_signals())  # after Ray's connection, which sets a handler of SIGTERM that exits
         gpus, concurrent = slots_in_cluster(resources)
-        files = stack.enter_context(shared(images, cluster=resources.address is not None))
+        named = {masks_name(size): path for size, path in (masks or {}).items()}
+        files = stack.enter_context(shared({**images, **named}, cluster=resources.address is not None))
         stopping = early_stopping(space, folder)
         common = {
             "run": str(folder.root.resolve()),

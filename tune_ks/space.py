@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ray.tune.search.sample import Domain, Integer
 
 from tune_ks.record import TrialConfig
+from tune_ks.tasks import Task, task_named
 
 FOLDER = Path(__file__).parent.parent / "search_spaces"
 ASKED = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
@@ -80,6 +81,16 @@ class Space(NamedTuple):
                 )
         return int(self.blocks[0].get("epochs", TrialConfig.__dataclass_fields__["epochs"].default))
 
+    def task(self) -> type[Task]:
+        """What every trial is asked for; ValueError for an unknown task, and for more than one."""
+        default = TrialConfig.__dataclass_fields__["task"].default
+        asked = sorted({str(name) for block in self.blocks for name in _as_list(block.get("task", default))})
+        if len(asked) > 1:
+            raise ValueError(
+                f"a search is judged by one metric, so task must be the same in all of SPACE; got {' and '.join(asked)}"
+            )
+        return task_named(asked[0])
+
     def image_sizes(self) -> list[int]:
         """The sizes that the trials ask for, so that each is decoded once before the search."""
         default = TrialConfig.__dataclass_fields__["image_size"].default
@@ -141,6 +152,7 @@ def _check(space: Space) -> None:
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
     if unknown or not search["objectives"]:
         raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")
+    space.task()
     _check_stopping(space)
     for block in space.grid(["GE"]):
         if bool(block.drawn) == (search["sampler"] == "grid"):

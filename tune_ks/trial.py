@@ -25,7 +25,7 @@ from tune_ks.arrays import write_npy, write_npz
 from tune_ks.attempts import DIED, MEMORY, Attempt, GivenUp, Superseded, begin_attempt, end_attempt, require_owner
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
-from tune_ks.node_files import on_this_node
+from tune_ks.node_files import masks_name, on_this_node
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.storage import StoragePath, write_whole
 from tune_ks.tasks import task_of
@@ -37,10 +37,10 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def trial(job: dict[str, Any]) -> None:
-    """What Ray runs: ``configs`` (a list of plain dicts), ``run`` (a path or URL), ``images`` (size -> the file, as
-    node_files names it), ``threads``, ``session`` (of the driver), ``hang_after`` (seconds), ``cross_domain_at`` (the
-    epochs after which a scheduler compares cross-domain AUCs) and ``start_point`` (why the search begins with this
-    one, or None).
+    """What Ray runs: ``configs`` (a list of plain dicts), ``run`` (a path or URL), ``images`` (size, or the name of its
+    masks -> the file, as node_files describes it), ``threads``, ``session`` (of the driver), ``hang_after`` (seconds),
+    ``cross_domain_at`` (the epochs after which a scheduler compares cross-domain values) and ``start_point`` (why the
+    search begins with this one, or None).
 
     Reports a line an epoch, and at last the means over the job's configs that the searcher learns from. A failure of
     the training is written and reported, not raised: the search goes on. Storage that fails is no trial's fault: it is
@@ -78,6 +78,7 @@ def run_attempts(config: TrialConfig, job: dict[str, Any], position: int) -> Tri
     device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
     try:
         images = on_this_node(job["images"][str(config.image_size)])
+        masks = on_this_node(job["images"][masks_name(config.image_size)]) if task_of(config).reads_masks else None
         # waits here, so that a finished trial is then seen
         patiently(folder, folder.write_config, config, job["start_point"])
         while not folder.is_finished(key):
@@ -86,7 +87,7 @@ def run_attempts(config: TrialConfig, job: dict[str, Any], position: int) -> Tri
             try:
                 with watchdog(job["hang_after"]) as alive:
                     report = _reporter(config, position, len(job["configs"]), alive)
-                    return run_config(config, folder, images, device, report, attempt, job["cross_domain_at"])
+                    return run_config(config, folder, images, device, report, attempt, job["cross_domain_at"], masks)
             except (RuntimeError, MemoryError) as error:
                 ended = MEMORY if is_out_of_memory(error) else DIED
                 if ended == DIED and not is_lost_device(error):
@@ -113,6 +114,7 @@ def run_config(
     report: Callable[[dict[str, float]], None],
     attempt: Attempt | None = None,
     cross_domain_at: Collection[int] = (),
+    masks_npy: Path | None = None,
 ) -> TrialRecord:
     """One key from wherever it stands to its record. A finished one is read, not run again.
 
@@ -132,7 +134,7 @@ def run_config(
             require_owner(folder, key, attempt)
         patiently(folder, action, *args)
 
-    splits = open_splits(folder.cohort_csv, images_npy, config.vendor)
+    splits = open_splits(folder.cohort_csv, images_npy, config.vendor, masks_npy)
     checkpoint, shared = folder.checkpoint(config), config.rate_from is not None
     saved = load_checkpoint(checkpoint)
     state = saved.get("state")
@@ -191,6 +193,7 @@ def make_record(
         val_within=task.measure_each(splits.val, outcome.scores["val"], within=True),
         test_within=task.measure_each(splits.test, outcome.scores["test"], within=True),
         quality=outcome.quality,
+        trivial=task.trivial(splits),
         epoch=outcome.epoch,
         history=outcome.history,
         seconds=round(seconds, 3),

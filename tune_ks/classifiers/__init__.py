@@ -1,6 +1,8 @@
-"""C: every classifier by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits."""
+"""C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
+(B,) from classifiers, (B, 1, S, S) from segmenters.
+"""
 
-from tune_ks.classifiers import alexnet, alexnet_adaptive, alexnet_film, alexnet_hyper, densenet121, resnet18
+from tune_ks.classifiers import alexnet, alexnet_adaptive, alexnet_film, alexnet_hyper, densenet121, resnet18, unet
 
 CLASSIFIERS = {
     "alexnet": alexnet.build,
@@ -10,3 +12,5 @@ CLASSIFIERS = {
     "resnet18": resnet18.build,
     "densenet121": densenet121.build,
 }
+SEGMENTERS = {"unet": unet.build}
+OF_TASK = {"classification": CLASSIFIERS, "segmentation": SEGMENTERS}

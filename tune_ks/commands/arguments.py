@@ -57,7 +57,7 @@ def search_parser() -> argparse.ArgumentParser:
     viewers.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard while the search runs")
     choice = parser.add_argument_group("how the rate is chosen (python -m analysis RUN --help has more)")
     choice.add_argument("--rule", default="epsilon", help="the selection rule")
-    choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of in-domain AUC")
+    choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of the in-domain metric")
     choice.add_argument("--no-images", action="store_true", help="leave images of patients out of the report")
     return parser
 

@@ -15,13 +15,15 @@ def evaluate_command(args: argparse.Namespace) -> int:
     """Read the other cohort as the run read its own, score it, write the tables."""
     from tune_ks.console import Stages
     from tune_ks.data.cohort import CohortSettings, open_cohort
+    from tune_ks.data.tumour_masks import with_tumour_masks
     from tune_ks.evaluate import side_of
 
     stages = Stages(console)
     folder = RunFolder(args.run)
     name = output_name(args)
     keys = chosen_keys(folder, args.all)
-    side = side_of(folder.read_record(keys[0]))
+    side, labelled = side_of(folder.read_record(keys[0])), args.task == "evaluate"
+    masks = need_masks(folder, keys, labelled and not args.corruptions)
     # the run's own settings hold for the other cohort too, unless this command says otherwise
     asked = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
     try:
@@ -30,11 +32,12 @@ def evaluate_command(args: argparse.Namespace) -> int:
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
     cache = args.cache or cache_beside(args.run)
-    labelled = args.task == "evaluate"
     with stages.stage("reading DICOM") as progress:
         cohort = open_cohort(
             args.data, settings, side, cache, args.workers, progress, labels_required=labelled, require_vendors=1
         )
+        if masks:
+            cohort = with_tumour_masks(cohort, args.data)
     write = write_corrupted if args.corruptions else write_external if labelled else write_predictions
     with stages.stage("scoring") as progress:
         written = write(folder, name, keys, cohort, progress)
@@ -46,11 +49,24 @@ def evaluate_command(args: argparse.Namespace) -> int:
     return OK
 
 
+def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
+    """Whether the models' task reads tumours' masks; ValueError where the command could not use them."""
+    from tune_ks.tasks import task_of
+
+    needed = any(task_of(folder.read_config(key)).reads_masks for key in keys)
+    if needed and not can_use_them:
+        raise ValueError(
+            f"the models of {folder.root} outline tumours (task = 'segmentation') and give no image a probability: "
+            "evaluate without --corruptions scores them, predict and --corruptions cannot"
+        )
+    return needed
+
+
 def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
-    """AUCs and scores of another cohort's images, into RUN/external; the AUCs are shown too."""
+    """Metric and scores of another cohort's images, into RUN/external; the metric is shown too."""
     from tune_ks.evaluate import evaluate
 
-    found = evaluate(folder, keys, cohort.table, cohort.images, progress)
+    found = evaluate(folder, keys, cohort.table, cohort.images, progress, cohort.masks)
     table = Table(*found.summary.columns, box=None)
     for line in found.summary.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in line))

@@ -45,7 +45,7 @@ def search_command(args: argparse.Namespace) -> int:
     resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address, args.hang_after)
     stages = Stages(console)
     space = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
-    cohorts = open_cohorts(args, space.image_sizes(), stages)
+    cohorts = open_cohorts(args, space.image_sizes(), stages, space.task().reads_masks)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(space, vendors)
@@ -126,6 +126,7 @@ def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
     bring_weights(folder, asked.weights)
     started = time.monotonic()
     images = {size: each.images for size, each in asked.cohorts.items()}
+    masks = {size: each.masks for size, each in asked.cohorts.items() if each.masks}
     viewers = fan_out(live_viewers(args, folder), say)
     with TrialTable(console, plan, folder.records()) as table:
 
@@ -134,7 +135,7 @@ def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
             viewers(event)
 
         searched = space.without_scheduler() if args.finalists else space
-        run_search(searched, folder, images, asked.vendors, plan, resources, show, halt)
+        run_search(searched, folder, images, asked.vendors, plan, resources, show, halt, masks)
     asked.stages.add("search", time.monotonic() - started)
 
 
@@ -177,10 +178,12 @@ def conclude(asked: Asked, complete: bool) -> int:
     return FAILED_TRIALS if failures else OK
 
 
-def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) -> dict[int, Any]:
-    """image size -> Cohort, decoded once each. Writes the phantom first where no data were given."""
+def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any, masks: bool) -> dict[int, Any]:
+    """image size -> Cohort, decoded once each, with its tumours' ``masks`` where they are asked for. Writes the phantom
+    first where no data were given."""
     from tune_ks.data.cohort import CohortSettings, open_cohort
     from tune_ks.data.phantom import VERSION, PhantomSettings, write_phantom
+    from tune_ks.data.tumour_masks import with_tumour_masks
 
     series, data = args.series, args.data
     if data is None:
@@ -196,6 +199,8 @@ def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any) 
     with stages.stage("reading DICOM") as progress:
         for size in image_sizes:
             cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
+            if masks:
+                cohorts[size] = with_tumour_masks(cohorts[size], data)
     cohort = next(iter(cohorts.values()))
     per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())

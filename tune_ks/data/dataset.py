@@ -59,19 +59,22 @@ class Images:
         device, index = torch.device(device), index.cpu()
         if device.type == "cuda" and 4 * len(self) * self.side**2 <= RESIDENT_BYTES:
             if device not in self._resident:
-                self._resident = {device: tuple(values.to(device) for values in self._read(self.rows))}
+                everything = torch.arange(len(self))
+                self._resident = {device: (self._image(everything).to(device), self.target(everything).to(device))}
             image, target = (values[index.to(device)] for values in self._resident[device])
         else:
-            image, target = (values.to(device) for values in self._read(self.rows[index]))
+            image, target = self._image(index).to(device), self.target(index).to(device)
         facts = (self.label, self.acquisition, self.patient)
         return Batch(image, *(values[index].to(device) for values in facts), target.float())
 
-    def _read(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, 1, S, S) float32 images and their uint8 masks, of no channel where none were opened."""
-        image = torch.from_numpy(np.asarray(self._pixels[rows.numpy()], dtype=np.float32))[:, None]
+    def target(self, index: torch.Tensor) -> torch.Tensor:
+        """Where the tumours are at positions ``index`` (B,): (B, 1, S, S) uint8, (B, 0, S, S) without masks."""
         if self._masks is None:
-            return image, torch.empty(len(rows), 0, *image.shape[2:], dtype=torch.uint8)
-        return image, torch.from_numpy(np.asarray(self._masks[rows.numpy()]))[:, None]
+            return torch.empty(len(index), 0, self.side, self.side, dtype=torch.uint8)
+        return torch.from_numpy(np.asarray(self._masks[self.rows[index].numpy()]))[:, None]
+
+    def _image(self, index: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(self._pixels[self.rows[index].numpy()], dtype=np.float32))[:, None]
 
 
 class Splits(NamedTuple):

@@ -5,19 +5,20 @@ from abc import ABC, abstractmethod
 import numpy as np
 from torch import Tensor, nn
 
-from tune_ks.data.dataset import Batch, Images
+from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.metrics import METRICS
 from tune_ks.record import TrialConfig
 
 
 class Task(nn.Module, ABC):
-    """``metric`` names one of METRICS.
+    """``metric`` names one of METRICS; ``reads_masks`` says that batches must come with their tumours' masks.
 
     An instance is what a training brings down, a module because it may learn something of its own (an adversary); what
     is scored and measured needs the class alone.
     """
 
     metric: str
+    reads_masks: bool = False
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()
@@ -30,6 +31,11 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def score(output: Tensor, batch: Batch) -> Tensor:
         """The network's output for a batch of B images -> (B,), what the run folder keeps of each image."""
+
+    @classmethod
+    def trivial(cls, splits: Splits) -> dict[str, float]:
+        """vendor -> the test metric of an answer that ignores the image; {} where the metric itself says what it is."""
+        return {}
 
     @classmethod
     def measure(cls, images: Images, scores: np.ndarray, within: bool = False) -> float:

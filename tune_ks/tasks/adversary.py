@@ -1,0 +1,52 @@
+"""An adversary of segmentation: it tells predicted masks from drawn ones, and the segmenter learns to deceive it."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+CHANNELS = (16, 32, 64)
+
+
+class Adversary(nn.Module):
+    """A small convolutional discriminator D of pairs (mask, image), after Luc et al. (arXiv:1611.08408, 2016):
+
+        L_D = -1/2 [log D(t, x) + log(1 - D(p, x))]     t drawn, p predicted mask, x image
+
+    D goes down L_D, and the segmenter up it, ``weight`` times as steeply: its gradient is turned on its way from D to
+    p (Ganin and Lempitsky, ICML 2015), so that one backward pass and one optimiser serve both.
+    """
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+        layers: list[nn.Module] = []
+        for before, after in zip((2, *CHANNELS), CHANNELS):
+            layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(CHANNELS[-1], 1)
+
+    def forward(self, mask: Tensor, image: Tensor) -> Tensor:
+        """(B, 1, S, S) masks in [0, 1] and their images, S >= 8, -> (B,) logits of being a drawn mask."""
+        return self.head(self.features(torch.cat([mask, image], dim=1)).mean((-2, -1))).squeeze(1)
+
+    def loss(self, predicted: Tensor, drawn: Tensor, image: Tensor) -> Tensor:
+        """L_D, the mean over B images; what it sends back to ``predicted`` is turned."""
+        told = self(drawn, image), self(reversed_gradient(predicted, self.weight), image)
+        truth = torch.ones_like(told[0]), torch.zeros_like(told[1])
+        return sum(functional.binary_cross_entropy_with_logits(*pair) for pair in zip(told, truth)) / 2
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradient, None
+
+
+def reversed_gradient(values: Tensor, weight: float) -> Tensor:
+    """``values`` themselves; the gradient that comes back is multiplied by -``weight``."""
+    return _Reverse.apply(values, weight)
