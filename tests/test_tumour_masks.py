@@ -48,7 +48,7 @@ def test_the_phantom_s_masks_lie_where_its_tumours_are_for_both_vendors(tmp_path
     drawn = np.load(root / "masks.npz")
     plain = open_cohort(root, CohortSettings(series="post_1"), 32, tmp_path / "cache", workers=1)
     cohort = with_tumour_masks(plain, root)
-    assert cohort.fingerprint == plain.fingerprint
+    assert cohort.fingerprint != plain.fingerprint
     masks = np.load(cohort.masks)
     assert masks.shape == (24, 32, 32)
     assert masks.dtype == np.uint8
@@ -109,9 +109,10 @@ def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path):
     plain = open_cohort(root, CohortSettings(), 16, tmp_path / "cache", workers=1)
     assert plain.masks is None
     before = sorted(p.name for p in plain.images.parent.iterdir())
-    first = with_tumour_masks(plain, root).masks
+    cohort = with_tumour_masks(plain, root)
+    first = cohort.masks
     stamp = first.stat().st_mtime_ns
-    assert with_tumour_masks(plain, root).masks == first
+    assert with_tumour_masks(plain, root) == cohort
     assert first.stat().st_mtime_ns == stamp
     patients = sorted(set(plain.table["patient_id"]))
     numbers = np.arange(1, 25)
@@ -119,8 +120,10 @@ def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path):
     np.savez(root / "masks.npz", **drawn, **{f"{patient}_slices": numbers for patient in patients})
     again = open_cohort(root, CohortSettings(), 16, tmp_path / "cache", workers=1)
     assert again.images == plain.images  # masks are no part of what the images depend on
-    second = with_tumour_masks(again, root).masks
+    redrawn = with_tumour_masks(again, root)
+    second = redrawn.masks
     assert second != first
+    assert redrawn.fingerprint != cohort.fingerprint  # so no run goes on with other masks than it began with
     assert np.load(second).mean((1, 2)).tolist() == again.table["label"].tolist()
     assert sorted(p.name for p in plain.images.parent.iterdir()) == sorted([*before, first.name, second.name])
 

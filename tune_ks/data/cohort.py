@@ -345,7 +345,7 @@ class _Scan:
             if not all(counts.values()):
                 lacks = next(name for name, count in counts.items() if not count)
                 raise InputError(
-                    f"{vendor} has {counts['positive']} positive and {counts['negative']} negative images, so no AUC"
+                    f"{vendor} has {counts['positive']} positive and {counts['negative']} negative images, so nothing"
                     f" can be measured on it; add {lacks} ones, or take its files out."
                     f"{_reasons(pd.DataFrame(self.skipped, columns=['path', 'reason']))}"
                 )

@@ -33,6 +33,7 @@ Stored = Callable[[Mapping[str, Any], tuple[int, int]], np.ndarray]  # row of th
 def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort of the folder ``root`` with its ``masks``, written beside its images the first time.
 
+    Its fingerprint then holds what the masks were made of: with other masks it is another cohort.
     InputError where the folder does not say where its tumours lie, or not for every image of label 1.
     """
     drawn, boxes = Path(root) / DRAWN, detect(root, labels_required=False).sheets.get("boxes")
@@ -47,7 +48,8 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
     masks = cohort.images.with_name(f"masks-{digest}.npy")
     if not masks.exists():
         _write(masks, cohort, Path(root), drawn_masks(drawn) if source == drawn else box_masks(boxes))
-    return dataclasses.replace(cohort, masks=masks)
+    fingerprint = hashlib.sha256(f"{cohort.fingerprint}/{digest}".encode()).hexdigest()[:12]
+    return dataclasses.replace(cohort, masks=masks, fingerprint=fingerprint)
 
 
 def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:
