@@ -1,5 +1,6 @@
 """From the front door: a screening's finalists begin from it, another space from its run, and both go on without it."""
 
+import argparse
 import shutil
 
 import pytest
@@ -8,6 +9,8 @@ from dicom_files import write_table_cohort
 
 import run_search
 from tune_ks.begin import begin_run, note
+from tune_ks.commands.arguments import search_parser
+from tune_ks.commands.search import finalists
 from tune_ks.data.cohort import CohortSettings, open_cohort
 from tune_ks.plan import plan_search
 from tune_ks.record import RunFolder, TrialConfig
@@ -68,6 +71,16 @@ def test_finalists_of_a_screening_are_trained_each_by_itself_from_its_weights(ca
     assert run_search.main([*words, "--dry-run"]) == 0
     assert "3 trials to run, 1 already done" in capsys.readouterr().out
     assert folder.read_search()["finalists"]["rule"] == "epsilon"
+
+
+def test_finalists_from_scratch_begin_from_nothing():
+    args = search_parser().parse_args(["--finalists"])
+    screened, anew = (
+        finalists(RunFolder("runs/screen"), argparse.Namespace(**{**vars(args), "from_scratch": scratch}))
+        for scratch in (False, True)
+    )
+    assert all("@" in key for config in screened["configs"] for key in config["init_from"].values())
+    assert anew["configs"] == [{k: v for k, v in config.items() if k != "init_from"} for config in screened["configs"]]
 
 
 def test_a_space_begins_from_a_run_and_goes_on_when_that_is_gone(place, capsys):

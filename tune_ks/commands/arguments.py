@@ -31,6 +31,9 @@ def search_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
     )
+    what.add_argument(
+        "--from-scratch", action="store_true", help="finalists that one training screened do not begin from its weights"
+    )
     what.add_argument("--finalist-seeds", type=int, default=5, help="how many seeds the finalists get")
     what.add_argument(
         "--init-from",

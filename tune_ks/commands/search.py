@@ -253,7 +253,7 @@ def finalists(folder: RunFolder, args: argparse.Namespace) -> dict[str, Any]:
     """The rule, and the configs, without seeds, of the rates that it chooses and of their neighbours; writes nothing.
 
     Those that it chose before go on first: half of them trained, they are no ground for another choice. What one
-    conditional training screened begins from its weights.
+    conditional training screened begins from its weights, or anew with ``--from-scratch``.
     """
     from analysis.load import load
     from analysis.selection import Options
@@ -261,7 +261,8 @@ def finalists(folder: RunFolder, args: argparse.Namespace) -> dict[str, Any]:
     from tune_ks.plan import plan_finalists
     from tune_ks.pretrained import named
 
-    chosen, asked, before = {}, {"rule": args.rule, "epsilon": args.epsilon}, folder.read_search().get("finalists", {})
+    chosen, before = {}, folder.read_search().get("finalists", {})
+    asked = {"rule": args.rule, "epsilon": args.epsilon, "from_scratch": args.from_scratch}
     if {**before, **asked} == before and plan_finalists(folder, before["configs"], args.finalist_seeds).left:
         return before
     if folder.search_json.exists():
@@ -270,6 +271,9 @@ def finalists(folder: RunFolder, args: argparse.Namespace) -> dict[str, Any]:
     if not found:
         raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
     for config in found:
-        for seed, begins in config.get("init_from", {}).items():
-            config["init_from"][seed] = named(folder, begins) if is_key(begins) else begins
+        begins = config.pop("init_from", {})
+        screened = {seed: key for seed, key in begins.items() if is_key(key)}
+        begins |= {seed: named(folder, key) for seed, key in screened.items()}
+        if not (screened and args.from_scratch):
+            config |= {"init_from": begins} if begins else {}
     return {**asked, "configs": found}
