@@ -4,10 +4,10 @@
 
 The phantom's voxel masks, a U-Net of a quarter of the width, both vendors, one seed: the learned mask and the low-pass
 at four rates k/64 and full sampling, 18 trials; and at 4/64 and in full each also against an adversary
-(``adversarial_weight``), 4 more. 64 px, every image standardised, images without a tumour among those trained on. Each
-trial takes 50 s of one core: 10 minutes on a quiet machine of two. Judged by Dice; each record has beside it the Dice
-of one mask for every image (``trivial``, 0.18 to 0.21). Expect 0.6 at full sampling, less below, and no loss between
-vendors beyond the noise of 18 test patients: the U-Net's instance norm and the standardised image leave little of it.
+(``adversarial_weight``), 4 more. 64 px, every image standardised, images without a tumour among those trained on. 22
+trials, each about a minute and a half of one core: 18 minutes on a busy machine of two. Judged by Dice; each record has
+beside it the Dice of one mask for every image (``trivial``). What came is in docs/families.md
+(`python benchmarks/segmentation_table.py RUN` makes its table).
 """
 
 RATES = [k / 64 for k in (2, 4, 8, 16)]
