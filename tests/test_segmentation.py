@@ -275,4 +275,4 @@ def test_from_dicom_to_dice_through_the_front_door(tmp_path, capsys, monkeypatch
     assert "predict and --corruptions cannot" in refused(capsys, *words)
     (tmp_path / "other.py").write_text("SPACE = {'vendor': 'GE', 'sampling_rate': 1.0, 'image_size': 32}")
     again = ("--data", "data", "--space", "other.py", "--run", "run", "--extend")
-    assert "is judged by 'dice', this space by 'auc'" in refused(capsys, *again)
+    assert "belongs to another cohort (other images, labels, tumour masks or settings)" in refused(capsys, *again)

@@ -35,13 +35,13 @@ def default_run(runs: Path, space: Space, cohort: Cohort) -> Path:
 def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, extend: bool = False) -> None:
     """ValueError that names what differs between the run folder and what was asked now.
 
-    A space that was asked here before goes on; with ``extend`` a new one may join, if its task has the same metric.
+    A space that was asked here before goes on; with ``extend`` a new one may join.
     """
     found = folder.read_search()
     migrated(found)  # refuses another format
     spaces = [lines.get("space_fingerprint") for lines in (found, *found.get("earlier", []))]
     same = {
-        "another cohort (other images, labels or settings)": (
+        "another cohort (other images, labels, tumour masks or settings)": (
             found.get("cohort", {}).get("fingerprint"),
             cohort.fingerprint,
         ),
@@ -59,10 +59,6 @@ def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: in
             f"command asks for {space.fingerprint()}. Give --extend to add it to what is there, another --run, or "
             "--fresh to set the old one aside"
         )
-    if space.fingerprint() not in spaces:
-        metric, held = space.task().metric, next((record.metric for record in folder.records()), None)
-        if held not in (None, metric):
-            raise ValueError(f"{folder.root} is judged by {held!r}, this space by {metric!r}: give another --run")
 
 
 def extend_run(folder: RunFolder, space: Space, command: str) -> None:
