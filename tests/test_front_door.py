@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -81,28 +79,6 @@ def test_the_same_command_runs_nothing_twice(place):
     assert "(resumed)" in found.stdout
     assert "0 trials to run, 4 already done" in found.stdout
     assert {p: p.stat().st_mtime_ns for p in (place / "runs/one/trials").rglob("*") if p.is_file()} == stamps
-
-
-def test_a_killed_search_goes_on_to_the_same_records(place):
-    words, options = command("--data", "data", "--space", "space.py", "--run", "runs/killed", cwd=place)
-    with open(place / "killed.log", "w") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True, **options)
-        run = RunFolder(place / "runs/killed")
-        deadline = time.monotonic() + 120
-        while not any(map(run.is_finished, run.keys())) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    finished = [key for key in run.keys() if run.is_finished(key)]
-    assert finished
-    stamps = {key: run.trial(key, "record.json").stat().st_mtime_ns for key in finished}
-    found = call("--data", "data", "--space", "space.py", "--run", "runs/killed", cwd=place)
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert {key: run.trial(key, "record.json").stat().st_mtime_ns for key in finished} == stamps
-    straight = RunFolder(place / "runs/one")
-    assert run.keys() == straight.keys()
-    for one, other in zip(run.records(), straight.records()):
-        assert (one.val, one.test, one.history, one.epoch) == (other.val, other.test, other.history, other.epoch)
 
 
 def test_fresh_sets_the_old_folder_aside(place):
