@@ -4,8 +4,8 @@ hooks of its own, so modules are changed here just after their import.
 FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
 "steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"},
 "delete": a file that goes when the first trial begins, "storage_wait": seconds, "old_version": true where the
-workers have a version of the program that knows fewer fields}. FAULT_LOG takes a line for each record
-that was written. A kill is of the driver, at that point of a worker, which then stands still.
+workers have a version of the program that knows fewer fields, "escapes": number}. FAULT_LOG takes a line for each
+record that was written. A kill is of the driver, at that point of a worker, which then stands still.
 """
 
 import importlib.machinery
@@ -91,11 +91,16 @@ def change_record(module):
         module.TrialConfig.from_dict = from_dict
 
 
+def change_watch(module):
+    module.ESCAPES = FAULTS.get("escapes", module.ESCAPES)
+
+
 CHANGES = {
     "tune_ks.faults": change_faults,
     "tune_ks.record": change_record,
     "tune_ks.storage": change_storage,
     "tune_ks.train": change_train,
+    "tune_ks.watch": change_watch,
 }
 _exec_module = importlib.machinery.SourceFileLoader.exec_module
 
