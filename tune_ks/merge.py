@@ -5,11 +5,11 @@ import json
 from typing import Any, NamedTuple
 
 from tune_ks.begin import ASKED, note
+from tune_ks.pretrained import RECORD, WEIGHTS
 from tune_ks.record import RunFolder, TrialRecord, is_weights
 from tune_ks.storage import write_whole
 
 OF_ITS_OWN = ("attempts.json",)  # files of a trial that say nothing to another run folder
-LAST = "record.json"
 
 
 class Merged(NamedTuple):
@@ -88,7 +88,7 @@ def merge_runs(sources: list[RunFolder], target: RunFolder) -> Merged:
 
 def _copy_trial(source: RunFolder, target: RunFolder, key: str) -> None:
     paths = [path for path in source.trial(key).iterdir() if not path.name.startswith(".")]
-    for path in sorted(paths, key=lambda path: path.name == LAST):
+    for path in sorted(paths, key=lambda path: path.name == RECORD):
         if path.name not in OF_ITS_OWN:
             write_whole(target.trial(key, path.name), path.read_bytes())
     if target.is_finished(key):
@@ -98,10 +98,10 @@ def _copy_trial(source: RunFolder, target: RunFolder, key: str) -> None:
 
 def _copy_weights(source: RunFolder, target: RunFolder) -> None:
     """What trials begin from: the name says the content, so what is there is the same."""
-    for record in (source.root / "weights").glob(f"*/{LAST}"):
+    for record in (source.root / "weights").glob(f"*/{RECORD}"):
         init_from = record.parent.name
-        if is_weights(init_from) and not target.weights(init_from, LAST).exists():
-            for name in ("model.safetensors", LAST):
+        if is_weights(init_from) and not target.weights(init_from, RECORD).exists():
+            for name in (WEIGHTS, RECORD):
                 write_whole(target.weights(init_from, name), source.weights(init_from, name).read_bytes())
     theirs, ours = (folder.read_search().get("init_from", {}) for folder in (source, target))
     for place, chosen in theirs.items():

@@ -21,16 +21,15 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
     slow = matching(dict(pipeline.named_parameters()), config.slow, "slow")
     if not named:
         raise ValueError(f"frozen {config.frozen!r} leaves nothing of the network to learn")
-    network = [name for part in ("reconstruction.", "classifier.") for name in named if name.startswith(part)]
     mask = [name for name in named if name.startswith("sampling.")]
+    network = [name for part in ("reconstruction.", "classifier.") for name in named if name.startswith(part)]
     groups = []
-    for part, own, decay in (
-        (network, task.parameters(), config.weight_decay),
-        (mask, (), 0.0),  # decay would pull every probability towards one half
+    for names, own, lr, decay in (
+        (network, task.parameters(), config.lr, config.weight_decay),
+        (mask, (), config.lr * config.mask_lr_multiplier, 0.0),  # decay would pull every probability towards one half
     ):
-        lr = config.lr * (config.mask_lr_multiplier if part is mask else 1.0)
-        fast = [*(named[name] for name in part if name not in slow), *own]
-        rest = [named[name] for name in part if name in slow]
+        fast = [*(named[name] for name in names if name not in slow), *own]
+        rest = [named[name] for name in names if name in slow]
         groups.append({"params": fast, "lr": lr, "weight_decay": decay})
         groups.append({"params": rest, "lr": lr * config.slow_lr_multiplier, "weight_decay": decay})
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)

@@ -163,7 +163,7 @@ class TrialConfig:
     def key(self, *ignore: str) -> str:
         """12 hexadecimal digits that name this question; ``key("seed")`` is shared by its seeds."""
         fields = {name: value for name, value in self.non_default().items() if name not in ignore}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+        return digest(json.dumps(fields, sort_keys=True).encode())
 
 
 @dataclass(frozen=True)
@@ -415,9 +415,9 @@ def is_weights(text: object) -> bool:
     return isinstance(text, str) and all(map(is_key, text.split("@"))) and text.count("@") == 1
 
 
-def digest(weights: bytes) -> str:
-    """The HASH of KEY@HASH."""
-    return hashlib.sha256(weights).hexdigest()[:12]
+def digest(content: bytes) -> str:
+    """The first 12 hexadecimal digits of its SHA-256: a key, a fingerprint, the HASH of KEY@HASH."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def read_json(path: StoragePath) -> dict[str, Any]:

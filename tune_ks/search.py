@@ -1,11 +1,11 @@
 """A plan -> Ray's Tuner and one searcher. The run folder is the truth; Ray's state is disposable."""
 
 import os
-import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ray import tune
 
@@ -48,6 +48,8 @@ def run_search(
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Halt has one, for SIGTERM too
     halt, session = halt or Halt(), uuid.uuid4().hex
     with ExitStack() as stack:
+        # removed after Ray's end, and whatever is still written there is nobody's: a second signal may fall anywhere
+        scratch = stack.enter_context(TemporaryDirectory(prefix="tune_ks_ray_", ignore_cleanup_errors=True))
         stack.enter_context(connected(resources.address))
         stack.enter_context(halt.on_signals())  # after Ray's connection, which sets a handler of SIGTERM that exits
         gpus, concurrent = slots_in_cluster(resources)
@@ -65,26 +67,25 @@ def run_search(
         searcher, rounds = JobSearcher(plan, space, folder, vendors, common), 0
         while searcher.left and rounds < ROUNDS and not halt.reason:
             watcher = Watcher(folder, session, resources.hang_after, halt, show, stopping.stops if stopping else {})
-            with tempfile.TemporaryDirectory(prefix="tune_ks_ray_") as scratch:
-                tune.Tuner(
-                    tune.with_resources(trial, {"cpu": resources.cpus, "gpu": gpus}),
-                    tune_config=tune.TuneConfig(
-                        search_alg=searcher,
-                        scheduler=stopping,
-                        num_samples=min(searcher.left, max(FIT_TRIALS, FIT_WAVES * concurrent)),
-                        max_concurrent_trials=concurrent,
-                        reuse_actors=True,
-                    ),
-                    run_config=tune.RunConfig(
-                        name="search",
-                        storage_path=scratch,
-                        verbose=0,
-                        callbacks=[watcher],
-                        stop=halt,
-                        # who is charged for a death, and when it is enough, is said in attempts.py
-                        failure_config=tune.FailureConfig(max_failures=-1),
-                    ),
-                ).fit()
+            tune.Tuner(
+                tune.with_resources(trial, {"cpu": resources.cpus, "gpu": gpus}),
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    scheduler=stopping,
+                    num_samples=min(searcher.left, max(FIT_TRIALS, FIT_WAVES * concurrent)),
+                    max_concurrent_trials=concurrent,
+                    reuse_actors=True,
+                ),
+                run_config=tune.RunConfig(
+                    name=uuid.uuid4().hex,  # a fit of the same name would be gone on with
+                    storage_path=scratch,
+                    verbose=0,
+                    callbacks=[watcher],
+                    stop=halt,
+                    # who is charged for a death, and when it is enough, is said in attempts.py
+                    failure_config=tune.FailureConfig(max_failures=-1),
+                ),
+            ).fit()
             rounds += bool(watcher.lost)
             searcher.queue.extend(watcher.lost)
     if halt.reason and not halt.interrupted:

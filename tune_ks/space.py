@@ -1,6 +1,5 @@
 """A search space as a file: one question, a SPACE of values for the fields of TrialConfig, and a SEARCH over it."""
 
-import hashlib
 import importlib.util
 import itertools
 import json
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ray.tune.search.sample import Domain, Integer
 
-from tune_ks.record import TrialConfig
+from tune_ks.record import TrialConfig, digest
 from tune_ks.tasks import Task, task_named
 
 FOLDER = Path(__file__).parent.parent / "search_spaces"
@@ -63,7 +62,7 @@ class Space(NamedTuple):
         """12 hexadecimal digits of what is asked; docstring, name and early stopping do not enter."""
         asked = [{name: _described(value) for name, value in block.items()} for block in self.blocks]
         search = {name: self.search[name] for name in ASKED}
-        return hashlib.sha256(json.dumps([asked, search], sort_keys=True).encode()).hexdigest()[:12]
+        return digest(json.dumps([asked, search], sort_keys=True).encode())
 
     def without_scheduler(self) -> "Space":
         """The same question, every trial trained to its end."""

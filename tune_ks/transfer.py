@@ -1,6 +1,5 @@
 """The weights of another training as the beginning of this one: read, compared, loaded."""
 
-import hashlib
 from typing import NamedTuple
 
 from safetensors import SafetensorError
@@ -21,7 +20,7 @@ class Weights(NamedTuple):
         """12 hexadecimal digits of what was trained, and on which cohort, whatever its vendor, rate and seed."""
         own = self.record.config.key("vendor", "sampling_rate", "seed", "init_from")
         asked = f"{own}/{self.record.facts.get('cohort')}/{self.record.pretraining()}"
-        return hashlib.sha256(asked.encode()).hexdigest()[:12]
+        return digest(asked.encode())
 
 
 def read_weights(folder: RunFolder, init_from: str) -> Weights:

@@ -128,8 +128,9 @@ class Watcher(tune.Callback):
         An error that came out of the trial's own code (a node with another version of it) would come again for ever.
         """
         silent = time.monotonic() - self.heard.get(trial.trial_id, time.monotonic())
-        ended, detail = how_it_died(_last_error(trial), silent, self.hang_after)
-        if came_from_code(_last_error(trial)):
+        error = _last_error(trial)
+        ended, detail = how_it_died(error, silent, self.hang_after)
+        if came_from_code(error):
             self.escaped[trial.trial_id] += 1
             if self.escaped[trial.trial_id] == ESCAPES:
                 self.halt.because(f"a trial cannot begin in its worker: {detail}. Does every node have this program?")

@@ -27,7 +27,7 @@ from tune_ks.data.dicom import ORIENTATIONS, Header
 from tune_ks.data.items import LEFT_OUT, SPLITS, Item
 from tune_ks.data.layouts import Layout, detect
 from tune_ks.data.sheets import InputError
-from tune_ks.record import read_json
+from tune_ks.record import digest, read_json
 from tune_ks.seeding import generator
 from tune_ks.storage import StoragePath, open_whole, write_whole
 
@@ -367,7 +367,7 @@ def _fingerprint(table: pd.DataFrame, settings: CohortSettings) -> str:
     rows = facts.where(facts.notna(), None).to_numpy().tolist()
     rows = [[int(cell) if isinstance(cell, float) else cell for cell in row] for row in rows]
     text = json.dumps([dataclasses.asdict(settings), rows], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return digest(text.encode())
 
 
 def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:

@@ -5,7 +5,6 @@ rectangle in every slice of the box. An image of label 0 has no tumour: its mask
 """
 
 import dataclasses
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from tune_ks.data.dicom_geometry import apply
 from tune_ks.data.layouts import detect
 from tune_ks.data.prepare import pad_to_square
 from tune_ks.data.sheets import InputError, read_columns
+from tune_ks.record import digest
 
 VERSION = 1  # of what is cached; a change that moves any pixel raises it
 DRAWN = "masks.npz"
@@ -44,11 +44,11 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
             " Annotation_Boxes; use task = 'classification', or add one of them"
         )
     source = drawn if drawn.is_file() else boxes
-    digest = hashlib.sha256(f"{VERSION}".encode() + source.read_bytes()).hexdigest()[:8]
-    masks = cohort.images.with_name(f"masks-{digest}.npy")
+    content = digest(f"{VERSION}".encode() + source.read_bytes())[:8]
+    masks = cohort.images.with_name(f"masks-{content}.npy")
     if not masks.exists():
         _write(masks, cohort, Path(root), drawn_masks(drawn) if source == drawn else box_masks(boxes))
-    fingerprint = hashlib.sha256(f"{cohort.fingerprint}/{digest}".encode()).hexdigest()[:12]
+    fingerprint = digest(f"{cohort.fingerprint}/{content}".encode())
     return dataclasses.replace(cohort, masks=masks, fingerprint=fingerprint)
 
 
