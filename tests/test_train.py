@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import torch
 from tiny import write_tiny
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tune_ks import train as training
 from tune_ks.data.dataset import open_splits
 from tune_ks.metrics import auc
+from tune_ks.optimiser import build_optimiser, start_epoch
+from tune_ks.pipeline import build_pipeline
 from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.tasks import task_of
 from tune_ks.train import TrainingFailed, finish, score, train
 from tune_ks.trial import distinct_rate, load_checkpoint, run_config, save_checkpoint
 
@@ -19,7 +23,7 @@ FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
 ONE_OF_EACH = [
     LEARNED,
-    TrialConfig("GE", 0.25, mask="lowpass", **FIELDS),
+    TrialConfig("GE", 0.25, mask="lowpass", **FIELDS | {"augment": "flips_shifts"}),
     TrialConfig("GE", 1.0, mask="lowpass", **FIELDS),
     dataclasses.replace(
         LEARNED,
@@ -115,6 +119,47 @@ def test_a_loss_that_is_not_finite_ends_the_trial_with_its_reason(splits):
     config = TrialConfig("GE", 1.0, mask="lowpass", **(FIELDS | {"lr": 1e30}))
     with pytest.raises(TrainingFailed, match=r"the loss became (nan|inf) in epoch \d: try a lower lr"):
         list(train(config, splits))
+
+
+def one_epoch(config, splits):
+    """(how a new network begins, the network, a call that trains its first epoch)."""
+    pipeline, task = build_pipeline(config, 64), task_of(config)(config)
+    before = {name: value.clone() for name, value in pipeline.state_dict().items()}
+    optimizer = build_optimiser(config, pipeline, task)
+    start_epoch(config, pipeline)
+    return before, pipeline, lambda: training._one_epoch(config, pipeline, task, optimizer, splits.train, 1, "cpu", 1)
+
+
+def test_a_loss_that_is_not_finite_moves_nothing(splits, monkeypatch):
+    before, pipeline, run = one_epoch(LEARNED, splits)
+    loss = training._loss
+    monkeypatch.setattr(training, "_loss", lambda *given: loss(*given) * torch.nan)
+    with pytest.raises(TrainingFailed, match="the loss became nan in epoch 1"):
+        run()
+    assert same(before, pipeline.state_dict())
+    monkeypatch.undo()
+    run()
+    assert not same(before, pipeline.state_dict())
+
+
+class Reads(TorchDispatchMode):
+    """Counts the steps of the optimiser and the values that the host reads: each would make it wait for a GPU."""
+
+    steps = reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.steps += "fused_adam" in str(func)
+        self.reads += "local_scalar" in str(func) or "nonzero" in str(func)
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("config", [LEARNED, ONE_OF_EACH[-1]], ids=lambda config: config.reconstruction)
+def test_no_step_waits_for_what_the_device_found(config, splits):
+    run = one_epoch(dataclasses.replace(config, augment="flips_shifts"), splits)[-1]
+    with Reads() as seen:
+        run()
+    assert seen.steps >= len(splits.train) / config.batch_size > 2
+    assert seen.reads == 0
 
 
 def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):

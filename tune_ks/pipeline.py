@@ -69,7 +69,9 @@ class KSpaceClassifier(nn.Module):
 
     def condition(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, 2) of log2 rate and log2 temperature, what a conditional classifier is told."""
-        temperature = torch.as_tensor(self.sampling.mask.temperature, device=rate.device)
+        temperature = self.sampling.mask.temperature
+        if not isinstance(temperature, Tensor):
+            temperature = rate.new_full((1,), temperature)  # filled there: nothing is copied to a GPU
         return torch.stack([rate.log2(), temperature.flatten().expand(len(rate)).to(rate.dtype).log2()], dim=1)
 
     def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:

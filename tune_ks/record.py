@@ -57,7 +57,7 @@ class TrialConfig:
     side_dropout: float = 0.0  # of alexnet_adaptive: the chance that an acquisition parameter is hidden in training
     image_size: int = 256  # pixels a side of what the classifier sees
     standardise: str = "none"  # none | image: each image enters the classifier with mean 0 and deviation 1
-    augment: str = "none"  # none | flips: each image mirrored along either axis with probability 1/2
+    augment: str = "none"  # none | flips (along either axis) | shifts (of whole pixels) | flips_shifts: for each image
     epochs: int = 30
     batch_size: int = 32
     lr: float = 3e-4
@@ -84,7 +84,8 @@ class TrialConfig:
         _require(0 <= self.centre_fraction <= 1, "centre_fraction", "in [0, 1]", self.centre_fraction)
         _require(self.density_power >= 0, "density_power", "0 or above", self.density_power)
         _require(self.standardise in ("none", "image"), "standardise", "'none' or 'image'", self.standardise)
-        _require(self.augment in ("none", "flips"), "augment", "'none' or 'flips'", self.augment)
+        known = ("none", "flips", "shifts", "flips_shifts")  # tune_ks/augment.py
+        _require(self.augment in known, "augment", "'none', 'flips', 'shifts' or 'flips_shifts'", self.augment)
         _require(0 <= self.settle <= 1, "settle", "in [0, 1]", self.settle)
         for name in ("dropout", "side_dropout"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))

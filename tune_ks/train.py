@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tune_ks.augment import augment
 from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.draws import Draws, draw_epoch
 from tune_ks.optimiser import build_optimiser, start_epoch
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.quality import reconstruction_quality
-from tune_ks.rates import compared_configs, training_rates, training_temperatures
+from tune_ks.rates import compared_configs
 from tune_ks.record import TrialConfig, mean_of_others
-from tune_ks.seeding import generator, seed_for
+from tune_ks.seeding import seed_for
 from tune_ks.tasks import Task, task_of
 from tune_ks.transfer import Weights, begin_from
 
@@ -156,10 +158,10 @@ def score(
     if random_mask:
         pipeline.sampling.mask.train()
     task, scores = task_of(config), []
-    for index in torch.arange(len(images)).split(EVALUATION_BATCH // parts):
+    for index in torch.arange(len(images), device=images.home(device)).split(EVALUATION_BATCH // parts):
         batch = images.gather(index, device)
-        scores.append(task.score(pipeline(batch.image, _rates(config, batch), batch.acquisition), batch).cpu())
-    return torch.cat(scores).numpy() if scores else np.empty(0, np.float32)
+        scores.append(task.score(pipeline(batch.image, _rates(config, batch), batch.acquisition), batch))
+    return torch.cat(scores).cpu().numpy() if scores else np.empty(0, np.float32)
 
 
 @torch.no_grad()
@@ -180,14 +182,14 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
     pipeline = build_pipeline(config, splits.train.side).to(device)
     task = task_of(config)(config).to(device)
     optimizer = build_optimiser(config, pipeline, task)
-    index = torch.arange(min(config.batch_size, len(splits.train)))
+    images, lines = splits.train, pipeline.sampling.mask.radius.numel()
+    draws = draw_epoch(config, images, config.epochs, lines, device)[0]
+    index = draws.index
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
         pipeline.train()
-        batch, lines = splits.train.gather(index, device), pipeline.sampling.mask.radius.numel()
-        rates = training_rates(config, config.epochs, len(index), lines, generator(0, "rates"))
-        _step(config, pipeline, task, optimizer, batch, generator(0, "flips"), rates)
+        _step(config, pipeline, task, optimizer, images, draws, device).item()
         trained = time.perf_counter()
         pipeline.eval()
         with torch.no_grad():
@@ -216,22 +218,18 @@ def _one_epoch(
     device: str,
     parts: int,
 ) -> float:
-    order = torch.from_numpy(generator(config.seed, "order", number).permutation(len(images)))
-    flips, rates = (generator(config.seed, purpose, number) for purpose in ("flips", "rates"))
     lines = pipeline.sampling.mask.radius.numel()
+    alone = number <= config.reconstruction_epochs and not pipeline.fully_sampled
+    batches = draw_epoch(config, images, number, lines, device)
+    losses = [_step(config, pipeline, task, optimizer, images, draws, device, parts, alone) for draws in batches]
     total = 0.0
-    for index in order.split(config.batch_size):
-        batch = images.gather(index, device)
-        asked = training_rates(config, number, len(index), lines, rates)
-        temperature = training_temperatures(config, len(index), rates)
-        alone = number <= config.reconstruction_epochs and not pipeline.fully_sampled
-        loss = _step(config, pipeline, task, optimizer, batch, flips, asked, temperature, parts, alone)
+    for draws, loss in zip(batches, torch.stack(losses).tolist()):  # the one wait of the host for a GPU in an epoch
         if not math.isfinite(loss):
             raise TrainingFailed(
                 f"the loss became {loss} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
                 f"temperature (now {config.temperature})"
             )
-        total += loss * len(index)
+        total += loss * len(draws.rates)
     return total / len(images)
 
 
@@ -240,33 +238,30 @@ def _step(
     pipeline: KSpaceClassifier,
     task: Task,
     optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    flips: np.random.Generator,
-    rates: Tensor,
-    temperatures: Tensor | None = None,
+    images: Images,
+    draws: Draws,
+    device: str,
     parts: int = 1,
     alone: bool = False,
-) -> float:
-    """One step down the gradient of one batch, (B,) rates and temperatures; returns its loss.
+) -> Tensor:
+    """One step down the gradient of one batch; returns its loss, a float64 on the device.
 
     ``alone`` is as for ``_loss``. A loss that is not finite moves nothing.
     """
-    batch = _flip(batch, flips) if config.augment == "flips" else batch
-    size = len(batch.label)
+    batch = augment(images.gather(draws.index, device), draws.moves)
+    rates, drawn = draws.rates, draws.temperatures is not None
     optimizer.zero_grad(set_to_none=True)
-    total = 0.0
-    rates = rates.to(batch.label.device)
-    given = (rates, rates if temperatures is None else temperatures.to(rates), *batch)
-    for rate, temperature, *of_batch in zip(*(values.split(math.ceil(size / parts)) for values in given)):
-        if temperatures is not None:
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    given = (rates, draws.temperatures if drawn else rates, *batch)
+    for rate, temperature, *of_batch in zip(*(values.split(math.ceil(len(rates) / parts)) for values in given)):
+        if drawn:
             pipeline.sampling.mask.temperature = temperature
-        part = Batch(*of_batch)
-        loss = _loss(config, pipeline, task, part, rate, alone) * (len(rate) / size)
-        if not torch.isfinite(loss):
-            return loss.item()
+        loss = _loss(config, pipeline, task, Batch(*of_batch), rate, alone) * (len(rate) / len(rates))
         if loss.requires_grad:  # zero-filling alone, with a mask that is fixed, has nothing to learn
             loss.backward()
-        total += loss.item()
+        total += loss.detach()
+    # a fused optimiser leaves this step out, as for torch.amp.GradScaler: looking at the loss here would wait for a GPU
+    optimizer.found_inf = (~total.isfinite()).float()
     optimizer.step()
     return total
 
@@ -284,15 +279,6 @@ def _loss(
     if weight and restored.measurement is not None:
         loss = loss + weight * pipeline.reconstruction.loss(restored.measurement, restored.estimate, batch.image)
     return loss
-
-
-def _flip(batch: Batch, flips: np.random.Generator) -> Batch:
-    """Each image mirrored along each axis with probability 1/2, its target with it."""
-    image, target = batch.image, batch.target
-    for axis in (-1, -2):
-        chosen = torch.from_numpy(flips.random(len(image)) < 0.5).to(image.device)[:, None, None, None]
-        image, target = (torch.where(chosen, values.flip(axis), values) for values in (image, target))
-    return batch._replace(image=image, target=target)
 
 
 def _rates(config: TrialConfig, batch: Batch) -> Tensor:

@@ -13,7 +13,8 @@ from tune_ks.data.items import SPLITS
 from tune_ks.storage import StoragePath, storage_path
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
-RESIDENT_BYTES = 4 * 2**30  # images of one split up to this size are kept on a GPU
+RESIDENT_SHARE = 1 / 4  # of a GPU's free memory: the images of a split and vendor up to this size are kept there
+CHUNK = 256  # images that go to a GPU at once
 
 
 class Batch(NamedTuple):
@@ -38,7 +39,7 @@ class Images:
         self, table: pd.DataFrame, pixels: np.ndarray, chosen: np.ndarray, masks: np.ndarray | None = None
     ) -> None:
         self._pixels, self._masks = pixels, masks
-        self._resident: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._resident: dict[torch.device, Batch | None] = {}  # target as uint8; None: they do not fit
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
         facts = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
         self.rows = torch.from_numpy(table["row"].to_numpy(dtype=np.int64)[chosen])
@@ -55,17 +56,35 @@ class Images:
         return int(self._pixels.shape[-1])
 
     def gather(self, index: torch.Tensor, device: torch.device | str = "cpu") -> Batch:
-        """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``."""
-        device, index = torch.device(device), index.cpu()
-        if device.type == "cuda" and 4 * len(self) * self.side**2 <= RESIDENT_BYTES:
-            if device not in self._resident:
-                everything = torch.arange(len(self))
-                self._resident = {device: (self._image(everything).to(device), self.target(everything).to(device))}
-            image, target = (values[index.to(device)] for values in self._resident[device])
+        """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``.
+
+        Without waiting for a GPU where ``index`` lies at ``home(device)``, and that is the GPU.
+        """
+        device, index = torch.device(device), index.to(self.home(device))
+        resident = self._resident[device]
+        if resident is not None:
+            found = Batch(*(values[index] for values in resident))
         else:
-            image, target = self._image(index).to(device), self.target(index).to(device)
-        facts = (self.label, self.acquisition, self.patient)
-        return Batch(image, *(values[index].to(device) for values in facts), target.float())
+            facts = (self.label, self.acquisition, self.patient)
+            of_index = (self._image(index), *(values[index] for values in facts), self.target(index))
+            found = Batch(*(values.to(device) for values in of_index))
+        return found._replace(target=found.target.float())
+
+    def home(self, device: torch.device | str) -> torch.device:
+        """Where ``gather`` for ``device`` takes the images from: that GPU if they fit there, else the CPU."""
+        device = torch.device(device)
+        if device not in self._resident:
+            fits = device.type == "cuda" and self._bytes() <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+            self._resident = {device: self._all(device) if fits else None}
+        return torch.device("cpu") if self._resident[device] is None else device
+
+    def _bytes(self) -> int:
+        return len(self) * self.side**2 * (4 if self._masks is None else 5)
+
+    def _all(self, device: torch.device) -> Batch:
+        chunks = torch.arange(len(self)).split(CHUNK)
+        image, target = (torch.cat([read(i).to(device) for i in chunks]) for read in (self._image, self.target))
+        return Batch(image, *(values.to(device) for values in (self.label, self.acquisition, self.patient)), target)
 
     def target(self, index: torch.Tensor) -> torch.Tensor:
         """Where the tumours are at positions ``index`` (B,): (B, 1, S, S) uint8, (B, 0, S, S) without masks."""

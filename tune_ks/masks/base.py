@@ -112,10 +112,8 @@ def rescale_to_rate(prob: Tensor, rate: Tensor, centre: Tensor) -> Tensor:
     Over the N - c others, with mean m and target a = (rate N - c) / (N - c): p a / m where m >= a, else
     1 - (1 - p)(1 - a) / (1 - m); both keep p within [0, 1] (Bahadir et al., IEEE TCI 2020, eq. 6).
     """
-    count, others = centre.numel(), centre.numel() - int(centre.sum())
-    if not others:
-        return torch.ones_like(prob).expand(len(rate), *prob.shape[1:])
-    target = ((rate * count - (count - others)) / others).clamp(0, 1)[:, None, None]
+    others = (~centre).sum().clamp(min=1)  # a tensor: to read it would wait for a GPU at every step
+    target = ((rate * centre.numel() - centre.sum()) / others).clamp(0, 1)[:, None, None]
     mean = torch.where(centre, 0, prob).sum((1, 2), keepdim=True) / others
     mean = mean.clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     scaled = torch.where(mean >= target, prob * target / mean, 1 - (1 - prob) * (1 - target) / (1 - mean))
