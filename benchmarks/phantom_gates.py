@@ -37,7 +37,8 @@ from tune_ks.data.phantom import PhantomSettings, write_phantom
 from tune_ks.data.scanner import SWITCHES
 from tune_ks.metrics import auc
 from tune_ks.record import TrialConfig
-from tune_ks.train import finish, train
+from tune_ks.scoring import finish
+from tune_ks.train import train
 
 VENDORS = ("GE", "SIEMENS")
 BASELINES = ("mean", "p75", "p90", "position")

@@ -19,7 +19,8 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
     5: (
-        [f"tune_ks/{name}.py" for name in ("train", "rates", "draws", "augment", "optimiser", "transfer", "quality")],
+        [f"tune_ks/{name}.py" for name in ("train", "member", "pack", "scoring", "noise", "draws", "augment")]
+        + [f"tune_ks/{name}.py" for name in ("rates", "optimiser", "transfer", "quality")],
         {"torch", "numpy", "safetensors", "monai"},
     ),
     4: (["tune_ks/pipeline.py", "tune_ks/tasks/"], {"torch", "numpy"}),

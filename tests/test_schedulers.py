@@ -14,9 +14,10 @@ from tune_ks.metrics import auc
 from tune_ks.plan import plan_search
 from tune_ks.record import RunFolder, Stop, TrialConfig, TrialRecord
 from tune_ks.schedulers import EarlyStopping, early_stopping
+from tune_ks.scoring import finish, score
 from tune_ks.search import run_search
 from tune_ks.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
-from tune_ks.train import finish, score, train
+from tune_ks.train import train
 from tune_ks.watch import Halt, Watcher
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 8, "batch_size": 8, "settle": 0.5}

@@ -18,7 +18,7 @@ from tune_ks.data.limits import MAX_SIDE
 from tune_ks.metrics import METRICS
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.record import RunFolder, TrialRecord
-from tune_ks.train import score
+from tune_ks.scoring import score
 
 
 class External(NamedTuple):

@@ -1,5 +1,6 @@
 """s = C(R(M F x), a): the one place where the letters meet."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -53,18 +54,21 @@ class KSpaceClassifier(nn.Module):
         restored = torch.where(rate[:, None, None, None] == 1, image, estimate.abs())
         return Restored(restored, measurement, estimate)
 
-    def classify(self, restored: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
+    def classify(
+        self, restored: Tensor, rate: Tensor, acquisition: Tensor, network: Callable[..., Tensor] | None = None
+    ) -> Tensor:
         """(B, 1, H, W) images as sampled, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits.
 
         The image is enlarged to the classifier's size after sampling, never before: an enlarged image has empty outer
         k-space, and a low rate would be free by construction. A map of logits comes back at the image's own size.
+        ``network`` takes the classifier's place: several as one.
         """
         # the transforms need float32; the network may run in a shorter type
         with torch.autocast(restored.device.type, dtype=torch.bfloat16, enabled=restored.is_cuda):
             entering = resized(restored, self.image_size)
             if self.standardised:
                 entering = standardised(entering)
-            logit = self.classifier(entering, acquisition, self.condition(rate)).float()
+            logit = (network or self.classifier)(entering, acquisition, self.condition(rate)).float()
         return resized(logit, restored.shape[-1]) if logit.dim() == 4 else logit
 
     def condition(self, rate: Tensor) -> Tensor:

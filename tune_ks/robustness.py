@@ -15,8 +15,8 @@ from tune_ks.data.dataset import Batch, Images, all_images
 from tune_ks.evaluate import load_model
 from tune_ks.metrics import auc
 from tune_ks.record import RunFolder
+from tune_ks.scoring import score
 from tune_ks.storage import StoragePath, write_whole
-from tune_ks.train import score
 
 CHUNK = 256  # images that are corrupted at once
 

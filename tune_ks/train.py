@@ -1,51 +1,33 @@
-"""Training as a generator: yields one Epoch at a time. Knows no Ray and opens no results file."""
+"""Training as a generator: yields after every epoch. Knows no Ray and opens no results file.
 
+A lone training is a pack of one. Those of a pack meet their own batches at the same time, and nothing else binds them.
+"""
+
+import functools
 import math
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tune_ks.augment import augment
-from tune_ks.data.dataset import Batch, Images, Splits
-from tune_ks.draws import Draws, draw_epoch
-from tune_ks.optimiser import build_optimiser, start_epoch
-from tune_ks.pipeline import KSpaceClassifier, build_pipeline
-from tune_ks.quality import reconstruction_quality
-from tune_ks.rates import compared_configs
+from tune_ks.data.dataset import Batch, Splits
+from tune_ks.draws import Draws
+from tune_ks.member import Epoch, Member
+from tune_ks.pack import Passed, pass_together
 from tune_ks.record import TrialConfig, mean_of_others
-from tune_ks.seeding import seed_for
-from tune_ks.tasks import Task, task_of
-from tune_ks.transfer import Weights, begin_from
-
-EVALUATION_BATCH = 256
-DRAWS = 4  # random masks over which the export gap is averaged
+from tune_ks.scoring import rates_of, val_metrics
+from tune_ks.transfer import Weights
 
 
-class Epoch(NamedTuple):
-    """What one epoch found. ``val`` is the in-domain validation metric; ``state`` resumes after this epoch."""
+class Piece(NamedTuple):
+    """A part of one member's batch: all of it where the memory suffices."""
 
-    number: int  # from 1
-    loss: float  # mean over the epoch's images
-    val: float
-    state: dict[str, Any]
-    cross: float = math.nan  # mean of the other vendors, where it was asked for; it chooses nothing here
-
-
-class Outcome(NamedTuple):
-    """What a finished training is worth, scored with the weights of its best epoch and the mask that is exported."""
-
-    pipeline: KSpaceClassifier
-    epoch: int
-    history: list[dict[str, float]]
-    scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,) of the task, in the order of the split's images
-    draws: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
-    mask: np.ndarray  # (W,) or (H, W) bool
-    probability: np.ndarray  # same shape, float32
-    quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
+    batch: Batch
+    rates: Tensor  # (B,)
+    temperatures: Tensor | None  # (B,) where the config draws them
 
 
 class TrainingFailed(RuntimeError):
@@ -69,109 +51,33 @@ def train(
     goes through the network in ``parts``, whose gradients are added up: the same batch in less memory. The other
     vendors' validation images are scored after the epochs ``cross_domain_at`` only: there are many of them.
     """
-    torch.manual_seed(seed_for(config.seed, "init"))
-    pipeline = build_pipeline(config, splits.train.side).to(device)
-    task = task_of(config)(config).to(device)
-    if weights is not None:
-        begin_from(pipeline, config, weights)
-    optimizer = build_optimiser(config, pipeline, task)
-    history: list[dict[str, float]] = []
-    best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
-    if state is not None:
-        pipeline.load_state_dict(state["weights"])
-        task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
-        optimizer.load_state_dict(state["optimizer"])
-        history, best = list(state["history"]), state["best"]
-    settled_from = config.first_settled_epoch()
-    for number in range(len(history) + 1, config.epochs + 1):
-        torch.manual_seed(seed_for(config.seed, "noise", number))
-        _anneal(config, pipeline, number)
-        start_epoch(config, pipeline)
-        if config.settle and number >= settled_from:
-            pipeline.sampling.mask.eval()  # from here on the network meets the very mask that will be exported
-        loss = _one_epoch(config, pipeline, task, optimizer, splits.train, number, device, parts)
-        val = val_metric(pipeline, splits, config.vendor, config, device, parts)
-        history.append({"epoch": number, "loss": loss, "val_in_domain": val})
-        cross = math.nan
-        if number in cross_domain_at:
-            others = {
-                v: val_metric(pipeline, splits, v, config, device, parts) for v in splits.val if v != config.vendor
-            }
-            cross = history[-1]["val_cross_domain"] = mean_of_others(others, config.vendor)
-        # in-domain validation alone chooses the epoch: the cross-domain vendors must not
-        if number >= settled_from and (val > best["val"] or not best["epoch"]):
-            exported = {name: value.detach().cpu().clone() for name, value in pipeline.state_dict().items()}
-            best = {"val": val, "epoch": number, "weights": exported}
-        state = {
-            "weights": pipeline.state_dict(),
-            "task": task.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "history": list(history),
-            "best": best,
+    for found in train_together([Member(config, splits, state, device, weights)], splits, parts, cross_domain_at):
+        for epoch in found.values():
+            if isinstance(epoch, TrainingFailed):
+                raise epoch
+            yield epoch
+
+
+def train_together(
+    members: Sequence[Member], splits: Splits, parts: int = 1, cross_domain_at: Collection[int] = ()
+) -> Iterator[dict[Member, Epoch | TrainingFailed]]:
+    """Train until all have ended, and yield what an epoch was to each that still trained, each its own next one.
+
+    Each member's numbers are those of its training alone, to float tolerance. One whose loss is not finite leaves with
+    its TrainingFailed; the caller makes another leave by setting ``left``. Several must share their ``pack_key``.
+    """
+    while living := [member for member in members if member.goes_on]:
+        for member in living:
+            member.begin_epoch()
+        losses = dict(zip(living, _one_epoch(living, parts)))
+        whole = [member for member in living if math.isfinite(losses[member])]
+        vals, crosses = _validate(whole, splits, parts, cross_domain_at)
+        yield {
+            member: member.end_epoch(losses[member], vals[member], crosses.get(member, math.nan))
+            if member in vals
+            else _failed(member, losses[member])
+            for member in living
         }
-        yield Epoch(number, loss, val, state, cross)
-
-
-def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str = "cpu", parts: int = 1) -> Outcome:
-    """Score every validation and test image with the best weights of a training's last ``state``."""
-    pipeline = build_pipeline(config, splits.train.side).to(device)
-    pipeline.load_state_dict(state["best"]["weights"])
-    scores = {
-        split: {v: score(pipeline, images, config, device, parts=parts) for v, images in getattr(splits, split).items()}
-        for split in ("val", "test")
-    }
-    torch.manual_seed(seed_for(config.seed, "draws"))
-    draws = {
-        vendor: np.stack([score(pipeline, images, config, device, True, parts) for _ in range(DRAWS)])
-        for vendor, images in splits.val.items()
-    }
-    mask, probability = exported_mask(pipeline, config.sampling_rate, device)
-    quality = {}
-    if not pipeline.fully_sampled and any(True for _ in pipeline.reconstruction.parameters()):
-        for vendor, images in splits.test.items():
-            quality[vendor] = reconstruction_quality(pipeline, images, config.sampling_rate, device, parts)
-    return Outcome(pipeline, state["best"]["epoch"], state["history"], scores, draws, mask, probability, quality)
-
-
-def val_metric(
-    pipeline: KSpaceClassifier, splits: Splits, vendor: str, config: TrialConfig, device: str, parts: int
-) -> float:
-    """The metric of one vendor's validation images, with the binary mask; over several rates, their mean."""
-    images = splits.val[vendor]
-    scores = [score(pipeline, images, one, device, parts=parts) for one in compared_configs(config)]
-    return float(np.mean([task_of(config).measure(images, one) for one in scores]))
-
-
-@torch.no_grad()
-def score(
-    pipeline: KSpaceClassifier,
-    images: Images,
-    config: TrialConfig,
-    device: str = "cpu",
-    random_mask: bool = False,
-    parts: int = 1,
-) -> np.ndarray:
-    """(n,) the task's scores of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
-    pipeline.eval()
-    if config.temperature is not None:
-        pipeline.sampling.mask.temperature = config.temperature
-    if random_mask:
-        pipeline.sampling.mask.train()
-    task, scores = task_of(config), []
-    for index in torch.arange(len(images), device=images.home(device)).split(EVALUATION_BATCH // parts):
-        batch = images.gather(index, device)
-        scores.append(task.score(pipeline(batch.image, _rates(config, batch), batch.acquisition), batch))
-    return torch.cat(scores).cpu().numpy() if scores else np.empty(0, np.float32)
-
-
-@torch.no_grad()
-def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
-    """The binary mask (bool) and the inclusion probabilities (float32), (W,) for lines and (H, W) for points."""
-    mask = pipeline.sampling.mask
-    rates = torch.tensor([rate], device=device)
-    binary = mask.binary(rates)[0].bool().cpu().numpy()
-    probability = mask.probability(rates)[0].float().cpu().numpy()
-    return (binary[0], probability[0]) if len(binary) == 1 else (binary, probability)
 
 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:
@@ -179,107 +85,115 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
 
     Of steps that train everything: those of ``reconstruction_epochs`` spare the classifier and take a little less.
     """
-    pipeline = build_pipeline(config, splits.train.side).to(device)
-    task = task_of(config)(config).to(device)
-    optimizer = build_optimiser(config, pipeline, task)
-    images, lines = splits.train, pipeline.sampling.mask.radius.numel()
-    draws = draw_epoch(config, images, config.epochs, lines, device)[0]
-    index = draws.index
+    member = Member(config, splits, device=device)
+    member.begin_epoch()
+    member.alone, draws = False, member.draws[0]
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        pipeline.train()
-        _step(config, pipeline, task, optimizer, images, draws, device).item()
+        member.pipeline.train()
+        _step([member], [draws])[0].item()
         trained = time.perf_counter()
-        pipeline.eval()
+        member.pipeline.eval()
         with torch.no_grad():
-            batch = splits.train.gather(index, device)
-            pipeline(batch.image, _rates(config, batch), batch.acquisition)
+            batch = splits.train.gather(draws.index, device)
+            member.pipeline(batch.image, rates_of(config, batch), batch.acquisition)
         seconds.append((trained - started, time.perf_counter() - trained))
-    training, scoring = (sum(column) / 2 / len(index) for column in zip(*seconds[1:]))
+    training, scoring = (sum(column) / 2 / len(draws.index) for column in zip(*seconds[1:]))
     return training, scoring
 
 
-def _anneal(config: TrialConfig, pipeline: KSpaceClassifier, number: int) -> None:
-    """Geometric from ``temperature`` at the first epoch to ``temperature_end`` at the last."""
-    if config.temperature is None or config.temperature_end is None:
-        return
-    share = (number - 1) / max(1, config.epochs - 1)
-    pipeline.sampling.mask.temperature = config.temperature * (config.temperature_end / config.temperature) ** share
+def _validate(
+    members: list[Member], splits: Splits, parts: int, cross_domain_at: Collection[int]
+) -> tuple[dict[Member, float], dict[Member, float]]:
+    """The in-domain validation metric of each, and the cross-domain one of those for which it was asked."""
+    if not members:
+        return {}, {}
+    vendor, device = members[0].config.vendor, members[0].device
+
+    def measured(chosen: list[Member], of: str) -> dict[Member, float]:
+        return dict(zip(chosen, val_metrics([member.network for member in chosen], splits, of, device, parts)))
+
+    vals = measured(members, vendor)
+    asked = [member for member in members if member.number in cross_domain_at]
+    others = {of: measured(asked, of) for of in splits.val if asked and of != vendor}
+    crosses = {member: mean_of_others({of: found[member] for of, found in others.items()}, vendor) for member in asked}
+    return vals, crosses
 
 
-def _one_epoch(
-    config: TrialConfig,
-    pipeline: KSpaceClassifier,
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    images: Images,
-    number: int,
-    device: str,
-    parts: int,
-) -> float:
-    lines = pipeline.sampling.mask.radius.numel()
-    alone = number <= config.reconstruction_epochs and not pipeline.fully_sampled
-    batches = draw_epoch(config, images, number, lines, device)
-    losses = [_step(config, pipeline, task, optimizer, images, draws, device, parts, alone) for draws in batches]
-    total = 0.0
-    for draws, loss in zip(batches, torch.stack(losses).tolist()):  # the one wait of the host for a GPU in an epoch
-        if not math.isfinite(loss):
-            raise TrainingFailed(
-                f"the loss became {loss} in epoch {number}: try a lower lr (now {config.lr:g}) or a higher "
-                f"temperature (now {config.temperature})"
-            )
-        total += loss * len(draws.rates)
-    return total / len(images)
+def _failed(member: Member, loss: float) -> TrainingFailed:
+    member.left = True
+    return TrainingFailed(
+        f"the loss became {loss} in epoch {member.number}: try a lower lr (now {member.config.lr:g}) or a higher "
+        f"temperature (now {member.config.temperature})"
+    )
 
 
-def _step(
-    config: TrialConfig,
-    pipeline: KSpaceClassifier,
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    images: Images,
-    draws: Draws,
-    device: str,
-    parts: int = 1,
-    alone: bool = False,
-) -> Tensor:
-    """One step down the gradient of one batch; returns its loss, a float64 on the device.
+def _one_epoch(members: list[Member], parts: int) -> list[float]:
+    """Each member's images in its own order; returns each one's mean loss, not finite where a step's was not."""
+    losses = [_step(members, list(draws), parts) for draws in zip(*(member.draws for member in members), strict=True)]
+    sizes = [len(draws.rates) for draws in members[0].draws]
+    found = zip(*torch.stack(losses).tolist())  # the one wait of the host for a GPU in an epoch
+    return [sum(loss * size for loss, size in zip(own, sizes)) / sum(sizes) for own in found]
 
-    ``alone`` is as for ``_loss``. A loss that is not finite moves nothing.
+
+def _step(members: list[Member], draws: list[Draws], parts: int = 1) -> Tensor:
+    """One step of each member down the gradient of its own batch; returns their losses, (M,) float64 on the device.
+
+    A loss that is not finite moves nothing of its member.
     """
-    batch = augment(images.gather(draws.index, device), draws.moves)
-    rates, drawn = draws.rates, draws.temperatures is not None
-    optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    given = (rates, draws.temperatures if drawn else rates, *batch)
-    for rate, temperature, *of_batch in zip(*(values.split(math.ceil(len(rates) / parts)) for values in given)):
-        if drawn:
-            pipeline.sampling.mask.temperature = temperature
-        loss = _loss(config, pipeline, task, Batch(*of_batch), rate, alone) * (len(rate) / len(rates))
-        if loss.requires_grad:  # zero-filling alone, with a mask that is fixed, has nothing to learn
-            loss.backward()
-        total += loss.detach()
+    batches, size = _batches(members, draws), len(draws[0].rates)
+    totals = torch.zeros(len(members), dtype=torch.float64, device=members[0].device)
+    for member in members:
+        member.optimizer.zero_grad(set_to_none=True)
+    for pieces in zip(*(_in_parts(*asked, parts) for asked in zip(batches, draws, strict=True)), strict=True):
+        losses = [loss * (len(pieces[0].rates) / size) for loss in _losses(members, pieces)]
+        learning = [loss for loss in losses if loss.requires_grad]
+        if learning:  # zero-filling alone, with a mask that is fixed, has nothing to learn
+            torch.autograd.backward(learning)
+        totals += torch.stack([loss.detach() for loss in losses])
     # a fused optimiser leaves this step out, as for torch.amp.GradScaler: looking at the loss here would wait for a GPU
-    optimizer.found_inf = (~total.isfinite()).float()
-    optimizer.step()
-    return total
+    for member, found_inf in zip(members, (~totals.isfinite()).float(), strict=True):
+        member.optimizer.found_inf = found_inf
+        member.optimizer.step()
+    return totals
 
 
-def _loss(
-    config: TrialConfig, pipeline: KSpaceClassifier, task: Task, batch: Batch, rate: Tensor, alone: bool
-) -> Tensor:
-    """The task's loss and ``reconstruction_weight`` times the reconstruction's, or the latter ``alone``.
+def _batches(members: list[Member], draws: list[Draws]) -> list[Batch]:
+    """Each member's batch of B images at its own moves; all are read, and moved, at once."""
+    moves = None
+    if any(own.moves is not None for own in draws):
+        stays = torch.tensor([1, 0], device=members[0].device).expand(len(draws[0].rates), 2, 2)  # sign, offset
+        moves = torch.cat([stays if own.moves is None else own.moves for own in draws])
+    batch = augment(members[0].images.gather(torch.cat([own.index for own in draws]), members[0].device), moves)
+    return [Batch(*own) for own in zip(*(values.chunk(len(draws)) for values in batch), strict=True)]
+
+
+def _in_parts(batch: Batch, draws: Draws, parts: int) -> Iterator[Piece]:
+    split = functools.partial(torch.split, split_size_or_sections=math.ceil(len(draws.rates) / parts))
+    batches, rates = zip(*map(split, batch)), split(draws.rates)
+    temperatures = [None] * len(rates) if draws.temperatures is None else split(draws.temperatures)
+    return (Piece(Batch(*own), *both) for own, *both in zip(batches, rates, temperatures))
+
+
+def _losses(members: list[Member], pieces: Sequence[Piece]) -> list[Tensor]:
+    """Each member's loss of its piece."""
+    for member, piece in zip(members, pieces, strict=True):
+        if piece.temperatures is not None:
+            member.pipeline.sampling.mask.temperature = piece.temperatures
+    batches, rates = [piece.batch for piece in pieces], [piece.rates for piece in pieces]
+    unclassified = [position for position, member in enumerate(members) if member.alone]
+    passed = pass_together([member.network for member in members], batches, rates, unclassified)
+    return [_loss(*own) for own in zip(members, batches, passed, strict=True)]
+
+
+def _loss(member: Member, batch: Batch, passed: Passed) -> Tensor:
+    """The task's loss and ``reconstruction_weight`` times the reconstruction's; the latter where that is ``alone``.
 
     Where every image is sampled in full there is nothing to reconstruct, and no such loss.
     """
-    restored = pipeline.restore(batch.image, rate)
-    weight = 1.0 if alone else config.reconstruction_weight
-    loss = 0.0 if alone else task.loss(pipeline.classify(restored.image, rate, batch.acquisition), batch)
+    restored, loss = passed.restored, 0.0 if passed.output is None else member.task.loss(passed.output, batch)
+    weight = 1.0 if passed.output is None else member.config.reconstruction_weight
     if weight and restored.measurement is not None:
-        loss = loss + weight * pipeline.reconstruction.loss(restored.measurement, restored.estimate, batch.image)
+        loss = loss + weight * member.pipeline.reconstruction.loss(restored.measurement, restored.estimate, batch.image)
     return loss
-
-
-def _rates(config: TrialConfig, batch: Batch) -> Tensor:
-    return torch.full((len(batch.label),), config.sampling_rate, device=batch.label.device)

@@ -27,9 +27,10 @@ from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
 from tune_ks.node_files import masks_name, on_this_node
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.scoring import Outcome, finish
 from tune_ks.storage import StoragePath, write_whole
 from tune_ks.tasks import task_of
-from tune_ks.train import Outcome, TrainingFailed, finish, train
+from tune_ks.train import TrainingFailed, train
 from tune_ks.transfer import loaded_parts, read_weights
 
 SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz

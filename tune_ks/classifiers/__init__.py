@@ -13,4 +13,5 @@ CLASSIFIERS = {
     "densenet121": densenet121.build,
 }
 SEGMENTERS = {"unet": unet.build}
+PLAIN_LAYERS = {"alexnet": alexnet.layers}  # network -> its layers in order: those that several can be trained as one
 OF_TASK = {"classification": CLASSIFIERS, "segmentation": SEGMENTERS}

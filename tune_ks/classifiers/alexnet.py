@@ -57,3 +57,8 @@ def build(config: TrialConfig) -> AlexNet:
     """ValueError where the image is too small for three poolings."""
     require_size(config, SMALLEST)
     return AlexNet(config.width, config.dropout)
+
+
+def layers(network: AlexNet) -> list[nn.Module]:
+    """All layers in order: what ``forward`` does, for whoever takes several networks through them together."""
+    return [*network.features, network.pool, nn.Flatten(), *network.head]

@@ -1,0 +1,137 @@
+"""What trained networks are worth: scores, metrics and masks, of one network or of several at once."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.noise import Noise
+from tune_ks.pack import Network, pass_together
+from tune_ks.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.quality import reconstruction_quality
+from tune_ks.rates import compared_configs
+from tune_ks.record import TrialConfig
+from tune_ks.seeding import seed_for
+from tune_ks.tasks import task_of
+
+EVALUATION_BATCH = 256
+DRAWS = 4  # random masks over which the export gap is averaged
+
+
+class Outcome(NamedTuple):
+    """What a finished training is worth, scored with the weights of its best epoch and the mask that is exported."""
+
+    pipeline: KSpaceClassifier
+    epoch: int
+    history: list[dict[str, float]]
+    scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,) of the task, in the order of the split's images
+    draws: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
+    mask: np.ndarray  # (W,) or (H, W) bool
+    probability: np.ndarray  # same shape, float32
+    quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
+
+
+def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str = "cpu", parts: int = 1) -> Outcome:
+    """Score every validation and test image with the best weights of a training's last ``state``."""
+    return finish_together([config], splits, [state], device, parts)[0]
+
+
+def finish_together(
+    configs: Sequence[TrialConfig],
+    splits: Splits,
+    states: Sequence[dict[str, Any]],
+    device: str = "cpu",
+    parts: int = 1,
+) -> list[Outcome]:
+    """``finish`` of several trainings that share their images."""
+    networks = []
+    for config, state in zip(configs, states, strict=True):
+        pipeline = build_pipeline(config, splits.train.side).to(device)
+        pipeline.load_state_dict(state["best"]["weights"])
+        networks.append(Network(config, pipeline, Noise(seed_for(config.seed, "draws"), device)))
+    scores = {
+        split: {
+            v: score_together(networks, images, device, parts=parts) for v, images in getattr(splits, split).items()
+        }
+        for split in ("val", "test")
+    }
+    draws = {
+        vendor: np.stack([score_together(networks, images, device, True, parts) for _ in range(DRAWS)], axis=1)
+        for vendor, images in splits.val.items()
+    }  # vendor -> (M, DRAWS, n)
+    outcomes = []
+    for position, (network, state) in enumerate(zip(networks, states, strict=True)):
+        config, pipeline, _ = network
+        mask, probability = exported_mask(pipeline, config.sampling_rate, device)
+        quality = {}
+        if not pipeline.fully_sampled and any(True for _ in pipeline.reconstruction.parameters()):
+            for vendor, images in splits.test.items():
+                quality[vendor] = reconstruction_quality(pipeline, images, config.sampling_rate, device, parts)
+        own = {split: {v: each[position] for v, each in of_split.items()} for split, of_split in scores.items()}
+        drawn = {vendor: each[position] for vendor, each in draws.items()}
+        best, history = state["best"]["epoch"], state["history"]
+        outcomes.append(Outcome(pipeline, best, history, own, drawn, mask, probability, quality))
+    return outcomes
+
+
+def val_metrics(networks: Sequence[Network], splits: Splits, vendor: str, device: str, parts: int) -> list[float]:
+    """Each network's metric of one vendor's validation images, with its binary mask; over several rates, their mean."""
+    images, found = splits.val[vendor], []
+    for asked in zip(*(compared_configs(network.config) for network in networks), strict=True):
+        scores = score_together(
+            [network._replace(config=config) for network, config in zip(networks, asked)], images, device, parts=parts
+        )
+        found.append([task_of(config).measure(images, one) for config, one in zip(asked, scores)])
+    return [float(np.mean(column)) for column in zip(*found)]
+
+
+def score(
+    pipeline: KSpaceClassifier,
+    images: Images,
+    config: TrialConfig,
+    device: str = "cpu",
+    random_mask: bool = False,
+    parts: int = 1,
+) -> np.ndarray:
+    """(n,) the task's scores of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
+    return score_together([Network(config, pipeline)], images, device, random_mask, parts)[0]
+
+
+@torch.no_grad()
+def score_together(
+    networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
+) -> np.ndarray:
+    """(M, n) scores of the same images by M networks, as ``score``."""
+    for config, pipeline, _ in networks:
+        pipeline.eval()
+        if config.temperature is not None:
+            pipeline.sampling.mask.temperature = config.temperature
+        if random_mask:
+            pipeline.sampling.mask.train()
+    found = []
+    size = max(1, EVALUATION_BATCH // (parts * len(networks)))
+    for index in torch.arange(len(images), device=images.home(device)).split(size):
+        batch = images.gather(index, device)
+        rates = [rates_of(network.config, batch) for network in networks]
+        passed = pass_together(networks, [batch] * len(networks), rates)
+        scores = [task_of(one.config).score(each.output, batch) for one, each in zip(networks, passed)]
+        found.append(torch.stack(scores))
+    return torch.cat(found, dim=1).cpu().numpy() if found else np.empty((len(networks), 0), np.float32)
+
+
+@torch.no_grad()
+def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
+    """The binary mask (bool) and the inclusion probabilities (float32), (W,) for lines and (H, W) for points."""
+    mask = pipeline.sampling.mask
+    rates = torch.tensor([rate], device=device)
+    binary = mask.binary(rates)[0].bool().cpu().numpy()
+    probability = mask.probability(rates)[0].float().cpu().numpy()
+    return (binary[0], probability[0]) if len(binary) == 1 else (binary, probability)
+
+
+def rates_of(config: TrialConfig, batch: Batch) -> Tensor:
+    """(B,) the config's rate for every image of a batch."""
+    return torch.full((len(batch.label),), config.sampling_rate, device=batch.label.device)
