@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import struct
+import time
 import warnings
 from pathlib import Path
 
@@ -252,8 +253,27 @@ def test_a_dead_or_hung_child_costs_its_item_only(child_work):
     def revise(task, note):
         return None if note in task["bad"] else {**task, "bad": [*task["bad"], note]}
 
-    done = sorted(children.run("child_work:each", tasks, 2, revise, silence_s=3.0))
-    assert done == [[1, 2, 3], [4, None, 6], [7, 8, None]]
+    with children.Crew(2, silence_s=3.0) as crew:
+        done = sorted(crew.run("child_work:each", tasks, revise))
+        assert done == [[1, 2, 3], [4, None, 6], [7, 8, None]]
+        at_work = {child.process.pid for child in crew.children.values()}
+        assert list(crew.run("child_work:double", [{"value": 1}], revise)) == [2]  # by one that was there
+        assert {child.process.pid for child in crew.children.values()} == at_work
+        kept = list(crew.children.values())
+    assert all(child.process.poll() is not None for child in kept)
+
+
+def test_children_of_a_run_that_is_not_waited_for_are_ended(child_work):
+    with children.Crew(2) as crew:
+        results = crew.run(
+            "child_work:each", [{"values": [1], "bad": []}, {"values": [-2], "bad": []}], lambda *_: None
+        )
+        assert next(results) == [1]
+        while not (hung := [child for child in crew.children.values() if child.deadline < math.inf]):
+            time.sleep(0.01)  # until the other task has been given to a child
+        results.close()
+        assert hung[0].process.poll() is not None
+        assert not crew.children
 
 
 def test_a_child_prints_nothing_into_its_answers(child_work):

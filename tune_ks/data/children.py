@@ -7,6 +7,7 @@ copied half-way) and not ``multiprocessing``-spawned (that imports the caller's 
 import atexit
 import contextlib
 import importlib
+import math
 import os
 import pickle
 import queue
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -49,21 +51,20 @@ class Child:
             stderr=subprocess.DEVNULL,  # native decoders print parts of headers there
             env=environment,
         )
+        self.deadline = math.inf  # by which it must have said something; nobody waits for an idle child
+        self.closed = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def call(self, function: str, task: dict[str, Any]) -> Any:
         """``module:name`` called as ``name(note, **task)`` in the child. Raises ChildDied, or RuntimeError on a bug."""
         note = None
         try:
+            self._heard()
             pickle.dump((function, task), self.process.stdin)
             self.process.stdin.flush()
             while True:
-                timer = threading.Timer(self.silence_s, self.process.kill)
-                timer.daemon = True
-                timer.start()
-                try:
-                    kind, value = pickle.load(self.process.stdout)
-                finally:
-                    timer.cancel()
+                kind, value = pickle.load(self.process.stdout)
+                self._heard()
                 if kind == "note":
                     note = value
                 elif kind == "done":
@@ -73,77 +74,103 @@ class Child:
         except (OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
             self.close()
             raise ChildDied(note) from error
+        finally:
+            self.deadline = math.inf
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
+        self.closed.set()
         self.process.kill()
         for stream in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
                 stream.close()
         self.process.wait()
 
+    def _heard(self) -> None:
+        self.deadline = time.monotonic() + self.silence_s
 
-def run(
-    function: str,
-    tasks: Iterable[dict[str, Any]],
-    workers: int,
-    revise: Callable[[dict[str, Any], Any], dict[str, Any] | None],
-    silence_s: float = SILENCE_S,
-) -> Iterator[Any]:
-    """Results of ``function`` over ``tasks`` in ``workers`` children, in the order in which they are done.
+    def _watch(self) -> None:
+        """Kill it when it has been silent for too long. One thread a child: one a message took a tenth of a scan."""
+        while not self.closed.wait(min(self.silence_s, max(0.0, self.deadline - time.monotonic()))):
+            if time.monotonic() >= self.deadline:
+                self.process.kill()
+                return
 
-    ``revise(task, note)`` says what to do after a child died over a task: the task to try instead (without the file
-    that ``note`` names), or None to give it up. It is called from a thread.
-    """
-    waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    for task in tasks:
-        waiting.put(task)
-    results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-    stop = threading.Event()
-    children: dict[int, Child] = {}
 
-    def drive(number: int) -> None:
-        try:
-            while not stop.is_set():
-                try:
-                    task: dict[str, Any] | None = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                while task is not None and not stop.is_set():
-                    if number not in children:
-                        children[number] = Child(silence_s)
+class Crew:
+    """Up to ``workers`` children, started when there is work and kept from run to run, until the ``with`` ends."""
+
+    def __init__(self, workers: int, silence_s: float = SILENCE_S) -> None:
+        self.workers, self.silence_s = workers, silence_s
+        self.children: dict[int, Child] = {}
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for child in list(self.children.values()):
+            child.close()
+        self.children.clear()
+
+    def run(
+        self,
+        function: str,
+        tasks: Iterable[dict[str, Any]],
+        revise: Callable[[dict[str, Any], Any], dict[str, Any] | None],
+    ) -> Iterator[Any]:
+        """Results of ``function`` over ``tasks``, in the order in which they are done.
+
+        ``revise(task, note)`` says what to do after a child died over a task: the task to try instead (without the file
+        that ``note`` names), or None to give it up. It is called from a thread.
+        """
+        waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        for task in tasks:
+            waiting.put(task)
+        results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        stop = threading.Event()
+
+        def drive(number: int) -> None:
+            try:
+                while not stop.is_set():
                     try:
-                        results.put(("result", children[number].call(function, task)))
-                        break
-                    except ChildDied as death:
-                        children.pop(number)
-                        task = revise(task, death.note)
-        except Exception as error:
-            results.put(("error", error))
-        finally:
-            results.put(("end", None))
+                        task: dict[str, Any] | None = waiting.get_nowait()
+                    except queue.Empty:
+                        return
+                    while task is not None and not stop.is_set():
+                        if number not in self.children:
+                            self.children[number] = Child(self.silence_s)
+                        try:
+                            results.put(("result", self.children[number].call(function, task)))
+                            break
+                        except ChildDied as death:
+                            self.children.pop(number)
+                            task = revise(task, death.note)
+            except Exception as error:
+                results.put(("error", error))
+            finally:
+                results.put(("end", None))
 
-    threads = [threading.Thread(target=drive, args=(number,), daemon=True) for number in range(max(1, workers))]
-    for thread in threads:
-        thread.start()
-    try:
-        running = len(threads)
-        while running:
-            kind, value = results.get()
-            if kind == "result":
-                yield value
-            elif kind == "error":
-                raise value
-            else:
-                running -= 1
-    finally:  # also when the caller stops early or is interrupted
-        stop.set()
-        for child in list(children.values()):
-            child.close()
+        count = max(1, min(self.workers, waiting.qsize()))
+        threads = [threading.Thread(target=drive, args=(number,), daemon=True) for number in range(count)]
         for thread in threads:
-            thread.join(timeout=5)
-        for child in list(children.values()):  # started while the others were being closed
-            child.close()
+            thread.start()
+        running = count
+        try:
+            while running:
+                kind, value = results.get()
+                if kind == "result":
+                    yield value
+                elif kind == "error":
+                    raise value
+                else:
+                    running -= 1
+        finally:
+            stop.set()
+            if running:  # the caller stops early or is interrupted: what the children are doing is for nobody
+                self.__exit__()
+                for thread in threads:
+                    thread.join(timeout=5)
+                self.__exit__()  # those started while the others were being closed
 
 
 _shared: Child | None = None

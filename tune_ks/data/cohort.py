@@ -120,8 +120,9 @@ def open_cohort(
     files = layout.files()
     signature = _signature(layout, files, settings, image_size, labels_required)
     if not (cache_dir / signature / "settings.json").exists():
-        scan = _Scan(layout, settings, image_size, workers or _cores(), progress or (lambda *_: None))
-        scan.write(cache_dir, signature, files, labels_required)
+        with children.Crew(workers or _cores()) as crew:
+            scan = _Scan(layout, settings, image_size, crew, progress or (lambda *_: None))
+            scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     vendors = sorted(cohort.table["vendor"].unique())
     if len(vendors) < require_vendors:
@@ -200,10 +201,10 @@ class _Scan:
     """One reading of a folder, from its files to its cache."""
 
     def __init__(
-        self, layout: Layout, settings: CohortSettings, image_size: int, workers: int, progress: Progress
+        self, layout: Layout, settings: CohortSettings, image_size: int, crew: children.Crew, progress: Progress
     ) -> None:
         self.layout, self.settings, self.image_size = layout, settings, image_size
-        self.workers, self.progress = workers, progress
+        self.crew, self.progress = crew, progress
         self.root = str(layout.root)
         self.skipped: list[tuple[str, str]] = []
 
@@ -327,8 +328,7 @@ class _Scan:
     def _run(self, function: str, tasks: list[dict[str, Any]], local: bool) -> Iterator[Any]:
         if local:
             return (getattr(prepare, function)(lambda _: None, **task) for task in tasks)
-        workers = min(self.workers, len(tasks))
-        return children.run(f"tune_ks.data.prepare:{function}", tasks, workers, _without_crashed)
+        return self.crew.run(f"tune_ks.data.prepare:{function}", tasks, _without_crashed)
 
     def _need_images(self, found: list[Any], what: str) -> None:
         if not found:

@@ -103,7 +103,7 @@ def vendor_of(manufacturer: str) -> str:
 def decode_stored(note: children.Note, path: str) -> np.ndarray | str:
     """The stored pixels of one file, or the reason why there are none. What a child is asked for."""
     try:
-        return guarded(lambda: _stored(open_dataset(Path(path)), Path(path)))
+        return guarded(lambda: _checked(open_dataset(Path(path)), Path(path)))
     except UnusableFile as unusable:
         return unusable.reason
 
@@ -198,8 +198,9 @@ def _read_file(path: Path, orientation: str) -> tuple[Header, np.ndarray, str]:
         if isinstance(stored, str):
             raise UnusableFile(stored)
     else:
-        stored = _stored(dataset, path)
-    digest = hashlib.sha256(repr(stored.shape).encode() + stored.astype("<i4").tobytes()).hexdigest()[:8]
+        stored = _stored(dataset, header.compressed)
+    digest = hashlib.sha256(repr(stored.shape).encode())
+    digest.update(np.ascontiguousarray(stored, dtype="<i4"))
     image = stored.astype(np.float64)
     if text(dataset, "PhotometricInterpretation") == "MONOCHROME1":
         signed, bits = integer(dataset, "PixelRepresentation", 0) == 1, integer(dataset, "BitsStored")
@@ -209,12 +210,15 @@ def _read_file(path: Path, orientation: str) -> tuple[Header, np.ndarray, str]:
         image = (image * (slope[0] if slope else 1) + (intercept[0] if intercept else 0)).astype(np.float32)
     if not np.isfinite(image).all():
         raise UnusableFile("values that are not finite")
-    return header, apply(image, plan), digest
+    return header, apply(image, plan), digest.hexdigest()[:8]
 
 
-def _stored(dataset: pydicom.Dataset, path: Path) -> np.ndarray:
+def _checked(dataset: pydicom.Dataset, path: Path) -> np.ndarray:
+    return _stored(dataset, _check_pixels(dataset, path))
+
+
+def _stored(dataset: pydicom.Dataset, compressed: bool) -> np.ndarray:
     """(Rows, Columns) integers as stored. A compressed file must be decoded in a child: native decoders can crash."""
-    compressed = _check_pixels(dataset, path)
     try:
         decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
     except NotImplementedError:

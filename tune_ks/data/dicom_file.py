@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 
 from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
 
@@ -24,6 +25,9 @@ TAGS = [
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames",
     "RescaleSlope", "RescaleIntercept", "PixelData",
 ]  # fmt: skip
+
+
+TAG_NUMBERS = [Tag(name) for name in TAGS]  # as pydicom would find them anew for each file
 
 
 class UnusableFile(ValueError):
@@ -94,7 +98,7 @@ def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
         raise UnusableFile(f"cannot be opened ({type(error).__name__})") from None
     with file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, specific_tags=TAGS)
+        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, specific_tags=TAG_NUMBERS)
     if any("end of file" in str(warning.message).lower() for warning in caught):
         raise UnusableFile("truncated")
     for name in TAGS:

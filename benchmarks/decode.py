@@ -1,0 +1,157 @@
+"""How fast a cohort is read: slices a second against a plain pydicom loop, and what a second start costs.
+
+    OMP_NUM_THREADS=1 python benchmarks/decode.py               phantom files of 512 and 256 px, plain and compressed
+    OMP_NUM_THREADS=1 python benchmarks/decode.py --data DIR    the files below DIR instead, a folder a patient
+    python benchmarks/decode.py --second-start 10000            only the second start, of so many small files
+
+Both sides read the same files to the same array of images, which is compared; each in turn, ``--repeats`` times, and
+the medians count. The loop is pydicom in one process: dcmread, pixel_array, rescale, orientation, k-space crop,
+percentiles of the series. Ours also checks the headers first, hashes the pixels, measures each image and writes the
+cache. The limit is the loop's speed times the number of cores.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gdcm
+import numpy as np
+import pydicom
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tune_ks.data.cohort import Cohort, CohortSettings, open_cohort
+from tune_ks.data.phantom import PhantomSettings, write_phantom
+from tune_ks.data.prepare import PERCENTILES, crop_kspace, pad_to_square
+
+PER_PATIENT = 20  # slices of a patient in the folders written here
+SMALL = 32  # pixels a side of the files of the second start
+
+
+def main() -> None:
+    """Print one table of the decode and one of the second start."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a folder of DICOM files, a folder a patient")
+    parser.add_argument("--slices", type=int, default=600, help="of the phantom folders")
+    parser.add_argument("--image-size", type=int, default=256, help="working size in pixels")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--second-start", type=int, metavar="SLICES", help="only this, with so many slices")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="tune_ks_decode_") as place:
+        if options.second_start is None:
+            print(f"{cores} cores, load {os.getloadavg()[0]:.1f}")
+            print("| files | slices | plain, a second | ours, a second | ratio | of cores x plain |\n|" + "---|" * 6)
+            folders = {"given": options.data} if options.data else phantom_folders(Path(place), options.slices)
+            for name, folder in folders.items():
+                print(compared(name, folder, options.image_size, options.repeats, cores), flush=True)
+        second_start(Path(place), options.second_start or 10_000, options.repeats)
+
+
+def compared(name: str, folder: Path, image_size: int, repeats: int, cores: int) -> str:
+    """A line of the table: both ways in turn. Raises ValueError where they do not give the same images."""
+    seconds: dict[str, list[float]] = {"plain": [], "ours": []}
+    for _ in range(repeats):
+        took, cohort = timed(build, folder, image_size)
+        seconds["ours"].append(took)
+        took, images = timed(plain_loop, folder, cohort, image_size)
+        seconds["plain"].append(took)
+        if not np.array_equal(images, np.load(cohort.images, allow_pickle=False)):
+            raise ValueError(f"{folder}: the two ways do not give the same images")
+        shutil.rmtree(cohort.images.parents[1])
+    count = len(cohort.table)
+    plain, ours = (count / statistics.median(seconds[way]) for way in ("plain", "ours"))
+    return f"| {name} | {count} | {plain:.0f} | {ours:.0f} | {ours / plain:.2f} | {ours / plain / cores:.0%} |"
+
+
+def build(folder: Path, image_size: int) -> Cohort:
+    """Our whole reading of a folder into a new cache."""
+    cache = Path(tempfile.mkdtemp(prefix="tune_ks_cache_"))
+    return open_cohort(folder, CohortSettings(), image_size, cache, labels_required=False)
+
+
+def plain_loop(folder: Path, cohort: Cohort, image_size: int) -> np.ndarray:
+    """(n, S, S): what a script with pydicom would do in one process, series by series."""
+    images = np.empty((len(cohort.table), cohort.image_side, cohort.image_side), np.float32)
+    for _, series in cohort.table.groupby(["patient_id", "series"]):
+        for row, path in zip(series["row"], series["path"]):
+            file = pydicom.dcmread(folder / path)
+            file.pixel_array_options(decoding_plugin="gdcm" if file.file_meta.TransferSyntaxUID.is_encapsulated else "")
+            image = file.pixel_array.astype(np.float64)
+            image = image * float(file.get("RescaleSlope", 1)) + float(file.get("RescaleIntercept", 0))
+            if list(file.ImageOrientationPatient) == [-1, 0, 0, 0, -1, 0]:
+                image = image[::-1, ::-1]
+            images[row] = crop_kspace(pad_to_square(image.astype(np.float32)), cohort.image_side)
+        rows = series["row"].to_numpy()
+        low, high = map(float, np.percentile(images[rows], PERCENTILES))
+        images[rows] = np.clip((images[rows] - low) / (high - low), 0, 1)
+    return images
+
+
+def phantom_folders(place: Path, slices: int) -> dict[str, Path]:
+    """Folders of the same phantom images, copied until there are enough: of two sizes, uncompressed and compressed."""
+    folders = {}
+    for side in (512, 256):
+        root = write_phantom(place / f"phantom{side}", PhantomSettings(patients=3, slices=4, matrix=side))
+        files = sorted(root.rglob("*.dcm"))
+        folders[f"{side} px"] = copies(files, place / f"{side}", slices)
+        compressed = [jpeg_lossless(file, place / f"jpeg{side}" / f"{i}.dcm") for i, file in enumerate(files)]
+        folders[f"{side} px, JPEG lossless"] = copies(compressed, place / f"{side}jpeg", slices)
+    return folders
+
+
+def copies(files: list[Path], folder: Path, slices: int) -> Path:
+    """``slices`` files that are copies of ``files``, in turn, PER_PATIENT of them in each patient's folder."""
+    for number in range(slices):
+        path = folder / f"patient{number // PER_PATIENT:04d}" / f"{number % PER_PATIENT:03d}.dcm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(files[number % len(files)], path)
+    return folder
+
+
+def jpeg_lossless(source: Path, target: Path) -> Path:
+    """The same file in JPEG lossless, process 14, selection value 1."""
+    target.parent.mkdir(exist_ok=True)
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(source))
+    reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+    change.SetInput(reader.GetImage())
+    change.Change()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    if not writer.Write():
+        raise OSError(f"{target} was not written")
+    return target
+
+
+def second_start(place: Path, slices: int, repeats: int) -> None:
+    """Print what opening a cohort costs when its images are in the cache."""
+    root = write_phantom(place / "small", PhantomSettings(patients=3, slices=4, matrix=SMALL))
+    folder, cache = copies(sorted(root.rglob("*.dcm")), place / "many", slices), place / "cache"
+
+    def start() -> Cohort:
+        return open_cohort(folder, CohortSettings(), SMALL, cache, labels_required=False)
+
+    first, _ = timed(start)
+    again = statistics.median(timed(start)[0] for _ in range(repeats))
+    print(f"\n{slices} slices of {SMALL} px: first start {first:.1f} s, second start {again:.2f} s (goal: below 1 s)")
+
+
+def timed(action: Callable, *given: object) -> tuple[float, Any]:
+    """(seconds, what it returned)."""
+    started = time.perf_counter()
+    found = action(*given)
+    return time.perf_counter() - started, found
+
+
+if __name__ == "__main__":
+    main()
