@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 import torch
 from tiny import write_tiny
+from torch import nn
 from torch.nn import functional
 
 from tune_ks.classifiers import CLASSIFIERS
 from tune_ks.classifiers.alexnet import AlexNet
 from tune_ks.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
+from tune_ks.classifiers.strided import StridedConv2d
 from tune_ks.data.dataset import ACQUISITION, open_splits
 from tune_ks.evaluate import load_model
 from tune_ks.pipeline import network_shapes
@@ -226,3 +228,19 @@ def test_the_adaptive_network_learns_to_listen():
         wrong.mean().backward()
         optimizer.step()
     assert (network(image, near, nothing) > network(image, far, nothing)).all()
+
+
+@pytest.mark.parametrize("kernel", [(11, 4, 2), (3, 2, 1), (5, 3, 0), (2, 4, 0), (3, 1, 1)])
+def test_the_strided_convolution_is_the_library_s_with_the_same_gradients(kernel):
+    for height, width, inner, outer in ((64, 64, 1, 3), (17, 22, 2, 2)):
+        torch.manual_seed(0)
+        plain = nn.Conv2d(inner, outer, *kernel).double()
+        fast = StridedConv2d(inner, outer, *kernel).double()
+        fast.load_state_dict(plain.state_dict())
+        results = []
+        for convolution in (plain, fast):
+            image = torch.rand(2, inner, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+            found = convolution(image.requires_grad_())
+            (found * found).sum().backward()
+            results.append([found, image.grad, convolution.weight.grad, convolution.bias.grad])
+        torch.testing.assert_close(*results)

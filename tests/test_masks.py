@@ -66,7 +66,7 @@ def test_training_masks_are_binary_keep_dc_and_meet_the_rate_on_average(name, ra
 
 @pytest.mark.parametrize("name", LAWFUL)
 def test_several_rates_in_one_batch_are_each_met(name):
-    mask = build(name, 0.5).eval()
+    mask = build(name, 0.5, rate_from=0.125).eval()
     rates = torch.tensor([0.125, 0.5, 1.0])
     assert mask(rates).sum((1, 2, 3)).tolist() == [2, 8, 16]
 
@@ -169,7 +169,7 @@ def test_a_learned_family_finds_the_lines_that_pay(name):
 
 @pytest.mark.parametrize("name", FIXED)
 def test_fixed_families_have_nothing_to_learn_and_train_on_what_they_export(name):
-    mask = build(name, 0.25)
+    mask = build(name, 0.25, rate_from=0.25)
     assert list(mask.parameters()) == []
     rates = torch.tensor([0.25, 0.5])
     assert torch.equal(mask(rates), mask.eval()(rates))

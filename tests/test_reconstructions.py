@@ -78,7 +78,7 @@ def test_rate_one_is_the_identity_whatever_it_has_learned(name):
     full = build(name, rate=1.0)
     shaken(full.reconstruction)
     assert torch.equal(full.restore(image, torch.ones(3)).image, image)
-    some = build(name, rate=0.5)
+    some = build(name, rate=0.5, rate_from=0.5)  # rate 1 among other rates
     shaken(some.reconstruction)
     restored = some.restore(image, torch.tensor([1.0, 0.5, 1.0])).image
     assert torch.equal(restored[[0, 2]], image[[0, 2]])
@@ -105,8 +105,9 @@ def test_its_loss_reaches_the_mask_and_all_that_it_learns(name):
 def test_hqs_net_keeps_what_was_measured(transform, pattern):
     network = build("hqs_net", side=16, transform=transform, pattern=pattern).eval()
     shaken(network.reconstruction)
-    kspace, mask = network.restore(images(side=16), torch.full((3,), 0.25)).measurement
-    found = network.reconstruction.transform.forward(network.reconstruction(Measurement(kspace, mask)))
+    measurement = network.restore(images(side=16), torch.full((3,), 0.25)).measurement
+    kspace, mask = measurement.kspace, measurement.mask
+    found = network.reconstruction.transform.forward(network.reconstruction(measurement))
     kept = mask.bool().expand_as(kspace)
     torch.testing.assert_close(found[kept], kspace[kept], atol=1e-4, rtol=1e-4)
     assert found[~kept].abs().max() > 0.01
@@ -118,8 +119,9 @@ def test_a_step_of_hqs_net_is_its_equation():
     transform = TRANSFORMS["fourier"](TrialConfig("GE", 0.25, pattern="points"))
     network = shaken(HQSNet(transform, channels=2, steps=1, noise_weight=weight))
     mask = (images(1, side, seed=3) > 0.6).float()
-    kspace = mask * transform.forward(images(1, side))
-    found = network(Measurement(kspace, mask)).detach().numpy()
+    measurement = Measurement(images(1, side), mask, transform)
+    kspace = measurement.kspace
+    found = network(measurement).detach().numpy()
 
     def forward(x):
         return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(x, axes=(-2, -1)), norm="ortho"), axes=(-2, -1))
@@ -152,9 +154,9 @@ def test_haar_variation_and_loss_by_hand():
     assert (below, right, both, mean) == pytest.approx((-4, -3, 2, 7))  # sums and differences, halved
     assert total_variation(image).item() == pytest.approx(1 + 5 + 2 + 6)
     network = build("hqs_net", side=2, transform="hadamard", pattern="points").reconstruction
-    kspace = network.transform.forward(image) + 0.5
+    elsewhere = network.transform.inverse(network.transform.forward(image) + 0.5)
     mask = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
-    loss = network.loss(Measurement(mask * kspace, mask), image, image)
+    loss = network.loss(Measurement(elsewhere, mask, network.transform), image, image)
     wavelets = 7 + sum(abs(level) for level in (-4, -3, 2))
     assert loss.item() == pytest.approx((0.5**2 + ALPHA * wavelets + BETA * 14) / 4, rel=1e-5)
 

@@ -6,8 +6,10 @@ import scipy.fft
 import scipy.linalg
 import torch
 
+from tune_ks.masks.base import mirror_index
 from tune_ks.record import TrialConfig
 from tune_ks.transforms import TRANSFORMS
+from tune_ks.transforms.base import Transform
 
 EVERY = [(name, pattern) for name in TRANSFORMS for pattern in ("lines", "points")]
 SIDES = (8, 9, 64)
@@ -116,3 +118,52 @@ def test_cosine_is_scipys_orthonormal_dct(side):
     )
     lines = build("cosine", "lines").forward(torch.from_numpy(image))
     np.testing.assert_allclose(lines, scipy.fft.dct(image, axis=-1, norm="ortho"), atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "pattern"), EVERY)
+@pytest.mark.parametrize("hermitian", ["none", "tied"])
+def test_the_fast_magnitude_and_its_gradients_are_the_plain_ones(name, pattern, hermitian):
+    """For odd and even sides, one mask an image and one for all, of one coefficient, of some and of all."""
+    if hermitian == "tied" and name != "fourier":
+        pytest.skip("k and -k are the Fourier transform's")
+    config = TrialConfig("GE", 0.5, transform=name, pattern=pattern, hermitian=hermitian)
+    transform = TRANSFORMS[name](config)
+    stream = torch.Generator().manual_seed(0)
+    for side in sides(name):
+        height = 1 if pattern == "lines" else side
+        shape = (height, side)
+        radius = transform.radius(height, side)
+        drawn = torch.rand(3, 1, *shape, generator=stream, dtype=torch.float64)
+        masks = [radius.le(reach).double()[None, None] for reach in (0, 2, side)]  # round about DC: one, some, all
+        masks += [drawn, drawn.lt(0.3).double(), drawn[:1]]
+        for mask in masks:
+            if hermitian == "tied":
+                mask = mask.flatten(-2)[..., mirror_index(shape)].reshape(mask.shape) + mask
+            found, expected = [], []
+            for magnitude, results in ((transform.magnitude, found), (super_magnitude(transform), expected)):
+                image = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+                image, kept = image.requires_grad_(), mask.clone().requires_grad_()
+                result = magnitude(image, kept)
+                weights = torch.rand(result.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+                (weights * result).sum().backward()
+                results += [result, image.grad, tied_gradient(kept.grad) if hermitian == "tied" else kept.grad]
+            torch.testing.assert_close(found, expected)
+            single = transform.magnitude(image.detach().float(), mask.float())
+            torch.testing.assert_close(single, found[0].detach().float(), atol=2e-6, rtol=1e-5)
+
+
+def super_magnitude(transform):
+    """The definition: |F^-1 M F x| as the base class has it."""
+    return lambda image, mask: Transform.magnitude(transform, image, mask)
+
+
+def tied_gradient(gradient):
+    """What a parameter that stands at k and at -k gets."""
+    shape = gradient.shape[-2:]
+    return gradient + gradient.flatten(-2)[..., mirror_index(shape)].reshape(gradient.shape)
+
+
+def test_a_magnitude_of_zero_has_a_gradient_of_zero():
+    mask = torch.rand(1, 1, 1, 8, requires_grad=True)
+    build("fourier", "lines").magnitude(torch.zeros(2, 1, 8, 8), mask).sum().backward()
+    assert torch.equal(mask.grad, torch.zeros_like(mask))

@@ -74,7 +74,7 @@ class Member:
         self.noise = Noise(seed_for(config.seed, "noise", self.number), self.device)
         mask = self.pipeline.sampling.mask
         self.draws = draw_epoch(config, self.images, self.number, mask.radius.numel(), self.device)
-        self.alone = self.number <= config.reconstruction_epochs and not self.pipeline.fully_sampled
+        self.alone = self.number <= config.reconstruction_epochs and not self.pipeline.nothing_to_sample
         if config.temperature is not None and config.temperature_end is not None:  # geometric, from first to last
             share = (self.number - 1) / max(1, config.epochs - 1)
             mask.temperature = config.temperature * (config.temperature_end / config.temperature) ** share

@@ -19,7 +19,7 @@ from tune_ks.transforms.base import Transform
 class Restored(NamedTuple):
     """``image`` (B, 1, H, W) after sampling, what it was made of, and R's ``estimate`` (B, 1, H, W) of it.
 
-    Where every image is sampled in full there are no measurement and no estimate (None).
+    Where there is nothing to sample there are no measurement and no estimate (None).
     """
 
     image: Tensor
@@ -30,8 +30,9 @@ class Restored(NamedTuple):
 class KSpaceClassifier(nn.Module):
     """Image -> sampled k-space -> image again -> logit, or a map of logits.
 
-    ``fully_sampled`` says that every rate is 1, so that the transforms can be left out. Either way an image sampled at
-    rate 1 enters the classifier as itself, bit for bit.
+    ``nothing_to_sample`` says that images come as they are to be seen: every rate is 1, or a fixed mask was applied
+    before. The transforms are then left out. Either way an image sampled at rate 1 enters the classifier as itself,
+    bit for bit.
     """
 
     def __init__(
@@ -43,15 +44,18 @@ class KSpaceClassifier(nn.Module):
         self.classifier = classifier
         self.image_size = config.image_size
         self.standardised = config.standardise == "image"
-        self.fully_sampled = config.sampling_rate == 1
+        self.nothing_to_sample = config.sampling_rate == 1
+        self.rates_vary = config.rate_from is not None or config.rate_start is not None
 
     def restore(self, image: Tensor, rate: Tensor) -> Restored:
         """(B, 1, H, W) images and (B,) rates -> the images as they look after sampling."""
-        if self.fully_sampled:
+        if self.nothing_to_sample:
             return Restored(image, None, None)
         measurement = self.sampling(image, rate)
         estimate = self.reconstruction(measurement)
-        restored = torch.where(rate[:, None, None, None] == 1, image, estimate.abs())
+        restored = self.reconstruction.magnitude(estimate)
+        if self.rates_vary:  # some may be 1
+            restored = torch.where(rate[:, None, None, None] == 1, image, restored)
         return Restored(restored, measurement, estimate)
 
     def classify(

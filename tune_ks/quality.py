@@ -26,7 +26,7 @@ def reconstruction_quality(
     for index in torch.arange(len(images)).split(BATCH // parts):
         image = images.gather(index, device).image
         restored = pipeline.restore(image, torch.full((len(index),), rate, device=device))
-        zero_filled = pipeline.reconstruction.transform.inverse(restored.measurement.kspace).abs()
+        zero_filled = restored.measurement.zero_filled
         for suffix, estimate in (("", restored.image), ("_zero_filled", zero_filled)):
             for name, metric in metrics.items():
                 found.setdefault(name + suffix, []).append(metric(estimate, image).flatten().cpu())

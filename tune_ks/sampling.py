@@ -1,6 +1,7 @@
 """y = M F x: what the scanner would keep of an image."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor, nn
 
@@ -8,11 +9,27 @@ from tune_ks.masks.base import Mask
 from tune_ks.transforms.base import Transform
 
 
-class Measurement(NamedTuple):
-    """``kspace`` (B, 1, H, W) masked coefficients; ``mask`` (B, 1, H or 1, W) of what was kept."""
+@dataclass(frozen=True)
+class Measurement:
+    """What was kept of ``image`` (B, 1, H, W) under ``mask`` (B, 1, H or 1, W).
 
-    kspace: Tensor
+    It holds its ingredients, since many need the zero-filled magnitude alone, which is cheaper than k-space. A
+    reconstruction looks at what was measured, never at ``image`` itself.
+    """
+
+    image: Tensor
     mask: Tensor
+    transform: Transform
+
+    @cached_property
+    def kspace(self) -> Tensor:
+        """(B, 1, H, W) y = M F x."""
+        return self.mask * self.transform.forward(self.image)
+
+    @cached_property
+    def zero_filled(self) -> Tensor:
+        """(B, 1, H, W) |F^-1 y|, real."""
+        return self.transform.magnitude(self.image, self.mask)
 
 
 class Sampling(nn.Module):
@@ -24,5 +41,4 @@ class Sampling(nn.Module):
         self.mask = mask
 
     def forward(self, image: Tensor, rate: Tensor) -> Measurement:
-        mask = self.mask(rate)
-        return Measurement(mask * self.transform.forward(image), mask)
+        return Measurement(image, self.mask(rate), self.transform)

@@ -67,7 +67,7 @@ def finish_together(
         config, pipeline, _ = network
         mask, probability = exported_mask(pipeline, config.sampling_rate, device)
         quality = {}
-        if not pipeline.fully_sampled and any(True for _ in pipeline.reconstruction.parameters()):
+        if not pipeline.nothing_to_sample and any(True for _ in pipeline.reconstruction.parameters()):
             for vendor, images in splits.test.items():
                 quality[vendor] = reconstruction_quality(pipeline, images, config.sampling_rate, device, parts)
         own = {split: {v: each[position] for v, each in of_split.items()} for split, of_split in scores.items()}

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from tune_ks.classifiers.base import require_size, widened
+from tune_ks.classifiers.strided import StridedConv2d
 from tune_ks.record import TrialConfig
 
 SMALLEST = 63  # pixels a side: three poolings leave nothing of less
@@ -19,7 +20,7 @@ class AlexNet(nn.Module):
         super().__init__()
         c1, c2, c3, c4, c5, dense = widened(width, 64, 192, 384, 256, 256, 4096)
         self.features = nn.Sequential(
-            nn.Conv2d(1, c1, kernel_size=11, stride=4, padding=2),
+            StridedConv2d(1, c1, kernel_size=11, stride=4, padding=2),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(kernel_size=3, stride=2),
             nn.Conv2d(c1, c2, kernel_size=5, padding=2),

@@ -29,7 +29,8 @@ class Together:
         """Acquisition and condition are not used: a network of plain layers is told nothing but the image."""
         values = image.unflatten(0, (len(self.networks), -1)).transpose(0, 1).flatten(1, 2)
         for layers in zip(*self.networks, strict=True):
-            values = self.forms[type(layers[0])](values, layers, self.noises)
+            kind = next(kind for kind in type(layers[0]).__mro__ if kind in self.forms)
+            values = self.forms[kind](values, layers, self.noises)
         return values.flatten()  # of (M, B, 1)
 
 
@@ -72,7 +73,7 @@ def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     return values * torch.stack(factors)
 
 
-FORMS = {  # kind of layer -> what M of them do as one
+FORMS = {  # kind of layer, or what it is derived from -> what M of them do as one
     nn.Conv2d: convolve_in_groups,
     nn.Linear: _dense,
     nn.Dropout: _dropout,

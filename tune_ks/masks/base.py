@@ -32,6 +32,7 @@ class Mask(nn.Module, ABC):
         # one for all images, or (B,): training anneals it, or draws it for each image
         self.temperature: float | Tensor = 1.0 if config.temperature is None else config.temperature
         self.tied = config.hermitian == "tied"
+        self.rates_differ = config.rate_from is not None  # from image to image
         if self.tied:
             if config.transform != "fourier":
                 raise ValueError(f"hermitian 'tied' needs the transform 'fourier', got {config.transform!r}")
@@ -61,7 +62,7 @@ class Mask(nn.Module, ABC):
 
     @abstractmethod
     def probability(self, rate: Tensor) -> Tensor:
-        """(B,) rates -> (B, H or 1, W) inclusion probabilities; 1 at the centre."""
+        """(B,) rates -> (B, H or 1, W) inclusion probabilities; 1 at the centre. Row i depends on rate i alone."""
 
     @abstractmethod
     def draw(self, rate: Tensor) -> Tensor:
@@ -73,8 +74,12 @@ class Mask(nn.Module, ABC):
 
     def forward(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, 1, H or 1, W)."""
-        mask = self.draw(rate) if self.training else self.binary(rate)
+        mask = self.draw(rate) if self.training else self.binary(self.distinct(rate)).expand(len(rate), -1, -1)
         return mask[:, None]
+
+    def distinct(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> themselves, or (1,) where all of a batch are alike: their probabilities are worked out once."""
+        return rate if self.rates_differ else rate[:1]
 
     def tie(self, values: Tensor) -> Tensor:
         """(..., H or 1, W) values, those of k also at -k where the mask is tied; otherwise as they came."""

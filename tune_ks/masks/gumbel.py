@@ -38,8 +38,9 @@ class GumbelMask(Mask):
         return torch.where(self.centre, 1, prob).expand(len(rate), -1, -1)
 
     def draw(self, rate: Tensor) -> Tensor:
-        logits = torch.logit(self.probability(rate), PROBABILITY_FLOOR)
-        soft = torch.sigmoid((logits + self.tie(logistic_noise(logits))) / per_image(self.temperature))
+        logits = torch.logit(self.probability(self.distinct(rate)), PROBABILITY_FLOOR)
+        noise = logistic_noise(logits.expand(len(rate), -1, -1))
+        soft = torch.sigmoid((logits + self.tie(noise)) / per_image(self.temperature))
         return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
 
 

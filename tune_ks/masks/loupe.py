@@ -34,8 +34,8 @@ class LoupeMask(Mask):
 
     def relaxed(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W) in (0, 1); above 1/2 exactly where p' > u."""
-        prob = self.probability(rate)
-        return torch.sigmoid(MASK_SLOPE * (prob - self.tie(torch.rand_like(prob))))
+        prob = self.probability(self.distinct(rate))
+        return torch.sigmoid(MASK_SLOPE * (prob - self.tie(torch.rand_like(prob.expand(len(rate), -1, -1)))))
 
 
 class LoupeStraightThroughMask(LoupeMask):

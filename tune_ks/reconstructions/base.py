@@ -10,10 +10,7 @@ from tune_ks.transforms.base import Transform
 
 
 class Reconstruction(nn.Module, ABC):
-    """Measurement -> estimates (B, 1, H, W), complex where the transform is.
-
-    Whoever looks at an estimate as an image takes its magnitude (the pipeline does).
-    """
+    """Measurement -> estimates (B, 1, H, W), complex or real; whoever looks at one as an image takes its magnitude."""
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
@@ -21,11 +18,15 @@ class Reconstruction(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, measurement: Measurement) -> Tensor:
-        """Masked k-space (B, 1, H, W) -> estimates (B, 1, H, W)."""
+        """What was measured of (B, 1, H, W) images -> estimates (B, 1, H, W) of them."""
+
+    def magnitude(self, estimate: Tensor) -> Tensor:
+        """What the classifier sees of an estimate of ``forward``, (B, 1, H, W) real."""
+        return estimate.abs()
 
     def loss(self, measurement: Measurement, estimate: Tensor, image: Tensor) -> Tensor:
         """What training the reconstruction brings down: here the mean squared error of the magnitude.
 
         ``estimate`` (B, 1, H, W) as ``forward`` gave it, ``image`` (B, 1, H, W) fully sampled. A scalar.
         """
-        return functional.mse_loss(estimate.abs(), image)
+        return functional.mse_loss(self.magnitude(estimate), image)

@@ -30,7 +30,7 @@ class HQSNet(Reconstruction):
         self.blocks = nn.ModuleList(ResBlock(2 if transform.is_complex else 1, channels) for _ in range(steps))
 
     def forward(self, measurement: Measurement) -> Tensor:
-        kspace, mask = measurement
+        kspace, mask = measurement.kspace, measurement.mask
         image = self.transform.inverse(kspace)
         for block in self.blocks:
             guess = self.transform.forward(block(image))

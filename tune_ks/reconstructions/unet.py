@@ -25,7 +25,7 @@ class UNetReconstruction(Reconstruction):
         nn.init.zeros_(network.final_conv.bias)
 
     def forward(self, measurement: Measurement) -> Tensor:
-        zero_filled = self.transform.inverse(measurement.kspace).abs()
+        zero_filled = measurement.zero_filled
         height, width = zero_filled.shape[-2:]
         grown = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         residual = self.network(functional.pad(zero_filled, grown, mode="replicate"))

@@ -20,6 +20,7 @@ class Transform(ABC):
 
     def __init__(self, config: TrialConfig) -> None:
         self.axes = (-1,) if config.pattern == "lines" else (-2, -1)
+        self.tied = config.hermitian == "tied"
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
@@ -28,6 +29,10 @@ class Transform(ABC):
     @abstractmethod
     def inverse(self, kspace: Tensor) -> Tensor:
         """(..., H, W) coefficients -> (..., H, W) images, complex where the transform is."""
+
+    def magnitude(self, image: Tensor, mask: Tensor) -> Tensor:
+        """|F^-1 M F x| of real images (B, 1, H, W) under masks (B or 1, 1, H or 1, W) -> (B, 1, H, W)."""
+        return self.inverse(mask * self.forward(image)).abs()
 
     def radius(self, height: int, width: int) -> Tensor:
         """(height, width) distance of each coefficient from DC, in coefficients. (1, width) for lines."""
