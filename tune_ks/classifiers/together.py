@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tune_ks.classifiers.strided import StridedConv2d
+
+CONVOLUTIONS = (nn.Conv2d, StridedConv2d)
 Layers = Sequence[nn.Module]  # the same layer of each of the M networks
 Noises = Sequence[AbstractContextManager]
 
@@ -23,14 +26,13 @@ class Together:
         self, networks: Sequence[Layers], noises: Noises, convolve: Callable[..., Tensor] | None = None
     ) -> None:
         self.networks, self.noises = networks, noises
-        self.forms = FORMS | ({nn.Conv2d: convolve} if convolve else {})
+        self.forms = FORMS | (dict.fromkeys(CONVOLUTIONS, convolve) if convolve else {})
 
     def __call__(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         """Acquisition and condition are not used: a network of plain layers is told nothing but the image."""
         values = image.unflatten(0, (len(self.networks), -1)).transpose(0, 1).flatten(1, 2)
         for layers in zip(*self.networks, strict=True):
-            kind = next(kind for kind in type(layers[0]).__mro__ if kind in self.forms)
-            values = self.forms[kind](values, layers, self.noises)
+            values = self.forms[type(layers[0])](values, layers, self.noises)
         return values.flatten()  # of (M, B, 1)
 
 
@@ -73,8 +75,8 @@ def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     return values * torch.stack(factors)
 
 
-FORMS = {  # kind of layer, or what it is derived from -> what M of them do as one
-    nn.Conv2d: convolve_in_groups,
+FORMS = {  # kind of layer -> what M of them do as one
+    **dict.fromkeys(CONVOLUTIONS, convolve_in_groups),
     nn.Linear: _dense,
     nn.Dropout: _dropout,
     nn.Flatten: _flatten,
