@@ -31,6 +31,7 @@ PACK = [  # alike in their shapes, different in everything else
     dataclasses.replace(FIRST, mask="dps", rate_start=0.9, frozen="classifier.features.0"),
     dataclasses.replace(FIRST, reconstruction_weight=1.0, reconstruction_epochs=1, budget="drift"),
     TrialConfig("GE", 1.0, mask="lowpass", lr=1e-3, **FIELDS),
+    TrialConfig("GE", 0.25, mask="variable_density", lr=1e-3, augment="flips", **FIELDS),
 ]
 FAILING = dataclasses.replace(FIRST, lr=1e30, seed=5)
 

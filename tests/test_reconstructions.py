@@ -214,7 +214,7 @@ def test_an_image_restored_exactly_has_no_psnr_and_an_ssim_of_one(splits):
     constant[1, :, SIDE // 2 :] = 0.7
     table = splits.test["GE"]
     some = Images.__new__(Images)
-    some.__dict__ |= table.__dict__ | {"_pixels": constant, "rows": torch.arange(2)}
+    some.__dict__ |= table.__dict__ | {"_pixels": constant, "rows": torch.arange(2), "_at": torch.arange(2)}
     found = reconstruction_quality(network, some, 1 / SIDE)
     assert found["psnr"] == pytest.approx(20, abs=1e-3)  # the second alone: everywhere 0.1 off
     one = reconstruction_quality(network, with_rows(some, [0]), 1 / SIDE)
@@ -223,7 +223,7 @@ def test_an_image_restored_exactly_has_no_psnr_and_an_ssim_of_one(splits):
 
 def with_rows(some, rows):
     fewer = Images.__new__(Images)
-    fewer.__dict__ |= some.__dict__ | {"rows": torch.tensor(rows)}
+    fewer.__dict__ |= some.__dict__ | {"rows": torch.tensor(rows), "_at": torch.tensor(rows)}
     return fewer
 
 

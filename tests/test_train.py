@@ -9,8 +9,11 @@ import torch
 from tiny import write_tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tune_ks import member
 from tune_ks import train as training
 from tune_ks.data.dataset import open_splits
+from tune_ks.masks import MASKS
+from tune_ks.masks.fixed import FixedMask
 from tune_ks.member import Member
 from tune_ks.metrics import auc
 from tune_ks.record import RunFolder, TrialConfig
@@ -20,6 +23,7 @@ from tune_ks.trial import distinct_rate, load_checkpoint, run_config, save_check
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "augment": "flips", "settle": 0.5}
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
+FIXED = {name for name, family in MASKS.items() if issubclass(family, FixedMask)}
 ONE_OF_EACH = [
     LEARNED,
     TrialConfig("GE", 0.25, mask="lowpass", **FIELDS | {"augment": "flips_shifts"}),
@@ -68,6 +72,34 @@ def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path)
         resumed = last(config, splits, load_checkpoint(tmp_path / "checkpoint.pt")["state"])
         assert resumed.number == straight.number == 4
         assert same(resumed.state, straight.state)
+
+
+@pytest.mark.parametrize("mask", sorted(FIXED))
+@pytest.mark.parametrize("transform", [{"augment": "flips_shifts"}, {"transform": "hadamard", "augment": "none"}])
+def test_a_fixed_mask_applied_beforehand_is_one_applied_at_every_step(splits, monkeypatch, mask, transform):
+    config = TrialConfig("GE", 0.25, mask=mask, **FIELDS | {"epochs": 2} | transform)
+    once = [epoch.loss for epoch in train(config, splits)]
+    assert Member(config, splits).trained.nothing_to_sample
+    monkeypatch.setattr(member, "SAMPLED_BYTES", 0)
+    assert not Member(config, splits).trained.nothing_to_sample
+    assert [epoch.loss for epoch in train(config, splits)] == pytest.approx(once, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LEARNED,
+        TrialConfig("GE", 0.25, mask="lowpass", rate_start=1.0, **FIELDS),
+        TrialConfig("GE", 0.25, mask="lowpass", pattern="points", **FIELDS),
+        TrialConfig("GE", 0.25, mask="lowpass", transform="cosine", **FIELDS),
+        TrialConfig("GE", 0.25, mask="lowpass", reconstruction="unet", reconstruction_channels=2, **FIELDS),
+    ],
+    ids=["learned", "falling rate", "mirrored points", "mirrored cosine", "reconstruction"],
+)
+def test_what_does_not_change_places_with_the_mask_is_sampled_at_every_step(splits, config):
+    found = Member(config, splits)
+    assert found.trained is found.pipeline
+    assert found.images is splits.train
 
 
 def test_the_seed_moves_the_training_and_nothing_else_does(splits):

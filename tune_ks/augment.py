@@ -15,8 +15,16 @@ import torch
 from torch import Tensor
 
 from tune_ks.data.dataset import Batch
+from tune_ks.record import TrialConfig
 
 REACH = 16  # shifts of at most 1/16 of the side: what a crop of 224 of 256 pixels moves (Krizhevsky et al., NIPS 2012)
+
+
+def commutes(config: TrialConfig) -> bool:
+    """Whether |F^-1 M F .| and the config's augmentation can change places, whatever the mask."""
+    if config.augment == "none":
+        return True
+    return config.transform == "fourier" and (config.pattern == "lines" or "flips" not in config.augment)
 
 
 def draw_moves(name: str, size: int, side: int, stream: np.random.Generator) -> Tensor | None:

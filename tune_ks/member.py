@@ -1,20 +1,25 @@
 """One training: what it keeps from step to step, alone or in a pack of several."""
 
+import copy
 import math
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from tune_ks.data.dataset import Splits
+from tune_ks.augment import commutes
+from tune_ks.data.dataset import Images, Splits
 from tune_ks.draws import draw_epoch
 from tune_ks.noise import Noise
 from tune_ks.optimiser import build_optimiser, start_epoch
 from tune_ks.pack import Network
-from tune_ks.pipeline import build_pipeline
+from tune_ks.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.record import TrialConfig
 from tune_ks.seeding import seed_for
 from tune_ks.tasks import task_of
 from tune_ks.transfer import Weights, begin_from
+
+SAMPLED_BYTES = 2**30  # training images that a fixed mask was applied to are kept up to this size
 
 
 class Epoch(NamedTuple):
@@ -42,13 +47,14 @@ class Member:
         device: str = "cpu",
         weights: Weights | None = None,
     ) -> None:
-        self.config, self.device, self.images = config, device, splits.train
+        self.config, self.device = config, device
         torch.manual_seed(seed_for(config.seed, "init"))
         self.pipeline = build_pipeline(config, splits.train.side).to(device)
         self.task = task_of(config)(config).to(device)
         if weights is not None:
             begin_from(self.pipeline, config, weights)
         self.optimizer = build_optimiser(config, self.pipeline, self.task)
+        self.images, self.trained = sampled_beforehand(config, self.pipeline, splits.train, device)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
         self.left = False  # before its last epoch: it failed, or a scheduler stopped it
@@ -60,8 +66,13 @@ class Member:
 
     @property
     def network(self) -> Network:
-        """It among others, its random numbers those of the epoch."""
+        """It among others, as it is scored; its random numbers are those of the epoch."""
         return Network(self.config, self.pipeline, self.noise)
+
+    @property
+    def learner(self) -> Network:
+        """The same as it is trained, on the images that a fixed mask was applied to beforehand."""
+        return Network(self.config, self.trained, self.noise)
 
     @property
     def goes_on(self) -> bool:
@@ -103,3 +114,26 @@ class Member:
             "history": list(self.history),
             "best": self.best,
         }
+
+
+def sampled_beforehand(
+    config: TrialConfig, pipeline: KSpaceClassifier, images: Images, device: str
+) -> tuple[Images, KSpaceClassifier]:
+    """What is trained on, and with: where the mask is fixed, the images as it leaves them, and no sampling.
+
+    Otherwise, and where they would take more than SAMPLED_BYTES, the images and the pipeline as they are. The modules
+    are shared: the pipeline learns what the other one does.
+    """
+    alone = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
+    learns = config.reconstruction != "zero_filled" or config.reconstruction_weight or config.reconstruction_epochs
+    if alone or learns or not commutes(config) or 4 * len(images) * images.side**2 > SAMPLED_BYTES:
+        return images, pipeline
+
+    @torch.no_grad()
+    def lens(image: Tensor) -> Tensor:
+        rate = torch.full((len(image),), config.sampling_rate, device=device)
+        return pipeline.restore(image.to(device), rate).image
+
+    behind = copy.copy(pipeline)
+    behind.nothing_to_sample = True
+    return images.seen_through(lens), behind

@@ -58,9 +58,10 @@ def finish_together(
         }
         for split in ("val", "test")
     }
+    by_chance = [one for one in networks if one.pipeline.sampling.mask.random and not one.pipeline.nothing_to_sample]
     draws = {
-        vendor: np.stack([score_together(networks, images, device, True, parts) for _ in range(DRAWS)], axis=1)
-        for vendor, images in splits.val.items()
+        vendor: np.stack([score_together(by_chance, images, device, True, parts) for _ in range(DRAWS)], axis=1)
+        for vendor, images in (splits.val.items() if by_chance else ())
     }  # vendor -> (M, DRAWS, n)
     outcomes = []
     for position, (network, state) in enumerate(zip(networks, states, strict=True)):
@@ -71,7 +72,9 @@ def finish_together(
             for vendor, images in splits.test.items():
                 quality[vendor] = reconstruction_quality(pipeline, images, config.sampling_rate, device, parts)
         own = {split: {v: each[position] for v, each in of_split.items()} for split, of_split in scores.items()}
-        drawn = {vendor: each[position] for vendor, each in draws.items()}
+        drawn = {vendor: np.stack([one] * DRAWS) for vendor, one in own["val"].items()}  # each draw is the same
+        if network in by_chance:
+            drawn = {vendor: each[by_chance.index(network)] for vendor, each in draws.items()}
         best, history = state["best"]["epoch"], state["history"]
         outcomes.append(Outcome(pipeline, best, history, own, drawn, mask, probability, quality))
     return outcomes

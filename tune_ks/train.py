@@ -160,13 +160,22 @@ def _step(members: list[Member], draws: list[Draws], parts: int = 1) -> Tensor:
 
 
 def _batches(members: list[Member], draws: list[Draws]) -> list[Batch]:
-    """Each member's batch of B images at its own moves; all are read, and moved, at once."""
+    """Each member's batch of B images at its own moves."""
     moves = None
     if any(own.moves is not None for own in draws):
         stays = torch.tensor([1, 0], device=members[0].device).expand(len(draws[0].rates), 2, 2)  # sign, offset
         moves = torch.cat([stays if own.moves is None else own.moves for own in draws])
-    batch = augment(members[0].images.gather(torch.cat([own.index for own in draws]), members[0].device), moves)
+    batch = augment(_gathered(members, [own.index for own in draws]), moves)
     return [Batch(*own) for own in zip(*(values.chunk(len(draws)) for values in batch), strict=True)]
+
+
+def _gathered(members: list[Member], index: list[Tensor]) -> Batch:
+    """(M B) images: each member's, one after another; at once where all see the same ones."""
+    first = members[0]
+    if all(member.images is first.images for member in members):
+        return first.images.gather(torch.cat(index), first.device)
+    each = [member.images.gather(own, member.device) for member, own in zip(members, index, strict=True)]
+    return Batch(*map(torch.cat, zip(*each, strict=True)))
 
 
 def _in_parts(batch: Batch, draws: Draws, parts: int) -> Iterator[Piece]:
@@ -183,7 +192,7 @@ def _losses(members: list[Member], pieces: Sequence[Piece]) -> list[Tensor]:
             member.pipeline.sampling.mask.temperature = piece.temperatures
     batches, rates = [piece.batch for piece in pieces], [piece.rates for piece in pieces]
     unclassified = [position for position, member in enumerate(members) if member.alone]
-    passed = pass_together([member.network for member in members], batches, rates, unclassified)
+    passed = pass_together([member.learner for member in members], batches, rates, unclassified)
     return [_loss(*own) for own in zip(members, batches, passed, strict=True)]
 
 

@@ -1,5 +1,7 @@
 """Table -> tensors: the rows of one split and vendor, their pixels read from one memory-mapped array."""
 
+import copy
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +16,7 @@ from tune_ks.storage import StoragePath, storage_path
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
 RESIDENT_SHARE = 1 / 4  # of a GPU's free memory: the images of a split and vendor up to this size are kept there
-CHUNK = 256  # images that go to a GPU at once
+CHUNK = 256  # images that are worked on, or go to a GPU, at once
 
 
 class Batch(NamedTuple):
@@ -43,6 +45,7 @@ class Images:
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
         facts = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
         self.rows = torch.from_numpy(table["row"].to_numpy(dtype=np.int64)[chosen])
+        self._at = self.rows  # where each image's pixels are
         self.label = torch.from_numpy(table["label"].to_numpy(dtype=np.float32)[chosen])
         self.patient = torch.from_numpy(patient.astype(np.int64)[chosen])
         self.acquisition = torch.from_numpy(facts.to_numpy(dtype=np.float32)[chosen])
@@ -86,6 +89,15 @@ class Images:
         image, target = (torch.cat([read(i).to(device) for i in chunks]) for read in (self._image, self.target))
         return Batch(image, *(values.to(device) for values in (self.label, self.acquisition, self.patient)), target)
 
+    def seen_through(self, lens: Callable[[torch.Tensor], torch.Tensor]) -> "Images":
+        """The same images as ``lens``, (B, 1, S, S) -> (B, 1, S, S), leaves them: worked out now, kept in memory."""
+        seen = copy.copy(self)
+        seen._pixels = np.empty((len(self), self.side, self.side), dtype=np.float32)
+        for index in torch.arange(len(self)).split(CHUNK):
+            seen._pixels[index.numpy()] = lens(self._image(index)).cpu()[:, 0].numpy()
+        seen._at, seen._resident = torch.arange(len(self)), {}
+        return seen
+
     def target(self, index: torch.Tensor) -> torch.Tensor:
         """Where the tumours are at positions ``index`` (B,): (B, 1, S, S) uint8, (B, 0, S, S) without masks."""
         if self._masks is None:
@@ -93,7 +105,7 @@ class Images:
         return torch.from_numpy(np.asarray(self._masks[self.rows[index].numpy()]))[:, None]
 
     def _image(self, index: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(self._pixels[self.rows[index].numpy()], dtype=np.float32))[:, None]
+        return torch.from_numpy(np.asarray(self._pixels[self._at[index].numpy()], dtype=np.float32))[:, None]
 
 
 class Splits(NamedTuple):

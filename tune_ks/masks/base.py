@@ -25,6 +25,8 @@ class Mask(nn.Module, ABC):
     ValueError where the rate keeps less than DC and the centre, or the tie has no meaning.
     """
 
+    random = True  # drawn anew for every image in training
+
     def __init__(self, config: TrialConfig, radius: Tensor) -> None:
         super().__init__()
         require_a_line(lowest_rate(config), radius)

@@ -15,6 +15,8 @@ class FixedMask(Mask):
     ``select(count)`` is asked once for each count. The config's temperature and budget do not enter.
     """
 
+    random = False
+
     def __init__(self, config: TrialConfig, radius: Tensor) -> None:
         super().__init__(config, radius)
         self.chosen: dict[int, Tensor] = {}
