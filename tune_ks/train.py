@@ -160,10 +160,11 @@ def _step(members: list[Member], draws: list[Draws], parts: int = 1) -> Tensor:
 
 
 def _batches(members: list[Member], draws: list[Draws]) -> list[Batch]:
-    """Each member's batch of B images at its own moves."""
-    moves = None
-    if any(own.moves is not None for own in draws):
-        stays = torch.tensor([1, 0], device=members[0].device).expand(len(draws[0].rates), 2, 2)  # sign, offset
+    """Each member's batch of B images at its own moves; all are moved at once."""
+    moves = next((own.moves for own in draws if own.moves is not None), None)
+    if moves is not None:
+        stays = torch.zeros_like(moves)
+        stays[..., 0] = 1  # the sign; filled on the device, as a constant from the host would have to be waited for
         moves = torch.cat([stays if own.moves is None else own.moves for own in draws])
     batch = augment(_gathered(members, [own.index for own in draws]), moves)
     return [Batch(*own) for own in zip(*(values.chunk(len(draws)) for values in batch), strict=True)]
