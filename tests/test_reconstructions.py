@@ -302,7 +302,9 @@ def test_a_run_keeps_the_quality_and_refuses_foreign_weights(tiny, tmp_path):
         asked = TrialConfig.from_dict(config.non_default() | other)
         whole = folder.trial(asked.key(), "model.safetensors")
         whole.parent.mkdir(exist_ok=True)
-        whole.write_bytes(save(build_pipeline(config, SIDE).state_dict()))
+        whole.write_bytes(
+            save({name: value.contiguous() for name, value in build_pipeline(config, SIDE).state_dict().items()})
+        )
         foreign = TrialRecord(asked, {}, {}, 0.25, facts={"side": SIDE})
         with pytest.raises(ValueError, match="they are of another network"):
             load_model(folder, foreign)

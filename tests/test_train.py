@@ -1,5 +1,6 @@
 """Training: it learns, repeats itself, resumes to the same bits, fails by name; a record holds what was scored."""
 
+import copy
 import dataclasses
 import itertools
 
@@ -72,6 +73,16 @@ def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path)
         resumed = last(config, splits, load_checkpoint(tmp_path / "checkpoint.pt")["state"])
         assert resumed.number == straight.number == 4
         assert same(resumed.state, straight.state)
+
+
+def test_moments_of_another_layout_are_those_of_the_same_weights(splits):
+    """A checkpoint of the time when weights lay in rows."""
+    first = copy.deepcopy(next(train(LEARNED, splits)))
+    rows = copy.deepcopy(first.state)
+    for moments in rows["optimizer"]["state"].values():
+        moments |= {name: value.contiguous() for name, value in moments.items()}
+    straight, resumed = (last(LEARNED, splits, copy.deepcopy(state)) for state in (first.state, rows))
+    assert same(straight.state["history"], resumed.state["history"])
 
 
 @pytest.mark.parametrize("mask", sorted(FIXED))

@@ -11,7 +11,7 @@ from tune_ks.augment import commutes
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.draws import draw_epoch
 from tune_ks.noise import Noise
-from tune_ks.optimiser import build_optimiser, start_epoch
+from tune_ks.optimiser import build_optimiser, resume_optimiser, start_epoch
 from tune_ks.pack import Network
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.record import TrialConfig
@@ -61,7 +61,7 @@ class Member:
         if state is not None:
             self.pipeline.load_state_dict(state["weights"])
             self.task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
-            self.optimizer.load_state_dict(state["optimizer"])
+            resume_optimiser(self.optimizer, state["optimizer"])
             self.history, self.best = list(state["history"]), state["best"]
 
     @property

@@ -1,6 +1,7 @@
 """Which parameters learn, and how fast: the groups of the optimiser."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -33,6 +34,19 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
         groups.append({"params": fast, "lr": lr, "weight_decay": decay})
         groups.append({"params": rest, "lr": lr * config.slow_lr_multiplier, "weight_decay": decay})
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
+
+
+def resume_optimiser(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load its state, laid out in memory as its parameters are.
+
+    A fused step goes through both by address alone: moments of another layout (of an earlier version's checkpoint)
+    would be taken for those of other weights, without an error.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(value)
 
 
 def start_epoch(config: TrialConfig, pipeline: KSpaceClassifier) -> None:

@@ -110,7 +110,8 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     radius = transform.radius(1 if config.pattern == "lines" else side, side)
     mask = _member(MASKS, "mask", config.mask)(config, radius)
     reconstruction, classifier = _networks(config, transform)
-    return KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
+    pipeline = KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
+    return pipeline.to(memory_format=torch.channels_last)  # convolutions are faster with it, on a CPU by a tenth
 
 
 def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
