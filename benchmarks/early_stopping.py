@@ -108,8 +108,8 @@ def replay(curves: list[Curve], asked: dict[str, Any]) -> tuple[list[Curve], int
         going = []
         for curve, epoch in running:
             spent += 1
-            job = Job(curve.config.key(), {"configs": [curve.config.non_default()]})
-            if scheduler.on_trial_result(None, job, curve.history[epoch]) == "STOP":
+            job = Job(curve.config.key(), {"jobs": [[curve.config.non_default()]]})
+            if scheduler.on_trial_result(None, job, {"job": 0, **curve.history[epoch]}) == "STOP":
                 continue
             if epoch + 1 == len(curve.history):
                 finished.append(curve)

@@ -27,8 +27,8 @@ from tune_ks.data.cohort import COLUMNS, split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.node_files import on_this_node, shared
 from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_pack import run_config
 from tune_ks.scoring import EVALUATION_BATCH
-from tune_ks.trial import run_config
 
 SIDE, MIB = 256, 2**20
 SMALL = 800  # images: enough for every batch of training and scoring to be full

@@ -12,7 +12,7 @@ import torch
 
 from tune_ks.merge import answer
 from tune_ks.record import RunFolder
-from tune_ks.trial import run_config
+from tune_ks.run_pack import run_config
 
 TESTS = Path(__file__).parent
 FIELDS = '"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "lr": 1e-3, "settle": 0.5'

@@ -11,7 +11,7 @@ from tune_ks.begin import note
 from tune_ks.data.cohort import read_table, write_table
 from tune_ks.pretrained import bring_weights, named
 from tune_ks.record import RunFolder, TrialConfig, write_whole
-from tune_ks.trial import run_config
+from tune_ks.run_pack import run_config
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2}
 

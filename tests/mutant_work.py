@@ -86,12 +86,12 @@ def analyse_run(root):
 
 def resume(root):
     from tune_ks.attempts import read_attempts
+    from tune_ks.checkpoints import load_checkpoint
     from tune_ks.data.dataset import open_splits
     from tune_ks.plan import plan_search
     from tune_ks.record import RunFolder
     from tune_ks.searcher import JobSearcher
     from tune_ks.space import load_space
-    from tune_ks.trial import load_checkpoint
 
     folder = RunFolder(root)
     folder.read_search()

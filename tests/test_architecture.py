@@ -15,11 +15,15 @@ ROWS = {  # row -> (its files, the packages of others that it may use)
         {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX", "mlflow"},
     ),
     6: (
-        [f"tune_ks/{name}.py" for name in ("trial", "faults", "node_files", "evaluate", "robustness")],
+        [
+            f"tune_ks/{name}.py"
+            for name in ("trial", "jobs", "run_pack", "faults", "node_files", "evaluate", "robustness")
+        ],
         {"torch", "ray", "numpy", "pandas", "safetensors"},
     ),
     5: (
-        [f"tune_ks/{name}.py" for name in ("train", "member", "pack", "scoring", "noise", "draws", "augment")]
+        [f"tune_ks/{name}.py" for name in ("train", "measured", "member", "pack", "scoring", "noise", "draws")]
+        + [f"tune_ks/{name}.py" for name in ("augment", "checkpoints", "outcome")]
         + [f"tune_ks/{name}.py" for name in ("rates", "optimiser", "transfer", "quality")],
         {"torch", "numpy", "safetensors", "monai"},
     ),
@@ -46,6 +50,7 @@ ONLY_IN = {  # package -> the one place (files or folders) that may import it
     "pyarrow": ("tune_ks/storage.py",),
     "ray": (
         "tune_ks/trial.py",
+        "tune_ks/jobs.py",
         "tune_ks/node_files.py",
         "tune_ks/cluster.py",
         "tune_ks/search.py",

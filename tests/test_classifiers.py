@@ -19,9 +19,9 @@ from tune_ks.data.dataset import ACQUISITION, open_splits
 from tune_ks.evaluate import load_model
 from tune_ks.pipeline import network_shapes
 from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_pack import run_config
 from tune_ks.scoring import score
 from tune_ks.train import train
-from tune_ks.trial import run_config
 
 SMALLEST = {"alexnet": 63, "alexnet_film": 63, "alexnet_hyper": 63, "alexnet_adaptive": 63}
 SMALLEST |= {"resnet18": 33, "densenet121": 61}

@@ -23,10 +23,10 @@ from tune_ks.quality import reconstruction_quality
 from tune_ks.reconstructions import RECONSTRUCTIONS
 from tune_ks.reconstructions.hqs_net import ALPHA, BETA, HQSNet, haar, total_variation
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.run_pack import run_config
 from tune_ks.sampling import Measurement
 from tune_ks.train import train
 from tune_ks.transforms import TRANSFORMS
-from tune_ks.trial import run_config
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2}
 SIDE = 40  # pixels of the tiny cohort

@@ -42,17 +42,17 @@ def asked(name, **search):
 
 def trial(number, vendor="GE"):
     config = {"vendor": vendor, "sampling_rate": 0.5, "temperature": 1.0, "epochs": 8, "lr": 1e-3 + number}
-    return Fake(f"{vendor}{number}", {"configs": [config]})
+    return Fake(f"{vendor}{number}", {"jobs": [[config]]})
 
 
 def at_rates(*rates):
     """Configs of one conditional training."""
-    shared = {**trial(9).config["configs"][0], "classifier": "alexnet_film", "rate_from": 1 / 64}
+    shared = {**trial(9).config["jobs"][0][0], "classifier": "alexnet_film", "rate_from": 1 / 64}
     return [{**shared, "sampling_rate": rate} for rate in rates]
 
 
 def line(epoch, val, cross=math.nan):
-    return {"epoch": epoch, "loss": 0.5, "val_in_domain": val, "val_cross_domain": cross}
+    return {"job": 0, "epoch": epoch, "loss": 0.5, "val_in_domain": val, "val_cross_domain": cross}
 
 
 def run(scheduler, one, val, cross=math.nan, epochs=range(1, 9)):
@@ -60,7 +60,7 @@ def run(scheduler, one, val, cross=math.nan, epochs=range(1, 9)):
     for epoch in epochs:
         if scheduler.on_trial_result(None, one, line(epoch, val, cross)) == "STOP":
             return epoch
-    scheduler.on_trial_result(None, one, {"finished": True, "val_in_domain": val, "epoch_share": 1.0})
+    scheduler.on_trial_result(None, one, {"job": 0, "finished": True, "val_in_domain": val})
     scheduler.on_trial_complete(None, one, {})
     return None
 
@@ -72,7 +72,7 @@ def test_the_worst_is_stopped_after_the_grace_and_the_best_never(name):
     assert ends == [None] * 5  # each is the best so far
     assert run(scheduler, trial(9), 0.3, 0.3) == 2  # a quarter of 8 epochs
     (stop,) = scheduler.stops["GE9"]
-    assert stop.config.key() == TrialConfig.from_dict(trial(9).config["configs"][0]).key()
+    assert stop.config.key() == TrialConfig.from_dict(trial(9).config["jobs"][0][0]).key()
     assert [one["epoch"] for one in stop.history] == [1, 2]
     assert "after epoch 2 of 8" in stop.reason
     assert "behind the others of GE" in stop.reason
@@ -99,7 +99,7 @@ def test_a_job_is_judged_by_its_first_seed_and_repeats_count_once(name):
     first = [line(epoch, 0.95, 0.95) for epoch in (1, 2, 3)]
     again = [line(epoch, 0.1, 0.1) for epoch in (1, 2, 3)]  # its process died and it came again
     assert {scheduler.on_trial_result(None, trial(9), one) for one in first + again} == {"CONTINUE"}
-    assert scheduler.histories["GE9"] == first
+    assert [{"job": 0, **one} for one in scheduler.histories["GE9"]] == first
 
 
 @pytest.mark.parametrize("name", STOPPING)
@@ -108,7 +108,7 @@ def test_a_stop_is_of_every_rate_of_the_training_and_of_no_other_seed(name, tmp_
     for number in range(5):
         run(scheduler, trial(number), 0.9, 0.9)
     rates = at_rates(0.25, 0.5, 1.0)
-    job, folder, events = Fake("GE9", {"configs": [*rates, {**rates[0], "seed": 1}]}), RunFolder(tmp_path), []
+    job, folder, events = Fake("GE9", {"jobs": [[*rates, {**rates[0], "seed": 1}]]}), RunFolder(tmp_path), []
     assert run(scheduler, job, 0.1, 0.1) == 2
     Watcher(folder, "", 60, Halt(), events.append, scheduler.stops).on_trial_result(2, [], job, line(2, 0.1))
     assert [event.kind for event in events] == ["stopped"]
@@ -125,12 +125,12 @@ def test_a_stop_is_of_every_rate_of_the_training_and_of_no_other_seed(name, tmp_
 def test_the_rates_that_are_left_of_a_whole_training_are_never_stopped(name, tmp_path):
     folder = RunFolder(tmp_path)
     done, *left = at_rates(0.25, 0.5, 1.0)
-    others = [trial(number).config["configs"][0] for number in range(5)]
+    others = [trial(number).config["jobs"][0][0] for number in range(5)]
     for values, value in [(done, 0.1), *((other, 0.9) for other in others)]:
         history = [line(epoch, value, value) for epoch in range(1, 9)]
         folder.write_record(TrialRecord(TrialConfig.from_dict(values), {"GE": value}, {}, 0.5, history=history))
     resumed = early_stopping(asked(name, sampler="grid"), folder)
-    assert run(resumed, Fake("left", {"configs": left}), 0.1, 0.1) is None
+    assert run(resumed, Fake("left", {"jobs": [left]}), 0.1, 0.1) is None
     assert run(resumed, trial(9), 0.1, 0.1) == 2
 
 
@@ -153,7 +153,7 @@ def test_a_low_rate_stays_where_the_rate_is_an_objective():
         for number in range(4):
             run(scheduler, trial(number), 0.8, 0.7)
         low = trial(9)
-        low.config["configs"][0]["sampling_rate"] = 0.1
+        low.config["jobs"][0][0]["sampling_rate"] = 0.1
         ends.append(run(scheduler, low, 0.7, 0.6))
     assert ends == [2, None]
 
@@ -165,7 +165,7 @@ def test_rungs_are_filled_again_from_the_run_folder(name, tmp_path):
     values = [0.7, 0.9, 0.8, 0.6, 0.85, 0.2]
     for number, value in enumerate(values):
         end = run(straight, trial(number), value, value)
-        config = TrialConfig.from_dict(trial(number).config["configs"][0])
+        config = TrialConfig.from_dict(trial(number).config["jobs"][0][0])
         history = [line(epoch, value, value) for epoch in range(1, (end or 8) + 1)]
         folder.write_config(config)
         if end:

@@ -47,11 +47,11 @@ def run(tmp_path):
     return RunFolder(cohort_csv.parent), {64: images}
 
 
-def search(asked, run, plan=None):
+def search(asked, run, plan=None, **resources):
     folder, images = run
     events = []
     plan = plan or plan_search(asked, folder, VENDORS)
-    run_search(asked, folder, images, VENDORS, plan, Resources(), events.append)
+    run_search(asked, folder, images, VENDORS, plan, Resources(**resources), events.append)
     return events
 
 
@@ -71,8 +71,10 @@ def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
     stamps = {key: folder.trial(key, "record.json").stat().st_mtime_ns for key in by_key(folder)}
     again = plan_search(GRID, folder, VENDORS)
     assert (again.left, again.finished) == (4, 2)
-    events = search(GRID, run)
-    assert [event.kind for event in events].count("finished") == 4
+    events = search(GRID, run, fused="2", concurrent=1)  # two of them as one: nobody else sees a difference
+    ends = [event for event in events if event.kind == "finished"]
+    assert len({event.configs[0].key() for event in ends}) == len({event.job for event in ends}) == len(ends) == 4
+    assert sorted(record.facts.get("trained_together", 1) for record in folder.records()) == [1, 1, 1, 1, 2, 2]
     assert stamps.items() <= {k: folder.trial(k, "record.json").stat().st_mtime_ns for k in by_key(folder)}.items()
     assert plan_search(GRID, folder, VENDORS).left == 0
     assert folder.keys() == sorted(by_key(folder)) == sorted(c[0].key() for c in plan.jobs)
@@ -83,10 +85,13 @@ def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
 def test_a_failed_trial_is_named_and_the_search_goes_on(run):
     folder, _ = run
     asked = space({"mask": "lowpass", "sampling_rate": 1.0, "lr": [1e-3, 1e30], "vendor": "GE"})
-    events = search(asked, run)
+    events = search(asked, run, fused="2", concurrent=1)
     assert sorted(event.kind for event in events if event.kind in ("finished", "failed")) == ["failed", "finished"]
     (reason,) = folder.failures().values()
     assert "the loss became" in reason
+    (record,) = folder.records()
+    assert record.facts["trained_together"] == 2
+    assert [len(event.configs) for event in events] == [1] * len(events)  # each point speaks for itself
     assert plan_search(asked, folder, VENDORS).left == 0
     assert plan_search(asked, folder, VENDORS, retry_failed=True).left == 1
 
@@ -148,7 +153,7 @@ def test_every_sampler_takes_two_objectives_nan_and_failures(sampler, tmp_path):
     failed = [{"finished": True, "val_in_domain": float("nan")}, {"finished": True, "failed": "x"}, None]
     for number, result in enumerate([good, stopped, *failed, good]):
         job = searcher.suggest(str(number))
-        assert [values.get("seed", 0) for values in job["configs"]] == [0, 1]
+        assert [values.get("seed", 0) for values in job["jobs"][0]] == [0, 1]
         searcher.on_trial_complete(str(number), result, error=result is None)
     states = [trial.state.name for study in searcher.studies for trial in study.study.trials]
     assert sorted(states) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL", "FAIL", "PRUNED"]
@@ -158,7 +163,7 @@ def test_the_same_history_gives_the_same_suggestion_and_longer_history_another(t
     def first(folder):
         searcher = JobSearcher(plan_search(DRAWN, folder, VENDORS), DRAWN, folder, VENDORS, {})
         searcher.queue = []
-        return searcher.suggest("a")["configs"][0]["sampling_rate"]
+        return searcher.suggest("a")["jobs"][0][0]["sampling_rate"]
 
     folder = RunFolder(tmp_path)
     rates = {first(folder), first(folder)}

@@ -46,15 +46,15 @@ def play(searcher, count, folder=None):
         job = searcher.suggest(str(number))
         if job == searcher.FINISHED:
             break
-        found += job["configs"]
+        found += job["jobs"][0]
         if folder:
-            for values in job["configs"]:
+            for values in job["jobs"][0]:
                 config, scores = TrialConfig.from_dict(values), objective(values)
                 other = "SIEMENS" if config.vendor == "GE" else "GE"
                 val = {config.vendor: scores["val_in_domain"], other: scores["val_cross_domain"]}
                 folder.write_config(config, job["start_point"])
                 folder.write_record(TrialRecord(config, val, {}, config.sampling_rate))
-        searcher.on_trial_complete(str(number), {"finished": True, **objective(job["configs"][0])})
+        searcher.on_trial_complete(str(number), {"finished": True, **objective(job["jobs"][0][0])})
     return found
 
 

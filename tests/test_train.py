@@ -12,15 +12,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tune_ks import member
 from tune_ks import train as training
+from tune_ks.checkpoints import load_checkpoint, save_checkpoint
 from tune_ks.data.dataset import open_splits
 from tune_ks.masks import MASKS
 from tune_ks.masks.fixed import FixedMask
 from tune_ks.member import Member
 from tune_ks.metrics import auc
+from tune_ks.outcome import distinct_rate
 from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_pack import run_config
 from tune_ks.scoring import finish, score
 from tune_ks.train import TrainingFailed, train
-from tune_ks.trial import distinct_rate, load_checkpoint, run_config, save_checkpoint
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "augment": "flips", "settle": 0.5}
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)

@@ -12,6 +12,7 @@ from tiny import write_tiny
 
 from analysis.configurations import average_over_seeds, curves
 from analysis.load import load as load_run
+from tune_ks.checkpoints import load_checkpoint, save_checkpoint
 from tune_ks.data.dataset import open_splits
 from tune_ks.merge import merge_runs
 from tune_ks.optimiser import build_optimiser, start_epoch
@@ -19,12 +20,12 @@ from tune_ks.pipeline import build_pipeline
 from tune_ks.plan import plan_search
 from tune_ks.pretrained import Pretrained, absent_weights, asks, bring_weights, named, resolve, weights_of
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord, digest
+from tune_ks.run_pack import run_config
 from tune_ks.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.storage import write_whole
 from tune_ks.tasks import task_of
 from tune_ks.train import train
 from tune_ks.transfer import begin_from, loaded_parts, read_weights
-from tune_ks.trial import load_checkpoint, run_config, save_checkpoint
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
 SOURCE = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)

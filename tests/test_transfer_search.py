@@ -14,9 +14,9 @@ from tune_ks.commands.search import finalists
 from tune_ks.data.cohort import CohortSettings, open_cohort
 from tune_ks.plan import plan_search
 from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_pack import run_config
 from tune_ks.space import load_space
 from tune_ks.transfer import read_weights
-from tune_ks.trial import run_config
 
 COMMON = {"vendor": "GE", "temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8}
 SPACES = {

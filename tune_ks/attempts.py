@@ -6,6 +6,7 @@ that was killed or of a node that was cut off, finds another's attempt below its
 
 import dataclasses
 import json
+import math
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Attempt:
     session: str  # of the driver that asked for it
     node: str  # Ray's id of the node it ran on
     accumulate: int = 1  # parts of a batch, whose gradients are added up: 2 is half the memory
+    together: int = 1  # trials that the process trained as one, this one among them
     ended: str | None = None  # DIED | MEMORY | HUNG
     detail: str = ""
 
@@ -43,17 +45,21 @@ def read_attempts(folder: RunFolder, key: str) -> list[Attempt]:
         lines = read_json(folder.trial(key, "attempts.json"))["attempts"]
         attempts = [Attempt(**line) for line in lines]
         texts = [text for one in attempts for text in (one.token, one.session, one.node, one.detail)]
-        if not all(isinstance(text, str) for text in texts):
-            raise ValueError("an id that is no text")
+        counts = [count for one in attempts for count in (one.accumulate, one.together)]
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(count, int) for count in counts):
+            raise ValueError("an id that is no text, or a count that is no number")
         return attempts
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return []
 
 
-def begin_attempt(folder: RunFolder, key: str, session: str, node: str, alive: Collection[str]) -> Attempt:
+def begin_attempt(
+    folder: RunFolder, key: str, session: str, node: str, alive: Collection[str], together: int = 1
+) -> Attempt:
     """Write that this process tries the trial now. GivenUp when it has failed too often; ``alive`` are node ids."""
     attempts = read_attempts(folder, key)
-    attempt = Attempt(uuid.uuid4().hex, session, node, parts_of_a_batch(attempts, session, alive))
+    parts = parts_of_a_batch(attempts, session, alive)
+    attempt = Attempt(uuid.uuid4().hex, session, node, parts, together)
     _write(folder, key, [*attempts, attempt])
     return attempt
 
@@ -61,8 +67,10 @@ def begin_attempt(folder: RunFolder, key: str, session: str, node: str, alive: C
 def parts_of_a_batch(attempts: list[Attempt], session: str, alive: Collection[str]) -> int:
     """1, or 2 after an attempt ran out of memory. GivenUp when this driver's attempts leave no hope.
 
-    Attempts of an earlier driver are not charged (it was asked to try again), nor are those on a node that has died.
+    Attempts of an earlier driver are not charged (it was asked to try again), nor are those on a node that has died,
+    nor those together with other trials: nobody knows whose fault it was, and the next pack is half as large.
     """
+    attempts = [attempt for attempt in attempts if attempt.together == 1]
     mine = [attempt for attempt in attempts if attempt.session == session]
     parts = 2 if any(attempt.ended == MEMORY for attempt in attempts) else 1
     for attempt in mine:
@@ -74,6 +82,17 @@ def parts_of_a_batch(attempts: list[Attempt], session: str, alive: Collection[st
     if len(deaths) > WORKER_DEATHS:
         raise GivenUp(f"its process died {len(deaths)} times; the last time: {deaths[-1].detail or 'nobody saw why'}")
     return parts
+
+
+def largest_pack(attempts: list[Attempt], session: str, alive: Collection[str]) -> float:
+    """With how many trials at once this one may be tried: half of a pack that ended badly; infinite where none did.
+
+    Alone once it ran out of memory alone, so on half batches. As above, deaths on nodes that died do not count.
+    """
+    if any(attempt.ended == MEMORY and attempt.together == 1 for attempt in attempts):
+        return 1
+    bad = [a for a in attempts if a.ended == MEMORY or (a.session == session and (a.node in alive or a.ended == HUNG))]
+    return min((max(1, attempt.together // 2) for attempt in bad if attempt.together > 1), default=math.inf)
 
 
 def end_attempt(folder: RunFolder, key: str, session: str, ended: str, detail: str = "") -> bool:

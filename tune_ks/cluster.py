@@ -13,6 +13,7 @@ import ray
 
 # where an object store is, for nodes that were started without it; keys to it are never sent
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+PACK = 16  # configs that train as one on a GPU, where its memory suffices and nobody asked for another number
 ANSWER_WITHIN = 10.0  # seconds
 
 
@@ -25,6 +26,7 @@ class Resources:
     concurrent: int | None = None  # at most so many trials at once
     address: str | None = None
     hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
+    fused: str = "auto"  # how many configs may train as one: a number, or "auto"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.cpus) and self.cpus > 0):
@@ -35,11 +37,19 @@ class Resources:
             raise ValueError(f"--concurrent must be 1 or more, got {self.concurrent}")
         if not self.hang_after > 0:
             raise ValueError(f"--hang-after must be above 0 seconds, got {self.hang_after:g}")
+        if self.fused != "auto" and not (self.fused.isdecimal() and int(self.fused) >= 1):
+            raise ValueError(f"--fused must be auto or a number of 1 or more (1: each alone), got {self.fused}")
         if self.address and "://" in self.address:
             raise ValueError(
                 f"--address must be auto or HOST:PORT, got {self.address}: a search reads its data where it is "
                 "started, so start it on a node of the cluster, or hand it over with `ray job submit`"
             )
+
+    def pack(self, gpus: float) -> int:
+        """How many configs may train as one in a trial of ``gpus``: by itself none beside another on a CPU."""
+        if self.fused == "auto":
+            return PACK if gpus else 1
+        return int(self.fused)
 
 
 def gpus_of_a_trial(resources: Resources, nodes: Iterable[Mapping[str, float]]) -> float:

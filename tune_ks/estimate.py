@@ -7,10 +7,10 @@ import torch
 
 from tune_ks.data.cohort import Cohort, with_splits, write_table
 from tune_ks.data.dataset import Splits, open_splits
+from tune_ks.measured import timed_steps
 from tune_ks.plan import Plan
 from tune_ks.record import RunFolder, TrialConfig
 from tune_ks.scoring import DRAWS
-from tune_ks.train import timed_steps
 
 
 def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_seed: int) -> float:

@@ -79,6 +79,11 @@ class Member:
         """Whether it has another epoch to train."""
         return not self.left and len(self.history) < self.config.epochs
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was trained to its last epoch."""
+        return not self.left and len(self.history) == self.config.epochs
+
     def begin_epoch(self) -> None:
         """Draw the next epoch's random numbers, seed those that modules draw, and set the mask as the epoch has it."""
         config, self.number = self.config, len(self.history) + 1

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -402,8 +402,13 @@ def migrated(values: dict[str, Any]) -> dict[str, Any]:
 
 def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
     """Mean over the vendors that are not ``vendor`` and have a value; NaN when none has."""
-    others = [score for other, score in scores.items() if other != vendor and not math.isnan(score)]
-    return sum(others) / len(others) if others else math.nan
+    return mean_of_defined(score for other, score in scores.items() if other != vendor)
+
+
+def mean_of_defined(values: Iterable[float]) -> float:
+    """Mean over those that are not NaN; NaN when all are."""
+    defined = [value for value in values if not math.isnan(value)]
+    return sum(defined) / len(defined) if defined else math.nan
 
 
 def is_key(text: object) -> bool:

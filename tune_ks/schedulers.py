@@ -12,6 +12,7 @@ import numpy as np
 from moocore import pareto_rank
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
+from tune_ks.jobs import job_of, jobs_of
 from tune_ks.record import RunFolder, Stop, TrialConfig
 from tune_ks.space import OBJECTIVES, Space
 from tune_ks.tasks import title_of
@@ -21,7 +22,7 @@ LINE = (EPOCH, "loss", METRIC, "val_cross_domain")  # of a history: what a stopp
 
 
 class Named(NamedTuple):
-    """All that Ray's schedulers read of a trial: also one of an earlier fit or process has that."""
+    """All that Ray's schedulers read of a trial, here a job's name: also one of an earlier process has that."""
 
     trial_id: str
 
@@ -88,26 +89,32 @@ class EarlyStopping(FIFOScheduler):
         return self.rungs if compares else []
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """STOP ends a trial's only job. One of several leaves them: its worker looks for the stop that was written."""
+        stopped = self._judge(*job_of(trial, result), result)
+        return TrialScheduler.STOP if stopped and len(trial.config["jobs"]) == 1 else TrialScheduler.CONTINUE
+
+    def _judge(self, job: str, configs: list[TrialConfig], result: dict[str, Any]) -> bool:
+        """Whether the line makes a stop of the job, which is then kept."""
         epoch = result.get(EPOCH)
-        history = self.histories.setdefault(trial.trial_id, [])
+        history = self.histories.setdefault(job, [])
         if result.get("finished") or epoch is None or (history and epoch <= history[-1][EPOCH]):
-            return TrialScheduler.CONTINUE  # a trial that lost its process repeats the epochs that it had reported
+            return False  # a trial that lost its process repeats the epochs that it had reported
         history.append({name: result.get(name, math.nan) for name in LINE})
-        configs = [TrialConfig.from_dict(values) for values in trial.config["configs"]]
         training = configs[0].training()
         if epoch >= self.epochs:
             self.whole.add(training.key())
         if training.key() in self.whole:  # a rate that is scored later reports the epochs of its training again
-            return TrialScheduler.CONTINUE
-        group, line = self._group(training, trial.trial_id), self._line(training, history[-1])
-        if group.on_trial_result(None, Named(trial.trial_id), line) == TrialScheduler.CONTINUE:
-            return TrialScheduler.CONTINUE
-        reason, history = self._reason(training, history[-1]), self.histories.pop(trial.trial_id)
-        self.stops[trial.trial_id] = [Stop(one, reason, history) for one in configs if one.training() == training]
-        return TrialScheduler.STOP
+            return False
+        group, line = self._group(training, job), self._line(training, history[-1])
+        if group.on_trial_result(None, Named(job), line) == TrialScheduler.CONTINUE:
+            return False
+        reason, history = self._reason(training, history[-1]), self.histories.pop(job)
+        self.stops[job] = [Stop(one, reason, history) for one in configs if one.training() == training]
+        return True
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self.histories.pop(trial.trial_id, None)
+        for job, _ in jobs_of(trial):
+            self.histories.pop(job, None)
 
     def remember(self, training: TrialConfig, history: list[dict[str, float]]) -> None:
         """Fill the rungs with a training of an earlier process: Ray's own restore leaves them empty."""
@@ -119,12 +126,12 @@ class EarlyStopping(FIFOScheduler):
             if line[EPOCH] >= self.epochs:
                 self.whole.add(one.trial_id)
 
-    def _group(self, config: TrialConfig, trial_id: str) -> FIFOScheduler:
-        """The scheduler of those that ``config`` is compared with; it knows the trial."""
+    def _group(self, config: TrialConfig, name: str) -> FIFOScheduler:
+        """The scheduler of those that ``config`` is compared with; it knows the job of that name."""
         group = tuple(getattr(config, name) for name in self.search["compare_within"])
         if group not in self.groups:
             self.groups[group] = self._scheduler()
-        self.groups[group].on_trial_add(None, Named(trial_id))
+        self.groups[group].on_trial_add(None, Named(name))
         return self.groups[group]
 
     def _line(self, config: TrialConfig, line: dict[str, float]) -> dict[str, float]:

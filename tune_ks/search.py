@@ -1,5 +1,6 @@
 """A plan -> Ray's Tuner and one searcher. The run folder is the truth; Ray's state is disposable."""
 
+import math
 import os
 import uuid
 from collections.abc import Callable
@@ -62,9 +63,13 @@ def run_search(
             "threads": max(1, int(resources.cpus)),
             "session": session,
             "hang_after": resources.hang_after,
+            "gpus": gpus,
+            "together": resources.pack(gpus),
+            "stopping": stopping is not None,
             "cross_domain_at": stopping.cross_domain_at if stopping else [],
         }
-        searcher, rounds = JobSearcher(plan, space, folder, vendors, common), 0
+        points = min(resources.pack(gpus), math.ceil(len(plan.jobs) / concurrent))  # no slot waits for another's pack
+        searcher, rounds = JobSearcher(plan, space, folder, vendors, common, points), 0
         while searcher.left and rounds < ROUNDS and not halt.reason:
             watcher = Watcher(folder, session, resources.hang_after, halt, show, stopping.stops if stopping else {})
             tune.Tuner(

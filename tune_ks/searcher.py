@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from tune_ks.pack import pack_key
 from tune_ks.plan import Plan, all_seeds, belongs, config_at, suggestions_in
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.seeding import seed_for
@@ -122,15 +123,24 @@ class JobSearcher(Searcher):
     ranges and adds: known records enter the study, and a suggestion is a job of all its seeds.
     """
 
-    def __init__(self, plan: Plan, space: Space, folder: RunFolder, vendors: list[str], common: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        space: Space,
+        folder: RunFolder,
+        vendors: list[str],
+        common: dict[str, Any],
+        points: int = 1,
+    ) -> None:
         super().__init__(metric="val_in_domain", mode="max")
+        self.points = points  # of a grid that one trial may hold
         self.queue = deque(plan.jobs)
         self.draws = plan.draws
         self.common = common
         self.seeds = space.search["seeds"]
-        points = space.grid(vendors) if space.search["sampler"] != "grid" else []
-        known = suggestions_in(folder) if points else []
-        self.studies = [PointStudy(point, space, known, folder) for point in points]
+        drawn_around = space.grid(vendors) if space.search["sampler"] != "grid" else []
+        known = suggestions_in(folder) if drawn_around else []
+        self.studies = [PointStudy(point, space, known, folder) for point in drawn_around]
         self.known = {configs[0].key("seed") for configs in known}
         self.asked: dict[str, tuple[PointStudy, optuna.trial.Trial]] = {}
 
@@ -145,7 +155,8 @@ class JobSearcher(Searcher):
             mine = next((study for study in self.studies if belongs(configs[0], study.point)), None)
             if mine is not None:
                 self.asked[trial_id] = (mine, mine.ask(configs[0]))
-            return self._job(configs)
+                return self._work([configs])
+            return self._work([configs, *self._beside(configs)])
         for mine in sorted(self.studies, key=lambda study: study.asked) if self.draws else []:
             found = mine.ask_new(self.known)
             if found is not None:
@@ -153,7 +164,7 @@ class JobSearcher(Searcher):
                 self.draws -= 1
                 self.known.add(config.key("seed"))
                 self.asked[trial_id] = (mine, suggestion)
-                return self._job(all_seeds([config], self.seeds), suggestion.user_attrs.get("start_point"))
+                return self._work([all_seeds([config], self.seeds)], suggestion.user_attrs.get("start_point"))
         self.draws = 0
         return Searcher.FINISHED
 
@@ -162,8 +173,18 @@ class JobSearcher(Searcher):
             study, suggestion = self.asked.pop(trial_id)
             study.tell(suggestion, None if error else result)
 
-    def _job(self, configs: list[TrialConfig], start_point: str | None = None) -> dict[str, Any]:
-        return {**self.common, "configs": [config.non_default() for config in configs], "start_point": start_point}
+    def _beside(self, configs: list[TrialConfig]) -> list[list[TrialConfig]]:
+        """Points of the grid that train as one with the given one, taken out of the queue."""
+        kind, taken = pack_key(configs[0]) if len(configs) == 1 else None, []
+        for job in list(self.queue):
+            if len(taken) + 1 < self.points and kind and len(job) == 1 and pack_key(job[0]) == kind:
+                taken.append(job)
+                self.queue.remove(job)
+        return taken
+
+    def _work(self, jobs: list[list[TrialConfig]], start_point: str | None = None) -> dict[str, Any]:
+        plain = [[config.non_default() for config in configs] for configs in jobs]
+        return {**self.common, "jobs": plain, "start_point": start_point}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its searcher into a state that nobody reads

@@ -5,7 +5,6 @@ A lone training is a pack of one. Those of a pack meet their own batches at the 
 
 import functools
 import math
-import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from tune_ks.draws import Draws
 from tune_ks.member import Epoch, Member
 from tune_ks.pack import Passed, pass_together
 from tune_ks.record import TrialConfig, mean_of_others
-from tune_ks.scoring import rates_of, val_metrics
+from tune_ks.scoring import val_metrics
 from tune_ks.transfer import Weights
 
 
@@ -80,27 +79,26 @@ def train_together(
         }
 
 
-def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:
-    """Seconds an image of training and of scoring, from one batch to warm up and two that count.
+def step(members: list[Member], draws: list[Draws], parts: int = 1) -> Tensor:
+    """One step of each member down the gradient of its own batch; returns their losses, (M,) float64 on the device.
 
-    Of steps that train everything: those of ``reconstruction_epochs`` spare the classifier and take a little less.
+    A loss that is not finite moves nothing of its member.
     """
-    member = Member(config, splits, device=device)
-    member.begin_epoch()
-    member.alone, draws = False, member.draws[0]
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        member.pipeline.train()
-        _step([member], [draws])[0].item()
-        trained = time.perf_counter()
-        member.pipeline.eval()
-        with torch.no_grad():
-            batch = splits.train.gather(draws.index, device)
-            member.pipeline(batch.image, rates_of(config, batch), batch.acquisition)
-        seconds.append((trained - started, time.perf_counter() - trained))
-    training, scoring = (sum(column) / 2 / len(draws.index) for column in zip(*seconds[1:]))
-    return training, scoring
+    batches, size = _batches(members, draws), len(draws[0].rates)
+    totals = torch.zeros(len(members), dtype=torch.float64, device=members[0].device)
+    for member in members:
+        member.optimizer.zero_grad(set_to_none=True)
+    for pieces in zip(*(_in_parts(*asked, parts) for asked in zip(batches, draws, strict=True)), strict=True):
+        losses = [loss * (len(pieces[0].rates) / size) for loss in _losses(members, pieces)]
+        learning = [loss for loss in losses if loss.requires_grad]
+        if learning:  # zero-filling alone, with a mask that is fixed, has nothing to learn
+            torch.autograd.backward(learning)
+        totals += torch.stack([loss.detach() for loss in losses])
+    # a fused optimiser leaves this step out, as for torch.amp.GradScaler: looking at the loss here would wait for a GPU
+    for member, found_inf in zip(members, (~totals.isfinite()).float(), strict=True):
+        member.optimizer.found_inf = found_inf
+        member.optimizer.step()
+    return totals
 
 
 def _validate(
@@ -131,32 +129,10 @@ def _failed(member: Member, loss: float) -> TrainingFailed:
 
 def _one_epoch(members: list[Member], parts: int) -> list[float]:
     """Each member's images in its own order; returns each one's mean loss, not finite where a step's was not."""
-    losses = [_step(members, list(draws), parts) for draws in zip(*(member.draws for member in members), strict=True)]
+    losses = [step(members, list(draws), parts) for draws in zip(*(member.draws for member in members), strict=True)]
     sizes = [len(draws.rates) for draws in members[0].draws]
     found = zip(*torch.stack(losses).tolist())  # the one wait of the host for a GPU in an epoch
     return [sum(loss * size for loss, size in zip(own, sizes)) / sum(sizes) for own in found]
-
-
-def _step(members: list[Member], draws: list[Draws], parts: int = 1) -> Tensor:
-    """One step of each member down the gradient of its own batch; returns their losses, (M,) float64 on the device.
-
-    A loss that is not finite moves nothing of its member.
-    """
-    batches, size = _batches(members, draws), len(draws[0].rates)
-    totals = torch.zeros(len(members), dtype=torch.float64, device=members[0].device)
-    for member in members:
-        member.optimizer.zero_grad(set_to_none=True)
-    for pieces in zip(*(_in_parts(*asked, parts) for asked in zip(batches, draws, strict=True)), strict=True):
-        losses = [loss * (len(pieces[0].rates) / size) for loss in _losses(members, pieces)]
-        learning = [loss for loss in losses if loss.requires_grad]
-        if learning:  # zero-filling alone, with a mask that is fixed, has nothing to learn
-            torch.autograd.backward(learning)
-        totals += torch.stack([loss.detach() for loss in losses])
-    # a fused optimiser leaves this step out, as for torch.amp.GradScaler: looking at the loss here would wait for a GPU
-    for member, found_inf in zip(members, (~totals.isfinite()).float(), strict=True):
-        member.optimizer.found_inf = found_inf
-        member.optimizer.step()
-    return totals
 
 
 def _batches(members: list[Member], draws: list[Draws]) -> list[Batch]:

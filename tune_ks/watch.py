@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from ray import tune
 
 from tune_ks.attempts import DIED, HUNG, MEMORY, end_attempt
+from tune_ks.jobs import job_of, jobs_of
 from tune_ks.record import RunFolder, Stop, TrialConfig
 
+ENDS = ("finished", "failed", "stopped")
 ESCAPES = 3  # errors of one job's own code, as no failing training makes them, after which the search ends
 LOW_MEMORY = "running low on memory"  # of Ray's memory monitor; of every other death it says "maybe the OOM killer"
 
@@ -22,7 +24,7 @@ LOW_MEMORY = "running low on memory"  # of Ray's memory monitor; of every other 
 class Event(NamedTuple):
     """One thing that happened to a job, for whoever shows the progress."""
 
-    job: str  # Ray's name of it
+    job: str  # its name
     kind: str  # started | epoch | finished | stopped (early) | failed | lost (its process died; it is tried again)
     configs: list[TrialConfig]
     result: dict[str, Any]
@@ -95,22 +97,25 @@ class Watcher(tune.Callback):
         self.hang_after = hang_after
         self.halt = halt
         self.show = show
-        self.stops = stops  # Ray's name of a trial -> what its scheduler has just decided
+        self.stops = stops  # a job's name -> what its scheduler has just decided
         self.heard: dict[str, float] = {}  # when each of Ray's trials last said something
         self.escaped: Counter[str] = Counter()  # how often each of Ray's trials ended by an error of its own code
+        self.ended: set[str] = set()  # names of jobs
         self.lost: list[list[TrialConfig]] = []  # jobs that Ray dropped though nothing is wrong with them
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its callbacks too, and a console cannot be
 
     def on_trial_start(self, iteration, trials, trial, **info) -> None:
-        self.show(self._event("started", trial, {}))
+        self._show_all("started", trial, {})
 
     def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
         if result.get("storage"):
             self.halt.because(result["storage"])
-        kind = "epoch"
-        if stops := self.stops.pop(trial.trial_id, None):
+        kind, (job, configs) = "epoch", job_of(trial, result)
+        if job in self.ended:  # its process died after it: it says once more what it was
+            return
+        if stops := self.stops.pop(job, None):
             kind, result = "stopped", {**result, "stopped": stops[0].reason}
             try:
                 for stop in stops:
@@ -120,7 +125,10 @@ class Watcher(tune.Callback):
         elif result.get("finished"):
             away = result.get("storage") or result.get("superseded")
             kind = "lost" if away else "failed" if result.get("failed") else "finished"
-        self.show(self._event(kind, trial, result))
+        if kind in ENDS:
+            self.ended.add(job)
+        self.heard[trial.trial_id] = time.monotonic()
+        self.show(Event(job, kind, configs, result))
 
     def on_trial_recover(self, iteration, trials, trial, **info) -> None:
         """Its process died, or its node: Ray starts it again, and the worker reads what is written here.
@@ -134,23 +142,22 @@ class Watcher(tune.Callback):
             self.escaped[trial.trial_id] += 1
             if self.escaped[trial.trial_id] == ESCAPES:
                 self.halt.because(f"a trial cannot begin in its worker: {detail}. Does every node have this program?")
-        event = self._event("lost", trial, {"lost": detail})
-        for config in event.configs:
+        for config in self._show_all("lost", trial, {"lost": detail}):
             with contextlib.suppress(OSError):  # then nobody knows why it died, and it is charged as a death
-                if end_attempt(self.folder, config.key(), self.session, ended, detail):
-                    break
-        self.show(event)
+                end_attempt(self.folder, config.key(), self.session, ended, detail)
 
     def on_trial_error(self, iteration, trials, trial, **info) -> None:
-        """Ray gives a trial up only when its node dies before it has begun: it goes to the next round."""
-        event = self._event("lost", trial, {"lost": _last_error(trial)})
-        self.lost.append(event.configs)
-        self.show(event)
+        """Ray gives a trial up only when its node dies before it has begun: its jobs go to the next round."""
+        self._show_all("lost", trial, {"lost": _last_error(trial)})
+        self.lost += [configs for job, configs in jobs_of(trial) if job not in self.ended]
 
-    def _event(self, kind: str, trial: Any, result: dict[str, Any]) -> Event:
+    def _show_all(self, kind: str, trial: Any, result: dict[str, Any]) -> list[TrialConfig]:
+        """An event of every job that has not ended; returns their configs."""
         self.heard[trial.trial_id] = time.monotonic()
-        configs = [TrialConfig.from_dict(values) for values in trial.config["configs"]]
-        return Event(trial.trial_id, kind, configs, result)
+        left = [(job, configs) for job, configs in jobs_of(trial) if job not in self.ended]
+        for job, configs in left:
+            self.show(Event(job, kind, configs, result))
+        return [config for _, configs in left for config in configs]
 
 
 def how_it_died(error: str, silent: float, hang_after: float) -> tuple[str, str]:

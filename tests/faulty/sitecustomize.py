@@ -50,7 +50,7 @@ def change_storage(module):
 
 
 def change_train(module):
-    step = module._step
+    step = module.step
 
     def faulty(*args, **named):
         global steps
@@ -62,7 +62,7 @@ def change_train(module):
             fault(FAULTS.get("steps", {}).get(str(member.config.sampling_rate)), module, given.get("parts", 1))
         return step(*args, **named)
 
-    module._step = faulty
+    module.step = faulty
 
 
 def fault(kind, module, parts):

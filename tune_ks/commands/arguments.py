@@ -54,6 +54,13 @@ def search_parser() -> argparse.ArgumentParser:
     how.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs, and so torch threads, of a trial")
     how.add_argument("--gpus-per-trial", type=float, help="0.25 packs four trials on one; otherwise 1 if there is any")
     how.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    how.add_argument(
+        "--fused",
+        metavar="N",
+        default="auto",
+        help="so many points of a grid, or seeds of a suggestion, train as one; auto: on a GPU as many as its memory "
+        "takes, up to 16, and each alone on a CPU (docs/performance.md)",
+    )
     how.add_argument("--hang-after", type=float, default=3600, help="seconds without an epoch: the trial is ended")
     viewers = parser.add_argument_group("who else may watch (RUN/tensorboard is written at the end in any case)")
     viewers.add_argument("--mlflow", metavar="URI", help="an MLflow server, or sqlite:///FILE; needs tune_ks[mlflow]")

@@ -42,7 +42,8 @@ def search_command(args: argparse.Namespace) -> int:
     from tune_ks.watch import Halt
 
     address = args.address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
-    resources = Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address, args.hang_after)
+    given = (args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address, args.hang_after, args.fused)
+    resources = Resources(*given)
     stages = Stages(console)
     space = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
     cohorts = open_cohorts(args, space.image_sizes(), stages, space.task().reads_masks)
