@@ -10,7 +10,7 @@ from tiny import write_tiny
 from torch import nn
 
 from tune_ks.classifiers import CLASSIFIERS, PLAIN_LAYERS
-from tune_ks.classifiers.together import FORMS, Together, convolve_in_turn
+from tune_ks.classifiers.together import FORMS, Together, convolve_in_groups, convolve_in_turn
 from tune_ks.data.dataset import open_splits
 from tune_ks.member import Member
 from tune_ks.noise import Noise
@@ -153,7 +153,7 @@ def test_who_can_be_packed():
 
 
 @pytest.mark.parametrize("name", PLAIN_LAYERS)
-@pytest.mark.parametrize("convolve", [None, convolve_in_turn])
+@pytest.mark.parametrize("convolve", [convolve_in_groups, convolve_in_turn])
 def test_networks_together_give_what_each_gives(name, convolve):
     config, count = dataclasses.replace(FIRST, classifier=name), 3
     networks = [CLASSIFIERS[name](config).train() for _ in range(count)]
