@@ -39,6 +39,15 @@ def call(*words, cwd):
     return subprocess.run(words, capture_output=True, timeout=240, **options)
 
 
+@pytest.fixture
+def inside(place, capsys, monkeypatch):
+    """As ``call``, in this process, which has imported everything."""
+    monkeypatch.chdir(place)
+    return lambda *words: subprocess.CompletedProcess(
+        words, run_search.main(list(map(str, words))), *capsys.readouterr()
+    )
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a cohort, another hospital's, and a small space; one finished search in it."""
@@ -72,9 +81,9 @@ def test_a_search_says_where_it_went_what_it_chose_and_what_to_type_next(place):
     assert not search["cohort"]["synthetic"]
 
 
-def test_the_same_command_runs_nothing_twice(place):
+def test_the_same_command_runs_nothing_twice(place, inside):
     stamps = {p: p.stat().st_mtime_ns for p in (place / "runs/one/trials").rglob("*") if p.is_file()}
-    found = call("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=place)
+    found = inside("--data", "data", "--space", "space.py", "--run", "runs/one")
     assert found.returncode == 0, found.stderr
     assert "(resumed)" in found.stdout
     assert "0 trials to run, 4 already done" in found.stdout
@@ -89,13 +98,13 @@ def test_fresh_sets_the_old_folder_aside(place):
     assert len(list(RunFolder(place / "runs/old.before-1").records())) == 4
 
 
-def test_a_dry_run_prints_the_plan_and_starts_nothing(place):
-    found = call("--data", "data", "--space", "space.py", "--run", "runs/dry", "--dry-run", cwd=place)
+def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
+    found = inside("--data", "data", "--space", "space.py", "--run", "runs/dry", "--dry-run")
     assert found.returncode == 0, found.stderr
     assert "4 trials to run, 0 already done" in found.stdout
     assert "about " in found.stdout
     assert not (place / "runs/dry").exists()
-    done = call("--data", "data", "--space", "space.py", "--run", "runs/one", "--dry-run", cwd=place)
+    done = inside("--data", "data", "--space", "space.py", "--run", "runs/one", "--dry-run")
     assert "0 trials to run, 4 already done" in done.stdout
 
 
@@ -116,7 +125,7 @@ def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, caps
     assert len(run.keys()) == 8
 
 
-def test_evaluate_writes_aucs_and_scores_of_another_hospital(place):
+def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
     found = call("evaluate", "runs/one", "--data", "elsewhere", "--all", cwd=place)
     assert found.returncode == 0, found.stdout + found.stderr
     table = pd.read_csv(place / "runs/one/external/elsewhere.csv")
@@ -129,14 +138,14 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place):
         mine = scores[scores["key"] == line.key]
         pairs = [(p, n) for p in mine[mine.label == 1].score for n in mine[mine.label == 0].score]
         assert line.auc == pytest.approx(np.mean([(p > n) + (p == n) / 2 for p, n in pairs]))
-    chosen = call("evaluate", "runs/one", "--data", "elsewhere", "--name", "chosen", cwd=place)
+    chosen = inside("evaluate", "runs/one", "--data", "elsewhere", "--name", "chosen")
     assert chosen.returncode == 0, chosen.stderr
     picks = json.loads((place / "runs/one/selection.json").read_text())["choices"]
     assert set(pd.read_csv(place / "runs/one/external/chosen.csv")["key"]) == {k for p in picks for k in p["keys"]}
 
 
-def test_evaluating_the_training_cohort_gives_the_records_scores_again(place):
-    found = call("evaluate", "runs/one", "--data", "data", "--all", "--name", "again", cwd=place)
+def test_evaluating_the_training_cohort_gives_the_records_scores_again(place, inside):
+    found = inside("evaluate", "runs/one", "--data", "data", "--all", "--name", "again")
     assert found.returncode == 0, found.stderr
     scores = pd.read_csv(place / "runs/one/external/again_scores.csv").set_index(["key", "row"])["score"]
     met = 0
@@ -148,8 +157,8 @@ def test_evaluating_the_training_cohort_gives_the_records_scores_again(place):
     assert met > 50
 
 
-def test_corruptions_score_the_test_patients_as_their_images_get_worse(place):
-    found = call("evaluate", "runs/one", "--data", "data", "--corruptions", cwd=place)
+def test_corruptions_score_the_test_patients_as_their_images_get_worse(place, inside):
+    found = inside("evaluate", "runs/one", "--data", "data", "--corruptions")
     assert found.returncode == 0, found.stderr
     assert "wrote runs/one/corruptions/data.csv" in found.stdout
     table = pd.read_csv(place / "runs/one/corruptions/data.csv")
@@ -164,10 +173,10 @@ def test_corruptions_score_the_test_patients_as_their_images_get_worse(place):
     assert met == 4  # two vendors trained at rate 1, each scored on both
 
 
-def test_predict_needs_no_labels_and_no_sheet(place):
+def test_predict_needs_no_labels_and_no_sheet(place, inside):
     for number in range(3):
         write_dicom(place / f"unlabelled/p{number}/1.dcm", np.full((64, 64), 9) + np.eye(64).astype(int), phi=True)
-    found = call("predict", "runs/one", "--data", "unlabelled", cwd=place)
+    found = inside("predict", "runs/one", "--data", "unlabelled")
     assert found.returncode == 0, found.stdout + found.stderr
     table = pd.read_csv(place / "runs/one/external/unlabelled_predictions.csv")
     assert list(table.columns) == ["key", "path", "patient_id", "vendor", "probability"]
@@ -286,10 +295,9 @@ def test_planted_identities_reach_no_file_and_no_line(place):
 
 
 @pytest.mark.skipif(not (SHARED / "breast_patches").is_dir(), reason="../shared/data/breast_patches is not here")
-def test_the_real_patches_plan_without_ray(tmp_path):
+def test_the_real_patches_plan_without_ray(inside):
     data = (SHARED / "breast_patches").resolve()
-    found = call("--data", data, "--series", "post_1", "--intensity", "image", "--space", "real_patches", "--dry-run",
-                 cwd=tmp_path)  # fmt: skip
+    found = inside("--data", data, "--series", "post_1", "--intensity", "image", "--space", "real_patches", "--dry-run")
     assert found.returncode == 0, found.stdout + found.stderr
     assert "GE 2292 images of 181 patients, SIEMENS 848 images of 72 patients" in found.stdout
     assert "78 trials to run" in found.stdout

@@ -135,7 +135,7 @@ def sampled_beforehand(
         return images, pipeline
 
     @torch.no_grad()
-    def lens(image: Tensor) -> Tensor:
+    def lens(image: Tensor, rows: Tensor) -> Tensor:
         rate = torch.full((len(image),), config.sampling_rate, device=device)
         return pipeline.restore(image.to(device), rate).image
 

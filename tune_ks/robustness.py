@@ -1,6 +1,7 @@
 """Exported models on corrupted images, without training: AUC against severity for each kind of corruption."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,14 +12,12 @@ import torch
 from tune_ks.arrays import write_npz
 from tune_ks.corruptions import CORRUPTIONS
 from tune_ks.corruptions.base import SEVERITIES, Corruption, corrupted
-from tune_ks.data.dataset import Batch, Images, all_images
+from tune_ks.data.dataset import all_images
 from tune_ks.evaluate import load_model
 from tune_ks.metrics import auc
 from tune_ks.record import RunFolder
 from tune_ks.scoring import score
 from tune_ks.storage import StoragePath, write_whole
-
-CHUNK = 256  # images that are corrupted at once
 
 
 class Robustness(NamedTuple):
@@ -28,24 +27,6 @@ class Robustness(NamedTuple):
     keys: list[str]  # K
     scores: np.ndarray  # (K, C, 6, n) float32 logits, C corruptions in the order of CORRUPTIONS, severity 0 to 5
     table: pd.DataFrame  # the n rows of the cohort that were scored
-
-
-class CorruptedImages:
-    """Some images at one severity of one corruption, in memory: 4 n S^2 bytes. Gathers as ``Images`` does."""
-
-    def __init__(self, images: Images, corruption: Corruption, severity: int) -> None:
-        batches = []
-        for index in torch.arange(len(images)).split(CHUNK):
-            batch = images.gather(index)
-            image = corrupted(corruption, severity, batch.image, images.rows[index].tolist())
-            batches.append(batch._replace(image=image))
-        self.whole = Batch(*(torch.cat(parts) for parts in zip(*batches)))
-
-    def __len__(self) -> int:
-        return len(self.whole.label)
-
-    def gather(self, index: torch.Tensor, device: torch.device | str = "cpu") -> Batch:
-        return Batch(*(values[index].to(device) for values in self.whole))
 
 
 def robustness(
@@ -68,12 +49,16 @@ def robustness(
         scores[k, :, 0] = score(model, images, record.config, device)  # as they are: the same for every corruption
     for c, corruption in enumerate(CORRUPTIONS.values()):
         for severity in range(1, SEVERITIES + 1):
-            worse = CorruptedImages(images, corruption, severity)
+            worse = images.seen_through(partial(_corrupted, corruption, severity))
             for k, (model, record) in enumerate(zip(models, records)):
                 scores[k, c, severity] = score(model, worse, record.config, device)
             if progress:
                 progress("corruptions", c * SEVERITIES + severity, len(CORRUPTIONS) * SEVERITIES)
     return Robustness(_summary(keys, table, scores), keys, scores, table)
+
+
+def _corrupted(corruption: Corruption, severity: int, image: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    return corrupted(corruption, severity, image, rows.tolist())
 
 
 def write_robustness(folder: RunFolder, name: str, found: Robustness) -> list[StoragePath]:

@@ -89,12 +89,15 @@ class Images:
         image, target = (torch.cat([read(i).to(device) for i in chunks]) for read in (self._image, self.target))
         return Batch(image, *(values.to(device) for values in (self.label, self.acquisition, self.patient)), target)
 
-    def seen_through(self, lens: Callable[[torch.Tensor], torch.Tensor]) -> "Images":
-        """The same images as ``lens``, (B, 1, S, S) -> (B, 1, S, S), leaves them: worked out now, kept in memory."""
+    def seen_through(self, lens: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> "Images":
+        """The same images as ``lens`` leaves them, worked out now and kept in memory: 4 n S^2 bytes.
+
+        ``lens`` maps images (B, 1, S, S) and their row numbers (B,) to images (B, 1, S, S).
+        """
         seen = copy.copy(self)
         seen._pixels = np.empty((len(self), self.side, self.side), dtype=np.float32)
         for index in torch.arange(len(self)).split(CHUNK):
-            seen._pixels[index.numpy()] = lens(self._image(index)).cpu()[:, 0].numpy()
+            seen._pixels[index.numpy()] = lens(self._image(index), self.rows[index]).cpu()[:, 0].numpy()
         seen._at, seen._resident = torch.arange(len(self)), {}
         return seen
 
