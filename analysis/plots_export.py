@@ -51,7 +51,7 @@ def figures(analysis: Analysis) -> dict[str, go.Figure]:
             rows = rows[rows["trained on"] == vendor]
             found[f"{kind}-{name}"] = plot(rows) if len(rows) else None
         found |= {f"training-{line}-{name}": plot_training(analysis, vendor, line) for line in LINES}
-    return {name: _on_white(figure) for name, figure in found.items() if figure is not None}
+    return {name: on_white(figure) for name, figure in found.items() if figure is not None}
 
 
 def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list[StoragePath]:
@@ -74,7 +74,8 @@ def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list
     return [folder / name for name in names]
 
 
-def _on_white(figure: go.Figure) -> go.Figure:
+def on_white(figure: go.Figure) -> go.Figure:
+    """The figure as it is printed."""
     axis = {"gridcolor": LINE, "linecolor": LINE}
     figure.update_layout(paper_bgcolor="white", font={"color": INK}, xaxis=axis, yaxis=axis)
     return figure

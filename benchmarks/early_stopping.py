@@ -18,25 +18,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: one thr
 
 import argparse
 import dataclasses
-import json
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from recorded import objectives_of, prepare, record_all, replay
 
 from analysis.pareto import THREE, TWO, hypervolume
-from tune_ks.data.cohort import CohortSettings, open_cohort, with_splits, write_table
-from tune_ks.data.dataset import open_splits
-from tune_ks.plan import config_at
-from tune_ks.record import TrialConfig
+from tune_ks.data.cohort import read_table
+from tune_ks.plan import Plan, config_at
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.schedulers import EarlyStopping
+from tune_ks.searcher import JobSearcher
 from tune_ks.seeding import generator
 from tune_ks.space import SEARCH_DEFAULTS, Space, load_space
-from tune_ks.train import train
 
-SLOTS = 2
 SCHEDULERS = {
     "asha": {"scheduler": "asha"},
     "median": {"scheduler": "median"},
@@ -46,26 +42,6 @@ SCHEDULERS = {
         "objectives": ["val_in_domain", "val_cross_domain", "realised_rate"],
     },
 }
-
-
-class Job(NamedTuple):
-    """What Ray's schedulers and ours read of a trial."""
-
-    trial_id: str
-    config: dict[str, Any]
-
-
-class Curve(NamedTuple):
-    """One whole training: its lines, and what its record would say."""
-
-    config: TrialConfig
-    history: list[dict[str, float]]
-
-    def values(self) -> tuple[float, float, float]:
-        """In-domain and cross-domain AUC of the epoch that would be exported, and the rate."""
-        settled = self.history[self.config.first_settled_epoch() - 1 :]
-        best = max(settled, key=lambda line: line["val_in_domain"])
-        return best["val_in_domain"], best["val_cross_domain"], self.config.sampling_rate
 
 
 def configs_of(search: str, vendors: list[str], epochs: int, draws: int) -> list[TrialConfig]:
@@ -87,59 +63,38 @@ def configs_of(search: str, vendors: list[str], epochs: int, draws: int) -> list
     return found
 
 
-def train_whole(config: TrialConfig, cohort_csv: Path, images: Path, out: Path) -> None:
-    """One training with both AUCs after each epoch, into ``out``; nothing where it is there already."""
-    path = out / f"{config.key()}.json"
-    if path.exists():
-        return
-    splits = open_splits(cohort_csv, images, config.vendor)
-    *_, last = train(config, splits, cross_domain_at=range(1, config.epochs + 1))
-    path.write_text(json.dumps({"config": config.non_default(), "history": last.state["history"]}))
+def outcome(records: list[TrialRecord], asked: dict[str, Any]) -> tuple[list[TrialRecord], int]:
+    """The trials that end when they run in this order, and the epochs that all of them took."""
+    config = records[0].config
+    block = {"sampling_rate": 1.0, "epochs": config.epochs, "settle": config.settle}
+    space = Space("", "", [block], SEARCH_DEFAULTS | asked)
+    searcher = JobSearcher(Plan([[record.config] for record in records], 0, 0, 0), space, RunFolder(""), [], {})
+    table = {record.config.key(): record for record in records}
+    ended = list(replay(searcher, EarlyStopping(space), lambda config: table[config.key()]))
+    return [one.record for one in ended if one.whole], ended[-1].spent
 
 
-def replay(curves: list[Curve], asked: dict[str, Any]) -> tuple[list[Curve], int]:
-    """The trainings that end when ``SLOTS`` of them run at once in this order, and the epochs that all of them took."""
-    block = {"sampling_rate": 1.0, "epochs": curves[0].config.epochs, "settle": curves[0].config.settle}
-    scheduler = EarlyStopping(Space("", "", [block], SEARCH_DEFAULTS | asked))
-    waiting, running, finished, spent = list(curves[::-1]), [], [], 0
-    while waiting or running:
-        while waiting and len(running) < SLOTS:
-            running.append((waiting.pop(), 0))
-        going = []
-        for curve, epoch in running:
-            spent += 1
-            job = Job(curve.config.key(), {"jobs": [[curve.config.non_default()]]})
-            if scheduler.on_trial_result(None, job, {"job": 0, **curve.history[epoch]}) == "STOP":
-                continue
-            if epoch + 1 == len(curve.history):
-                finished.append(curve)
-            else:
-                going.append((curve, epoch + 1))
-        running = going
-    return finished, spent
-
-
-def volume(curves: list[Curve], objectives: tuple[str, ...]) -> float:
-    """Hypervolume of finished trainings, the mean over vendors."""
-    vendors = sorted({curve.config.vendor for curve in curves})
+def volume(records: list[TrialRecord], objectives: tuple[str, ...]) -> float:
+    """Hypervolume of finished trials, the mean over vendors."""
+    vendors = sorted({record.config.vendor for record in records})
     found = []
     for vendor in vendors:
-        values = np.array([curve.values() for curve in curves if curve.config.vendor == vendor])
-        found.append(hypervolume(values[:, : len(objectives)], objectives))
+        values = [list(objectives_of(record).values()) for record in records if record.config.vendor == vendor]
+        found.append(hypervolume(np.array(values)[:, : len(objectives)], objectives))
     return float(np.mean(found)) if found else 0.0
 
 
-def compare(curves: list[Curve], orders: int, grace: float) -> list[list[str]]:
+def compare(records: list[TrialRecord], orders: int, grace: float) -> list[list[str]]:
     """One line a scheduler."""
-    whole = {objectives: volume(curves, objectives) for objectives in (TWO, THREE)}
-    total = sum(len(curve.history) for curve in curves)
+    whole = {objectives: volume(records, objectives) for objectives in (TWO, THREE)}
+    total = sum(len(record.history) for record in records)
     lines = []
     for name, asked in SCHEDULERS.items():
         rows = []
         for order in range(orders):
-            shuffled = [curves[index] for index in generator(order, "order").permutation(len(curves))]
-            finished, spent = replay(shuffled, {**asked, "grace": grace})
-            same = shuffled[: spent // len(curves[0].history)]
+            shuffled = [records[index] for index in generator(order, "order").permutation(len(records))]
+            finished, spent = outcome(shuffled, {**asked, "grace": grace})
+            same = shuffled[: spent // len(records[0].history)]
             row = [spent / total]
             for objectives in (TWO, THREE):
                 row += [volume(some, objectives) / whole[objectives] for some in (finished, same)]
@@ -159,32 +114,19 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    cohort = open_cohort(args.data, CohortSettings(series="post_1"), 64, args.out / "cache")
-    cohort_csv = args.out / "cohort.csv"
-    write_table(cohort_csv, with_splits(cohort.table, 0))
-    vendors = sorted(cohort.table["vendor"].unique())
-    asked = {search: configs_of(search, vendors, args.epochs, args.draws) for search in ("grid", "random draws")}
-    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool:
-        jobs = [
-            pool.submit(train_whole, config, cohort_csv, cohort.images, args.out)
-            for configs in asked.values()
-            for config in configs
-        ]
-        for job in jobs:
-            job.result()
-    for search, configs in asked.items():
+    folder = RunFolder(args.out)
+    images = prepare(args.data, 64, folder)
+    vendors = sorted(read_table(folder.cohort_csv)["vendor"].unique())
+    for search in ("grid", "random draws"):
+        configs = configs_of(search, vendors, args.epochs, args.draws)
         if not configs:
             continue
-        curves = []
-        for config in configs:
-            values = json.loads((args.out / f"{config.key()}.json").read_text())
-            curves.append(Curve(config, values["history"]))
-        print(f"\n{search}: {len(curves)} trials of {args.epochs} epochs, {args.orders} orders\n")
+        records = record_all(configs, folder, images, args.workers)
+        print(f"\n{search}: {len(records)} trials of {args.epochs} epochs, {args.orders} orders\n")
         print("| scheduler | grace | epochs | reached, 2 | same epochs, 2 | reached, 3 | same epochs, 3 |")
         print("|---|---|---|---|---|---|---|")
         for grace in (0.25, 0.5):
-            for line in compare(curves, args.orders, grace):
+            for line in compare(records, args.orders, grace):
                 print("| " + " | ".join(line) + " |", flush=True)
 
 

@@ -32,17 +32,19 @@ SAMPLERS = {
 class PointStudy:
     """Optuna's study of one point of the grid: ``known`` configs enter it as they ended, then come the start points."""
 
-    def __init__(self, point: Block, space: Space, known: list[list[TrialConfig]], folder: RunFolder) -> None:
-        self.point = point
+    def __init__(
+        self, point: Block, space: Space, known: list[list[TrialConfig]], folder: RunFolder, seed: int = 0
+    ) -> None:
+        self.point, self.seed = point, seed
         self.objectives = space.search["objectives"]
         self.distributions = OptunaSearch.convert_search_space(point.drawn)
         mine = [configs for configs in known if belongs(configs[0], point)]
         self.asked = len(mine)
         # after an extension the same seed would propose the same points again, so the count of known ones enters it
-        seed = seed_for(0, "sampler", *sorted(map(str, point.fixed.items())), len(mine)) % 2**31
+        drawn_by = seed_for(seed, "sampler", *sorted(map(str, point.fixed.items())), len(mine)) % 2**31
         with warnings.catch_warnings():  # NSGA-III and QMC are called experimental; every one is tested here
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = SAMPLERS[space.search["sampler"]](seed=seed)
+            sampler = SAMPLERS[space.search["sampler"]](seed=drawn_by)
         self.study = optuna.create_study(directions=[OBJECTIVES[name] for name in self.objectives], sampler=sampler)
         for configs in mine:
             past = self._past_trial(configs, folder, space.search["seeds"])
@@ -72,7 +74,8 @@ class PointStudy:
         sampler = self.study.sampler
         for attempt in range(TRIES):
             if attempt == TRIES // 2:
-                self.study.sampler = optuna.samplers.RandomSampler(seed=self.asked)
+                anew = seed_for(self.seed, "again", self.asked) % 2**31
+                self.study.sampler = optuna.samplers.RandomSampler(seed=anew)
             suggestion = self.ask()
             config = config_at(self.point, suggestion.params, 0)
             if config.key("seed") not in known:
@@ -120,7 +123,8 @@ class JobSearcher(Searcher):
     """Hands out the plan's jobs, then what Optuna suggests: one study for each point of the grid around it.
 
     Ray's OptunaSearch knows one study, one metric dictionary and no lists of seeds; this one keeps its conversion of
-    ranges and adds: known records enter the study, and a suggestion is a job of all its seeds.
+    ranges and adds: known records enter the study, and a suggestion is a job of all its seeds. Another ``seed`` is
+    another search of the same question; every search of a user has 0, so that its run folder says all of it.
     """
 
     def __init__(
@@ -131,6 +135,7 @@ class JobSearcher(Searcher):
         vendors: list[str],
         common: dict[str, Any],
         points: int = 1,
+        seed: int = 0,
     ) -> None:
         super().__init__(metric="val_in_domain", mode="max")
         self.points = points  # of a grid that one trial may hold
@@ -140,7 +145,7 @@ class JobSearcher(Searcher):
         self.seeds = space.search["seeds"]
         drawn_around = space.grid(vendors) if space.search["sampler"] != "grid" else []
         known = suggestions_in(folder) if drawn_around else []
-        self.studies = [PointStudy(point, space, known, folder) for point in drawn_around]
+        self.studies = [PointStudy(point, space, known, folder, seed) for point in drawn_around]
         self.known = {configs[0].key("seed") for configs in known}
         self.asked: dict[str, tuple[PointStudy, optuna.trial.Trial]] = {}
 

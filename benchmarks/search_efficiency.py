@@ -1,0 +1,291 @@
+"""Which way of searching gets most from its epochs? Hypervolume against epochs spent, on recorded trainings.
+
+    python benchmarks/search_efficiency.py --data phantom/version-2 --out table
+    python benchmarks/search_efficiency.py --data phantom/version-2 --out table --live 32
+
+The question is `quick`'s, shortened: 16 rates, 3 learning rates and 2 of the mask, each trained with ``TRAININGS``
+seeds; ``--out`` is a run folder that keeps them, so the second call only plays back. Every method is then replayed with
+the project's own searcher and schedulers, ``--searches`` times: in each search a configuration is one of its trainings,
+drawn at random. Beside them one conditional training that is scored at all rates: another kind of point.
+
+Tables: hypervolume of what was found, in per cent of what training the whole table finds in the same search; the mean,
+and in brackets the 10th and 90th percentile over searches. Validation: of the front itself. Test: of the points that
+validation put on the front. "+" and "-" are means that differ from random's by more than three standard errors of the
+paired difference. ``--live`` trains what random and TPE ask for in a continuous space, and needs no table.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: one thread a process
+
+import argparse
+import dataclasses
+import multiprocessing
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product, takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import plotly.graph_objects as go
+from ray import tune
+from recorded import Ended, prepare, record_all, record_training, replay
+
+from analysis.pareto import THREE, TWO, hypervolume, pareto_front
+from analysis.plots import BLUE, GREEN, GREY, ORANGE, band, blank
+from analysis.plots_export import HEIGHT, SCALE, WIDTH, on_white
+from search_spaces.quick import COMMON, LEARNED
+from tune_ks.plan import plan_search
+from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.schedulers import EarlyStopping
+from tune_ks.searcher import JobSearcher
+from tune_ks.seeding import generator
+from tune_ks.space import SEARCH_DEFAULTS, Space
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # every new study would be a line on the screen
+
+TRAININGS = 3  # seeds of each configuration
+FIXED = {**COMMON, **LEARNED, "vendor": "GE", "epochs": 24}
+RATES = [k / 16 for k in range(1, 17)]
+LISTED = {"lr": [3e-4, 1e-3, 3e-3], "mask_lr_multiplier": [3.0, 30.0], "sampling_rate": RATES}
+DRAWN = {
+    "lr": tune.choice(LISTED["lr"]),
+    "mask_lr_multiplier": tune.choice(LISTED["mask_lr_multiplier"]),
+    "sampling_rate": tune.quniform(1 / 16, 1.0, 1 / 16),
+}
+CONTINUOUS = {
+    "lr": tune.loguniform(1e-4, 1e-2),
+    "mask_lr_multiplier": tune.loguniform(1.0, 100.0),
+    "sampling_rate": tune.quniform(1 / 64, 1.0, 1 / 64),
+}
+ONE_TRAINING = {**FIXED, "epochs": 48, "classifier": "alexnet_film", "rate_from": RATES[0]}
+METHODS = {
+    "grid": {"sampler": "grid"},
+    "random": {"sampler": "random"},
+    "tpe": {"sampler": "tpe"},
+    "nsga2": {"sampler": "nsga2"},
+    "random, asha": {"sampler": "random", "scheduler": "asha"},
+    "random, pareto_halving": {"sampler": "random", "scheduler": "pareto_halving"},
+    "tpe, pareto_halving": {"sampler": "tpe", "scheduler": "pareto_halving"},
+}
+CHUNK = 5  # searches that a process plays in a row
+LIVE_METHODS = ("random", "tpe")
+OBJECTIVES = {TWO: ["val_in_domain", "val_cross_domain"], THREE: ["val_in_domain", "val_cross_domain", "realised_rate"]}
+BUDGETS = np.array([24 * trials for trials in (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)])  # epochs
+SHOWN = [24 * trials for trials in (4, 8, 16, 32, 64)]  # in the tables
+STYLES = {
+    "grid": (GREY, "dot"),
+    "random": (GREY, "solid"),
+    "tpe": (BLUE, "solid"),
+    "nsga2": (GREEN, "solid"),
+    "random, asha": (ORANGE, "dot"),
+    "random, pareto_halving": (ORANGE, "solid"),
+    "tpe, pareto_halving": (BLUE, "dash"),
+}
+
+
+def space_of(method: str, objectives: tuple[str, ...], varied: dict[str, Any] = DRAWN, samples: int = 10**6) -> Space:
+    """What a method is asked: the same values, as lists where it is a grid."""
+    search = {**SEARCH_DEFAULTS, **METHODS[method], "objectives": OBJECTIVES[objectives], "samples": samples}
+    return Space("", "", [{**FIXED, **(LISTED if search["sampler"] == "grid" else varied)}], search)
+
+
+def searcher_of(space: Space, seed: int) -> JobSearcher:
+    """The searcher of a search that has nothing yet."""
+    with tempfile.TemporaryDirectory() as empty:
+        folder, vendors = RunFolder(empty), [FIXED["vendor"]]
+        return JobSearcher(plan_search(space, folder, vendors), space, folder, vendors, {}, seed)
+
+
+def scheduler_of(space: Space) -> EarlyStopping | None:
+    """The space's early stopping, if it asks for one."""
+    return None if space.search["scheduler"] == "none" else EarlyStopping(space)
+
+
+def one_of_each(trained: dict[str, list[TrialRecord]], seed: int) -> dict[str, TrialRecord]:
+    """Key of a configuration at seed 0 -> one of its trainings: what one search would see of it."""
+    return {key: each[generator(seed, "training", key).integers(len(each))] for key, each in trained.items()}
+
+
+def hypervolumes(records: list[TrialRecord], objectives: tuple[str, ...]) -> tuple[float, float]:
+    """Of the validation front, and of its points' test values; 0 where there are no points."""
+    if not records:
+        return 0.0, 0.0
+    points = pd.DataFrame(
+        {
+            "in_domain": record.in_domain("val"),
+            "cross_domain": record.cross_domain("val"),
+            "realised_rate": record.realised_rate,
+            "test_in_domain": record.in_domain("test"),
+            "test_cross_domain": record.cross_domain("test"),
+        }
+        for record in records
+    )
+    front = pareto_front(points, objectives)
+    tested = front.points[["test_in_domain", "test_cross_domain", "realised_rate"]].to_numpy()
+    return front.hypervolume, hypervolume(tested[:, : len(objectives)], objectives)
+
+
+def trace(ended: list[Ended], budgets: np.ndarray, objectives: tuple[str, ...]) -> np.ndarray:
+    """(budgets, 2) hypervolumes, of validation and test, of what had ended whole within each number of epochs."""
+    found = [[one.record for one in ended if one.whole and one.spent <= budget] for budget in budgets]
+    return np.array([hypervolumes(records, objectives) for records in found])
+
+
+def play(
+    method: str, objectives: tuple[str, ...], trained: dict[str, list[TrialRecord]], searches: range
+) -> np.ndarray:
+    """(searches, budgets, 2) shares of what the whole table has, validation and test."""
+    space = space_of(method, objectives)
+    shares = []
+    for seed in searches:
+        table = one_of_each(trained, seed)
+        ended = replay(searcher_of(space, seed), scheduler_of(space), lambda config, table=table: table[config.key()])
+        within = list(takewhile(lambda one: one.spent <= BUDGETS[-1], ended))
+        shares.append(trace(within, BUDGETS, objectives) / hypervolumes(list(table.values()), objectives))
+    return np.array(shares)
+
+
+def play_all(
+    trained: dict[str, list[TrialRecord]], searches: int, workers: int
+) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+    """Objectives -> method -> the shares of all its searches."""
+    parts = [range(first, min(first + CHUNK, searches)) for first in range(0, searches, CHUNK)]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        asked = {
+            (objectives, method): [pool.submit(play, method, objectives, trained, part) for part in parts]
+            for objectives, method in product(OBJECTIVES, METHODS)
+        }
+        found = {name: np.concatenate([part.result() for part in each]) for name, each in asked.items()}
+    return {objectives: {method: found[objectives, method] for method in METHODS} for objectives in OBJECTIVES}
+
+
+def one_training(
+    records: list[list[TrialRecord]], trained: dict[str, list[TrialRecord]], searches: int, objectives: tuple[str, ...]
+) -> np.ndarray:
+    """(seeds, 1, 2) shares that a conditional training has at its end, of the mean whole table of the searches."""
+    tables = [list(one_of_each(trained, seed).values()) for seed in range(searches)]
+    whole = np.mean([hypervolumes(table, objectives) for table in tables], axis=0)
+    return np.array([[hypervolumes(rates, objectives) / whole] for rates in records])
+
+
+def print_tables(objectives: tuple[str, ...], shares: dict[str, np.ndarray], conditional: np.ndarray) -> None:
+    """Validation, then test: a line a method, a column a budget."""
+    columns = [int(np.flatnonzero(budget == BUDGETS)[0]) for budget in SHOWN]
+    for side, split in enumerate(("validation", "test")):
+        print(f"\n{len(objectives)} objectives, {split}:\n")
+        print_head("search", [f"{budget} epochs" for budget in SHOWN])
+        for method, found in shares.items():
+            cells = [cell(found[:, at, side], shares["random"][:, at, side]) for at in columns]
+            print(f"| {method} | {' | '.join(cells)} |")
+        ends = ", ".join(f"{100 * share:.0f}" for share in conditional[:, 0, side])
+        print(f"\nOne conditional training, {ONE_TRAINING['epochs']} epochs, each seed: {ends}", flush=True)
+
+
+def print_head(first: str, columns: list[str]) -> None:
+    """The head of a table of Markdown."""
+    print(f"| {first} | {' | '.join(columns)} |")
+    print("|---" * (1 + len(columns)) + "|")
+
+
+def cell(found: np.ndarray, random: np.ndarray) -> str:
+    """Mean, 10th and 90th percentile in per cent, and whether the mean differs from random's."""
+    difference = found - random
+    error = difference.std(ddof=1) / len(difference) ** 0.5
+    mark = "" if abs(difference.mean()) <= 3 * error else " +" if difference.mean() > 0 else " -"
+    low, high = np.quantile(found, (0.1, 0.9))
+    return f"{100 * found.mean():.0f} ({100 * low:.0f}, {100 * high:.0f}){mark}"
+
+
+def draw(shares: dict[str, np.ndarray], conditional: np.ndarray) -> go.Figure:
+    """Mean validation share against epochs; the band is random's, 10th to 90th percentile."""
+    figure = blank("epochs spent", "hypervolume, % of the whole table's (validation)")
+    low, high = np.quantile(100 * shares["random"][..., 0], (0.1, 0.9), axis=0).round(2)
+    band(figure, BUDGETS.tolist(), low.tolist(), high.tolist(), GREY, "random, 80 % of searches")
+    for method, (colour, dash) in STYLES.items():
+        mean = (100 * shares[method][..., 0].mean(axis=0)).round(2).tolist()
+        style = {"color": colour, "dash": dash, "width": 2}
+        figure.add_trace(go.Scatter(x=BUDGETS.tolist(), y=mean, mode="lines", name=method, line=style))
+    marker = {"color": BLUE, "symbol": "x", "size": 9}
+    reached = (100 * conditional[:, 0, 0]).round(2).tolist()
+    spent = [ONE_TRAINING["epochs"]] * len(reached)
+    figure.add_trace(go.Scatter(x=spent, y=reached, mode="markers", name="one conditional training", marker=marker))
+    ends = np.log10([0.93 * BUDGETS[0], 1.07 * BUDGETS[-1]]).tolist()
+    figure.update_xaxes(type="log", range=ends, tickvals=BUDGETS.tolist(), ticktext=[str(b) for b in BUDGETS])
+    return on_white(figure)
+
+
+def live(method: str, seed: int, trials: int, folder: RunFolder, images: Path) -> list[Ended]:
+    """A search of ``trials`` whose trainings are done when they are asked for, with the search's own seed."""
+
+    def look_up(config: TrialConfig) -> TrialRecord:
+        asked = dataclasses.replace(config, seed=seed)
+        if not folder.is_finished(asked.key()):
+            record_training([asked], folder, images)
+        return folder.read_record(asked.key())
+
+    space = space_of(method, TWO, CONTINUOUS, trials)
+    return list(replay(searcher_of(space, seed), scheduler_of(space), look_up))
+
+
+def print_live(trials: int, folder: RunFolder, images: Path, workers: int) -> None:
+    """Per cent of the hypervolume of all trainings of all the live searches, a line a search."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        asked = {
+            (method, seed): pool.submit(live, method, seed, trials, folder, images)
+            for seed, method in product(range(TRAININGS), LIVE_METHODS)
+        }
+        found = {name: one.result() for name, one in asked.items()}
+    whole = hypervolumes([one.record for ended in found.values() for one in ended], TWO)
+    budgets = [budget for budget in SHOWN if budget <= FIXED["epochs"] * trials]
+    print(f"\nLive, {trials} trials a search, 2 objectives, validation / test:\n")
+    print_head("search, seed", [f"{budget} epochs" for budget in budgets])
+    for (method, seed), ended in sorted(found.items()):
+        shares = 100 * trace(ended, np.array(budgets), TWO) / whole
+        print(f"| {method}, {seed} | {' | '.join(f'{val:.0f} / {test:.0f}' for val, test in shares)} |", flush=True)
+
+
+def table_configs() -> dict[str, list[TrialConfig]]:
+    """Key of a configuration at seed 0 -> it with every seed."""
+    asked = [TrialConfig.from_dict({**FIXED, **dict(zip(LISTED, values))}) for values in product(*LISTED.values())]
+    return {one.key(): [dataclasses.replace(one, seed=seed) for seed in range(TRAININGS)] for one in asked}
+
+
+def main() -> None:
+    """Train what is missing; print the tables, and draw the figures where that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the phantom that run_search.py wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the recorded trainings")
+    parser.add_argument("--searches", type=int, default=40, help="of each method")
+    parser.add_argument("--figures", type=Path, help="folder for search_efficiency_2.png and _3.png (needs kaleido)")
+    parser.add_argument("--live", type=int, metavar="TRIALS", help="instead: train what random and TPE ask for")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    folder = RunFolder(args.out)
+    images = prepare(args.data, FIXED["image_size"], folder)
+    if args.live:
+        print_live(args.live, folder, images, args.workers)
+        return
+    asked = table_configs()
+    flat = iter(record_all([one for each in asked.values() for one in each], folder, images, args.workers))
+    trained = {key: [next(flat) for _ in each] for key, each in asked.items()}
+    rates = [
+        [TrialConfig.from_dict({**ONE_TRAINING, "sampling_rate": rate, "seed": seed}) for rate in RATES]
+        for seed in range(TRAININGS)
+    ]
+    flat = iter(record_all([one for each in rates for one in each], folder, images, args.workers))
+    conditional = [[next(flat) for _ in each] for each in rates]
+    print(f"{len(trained)} configurations, {TRAININGS} trainings of each, {args.searches} searches a method")
+    for objectives, shares in play_all(trained, args.searches, args.workers).items():
+        ends = one_training(conditional, trained, args.searches, objectives)
+        print_tables(objectives, shares, ends)
+        if args.figures:
+            path = args.figures / f"search_efficiency_{len(objectives)}.png"
+            draw(shares, ends).write_image(path, width=WIDTH, height=HEIGHT, scale=SCALE)
+
+
+if __name__ == "__main__":
+    main()
