@@ -18,7 +18,8 @@ from tune_ks.data.cohort import CohortSettings, open_cohort, with_splits, write_
 from tune_ks.data.dataset import open_splits
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.schedulers import EarlyStopping
-from tune_ks.train import finish, train
+from tune_ks.scoring import finish
+from tune_ks.train import train
 from tune_ks.trial import make_record
 
 SLOTS = 2  # trials at once
