@@ -16,11 +16,11 @@ from ray.tune.search import Searcher
 
 from tune_ks.data.cohort import CohortSettings, open_cohort, with_splits, write_table
 from tune_ks.data.dataset import open_splits
+from tune_ks.outcome import make_record
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
 from tune_ks.schedulers import EarlyStopping
 from tune_ks.scoring import finish
 from tune_ks.train import train
-from tune_ks.trial import make_record
 
 SLOTS = 2  # trials at once
 
@@ -81,13 +81,13 @@ def replay(
     numbers, spent = count(), 0
     while True:
         while len(running) < SLOTS and (job := _next(searcher, str(next(numbers)))) is not None:
-            running.append((job, look_up(TrialConfig.from_dict(job.config["configs"][0])), 0))
+            running.append((job, look_up(TrialConfig.from_dict(job.config["jobs"][0][0])), 0))
         if not running:
             return
         going = []
         for job, record, epoch in running:
             spent += 1
-            line = record.history[epoch]
+            line = {"job": 0, **record.history[epoch]}
             if scheduler and scheduler.on_trial_result(None, job, line) == "STOP":
                 searcher.on_trial_complete(job.trial_id, line)
                 yield Ended(spent, record, False)

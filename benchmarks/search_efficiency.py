@@ -95,7 +95,7 @@ def searcher_of(space: Space, seed: int) -> JobSearcher:
     """The searcher of a search that has nothing yet."""
     with tempfile.TemporaryDirectory() as empty:
         folder, vendors = RunFolder(empty), [FIXED["vendor"]]
-        return JobSearcher(plan_search(space, folder, vendors), space, folder, vendors, {}, seed)
+        return JobSearcher(plan_search(space, folder, vendors), space, folder, vendors, {}, seed=seed)
 
 
 def scheduler_of(space: Space) -> EarlyStopping | None:
