@@ -1,6 +1,7 @@
 """The proof of one vendor of a run: which rates there are to test, and by which test."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,6 +15,14 @@ from analysis.noninferior import MIN_SEEDS, Proof, noninferior, noninferior_curv
 from tune_ks.record import RunFolder, TrialConfig
 
 NOT_YET, FAILED = "is not trained yet", "failed"
+
+
+class Asked(NamedTuple):
+    """The trainings of a run as one vendor's curves see them; a kind is what makes a curve."""
+
+    kinds: dict[str, str]  # key of a record -> its kind
+    elsewhere: dict[str, set[float]]  # kind -> the rates that were trained on other vendors
+    here: list[tuple[float, str, str]]  # rate, kind and why there is no record, of this vendor's
 
 
 def prove(
@@ -30,10 +39,10 @@ def prove(
         plural = MEASURES[run.metric].plural
         return noninferior_curve(fitted, table, draws, patients, vendor, margin, plural)
     found = curves(table) or {"": table}
-    alpha = ALPHA / len(found)
+    alpha, asked = ALPHA / len(found), asked_of(run, vendor)
     proofs = []
     for name, curve in found.items():
-        missing = missing_rates(run, vendor, curve)
+        missing = missing_rates(asked, curve)
         shown = name if len(found) > 1 else ""
         proofs.append(noninferior(curve, draws, patients, vendor, margin, missing, alpha, shown))
     tested = [proof for proof in proofs if not proof.refused]
@@ -52,26 +61,37 @@ def validation_patients(cohort: pd.DataFrame, vendor: str) -> dict[str, int]:
     return {"in_domain": inside["patient_id"].nunique(), "cross_domain": others["patient_id"].nunique()}
 
 
-def missing_rates(run: Run, vendor: str, curve: pd.DataFrame) -> dict[float, str]:
-    """Nominal rate -> why, for each rate of a curve that this vendor has not, or not all of its trainings.
-
-    Asked for and failed, asked for and not finished, or trained on another vendor only: the same grid is meant for
-    both. Rates that no trial folder names yet are not known here.
-    """
-    configs = {key: record.config for key, record in run.records.items()}
-    below = {key for keys, full in zip(curve["keys"], curve["full"]) if not full for key in keys}
-    kinds = {_kind(configs[key]) for key in below}
-    elsewhere = {c.sampling_rate for c in configs.values() if c.vendor != vendor and _kind(c) in kinds}
-    here: dict[float, set[str]] = {}
+def asked_of(run: Run, vendor: str) -> Asked:
+    """Every training that the run folder names; each is looked at once, however many curves there are."""
+    kinds = {key: _kind(record.config) for key, record in run.records.items()}
+    elsewhere: dict[str, set[float]] = {}
+    for key, record in run.records.items():
+        if record.config.vendor != vendor:
+            elsewhere.setdefault(kinds[key], set()).add(record.config.sampling_rate)
+    here = []
     failed, folder = set(run.failures["key"]), RunFolder(run.root)
     for key in (*failed, *run.pending):
         try:
             config = folder.read_config(key)
         except (ValueError, TypeError, AttributeError, OSError):
             continue  # torn: the report names it among the trials without a record
-        if config.vendor == vendor and (config.sampling_rate == 1 or not kinds or _kind(config) in kinds):
-            here.setdefault(config.sampling_rate, set()).add(FAILED if key in failed else NOT_YET)
-    reasons = dict.fromkeys(elsewhere, NOT_YET)
+        if config.vendor == vendor:
+            here.append((config.sampling_rate, _kind(config), FAILED if key in failed else NOT_YET))
+    return Asked(kinds, elsewhere, here)
+
+
+def missing_rates(asked: Asked, curve: pd.DataFrame) -> dict[float, str]:
+    """Nominal rate -> why, for each rate of a curve that its vendor has not, or not all of its trainings.
+
+    Asked for and failed, asked for and not finished, or trained on another vendor only: the same grid is meant for
+    both. Rates that no trial folder names yet are not known here.
+    """
+    kinds = {asked.kinds[key] for keys, full in zip(curve["keys"], curve["full"]) if not full for key in keys}
+    reasons = dict.fromkeys(set().union(*(asked.elsewhere.get(kind, ()) for kind in kinds)), NOT_YET)
+    here: dict[float, set[str]] = {}
+    for rate, kind, why in asked.here:
+        if rate == 1 or not kinds or kind in kinds:
+            here.setdefault(rate, set()).add(why)
     reasons |= {rate: NOT_YET if NOT_YET in why else FAILED for rate, why in here.items()}
     complete = set(curve.loc[curve["seeds"] >= MIN_SEEDS, "sampling_rate"])
     return {rate: why for rate, why in reasons.items() if rate not in complete}
