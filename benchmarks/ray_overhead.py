@@ -118,9 +118,9 @@ def train_some(place: Path, some: list[TrialConfig], records: bool) -> None:
     import torch
 
     from tune_ks.data.dataset import open_splits
+    from tune_ks.run_pack import run_config
     from tune_ks.scoring import finish
     from tune_ks.train import train
-    from tune_ks.trial import run_config
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=place) as scratch:

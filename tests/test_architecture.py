@@ -168,3 +168,25 @@ def test_no_letter_imports_anothers_members():
                     inside = module.startswith(f"tune_ks.{other}")
                     assert not inside or module.startswith(f"tune_ks.{other}.base"), f"{path} imports {module}"
     assert met > 50
+
+
+def names_in(name):
+    """What a file of the project has at its top, by name: definitions, assignments, imports."""
+    for node in ast.parse((ROOT / name).read_text()).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        else:
+            yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
+            yield getattr(node, "name", None)
+
+
+def test_benchmarks_import_what_there_is():
+    met = 0
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            target = file_of(node.module) if isinstance(node, ast.ImportFrom) else None
+            for alias in node.names if target else []:
+                met += 1
+                there = file_of(f"{node.module}.{alias.name}") or alias.name in set(names_in(target))
+                assert there, f"{path.name}: {node.module} has no {alias.name}"
+    assert met > 100
