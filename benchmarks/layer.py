@@ -11,6 +11,7 @@ learned mask needs, with the library's convolution and with ours.
 """
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from tune_ks.optimiser import build_optimiser
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
@@ -26,6 +28,7 @@ from tune_ks.tasks import task_of
 from tune_ks.transforms.base import Transform
 
 BATCH = 32
+PRODUCT = 1024  # rows and columns of the matrices that tell what the machine can do
 FULL = {"mask": "lowpass", "sampling_rate": 1.0}
 LEARNED = {"mask": "gumbel", "temperature": 1.0}
 WAYS = {  # name -> (what differs from an unmasked config, what is put in place of the fast parts)
@@ -60,6 +63,7 @@ def main() -> None:
         print("| way | ms a step | times the unmasked step |\n| --- | --- | --- |")
         for name, found in seconds.items():
             print(f"| {name} | {1000 * found:.1f} | {found / seconds['no mask']:.2f} |")
+        print_limits(steps["no mask"], seconds, side, args.repeats, device)
 
 
 def step(side: int, width: float, rate: float, changes: dict, replaced: str, device: str) -> Callable[[], None]:
@@ -91,6 +95,37 @@ def one_step(
     logit = pipeline(image, rates, torch.zeros(len(image), 7, device=image.device))
     functional.binary_cross_entropy_with_logits(logit, label).backward()
     optimiser.step()
+
+
+def print_limits(unmasked: Callable[[], None], seconds: dict[str, float], side: int, repeats: int, device: str) -> None:
+    """What the machine could do at best: the network as one matrix product, the mask as bare transforms and copies."""
+    with FlopCounterMode(display=False) as counter:
+        unmasked()
+    flops = counter.get_total_flops()
+    square, image = torch.rand(PRODUCT, PRODUCT, device=device), torch.rand(BATCH, 1, side, side, device=device)
+    half, other = torch.fft.rfft(image), torch.empty_like(image)
+    alone = {
+        "product": lambda: square @ square,
+        "lines": lambda: [(torch.fft.rfft(image), torch.fft.irfft(half, n=side)) for _ in range(3)],
+        "copy": lambda: other.copy_(image),
+    }
+    took = measured(alone, 3 * repeats, device)
+    rate = 2 * PRODUCT**3 / took["product"]
+    transforms = 6 * 2.5 * image.numel() * math.log2(side)
+    print(
+        f"\nA matrix product does {rate / 1e9:.0f} GFLOP a second: the network's {flops / 1e9:.2f} GFLOP would take ",
+        end="",
+    )
+    print(f"{1e3 * flops / rate:.1f} ms, {flops / rate / seconds['no mask']:.0%} of the unmasked step.")
+    print(
+        f"The six real transforms of learned lines, forward and backward, take {1e3 * took['lines']:.1f} ms alone ",
+        end="",
+    )
+    print(
+        f"({transforms / took['lines'] / 1e9:.1f} GFLOP a second), {took['lines'] / seconds['no mask']:.0%} of it; ",
+        end="",
+    )
+    print(f"copying the images {1e3 * took['copy']:.2f} ms ({8e-9 * image.numel() / took['copy']:.1f} GB a second).")
 
 
 def written_out(image: Tensor, mask: Tensor) -> Tensor:
