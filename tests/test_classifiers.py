@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from devices import DEVICES
 from tiny import write_tiny
 from torch import nn
 from torch.nn import functional
@@ -231,16 +232,18 @@ def test_the_adaptive_network_learns_to_listen():
 
 
 @pytest.mark.parametrize("kernel", [(11, 4, 2), (3, 2, 1), (5, 3, 0), (2, 4, 0), (3, 1, 1)])
-def test_the_strided_convolution_is_the_library_s_with_the_same_gradients(kernel):
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_strided_convolution_is_the_library_s_with_the_same_gradients(kernel, device):
     for height, width, inner, outer in ((64, 64, 1, 3), (17, 22, 2, 2)):
         torch.manual_seed(0)
-        plain = nn.Conv2d(inner, outer, *kernel).double()
-        fast = StridedConv2d(inner, outer, *kernel).double()
+        plain = nn.Conv2d(inner, outer, *kernel).to(device, torch.float64)
+        fast = StridedConv2d(inner, outer, *kernel).to(device, torch.float64)
         fast.load_state_dict(plain.state_dict())
         results = []
         for convolution in (plain, fast):
             image = torch.rand(2, inner, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-            found = convolution(image.requires_grad_())
+            image = image.to(device).requires_grad_()
+            found = convolution(image)
             (found * found).sum().backward()
             results.append([found, image.grad, convolution.weight.grad, convolution.bias.grad])
         torch.testing.assert_close(*results)

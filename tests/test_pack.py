@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from devices import DEVICES
 from tiny import write_tiny
 from torch import nn
 
@@ -154,11 +155,13 @@ def test_who_can_be_packed():
 
 @pytest.mark.parametrize("name", PLAIN_LAYERS)
 @pytest.mark.parametrize("convolve", [convolve_in_groups, convolve_in_turn])
-def test_networks_together_give_what_each_gives(name, convolve):
+@pytest.mark.parametrize("device", DEVICES)
+def test_networks_together_give_what_each_gives(name, convolve, device):
     config, count = dataclasses.replace(FIRST, classifier=name), 3
-    networks = [CLASSIFIERS[name](config).train() for _ in range(count)]
+    networks = [CLASSIFIERS[name](config).to(device, torch.float64).train() for _ in range(count)]
+    wide = {"device": device, "dtype": torch.float64}  # a GPU multiplies float32 with fewer digits
     torch.manual_seed(0)
-    image, told = torch.rand(count, 4, 1, 64, 64), (torch.zeros(4, 7), torch.zeros(4, 2))
+    image, told = torch.rand(count, 4, 1, 64, 64, **wide), (torch.zeros(4, 7, **wide), torch.zeros(4, 2, **wide))
     expected = []
     for position, (network, images) in enumerate(zip(networks, image)):
         with Noise(position):
@@ -166,9 +169,9 @@ def test_networks_together_give_what_each_gives(name, convolve):
     layers = [PLAIN_LAYERS[name](network) for network in networks]
     assert {type(layer) for layer in layers[0]} <= set(FORMS)
     fused = Together(layers, [Noise(position) for position in range(count)], convolve)
-    found = fused(image.flatten(0, 1), torch.zeros(12, 7), torch.zeros(12, 2)).reshape(count, 4)
-    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-5)
-    weights = torch.rand(count)
+    found = fused(image.flatten(0, 1), *(torch.zeros(12, size, **wide) for size in (7, 2))).reshape(count, 4)
+    torch.testing.assert_close(found, torch.stack(expected))
+    weights = torch.rand(count, **wide)
     for outputs, by in ((torch.stack(expected), "alone"), (found, "together")):
         (outputs.sum(1) * weights).sum().backward()
         for network in networks:
@@ -176,7 +179,7 @@ def test_networks_together_give_what_each_gives(name, convolve):
                 setattr(one, by, one.grad.clone())
                 one.grad = None
     for one in itertools.chain.from_iterable(network.parameters() for network in networks):
-        torch.testing.assert_close(one.together, one.alone, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(one.together, one.alone)
 
 
 def test_a_layer_without_a_form_is_refused_not_passed_by():

@@ -5,6 +5,7 @@ import pytest
 import scipy.fft
 import scipy.linalg
 import torch
+from devices import DEVICES
 
 from tune_ks.masks.base import mirror_index
 from tune_ks.record import TrialConfig
@@ -122,7 +123,8 @@ def test_cosine_is_scipys_orthonormal_dct(side):
 
 @pytest.mark.parametrize(("name", "pattern"), EVERY)
 @pytest.mark.parametrize("hermitian", ["none", "tied"])
-def test_the_fast_magnitude_and_its_gradients_are_the_plain_ones(name, pattern, hermitian):
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_fast_magnitude_and_its_gradients_are_the_plain_ones(name, pattern, hermitian, device):
     """For odd and even sides, one mask an image and one for all, of one coefficient, of some and of all."""
     if hermitian == "tied" and name != "fourier":
         pytest.skip("k and -k are the Fourier transform's")
@@ -137,15 +139,16 @@ def test_the_fast_magnitude_and_its_gradients_are_the_plain_ones(name, pattern, 
         masks = [radius.le(reach).double()[None, None] for reach in (0, 2, side)]  # round about DC: one, some, all
         masks += [drawn, drawn.lt(0.3).double(), drawn[:1]]
         for mask in masks:
+            mask = mask.to(device)
             if hermitian == "tied":
                 mask = mask.flatten(-2)[..., mirror_index(shape)].reshape(mask.shape) + mask
             found, expected = [], []
             for magnitude, results in ((transform.magnitude, found), (super_magnitude(transform), expected)):
                 image = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-                image, kept = image.requires_grad_(), mask.clone().requires_grad_()
+                image, kept = image.to(device).requires_grad_(), mask.clone().requires_grad_()
                 result = magnitude(image, kept)
                 weights = torch.rand(result.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-                (weights * result).sum().backward()
+                (weights.to(device) * result).sum().backward()
                 results += [result, image.grad, tied_gradient(kept.grad) if hermitian == "tied" else kept.grad]
             torch.testing.assert_close(found, expected)
             single = transform.magnitude(image.detach().float(), mask.float())
