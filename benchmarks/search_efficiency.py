@@ -6,7 +6,7 @@
 The question is `quick`'s, shortened: 16 rates, 3 learning rates and 2 of the mask, each trained with ``TRAININGS``
 seeds; ``--out`` is a run folder that keeps them, so the second call only plays back. Every method is then replayed with
 the project's own searcher and schedulers, ``--searches`` times: in each search a configuration is one of its trainings,
-drawn at random. Beside them one conditional training that is scored at all rates: another kind of point.
+drawn at random. Beside them conditional trainings as the space `one_training` makes them, each scored at all rates.
 
 Tables: hypervolume of what was found, in per cent of what training the whole table finds in the same search; the mean,
 and in brackets the 10th and 90th percentile over searches. Validation: of the front itself. Test: of the points that
@@ -37,6 +37,7 @@ from recorded import Ended, prepare, record_all, record_training, replay
 from analysis.pareto import THREE, TWO, hypervolume, pareto_front
 from analysis.plots import BLUE, GREEN, GREY, ORANGE, band, blank
 from analysis.plots_export import HEIGHT, SCALE, WIDTH, on_white
+from search_spaces.one_training import DRAWN as DRAWN_RATES
 from search_spaces.quick import COMMON, LEARNED
 from tune_ks.plan import plan_search
 from tune_ks.record import RunFolder, TrialConfig, TrialRecord
@@ -61,7 +62,8 @@ CONTINUOUS = {
     "mask_lr_multiplier": tune.loguniform(1.0, 100.0),
     "sampling_rate": tune.quniform(1 / 64, 1.0, 1 / 64),
 }
-ONE_TRAINING = {**FIXED, "epochs": 48, "classifier": "alexnet_film", "rate_from": RATES[0]}
+ONE_TRAINING = {**DRAWN_RATES, "vendor": "GE", "rate_from": RATES[0]}
+CONDITIONAL = {"not told its rate": "alexnet", "told by FiLM": "alexnet_film"}
 METHODS = {
     "grid": {"sampler": "grid"},
     "random": {"sampler": "random"},
@@ -161,6 +163,14 @@ def play_all(
     return {objectives: {method: found[objectives, method] for method in METHODS} for objectives in OBJECTIVES}
 
 
+def conditional_records(classifier: str, folder: RunFolder, images: Path, workers: int) -> list[list[TrialRecord]]:
+    """Of each seed, one training's records at all rates."""
+    asked = [{**ONE_TRAINING, "classifier": classifier, "seed": seed} for seed in range(TRAININGS)]
+    configs = [TrialConfig.from_dict({**values, "sampling_rate": rate}) for values in asked for rate in RATES]
+    found = iter(record_all(configs, folder, images, workers))
+    return [[next(found) for _ in RATES] for _ in asked]
+
+
 def one_training(
     records: list[list[TrialRecord]], trained: dict[str, list[TrialRecord]], searches: int, objectives: tuple[str, ...]
 ) -> np.ndarray:
@@ -170,7 +180,9 @@ def one_training(
     return np.array([[hypervolumes(rates, objectives) / whole] for rates in records])
 
 
-def print_tables(objectives: tuple[str, ...], shares: dict[str, np.ndarray], conditional: np.ndarray) -> None:
+def print_tables(
+    objectives: tuple[str, ...], shares: dict[str, np.ndarray], conditional: dict[str, np.ndarray]
+) -> None:
     """Validation, then test: a line a method, a column a budget."""
     columns = [int(np.flatnonzero(budget == BUDGETS)[0]) for budget in SHOWN]
     for side, split in enumerate(("validation", "test")):
@@ -179,8 +191,9 @@ def print_tables(objectives: tuple[str, ...], shares: dict[str, np.ndarray], con
         for method, found in shares.items():
             cells = [cell(found[:, at, side], shares["random"][:, at, side]) for at in columns]
             print(f"| {method} | {' | '.join(cells)} |")
-        ends = ", ".join(f"{100 * share:.0f}" for share in conditional[:, 0, side])
-        print(f"\nOne conditional training, {ONE_TRAINING['epochs']} epochs, each seed: {ends}", flush=True)
+        for name, reached in conditional.items():
+            ends = ", ".join(f"{100 * share:.0f}" for share in reached[:, 0, side])
+            print(f"\nOne training {name}, {ONE_TRAINING['epochs']} epochs, each seed: {ends}", flush=True)
 
 
 def print_head(first: str, columns: list[str]) -> None:
@@ -198,7 +211,7 @@ def cell(found: np.ndarray, random: np.ndarray) -> str:
     return f"{100 * found.mean():.0f} ({100 * low:.0f}, {100 * high:.0f}){mark}"
 
 
-def draw(shares: dict[str, np.ndarray], conditional: np.ndarray) -> go.Figure:
+def draw(shares: dict[str, np.ndarray], conditional: dict[str, np.ndarray]) -> go.Figure:
     """Mean validation share against epochs; the band is random's, 10th to 90th percentile."""
     figure = blank("epochs spent", "hypervolume, % of the whole table's (validation)")
     low, high = np.quantile(100 * shares["random"][..., 0], (0.1, 0.9), axis=0).round(2)
@@ -207,10 +220,11 @@ def draw(shares: dict[str, np.ndarray], conditional: np.ndarray) -> go.Figure:
         mean = (100 * shares[method][..., 0].mean(axis=0)).round(2).tolist()
         style = {"color": colour, "dash": dash, "width": 2}
         figure.add_trace(go.Scatter(x=BUDGETS.tolist(), y=mean, mode="lines", name=method, line=style))
-    marker = {"color": BLUE, "symbol": "x", "size": 9}
-    reached = (100 * conditional[:, 0, 0]).round(2).tolist()
-    spent = [ONE_TRAINING["epochs"]] * len(reached)
-    figure.add_trace(go.Scatter(x=spent, y=reached, mode="markers", name="one conditional training", marker=marker))
+    for symbol, (name, shares_of_seeds) in zip(("x", "circle-open"), conditional.items()):
+        marker = {"color": BLUE, "symbol": symbol, "size": 9}
+        reached = (100 * shares_of_seeds[:, 0, 0]).round(2).tolist()
+        spent = [ONE_TRAINING["epochs"]] * len(reached)
+        figure.add_trace(go.Scatter(x=spent, y=reached, mode="markers", name=f"one training {name}", marker=marker))
     ends = np.log10([0.93 * BUDGETS[0], 1.07 * BUDGETS[-1]]).tolist()
     figure.update_xaxes(type="log", range=ends, tickvals=BUDGETS.tolist(), ticktext=[str(b) for b in BUDGETS])
     return on_white(figure)
@@ -270,15 +284,12 @@ def main() -> None:
     asked = table_configs()
     flat = iter(record_all([one for each in asked.values() for one in each], folder, images, args.workers))
     trained = {key: [next(flat) for _ in each] for key, each in asked.items()}
-    rates = [
-        [TrialConfig.from_dict({**ONE_TRAINING, "sampling_rate": rate, "seed": seed}) for rate in RATES]
-        for seed in range(TRAININGS)
-    ]
-    flat = iter(record_all([one for each in rates for one in each], folder, images, args.workers))
-    conditional = [[next(flat) for _ in each] for each in rates]
+    conditional = {name: conditional_records(kind, folder, images, args.workers) for name, kind in CONDITIONAL.items()}
     print(f"{len(trained)} configurations, {TRAININGS} trainings of each, {args.searches} searches a method")
     for objectives, shares in play_all(trained, args.searches, args.workers).items():
-        ends = one_training(conditional, trained, args.searches, objectives)
+        ends = {
+            name: one_training(records, trained, args.searches, objectives) for name, records in conditional.items()
+        }
         print_tables(objectives, shares, ends)
         if args.figures:
             path = args.figures / f"search_efficiency_{len(objectives)}.png"
