@@ -7,12 +7,15 @@ Steps of 32 images: forward, backward, optimiser. The ways take turns, so that w
 all of them; medians of the processor time of one thread (on a GPU: of the wall time). ``written out`` is the definition
 fft2, shift, mask, ifft2, abs on the library's convolution; ``plain`` the one-axis definition that the tests compare
 with; ``input gradient`` an unmasked step that also computes the gradient with respect to the images, which every
-learned mask needs, with the library's convolution and with ours.
+learned mask needs, with the library's convolution and with ours. The allocator is set as a search sets it for its
+workers; ``--hand-back`` leaves it as it is by itself.
 """
 
 import argparse
 import math
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -21,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from tune_ks.cluster import KEEP_FREED
 from tune_ks.optimiser import build_optimiser
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.record import TrialConfig
@@ -53,7 +57,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.25)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--hand-back", action="store_true", help="freed memory goes back to the system")
     args = parser.parse_args()
+    if not args.hand_back and not KEEP_FREED.keys() <= os.environ.keys():  # read when a process begins
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEEP_FREED)
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for side in args.sides:

@@ -13,6 +13,9 @@ import ray
 
 # where an object store is, for nodes that were started without it; keys to it are never sent
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+# glibc gives freed memory back, and every page that is asked for again costs a fault: up to a quarter of a training
+# step. 32 MiB is the most that older ones take; they refuse more, and then hand back even more than by themselves
+KEEP_FREED = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**32}"}
 PACK = 16  # configs that train as one on a GPU, where its memory suffices and nobody asked for another number
 ANSWER_WITHIN = 10.0  # seconds
 
@@ -93,8 +96,9 @@ def connected(address: str | None) -> Iterator[None]:
     """Ray on this machine, or the running cluster at ``address``; left as it was found."""
     mine = not ray.is_initialized()
     if mine:
-        # Ray would run its workers at niceness 15: a search on a busy machine then starves
-        os.environ.setdefault("RAY_worker_niceness", "0")
+        # what Ray's processes inherit; it would run its workers at niceness 15: a search on a busy machine then starves
+        for name, value in {"RAY_worker_niceness": "0", **KEEP_FREED}.items():
+            os.environ.setdefault(name, value)
         local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
         options = {"runtime_env": code_for_the_nodes()} if address else local
         try:
@@ -125,5 +129,5 @@ def require_answer(address: str) -> None:
 def code_for_the_nodes() -> dict[str, Any]:
     """Ray's runtime environment: this package goes to nodes that have none, or another version; libraries do not."""
     package = Path(__file__).parent
-    variables = {name: os.environ[name] for name in STORAGE_VARIABLES if name in os.environ}
-    return {"py_modules": [str(package)], "excludes": ["**/__pycache__"], "env_vars": variables}
+    given = {name: os.environ[name] for name in (*STORAGE_VARIABLES, *KEEP_FREED) if name in os.environ}
+    return {"py_modules": [str(package)], "excludes": ["**/__pycache__"], "env_vars": KEEP_FREED | given}
