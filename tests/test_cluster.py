@@ -113,7 +113,8 @@ with connected(sys.argv[1]):
 
     @ray.remote(num_cpus=0)
     def where():
-        import tune_ks.trial
+        import tune_ks.cluster, tune_ks.trial
+        assert tune_ks.cluster.KEEP_FREED.items() <= os.environ.items()
         return tune_ks.trial.__file__
 
     print(*(ray.get(where.options(resources={name: 1}).remote()) for name in sys.argv[3:]), sep="\\n")
