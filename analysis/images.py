@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.arrays import read_array, read_arrays
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import StoragePath
 
 SPLIT_CODES = {"val": 0, "test": 1}  # in scores.npz

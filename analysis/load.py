@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ks.config import TrialConfig
 from tune_ks.metrics import METRICS
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, read_json
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder, read_json
 from tune_ks.storage import StoragePath, open_whole, read_each, storage_path, without_place
 
 CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]

@@ -8,7 +8,9 @@ nothing else; so ``val`` is empty, there are no per-image scores, and every choi
 import sys
 from pathlib import Path
 
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.config import TrialConfig
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 
 NOMINAL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TABLE = {  # source vendor -> (measured rate, AUC on the source vendor, AUC on the other one)

@@ -12,7 +12,8 @@ from analysis.difference import ALPHA
 from analysis.load import Run
 from analysis.measures import MEASURES
 from analysis.noninferior import MIN_SEEDS, Proof, noninferior, noninferior_curve
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.config import TrialConfig
+from tune_ks.run_folder import RunFolder
 
 NOT_YET, FAILED = "is not trained yet", "failed"
 

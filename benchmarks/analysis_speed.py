@@ -31,7 +31,8 @@ from synthetic_run import WIDTH, make_cohort, write_run, write_trial
 
 from analysis import report, study
 from analysis.load import load
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.config import TrialConfig
+from tune_ks.run_folder import RunFolder
 
 VENDORS = ("GE", "SIEMENS")
 STAGES = {  # column -> the functions of analysis.study that it is made of

@@ -25,9 +25,11 @@ import numpy as np
 from recorded import objectives_of, prepare, record_all, replay
 
 from analysis.pareto import THREE, TWO, hypervolume
-from tune_ks.data.cohort import read_table
+from tune_ks.config import TrialConfig
+from tune_ks.data.table import read_table
 from tune_ks.plan import Plan, config_at
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.schedulers import EarlyStopping
 from tune_ks.searcher import JobSearcher
 from tune_ks.seeding import generator

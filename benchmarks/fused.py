@@ -30,9 +30,9 @@ from torch.nn import functional
 
 from tune_ks import pack
 from tune_ks.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Images, Splits
 from tune_ks.member import Member
-from tune_ks.record import TrialConfig
 from tune_ks.train import step
 
 BATCH, BATCHES = 32, 4

@@ -22,11 +22,11 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Images, Splits
 from tune_ks.member import Member
 from tune_ks.optimiser import build_optimiser
 from tune_ks.pipeline import build_pipeline
-from tune_ks.record import TrialConfig
 from tune_ks.scoring import finish_together
 from tune_ks.tasks import task_of
 from tune_ks.train import train_together

@@ -25,9 +25,9 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from tune_ks.cluster import KEEP_FREED
+from tune_ks.config import TrialConfig
 from tune_ks.optimiser import build_optimiser
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
-from tune_ks.record import TrialConfig
 from tune_ks.tasks import task_of
 from tune_ks.transforms.base import Transform
 

@@ -22,9 +22,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tune_ks.data.cohort import CohortSettings, open_cohort, with_splits, write_table
+from tune_ks.config import TrialConfig
+from tune_ks.data.cohort import open_cohort
 from tune_ks.data.phantom import PhantomSettings, write_phantom
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.data.scan import CohortSettings
+from tune_ks.data.table import with_splits, write_table
+from tune_ks.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 SIDE, SLOTS = 64, 2

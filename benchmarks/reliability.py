@@ -28,7 +28,7 @@ from faults import DRAWN, GRID, content, drive, start
 from mutants import measure
 
 from tune_ks.attempts import read_attempts
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 
 
 def kills(place: Path, searches: int, seed: int) -> None:

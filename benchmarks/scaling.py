@@ -20,9 +20,9 @@ import pandas as pd
 
 from analysis.load import load
 from tune_ks import search
-from tune_ks.data.cohort import COLUMNS
+from tune_ks.data.table import COLUMNS
 from tune_ks.plan import plan_search
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.schedulers import early_stopping
 from tune_ks.searcher import JobSearcher
 from tune_ks.space import SEARCH_DEFAULTS, Space

@@ -39,8 +39,10 @@ from analysis.plots import BLUE, GREEN, GREY, ORANGE, band, blank
 from analysis.plots_export import HEIGHT, SCALE, WIDTH, on_white
 from search_spaces.one_training import DRAWN as DRAWN_RATES
 from search_spaces.quick import COMMON, LEARNED
+from tune_ks.config import TrialConfig
 from tune_ks.plan import plan_search
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.schedulers import EarlyStopping
 from tune_ks.searcher import JobSearcher
 from tune_ks.seeding import generator

@@ -15,7 +15,7 @@ from tune_ks.cluster import Resources
 from tune_ks.console import TrialTable
 from tune_ks.lock import driver_lock
 from tune_ks.plan import plan_search
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.search import run_search
 from tune_ks.space import load_space
 from tune_ks.watch import Halt

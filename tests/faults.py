@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from tune_ks.merge import answer
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 
 TESTS = Path(__file__).parent

@@ -8,10 +8,12 @@ from tiny import write_tiny
 from analysis import analyse
 from tune_ks.attempts import begin_attempt
 from tune_ks.begin import note
-from tune_ks.data.cohort import read_table, write_table
+from tune_ks.config import TrialConfig
+from tune_ks.data.table import read_table, write_table
 from tune_ks.pretrained import bring_weights, named
-from tune_ks.record import RunFolder, TrialConfig, write_whole
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
+from tune_ks.storage import write_whole
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2}
 

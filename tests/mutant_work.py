@@ -89,7 +89,7 @@ def resume(root):
     from tune_ks.checkpoints import load_checkpoint
     from tune_ks.data.dataset import open_splits
     from tune_ks.plan import plan_search
-    from tune_ks.record import RunFolder
+    from tune_ks.run_folder import RunFolder
     from tune_ks.searcher import JobSearcher
     from tune_ks.space import load_space
 
@@ -113,7 +113,7 @@ def resume(root):
 def evaluate(root):
     from tune_ks.commands.evaluate import chosen_keys
     from tune_ks.evaluate import load_model
-    from tune_ks.record import RunFolder
+    from tune_ks.run_folder import RunFolder
 
     folder = RunFolder(root)
     for key in chosen_keys(folder, every=False):
@@ -121,8 +121,9 @@ def evaluate(root):
 
 
 def begin_from(root):
+    from tune_ks.config import TrialConfig
     from tune_ks.pretrained import Pretrained, require_unchanged
-    from tune_ks.record import RunFolder, TrialConfig
+    from tune_ks.run_folder import RunFolder
     from tune_ks.transfer import read_weights
 
     folder = RunFolder(root)
@@ -135,6 +136,6 @@ def begin_from(root):
 
 def export(root):
     from tune_ks.exports import export_run
-    from tune_ks.record import RunFolder
+    from tune_ks.run_folder import RunFolder
 
     export_run(RunFolder(root))

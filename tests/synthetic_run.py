@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from tune_ks.config import TrialConfig
 from tune_ks.metrics import METRICS
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from analysis import analyse
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.config import TrialConfig
+from tune_ks.run_folder import RunFolder
 
 EXAMPLE = Path(__file__).parent.parent / "examples/lu_table1"
 

@@ -17,7 +17,9 @@ from analysis.load import load
 from analysis.optimism import own_optimism
 from analysis.resampling import trial_draws
 from analysis.selection import Options
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.config import TrialConfig
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 
 VENDORS = ("GE", "PHILIPS", "SIEMENS")
 

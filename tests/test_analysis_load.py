@@ -11,7 +11,9 @@ from synthetic_run import write_run
 from analysis import analyse, images
 from analysis.__main__ import main
 from analysis.load import RunError, load
-from tune_ks.record import RunFolder, Stop, TrialConfig
+from tune_ks.config import TrialConfig
+from tune_ks.record import Stop
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import write_whole
 
 

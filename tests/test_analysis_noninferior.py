@@ -15,7 +15,7 @@ from analysis.difference import Difference, difference, two_way
 from analysis.load import load
 from analysis.prove import prove
 from analysis.resampling import trial_draws
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 
 def run_of(root, true_auc, **more):

@@ -10,7 +10,9 @@ from analysis.configurations import average_over_seeds, curves, families
 from analysis.load import tidy
 from analysis.selection import Options, select
 from analysis.study import compute
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.config import TrialConfig
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "lu_table1"
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tune_ks.augment import REACH, augment, draw_moves, moved
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch
-from tune_ks.record import TrialConfig
 from tune_ks.transforms import TRANSFORMS
 
 NAMES = ("flips", "shifts", "flips_shifts")

@@ -16,10 +16,11 @@ from tune_ks.classifiers import CLASSIFIERS
 from tune_ks.classifiers.alexnet import AlexNet
 from tune_ks.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
 from tune_ks.classifiers.strided import StridedConv2d
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, open_splits
 from tune_ks.evaluate import load_model
 from tune_ks.pipeline import network_shapes
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.scoring import score
 from tune_ks.train import train

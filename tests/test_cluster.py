@@ -23,7 +23,7 @@ from tune_ks.attempts import read_attempts
 from tune_ks.cluster import Resources, connected, slots_in_cluster, slots_on
 from tune_ks.node_files import on_this_node, shared
 from tune_ks.plan import plan_search
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.search import run_search
 from tune_ks.searcher import JobSearcher
 from tune_ks.trial import trial

@@ -24,18 +24,13 @@ from dicom_files import (
     write_table_cohort,
 )
 
-from tune_ks.data import cohort as cohort_module
 from tune_ks.data import duke, layouts, prepare
-from tune_ks.data.cohort import (
-    COLUMNS,
-    CohortSettings,
-    InputError,
-    open_cohort,
-    read_table,
-    split_patients,
-    write_table,
-)
+from tune_ks.data import scan as scan_module
+from tune_ks.data.cohort import open_cohort
 from tune_ks.data.dicom import read_image
+from tune_ks.data.scan import CohortSettings
+from tune_ks.data.sheets import InputError
+from tune_ks.data.table import COLUMNS, read_table, split_patients, write_table
 from tune_ks.metrics import auc
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -99,7 +94,7 @@ def files(tmp_path):
 def test_in_children_and_in_this_process_alike(tmp_path, monkeypatch):
     write_table_cohort(tmp_path / "data")
     here = read(tmp_path / "data")
-    monkeypatch.setattr(cohort_module, "LOCAL_FILES", 0)
+    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)
     there = read(tmp_path / "data", tmp_path / "other")
     pd.testing.assert_frame_equal(here.table, there.table)
     assert here.images.read_bytes() == there.images.read_bytes()
@@ -399,7 +394,7 @@ def test_bad_files_are_counted_and_do_not_stop_the_scan(tmp_path, monkeypatch):
     rows = write_table_cohort(tmp_path / "data")
     root = tmp_path / "data"
     for local in (200, 0):
-        monkeypatch.setattr(cohort_module, "LOCAL_FILES", local)
+        monkeypatch.setattr(scan_module, "LOCAL_FILES", local)
         (root / rows[0]["path"]).write_bytes(b"junk" * 100)
         (root / rows[1]["path"]).unlink(missing_ok=True)
         write_dicom(root / rows[2]["path"], vendor="ACME")
@@ -471,8 +466,8 @@ def test_prediction_needs_no_labels(tmp_path):
 
 def count_scans(monkeypatch):
     scans = []
-    write = cohort_module._Scan.write
-    monkeypatch.setattr(cohort_module._Scan, "write", lambda self, *args: (scans.append(1), write(self, *args)))
+    write = scan_module.Scan.write
+    monkeypatch.setattr(scan_module.Scan, "write", lambda self, *args: (scans.append(1), write(self, *args)))
     return scans
 
 
@@ -517,7 +512,7 @@ def test_no_half_written_cache(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(cohort_module, "write_table", interrupted)
+        patch.setattr(scan_module, "write_table", interrupted)
         with pytest.raises(KeyboardInterrupt):
             read(tmp_path / "data")
     assert list((tmp_path / "cache").iterdir()) == []
@@ -680,10 +675,10 @@ def test_compressed_files_are_scanned_in_children(tmp_path):
 
 def test_a_file_that_kills_its_child_is_left_out_the_next_time():
     task = {"paths": ["a", "b"], "crashed": []}
-    again = cohort_module._without_crashed(task, 1)
+    again = scan_module._without_crashed(task, 1)
     assert again == {"paths": ["a", "b"], "crashed": [1]}
-    assert cohort_module._without_crashed(again, 1) is None  # it was not that file
-    assert cohort_module._without_crashed(task, None) is None
+    assert scan_module._without_crashed(again, 1) is None  # it was not that file
+    assert scan_module._without_crashed(task, None) is None
 
 
 KILLER = """
@@ -704,19 +699,19 @@ def test_files_over_which_children_die_by_a_signal_are_named_and_cost_no_other(t
     (tmp_path / "killer" / "sitecustomize.py").write_text(KILLER)  # children import it, this process does not
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "killer"))
     monkeypatch.setenv("KILLED_BY", rows[5]["path"])
-    monkeypatch.setattr(cohort_module, "LOCAL_FILES", 0)
+    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)
     cohort = read(tmp_path / "data")
     assert dict(zip(cohort.skipped["path"], cohort.skipped["reason"])) == {rows[5]["path"]: prepare.CRASHED}
     assert len(cohort.table) == len(rows) - 1
     headers = prepare.read_headers
-    tasks = cohort_module._Scan._run  # headers here, pixels in children: it dies over the pixels
+    tasks = scan_module.Scan._run  # headers here, pixels in children: it dies over the pixels
 
     def only_pixels(self, function, chunks, local):
         if function == "read_headers":
             return (headers(lambda _: None, **chunk) for chunk in chunks)
         return tasks(self, function, chunks, local)
 
-    monkeypatch.setattr(cohort_module._Scan, "_run", only_pixels)
+    monkeypatch.setattr(scan_module.Scan, "_run", only_pixels)
     again = read(tmp_path / "data", tmp_path / "another cache")
     assert again.skipped.equals(cohort.skipped)
     assert again.fingerprint == cohort.fingerprint

@@ -12,11 +12,12 @@ from torch.nn import functional
 from tune_ks.checkpoints import load_checkpoint, save_checkpoint
 from tune_ks.classifiers import CLASSIFIERS
 from tune_ks.classifiers.per_image import convolve_each
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import open_splits
 from tune_ks.pipeline import build_pipeline
 from tune_ks.plan import plan_search
 from tune_ks.rates import compared_configs, training_rates, training_temperatures
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.scoring import finish
 from tune_ks.space import SEARCH_DEFAULTS, Space

@@ -4,7 +4,7 @@ import pytest
 from faults import DRAWN, GRID, alone, content, drive
 
 from tune_ks.checkpoints import load_checkpoint
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 
 SIGKILLED = -9
 

@@ -8,7 +8,7 @@ from faults import GRID, content, drive, start, wait_for
 from ray.cluster_utils import Cluster
 
 from tune_ks.attempts import read_attempts
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

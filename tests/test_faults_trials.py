@@ -6,7 +6,7 @@ import pytest
 from faults import FIELDS, alone, content, drive
 
 from tune_ks.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, parts_of_a_batch
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.watch import how_it_died
 
 HANG_AFTER = 20  # seconds; a tiny epoch takes a tenth of one

@@ -12,9 +12,11 @@ from tune_ks import jobs as reporting
 from tune_ks import trial as worker
 from tune_ks.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, largest_pack, parts_of_a_batch, read_attempts
 from tune_ks.cluster import PACK, Resources
+from tune_ks.config import TrialConfig
 from tune_ks.measured import room
 from tune_ks.plan import Plan
-from tune_ks.record import RunFolder, Stop, TrialConfig
+from tune_ks.record import Stop
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.schedulers import EarlyStopping
 from tune_ks.searcher import JobSearcher

@@ -12,8 +12,9 @@ import pytest
 from dicom_files import PHI, save_labels, write_table_cohort
 from made_run import make_run
 
-from tune_ks.data import cohort as cohort_module
-from tune_ks.data.cohort import CohortSettings, open_cohort
+from tune_ks.data import scan as scan_module
+from tune_ks.data.cohort import open_cohort
+from tune_ks.data.scan import CohortSettings
 
 DICOM, SHEETS, RUNS = 170, 90, 40
 
@@ -45,7 +46,7 @@ def test_dicom_mutants_are_read_or_named(tmp_path, reader, monkeypatch):
         tmp_path / "data",
         rows + [{"path": path, "patient_id": path.split("/")[1], "label": 1, "slice": 1} for path in made],
     )
-    monkeypatch.setattr(cohort_module, "LOCAL_FILES", 0)  # in child processes, as a large cohort is
+    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)  # in child processes, as a large cohort is
     settings = CohortSettings(intensity="image")
     cohort = open_cohort(tmp_path / "data", settings, 16, tmp_path / "cache", workers=2, labels_required=False)
     read, skipped = set(cohort.table["path"]), dict(zip(cohort.skipped["path"], cohort.skipped["reason"]))

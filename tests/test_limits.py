@@ -24,7 +24,7 @@ PREAMBLE = b"\0" * 128 + b"DICM"
 # Runs in a process of its own: what happens, and how much memory it took beyond the imports.
 OBSERVED = """
 import json, re, resource, sys
-from tune_ks.data import cohort, dicom, duke, labels
+from tune_ks.data import cohort, dicom, duke, labels, scan, sheets
 def peak():  # of this process alone: ru_maxrss begins with the parent's
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = peak()
@@ -36,7 +36,7 @@ for call in {calls}:
     try:
         eval(call)
         said.append("read")
-    except (dicom.UnusableFile, cohort.InputError) as error:
+    except (dicom.UnusableFile, sheets.InputError) as error:
         said.append(str(error))
 print(json.dumps([said, peak() - before]))
 """
@@ -211,7 +211,7 @@ def rewrite(path, name, change):
 
 def said_of(root):
     """What opening a cohort says, with this process's memory limited."""
-    call = f"cohort.open_cohort(Path({str(root)!r}), cohort.CohortSettings(), 16, Path({str(root / 'cache')!r}), 1)"
+    call = f"cohort.open_cohort(Path({str(root)!r}), scan.CohortSettings(), 16, Path({str(root / 'cache')!r}), 1)"
     (said,), kib = observed(call)
     return said, kib
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from analysis.configurations import FIXED_FAMILIES
+from tune_ks.config import TrialConfig
 from tune_ks.masks import MASKS
 from tune_ks.masks.base import keep_largest, mirror_index, rescale_to_rate
 from tune_ks.masks.dps import successive_softmaxes
 from tune_ks.masks.fixed import FixedMask
 from tune_ks.masks.gumbel import logistic_noise
-from tune_ks.record import TrialConfig
 from tune_ks.transforms import TRANSFORMS
 
 LAWFUL = sorted(set(MASKS) - {"gumbel_literal"})  # the literal reading is kept to break these laws

@@ -12,11 +12,11 @@ from torch import nn
 
 from tune_ks.classifiers import CLASSIFIERS, PLAIN_LAYERS
 from tune_ks.classifiers.together import FORMS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import open_splits
 from tune_ks.member import Member
 from tune_ks.noise import Noise
 from tune_ks.pack import pack_key
-from tune_ks.record import TrialConfig
 from tune_ks.scoring import finish, finish_together
 from tune_ks.train import TrainingFailed, train, train_together
 

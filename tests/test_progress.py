@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tune_ks.config import TrialConfig
 from tune_ks.console import SHOWN, SPOKEN, TrialTable
 from tune_ks.loggers import MlflowLogger, TensorBoardLogger, fan_out
 from tune_ks.plan import Plan
-from tune_ks.record import TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
 from tune_ks.watch import Event
 
 SEEDS = [TrialConfig("GE", 0.5, temperature=1.0, seed=seed) for seed in (0, 1)]

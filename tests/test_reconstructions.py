@@ -16,13 +16,15 @@ from analysis.load import load
 from analysis.measures import MEASURES
 from analysis.report_reconstruction import quality_table, reconstructions
 from tests.synthetic_run import write_run
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Images, open_splits
 from tune_ks.evaluate import load_model
 from tune_ks.pipeline import build_pipeline
 from tune_ks.quality import reconstruction_quality
 from tune_ks.reconstructions import RECONSTRUCTIONS
 from tune_ks.reconstructions.hqs_net import ALPHA, BETA, HQSNet, haar, total_variation
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.sampling import Measurement
 from tune_ks.train import train

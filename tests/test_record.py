@@ -7,7 +7,9 @@ import math
 import pytest
 
 from tune_ks import record as contract
-from tune_ks.record import FORMAT, RunFolder, TrialConfig, TrialRecord
+from tune_ks.config import TrialConfig
+from tune_ks.record import FORMAT, TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import write_whole
 
 

@@ -15,7 +15,9 @@ from analysis.__main__ import main, parse
 from analysis.plots_export import figures
 from analysis.report import write_report
 from analysis.watch import stamps, watch
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.config import TrialConfig
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 
 SMALL = {"rates": (0.25, 0.5, 1.0), "seeds": (0,), "masks": ("gumbel",), "patients": 12, "source": ("GE",)}
 TINY = SMALL | {"rates": (0.25, 1.0)}

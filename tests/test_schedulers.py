@@ -9,10 +9,12 @@ import torch
 from tiny import write_tiny
 
 from tune_ks.cluster import Resources
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import open_splits
 from tune_ks.metrics import auc
 from tune_ks.plan import plan_search
-from tune_ks.record import RunFolder, Stop, TrialConfig, TrialRecord
+from tune_ks.record import Stop, TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.schedulers import EarlyStopping, early_stopping
 from tune_ks.scoring import finish, score
 from tune_ks.search import run_search

@@ -9,8 +9,9 @@ from ray import tune
 from tiny import write_tiny
 
 from tune_ks.cluster import Resources, connected
+from tune_ks.config import TrialConfig
 from tune_ks.plan import plan_search, suggestions_in
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.search import run_search
 from tune_ks.searcher import JobSearcher
 from tune_ks.space import SEARCH_DEFAULTS, Space, known_spaces, load_space

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from analysis.pareto import THREE, TWO
+from tune_ks.config import TrialConfig
 from tune_ks.plan import Plan
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.searcher import JobSearcher
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))

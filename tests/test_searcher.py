@@ -8,8 +8,10 @@ import pytest
 from ray import tune
 
 from tune_ks.begin import start_points
+from tune_ks.config import TrialConfig
 from tune_ks.plan import Plan, plan_search, suggestions_in
-from tune_ks.record import RunFolder, Stop, TrialConfig, TrialRecord
+from tune_ks.record import Stop, TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.searcher import SAMPLERS, JobSearcher, nearest
 from tune_ks.space import SAMPLERS as NAMES
 from tune_ks.space import SEARCH_DEFAULTS, Block, Space

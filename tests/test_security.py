@@ -20,8 +20,10 @@ from made_run import make_run
 import run_search
 from tune_ks import arrays
 from tune_ks.commands.evaluate import chosen_keys
-from tune_ks.data.cohort import CohortSettings, InputError, open_cohort
-from tune_ks.record import RunFolder
+from tune_ks.data.cohort import open_cohort
+from tune_ks.data.scan import CohortSettings
+from tune_ks.data.sheets import InputError
+from tune_ks.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("tune_ks", "analysis", "search_spaces", "benchmarks")

@@ -19,9 +19,10 @@ from torch.nn import functional
 import run_search
 from tune_ks.checkpoints import load_checkpoint, save_checkpoint
 from tune_ks.classifiers import CLASSIFIERS, OF_TASK, SEGMENTERS, unet
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch, open_splits
 from tune_ks.pipeline import build_pipeline, resized
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.scoring import finish
 from tune_ks.space import SEARCH_DEFAULTS, Space

@@ -15,8 +15,10 @@ from test_front_door import SPACE, call, command
 import run_search
 from analysis.__main__ import main as analysis_main
 from analysis.load import load
+from tune_ks.config import TrialConfig
 from tune_ks.pretrained import absent_weights, bring_weights, named
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import ObjectPath, put_folder, storage_path, without_place, write_whole
 from tune_ks.transfer import read_weights
 

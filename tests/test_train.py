@@ -13,13 +13,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tune_ks import member
 from tune_ks import train as training
 from tune_ks.checkpoints import load_checkpoint, save_checkpoint
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import open_splits
 from tune_ks.masks import MASKS
 from tune_ks.masks.fixed import FixedMask
 from tune_ks.member import Member
 from tune_ks.metrics import auc
 from tune_ks.outcome import distinct_rate
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.scoring import finish, score
 from tune_ks.train import TrainingFailed, train

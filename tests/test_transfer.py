@@ -13,13 +13,15 @@ from tiny import write_tiny
 from analysis.configurations import average_over_seeds, curves
 from analysis.load import load as load_run
 from tune_ks.checkpoints import load_checkpoint, save_checkpoint
+from tune_ks.config import TrialConfig, digest
 from tune_ks.data.dataset import open_splits
 from tune_ks.merge import merge_runs
 from tune_ks.optimiser import build_optimiser, start_epoch
 from tune_ks.pipeline import build_pipeline
 from tune_ks.plan import plan_search
 from tune_ks.pretrained import Pretrained, absent_weights, asks, bring_weights, named, resolve, weights_of
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, digest
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.storage import write_whole

@@ -11,9 +11,11 @@ import run_search
 from tune_ks.begin import begin_run, note
 from tune_ks.commands.arguments import search_parser
 from tune_ks.commands.search import finalists
-from tune_ks.data.cohort import CohortSettings, open_cohort
+from tune_ks.config import TrialConfig
+from tune_ks.data.cohort import open_cohort
+from tune_ks.data.scan import CohortSettings
 from tune_ks.plan import plan_search
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_config
 from tune_ks.space import load_space
 from tune_ks.transfer import read_weights

@@ -7,8 +7,8 @@ import scipy.linalg
 import torch
 from devices import DEVICES
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.base import mirror_index
-from tune_ks.record import TrialConfig
 from tune_ks.transforms import TRANSFORMS
 from tune_ks.transforms.base import Transform
 

@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tune_ks.record import FORMAT, RunFolder, read_json
+from tune_ks.record import FORMAT
+from tune_ks.run_folder import RunFolder, read_json
 from tune_ks.storage import write_whole
 
 WORKER_DEATHS = 3  # a trial whose process died more often than this, on nodes that live, is given up

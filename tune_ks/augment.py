@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch
-from tune_ks.record import TrialConfig
 
 REACH = 16  # shifts of at most 1/16 of the side: what a crop of 224 of 256 pixels moves (Krizhevsky et al., NIPS 2012)
 

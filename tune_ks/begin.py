@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks import __version__
-from tune_ks.data.cohort import Cohort, with_splits, write_table
-from tune_ks.record import FORMAT, RunFolder, migrated
+from tune_ks.data.cohort import Cohort
+from tune_ks.data.table import with_splits, write_table
+from tune_ks.record import FORMAT, migrated
+from tune_ks.run_folder import RunFolder
 from tune_ks.space import Space
 from tune_ks.storage import StoragePath, write_whole
 

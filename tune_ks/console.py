@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tune_ks.config import TrialConfig
 from tune_ks.plan import Plan
-from tune_ks.record import TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
 from tune_ks.tasks import title_of
 from tune_ks.watch import Event
 

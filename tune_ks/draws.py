@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from tune_ks.augment import draw_moves
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Images
 from tune_ks.rates import training_rates, training_temperatures
-from tune_ks.record import TrialConfig
 from tune_ks.seeding import generator
 
 

@@ -5,11 +5,13 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from tune_ks.data.cohort import Cohort, with_splits, write_table
+from tune_ks.config import TrialConfig
+from tune_ks.data.cohort import Cohort
 from tune_ks.data.dataset import Splits, open_splits
+from tune_ks.data.table import with_splits, write_table
 from tune_ks.measured import timed_steps
 from tune_ks.plan import Plan
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.scoring import DRAWS
 
 

@@ -17,7 +17,8 @@ from tune_ks.data.dataset import all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.metrics import METRICS
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline, network_shapes
-from tune_ks.record import RunFolder, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.scoring import score
 
 

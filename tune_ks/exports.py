@@ -13,7 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 from tensorboardX import SummaryWriter
 
 from tune_ks.metrics import METRICS
-from tune_ks.record import RunFolder, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import put_folder, write_whole
 
 # names of objectives are a recent addition to Optuna; the version is pinned and the tests read them back

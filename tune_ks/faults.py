@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 
 STORAGE_WAIT = 180.0  # seconds that a trial waits for storage that is away or full before the search stops
 NEVER_MENDS = {errno.EROFS, errno.EACCES, errno.EPERM}  # nobody makes these good while a search waits

@@ -10,8 +10,9 @@ from typing import Any
 from ray import tune
 
 from tune_ks.attempts import Superseded
+from tune_ks.config import TrialConfig
 from tune_ks.faults import StorageError
-from tune_ks.record import TrialConfig, TrialRecord, mean_of_defined
+from tune_ks.record import TrialRecord, mean_of_defined
 
 Found = TrialRecord | Superseded | str  # a str is the reason of a failure, which is written by then
 

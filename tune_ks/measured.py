@@ -4,9 +4,9 @@ import time
 
 import torch
 
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Splits
 from tune_ks.member import Member
-from tune_ks.record import TrialConfig
 from tune_ks.scoring import rates_of
 from tune_ks.train import step
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from tune_ks.augment import commutes
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.draws import draw_epoch
 from tune_ks.noise import Noise
 from tune_ks.optimiser import build_optimiser, resume_optimiser, start_epoch
 from tune_ks.pack import Network
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
-from tune_ks.record import TrialConfig
 from tune_ks.seeding import seed_for
 from tune_ks.tasks import task_of
 from tune_ks.transfer import Weights, begin_from

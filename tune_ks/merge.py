@@ -5,8 +5,10 @@ import json
 from typing import Any, NamedTuple
 
 from tune_ks.begin import ASKED, note
+from tune_ks.config import is_weights
 from tune_ks.pretrained import RECORD, WEIGHTS
-from tune_ks.record import RunFolder, TrialRecord, is_weights
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import write_whole
 
 OF_ITS_OWN = ("attempts.json",)  # files of a trial that say nothing to another run folder

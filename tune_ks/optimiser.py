@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from tune_ks.config import TrialConfig
 from tune_ks.pipeline import KSpaceClassifier
-from tune_ks.record import TrialConfig
 from tune_ks.tasks import Task
 
 

@@ -8,8 +8,10 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 
 from tune_ks.arrays import write_npy, write_npz
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Splits
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, mean_of_defined
+from tune_ks.record import TrialRecord, mean_of_defined
+from tune_ks.run_folder import RunFolder
 from tune_ks.scoring import Outcome
 from tune_ks.storage import write_whole
 from tune_ks.tasks import task_of

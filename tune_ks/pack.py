@@ -9,9 +9,9 @@ from torch import Tensor
 
 from tune_ks.classifiers import PLAIN_LAYERS
 from tune_ks.classifiers.together import Together
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch
 from tune_ks.pipeline import KSpaceClassifier, Restored
-from tune_ks.record import TrialConfig
 
 SAME = (  # what all of a pack must share: its images, their batches, and the shapes of the networks
     "vendor", "task", "classifier", "width", "image_size", "standardise", "transform", "pattern", "epochs", "batch_size"

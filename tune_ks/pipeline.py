@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tune_ks.classifiers import OF_TASK
+from tune_ks.config import TrialConfig
 from tune_ks.masks import MASKS
 from tune_ks.reconstructions import RECONSTRUCTIONS
-from tune_ks.record import TrialConfig
 from tune_ks.sampling import Measurement, Sampling
 from tune_ks.transforms import TRANSFORMS
 from tune_ks.transforms.base import Transform

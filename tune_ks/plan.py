@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from tune_ks.record import RunFolder, TrialConfig
+from tune_ks.config import TrialConfig
+from tune_ks.run_folder import RunFolder
 from tune_ks.space import Block, Space
 from tune_ks.storage import read_each
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from statistics import fmean
 from typing import Any
 
+from tune_ks.config import TrialConfig, digest, is_key, is_weights
 from tune_ks.plan import Plan, config_at, in_turn
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, digest, is_key, is_weights
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.space import PRETRAINED, Space
 from tune_ks.storage import storage_path, write_whole
 

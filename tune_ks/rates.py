@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 REFERENCES = 4  # rates at which a conditional training's epochs are compared
 

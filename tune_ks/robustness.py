@@ -15,7 +15,7 @@ from tune_ks.corruptions.base import SEVERITIES, Corruption, corrupted
 from tune_ks.data.dataset import all_images
 from tune_ks.evaluate import load_model
 from tune_ks.metrics import auc
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.scoring import score
 from tune_ks.storage import StoragePath, write_whole
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from tune_ks.attempts import Attempt, Superseded, require_owner
 from tune_ks.checkpoints import load_checkpoint, save_checkpoint
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.faults import patiently
 from tune_ks.member import Epoch, Member
 from tune_ks.outcome import make_record, write_outcome
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.scoring import Outcome, finish_together
 from tune_ks.train import TrainingFailed, train_together
 from tune_ks.transfer import loaded_parts, read_weights

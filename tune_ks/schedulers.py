@@ -12,8 +12,10 @@ import numpy as np
 from moocore import pareto_rank
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
+from tune_ks.config import TrialConfig
 from tune_ks.jobs import job_of, jobs_of
-from tune_ks.record import RunFolder, Stop, TrialConfig
+from tune_ks.record import Stop
+from tune_ks.run_folder import RunFolder
 from tune_ks.space import OBJECTIVES, Space
 from tune_ks.tasks import title_of
 

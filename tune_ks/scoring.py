@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.noise import Noise
 from tune_ks.pack import Network, pass_together
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.quality import reconstruction_quality
 from tune_ks.rates import compared_configs
-from tune_ks.record import TrialConfig
 from tune_ks.seeding import seed_for
 from tune_ks.tasks import task_of
 

@@ -14,7 +14,7 @@ from tune_ks.cluster import Resources, connected, slots_in_cluster
 from tune_ks.faults import StorageError
 from tune_ks.node_files import masks_name, shared
 from tune_ks.plan import Plan
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 from tune_ks.schedulers import early_stopping
 from tune_ks.searcher import JobSearcher
 from tune_ks.space import Space

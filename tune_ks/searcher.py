@@ -11,9 +11,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from tune_ks.config import TrialConfig
 from tune_ks.pack import pack_key
 from tune_ks.plan import Plan, all_seeds, belongs, config_at, suggestions_in
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.seeding import seed_for
 from tune_ks.space import OBJECTIVES, Block, Space
 

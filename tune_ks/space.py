@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ray.tune.search.sample import Domain, Integer
 
-from tune_ks.record import TrialConfig, digest
+from tune_ks.config import TrialConfig, digest
 from tune_ks.tasks import Task, task_named
 
 FOLDER = Path(__file__).parent.parent / "search_spaces"

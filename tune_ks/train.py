@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from tune_ks.augment import augment
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch, Splits
 from tune_ks.draws import Draws
 from tune_ks.member import Epoch, Member
 from tune_ks.pack import Passed, pass_together
-from tune_ks.record import TrialConfig, mean_of_others
+from tune_ks.record import mean_of_others
 from tune_ks.scoring import val_metrics
 from tune_ks.transfer import Weights
 

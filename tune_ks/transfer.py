@@ -6,8 +6,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from tune_ks.config import TrialConfig, digest
 from tune_ks.pipeline import KSpaceClassifier
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord, digest
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 
 
 class Weights(NamedTuple):

@@ -19,13 +19,15 @@ from tune_ks.attempts import (
     largest_pack,
     read_attempts,
 )
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import open_splits
 from tune_ks.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
 from tune_ks.jobs import Found, Jobs
 from tune_ks.measured import trainings_that_fit
 from tune_ks.node_files import masks_name, on_this_node
 from tune_ks.pack import pack_key
-from tune_ks.record import RunFolder, TrialConfig, TrialRecord
+from tune_ks.record import TrialRecord
+from tune_ks.run_folder import RunFolder
 from tune_ks.run_pack import run_pack
 from tune_ks.tasks import task_of
 from tune_ks.train import TrainingFailed

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from ray import tune
 
 from tune_ks.attempts import DIED, HUNG, MEMORY, end_attempt
+from tune_ks.config import TrialConfig
 from tune_ks.jobs import job_of, jobs_of
-from tune_ks.record import RunFolder, Stop, TrialConfig
+from tune_ks.record import Stop
+from tune_ks.run_folder import RunFolder
 
 ENDS = ("finished", "failed", "stopped")
 ESCAPES = 3  # errors of one job's own code, as no failing training makes them, after which the search ends

@@ -83,7 +83,7 @@ def change_faults(module):
     module.STORAGE_WAIT = FAULTS.get("storage_wait", module.STORAGE_WAIT)
 
 
-def change_record(module):
+def change_config(module):
     if FAULTS.get("old_version") and os.getpid() != int(os.environ["FAULT_DRIVER"]):
 
         def from_dict(values):
@@ -97,8 +97,8 @@ def change_watch(module):
 
 
 CHANGES = {
+    "tune_ks.config": change_config,
     "tune_ks.faults": change_faults,
-    "tune_ks.record": change_record,
     "tune_ks.storage": change_storage,
     "tune_ks.train": change_train,
     "tune_ks.watch": change_watch,

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from tune_ks.classifiers.base import require_size, widened
 from tune_ks.classifiers.strided import StridedConv2d
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 SMALLEST = 63  # pixels a side: three poolings leave nothing of less
 

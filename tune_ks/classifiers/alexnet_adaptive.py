@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from tune_ks.classifiers.alexnet import SMALLEST, AlexNet
 from tune_ks.classifiers.base import require_size
 from tune_ks.classifiers.per_image import convolve_each, emit_convolutions, split_kernels
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 HIDDEN = 32
 TYPICAL = {  # of a gradient echo of the breast; its logarithm enters as 0

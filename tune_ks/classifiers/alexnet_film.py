@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from tune_ks.classifiers.alexnet import SMALLEST, AlexNet
 from tune_ks.classifiers.base import require_size
 from tune_ks.classifiers.per_image import emitter
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 HIDDEN = 64
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 
 class ImageClassifier(nn.Module):

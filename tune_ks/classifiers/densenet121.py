@@ -3,7 +3,7 @@
 from torch import nn
 
 from tune_ks.classifiers.base import ImageClassifier, require_size, widened
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 SMALLEST = 61  # pixels a side: halved five times, 2 x 2 are left, so batch norm has a deviation in a batch of 1 too
 

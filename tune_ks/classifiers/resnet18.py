@@ -1,7 +1,7 @@
 """ResNet-18 for one channel: MONAI's network, with the shape of the publication."""
 
 from tune_ks.classifiers.base import ImageClassifier, require_size, widened
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 SMALLEST = 33  # pixels a side: halved five times, 2 x 2 are left, so batch norm has a deviation in a batch of 1 too
 

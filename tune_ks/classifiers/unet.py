@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from tune_ks.classifiers.base import require_size, widened
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 SMALLEST = 32  # pixels a side: halved four times, 2 x 2 are left, so instance norm has a deviation
 

@@ -7,14 +7,16 @@ from typing import Any
 from rich.table import Table
 
 from tune_ks.commands.speech import OK, cache_beside, console, say
-from tune_ks.record import RunFolder, is_key, read_json
+from tune_ks.config import is_key
+from tune_ks.run_folder import RunFolder, read_json
 from tune_ks.storage import StoragePath, write_whole
 
 
 def evaluate_command(args: argparse.Namespace) -> int:
     """Read the other cohort as the run read its own, score it, write the tables."""
     from tune_ks.console import Stages
-    from tune_ks.data.cohort import CohortSettings, open_cohort
+    from tune_ks.data.cohort import open_cohort
+    from tune_ks.data.scan import CohortSettings
     from tune_ks.data.tumour_masks import with_tumour_masks
     from tune_ks.evaluate import side_of
 
@@ -101,7 +103,7 @@ def write_tables(folder: RunFolder, tables: dict[str, Any]) -> list[StoragePath]
 
 def labelled_images(folder: RunFolder, cohort: Any) -> Any:
     """The images that no model was trained on: the test patients of the run's own cohort, or all of another one."""
-    from tune_ks.data.cohort import read_table
+    from tune_ks.data.table import read_table
 
     if cohort.fingerprint == folder.read_search().get("cohort", {}).get("fingerprint"):
         table = read_table(folder.cohort_csv)

@@ -3,7 +3,7 @@
 import argparse
 
 from tune_ks.commands.speech import OK, say
-from tune_ks.record import RunFolder
+from tune_ks.run_folder import RunFolder
 
 
 def merge_command(args: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from tune_ks.commands.speech import FAILED_TRIALS, INTERRUPTED, OK, RUNS, cache_beside, console, say
-from tune_ks.record import RunFolder, is_key
+from tune_ks.config import is_key
+from tune_ks.run_folder import RunFolder
 from tune_ks.storage import storage_path
 
 PHANTOM = Path("phantom")
@@ -182,8 +183,9 @@ def conclude(asked: Asked, complete: bool) -> int:
 def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any, masks: bool) -> dict[int, Any]:
     """image size -> Cohort, decoded once each, with its tumours' ``masks`` where they are asked for. Writes the phantom
     first where no data were given."""
-    from tune_ks.data.cohort import CohortSettings, open_cohort
+    from tune_ks.data.cohort import open_cohort
     from tune_ks.data.phantom import VERSION, PhantomSettings, write_phantom
+    from tune_ks.data.scan import CohortSettings
     from tune_ks.data.tumour_masks import with_tumour_masks
 
     series, data = args.series, args.data

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tune_ks.data.cohort import read_table
 from tune_ks.data.items import SPLITS
+from tune_ks.data.table import read_table
 from tune_ks.storage import StoragePath, storage_path
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")

@@ -20,6 +20,11 @@ class InputError(ValueError):
     """The input cannot be used as it is: one message that says what was wrong, what came, and what would do."""
 
 
+def counted(number: int, what: str) -> str:
+    """'1 file', '3 files', for a message."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def read_columns(path: Path, *columns: str, optional: tuple[str, ...] = (), sheet: str | None = None) -> pd.DataFrame:
     """The named columns, as texts, of a sheet whose header is anywhere in its first five rows.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tune_ks.arrays import read_arrays
+from tune_ks.config import digest
 from tune_ks.data.cohort import Cohort
 from tune_ks.data.dicom import read_geometry
 from tune_ks.data.dicom_file import UnusableFile
@@ -21,7 +22,6 @@ from tune_ks.data.dicom_geometry import apply
 from tune_ks.data.layouts import detect
 from tune_ks.data.prepare import pad_to_square
 from tune_ks.data.sheets import InputError, read_columns
-from tune_ks.record import digest
 
 VERSION = 1  # of what is cached; a change that moves any pixel raises it
 DRAWN = "masks.npz"

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 from tune_ks.seeding import seed_for
 
 PROBABILITY_FLOOR = 1e-6  # inclusion probabilities stay this far from 0 and 1, so that their logits are finite

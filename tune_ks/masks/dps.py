@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.base import Mask, per_image, require_temperature, straight_through
-from tune_ks.record import TrialConfig
 
 RACE = 60.0  # log of the longest race; by then every clock has rung
 BISECTIONS = 60  # of the race's end, each halves its error

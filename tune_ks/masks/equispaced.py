@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.fixed import FixedMask
-from tune_ks.record import TrialConfig
 
 
 class EquispacedMask(FixedMask):

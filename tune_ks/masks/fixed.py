@@ -5,8 +5,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.base import Mask
-from tune_ks.record import TrialConfig
 
 
 class FixedMask(Mask):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.base import (
     PROBABILITY_FLOOR,
     Mask,
@@ -11,7 +12,6 @@ from tune_ks.masks.base import (
     rescale_to_rate,
     straight_through,
 )
-from tune_ks.record import TrialConfig
 
 
 class GumbelMask(Mask):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.base import Mask, require_temperature
-from tune_ks.record import TrialConfig
 
 
 class GumbelLiteralMask(Mask):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.base import Mask, rescale_to_rate, straight_through
-from tune_ks.record import TrialConfig
 from tune_ks.seeding import seed_for
 
 PROBABILITY_SLOPE = 5.0  # of p = sigmoid(5 w)

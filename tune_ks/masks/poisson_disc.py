@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.fixed import FixedMask
-from tune_ks.record import TrialConfig
 
 
 class PoissonDiscMask(FixedMask):

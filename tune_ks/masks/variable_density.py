@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from tune_ks.config import TrialConfig
 from tune_ks.masks.fixed import FixedMask
-from tune_ks.record import TrialConfig
 from tune_ks.seeding import seed_for
 
 EDGE = 1e-3  # of the largest radius, beyond which the density would be 0 and the outermost never be drawn

@@ -6,8 +6,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from tune_ks.config import TrialConfig
 from tune_ks.reconstructions.base import Reconstruction
-from tune_ks.record import TrialConfig
 from tune_ks.sampling import Measurement
 from tune_ks.transforms.base import Transform
 

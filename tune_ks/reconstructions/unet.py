@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tune_ks.config import TrialConfig
 from tune_ks.reconstructions.base import Reconstruction
-from tune_ks.record import TrialConfig
 from tune_ks.sampling import Measurement
 from tune_ks.transforms.base import Transform
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from tune_ks.config import TrialConfig
 from tune_ks.reconstructions.base import Reconstruction
-from tune_ks.record import TrialConfig
 from tune_ks.sampling import Measurement
 from tune_ks.transforms.base import Transform
 

@@ -1,7 +1,7 @@
 """What the network is asked for: every task by name."""
 
+from tune_ks.config import TrialConfig
 from tune_ks.metrics import METRICS
-from tune_ks.record import TrialConfig
 from tune_ks.tasks.base import Task
 from tune_ks.tasks.classification import Classification
 from tune_ks.tasks.segmentation import Segmentation

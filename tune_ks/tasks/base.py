@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 from torch import Tensor, nn
 
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.metrics import METRICS
-from tune_ks.record import TrialConfig
 
 
 class Task(nn.Module, ABC):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import Batch, Images, Splits
-from tune_ks.record import TrialConfig
 from tune_ks.tasks.adversary import Adversary
 from tune_ks.tasks.base import Task
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from tune_ks.record import TrialConfig
+from tune_ks.config import TrialConfig
 
 
 class Transform(ABC):
