@@ -9,25 +9,13 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
-from tune_ks.data.scanner import GLAND_T1_MS, uptake_for
+from tune_ks.data.scanner import GLAND_T1_MS, Slice, uptake_for
 
 MUSCLE_T1_MS, BLOOD_T1_MS = 1412.0, 1932.0  # at 3 T: Stanisz et al., Magn Reson Med 2005
 TUMOUR_T1_MS, SKIN_T1_MS = 1500.0, 1100.0  # at 3 T: chosen, a little and clearly below gland
 # Relative enhancements are those of the first series after contrast, for scanner.REFERENCE. Malignant masses enhance
 # faster than benign ones, with overlap (Jansen et al., JMRI 2011); the levels are chosen within what is reported.
 X_REACH_MM, Y_REACH_MM, Z_REACH_MM = 100.0, 150.0, 60.0  # of the noise; z: half of the imaged volume
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Tissue on an (M, M) grid; rows run from the nipple to the chest wall."""
-
-    water: np.ndarray  # proton density, 0 to 1
-    fat: np.ndarray  # proton density, 0 to 1
-    t1_ms: np.ndarray  # of the water at 3 T
-    uptake_mm: np.ndarray  # contrast agent at the first post-contrast series, mmol/l
-    b0: np.ndarray  # offset in standard deviations
-    tumour: np.ndarray  # bool
 
 
 class Noise:

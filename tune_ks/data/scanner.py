@@ -7,19 +7,27 @@ Every difference between the two vendors is one group of ``Protocol`` fields, so
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import fft
-
-if TYPE_CHECKING:
-    from tune_ks.data.anatomy import Slice
 
 FAT_T1_MS, GLAND_T1_MS = 423.0, 1680.0  # at 3 T: Edden et al., JMRI 2010
 T1_AT_1P5T = {"water": 1266 / 1445, "fat": 296 / 367}  # of T1 at 3 T: Rakow-Penner et al., JMRI 2006
 R1_PER_S_MM = {1.5: 4.1, 3.0: 3.7}  # gadopentetate in plasma, 1/(s mmol/l): Rohrer et al., Invest Radiol 2005
 GLAND_T2STAR_MS, FAT_T2STAR_MS = 22.4, 36.4  # at 3 T: Ryu et al., J Korean Soc Magn Reson Med 2014
 FAT_SHIFT_HZ_PER_T = 3.4e-6 * 42.577e6  # fat resonates 3.4 ppm below water
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Tissue on an (M, M) grid; rows run from the nipple to the chest wall."""
+
+    water: np.ndarray  # proton density, 0 to 1
+    fat: np.ndarray  # proton density, 0 to 1
+    t1_ms: np.ndarray  # of the water at 3 T
+    uptake_mm: np.ndarray  # contrast agent at the first post-contrast series, mmol/l
+    b0: np.ndarray  # offset in standard deviations
+    tumour: np.ndarray  # bool
 
 
 @dataclass(frozen=True)
@@ -113,8 +121,8 @@ def uptake_for(enhancement: np.ndarray, t10_ms: np.ndarray) -> np.ndarray:
     return (1 / t1_ms - 1 / t10_ms) * 1e3 / R1_PER_S_MM[3.0]
 
 
-def signal(tissue: "Slice", sequence: Sequence, scanner: Protocol, contrast: bool) -> np.ndarray:
-    """Complex (M, M) signal of an ``anatomy.Slice``: water, and what suppression leaves of fat at its own phase."""
+def signal(tissue: Slice, sequence: Sequence, scanner: Protocol, contrast: bool) -> np.ndarray:
+    """Complex (M, M) signal of a slice: water, and what suppression leaves of fat at its own phase."""
     water_t1 = tissue.t1_ms * (T1_AT_1P5T["water"] if sequence.field_t == 1.5 else 1.0)
     fat_t1 = FAT_T1_MS * (T1_AT_1P5T["fat"] if sequence.field_t == 1.5 else 1.0)
     if contrast:
