@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from as_a_worker import keep_freed
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -204,6 +205,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+")
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
+    keep_freed()
     sides, widths, members, processes, count = SIZES[args.device]
     torch.set_num_threads(1)
     where = torch.cuda.get_device_name() if args.device == "cuda" else f"{platform.machine()}, {os.cpu_count()} cores"

@@ -13,18 +13,16 @@ workers; ``--hand-back`` leaves it as it is by itself.
 
 import argparse
 import math
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
 import torch
+from as_a_worker import keep_freed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from tune_ks.cluster import KEEP_FREED
 from tune_ks.config import TrialConfig
 from tune_ks.optimiser import build_optimiser
 from tune_ks.pipeline import KSpaceClassifier, build_pipeline
@@ -59,8 +57,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--hand-back", action="store_true", help="freed memory goes back to the system")
     args = parser.parse_args()
-    if not args.hand_back and not KEEP_FREED.keys() <= os.environ.keys():  # read when a process begins
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEEP_FREED)
+    if not args.hand_back:
+        keep_freed()
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for side in args.sides:
