@@ -25,7 +25,7 @@ class Jobs:
     """
 
     def __init__(self, jobs: list[list[dict[str, Any]]]) -> None:
-        self.jobs = [[TrialConfig.from_dict(values) for values in job] for job in jobs]
+        self.jobs = [configs_of(job) for job in jobs]
         self.number = {config.key(): number for number, job in enumerate(self.jobs) for config in job}
         self.shares = dict.fromkeys(self.number, 0.0)
         self.found: dict[str, Found | None] = {}  # by key; None: a scheduler stopped it
@@ -84,13 +84,23 @@ class Jobs:
         return sum(own) / len(own)
 
 
+def configs_of(job: list[dict[str, Any]]) -> list[TrialConfig]:
+    """The configs of a job as a trial is given it."""
+    return [TrialConfig.from_dict(values) for values in job]
+
+
 def job_of(trial: Any, result: dict[str, Any]) -> tuple[str, list[TrialConfig]]:
     """(name, configs) of the job that a report of one of Ray's trials speaks of."""
-    return jobs_of(trial)[result["job"]]
+    return _named_job(trial, result["job"])
 
 
 def jobs_of(trial: Any) -> list[tuple[str, list[TrialConfig]]]:
-    """(name, configs) of each job of one of Ray's trials; the name of a single one is the trial's own."""
-    jobs = Jobs(trial.config["jobs"]).jobs
-    names = [trial.trial_id] if len(jobs) == 1 else [f"{trial.trial_id}.{number}" for number in range(len(jobs))]
-    return list(zip(names, jobs, strict=True))
+    """(name, configs) of each job of one of Ray's trials."""
+    return [_named_job(trial, number) for number in range(len(trial.config["jobs"]))]
+
+
+def _named_job(trial: Any, number: int) -> tuple[str, list[TrialConfig]]:
+    """The name of a single one is the trial's own."""
+    jobs = trial.config["jobs"]
+    name = trial.trial_id if len(jobs) == 1 else f"{trial.trial_id}.{number}"
+    return name, configs_of(jobs[number])

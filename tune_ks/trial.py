@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -138,7 +139,7 @@ def most_together(config: TrialConfig, work: dict[str, Any], device: str) -> int
         return 1
 
 
-def files_of(config: TrialConfig, work: dict[str, Any]):
+def files_of(config: TrialConfig, work: dict[str, Any]) -> tuple[Path, Path | None]:
     """The images that a config is trained on and, where its task reads them, their masks: on this node."""
     images = on_this_node(work["images"][str(config.image_size)])
     return images, on_this_node(work["images"][masks_name(config.image_size)]) if task_of(config).reads_masks else None
