@@ -1,5 +1,6 @@
 """Ray's searcher: hands out the plan's jobs, then what Optuna suggests, and rebuilds Optuna's studies from RUN."""
 
+import itertools
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -182,11 +183,11 @@ class JobSearcher(Searcher):
 
     def _beside(self, configs: list[TrialConfig]) -> list[list[TrialConfig]]:
         """Points of the grid that train as one with the given one, taken out of the queue."""
-        kind, taken = pack_key(configs[0]) if len(configs) == 1 else None, []
-        for job in list(self.queue):
-            if len(taken) + 1 < self.points and kind and len(job) == 1 and pack_key(job[0]) == kind:
-                taken.append(job)
-                self.queue.remove(job)
+        kind = pack_key(configs[0]) if self.points > 1 and len(configs) == 1 else None
+        alike = (job for job in self.queue if kind and len(job) == 1 and pack_key(job[0]) == kind)
+        taken = list(itertools.islice(alike, self.points - 1))  # the queue may be long: no further than needed
+        for job in taken:
+            self.queue.remove(job)
         return taken
 
     def _work(self, jobs: list[list[TrialConfig]], start_point: str | None = None) -> dict[str, Any]:
