@@ -100,9 +100,7 @@ def loops_at_once(folder: Path, cohort: Cohort, cores: int) -> tuple[float, floa
 
 def loop_cpu(folder: Path, cohort: Cohort) -> float:
     """Seconds of CPU of a plain loop."""
-    before = time.process_time()
-    plain_loop(folder, cohort)
-    return time.process_time() - before
+    return timed(plain_loop, folder, cohort)[1]
 
 
 def build(folder: Path, image_size: int, series: str | None) -> Cohort:

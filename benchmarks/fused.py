@@ -22,17 +22,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 from as_a_worker import keep_freed
+from gpu import synthetic
 from torch import Tensor, nn
 from torch.nn import functional
+from turns import clock_of
 
 from tune_ks import pack
 from tune_ks.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
 from tune_ks.config import TrialConfig
-from tune_ks.data.dataset import ACQUISITION, Images, Splits
 from tune_ks.member import Member
 from tune_ks.train import step
 
@@ -89,18 +88,10 @@ WAYS = {  # name -> what takes the place of the M classifiers
 }
 
 
-def made_splits(side: int) -> Splits:
-    """Noise as training images; nobody is validated."""
-    count, rng = BATCH * BATCHES, np.random.default_rng(0)
-    table = pd.DataFrame({"row": range(count), "patient_id": "p", "label": np.arange(count) % 2.0})
-    table = table.assign(width=side, acquired_width=side, **dict.fromkeys(set(ACQUISITION) - {"acquired_ratio"}, 1.0))
-    return Splits(Images(table, rng.random((count, side, side), np.float32), np.arange(count)), {}, {})
-
-
 def members_of(count: int, side: int, width: float, device: str) -> list[Member]:
     """As a search has them: rates, seeds and learning rates differ."""
     config = TrialConfig("GE", 0.25, temperature=1.0, width=width, image_size=side, batch_size=BATCH)
-    splits, found = made_splits(side), []
+    splits, found = synthetic(BATCH * BATCHES, side), []
     for number in range(count):
         own = replace(config, sampling_rate=(number + 1) / (count + 1), seed=number, lr=1e-4 * (number + 1))
         found.append(Member(own, splits, device=device))
@@ -111,18 +102,12 @@ def members_of(count: int, side: int, width: float, device: str) -> list[Member]
 def timed(members: list[Member], count: int, together: bool, device: str) -> float:
     """Seconds that ``count`` training steps of all take, as one or one after another: see the top for which seconds."""
     groups = [members] if together else [[member] for member in members]
-    clock = time.process_time if device == "cpu" else waited
+    clock = clock_of(device)
     started = clock()
     for number in range(count):
         for group in groups:
             step(group, [member.draws[number % BATCHES] for member in group])
     return clock() - started
-
-
-def waited() -> float:
-    """The wall's seconds, when a GPU has done what it was told."""
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def serve(pipe: Any, side: int, width: float, device: str) -> None:

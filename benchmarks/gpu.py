@@ -12,7 +12,6 @@ fastest bare network. Ways take turns; medians.
 
 import argparse
 import platform
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional
+from turns import median_seconds
 
 from tune_ks.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Images, Splits
@@ -31,6 +31,7 @@ from tune_ks.scoring import finish_together
 from tune_ks.tasks import task_of
 from tune_ks.train import train_together
 
+Way = tuple[int, Callable[[], object]]  # how many images it takes, and what takes them
 STEPS = 30  # of a bare network at once
 TRIALS, EPOCHS = 20, 30  # of the paper's table: ten rates, two vendors
 
@@ -49,6 +50,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     machine = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or "CPU"
     print(f"{machine}, torch {torch.__version__}; {args.images} images of {args.side} px, width {args.width:g}\n")
+    torch.set_num_threads(1)  # on a CPU the seconds are a process's
     splits = synthetic(args.images, args.side)
     ways = {
         "bare, float32": bare(args, device, autocast=False),
@@ -62,7 +64,7 @@ def main() -> None:
     for size in args.packs:
         pack = [asked(args, 0.25, seed=number) for number in range(size)]
         ways[f"{size} trials as one, learned lines"] = epoch(pack, splits, device)
-    found = measured(ways, args.repeats, device)
+    found = speeds(ways, args.repeats, device)
     fastest = max(speed for name, speed in found.items() if name.startswith("bare"))
     print("| way | images a second | share of the fastest bare network |\n| --- | --- | --- |")
     for name, speed in found.items():
@@ -98,8 +100,8 @@ def synthetic(count: int, side: int) -> Splits:
     return Splits(parts["train"], val, test)
 
 
-def bare(args: argparse.Namespace, device: str, autocast: bool = True, compiled: bool = False) -> Callable[[], int]:
-    """STEPS steps of the network on one batch; returns how many images that were."""
+def bare(args: argparse.Namespace, device: str, autocast: bool = True, compiled: bool = False) -> Way:
+    """STEPS steps of the network on one batch."""
     config = asked(args, 1.0)
     pipeline = build_pipeline(config, args.side).to(device).train()
     optimiser = build_optimiser(config, pipeline, task_of(config)(config).to(device))
@@ -110,41 +112,27 @@ def bare(args: argparse.Namespace, device: str, autocast: bool = True, compiled:
     if not autocast:
         pipeline.to(memory_format=torch.contiguous_format)
 
-    def run() -> int:
+    def run() -> None:
         for _ in range(STEPS):
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast and device == "cuda"):
                 logit = classifier(image, *told)
             functional.binary_cross_entropy_with_logits(logit.float(), label).backward()
             optimiser.step()
-        return STEPS * args.batch
 
-    return run
+    return STEPS * args.batch, run
 
 
-def epoch(configs: list[TrialConfig], splits: Splits, device: str) -> Callable[[], int]:
-    """The next epoch of the trials, trained as one; returns how many images all of them saw."""
+def epoch(configs: list[TrialConfig], splits: Splits, device: str) -> Way:
+    """The next epoch of the trials, trained as one."""
     epochs = train_together([Member(config, splits, device=device) for config in configs], splits)
-
-    def run() -> int:
-        next(epochs)
-        return len(configs) * len(splits.train)
-
-    return run
+    return len(configs) * len(splits.train), lambda: next(epochs)
 
 
-def measured(ways: dict[str, Callable[[], int]], repeats: int, device: str) -> dict[str, float]:
-    """Median images a second of each, which take turns; the first turn warms up."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + 1):
-        for name, run in ways.items():
-            started = time.perf_counter()
-            images = run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn:
-                found[name].append(images / (time.perf_counter() - started))
-    return {name: statistics.median(values) for name, values in found.items()}
+def speeds(ways: dict[str, Way], repeats: int, device: str) -> dict[str, float]:
+    """Images a second of each."""
+    seconds = median_seconds({name: run for name, (_, run) in ways.items()}, repeats, device)
+    return {name: images / seconds[name] for name, (images, _) in ways.items()}
 
 
 def whole(args: argparse.Namespace, splits: Splits, device: str) -> float:

@@ -13,8 +13,6 @@ workers; ``--hand-back`` leaves it as it is by itself.
 
 import argparse
 import math
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -22,6 +20,7 @@ from as_a_worker import keep_freed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
+from turns import median_seconds
 
 from tune_ks.config import TrialConfig
 from tune_ks.optimiser import build_optimiser
@@ -63,7 +62,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for side in args.sides:
         steps = {name: step(side, args.width, args.rate, *way, device) for name, way in WAYS.items()}
-        seconds = measured(steps, args.repeats, device)
+        seconds = median_seconds(steps, args.repeats, device)
         print(f"\n{side} px, width {args.width:g}, rate {args.rate:g}, batch {BATCH}, {device}\n")
         print("| way | ms a step | times the unmasked step |\n| --- | --- | --- |")
         for name, found in seconds.items():
@@ -114,7 +113,7 @@ def print_limits(unmasked: Callable[[], None], seconds: dict[str, float], side: 
         "lines": lambda: [(torch.fft.rfft(image), torch.fft.irfft(half, n=side)) for _ in range(3)],
         "copy": lambda: other.copy_(image),
     }
-    took = measured(alone, 3 * repeats, device)
+    took = median_seconds(alone, 3 * repeats, device)
     rate = 2 * PRODUCT**3 / took["product"]
     transforms = 6 * 2.5 * image.numel() * math.log2(side)
     print(
@@ -138,21 +137,6 @@ def written_out(image: Tensor, mask: Tensor) -> Tensor:
     axes = (-2, -1)
     kspace = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(image, dim=axes)), dim=axes)
     return torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(mask * kspace, dim=axes)), dim=axes).abs()
-
-
-def measured(ways: dict[str, Callable[[], None]], repeats: int, device: str) -> dict[str, float]:
-    """Median seconds of each, which take turns; the first turn warms up."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    clock = time.perf_counter if device == "cuda" else time.process_time
-    for turn in range(repeats + 1):
-        for name, run in ways.items():
-            started = clock()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn:
-                found[name].append(clock() - started)
-    return {name: statistics.median(values) for name, values in found.items()}
 
 
 if __name__ == "__main__":
