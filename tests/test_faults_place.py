@@ -15,7 +15,7 @@ from tune_ks.run_folder import RunFolder
 def place(tmp_path_factory):
     """A folder with the space, and the same search straight through."""
     folder = tmp_path_factory.mktemp("places")
-    (folder / "space.py").write_text(GRID.replace('"epochs": 3', '"epochs": 30'))  # long enough to be met at work
+    (folder / "space.py").write_text(GRID.replace('"epochs": 3', '"epochs": 60'))  # long enough to be met at work
     code, said = drive(folder / "straight", folder / "space.py")
     assert code == 0, said
     return folder
