@@ -17,12 +17,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from tune_ks.commands.arguments import evaluate_parser, merge_parser, search_parser
 from tune_ks.commands.evaluate import evaluate_command
 from tune_ks.commands.merge import merge_command
-from tune_ks.commands.search import search_command
-from tune_ks.commands.speech import BAD_INPUT, INTERRUPTED
+from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, console
+from tune_ks.commands.search import AnalysisSteps, search_command
+from tune_ks.core.storage import StoragePath
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     elif argv and argv[0] == "merge":
         args, command = merge_parser().parse_args(argv[1:]), merge_command
     else:
-        args, command = search_parser().parse_args(argv), search_command
+        args, command = search_parser().parse_args(argv), partial(search_command, analysis=ANALYSIS)
     # a resumed search must not be set aside
     args.command_line = "python run_search.py " + shlex.join(word for word in argv if word != "--fresh")
     try:
@@ -47,6 +50,33 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
+
+
+def require_rule(rule: str, epsilon: float) -> None:
+    """Refuse a rule or an epsilon that the analysis would refuse after the whole search."""
+    from analysis.choice.selection import Options
+    from analysis.results.compute import require_settings
+
+    require_settings(rule, Options(epsilon=epsilon))
+
+
+def analyse_run(run: StoragePath, rule: str, epsilon: float, images: bool) -> None:
+    """Analyse what the run folder holds now, and say what was chosen."""
+    from analysis import analyse, print_analysis
+
+    print_analysis(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
+
+
+def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dict[str, Any]]]:
+    """Vendor -> the configs, without seeds, of the rate that the rule chooses and of its neighbours."""
+    from analysis.choice.selection import Options
+    from analysis.read.load import load
+    from analysis.results.compute import compute, finalists_of
+
+    return finalists_of(compute(load(run), rule, Options(epsilon=epsilon)))
+
+
+ANALYSIS = AnalysisSteps(require_rule, analyse_run, finalists)  # here alone search and analysis meet
 
 
 @contextmanager

@@ -12,9 +12,10 @@ draws (D, G);
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """
 
-from analysis.load import RunError
-from analysis.selection import RULES, Selection
-from analysis.study import Analysis, analyse
-from analysis.terminal import print_analysis
+from analysis.analyse import analyse
+from analysis.choice.selection import RULES, Selection
+from analysis.read.load import RunError
+from analysis.results.compute import Analysis
+from analysis.results.terminal import print_analysis
 
 __all__ = ["RULES", "Analysis", "RunError", "Selection", "analyse", "print_analysis"]

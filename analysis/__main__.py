@@ -6,9 +6,9 @@ import time
 from typing import NamedTuple
 
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
-from analysis.hanley_mcneil import FORM, Counts, counts_of
-from analysis.selection import EPSILON, MARGIN, TOLERANCE
-from tune_ks.metrics import METRICS
+from analysis.choice.selection import EPSILON, MARGIN, TOLERANCE
+from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
+from tune_ks.core.metrics import METRICS
 
 
 class Arguments(NamedTuple):
@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _watch(given: Arguments, settings: dict, seconds: int) -> Analysis:
-    from analysis.watch import watch
+    from analysis.analyse import watch
 
     def tell(analysis: Analysis) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}", flush=True)
@@ -150,7 +150,7 @@ def _watch(given: Arguments, settings: dict, seconds: int) -> Analysis:
 
 
 def _figures(analysis: Analysis) -> None:
-    from analysis.plots_export import NoBrowser, write_figures  # plotly is a second to load
+    from analysis.report.export import NoBrowser, write_figures  # plotly is a second to load
 
     try:
         paths = write_figures(analysis)

@@ -29,13 +29,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from synthetic_run import WIDTH, make_cohort, write_run, write_trial
 
-from analysis import report, study
-from analysis.load import load
-from tune_ks.config import TrialConfig
-from tune_ks.run_folder import RunFolder
+from analysis.read.load import load
+from analysis.report import report
+from analysis.results import compute as study
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
 
 VENDORS = ("GE", "SIEMENS")
-STAGES = {  # column -> the functions of analysis.study that it is made of
+STAGES = {  # column -> the functions of analysis.results.compute that it is made of
     "resampling": ("trial_draws", "metric_intervals"),
     "curves": ("vendor_curves", "uncertain_front"),
     "fronts": ("pareto_front",),

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from tune_ks.cluster import KEEP_FREED
+from tune_ks.search.cluster import KEEP_FREED
 
 
 def keep_freed() -> None:

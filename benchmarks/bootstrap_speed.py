@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from analysis.bootstrap import interval, patient_weights, resampled_auc, win_matrix
+from analysis.statistics.bootstrap import interval, patient_weights, resampled_auc, win_matrix
 
 TRIALS, RESAMPLES, IMAGES, PER_PATIENT = 100, 2000, 5000, 12
 

@@ -20,10 +20,18 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, ndtri
 
-from analysis.bootstrap import Interval, Resampled, average, interval, patient_weights, resampled_auc, win_matrix
-from analysis.curves_of_run import vendor_curves
-from analysis.noninferior import noninferior, noninferior_curve
-from analysis.selection import MARGIN, RULES, Options, candidates, evidence
+from analysis.choice.noninferior import noninferior, noninferior_curve
+from analysis.choice.selection import MARGIN, RULES, Options, candidates, evidence
+from analysis.statistics.bootstrap import (
+    Interval,
+    Resampled,
+    average,
+    interval,
+    patient_weights,
+    resampled_auc,
+    win_matrix,
+)
+from analysis.statistics.uncertain_front import vendor_curves
 
 DRAWS, TRAINING_SD = 300, 0.08
 PATIENT, CONTRAST, IMAGE, DRIFT_PATIENT, DRIFT_IMAGE, TRAINING = 0.15, 0.40, 0.55, 0.025, 0.05, 0.125

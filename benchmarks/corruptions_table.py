@@ -10,11 +10,11 @@ with its 90 % patient-clustered interval, bold where 0 lies outside.
 import sys
 from pathlib import Path
 
-from analysis.load import load
-from analysis.report_robustness import comparisons
-from analysis.robustness import load_corruptions, verdict
-from analysis.selection import Options
-from analysis.study import compute
+from analysis.choice.selection import Options
+from analysis.read.load import load
+from analysis.report.sections.robustness import comparisons
+from analysis.results.compute import compute
+from analysis.results.robustness import load_corruptions, verdict
 
 
 def main(runs: list[str]) -> None:

@@ -32,10 +32,10 @@ import pydicom
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tune_ks.data.cohort import Cohort, open_cohort
-from tune_ks.data.phantom import PhantomSettings, write_phantom
-from tune_ks.data.prepare import PERCENTILES, crop_kspace, pad_to_square
-from tune_ks.data.scan import CohortSettings
+from tune_ks.data.cohort.cohort import Cohort, open_cohort
+from tune_ks.data.cohort.prepare import PERCENTILES, crop_kspace, pad_to_square
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 PER_PATIENT = 20  # slices of a patient in the folders written here
 SMALL = 32  # pixels a side of the files of the second start

@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 from recorded import objectives_of, prepare, record_all, replay
 
-from analysis.pareto import THREE, TWO, hypervolume
-from tune_ks.config import TrialConfig
-from tune_ks.data.table import read_table
-from tune_ks.plan import Plan, config_at
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.schedulers import EarlyStopping
-from tune_ks.searcher import JobSearcher
-from tune_ks.seeding import generator
-from tune_ks.space import SEARCH_DEFAULTS, Space, load_space
+from analysis.statistics.pareto import THREE, TWO, hypervolume
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.seeding import generator
+from tune_ks.data.cohort.table import read_table
+from tune_ks.planning.plan import Plan, config_at
+from tune_ks.planning.space import SEARCH_DEFAULTS, Space, load_space
+from tune_ks.search.schedulers import EarlyStopping
+from tune_ks.search.searcher import JobSearcher
 
 SCHEDULERS = {
     "asha": {"scheduler": "asha"},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.load import load
+from analysis.read.load import load
 
 YARDSTICK = "lowpass"
 

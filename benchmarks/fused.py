@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from turns import clock_of
 
-from tune_ks import pack
-from tune_ks.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
-from tune_ks.config import TrialConfig
-from tune_ks.member import Member
-from tune_ks.train import step
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.training import pack
+from tune_ks.training.train import step
+from tune_ks.training.training import Member
 
 BATCH, BATCHES = 32, 4
 SIZES = {  # device -> sides, widths, members, processes, steps of a turn

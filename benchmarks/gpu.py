@@ -22,14 +22,14 @@ import torch
 from torch.nn import functional
 from turns import median_seconds
 
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Images, Splits
-from tune_ks.member import Member
-from tune_ks.optimiser import build_optimiser
-from tune_ks.pipeline import build_pipeline
-from tune_ks.scoring import finish_together
-from tune_ks.tasks import task_of
-from tune_ks.train import train_together
+from tune_ks.evaluation.finish import finish_together
+from tune_ks.model.pipeline import build_pipeline
+from tune_ks.training.optimiser import build_optimiser
+from tune_ks.training.tasks import task_of
+from tune_ks.training.train import train_together
+from tune_ks.training.training import Member
 
 Way = tuple[int, Callable[[], object]]  # how many images it takes, and what takes them
 STEPS = 30  # of a bare network at once

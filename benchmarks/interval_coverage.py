@@ -2,7 +2,7 @@
 
 Cohorts of 8 to 18 images a patient, with patient effects and patients' own contrasts: every patient has both classes;
 a third have one only; half of them positive only, half negative only; a fifth have positives at all. Coverage of 90 %
-intervals of the true AUC: percentiles of the bootstrap, and analysis.bootstrap.interval. Goal: 85 to 95 %.
+intervals of the true AUC: percentiles of the bootstrap, and analysis.statistics.bootstrap.interval. Goal: 85 to 95 %.
 """
 
 import sys
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from analysis.bootstrap import interval, patient_weights, resampled_auc, win_matrix
+from analysis.statistics.bootstrap import interval, patient_weights, resampled_auc, win_matrix
 
 DRAWS, AUCS, PATIENTS = 400, (0.6, 0.75, 0.85, 0.95), (8, 15, 36, 100)
 KINDS = {

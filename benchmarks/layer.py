@@ -22,11 +22,11 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 from turns import median_seconds
 
-from tune_ks.config import TrialConfig
-from tune_ks.optimiser import build_optimiser
-from tune_ks.pipeline import KSpaceClassifier, build_pipeline
-from tune_ks.tasks import task_of
-from tune_ks.transforms.base import Transform
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.model.transforms.base import Transform
+from tune_ks.training.optimiser import build_optimiser
+from tune_ks.training.tasks import task_of
 
 BATCH = 32
 PRODUCT = 1024  # rows and columns of the matrices that tell what the machine can do

@@ -23,13 +23,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.cohort.table import COLUMNS, split_patients, write_table
 from tune_ks.data.dataset import open_splits
-from tune_ks.data.table import COLUMNS, split_patients, write_table
-from tune_ks.node_files import on_this_node, shared
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.scoring import EVALUATION_BATCH
+from tune_ks.training.scoring import EVALUATION_BATCH
+from tune_ks.worker.node_files import on_this_node, shared
+from tune_ks.worker.run_pack import run_config
 
 SIDE, MIB = 256, 2**20
 SMALL = 800  # images: enough for every batch of training and scoring to be full

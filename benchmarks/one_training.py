@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import spearmanr
 
-from analysis.load import load
-from analysis.selection import EPSILON
+from analysis.choice.selection import EPSILON
+from analysis.read.load import load
 
 KINDS = {"alexnet": "not told", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
 

@@ -31,16 +31,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tune_ks.config import TrialConfig
-from tune_ks.data.cohort import open_cohort
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.metrics import auc
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import open_splits
-from tune_ks.data.phantom import PhantomSettings, write_phantom
-from tune_ks.data.scan import CohortSettings
-from tune_ks.data.scanner import SWITCHES
-from tune_ks.data.table import split_patients, write_table
-from tune_ks.metrics import auc
-from tune_ks.scoring import finish
-from tune_ks.train import train
+from tune_ks.data.phantom.scanner import SWITCHES
+from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.evaluation.finish import finish
+from tune_ks.training.train import train
 
 VENDORS = ("GE", "SIEMENS")
 BASELINES = ("mean", "p75", "p90", "position")

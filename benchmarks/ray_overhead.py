@@ -22,12 +22,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tune_ks.config import TrialConfig
-from tune_ks.data.cohort import open_cohort
-from tune_ks.data.phantom import PhantomSettings, write_phantom
-from tune_ks.data.scan import CohortSettings
-from tune_ks.data.table import with_splits, write_table
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.table import with_splits, write_table
+from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 ROOT = Path(__file__).parent.parent
 SIDE, SLOTS = 64, 2
@@ -121,9 +121,9 @@ def train_some(place: Path, some: list[TrialConfig], records: bool) -> None:
     import torch
 
     from tune_ks.data.dataset import open_splits
-    from tune_ks.run_pack import run_config
-    from tune_ks.scoring import finish
-    from tune_ks.train import train
+    from tune_ks.evaluation.finish import finish
+    from tune_ks.training.train import train
+    from tune_ks.worker.run_pack import run_config
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=place) as scratch:

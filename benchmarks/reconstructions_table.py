@@ -12,9 +12,9 @@ import math
 import sys
 from pathlib import Path
 
-from analysis.bootstrap import interval
-from analysis.load import Run, load
-from analysis.resampling import TrialDraws, configuration_draws, domain_draws, paired, trial_draws
+from analysis.read.load import Run, load
+from analysis.statistics.bootstrap import interval
+from analysis.statistics.resampling import TrialDraws, configuration_draws, domain_draws, paired, trial_draws
 
 YARDSTICK = "zero_filled"
 DOMAINS = ("in_domain", "cross_domain")

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 
 from ray.tune.search import Searcher
 
-from tune_ks.config import TrialConfig
-from tune_ks.data.cohort import open_cohort
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import open_splits
-from tune_ks.data.scan import CohortSettings
-from tune_ks.data.table import with_splits, write_table
-from tune_ks.outcome import make_record
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.schedulers import EarlyStopping
-from tune_ks.scoring import finish
-from tune_ks.train import train
+from tune_ks.evaluation.finish import finish
+from tune_ks.evaluation.write_record import make_record
+from tune_ks.search.schedulers import EarlyStopping
+from tune_ks.training.train import train
 
 SLOTS = 2  # trials at once
 

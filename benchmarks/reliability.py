@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from faults import DRAWN, GRID, content, drive, start
 from mutants import measure
 
-from tune_ks.attempts import read_attempts
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.worker.attempts import read_attempts
 
 
 def kills(place: Path, searches: int, seed: int) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.baselines import baseline_draws, baselines, best, held_out_images
-from analysis.bootstrap import Resampled, average, interval, patient_weights, resampled_auc, win_matrix
-from analysis.images import image_scores
-from analysis.load import load
+from analysis.read.load import load
+from analysis.read.trial_arrays import image_scores
+from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
+from analysis.statistics.bootstrap import Resampled, average, interval, patient_weights, resampled_auc, win_matrix
 
 DRAWS = 2000
 DOMAINS = ("in", "cross")

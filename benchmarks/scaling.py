@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.load import load
-from tune_ks import search
-from tune_ks.data.table import COLUMNS
-from tune_ks.plan import plan_search
-from tune_ks.run_folder import RunFolder
-from tune_ks.schedulers import early_stopping
-from tune_ks.searcher import JobSearcher
-from tune_ks.space import SEARCH_DEFAULTS, Space
+from analysis.read.load import load
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.cohort.table import COLUMNS
+from tune_ks.planning.plan import plan_search
+from tune_ks.planning.space import SEARCH_DEFAULTS, Space
+from tune_ks.search import search
+from tune_ks.search.schedulers import early_stopping
+from tune_ks.search.searcher import JobSearcher
 
 SIDE, VENDORS = 64, ["GE", "SIEMENS"]
 FIELDS = {"vendor": "GE", "mask": "lowpass", "sampling_rate": 1.0, "width": 0.05, "image_size": SIDE, "epochs": 2}

@@ -34,19 +34,19 @@ import plotly.graph_objects as go
 from ray import tune
 from recorded import Ended, prepare, record_all, record_training, replay
 
-from analysis.pareto import THREE, TWO, hypervolume, pareto_front
-from analysis.plots import BLUE, GREEN, GREY, ORANGE, band, blank
-from analysis.plots_export import HEIGHT, SCALE, WIDTH, on_white
+from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, band, blank
+from analysis.report.export import HEIGHT, SCALE, WIDTH, on_white
+from analysis.statistics.pareto import THREE, TWO, hypervolume, pareto_front
 from search_spaces.one_training import DRAWN as DRAWN_RATES
 from search_spaces.quick import COMMON, LEARNED
-from tune_ks.config import TrialConfig
-from tune_ks.plan import plan_search
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.schedulers import EarlyStopping
-from tune_ks.searcher import JobSearcher
-from tune_ks.seeding import generator
-from tune_ks.space import SEARCH_DEFAULTS, Space
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.seeding import generator
+from tune_ks.planning.plan import plan_search
+from tune_ks.planning.space import SEARCH_DEFAULTS, Space
+from tune_ks.search.schedulers import EarlyStopping
+from tune_ks.search.searcher import JobSearcher
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # every new study would be a line on the screen
 

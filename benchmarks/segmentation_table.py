@@ -9,8 +9,8 @@ for every image) for the same two test sets.
 import sys
 from pathlib import Path
 
-from tune_ks.record import TrialRecord, mean_of_others
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.record import TrialRecord, mean_of_others
+from tune_ks.core.run_folder import RunFolder
 
 
 def main(runs: list[str]) -> None:

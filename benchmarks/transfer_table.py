@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.load import load
+from analysis.read.load import load
 
 COLUMNS = ["test_in_domain", "test_cross_domain"]
 PAIR = ["sampling_rate", "seed"]

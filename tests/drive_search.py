@@ -11,14 +11,14 @@ from pathlib import Path
 from rich.console import Console
 from tiny import write_tiny
 
-from tune_ks.cluster import Resources
-from tune_ks.console import TrialTable
-from tune_ks.lock import driver_lock
-from tune_ks.plan import plan_search
-from tune_ks.run_folder import RunFolder
-from tune_ks.search import run_search
-from tune_ks.space import load_space
-from tune_ks.watch import Halt
+from tune_ks.commands.progress import TrialTable
+from tune_ks.core.lock import driver_lock
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.planning.plan import plan_search
+from tune_ks.planning.space import load_space
+from tune_ks.search.cluster import Resources
+from tune_ks.search.events import Halt
+from tune_ks.search.search import run_search
 
 VENDORS = ["GE", "SIEMENS"]
 

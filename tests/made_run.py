@@ -6,14 +6,14 @@ import json
 from tiny import write_tiny
 
 from analysis import analyse
-from tune_ks.attempts import begin_attempt
-from tune_ks.begin import note
-from tune_ks.config import TrialConfig
-from tune_ks.data.table import read_table, write_table
-from tune_ks.pretrained import bring_weights, named
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.storage import write_whole
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
+from tune_ks.data.cohort.table import read_table, write_table
+from tune_ks.planning.pretrained import bring_weights, named
+from tune_ks.planning.start_run import note
+from tune_ks.worker.attempts import begin_attempt
+from tune_ks.worker.run_pack import run_config
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2}
 

@@ -11,7 +11,7 @@ import numpy as np
 from dicom_files import BOXES, MAKERS, PHI, anatomy, write_dicom, write_duke, write_table_cohort
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from tune_ks.data import children
+from tune_ks.data import child_process as children
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LIMIT_S = 60.0  # for one mutant; a reader that is silent for longer hangs

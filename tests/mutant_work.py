@@ -10,7 +10,7 @@ def _peak_mib():
 
 
 def read_dicom(note, path):
-    from tune_ks.data.dicom import UnusableFile, read_file
+    from tune_ks.data.dicom.reader import UnusableFile, read_file
 
     note(path)
     try:
@@ -22,8 +22,8 @@ def read_dicom(note, path):
 
 
 def read_folder(note, root):
-    from tune_ks.data.layouts import detect
-    from tune_ks.data.sheets import InputError
+    from tune_ks.data.layouts.detect import detect
+    from tune_ks.data.layouts.sheets import InputError
 
     note(root)
     try:
@@ -67,8 +67,8 @@ def read_run(note, root, file=""):
 
 
 def show(root):
-    from analysis import images
-    from analysis.load import load
+    from analysis.read import trial_arrays as images
+    from analysis.read.load import load
 
     run = load(root)
     for key in run.records:
@@ -85,13 +85,13 @@ def analyse_run(root):
 
 
 def resume(root):
-    from tune_ks.attempts import read_attempts
-    from tune_ks.checkpoints import load_checkpoint
+    from tune_ks.core.run_folder import RunFolder
     from tune_ks.data.dataset import open_splits
-    from tune_ks.plan import plan_search
-    from tune_ks.run_folder import RunFolder
-    from tune_ks.searcher import JobSearcher
-    from tune_ks.space import load_space
+    from tune_ks.planning.plan import plan_search
+    from tune_ks.planning.space import load_space
+    from tune_ks.search.searcher import JobSearcher
+    from tune_ks.worker.attempts import read_attempts
+    from tune_ks.worker.checkpoints import load_checkpoint
 
     folder = RunFolder(root)
     folder.read_search()
@@ -112,8 +112,8 @@ def resume(root):
 
 def evaluate(root):
     from tune_ks.commands.evaluate import chosen_keys
-    from tune_ks.evaluate import load_model
-    from tune_ks.run_folder import RunFolder
+    from tune_ks.core.run_folder import RunFolder
+    from tune_ks.evaluation.other_cohort import load_model
 
     folder = RunFolder(root)
     for key in chosen_keys(folder, every=False):
@@ -121,10 +121,10 @@ def evaluate(root):
 
 
 def begin_from(root):
-    from tune_ks.config import TrialConfig
-    from tune_ks.pretrained import Pretrained, require_unchanged
-    from tune_ks.run_folder import RunFolder
-    from tune_ks.transfer import read_weights
+    from tune_ks.core.config import TrialConfig
+    from tune_ks.core.run_folder import RunFolder
+    from tune_ks.planning.pretrained import Pretrained, require_unchanged
+    from tune_ks.training.transfer import read_weights
 
     folder = RunFolder(root)
     wanted = TrialConfig("GE", 1.0, temperature=1.0, width=0.05, image_size=64)
@@ -135,7 +135,7 @@ def begin_from(root):
 
 
 def export(root):
-    from tune_ks.exports import export_run
-    from tune_ks.run_folder import RunFolder
+    from tune_ks.commands.exports import export_run
+    from tune_ks.core.run_folder import RunFolder
 
     export_run(RunFolder(root))

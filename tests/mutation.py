@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tune_ks.data.dicom_file import TAGS
+from tune_ks.data.dicom.file import TAGS
 
 Damage = Callable[[bytes, np.random.Generator], bytes]
 EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)

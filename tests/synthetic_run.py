@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from tune_ks.config import TrialConfig
-from tune_ks.metrics import METRICS
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.storage import write_whole
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.metrics import METRICS
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews
 TASKS = {"auc": "classification", "dice": "segmentation"}  # metric -> the task that it judges

@@ -5,15 +5,23 @@ import pytest
 from scipy import stats
 from synthetic_run import make_cohort, write_run
 
-from analysis.baselines import baselines
-from analysis.bootstrap import Resampled, average, interval, patient_weights, resampled_auc, t_interval, win_matrix
-from analysis.configurations import average_over_seeds, full_sampling_of
-from analysis.intervals import metric_intervals
-from analysis.load import load
-from analysis.resampling import trial_draws
-from analysis.selection import Options
-from analysis.study import compute
-from tune_ks.metrics import auc
+from analysis.choice.selection import Options
+from analysis.read.configurations import average_over_seeds, full_sampling_of
+from analysis.read.load import load
+from analysis.results.compute import compute
+from analysis.statistics.baselines import baselines
+from analysis.statistics.bootstrap import (
+    Resampled,
+    average,
+    interval,
+    patient_weights,
+    resampled_auc,
+    t_interval,
+    win_matrix,
+)
+from analysis.statistics.intervals import metric_intervals
+from analysis.statistics.resampling import trial_draws
+from tune_ks.core.metrics import auc
 
 
 def some_scores(rng, images=60, patients=9):

@@ -14,12 +14,12 @@ from sklearn.metrics import brier_score_loss, roc_curve
 from synthetic_run import make_cohort, write_run
 
 from analysis import analyse, print_analysis
-from analysis.bootstrap import patient_weights, resampled_mean
-from analysis.images import image_scores
-from analysis.operating import SPECIFICITY, threshold
-from analysis.plots_export import figures
-from analysis.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
-from tune_ks.metrics import auc
+from analysis.read.trial_arrays import image_scores
+from analysis.report.export import figures
+from analysis.results.operating import SPECIFICITY, threshold
+from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
+from analysis.statistics.bootstrap import patient_weights, resampled_mean
+from tune_ks.core.metrics import auc
 
 
 @pytest.mark.parametrize(

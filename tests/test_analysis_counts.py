@@ -11,10 +11,10 @@ from synthetic_run import write_run
 
 from analysis import RunError, analyse
 from analysis.__main__ import main
-from analysis.bootstrap import patient_weights, resampled_auc, win_matrix
-from analysis.delong import cross_check, delong
-from analysis.hanley_mcneil import Counts, correlation_needed, counts_of, standard_error
-from tune_ks.metrics import auc
+from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
+from analysis.statistics.delong import cross_check, delong
+from analysis.statistics.hanley_mcneil import Counts, correlation_needed, counts_of, standard_error
+from tune_ks.core.metrics import auc
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "lu_table1" / "trials"
 

@@ -9,12 +9,12 @@ from synthetic_run import make_cohort, write_run
 
 from analysis import RunError, analyse, print_analysis
 from analysis.__main__ import parse
-from analysis.configurations import average_over_seeds
-from analysis.crossfit import cross_fit, score_halves, split_in_halves
-from analysis.images import image_scores
-from analysis.load import load
-from analysis.selection import Options
-from tune_ks.metrics import auc
+from analysis.choice.crossfit import cross_fit, score_halves, split_in_halves
+from analysis.choice.selection import Options
+from analysis.read.configurations import average_over_seeds
+from analysis.read.load import load
+from analysis.read.trial_arrays import image_scores
+from tune_ks.core.metrics import auc
 
 RATES = (0.0625, 0.25, 1.0)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from analysis.curve import fit_curve, rate_grid
+from analysis.statistics.curve import fit_curve, rate_grid
 
 RATES = np.geomspace(1 / 64, 1, 13)
 

@@ -14,16 +14,16 @@ from synthetic_run import TRIVIAL, write_run
 
 from analysis import RULES, RunError, analyse, print_analysis
 from analysis.__main__ import main
-from analysis.bootstrap import interval, patient_weights
-from analysis.hanley_mcneil import counts_of
-from analysis.load import load
-from analysis.measures import MEASURES
-from analysis.pareto import TWO
-from analysis.plots_export import figures
-from analysis.report_dice import intervals, trivial_table
-from analysis.report_tables import external_table
-from analysis.watch import watch
-from tune_ks.metrics import METRICS
+from analysis.analyse import watch
+from analysis.read.load import load
+from analysis.report.export import figures
+from analysis.report.sections.dice import intervals, trivial_table
+from analysis.report.sections.tables import external_table
+from analysis.statistics.bootstrap import interval, patient_weights
+from analysis.statistics.hanley_mcneil import counts_of
+from analysis.statistics.measures import MEASURES
+from analysis.statistics.pareto import TWO
+from tune_ks.core.metrics import METRICS
 
 SMALL = {"rates": (0.25, 1.0), "seeds": (0,), "masks": ("gumbel",), "patients": 12, "metric": "dice"}
 SMALL |= {"source": ("GE",)}

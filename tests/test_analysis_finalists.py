@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from analysis import analyse
-from tune_ks.config import TrialConfig
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
 
 EXAMPLE = Path(__file__).parent.parent / "examples/lu_table1"
 

@@ -11,15 +11,15 @@ from rich.console import Console
 from synthetic_run import write_arrays, write_run
 
 from analysis import analyse, print_analysis
-from analysis.bootstrap import patient_weights, resampled_auc, win_matrix
-from analysis.leave_one_out import leave_one_vendor_out
-from analysis.load import load
-from analysis.optimism import own_optimism
-from analysis.resampling import trial_draws
-from analysis.selection import Options
-from tune_ks.config import TrialConfig
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
+from analysis.choice.leave_one_out import leave_one_vendor_out
+from analysis.choice.optimism import own_optimism
+from analysis.choice.selection import Options
+from analysis.read.load import load
+from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
+from analysis.statistics.resampling import trial_draws
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 
 VENDORS = ("GE", "PHILIPS", "SIEMENS")
 

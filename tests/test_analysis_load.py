@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from synthetic_run import write_run
 
-from analysis import analyse, images
+from analysis import analyse
 from analysis.__main__ import main
-from analysis.load import RunError, load
-from tune_ks.config import TrialConfig
-from tune_ks.record import Stop
-from tune_ks.run_folder import RunFolder
-from tune_ks.storage import write_whole
+from analysis.read import trial_arrays as images
+from analysis.read.load import RunError, load
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import Stop
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
 
 
 @pytest.fixture(scope="module")
@@ -242,5 +243,5 @@ def test_bad_words_end_with_code_2(run, words):
 
 def test_analysis_needs_neither_torch_nor_ray():
     heavy = ("torch", "ray", "pydicom", "optuna")
-    code = f"import sys, analysis, analysis.report; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, analysis, analysis.report.report; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

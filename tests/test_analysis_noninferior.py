@@ -8,14 +8,14 @@ from scipy import stats
 from synthetic_run import make_cohort, write_run, write_trial
 
 from analysis import RULES, analyse
-from analysis.bootstrap import Resampled
-from analysis.configurations import average_over_seeds
-from analysis.curves_of_run import vendor_curves
-from analysis.difference import Difference, difference, two_way
-from analysis.load import load
-from analysis.prove import prove
-from analysis.resampling import trial_draws
-from tune_ks.config import TrialConfig
+from analysis.choice.difference import Difference, difference, two_way
+from analysis.choice.noninferior_run import prove
+from analysis.read.configurations import average_over_seeds
+from analysis.read.load import load
+from analysis.statistics.bootstrap import Resampled
+from analysis.statistics.resampling import trial_draws
+from analysis.statistics.uncertain_front import vendor_curves
+from tune_ks.core.config import TrialConfig
 
 
 def run_of(root, true_auc, **more):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.pareto import THREE, TWO, hypervolume, knee, pareto_front
+from analysis.statistics.pareto import THREE, TWO, hypervolume, knee, pareto_front
 
 
 def points(*rows):

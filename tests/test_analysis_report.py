@@ -14,12 +14,12 @@ from rich.console import Console
 from synthetic_run import write_run
 
 from analysis import analyse, print_analysis
-from analysis.crossfit import CrossFit
-from analysis.gallery import gallery
-from analysis.plots_pareto import plot_pareto
-from analysis.png import data_uri, png
-from analysis.report import write_report
-from analysis.report_proof import proofs, steps
+from analysis.choice.crossfit import CrossFit
+from analysis.plots.gallery import gallery
+from analysis.plots.pareto import plot_pareto
+from analysis.report.png import data_uri, png
+from analysis.report.report import write_report
+from analysis.report.sections.proof import proofs, steps
 
 OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 

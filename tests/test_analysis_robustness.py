@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from analysis.load import load
-from analysis.report_robustness import image_quality
-from analysis.robustness import load_corruptions, robust, verdict
-from analysis.selection import Options
-from analysis.study import compute
+from analysis.choice.selection import Options
+from analysis.read.load import load
+from analysis.report.sections.robustness import image_quality
+from analysis.results.compute import compute
+from analysis.results.robustness import load_corruptions, robust, verdict
 from tests.synthetic_run import write_run
-from tune_ks.arrays import write_npz
-from tune_ks.metrics import auc
+from tune_ks.core.arrays import write_npz
+from tune_ks.core.metrics import auc
 
 NAMES = ("blur", "motion")
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from analysis import RULES, RunError, analyse, lu_table1
-from analysis.configurations import average_over_seeds, curves, families
-from analysis.load import tidy
-from analysis.selection import Options, select
-from analysis.study import compute
-from tune_ks.config import TrialConfig
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
+from analysis import RULES, RunError, analyse
+from analysis.choice.selection import Options, select
+from analysis.read import lu_table1
+from analysis.read.configurations import average_over_seeds, curves, families
+from analysis.read.load import tidy
+from analysis.results.compute import compute
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "lu_table1"
 
@@ -225,7 +226,7 @@ def test_a_bad_argument_is_one_message(example, name, value):
 
 
 def test_compute_writes_nothing(example):
-    from analysis.load import load
+    from analysis.read.load import load
 
     before = sorted(example.rglob("*"))
     compute(load(example), "epsilon", Options())

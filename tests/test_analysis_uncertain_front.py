@@ -9,8 +9,8 @@ import pytest
 from synthetic_run import write_arrays, write_run
 
 from analysis import RULES, analyse
-from analysis.curve import Curve
-from analysis.curves_of_run import Curves, uncertain_front
+from analysis.statistics.curve import Curve
+from analysis.statistics.uncertain_front import Curves, uncertain_front
 
 
 def curve(rates, draws):

@@ -1,84 +1,46 @@
-"""Who may import whom: a file imports only from rows below its own, and heavy packages only where they belong."""
+"""Who may import whom: a wing imports only wings below it, and heavy packages stay in their one place."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
-ROWS = {  # row -> (its files, the packages of others that it may use)
-    8: (["run_search.py", "tune_ks/commands/", "tune_ks/console.py"], {"rich"}),
-    7: (
-        [f"tune_ks/{name}.py" for name in ("search", "searcher", "schedulers", "watch", "cluster", "plan", "space")]
-        + [f"tune_ks/{name}.py" for name in ("begin", "merge", "estimate", "exports", "loggers", "pretrained")],
-        {"ray", "optuna", "torch", "numpy", "moocore", "tensorboardX", "mlflow"},
-    ),
-    6: (
-        [
-            f"tune_ks/{name}.py"
-            for name in ("trial", "jobs", "run_pack", "faults", "node_files", "evaluate", "robustness")
-        ],
-        {"torch", "ray", "numpy", "pandas", "safetensors"},
-    ),
-    5: (
-        [f"tune_ks/{name}.py" for name in ("train", "measured", "member", "pack", "scoring", "noise", "draws")]
-        + [f"tune_ks/{name}.py" for name in ("augment", "checkpoints", "outcome")]
-        + [f"tune_ks/{name}.py" for name in ("rates", "optimiser", "transfer", "quality")],
-        {"torch", "numpy", "safetensors", "monai"},
-    ),
-    4: (["tune_ks/pipeline.py", "tune_ks/tasks/"], {"torch", "numpy"}),
-    3: (["tune_ks/reconstructions/"], {"torch", "monai"}),
-    2: (["tune_ks/sampling.py"], {"torch"}),
-    1: (
-        ["tune_ks/transforms/", "tune_ks/masks/", "tune_ks/classifiers/", "tune_ks/corruptions/", "tune_ks/data/"],
-        {"torch", "numpy", "pandas", "pydicom", "gdcm", "scipy", "openpyxl", "monai"},
-    ),
-    0: (
-        [
-            f"tune_ks/{name}.py"
-            for name in (
-                "storage",
-                "config",
-                "record",
-                "run_folder",
-                "arrays",
-                "attempts",
-                "lock",
-                "seeding",
-                "metrics",
-                "__init__",
-            )
-        ],
-        {"numpy", "pyarrow"},
-    ),
+TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wings of one floor do not know each other
+    "commands": (7, {"rich", "optuna", "tensorboardX", "mlflow"}),
+    "search": (6, {"ray", "optuna", "numpy", "moocore"}),
+    "worker": (5, {"ray", "torch", "numpy"}),
+    "evaluation": (4, {"torch", "numpy", "pandas", "safetensors", "monai"}),
+    "planning": (4, {"torch", "ray"}),
+    "training": (3, {"torch", "numpy", "safetensors"}),
+    "model": (2, {"torch", "numpy", "monai"}),
+    "data": (2, {"torch", "numpy", "pandas", "pydicom", "scipy", "openpyxl"}),
+    "core": (1, {"numpy", "pyarrow"}),
 }
-BESIDE = {
-    "search_spaces/": {"ray"},
-    "analysis/": {"numpy", "pandas", "plotly", "scipy", "sklearn", "moocore", "kneed", "rich"},
+ANALYSIS = {
+    "report": (7, {"numpy", "pandas", "plotly"}),
+    "plots": (6, {"numpy", "pandas", "plotly"}),
+    "results": (5, {"numpy", "pandas", "scipy", "sklearn", "rich"}),
+    "choice": (4, {"numpy", "pandas", "scipy", "moocore"}),
+    "statistics": (3, {"numpy", "pandas", "scipy", "sklearn", "moocore", "kneed"}),
+    "read": (2, {"numpy", "pandas"}),
 }
-ONLY_IN = {  # package -> the one place (files or folders) that may import it
-    "pyarrow": ("tune_ks/storage.py",),
-    "ray": (
-        "tune_ks/trial.py",
-        "tune_ks/jobs.py",
-        "tune_ks/node_files.py",
-        "tune_ks/cluster.py",
-        "tune_ks/search.py",
-        "tune_ks/searcher.py",
-        "tune_ks/schedulers.py",
-        "tune_ks/watch.py",
-        "tune_ks/space.py",
-        "search_spaces/",
-    ),
-    "optuna": ("tune_ks/searcher.py", "tune_ks/exports.py"),
-    "pydicom": ("tune_ks/data/",),
-    "monai": ("tune_ks/corruptions/", "tune_ks/classifiers/", "tune_ks/reconstructions/unet.py", "tune_ks/quality.py"),
-    "plotly": ("analysis/plots",),
-    "rich": ("tune_ks/commands/", "tune_ks/console.py", "analysis/"),
+WINGS = {"tune_ks": TUNE_KS, "analysis": ANALYSIS}
+TOP = {"tune_ks": 0, "analysis": 8}  # floor of the files beside the wings: __init__ here; analyse, __main__ there
+OTHERS = {"search_spaces": {"ray"}, "run_search.py": set()}
+ONLY_IN = {  # package -> the places that may import it
+    "pyarrow": ("tune_ks/core/storage.py",),
+    "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space.py", "search_spaces/"),
+    "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py"),
+    "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
+    "monai": ("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),
+    "plotly": ("analysis/plots/", "analysis/report/export.py"),
+    "rich": ("tune_ks/commands/", "analysis/results/terminal.py"),
 }
 LETTERS = ("transforms", "masks", "reconstructions", "classifiers")
-STDLIB = {"__future__"} | __import__("sys").stdlib_module_names
+STDLIB = sys.stdlib_module_names
 
 
 def sources():
@@ -93,15 +55,9 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def row_of(name):
-    for row, (places, _) in ROWS.items():
-        if any(name == place or (place.endswith("/") and name.startswith(place)) for place in places):
-            return row
-    return None
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if file_of(full) else node.module
 
 
 def file_of(module):
@@ -113,49 +69,60 @@ def file_of(module):
     return None
 
 
-def test_every_file_has_its_row_and_every_row_was_met():
-    met = set()
-    for path in sources():
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(tuple(BESIDE)):
-            assert row_of(name) is not None, f"{name} has no row in the table"
-            met.add(row_of(name))
-    assert met == set(ROWS)
+def place(name):
+    """(package, wing or None) of a file of the project."""
+    parts = Path(name).parts
+    return parts[0], parts[1] if len(parts) > 2 and parts[0] in WINGS else None
+
+
+def floor(package, wing):
+    return TOP[package] if wing is None else WINGS[package][wing][0]
+
+
+def test_the_wings_are_the_folders():
+    for package, wings in WINGS.items():
+        folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        assert folders == set(wings)
+        beside = {path.stem for path in (ROOT / package).glob("*.py")}
+        assert beside == ({"__init__"} if package == "tune_ks" else {"__init__", "__main__", "analyse"})
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_a_file_imports_only_what_its_row_allows(path):
+def test_a_file_imports_only_from_below(path):
     name = path.relative_to(ROOT).as_posix()
-    beside = next((place for place in BESIDE if name.startswith(place)), None)
-    allowed = BESIDE[beside] if beside else ROWS[row_of(name)][1]
+    package, wing = place(name)
+    for module in imports(path):
+        target = file_of(module)
+        if target is None or package == "run_search.py":
+            continue
+        to_package, to_wing = place(target)
+        if to_package == package == "search_spaces":
+            continue
+        if to_package != package:
+            assert (package, to_package, to_wing) == ("analysis", "tune_ks", "core"), f"{name} imports {target}"
+        elif wing != to_wing:
+            assert floor(package, to_wing) < floor(package, wing), f"{name} imports {target}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_file_uses_only_the_packages_of_its_wing(path):
+    package, wing = place(path.relative_to(ROOT).as_posix())
+    allowed = WINGS[package][wing][1] if wing else OTHERS.get(package, set())
     for module in imports(path):
         top = module.split(".")[0]
-        if top in STDLIB:
-            continue
-        target = file_of(module)
-        if target is None:
-            if top not in ("tune_ks", "analysis", "search_spaces"):
-                assert top in allowed, f"{name} imports {module}"
-            continue
-        if beside == "analysis/":
-            of_ours = ("storage", "arrays", "config", "record", "run_folder", "metrics", "seeding", "__init__")
-            lawful = {f"tune_ks/{one}.py" for one in of_ours}
-            assert target in lawful or target.startswith(beside), f"{name} imports {module}"
-        elif beside:
-            assert target.startswith(beside), f"{name} imports {module}"
-        elif target.startswith("analysis/"):
-            assert row_of(name) == 8, f"{name} imports {module}"
-        else:
-            assert_below(name, target)
+        if top not in STDLIB and file_of(module) is None:
+            assert top in allowed, f"{path} imports {module}"
 
 
-def assert_below(name, target):
-    mine, theirs = row_of(name), row_of(target)
-    folder, other = Path(name).parent, Path(target).parent
-    if folder == other or other in folder.parents or folder in other.parents:
-        assert theirs <= mine, f"{name} imports {target}"
-    else:
-        assert theirs < mine, f"{name} imports {target}"
+def test_every_arrow_of_packages_is_needed():
+    met = {package: {wing: set() for wing in wings} for package, wings in WINGS.items()}
+    for path in sources():
+        package, wing = place(path.relative_to(ROOT).as_posix())
+        if wing:
+            met[package][wing] |= {module.split(".")[0] for module in imports(path)}
+    for package, wings in WINGS.items():
+        for wing, (_, allowed) in wings.items():
+            assert allowed <= met[package][wing], f"{package}/{wing} does not use {allowed - met[package][wing]}"
 
 
 def test_a_package_is_imported_in_its_one_place():
@@ -170,15 +137,48 @@ def test_a_package_is_imported_in_its_one_place():
     assert met == set(ONLY_IN)
 
 
+def test_no_file_is_part_of_a_circle():
+    """Within a wing too: what a file imports at its top never leads back to it."""
+    graph = {}
+    for path in sources():
+        names = [module for node in ast.parse(path.read_text()).body for module in imported_by(node)]
+        graph[path.relative_to(ROOT).as_posix()] = {file_of(name) for name in names} - {None}
+    done, open_files = set(), []
+
+    def visit(name):
+        assert name not in open_files, f"a circle: {' -> '.join([*open_files, name])}"
+        if name in done:
+            return
+        open_files.append(name)
+        for target in sorted(graph[name] - {name}):
+            visit(target)
+        open_files.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+    assert len(done) > 150
+
+
+def imported_by(node):
+    """The modules that one statement at the top of a file imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        inside = [f"{node.module}.{alias.name}" for alias in node.names]
+        return [full if file_of(full) else node.module for full in inside]
+    return []
+
+
 def test_no_letter_imports_anothers_members():
     met = 0
     for letter in LETTERS:
-        for path in (ROOT / "tune_ks" / letter).glob("*.py"):
+        for path in (ROOT / "tune_ks/model" / letter).glob("*.py"):
             for module in imports(path):
                 for other in set(LETTERS) - {letter}:
                     met += 1
-                    inside = module.startswith(f"tune_ks.{other}")
-                    assert not inside or module.startswith(f"tune_ks.{other}.base"), f"{path} imports {module}"
+                    inside = module.startswith(f"tune_ks.model.{other}")
+                    assert not inside or module.startswith(f"tune_ks.model.{other}.base"), f"{path} imports {module}"
     assert met > 50
 
 

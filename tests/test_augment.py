@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tune_ks.augment import REACH, augment, draw_moves, moved
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch
-from tune_ks.transforms import TRANSFORMS
+from tune_ks.model.transforms import TRANSFORMS
+from tune_ks.training.augment import REACH, augment, draw_moves, moved
 
 NAMES = ("flips", "shifts", "flips_shifts")
 SIDES = (32, 33)

@@ -12,18 +12,18 @@ from tiny import write_tiny
 from torch import nn
 from torch.nn import functional
 
-from tune_ks.classifiers import CLASSIFIERS
-from tune_ks.classifiers.alexnet import AlexNet
-from tune_ks.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
-from tune_ks.classifiers.strided import StridedConv2d
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import ACQUISITION, open_splits
-from tune_ks.evaluate import load_model
-from tune_ks.pipeline import network_shapes
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.scoring import score
-from tune_ks.train import train
+from tune_ks.evaluation.other_cohort import load_model
+from tune_ks.model.classifiers import CLASSIFIERS
+from tune_ks.model.classifiers.alexnet import AlexNet
+from tune_ks.model.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
+from tune_ks.model.classifiers.strided import StridedConv2d
+from tune_ks.model.pipeline import network_shapes
+from tune_ks.training.scoring import score
+from tune_ks.training.train import train
+from tune_ks.worker.run_pack import run_config
 
 SMALLEST = {"alexnet": 63, "alexnet_film": 63, "alexnet_hyper": 63, "alexnet_adaptive": 63}
 SMALLEST |= {"resnet18": 33, "densenet121": 61}

@@ -18,15 +18,15 @@ from test_search import GRID, VENDORS
 from tiny import write_tiny
 
 import run_search as front_door
-from tune_ks import node_files
-from tune_ks.attempts import read_attempts
-from tune_ks.cluster import Resources, connected, slots_in_cluster, slots_on
-from tune_ks.node_files import on_this_node, shared
-from tune_ks.plan import plan_search
-from tune_ks.run_folder import RunFolder
-from tune_ks.search import run_search
-from tune_ks.searcher import JobSearcher
-from tune_ks.trial import trial
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.planning.plan import plan_search
+from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_on
+from tune_ks.search.search import run_search
+from tune_ks.search.searcher import JobSearcher
+from tune_ks.worker import node_files
+from tune_ks.worker.attempts import read_attempts
+from tune_ks.worker.node_files import on_this_node, shared
+from tune_ks.worker.trial import trial
 
 ROOT = Path(__file__).parent.parent
 NODES = {"gpu": {"num_cpus": 3, "num_gpus": 1}, "small": {"num_cpus": 1}, "other": {"num_cpus": 1}}
@@ -106,16 +106,16 @@ def test_a_trial_must_fit_on_one_node():
 DRIVER = """
 import os, sys
 import ray
-from tune_ks.cluster import connected
+from tune_ks.search.cluster import connected
 
 with connected(sys.argv[1]):
     os.rename(sys.argv[2], sys.argv[2] + ".gone")  # now no node sees where the driver's code was
 
     @ray.remote(num_cpus=0)
     def where():
-        import tune_ks.cluster, tune_ks.trial
-        assert tune_ks.cluster.KEEP_FREED.items() <= os.environ.items()
-        return tune_ks.trial.__file__
+        import tune_ks.search.cluster, tune_ks.worker.trial
+        assert tune_ks.search.cluster.KEEP_FREED.items() <= os.environ.items()
+        return tune_ks.worker.trial.__file__
 
     print(*(ray.get(where.options(resources={name: 1}).remote()) for name in sys.argv[3:]), sep="\\n")
 """
@@ -138,7 +138,7 @@ def test_the_package_reaches_nodes_that_have_none(cluster, tmp_path):
     assert len(paths) == len(NODES)
     for path in paths:
         assert "runtime_resources" in path.parts
-        assert path.read_bytes() == (ROOT / "tune_ks/trial.py").read_bytes()
+        assert path.read_bytes() == (ROOT / "tune_ks/worker/trial.py").read_bytes()
     # what was sent to every node is the package and nothing else
     sent = [p for p in paths[0].parents[1].rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in sent) < 2**20
@@ -191,7 +191,7 @@ def test_a_search_runs_where_the_gpu_is_on_images_that_were_fetched(cluster, tmp
         with shared(paths, cluster) as files:
             yield {size: file | {"path": "/elsewhere/images.npy"} for size, file in files.items()}
 
-    monkeypatch.setattr("tune_ks.search.shared", hidden)
+    monkeypatch.setattr("tune_ks.search.search.shared", hidden)
     plan = plan_search(GRID, folder, VENDORS)
     resources = Resources(gpus=0.5, address=cluster.address)
     run_search(GRID, folder, {64: images}, VENDORS, plan, resources, lambda event: None)

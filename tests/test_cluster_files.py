@@ -12,10 +12,10 @@ import pytest
 import ray
 import yaml
 
-from tune_ks.cluster import Resources
 from tune_ks.commands.arguments import search_parser
-from tune_ks.space import load_space
-from tune_ks.storage import storage_path
+from tune_ks.core.storage import storage_path
+from tune_ks.planning.space import load_space
+from tune_ks.search.cluster import Resources
 
 ROOT = Path(__file__).parent.parent
 FILES = ROOT / "examples/cluster"

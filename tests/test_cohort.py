@@ -24,14 +24,15 @@ from dicom_files import (
     write_table_cohort,
 )
 
-from tune_ks.data import duke, layouts, prepare
-from tune_ks.data import scan as scan_module
-from tune_ks.data.cohort import open_cohort
-from tune_ks.data.dicom import read_image
-from tune_ks.data.scan import CohortSettings
-from tune_ks.data.sheets import InputError
-from tune_ks.data.table import COLUMNS, read_table, split_patients, write_table
-from tune_ks.metrics import auc
+from tune_ks.core.metrics import auc
+from tune_ks.data.cohort.cohort import open_cohort, prepare
+from tune_ks.data.cohort.cohort import scan as scan_module
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.table import COLUMNS, read_table, split_patients, write_table
+from tune_ks.data.dicom.reader import read_image
+from tune_ks.data.layouts import duke
+from tune_ks.data.layouts.detect import detect as layouts
+from tune_ks.data.layouts.sheets import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 PLAIN = CohortSettings()
@@ -314,7 +315,7 @@ def test_unreadable_and_missing_sheets(tmp_path):
 
 
 def test_phantom_is_readable(tmp_path):
-    phantom = pytest.importorskip("tune_ks.data.phantom")
+    phantom = pytest.importorskip("tune_ks.data.phantom.write")
     root = phantom.write_phantom(tmp_path / "data", phantom.PhantomSettings(patients=6, matrix=32), workers=1)
     cohort = read(root, settings=CohortSettings(series="post_1"), size=32)
     assert set(cohort.table["vendor"]) == {"GE", "SIEMENS"}

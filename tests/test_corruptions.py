@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tune_ks.corruptions import CORRUPTIONS
-from tune_ks.corruptions.base import SEVERITIES, corrupted, kspace, magnitude
-from tune_ks.corruptions.ghosting import corrupt as ghosting
-from tune_ks.corruptions.motion import corrupt as motion
+from tune_ks.evaluation.corruptions import CORRUPTIONS
+from tune_ks.evaluation.corruptions.base import SEVERITIES, corrupted, kspace, magnitude
+from tune_ks.evaluation.corruptions.ghosting import corrupt as ghosting
+from tune_ks.evaluation.corruptions.motion import corrupt as motion
 
 NAMES = sorted(CORRUPTIONS)
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from dicom_files import write_table_cohort
 
-from tune_ks.data.cohort import open_cohort
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import ACQUISITION, all_images, open_splits
-from tune_ks.data.scan import CohortSettings
-from tune_ks.data.table import split_patients, write_table
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import pydicom.data
 import pytest
 from dicom_files import AXIAL, MAKERS, PHI, ROTATED, anatomy, write_dicom
 
-from tune_ks.data import children, dicom
-from tune_ks.data.dicom import UnusableFile, read_file, read_header, read_image
+from tune_ks.data import child_process as children
+from tune_ks.data.dicom import reader as dicom
+from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header, read_image
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 PIXELS = anatomy()

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tune_ks.config import TrialConfig
-from tune_ks.exports import export_run
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
+from tune_ks.commands.exports import export_run
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 
 
 @pytest.fixture

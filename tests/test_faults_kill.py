@@ -3,8 +3,8 @@
 import pytest
 from faults import DRAWN, GRID, alone, content, drive
 
-from tune_ks.checkpoints import load_checkpoint
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.worker.checkpoints import load_checkpoint
 
 SIGKILLED = -9
 

@@ -7,8 +7,8 @@ import pytest
 from faults import GRID, content, drive, start, wait_for
 from ray.cluster_utils import Cluster
 
-from tune_ks.attempts import read_attempts
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.worker.attempts import read_attempts
 
 
 @pytest.fixture(scope="module")

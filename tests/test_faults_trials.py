@@ -5,9 +5,9 @@ import json
 import pytest
 from faults import FIELDS, alone, content, drive
 
-from tune_ks.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, parts_of_a_batch
-from tune_ks.run_folder import RunFolder
-from tune_ks.watch import how_it_died
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.search.events import how_it_died
+from tune_ks.worker.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, parts_of_a_batch
 
 HANG_AFTER = 20  # seconds; a tiny epoch takes a tenth of one
 PLANTED = {  # sampling rate -> what happens in its first training step

@@ -14,7 +14,7 @@ from dicom_files import PHI, write_dicom, write_table_cohort
 from ray.cluster_utils import Cluster
 
 import run_search
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT / "../shared/data"

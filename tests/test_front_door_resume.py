@@ -11,7 +11,7 @@ from faults import content, wait_for
 from test_front_door import call, command
 
 import run_search
-from tune_ks.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder
 
 FIELDS = '"width": 0.05, "image_size": 64'
 SPACE = f"""

@@ -8,20 +8,20 @@ import pytest
 import torch
 from tiny import write_tiny
 
-from tune_ks import jobs as reporting
-from tune_ks import trial as worker
-from tune_ks.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, largest_pack, parts_of_a_batch, read_attempts
-from tune_ks.cluster import PACK, Resources
-from tune_ks.config import TrialConfig
-from tune_ks.measured import room
-from tune_ks.plan import Plan
-from tune_ks.record import Stop
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.schedulers import EarlyStopping
-from tune_ks.searcher import JobSearcher
-from tune_ks.space import SEARCH_DEFAULTS, Space
-from tune_ks.train import step
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import Stop
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.planning.plan import Plan
+from tune_ks.planning.space import SEARCH_DEFAULTS, Space
+from tune_ks.search.cluster import PACK, Resources
+from tune_ks.search.schedulers import EarlyStopping
+from tune_ks.search.searcher import JobSearcher
+from tune_ks.training.train import step
+from tune_ks.worker import jobs as reporting
+from tune_ks.worker import trial as worker
+from tune_ks.worker.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, largest_pack, parts_of_a_batch, read_attempts
+from tune_ks.worker.memory import room
+from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 16, "settle": 0.5}
 POINTS = [TrialConfig("GE", rate, temperature=1.0, lr=1e-3, **FIELDS) for rate in (0.125, 0.25, 0.5, 0.75)]
@@ -114,7 +114,7 @@ def planted(monkeypatch, wrong):
             raise error
         return step(members, *rest)
 
-    monkeypatch.setattr("tune_ks.train.step", faulty)
+    monkeypatch.setattr("tune_ks.training.train.step", faulty)
 
 
 def test_out_of_memory_halves_the_pack_and_goes_on(run, monkeypatch):

@@ -12,9 +12,9 @@ import pytest
 from dicom_files import PHI, save_labels, write_table_cohort
 from made_run import make_run
 
-from tune_ks.data import scan as scan_module
-from tune_ks.data.cohort import open_cohort
-from tune_ks.data.scan import CohortSettings
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.cohort import scan as scan_module
+from tune_ks.data.cohort.scan import CohortSettings
 
 DICOM, SHEETS, RUNS = 170, 90, 40
 

@@ -14,8 +14,9 @@ import pytest
 from dicom_files import BOXES, MAPPING, anatomy, save_labels, write_dicom, write_duke, write_table_cohort
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
 
-from tune_ks.data import children, limits
-from tune_ks.data.dicom import UnusableFile, read_file, read_header, read_image
+from tune_ks.data import child_process as children
+from tune_ks.data import limits
+from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header, read_image
 
 ROOM = 700 * 2**20  # address space beyond what the imports take: far less than any of these inputs asks for
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -24,7 +25,12 @@ PREAMBLE = b"\0" * 128 + b"DICM"
 # Runs in a process of its own: what happens, and how much memory it took beyond the imports.
 OBSERVED = """
 import json, re, resource, sys
-from tune_ks.data import cohort, dicom, duke, labels, scan, sheets
+from tune_ks.data.cohort.cohort import cohort
+from tune_ks.data.dicom.reader import reader as dicom
+from tune_ks.data.layouts.detect import duke
+from tune_ks.data.layouts.detect import labels
+from tune_ks.data.cohort.cohort import scan
+from tune_ks.data.layouts.detect import sheets
 def peak():  # of this process alone: ru_maxrss begins with the parent's
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = peak()

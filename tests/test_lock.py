@@ -10,13 +10,13 @@ import textwrap
 import pytest
 from faults import wait_for
 
-from tune_ks import lock
-from tune_ks.lock import RunBusy, driver_lock
+from tune_ks.core import lock
+from tune_ks.core.lock import RunBusy, driver_lock
 
 HOLDER = """
     import sys, time
     from pathlib import Path
-    from tune_ks.lock import driver_lock
+    from tune_ks.core.lock import driver_lock
     with driver_lock(Path(sys.argv[1]), print, print):
         print("held", flush=True)
         time.sleep(600)

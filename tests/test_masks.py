@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.configurations import FIXED_FAMILIES
-from tune_ks.config import TrialConfig
-from tune_ks.masks import MASKS
-from tune_ks.masks.base import keep_largest, mirror_index, rescale_to_rate
-from tune_ks.masks.dps import successive_softmaxes
-from tune_ks.masks.fixed import FixedMask
-from tune_ks.masks.gumbel import logistic_noise
-from tune_ks.transforms import TRANSFORMS
+from analysis.read.configurations import FIXED_FAMILIES
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.masks import MASKS
+from tune_ks.model.masks.base import keep_largest, mirror_index, rescale_to_rate
+from tune_ks.model.masks.dps import successive_softmaxes
+from tune_ks.model.masks.fixed import FixedMask
+from tune_ks.model.masks.gumbel import logistic_noise
+from tune_ks.model.transforms import TRANSFORMS
 
 LAWFUL = sorted(set(MASKS) - {"gumbel_literal"})  # the literal reading is kept to break these laws
 RATES = (1 / 16, 0.25, 6 / 16, 0.75, 1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tune_ks.metrics import METRICS, auc, mean_dice, within_patient_auc, within_patient_dice
+from tune_ks.core.metrics import METRICS, auc, mean_dice, within_patient_auc, within_patient_dice
 
 
 def by_definition(label, score):

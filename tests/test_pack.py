@@ -10,15 +10,15 @@ from devices import DEVICES
 from tiny import write_tiny
 from torch import nn
 
-from tune_ks.classifiers import CLASSIFIERS, PLAIN_LAYERS
-from tune_ks.classifiers.together import FORMS, Together, convolve_in_groups, convolve_in_turn
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
-from tune_ks.member import Member
-from tune_ks.noise import Noise
-from tune_ks.pack import pack_key
-from tune_ks.scoring import finish, finish_together
-from tune_ks.train import TrainingFailed, train, train_together
+from tune_ks.evaluation.finish import finish, finish_together
+from tune_ks.model.classifiers import CLASSIFIERS, PLAIN_LAYERS
+from tune_ks.model.classifiers.together import FORMS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.training.noise import Noise
+from tune_ks.training.pack import pack_key
+from tune_ks.training.train import TrainingFailed, train, train_together
+from tune_ks.training.training import Member
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "settle": 0.5}
 FIRST = TrialConfig("GE", 0.25, temperature=1.0, lr=1e-3, augment="flips", **FIELDS)

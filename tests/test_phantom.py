@@ -11,10 +11,10 @@ import pandas as pd
 import pydicom
 import pytest
 
-from tune_ks.data import phantom
-from tune_ks.data.phantom import PhantomSettings, plan_vendor, write_phantom
-from tune_ks.data.phantom_files import TOP
-from tune_ks.data.scanner import (
+from tune_ks.core.metrics import auc
+from tune_ks.data.phantom import write as phantom
+from tune_ks.data.phantom.files import TOP
+from tune_ks.data.phantom.scanner import (
     GE,
     GLAND_T1_MS,
     PROTOCOLS,
@@ -27,7 +27,7 @@ from tune_ks.data.scanner import (
     spoiled_gradient_echo,
     uptake_for,
 )
-from tune_ks.metrics import auc
+from tune_ks.data.phantom.write import PhantomSettings, plan_vendor, write_phantom
 
 SMALL = PhantomSettings(patients=3, slices=2, matrix=64)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tune_ks.config import TrialConfig
-from tune_ks.masks import MASKS
-from tune_ks.pipeline import build_pipeline, standardised
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.masks import MASKS
+from tune_ks.model.pipeline import build_pipeline, standardised
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64}
 

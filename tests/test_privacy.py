@@ -20,9 +20,9 @@ from dicom_files import CLINICAL, anatomy, save_labels, write_dicom, write_duke
 from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 
-from tune_ks.data.cohort import open_cohort
-from tune_ks.data.dicom_file import TAGS
-from tune_ks.data.scan import CohortSettings
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.dicom.file import TAGS
 
 ROOT = Path(__file__).parent.parent
 MARK = "QZPLANTED"

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tune_ks.config import TrialConfig
-from tune_ks.console import SHOWN, SPOKEN, TrialTable
-from tune_ks.loggers import MlflowLogger, TensorBoardLogger, fan_out
-from tune_ks.plan import Plan
-from tune_ks.record import TrialRecord
-from tune_ks.watch import Event
+from tune_ks.commands.live_viewers import MlflowLogger, TensorBoardLogger, fan_out
+from tune_ks.commands.progress import SHOWN, SPOKEN, TrialTable
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.planning.plan import Plan
+from tune_ks.search.events import Event
 
 SEEDS = [TrialConfig("GE", 0.5, temperature=1.0, seed=seed) for seed in (0, 1)]
 OTHERS = [[TrialConfig("GE", rate, temperature=1.0)] for rate in (0.25, 0.75)]
@@ -86,7 +86,7 @@ def test_a_log_file_is_quiet_but_for_failures(monkeypatch):
     lines = console.file.getvalue().splitlines()
     assert len(lines) == SPOKEN + 1  # a pause lasts longer than this test
     assert "the loss became nan" in lines[-1]
-    monkeypatch.setattr("tune_ks.console.PAUSE", 0.0)
+    monkeypatch.setattr("tune_ks.commands.progress.PAUSE", 0.0)
     table.show(EVENTS[0])
     assert "front of" in console.file.getvalue().splitlines()[-1]
     assert "\x1b" not in console.file.getvalue()

@@ -12,23 +12,23 @@ import torch
 from safetensors.torch import save
 from tiny import write_tiny
 
-from analysis.load import load
-from analysis.measures import MEASURES
-from analysis.report_reconstruction import quality_table, reconstructions
+from analysis.read.load import load
+from analysis.report.sections.reconstruction import quality_table, reconstructions
+from analysis.statistics.measures import MEASURES
 from tests.synthetic_run import write_run
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Images, open_splits
-from tune_ks.evaluate import load_model
-from tune_ks.pipeline import build_pipeline
-from tune_ks.quality import reconstruction_quality
-from tune_ks.reconstructions import RECONSTRUCTIONS
-from tune_ks.reconstructions.hqs_net import ALPHA, BETA, HQSNet, haar, total_variation
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.sampling import Measurement
-from tune_ks.train import train
-from tune_ks.transforms import TRANSFORMS
+from tune_ks.evaluation.other_cohort import load_model
+from tune_ks.evaluation.quality import reconstruction_quality
+from tune_ks.model.pipeline import build_pipeline
+from tune_ks.model.reconstructions import RECONSTRUCTIONS
+from tune_ks.model.reconstructions.hqs_net import ALPHA, BETA, HQSNet, haar, total_variation
+from tune_ks.model.sampling import Measurement
+from tune_ks.model.transforms import TRANSFORMS
+from tune_ks.training.train import train
+from tune_ks.worker.run_pack import run_config
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2}
 SIDE = 40  # pixels of the tiny cohort

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from tune_ks import record as contract
-from tune_ks.config import TrialConfig
-from tune_ks.record import FORMAT, TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.storage import write_whole
+from tune_ks.core import record as contract
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import FORMAT, TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
 
 
 def test_a_key_hashes_only_what_differs_from_the_defaults():

@@ -12,12 +12,12 @@ from synthetic_run import write_run
 
 from analysis import analyse, print_analysis
 from analysis.__main__ import main, parse
-from analysis.plots_export import figures
-from analysis.report import write_report
-from analysis.watch import stamps, watch
-from tune_ks.config import TrialConfig
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
+from analysis.analyse import stamps, watch
+from analysis.report.export import figures
+from analysis.report.report import write_report
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 
 SMALL = {"rates": (0.25, 0.5, 1.0), "seeds": (0,), "masks": ("gumbel",), "patients": 12, "source": ("GE",)}
 TINY = SMALL | {"rates": (0.25, 1.0)}
@@ -244,7 +244,7 @@ def test_without_a_browser_figures_give_one_message(tmp_path, monkeypatch, capsy
     def refuse(*arguments, **options):
         raise ValueError("no browser")
 
-    monkeypatch.setattr("analysis.plots_export.pio.write_images", refuse)
+    monkeypatch.setattr("analysis.report.export.pio.write_images", refuse)
     assert main([str(tmp_path), "--figures", "--no-report"]) == 0
     said = capsys.readouterr().err
     assert said.count("No figure file was written") == 1

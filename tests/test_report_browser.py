@@ -8,8 +8,8 @@ import pytest
 from synthetic_run import write_run
 
 from analysis import analyse
-from analysis.report import write_report
-from tune_ks.config import TrialConfig
+from analysis.report.report import write_report
+from tune_ks.core.config import TrialConfig
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -5,15 +5,17 @@ import pandas as pd
 import pytest
 from synthetic_run import write_run
 
-from analysis import analyse, evidence, proof_words, sentences
-from analysis.gallery import MOST, gallery
-from analysis.importance import hyperparameters, importance
-from analysis.measures import MEASURES
-from analysis.noninferior import STEP_COLUMNS, Proof
-from analysis.page import as_script, plain, slug, table
-from analysis.pareto import TWO
-from analysis.profiles import profile
-from analysis.selection import Options, Selection
+from analysis import analyse
+from analysis.choice import noninferior_words as proof_words
+from analysis.choice.noninferior import STEP_COLUMNS, Proof
+from analysis.choice.selection import Options, Selection
+from analysis.plots.gallery import MOST, gallery
+from analysis.plots.profiles import profile
+from analysis.report.page import as_script, plain, slug, table
+from analysis.results import evidence, sentences
+from analysis.results.importance import hyperparameters, importance
+from analysis.statistics.measures import MEASURES
+from analysis.statistics.pareto import TWO
 
 AUC = MEASURES["auc"]
 
@@ -55,7 +57,7 @@ def own_table(n, effect):
     frame = pd.DataFrame({"sampling_rate": 0.5, "temperature": rng.uniform(0.1, 5, n), "full": False})
     frame["mask_lr_multiplier"] = rng.choice([1.0, 10.0, 30.0], n)
     frame["score"] = 0.8 + effect * (frame["temperature"] > 2) + rng.normal(0, 0.005, n)
-    from analysis.load import CONFIG_FIELDS
+    from analysis.read.load import CONFIG_FIELDS
 
     for name in CONFIG_FIELDS:
         if name not in frame:

@@ -8,19 +8,20 @@ import ray
 import torch
 from tiny import write_tiny
 
-from tune_ks.cluster import Resources
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.metrics import auc
+from tune_ks.core.record import Stop, TrialRecord
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.metrics import auc
-from tune_ks.plan import plan_search
-from tune_ks.record import Stop, TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.schedulers import EarlyStopping, early_stopping
-from tune_ks.scoring import finish, score
-from tune_ks.search import run_search
-from tune_ks.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
-from tune_ks.train import train
-from tune_ks.watch import Halt, Watcher
+from tune_ks.evaluation.finish import finish
+from tune_ks.planning.plan import plan_search
+from tune_ks.planning.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
+from tune_ks.search.cluster import Resources
+from tune_ks.search.events import Halt, Watcher
+from tune_ks.search.schedulers import EarlyStopping, early_stopping
+from tune_ks.search.search import run_search
+from tune_ks.training.scoring import score
+from tune_ks.training.train import train
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 8, "batch_size": 8, "settle": 0.5}
 VENDORS = ["GE", "SIEMENS"]

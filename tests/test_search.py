@@ -8,13 +8,13 @@ import ray
 from ray import tune
 from tiny import write_tiny
 
-from tune_ks.cluster import Resources, connected
-from tune_ks.config import TrialConfig
-from tune_ks.plan import plan_search, suggestions_in
-from tune_ks.run_folder import RunFolder
-from tune_ks.search import run_search
-from tune_ks.searcher import JobSearcher
-from tune_ks.space import SEARCH_DEFAULTS, Space, known_spaces, load_space
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.planning.plan import plan_search, suggestions_in
+from tune_ks.planning.space import SEARCH_DEFAULTS, Space, known_spaces, load_space
+from tune_ks.search.cluster import Resources, connected
+from tune_ks.search.search import run_search
+from tune_ks.search.searcher import JobSearcher
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
 VENDORS = ["GE", "SIEMENS"]

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.pareto import THREE, TWO
-from tune_ks.config import TrialConfig
-from tune_ks.plan import Plan
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.searcher import JobSearcher
+from analysis.statistics.pareto import THREE, TWO
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.planning.plan import Plan
+from tune_ks.search.searcher import JobSearcher
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 

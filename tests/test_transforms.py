@@ -7,10 +7,10 @@ import scipy.linalg
 import torch
 from devices import DEVICES
 
-from tune_ks.config import TrialConfig
-from tune_ks.masks.base import mirror_index
-from tune_ks.transforms import TRANSFORMS
-from tune_ks.transforms.base import Transform
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.masks.base import mirror_index
+from tune_ks.model.transforms import TRANSFORMS
+from tune_ks.model.transforms.base import Transform
 
 EVERY = [(name, pattern) for name in TRANSFORMS for pattern in ("lines", "points")]
 SIDES = (8, 9, 64)

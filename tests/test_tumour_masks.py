@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from dicom_files import AXIAL, ROTATED, save_labels, write_dicom, write_duke, write_table_cohort
 
-from tune_ks.data.cohort import open_cohort
-from tune_ks.data.dicom import read_image
-from tune_ks.data.phantom import PhantomSettings, write_phantom
-from tune_ks.data.prepare import crop_kspace, pad_to_square
-from tune_ks.data.scan import CohortSettings
-from tune_ks.data.sheets import InputError
-from tune_ks.data.tumour_masks import shrink_by_area, with_tumour_masks
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
+from tune_ks.data.dicom.reader import read_image
+from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 DIRECTIONS = {"axial": AXIAL, "rotated": ROTATED, "sagittal": [0, 1, 0, 0, 0, -1], "transposed": [0, 1, 0, 1, 0, 0]}
 

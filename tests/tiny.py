@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tune_ks.data.table import COLUMNS, split_patients
+from tune_ks.data.cohort.table import COLUMNS, split_patients
 
 
 def write_tiny(folder, patients=10, per_patient=4, side=64, vendors=("GE", "SIEMENS"), seed=0):

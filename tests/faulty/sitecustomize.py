@@ -97,11 +97,11 @@ def change_watch(module):
 
 
 CHANGES = {
-    "tune_ks.config": change_config,
-    "tune_ks.faults": change_faults,
-    "tune_ks.storage": change_storage,
-    "tune_ks.train": change_train,
-    "tune_ks.watch": change_watch,
+    "tune_ks.core.config": change_config,
+    "tune_ks.worker.faults": change_faults,
+    "tune_ks.core.storage": change_storage,
+    "tune_ks.training.train": change_train,
+    "tune_ks.search.events": change_watch,
 }
 _exec_module = importlib.machinery.SourceFileLoader.exec_module
 

@@ -6,19 +6,19 @@ from typing import Any
 
 from rich.table import Table
 
-from tune_ks.commands.speech import OK, cache_beside, console, say
-from tune_ks.config import is_key
-from tune_ks.run_folder import RunFolder, read_json
-from tune_ks.storage import StoragePath, write_whole
+from tune_ks.commands.output import OK, cache_beside, console, say
+from tune_ks.core.config import is_key
+from tune_ks.core.run_folder import RunFolder, read_json
+from tune_ks.core.storage import StoragePath, write_whole
 
 
 def evaluate_command(args: argparse.Namespace) -> int:
     """Read the other cohort as the run read its own, score it, write the tables."""
-    from tune_ks.console import Stages
-    from tune_ks.data.cohort import open_cohort
-    from tune_ks.data.scan import CohortSettings
-    from tune_ks.data.tumour_masks import with_tumour_masks
-    from tune_ks.evaluate import side_of
+    from tune_ks.commands.progress import Stages
+    from tune_ks.data.cohort.cohort import open_cohort
+    from tune_ks.data.cohort.scan import CohortSettings
+    from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+    from tune_ks.evaluation.other_cohort import side_of
 
     stages = Stages(console)
     folder = RunFolder(args.run)
@@ -53,7 +53,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
 
 def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
     """Whether the models' task reads tumours' masks; ValueError where the command could not use them."""
-    from tune_ks.tasks import task_of
+    from tune_ks.training.tasks import task_of
 
     needed = any(task_of(folder.read_config(key)).reads_masks for key in keys)
     if needed and not can_use_them:
@@ -66,7 +66,7 @@ def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
 
 def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
     """Metric and scores of another cohort's images, into RUN/external; the metric is shown too."""
-    from tune_ks.evaluate import evaluate
+    from tune_ks.evaluation.other_cohort import evaluate
 
     found = evaluate(folder, keys, cohort.table, cohort.images, progress, cohort.masks)
     table = Table(*found.summary.columns, box=None)
@@ -78,7 +78,7 @@ def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, p
 
 def write_predictions(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
     """Probabilities for images without labels, into RUN/external."""
-    from tune_ks.evaluate import evaluate, probabilities
+    from tune_ks.evaluation.other_cohort import evaluate, probabilities
 
     found = evaluate(folder, keys, cohort.table, cohort.images, progress)
     return write_tables(folder, {f"{name}_predictions.csv": probabilities(found.scores)})
@@ -86,7 +86,7 @@ def write_predictions(folder: RunFolder, name: str, keys: list[str], cohort: Any
 
 def write_corrupted(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
     """Scores under corruption, full sampling's too, into RUN/corruptions."""
-    from tune_ks.robustness import robustness, write_robustness
+    from tune_ks.evaluation.corrupted_images import robustness, write_robustness
 
     table = labelled_images(folder, cohort)
     found = robustness(folder, with_full_sampling(folder, keys), table, cohort.images, progress)
@@ -103,7 +103,7 @@ def write_tables(folder: RunFolder, tables: dict[str, Any]) -> list[StoragePath]
 
 def labelled_images(folder: RunFolder, cohort: Any) -> Any:
     """The images that no model was trained on: the test patients of the run's own cohort, or all of another one."""
-    from tune_ks.data.table import read_table
+    from tune_ks.data.cohort.table import read_table
 
     if cohort.fingerprint == folder.read_search().get("cohort", {}).get("fingerprint"):
         table = read_table(folder.cohort_csv)

@@ -2,14 +2,14 @@
 
 import argparse
 
-from tune_ks.commands.speech import OK, say
-from tune_ks.run_folder import RunFolder
+from tune_ks.commands.output import OK, say
+from tune_ks.core.run_folder import RunFolder
 
 
 def merge_command(args: argparse.Namespace) -> int:
     """Several run folders of one cohort into one."""
-    from tune_ks.lock import driver_lock
-    from tune_ks.merge import merge_runs, require_mergeable
+    from tune_ks.core.lock import driver_lock
+    from tune_ks.planning.merge import merge_runs, require_mergeable
 
     target = RunFolder(args.into)
     sources = [RunFolder(root) for root in args.runs]

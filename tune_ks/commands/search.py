@@ -3,23 +3,33 @@
 import argparse
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from tune_ks.commands.speech import FAILED_TRIALS, INTERRUPTED, OK, RUNS, cache_beside, console, say
-from tune_ks.config import is_key
-from tune_ks.run_folder import RunFolder
-from tune_ks.storage import storage_path
+from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, cache_beside, console, say
+from tune_ks.core.config import is_key
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import StoragePath, storage_path
 
 PHANTOM = Path("phantom")
+
+
+class AnalysisSteps(NamedTuple):
+    """What a search asks of the analysis. run_search.py hands it in, so that tune_ks never imports the analysis."""
+
+    require_rule: Callable[[str, float], None]  # ValueError for a rule or an epsilon that it would refuse later
+    analyse: Callable[[StoragePath, str, float, bool], None]  # run folder, rule, epsilon, images: report and terminal
+    finalists: Callable[[StoragePath, str, float], dict[str, list[dict[str, Any]]]]  # vendor -> configs without seeds
 
 
 class Asked(NamedTuple):
     """One search as it was asked for."""
 
     args: argparse.Namespace
+    analysis: AnalysisSteps
     stages: Any
     space: Any
     folder: RunFolder
@@ -29,18 +39,18 @@ class Asked(NamedTuple):
     notes: dict[str, Any]  # fields of search.json by which the same command goes on
 
 
-def search_command(args: argparse.Namespace) -> int:
+def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
-    require_rule(args)
-    from tune_ks.begin import default_run, require_same, require_vendors, set_aside
-    from tune_ks.cluster import Resources
-    from tune_ks.console import Stages, duration
-    from tune_ks.estimate import estimate_seconds
-    from tune_ks.lock import driver_lock
-    from tune_ks.plan import plan_finalists, plan_search
-    from tune_ks.pretrained import absent_weights, notes_of, require_unchanged, weights_of
-    from tune_ks.space import ask_more, load_space
-    from tune_ks.watch import Halt
+    analysis.require_rule(args.rule, args.epsilon)
+    from tune_ks.commands.progress import Stages, duration
+    from tune_ks.core.lock import driver_lock
+    from tune_ks.planning.estimate import estimate_seconds
+    from tune_ks.planning.plan import plan_finalists, plan_search
+    from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
+    from tune_ks.planning.space import ask_more, load_space
+    from tune_ks.planning.start_run import default_run, require_same, require_vendors, set_aside
+    from tune_ks.search.cluster import Resources
+    from tune_ks.search.events import Halt
 
     address = args.address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
     given = (args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address, args.hang_after, args.fused)
@@ -62,10 +72,10 @@ def search_command(args: argparse.Namespace) -> int:
     plan = plan_search(space, known, vendors, args.retry_failed)
     notes: dict[str, Any] = {"init_from": notes_of(known, args.init_from, chosen)} if chosen else {}
     if args.finalists:
-        notes["finalists"] = finalists(known, args)
+        notes["finalists"] = finalists(known, args, analysis)
         plan = plan_finalists(known, notes["finalists"]["configs"], args.finalist_seeds)
     weights = absent_weights(known, weights_of(space, plan), [known, *sources])
-    asked = Asked(args, stages, space, folder, cohorts, vendors, weights, notes)
+    asked = Asked(args, analysis, stages, space, folder, cohorts, vendors, weights, notes)
     if args.dry_run:
         print_plan(plan)
         estimate = estimate_seconds(plan, folder, cohorts, args.split_seed)
@@ -88,8 +98,8 @@ def begin_from(
 
     Where that run folder is gone, what an earlier command of the same search wrote down, and copied, goes on.
     """
-    from tune_ks.begin import default_run
-    from tune_ks.pretrained import Pretrained, asks, remembered, resolve
+    from tune_ks.planning.pretrained import Pretrained, asks, remembered, resolve
+    from tune_ks.planning.start_run import default_run
 
     place = args.init_from
     if place is None:
@@ -108,11 +118,11 @@ def begin_from(
 
 def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
     """Begin the run folder or add to it, and run what the plan has left, until done or ``halt`` was given a reason."""
-    from tune_ks.begin import begin_run, extend_run, note
-    from tune_ks.console import TrialTable
-    from tune_ks.loggers import fan_out
-    from tune_ks.pretrained import bring_weights
-    from tune_ks.search import run_search
+    from tune_ks.commands.live_viewers import fan_out
+    from tune_ks.commands.progress import TrialTable
+    from tune_ks.planning.pretrained import bring_weights
+    from tune_ks.planning.start_run import begin_run, extend_run, note
+    from tune_ks.search.search import run_search
 
     args, space, folder = asked.args, asked.space, asked.folder
     if not folder.search_json.exists():
@@ -143,7 +153,7 @@ def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
 
 def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
     """What ``--mlflow`` and ``--tensorboard`` ask for. ValueError where one cannot listen."""
-    from tune_ks.loggers import MlflowLogger, TensorBoardLogger
+    from tune_ks.commands.live_viewers import MlflowLogger, TensorBoardLogger
 
     viewers = []
     if args.mlflow:
@@ -155,14 +165,14 @@ def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
 
 def conclude(asked: Asked, complete: bool) -> int:
     """Export, analyse, and say what was found, what failed and what to type next."""
-    from tune_ks.exports import export_run
-    from tune_ks.plan import plan_search
+    from tune_ks.commands.exports import export_run
+    from tune_ks.planning.plan import plan_search
 
     args, stages, folder = asked.args, asked.stages, asked.folder
     with stages.stage("export"):
         export_run(folder)
     with stages.stage("analysis"):
-        analyse_run(folder, args)
+        asked.analysis.analyse(folder.root, args.rule, args.epsilon, not args.no_images)
     say(stages.budget())
     left = plan_search(asked.space, folder, asked.vendors)
     failures = folder.failures()
@@ -183,10 +193,10 @@ def conclude(asked: Asked, complete: bool) -> int:
 def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any, masks: bool) -> dict[int, Any]:
     """image size -> Cohort, decoded once each, with its tumours' ``masks`` where they are asked for. Writes the phantom
     first where no data were given."""
-    from tune_ks.data.cohort import open_cohort
-    from tune_ks.data.phantom import VERSION, PhantomSettings, write_phantom
-    from tune_ks.data.scan import CohortSettings
-    from tune_ks.data.tumour_masks import with_tumour_masks
+    from tune_ks.data.cohort.cohort import open_cohort
+    from tune_ks.data.cohort.scan import CohortSettings
+    from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+    from tune_ks.data.phantom.write import VERSION, PhantomSettings, write_phantom
 
     series, data = args.series, args.data
     if data is None:
@@ -237,39 +247,21 @@ def print_plan(plan: Any) -> None:
     say(str(plan))
 
 
-def analyse_run(folder: RunFolder, args: argparse.Namespace) -> None:
-    """Analyse what the run folder holds now, and say what was chosen."""
-    from analysis import analyse, print_analysis
-
-    print_analysis(analyse(folder.root, rule=args.rule, epsilon=args.epsilon, images=not args.no_images), console)
-
-
-def require_rule(args: argparse.Namespace) -> None:
-    """Refuse a rule or an epsilon that the analysis would refuse after the whole search."""
-    from analysis.selection import Options
-    from analysis.study import require_settings
-
-    require_settings(args.rule, Options(epsilon=args.epsilon))
-
-
-def finalists(folder: RunFolder, args: argparse.Namespace) -> dict[str, Any]:
+def finalists(folder: RunFolder, args: argparse.Namespace, analysis: AnalysisSteps) -> dict[str, Any]:
     """The rule, and the configs, without seeds, of the rates that it chooses and of their neighbours; writes nothing.
 
     Those that it chose before go on first: half of them trained, they are no ground for another choice. What one
     conditional training screened begins from its weights, or anew with ``--from-scratch``.
     """
-    from analysis.load import load
-    from analysis.selection import Options
-    from analysis.study import compute, finalists_of
-    from tune_ks.plan import plan_finalists
-    from tune_ks.pretrained import named
+    from tune_ks.planning.plan import plan_finalists
+    from tune_ks.planning.pretrained import named
 
     chosen, before = {}, folder.read_search().get("finalists", {})
     asked = {"rule": args.rule, "epsilon": args.epsilon, "from_scratch": args.from_scratch}
     if {**before, **asked} == before and plan_finalists(folder, before["configs"], args.finalist_seeds).left:
         return before
     if folder.search_json.exists():
-        chosen = finalists_of(compute(load(folder.root), args.rule, Options(epsilon=args.epsilon)))
+        chosen = analysis.finalists(folder.root, args.rule, args.epsilon)
     found = [config for configs in chosen.values() for config in configs]
     if not found:
         raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tune_ks.data.items import SPLITS
-from tune_ks.data.table import read_table
-from tune_ks.storage import StoragePath, storage_path
+from tune_ks.core.storage import StoragePath, storage_path
+from tune_ks.data.cohort.table import read_table
+from tune_ks.data.layouts.items import SPLITS
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
 RESIDENT_SHARE = 1 / 4  # of a GPU's free memory: the images of a split and vendor up to this size are kept there

@@ -1,0 +1,98 @@
+"""A run folder in, selection.json and report.html out: once, or again whenever a record arrives."""
+
+import time
+from collections.abc import Callable
+
+from analysis.choice.selection import EPSILON, MARGIN, TOLERANCE, Options
+from analysis.read.load import RunError, load
+from analysis.results.compute import Analysis, compute, cross_fits, require_settings
+from analysis.results.selection_json import selection_text
+from analysis.statistics.hanley_mcneil import Counts
+from tune_ks.core.storage import StoragePath, read_each, storage_path, write_whole
+
+SECONDS = 10
+ENDS = ("config", "record", "failure", "stopped")
+WATCHED = ("search.json", *(f"trials/*/{name}.json" for name in ENDS), "external/*.csv")
+
+
+def analyse(
+    run: str | StoragePath,
+    rule: str = "epsilon",
+    epsilon: float = EPSILON,
+    tolerance: float = TOLERANCE,
+    images: bool = True,
+    report: bool = True,
+    margin: float = MARGIN,
+    patients: dict[str, Counts] | None = None,
+    cross_fit: int = 0,
+    metric: str | None = None,
+) -> Analysis:
+    """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
+
+    ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are differences of the metric in [0, 1]; ``images=False``
+    keeps the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
+    without per-image scores; ``cross_fit`` repeats the choice on that many halvings of the held-out patients;
+    ``metric`` says which records, where a folder holds those of several. RunError when the folder or an argument can't
+    serve; whatever is wrong inside the folder becomes a warning.
+    """
+    options = Options(epsilon, tolerance, margin)
+    require_settings(rule, options)
+    if cross_fit < 0:
+        raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
+    analysis = compute(load(run, metric), rule, options, patients)
+    if cross_fit:
+        analysis = analysis._replace(cross_fits=cross_fits(analysis, cross_fit))
+    write_whole(analysis.selection_json, selection_text(analysis).encode())
+    if not report:
+        return analysis
+    from analysis.report.report import write_report  # plotly is a second to load: not for those who want no page
+
+    return analysis._replace(report=write_report(analysis, images=images))
+
+
+def watch(
+    run: str | StoragePath,
+    settings: dict,
+    images: bool = True,
+    seconds: int = SECONDS,
+    tell: Callable[[Analysis], None] = lambda analysis: None,
+    rounds: int | None = None,
+) -> Analysis:
+    """Analyse ``run`` again each time it changes, until Ctrl-C; then write the page a last time, without the reload.
+
+    ``settings`` are those of analyse(); ``tell`` is called after every page; ``rounds`` ends it after so many looks.
+    """
+    from analysis.report.report import write_report
+
+    seen: dict[StoragePath, int] = {}
+    analysis: Analysis | None = None
+    try:
+        while rounds is None or rounds > 0:
+            found = stamps(storage_path(run))
+            if analysis is None or found != seen:
+                seen, analysis = found, analyse(run, **settings, report=False)
+                analysis = analysis._replace(report=write_report(analysis, images, live=seconds))
+                tell(analysis)
+            if rounds is not None:
+                rounds -= 1
+            if rounds != 0:
+                time.sleep(seconds)
+    except KeyboardInterrupt:
+        pass
+    if analysis is None:  # interrupted before the first page
+        analysis = analyse(run, **settings, report=False)
+    return analysis._replace(report=write_report(analysis, images))
+
+
+def stamps(run: StoragePath) -> dict[StoragePath, int]:
+    """Every file that the page depends on -> when it last changed; one that vanishes meanwhile is left out."""
+    paths = [path for pattern in WATCHED for path in run.glob(pattern)]
+    found = zip(paths, read_each(run, _stamp, paths))
+    return {path: changed for path, changed in found if changed is not None}
+
+
+def _stamp(path: StoragePath) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None

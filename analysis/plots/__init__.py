@@ -1,0 +1,1 @@
+"""Figures of finished values; the only place that imports plotly."""

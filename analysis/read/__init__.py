@@ -1,0 +1,1 @@
+"""A run folder -> tables: trials, configurations, the arrays of a trial."""

@@ -1,0 +1,277 @@
+"""A run folder -> one tidy table of trials, and everything that could not be read, named."""
+
+import dataclasses
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.metrics import METRICS
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder, read_json
+from tune_ks.core.storage import StoragePath, open_whole, read_each, storage_path, without_place
+
+CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
+# Fields of the mask and of the reconstruction: at sampling rate 1 the image itself enters the classifier.
+IDLE_FIELDS = (
+    *("mask", "temperature", "temperature_end", "budget", "pattern", "settle", "mask_lr_multiplier"),
+    *("centre_fraction", "hermitian", "density_power", "rate_start"),
+    *("reconstruction", "reconstruction_channels", "reconstruction_weight", "reconstruction_epochs"),
+)
+DRAWN = ("rate_from", "rate_to", "temperature_from", "temperature_to")  # what makes a training conditional
+SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
+WITHIN = ("test_within_in_domain", "test_within_cross_domain")
+FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")
+TRIAL_COLUMNS = ["key", "configuration", "full", *CONFIG_FIELDS, *SCORES, *WITHIN, *FACTS, "start_point"]
+COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
+
+
+class RunError(ValueError):
+    """The folder can't be analysed at all: one message that says what was wrong, what came, what would do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run folder holds, read once. Tables are empty, never None, where a file is absent."""
+
+    root: StoragePath
+    metric: str  # of all the records: a key of METRICS
+    trials: pd.DataFrame  # one row a finished trial, columns TRIAL_COLUMNS
+    records: dict[str, TrialRecord]  # key -> record, the rows of ``trials``
+    cohort: pd.DataFrame  # one row an image, indexed by row number
+    skipped: pd.DataFrame  # path, reason
+    failures: pd.DataFrame  # key, vendor, sampling_rate, mask, seed, reason
+    stopped: pd.DataFrame  # the same of trials that a scheduler ended early; their scores are of no finished training
+    external: pd.DataFrame  # cohort, key, vendor, images, patients, and the metric by its name
+    search: dict[str, Any]  # search.json
+    unreadable: dict[str, str] = field(default_factory=dict)  # key -> why its record was not used
+    pending: list[str] = field(default_factory=list)  # keys asked for, neither finished nor failed nor stopped
+    warnings: list[str] = field(default_factory=list)
+
+    def counts(self) -> str:
+        """How the trials stand, in words."""
+        stopped = f"{len(self.stopped)} stopped early, " if len(self.stopped) else ""
+        return f"{len(self.trials)} finished, {stopped}{len(self.failures)} failed, {len(self.pending)} not finished"
+
+
+def load(root: str | StoragePath, metric: str | None = None) -> Run:
+    """Read a run folder; ``metric`` says which records, where there are several metrics.
+
+    RunError when it is none, and where the metric can't be told; a bad file inside is counted and named, never fatal.
+    """
+    try:
+        root = storage_path(root)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    if not root.exists():
+        raise RunError(f"{root} does not exist: give the run folder that run_search.py printed")
+    if not root.is_dir():
+        raise RunError(f"{root} is a file: give the run folder (the one that holds search.json and trials/)")
+    folder = RunFolder(root)
+    if not (root / "trials").is_dir() and not folder.search_json.exists():
+        raise RunError(f"{root} is not a run folder: it holds neither search.json nor trials/")
+    warnings: list[str] = []
+    search = _search(folder, warnings)
+    cohort = _cohort(folder, warnings)
+    records, unreadable = _records(folder)
+    foreign = records_of_another_cohort(records, search)
+    for key, reason in foreign.items():
+        del records[key]
+        unreadable[key] = reason
+    if unreadable:
+        named = "; ".join(f"{key} ({reason})" for key, reason in list(unreadable.items())[:3])
+        more = f"; and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+        warnings.append(f"{len(unreadable)} record(s) could not be used and are left out: {named}{more}.")
+    metric = _metric(root, records, metric)
+    others = {key for key, record in records.items() if record.metric != metric}
+    if others:
+        warnings.append(f"{len(others)} record(s) of another metric than {metric} are left out.")
+    failures, stopped = _ended(folder, "failure.json"), _ended(folder, "stopped.json")
+    done = {*records, *unreadable, *failures["key"], *stopped["key"]}
+    records = {key: record for key, record in records.items() if key not in others}
+    pending = [key for key in folder.keys() if key not in done]
+    return Run(
+        root=root,
+        metric=metric,
+        trials=tidy(records),
+        records=records,
+        cohort=cohort,
+        skipped=_table(folder.skipped_csv, ("path", "reason"), warnings),
+        failures=failures,
+        stopped=stopped,
+        external=_external(root / "external", metric, warnings),
+        search=search,
+        unreadable=unreadable,
+        pending=pending,
+        warnings=warnings,
+    )
+
+
+def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | None) -> str:
+    """The metric of one page; without a record any will do. RunError where the records do not tell which."""
+    found = sorted({record.metric for record in records.values()})
+    if wanted is None and len(found) > 1:
+        choice = " or ".join(f"--metric {name}" for name in found)
+        raise RunError(f"{root} holds records of {len(found)} metrics, {' and '.join(found)}: say which, with {choice}")
+    if wanted is not None and wanted not in (found or METRICS):
+        raise RunError(f"{root} holds no record of the metric {wanted!r}; it has: {', '.join(found) or 'none'}")
+    return wanted or next(iter(found), TrialRecord.metric)
+
+
+def tidy(records: dict[str, TrialRecord]) -> pd.DataFrame:
+    """key -> record, as one row a trial with the columns TRIAL_COLUMNS; metrics in [0, 1], rates in (0, 1]."""
+    return pd.DataFrame([_row(key, record) for key, record in sorted(records.items())], columns=TRIAL_COLUMNS)
+
+
+def records_of_another_cohort(records: dict[str, TrialRecord], search: dict[str, Any]) -> dict[str, str]:
+    """key -> reason, for records that can't come from this run's cohort: they are of other patients.
+
+    By the fingerprint that a record names (``facts["cohort"]``) against search.json's; where it names none, by its
+    image counts, which must agree with most other records for the same vendor and role.
+    """
+    wanted = (search.get("cohort") or {}).get("fingerprint")
+    foreign = {}
+    for key, record in records.items():
+        named = record.facts.get("cohort")
+        if wanted and named and named != wanted:
+            foreign[key] = f"of another cohort: fingerprint {named}, this run's is {wanted}"
+    usual: dict[tuple[str, bool], Counter] = {}
+    for record in records.values():
+        for role, count in record.images.items():
+            usual.setdefault(_role(role, record), Counter())[count] += 1
+    for key, record in records.items():
+        for role, count in record.images.items():
+            expected = usual[_role(role, record)].most_common(1)[0][0]
+            if key not in foreign and count != expected:
+                foreign[key] = f"of another cohort: {count} images in {role!r}, the other records have {expected}"
+    return foreign
+
+
+def _role(role: str, record: TrialRecord) -> tuple[str, bool]:
+    """Validation of the source vendor and of another vendor are different patients; the source decides which."""
+    return role, role.split(" ", 1)[-1] == record.config.vendor
+
+
+def _row(key: str, record: TrialRecord) -> dict[str, Any]:
+    config = record.config
+    full = config.sampling_rate == 1
+    within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
+    draws = record.val_over_draws.get(config.vendor, math.nan)
+    pretraining = record.pretraining()
+    configuration = config.key("seed", "init_from", *(IDLE_FIELDS if full else ()))
+    return {
+        "key": key,
+        "configuration": f"{configuration}-{pretraining}" if pretraining else configuration,
+        "full": full,
+        **{name: getattr(config, name) for name in CONFIG_FIELDS},
+        "init_from": pretraining,
+        **{f"{split}_in_domain": record.in_domain(split) for split in ("val", "test")},
+        **{f"{split}_cross_domain": record.cross_domain(split) for split in ("val", "test")},
+        "test_within_in_domain": within.in_domain("test"),
+        "test_within_cross_domain": within.cross_domain("test"),
+        "realised_rate": float(record.realised_rate),
+        "mean_probability": _number(record.mean_probability),
+        "distinct_rate": _number(record.distinct_rate),
+        "export_gap": record.in_domain("val") - draws,
+        "epoch": _number(record.epoch),
+        "seconds": _number(record.seconds),
+        "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
+    }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _records(folder: RunFolder) -> tuple[dict[str, TrialRecord], dict[str, str]]:
+    finished = folder.finished()
+    found = dict(zip(finished, read_each(folder.root, partial(_record_or_reason, folder), finished)))
+    records = {key: one for key, one in found.items() if isinstance(one, TrialRecord)}
+    return records, {key: one for key, one in found.items() if isinstance(one, str)}
+
+
+def _record_or_reason(folder: RunFolder, key: str) -> TrialRecord | str:
+    """A record that the analysis can use, or why it cannot."""
+    try:
+        record = folder.read_record(key)
+        rate = record.realised_rate
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 1:
+            raise ValueError(f"realised_rate must be in (0, 1], got {rate!r}")
+        if record.metric not in [*METRICS]:  # of a list: it may be no text
+            raise ValueError(f"its metric is {record.metric!r}; this analysis knows {', '.join(METRICS)}")
+        _row(key, record)  # a fact of the wrong type shows here, not later
+        return record
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        return without_place(str(error), folder.root)
+
+
+def _ended(folder: RunFolder, name: str) -> pd.DataFrame:
+    """The trials without a record that have a file of this name, which says why."""
+    rows = []
+    for key, files in folder.listing().items():
+        if name not in files or "record.json" in files:
+            continue
+        try:
+            values = read_json(folder.trial(key, name))
+            config, reason = dict(values.get("config", {})), str(values.get("reason", "no reason was written"))
+        except (ValueError, TypeError, OSError) as error:
+            config, reason = {}, f"{name} can't be read ({without_place(str(error), folder.root)})"
+        names = ("vendor", "sampling_rate", "mask", "seed")
+        defaults = {"mask": TrialConfig.mask, "seed": TrialConfig.seed}
+        rows.append({"key": key, **{n: config.get(n, defaults.get(n)) for n in names}, "reason": reason})
+    return pd.DataFrame(rows, columns=["key", "vendor", "sampling_rate", "mask", "seed", "reason"])
+
+
+def _search(folder: RunFolder, warnings: list[str]) -> dict[str, Any]:
+    if not folder.search_json.exists():
+        warnings.append("search.json is absent: the provenance of these records (cohort, split, command) is unknown.")
+        return {}
+    try:
+        search = folder.read_search()
+    except (ValueError, OSError) as error:
+        told = without_place(str(error), folder.root)
+        warnings.append(f"search.json can't be read ({told}): the provenance of these records is unknown.")
+        return {}
+    return search
+
+
+def _cohort(folder: RunFolder, warnings: list[str]) -> pd.DataFrame:
+    empty = pd.DataFrame(columns=list(COHORT_COLUMNS))
+    table = _table(folder.cohort_csv, COHORT_COLUMNS, warnings, dtype={"patient_id": str, "vendor": str, "split": str})
+    if table.empty:
+        if not folder.cohort_csv.exists():
+            warnings.append("cohort.csv is absent: no baseline, no patient-clustered interval can be computed.")
+        return empty.set_index("row", drop=False)
+    if table["row"].duplicated().any():
+        warnings.append("cohort.csv repeats row numbers: images can't be told apart, so no interval is computed.")
+        return empty.set_index("row", drop=False)
+    return table.set_index("row", drop=False)
+
+
+def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dtype: Any = None) -> pd.DataFrame:
+    """A CSV with at least these columns; empty, with a warning, when it is torn or lacks one."""
+    empty = pd.DataFrame(columns=list(columns))
+    if not path.exists():
+        return empty
+    try:
+        table = pd.read_csv(open_whole(path), dtype=dtype)
+    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
+        warnings.append(f"{path.name} can't be read ({error}): what needs it is left out.")
+        return empty
+    missing = [name for name in columns if name not in table]
+    if missing:
+        warnings.append(f"{path.name} has no column {', '.join(missing)}: what needs it is left out.")
+        return empty
+    return table
+
+
+def _external(folder: StoragePath, metric: str, warnings: list[str]) -> pd.DataFrame:
+    columns = ("key", "vendor", "images", "patients", metric)
+    paths = [p for p in sorted(folder.glob("*.csv")) if not p.stem.endswith(("_scores", "_predictions"))]
+    tables = [_table(path, columns, warnings).assign(cohort=path.stem) for path in paths]
+    tables = [table[["cohort", *columns]] for table in tables if not table.empty]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["cohort", *columns])

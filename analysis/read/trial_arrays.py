@@ -1,0 +1,73 @@
+"""The arrays beside a record: per-image scores, the exported mask, the preview. None where one is absent or torn."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tune_ks.core.arrays import read_array, read_arrays
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import StoragePath
+
+SPLIT_CODES = {"val": 0, "test": 1}  # in scores.npz
+
+
+class Preview(NamedTuple):
+    """Four fixed validation images, as this trial's mask leaves them and in full."""
+
+    row: np.ndarray  # (4,) int, rows of cohort.csv
+    sampled: np.ndarray  # (4, S, S) uint8
+    full: np.ndarray  # (4, S, S) uint8
+
+
+def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFrame | None:
+    """One row an image of one trial: row, split, score (a logit), label, patient_id, vendor.
+
+    None when scores.npz is absent, torn, or names rows that the cohort does not have.
+    """
+    found = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", "score"))
+    if found is None or cohort.empty:
+        return None
+    row, split, score = (found[name] for name in ("row", "split", "score"))
+    if not (row.shape == split.shape == score.shape and row.ndim == 1) or not np.isin(row, cohort.index).all():
+        return None
+    about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
+    names = {code: name for name, code in SPLIT_CODES.items()}
+    return about.assign(row=row, split=[names.get(int(s), "unknown") for s in split], score=score.astype(np.float64))
+
+
+def mask(root: StoragePath, key: str) -> np.ndarray | None:
+    """The exported binary mask: bool (W,) for lines, (H, W) for points, DC at the centre index N // 2."""
+    array = _array(RunFolder(root).trial(key, "mask.npy"))
+    return None if array is None or array.ndim not in (1, 2) else array.astype(bool)
+
+
+def probability(root: StoragePath, key: str) -> np.ndarray | None:
+    """The learned inclusion probabilities in [0, 1], of the mask's shape; None for fixed families."""
+    array = _array(RunFolder(root).trial(key, "probability.npy"))
+    return None if array is None or array.ndim not in (1, 2) else array.astype(np.float64)
+
+
+def preview(root: StoragePath, key: str) -> Preview | None:
+    """The preview the worker wrote."""
+    held = arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"))
+    if held is None:
+        return None
+    found = Preview(held["row"], held["sampled"].astype(np.uint8), held["full"].astype(np.uint8))
+    whole = found.sampled.ndim == 3 and found.sampled.shape == found.full.shape and len(found.row) == len(found.full)
+    return found if whole else None
+
+
+def _array(path: StoragePath) -> np.ndarray | None:
+    try:
+        return read_array(path)
+    except (OSError, ValueError):
+        return None
+
+
+def arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    """The named arrays of an .npz, never a pickle; None when the file is absent, torn, or lacks one."""
+    try:
+        return read_arrays(path, names)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,67 @@
+"""Which hyperparameters move the metric: permutation importance on a random forest, with what it can explain."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
+
+from analysis.read.configurations import varied_fields
+
+ENOUGH = 10  # configurations below full sampling; fewer say nothing about a hyperparameter
+FOLDS, REPEATS, TREES = 5, 10, 100
+
+
+class Importance(NamedTuple):
+    """One vendor, one score: how much of it a shuffled hyperparameter costs on configurations that were left out."""
+
+    table: pd.DataFrame  # hyperparameter, importance, spread; most important first
+    explained: float  # R^2 on left-out configurations; not above 0: the importances mean nothing
+    configurations: int
+
+
+def hyperparameters(own: pd.DataFrame) -> list[str]:
+    """Fields that take two or more values; one value and "none" only repeats which family it was."""
+    return [name for name in varied_fields(own) if own[name].nunique(dropna=True) > 1]
+
+
+def importance(own: pd.DataFrame, score: str) -> Importance | None:
+    """One vendor's configurations -> the importance of each varied field for a column of scores.
+
+    The importance of a field is the mean absolute error that a forest gains on left-out configurations when the
+    field is shuffled among them (Breiman, Machine Learning 2001), averaged over folds and repeats; in units of the
+    metric. None with fewer than ENOUGH configurations, or where nothing but the rate varies.
+    """
+    below = own[~own["full"].astype(bool)].dropna(subset=[score])
+    fields = hyperparameters(own)
+    if len(below) < ENOUGH or not fields:
+        return None
+    inputs = pd.DataFrame({"sampling_rate": np.log2(below["sampling_rate"].astype(float))})
+    for name in fields:
+        column = below[name]
+        known = pd.api.types.is_numeric_dtype(column)
+        inputs[name] = column.astype(float).fillna(-1) if known else pd.factorize(column, sort=True)[0]
+    values, target = inputs.to_numpy(float), below[score].to_numpy(float)
+    told = np.full(len(target), np.nan)
+    gains = []
+    for fold, (learn, left_out) in enumerate(KFold(FOLDS, shuffle=True, random_state=0).split(values)):
+        forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=fold).fit(values[learn], target[learn])
+        told[left_out] = forest.predict(values[left_out])
+        found = permutation_importance(
+            forest,
+            values[left_out],
+            target[left_out],
+            scoring="neg_mean_absolute_error",
+            n_repeats=REPEATS,
+            random_state=fold,
+        )
+        gains.append(found.importances)
+    gained = np.concatenate(gains, axis=1)
+    table = pd.DataFrame(
+        {"hyperparameter": inputs.columns, "importance": gained.mean(axis=1), "spread": gained.std(axis=1)}
+    )
+    table = table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+    return Importance(table, float(r2_score(target, told)), len(target))

@@ -1,0 +1,111 @@
+"""selection.json: the choices of an analysis, for programs."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.choice.crossfit import CrossFit
+from analysis.choice.selection import Selection
+from analysis.read.load import SCORES
+from analysis.results import sentences
+from analysis.results.compute import Analysis, finalists_of
+from analysis.statistics.measures import Measure
+from analysis.statistics.pareto import TWO, ParetoFront
+
+FORMAT = 1  # of selection.json
+
+
+def selection_text(analysis: Analysis) -> str:
+    """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes."""
+    run = analysis.run
+    values = {
+        "format": FORMAT,
+        "metric": run.metric,
+        "rule": analysis.rule,
+        "choices": [
+            _plain(selection, analysis.measure) for selection in analysis.selections.values()
+        ],  # one a source vendor
+        "others": [_plain(selection, analysis.measure) for selection in analysis.others],
+        "optimism": [one._asdict() for one in analysis.optimism],
+        "cross_fits": {vendor: _cross_fit(found) for vendor, found in analysis.cross_fits.items()},
+        "clinic": {n: t.to_dict("records") if n != "absent" else t for n, t in analysis.clinic._asdict().items()},
+        "fronts": {vendor: _fronts(pair, analysis.split[vendor]) for vendor, pair in analysis.fronts.items()},
+        "trials": {
+            "finished": len(run.trials),
+            "failed": len(run.failures),
+            "stopped": len(run.stopped),
+            "unreadable": len(run.unreadable),
+            "pending": len(run.pending),
+        },
+        "cohort_fingerprint": (run.search.get("cohort") or {}).get("fingerprint"),
+        "warnings": analysis.warnings,
+    }
+    # to the last bit, unlike the figures: a rounded rate would be another question, with another key
+    return json.dumps(_json(values) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
+    """The choice as JSON: the metrics beside the rate, full sampling's below, intervals where there are any."""
+    values, full = selection.values, selection.full_sampling
+    return {
+        "vendor": selection.vendor,
+        "rule": selection.rule,
+        "parameters": selection.parameters,
+        "family": selection.family,
+        "rate": selection.rate,
+        "interval": selection.interval,
+        "not_worse": selection.not_worse,
+        **{name: values.get(name, math.nan) for name in SCORES},
+        "difference_to_full_sampling": {d: values.get(f"difference_{d}", math.nan) for d in TWO},
+        "intervals": _intervals(values),
+        "seeds": int(values["seeds"]) if values else 0,
+        "seed_sd": {
+            name: values[f"{name}_sd"] for name in SCORES if not math.isnan(values.get(f"{name}_sd", math.nan))
+        },
+        "full_sampling": {**{name: full[name] for name in SCORES}, "intervals": _intervals(full)} if full else None,
+        "distinct_rate": values.get("distinct_rate", math.nan),
+        "configuration": selection.configuration,
+        "keys": selection.keys,
+        "columns_read": selection.columns_read,
+        "oracle": selection.oracle,
+        "saw": selection.saw,
+        "held_out": selection.held_out or None,
+        "whose_labels": sentences.whose_labels(selection, measure),
+        "note": selection.note,
+    }
+
+
+def _cross_fit(found: CrossFit) -> dict[str, Any]:
+    return found._asdict() | {"rates": found.rates.to_dict("records")}
+
+
+def _intervals(values: dict[str, float]) -> dict[str, tuple[float, float]]:
+    names = [name.removesuffix("_low") for name in values if name.endswith("_low")]
+    return {n: (values[f"{n}_low"], values[f"{n}_high"]) for n in names if not math.isnan(values[f"{n}_low"])}
+
+
+def _fronts(pair: tuple[ParetoFront, ParetoFront], split: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"split": split}
+    for name, front in zip(("two_objectives", "three_objectives"), pair):
+        rates = front.points["realised_rate"].tolist() if len(front.points) else []
+        found[name] = {
+            "objectives": list(front.objectives),
+            "rates": rates,
+            "hypervolume": front.hypervolume,
+            "left_out": front.left_out,
+        }
+    return found
+
+
+def _json(value: Any) -> Any:
+    """Plain JSON values; NaN becomes null, floats are cut to 6 digits so that a last bit moves no file."""
+    if isinstance(value, Mapping):
+        return {str(name): _json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,80 @@
+"""The analysis on a terminal: warnings, the choices, where the report is."""
+
+import math
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from analysis.choice import noninferior_words as proof_words
+from analysis.choice.selection import Selection
+from analysis.results import evidence, sentences
+from analysis.results.compute import Analysis
+
+PROOF = {"noninferior": " (proven)", "epsilon": " (unproven)"}  # the two picks that always stand side by side
+
+
+def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
+    """Print one row a choice (the rule asked for first), its test metrics, and whose labels chose."""
+    console = console or Console()
+    for warning in analysis.warnings:
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+    measure = analysis.measure
+    if analysis.selections:
+        console.print(_table(analysis))
+        for selection in analysis.selections.values():
+            console.print(escape(sentences.chosen(selection, measure)), highlight=False, soft_wrap=True)
+            sure = evidence.how_sure(selection, analysis.options) or "no interval of the rate"
+            for line in (sure, sentences.whose_labels(selection, measure)):
+                console.print("  " + escape(line), highlight=False, soft_wrap=True)
+        for left in (s for s in analysis.others if s.held_out and not s.oracle):
+            console.print(escape(sentences.chosen(left, measure)), highlight=False, soft_wrap=True)
+            console.print("  " + escape(sentences.whose_labels(left, measure)), highlight=False, soft_wrap=True)
+        gaps = [sentences.optimism(gap, measure) for gap in analysis.optimism]
+        for line in (*gaps, *sentences.operating(analysis.clinic.operating)):
+            console.print(escape(line), highlight=False, soft_wrap=True)
+    for vendor, proof in analysis.proofs.items():
+        words = f"{vendor}, proof: {proof_words.account(proof, measure)}"
+        console.print(escape(words), highlight=False, soft_wrap=True)
+    for found in analysis.cross_fits.values():
+        console.print(escape(sentences.cross_fit(found, measure)), highlight=False, soft_wrap=True)
+    for path in (analysis.selection_json, analysis.report):
+        if path is not None:
+            console.print(escape(str(path)), highlight=False, soft_wrap=True)
+
+
+def _table(analysis: Analysis) -> Table:
+    table = Table(
+        title=f"Chosen rates; test {analysis.measure.title} in-domain and cross-domain ({analysis.run.counts()})",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    for name in ("vendor", "chosen by", "labels seen"):
+        table.add_column(name, no_wrap=True)
+    for name in ("rate", "in", "cross"):
+        table.add_column(name, justify="right")
+    for vendor, selection in analysis.selections.items():
+        table.add_row(*_cells(selection), style="bold")
+        for other in (o for o in analysis.others if o.vendor == vendor and not o.held_out):
+            table.add_row(*_cells(other))
+        full = selection.full_sampling
+        table.add_row(vendor, "full sampling", "", *_numbers(full, 1.0 if full else math.nan), end_section=True)
+    return table
+
+
+def _cells(selection: Selection) -> list[str]:
+    among = "" if math.isnan(selection.rate) else PROOF.get(selection.rule, "")  # a refused test proves nothing
+    if selection.family != "learned":
+        among = f" ({selection.family})"
+    return [
+        selection.vendor,
+        selection.rule + among,
+        selection.saw,
+        *_numbers(selection.values, selection.rate),
+    ]
+
+
+def _numbers(values: dict[str, float], rate: float) -> list[str]:
+    numbers = [rate, values.get("test_in_domain", math.nan), values.get("test_cross_domain", math.nan)]
+    return ["-" if math.isnan(number) else f"{number:.3f}" for number in numbers]

@@ -1,0 +1,1 @@
+"""Intervals, curves, fronts and baselines: numbers in, numbers out."""

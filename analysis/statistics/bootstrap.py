@@ -1,0 +1,168 @@
+"""Patient-clustered intervals: resample patients, never images.
+
+AUC = sum_ij w_i w_j wins_ij / (sum_i w_i positives_i  sum_j w_j negatives_j), where wins_ij counts the pairs (positive
+image of patient i, negative image of patient j) in which the positive scores higher, ties half, and w_i is how often
+patient i was drawn. The patient-by-patient matrix is computed once; each resample is then a small product. A mean over
+images is sum_i w_i total_i / sum_i w_i images_i.
+
+Percentiles of such draws are too narrow with few patients (64 to 86 % for 90 % at 8 to 15), so an interval is the
+draws' standard error times Student's t on the logit scale, with the patients of the scarcer class as its sample size.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit, logit, ndtri, stdtrit
+
+from tune_ks.core.seeding import generator
+
+LEVEL = 0.90  # two-sided, so that either end is a one-sided 95 % bound
+DRAWS = 1000
+
+
+class Wins(NamedTuple):
+    """One score on one set of images, as far as patients see it."""
+
+    wins: np.ndarray  # (P, P)
+    positives: np.ndarray  # (P,) images
+    negatives: np.ndarray  # (P,)
+
+
+class Interval(NamedTuple):
+    """A central interval; NaN at both ends where it can't be computed."""
+
+    low: float
+    high: float
+
+
+NOWHERE = Interval(math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A metric, or a difference of two on the same patients, with what resampling makes of it."""
+
+    point: float  # of the sample itself
+    draws: np.ndarray  # (B,); NaN for a draw on which it is undefined
+    patients: int  # that it rests on (of an AUC, those of the scarcer class); over several vendors, the fewest
+    floor: float = 0.0  # the least value it can take: 0 of a metric, -1 of a difference; the greatest is 1
+
+    def __sub__(self, other: "Resampled") -> "Resampled":
+        """The paired difference: both were drawn with the same weights."""
+        fewest = min(self.patients, other.patients)
+        return Resampled(self.point - other.point, self.draws - other.draws, fewest, -1.0)
+
+    @property
+    def error(self) -> float:
+        """Standard error; n - 1 in place of n, since a bootstrap of n patients is too narrow by that. NaN unknown."""
+        finite = self.draws[np.isfinite(self.draws)]
+        if self.patients < 2 or not math.isfinite(self.point) or 2 * len(finite) < max(len(self.draws), 2):
+            return math.nan
+        return float(finite.std() * math.sqrt(self.patients / (self.patients - 1)))
+
+
+TrialDraws = dict[tuple[str, str], Resampled]  # (split, vendor) -> the metric of one trial
+
+
+def average(each: Sequence[Resampled]) -> Resampled:
+    """Mean over seeds (the same patients) or over vendors (each with its own)."""
+    point, draws = np.mean([one.point for one in each]), np.mean([one.draws for one in each], axis=0)
+    return Resampled(float(point), draws, min(one.patients for one in each), min(one.floor for one in each))
+
+
+def win_matrix(label: np.ndarray, score: np.ndarray, patient: np.ndarray, patients: np.ndarray) -> Wins:
+    """``label`` (n,) of 0 and 1, ``score`` (n,), ``patient`` (n,) -> Wins over ``patients`` (P,), in that order.
+
+    ``patients`` is given so that two scores on the same patients can be resampled together. ValueError for an image
+    of a patient that is not listed.
+    """
+    label, score = np.asarray(label).astype(bool), np.asarray(score, dtype=np.float64)
+    index, size = positions(patient, patients), len(patients)
+    by_patient = np.argsort(index[label], kind="stable")
+    positive_score, positive_patient = score[label][by_patient], index[label][by_patient]
+    negative_score, negative_patient = score[~label], index[~label]
+    by_score = np.argsort(negative_score, kind="stable")
+    below = np.zeros((len(by_score) + 1, size), dtype=np.int32)  # negatives of each patient among the lowest scores
+    below[np.arange(1, len(by_score) + 1), negative_patient[by_score]] = 1
+    below = np.cumsum(below, axis=0, dtype=np.int32)
+    sorted_scores = negative_score[by_score]
+    halves = below[np.searchsorted(sorted_scores, positive_score, "left")]
+    halves += below[np.searchsorted(sorted_scores, positive_score, "right")]  # a tie is won by half
+    wins = np.zeros((size, size))
+    if len(positive_patient):
+        starts = np.flatnonzero(np.diff(positive_patient, prepend=-1))
+        wins[positive_patient[starts]] = np.add.reduceat(halves, starts, axis=0) / 2
+    return Wins(wins, np.bincount(positive_patient, minlength=size), np.bincount(negative_patient, minlength=size))
+
+
+def positions(patient: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """``patient`` (n,) -> where each stands in ``patients`` (P,). ValueError for one that is not listed."""
+    order = np.argsort(patients)
+    where = np.searchsorted(patients, patient, sorter=order).clip(max=len(patients) - 1)
+    index = order[where]
+    if not (np.asarray(patients)[index] == np.asarray(patient)).all():
+        raise ValueError("an image belongs to a patient that is not among the patients given")
+    return index
+
+
+def patient_weights(patients: int, draws: int, *purpose: str | int) -> np.ndarray:
+    """(draws, patients) how often each patient is drawn; the same purpose gives the same draws, so pairs stay pairs."""
+    equal = np.full(patients, 1 / patients)
+    return generator(0, "bootstrap", *purpose).multinomial(patients, equal, size=draws).astype(np.float64)
+
+
+def resampled_auc(matrix: Wins, weights: np.ndarray) -> Resampled:
+    """(B, P) weights -> the AUC of all the patients and of the B draws of them."""
+    weights = np.vstack([np.ones(len(matrix.wins)), weights])
+    won = ((weights @ matrix.wins) * weights).sum(axis=1)
+    pairs = (weights @ matrix.positives) * (weights @ matrix.negatives)
+    found = np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+    return Resampled(float(found[0]), found[1:], min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)))
+
+
+def resampled_mean(value: np.ndarray, counted: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> Resampled:
+    """The mean of ``value`` (n,) over the images that are ``counted`` (n,), of all the patients and of B draws of them.
+
+    ``patient`` (n,) counts from 0 in the order of ``weights`` (B, P). A share is the mean of what is true or false.
+    """
+    size = weights.shape[1]
+    total = np.bincount(patient, weights=np.where(counted, value, 0.0), minlength=size)
+    images = np.bincount(patient, weights=counted.astype(float), minlength=size)
+    every = np.vstack([np.ones(size), weights])
+    drawn = every @ images
+    found = np.divide(every @ total, drawn, out=np.full(len(every), np.nan), where=drawn > 0)
+    return Resampled(float(found[0]), found[1:], int((images > 0).sum()))
+
+
+def widened(patients: float, level: float = LEVEL) -> float:
+    """What draws of so few patients must be stretched by to reach as far as ``interval``."""
+    if math.isinf(patients):
+        return 1.0
+    longer_tail = stdtrit(patients - 1, (1 + level) / 2) / ndtri((1 + level) / 2)
+    return float(math.sqrt(patients / (patients - 1)) * longer_tail)
+
+
+def interval(found: Resampled, level: float = LEVEL) -> Interval:
+    """Central interval: the bootstrap's standard error, Student's t with the patients that it rests on less one."""
+    return t_interval(found.point, found.error, found.patients - 1, found.floor, level)
+
+
+def t_interval(point: float, error: float, freedom: float, floor: float = 0.0, level: float = LEVEL) -> Interval:
+    """``point`` in [floor, 1] with its standard error -> an interval inside [floor, 1]; NaN where the error is unknown.
+
+    Student's t with ``freedom`` on the logit of the share of the range (delta method). At an end of the range there
+    is no spread to go by: there each of freedom + 1 patients counts as one binomial trial (Clopper and Pearson, 1934).
+    """
+    if not (math.isfinite(point) and math.isfinite(error) and freedom > 0):
+        return NOWHERE
+    share, tail = (point - floor) / (1 - floor), (1 - level) / 2
+    if share <= 0 or share >= 1:
+        reach = tail ** (1 / (freedom + 1))
+        low, high = (reach, 1.0) if share >= 1 else (0.0, 1 - reach)
+    else:
+        half = stdtrit(freedom, 1 - tail) * error / (1 - floor) / (share * (1 - share))
+        low, high = expit(logit(share) + np.array([-half, half]))
+    return Interval(float(floor + (1 - floor) * low), float(floor + (1 - floor) * high))

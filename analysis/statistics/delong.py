@@ -1,0 +1,88 @@
+"""DeLong's standard errors: an AUC's and a paired difference's, for images that are independent of each other.
+
+True where every patient gave one image; where patients gave several it is too small, and the ratio of the clustered
+bootstrap's error to it says by how much. The intervals of the report are the bootstrap's; this is their cross-check.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from analysis.read.configurations import keys_of_full
+from analysis.read.load import Run
+from analysis.read.trial_arrays import image_scores
+from analysis.statistics.bootstrap import TrialDraws
+
+COLUMNS = ["trained on", "scored on", "patients", "images", "what", "DeLong", "clustered bootstrap", "ratio"]
+
+
+class DeLong(NamedTuple):
+    """AUCs of k scores on the same images."""
+
+    auc: np.ndarray  # (k,)
+    covariance: np.ndarray  # (k, k); NaN with fewer than two images of a class
+
+    def error(self) -> float:
+        """Standard error of the first AUC."""
+        return math.sqrt(self.covariance[0, 0])
+
+    def difference_error(self) -> float:
+        """Standard error of the first AUC minus the second."""
+        (a, both), (_, b) = self.covariance[:2, :2]
+        return math.sqrt(max(a + b - 2 * both, 0.0))  # of a score with itself rounding can leave -1e-19
+
+
+def delong(label: np.ndarray, scores: np.ndarray) -> DeLong:
+    """``label`` (n,) of 0 and 1, ``scores`` (n, k) -> AUCs and their covariance.
+
+    DeLong et al., Biometrics 1988, by midranks in O(n log n): Sun and Xu, IEEE Signal Processing Letters 2014.
+    """
+    label = np.asarray(label).astype(bool)
+    positives, negatives = scores[label], scores[~label]
+    m, n = len(positives), len(negatives)
+    if min(m, n) < 2:
+        return DeLong(np.full(scores.shape[1], np.nan), np.full((scores.shape[1],) * 2, np.nan))
+    everywhere = rankdata(np.concatenate([positives, negatives]), axis=0)
+    below = (everywhere[:m] - rankdata(positives, axis=0)) / n  # of each positive, the share of negatives it beats
+    above = 1 - (everywhere[m:] - rankdata(negatives, axis=0)) / m
+    covariance = np.cov(below, rowvar=False).reshape(-1, scores.shape[1]) / m
+    covariance = covariance + np.cov(above, rowvar=False).reshape(-1, scores.shape[1]) / n
+    return DeLong(below.mean(axis=0), covariance)
+
+
+def cross_check(run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], keys: dict[str, tuple]) -> pd.DataFrame:
+    """Standard errors of one training of each choice, and of its difference to full sampling, by both ways.
+
+    ``keys``: source vendor -> trials of its choice. Test patients; COLUMNS, a row a source and test vendor.
+    """
+    rows = []
+    for source, chosen in keys.items():
+        if not chosen:
+            continue
+        pair = [chosen[0], *keys_of_full(table, chosen)[:1]]
+        found = [image_scores(run.root, key, run.cohort) for key in pair]
+        if any(scores is None for scores in found):
+            continue
+        for vendor in sorted(found[0]["vendor"].unique()):
+            rows += _rows(found, [draws.get(key, {}).get(("test", vendor)) for key in pair], source, vendor)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(found: list[pd.DataFrame], resampled: list, source: str, vendor: str) -> list[dict]:
+    if any(one is None for one in resampled):
+        return []
+    parts = [scores[(scores["split"] == "test") & (scores["vendor"] == vendor)].set_index("row") for scores in found]
+    about = parts[0][["label", "patient_id"]]
+    exact = delong(about["label"].to_numpy(), np.column_stack([part["score"].reindex(about.index) for part in parts]))
+    both = [("AUC", exact.error(), resampled[0].error)]
+    if len(parts) == 2:
+        both.append(("difference", exact.difference_error(), (resampled[0] - resampled[1]).error))
+    counts = {"patients": about["patient_id"].nunique(), "images": len(about)}
+    return [
+        {"trained on": source, "scored on": vendor, **counts, "what": what, "DeLong": independent}
+        | {"clustered bootstrap": clustered, "ratio": clustered / independent if independent > 0 else math.nan}
+        for what, independent, clustered in both
+    ]

@@ -1,0 +1,150 @@
+"""What was found: TrialRecord, Stop, and how they are written. Standard library only.
+
+With TrialConfig and RunFolder the one contract between the search, which writes, and the analysis, which reads.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tune_ks.core.config import TrialConfig
+
+FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # format -> a record of it as of the next one
+SPLITS = ("val", "test")  # val columns may choose, test columns only report
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """Raw facts of one finished trial. In-domain and cross-domain are derived here and nowhere else."""
+
+    config: TrialConfig
+    val: dict[str, float]  # vendor -> metric on validation patients; {} where there were none
+    test: dict[str, float]  # vendor -> metric on test patients
+    realised_rate: float  # mean of the binary mask that was scored and exported
+    metric: str = "auc"
+    mean_probability: float | None = None  # mean inclusion probability at the best epoch
+    distinct_rate: float | None = None  # share of k-space that Hermitian symmetry does not repeat
+    val_over_draws: dict[str, float] = field(default_factory=dict)  # mean over random masks: the export gap
+    val_within: dict[str, float] = field(default_factory=dict)  # within-patient metric
+    test_within: dict[str, float] = field(default_factory=dict)
+    trivial: dict[str, float] = field(default_factory=dict)  # vendor -> test metric of an answer that ignores the image
+    quality: dict[str, dict[str, float]] = field(default_factory=dict)  # vendor -> of a learned R on its test images
+    epoch: int | None = None  # the best by in-domain validation, counted from 1
+    history: list[dict[str, float]] = field(default_factory=list)  # a line an epoch: epoch, loss, val metrics
+    seconds: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)  # device, threads, versions: never identifying
+    images: dict[str, int] = field(default_factory=dict)  # "train GE", "val GE" ... -> images
+
+    def in_domain(self, split: str) -> float:
+        """The metric on the source vendor; NaN when it was not measured. ``split`` is val or test."""
+        return self._scores(split).get(self.config.vendor, math.nan)
+
+    def cross_domain(self, split: str) -> float:
+        """Mean of the metric over the other vendors that have one; NaN when none has."""
+        return mean_of_others(self._scores(split), self.config.vendor)
+
+    def pretraining(self) -> str | None:
+        """What the weights that it began from were trained for, the same for all rates and seeds; None from scratch."""
+        begun = self.facts.get("init_from")
+        return str(begun.get("question")) if isinstance(begun, dict) else self.config.init_from
+
+    def _scores(self, split: str) -> dict[str, float]:
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
+        return self.val if split == "val" else self.test
+
+    def to_json(self) -> str:
+        """One JSON object; NaN is written as null, so that any reader can parse it."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "config"}
+        return json.dumps(nan_to_null({"format": FORMAT, "config": self.config.non_default(), **values}), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrialRecord":
+        """Read what ``to_json`` wrote. ValueError when it is torn, newer than this program, or has unknown fields."""
+        values = parse_json(text)
+        if "config" not in values:
+            raise ValueError("not a trial record: it has no config")
+        values = migrated(values)
+        unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown field in the record: {', '.join(unknown)}")
+        config = TrialConfig.from_dict(values.pop("config"))
+        for name in ("val", "test", "val_over_draws", "val_within", "test_within", "trivial"):
+            values[name] = null_to_nan(values.get(name, {}))
+        values["quality"] = {v: null_to_nan(of_vendor) for v, of_vendor in values.get("quality", {}).items()}
+        values["history"] = [null_to_nan(line) for line in values.get("history", [])]
+        for name in ("facts", "images"):
+            if not isinstance(values.get(name, {}), dict):
+                raise ValueError(f"{name} must be an object, got {values[name]!r}")
+        if not all(isinstance(count, int) for count in values.get("images", {}).values()):
+            raise ValueError(f"images must be counts, got {values['images']!r}")
+        return cls(config=config, **values)
+
+
+class Stop(NamedTuple):
+    """A trial that a scheduler ended early: it has no record, and its metrics are of no finished training."""
+
+    config: TrialConfig
+    reason: str
+    history: list[dict[str, float]]  # as of a record, up to the epoch of the stop
+
+
+def migrated(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file of a run folder as this program's format has them, without ``format`` itself.
+
+    ValueError for a newer format, and for an older one from which there is no way.
+    """
+    values = dict(values)
+    found = values.pop("format", None)
+    if not isinstance(found, int) or isinstance(found, bool) or found > FORMAT:
+        raise ValueError(f"record format {found}, this program reads up to {FORMAT}: use a newer version of it")
+    for step in range(found, FORMAT):
+        if step not in MIGRATIONS:
+            raise ValueError(
+                f"record format {found}, this program reads {FORMAT} and knows no way from {step} to {step + 1}: "
+                "use the version that wrote it, or --fresh to set the run folder aside"
+            )
+        values = MIGRATIONS[step](values)
+    return values
+
+
+def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
+    """Mean over the vendors that are not ``vendor`` and have a value; NaN when none has."""
+    return mean_of_defined(score for other, score in scores.items() if other != vendor)
+
+
+def mean_of_defined(values: Iterable[float]) -> float:
+    """Mean over those that are not NaN; NaN when all are."""
+    defined = [value for value in values if not math.isnan(value)]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
+def parse_json(text: str | bytes) -> dict[str, Any]:
+    """One JSON object. ValueError when it is torn, nested without end, or something else."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not a whole JSON object ({str(error)[:100]})") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"not a JSON object but {type(values).__name__}")
+    return values
+
+
+def null_to_nan(values: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers as they were before ``nan_to_null``."""
+    return {name: math.nan if value is None else float(value) for name, value in values.items()}
+
+
+def nan_to_null(value: Any) -> Any:
+    """The same lists and dicts with None for what is no finite number, which JSON has no word for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: nan_to_null(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [nan_to_null(item) for item in value]
+    return value

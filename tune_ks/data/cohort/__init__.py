@@ -1,0 +1,1 @@
+"""A folder of DICOM files -> the cohort's table and images, split by patient."""

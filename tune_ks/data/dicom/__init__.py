@@ -1,0 +1,1 @@
+"""One DICOM file -> one image with its acquisition parameters; the only place that imports pydicom."""

@@ -1,0 +1,1 @@
+"""Where a folder's images and labels are: Duke's sheets, or labels.csv."""

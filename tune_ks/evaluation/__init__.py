@@ -1,0 +1,1 @@
+"""A trained network -> scores, records and files."""

@@ -1,0 +1,93 @@
+"""Exported models on corrupted images, without training: AUC against severity for each kind of corruption."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tune_ks.core.arrays import write_npz
+from tune_ks.core.metrics import auc
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.data.dataset import all_images
+from tune_ks.evaluation.corruptions import CORRUPTIONS
+from tune_ks.evaluation.corruptions.base import SEVERITIES, Corruption, corrupted
+from tune_ks.evaluation.other_cohort import load_model
+from tune_ks.training.scoring import score
+
+
+class Robustness(NamedTuple):
+    """``summary``: key, corruption, severity, vendor, images, patients, auc; and every score behind it."""
+
+    summary: pd.DataFrame
+    keys: list[str]  # K
+    scores: np.ndarray  # (K, C, 6, n) float32 logits, C corruptions in the order of CORRUPTIONS, severity 0 to 5
+    table: pd.DataFrame  # the n rows of the cohort that were scored
+
+
+def robustness(
+    folder: RunFolder,
+    keys: list[str],
+    table: pd.DataFrame,
+    images_npy: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Robustness:
+    """Score the images of ``table`` (some rows of a cohort's, each with a label) with the models of ``keys``.
+
+    What is random in a corruption depends on the image's row alone: every model and every severity meets the same.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    images = all_images(table, images_npy)
+    records = [folder.read_record(key) for key in keys]
+    models = [load_model(folder, record, device) for record in records]
+    scores = np.empty((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(images)), np.float32)
+    for k, (model, record) in enumerate(zip(models, records)):
+        scores[k, :, 0] = score(model, images, record.config, device)  # as they are: the same for every corruption
+    for c, corruption in enumerate(CORRUPTIONS.values()):
+        for severity in range(1, SEVERITIES + 1):
+            worse = images.seen_through(partial(_corrupted, corruption, severity))
+            for k, (model, record) in enumerate(zip(models, records)):
+                scores[k, c, severity] = score(model, worse, record.config, device)
+            if progress:
+                progress("corruptions", c * SEVERITIES + severity, len(CORRUPTIONS) * SEVERITIES)
+    return Robustness(_summary(keys, table, scores), keys, scores, table)
+
+
+def _corrupted(corruption: Corruption, severity: int, image: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    return corrupted(corruption, severity, image, rows.tolist())
+
+
+def write_robustness(folder: RunFolder, name: str, found: Robustness) -> list[StoragePath]:
+    """RUN/corruptions/NAME.csv with the AUCs, NAME.npz with every score and what a bootstrap needs; both paths.
+
+    Patients are numbers there: the npz is enough for every later statistic, whichever cohort was scored.
+    """
+    csv, npz = (folder.root / "corruptions" / f"{name}.{kind}" for kind in ("csv", "npz"))
+    write_npz(
+        npz,
+        keys=np.array(found.keys),
+        corruptions=np.array(list(CORRUPTIONS)),
+        score=found.scores,
+        label=found.table["label"].to_numpy(np.int8),
+        patient=np.unique(found.table["patient_id"].to_numpy(str), return_inverse=True)[1].astype(np.int32),
+        vendor=found.table["vendor"].to_numpy(str),
+    )
+    write_whole(csv, found.summary.to_csv(index=False).encode())
+    return [csv, npz]
+
+
+def _summary(keys: list[str], table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
+    lines = []
+    for vendor in sorted(table["vendor"].unique()):
+        own = (table["vendor"] == vendor).to_numpy()
+        label, patients = table["label"].to_numpy()[own], table["patient_id"][own].nunique()
+        for k, key in enumerate(keys):
+            for c, corruption in enumerate(CORRUPTIONS):
+                for severity in range(SEVERITIES + 1):
+                    value = auc(label, scores[k, c, severity, own])
+                    lines.append((key, corruption, severity, vendor, int(own.sum()), patients, value))
+    return pd.DataFrame(lines, columns=["key", "corruption", "severity", "vendor", "images", "patients", "auc"])

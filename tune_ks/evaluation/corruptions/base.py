@@ -1,0 +1,48 @@
+"""What a corruption is: one image -> one image, at one of five severities, the same for the same seed."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tune_ks.core.seeding import seed_for
+
+SEVERITIES = 5  # 0 is the image itself
+
+
+class Corruption(NamedTuple):
+    """``corrupt(image, strength, seed)``: (1, H, W) float32 in [0, 1] -> the same shape, any range.
+
+    The seed fixes what is random (where, in which direction), the strength how much of it: so an image suffers the
+    same thing at every severity, only more.
+    """
+
+    corrupt: Callable[[Tensor, float, int], Tensor]
+    strengths: tuple[float, float, float, float, float]  # of severity 1 to 5
+
+
+def corrupted(corruption: Corruption, severity: int, image: Tensor, rows: list[int]) -> Tensor:
+    """(B, 1, H, W) images in [0, 1] -> the same, corrupted and clipped to [0, 1]. ``rows``: what names each image.
+
+    ValueError for a severity outside 0 ... 5; 0 is the identity.
+    """
+    if not 0 <= severity <= SEVERITIES:
+        raise ValueError(f"severity must be from 0 to {SEVERITIES}, got {severity}")
+    if severity == 0:
+        return image
+    strength = corruption.strengths[severity - 1]
+    each = [corruption.corrupt(one, strength, seed_for(row, "corruption")) for one, row in zip(image, rows)]
+    return torch.stack(each).clamp(0, 1).to(image.dtype)
+
+
+def kspace(image: Tensor) -> Tensor:
+    """(1, H, W) image -> its centred orthonormal k-space, DC at N // 2 of both axes."""
+    axes = (-2, -1)
+    return torch.fft.fftshift(torch.fft.fftn(image, dim=axes, norm="ortho"), dim=axes)
+
+
+def magnitude(kspace: Tensor) -> Tensor:
+    """(1, H, W) centred k-space -> the magnitude image that a scanner would show."""
+    axes = (-2, -1)
+    return torch.fft.ifftn(torch.fft.ifftshift(kspace, dim=axes), dim=axes, norm="ortho").abs()

@@ -1,0 +1,19 @@
+"""Ghosting: every other phase-encoding line is weaker, so that a copy appears half a field of view away."""
+
+import torch
+from torch import Tensor
+
+from tune_ks.evaluation.corruptions.base import kspace, magnitude
+
+STRENGTHS = (0.1, 0.2, 0.4, 0.6, 0.8)
+
+
+def corrupt(image: Tensor, strength: float, seed: int) -> Tensor:
+    """x' = (1 - s / 2) x + s / 2 x shifted by W / 2: the columns at odd distance from DC times 1 - s. Not random.
+
+    The Nyquist ghost of echo trains and of periodic motion (as torchio's Ghosting with two ghosts). W must be even
+    for the two forms to agree exactly.
+    """
+    found = kspace(image)
+    odd = (torch.arange(image.shape[-1], device=image.device) - image.shape[-1] // 2) % 2 == 1
+    return magnitude(torch.where(odd, (1 - strength) * found, found))

@@ -1,0 +1,1 @@
+"""s = C(R(M F x), a): transforms, masks, reconstructions, classifiers."""

@@ -1,0 +1,41 @@
+"""AlexNet whose convolutions a hypernetwork emits from the rate: one training for the whole curve."""
+
+from torch import Tensor, nn
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.classifiers.alexnet import SMALLEST, AlexNet
+from tune_ks.model.classifiers.base import require_size
+from tune_ks.model.classifiers.per_image import convolve_each, emit_convolutions, split_kernels
+
+HIDDEN = 32
+
+
+class HyperAlexNet(AlexNet):
+    """HyperRecon's idea (Wang et al., MELBA 2022) for a classifier: an MLP of four layers takes the condition (B, 2),
+    log2 of the rate and of the temperature, and emits every kernel and bias of the five convolutions, an image its own.
+
+    The last layer holds 33 numbers for each of theirs (2.5 million at width 1). It starts by emitting AlexNet's own.
+    """
+
+    def __init__(self, width: float = 1.0, dropout: float = 0.5) -> None:
+        super().__init__(width, dropout)
+        convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
+        self.hypernetwork = emit_convolutions(convolutions, 2, HIDDEN)
+        self.shapes = [tuple(layer.weight.shape) for layer in convolutions]
+        for layer in convolutions:  # their parameters are the hypernetwork's to give
+            del layer.weight, layer.bias
+
+    def extract(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
+        kernels = iter(split_kernels(self.hypernetwork(condition), self.shapes))
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d):
+                image = convolve_each(image, *next(kernels), layer.stride[0], layer.padding[0])
+            else:
+                image = layer(image)
+        return image
+
+
+def build(config: TrialConfig) -> HyperAlexNet:
+    """ValueError where the image is too small for three poolings."""
+    require_size(config, SMALLEST)
+    return HyperAlexNet(config.width, config.dropout)

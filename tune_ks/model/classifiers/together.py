@@ -1,0 +1,91 @@
+"""Several networks of one build as one: convolutions in groups, dense layers as one batched product."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tune_ks.model.classifiers.strided import StridedConv2d
+
+CONVOLUTIONS = (nn.Conv2d, StridedConv2d)
+Layers = Sequence[nn.Module]  # the same layer of each of the M networks
+Noises = Sequence[AbstractContextManager]
+
+
+class Together:
+    """M classifiers with the contract of one: (M B, 1, S, S) images, the first network's first, -> (M B,) logits.
+
+    ``networks`` are the layers of each in order. All keep their parameters: these are stacked at every call, and
+    autograd hands each its gradient back. ``noises`` is whence each draws its dropout, as it would alone. Between the
+    layers there are (B, M C, H, W) values, and (M, B, F) from where they are flattened.
+    """
+
+    def __init__(
+        self, networks: Sequence[Layers], noises: Noises, convolve: Callable[..., Tensor] | None = None
+    ) -> None:
+        self.networks, self.noises = networks, noises
+        self.forms = FORMS | (dict.fromkeys(CONVOLUTIONS, convolve) if convolve else {})
+
+    def __call__(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
+        """Acquisition and condition are not used: a network of plain layers is told nothing but the image."""
+        values = image.unflatten(0, (len(self.networks), -1)).transpose(0, 1).flatten(1, 2)
+        for layers in zip(*self.networks, strict=True):
+            values = self.forms[type(layers[0])](values, layers, self.noises)
+        return values.flatten()  # of (M, B, 1)
+
+
+def convolve_together(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
+    """(B, M C, H, W) -> (B, M O, H', W'), as measured to be faster: in turn on a CPU (docs/performance.md)."""
+    return (convolve_in_groups if values.is_cuda else convolve_in_turn)(values, layers, noises)
+
+
+def convolve_in_groups(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
+    """(B, M C, H, W) -> (B, M O, H', W'): one convolution of M groups."""
+    first = layers[0]
+    weight, bias = (torch.cat([getattr(one, name) for one in layers]) for name in ("weight", "bias"))
+    return functional.conv2d(values, weight, bias, first.stride, first.padding, groups=len(layers))
+
+
+def convolve_in_turn(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
+    """The same as M convolutions, one after another."""
+    parts = values.chunk(len(layers), dim=1)
+    return torch.cat([layer(part) for layer, part in zip(layers, parts, strict=True)], dim=1)
+
+
+def _by_channel(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
+    return layers[0](values)
+
+
+def _flatten(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
+    """(B, M C, H, W) -> (M, B, C H W)."""
+    return values.unflatten(1, (len(layers), -1)).flatten(2).transpose(0, 1)
+
+
+def _dense(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
+    """(M, B, F) -> (M, B, O)."""
+    weight, bias = (torch.stack([getattr(one, name) for one in layers]) for name in ("weight", "bias"))
+    return torch.baddbmm(bias[:, None], values, weight.transpose(1, 2))
+
+
+def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
+    """(M, B, F): each network's values times what its own dropout makes of ones, so what it draws alone, anywhere."""
+    if not layers[0].training:
+        return values
+    factors = []
+    for layer, noise in zip(layers, noises, strict=True):
+        with noise:
+            factors.append(layer(torch.ones_like(values[0], memory_format=torch.contiguous_format)))
+    return values * torch.stack(factors)
+
+
+FORMS = {  # kind of layer -> what M of them do as one
+    **dict.fromkeys(CONVOLUTIONS, convolve_together),
+    nn.Linear: _dense,
+    nn.Dropout: _dropout,
+    nn.Flatten: _flatten,
+    nn.ReLU: _by_channel,
+    nn.MaxPool2d: _by_channel,
+    nn.AdaptiveAvgPool2d: _by_channel,
+}

@@ -1,0 +1,156 @@
+"""The contract of M, and the pure functions that its members share.
+
+A mask has N coefficients: N = W for lines, N = H W for points. DC is always kept and counted in the budget, and so is
+the whole centre where a config asks for one.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.seeding import seed_for
+
+PROBABILITY_FLOOR = 1e-6  # inclusion probabilities stay this far from 0 and 1, so that their logits are finite
+
+
+class Mask(nn.Module, ABC):
+    """M of y = M F x. Random and differentiable when training, the one exported binary mask when not.
+
+    So ``mask.eval()`` within a network in training mode trains on the frozen mask (the settle epochs), and
+    ``mask.train()`` within one in evaluation mode scores random draws (the export gap).
+
+    ``radius`` (1, W) or (H, W) is the distance from DC. With ``config.hermitian`` "tied", k and -k are kept together.
+    ValueError where the rate keeps less than DC and the centre, or the tie has no meaning.
+    """
+
+    random = True  # drawn anew for every image in training
+
+    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
+        super().__init__()
+        require_a_line(lowest_rate(config), radius)
+        order = torch.randperm(radius.numel(), generator=torch.Generator().manual_seed(seed_for(config.seed, "ties")))
+        # one for all images, or (B,): training anneals it, or draws it for each image
+        self.temperature: float | Tensor = 1.0 if config.temperature is None else config.temperature
+        self.tied = config.hermitian == "tied"
+        self.rates_differ = config.rate_from is not None  # from image to image
+        if self.tied:
+            if config.transform != "fourier":
+                raise ValueError(f"hermitian 'tied' needs the transform 'fourier', got {config.transform!r}")
+            self.register_buffer("mirror", mirror_index(radius.shape), persistent=False)
+            self.register_buffer("representative", self.mirror.minimum(torch.arange(radius.numel())), persistent=False)
+            # the pairs stand side by side in the order, so that a budget cuts at most one of them in two
+            order = order.argsort()[self.representative].argsort(stable=True)
+        self.register_buffer("radius", radius, persistent=False)
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("centre", self._centre(config), persistent=False)
+
+    def _centre(self, config: TrialConfig) -> Tensor:
+        """(H or 1, W), true at DC and at the round(centre_fraction N) coefficients nearest to it."""
+        count = max(1, round(config.centre_fraction * self.radius.numel()))
+        if count > round(lowest_rate(config) * self.radius.numel()):
+            raise ValueError(
+                f"centre_fraction is counted in the budget, so it must not be above the sampling_rate "
+                f"{lowest_rate(config):.4g}; got {config.centre_fraction:.4g}"
+            )
+        return self.nearest(count)
+
+    def nearest(self, count: int) -> Tensor:
+        """(H or 1, W), true at the ``count`` coefficients nearest to DC, ties in radius taken in the seeded order."""
+        kept = torch.zeros(self.radius.numel(), dtype=torch.bool, device=self.radius.device)
+        kept[self.order[self.radius.flatten()[self.order].argsort(stable=True)[:count]]] = True
+        return self.whole_pairs(kept.reshape(self.radius.shape))
+
+    @abstractmethod
+    def probability(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> (B, H or 1, W) inclusion probabilities; 1 at the centre. Row i depends on rate i alone."""
+
+    @abstractmethod
+    def draw(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> (B, H or 1, W) one mask an image, differentiable where the family is learned."""
+
+    def binary(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> (B, H or 1, W) of 0 and 1: the mask that is scored and exported."""
+        return self.whole_pairs(keep_largest(self.probability(rate).detach(), self.order))
+
+    def forward(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> (B, 1, H or 1, W)."""
+        mask = self.draw(rate) if self.training else self.binary(self.distinct(rate)).expand(len(rate), -1, -1)
+        return mask[:, None]
+
+    def distinct(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> themselves, or (1,) where all of a batch are alike: their probabilities are worked out once."""
+        return rate if self.rates_differ else rate[:1]
+
+    def tie(self, values: Tensor) -> Tensor:
+        """(..., H or 1, W) values, those of k also at -k where the mask is tied; otherwise as they came."""
+        return values.flatten(-2)[..., self.representative].reshape(values.shape) if self.tied else values
+
+    def whole_pairs(self, mask: Tensor) -> Tensor:
+        """(..., H or 1, W): where the mask is tied, what the budget kept without its mirror is left out."""
+        return mask * mask.flatten(-2)[..., self.mirror].reshape(mask.shape) if self.tied else mask
+
+
+def mirror_index(shape: torch.Size) -> Tensor:
+    """(N,) the flat index of -k for each k of an (H or 1, W) grid with DC at N // 2; an even axis' first is its own."""
+    rows, columns = ((2 * (size // 2) - torch.arange(size)) % size for size in shape)
+    return (rows[:, None] * shape[1] + columns[None, :]).flatten()
+
+
+def lowest_rate(config: TrialConfig) -> float:
+    """The lowest rate that a mask of this config is ever asked for."""
+    return config.sampling_rate if config.rate_from is None else config.rate_from
+
+
+def require_a_line(rate: float, radius: Tensor) -> None:
+    """ValueError where the rate keeps less than DC."""
+    count = radius.numel()
+    if rate * count < 1 - 1e-6:
+        raise ValueError(
+            f"sampling_rate must keep at least one of {count} coefficients, so be 1/{count} = {1 / count:.4g} or more; "
+            f"got {rate:.4g}"
+        )
+
+
+def rescale_to_rate(prob: Tensor, rate: Tensor, centre: Tensor) -> Tensor:
+    """(B or 1, H', W) probabilities -> (B, H', W) whose mean is ``rate`` (B,), the centre being 1 and counted in it.
+
+    Over the N - c others, with mean m and target a = (rate N - c) / (N - c): p a / m where m >= a, else
+    1 - (1 - p)(1 - a) / (1 - m); both keep p within [0, 1] (Bahadir et al., IEEE TCI 2020, eq. 6).
+    """
+    others = (~centre).sum().clamp(min=1)  # a tensor: to read it would wait for a GPU at every step
+    target = ((rate * centre.numel() - centre.sum()) / others).clamp(0, 1)[:, None, None]
+    mean = torch.where(centre, 0, prob).sum((1, 2), keepdim=True) / others
+    mean = mean.clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    scaled = torch.where(mean >= target, prob * target / mean, 1 - (1 - prob) * (1 - target) / (1 - mean))
+    return torch.where(centre, 1, scaled)
+
+
+def keep_largest(prob: Tensor, order: Tensor) -> Tensor:
+    """(B, H', W) probabilities -> (B, H', W) with ones at the round(mean(p) N) largest, at least one.
+
+    Equal probabilities are taken in the seeded ``order`` (N,), never by index or radius: an untrained mask, in
+    which all are equal, must not turn into a low-pass filter.
+    """
+    flat = prob.flatten(1)[:, order]
+    count = (flat.mean(1) * flat.shape[1]).round().clamp(min=1)
+    rank = flat.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    kept = (rank < count[:, None]).to(prob.dtype)
+    return torch.empty_like(kept).index_copy_(1, order, kept).reshape(prob.shape)
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """The value of ``hard``, bit for bit, with the gradient of ``soft``."""
+    return hard + (soft - soft.detach())
+
+
+def require_temperature(config: TrialConfig) -> None:
+    """ValueError where the config has none."""
+    if config.temperature is None:
+        raise ValueError(f"the mask {config.mask!r} needs a temperature above 0 (the paper space uses 1.0), got None")
+
+
+def per_image(temperature: float | Tensor, dimensions: int = 3) -> float | Tensor:
+    """One temperature for all, or (B,) of them shaped to divide values of (B, ...)."""
+    return temperature.reshape(-1, *[1] * (dimensions - 1)) if isinstance(temperature, Tensor) else temperature

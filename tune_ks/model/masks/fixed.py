@@ -1,0 +1,45 @@
+"""Masks that learn nothing: a family is one function that says which coefficients a budget buys."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.masks.base import Mask
+
+
+class FixedMask(Mask):
+    """No parameters; the same mask for every image, of exactly round(rate N) coefficients (a tied one may lack one).
+
+    ``select(count)`` is asked once for each count. The config's temperature and budget do not enter.
+    """
+
+    random = False
+
+    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
+        super().__init__(config, radius)
+        self.chosen: dict[int, Tensor] = {}
+
+    @abstractmethod
+    def select(self, count: int) -> Tensor:
+        """(H or 1, W) of bool with ``count`` true, the centre among them."""
+
+    def probability(self, rate: Tensor) -> Tensor:
+        counts = (rate * self.radius.numel()).round().clamp(min=1).long().tolist()
+        for count in set(counts) - set(self.chosen):
+            self.chosen[count] = self.whole_pairs(self.select(count)).to(self.radius)
+        return torch.stack([self.chosen[count] for count in counts])
+
+    def draw(self, rate: Tensor) -> Tensor:
+        return self.probability(rate)
+
+    def binary(self, rate: Tensor) -> Tensor:
+        return self.probability(rate)
+
+    def first(self, preference: Tensor, count: int) -> Tensor:
+        """The centre, then the others in the order of ``preference`` (N,) of indices, until ``count`` are kept."""
+        kept = self.centre.flatten().clone()
+        others = preference[~kept[preference]]
+        kept[others[: max(0, count - int(kept.sum()))]] = True
+        return kept.reshape(self.radius.shape)

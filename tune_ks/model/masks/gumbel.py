@@ -1,0 +1,50 @@
+"""Gumbel-softmax mask: m = hard(sigmoid((logit(p) + g0 - g1) / temperature)), straight through."""
+
+import torch
+from torch import Tensor, nn
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.masks.base import (
+    PROBABILITY_FLOOR,
+    Mask,
+    per_image,
+    require_temperature,
+    rescale_to_rate,
+    straight_through,
+)
+
+
+class GumbelMask(Mask):
+    """The learned mask of the method: one logit a line (or point), all equal at the start.
+
+    The two-class Gumbel-softmax (Jang et al., ICLR 2017) has a closed form: the difference of its two Gumbel noises
+    is one logistic noise, so one logit and one noise value a line do. With the budget "fixed" the probabilities are
+    rescaled to the asked rate at every step; with "drift" they start there and move freely, as in the source study.
+    """
+
+    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
+        super().__init__(config, radius)
+        require_temperature(config)
+        self.held = config.budget == "fixed"
+        fixed = int(self.centre.sum())
+        others = radius.numel() - fixed
+        start = torch.tensor((config.sampling_rate * radius.numel() - fixed) / others if others else 1.0)
+        self.mask_logits = nn.Parameter(torch.full_like(radius, torch.logit(start, PROBABILITY_FLOOR).item()))
+
+    def probability(self, rate: Tensor) -> Tensor:
+        prob = torch.sigmoid(self.tie(self.mask_logits))[None]
+        if self.held:
+            return rescale_to_rate(prob, rate, self.centre)
+        return torch.where(self.centre, 1, prob).expand(len(rate), -1, -1)
+
+    def draw(self, rate: Tensor) -> Tensor:
+        logits = torch.logit(self.probability(self.distinct(rate)), PROBABILITY_FLOOR)
+        noise = logistic_noise(logits.expand(len(rate), -1, -1))
+        soft = torch.sigmoid((logits + self.tie(noise)) / per_image(self.temperature))
+        return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
+
+
+def logistic_noise(like: Tensor) -> Tensor:
+    """Standard logistic noise, the law of g0 - g1 for two Gumbel variables; shape and device of ``like``."""
+    uniform = torch.rand_like(like).clamp_(PROBABILITY_FLOOR / 10, 1 - PROBABILITY_FLOOR / 10)
+    return torch.logit(uniform)

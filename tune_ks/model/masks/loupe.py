@@ -1,0 +1,46 @@
+"""LOUPE: m = sigmoid(s (p' - u)), p' = sigmoid(5 w) rescaled to the rate, u uniform (Bahadir et al., IEEE TCI 2020)."""
+
+import torch
+from torch import Tensor, nn
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.seeding import seed_for
+from tune_ks.model.masks.base import Mask, rescale_to_rate, straight_through
+
+PROBABILITY_SLOPE = 5.0  # of p = sigmoid(5 w)
+MASK_SLOPE = 12.0  # s, of the relaxed comparison p' > u
+START = 0.01  # the probabilities start uniform in (0.01, 0.99), before the rescaling
+
+
+class LoupeMask(Mask):
+    """The relaxed mask, as published: values in (0, 1) in training, one u a coefficient and image.
+
+    The relaxation is biased: E[m] = (softplus(s p') - softplus(s (p' - 1))) / s, which lies above a small p'. The
+    network so trains on more than its budget; the mask that is scored and exported is exact.
+    """
+
+    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
+        super().__init__(config, radius)
+        stream = torch.Generator().manual_seed(seed_for(config.seed, "mask"))
+        start = torch.empty(radius.shape).uniform_(START, 1 - START, generator=stream)
+        self.mask_logits = nn.Parameter(torch.logit(start) / PROBABILITY_SLOPE)
+
+    def probability(self, rate: Tensor) -> Tensor:
+        prob = torch.sigmoid(PROBABILITY_SLOPE * self.tie(self.mask_logits))[None]
+        return rescale_to_rate(prob, rate, self.centre)
+
+    def draw(self, rate: Tensor) -> Tensor:
+        return torch.where(self.centre, 1, self.relaxed(rate))
+
+    def relaxed(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> (B, H or 1, W) in (0, 1); above 1/2 exactly where p' > u."""
+        prob = self.probability(self.distinct(rate))
+        return torch.sigmoid(MASK_SLOPE * (prob - self.tie(torch.rand_like(prob.expand(len(rate), -1, -1)))))
+
+
+class LoupeStraightThroughMask(LoupeMask):
+    """The same with the hard comparison p' > u forward and the relaxed one's gradient backward."""
+
+    def draw(self, rate: Tensor) -> Tensor:
+        soft = self.relaxed(rate)
+        return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))

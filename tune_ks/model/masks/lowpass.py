@@ -1,0 +1,12 @@
+"""Low-pass mask: the k coefficients nearest to DC. The yardstick that a learned mask must beat."""
+
+from torch import Tensor
+
+from tune_ks.model.masks.fixed import FixedMask
+
+
+class LowpassMask(FixedMask):
+    """m(c) = 1 for the k smallest |c|, ties in radius broken by the seed."""
+
+    def select(self, count: int) -> Tensor:
+        return self.nearest(count)

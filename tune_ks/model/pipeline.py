@@ -1,0 +1,138 @@
+"""s = C(R(M F x), a): the one place where the letters meet."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.classifiers import OF_TASK
+from tune_ks.model.masks import MASKS
+from tune_ks.model.reconstructions import RECONSTRUCTIONS
+from tune_ks.model.sampling import Measurement, Sampling
+from tune_ks.model.transforms import TRANSFORMS
+from tune_ks.model.transforms.base import Transform
+
+
+class Restored(NamedTuple):
+    """``image`` (B, 1, H, W) after sampling, what it was made of, and R's ``estimate`` (B, 1, H, W) of it.
+
+    Where there is nothing to sample there are no measurement and no estimate (None).
+    """
+
+    image: Tensor
+    measurement: Measurement | None
+    estimate: Tensor | None
+
+
+class KSpaceClassifier(nn.Module):
+    """Image -> sampled k-space -> image again -> logit, or a map of logits.
+
+    ``nothing_to_sample`` says that images come as they are to be seen: every rate is 1, or a fixed mask was applied
+    before. The transforms are then left out. Either way an image sampled at rate 1 enters the classifier as itself,
+    bit for bit.
+    """
+
+    def __init__(
+        self, config: TrialConfig, sampling: Sampling, reconstruction: nn.Module, classifier: nn.Module
+    ) -> None:
+        super().__init__()
+        self.sampling = sampling
+        self.reconstruction = reconstruction
+        self.classifier = classifier
+        self.image_size = config.image_size
+        self.standardised = config.standardise == "image"
+        self.nothing_to_sample = config.sampling_rate == 1
+        self.rates_vary = config.rate_from is not None or config.rate_start is not None
+
+    def restore(self, image: Tensor, rate: Tensor) -> Restored:
+        """(B, 1, H, W) images and (B,) rates -> the images as they look after sampling."""
+        if self.nothing_to_sample:
+            return Restored(image, None, None)
+        measurement = self.sampling(image, rate)
+        estimate = self.reconstruction(measurement)
+        restored = self.reconstruction.magnitude(estimate)
+        if self.rates_vary:  # some may be 1
+            restored = torch.where(rate[:, None, None, None] == 1, image, restored)
+        return Restored(restored, measurement, estimate)
+
+    def classify(
+        self, restored: Tensor, rate: Tensor, acquisition: Tensor, network: Callable[..., Tensor] | None = None
+    ) -> Tensor:
+        """(B, 1, H, W) images as sampled, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits.
+
+        The image is enlarged to the classifier's size after sampling, never before: an enlarged image has empty outer
+        k-space, and a low rate would be free by construction. A map of logits comes back at the image's own size.
+        ``network`` takes the classifier's place: several as one.
+        """
+        # the transforms need float32; the network may run in a shorter type
+        with torch.autocast(restored.device.type, dtype=torch.bfloat16, enabled=restored.is_cuda):
+            entering = resized(restored, self.image_size)
+            if self.standardised:
+                entering = standardised(entering)
+            logit = (network or self.classifier)(entering, acquisition, self.condition(rate)).float()
+        return resized(logit, restored.shape[-1]) if logit.dim() == 4 else logit
+
+    def condition(self, rate: Tensor) -> Tensor:
+        """(B,) rates -> (B, 2) of log2 rate and log2 temperature, what a conditional classifier is told."""
+        temperature = self.sampling.mask.temperature
+        if not isinstance(temperature, Tensor):
+            temperature = rate.new_full((1,), temperature)  # filled there: nothing is copied to a GPU
+        return torch.stack([rate.log2(), temperature.flatten().expand(len(rate)).to(rate.dtype).log2()], dim=1)
+
+    def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
+        """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits."""
+        return self.classify(self.restore(image, rate).image, rate, acquisition)
+
+
+def resized(image: Tensor, side: int) -> Tensor:
+    """(B, 1, H, W) -> (B, 1, side, side), bilinear; the image itself where it has that size."""
+    if image.shape[-1] == side:
+        return image
+    return functional.interpolate(image, (side, side), mode="bilinear", align_corners=False)
+
+
+def standardised(image: Tensor) -> Tensor:
+    """(B, 1, H, W) -> each image with mean 0 and deviation 1 over its pixels; a constant image becomes (nearly) 0."""
+    mean = image.mean((-2, -1), keepdim=True)
+    return (image - mean) / image.std((-2, -1), keepdim=True, correction=0).clamp(min=1e-3)
+
+
+def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
+    """The network of one config for square images of ``side`` pixels. ValueError names an unknown member.
+
+    A conditional config's network is that of its training, whichever rate it is scored at.
+    """
+    config = config.training()
+    transform = _member(TRANSFORMS, "transform", config.transform)(config)
+    radius = transform.radius(1 if config.pattern == "lines" else side, side)
+    mask = _member(MASKS, "mask", config.mask)(config, radius)
+    reconstruction, classifier = _networks(config, transform)
+    pipeline = KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
+    return pipeline.to(memory_format=torch.channels_last)  # convolutions are faster with it, on a CPU by a tenth
+
+
+def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
+    """Name in the pipeline's state -> shape of each tensor of R and C, without their memory.
+
+    What else a pipeline holds is the mask's, as large as an image.
+    """
+    transform = _member(TRANSFORMS, "transform", config.transform)(config)
+    with torch.device("meta"):
+        networks = dict(zip(("reconstruction", "classifier"), _networks(config, transform)))
+    states = {name: network.state_dict() for name, network in networks.items()}
+    return {f"{name}.{one}": tuple(value.shape) for name, state in states.items() for one, value in state.items()}
+
+
+def _networks(config: TrialConfig, transform: Transform) -> tuple[nn.Module, nn.Module]:
+    """R and C. C draws its first weights first: of one seed they are the same, whatever R stands before it."""
+    classifier = _member(_member(OF_TASK, "task", config.task), "classifier", config.classifier)(config)
+    return _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform), classifier
+
+
+def _member(registry: dict, field: str, name: str):
+    if name not in registry:
+        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")
+    return registry[name]

@@ -1,0 +1,102 @@
+"""HQS-Net: half-quadratic splitting, unrolled. x = F^-1[(1 - M) F z + M (lambda F z + y) / (1 + lambda)]."""
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.reconstructions.base import Reconstruction
+from tune_ks.model.sampling import Measurement
+from tune_ks.model.transforms.base import Transform
+
+STEPS = 5
+LAMBDA = 0.0  # images here are sampled without noise: what was measured is kept as it is (the released code's default)
+ALPHA, BETA = 0.002, 0.005  # of the wavelets and of TV, for images in [0, 1]: those of the authors' released code
+LEVELS = 3  # of the wavelet transform, as there; its Daubechies-4 is a Haar here
+
+
+class HQSNet(Reconstruction):
+    """From x = F^-1 y, STEPS times: z = x + convolutions of x, then the measured coefficients back into z.
+
+    Each step has a ResBlock of its own. Before training z = x, so the result is the zero-filled image.
+    Wang et al., MLMIR 2020 (arXiv:2007.14979).
+    """
+
+    def __init__(self, transform: Transform, channels: int, steps: int = STEPS, noise_weight: float = LAMBDA) -> None:
+        super().__init__(transform)
+        self.noise_weight = noise_weight
+        self.blocks = nn.ModuleList(ResBlock(2 if transform.is_complex else 1, channels) for _ in range(steps))
+
+    def forward(self, measurement: Measurement) -> Tensor:
+        kspace, mask = measurement.kspace, measurement.mask
+        image = self.transform.inverse(kspace)
+        for block in self.blocks:
+            guess = self.transform.forward(block(image))
+            # y in place of M y: the same for a binary mask, and for a relaxed one a mean of y / M and the guess
+            measured = (self.noise_weight * mask * guess + kspace) / (1 + self.noise_weight)
+            image = self.transform.inverse((1 - mask) * guess + measured)
+        return image
+
+    def loss(self, measurement: Measurement, estimate: Tensor, image: Tensor) -> Tensor:
+        """||M F x - y||^2 + alpha ||wavelets of x||_1 + beta TV(x), an image and a pixel; ``image`` is not looked at.
+
+        A mask that learns by it learns what makes estimates smooth and sparse, which need not be what brings them near
+        the image.
+        """
+        unexplained = measurement.mask * self.transform.forward(estimate) - measurement.kspace
+        wavelets = sum(band.abs().sum() for band in haar(estimate, LEVELS))
+        return (unexplained.abs().square().sum() + ALPHA * wavelets + BETA * total_variation(estimate)) / image.numel()
+
+
+class ResBlock(nn.Module):
+    """(B, 1, H, W) -> the same: its real (and imaginary) part through five 3 x 3 convolutions, added to it."""
+
+    def __init__(self, parts: int, channels: int) -> None:
+        super().__init__()
+        sizes = (parts, channels, channels, channels, channels, parts)
+        convolutions = [nn.Conv2d(i, o, 3, padding=1) for i, o in itertools.pairwise(sizes)]
+        nn.init.zeros_(convolutions[-1].weight)
+        nn.init.zeros_(convolutions[-1].bias)
+        self.layers = nn.Sequential(convolutions[0])
+        for convolution in convolutions[1:]:
+            self.layers.extend([nn.ReLU(), convolution])
+
+    def forward(self, image: Tensor) -> Tensor:
+        if not image.is_complex():
+            return image + self.layers(image)
+        parts = self.layers(torch.cat([image.real, image.imag], dim=1))
+        return image + torch.complex(*parts.split(1, dim=1))
+
+
+def haar(image: Tensor, levels: int) -> list[Tensor]:
+    """(..., H, W) -> the bands of its orthonormal Haar transform: three of details a level, and what is left.
+
+    The energy is kept for every size: the last of an odd number has no partner and stays as it is.
+    """
+    bands = []
+    for _ in range(levels):
+        low, high = sums_and_differences(image, -1)
+        image, below = sums_and_differences(low, -2)
+        bands += [below, *sums_and_differences(high, -2)]
+    return [*bands, image]
+
+
+def sums_and_differences(image: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """(a + b) / sqrt(2) and (a - b) / sqrt(2) of neighbours along ``axis``."""
+    image = image.movedim(axis, -1)
+    paired = image.shape[-1] // 2 * 2
+    first, second = image[..., 0:paired:2] / math.sqrt(2), image[..., 1:paired:2] / math.sqrt(2)
+    sums = torch.cat([first + second, image[..., paired:]], dim=-1)
+    return sums.movedim(-1, axis), (first - second).movedim(-1, axis)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Sum of |x(i + 1, j) - x(i, j)| + |x(i, j + 1) - x(i, j)| over (..., H, W)."""
+    return image.diff(dim=-1).abs().sum() + image.diff(dim=-2).abs().sum()
+
+
+def build(config: TrialConfig, transform: Transform) -> HQSNet:
+    """Blocks of ``reconstruction_channels`` (64 in the paper)."""
+    return HQSNet(transform, config.reconstruction_channels)

@@ -1,0 +1,40 @@
+"""U-Net on the zero-filled image: x_hat = x_0 + U(x_0), x_0 = |F^-1 y|."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.model.reconstructions.base import Reconstruction
+from tune_ks.model.sampling import Measurement
+from tune_ks.model.transforms.base import Transform
+
+SMALLEST = 32  # pixels a side: four halvings leave two, and an instance norm of a single pixel is zero
+
+
+class UNetReconstruction(Reconstruction):
+    """What the network adds to the zero-filled magnitude; nothing before training, as its last convolution is zero.
+
+    ``network`` maps (B, 1, H, W) to the same shape, for sides of SMALLEST and more. Trained supervised, by the mean
+    squared error. As in Zbontar et al., arXiv:1811.08839 (fastMRI), with a residual.
+    """
+
+    def __init__(self, transform: Transform, network: nn.Module) -> None:
+        super().__init__(transform)
+        self.network = network
+        nn.init.zeros_(network.final_conv.weight)
+        nn.init.zeros_(network.final_conv.bias)
+
+    def forward(self, measurement: Measurement) -> Tensor:
+        zero_filled = measurement.zero_filled
+        height, width = zero_filled.shape[-2:]
+        grown = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+        residual = self.network(functional.pad(zero_filled, grown, mode="replicate"))
+        return zero_filled + residual[..., :height, :width]
+
+
+def build(config: TrialConfig, transform: Transform) -> UNetReconstruction:
+    """MONAI's BasicUNet, whose first level has ``reconstruction_channels``, the deepest eight times as many."""
+    from monai.networks.nets.basic_unet import BasicUNet  # seconds to import
+
+    c = config.reconstruction_channels
+    return UNetReconstruction(transform, BasicUNet(2, 1, 1, features=(c, c, 2 * c, 4 * c, 8 * c, c)))

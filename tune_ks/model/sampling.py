@@ -1,0 +1,44 @@
+"""y = M F x: what the scanner would keep of an image."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor, nn
+
+from tune_ks.model.masks.base import Mask
+from tune_ks.model.transforms.base import Transform
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was kept of ``image`` (B, 1, H, W) under ``mask`` (B, 1, H or 1, W).
+
+    It holds its ingredients, since many need the zero-filled magnitude alone, which is cheaper than k-space. A
+    reconstruction looks at what was measured, never at ``image`` itself.
+    """
+
+    image: Tensor
+    mask: Tensor
+    transform: Transform
+
+    @cached_property
+    def kspace(self) -> Tensor:
+        """(B, 1, H, W) y = M F x."""
+        return self.mask * self.transform.forward(self.image)
+
+    @cached_property
+    def zero_filled(self) -> Tensor:
+        """(B, 1, H, W) |F^-1 y|, real."""
+        return self.transform.magnitude(self.image, self.mask)
+
+
+class Sampling(nn.Module):
+    """(B, 1, H, W) images and (B,) sampling rates -> what is kept of k-space."""
+
+    def __init__(self, transform: Transform, mask: Mask) -> None:
+        super().__init__()
+        self.transform = transform
+        self.mask = mask
+
+    def forward(self, image: Tensor, rate: Tensor) -> Measurement:
+        return Measurement(image, self.mask(rate), self.transform)

@@ -1,0 +1,1 @@
+"""What a space asks, less what the run folder holds."""

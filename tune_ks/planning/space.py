@@ -1,0 +1,225 @@
+"""A search space as a file: one question, a SPACE of values for the fields of TrialConfig, and a SEARCH over it."""
+
+import importlib.util
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from ray.tune.search.sample import Domain, Integer
+
+from tune_ks.core.config import TrialConfig, digest
+from tune_ks.training.tasks import Task, task_named
+
+FOLDER = Path(__file__).parents[2] / "search_spaces"
+ASKED = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
+STOPPING = {
+    "scheduler": "none",  # none | asha | median | pareto_halving
+    "grace": 0.25,  # share of the epochs before which nothing is stopped: the first rung
+    "reduction_factor": 3,  # 1 / so many of a rung go on (not of median), and the next rung is so many times later
+    "compare_within": ["vendor"],  # only trials that agree in these fields are compared
+}
+SEARCH_DEFAULTS = {**ASKED, **STOPPING}
+SCHEDULERS = ("none", "asha", "median", "pareto_halving")
+SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
+PRETRAINED = "pretrained"  # as init_from in a grid: the fitting trial of the run that --init-from names
+OBJECTIVES = {"val_in_domain": "maximize", "val_cross_domain": "maximize", "realised_rate": "minimize"}
+
+
+class Block(NamedTuple):
+    """One point of the grid, and what is drawn around it: ``fixed`` values, and Ray's ``drawn`` domains by field."""
+
+    fixed: dict[str, Any]
+    drawn: dict[str, Domain]
+
+    def size(self) -> float:
+        """How many different values can be drawn together; infinite where one of them is continuous."""
+        return math.prod(_values_of(domain) for domain in self.drawn.values())
+
+
+class Space(NamedTuple):
+    """``blocks`` are the dicts of SPACE, ``search`` is SEARCH with its defaults filled in."""
+
+    name: str
+    question: str
+    blocks: list[dict[str, Any]]
+    search: dict[str, Any]
+
+    def grid(self, vendors: list[str]) -> list[Block]:
+        """Every combination of the listed values. A SPACE without a vendor means each of the cohort's ``vendors``."""
+        points = []
+        for block in self.blocks:
+            listed = {"vendor": list(vendors), **block}
+            drawn = {name: value for name, value in listed.items() if isinstance(value, Domain)}
+            values = {name: _as_list(value) for name, value in listed.items() if name not in drawn}
+            points += [Block(dict(zip(values, chosen)), drawn) for chosen in itertools.product(*values.values())]
+        return points
+
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits of what is asked; docstring, name and early stopping do not enter."""
+        asked = [{name: _described(value) for name, value in block.items()} for block in self.blocks]
+        search = {name: self.search[name] for name in ASKED}
+        return digest(json.dumps([asked, search], sort_keys=True).encode())
+
+    def without_scheduler(self) -> "Space":
+        """The same question, every trial trained to its end."""
+        return self._replace(search=self.search | {"scheduler": "none"})
+
+    def epochs(self) -> int:
+        """Of every trial, where early stopping compares them; ValueError where they differ."""
+        for name in ("epochs", "settle"):
+            default = TrialConfig.__dataclass_fields__[name].default
+            found = {json.dumps(_described(block.get(name, default))) for block in self.blocks}
+            if len(found) > 1 or isinstance(self.blocks[0].get(name), (list, tuple, Domain)):
+                raise ValueError(
+                    f"a scheduler compares trials after the same epoch, so {name} must be one number for the whole "
+                    f"SPACE; got {' and '.join(sorted(found))}"
+                )
+        return int(self.blocks[0].get("epochs", TrialConfig.__dataclass_fields__["epochs"].default))
+
+    def task(self) -> type[Task]:
+        """What every trial is asked for; ValueError for an unknown task, and for more than one."""
+        default = TrialConfig.__dataclass_fields__["task"].default
+        asked = sorted({str(name) for block in self.blocks for name in _as_list(block.get("task", default))})
+        if len(asked) > 1:
+            raise ValueError(
+                f"a search is judged by one metric, so task must be the same in all of SPACE; got {' and '.join(asked)}"
+            )
+        return task_named(asked[0])
+
+    def image_sizes(self) -> list[int]:
+        """The sizes that the trials ask for, so that each is decoded once before the search."""
+        default = TrialConfig.__dataclass_fields__["image_size"].default
+        return sorted({int(size) for block in self.blocks for size in _as_list(block.get("image_size", default))})
+
+
+def known_spaces() -> list[str]:
+    """The names that ``--space`` takes."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+
+
+def load_space(name: str) -> Space:
+    """A space of ``search_spaces/`` by name, or any file by its path. ValueError says what is wrong in it."""
+    path = Path(name) if name.endswith(".py") else FOLDER / f"{name}.py"
+    if not path.is_file() or not (name.endswith(".py") or name in known_spaces()):
+        raise ValueError(
+            f"there is no search space {name!r}; the shipped ones are {', '.join(known_spaces())}; "
+            "a space of your own is given by the path of its .py file"
+        )
+    module = _import(path)
+    blocks = getattr(module, "SPACE", None)
+    blocks = [blocks] if isinstance(blocks, Mapping) else blocks
+    if not isinstance(blocks, list) or not blocks or not all(isinstance(block, Mapping) for block in blocks):
+        raise ValueError(f"{path}: SPACE must be a dict of field -> values, or a list of such dicts")
+    asked = getattr(module, "SEARCH", {})
+    unknown = sorted(set(asked) - set(SEARCH_DEFAULTS))
+    if unknown:
+        raise ValueError(f"{path}: SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}")
+    space = Space(path.stem, module.__doc__ or "", [dict(block) for block in blocks], {**SEARCH_DEFAULTS, **asked})
+    try:
+        _check(space)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return space
+
+
+def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterable[float]) -> Space:
+    """The space with other numbers of samples and seeds, and with ``rates`` in each of its lists of sampling rates."""
+    search = space.search | {name: n for name, n in (("samples", samples), ("seeds", seeds)) if n is not None}
+    blocks = [dict(block) for block in space.blocks]
+    listed = [block for block in blocks if isinstance(block.get("sampling_rate"), (list, tuple))]
+    rates = list(rates)
+    if rates and not listed:
+        raise ValueError(f"--rates: the space {space.name!r} has no list of sampling rates to add to")
+    for block in listed:
+        block["sampling_rate"] = sorted({*block["sampling_rate"], *rates})
+    more = space._replace(blocks=blocks if rates else space.blocks, search=search)
+    _check(more)
+    return more
+
+
+def _check(space: Space) -> None:
+    search = space.search
+    if search["sampler"] not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {search['sampler']!r}")
+    for name in ("samples", "seeds"):
+        if not isinstance(search[name], int) or search[name] < 1:
+            raise ValueError(f"{name} must be a whole number of 1 or more, got {search[name]!r}")
+    unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
+    if unknown or not search["objectives"]:
+        raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")
+    space.task()
+    _check_stopping(space)
+    for block in space.grid(["GE"]):
+        if bool(block.drawn) == (search["sampler"] == "grid"):
+            raise ValueError(
+                "a 'grid' takes lists of values only, and every other sampler needs a field with a domain of ray.tune "
+                f"(tune.uniform(0.1, 1)); got the sampler {search['sampler']!r} and the domains {sorted(block.drawn)}"
+            )
+        for edge in ("lower", "upper"):  # a range is checked at both ends, without drawing from it
+            ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
+            values = {**block.fixed, **ends}
+            if values.get("init_from") == PRETRAINED and not block.drawn:
+                del values["init_from"]
+            TrialConfig.from_dict(values)
+
+
+def _check_stopping(space: Space) -> None:
+    search = space.search
+    if search["scheduler"] not in SCHEDULERS:
+        raise ValueError(f"scheduler must be one of {', '.join(SCHEDULERS)}, got {search['scheduler']!r}")
+    if not isinstance(search["grace"], (int, float)) or not 0 < search["grace"] < 1:
+        raise ValueError(f"grace is a share of the epochs, above 0 and below 1, got {search['grace']!r}")
+    if not isinstance(search["reduction_factor"], int) or search["reduction_factor"] < 2:
+        raise ValueError(f"reduction_factor must be a whole number of 2 or more, got {search['reduction_factor']!r}")
+    known = TrialConfig.__dataclass_fields__
+    unknown = [name for name in search["compare_within"] if name not in known]
+    if unknown:
+        raise ValueError(f"compare_within takes fields of a trial: {', '.join(known)}; got {unknown[0]!r}")
+    if search["scheduler"] != "none" and math.ceil(search["grace"] * space.epochs()) >= space.epochs():
+        raise ValueError(
+            f"with {space.epochs()} epochs and a grace of {search['grace']:g} there is no epoch left to stop at"
+        )
+
+
+def _edge(domain: Domain, edge: str) -> Any:
+    categories = getattr(domain, "categories", None)
+    if categories is not None:
+        return categories[0 if edge == "lower" else -1]
+    return getattr(domain, edge)
+
+
+def _values_of(domain: Domain) -> float:
+    categories, step = getattr(domain, "categories", None), getattr(domain.get_sampler(), "q", None)
+    if categories is not None:
+        return len(categories)
+    if step is None and isinstance(domain, Integer):
+        step, upper = 1, domain.upper - 1
+    else:
+        upper = domain.upper
+    return math.floor((upper - domain.lower) / step + 1e-9) + 1 if step else math.inf
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _described(value: Any) -> Any:
+    if not isinstance(value, Domain):
+        return value
+    sampler = value.get_sampler()
+    inner = getattr(sampler, "sampler", sampler)
+    return [type(value).__name__, type(inner).__name__, getattr(sampler, "q", None), value.domain_str]
+
+
+def _import(path: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(f"search_space_{path.stem}", path)
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,1 @@
+"""The driver: Ray Tune and Optuna."""

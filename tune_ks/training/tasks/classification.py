@@ -1,0 +1,20 @@
+"""Is there a tumour in this image? Judged by the AUC."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from tune_ks.data.dataset import Batch
+from tune_ks.training.tasks.base import Task
+
+
+class Classification(Task):
+    """One logit an image, its binary cross-entropy, and the AUC of the logits."""
+
+    metric = "auc"
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(output, batch.label)
+
+    @staticmethod
+    def score(output: Tensor, batch: Batch) -> Tensor:
+        return output

@@ -1,0 +1,144 @@
+"""One training: what it keeps from step to step, alone or in a pack of several."""
+
+import copy
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.seeding import seed_for
+from tune_ks.data.dataset import Images, Splits
+from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.training.augment import commutes
+from tune_ks.training.draws import draw_epoch
+from tune_ks.training.noise import Noise
+from tune_ks.training.optimiser import build_optimiser, resume_optimiser, start_epoch
+from tune_ks.training.pack import Network
+from tune_ks.training.tasks import task_of
+from tune_ks.training.transfer import Weights, begin_from
+
+SAMPLED_BYTES = 2**30  # training images that a fixed mask was applied to are kept up to this size
+
+
+class Epoch(NamedTuple):
+    """What one epoch found. ``val`` is the in-domain validation metric; ``state`` resumes after this epoch."""
+
+    number: int  # from 1
+    loss: float  # mean over the epoch's images
+    val: float
+    state: dict[str, Any]
+    cross: float = math.nan  # mean of the other vendors, where it was asked for; it chooses nothing here
+
+
+class Member:
+    """The network of one config, its task, optimiser, random streams, history and best epoch so far.
+
+    Begins from the start, from another training's ``weights``, or from the ``state`` of an earlier Epoch, and knows
+    nothing of those it is trained with. Every random number of an epoch comes from (seed, purpose, epoch).
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        splits: Splits,
+        state: dict[str, Any] | None = None,
+        device: str = "cpu",
+        weights: Weights | None = None,
+    ) -> None:
+        self.config, self.device = config, device
+        torch.manual_seed(seed_for(config.seed, "init"))
+        self.pipeline = build_pipeline(config, splits.train.side).to(device)
+        self.task = task_of(config)(config).to(device)
+        if weights is not None:
+            begin_from(self.pipeline, config, weights)
+        self.optimizer = build_optimiser(config, self.pipeline, self.task)
+        self.images, self.trained = sampled_beforehand(config, self.pipeline, splits.train, device)
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
+        self.left = False  # before its last epoch: it failed, or a scheduler stopped it
+        if state is not None:
+            self.pipeline.load_state_dict(state["weights"])
+            self.task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
+            resume_optimiser(self.optimizer, state["optimizer"])
+            self.history, self.best = list(state["history"]), state["best"]
+
+    @property
+    def network(self) -> Network:
+        """It among others, as it is scored; its random numbers are those of the epoch."""
+        return Network(self.config, self.pipeline, self.noise)
+
+    @property
+    def learner(self) -> Network:
+        """The same as it is trained, on the images that a fixed mask was applied to beforehand."""
+        return Network(self.config, self.trained, self.noise)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has another epoch to train."""
+        return not self.left and len(self.history) < self.config.epochs
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was trained to its last epoch."""
+        return not self.left and len(self.history) == self.config.epochs
+
+    def begin_epoch(self) -> None:
+        """Draw the next epoch's random numbers, seed those that modules draw, and set the mask as the epoch has it."""
+        config, self.number = self.config, len(self.history) + 1
+        self.noise = Noise(seed_for(config.seed, "noise", self.number), self.device)
+        mask = self.pipeline.sampling.mask
+        self.draws = draw_epoch(config, self.images, self.number, mask.radius.numel(), self.device)
+        self.alone = self.number <= config.reconstruction_epochs and not self.pipeline.nothing_to_sample
+        if config.temperature is not None and config.temperature_end is not None:  # geometric, from first to last
+            share = (self.number - 1) / max(1, config.epochs - 1)
+            mask.temperature = config.temperature * (config.temperature_end / config.temperature) ** share
+        start_epoch(config, self.pipeline)
+        if config.settle and self.number >= config.first_settled_epoch():
+            mask.eval()  # from here on the network meets the very mask that will be exported
+
+    def end_epoch(self, loss: float, val: float, cross: float) -> Epoch:
+        """Enter the epoch into the history. ``cross`` NaN: it was not asked for."""
+        self.history.append({"epoch": self.number, "loss": loss, "val_in_domain": val})
+        if not math.isnan(cross):
+            self.history[-1]["val_cross_domain"] = cross
+        # in-domain validation alone chooses the epoch: the cross-domain vendors must not
+        settled = self.number >= self.config.first_settled_epoch()
+        if settled and (val > self.best["val"] or not self.best["epoch"]):
+            exported = {name: value.detach().cpu().clone() for name, value in self.pipeline.state_dict().items()}
+            self.best = {"val": val, "epoch": self.number, "weights": exported}
+        return Epoch(self.number, loss, val, self.state(), cross)
+
+    def state(self) -> dict[str, Any]:
+        """All that its next epoch depends on; the tensors are those that go on learning."""
+        return {
+            "weights": self.pipeline.state_dict(),
+            "task": self.task.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": list(self.history),
+            "best": self.best,
+        }
+
+
+def sampled_beforehand(
+    config: TrialConfig, pipeline: KSpaceClassifier, images: Images, device: str
+) -> tuple[Images, KSpaceClassifier]:
+    """What is trained on, and with: where the mask is fixed, the images as it leaves them, and no sampling.
+
+    Otherwise, and where they would take more than SAMPLED_BYTES, the images and the pipeline as they are. The modules
+    are shared: the pipeline learns what the other one does.
+    """
+    alone = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
+    learns = config.reconstruction != "zero_filled" or config.reconstruction_weight or config.reconstruction_epochs
+    if alone or learns or not commutes(config) or 4 * len(images) * images.side**2 > SAMPLED_BYTES:
+        return images, pipeline
+
+    @torch.no_grad()
+    def lens(image: Tensor, rows: Tensor) -> Tensor:
+        rate = torch.full((len(image),), config.sampling_rate, device=device)
+        return pipeline.restore(image.to(device), rate).image
+
+    behind = copy.copy(pipeline)
+    behind.nothing_to_sample = True
+    return images.seen_through(lens), behind

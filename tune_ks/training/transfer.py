@@ -1,0 +1,80 @@
+"""The weights of another training as the beginning of this one: read, compared, loaded."""
+
+from typing import NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from tune_ks.core.config import TrialConfig, digest
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.model.pipeline import KSpaceClassifier
+
+
+class Weights(NamedTuple):
+    """A finished trial's exported network: its record, and its tensors by their names in the pipeline's state."""
+
+    record: TrialRecord
+    tensors: dict[str, Tensor]
+
+    def question(self) -> str:
+        """12 hexadecimal digits of what was trained, and on which cohort, whatever its vendor, rate and seed."""
+        own = self.record.config.key("vendor", "sampling_rate", "seed", "init_from")
+        asked = f"{own}/{self.record.facts.get('cohort')}/{self.record.pretraining()}"
+        return digest(asked.encode())
+
+
+def read_weights(folder: RunFolder, init_from: str) -> Weights:
+    """The copy KEY@HASH in a run folder. ValueError where it is absent, torn, or no longer what HASH says."""
+    path = folder.weights(init_from, "model.safetensors")
+    try:
+        content = path.read_bytes()
+        if digest(content) != init_from.partition("@")[2]:
+            raise ValueError(f"its content is {digest(content)} now: it was changed after it came here")
+        record = TrialRecord.from_json(folder.weights(init_from, "record.json").read_text())
+        return Weights(record, load(content))
+    except (FileNotFoundError, SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: the weights to begin from cannot be used ({error})") from error
+
+
+def begin_from(pipeline: KSpaceClassifier, config: TrialConfig, weights: Weights) -> None:
+    """Load every part that ``loaded_parts`` names; what is left begins as it was built."""
+    parts = loaded_parts(pipeline, config, weights)
+    chosen = {name: value for name, value in weights.tensors.items() if name.split(".")[0] in parts}
+    pipeline.load_state_dict(chosen, strict=False)
+
+
+def loaded_parts(pipeline: KSpaceClassifier, config: TrialConfig, weights: Weights) -> list[str]:
+    """Which of classifier, reconstruction and sampling (the mask) begin from the weights.
+
+    The classifier always, and the reconstruction where it is of the same kind: ValueError names what does not fit. The
+    mask where family and size are equal; otherwise it begins fresh.
+    """
+    source = weights.record.config
+    differing = {part: _differences(pipeline, weights, part) for part in ("classifier", "reconstruction", "sampling")}
+    parts = ["classifier"] + ["reconstruction"] * (source.reconstruction == config.reconstruction)
+    for part in parts:
+        if differing[part]:
+            raise ValueError(
+                f"the {part} {getattr(config, part)!r} does not fit the weights {config.init_from}: "
+                f"{'; '.join(differing[part][:3])}{' ...' if len(differing[part]) > 3 else ''}"
+            )
+    same_mask = source.mask == config.mask and not differing["sampling"]
+    return [part for part in [*parts, *["sampling"] * same_mask] if _of_part(pipeline.state_dict(), part)]
+
+
+def _differences(pipeline: KSpaceClassifier, weights: Weights, part: str) -> list[str]:
+    """Every tensor of one part that only one of both has, or that has two shapes, in words."""
+    here, there = (_of_part(values, part) for values in (pipeline.state_dict(), weights.tensors))
+    return [
+        f"{name} is {here.get(name, 'absent')} here and {there.get(name, 'absent')} there"
+        for name in sorted({*here, *there})
+        if here.get(name) != there.get(name)
+    ]
+
+
+def _of_part(values: dict[str, Tensor], part: str) -> dict[str, str]:
+    """name -> shape, as a text, of one part's tensors."""
+    chosen = {name: value for name, value in values.items() if name.startswith(f"{part}.")}
+    return {name: "x".join(map(str, value.shape)) or "one number" for name, value in chosen.items()}
