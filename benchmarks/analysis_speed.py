@@ -27,11 +27,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from synthetic_run import WIDTH, make_cohort, write_run, write_trial
-
 from analysis.read.load import load
 from analysis.report import report
 from analysis.results import compute as study
+from synthetic_run import WIDTH, make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 

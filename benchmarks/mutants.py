@@ -3,9 +3,9 @@
     python benchmarks/mutants.py                  5,000 mutants, the table of docs/reliability.md
     python benchmarks/mutants.py --count 500 --seed 7
 
-The same mutants as tests/test_fuzz.py draws its 300 from; the number of a mutant is its seed. Each is read in a child
-process. A fault is a crash of the reader, an exception that is none of its own, a silence of more than a minute, a
-refusal that does not name the file, or an identifying value in what is said.
+The same mutants as tests/data/test_fuzz.py draws its 300 from; the number of a mutant is its seed. Each is read in a
+child process. A fault is a crash of the reader, an exception that is none of its own, a silence of more than a
+minute, a refusal that does not name the file, or an identifying value in what is said.
 """
 
 import argparse

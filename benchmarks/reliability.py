@@ -24,9 +24,9 @@ from ray.cluster_utils import Cluster
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from faults import DRAWN, GRID, content, drive, start
 from mutants import measure
 
+from faults import DRAWN, GRID, content, drive, start
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.worker.attempts import read_attempts
 

@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
-from tiny import write_tiny
 
+from tiny import write_tiny
 from tune_ks.commands.progress import TrialTable
 from tune_ks.core.lock import driver_lock
 from tune_ks.core.run_folder import RunFolder

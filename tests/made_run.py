@@ -3,9 +3,8 @@
 import contextlib
 import json
 
-from tiny import write_tiny
-
 from analysis import analyse
+from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole

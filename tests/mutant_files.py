@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import mutation
 import numpy as np
-from dicom_files import BOXES, MAKERS, PHI, anatomy, write_dicom, write_duke, write_table_cohort
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+import mutation
+from dicom_files import BOXES, MAKERS, PHI, anatomy, write_dicom, write_duke, write_table_cohort
 from tune_ks.data import child_process as children
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

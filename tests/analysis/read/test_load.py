@@ -1,0 +1,247 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from analysis import analyse
+from analysis.__main__ import main
+from analysis.read import trial_arrays as images
+from analysis.read.load import RunError, load
+from synthetic_run import write_run
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import Stop
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made") / "run"
+    write_run(root, rates=(0.25, 1.0), seeds=(0, 1), patients=12, images=4)
+    return root
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "run")
+
+
+def spoil(run, text, number=0):
+    path = sorted((run / "trials").iterdir())[number] / "record.json"
+    path.write_text(text(path.read_text()) if callable(text) else text)
+    return path.parent.name
+
+
+def test_one_tidy_row_a_trial(run):
+    found = load(run)
+    assert len(found.trials) == len(found.records) == 12
+    assert not found.warnings
+    row = found.trials.set_index("key").loc[TrialConfig("GE", 0.25, temperature=1.0, seed=1).key()]
+    record = found.records[row.name]
+    assert row["val_in_domain"] == record.val["GE"]
+    assert row["test_cross_domain"] == record.test["SIEMENS"]
+    assert row["test_within_in_domain"] == record.test_within["GE"]
+    assert row["export_gap"] == 0
+    assert len(found.skipped) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not a whole JSON"),
+        (lambda whole: whole[:100], "not a whole JSON"),
+        ("[]", "not a JSON object"),
+        ("{}", "no config"),
+        (lambda whole: whole.replace('"format": 1', '"format": 2'), "newer"),
+        (lambda whole: whole.replace('"metric": "auc"', '"metric": "auc", "sharpness": 3'), "sharpness"),
+        (lambda whole: whole.replace('"metric": "auc"', '"metric": "hausdorff"'), "hausdorff"),
+        (lambda whole: re.sub(r'"sampling_rate": [0-9.]+', '"sampling_rate": 0.77', whole), "belongs to the key"),
+        (lambda whole: re.sub(r'"realised_rate": [0-9.]+', '"realised_rate": null', whole), "realised_rate"),
+        (lambda whole: whole.replace('"epoch": 3', '"epoch": "three"'), "three"),
+    ],
+)
+def test_a_bad_record_is_counted_and_named_not_fatal(run, text, reason):
+    key = spoil(run, text)
+    found = load(run)
+    assert len(found.trials) == 11
+    assert list(found.unreadable) == [key]
+    assert re.search(reason, found.unreadable[key])
+    assert str(run) not in found.unreadable[key]  # the report does not tell where it lay
+    assert key in found.warnings[0]
+    assert analyse(run, report=False).selections
+
+
+def test_a_record_in_anothers_place_is_left_out(run):
+    trials = sorted((run / "trials").iterdir())
+    shutil.copy(trials[0] / "record.json", trials[1] / "record.json")
+    found = load(run)
+    assert list(found.unreadable) == [trials[1].name]
+    assert "belongs to the key" in found.unreadable[trials[1].name]
+
+
+def test_records_of_two_cohorts_are_not_mixed(run):
+    def more_images(whole):
+        values = json.loads(whole)
+        values["images"] = {name: count + 1 for name, count in values["images"].items()}
+        return json.dumps(values)
+
+    def other_fingerprint(whole):
+        values = json.loads(whole)
+        values["facts"] = {"cohort": "another"}
+        return json.dumps(values)
+
+    keys = {spoil(run, more_images, 0), spoil(run, other_fingerprint, 1)}
+    found = load(run)
+    assert set(found.unreadable) == keys
+    assert all("another cohort" in reason for reason in found.unreadable.values())
+
+
+def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
+    folder = RunFolder(run)
+    config = TrialConfig("GE", 0.123, temperature=1.0)
+    folder.write_config(config)
+    before = load(run)
+    folder.write_stop(Stop(config, "behind the others", [{"epoch": 1, "loss": 0.6, "val_in_domain": 0.51}]))
+    found = load(run)
+    assert found.stopped[["key", "reason"]].values.tolist() == [[config.key(), "behind the others"]]
+    assert len(found.failures) == len(before.failures)
+    assert sorted(found.pending) == sorted(set(before.pending) - {config.key()})
+    assert config.key() not in set(found.trials["key"])
+    assert "1 stopped early" in found.counts()
+    search = json.loads((run / "search.json").read_text())
+    search["search"] = {"sampler": "grid", "scheduler": "pareto_halving", "objectives": ["val_cross_domain"]}
+    (run / "search.json").write_text(json.dumps(search))
+    assert any("The scheduler of this search read validation labels of all" in w for w in analyse(run).warnings)
+    page = analyse(run).report.read_text()
+    assert "behind the others" in page
+    assert "1 trial(s) were stopped early" in page
+
+
+def test_failures_and_pending_are_told(run):
+    config = TrialConfig("GE", 0.5, seed=9)
+    write_whole(
+        run / "trials" / config.key() / "failure.json",
+        json.dumps({"format": 1, "config": config.non_default(), "reason": "the loss is <NaN>"}).encode(),
+    )
+    write_whole(run / "trials" / "0123456789ab" / "failure.json", b"{")
+    write_whole(run / "trials" / "ba9876543210" / "config.json", b"{}")
+    found = load(run)
+    assert found.failures["key"].tolist() == sorted([config.key(), "0123456789ab"])
+    assert found.pending == ["ba9876543210"]
+    page = analyse(run).report.read_text()
+    assert "the loss is &lt;NaN&gt;" in page
+    assert "<NaN>" not in page
+
+
+def test_a_failed_vendor_is_named(tmp_path):
+    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), source=("GE",), patients=12)
+    config = TrialConfig("SIEMENS", 0.5)
+    text = json.dumps({"config": config.non_default(), "reason": "no memory"})
+    write_whole(tmp_path / "trials" / config.key() / "failure.json", text.encode())
+    analysis = analyse(tmp_path, report=False)
+    assert list(analysis.selections) == ["GE"]
+    assert any(w.startswith("SIEMENS: no trial finished") for w in analysis.warnings)
+
+
+def test_no_finished_trial_gets_a_page(run):
+    for path in (run / "trials").glob("*/record.json"):
+        path.unlink()
+    analysis = analyse(run)
+    assert analysis.selections == {}
+    assert "No finished trial" in analysis.report.read_text()
+    assert json.loads(analysis.selection_json.read_text())["choices"] == []
+    assert main([str(run)]) == 0
+
+
+def test_one_trial_gets_a_page(run):
+    for path in sorted((run / "trials").iterdir())[1:]:
+        shutil.rmtree(path)
+    analysis = analyse(run)
+    assert len(analysis.selections) == 1
+    assert any("one configuration only" in w for w in analysis.warnings)
+    assert analysis.report.exists()
+
+
+@pytest.mark.parametrize("name", ["scores.npz", "mask.npy", "probability.npy", "preview.npz"])
+@pytest.mark.parametrize("damage", ["absent", "torn", "empty", "text"])
+def test_a_bad_array_costs_its_own_part_only(run, name, damage):
+    for trial in (run / "trials").iterdir():
+        path = trial / name
+        if path.exists():
+            data = path.read_bytes()
+            path.unlink()
+            if damage != "absent":
+                path.write_bytes({"torn": data[: len(data) // 2], "empty": b"", "text": b"hello"}[damage])
+    analysis = analyse(run)
+    assert len(analysis.selections) == 2
+    assert analysis.configurations["test_in_domain_low"].isna().all() == (name == "scores.npz")
+
+
+def test_scores_of_unknown_images_are_not_used(run):
+    found = load(run)
+    key = next(iter(found.records))
+    assert images.image_scores(run, key, found.cohort) is not None
+    path = run / "trials" / key / "scores.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"row": arrays["row"] + 10_000}))
+    assert images.image_scores(run, key, found.cohort) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "row,label\n1,0\n", "row,patient_id,vendor,label,split\n1,a,GE,0,test\n1,a,GE,1,test\n"]
+)
+def test_a_bad_cohort_table_is_a_warning(run, text):
+    (run / "cohort.csv").write_text(text)
+    analysis = analyse(run, report=False)
+    assert any("cohort.csv" in w for w in analysis.warnings)
+    assert analysis.baselines.empty
+    assert len(analysis.selections) == 2
+
+
+def test_a_torn_search_json_is_a_warning(run):
+    (run / "search.json").write_text('{"space": ')
+    assert any("search.json can't be read" in w for w in analyse(run, report=False).warnings)
+
+
+def test_external_cohorts_are_read_and_their_scores_are_not(run):
+    write_whole(run / "external" / "elsewhere.csv", b"key,vendor,images,patients,auc\nabc,PHILIPS,10,5,0.7\n")
+    write_whole(run / "external" / "elsewhere_scores.csv", b"key,row,score\nabc,1,0.5\n")
+    found = load(run)
+    assert found.external["cohort"].tolist() == ["elsewhere"]
+    assert not found.warnings
+    assert "PHILIPS" in analyse(run).report.read_text()
+
+
+def test_what_is_no_run_folder_is_one_message(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "nowhere", tmp_path / "file", tmp_path / "empty"):
+        with pytest.raises(RunError):
+            load(path)
+        assert main([str(path)]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("error: ")
+        assert message.count("\n") == 1
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["--rule", "best"], ["--epsilon", "much"], [], ["--epsilon", "7"]])
+def test_bad_words_end_with_code_2(run, words):
+    arguments = [str(run), *words] if words else []
+    code = None
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+
+
+def test_analysis_needs_neither_torch_nor_ray():
+    heavy = ("torch", "ray", "pydicom", "optuna")
+    code = f"import sys, analysis, analysis.report.report; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

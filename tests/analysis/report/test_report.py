@@ -1,0 +1,254 @@
+import base64
+import io
+import re
+import struct
+import zlib
+from html import unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from analysis import analyse, print_analysis
+from analysis.choice.crossfit import CrossFit
+from analysis.plots.gallery import gallery
+from analysis.plots.pareto import plot_pareto
+from analysis.report.png import data_uri, png
+from analysis.report.report import write_report
+from analysis.report.sections.proof import proofs, steps
+from synthetic_run import write_run
+
+OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def analysis(tmp_path_factory):
+    root = tmp_path_factory.mktemp("report") / "run"
+    write_run(root, rates=(0.0625, 0.25, 1.0), seeds=(0, 1, 2), patients=16)
+    return analyse(root, epsilon=0.06)  # 0.25 is truly 0.03 below full sampling
+
+
+@pytest.fixture(scope="module")
+def html(analysis):
+    return analysis.report.read_text()
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.images, self.ids, self.scripts, self.text = [], [], [], 0, []
+        self.inside = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.links += [values[n] for n in ("src", "href", "srcset", "action", "data") if values.get(n)]
+        self.images += [values] if tag == "img" else []
+        self.ids += [values["id"]] if "id" in values else []
+        self.scripts += tag == "script"
+        self.inside = tag if tag in ("script", "style") else None
+
+    def handle_endtag(self, tag):
+        self.inside = None
+
+    def handle_data(self, data):
+        if self.inside is None:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_the_page_fetches_nothing(page, html):
+    assert len(page.links) > 4
+    assert not [link for link in page.links if OUTSIDE.match(link)]
+    assert "@import" not in html.split("<script>")[0]
+
+
+def test_plotly_is_embedded_once(page, html):
+    assert html.count("Copyright 2012-20") == 1
+    assert len(page.ids) == len(set(page.ids))
+    assert {"pareto-GE", "curves-test-GE", "curves-val-SIEMENS", "masks-GE", "masks-SIEMENS", "knob-GE"} <= set(
+        page.ids
+    )
+
+
+def test_every_image_has_a_text_and_they_can_be_left_out(page, analysis):
+    shown = [image for image in page.images if "src" in image]  # the others are filled by the knob's script
+    assert len(shown) >= 4 * 2
+    assert all(image["alt"] for image in page.images)
+    assert all(image["src"].startswith("data:image/png;base64,") for image in shown)
+    without = Page(write_report(analysis, images=False).read_text())
+    assert not [image for image in without.images if "src" in image]
+    assert "Images were left out" in " ".join(without.text)
+
+
+def test_every_trial_and_the_labels_seen_are_told(page, analysis):
+    text = " ".join(page.text)
+    assert all(key in text for key in analysis.run.records)
+    assert "acceleration" not in text.lower()
+    assert "distinct rate" in text
+    assert "truncated" in text
+    assert "0123456789ab" in text
+
+
+def sections(html):
+    """Heading of a section -> what a reader reads in it."""
+    body = re.sub(r"<script.*?</script>", " ", html[html.index("<main") :], flags=re.DOTALL)
+    found = re.findall(r"<section id=[^>]*><h2>(.*?)</h2>(.*?)</section>", body, flags=re.DOTALL)
+    return {unescape(name): " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split()) for name, text in found}
+
+
+def test_every_section_with_a_cross_domain_number_says_whose_labels_chose(html, analysis):
+    met = 0
+    for name, text in sections(html).items():
+        if re.search(r"cross.domain", text):
+            told = "no label of another vendor" in text or "labels of the other vendor" in text
+            assert told, name
+            met += 1
+    assert met >= 7
+    assert {s.saw for s in analysis.selections.values()} == {"source-validation"}
+
+
+def test_the_first_screen_says_the_choice_the_doubt_and_both_picks(html, analysis):
+    text = sections(html)["The choice"]
+    for vendor, selection in analysis.selections.items():
+        assert f"{selection.rate:.3f} of k-space, 90 % interval {selection.interval[0]:.3f}" in text
+        assert f"the model trained on {vendor} scores AUC {selection.values['test_in_domain']:.3f} instead of" in text
+        assert "chosen by the rule epsilon (epsilon 0.06): the smallest rate whose in-domain AUC is within" in text
+        for split in ("test_in_domain", "test_cross_domain"):
+            for values in (selection.values, selection.full_sampling):
+                assert f"{values[split]:.3f} [{values[f'{split}_low']:.3f}, {values[f'{split}_high']:.3f}]" in text
+        assert f"{analysis.proofs[vendor].resolvable:.3f}" in text
+    assert text.count("Proven: noninferior") == text.count("Unproven: epsilon") == 2
+    assert text.count("The evidence does not separate this rate from full sampling") == 2
+    assert text.count("Saw validation labels of the other vendor(s) too") == 2
+
+
+def test_the_proof_shows_every_step_and_where_it_stopped(html, analysis):
+    text = sections(html)["What the data prove"]
+    for vendor, proof in analysis.proofs.items():
+        shown = steps(proof)
+        assert shown["rate"].tolist() == [0.25, 0.0625]  # from the highest down, full sampling is the yardstick
+        for step, row in zip(proof.steps.itertuples(), shown.to_dict("records")):
+            assert row["in-domain lower bound"] == pytest.approx(step.in_domain_lower)
+            assert row["cross-domain difference"] == pytest.approx(step.cross_domain_difference)
+            assert row["outcome"] == ("proven" if step.passed else step.why) != ""
+            numbers = " ".join(f"{v:.3f}" for v in (step.in_domain_difference, step.in_domain_lower))
+            assert f"{step.realised_rate:.3f} 3 {numbers}" in text
+        assert f'id="proof-{vendor}"' in html
+    assert "no step is skipped" in text
+
+
+def test_a_cross_fitted_choice_stands_beside_the_proof(analysis):
+    rates = pd.DataFrame({"realised_rate": [0.25, 1.0], "share": [0.7, 0.3]})
+    known = {"in_domain": 0.8, "cross_domain": np.nan}
+    fitted = CrossFit("GE", "epsilon", 5, 10, rates, known, known, {"in_domain": -0.01, "cross_domain": np.nan})
+    refused = fitted._replace(vendor="SIEMENS", rates=rates.iloc[:0], refused="trial abc has no scores per image")
+    page = proofs(analysis._replace(cross_fits={"GE": fitted, "SIEMENS": refused}))
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page[page.index('id="cross-fit"') :])
+    assert cells[:6] == ["GE", "0.250", "0.700", "GE", "1.000", "0.300"]
+    assert "GE, cross-fitted on 10 halves" in page
+    assert "SIEMENS: not cross-fitted: trial abc" in page
+    assert "cross-fit" not in proofs(analysis)
+
+
+def test_how_sure_the_front_is_stands_in_figure_and_table(html, analysis):
+    text = sections(html)["Pareto front"]
+    for vendor, uncertain in analysis.uncertain_fronts.items():
+        optimal = uncertain.probability_optimal
+        assert (optimal["three_objectives"] >= optimal["two_objectives"]).all()  # one more objective dominates fewer
+        for row in optimal.itertuples():
+            values = (row.realised_rate, row.two_objectives, row.three_objectives)
+            assert f"{vendor} {' '.join(_shown(value) for value in values)}" in text
+        low, middle, high = np.quantile(uncertain.hypervolume, [0.05, 0.5, 0.95])
+        assert f"{middle:.3f} [{low:.3f}, {high:.3f}]" in text
+        assert f'id="optimal-{vendor}"' in html
+
+
+def _shown(value):
+    return f"{value:.3f}"
+
+
+def test_the_attainment_band_holds_the_median_front(analysis):
+    for vendor in analysis.uncertain_fronts:
+        drawn = {trace.name: trace for trace in plot_pareto(analysis, vendor).data}
+        band, middle = drawn["front, 10 to 90 %"], drawn["front, median"]
+        assert band.fill == "toself"
+        half = list(band.x).index(max(band.x)) + 1  # the better surface first, then the worse one back
+        best = list(zip(band.x[:half], band.y[:half]))
+        assert all(y >= y_next for (_, y), (_, y_next) in pairwise(best))  # a staircase falls
+        height = {x: max(y for at, y in best if at >= x) for x in middle.x if x <= max(band.x)}
+        assert all(y <= height[x] + 1e-9 for x, y in zip(middle.x, middle.y))
+
+
+def test_the_source_studys_table_has_a_row_a_rate_and_every_vendor(html, analysis):
+    rows = re.search(r'<table id="source-table">(.*?)</table>', html, flags=re.DOTALL)[1]
+    head = [unescape(text) for text in re.findall(r"<button[^>]*>(.*?)</button>", rows)]
+    body = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", rows, flags=re.DOTALL)][1:]
+    shown = [dict(zip(head, map(unescape, row))) for row in body]
+    assert [(row["mask"], row["nominal rate"]) for row in shown] == [
+        (mask, rate) for mask in ("gumbel", "lowpass") for rate in ("0.062", "0.250")
+    ] + [("full sampling", "1.000")]
+    table = analysis.configurations
+    for row in shown:
+        for source, tested in (("GE", "GE"), ("GE", "SIEMENS"), ("SIEMENS", "SIEMENS"), ("SIEMENS", "GE")):
+            own = table[(table["vendor"] == source) & (table["family"] == row["mask"])]
+            one = own[(own["sampling_rate"] - float(row["nominal rate"])).abs() < 1e-3]
+            name = "test_in_domain" if source == tested else "test_cross_domain"
+            assert row[f"{source} tested on {tested}"].startswith(f"{one.iloc[0][name]:.3f} [")
+    for vendor, selection in analysis.selections.items():
+        chosen = [row for row in shown if vendor in row["chosen for"]]
+        assert [row["nominal rate"] for row in chosen] == [f"{selection.configuration['sampling_rate']:.3f}"]
+
+
+def test_the_gallery_shows_one_trial_a_rate_and_family_largest_first(analysis):
+    shown = gallery(analysis, "GE")
+    families = ["full sampling", "gumbel", "gumbel", "lowpass", "lowpass"]
+    assert [(p.family, p.rate) for p in shown] == list(zip(families, [1, 0.25, 0.0625, 0.25, 0.0625]))
+    assert all(p.seed == 0 for p in shown)
+    assert sum(p.chosen for p in shown) == 1
+    assert all(p.probability is None for p in shown if p.family == "lowpass")
+
+
+def test_the_terminal_says_the_choice_and_whose_labels(analysis):
+    console = Console(record=True, width=80, file=io.StringIO())
+    print_analysis(analysis, console)
+    text = " ".join(console.export_text().split())
+    for selection in analysis.selections.values():
+        assert f"{selection.rate:.3f} of k-space" in text
+        assert selection.rate < 1
+        for domain in ("in_domain", "cross_domain"):
+            low, high = (selection.values[f"difference_{domain}_{end}"] for end in ("low", "high"))
+            assert f"[{low:+.3f}, {high:+.3f}]" in text
+        assert f"{selection.not_worse['cross_domain']:.2f} cross-domain" in text
+    assert text.count("90 % interval of the rate") == 2
+    assert "report.html" in text
+    assert "source-validation" in text
+    assert "…" not in text
+
+
+def test_a_vendor_named_like_a_tag_stays_text(tmp_path):
+    write_run(tmp_path, vendors=("<b>GE", "SIEMENS"), rates=(0.5, 1.0), seeds=(0,), patients=12)
+    text = analyse(tmp_path).report.read_text()
+    body = text[text.index("<body>") :]
+    assert "<b>GE" not in body
+    assert "&lt;b&gt;GE" in body
+
+
+def test_png_decodes_to_the_image():
+    image = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+    data = png(image)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", data[16:24]) == (3, 2)
+    length = struct.unpack(">I", data[33:37])[0]
+    rows = zlib.decompress(data[41 : 41 + length])
+    assert rows == b"\0" + image[0].tobytes() + b"\0" + image[1].tobytes()
+    assert base64.b64decode(data_uri(image).split(",")[1]) == data
+    with pytest.raises(ValueError, match="uint8"):
+        png(image.astype(float))

@@ -1,0 +1,315 @@
+"""report.html in a real browser: drawn, filtered, turned, sorted, saved; nothing fetched, nothing in the console."""
+
+import csv
+import re
+import shutil
+
+import pytest
+
+from analysis import analyse
+from analysis.report.report import write_report
+from synthetic_run import write_run
+from tune_ks.core.config import TrialConfig
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OF_THE_DRIVER = re.compile(r"GL Driver Message")  # of parallel coordinates drawn without a graphics card
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two temperatures of the learned mask beside low-pass, one failed trial."""
+    root = tmp_path_factory.mktemp("browser") / "run"
+    folder = write_run(root, rates=(0.0625, 0.125, 0.25, 0.5, 1.0), seeds=(0,), patients=12)
+    warm = root.parent / "warm"
+    write_run(
+        warm, rates=(0.0625, 0.125, 0.25, 0.5, 0.75), seeds=(0,), masks=("gumbel",), patients=12, mask_lr_multiplier=1
+    )
+    for trial in sorted((warm / "trials").iterdir()):
+        shutil.copytree(trial, root / "trials" / trial.name)
+    folder.write_failure(TrialConfig("GE", 0.3), "the loss became NaN in epoch 2")
+    external = "key,vendor,images,patients,auc\n" + f"{folder.keys()[0]},PHILIPS,40,20,0.61\n"
+    (root / "external").mkdir()
+    (root / "external" / "other.csv").write_text(external)
+    return analyse(root)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield found
+        found.close()
+
+
+class Heard:
+    """What a page says and asks for while it is open."""
+
+    def __init__(self, page):
+        self.said, self.asked = [], []
+        page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+    def quiet(self):
+        return not [text for text in self.said if not OF_THE_DRIVER.search(text)]
+
+    def outside(self):
+        return [url for url in self.asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+def opened(browser, path, **context):
+    page = browser.new_context(**context).new_page()
+    page.heard = Heard(page)
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready]", timeout=30_000)
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser, run):
+    return opened(browser, run.report, viewport={"width": 1280, "height": 900})
+
+
+def test_every_figure_is_drawn_and_nothing_is_fetched(page):
+    plots = page.query_selector_all(".plot")
+    names = {plot.get_attribute("id").split("-")[0] for plot in plots}
+    named = {"pareto", "optimal", "curves", "profile", "masks", "training", "parallel", "operating", "reliability"}
+    assert names >= named  # importance: where there is any
+    assert len(plots) >= 18
+    for plot in page.query_selector_all("[data-webgl] .plot"):  # drawn when the reader comes near
+        plot.scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{plot.get_attribute('id')}[data-drawn]", timeout=30_000)
+    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    for plot in plots:
+        assert plot.get_attribute("data-drawn") == "yes", plot.text_content()
+        assert plot.get_attribute("aria-label")
+        assert plot.query_selector("svg.main-svg, .parcoords")
+    assert page.heard.asked
+    assert page.heard.outside() == []
+    assert page.heard.quiet(), page.heard.said
+
+
+def test_no_legend_lies_on_an_axis_title_or_outside_its_figure(page):
+    overlaps = """() => [...document.querySelectorAll('.plot')].flatMap((plot) => {
+        const legend = plot.querySelector('.legend');
+        if (!legend) return [];
+        const a = legend.getBoundingClientRect(), whole = plot.getBoundingClientRect();
+        const hits = [...plot.querySelectorAll('.xtitle, .ytitle, .plotclip, .xtick text')].filter((e) => {
+            const b = e.getBoundingClientRect();
+            return b.width && a.left < b.right - 1 && b.left < a.right - 1
+                && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+        });
+        return hits.length || a.right > whole.right + 1 || a.top < whole.top - 1 ? [plot.id] : [];
+    })"""
+    assert page.evaluate(overlaps) == []
+
+
+def shown_points(page):
+    return page.evaluate(
+        """() => [...document.querySelectorAll('[id^=pareto-]')].filter((p) => p.data && p.offsetParent)
+        .flatMap((p) => p.data.filter((t) => t.meta && t.meta.points === 'trial'))
+        .flatMap((t) => t.y.filter((y) => y !== null)).length"""
+    )
+
+
+def test_filters_hide_vendors_families_and_temperatures(page, run):
+    trials, form = run.run.trials, page.locator("#pareto-filters")
+    said = form.locator("output")
+    assert shown_points(page) == len(trials) == 28
+    assert said.inner_text() == "28 of 28 trials shown"
+    form.get_by_label("lowpass").uncheck()
+    kept = trials[(trials["mask"] != "lowpass") | trials["full"]]
+    assert shown_points(page) == len(kept) < len(trials)
+    form.get_by_label("SIEMENS").uncheck()
+    kept = kept[kept["vendor"] == "GE"]
+    assert not page.locator("#pareto-SIEMENS").is_visible()
+    assert shown_points(page) == len(kept)
+    form.get_by_label("1", exact=True).uncheck()  # the one temperature of this run
+    assert shown_points(page) == kept["full"].sum() == 1
+    form.get_by_text("Show all").click()
+    page.wait_for_function("document.querySelector('#pareto-filters output').value.startsWith('28')")
+    assert shown_points(page) == len(trials)
+    assert page.locator("#pareto-SIEMENS").is_visible()
+
+
+def test_every_trial_says_rate_temperature_seed_and_key(page, run):
+    texts = page.evaluate(
+        "() => [...document.querySelectorAll('[id^=pareto-]')].filter((p) => p.data)"
+        ".flatMap((p) => p.data.filter((t) => t.meta && t.meta.points === 'trial').flatMap((t) => t.text))"
+    )
+    assert len(texts) == len(run.run.trials)
+    for row in run.run.trials.itertuples():
+        (text,) = [t for t in texts if row.key in t]
+        assert f"rate {row.realised_rate:.3f}" in text
+        assert f"seed {row.seed}" in text
+        assert "temperature" in text
+
+
+def knob_state(page):
+    return page.evaluate(
+        """() => { const k = document.getElementById('knob-GE');
+        return { name: k.querySelector('output').value, mask: k.querySelector('img.mask').src,
+        image: k.querySelector('img.sampled').src, full: k.querySelector('.two img').src,
+        in: k.querySelector('[data-domain=in] span').textContent,
+        cross: k.querySelector('[data-domain=cross] span').textContent,
+        profile: document.getElementById('profile-GE').data[1].y.join() } }"""
+    )
+
+
+def test_the_knob_moves_mask_image_and_both_aucs_together(page, run):
+    slider = page.locator("#knob-GE input[type=range]")
+    slider.focus()
+    page.keyboard.press("Home")
+    states = [knob_state(page)]
+    for _ in range(int(slider.get_attribute("max"))):
+        page.keyboard.press("ArrowRight")
+        states.append(knob_state(page))
+    own = run.configurations[run.configurations["vendor"] == "GE"]
+    shown = own[(own["family"] == "gumbel") | own["full"]].drop_duplicates("sampling_rate")
+    assert len(states) == len(shown) == 6
+    for name in ("name", "mask", "profile", "in", "cross", "image"):
+        assert len({state[name] for state in states}) >= len(states) - (name == "image"), name
+    assert len({state["full"] for state in states}) == 1
+    for state in states:
+        rate = float(re.search(r"rate ([0-9.]+)", state["name"])[1])
+        near = own[(own["realised_rate"] - rate).abs() < 1e-3]
+        told = float(re.search(r"AUC ([0-9.]+) \[", state["in"])[1])
+        assert any(abs(told - auc) < 6e-4 for auc in near["test_in_domain"])
+    assert "full sampling" in states[-1]["name"]
+
+
+def saved(page, name):
+    """The rows of a table's CSV."""
+    with page.expect_download() as download:
+        page.locator(f'button[data-of="{name}"]').click()
+    assert download.value.suggested_filename == f"{name}.csv"
+    with open(download.value.path(), newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_source_studys_table_sorts_by_auc_and_saves_as_csv(page, run):
+    table = page.locator("#source-table")
+    heads = [cell.inner_text().strip(" ▲▼") for cell in table.locator("th").all()]
+    column = heads.index("GE tested on SIEMENS")
+    table.locator("th button").nth(column).click()
+    told = [text.split()[0] for text in table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()]
+    assert told == sorted(told)
+    assert len(set(told)) > 5
+    rows = saved(page, "source-table")
+    assert [row["GE tested on SIEMENS"].split()[0] for row in rows] == told  # as it stands on the page
+    assert {row["chosen for"] for row in rows} > {""}
+
+
+def test_tables_sort_by_number_and_save_as_csv(page, run):
+    table = page.locator("#trials")
+    heads = [cell.inner_text().strip(" ▲▼") for cell in table.locator("th").all()]
+    column = heads.index("realised rate")
+    head = table.locator("th").nth(column)
+    for direction in ("ascending", "descending"):
+        head.locator("button").focus()
+        page.keyboard.press("Enter")
+        assert head.get_attribute("aria-sort") == direction
+        rates = [float(text) for text in table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()]
+        assert rates == sorted(rates, reverse=direction == "descending")
+    rows = saved(page, "trials")
+    assert {row["key"] for row in rows} == set(run.run.trials["key"])
+    known = run.run.trials.set_index("key")["test_in_domain"]
+    assert all(abs(float(row["test in domain"]) - known[row["key"]]) < 1e-5 for row in rows)
+
+
+@pytest.fixture(scope="module")
+def phone(browser, run):
+    return opened(browser, run.report, viewport={"width": 390, "height": 850}, color_scheme="dark")
+
+
+def test_the_keyboard_reaches_the_choice_and_every_control(phone):
+    phone.keyboard.press("Tab")
+    assert phone.evaluate("document.activeElement.className") == "skip"
+    assert phone.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    phone.keyboard.press("Enter")
+    assert phone.evaluate("location.hash") == "#main"
+    reachable = phone.evaluate(
+        "() => [...document.querySelectorAll('input, button, select, summary, .scroll')].filter((e) => e.offsetParent)"
+        ".map((e) => e.tabIndex)"
+    )
+    assert len(reachable) > 20
+    assert all(index >= 0 for index in reachable)
+
+
+def numbers(colour):
+    return [int(number) for number in re.findall(r"\d+", colour)[:3]]
+
+
+def test_a_narrow_dark_page_fits_then_a_wide_one_then_a_light_one(phone):
+    title = "getComputedStyle(document.querySelector('#pareto-GE .xtitle')).fill"
+    outside = """() => [...document.querySelectorAll('.plot')].filter((p) => p.getBoundingClientRect().right
+        > innerWidth + 1 || p.querySelector('svg')?.getBoundingClientRect().right > innerWidth + 1).map((p) => p.id)"""
+    tops = "['GE', 'SIEMENS'].map((v) => document.getElementById('pareto-' + v).getBoundingClientRect().top)"
+    for width in (390, 1280):
+        phone.set_viewport_size({"width": width, "height": 850})
+        assert phone.evaluate("document.documentElement.scrollWidth") <= width
+        first, second = phone.evaluate(tops)
+        assert (abs(first - second) < 2) == (width > 700)
+        phone.wait_for_timeout(500)  # plotly waits before it follows a new size
+        assert phone.evaluate(outside) == []
+    assert min(numbers(phone.evaluate(title))) > 180
+    assert max(numbers(phone.evaluate("getComputedStyle(document.body).backgroundColor"))) < 60
+    phone.emulate_media(color_scheme="light")
+    phone.wait_for_function(f"Math.max(...{title}.match(/\\d+/g).slice(0, 3).map(Number)) < 90", timeout=10_000)
+    assert phone.heard.quiet(), phone.heard.said
+
+
+def test_a_figure_saves_itself_as_svg_for_paper_whatever_the_page_looks_like(phone):
+    phone.emulate_media(color_scheme="dark")
+    with phone.expect_download() as download:
+        phone.locator('button[data-of="pareto-GE"]').click()
+    assert download.value.suggested_filename == "pareto-GE.svg"
+    drawn = download.value.path().read_text()
+    assert "<svg" in drawn[:200]
+    fills = {tuple(numbers(found)) for found in re.findall(r"<text[^>]*fill: (rgb\([^)]*\))", drawn)}
+    assert fills == {(28, 36, 48)}
+
+
+def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(browser, tmp_path):
+    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",), metric="dice")
+    page = opened(browser, analyse(tmp_path).report, viewport={"width": 390, "height": 850})
+    read = page.evaluate("""() => [...document.querySelectorAll('h1, h2, h3, p, td, th, a, summary, span, text, title')]
+        .map((element) => element.textContent).join(' ')""")
+    assert "Dice" in read
+    assert not re.search(r"\bAUCs?\b", read)
+    gauge = page.locator("#knob-GE [data-domain=in]")
+    told = float(re.search(r"Dice ([0-9.]+) \[", gauge.locator("span").inner_text())[1])
+    assert float(gauge.locator("b").evaluate("dot => parseFloat(dot.style.left)")) == pytest.approx(100 * told, abs=0.1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.heard.outside() == []
+    assert page.heard.quiet(), page.heard.said
+    page.context.close()
+
+
+def test_a_watched_page_loads_itself_again_where_the_reader_was(browser, tmp_path):
+    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
+    found = analyse(tmp_path, report=False)
+    page = opened(browser, write_report(found, live=1), viewport={"width": 1280, "height": 600})
+    assert "2 finished, 0 failed, 0 not finished" in page.locator(".live").inner_text()
+    page.evaluate("window.scrollTo({ top: 700, behavior: 'instant' }); window.old = true")
+    page.wait_for_function("window.old === undefined && document.documentElement.dataset.ready", timeout=15_000)
+    assert abs(page.evaluate("scrollY") - 700) < 2
+    page.locator(".live input").check()
+    page.evaluate("window.old = true")
+    page.wait_for_timeout(1200)
+    assert page.evaluate("window.old") is True
+    assert page.heard.outside() == []
+    assert page.heard.quiet(), page.heard.said
+    page.context.close()

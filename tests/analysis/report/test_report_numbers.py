@@ -1,0 +1,173 @@
+"""What the report computes for its figures: profiles, importance, which pictures; against hand-made answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import analyse
+from analysis.choice import noninferior_words as proof_words
+from analysis.choice.noninferior import STEP_COLUMNS, Proof
+from analysis.choice.selection import Options, Selection
+from analysis.plots.gallery import MOST, gallery
+from analysis.plots.profiles import profile
+from analysis.report.page import as_script, plain, slug, table
+from analysis.results import evidence, sentences
+from analysis.results.importance import hyperparameters, importance
+from analysis.statistics.measures import MEASURES
+from analysis.statistics.pareto import TWO
+from synthetic_run import write_run
+
+AUC = MEASURES["auc"]
+
+
+def lowpass(width, kept):
+    order = np.argsort(np.abs(np.arange(width) - width // 2), kind="stable")
+    return np.isin(np.arange(width), order[:kept])
+
+
+@pytest.mark.parametrize("kept", [1, 2, 5, 8])
+def test_the_profile_of_low_pass_is_low_pass(kept):
+    found = profile(lowpass(8, kept))
+    assert found.mask.tolist() == found.lowpass.tolist() == found.probability.tolist()
+    assert found.mask[0] == 1
+
+
+def test_a_profile_by_hand():
+    mask = np.array([1, 0, 0, 0, 1, 1, 0, 1], dtype=bool)  # DC at 4; distances 4 3 2 1 0 1 2 3
+    found = profile(mask, np.linspace(0, 0.7, 8))
+    assert found.distance.tolist() == [0, 1, 2, 3, 4]
+    assert found.mask.tolist() == [1, 0.5, 0, 0.5, 1]
+    assert found.lowpass.tolist() == [1, 1, 0.5, 0, 0]  # the nearest four
+    assert found.probability == pytest.approx([0.4, 0.4, 0.4, 0.4, 0.0])
+
+
+def test_a_profile_of_points_spends_the_same_budget():
+    mask = np.random.default_rng(0).random((16, 16)) < 0.3
+    found = profile(mask)
+    offsets = np.arange(16) - 8
+    distance = np.floor(np.hypot(offsets[:, None], offsets[None]) + 0.5).astype(int).clip(max=8)
+    members = np.bincount(distance.ravel())
+    assert (found.mask * members).sum() == pytest.approx(mask.sum())
+    assert (found.lowpass * members).sum() == pytest.approx(mask.sum())
+    assert (np.diff(found.lowpass) <= 1e-12).all()
+
+
+def own_table(n, effect):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"sampling_rate": 0.5, "temperature": rng.uniform(0.1, 5, n), "full": False})
+    frame["mask_lr_multiplier"] = rng.choice([1.0, 10.0, 30.0], n)
+    frame["score"] = 0.8 + effect * (frame["temperature"] > 2) + rng.normal(0, 0.005, n)
+    from analysis.read.load import CONFIG_FIELDS
+
+    for name in CONFIG_FIELDS:
+        if name not in frame:
+            frame[name] = "same"
+    return frame
+
+
+def test_importance_finds_what_moves_the_auc():
+    found = importance(own_table(60, 0.1), "score")
+    assert found.table["hyperparameter"].iloc[0] == "temperature"
+    assert found.table["importance"].iloc[0] > 0.03
+    assert found.explained > 0.8
+    assert found.configurations == 60
+
+
+def test_importance_says_when_nothing_is_explained():
+    assert importance(own_table(60, 0.0), "score").explained < 0.2
+
+
+def test_importance_needs_enough_that_varies():
+    assert importance(own_table(9, 0.1), "score") is None
+    same = own_table(60, 0.1).assign(temperature=1.0, mask_lr_multiplier=10.0)
+    assert importance(same, "score") is None
+    one_or_none = same.assign(temperature=[1.0, np.nan] * 30)  # that is the family again
+    assert hyperparameters(one_or_none) == []
+
+
+def test_many_rates_show_a_dozen_pictures_and_the_chosen_one(tmp_path):
+    rates = tuple(k / 32 for k in range(1, 33))
+    write_run(tmp_path, rates=rates, seeds=(0,), masks=("gumbel",), patients=12, images=2, source=("GE",))
+    shown = gallery(analyse(tmp_path, report=False), "GE")
+    learned = [p for p in shown if p.family == "gumbel"]
+    assert MOST - 4 <= len(learned) <= MOST + 1
+    assert sum(p.chosen for p in shown) == 1
+    assert {learned[0].rate, learned[-1].rate} == {31 / 32, 1 / 32}
+
+
+def choice(rate=0.25, differences=None, **fields):
+    """A choice of GE's with test AUCs 0.80 and 0.70 against 0.82 and 0.75 at full sampling."""
+    values = {"test_in_domain": 0.80, "test_cross_domain": 0.70}
+    for domain, ends in (differences or {}).items():
+        middle = {"": sum(ends) / 2, "_low": ends[0], "_high": ends[1]}
+        values |= {f"difference_{domain}{name}": value for name, value in middle.items()}
+    full = {"test_in_domain": 0.82, "test_cross_domain": 0.75}
+    known = {"rule": "epsilon", "vendor": "GE", "family": "learned", "rate": rate, "interval": None, "values": values}
+    known |= {"full_sampling": full, "configuration": {}, "keys": (), "columns_read": ("val_in_domain",)}
+    known |= {"oracle": False, "saw": "source-validation", "parameters": {"epsilon": 0.02}, "note": ""}
+    return Selection(**known | fields)
+
+
+def test_the_warning_speaks_only_of_what_was_computed():
+    def said(low, high, **fields):
+        return evidence.not_separated(choice(differences=dict.fromkeys(TWO, (low, high)), **fields), Options())
+
+    assert "does not separate this rate from full sampling" in said(-0.02, 0.03)
+    assert "in-domain +0.005 [-0.020, +0.030], cross-domain +0.005 [-0.020, +0.030]" in said(-0.02, 0.03)
+    assert said(-0.05, -0.01).startswith("This rate is worse than full sampling: test AUC in-domain -0.030 [-0.050, -")
+    assert said(0.01, 0.03) == ""
+    mixed = evidence.not_separated(choice(differences={TWO[0]: (-0.02, 0.01), TWO[1]: (-0.05, -0.01)}), Options())
+    assert mixed.startswith("This rate is worse than full sampling: test AUC cross-domain -0.030")
+    assert "holds 0 (in-domain -0.005" in mixed
+    assert "No paired interval of the in-domain and cross-domain difference" in evidence.not_separated(
+        choice(), Options()
+    )
+    unlikely = choice(not_worse={"in_domain": 0.88, "cross_domain": 0.91, "both": 0.85})
+    assert "better by more than 0.02 AUC: 0.88 in-domain, 0.91 cross-domain, 0.85 for both at once; 0.95 would be" in (
+        evidence.not_separated(unlikely, Options())
+    )
+    assert evidence.not_separated(choice(not_worse=dict.fromkeys(TWO, 0.99)), Options()) == ""
+    assert "no finished trial" in said(-0.02, 0.03, full_sampling={})
+    assert said(-0.02, 0.03, rate=1.0) == said(-0.02, 0.03, rate=np.nan) == ""
+
+
+def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule():
+    assert sentences.plainly(choice(), AUC) == (
+        "Keeping 0.250 of k-space instead of all of it, the model trained on GE scores AUC 0.800 instead of 0.820 on "
+        "GE patients and 0.700 instead of 0.750 on patients of the other vendor(s); chosen by the rule epsilon "
+        "(epsilon 0.02): the smallest rate whose in-domain AUC is within epsilon of the best."
+    )
+    full = sentences.plainly(choice(rate=1.0), AUC)
+    assert full.startswith(
+        "Keeping all of k-space, the model trained on GE scores AUC 0.800 on GE patients and 0.700 on"
+    )
+    assert sentences.plainly(choice(rate=np.nan, note="no knee"), AUC) == "The rule epsilon chooses no rate: no knee."
+    assert "was not scored" in sentences.plainly(choice(values={}), AUC)
+
+
+def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
+    steps = pd.DataFrame(columns=STEP_COLUMNS)
+    found = Proof("GE", 1.0, "c", 0.02, steps, 0.046, {"in_domain": 736.0, "cross_domain": np.inf}, "")
+    assert proof_words.proven(found, AUC) == (
+        "No rate below 1 is proven to lose at most 0.02 in both AUCs. These data could prove a margin of about 0.046."
+    )
+    assert proof_words.needed(found) == (
+        "0.02 would need: in-domain about 736 validation patients; cross-domain more seeds, not patients."
+    )
+    assert proof_words.proven(found._replace(rate=0.25), AUC).startswith(
+        "Not worse than full sampling by more than 0.02"
+    )
+    refused = found._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})
+    assert proof_words.proven(refused, AUC) == "Nothing was tested, so nothing is proven: full sampling was not run."
+    assert proof_words.needed(refused) == ""
+
+
+def test_what_a_page_holds_cannot_end_its_scripts_or_cells():
+    assert "</script><b>" not in as_script({"a": "</script><b>"})
+    assert plain({"a": [float("nan"), 0.123456789, np.float32(0.5), (1,)]}) == {"a": [None, 0.12346, 0.5, [1]]}
+    assert slug("<b>GE & Co") == "b-GE-Co"
+    assert slug("é") != slug("ü")
+    html = table(pd.DataFrame({"<i>": ["<b>", None], "n": [1.0, np.nan]}), "t")
+    assert "<b>" not in html
+    assert html.count('data-v=""') == 2
+    assert table(pd.DataFrame({"a": []}), "t") == ""

@@ -1,0 +1,210 @@
+"""What a clinician asks, against exact answers made by hand and independent definitions."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy.special import expit
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, roc_curve
+
+from analysis import analyse, print_analysis
+from analysis.read.trial_arrays import image_scores
+from analysis.report.export import figures
+from analysis.results.operating import SPECIFICITY, threshold
+from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
+from analysis.statistics.bootstrap import patient_weights, resampled_mean
+from synthetic_run import make_cohort, write_run
+from tune_ks.core.metrics import auc
+
+
+@pytest.mark.parametrize(
+    ("negatives", "specificity", "cut"),
+    [
+        (range(10), 0.9, 8),  # one of ten may lie above
+        (range(10), 0.95, 9),  # none may
+        (range(19), 0.9, 17),  # one of nineteen is 94.7 %, two would be 89.5 %
+        ([1, 1, 1, 1, 2, 2, 2, 2, 2, 2], 0.9, 2),  # ties can't be split
+    ],
+)
+def test_the_cut_leaves_no_more_negatives_above_than_allowed(negatives, specificity, cut):
+    negatives = np.array(negatives, dtype=float)
+    label, score = np.r_[np.zeros(len(negatives)), 1, 1], np.r_[negatives, -5, 50]
+    found = threshold(label, score, specificity)
+    assert found == cut
+    assert (negatives > found).mean() <= 1 - specificity + 1e-12
+
+
+def test_the_cut_is_the_best_point_of_the_roc_curve():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        label = rng.permutation(np.arange(80) < 30).astype(int)
+        score = np.round(rng.normal(label, 1), 1)
+        false, true, _ = roc_curve(label, score, drop_intermediate=False)
+        found = (score[label == 1] > threshold(label, score)).mean()
+        assert found == pytest.approx(true[false <= 1 - SPECIFICITY + 1e-12].max())
+    assert math.isnan(threshold(np.ones(3), np.arange(3.0)))
+
+
+def test_a_share_is_resampled_by_patient():
+    rng = np.random.default_rng(1)
+    patient = rng.integers(0, 6, 50)
+    part, whole = rng.random(50) < 0.5, rng.random(50) < 0.7
+    weights = patient_weights(6, 20, "share")
+    found = resampled_mean(part, whole, patient, weights)
+    assert found.point == pytest.approx(part[whole].mean())
+    for draw, value in zip(weights, found.draws):
+        rows = np.repeat(np.arange(50), draw[patient].astype(int))
+        assert value == pytest.approx(part[rows][whole[rows]].mean())
+
+
+@pytest.fixture(scope="module")
+def analysis(tmp_path_factory):
+    root = tmp_path_factory.mktemp("clinic") / "run"
+    write_run(root, rates=(0.25, 1.0), seeds=(0, 1), masks=("gumbel",), patients=96, images=4)
+    return analyse(root, epsilon=0.3)
+
+
+def parts(analysis, source, vendor, split="test"):
+    """label, score and row of each training of the choice."""
+    for key in analysis.selections[source].keys:
+        scores = image_scores(analysis.run.root, key, analysis.run.cohort)
+        yield scores[(scores["split"] == split) & (scores["vendor"] == vendor)]
+
+
+def one(table, **where):
+    for name, value in where.items():
+        table = table[table[name.replace("_", " ")] == value]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+@pytest.mark.parametrize("vendor", ["GE", "SIEMENS"])
+def test_the_threshold_is_the_source_vendors_wherever_it_is_applied(analysis, vendor):
+    assert analysis.selections["GE"].rate < 1
+    row = one(analysis.clinic.operating, trained_on="GE", scored_on=vendor, rate="chosen")
+    found, stayed = [], []
+    for val, test in zip(parts(analysis, "GE", "GE", "val"), parts(analysis, "GE", vendor)):
+        cut = threshold(val["label"].to_numpy(), val["score"].to_numpy())
+        found.append((test["score"][test["label"] == 1] > cut).mean())
+        stayed.append((test["score"][test["label"] == 0] <= cut).mean())
+    assert len(found) == 2
+    assert row["sensitivity"] == pytest.approx(np.mean(found))
+    assert row["specificity"] == pytest.approx(np.mean(stayed))
+    assert row["low"] < row["sensitivity"] < row["high"]
+    assert row["its low"] < row["specificity"] < row["its high"]
+    assert (row["patients"], row["images"]) == (24, 96)
+
+
+def test_a_shift_of_one_vendors_scores_is_seen_as_a_specificity_that_is_not_reached(tmp_path):
+    folder = write_run(tmp_path, rates=(1.0,), seeds=(0,), masks=("gumbel",), patients=96, images=4, source=("GE",))
+    before = analyse(tmp_path, report=False)
+    (key,) = before.run.records
+    with np.load(folder.trial(key, "scores.npz")) as file:
+        arrays = dict(file)
+    theirs = (before.run.cohort.loc[arrays["row"], "vendor"] == "SIEMENS").to_numpy()
+    arrays["score"] = arrays["score"] + np.float32(2.0) * theirs
+    np.savez_compressed(folder.trial(key, "scores.npz"), **arrays)
+    after = analyse(tmp_path, report=False)
+    rows = [one(a.clinic.operating, scored_on="SIEMENS", rate="chosen") for a in (before, after)]
+    assert rows[0]["specificity"] > 0.8
+    assert rows[1]["specificity"] < 0.3
+    assert rows[1]["sensitivity"] > rows[0]["sensitivity"]
+    assert after.configurations["test_cross_domain"].equals(
+        before.configurations["test_cross_domain"]
+    )  # no AUC sees it
+    own = [one(a.clinic.operating, scored_on="GE", rate="chosen")["specificity"] for a in (before, after)]
+    assert own[0] == own[1]
+
+
+def test_brier_and_reliability_are_scikit_learns(analysis):
+    row = one(analysis.clinic.calibration, trained_on="GE", scored_on="SIEMENS", rate="chosen")
+    each = list(parts(analysis, "GE", "SIEMENS"))
+    assert row["Brier"] == pytest.approx(np.mean([brier_score_loss(p["label"], expit(p["score"])) for p in each]))
+    assert row["Brier of the prevalence"] == pytest.approx(brier_score_loss(each[0]["label"], np.full(96, 0.5)))
+    assert row["low"] < row["Brier"] < row["high"]
+    bins = analysis.clinic.reliability
+    bins = bins[(bins["trained on"] == "GE") & (bins["scored on"] == "SIEMENS") & (bins["rate"] == "chosen")]
+    pooled = pd.concat(each)
+    observed, predicted = calibration_curve(pooled["label"], expit(pooled["score"]), n_bins=10)
+    np.testing.assert_allclose(bins["observed"], observed)
+    np.testing.assert_allclose(bins["predicted"], predicted)
+    assert bins["images"].sum() == pytest.approx(96)
+
+
+def test_subgroup_aucs_are_those_of_their_images(analysis):
+    cohort, found = analysis.run.cohort, analysis.clinic.subgroups
+    assert set(found["by"]) == {"field strength", "acquired matrix", "cohort of origin"}
+    met = 0
+    for _, row in found[(found["trained on"] == "GE") & (found["by"] == "acquired matrix")].iterrows():
+        inside = cohort.index[cohort["acquired_width"] == float(row["group"].split()[0])]
+        each = [p[p["row"].isin(inside)] for p in parts(analysis, "GE", row["scored on"])]
+        aucs = [auc(p["label"].to_numpy(), p["score"].to_numpy()) for p in each]
+        assert row["chosen"] == pytest.approx(np.mean(aucs))
+        assert row["chosen low"] < row["chosen"] < row["chosen high"]
+        assert row["full sampling low"] < row["full sampling"] < row["full sampling high"]
+        assert row["images"] == len(each[0])
+        met += 1
+    assert met == 4
+
+
+def test_a_group_of_too_few_patients_has_no_number(tmp_path):
+    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=40)
+    found = analyse(tmp_path, report=False, epsilon=0.5).clinic.subgroups
+    few = found[found[["with tumour", "without"]].min(axis=1) < PATIENTS]
+    assert 0 < len(few) < len(found)
+    assert (few["note"] == "too few patients").all()
+    assert few[["chosen", "chosen low", "full sampling"]].isna().all(axis=None)
+    enough = found.drop(few.index)
+    assert enough[["chosen", "chosen low", "full sampling"]].notna().all(axis=None)
+
+
+def test_what_is_not_recorded_is_said_and_names_are_not_shown():
+    cohort = make_cohort(("GE",), 12, 2)
+    plain = cohort.drop(columns=["field_t", "acquired_width"]).assign(width=64)
+    found, absent = subgroups(plain)
+    assert found == {}
+    assert "No subgroups by field strength: not recorded." in absent
+    assert "No subgroups by stored matrix: 64 wide for every image." in absent
+    named = plain.assign(patient_id=[f"{'anna' if n % 2 else 'bob'}_{n // 6}" for n in range(len(plain))])
+    assert named.groupby(named["patient_id"].str[0])["patient_id"].nunique().max() < SMALL_COLLECTION
+    assert "cohort of origin" not in subgroups(named)[0]
+    many = plain.assign(patient_id=[f"{'ISPY1' if n % 2 else 'Breast_MRI'}_{n // 2}" for n in range(len(plain))])
+    assert set(subgroups(many)[0]["cohort of origin"]) == {"ISPY1", "Breast_MRI"}
+    told = plain.assign(origin=["a", None] * 12, patient_id="x").assign(origin=lambda t: t["origin"].where(t.index > 3))
+    told.loc[5, "origin"] = "b"
+    groups = subgroups(told)[0]["cohort of origin"]
+    assert set(groups.dropna()) == {"a", "b"}
+    assert groups.isna().sum() > 0
+
+
+def test_the_answers_are_in_the_page_the_file_and_the_terminal(analysis):
+    page = analysis.report.read_text()
+    names = ("operating-GE", "operating-SIEMENS", "reliability-GE", "operating", "calibration", "subgroups")
+    assert all(f'id="{name}"' in page for name in names)
+    assert "What a clinician asks" in page
+    assert {"operating-GE", "reliability-SIEMENS"} <= set(figures(analysis))
+    written = json.loads(analysis.selection_json.read_text())["clinic"]
+    assert len(written["operating"]) == len(analysis.clinic.operating) == 8
+    assert written["operating"][0]["sensitivity"] == pytest.approx(
+        analysis.clinic.operating["sensitivity"][0], abs=1e-6
+    )
+    console = Console(record=True, width=80, file=io.StringIO())
+    print_analysis(analysis, console)
+    row = one(analysis.clinic.operating, trained_on="GE", scored_on="SIEMENS", rate="chosen")
+    text = " ".join(console.export_text().split())
+    assert f"GE on SIEMENS: sensitivity at 90 % validation specificity: chosen {row['sensitivity']:.3f}" in text
+
+
+def test_without_scores_it_says_so(tmp_path):
+    folder = write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12)
+    for key in folder.keys():
+        folder.trial(key, "scores.npz").unlink()
+    analysis = analyse(tmp_path)
+    assert analysis.clinic.operating.empty
+    assert sum("no per-image scores" in text for text in analysis.clinic.absent) == 2
+    assert "no per-image scores, so none of this can be computed" in analysis.report.read_text()

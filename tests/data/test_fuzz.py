@@ -1,0 +1,75 @@
+"""Three hundred seeded mutants: none crashes a reader, hangs it or is lost without a name.
+
+5,000 of them: python benchmarks/mutants.py
+Fixed seeds, so that a fault can be repeated: the number of a mutant is its seed.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import mutant_files
+from dicom_files import PHI, save_labels, write_table_cohort
+from made_run import make_run
+from tune_ks.data.cohort import scan as scan_module
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+
+DICOM, SHEETS, RUNS = 170, 90, 40
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    found = mutant_files.Reader()
+    yield found
+    found.close()
+
+
+def faults(verdicts):
+    return [f"{v.source}: {v.fault}" for v in verdicts if v.fault]
+
+
+def test_dicom_mutants_are_read_or_named(tmp_path, reader, monkeypatch):
+    verdicts = list(mutant_files.dicom_mutants(tmp_path / "data", DICOM, 1, reader))
+    assert not faults(verdicts)
+    assert len(verdicts) == DICOM
+    assert 10 < sum(v.said == "image" for v in verdicts) < DICOM - 10
+    assert len({v.said for v in verdicts}) > 10
+    assert reader.peak_mib < 1000
+
+    # the same files once more as a cohort: a healthy part beside them is read, and each mutant is in one of two tables
+    rows = write_table_cohort(tmp_path / "data", patients=3)
+    made = [path.relative_to(tmp_path / "data").as_posix() for path in (tmp_path / "data/mutants").rglob("*.dcm")]
+    save_labels(
+        tmp_path / "data",
+        rows + [{"path": path, "patient_id": path.split("/")[1], "label": 1, "slice": 1} for path in made],
+    )
+    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)  # in child processes, as a large cohort is
+    settings = CohortSettings(intensity="image")
+    cohort = open_cohort(tmp_path / "data", settings, 16, tmp_path / "cache", workers=2, labels_required=False)
+    read, skipped = set(cohort.table["path"]), dict(zip(cohort.skipped["path"], cohort.skipped["reason"]))
+    assert {row["path"] for row in rows} <= read
+    assert not read & set(skipped)
+    assert read | set(skipped) == {row["path"] for row in rows} | set(made)
+    assert len(read) - len(rows) + len(skipped) == DICOM
+    assert all(skipped.values())
+    told = pd.concat([cohort.table, cohort.skipped]).to_csv()
+    assert not [word for word in (*PHI, "PLANTED") if word in told]
+
+
+def test_sheet_mutants_are_read_or_refused_by_name(tmp_path, reader):
+    verdicts = list(mutant_files.sheet_mutants(tmp_path, SHEETS, 2, reader))
+    assert not faults(verdicts)
+    assert len(verdicts) == SHEETS
+    assert 10 < sum(v.said.startswith("read") for v in verdicts) < SHEETS - 10
+    assert reader.peak_mib < 1000
+
+
+def test_run_folder_mutants_end_in_no_traceback(tmp_path, reader):
+    verdicts = list(mutant_files.run_mutants(make_run(tmp_path).root, RUNS, 3, reader))
+    assert not faults(verdicts)
+    assert len(verdicts) == RUNS
+    assert len({v.source for v in verdicts}) > 10
+    assert sum(v.said != "read" for v in verdicts) > 10

@@ -1,0 +1,23 @@
+"""Search spaces of a few short trainings, for the tiny cohort of tests/tiny.py."""
+
+from ray import tune
+
+from tune_ks.planning.space import SEARCH_DEFAULTS, Space
+
+FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
+VENDORS = ["GE", "SIEMENS"]
+
+
+def space(*blocks, **search):
+    return Space("tiny", "", [FIELDS | block for block in blocks], {**SEARCH_DEFAULTS, **search})
+
+
+GRID = space(
+    {"mask": "gumbel", "temperature": 1.0, "sampling_rate": [0.25, 0.5]}, {"mask": "lowpass", "sampling_rate": 1.0}
+)
+DRAWN = space(
+    {"mask": "gumbel", "temperature": 1.0, "sampling_rate": tune.quniform(1 / 64, 1.0, 1 / 64)},
+    sampler="tpe",
+    samples=3,
+    seeds=2,
+)

@@ -1,0 +1,204 @@
+"""Several trainings as one: each is what it is alone, whoever is beside it, fails, is stopped or begins later."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from devices import DEVICES
+from tiny import write_tiny
+from tune_ks.core.config import TrialConfig
+from tune_ks.data.dataset import open_splits
+from tune_ks.evaluation.finish import finish, finish_together
+from tune_ks.model.classifiers import CLASSIFIERS, PLAIN_LAYERS
+from tune_ks.model.classifiers.together import FORMS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.training.noise import Noise
+from tune_ks.training.pack import pack_key
+from tune_ks.training.train import TrainingFailed, train, train_together
+from tune_ks.training.training import Member
+
+FIELDS = {"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "settle": 0.5}
+FIRST = TrialConfig("GE", 0.25, temperature=1.0, lr=1e-3, augment="flips", **FIELDS)
+PACK = [  # alike in their shapes, different in everything else
+    FIRST,
+    dataclasses.replace(FIRST, seed=1, lr=3e-3, weight_decay=0.1),
+    dataclasses.replace(
+        FIRST, sampling_rate=0.5, temperature=2.0, temperature_end=0.5, dropout=0.2, augment="flips_shifts"
+    ),
+    dataclasses.replace(FIRST, mask="loupe", temperature=None, mask_lr_multiplier=3.0, seed=2),
+    dataclasses.replace(FIRST, mask="dps", rate_start=0.9, frozen="classifier.features.0"),
+    dataclasses.replace(FIRST, reconstruction_weight=1.0, reconstruction_epochs=1, budget="drift"),
+    TrialConfig("GE", 1.0, mask="lowpass", lr=1e-3, **FIELDS),
+    TrialConfig("GE", 0.25, mask="variable_density", lr=1e-3, augment="flips", **FIELDS),
+]
+FAILING = dataclasses.replace(FIRST, lr=1e30, seed=5)
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    torch.set_num_threads(1)
+    return open_splits(*write_tiny(tmp_path_factory.mktemp("tiny")), "GE")
+
+
+@pytest.fixture(scope="module")
+def alone(splits):
+    """key -> the epochs of a training by itself, and what it was worth in the end."""
+    found = {}
+    for config in PACK:
+        epochs = list(train(config, splits, cross_domain_at=[2]))
+        found[config.key()] = epochs, finish(config, splits, epochs[-1].state)
+    return found
+
+
+def packed(configs, splits, states=None, **options):
+    """(members, key -> what each epoch was) of a pack."""
+    members = [Member(config, splits, state) for config, state in zip(configs, states or [None] * len(configs))]
+    found = {config.key(): [] for config in configs}
+    for epochs in train_together(members, splits, cross_domain_at=[2], **options):
+        for member, epoch in epochs.items():
+            found[member.config.key()].append(epoch)
+    return members, found
+
+
+def same(found, expected):
+    """Losses and validation metrics of epochs, to float tolerance; NaN is NaN."""
+    assert [epoch.number for epoch in found] == [epoch.number for epoch in expected]
+    for name in ("loss", "val", "cross"):
+        values = [[getattr(epoch, name) for epoch in epochs] for epochs in (found, expected)]
+        np.testing.assert_allclose(*values, rtol=1e-4, atol=1e-5)
+
+
+def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
+    assert len({pack_key(config) for config in PACK}) == 1
+    members, found = packed(PACK, splits)
+    outcomes = finish_together(PACK, splits, [member.state() for member in members])
+    for member, outcome in zip(members, outcomes, strict=True):
+        epochs, expected = alone[member.config.key()]
+        same(found[member.config.key()], epochs)
+        assert outcome.epoch == expected.epoch
+        assert (outcome.mask == expected.mask).all()
+        for split, vendor in itertools.product(("val", "test"), ("GE", "SIEMENS")):
+            np.testing.assert_allclose(
+                outcome.scores[split][vendor], expected.scores[split][vendor], rtol=1e-3, atol=1e-4
+            )
+        np.testing.assert_allclose(outcome.draws["GE"], expected.draws["GE"], rtol=1e-3, atol=1e-4)
+        for name, values in epochs[-1].state["weights"].items():
+            torch.testing.assert_close(member.pipeline.state_dict()[name], values, rtol=1e-3, atol=1e-4)
+    orders = {tuple(torch.cat([own.index for own in member.draws]).tolist()) for member in members}
+    assert len(orders) == 3  # of seeds 0, 1 and 2
+
+
+def test_a_pack_in_parts_is_its_members_in_parts(splits):
+    _, found = packed(PACK[:2], splits, parts=2)
+    for config in PACK[:2]:
+        same(found[config.key()], list(train(config, splits, parts=2, cross_domain_at=[2])))
+
+
+def test_the_batches_that_a_member_meets_are_its_own(splits):
+    """With wrong batches, dropout or mask noise the losses would differ by far more than the tolerance."""
+    losses = [[epoch.loss for epoch in train(config, splits)] for config in (FIRST, PACK[1])]
+    assert max(abs(one - other) for one, other in zip(*losses)) > 1e-3
+
+
+def test_a_member_that_fails_leaves_and_the_rest_go_on(splits, alone):
+    configs = [PACK[0], FAILING, PACK[3]]
+    members, found = packed(configs, splits)
+    *_, failure = found[FAILING.key()]
+    assert isinstance(failure, TrainingFailed)
+    assert "try a lower lr (now 1e+30)" in str(failure)
+    assert not members[1].goes_on
+    for config in (PACK[0], PACK[3]):
+        same(found[config.key()], alone[config.key()][0])
+
+
+def test_a_member_that_is_stopped_leaves_and_the_rest_go_on(splits, alone):
+    members = [Member(config, splits) for config in PACK[:3]]
+    seen = []
+    for number, epochs in enumerate(train_together(members, splits), start=1):
+        seen.append([member.config.key() for member in epochs])
+        members[1].left = number >= 1
+    keys = [config.key() for config in PACK[:3]]
+    assert seen == [keys, [keys[0], keys[2]], [keys[0], keys[2]]]
+    for member in (members[0], members[2]):
+        last = alone[member.config.key()][0][-1].state["history"]
+        assert [line["loss"] for line in member.history] == pytest.approx([line["loss"] for line in last], rel=1e-4)
+
+
+def test_a_pack_goes_on_as_another_pack_or_alone(splits, alone):
+    """Three configs, one epoch together; then one alone, and two in a pack with one that begins."""
+    members = [Member(config, splits) for config in PACK[:3]]
+    first = next(train_together(members, splits))
+    states = [first[member].state for member in members]
+    rest = list(train(PACK[0], splits, states[0], cross_domain_at=[2]))
+    same(rest, alone[PACK[0].key()][0][1:])
+    _, found = packed([*PACK[1:3], PACK[3]], splits, [*states[1:], None])
+    for config, begun in zip(PACK[1:4], (1, 1, 0)):
+        same(found[config.key()], alone[config.key()][0][begun:])
+
+
+def test_who_can_be_packed():
+    assert pack_key(FIRST) == pack_key(dataclasses.replace(FIRST, seed=9, lr=1.0, init_from="0" * 12 + "@" + "1" * 12))
+    others = {"vendor": "SIEMENS", "width": 0.1, "image_size": 96, "standardise": "image", "transform": "hadamard"}
+    others |= {"pattern": "points", "epochs": 9, "batch_size": 4}
+    keys = {pack_key(dataclasses.replace(FIRST, **{name: value})) for name, value in others.items()}
+    assert len(keys | {pack_key(FIRST)}) == len(others) + 1
+    for lonely in (
+        {"reconstruction": "hqs_net"},
+        {"rate_from": 0.1},
+        *({"classifier": c} for c in set(CLASSIFIERS) - {"alexnet"}),
+    ):
+        assert pack_key(dataclasses.replace(FIRST, **lonely)) is None
+
+
+@pytest.mark.parametrize("name", PLAIN_LAYERS)
+@pytest.mark.parametrize("convolve", [convolve_in_groups, convolve_in_turn])
+@pytest.mark.parametrize("device", DEVICES)
+def test_networks_together_give_what_each_gives(name, convolve, device):
+    config, count = dataclasses.replace(FIRST, classifier=name), 3
+    networks = [CLASSIFIERS[name](config).to(device, torch.float64).train() for _ in range(count)]
+    wide = {"device": device, "dtype": torch.float64}  # a GPU multiplies float32 with fewer digits
+    torch.manual_seed(0)
+    image, told = torch.rand(count, 4, 1, 64, 64, **wide), (torch.zeros(4, 7, **wide), torch.zeros(4, 2, **wide))
+    expected = []
+    for position, (network, images) in enumerate(zip(networks, image)):
+        with Noise(position):
+            expected.append(network(images, *told))
+    layers = [PLAIN_LAYERS[name](network) for network in networks]
+    assert {type(layer) for layer in layers[0]} <= set(FORMS)
+    fused = Together(layers, [Noise(position) for position in range(count)], convolve)
+    found = fused(image.flatten(0, 1), *(torch.zeros(12, size, **wide) for size in (7, 2))).reshape(count, 4)
+    torch.testing.assert_close(found, torch.stack(expected))
+    weights = torch.rand(count, **wide)
+    for outputs, by in ((torch.stack(expected), "alone"), (found, "together")):
+        (outputs.sum(1) * weights).sum().backward()
+        for network in networks:
+            for one in network.parameters():
+                setattr(one, by, one.grad.clone())
+                one.grad = None
+    for one in itertools.chain.from_iterable(network.parameters() for network in networks):
+        torch.testing.assert_close(one.together, one.alone)
+
+
+def test_a_layer_without_a_form_is_refused_not_passed_by():
+    with pytest.raises(KeyError, match="BatchNorm2d"):
+        Together([[nn.BatchNorm2d(1)]] * 2, [Noise(0)] * 2)(
+            torch.rand(4, 1, 8, 8), torch.zeros(4, 7), torch.zeros(4, 2)
+        )
+
+
+def test_a_stream_is_the_global_one_of_its_seed_whoever_draws_between():
+    torch.manual_seed(7)
+    expected = torch.rand(6)
+    torch.manual_seed(99)
+    outside = torch.rand(2)
+    torch.manual_seed(99)
+    noise, found, met = Noise(7), [], []
+    for _ in range(2):
+        met.append(torch.rand(1))
+        with noise:
+            found.append(torch.rand(3))
+    assert torch.equal(torch.cat(found), expected)
+    assert torch.equal(torch.cat(met), outside)

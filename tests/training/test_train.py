@@ -1,0 +1,291 @@
+"""Training: it learns, repeats itself, resumes to the same bits, fails by name; a record holds what was scored."""
+
+import copy
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tiny import write_tiny
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.metrics import auc
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.dataset import open_splits
+from tune_ks.evaluation.finish import finish
+from tune_ks.evaluation.write_record import distinct_rate
+from tune_ks.model.masks import MASKS
+from tune_ks.model.masks.fixed import FixedMask
+from tune_ks.training import train as training
+from tune_ks.training import training as member
+from tune_ks.training.scoring import score
+from tune_ks.training.train import TrainingFailed, train
+from tune_ks.training.training import Member
+from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
+from tune_ks.worker.run_pack import run_config
+
+FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "augment": "flips", "settle": 0.5}
+LEARNED = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
+FIXED = {name for name, family in MASKS.items() if issubclass(family, FixedMask)}
+ONE_OF_EACH = [
+    LEARNED,
+    TrialConfig("GE", 0.25, mask="lowpass", **FIELDS | {"augment": "flips_shifts"}),
+    TrialConfig("GE", 1.0, mask="lowpass", **FIELDS),
+    dataclasses.replace(
+        LEARNED,
+        reconstruction="hqs_net",
+        reconstruction_channels=2,
+        reconstruction_weight=1.0,
+        reconstruction_epochs=2,
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    torch.set_num_threads(1)
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def splits(tiny):
+    return open_splits(*tiny, "GE")
+
+
+def last(config, splits, state=None):
+    *_, epoch = train(config, splits, state)
+    return epoch
+
+
+def same(one, other):
+    """Nested states, equal to the bit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+@pytest.mark.parametrize("config", ONE_OF_EACH, ids=lambda c: f"{c.mask}-{c.sampling_rate}-{c.reconstruction}")
+def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path):
+    straight = last(config, splits)
+    for stop in (1, 2, 3):
+        for epoch in itertools.islice(train(config, splits), stop):
+            save_checkpoint(tmp_path / "checkpoint.pt", {"state": epoch.state})
+        resumed = last(config, splits, load_checkpoint(tmp_path / "checkpoint.pt")["state"])
+        assert resumed.number == straight.number == 4
+        assert same(resumed.state, straight.state)
+
+
+def test_moments_of_another_layout_are_those_of_the_same_weights(splits):
+    """A checkpoint of the time when weights lay in rows."""
+    first = copy.deepcopy(next(train(LEARNED, splits)))
+    rows = copy.deepcopy(first.state)
+    for moments in rows["optimizer"]["state"].values():
+        moments |= {name: value.contiguous() for name, value in moments.items()}
+    straight, resumed = (last(LEARNED, splits, copy.deepcopy(state)) for state in (first.state, rows))
+    assert same(straight.state["history"], resumed.state["history"])
+
+
+@pytest.mark.parametrize("mask", sorted(FIXED))
+@pytest.mark.parametrize("transform", [{"augment": "flips_shifts"}, {"transform": "hadamard", "augment": "none"}])
+def test_a_fixed_mask_applied_beforehand_is_one_applied_at_every_step(splits, monkeypatch, mask, transform):
+    config = TrialConfig("GE", 0.25, mask=mask, **FIELDS | {"epochs": 2} | transform)
+    once = [epoch.loss for epoch in train(config, splits)]
+    assert Member(config, splits).trained.nothing_to_sample
+    monkeypatch.setattr(member, "SAMPLED_BYTES", 0)
+    assert not Member(config, splits).trained.nothing_to_sample
+    assert [epoch.loss for epoch in train(config, splits)] == pytest.approx(once, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LEARNED,
+        TrialConfig("GE", 0.25, mask="lowpass", rate_start=1.0, **FIELDS),
+        TrialConfig("GE", 0.25, mask="lowpass", pattern="points", **FIELDS),
+        TrialConfig("GE", 0.25, mask="lowpass", transform="cosine", **FIELDS),
+        TrialConfig("GE", 0.25, mask="lowpass", reconstruction="unet", reconstruction_channels=2, **FIELDS),
+    ],
+    ids=["learned", "falling rate", "mirrored points", "mirrored cosine", "reconstruction"],
+)
+def test_what_does_not_change_places_with_the_mask_is_sampled_at_every_step(splits, config):
+    found = Member(config, splits)
+    assert found.trained is found.pipeline
+    assert found.images is splits.train
+
+
+def test_the_seed_moves_the_training_and_nothing_else_does(splits):
+    one, again = last(LEARNED, splits), last(LEARNED, splits)
+    torch.manual_seed(99)
+    third = last(LEARNED, splits)
+    assert same(one.state, again.state)
+    assert same(one.state, third.state)
+    other = last(TrialConfig("GE", 0.25, temperature=1.0, seed=1, **FIELDS), splits)
+    assert not same(one.state["weights"], other.state["weights"])
+
+
+def test_it_learns_a_bright_disc(tmp_path):
+    splits = open_splits(*write_tiny(tmp_path, patients=24), "GE")
+    fields = FIELDS | {"epochs": 12, "width": 0.1}
+    config = TrialConfig("GE", 1.0, mask="lowpass", **fields)
+    outcome = finish(config, splits, last(config, splits).state)
+    assert auc(splits.test["GE"].label, outcome.scores["test"]["GE"]) > 0.9
+
+
+def test_the_mask_learns_and_rests_while_it_settles(splits):
+    states = [epoch.state["weights"]["sampling.mask.mask_logits"].clone() for epoch in train(LEARNED, splits)]
+    assert not torch.equal(states[0], states[1])
+    assert torch.equal(states[1], states[2])  # settle 0.5 of four epochs: the last two
+    assert torch.equal(states[2], states[3])
+
+
+def test_the_best_epoch_is_a_settled_one_and_best_by_in_domain_validation(splits):
+    assert [TrialConfig("GE", 1.0, epochs=e, settle=s).first_settled_epoch() for e, s in
+            ((30, 0.2), (30, 0), (2, 0.5), (10, 0.01), (5, 1))] == [25, 1, 2, 10, 1]  # fmt: skip
+    state = last(LEARNED, splits).state
+    eligible = [line for line in state["history"] if line["epoch"] >= 3]
+    assert state["best"]["val"] == max(line["val_in_domain"] for line in eligible)
+    assert state["best"]["epoch"] == next(
+        line["epoch"] for line in eligible if line["val_in_domain"] == state["best"]["val"]
+    )
+
+
+def test_temperature_anneals_geometrically(splits, monkeypatch):
+    seen = []
+
+    def no_steps(members, parts):
+        seen.extend(member.pipeline.sampling.mask.temperature for member in members)
+        return [0.0] * len(members)
+
+    monkeypatch.setattr(training, "_one_epoch", no_steps)
+    config = TrialConfig("GE", 0.25, temperature=4.0, temperature_end=0.5, **(FIELDS | {"settle": 0}))
+    list(train(config, splits))
+    np.testing.assert_allclose(seen, [4, 2, 1, 0.5])
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial_with_its_reason(splits):
+    config = TrialConfig("GE", 1.0, mask="lowpass", **(FIELDS | {"lr": 1e30}))
+    with pytest.raises(TrainingFailed, match=r"the loss became (nan|inf) in epoch \d: try a lower lr"):
+        list(train(config, splits))
+
+
+def one_epoch(config, splits):
+    """(how a new network begins, the network, a call that trains its first epoch and returns its mean loss)."""
+    member = Member(config, splits)
+    before = {name: value.clone() for name, value in member.pipeline.state_dict().items()}
+    member.begin_epoch()
+    return before, member.pipeline, lambda: training._one_epoch([member], 1)[0]
+
+
+def test_a_loss_that_is_not_finite_moves_nothing(splits, monkeypatch):
+    before, pipeline, run = one_epoch(LEARNED, splits)
+    loss = training._loss
+    monkeypatch.setattr(training, "_loss", lambda *given: loss(*given) * torch.nan)
+    assert np.isnan(run())
+    assert same(before, pipeline.state_dict())
+    monkeypatch.undo()
+    assert np.isfinite(run())
+    assert not same(before, pipeline.state_dict())
+
+
+class Reads(TorchDispatchMode):
+    """Counts the steps of the optimiser and the values that the host reads: each would make it wait for a GPU."""
+
+    steps = reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.steps += "fused_adam" in str(func)
+        self.reads += "local_scalar" in str(func) or "nonzero" in str(func)
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("config", [LEARNED, ONE_OF_EACH[-1]], ids=lambda config: config.reconstruction)
+def test_no_step_waits_for_what_the_device_found(config, splits):
+    run = one_epoch(dataclasses.replace(config, augment="flips_shifts"), splits)[-1]
+    with Reads() as seen:
+        run()
+    assert seen.steps >= len(splits.train) / config.batch_size > 2
+    assert seen.reads == 0
+
+
+def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):
+    cohort_csv, images_npy = tiny
+    folder = RunFolder(tmp_path)
+    (tmp_path / "cohort.csv").write_bytes(cohort_csv.read_bytes())
+    lines = []
+    record = run_config(LEARNED, folder, images_npy, "cpu", lambda *line: lines.append(line))
+    key = LEARNED.key()
+    assert folder.read_record(key) == record
+    assert len(lines) == len(record.history) == 4
+    mask = np.load(folder.trial(key, "mask.npy"), allow_pickle=False)
+    assert mask.shape == (64,)
+    assert mask.dtype == bool
+    assert mask.sum() == 16
+    assert mask[32]
+    assert record.realised_rate == mask.mean() == 0.25
+    assert record.mean_probability == pytest.approx(0.25, abs=1e-4)
+    saved = np.load(folder.trial(key, "scores.npz"), allow_pickle=False)
+    splits = open_splits(folder.cohort_csv, images_npy, "GE")
+    for split, code in (("val", 0), ("test", 1)):
+        for vendor, images in getattr(splits, split).items():
+            chosen = (saved["split"] == code) & np.isin(saved["row"], images.rows.numpy())
+            assert saved["row"][chosen].tolist() == images.rows.tolist()
+            found = auc(images.label, saved["score"][chosen])
+            assert getattr(record, split)[vendor] == pytest.approx(found, abs=1e-6)
+    assert len(saved["row"]) == sum(record.images[name] for name in record.images if not name.startswith("train"))
+    assert set(record.val_over_draws) == {"GE", "SIEMENS"}
+    preview = np.load(folder.trial(key, "preview.npz"), allow_pickle=False)
+    assert preview["full"].shape == preview["sampled"].shape == (4, 64, 64)
+    assert not (folder.trial(key) / "checkpoint.pt").exists()
+    assert run_config(LEARNED, folder, images_npy, "cpu", lambda *_: pytest.fail("it ran twice")) == record
+
+
+def test_the_exported_model_scores_as_the_record_says(tiny, tmp_path):
+    from tune_ks.evaluation.other_cohort import load_model
+
+    folder = RunFolder(tmp_path)
+    (tmp_path / "cohort.csv").write_bytes(tiny[0].read_bytes())
+    record = run_config(LEARNED, folder, tiny[1], "cpu", lambda *_: None)
+    splits = open_splits(*tiny, "GE")
+    logits = score(load_model(folder, record), splits.test["SIEMENS"], LEARNED)
+    assert auc(splits.test["SIEMENS"].label, logits) == record.test["SIEMENS"]
+    path = folder.trial(LEARNED.key(), "model.safetensors")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="the exported weights cannot be used"):
+        load_model(folder, record)
+
+
+def test_a_torn_checkpoint_starts_the_trial_anew(tmp_path, splits, capsys):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"state": last(LEARNED, splits).state})
+    whole = path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert load_checkpoint(path) == {}
+    assert "starting the trial anew" in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "absent.pt") == {}
+
+
+def test_a_checkpoint_that_carries_code_is_not_run(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "harmed"), "w"))
+
+    torch.save({"state": Harm()}, tmp_path / "checkpoint.pt")
+    assert load_checkpoint(tmp_path / "checkpoint.pt") == {}
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_distinct_rate_by_hand():
+    """Eight lines, DC at 4: lines 3 and 5 are conjugates, line 0 is its own."""
+    for kept, expected in (([4], 1), ([4, 5], 3), ([4, 3, 5], 3), ([0], 1), ([4, 5, 6, 7, 0], 8), (range(8), 8)):
+        mask = np.zeros(8, bool)
+        mask[list(kept)] = True
+        assert distinct_rate(mask) == expected / 8
+    half = np.zeros((4, 4), bool)
+    half[2:, :] = True
+    half[0, :] = True
+    assert distinct_rate(half) == 1

@@ -1,0 +1,115 @@
+"""What a search stands on goes away: a node, the storage for a while, the last free byte, the right to write."""
+
+import subprocess
+import time
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from faults import GRID, content, drive, start, wait_for
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.worker.attempts import read_attempts
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the space, and the same search straight through."""
+    folder = tmp_path_factory.mktemp("places")
+    (folder / "space.py").write_text(GRID.replace('"epochs": 3', '"epochs": 60'))  # long enough to be met at work
+    code, said = drive(folder / "straight", folder / "space.py")
+    assert code == 0, said
+    return folder
+
+
+def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    folder = RunFolder(place / "nodes")
+    try:
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        process = start(folder.root, place / "space.py", "--address", cluster.address)
+        dead = nodes[0].node_id
+        wait_for(lambda: any(at_work_on(folder, key, dead) for key in folder.keys()), process)
+        cluster.remove_node(nodes[0], allow_graceful=False)
+        said, _ = process.communicate(timeout=300)
+    finally:
+        cluster.shutdown()
+    assert process.returncode == 0, said
+    assert "tried again" in said
+    assert content(folder) == content(RunFolder(place / "straight"))
+    assert not folder.failures()
+    moved = [attempts for key in folder.keys() if len(attempts := read_attempts(folder, key)) > 1]
+    assert moved
+    assert all(attempts[0].node == dead != attempts[-1].node for attempts in moved)
+
+
+def at_work_on(folder, key, node):
+    attempts = read_attempts(folder, key)
+    begun = attempts and attempts[-1].node == node and folder.trial(key, "checkpoint.pt").exists()
+    return begun and not folder.is_finished(key)
+
+
+def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
+    run, away = RunFolder(place / "gone"), place / "away"
+    process = start(run.root, place / "space.py")
+    wait_for(run.finished, process)
+    run.root.rename(away)
+    before = sorted(RunFolder(away).finished())
+    time.sleep(8)
+    assert process.poll() is None
+    assert not run.root.exists(), "a new run folder was made where the old one had been"
+    away.rename(run.root)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "gone cannot be written (No such file or directory): waiting for it" in said
+    assert len(before) < 4
+    assert content(run) == content(RunFolder(place / "straight"))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 64 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    if subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("no right to mount a small file system here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, disk):
+    run = RunFolder(disk / "run")
+    (disk / "filler").write_bytes(bytes(61 * 2**20))
+    code, said = drive(run.root, place / "space.py", faults={"storage_wait": 2})
+    assert code == 2, said
+    assert f"error: {run.root} cannot be written: No space left on device (waited" in said
+    assert "Nothing finished is lost" in said
+    assert "tried again" not in said
+    assert not run.failures(), "a full disk was charged to a trial"
+    stamps = {key: run.trial(key, "record.json").stat().st_mtime_ns for key in run.finished()}
+    (disk / "filler").unlink()
+    code, said = drive(run.root, place / "space.py")
+    assert code == 0, said
+    assert stamps.items() <= {key: run.trial(key, "record.json").stat().st_mtime_ns for key in run.finished()}.items()
+    assert content(run) == content(RunFolder(place / "straight"))
+
+
+def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    code, said = drive(disk / "run", place / "space.py")
+    assert code == 2
+    assert said == f"error: the run folder {disk}/run cannot be written (Read-only file system): give another --run\n"
+
+
+def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_same_bits(place, tmp_path):
+    """A worker that outlives its driver meets the next driver's: drivers without the lock, at the same moment."""
+    run = RunFolder(tmp_path / "run")
+    log = tmp_path / "records.log"
+    words = (run.root, place / "space.py", "--no-lock")
+    processes = [start(*words, log=log) for _ in range(2)]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    # one that meets a trial of the other leaves it to it, and may end with trials left
+    assert sorted(process.returncode for process in processes) in ([0, 0], [0, 130]), said
+    assert content(run) == content(RunFolder(place / "straight"))
+    assert set(log.read_text().split()) == set(run.keys())
+    assert not run.failures()
