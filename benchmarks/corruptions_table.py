@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analysis.choice.selection import Options
 from analysis.read.load import load
-from analysis.report.sections.robustness import comparisons
+from analysis.report.sections.image_quality import comparisons
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
 

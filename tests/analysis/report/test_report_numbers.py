@@ -9,10 +9,12 @@ from analysis.choice import noninferior_words as proof_words
 from analysis.choice.noninferior import STEP_COLUMNS, Proof
 from analysis.choice.selection import Options, Selection
 from analysis.plots.gallery import MOST, gallery
-from analysis.plots.profiles import profile
-from analysis.report.page import as_script, plain, slug, table
+from analysis.plots.masks import profile
+from analysis.report.page import draw, in_script
+from analysis.report.parts import slug, table
 from analysis.results import evidence, sentences
 from analysis.results.importance import hyperparameters, importance
+from analysis.results.json_values import json_values
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.pareto import TWO
 from synthetic_run import write_run
@@ -163,11 +165,12 @@ def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
 
 
 def test_what_a_page_holds_cannot_end_its_scripts_or_cells():
-    assert "</script><b>" not in as_script({"a": "</script><b>"})
-    assert plain({"a": [float("nan"), 0.123456789, np.float32(0.5), (1,)]}) == {"a": [None, 0.12346, 0.5, [1]]}
+    assert "</script><b>" not in in_script({"a": "</script><b>"})
+    values = {"a": [float("nan"), 0.123456789, np.float32(0.5), (1,)]}
+    assert json_values(values, digits=5) == {"a": [None, 0.12346, 0.5, [1]]}
     assert slug("<b>GE & Co") == "b-GE-Co"
     assert slug("é") != slug("ü")
-    html = table(pd.DataFrame({"<i>": ["<b>", None], "n": [1.0, np.nan]}), "t")
+    html = draw([table(pd.DataFrame({"<i>": ["<b>", None], "n": [1.0, np.nan]}), "t")])
     assert "<b>" not in html
     assert html.count('data-v=""') == 2
-    assert table(pd.DataFrame({"a": []}), "t") == ""
+    assert draw([table(pd.DataFrame({"a": []}), "t")]) == ""
