@@ -69,6 +69,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["slug"] = slug
     environment.filters["in_script"] = in_script
