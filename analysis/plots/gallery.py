@@ -35,10 +35,10 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[P
     Where a family was run at one nominal rate in several ways (temperatures ...), the chosen one is shown, else the
     best in-domain one of the split that chose.
     """
-    selection = analysis.selections[vendor]
-    own = analysis.configurations[analysis.configurations["vendor"] == vendor].copy()
-    own["chosen"] = [bool(set(keys) & set(selection.keys)) for keys in own["keys"]]
-    by = ["chosen", f"{analysis.split[vendor]}_in_domain"]
+    computed = analysis.vendors[vendor]
+    own = computed.configurations.copy()
+    own["chosen"] = [bool(set(keys) & set(computed.selection.keys)) for keys in own["keys"]]
+    by = ["chosen", f"{computed.split}_in_domain"]
     shown = own.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
     shown = pd.concat([_spread_out(part) for _, part in shown.groupby("family", sort=False)])
     shown = shown.assign(fixed=~shown["learned"].astype(bool))
