@@ -282,6 +282,7 @@ def test_from_dicom_to_dice_through_the_front_door(tmp_path, capsys, monkeypatch
     assert "predict and --corruptions cannot" in refused(capsys, "predict", "run", "--data", "elsewhere", "--all")
     words = ("evaluate", "run", "--data", "elsewhere", "--all", "--corruptions")
     assert "predict and --corruptions cannot" in refused(capsys, *words)
-    (tmp_path / "other.py").write_text("SPACE = {'vendor': 'GE', 'mask': 'lowpass', 'sampling_rate': 1.0, 'image_size': 64}")
+    other = {"vendor": "GE", "mask": "lowpass", "sampling_rate": 1.0, "image_size": 64}
+    (tmp_path / "other.py").write_text(f"SPACE = {other}")
     again = ("--data", "data", "--space", "other.py", "--run", "run", "--extend")
     assert "belongs to another cohort (other images, labels, tumour masks or settings)" in refused(capsys, *again)
