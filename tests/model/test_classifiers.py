@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from devices import DEVICES
+from run_one import run_config
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -23,7 +24,6 @@ from tune_ks.model.classifiers.strided import StridedConv2d
 from tune_ks.model.pipeline import network_shapes
 from tune_ks.training.scoring import score
 from tune_ks.training.train import train
-from tune_ks.worker.run_pack import run_config
 
 SMALLEST = {"alexnet": 63, "alexnet_film": 63, "alexnet_hyper": 63, "alexnet_adaptive": 63}
 SMALLEST |= {"resnet18": 33, "densenet121": 61}

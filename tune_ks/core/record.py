@@ -15,6 +15,7 @@ from tune_ks.core.config import TrialConfig
 FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # format -> a record of it as of the next one
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
+SPLIT_CODES = {"val": 0, "test": 1}  # the same in scores.npz
 
 
 @dataclass(frozen=True)

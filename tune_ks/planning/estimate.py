@@ -36,7 +36,7 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
         times = measured.get(kind) or [time_config(configs[0], cohorts[configs[0].image_size], split_seed)]
         each += times
         total += len(configs) * sum(times) / len(times)
-    return total + plan.draws * (sum(each) / len(each) if each else float("nan"))
+    return total + plan.suggestions * (sum(each) / len(each) if each else float("nan"))
 
 
 def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
