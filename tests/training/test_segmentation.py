@@ -16,12 +16,12 @@ from torch.nn import functional
 
 import run_search
 from dicom_files import save_labels, write_dicom
+from run_one import finish, run_config
 from tiny import write_tiny
 from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Batch, open_splits
-from tune_ks.evaluation.finish import finish
 from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS, unet
 from tune_ks.model.pipeline import build_pipeline, resized
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
@@ -29,7 +29,6 @@ from tune_ks.training.tasks import TASKS, build_task
 from tune_ks.training.tasks.adversary import Adversary, reversed_gradient
 from tune_ks.training.tasks.segmentation import Segmentation
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.worker.run_pack import run_config
 
 ROOT = Path(__file__).parents[2]
 FIELDS = {"task": "segmentation", "classifier": "unet", "width": 0.1, "image_size": 32, "dropout": 0.0}
