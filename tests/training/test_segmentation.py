@@ -17,6 +17,7 @@ from torch.nn import functional
 import run_search
 from dicom_files import save_labels, write_dicom
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Batch, open_splits
@@ -27,7 +28,6 @@ from tune_ks.planning.space import SEARCH_DEFAULTS, Space
 from tune_ks.training.tasks import TASKS
 from tune_ks.training.tasks.adversary import Adversary, reversed_gradient
 from tune_ks.training.tasks.segmentation import Segmentation
-from tune_ks.training.train import train
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
 from tune_ks.worker.run_pack import run_config
 
@@ -128,7 +128,7 @@ def test_a_mask_that_ignores_the_image_scores_as_its_definition_says(tiny, split
     for vendor, value in found.items():
         rows = table["row"][(table["vendor"] == vendor) & (table["split"] == "test")]
         assert value == pytest.approx(mean_dice(best, rows), abs=1e-6)
-    assert TASKS["classification"].trivial(splits) == {}
+    assert TASKS["classification"].build.trivial(splits) == {}
 
 
 def test_every_task_has_its_networks_and_a_network_of_another_task_is_refused():
@@ -153,7 +153,7 @@ def test_the_u_net_has_the_count_of_its_shape():
     for before, beside, up in ((256, 128, 128), (128, 64, 64), (64, 32, 32), (32, 32, 32)):
         half = before // 2 if beside != before else before  # the last one keeps its channels
         count += 4 * before * half + half + block(half + beside, up)
-    assert count + 32 + 1 == sum(p.numel() for p in unet.build(TrialConfig("GE", 1.0)).parameters())
+    assert count + 32 + 1 == sum(p.numel() for p in unet.build().parameters())
     assert f"{count + 33:,} parameters" in unet.build.__doc__
 
 
@@ -217,7 +217,7 @@ def test_a_search_has_one_task():
     def space(*blocks):
         return Space("one", "", list(blocks), SEARCH_DEFAULTS)
 
-    assert space({"sampling_rate": [1.0]}).task() is TASKS["classification"]
+    assert space({"sampling_rate": [1.0]}).task() is TASKS["classification"].build
     assert space({"task": "segmentation"}).task() is Segmentation
     with pytest.raises(ValueError, match="task must be the same in all of SPACE; got classification and segmentation"):
         space({"task": "segmentation"}, {"sampling_rate": [1.0]}).task()

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from analysis.read.configurations import average_over_seeds, curves
 from analysis.read.load import load as load_run
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig, digest
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -24,7 +25,6 @@ from tune_ks.planning.pretrained import Pretrained, absent_weights, asks, bring_
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.training.optimiser import build_optimiser, start_epoch
 from tune_ks.training.tasks import task_of
-from tune_ks.training.train import train
 from tune_ks.training.transfer import begin_from, loaded_parts, read_weights
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
 from tune_ks.worker.run_pack import run_config

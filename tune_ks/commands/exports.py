@@ -70,7 +70,7 @@ def _optuna_trial(record: TrialRecord, distributions: dict[str, Any]) -> optuna.
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.COMPLETE if defined else optuna.trial.TrialState.FAIL,
         values=values if defined else None,
-        params={name: getattr(record.config, name) for name in distributions},
+        params={name: record.settings().get(name) for name in distributions},
         distributions=distributions,
         user_attrs={"key": record.config.key(), "realised_rate": record.realised_rate},
     )
@@ -78,8 +78,9 @@ def _optuna_trial(record: TrialRecord, distributions: dict[str, Any]) -> optuna.
 
 def _distributions(records: list[TrialRecord]) -> dict[str, optuna.distributions.BaseDistribution]:
     found: dict[str, optuna.distributions.BaseDistribution] = {}
-    for name in records[0].config.__dataclass_fields__:
-        values = {getattr(record.config, name) for record in records}
+    every = [record.settings() for record in records]
+    for name in dict.fromkeys(name for of_record in every for name in of_record):
+        values = {of_record.get(name) for of_record in every}
         if len(values) > 1:
             numbers = all(isinstance(value, float) for value in values)
             choices = sorted(values, key=lambda value: (value is not None, value if value is not None else 0))

@@ -14,6 +14,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Splits
 from tune_ks.evaluation.finish import Outcome
+from tune_ks.training.members import option_values
 from tune_ks.training.tasks import task_of
 
 SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
@@ -24,6 +25,7 @@ def make_record(
 ) -> TrialRecord:
     """The facts of one finished training; nothing here identifies a patient."""
     task = task_of(config)
+    transform = outcome.pipeline.sampling.transform
     draws = [
         task.measure_each(splits.val, {v: d[i] for v, d in outcome.draws.items()}) for i in range(_draw_count(outcome))
     ]
@@ -37,7 +39,7 @@ def make_record(
         test=task.measure_each(splits.test, outcome.scores["test"]),
         realised_rate=float(outcome.mask.mean()),
         mean_probability=float(outcome.probability.mean()),
-        distinct_rate=distinct_rate(outcome.mask) if config.transform == "fourier" else float(outcome.mask.mean()),
+        distinct_rate=distinct_rate(outcome.mask) if transform.has_conjugate_symmetry else float(outcome.mask.mean()),
         val_over_draws={vendor: mean_of_defined([one[vendor] for one in draws]) for vendor in splits.val},
         val_within=task.measure_each(splits.val, outcome.scores["val"], within=True),
         test_within=task.measure_each(splits.test, outcome.scores["test"], within=True),
@@ -56,6 +58,8 @@ def make_record(
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         },
         images=counts,
+        options=option_values(config),
+        mask_is_learned=outcome.pipeline.sampling.mask.learned,
     )
 
 
@@ -86,7 +90,7 @@ def write_outcome(folder: RunFolder, record: TrialRecord, splits: Splits, outcom
         score=np.concatenate(scores).astype(np.float32),
     )
     write_npy(folder.trial(key, "mask.npy"), outcome.mask)
-    if any(True for _ in outcome.pipeline.sampling.mask.parameters()):
+    if record.mask_is_learned:
         write_npy(folder.trial(key, "probability.npy"), outcome.probability)
     weights = {name: value.detach().cpu().contiguous() for name, value in outcome.pipeline.state_dict().items()}
     write_whole(folder.trial(key, "model.safetensors"), safetensors_bytes(weights))

@@ -5,7 +5,7 @@ import torch
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Splits
 from tune_ks.training.train import step
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
 FILLED = 0.8  # of the memory: allocators leave gaps, and scoring is not measured
 
@@ -28,7 +28,7 @@ def _step_bytes(config: TrialConfig, splits: Splits, count: int) -> int:
     """Bytes on the GPU that ``count`` trainings take at most; the optimiser has its moments from the first step on."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    members = [Member(config, splits, device="cuda") for _ in range(count)]
+    members = [Training(config, splits, device="cuda") for _ in range(count)]
     for member in members:
         member.begin_epoch()
     for _ in range(2):

@@ -12,7 +12,7 @@ from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.evaluation.finish import Outcome, finish_together
 from tune_ks.evaluation.write_record import make_record, write_outcome
 from tune_ks.training.train import TrainingFailed, train_together
-from tune_ks.training.training import Epoch, Member
+from tune_ks.training.training import Epoch, Training
 from tune_ks.training.transfer import loaded_parts, read_weights
 from tune_ks.worker.attempts import Attempt, Superseded, require_owner
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
@@ -42,7 +42,7 @@ class Question:
         if self.parts > 1 and not self.half_from:
             self.half_from = len(state["history"]) + 1 if state else 1
         self.weights = read_weights(folder, config.init_from) if config.init_from else None
-        self.member = Member(config, splits, state, device, self.weights)
+        self.member = Training(config, splits, state, device, self.weights)
 
     @property
     def parts(self) -> int:

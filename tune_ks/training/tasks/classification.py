@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
+from tune_ks.core.options import Member
 from tune_ks.data.dataset import Batch
 from tune_ks.training.tasks.base import Task
 
@@ -18,3 +19,6 @@ class Classification(Task):
     @staticmethod
     def score(output: Tensor, batch: Batch) -> Tensor:
         return output
+
+
+MEMBER = Member(Classification)
