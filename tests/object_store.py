@@ -50,7 +50,7 @@ def object_store(folder):
     with open(Path(folder) / "log.txt", "w") as log:
         server = subprocess.Popen(list(map(str, words)), stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 500
         while True:
             try:
                 store = FileSystem.from_uri(f"s3://{BUCKET}?{options}&allow_bucket_creation=true")[0]

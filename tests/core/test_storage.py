@@ -179,7 +179,7 @@ def searched(store_options, tmp_path_factory):
     begun, settings = command(*words, cwd=place)
     with open(place / "interrupted.log", "w") as log:
         process = subprocess.Popen(begun, stdout=log, stderr=log, **settings)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 500
         while not run.finished() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.terminate()  # as Slurm and Kubernetes do

@@ -132,7 +132,7 @@ def test_the_package_reaches_nodes_that_have_none(cluster, tmp_path):
         env=os.environ | {"PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
     )
     assert found.returncode == 0, found.stderr
     paths = [Path(line) for line in found.stdout.split()]

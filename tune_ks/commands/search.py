@@ -91,7 +91,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
     from tune_ks.planning.space import ask_more, load_space
-    from tune_ks.planning.start_run import default_run, require_same, require_vendors
+    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
 
     stages = Stages(console)
     asked = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
@@ -106,6 +106,8 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     if known is folder:
         require_unchanged(folder, args.init_from, chosen)
         require_same(folder, space, cohort, args.split_seed, args.extend)
+        if warning := other_processor(folder):
+            say(f"warning: {warning}", style="yellow")
     plan = plan_search(space, known, vendors, args.retry_failed)
     notes: dict[str, Any] = {}
     if chosen:

@@ -7,6 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tune_ks import __version__
 from tune_ks.core.record import FORMAT, migrated
 from tune_ks.core.run_folder import RunFolder
@@ -53,6 +55,33 @@ def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: in
             f"command asks for {space.fingerprint()}. Give --extend to add it to what is there, another --run, or "
             "--fresh to set the old one aside"
         )
+
+
+def processors() -> dict[str, str]:
+    """The kinds of processors here, on which the last digits of a result depend: the CPU's instructions, the GPU."""
+    kinds = {"cpu": torch.backends.cpu.get_cpu_capability()}
+    if torch.cuda.is_available():
+        kinds["gpu"] = torch.cuda.get_device_name()
+    return kinds
+
+
+def other_processor(folder: RunFolder) -> str | None:
+    """A warning where the run was started on another kind of processor than this one; None where it was not.
+
+    A run folder of version 0.1.0 does not say on which it was started.
+    """
+    versions = folder.read_search().get("versions", {})
+    started = {name: versions[name] for name in ("cpu", "gpu") if name in versions}
+    if not started or started == processors():
+        return None
+    return (
+        f"this run was started on another kind of processor ({_kinds(started)}) than this one ({_kinds(processors())}), "
+        "so new trials differ from what they would have been there, as another seed's would"
+    )
+
+
+def _kinds(processors: dict[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in processors.items())
 
 
 def _require_equal(folder: RunFolder, difference: str, before: object, now: object) -> None:
@@ -136,6 +165,6 @@ def create_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int,
             "layout": cohort.layout,
             "counts": counts.reset_index().to_dict("records"),
         },
-        "versions": {"tune_ks": __version__, "python": platform.python_version(), **packages},
+        "versions": {"tune_ks": __version__, "python": platform.python_version(), **packages, **processors()},
     }
     write_whole(folder.search_json, json.dumps(values, indent=1).encode())
