@@ -75,8 +75,8 @@ def other_processor(folder: RunFolder) -> str | None:
     if not started or started == processors():
         return None
     return (
-        f"this run was started on another kind of processor ({_kinds(started)}) than this one ({_kinds(processors())}), "
-        "so new trials differ from what they would have been there, as another seed's would"
+        f"this run was started on another kind of processor ({_kinds(started)}) than this one "
+        f"({_kinds(processors())}), so new trials differ from what they would have been there, as another seed's would"
     )
 
 
