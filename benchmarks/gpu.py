@@ -24,7 +24,7 @@ from turns import median_seconds
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Images, Splits
-from tune_ks.evaluation.finish import finish_together
+from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.training.optimiser import build_optimiser
 from tune_ks.training.tasks import task_of
@@ -145,7 +145,7 @@ def whole(args: argparse.Namespace, splits: Splits, device: str) -> float:
         members = [Training(config, splits, device=device) for config in pack]
         for _ in train_together(members, splits):
             pass
-        finish_together(pack, splits, [member.state() for member in members], device)
+        finish_trainings(pack, splits, [member.state() for member in members], device)
         print(f"{first + len(pack)} of {TRIALS} trials: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return time.perf_counter() - started
 

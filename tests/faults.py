@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from run_one import run_config
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.merge import answer
-from tune_ks.worker.run_pack import run_config
 
 TESTS = Path(__file__).parent
 FIELDS = '"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "lr": 1e-3, "settle": 0.5'

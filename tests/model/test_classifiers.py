@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from devices import DEVICES
+from run_one import run_config
 from tiny import write_tiny
 from train_one import train
 from tune_ks.core.config import TrialConfig
@@ -23,7 +24,6 @@ from tune_ks.model.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
 from tune_ks.model.classifiers.strided import StridedConv2d
 from tune_ks.model.pipeline import build_member, network_shapes
 from tune_ks.training.scoring import score
-from tune_ks.worker.run_pack import run_config
 
 SMALLEST = {"alexnet": 63, "alexnet_film": 63, "alexnet_hyper": 63, "alexnet_adaptive": 63}
 SMALLEST |= {"resnet18": 33, "densenet121": 61}

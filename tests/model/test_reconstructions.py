@@ -14,6 +14,7 @@ from safetensors.torch import save
 from analysis.read.load import load
 from analysis.report.sections.reconstruction import quality_table, reconstructions
 from analysis.statistics.measures import MEASURES
+from run_one import run_config
 from tests.synthetic_run import write_run
 from tiny import write_tiny
 from train_one import train
@@ -28,7 +29,6 @@ from tune_ks.model.reconstructions import RECONSTRUCTIONS, hqs_net
 from tune_ks.model.reconstructions.hqs_net import ALPHA, BETA, HQSNet, haar, total_variation
 from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms import TRANSFORMS, Fourier
-from tune_ks.worker.run_pack import run_config
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2}
 SIDE = 40  # pixels of the tiny cohort

@@ -7,6 +7,7 @@ import pytest
 import ray
 import torch
 
+from run_one import finish
 from tiny import write_tiny
 from train_one import train
 from tune_ks.core.config import TrialConfig
@@ -14,7 +15,6 @@ from tune_ks.core.metrics import auc
 from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
 from tune_ks.search.cluster import Resources

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from devices import DEVICES
+from run_one import finish
 from tiny import write_tiny
 from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish, finish_together
+from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.together import CONVOLUTIONS, FORMS, Together, convolve_in_groups, convolve_in_turn
 from tune_ks.model.pipeline import build_member
@@ -76,7 +77,7 @@ def same(found, expected):
 def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
     assert len({pack_key(config) for config in PACK}) == 1
     members, found = packed(PACK, splits)
-    outcomes = finish_together(PACK, splits, [member.state() for member in members])
+    outcomes = finish_trainings(PACK, splits, [member.state() for member in members])
     for member, outcome in zip(members, outcomes, strict=True):
         epochs, expected = alone[member.config.key()]
         same(found[member.config.key()], epochs)
@@ -86,7 +87,9 @@ def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
             np.testing.assert_allclose(
                 outcome.scores[split][vendor], expected.scores[split][vendor], rtol=1e-3, atol=1e-4
             )
-        np.testing.assert_allclose(outcome.draws["GE"], expected.draws["GE"], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            outcome.random_mask_scores["GE"], expected.random_mask_scores["GE"], rtol=1e-3, atol=1e-4
+        )
         for name, values in epochs[-1].state["weights"].items():
             torch.testing.assert_close(member.pipeline.state_dict()[name], values, rtol=1e-3, atol=1e-4)
     orders = {tuple(torch.cat([own.index for own in member.draws]).tolist()) for member in members}

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from run_one import finish, run_config
 from tiny import write_tiny
 from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish
 from tune_ks.evaluation.write_record import distinct_rate
 from tune_ks.model.masks import MASKS
 from tune_ks.training import train as training
@@ -24,7 +24,6 @@ from tune_ks.training.scoring import score
 from tune_ks.training.train import TrainingFailed
 from tune_ks.training.training import Training
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "augment": "flips", "settle": 0.5}
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)

@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from analysis.read.configurations import average_over_seeds, curves
 from analysis.read.load import load as load_run
+from run_one import run_config
 from tiny import write_tiny
 from train_one import train
 from tune_ks.core.config import TrialConfig, digest
@@ -27,7 +28,6 @@ from tune_ks.training.optimiser import build_optimiser, start_epoch
 from tune_ks.training.tasks import task_of
 from tune_ks.training.transfer import begin_from, loaded_parts, read_weights
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
 SOURCE = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)

@@ -60,6 +60,7 @@ OPTIONS_0_1_0: dict[str, dict[str, tuple[str, ...]]] = {
 }
 FIXED_MASKS_0_1_0 = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
+SPLIT_CODES = {"val": 0, "test": 1}  # the same in scores.npz
 
 
 @dataclass(frozen=True)

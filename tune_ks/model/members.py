@@ -4,7 +4,7 @@ from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.options import Member
-from tune_ks.model.classifiers import OF_TASK
+from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
 from tune_ks.model.transforms import TRANSFORMS
@@ -12,16 +12,19 @@ from tune_ks.model.transforms import TRANSFORMS
 FIELDS = ("transform", "mask", "reconstruction", "classifier")  # of a config, each naming a part of the model
 
 
-def registry_of(config: TrialConfig, field: str) -> dict[str, Member]:
-    """The members that ``field`` of this config can name. The task says which networks there are."""
-    if field == "classifier":
-        return named(OF_TASK, "task", config.task)
-    return {"transform": TRANSFORMS, "mask": MASKS, "reconstruction": RECONSTRUCTIONS}[field]
+def registry_of(field: str) -> dict[str, Member]:
+    """The members that ``field`` of a config can name."""
+    return {
+        "transform": TRANSFORMS,
+        "mask": MASKS,
+        "reconstruction": RECONSTRUCTIONS,
+        "classifier": CLASSIFIERS | SEGMENTERS,  # which of them its task can use, the task checks
+    }[field]
 
 
 def member_of(config: TrialConfig, field: str) -> Member:
     """The member that ``field`` names. ValueError where its registry has no such member."""
-    return named(registry_of(config, field), field, getattr(config, field))
+    return named(registry_of(field), field, getattr(config, field))
 
 
 def shaping_values(config: TrialConfig) -> dict[str, Any]:

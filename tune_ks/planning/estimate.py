@@ -35,7 +35,7 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
         times = measured.get(key) or [time_config(configs[0], cohorts[configs[0].image_size], split_seed)]
         known += times
         total += len(configs) * fmean(times)
-    return total + plan.draws * (fmean(known) if known else math.nan)
+    return total + plan.suggestions * (fmean(known) if known else math.nan)
 
 
 def cost_key(config: TrialConfig) -> str:

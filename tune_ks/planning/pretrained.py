@@ -146,7 +146,7 @@ def require_unchanged(folder: RunFolder, place: str, chosen: dict[str, str]) -> 
 def weights_of(space: Space, plan: Plan) -> set[str]:
     """Every KEY@HASH that the trials of a plan begin from; where a sampler has yet to draw some, all of the space."""
     found = {config.init_from for job in plan.jobs for config in job}
-    if plan.draws:
+    if plan.suggestions:
         found |= {value for block in space.blocks for value in _init_from(block)}
     return found - {None}
 

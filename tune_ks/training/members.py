@@ -5,11 +5,7 @@ from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.options import Member, Option
-from tune_ks.model.classifiers import OF_TASK
-from tune_ks.model.masks import MASKS
 from tune_ks.model.members import FIELDS, named, registry_of
-from tune_ks.model.reconstructions import RECONSTRUCTIONS
-from tune_ks.model.transforms import TRANSFORMS
 from tune_ks.training.augmentations import AUGMENTATIONS
 from tune_ks.training.tasks import TASKS
 
@@ -18,11 +14,12 @@ ALL_FIELDS = (*FIELDS, "task", "augment")
 
 def members_of(config: TrialConfig) -> dict[str, Member]:
     """Field of the config -> the member that it names. ValueError where there is no such member."""
-    members = {"task": named(TASKS, "task", config.task)}
-    for field in FIELDS:
-        members[field] = named(registry_of(config, field), field, getattr(config, field))
-    members["augment"] = named(AUGMENTATIONS, "augment", config.augment)
-    return members
+    return {field: named(registry, field, getattr(config, field)) for field, registry in registries().items()}
+
+
+def registries() -> dict[str, dict[str, Member]]:
+    """Field of a config -> the members that it can name."""
+    return {field: registry_of(field) for field in FIELDS} | {"task": TASKS, "augment": AUGMENTATIONS}
 
 
 def option_values(config: TrialConfig) -> dict[str, dict[str, Any]]:
@@ -32,11 +29,8 @@ def option_values(config: TrialConfig) -> dict[str, dict[str, Any]]:
 
 def owners() -> dict[str, list[tuple[str, str, Option]]]:
     """Option -> (field, member, declaration) of every member of every registry that has it."""
-    registries = [("transform", TRANSFORMS), ("mask", MASKS), ("reconstruction", RECONSTRUCTIONS)]
-    registries += [("classifier", networks) for networks in OF_TASK.values()]
-    registries += [("task", TASKS), ("augment", AUGMENTATIONS)]
     having: dict[str, list[tuple[str, str, Option]]] = {}
-    for field, registry in registries:
+    for field, registry in registries().items():
         for name, member in registry.items():
             for option in member.options:
                 having.setdefault(option.name, []).append((field, name, option))

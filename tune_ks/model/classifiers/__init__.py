@@ -1,5 +1,5 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters.
+(B,) from classifiers, (B, 1, S, S) from segmenters. A task says which of the two registries it takes its network from.
 """
 
 from tune_ks.model.classifiers import (
@@ -21,4 +21,3 @@ CLASSIFIERS = {
     "densenet121": densenet121.MEMBER,
 }
 SEGMENTERS = {"unet": unet.MEMBER}
-OF_TASK = {"classification": CLASSIFIERS, "segmentation": SEGMENTERS}  # task -> the networks that can do it

@@ -20,9 +20,12 @@ def task_of(config: TrialConfig) -> type[Task]:
 
 
 def build_task(config: TrialConfig) -> Task:
-    """The config's task with its options, for one training."""
+    """The config's task with its options, for one training. ValueError where the network is of another task."""
     member = named(TASKS, "task", config.task)
-    return member.build(**member.values(config.options))
+    values = member.values(config.options)
+    if member.check:
+        member.check(config, values)
+    return member.build(**values)
 
 
 def title_of(config: TrialConfig) -> str:

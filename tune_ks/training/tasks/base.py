@@ -1,12 +1,26 @@
 """The contract of a task: what training brings down, what an image scores, and which metric judges the scores."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
+from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
+from tune_ks.core.options import Member
 from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.model.members import named
+
+
+def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
+    """A task's check: ValueError where the config's network is none of ``networks``."""
+
+    def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+        named(networks, "classifier", config.classifier)
+
+    return check
 
 
 class Task(nn.Module, ABC):

@@ -5,7 +5,8 @@ from torch.nn import functional
 
 from tune_ks.core.options import Member
 from tune_ks.data.dataset import Batch
-from tune_ks.training.tasks.base import Task
+from tune_ks.model.classifiers import CLASSIFIERS
+from tune_ks.training.tasks.base import Task, takes
 
 
 class Classification(Task):
@@ -21,4 +22,4 @@ class Classification(Task):
         return output
 
 
-MEMBER = Member(Classification)
+MEMBER = Member(Classification, check=takes(CLASSIFIERS))

@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from tune_ks.core.options import Member, Option
 from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.model.classifiers import SEGMENTERS
 from tune_ks.training.tasks.adversary import Adversary
-from tune_ks.training.tasks.base import Task
+from tune_ks.training.tasks.base import Task, takes
 
 LEVELS = 32  # of the mean mask, from which the answer that ignores the image takes the best
 CHUNK = 256  # masks that are read at once
@@ -79,4 +80,4 @@ def _targets(images: Images) -> Iterator[Tensor]:
 ADVERSARIAL_WEIGHT = Option(
     "adversarial_weight", 0.0, "how steeply the segmenter goes against an adversary; 0: there is none", least=0
 )
-MEMBER = Member(Segmentation, (ADVERSARIAL_WEIGHT,))
+MEMBER = Member(Segmentation, (ADVERSARIAL_WEIGHT,), takes(SEGMENTERS))
