@@ -132,6 +132,9 @@ class TrialRecord:
     def to_json(self) -> str:
         """One JSON object; NaN is written as null, so that any reader can parse it."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "config"}
+        for name in ("options", "mask_is_learned"):  # a record of version 0.1.0 stays as it was
+            if values[name] is None:
+                del values[name]
         return json.dumps(nan_to_null({"format": FORMAT, "config": self.config.non_default(), **values}), indent=1)
 
     @classmethod
