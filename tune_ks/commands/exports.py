@@ -16,7 +16,7 @@ from tune_ks.commands.tensorboard import TensorBoardRun
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import put_folder, write_whole
+from tune_ks.core.storage import copy_whole, put_folder
 
 # Optuna calls names of objectives experimental; the version is pinned, and the tests read them back
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -35,7 +35,7 @@ def export_run(folder: RunFolder) -> None:
         for record in records:
             with TensorBoardRun(events / record.config.key()) as run:
                 run.add_record(record)
-        write_whole(folder.root / journal.name, journal.read_bytes())
+        copy_whole(journal, folder.root / journal.name)
         put_folder(events, folder.root / events.name)
 
 

@@ -56,6 +56,11 @@ def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
             os.fsync(file.fileno())
 
 
+def copy_whole(source: StoragePath, target: StoragePath) -> None:
+    """Write the content of ``source`` as ``target``."""
+    write_whole(target, read_whole(source))
+
+
 @contextmanager
 def replacement(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """An empty temporary file beside ``path``, for its new content.

@@ -16,6 +16,7 @@ from safetensors.torch import load
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import read_whole
 from tune_ks.data.dataset import all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
@@ -33,7 +34,7 @@ def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> K
     """The network of one finished trial. ValueError when its weights are missing, damaged, or of another network."""
     path = folder.trial(record.config.key(), "model.safetensors")
     try:
-        weights = load(path.read_bytes())
+        weights = load(read_whole(path))
         learned = ("reconstruction.", "classifier.")
         shapes = {name: tuple(value.shape) for name, value in weights.items() if name.startswith(learned)}
         if shapes != network_shapes(record.config):  # checked first: a config may ask for a network of gigabytes

@@ -1,13 +1,12 @@
 """Several run folders of one cohort and one split become one. No result is lost, and a conflict is an error."""
 
 import dataclasses
-import json
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import is_weights
 from tune_ks.core.record import TrialRecord
-from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import write_whole
+from tune_ks.core.run_folder import RunFolder, write_json
+from tune_ks.core.storage import copy_whole, read_whole
 from tune_ks.planning.pretrained import RECORD, WEIGHTS
 from tune_ks.planning.start_run import SPACE_FIELDS, note
 
@@ -70,7 +69,7 @@ def _identity(folder: RunFolder) -> dict[str, Any]:
     return {
         "cohort": search.get("cohort", {}).get("fingerprint"),
         "split_seed": search.get("split_seed"),
-        "cohort.csv": folder.cohort_csv.read_bytes(),
+        "cohort.csv": read_whole(folder.cohort_csv),
     }
 
 
@@ -99,10 +98,10 @@ def merge_runs(sources: list[RunFolder], target: RunFolder) -> Merged:
 
 
 def _copy_cohort(source: RunFolder, target: RunFolder) -> None:
-    write_whole(target.cohort_csv, source.cohort_csv.read_bytes())
+    copy_whole(source.cohort_csv, target.cohort_csv)
     if source.skipped_csv.exists():
-        write_whole(target.skipped_csv, source.skipped_csv.read_bytes())
-    write_whole(target.search_json, source.search_json.read_bytes())
+        copy_whole(source.skipped_csv, target.skipped_csv)
+    copy_whole(source.search_json, target.search_json)
 
 
 def _is_wanted(source: RunFolder, target: RunFolder, key: str) -> bool:
@@ -116,7 +115,7 @@ def _copy_trial(source: RunFolder, target: RunFolder, key: str) -> None:
     paths = [path for path in source.trial(key).iterdir() if not path.name.startswith(".")]
     for path in sorted(paths, key=lambda path: path.name == RECORD):
         if path.name not in NOT_COPIED:
-            write_whole(target.trial(key, path.name), path.read_bytes())
+            copy_whole(path, target.trial(key, path.name))
     if target.is_finished(key):
         for name in OF_UNFINISHED:
             target.trial(key, name).unlink(missing_ok=True)
@@ -131,7 +130,7 @@ def _copy_weights(source: RunFolder, target: RunFolder) -> None:
         init_from = record.parent.name
         if is_weights(init_from) and not target.weights(init_from, RECORD).exists():
             for name in (WEIGHTS, RECORD):
-                write_whole(target.weights(init_from, name), source.weights(init_from, name).read_bytes())
+                copy_whole(source.weights(init_from, name), target.weights(init_from, name))
     merged = target.read_search().get("init_from", {})
     for place, chosen in source.read_search().get("init_from", {}).items():
         merged[place] = {**chosen, **merged.get(place, {})}
@@ -151,4 +150,4 @@ def _name_spaces(source: RunFolder, target: RunFolder) -> None:
         if fields["space_fingerprint"] not in known:
             added.append(fields)
     if added:
-        write_whole(target.search_json, json.dumps({**search, "earlier": [*earlier, *added]}, indent=1).encode())
+        write_json(target.search_json, {**search, "earlier": [*earlier, *added]})

@@ -14,7 +14,7 @@ from typing import Any
 from tune_ks.core.config import TrialConfig, digest, is_key, is_weights
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import storage_path, write_whole
+from tune_ks.core.storage import read_whole, storage_path, write_whole
 from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan, config_at, in_turn
 from tune_ks.planning.space import PRETRAINED, Space
@@ -85,7 +85,7 @@ def named(folder: RunFolder, key: str) -> str:
     """KEY@HASH of a finished trial, as its weights are now. ValueError where it has none."""
     path = folder.trial(key, WEIGHTS)
     try:
-        return f"{key}@{digest(path.read_bytes())}"
+        return f"{key}@{digest(read_whole(path))}"
     except FileNotFoundError as error:
         raise ValueError(f"there is no {path}: nothing can begin from the trial {key}") from error
 
@@ -179,7 +179,8 @@ def bring_weights(folder: RunFolder, absent: dict[str, RunFolder]) -> None:
     """
     for init_from, source in absent.items():
         key, _, expected = init_from.partition("@")
-        weights, record = (source.trial(key, name).read_bytes() for name in (WEIGHTS, RECORD))
+        weights = read_whole(source.trial(key, WEIGHTS))
+        record = read_whole(source.trial(key, RECORD))
         if digest(weights) != expected:
             raise ValueError(f"{source.trial(key, WEIGHTS)} has changed since this command began: give it again")
         write_whole(folder.weights(init_from, WEIGHTS), weights)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.storage import StoragePath, read_whole, write_whole
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -25,7 +25,7 @@ def load_checkpoint(path: StoragePath) -> dict[str, Any]:
     Only tensors and plain values are read (``weights_only``): a run folder may come from anywhere.
     """
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
         values = content[:-DIGEST_BYTES]
         if hashlib.sha256(values).digest() != content[-DIGEST_BYTES:]:
             raise ValueError("its digest is that of other content")

@@ -18,6 +18,8 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tune_ks.core.storage import replacement
+
 CHUNK = 32 * 2**20  # bytes of one message
 AHEAD = 2  # messages that are requested at once
 SCRATCH = "TUNE_KS_SCRATCH"  # names the folder for fetched files; without it, one in the node's temporary folder
@@ -102,20 +104,15 @@ def _fetch(file: dict[str, Any], copy: Path) -> None:
         if offset is not None:
             requested.append(server.read.remote(file["name"], offset, CHUNK))
 
-    descriptor, temporary = tempfile.mkstemp(dir=copy.parent, prefix=f".{copy.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as target:
+    with replacement(copy, mode=0o600) as temporary:
+        with open(temporary, "wb") as target:
             for _ in range(AHEAD):
                 request_next()
             while requested:
                 target.write(memoryview(ray.get(requested.popleft())))
                 request_next()
-        if not _is_whole(Path(temporary), file):
+        if not _is_whole(temporary, file):
             raise OSError(f"{file['path']} changed while it was fetched: {file['bytes']} bytes were expected")
-        os.replace(temporary, copy)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _is_whole(path: Path, file: dict[str, Any]) -> bool:
