@@ -18,6 +18,7 @@ from dicom_files import (
     PHI,
     ROTATED,
     anatomy,
+    read_image,
     save_labels,
     save_sheet,
     write_dicom,
@@ -30,10 +31,10 @@ from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS, read_table, split_patients, write_table
-from tune_ks.data.dicom.reader import read_image
 from tune_ks.data.layouts import detect as layouts
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PLAIN = CohortSettings()
@@ -316,8 +317,7 @@ def test_unreadable_and_missing_sheets(tmp_path):
 
 
 def test_phantom_is_readable(tmp_path):
-    phantom = pytest.importorskip("tune_ks.data.phantom.write")
-    root = phantom.write_phantom(tmp_path / "data", phantom.PhantomSettings(patients=6, matrix=32), workers=1)
+    root = write_phantom(tmp_path / "data", PhantomSettings(patients=6, matrix=32), workers=1)
     cohort = read(root, settings=CohortSettings(series="post_1"), size=32)
     assert set(cohort.table["vendor"]) == {"GE", "SIEMENS"}
     assert cohort.table.groupby(["vendor", "label"]).size().tolist() == [12] * 4

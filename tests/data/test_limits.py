@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
 
-from dicom_files import BOXES, MAPPING, anatomy, save_labels, write_dicom, write_duke, write_table_cohort
-from tune_ks.data import child_process as children
-from tune_ks.data import limits
-from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header, read_image
+from dicom_files import BOXES, MAPPING, anatomy, read_image, save_labels, write_dicom, write_duke, write_table_cohort
+from tune_ks.data import child_process, limits
+from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header
 
 ROOM = 700 * 2**20  # address space beyond what the imports take: far less than any of these inputs asks for
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -85,7 +84,7 @@ ABSURD = {
 
 def test_absurd_images_are_refused_without_their_memory(tmp_path):
     files = [write_dicom(tmp_path / str(number), **tags) for number, tags in enumerate(ABSURD.values())]
-    said, kib = observed(*(f"dicom.read_image({str(file)!r})" for file in files))
+    said, kib = observed(*(f"dicom.read_file({str(file)!r})" for file in files))
     assert said == list(ABSURD)
     assert kib < 50_000
 
@@ -112,7 +111,7 @@ def nested(depth):
 
 def test_deep_sequences_are_refused(tmp_path):
     (tmp_path / "deep").write_bytes(meta(ExplicitVRLittleEndian) + nested(100_000))
-    (said,), kib = observed(f"dicom.read_image({str(tmp_path / 'deep')!r})")
+    (said,), kib = observed(f"dicom.read_file({str(tmp_path / 'deep')!r})")
     assert said == "sequences nested too deeply (the limit is about 200 levels)"
     assert kib < 50_000
 
@@ -130,7 +129,7 @@ def test_a_header_of_endless_elements_is_refused(tmp_path):
     item = element(0x0008, 0x1140, b"SQ", None) + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
     for name, content in {"beside": small, "inside": item + small}.items():
         (tmp_path / name).write_bytes(meta(ExplicitVRLittleEndian) + content)
-    said, kib = observed(*(f"dicom.read_image({str(tmp_path / name)!r})" for name in ("beside", "inside")))
+    said, kib = observed(*(f"dicom.read_file({str(tmp_path / name)!r})" for name in ("beside", "inside")))
     assert said == ["damaged (more than 200,000 elements)"] * 2
     assert kib < 150_000
 
@@ -141,7 +140,7 @@ def test_a_header_value_of_megabytes_is_not_parsed(tmp_path):
     whole = write_dicom(tmp_path / "x", PixelSpacing=None).read_bytes()
     at = whole.index(struct.pack("<HH2s", 0x28, 0x100, b"US"))
     (tmp_path / "x").write_bytes(whole[:at] + spacing + whole[at:])
-    (said,), kib = observed(f"dicom.read_image({str(tmp_path / 'x')!r})")
+    (said,), kib = observed(f"dicom.read_file({str(tmp_path / 'x')!r})")
     assert said == "damaged (PixelSpacing is longer than 1024 bytes)"
     assert kib < 100_000
 
@@ -191,15 +190,15 @@ def test_a_decoder_that_wants_gigabytes_costs_one_file(tmp_path):
 
 def test_children_decode_within_a_limit_of_memory(child_work):
     with pytest.raises(RuntimeError, match="MemoryError"):
-        children.call("child_work:grow", {"count": limits.DECODER_BYTES + 2**30})
+        child_process.call("child_work:grow", {"count": limits.DECODER_BYTES + 2**30})
 
 
 @pytest.fixture
 def child_work(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.setattr(children, "_shared", None)
+    monkeypatch.setattr(child_process, "_shared", None)
     yield
-    children._shared.close()
+    child_process._shared.close()
 
 
 # ------------------------------------------------------------------------------------------------ sheets

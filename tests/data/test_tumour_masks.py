@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from dicom_files import AXIAL, ROTATED, save_labels, write_dicom, write_duke, write_table_cohort
+from dicom_files import AXIAL, ROTATED, read_image, save_labels, write_dicom, write_duke, write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
-from tune_ks.data.dicom.reader import read_image
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
