@@ -230,16 +230,6 @@ def test_a_crashing_decoder_costs_one_file(monkeypatch):
     assert reason(file) == "the decoder crashed"
 
 
-@pytest.fixture
-def child_work(monkeypatch):
-    """New children find tests/child_work.py; none of them outlives the test."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.setattr(child_process, "_shared", None)
-    yield
-    if child_process._shared is not None:
-        child_process._shared.close()
-
-
 def test_a_child_that_dies_is_replaced(child_work):
     with pytest.raises(child_process.ChildDied):
         child_process.call("child_work:die", {})

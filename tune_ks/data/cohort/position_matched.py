@@ -15,9 +15,9 @@ def unmatched_negatives(candidates: list[Candidate]) -> list[Candidate]:
     """Negatives to drop, so that the slice positions of each vendor's negatives are spread as those of its positives.
 
     Between the first and the last positive of a vendor the positions are divided into bins that hold equally many
-    positives; the same number of negatives, drawn at random with a fixed seed, is kept in every bin. As many bins as
-    leave at least half as many negatives as positives in each, MAX_BINS at most. A vendor without images of both
-    classes keeps all. Depends on positions and labels of one vendor only.
+    positives; the same number of negatives, drawn at random with a fixed seed, is kept in every bin. There are as many
+    bins as possible, up to MAX_BINS, with at least half as many negatives as positives in each. A vendor without images
+    of both classes keeps all. The choice depends on the positions and labels of that vendor only.
     """
     images_by_vendor: dict[str, list[Candidate]] = {}
     for candidate in candidates:
@@ -53,26 +53,26 @@ def _require_positions(candidates: list[Candidate]) -> None:
 
 def _matched(positive: np.ndarray, negative: np.ndarray, rng: np.random.Generator) -> set[int]:
     """Positions of both classes -> indices of the negatives to keep."""
-    members = _fill_bins(positive, negative)
-    share = min(len(inside) for inside in members)
+    bins = _fill_bins(positive, negative)
+    share = min(map(len, bins))
     kept: set[int] = set()
-    for inside in members:
-        kept |= set(rng.permutation(inside)[:share].tolist())
+    for indices in bins:
+        kept |= set(rng.permutation(indices)[:share].tolist())
     return kept
 
 
 def _fill_bins(positive: np.ndarray, negative: np.ndarray) -> list[np.ndarray]:
     """The indices of the negatives in each bin."""
     for n_bins in range(min(MAX_BINS, len(positive)), 1, -1):
-        members = _members(positive, negative, n_bins)
-        if min(len(inside) for inside in members) >= len(positive) / n_bins / 2:
-            return members
-    return _members(positive, negative, 1)
+        bins = _indices_by_bin(positive, negative, n_bins)
+        if min(map(len, bins)) >= len(positive) / n_bins / 2:
+            return bins
+    return _indices_by_bin(positive, negative, 1)
 
 
-def _members(positive: np.ndarray, negative: np.ndarray, n_bins: int) -> list[np.ndarray]:
+def _indices_by_bin(positive: np.ndarray, negative: np.ndarray, n_bins: int) -> list[np.ndarray]:
     """The indices of the negatives in each of ``n_bins`` bins that hold equally many positives."""
     edges = np.quantile(positive, np.linspace(0, 1, n_bins + 1))
     between = (negative >= edges[0]) & (negative <= edges[-1])
-    bins = np.where(between, np.searchsorted(edges[1:-1], negative, side="right"), -1)
-    return [np.flatnonzero(bins == number) for number in range(n_bins)]
+    bin_of = np.where(between, np.searchsorted(edges[1:-1], negative, side="right"), -1)
+    return [np.flatnonzero(bin_of == number) for number in range(n_bins)]

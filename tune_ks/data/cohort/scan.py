@@ -102,7 +102,7 @@ class Scan:
     def _read_headers(self, items: list[Item]) -> list[Candidate]:
         """The items whose files can be read; the others are skipped."""
         chunks = [items[i : i + HEADERS_PER_TASK] for i in range(0, len(items), HEADERS_PER_TASK)]
-        tasks = [self._task([item.path for item in chunk]) for chunk in chunks]
+        tasks = [self._task(chunk) for chunk in chunks]
         candidates = []
         for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= LOCAL_FILES):
             reason = answer if isinstance(answer, str) else _vendor_conflict(item, answer)
@@ -137,7 +137,7 @@ class Scan:
         tasks = []
         for group in groups:
             rows = [candidate.row for candidate in group]
-            tasks.append(self._task([candidate.item.path for candidate in group], rows=rows, **common))
+            tasks.append(self._task([candidate.item for candidate in group], rows=rows, **common))
         is_small = sum(map(len, groups)) <= LOCAL_FILES
         local = is_small and not any(candidate.header.compressed for candidate in candidates)
         for candidate, answer in self._answers("images", "write_group", groups, tasks, local):
@@ -154,11 +154,11 @@ class Scan:
                 groups.setdefault((candidate.item.patient_id, candidate.item.series), []).append(candidate)
         return list(groups.values())
 
-    def _task(self, paths: list[str], **more: Any) -> dict[str, Any]:
+    def _task(self, items: list[Item], **more: Any) -> dict[str, Any]:
         """The keyword arguments that ``read_headers`` and ``write_group`` share, and ``more``."""
         return {
             "root": self.root,
-            "paths": paths,
+            "paths": [item.path for item in items],
             "crashed": [],
             "orientation": self.settings.orientation,
             **more,
@@ -167,7 +167,7 @@ class Scan:
     def _answers(
         self, stage: str, function: str, groups: list[list[Any]], tasks: list[dict[str, Any]], local: bool
     ) -> list[tuple[Any, Any]]:
-        """Every member of ``groups`` with what ``function`` of ``prepare`` answered for its file, in this order.
+        """Every file of ``groups`` with the answer of ``function`` of ``prepare`` for it, in the order of the groups.
 
         ``tasks`` are the arguments for each group. A group whose task was given up has crashed its children.
         """
@@ -205,7 +205,7 @@ class Scan:
                 lacks = "negative" if positive else "positive"
                 raise InputError(
                     f"{vendor} has {positive} positive and {negative} negative images, so nothing"
-                    f" can be measured on it; add {lacks} ones, or take its files out."
+                    f" can be measured on it; add {lacks} ones, or remove its files."
                     f"{reasons_of(reason for _, reason in self.skipped)}"
                 )
 

@@ -17,7 +17,7 @@ COLUMNS = (
     *("acquired_width", "thickness_mm", "phase", "low", "high", "mean", "p75", "p90", "digest"),
 )
 MIN_PATIENTS = 3  # of a vendor, and of a stratum: one for each split
-POOLED = "few"  # the stratum of the patients whose own would be too small
+POOLED = "few"  # the stratum of patients from strata that are too small
 
 
 def split_patients(
@@ -37,9 +37,9 @@ def split_patients(
                 f"{vendor} has {counted(len(patients), 'patient')}: a split by patient into {', '.join(SPLITS)}"
                 f" needs at least {MIN_PATIENTS}"
             )
-        for stratum, members in patients.groupby(_strata(patients["classes"])):
-            order = generator(split_seed, "split", vendor, stratum).permutation(len(members))
-            split |= zip(members.index[order], _split_names(len(members), fractions))
+        for stratum, of_stratum in patients.groupby(_strata(patients["classes"])):
+            order = generator(split_seed, "split", vendor, stratum).permutation(len(of_stratum))
+            split |= zip(of_stratum.index[order], _split_names(len(of_stratum), fractions))
     return table["patient_id"].map(split).rename("split")
 
 

@@ -1,4 +1,4 @@
-"""What a layout is: it recognises a folder by what it holds, and lists the files to read. It opens no image file."""
+"""The interface of a layout, which recognises a folder by its content and lists the files to read, unopened."""
 
 import hashlib
 import os

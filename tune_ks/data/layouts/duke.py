@@ -202,7 +202,7 @@ def _read_boxes(path: Path) -> dict[str, tuple[int, int]]:
     boxes: dict[str, tuple[int, int]] = {}
     for patient, start, end in zip(table["Patient ID"], table["Start Slice"], table["End Slice"]):
         if patient in boxes:
-            raise InputError(f"{path.name} has more than one row for {patient}; it needs one a patient")
+            raise InputError(f"{path.name} has more than one row for {patient}; it needs one row for each patient")
         try:
             boxes[patient] = (int(float(start)), int(float(end)))
         except (ValueError, OverflowError):

@@ -63,7 +63,7 @@ def read_labels(path: Path) -> pd.DataFrame:
 def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
     """InputError where a row lacks its path or patient, or two rows have the same path."""
     if table.empty:
-        raise InputError(f"{sheet.name} has no rows; it needs one a file, with path, patient_id and label")
+        raise InputError(f"{sheet.name} has no rows; it needs a row for each file, with path, patient_id and label")
     for column in ("path", "patient_id"):
         empty = table.index[table[column] == ""]
         if len(empty):
@@ -122,8 +122,8 @@ def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
     divided = splits_of_patient.index[splits_of_patient > 1]
     if len(divided):
         raise InputError(
-            f"{sheet.name} puts {len(divided)} patients in more than one split ({divided[0]} for one); a patient's"
-            " images are alike, so all of them must be in the same split"
+            f"{sheet.name} puts {len(divided)} patients in more than one split ({divided[0]}, for example); a"
+            " patient's images are alike, so all of them must be in the same split"
         )
 
 

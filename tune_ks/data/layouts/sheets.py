@@ -40,7 +40,7 @@ def read_columns(path: Path, *columns: str, optional: tuple[str, ...] = (), shee
     try:
         answer = child_process.call("tune_ks.data.layouts.sheets:columns_or_reason", task)
     except child_process.ChildDied:
-        raise InputError(f"{path.name} cannot be read as a workbook: it crashed its reader, or hung it") from None
+        raise InputError(f"{path.name} cannot be read as a workbook: its reader crashed or hung") from None
     if isinstance(answer, str):
         raise InputError(answer)
     return answer
