@@ -94,7 +94,7 @@ class PointStudy:
         """Tell Optuna how a job ended: its final report, its last epoch where a scheduler stopped it, None where its
         process died.
 
-        NaN is told as a failure, because Optuna would wait for a value for ever. A stopped job is told as pruned,
+        NaN counts as a failure, because Optuna would wait for a value for ever. A stopped job counts as pruned,
         without values: those of half a training are not those of a whole one.
         """
         result = result or {"failed": "no result"}
