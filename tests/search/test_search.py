@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 import ray
@@ -9,12 +10,14 @@ import ray
 from tiny import write_tiny
 from tiny_space import DRAWN, FIELDS, GRID, VENDORS, WORK, space
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search, suggestions_in
 from tune_ks.planning.space import known_spaces, load_space
 from tune_ks.search.cluster import Resources, connected
 from tune_ks.search.search import run_search
 from tune_ks.search.searcher import JobSearcher
+from tune_ks.worker.attempts import start_attempt
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +215,29 @@ def test_a_wrong_space_is_one_message_that_names_the_file(tmp_path, text, said):
     assert str(path) in str(error.value)
 
 
-def test_records_are_strict_json(run):
-    folder, _ = run
-    folder.write_config(TrialConfig("GE", 0.25))
-    for path in folder.root.rglob("*.json"):
-        json.loads(path.read_text())
+def test_json_files_are_strict(tmp_path):
+    """NaN and Infinity, which Python reads and other programs do not, stand in none of them."""
+    folder = RunFolder(tmp_path)
+    undefined = [{"epoch": 1, "loss": math.inf, "val_in_domain": math.nan}]
+    finished, stopped, failed = (TrialConfig("GE", rate, temperature=1.0) for rate in (0.25, 0.5, 0.75))
+    for config in (finished, stopped, failed):
+        folder.write_config(config, start_point="full sampling")
+        start_attempt(folder, config.key(), "session", "node", ["node"])
+    record = TrialRecord(finished, {"GE": math.nan}, {"GE": math.nan}, 0.25, val_within={"GE": math.nan})
+    folder.write_record(dataclasses.replace(record, history=undefined, quality={"GE": {"psnr": math.nan}}))
+    folder.write_stop(Stop(stopped, "behind", undefined))
+    folder.write_failure(failed, "the loss became nan")
+
+    def refuse(name):
+        raise ValueError(f"{name} is not JSON")
+
+    paths = list(folder.root.rglob("*.json"))
+    assert {path.name for path in paths} == {
+        "config.json",
+        "attempts.json",
+        "record.json",
+        "stopped.json",
+        "failure.json",
+    }
+    for path in paths:
+        json.loads(path.read_text(), parse_constant=refuse)

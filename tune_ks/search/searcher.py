@@ -125,10 +125,12 @@ class PointStudy:
         records = [folder.read_record(config.key()) for config in configs if folder.is_finished(config.key())]
         if len(records) < seeds:
             return None
-        objectives = [objectives_of(record) for record in records]
-        values = [sum(values[name] for values in objectives) / len(objectives) for name in self.objectives]
-        undefined = any(value != value for value in values)
-        return None if undefined else create_trial(values=values, **asked)
+        means = []
+        for name in self.objectives:
+            values = [objectives_of(record)[name] for record in records]
+            means.append(sum(values) / len(values))
+        undefined = any(mean != mean for mean in means)
+        return None if undefined else create_trial(values=means, **asked)
 
     def _open_start_points(self, starts: list[dict[str, Any]], known: set[float]) -> Iterator[tuple[float, str]]:
         """(rate, why) of the start points that were not asked for yet."""
