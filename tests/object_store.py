@@ -27,9 +27,9 @@ def free_ports(count):
     while len(found) < count:
         port = random.randrange(20000, 50000)
         try:
-            for each in (port, port + 10000):
+            for number in (port, port + 10000):
                 with socket.socket() as tried:
-                    tried.bind(("127.0.0.1", each))
+                    tried.bind(("127.0.0.1", number))
         except OSError:
             continue
         found.append(port)

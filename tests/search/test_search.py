@@ -193,7 +193,7 @@ def test_the_shipped_spaces_are_the_ones_promised():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("SPACE = {'sampling_rate': [0.5, 1.5]}", "sampling_rate must be in (0, 1], got 1.5"),
+        ("SPACE = {'mask': 'lowpass', 'sampling_rate': [0.5, 1.5]}", "sampling_rate must be in (0, 1], got 1.5"),
         ("SPACE = {'sampling_rate': 0.5, 'rate': 1}", "unknown field 'rate'; the fields are"),
         ("SPACE = {'temperature': 1}", "the field 'sampling_rate' is missing"),
         ("SPACE = []", "SPACE must be a dict"),
@@ -201,7 +201,7 @@ def test_the_shipped_spaces_are_the_ones_promised():
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'seed': 3}", "SEARCH has no field 'seed'"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'tpe'}", "needs a field with a domain of ray.tune"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'cmaes'}", "sampler must be one of grid, random"),
-        ("from ray import tune\nSPACE = {'sampling_rate': tune.uniform(0.1, 2)}\nSEARCH = {'sampler': 'tpe'}",
+        ("from ray import tune\nSPACE = {'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 2)}\nSEARCH = {'sampler': 'tpe'}",
          "sampling_rate must be in (0, 1], got 2"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'objectives': ['accuracy']}", "objectives must be among"),
     ],

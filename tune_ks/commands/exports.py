@@ -3,6 +3,7 @@
 Both are written from the records, completely and every time: only the run folder holds results.
 """
 
+import itertools
 import tempfile
 import warnings
 from pathlib import Path
@@ -61,7 +62,7 @@ def _optuna_trial(record: TrialRecord, distributions: dict[str, Any]) -> optuna.
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.COMPLETE if defined else optuna.trial.TrialState.FAIL,
         values=values if defined else None,
-        params={name: getattr(record.config, name) for name in distributions},
+        params={name: record.settings().get(name) for name in distributions},
         distributions=distributions,
         user_attrs={"key": record.config.key(), "realised_rate": record.realised_rate},
     )
@@ -70,8 +71,9 @@ def _optuna_trial(record: TrialRecord, distributions: dict[str, Any]) -> optuna.
 def _distributions(records: list[TrialRecord]) -> dict[str, optuna.distributions.BaseDistribution]:
     """Field -> the distribution of its values, for the fields that differ between the records."""
     distributions: dict[str, optuna.distributions.BaseDistribution] = {}
-    for name in records[0].config.__dataclass_fields__:
-        values = {getattr(record.config, name) for record in records}
+    settings = [record.settings() for record in records]
+    for name in dict.fromkeys(itertools.chain.from_iterable(settings)):
+        values = {of_record.get(name) for of_record in settings}
         if len(values) == 1:
             continue
         if all(isinstance(value, float) for value in values):

@@ -16,6 +16,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
+from tune_ks.training.members import option_values
 from tune_ks.training.tasks import Task, task_of
 
 
@@ -25,6 +26,7 @@ def make_record(
     """The record of one finished training. It holds nothing that identifies a patient."""
     task = task_of(config)
     realised_rate = float(training.mask.mean())
+    transform = training.pipeline.sampling.transform
     return TrialRecord(
         config=config,
         metric=task.metric,
@@ -32,7 +34,7 @@ def make_record(
         test=task.measure_each(splits.test, training.scores["test"]),
         realised_rate=realised_rate,
         mean_probability=float(training.probability.mean()),
-        distinct_rate=distinct_rate(training.mask) if config.transform == "fourier" else realised_rate,
+        distinct_rate=distinct_rate(training.mask) if transform.has_conjugate_symmetry else realised_rate,
         val_over_draws=_over_random_masks(task, splits.val, training.random_mask_scores),
         val_within=task.measure_each(splits.val, training.scores["val"], within=True),
         test_within=task.measure_each(splits.test, training.scores["test"], within=True),
@@ -43,6 +45,8 @@ def make_record(
         seconds=round(seconds, 3),
         facts=_facts(splits, device, cohort),
         images=_image_counts(config, splits),
+        options=option_values(config),
+        mask_is_learned=training.pipeline.sampling.mask.learned,
     )
 
 
@@ -69,8 +73,7 @@ def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training
     key = record.config.key()
     write_npz(folder.trial(key, "scores.npz"), **_score_table(splits, training))
     write_npy(folder.trial(key, "mask.npy"), training.mask)
-    has_parameters = next(training.pipeline.sampling.mask.parameters(), None) is not None
-    if has_parameters:
+    if record.mask_is_learned:
         write_npy(folder.trial(key, "probability.npy"), training.probability)
     weights = {name: value.detach().cpu().contiguous() for name, value in training.pipeline.state_dict().items()}
     write_whole(folder.trial(key, "model.safetensors"), safetensors_bytes(weights))

@@ -7,6 +7,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_each
 from tune_ks.planning.space import Block, Space
+from tune_ks.training.members import config_from
 
 
 class Plan(NamedTuple):
@@ -131,13 +132,13 @@ def suggestions_in(folder: RunFolder) -> list[list[TrialConfig]]:
 
 def config_at(point: Block, drawn: dict[str, Any], seed: int) -> TrialConfig:
     """The config of a point of the grid, with the values drawn around it and a seed."""
-    return TrialConfig.from_dict({"seed": seed, **point.fixed, **drawn})
+    return config_from({"seed": seed, **point.fixed, **drawn})
 
 
 def belongs(config: TrialConfig, point: Block) -> bool:
     """Whether the config has the fixed values of this point."""
-    fixed = TrialConfig.from_dict({"sampling_rate": 1, **point.fixed})  # converts them as in a config: 1 is 1.0
-    return all(getattr(config, name) == getattr(fixed, name) for name in point.fixed)
+    fixed = config_from({"sampling_rate": 1, **point.fixed})  # converts them as in a config: 1 is 1.0
+    return all(config.get(name) == fixed.get(name) for name in point.fixed)
 
 
 def all_seeds(configs: list[TrialConfig], seeds: int) -> list[TrialConfig]:

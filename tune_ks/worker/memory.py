@@ -5,7 +5,7 @@ import torch
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Splits
 from tune_ks.training.train import step
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
 FILLED = 0.8  # share of the memory that is used: allocators leave gaps, and scoring is not measured
 
@@ -33,9 +33,9 @@ def _step_bytes(config: TrialConfig, splits: Splits, count: int) -> int:
     """
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    members = [Member(config, splits, device="cuda") for _ in range(count)]
-    for member in members:
-        member.begin_epoch()
+    trainings = [Training(config, splits, device="cuda") for _ in range(count)]
+    for training in trainings:
+        training.begin_epoch()
     for _ in range(2):
-        step(members, [member.draws[0] for member in members])
+        step(trainings, [training.draws[0] for training in trainings])
     return torch.cuda.max_memory_allocated() - before

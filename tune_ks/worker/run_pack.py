@@ -12,7 +12,7 @@ from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.evaluation.finish import ScoredTraining, finish_trainings
 from tune_ks.evaluation.write_record import make_record, write_trial
 from tune_ks.training.train import TrainingFailed, train_together
-from tune_ks.training.training import Epoch, Member
+from tune_ks.training.training import Epoch, Training
 from tune_ks.training.transfer import loaded_parts, read_weights
 from tune_ks.worker.attempts import Attempt, Superseded, require_owner
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
@@ -81,19 +81,19 @@ class Pack:
 
     def _report_earlier_epochs(self) -> None:
         for trial in self.trials:
-            for line in trial.member.history:
+            for line in trial.training.history:
                 if not self.report(trial.config, line):
-                    trial.member.left = True
+                    trial.training.left = True
 
     def _train(self, cross_domain_at: Collection[int]) -> Iterator[Result]:
         """Train until all have ended; yields each trial as it ends."""
-        members = [trial.member for trial in self.trials]
+        members = [trial.training for trial in self.trials]
         parts = max((trial.parts for trial in self.trials), default=1)
         for epochs in train_together(members, self.splits, parts, cross_domain_at):
-            trained = [trial for trial in self.trials if trial.member in epochs]
+            trained = [trial for trial in self.trials if trial.training in epochs]
             self.clock.share_among(trained)
             for trial in trained:
-                failure = self._after_epoch(trial, epochs[trial.member])
+                failure = self._after_epoch(trial, epochs[trial.training])
                 if failure is not None:
                     yield trial.config, failure
             yield from self._finish(trained)
@@ -102,18 +102,18 @@ class Pack:
         """Save and report an epoch. A training that failed, or that another process has taken over, leaves the pack."""
         failure = epoch if isinstance(epoch, TrainingFailed) else _unless_superseded(trial.save)
         if isinstance(failure, Exception):
-            trial.member.left = True
+            trial.training.left = True
             return failure
-        trial.member.left = not self.report(trial.config, trial.member.history[-1])
+        trial.training.left = not self.report(trial.config, trial.training.history[-1])
         return None
 
     def _finish(self, trials: list["OpenTrial"]) -> Iterator[Result]:
         """Score and record those of the trials that are trained to their last epoch."""
-        whole = [trial for trial in trials if trial.member.is_whole]
+        whole = [trial for trial in trials if trial.training.is_whole]
         if not whole:
             return
         configs = [trial.config for trial in whole]
-        states = [trial.member.state() for trial in whole]
+        states = [trial.training.state() for trial in whole]
         scored = finish_trainings(configs, self.splits, states, self.device, whole[0].parts)
         self.clock.share_among(whole)
         for trial, training in zip(whole, scored, strict=True):
@@ -147,7 +147,7 @@ class OpenTrial:
         if self.parts > 1 and not self.half_batch_from:
             self.half_batch_from = epochs_done + 1
         self.weights = read_weights(folder, config.init_from) if config.init_from else None
-        self.member = Member(config, splits, state, device, self.weights)
+        self.training = Training(config, splits, state, device, self.weights)
 
     @property
     def parts(self) -> int:
@@ -157,7 +157,7 @@ class OpenTrial:
     def save(self) -> None:
         """Write the checkpoint of the last epoch."""
         values = {
-            "state": self.member.state(),
+            "state": self.training.state(),
             "seconds": self.seconds,
             "half_batch_from_epoch": self.half_batch_from,
         }

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from tune_ks.core.seeding import seed_for
+from tune_ks.model.transforms.fourier import Fourier
 
 SEVERITIES = 5  # 0 is the image itself
+FOURIER = Fourier(axes=(-2, -1))
 
 
 class Corruption(NamedTuple):
@@ -40,11 +42,9 @@ def corrupted(corruption: Corruption, severity: int, image: Tensor, rows: list[i
 
 def kspace(image: Tensor) -> Tensor:
     """(1, H, W) image -> its centred orthonormal k-space, DC at N // 2 of both axes."""
-    axes = (-2, -1)
-    return torch.fft.fftshift(torch.fft.fftn(image, dim=axes, norm="ortho"), dim=axes)
+    return FOURIER.forward(image)
 
 
 def magnitude(kspace: Tensor) -> Tensor:
     """(1, H, W) centred k-space -> the magnitude image that a scanner would show."""
-    axes = (-2, -1)
-    return torch.fft.ifftn(torch.fft.ifftshift(kspace, dim=axes), dim=axes, norm="ortho").abs()
+    return FOURIER.inverse(kspace).abs()
