@@ -137,6 +137,17 @@ def test_the_rates_that_are_left_of_a_whole_training_are_never_stopped(name, tmp
     assert run(resumed, trial(9), 0.1, 0.1) == 2
 
 
+@pytest.mark.parametrize("name", STOPPING)
+def test_trials_are_compared_within_an_option_of_a_member_too(name):
+    scheduler = EarlyStopping(asked(name, compare_within=["dropout"]))
+    for number in range(5):
+        run(scheduler, trial(number), 0.9, 0.9)
+    another = trial(9)
+    another.config["jobs"][0][0]["dropout"] = 0.25
+    assert run(scheduler, another, 0.1, 0.1) is None  # nobody of its group to be compared with
+    assert run(scheduler, trial(10), 0.1, 0.1) == 2
+
+
 def test_a_promising_cross_domain_auc_outweighs_a_low_in_domain_one():
     cut, kept = EarlyStopping(asked("asha")), EarlyStopping(asked("pareto_halving"))
     for scheduler in (cut, kept):

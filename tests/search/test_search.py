@@ -201,8 +201,8 @@ def test_the_shipped_spaces_are_the_ones_promised():
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'seed': 3}", "SEARCH has no field 'seed'"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'tpe'}", "needs a field with a domain of ray.tune"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'cmaes'}", "sampler must be one of grid, random"),
-        ("from ray import tune\nSPACE = {'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 2)}\nSEARCH = {'sampler': 'tpe'}",
-         "sampling_rate must be in (0, 1], got 2"),
+        ("from ray import tune\nSPACE = {'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 2)}\n"
+         "SEARCH = {'sampler': 'tpe'}", "sampling_rate must be in (0, 1], got 2"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'objectives': ['accuracy']}", "objectives must be among"),
     ],
 )  # fmt: skip

@@ -17,6 +17,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.seeding import seed_for
 from tune_ks.planning.plan import Plan, all_seeds, belongs, config_at, suggestions_in
 from tune_ks.planning.space import OBJECTIVES, Block, Space
+from tune_ks.training.members import settings_of
 from tune_ks.training.pack import pack_key
 from tune_ks.worker.jobs import objectives_of
 from tune_ks.worker.work import TrialWork
@@ -59,7 +60,8 @@ class PointStudy:
 
     def params(self, config: TrialConfig) -> dict[str, Any]:
         """The values of a config that Optuna draws."""
-        return {name: getattr(config, name) for name in self.distributions}
+        settings = settings_of(config)
+        return {name: settings[name] for name in self.distributions}
 
     def ask(self, config: TrialConfig | None = None) -> optuna.trial.Trial:
         """The given config as if Optuna had suggested it; otherwise the next start point, or Optuna's suggestion."""
