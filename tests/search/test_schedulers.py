@@ -4,7 +4,6 @@ import math
 from typing import NamedTuple
 
 import pytest
-import ray
 import torch
 
 from run_one import finish
@@ -229,14 +228,7 @@ def test_scoring_the_other_vendors_is_right_and_moves_no_bit(tmp_path):
     assert scored[-1].cross == auc(others.label.numpy(), score(second.pipeline, others, config))
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    yield
-    ray.shutdown()
-
-
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
     cohort_csv, images = write_tiny(tmp_path)
     folder = RunFolder(cohort_csv.parent)

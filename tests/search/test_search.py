@@ -20,13 +20,6 @@ from tune_ks.search.searcher import JobSearcher
 from tune_ks.worker.attempts import start_attempt
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture
 def run(tmp_path):
     cohort_csv, images = write_tiny(tmp_path)
@@ -46,7 +39,7 @@ def by_key(folder):
     return {r.config.key(): dataclasses.replace(r, seconds=None, facts={}) for r in folder.records()}
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
     folder, _ = run
     plan = plan_search(GRID, folder, VENDORS)
@@ -67,7 +60,7 @@ def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
     assert not list(folder.root.rglob("*.pkl"))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_failed_trial_is_named_and_the_search_goes_on(run):
     folder, _ = run
     asked = space({"mask": "lowpass", "sampling_rate": 1.0, "lr": [1e-3, 1e30], "vendor": "GE"})
@@ -82,7 +75,7 @@ def test_a_failed_trial_is_named_and_the_search_goes_on(run):
     assert plan_search(asked, folder, VENDORS, retry_failed=True).left == 1
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_missing_mask_setting_fails_its_trial_alone(run):
     folder, _ = run
     asked = space({"mask": "gumbel", "sampling_rate": 0.5, "temperature": [None, 1.0], "vendor": "GE"})
@@ -91,7 +84,7 @@ def test_a_missing_mask_setting_fails_its_trial_alone(run):
     assert "needs a temperature" in next(iter(folder.failures().values()))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_optuna_suggests_all_seeds_of_a_point_and_is_rebuilt_from_the_records(run):
     folder, _ = run
     plan = plan_search(DRAWN, folder, VENDORS)
@@ -159,14 +152,15 @@ def test_the_same_history_gives_the_same_suggestion_and_longer_history_another(t
     assert first(folder) not in rates
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_too_few_resources_are_said_before_anything_starts(run):
     folder, images = run
     with pytest.raises(ValueError, match="a trial asks for 64 CPUs"):
         run_search(GRID, folder, images, VENDORS, plan_search(GRID, folder, VENDORS), Resources(cpus=64), print)
 
 
-def test_connected_leaves_a_cluster_that_it_found(cluster):
+@pytest.mark.usefixtures("local_ray")
+def test_connected_leaves_a_cluster_that_it_found():
     with connected(None):
         assert ray.is_initialized()
     assert ray.is_initialized()
