@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def require_rule(rule: str, epsilon: float) -> None:
     """Refuse a rule or an epsilon that the analysis would refuse after the whole search."""
-    from analysis.choice.selection import Options
+    from analysis.choice.options import Options
     from analysis.results.compute import require_settings
 
     require_settings(rule, Options(epsilon=epsilon))
@@ -69,7 +69,7 @@ def analyse_run(run: StoragePath, rule: str, epsilon: float, images: bool) -> No
 
 def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dict[str, Any]]]:
     """Vendor -> the configs, without seeds, of the rate that the rule chooses and of its neighbours."""
-    from analysis.choice.selection import Options
+    from analysis.choice.options import Options
     from analysis.read.load import load
     from analysis.results.compute import compute, finalists_of
 

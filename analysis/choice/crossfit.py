@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.choice.selection import RULES, Options, candidates, evidence
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.selection import candidates, evidence
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
@@ -50,13 +52,13 @@ class Halves(NamedTuple):
 def cross_fit(run: Run, table: pd.DataFrame, vendor: str, rule: str, options: Options, repeats: int) -> CrossFit:
     """``table``: the vendor's configurations that may be chosen. The whole of each choice is repeated, curves included.
 
-    ``noninferior`` is refused: a test at 95 % has no use for half of the patients.
+    A rule that needs a proof is refused: a test at 95 % has no use for half of the patients.
     """
 
     def refuse(why: str) -> CrossFit:
         return CrossFit(vendor, rule, repeats, 0, pd.DataFrame(columns=["realised_rate", "share"]), {}, {}, {}, why)
 
-    if rule == "noninferior":
+    if RULES[rule].needs_proof:
         return refuse("a proof needs all its validation patients: cross-fit a rule that makes a point estimate")
     keys = [key for row in table["keys"] for key in row]
     halves = score_halves(run, keys, vendor, repeats)
@@ -162,9 +164,10 @@ def _choose(
     own = table.drop(columns=[*names.values(), "val_in_domain_sd"], errors="ignore")
     own = own.merge(groups.mean().reset_index(), on="configuration")
     own = own.merge(groups.std().add_suffix("_sd")[["val_in_domain_sd"]].reset_index(), on="configuration")
-    points, _ = evidence(candidates(own, "val")[0], vendor_curves(trials, dict(draws), vendor, "val"), None, options)
-    row = RULES[rule](points, options).row
-    return None if row is None else points.loc[row]
+    own_candidates, _ = candidates(own, "val")
+    points, _ = evidence(own_candidates, vendor_curves(trials, dict(draws), vendor, "val"), None, options.measure)
+    row = RULES[rule].pick(points, options.values).row
+    return None if row is None else own.iloc[row]
 
 
 def _mean(reports: dict[str, dict[str, float]], keys: list[str], vendor: str, domain: str) -> float:

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.choice.noninferior_run import prove
-from analysis.choice.selection import NO_ORACLE, Options, Selection, select
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.selection import Selection, select
 from analysis.read.configurations import average_over_seeds, choosable
 from analysis.read.load import Run, tidy
 from analysis.statistics.bootstrap import TrialDraws
@@ -53,7 +55,7 @@ def leave_one_vendor_out(
         oracles = [
             _named(select(table, vendor, s.rule, options, split="test", curves=curves["test"]), held_out, "oracle")
             for s in choices
-            if s.rule not in NO_ORACLE
+            if not RULES[s.rule].needs_proof
         ]
         found.append(LeftOut(held_out, table, part, [_drawn(run, s) for s in choices], oracles))
     return found

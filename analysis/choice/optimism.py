@@ -7,13 +7,17 @@ of equally good rates it finds 0.6 of the luck, as half the spread of a resample
 """
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.choice.selection import RULES, Options, Selection
-from analysis.statistics.bootstrap import NOWHERE, Interval, TrialDraws, interval
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.rules.base import Points
+from analysis.choice.selection import Selection
+from analysis.statistics.bootstrap import NOWHERE, Interval, Resampled, TrialDraws, interval
 from analysis.statistics.pareto import TWO
 from analysis.statistics.resampling import configuration_draws, domain_draws, paired
 
@@ -47,8 +51,17 @@ def optimism(
         found = domain_draws(apart, honest.vendor, "test", domain)
         ends[domain] = NOWHERE if found is None or oracle.keys == honest.keys else interval(found)
     own = own_optimism(honest.rule, honest.vendor, table, draws, options)
-    named = (honest.vendor, honest.rule, honest.saw, honest.held_out, honest.rate, oracle.rate)
-    return Optimism(*named, gap, ends, own)
+    return Optimism(
+        vendor=honest.vendor,
+        rule=honest.rule,
+        saw=honest.saw,
+        held_out=honest.held_out,
+        rate=honest.rate,
+        oracle_rate=oracle.rate,
+        gap=gap,
+        gap_interval=ends,
+        own=own,
+    )
 
 
 def own_optimism(
@@ -59,19 +72,31 @@ def own_optimism(
     The rule reads the points, not the curves. NaN where a configuration lacks per-image test scores.
     """
     averaged = [configuration_draws(keys, draws) for keys in table["keys"]]
-    found = {domain: [domain_draws(of, vendor, "test", domain) for of in averaged] for domain in TWO}
-    known = {domain: each for domain, each in found.items() if all(one is not None for one in each)}
+    known: dict[str, list[Resampled]] = {}
+    for domain in TWO:
+        resampled = [domain_draws(averages, vendor, "test", domain) for averages in averaged]
+        if all(value is not None for value in resampled):
+            known[domain] = resampled
     unknown = dict.fromkeys(TWO, math.nan)
     if "in_domain" not in known:
         return unknown
-    points = pd.DataFrame({"realised_rate": table["realised_rate"].to_numpy(float)})
-    points["in_domain_se"] = [one.error for one in known["in_domain"]]
-    drawn = {domain: np.array([one.draws[:CHOICES] for one in each]) for domain, each in known.items()}
-    whole = {domain: np.array([one.point for one in each]) for domain, each in known.items()}
+    drawn = {domain: np.array([value.draws[:CHOICES] for value in values]) for domain, values in known.items()}
+    whole = {domain: np.array([value.point for value in values]) for domain, values in known.items()}
+    nothing = np.full(len(table), math.nan)
+    points = Points(
+        rate=table["realised_rate"].to_numpy(float),
+        in_domain=nothing,
+        cross_domain=nothing,
+        in_domain_se=np.array([value.error for value in known["in_domain"]]),
+        measure=options.measure,
+        configuration=np.arange(len(table)),
+    )
     gained: dict[str, list[float]] = {domain: [] for domain in known}
     for number in range(drawn["in_domain"].shape[1]):
-        values = {domain: drawn[domain][:, number] if domain in drawn else math.nan for domain in TWO}
-        row = RULES[rule](points.assign(**values), options).row
-        for domain in known if row is not None else ():
-            gained[domain].append(drawn[domain][row, number] - whole[domain][row])
+        of_draw = replace(points, **{domain: values[:, number] for domain, values in drawn.items()})
+        row = RULES[rule].pick(of_draw, options.values).row
+        if row is None:
+            continue
+        for domain, values in drawn.items():
+            gained[domain].append(values[row, number] - whole[domain][row])
     return unknown | {domain: float(np.nanmean(values)) for domain, values in gained.items() if values}
