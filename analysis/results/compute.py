@@ -9,7 +9,7 @@ from analysis.choice.crossfit import CrossFit, cross_fit
 from analysis.choice.finalists import finalists
 from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.noninferior import Proof
-from analysis.choice.noninferior_run import prove
+from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.choice.optimism import Optimism, optimism
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
@@ -130,7 +130,7 @@ def compute_vendor(
     chance = options.measure.chance
     trials = run.trials[run.trials["configuration"].isin(candidate["configuration"])]
     curves = {name: vendor_curves(trials, draws, vendor, name) for name in ("val", "test")}
-    proof = prove(run, candidate, draws, curves["val"], vendor, options.margin)
+    proof = proof_of_vendor(run, candidate, draws, curves["val"], vendor, options.margin)
     selection = select(candidate, vendor, rule, options, curves=curves[split], proof=proof)
     others = _others(own, candidate, vendor, rule, options, split, curves, proof)
     gaps = _optimism([selection, *others], candidate, draws, options)
