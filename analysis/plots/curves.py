@@ -24,7 +24,7 @@ from analysis.plots.common import (
     faded,
     rate_axis,
 )
-from analysis.read.configurations import FIXED_FAMILIES, curves
+from analysis.read.configurations import curves
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.baselines import best
 from analysis.statistics.curve import Curve
@@ -135,7 +135,7 @@ def _add_trials(figure: go.Figure, trials: pd.DataFrame, score: Score) -> None:
 
 def _add_line(figure: go.Figure, line: Line, score: Score) -> None:
     # a fixed family's bars would hide those of the learned one; they stand in the table
-    bars = len(line.table) <= CROWD and not line.table["family"].isin(FIXED_FAMILIES).any()
+    bars = len(line.table) <= CROWD and line.table["learned"].astype(bool).all()
     figure.add_trace(
         go.Scatter(
             x=score.x(line.table["realised_rate"]),

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.read import trial_arrays
-from analysis.read.configurations import FIXED_FAMILIES
 from analysis.results.compute import Analysis
 
 MOST = 12  # rates of a family: a page with hundreds of rates would hold hundreds of images
@@ -51,7 +50,7 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[E
     table = computed.configurations.copy()
     chosen_keys = set(computed.selection.keys)
     table["chosen"] = [not chosen_keys.isdisjoint(keys) for keys in table["keys"]]
-    table["fixed"] = table["family"].isin(FIXED_FAMILIES)
+    table["fixed"] = ~table["learned"].astype(bool)
     by = ["chosen", f"{computed.split}_in_domain"]
     table = table.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
     table = pd.concat([_spread_out(of_family) for _, of_family in table.groupby("family", sort=False)])

@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREY, blank, rate_colours
+from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
 from analysis.results.importance import Importance, hyperparameters
 
@@ -45,7 +46,7 @@ def plot_parallel(table: pd.DataFrame) -> go.Figure | None:
         "cmax": 0,
         "colorscale": [[step / (SHADES - 1), shade] for step, shade in enumerate(shades)],
     }
-    dimensions = [_dimension(complete[name], name) for name in names]
+    dimensions = [_dimension(complete[name], plain_name(name)) for name in names]
     figure = blank(legend=False)
     figure.update_layout(margin={"l": 60, "r": 40, "t": 60, "b": 24})
     figure.add_trace(

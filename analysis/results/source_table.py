@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.read.configurations import FULL, varied_fields
-from analysis.read.load import IDLE_FIELDS
+from analysis.read.configurations import FULL, plain_name, varied_fields
+from analysis.read.load import is_idle
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from tune_ks.core.record import TrialRecord, mean_of_defined
@@ -24,7 +24,7 @@ def source_table(analysis: Analysis) -> pd.DataFrame:
     if configurations.empty or configurations["test_in_domain"].isna().all():
         return pd.DataFrame()
     varied = [name for name in varied_fields(configurations) if name != "mask"]
-    by = ["mask", *(name.replace("_", " ") for name in varied), "nominal rate"]
+    by = ["mask", *(_heading(name) for name in varied), "nominal rate"]
     vendors = list(analysis.vendors)
     tables = [_of_vendor(computed, varied, analysis.run.records) for computed in analysis.vendors.values()]
     frame = reduce(lambda left, right: left.merge(right, on=by, how="outer"), tables)
@@ -42,7 +42,7 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], records: dict[str, T
     vendor, table = computed.vendor, computed.configurations
     columns: dict[str, list[Any]] = {"mask": table["family"].tolist()}
     for name in varied:
-        columns[name.replace("_", " ")] = _words(table, name)
+        columns[_heading(name)] = _words(table, name)
     columns["nominal rate"] = table["sampling_rate"].tolist()
     columns[f"{vendor} rate"] = table["realised_rate"].tolist()
     others = _others(table, records, vendor)
@@ -56,9 +56,14 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], records: dict[str, T
     return pd.DataFrame(columns)
 
 
+def _heading(name: str) -> str:
+    """A config field as the head of a column."""
+    return plain_name(name).replace("_", " ")
+
+
 def _words(table: pd.DataFrame, name: str) -> list[str]:
     """A config field as text; empty at full sampling where the field is of the mask, which is not used there."""
-    if name not in IDLE_FIELDS:
+    if not is_idle(name):
         return [_word(value) for value in table[name]]
     return ["" if full else _word(value) for value, full in zip(table[name], table["full"])]
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from analysis.read.configurations import plain_name
 from analysis.report.parts import Paragraph, Part
 from analysis.results import sentences
 from analysis.results.compute import Analysis
@@ -46,4 +47,4 @@ def labels_seen(analysis: Analysis) -> Paragraph:
 def known_columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The named columns that hold anything, with spaces in their names."""
     known = [name for name in names if name in frame and frame[name].notna().any()]
-    return frame[known].rename(columns=lambda name: name.replace("_", " "))
+    return frame[known].rename(columns=lambda name: plain_name(name).replace("_", " "))

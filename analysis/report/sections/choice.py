@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from analysis.choice import noninferior_words as proof_words
+from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.report.parts import Panels, Paragraph, Part, number
 from analysis.report.sections.base import Section
@@ -14,7 +15,9 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.measures import Measure
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
-PROVEN, UNPROVEN = "noninferior", "epsilon"  # the two rules that always stand side by side
+# the two rules that always stand side by side
+PROVEN = next(name for name, rule in RULES.items() if rule.needs_proof)
+UNPROVEN = DEFAULT
 NO_CHOICE = (
     "No vendor has a finished trial, so there is no choice, no front, no curve and no mask to show. What this folder "
     "does hold is below: failed and pending trials, the cohort, and where it came from."
