@@ -158,10 +158,9 @@ def _unproven(computed: VendorAnalysis, measure: Measure) -> Pick:
     elif math.isnan(selection.rate):
         words = f"{selection.note}."
     else:
-        words = (
-            f"The smallest rate within {selection.parameters['epsilon']:g} of the best in-domain validation "
-            f"{measure.title}: a point estimate, not a proof."
-        )
+        rule = measure.words(RULES[UNPROVEN].summary.rstrip("."))
+        options = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
+        words = f"{rule}{options}: a point estimate, not a proof."
     return _pick("unproven", f"Unproven: {UNPROVEN}", selection, words)
 
 

@@ -21,7 +21,8 @@ from analysis.report.page import draw
 from analysis.report.parts import data_uri
 from analysis.report.report import write_report
 from analysis.report.sections import proof as proof_section
-from synthetic_run import write_run
+from synthetic_run import make_cohort, write_run, write_trial
+from tune_ks.core.config import TrialConfig
 
 OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 
@@ -213,6 +214,24 @@ def test_the_source_studys_table_has_a_row_a_rate_and_every_vendor(html, analysi
         selection = computed.selection
         chosen = [row for row in shown if vendor in row["chosen for"]]
         assert [row["nominal rate"] for row in chosen] == [f"{selection.configuration['sampling_rate']:.3f}"]
+
+
+def test_an_option_that_varies_has_its_filter_its_axis_and_its_column(tmp_path):
+    folder = write_run(tmp_path, rates=(1.0,), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
+    temperatures = [0.5 + step / 4 for step in range(12)]
+    for step, temperature in enumerate(temperatures):
+        config = TrialConfig("GE", (2 + 2 * step) / 32, temperature=temperature)
+        write_trial(folder, make_cohort(("GE", "SIEMENS"), 12, 6), config)
+    html = analyse(tmp_path).report.read_text()
+    assert re.search(r'name="from" [^>]*placeholder="0.5"', html)  # too many for boxes
+    assert re.search(r'name="to" [^>]*placeholder="3.25"', html)
+    assert 'id="parallel-GE"' in html
+    head, rows = re.search(
+        r'<table id="source-table"><thead>(.*?)</thead>(.*?)</table>', html, flags=re.DOTALL
+    ).groups()
+    assert re.findall(r"<button[^>]*>(.*?)</button>", head)[:3] == ["mask", "temperature", "nominal rate"]
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", rows, flags=re.DOTALL)]
+    assert [row[1] for row in cells] == [f"{value:g}" for value in temperatures] + [""]  # none at full sampling
 
 
 def test_the_gallery_shows_one_trial_a_rate_and_family_largest_first(analysis):

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -238,7 +239,11 @@ def test_without_scores_there_are_points_and_no_interval(tmp_path):
     assert "No per-image scores lie beside these records" in page.draw(intervals_of_values.parts(found))
 
 
-def test_a_folder_of_two_metrics_asks_which(tmp_path, capsys):
+def interrupt(seconds):
+    raise KeyboardInterrupt
+
+
+def test_a_folder_of_two_metrics_asks_which(tmp_path, capsys, monkeypatch):
     write_run(tmp_path, **SMALL)
     write_run(tmp_path / "other", **SMALL | {"metric": "auc"})
     for trial in (tmp_path / "other" / "trials").iterdir():
@@ -253,7 +258,8 @@ def test_a_folder_of_two_metrics_asks_which(tmp_path, capsys):
         assert len(found.trials) == 2
         assert found.pending == []
         assert f"2 record(s) of another metric than {metric} are left out." in found.warnings
-    assert watch(tmp_path, {"metric": "dice"}, rounds=1).run.metric == "dice"
+    monkeypatch.setattr(time, "sleep", interrupt)
+    assert watch(tmp_path, {"metric": "dice"}).run.metric == "dice"
     with pytest.raises(RunError, match="no record of the metric 'f1'; it has: auc, dice"):
         load(tmp_path, "f1")
 
