@@ -23,19 +23,19 @@ class Live(NamedTuple):
     counts: str  # how the trials stand, in words
 
 
-class Drawn(NamedTuple):
+class RenderedSection(NamedTuple):
     """A section as it stands on the page."""
 
     title: str
     body: Markup
 
 
-def draw(parts: Iterable[Part]) -> Markup:
+def render(parts: Iterable[Part]) -> Markup:
     """Parts, one below the other, as HTML; empty where there is nothing to draw."""
     return Markup(ENVIRONMENT.get_template("parts.html").render(parts=list(parts)).strip())
 
 
-def page(title: str, sections: Sequence[Drawn], plotly: str, live: Live | None = None) -> str:
+def render_page(title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None) -> str:
     """Sections in order -> the whole page; plotly.js is embedded once, and nothing is fetched.
 
     ``live`` brings the notice and the script that loads the page again.

@@ -67,7 +67,7 @@ class Figure:
     """A figure that the page's script draws, with what it shows in words."""
 
     name: str  # id of the element, and name of the file that a reader saves
-    drawn: str  # JSON text of plotly
+    plotly_json: str  # the figure itself
     alt: str
     height: int = 420  # pixels
     title: str = ""

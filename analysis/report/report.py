@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from analysis.plots.common import plotly_js
-from analysis.report.page import Drawn, Live, draw, page
+from analysis.report.page import Live, RenderedSection, render, render_page
 from analysis.report.sections import SECTIONS
 from analysis.results.compute import Analysis
 from tune_ks.core.storage import StoragePath, write_whole
@@ -14,22 +14,22 @@ def write_report(analysis: Analysis, images: bool = True, live: int | None = Non
 
     ``live``: the page loads itself again every so many seconds, for a run that is being watched.
     """
-    sections = drawn_sections(replace(analysis, images=images))
+    sections = rendered_sections(replace(analysis, images=images))
     title = f"Sampling rate: {analysis.run.search.get('space', analysis.run.root.name)}"
     notice = None if live is None else Live(live, analysis.run.counts())
     path = analysis.run.root / "report.html"
-    write_whole(path, page(title, sections, plotly_js(), notice).encode())
+    write_whole(path, render_page(title, sections, plotly_js(), notice).encode())
     return path
 
 
-def drawn_sections(analysis: Analysis) -> list[Drawn]:
+def rendered_sections(analysis: Analysis) -> list[RenderedSection]:
     """Every section that the run's metric can have and that has something to show, from the top of the page on."""
     measure = analysis.measure
     sections = []
     for section in SECTIONS.values():
         if not section.needs(measure):
             continue
-        body = draw(section.parts(analysis))
+        body = render(section.parts(analysis))
         if body:
-            sections.append(Drawn(measure.words(section.title), body))
+            sections.append(RenderedSection(measure.words(section.title), body))
     return sections

@@ -17,7 +17,7 @@ from analysis import analyse, print_analysis
 from analysis.choice.crossfit import CrossFit
 from analysis.plots.gallery import gallery
 from analysis.plots.pareto import plot_pareto
-from analysis.report.page import draw
+from analysis.report.page import render
 from analysis.report.parts import data_uri
 from analysis.report.report import write_report
 from analysis.report.sections import proof as proof_section
@@ -157,12 +157,12 @@ def test_a_cross_fitted_choice_stands_beside_the_proof(analysis):
     refused = fitted._replace(vendor="SIEMENS", rates=rates.iloc[:0], refused="trial abc has no scores per image")
     cross_fits = {"GE": fitted, "SIEMENS": refused}
     vendors = {name: replace(analysis.vendors[name], cross_fit=given) for name, given in cross_fits.items()}
-    page = draw(proof_section.parts(replace(analysis, vendors=vendors)))
+    page = render(proof_section.parts(replace(analysis, vendors=vendors)))
     cells = re.findall(r"<td[^>]*>(.*?)</td>", page[page.index('id="cross-fit"') :])
     assert cells[:6] == ["GE", "0.250", "0.700", "GE", "1.000", "0.300"]
     assert "GE, cross-fitted on 10 halves" in page
     assert "SIEMENS: not cross-fitted: trial abc" in page
-    assert "cross-fit" not in draw(proof_section.parts(analysis))
+    assert "cross-fit" not in render(proof_section.parts(analysis))
 
 
 def test_how_sure_the_front_is_stands_in_figure_and_table(html, analysis):

@@ -11,7 +11,7 @@ from analysis.choice.options import Options
 from analysis.choice.selection import Selection
 from analysis.plots.gallery import MOST, gallery
 from analysis.plots.masks import profile
-from analysis.report.page import draw, in_script
+from analysis.report.page import in_script, render
 from analysis.report.parts import slug, table
 from analysis.results import evidence, sentences
 from analysis.results.importance import hyperparameters, importance
@@ -170,7 +170,7 @@ def test_what_a_page_holds_cannot_end_its_scripts_or_cells():
     assert json_values(values, digits=5) == {"a": [None, 0.12346, 0.5, [1]]}
     assert slug("<b>GE & Co") == "b-GE-Co"
     assert slug("é") != slug("ü")
-    html = draw([table(pd.DataFrame({"<i>": ["<b>", None], "n": [1.0, np.nan]}), "t")])
+    html = render([table(pd.DataFrame({"<i>": ["<b>", None], "n": [1.0, np.nan]}), "t")])
     assert "<b>" not in html
     assert html.count('data-v=""') == 2
-    assert draw([table(pd.DataFrame({"a": []}), "t")]) == ""
+    assert render([table(pd.DataFrame({"a": []}), "t")]) == ""

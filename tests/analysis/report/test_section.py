@@ -79,8 +79,8 @@ def test_every_section_has_a_title_and_a_need_that_some_metric_meets():
 
 
 def test_nothing_to_draw_is_nothing_on_the_page():
-    assert page.draw([]) == page.draw([Paragraph("")]) == ""
-    assert page.draw([Heading("a"), Paragraph("b", "small")]).split("\n") == ["<h3>a</h3>", '<p class="small">b</p>']
+    assert page.render([]) == page.render([Paragraph("")]) == ""
+    assert page.render([Heading("a"), Paragraph("b", "small")]).split("\n") == ["<h3>a</h3>", '<p class="small">b</p>']
 
 
 def test_no_template_trusts_a_value():

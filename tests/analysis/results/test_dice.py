@@ -204,7 +204,7 @@ def test_what_is_no_better_than_the_trivial_answer_is_said(tmp_path):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"trivial": {}}))
     found = analyse(tmp_path, report=False)
     assert not [text for text in found.warnings if "learned" in text]
-    assert "Not told by these records." in page.draw(trivial.parts(found))
+    assert "Not told by these records." in page.render(trivial.parts(found))
 
 
 def test_nothing_found_and_everything_found_have_a_page(tmp_path):
@@ -236,7 +236,7 @@ def test_without_scores_there_are_points_and_no_interval(tmp_path):
     found = analyse(tmp_path, report=False)
     assert found.configurations["test_in_domain_low"].isna().all()
     assert found.vendors["GE"].selection.rate in (0.25, 1.0)
-    assert "No per-image scores lie beside these records" in page.draw(intervals_of_values.parts(found))
+    assert "No per-image scores lie beside these records" in page.render(intervals_of_values.parts(found))
 
 
 def interrupt(seconds):
@@ -275,6 +275,6 @@ def test_another_cohorts_dice_are_shown_under_their_name(tmp_path):
     (tmp_path / "external").mkdir()
     line = f"{folder.keys()[0]},PHILIPS,40,20,0.61\n"
     (tmp_path / "external" / "other.csv").write_text("key,vendor,images,patients,dice\n" + line)
-    html = page.draw(external.parts(analyse(tmp_path, report=False)))
+    html = page.render(external.parts(analyse(tmp_path, report=False)))
     assert "Dice on other cohorts" in html
     assert "0.610" in html
