@@ -1,6 +1,6 @@
 """Three hundred seeded mutants: none crashes a reader, hangs it or is lost without a name.
 
-5,000 of them: python benchmarks/mutants.py
+5,000 of them: python -m benchmarks.mutants
 Fixed seeds, so that a fault can be repeated: the number of a mutant is its seed.
 """
 
