@@ -4,10 +4,11 @@
             margin=0.02) -> Analysis
     print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
 
-``analysis.curves[vendor][split]``: in_domain and cross_domain, each None or a Curve: rates, mean, low, high (G,) and
-draws (D, G);
-``uncertain_fronts[vendor]``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws;
-``proofs[vendor]``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
+``analysis.vendors[vendor]`` holds all that was computed for the models trained on that vendor:
+``selection``, and ``others``: the choice of the rule asked for, and those shown beside it;
+``curves[split]``: in_domain and cross_domain, each None or a Curve: rates, mean, low, high (G,) and draws (D, G);
+``uncertain_front``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws, or None;
+``proof``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
 
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """

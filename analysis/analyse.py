@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from analysis.choice.selection import EPSILON, MARGIN, TOLERANCE, Options
 from analysis.read.load import RunError, load
-from analysis.results.compute import Analysis, compute, cross_fits, require_settings
+from analysis.results.compute import Analysis, compute, require_settings, with_cross_fits
 from analysis.results.selection_json import selection_text
 from analysis.statistics.hanley_mcneil import Counts
 from tune_ks.core.storage import StoragePath, read_each, storage_path, write_whole
@@ -41,13 +42,13 @@ def analyse(
         raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
     analysis = compute(load(run, metric), rule, options, patients)
     if cross_fit:
-        analysis = analysis._replace(cross_fits=cross_fits(analysis, cross_fit))
+        analysis = with_cross_fits(analysis, cross_fit)
     write_whole(analysis.selection_json, selection_text(analysis).encode())
     if not report:
         return analysis
     from analysis.report.report import write_report  # plotly is a second to load: not for those who want no page
 
-    return analysis._replace(report=write_report(analysis, images=images))
+    return replace(analysis, report=write_report(analysis, images=images))
 
 
 def watch(
@@ -71,7 +72,7 @@ def watch(
             found = stamps(storage_path(run))
             if analysis is None or found != seen:
                 seen, analysis = found, analyse(run, **settings, report=False)
-                analysis = analysis._replace(report=write_report(analysis, images, live=seconds))
+                analysis = replace(analysis, report=write_report(analysis, images, live=seconds))
                 tell(analysis)
             if rounds is not None:
                 rounds -= 1
@@ -81,7 +82,7 @@ def watch(
         pass
     if analysis is None:  # interrupted before the first page
         analysis = analyse(run, **settings, report=False)
-    return analysis._replace(report=write_report(analysis, images))
+    return replace(analysis, report=write_report(analysis, images))
 
 
 def stamps(run: StoragePath) -> dict[StoragePath, int]:

@@ -35,7 +35,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.model.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
 from tune_ks.training import pack
 from tune_ks.training.train import step
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
 BATCH = 32
 BATCHES = 4  # of an epoch
@@ -110,20 +110,20 @@ WAYS: dict[str, Callable] = {  # name -> what takes the place of the M classifie
 }
 
 
-def members_of(count: int, side: int, width: float, device: str) -> list[Member]:
+def members_of(count: int, side: int, width: float, device: str) -> list[Training]:
     """Trainings as a search has them: rates, seeds and learning rates differ."""
     config = TrialConfig("GE", 0.25, temperature=1.0, width=width, image_size=side, batch_size=BATCH)
     splits = synthetic(BATCH * BATCHES, side)
     members = []
     for number in range(count):
         changed = replace(config, sampling_rate=(number + 1) / (count + 1), seed=number, lr=1e-4 * (number + 1))
-        member = Member(changed, splits, device=device)
+        member = Training(changed, splits, device=device)
         member.begin_epoch()
         members.append(member)
     return members
 
 
-def seconds_of(members: list[Member], steps: int, together: bool, device: str) -> float:
+def seconds_of(members: list[Training], steps: int, together: bool, device: str) -> float:
     """Seconds of ``steps`` training steps of all members, as one or one after another."""
     groups = [members] if together else [[member] for member in members]
     clock = clock_of(device)

@@ -24,12 +24,12 @@ from torch.nn import functional
 from benchmarks.tools import median_seconds, parser, print_heads, print_row
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Images, Splits
-from tune_ks.evaluation.finish import finish_together
+from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.training.optimiser import build_optimiser
-from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks import build_task
 from tune_ks.training.train import train_together
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
 Way = tuple[int, Callable[[], object]]  # how many images one call takes, and the call
 STEPS = 30  # of a bare network in one call
@@ -115,7 +115,7 @@ def bare(args: argparse.Namespace, device: str, autocast: bool = True, compiled:
     """STEPS steps of the network on one batch."""
     config = config_of(args, 1.0)
     pipeline = build_pipeline(config, args.side).to(device).train()
-    optimiser = build_optimiser(config, pipeline, task_of(config)(config).to(device))
+    optimiser = build_optimiser(config, pipeline, build_task(config).to(device))
     image = torch.rand(args.batch, 1, args.side, args.side, device=device)
     acquisition = torch.zeros(args.batch, len(ACQUISITION), device=device)
     condition = torch.zeros(args.batch, 2, device=device)
@@ -137,7 +137,7 @@ def bare(args: argparse.Namespace, device: str, autocast: bool = True, compiled:
 
 def epoch(configs: list[TrialConfig], splits: Splits, device: str) -> Way:
     """The next epoch of the trials, trained as one."""
-    epochs = train_together([Member(config, splits, device=device) for config in configs], splits)
+    epochs = train_together([Training(config, splits, device=device) for config in configs], splits)
     return len(configs) * len(splits.train), lambda: next(epochs)
 
 
@@ -155,10 +155,10 @@ def train_table(args: argparse.Namespace, splits: Splits, device: str) -> float:
     configs = [config_of(args, rate, seed=number) for number, rate in enumerate(rates)]
     for first in range(0, TRIALS, size):
         pack = configs[first : first + size]
-        trainings = [Member(config, splits, device=device) for config in pack]
+        trainings = [Training(config, splits, device=device) for config in pack]
         for _ in train_together(trainings, splits):
             pass
-        finish_together(pack, splits, [training.state() for training in trainings], device)
+        finish_trainings(pack, splits, [training.state() for training in trainings], device)
         print(f"{first + len(pack)} of {TRIALS} trials: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return time.perf_counter() - started
 

@@ -27,7 +27,7 @@ from tune_ks.data.dataset import ACQUISITION
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.model.transforms.base import Transform
 from tune_ks.training.optimiser import build_optimiser
-from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks import build_task
 
 BATCH = 32
 PRODUCT = 1024  # rows and columns of the matrices whose product measures the machine's arithmetic
@@ -87,7 +87,7 @@ def step(side: int, width: float, rate: float, changes: dict, replaced: str, dev
     image = torch.rand(BATCH, 1, side, side, device=device, requires_grad="images" in replaced)
     label = torch.arange(BATCH, device=device).remainder(2).float()
     rates = torch.full((BATCH,), config.sampling_rate, device=device)
-    optimiser = build_optimiser(config, pipeline, task_of(config)(config).to(device))
+    optimiser = build_optimiser(config, pipeline, build_task(config).to(device))
     return partial(train_step, pipeline, optimiser, image, rates, label)
 
 

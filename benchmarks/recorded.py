@@ -24,8 +24,11 @@ from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation.write_record import make_record
 from tune_ks.search.schedulers import EarlyStopping
+from tune_ks.worker.jobs import objectives_of
+from tune_ks.worker.work import TrialWork
 
 SLOTS = 2  # trials at once
+NO_WORK = TrialWork(run="", files={}, session="", threads=1, gpus=0, together=1, hang_after=600)  # nothing is trained
 
 
 class Job(NamedTuple):
@@ -71,9 +74,9 @@ def record_training(configs: list[TrialConfig], folder: RunFolder, images: Path)
     started = time.monotonic()
     state = train_alone(configs[0], splits, cross_domain_at=range(1, configs[0].epochs + 1))
     for config in configs:
-        outcome = score_alone(config, splits, state)
+        scored = score_alone(config, splits, state)
         folder.write_config(config)
-        folder.write_record(make_record(config, splits, outcome, time.monotonic() - started, "cpu", None))
+        folder.write_record(make_record(config, splits, scored, time.monotonic() - started, "cpu", None))
         started = time.monotonic()
 
 
@@ -116,15 +119,6 @@ class Replayed:
             searcher.on_trial_complete(self.job.trial_id, {"finished": True, **objectives_of(self.record)})
             return "whole"
         return None
-
-
-def objectives_of(record: TrialRecord) -> dict[str, float]:
-    """What a search learns of a finished trial."""
-    return {
-        "val_in_domain": record.in_domain("val"),
-        "val_cross_domain": record.cross_domain("val"),
-        "realised_rate": record.realised_rate,
-    }
 
 
 def _next(searcher: Searcher, trial_id: str) -> Job | None:

@@ -19,6 +19,7 @@ import pandas as pd
 from ray import tune
 
 from analysis.read.load import load
+from benchmarks.recorded import NO_WORK
 from benchmarks.tools import answer, measure_in_child, parser, print_measurements, timed
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.table import COLUMNS
@@ -133,7 +134,7 @@ def resume_seconds(space: Space, folder: RunFolder) -> dict[str, float]:
     plan = plan_search(space, folder, VENDORS)
     return {
         "plan s": timed(plan_search, space, folder, VENDORS).wall,
-        "study s": timed(JobSearcher, plan, drawn, folder, VENDORS, {}).wall,
+        "study s": timed(JobSearcher, plan, drawn, folder, VENDORS, NO_WORK).wall,
         "rungs s": timed(early_stopping, stopping, folder).wall,
     }
 

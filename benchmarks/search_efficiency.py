@@ -23,6 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product, takewhile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import optuna
@@ -33,7 +34,7 @@ from ray import tune
 from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, band, blank
 from analysis.report.export import HEIGHT, SCALE, WIDTH, on_white
 from analysis.statistics.pareto import THREE, TWO, hypervolume, pareto_front
-from benchmarks.recorded import Ended, prepare, record_all, record_training, replay
+from benchmarks.recorded import NO_WORK, Ended, prepare, record_all, record_training, replay
 from benchmarks.tools import parser, print_heads, print_row
 from search_spaces import LEARNED
 from search_spaces.one_training import CONDITIONAL as CONDITIONAL_TRAINING
@@ -44,8 +45,8 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.seeding import generator
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
+from tune_ks.search import searcher
 from tune_ks.search.schedulers import EarlyStopping
-from tune_ks.search.searcher import JobSearcher
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # every new study would print a line
 
@@ -94,12 +95,12 @@ def space_of(method: str, objectives: tuple[str, ...], varied: dict[str, Any] = 
     return Space("", "", [{**FIXED, **(LISTED if search["sampler"] == "grid" else varied)}], search)
 
 
-def searcher_of(space: Space, seed: int) -> JobSearcher:
-    """The searcher of a search that has no trial yet."""
-    with tempfile.TemporaryDirectory() as empty:
+def searcher_of(space: Space, seed: int) -> searcher.JobSearcher:
+    """The searcher of a search that has no trial yet. A user's searches have one seed; these are repeated with many."""
+    vendors = [FIXED["vendor"]]
+    with tempfile.TemporaryDirectory() as empty, mock.patch.object(searcher, "SEED", seed):
         folder = RunFolder(empty)
-        vendors = [FIXED["vendor"]]
-        return JobSearcher(plan_search(space, folder, vendors), space, folder, vendors, {}, seed=seed)
+        return searcher.JobSearcher(plan_search(space, folder, vendors), space, folder, vendors, NO_WORK)
 
 
 def scheduler_of(space: Space) -> EarlyStopping | None:

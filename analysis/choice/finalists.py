@@ -6,7 +6,6 @@ import pandas as pd
 
 from analysis.choice.selection import Selection
 from analysis.read.configurations import curves
-from analysis.read.load import CONFIG_FIELDS, DRAWN
 from tune_ks.core.record import TrialRecord
 
 
@@ -34,10 +33,9 @@ def finalists(
 
 
 def _config(row: pd.Series, records: dict[str, TrialRecord]) -> dict[str, Any]:
-    left_out = {"seed", "init_from", *DRAWN}
-    names = [name for name in CONFIG_FIELDS if name not in left_out and not pd.isna(row[name])]
-    values = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in names}
-    screened = not pd.isna(row["rate_from"])
+    config = records[row["keys"][0]].config
+    screened = config.rate_from is not None
+    values = {name: value for name, value in config.alone().non_default().items() if name not in ("seed", "init_from")}
     trials = [records[key].config for key in row["keys"]]
     begins = {str(config.seed): config.key() if screened else config.init_from for config in trials}
     return values | ({"init_from": begins} if any(begins.values()) else {})

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.choice.noninferior import MARGIN, Proof
 from analysis.choice.noninferior_words import account
+from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.pareto import DIRECTIONS, THREE, TWO, reference
@@ -271,6 +272,6 @@ def _values(row: pd.Series) -> dict[str, float]:
 
 
 def _fields(row: pd.Series) -> dict[str, Any]:
-    names = ("sampling_rate", "mask", "temperature", "budget", "pattern", "transform", "reconstruction", "classifier")
-    names += ("rate_from",)
-    return {n: None if pd.isna(row[n]) else row[n] for n in names}
+    names = ("sampling_rate", "mask", "mask.temperature", "mask.budget", "pattern", "transform", "reconstruction")
+    names += ("classifier", "rate_from")
+    return {plain_name(n): None if pd.isna(row.get(n)) else row[n] for n in names}

@@ -44,7 +44,7 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
     assert second.returncode == 2
     assert f"error: another search works in runs/long: process {process.pid} on " in second.stderr
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 130, said
     for part in ("stopping: SIGTERM came", "trials are left; the same command goes on:\n", "--run runs/long"):
         assert part in said
@@ -63,7 +63,7 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
     process.send_signal(signal.SIGINT)
     wait_for(lambda: "stopping: SIGINT came" in log.read_text(), process)  # two that nobody has heard are one
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=240)
+    process.wait(timeout=500)
     said = log.read_text()
     assert process.returncode == 130, said
     assert "interrupted; nothing finished is lost" in said

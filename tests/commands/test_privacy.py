@@ -182,7 +182,7 @@ def place(tmp_path_factory):
     ):
         words = [str(ROOT / word) if word.endswith("search.py") else word for word in words]
         found = subprocess.run(
-            [sys.executable, *words], cwd=outputs, env=environment, capture_output=True, text=True, timeout=300
+            [sys.executable, *words], cwd=outputs, env=environment, capture_output=True, text=True, timeout=500
         )
         assert found.returncode == 0, found.stdout + found.stderr
         said += found.stdout + found.stderr

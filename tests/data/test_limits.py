@@ -51,7 +51,7 @@ print(json.dumps([said, peak() - before]))
 def observed(*calls):
     """(what each said, KiB that all took) of lines of Python."""
     words = [sys.executable, "-c", OBSERVED.format(calls=calls, room=ROOM)]
-    found = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    found = subprocess.run(words, capture_output=True, text=True, timeout=500)
     assert found.returncode == 0, found.stderr
     said, kib = json.loads(found.stdout)
     return said, kib

@@ -7,13 +7,14 @@ import pytest
 import ray
 import torch
 
+from run_one import finish
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
 from tune_ks.search.cluster import Resources
@@ -21,7 +22,6 @@ from tune_ks.search.events import Halt, Watcher
 from tune_ks.search.schedulers import EarlyStopping, early_stopping
 from tune_ks.search.search import run_search
 from tune_ks.training.scoring import score
-from tune_ks.training.train import train
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 8, "batch_size": 8, "settle": 0.5}
 VENDORS = ["GE", "SIEMENS"]

@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from tiny import write_tiny
-from tiny_space import DRAWN, FIELDS, GRID, VENDORS, space
+from tiny_space import DRAWN, FIELDS, GRID, VENDORS, WORK, space
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search, suggestions_in
@@ -92,13 +92,13 @@ def test_a_missing_mask_setting_fails_its_trial_alone(run):
 def test_optuna_suggests_all_seeds_of_a_point_and_is_rebuilt_from_the_records(run):
     folder, _ = run
     plan = plan_search(DRAWN, folder, VENDORS)
-    assert (plan.jobs, plan.draws) == ([], 6)
-    search(DRAWN, run, plan._replace(draws=4))
+    assert (plan.jobs, plan.suggestions) == ([], 6)
+    search(DRAWN, run, plan._replace(suggestions=4))
     assert all(len(configs) == 2 for configs in suggestions_in(folder))
     known = by_key(folder)
     again = plan_search(DRAWN, folder, VENDORS)
-    assert again.draws == 6 - len(suggestions_in(folder))
-    searcher = JobSearcher(again, DRAWN, folder, VENDORS, {})
+    assert again.suggestions == 6 - len(suggestions_in(folder))
+    searcher = JobSearcher(again, DRAWN, folder, VENDORS, WORK)
     told = [trial for study in searcher.studies for trial in study.study.trials]
     assert len(told) == len(suggestions_in(folder))
     for trial in told:
@@ -116,7 +116,7 @@ def test_a_seed_that_is_missing_of_a_suggestion_is_run_first(tmp_path):
     folder.write_config(TrialConfig("GE", 0.25, temperature=1.0, **FIELDS))
     plan = plan_search(DRAWN, folder, VENDORS)
     assert [[config.seed for config in job] for job in plan.jobs] == [[0, 1]]
-    assert plan.draws == 5
+    assert plan.suggestions == 5
 
 
 def test_what_was_begun_comes_first(tmp_path):
@@ -130,7 +130,7 @@ def test_what_was_begun_comes_first(tmp_path):
 def test_every_sampler_takes_two_objectives_nan_and_failures(sampler, tmp_path):
     asked = DRAWN._replace(search=DRAWN.search | {"sampler": sampler})
     folder = RunFolder(tmp_path)
-    searcher = JobSearcher(plan_search(asked, folder, VENDORS), asked, folder, VENDORS, {})
+    searcher = JobSearcher(plan_search(asked, folder, VENDORS), asked, folder, VENDORS, WORK)
     good = {"finished": True, "val_in_domain": 0.8, "val_cross_domain": 0.7}
     stopped = {"epoch": 1, "val_in_domain": 0.8, "val_cross_domain": 0.7}  # half a training: no value is told
     failed = [{"finished": True, "val_in_domain": float("nan")}, {"finished": True, "failed": "x"}, None]
@@ -144,7 +144,7 @@ def test_every_sampler_takes_two_objectives_nan_and_failures(sampler, tmp_path):
 
 def test_the_same_history_gives_the_same_suggestion_and_longer_history_another(tmp_path):
     def first(folder):
-        searcher = JobSearcher(plan_search(DRAWN, folder, VENDORS), DRAWN, folder, VENDORS, {})
+        searcher = JobSearcher(plan_search(DRAWN, folder, VENDORS), DRAWN, folder, VENDORS, WORK)
         searcher.queue = []
         return searcher.suggest("a")["jobs"][0][0]["sampling_rate"]
 
@@ -190,7 +190,7 @@ def test_the_shipped_spaces_are_the_ones_promised():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("SPACE = {'sampling_rate': [0.5, 1.5]}", "sampling_rate must be in (0, 1], got 1.5"),
+        ("SPACE = {'mask': 'lowpass', 'sampling_rate': [0.5, 1.5]}", "sampling_rate must be in (0, 1], got 1.5"),
         ("SPACE = {'sampling_rate': 0.5, 'rate': 1}", "unknown field 'rate'; the fields are"),
         ("SPACE = {'temperature': 1}", "the field 'sampling_rate' is missing"),
         ("SPACE = []", "SPACE must be a dict"),
@@ -198,7 +198,8 @@ def test_the_shipped_spaces_are_the_ones_promised():
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'seed': 3}", "SEARCH has no field 'seed'"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'tpe'}", "needs a field with a domain of ray.tune"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'cmaes'}", "sampler must be one of grid, random"),
-        ("from ray import tune\nSPACE = {'sampling_rate': tune.uniform(0.1, 2)}\nSEARCH = {'sampler': 'tpe'}",
+        ("from ray import tune\n"
+         "SPACE = {'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 2)}\nSEARCH = {'sampler': 'tpe'}",
          "sampling_rate must be in (0, 1], got 2"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'objectives': ['accuracy']}", "objectives must be among"),
     ],

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ray import tune
 
+from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -26,7 +27,7 @@ def space(sampler="tpe", samples=8, block=BLOCK, **search):
 
 
 def searcher_of(asked, folder, vendors=VENDORS):
-    return JobSearcher(plan_search(asked, folder, vendors), asked, folder, vendors, {})
+    return JobSearcher(plan_search(asked, folder, vendors), asked, folder, vendors, WORK)
 
 
 def begun(path, starts):
@@ -138,7 +139,7 @@ def test_no_question_is_asked_twice_until_none_is_left(sampler, tmp_path):
         "lr": tune.choice([1e-3, 1e-4]),
     }
     asked = space(sampler, 100, block)
-    assert plan_search(asked, folder, VENDORS).draws == 8
+    assert plan_search(asked, folder, VENDORS).suggestions == 8
     configs = play(searcher_of(asked, folder), 5, folder)
     configs += play(searcher_of(asked, folder), 100, folder)
     assert len(configs) == len({TrialConfig.from_dict(config).key() for config in configs}) == 8

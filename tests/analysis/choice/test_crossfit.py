@@ -90,7 +90,7 @@ def test_what_can_not_be_cross_fitted_says_why(run, tmp_path):
 def test_one_vendor_has_no_cross_domain_number(tmp_path):
     write_run(tmp_path, vendors=("GE",), rates=RATES, seeds=(0, 1), masks=("gumbel",), patients=16)
     analysis = analyse(tmp_path, cross_fit=2)
-    found = analysis.cross_fits["GE"]
+    found = analysis.vendors["GE"].cross_fit
     page = analysis.report.read_text()
     assert "share of halves that chose it" in page
     assert "cross-fitted on 4 halves" in page
