@@ -60,7 +60,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
 
 def require_rule(rule: str, epsilon: float) -> None:
     """ValueError for a rule or an epsilon that the analysis would refuse, so that no search is run in vain."""
-    from analysis.choice.selection import Options
+    from analysis.choice.options import Options
     from analysis.results.compute import require_settings
 
     require_settings(rule, Options(epsilon=epsilon))
@@ -75,7 +75,7 @@ def analyse_run(run: StoragePath, rule: str, epsilon: float, images: bool) -> No
 
 def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dict[str, Any]]]:
     """vendor -> the configs, without seeds, of the rate that the rule chooses and of its neighbours."""
-    from analysis.choice.selection import Options
+    from analysis.choice.options import Options
     from analysis.read.load import load
     from analysis.results.compute import compute, finalists_of
 

@@ -1,7 +1,7 @@
 """Which sampling rate, and how sure: a run folder in, a chosen rate per vendor and a report out.
 
-    analyse(run, rule="epsilon", epsilon=0.02, tolerance=0.02, images=True, report=True,
-            margin=0.02) -> Analysis
+    analyse(run, rule="epsilon", images=True, report=True, **options) -> Analysis
+                                              options are those of the rules: epsilon=0.02, tolerance=0.02, margin=0.02
     print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
 
 ``analysis.vendors[vendor]`` holds all that was computed for the models trained on that vendor:
@@ -14,7 +14,8 @@ Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a Valu
 """
 
 from analysis.analyse import analyse
-from analysis.choice.selection import RULES, Selection
+from analysis.choice.rules import RULES
+from analysis.choice.selection import Selection
 from analysis.read.load import RunError
 from analysis.results.compute import Analysis
 from analysis.results.terminal import print_analysis

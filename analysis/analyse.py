@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from analysis.choice.selection import EPSILON, MARGIN, TOLERANCE, Options
+from analysis.choice.options import Options
+from analysis.choice.rules import DEFAULT
 from analysis.read.load import RunError, load
 from analysis.results.compute import Analysis, compute, require_settings, with_cross_fits
 from analysis.results.selection_json import selection_text
@@ -18,29 +19,27 @@ WATCHED = ("search.json", *(f"trials/*/{name}.json" for name in ENDS), "external
 
 def analyse(
     run: str | StoragePath,
-    rule: str = "epsilon",
-    epsilon: float = EPSILON,
-    tolerance: float = TOLERANCE,
+    rule: str = DEFAULT,
     images: bool = True,
     report: bool = True,
-    margin: float = MARGIN,
     patients: dict[str, Counts] | None = None,
     cross_fit: int = 0,
     metric: str | None = None,
+    **options: float,
 ) -> Analysis:
     """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
 
-    ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are differences of the metric in [0, 1]; ``images=False``
-    keeps the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
+    ``rule`` is a key of RULES; ``options`` are those that the rules declare (``epsilon=0.03``); ``images=False`` keeps
+    the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
     without per-image scores; ``cross_fit`` repeats the choice on that many halvings of the held-out patients;
     ``metric`` says which records, where a folder holds those of several. RunError when the folder or an argument can't
     serve; whatever is wrong inside the folder becomes a warning.
     """
-    options = Options(epsilon, tolerance, margin)
-    require_settings(rule, options)
+    given = Options(**options)
+    require_settings(rule, given)
     if cross_fit < 0:
         raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
-    analysis = compute(load(run, metric), rule, options, patients)
+    analysis = compute(load(run, metric), rule, given, patients)
     if cross_fit:
         analysis = with_cross_fits(analysis, cross_fit)
     write_whole(analysis.selection_json, selection_text(analysis).encode())

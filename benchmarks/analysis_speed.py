@@ -36,7 +36,7 @@ STAGES = {  # column -> the functions whose seconds it adds up, by the module th
     "resampling": ["analysis.results.compute.trial_draws", "analysis.results.compute.metric_intervals"],
     "curves": ["analysis.results.compute.vendor_curves", "analysis.results.compute.uncertain_front"],
     "fronts": ["analysis.results.compute.pareto_front"],
-    "proofs": ["analysis.results.compute.prove"],
+    "proofs": ["analysis.results.compute.proof_of_vendor"],
     "left out": ["analysis.results.compute.leave_one_vendor_out"],
     "report": ["analysis.report.report.write_report"],
 }

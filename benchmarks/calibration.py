@@ -24,8 +24,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, ndtri
 
-from analysis.choice.noninferior import Proof, noninferior, noninferior_curve
-from analysis.choice.selection import MARGIN, RULES, Options, candidates, evidence
+from analysis.choice.noninferior import MARGIN, Proof, noninferior, noninferior_curve
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.selection import candidates, evidence
 from analysis.statistics.bootstrap import (
     Interval,
     Resampled,
@@ -35,6 +37,7 @@ from analysis.statistics.bootstrap import (
     resampled_auc,
     win_matrix,
 )
+from analysis.statistics.measures import MEASURES
 from analysis.statistics.uncertain_front import vendor_curves
 from benchmarks.tools import parser
 
@@ -222,16 +225,16 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     values |= {f"{rule}: rate": setting.rates[row] for rule, row in chosen.items()}
     if not proof.refused:
         lost = np.max([of_domain[-1] - of_domain for of_domain in truth.values()], axis=0)
-        is_false = bool(lost[chosen["noninferior"]] > MARGIN)
+        is_false = bool(lost[np.argmin(np.abs(setting.rates - proof.rate))] > MARGIN)
         values |= {"proven below 1": proof.rate < 1, "falsely proven": proof.rate < 1 and is_false}
     return values
 
 
 def chosen_rates(search: Search, curves: tuple, proof: Proof) -> dict[str, int]:
     """Rule -> row of the rate that it chooses, of those that choose; and the row with the best test AUC."""
-    points, _ = evidence(candidates(search.table)[0], curves, proof, Options())
-    picks = {name: RULES[name](points, Options()).row for name in RULES}
-    chosen = {name: points.index.get_loc(row) for name, row in picks.items() if row is not None}
+    points, _ = evidence(candidates(search.table)[0], curves, proof, MEASURES["auc"])
+    picks = {name: rule.pick(points, Options().values).row for name, rule in RULES.items()}
+    chosen = {name: row for name, row in picks.items() if row is not None}
     return chosen | {"best test point": int(search.table["test_in_domain"].to_numpy().argmax())}
 
 

@@ -29,7 +29,8 @@ from typing import NamedTuple
 import pandas as pd
 from scipy.stats import spearmanr
 
-from analysis.choice.selection import EPSILON, Options
+from analysis.choice.options import Options
+from analysis.choice.rules.epsilon import EPSILON
 from analysis.read.load import Run, load
 from analysis.report.sections.robustness import comparisons
 from analysis.results.compute import compute
@@ -70,6 +71,11 @@ def rate_name(rate: float) -> str:
 def pair(in_domain: float, cross_domain: float, form: str = ".3f") -> str:
     """In-domain / cross-domain."""
     return f"{in_domain:{form}} / {cross_domain:{form}}"
+
+
+def option(run: Run, trials: pd.DataFrame, name: str) -> list[float]:
+    """The value of a member's option in each trial; 0, which is the default of all options shown here, if not given."""
+    return [run.records[key].config.options.get(name, 0) for key in trials["key"]]
 
 
 def cells_by_rate(trials: pd.DataFrame, rates: list[float], form: str = ".3f") -> list[str]:
@@ -232,7 +238,7 @@ def _agreement(together: pd.DataFrame, separate: pd.DataFrame) -> list[str]:
 def _smallest_within_epsilon(table: pd.DataFrame) -> float:
     """The smallest rate whose in-domain validation AUC is within EPSILON of the best."""
     val = table["val_in_domain"]
-    return float(val[val >= val.max() - EPSILON].index.min())
+    return float(val[val >= val.max() - EPSILON.default].index.min())
 
 
 def _dense_starts(trials: pd.DataFrame, alone: pd.DataFrame) -> Table:
@@ -278,7 +284,8 @@ def _what_learns(slow: str, frozen: str) -> str:
 def classifiers(run: Run) -> list[Table]:
     """Every seed of every network, and means and differences to AlexNet, paired by rate and seed."""
     trials = run.trials.assign(loss=run.trials["test_in_domain"] - run.trials["test_cross_domain"])
-    trials["network"] = [_with_hidden(*row) for row in trials[["classifier", "side_dropout"]].to_numpy()]
+    hidden = option(run, trials, "side_dropout")
+    trials["network"] = [_with_hidden(name, share) for name, share in zip(trials["classifier"], hidden)]
     every_rate, seeds, means = sorted(trials["sampling_rate"].unique()), [], []
     for vendor, of_vendor in trials.groupby("vendor"):
         tables = {network: _by_pair(part) for network, part in of_vendor.groupby("network")}
@@ -298,7 +305,8 @@ def _with_hidden(classifier: str, side_dropout: float) -> str:
 
 def reconstructions(run: Run) -> list[Table]:
     """Test AUCs of every seed and what they gain on zero-filling; then PSNR and SSIM beside zero-filling's."""
-    names = [_with_epochs_alone(*row) for row in run.trials[["reconstruction", "reconstruction_epochs"]].to_numpy()]
+    alone = option(run, run.trials, "reconstruction_epochs")
+    names = [_with_epochs_alone(name, epochs) for name, epochs in zip(run.trials["reconstruction"], alone)]
     trials, draws, rows = run.trials.assign(network=names), trial_draws(run), []
     for (vendor, full, mask, rate), group in trials.groupby(["vendor", "full", "mask", "sampling_rate"]):
         networks = group.sort_values("seed").groupby("network")
@@ -330,7 +338,8 @@ def _with_epochs_alone(reconstruction: str, epochs: int) -> str:
 
 def segmentation(run: Run) -> list[Table]:
     """Dice of every seed by rate, with and without an adversary, and that of one mask for every image."""
-    names = [_with_adversary(*row) for row in run.trials[["mask", "adversarial_weight"]].to_numpy()]
+    weights = option(run, run.trials, "adversarial_weight")
+    names = [_with_adversary(mask, weight) for mask, weight in zip(run.trials["mask"], weights)]
     trials, rows = run.trials.assign(network=names), []
     every_rate = sorted(trials["sampling_rate"].unique())
     for (vendor, network), part in trials.groupby(["vendor", "network"]):

@@ -9,9 +9,11 @@ from analysis.choice.crossfit import CrossFit, cross_fit
 from analysis.choice.finalists import finalists
 from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.noninferior import Proof
-from analysis.choice.noninferior_run import prove
+from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.choice.optimism import Optimism, optimism
-from analysis.choice.selection import NO_ORACLE, RULES, Options, Selection, candidates, select
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES, TRANSFER
+from analysis.choice.selection import Selection, candidates, select
 from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
 from analysis.results import sentences
@@ -69,10 +71,7 @@ def require_settings(rule: str, options: Options) -> None:
     """RunError for an unknown rule or an option out of range; cheap, so that it can be asked before a long search."""
     if rule not in RULES:
         raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
-    for name in ("epsilon", "tolerance", "margin"):
-        value = getattr(options, name)
-        if not 0 <= value <= 1:
-            raise RunError(f"{name} is a difference of the metric and must be in [0, 1], got {value}")
+    options.check()
 
 
 def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] | None = None) -> Analysis:
@@ -80,7 +79,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     measure = MEASURES[run.metric]
     if patients and not measure.of_classes:
         raise RunError(f"--patients gives intervals of an AUC from counts; the metric of {run.root} is {measure.title}")
-    options = options._replace(measure=measure)
+    options = options.of(measure)
     baselines = measure.yardstick.table(run)
     draws = trial_draws(run)
     table = _with_intervals(average_over_seeds(run.trials), run, draws, baselines)
@@ -131,7 +130,7 @@ def compute_vendor(
     chance = options.measure.chance
     trials = run.trials[run.trials["configuration"].isin(candidate["configuration"])]
     curves = {name: vendor_curves(trials, draws, vendor, name) for name in ("val", "test")}
-    proof = prove(run, candidate, draws, curves["val"], vendor, options.margin)
+    proof = proof_of_vendor(run, candidate, draws, curves["val"], vendor, options.margin)
     selection = select(candidate, vendor, rule, options, curves=curves[split], proof=proof)
     others = _others(own, candidate, vendor, rule, options, split, curves, proof)
     gaps = _optimism([selection, *others], candidate, draws, options)
@@ -190,14 +189,14 @@ def _others(
         found += [
             select(candidate, vendor, name, options, split="test", curves=fitted["test"])
             for name in _peeking(rule)
-            if name not in NO_ORACLE
+            if not RULES[name].needs_proof
         ]
     return found
 
 
 def _peeking(rule: str) -> list[str]:
     """The rules whose choice by other labels is shown beside: the one asked for, and one that reads other vendors."""
-    return list(dict.fromkeys([rule, "cross_domain"]))
+    return list(dict.fromkeys([rule, TRANSFER]))
 
 
 def _optimism(

@@ -8,11 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from analysis.choice import noninferior_words as proof_words
+from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis
-
-PROOF = {"noninferior": " (proven)", "epsilon": " (unproven)"}  # the two picks that always stand side by side
 
 
 def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
@@ -66,15 +65,23 @@ def _table(analysis: Analysis) -> Table:
 
 
 def _cells(selection: Selection) -> list[str]:
-    among = "" if math.isnan(selection.rate) else PROOF.get(selection.rule, "")  # a refused test proves nothing
-    if selection.family != "learned":
-        among = f" ({selection.family})"
     return [
         selection.vendor,
-        selection.rule + among,
+        selection.rule + _remark(selection),
         selection.saw,
         *_numbers(selection.values, selection.rate),
     ]
+
+
+def _remark(selection: Selection) -> str:
+    """What is said beside a rule's name: the yardstick's family, or whether the choice is proven."""
+    if selection.family != "learned":
+        return f" ({selection.family})"
+    if math.isnan(selection.rate):
+        return ""  # a refused test proves nothing
+    if RULES[selection.rule].needs_proof:
+        return " (proven)"
+    return " (unproven)" if selection.rule == DEFAULT else ""
 
 
 def _numbers(values: dict[str, float], rate: float) -> list[str]:

@@ -144,7 +144,7 @@ def test_gains_are_paired_by_rate_and_seed(printed, table):
         base = trials[trials["init_from"].isna() & (trials["classifier"] == "alexnet")]
         name = ["GE", "alexnet", "pre-trained, all alike"]
     else:
-        alike = trials["side_dropout"] > 0
+        alike = trials["classifier.side_dropout"] > 0
         base = trials[trials["classifier"] == "alexnet"]
         name = ["GE", "alexnet_adaptive, 0.3 hidden"]
     gains = trials.loc[alike, [*SCORES, "loss"]] - base[[*SCORES, "loss"]]

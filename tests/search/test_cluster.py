@@ -80,6 +80,7 @@ def test_an_address_where_nobody_answers_is_said_at_once(address):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A head without CPU or GPU, and three unlike nodes, each with a scratch folder of its own. GPUs are declared."""
+    ray.shutdown()  # whatever a test before this one left
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     found.scratch = {}
     for name, amounts in NODES.items():

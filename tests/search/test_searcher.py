@@ -170,6 +170,18 @@ def test_what_was_stopped_early_is_known_without_a_value(tmp_path):
     assert pruned.values is None
 
 
+def test_an_option_of_a_member_can_be_drawn_also_where_it_is_the_default(tmp_path):
+    """A config does not keep an option that has its default; Optuna must be given its value all the same."""
+    block = {"vendor": "GE", "temperature": 1.0, "sampling_rate": 0.5, "dropout": tune.choice([0.25, 0.5])}
+    folder = begun(tmp_path, [])
+    asked = space("random", 2, block)
+    found = play(searcher_of(asked, folder), 2, folder)
+    assert sorted(config.get("dropout", 0.5) for config in found) == [0.25, 0.5]
+    (study,) = searcher_of(asked, folder).studies
+    assert sorted(trial.params["dropout"] for trial in study.study.trials) == [0.25, 0.5]
+    assert {trial.state.name for trial in study.study.trials} == {"COMPLETE"}
+
+
 def test_a_pending_suggestion_is_told_when_it_ends(tmp_path):
     folder = begun(tmp_path, start_points("table", synthetic=False))
     pending = TrialConfig("SIEMENS", 0.5, temperature=1.0, lr=0.5)

@@ -4,7 +4,6 @@ import argparse
 import shutil
 
 import pytest
-import ray
 
 import run_search
 from dicom_files import write_table_cohort
@@ -31,7 +30,7 @@ TUNE = ("--data", "data", "--space", "tune.py", "--init-from")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A cohort, the two spaces, and a finished conditional training; Ray is up."""
+    """A cohort, the two spaces, and a finished conditional training."""
     folder = tmp_path_factory.mktemp("transfer")
     write_table_cohort(folder / "data", patients=6, side=64)
     for name, values in SPACES.items():
@@ -41,13 +40,11 @@ def place(tmp_path_factory):
     create_run(run, space, cohort, 0, "python run_search.py", synthetic=False)
     for config in plan_search(space, run, ["GE"]).jobs[0]:
         run_config(config, run, cohort.images, "cpu", lambda _: None)
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    yield folder
-    ray.shutdown()
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def inside(place, monkeypatch):
+def inside(place, monkeypatch, local_ray):
     monkeypatch.chdir(place)
 
 

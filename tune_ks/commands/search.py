@@ -184,14 +184,15 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
     from tune_ks.planning.start_run import create_run, extend_run, note
     from tune_ks.search.search import run_search
 
-    args, space, folder, plan = search.args, search.space, search.folder, search.plan
+    args = search.args
+    folder = search.folder
     if not folder.search_json.exists():
         cohort = next(iter(search.cohorts.values()))
-        create_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
+        create_run(folder, search.space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
     elif args.extend:
-        extend_run(folder, space, args.command_line)
-    say(f"plan: {plan}")
-    if not plan.left:
+        extend_run(folder, search.space, args.command_line)
+    say(f"plan: {search.plan}")
+    if not search.plan.left:
         return
     for name, values in search.notes.items():
         note(folder, name, values)
@@ -200,14 +201,14 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
     images = {size: cohort.images for size, cohort in search.cohorts.items()}
     masks = {size: cohort.masks for size, cohort in search.cohorts.items() if cohort.masks}
     viewers = fan_out(live_viewers(args, folder), say)
-    with TrialTable(console, plan, folder.records()) as table:
+    with TrialTable(console, search.plan, folder.records()) as table:
 
         def show(event: Any) -> None:
             table.show(event)
             viewers(event)
 
-        searched = space.without_scheduler() if args.finalists else space
-        run_search(searched, folder, images, search.vendors, plan, resources, show, halt, masks)
+        space = search.space.without_scheduler() if args.finalists else search.space
+        run_search(space, folder, images, search.vendors, search.plan, resources, show, halt, masks)
     search.stages.add("search", time.monotonic() - started)
 
 
@@ -228,12 +229,13 @@ def conclude(search: PreparedSearch, complete: bool) -> int:
     from tune_ks.commands.exports import export_run
     from tune_ks.planning.plan import plan_search
 
-    args, stages, folder = search.args, search.stages, search.folder
-    with stages.stage("export"):
+    args = search.args
+    folder = search.folder
+    with search.stages.stage("export"):
         export_run(folder)
-    with stages.stage("analysis"):
+    with search.stages.stage("analysis"):
         search.analysis.analyse(folder.root, args.rule, args.epsilon, not args.no_images)
-    say(stages.budget())
+    say(search.stages.budget())
     left = plan_search(search.space, folder, search.vendors).left
     failures = folder.failures()
     for key, reason in list(failures.items())[:10]:

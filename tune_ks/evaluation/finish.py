@@ -123,11 +123,11 @@ def _of_network(position: int, scores: dict[str, np.ndarray]) -> dict[str, np.nd
 
 def _quality(network: Network, test: dict[str, Images], device: str, parts: int) -> dict[str, dict[str, float]]:
     """vendor -> quality of a learned reconstruction on the test images; {} where there is nothing to reconstruct."""
-    pipeline, rate = network.pipeline, network.config.sampling_rate
+    pipeline = network.pipeline
     has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
     if pipeline.nothing_to_sample or not has_parameters:
         return {}
     quality = {}
     for vendor, images in test.items():
-        quality[vendor] = reconstruction_quality(pipeline, images, rate, device, parts)
+        quality[vendor] = reconstruction_quality(pipeline, images, network.config.sampling_rate, device, parts)
     return quality

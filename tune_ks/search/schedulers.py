@@ -16,6 +16,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.space import OBJECTIVES, Space
+from tune_ks.training.members import settings_of
 from tune_ks.training.tasks import title_of
 from tune_ks.worker.jobs import job_of, jobs_of
 
@@ -138,11 +139,16 @@ class EarlyStopping(FIFOScheduler):
 
     def _group(self, config: TrialConfig, name: str) -> FIFOScheduler:
         """The scheduler of the trials that ``config`` is compared with. It is told of the trial with this name."""
-        group = tuple(getattr(config, name) for name in self.search["compare_within"])
+        group = self._compared(config)
         if group not in self.groups:
             self.groups[group] = self._scheduler()
         self.groups[group].on_trial_add(None, Named(name))
         return self.groups[group]
+
+    def _compared(self, config: TrialConfig) -> tuple:
+        """The values that trials of one group share."""
+        settings = settings_of(config)
+        return tuple(settings.get(name) for name in self.search["compare_within"])
 
     def _line(self, config: TrialConfig, line: dict[str, float]) -> dict[str, float]:
         """A line of a history with all the objectives. The rate is the nominal one, as there is no final mask yet."""
@@ -158,7 +164,7 @@ class EarlyStopping(FIFOScheduler):
         return ParetoHalving(self.search["objectives"], self.rungs, factor)
 
     def _reason(self, config: TrialConfig, line: dict[str, float]) -> str:
-        among = ", ".join(str(getattr(config, name)) for name in self.search["compare_within"]) or "all"
+        among = ", ".join(str(value) for value in self._compared(config)) or "all"
         cross = "" if math.isnan(line["val_cross_domain"]) else f", cross-domain {line['val_cross_domain']:.3f}"
         return (
             f"stopped by {self.search['scheduler']} after epoch {line[EPOCH]} of {self.epochs}: in-domain validation "

@@ -17,6 +17,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.seeding import seed_for
 from tune_ks.planning.plan import Plan, all_seeds, belongs, config_at, suggestions_in
 from tune_ks.planning.space import OBJECTIVES, Block, Space
+from tune_ks.training.members import settings_of
 from tune_ks.training.pack import pack_key
 from tune_ks.worker.jobs import objectives_of
 from tune_ks.worker.work import TrialWork
@@ -59,7 +60,8 @@ class PointStudy:
 
     def params(self, config: TrialConfig) -> dict[str, Any]:
         """The values of a config that Optuna draws."""
-        return {name: getattr(config, name) for name in self.distributions}
+        settings = settings_of(config)
+        return {name: settings[name] for name in self.distributions}
 
     def ask(self, config: TrialConfig | None = None) -> optuna.trial.Trial:
         """The given config as if Optuna had suggested it; otherwise the next start point, or Optuna's suggestion."""
@@ -94,7 +96,7 @@ class PointStudy:
         """Tell Optuna how a job ended: its final report, its last epoch where a scheduler stopped it, None where its
         process died.
 
-        NaN is told as a failure, because Optuna would wait for a value for ever. A stopped job is told as pruned,
+        NaN counts as a failure, because Optuna would wait for a value for ever. A stopped job counts as pruned,
         without values: those of half a training are not those of a whole one.
         """
         result = result or {"failed": "no result"}
@@ -125,10 +127,12 @@ class PointStudy:
         records = [folder.read_record(config.key()) for config in configs if folder.is_finished(config.key())]
         if len(records) < seeds:
             return None
-        objectives = [objectives_of(record) for record in records]
-        values = [sum(values[name] for values in objectives) / len(objectives) for name in self.objectives]
-        undefined = any(value != value for value in values)
-        return None if undefined else create_trial(values=values, **asked)
+        means = []
+        for name in self.objectives:
+            values = [objectives_of(record)[name] for record in records]
+            means.append(sum(values) / len(values))
+        undefined = any(mean != mean for mean in means)
+        return None if undefined else create_trial(values=means, **asked)
 
     def _open_start_points(self, starts: list[dict[str, Any]], known: set[float]) -> Iterator[tuple[float, str]]:
         """(rate, why) of the start points that were not asked for yet."""

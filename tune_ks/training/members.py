@@ -27,6 +27,14 @@ def option_values(config: TrialConfig) -> dict[str, dict[str, Any]]:
     return {field: member.values(config.options) for field, member in members_of(config).items()}
 
 
+def settings_of(config: TrialConfig) -> dict[str, Any]:
+    """Every field and option with its value, flat, defaults included; an option of another member is absent."""
+    settings = {name: getattr(config, name) for name in OWN_FIELDS}
+    for values in option_values(config).values():
+        settings |= values
+    return settings
+
+
 def owners() -> dict[str, list[tuple[str, str, Option]]]:
     """Option -> (field, member, declaration) of every member of every registry that has it."""
     having: dict[str, list[tuple[str, str, Option]]] = {}

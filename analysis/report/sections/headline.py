@@ -4,6 +4,7 @@ import math
 from html import escape
 
 from analysis.choice import noninferior_words as proof_words
+from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.report.page import heading, number, panels, paragraph
 from analysis.results import evidence, sentences
@@ -11,7 +12,8 @@ from analysis.results.compute import Analysis
 from analysis.statistics.measures import Measure
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # CSS classes
-PROVEN, UNPROVEN = "noninferior", "epsilon"
+PROVEN = next(name for name, rule in RULES.items() if rule.needs_proof)
+UNPROVEN = DEFAULT
 
 
 def headline(analysis: Analysis) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from analysis import RunError, analyse, print_analysis
 from analysis.__main__ import parse
 from analysis.choice.crossfit import cross_fit, score_halves, split_in_halves
-from analysis.choice.selection import Options
+from analysis.choice.options import Options
 from analysis.read.configurations import average_over_seeds
 from analysis.read.load import load
 from analysis.read.trial_arrays import image_scores

@@ -12,7 +12,7 @@ from rich.console import Console
 from analysis import analyse, print_analysis
 from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.optimism import own_optimism
-from analysis.choice.selection import Options
+from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
 from analysis.statistics.resampling import trial_draws

@@ -8,7 +8,7 @@ from scipy import stats
 
 from analysis import RULES, analyse
 from analysis.choice.difference import Difference, difference, two_way
-from analysis.choice.noninferior_run import prove
+from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.read.configurations import average_over_seeds
 from analysis.read.load import load
 from analysis.statistics.bootstrap import Resampled
@@ -34,7 +34,7 @@ def proofs_of(root, margin=0.02):
     found = {}
     for vendor, own in table.groupby("vendor"):
         fitted = vendor_curves(run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
-        found[vendor] = prove(run, own, draws, fitted, vendor, margin)
+        found[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
     return found
 
 

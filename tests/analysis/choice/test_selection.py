@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from analysis import RULES, RunError, analyse
-from analysis.choice.selection import Options, select
+from analysis.choice.options import Options
+from analysis.choice.selection import select
 from analysis.read import lu_table1
 from analysis.read.configurations import average_over_seeds, curves, families
 from analysis.read.load import tidy
