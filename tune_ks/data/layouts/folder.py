@@ -28,7 +28,5 @@ class PatientFolders(Layout):
             else:
                 listing.left_out["another series"] += 1
         if files and not listing.items:
-            raise InputError(
-                f"no folder of a patient holds a folder {series!r}, so no file belongs to that series"
-            )
+            raise InputError(f"no folder of a patient holds a folder {series!r}, so no file belongs to that series")
         return listing
