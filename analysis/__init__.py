@@ -1,19 +1,21 @@
 """Which sampling rate, and how sure: a run folder in, a chosen rate per vendor and a report out.
 
-    analyse(run, rule="epsilon", epsilon=0.02, tolerance=0.02, images=True, report=True,
-            margin=0.02) -> Analysis
+    analyse(run, rule="epsilon", images=True, report=True, **options) -> Analysis
+                                              options are those of the rules: epsilon=0.02, tolerance=0.02, margin=0.02
     print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
 
-``analysis.curves[vendor][split]``: in_domain and cross_domain, each None or a Curve: rates, mean, low, high (G,) and
-draws (D, G);
-``uncertain_fronts[vendor]``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws;
-``proofs[vendor]``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
+``analysis.vendors[vendor]`` holds all that was computed for the models trained on that vendor:
+``selection``, and ``others``: the choice of the rule asked for, and those shown beside it;
+``curves[split]``: in_domain and cross_domain, each None or a Curve: rates, mean, low, high (G,) and draws (D, G);
+``uncertain_front``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws, or None;
+``proof``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
 
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """
 
 from analysis.analyse import analyse
-from analysis.choice.selection import RULES, Selection
+from analysis.choice.rules import RULES
+from analysis.choice.selection import Selection
 from analysis.read.load import RunError
 from analysis.results.compute import Analysis
 from analysis.results.terminal import print_analysis

@@ -6,7 +6,8 @@ import time
 from typing import NamedTuple
 
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
-from analysis.choice.selection import EPSILON, MARGIN, TOLERANCE
+from analysis.choice.options import declared
+from analysis.choice.rules import DEFAULT
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
 from tune_ks.core.metrics import METRICS
 
@@ -16,21 +17,19 @@ class Arguments(NamedTuple):
 
     run: str
     rule: str
-    epsilon: float
-    tolerance: float
     images: bool
     report: bool
     figures: bool
     watch: int | None
-    margin: float
     patients: dict[str, Counts] | None
     cross_fit: int
     metric: str | None
+    options: dict[str, float]  # of the rules
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
     """Words of the command line -> Arguments; bad ones end the program with code 2 and one message."""
-    rules = "\n".join(f"  {name:14}{(rule.__doc__ or '').splitlines()[0]}" for name, rule in RULES.items())
+    rules = "\n".join(f"  {name:14}{rule.summary}" for name, rule in RULES.items())
     parser = argparse.ArgumentParser(
         prog="python -m analysis",
         description="Choose the k-space sampling rate of a finished search, and write RUN/report.html (opens offline)\n"
@@ -39,25 +38,10 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", help="the run folder (or s3:// URL) that run_search.py printed")
-    parser.add_argument("--rule", choices=list(RULES), default="epsilon", help="what chooses (default: %(default)s)")
-    parser.add_argument(
-        "--epsilon",
-        type=float,
-        default=EPSILON,
-        help="in-domain metric (AUC, Dice) that may be lost for a smaller rate (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=TOLERANCE,
-        help="in-domain metric that may be lost for a better cross-domain one (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--noninferiority-margin",
-        type=float,
-        default=MARGIN,
-        help="metric by which a proven rate may be worse than full sampling (default: %(default)s)",
-    )
+    parser.add_argument("--rule", choices=list(RULES), default=DEFAULT, help="what chooses (default: %(default)s)")
+    for name, option in declared().items():
+        words = f"{option.about} (default: %(default)s)"
+        parser.add_argument(option.words, dest=name, type=float, default=option.default, help=words)
     parser.add_argument(
         "--patients",
         type=_counts,
@@ -96,18 +80,16 @@ def parse(arguments: list[str] | None = None) -> Arguments:
     if found.cross_fit < 0:
         parser.error(f"--cross-fit must be 0 or more repeats, got {found.cross_fit}")
     return Arguments(
-        found.run,
-        found.rule,
-        found.epsilon,
-        found.tolerance,
-        not found.no_images,
-        not found.no_report,
-        found.figures,
-        found.watch,
-        found.noninferiority_margin,
-        found.patients,
-        found.cross_fit,
-        found.metric,
+        run=found.run,
+        rule=found.rule,
+        images=not found.no_images,
+        report=not found.no_report,
+        figures=found.figures,
+        watch=found.watch,
+        patients=found.patients,
+        cross_fit=found.cross_fit,
+        metric=found.metric,
+        options={name: getattr(found, name) for name in declared()},
     )
 
 
@@ -122,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 after one message on standard error."""
     given = parse(arguments)
     settings = given._asdict()
+    settings |= settings.pop("options")
     figures, seconds = settings.pop("figures"), settings.pop("watch")
     try:
         if seconds is not None:

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from analysis.choice.selection import EPSILON, MARGIN, TOLERANCE, Options
+from analysis.choice.options import Options
+from analysis.choice.rules import DEFAULT
 from analysis.read.load import RunError, load
-from analysis.results.compute import Analysis, compute, cross_fits, require_settings
+from analysis.results.compute import Analysis, compute, require_settings, with_cross_fits
 from analysis.results.selection_json import selection_text
 from analysis.statistics.hanley_mcneil import Counts
 from tune_ks.core.storage import StoragePath, read_each, storage_path, write_whole
@@ -17,37 +19,35 @@ WATCHED = ("search.json", *(f"trials/*/{name}.json" for name in ENDS), "external
 
 def analyse(
     run: str | StoragePath,
-    rule: str = "epsilon",
-    epsilon: float = EPSILON,
-    tolerance: float = TOLERANCE,
+    rule: str = DEFAULT,
     images: bool = True,
     report: bool = True,
-    margin: float = MARGIN,
     patients: dict[str, Counts] | None = None,
     cross_fit: int = 0,
     metric: str | None = None,
+    **options: float,
 ) -> Analysis:
     """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
 
-    ``rule`` is a key of RULES; ``epsilon`` and ``tolerance`` are differences of the metric in [0, 1]; ``images=False``
-    keeps the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
+    ``rule`` is a key of RULES; ``options`` are those that the rules declare (``epsilon=0.03``); ``images=False`` keeps
+    the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
     without per-image scores; ``cross_fit`` repeats the choice on that many halvings of the held-out patients;
     ``metric`` says which records, where a folder holds those of several. RunError when the folder or an argument can't
     serve; whatever is wrong inside the folder becomes a warning.
     """
-    options = Options(epsilon, tolerance, margin)
-    require_settings(rule, options)
+    given = Options(**options)
+    require_settings(rule, given)
     if cross_fit < 0:
         raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
-    analysis = compute(load(run, metric), rule, options, patients)
+    analysis = compute(load(run, metric), rule, given, patients)
     if cross_fit:
-        analysis = analysis._replace(cross_fits=cross_fits(analysis, cross_fit))
+        analysis = with_cross_fits(analysis, cross_fit)
     write_whole(analysis.selection_json, selection_text(analysis).encode())
     if not report:
         return analysis
     from analysis.report.report import write_report  # plotly is a second to load: not for those who want no page
 
-    return analysis._replace(report=write_report(analysis, images=images))
+    return replace(analysis, report=write_report(analysis, images=images))
 
 
 def watch(
@@ -71,7 +71,7 @@ def watch(
             found = stamps(storage_path(run))
             if analysis is None or found != seen:
                 seen, analysis = found, analyse(run, **settings, report=False)
-                analysis = analysis._replace(report=write_report(analysis, images, live=seconds))
+                analysis = replace(analysis, report=write_report(analysis, images, live=seconds))
                 tell(analysis)
             if rounds is not None:
                 rounds -= 1
@@ -81,7 +81,7 @@ def watch(
         pass
     if analysis is None:  # interrupted before the first page
         analysis = analyse(run, **settings, report=False)
-    return analysis._replace(report=write_report(analysis, images))
+    return replace(analysis, report=write_report(analysis, images))
 
 
 def stamps(run: StoragePath) -> dict[StoragePath, int]:

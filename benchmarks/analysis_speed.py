@@ -39,7 +39,7 @@ STAGES = {  # column -> the functions of analysis.results.compute that it is mad
     "resampling": ("trial_draws", "metric_intervals"),
     "curves": ("vendor_curves", "uncertain_front"),
     "fronts": ("pareto_front",),
-    "proofs": ("prove",),
+    "proofs": ("proof_of_vendor",),
     "left out": ("leave_one_vendor_out",),
 }
 

@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, ndtri
 
-from analysis.choice.noninferior import noninferior, noninferior_curve
-from analysis.choice.selection import MARGIN, RULES, Options, candidates, evidence
+from analysis.choice.noninferior import MARGIN, noninferior, noninferior_curve
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.selection import candidates, evidence
 from analysis.statistics.bootstrap import (
     Interval,
     Resampled,
@@ -31,6 +33,7 @@ from analysis.statistics.bootstrap import (
     resampled_auc,
     win_matrix,
 )
+from analysis.statistics.measures import MEASURES
 from analysis.statistics.uncertain_front import vendor_curves
 
 DRAWS, TRAINING_SD = 300, 0.08
@@ -182,9 +185,9 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     curves = vendor_curves(search.trials, search.draws, VENDOR["in_domain"], "val")
     patients = dict(zip(VENDOR, setting.val))
     proof = noninferior(search.table, search.draws, patients, VENDOR["in_domain"])
-    points, _ = evidence(candidates(search.table)[0], curves, proof, Options())
-    picks = {name: RULES[name](points, Options()).row for name in RULES}
-    chosen = {name: points.index.get_loc(row) for name, row in picks.items() if row is not None}
+    points, _ = evidence(candidates(search.table)[0], curves, proof, MEASURES["auc"])
+    picks = {name: rule.pick(points, Options().values).row for name, rule in RULES.items()}
+    chosen = {name: row for name, row in picks.items() if row is not None}
     chosen["best test point"] = int(search.table["test_in_domain"].to_numpy().argmax())
     found: dict[str, float] = {}
     for domain, curve in zip(VENDOR, curves):
@@ -209,7 +212,7 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     if not proof.refused:
         worse = np.max([t[-1] - t for t in truth.values()], axis=0) > MARGIN
         found["proven below 1"] = proof.rate < 1
-        found["falsely proven"] = proof.rate < 1 and bool(worse[chosen["noninferior"]])
+        found["falsely proven"] = proof.rate < 1 and bool(worse[np.argmin(np.abs(setting.rates - proof.rate))])
     return found
 
 

@@ -10,7 +10,7 @@ with its 90 % patient-clustered interval, bold where 0 lies outside.
 import sys
 from pathlib import Path
 
-from analysis.choice.selection import Options
+from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report.sections.robustness import comparisons
 from analysis.results.compute import compute

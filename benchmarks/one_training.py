@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import spearmanr
 
-from analysis.choice.selection import EPSILON
+from analysis.choice.rules.epsilon import EPSILON
 from analysis.read.load import load
 
 KINDS = {"alexnet": "not told", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
@@ -89,7 +89,7 @@ def difference(one: pd.DataFrame, own: pd.DataFrame, domain: str) -> pd.Series:
 def chosen(table: pd.DataFrame) -> float:
     """The smallest rate whose validation AUC is within epsilon of the best."""
     val = table["val_in_domain"]
-    return float(val[val >= val.max() - EPSILON].index.min())
+    return float(val[val >= val.max() - EPSILON.default].index.min())
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ def analyse_run(root):
 
 
 def resume(root):
+    from tiny_space import WORK
     from tune_ks.core.run_folder import RunFolder
     from tune_ks.data.dataset import open_splits
     from tune_ks.planning.plan import plan_search
@@ -103,7 +104,7 @@ def resume(root):
         file.write_text(SPACE % (rate, search))
         space = load_space(str(file))
         plan = plan_search(space, folder, ["GE", "SIEMENS"])
-        JobSearcher(plan, space, folder, ["GE", "SIEMENS"], {})
+        JobSearcher(plan, space, folder, ["GE", "SIEMENS"], WORK)
     for key in folder.keys():
         read_attempts(folder, key)
         assert isinstance(load_checkpoint(folder.trial(key, "checkpoint.pt")), dict)

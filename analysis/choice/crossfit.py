@@ -13,17 +13,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.choice.selection import RULES, Options, candidates, evidence
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.selection import candidates, evidence
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
-from analysis.statistics.measures import MEASURES
+from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.resampling import domain_draws
 from analysis.statistics.uncertain_front import vendor_curves
+from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.seeding import generator
 
 DRAWS = 200  # of patients inside a half, for the curves; what fit_curve asks for
-DOMAINS = ("in_domain", "cross_domain")
 
 
 class CrossFit(NamedTuple):
@@ -41,31 +43,74 @@ class CrossFit(NamedTuple):
 
 
 class Halves(NamedTuple):
-    """The metric of every trial on every half."""
+    """The metric of every trial on every half of the patients."""
 
     chooses: list[dict[str, TrialDraws]]  # half -> key -> as if ("val", vendor)
     reports: list[dict[str, dict[str, float]]]  # half -> key -> vendor -> metric on the other half
 
 
+class Patients(NamedTuple):
+    """The held-out patients of one vendor, and how they are halved."""
+
+    names: np.ndarray  # (P,) sorted
+    weights: np.ndarray  # (2 repeats * (1 + DRAWS), P)
+
+
+class Unscored(ValueError):
+    """The trials can't be scored on halves of the patients: says why."""
+
+
 def cross_fit(run: Run, table: pd.DataFrame, vendor: str, rule: str, options: Options, repeats: int) -> CrossFit:
     """``table``: the vendor's configurations that may be chosen. The whole of each choice is repeated, curves included.
 
-    ``noninferior`` is refused: a test at 95 % has no use for half of the patients.
+    A rule that needs a proof is refused: a test at 95 % has no use for half of the patients.
     """
+    if RULES[rule].needs_proof:
+        why = "a proof needs all its validation patients: cross-fit a rule that makes a point estimate"
+        return _refusal(vendor, rule, repeats, why)
+    try:
+        halves = score_halves(run, [key for keys in table["keys"] for key in keys], vendor, repeats)
+    except Unscored as error:
+        return _refusal(vendor, rule, repeats, str(error))
+    choices = _choices(run, table, halves, vendor, rule, options)
+    if choices.empty:
+        return _refusal(vendor, rule, repeats, "the rule chose no rate on any half of the patients")
+    share = choices["realised_rate"].value_counts(normalize=True).sort_index()
+    return CrossFit(
+        vendor=vendor,
+        rule=rule,
+        repeats=repeats,
+        halves=len(choices),
+        rates=pd.DataFrame({"realised_rate": share.index, "share": share.to_numpy()}),
+        value={domain: float(choices[domain].mean()) for domain in DOMAINS},
+        value_sd={domain: float(choices[domain].std()) for domain in DOMAINS},
+        difference={domain: float(choices[f"{domain}_difference"].mean()) for domain in DOMAINS},
+    )
 
-    def refuse(why: str) -> CrossFit:
-        return CrossFit(vendor, rule, repeats, 0, pd.DataFrame(columns=["realised_rate", "share"]), {}, {}, {}, why)
 
-    if rule == "noninferior":
-        return refuse("a proof needs all its validation patients: cross-fit a rule that makes a point estimate")
-    keys = [key for row in table["keys"] for key in row]
-    halves = score_halves(run, keys, vendor, repeats)
-    if isinstance(halves, str):
-        return refuse(halves)
+def _refusal(vendor: str, rule: str, repeats: int, why: str) -> CrossFit:
+    return CrossFit(
+        vendor=vendor,
+        rule=rule,
+        repeats=repeats,
+        halves=0,
+        rates=pd.DataFrame(columns=["realised_rate", "share"]),
+        value={},
+        value_sd={},
+        difference={},
+        refused=why,
+    )
+
+
+def _choices(run: Run, table: pd.DataFrame, halves: Halves, vendor: str, rule: str, options: Options) -> pd.DataFrame:
+    """A row a half in which the rule chose: realised_rate, then by endpoint the metric on the other half and
+    its difference to full sampling's.
+    """
+    keys = {key for of_configuration in table["keys"] for key in of_configuration}
     trials = run.trials[run.trials["key"].isin(keys)].copy()
     full = table[table["full"].astype(bool)]
-    found = []
-    for chooses, reports in zip(*halves):
+    rows = []
+    for chooses, reports in zip(halves.chooses, halves.reports):
         chosen = _choose(table, trials, chooses, vendor, rule, options)
         if chosen is None:
             continue
@@ -74,55 +119,49 @@ def cross_fit(run: Run, table: pd.DataFrame, vendor: str, rule: str, options: Op
             row[domain] = _mean(reports, chosen["keys"], vendor, domain)
             reference = _mean(reports, full.iloc[0]["keys"], vendor, domain) if len(full) else math.nan
             row[f"{domain}_difference"] = row[domain] - reference
-        found.append(row)
-    if not found:
-        return refuse("the rule chose no rate on any half of the patients")
-    each = pd.DataFrame(found)
-    share = each["realised_rate"].value_counts(normalize=True).sort_index()
-    return CrossFit(
-        vendor=vendor,
-        rule=rule,
-        repeats=repeats,
-        halves=len(each),
-        rates=pd.DataFrame({"realised_rate": share.index, "share": share.to_numpy()}),
-        value={domain: float(each[domain].mean()) for domain in DOMAINS},
-        value_sd={domain: float(each[domain].std()) for domain in DOMAINS},
-        difference={domain: float(each[f"{domain}_difference"].mean()) for domain in DOMAINS},
-    )
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves | str:
-    """Every trial on every half; a text says why it can't be done."""
-    halves: dict[str, np.ndarray] = {}  # vendor -> (2 repeats, P) of 0 and 1
-    weights: dict[str, np.ndarray] = {}  # vendor -> (2 repeats * (1 + DRAWS), P)
-    everyone: dict[str, np.ndarray] = {}
-    chooses: list[dict[str, TrialDraws]] = [{} for _ in range(2 * repeats)]
-    reports: list[dict[str, dict[str, float]]] = [{} for _ in range(2 * repeats)]
+def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves:
+    """Every trial on every half. Unscored where a trial lacks scores, or was scored on other patients."""
+    patients: dict[str, Patients] = {}  # by vendor
+    halves = Halves([{} for _ in range(2 * repeats)], [{} for _ in range(2 * repeats)])
     measure = MEASURES[run.metric]
     for key in keys:
         scores = image_scores(run.root, key, run.cohort)
         if scores is None:
-            return f"trial {key} has no scores per image that can be read"
+            raise Unscored(f"trial {key} has no scores per image that can be read")
         scores = scores[measure.counts(scores) & scores["split"].isin(["val", "test"])]
-        for test_vendor, part in scores.groupby("vendor"):
+        for test_vendor, images in scores.groupby("vendor"):
             name = str(test_vendor)
-            patients = np.unique(part["patient_id"])
-            if name not in halves:
-                everyone[name] = patients
-                halves[name] = split_in_halves(part, repeats, name)
-                weights[name] = _weights(halves[name], name)
-            if not np.array_equal(patients, everyone[name]):
-                return f"trial {key} was scored on other patients of {name} than the first"
-            columns = (part[n].to_numpy() for n in ("label", "score", "patient_id"))
-            whole = measure.resampled(*columns, patients, weights[name])
-            drawn, fewest = whole.draws.reshape(2 * repeats, 1 + DRAWS), whole.patients // 2
-            for half in range(2 * repeats):
-                one = Resampled(float(drawn[half, 0]), drawn[half, 1:], fewest)
-                chooses[half].setdefault(key, {})["val", name] = one
-                reports[half].setdefault(key, {})[name] = float(drawn[half ^ 1, 0])  # the pair's other half
-    if vendor not in halves:
-        return f"no trial has scores of {vendor}"
-    return Halves(chooses, reports)
+            if name not in patients:
+                patients[name] = _halved(images, repeats, name)
+            _score(halves, key, name, images, patients[name], measure)
+    if vendor not in patients:
+        raise Unscored(f"no trial has scores of {vendor}")
+    return halves
+
+
+def _halved(images: pd.DataFrame, repeats: int, vendor: str) -> Patients:
+    halves = split_in_halves(images, repeats, vendor)
+    return Patients(np.unique(images["patient_id"]), _weights(halves, vendor))
+
+
+def _score(halves: Halves, key: str, vendor: str, images: pd.DataFrame, patients: Patients, measure: Measure) -> None:
+    """Add one trial's metric on the patients of one vendor to every half; ``images``: label, score, patient_id."""
+    if not np.array_equal(np.unique(images["patient_id"]), patients.names):
+        raise Unscored(f"trial {key} was scored on other patients of {vendor} than the first")
+    label, score, patient = (images[name].to_numpy() for name in ("label", "score", "patient_id"))
+    whole = measure.resampled(label, score, patient, patients.names, patients.weights)
+    count = len(halves.chooses)
+    by_half = whole.draws.reshape(count, 1 + DRAWS)
+    fewest = whole.patients // 2
+    for half in range(count):
+        point, draws = float(by_half[half, 0]), by_half[half, 1:]
+        other_half = half ^ 1
+        halves.chooses[half].setdefault(key, {})["val", vendor] = Resampled(point, draws, fewest)
+        halves.reports[half].setdefault(key, {})[vendor] = float(by_half[other_half, 0])
 
 
 def split_in_halves(images: pd.DataFrame, repeats: int, vendor: str) -> np.ndarray:
@@ -131,46 +170,53 @@ def split_in_halves(images: pd.DataFrame, repeats: int, vendor: str) -> np.ndarr
     ``images``: patient_id and label. Patients with one class only and patients with both are halved apart.
     """
     by_patient = images.groupby("patient_id")["label"].agg(["min", "max"]).sort_index()
-    kind = (by_patient["min"] + 2 * by_patient["max"]).to_numpy(int)
+    classes = (by_patient["min"] + 2 * by_patient["max"]).to_numpy(int)  # equal for patients with the same classes
     random = generator(0, "cross-fit", vendor)
-    found = np.zeros((2 * repeats, len(kind)))
+    halves = np.zeros((2 * repeats, len(classes)))
     for pair in range(repeats):
-        order = random.permutation(len(kind))
-        order = order[np.argsort(kind[order], kind="stable")]  # every second of each kind; the odd ones alternate
-        found[2 * pair, order[pair % 2 :: 2]] = 1
-        found[2 * pair + 1] = 1 - found[2 * pair]
-    return found
+        order = random.permutation(len(classes))
+        order = order[np.argsort(classes[order], kind="stable")]
+        halves[2 * pair, order[pair % 2 :: 2]] = 1  # every second patient; the halves take turns with the odd one
+        halves[2 * pair + 1] = 1 - halves[2 * pair]
+    return halves
 
 
 def _weights(halves: np.ndarray, vendor: str) -> np.ndarray:
-    """(H, P) halves -> (H * (1 + DRAWS), P): each half itself, then draws of its patients."""
+    """(H, P) halves -> (H * (1 + DRAWS), P): of each half the half itself, then DRAWS resamples of its patients."""
     random = generator(0, "cross-fit draws", vendor)
-    size = halves.sum(axis=1).astype(int)
-    drawn = [random.multinomial(n, half / n, size=DRAWS) for n, half in zip(size, halves)]
-    return np.concatenate([np.vstack([half, more]) for half, more in zip(halves, drawn)]).astype(float)
+    rows = []
+    for half in halves:
+        size = int(half.sum())
+        rows += [half, *random.multinomial(size, half / size, size=DRAWS)]
+    return np.array(rows, dtype=float)
 
 
 def _choose(
     table: pd.DataFrame, trials: pd.DataFrame, draws: Mapping[str, TrialDraws], vendor: str, rule: str, options: Options
 ) -> pd.Series | None:
-    """The rule's choice from one half's scores, by the way that a whole run goes."""
+    """The configuration that the rule chooses from the scores of one half, in the way that it chooses in a whole run.
+
+    ``trials`` gets the half's scores as its validation columns.
+    """
     names = {domain: f"val_{domain}" for domain in DOMAINS}
     for domain, name in names.items():
-        each = [domain_draws(draws[key], vendor, "val", domain) for key in trials["key"]]
-        trials[name] = [math.nan if one is None else one.point for one in each]
-    groups = trials.groupby("configuration")[list(names.values())]
-    own = table.drop(columns=[*names.values(), "val_in_domain_sd"], errors="ignore")
-    own = own.merge(groups.mean().reset_index(), on="configuration")
-    own = own.merge(groups.std().add_suffix("_sd")[["val_in_domain_sd"]].reset_index(), on="configuration")
-    points, _ = evidence(candidates(own, "val")[0], vendor_curves(trials, dict(draws), vendor, "val"), None, options)
-    row = RULES[rule](points, options).row
-    return None if row is None else points.loc[row]
+        scores = [domain_draws(draws[key], vendor, "val", domain) for key in trials["key"]]
+        trials[name] = [math.nan if score is None else score.point for score in scores]
+    by_configuration = trials.groupby("configuration")
+    mean = by_configuration[list(names.values())].mean()
+    mean["val_in_domain_sd"] = by_configuration["val_in_domain"].std()
+    rescored = table.drop(columns=[*names.values(), "val_in_domain_sd"], errors="ignore")
+    rescored = rescored.merge(mean.reset_index(), on="configuration")
+    candidate, _ = candidates(rescored, "val")
+    points, _ = evidence(candidate, vendor_curves(trials, dict(draws), vendor, "val"), None, options.measure)
+    row = RULES[rule].pick(points, options.values).row
+    return None if row is None else candidate.iloc[row]
 
 
 def _mean(reports: dict[str, dict[str, float]], keys: list[str], vendor: str, domain: str) -> float:
-    """Mean over the seeds, and over the other vendors."""
-    inside = domain == "in_domain"
-    each = [
-        np.mean([value for v, value in reports[key].items() if (v == vendor) == inside] or [math.nan]) for key in keys
-    ]
-    return float(np.mean(each))
+    """Mean over the seeds (``keys``) of the metric in-domain, or of its mean over the other vendors; NaN unknown."""
+    means = []
+    for key in keys:
+        values = [value for other, value in reports[key].items() if (other == vendor) == (domain == "in_domain")]
+        means.append(np.mean(values) if values else math.nan)
+    return float(np.mean(means))

@@ -1,8 +1,8 @@
-"""A rate minus full sampling on the same patients: how far off it may be, and what it would take to tell.
+"""A rate minus full sampling on the same patients: the standard error, and what it would take to tell them apart.
 
-Two sources of error. Patients, shared by all trainings: their bootstrap. Trainings: a two-way bootstrap resamples the
-seeds of either side too. Degrees of freedom after Satterthwaite (Biometrics 1946): those of both sources, weighted by
-their variances.
+There are two sources of error. Patients, shared by all trainings: their bootstrap. Trainings: a two-way bootstrap also
+resamples the seeds of both sides. Degrees of freedom after Satterthwaite (Biometrics 1946): those of both sources,
+weighted by their variances.
 """
 
 import math
@@ -36,8 +36,10 @@ class Difference(NamedTuple):
     @property
     def total_freedom(self) -> float:
         """Satterthwaite's degrees of freedom."""
-        parts = (self.of_patients, self.patients - 1), (self.of_trainings, self.freedom)
-        spread = sum(error**4 / freedom for error, freedom in parts if error > 0)
+        spread = 0.0
+        for error, freedom in ((self.of_patients, self.patients - 1), (self.of_trainings, self.freedom)):
+            if error > 0:
+                spread += error**4 / freedom
         return self.error**4 / spread if spread > 0 else self.patients - 1
 
     def lower(self, alpha: float = ALPHA) -> float:
@@ -58,40 +60,56 @@ class Difference(NamedTuple):
         trainings = max(1.0, 2 * self.of_trainings**2 / allowed) if allowed > 0 else math.inf
         if not math.isfinite(trainings):
             return math.inf, math.inf
-        low, high = 2 / self.patients, 1e6  # two patients; more than there are
+        fewest = 2 / self.patients  # two patients
+        most = 1e6  # times: more patients than there are
 
         def beyond(log_times: float) -> float:
             return self._with(math.exp(log_times), trainings).resolvable(alpha) - margin
 
-        if beyond(math.log(low)) <= 0:
-            return low, trainings
-        return math.exp(brentq(beyond, math.log(low), math.log(high))), trainings
+        if beyond(math.log(fewest)) <= 0:
+            return fewest, trainings
+        return math.exp(brentq(beyond, math.log(fewest), math.log(most))), trainings
 
     def _with(self, patients: float, trainings: float) -> "Difference":
         """As it would be with that many times the patients and the trainings."""
-        errors = self.of_patients / math.sqrt(patients), self.of_trainings / math.sqrt(trainings)
-        return Difference(self.point, *errors, self.patients * patients, self.freedom * trainings)
+        return Difference(
+            point=self.point,
+            of_patients=self.of_patients / math.sqrt(patients),
+            of_trainings=self.of_trainings / math.sqrt(trainings),
+            patients=self.patients * patients,
+            freedom=self.freedom * trainings,
+        )
 
 
-def difference(mine: list[Resampled], full: list[Resampled], purpose: str) -> Difference:
-    """Seeds of a rate and of full sampling, on shared draws of patients -> their difference."""
-    paired = average(mine) - average(full)
-    both = two_way(np.stack([m.draws for m in mine], 1), np.stack([f.draws for f in full], 1), purpose)
+def difference(rate: list[Resampled], full: list[Resampled], purpose: str) -> Difference:
+    """The seeds of a rate and of full sampling, on shared draws of patients -> their difference."""
+    paired = average(rate) - average(full)
+    of_rate = np.stack([seed.draws for seed in rate], axis=1)
+    of_full = np.stack([seed.draws for seed in full], axis=1)
+    both = two_way(of_rate, of_full, purpose)
     known = np.isfinite(both)
     of_trainings = max(both[known].var() - paired.draws[known].var(), 0.0)
-    freedom = len(mine) + len(full) - 2
-    return Difference(paired.point, paired.error, math.sqrt(of_trainings), paired.patients, freedom)
+    return Difference(
+        point=paired.point,
+        of_patients=paired.error,
+        of_trainings=math.sqrt(of_trainings),
+        patients=paired.patients,
+        freedom=len(rate) + len(full) - 2,
+    )
 
 
-def two_way(mine: np.ndarray, full: np.ndarray, purpose: str) -> np.ndarray:
+def two_way(rate: np.ndarray, full: np.ndarray, purpose: str) -> np.ndarray:
     """(B, seeds) and (B, seeds of full) metrics on shared patients -> (B,) differences of resampled seeds."""
     random = generator(0, "seeds", purpose)
-    return _over_seeds(mine, random) - _over_seeds(full, random)
+    return _over_seeds(rate, random) - _over_seeds(full, random)
 
 
-def _over_seeds(each: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Spread rescaled by sqrt(n / (n - 1)): a resample of three seeds is too narrow."""
-    size = each.shape[1]
-    drawn = random.multinomial(size, np.full(size, 1 / size), size=len(each)) / size
+def _over_seeds(metrics: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(B, seeds) -> (B,) means of resampled seeds.
+
+    The spread is rescaled by sqrt(n / (n - 1)): that of a resample of three seeds is too narrow.
+    """
+    size = metrics.shape[1]
+    drawn = random.multinomial(size, np.full(size, 1 / size), size=len(metrics)) / size
     weight = 1 / size + math.sqrt(size / (size - 1)) * (drawn - 1 / size)
-    return (each * weight).sum(axis=1)
+    return (metrics * weight).sum(axis=1)

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.choice.noninferior_run import prove
-from analysis.choice.selection import NO_ORACLE, Options, Selection, select
+from analysis.choice.noninferior_run import proof_of_vendor
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.selection import Selection, select
 from analysis.read.configurations import average_over_seeds, choosable
 from analysis.read.load import Run, tidy
 from analysis.statistics.bootstrap import TrialDraws
@@ -34,60 +36,67 @@ class LeftOut(NamedTuple):
 def leave_one_vendor_out(
     run: Run, draws: dict[str, TrialDraws], vendor: str, rules: list[str], options: Options
 ) -> list[LeftOut]:
-    """Each other vendor held out in turn; empty with fewer than three vendors, or without validation scores of them."""
+    """The choices of ``rules`` with each other vendor held out in turn.
+
+    Empty with fewer than three vendors, or where the other vendors have no validation scores.
+    """
     records = [record for record in run.records.values() if record.config.vendor == vendor]
     others = sorted({name for record in records for name in record.test} - {vendor})
-    found = []
-    for held_out in others if len(others) > 1 else []:
-        seen, part = _unseen(run, draws, vendor, held_out)
-        table = average_over_seeds(seen.trials)
-        table = table.merge(metric_intervals(table, part, {}), how="left")
-        table = choosable(table)
-        if table["val_cross_domain"].isna().all() or table["test_cross_domain"].isna().all():
+    if len(others) < 2:
+        return []
+    left_out = [_hold_out(run, draws, vendor, held_out, rules, options) for held_out in others]
+    return [left for left in left_out if left is not None]
+
+
+def _hold_out(
+    run: Run, draws: dict[str, TrialDraws], vendor: str, held_out: str, rules: list[str], options: Options
+) -> LeftOut | None:
+    """The choices without one vendor; None where nothing is left to choose by or to report on."""
+    seen, seen_draws = _without_vendor(run, draws, vendor, held_out)
+    table = average_over_seeds(seen.trials)
+    table = choosable(table.merge(metric_intervals(table, seen_draws, {}), how="left"))
+    if table["val_cross_domain"].isna().all() or table["test_cross_domain"].isna().all():
+        return None
+    trials = seen.trials[seen.trials["configuration"].isin(table["configuration"])]
+    curves = {split: vendor_curves(trials, seen_draws, vendor, split) for split in ("val", "test")}
+    proof = proof_of_vendor(seen, table, seen_draws, curves["val"], vendor, options.margin)
+    choices, oracles = [], []
+    for rule in rules:
+        if "cross_domain" not in RULES[rule].columns:
             continue
-        trials = seen.trials[seen.trials["configuration"].isin(table["configuration"])]
-        curves = {split: vendor_curves(trials, part, vendor, split) for split in ("val", "test")}
-        proof = prove(seen, table, part, curves["val"], vendor, options.margin)
-        choices = [select(table, vendor, r, options, split="val", curves=curves["val"], proof=proof) for r in rules]
-        choices = [_named(s, held_out, SAW) for s in choices if "val_cross_domain" in s.columns_read]
-        oracles = [
-            _named(select(table, vendor, s.rule, options, split="test", curves=curves["test"]), held_out, "oracle")
-            for s in choices
-            if s.rule not in NO_ORACLE
-        ]
-        found.append(LeftOut(held_out, table, part, [_drawn(run, s) for s in choices], oracles))
-    return found
+        choice = select(table, vendor, rule, options, split="val", curves=curves["val"], proof=proof)
+        choices.append(_noting_the_sampler(run, choice._replace(saw=SAW, held_out=held_out)))
+        if not RULES[rule].needs_proof:
+            oracle = select(table, vendor, rule, options, split="test", curves=curves["test"])
+            oracles.append(oracle._replace(held_out=held_out))
+    return LeftOut(held_out, table, seen_draws, choices, oracles)
 
 
-def _unseen(run: Run, draws: dict[str, TrialDraws], vendor: str, held_out: str) -> tuple[Run, dict[str, TrialDraws]]:
-    """One source vendor's trials without the held-out vendor's validation, and tested on it and the source only."""
+def _without_vendor(
+    run: Run, draws: dict[str, TrialDraws], vendor: str, held_out: str
+) -> tuple[Run, dict[str, TrialDraws]]:
+    """The trials of one source vendor, without the held-out vendor's validation, tested on it and the source only."""
 
     def seen(split: str, other: str) -> bool:
         return other != held_out if split == "val" else other in (vendor, held_out)
 
-    records = {
-        key: dataclasses.replace(
-            record,
-            val={v: s for v, s in record.val.items() if seen("val", v)},
-            test={v: s for v, s in record.test.items() if seen("test", v)},
-        )
-        for key, record in run.records.items()
-        if record.config.vendor == vendor
-    }
+    records, seen_draws = {}, {}
+    for key, record in run.records.items():
+        if record.config.vendor != vendor:
+            continue
+        val = {other: score for other, score in record.val.items() if seen("val", other)}
+        test = {other: score for other, score in record.test.items() if seen("test", other)}
+        records[key] = dataclasses.replace(record, val=val, test=test)
+        seen_draws[key] = {role: drawn for role, drawn in draws.get(key, {}).items() if seen(*role)}
     cohort = run.cohort
     if len(cohort):
         roles = cohort["split"].where(cohort["split"] == "test", "val")  # other vendors' train patients serve as val
         cohort = cohort[[seen(split, other) for split, other in zip(roles, cohort["vendor"])]]
-    part = {key: {role: d for role, d in draws.get(key, {}).items() if seen(*role)} for key in records}
-    return dataclasses.replace(run, records=records, trials=tidy(records), cohort=cohort), part
+    return dataclasses.replace(run, records=records, trials=tidy(records), cohort=cohort), seen_draws
 
 
-def _named(selection: Selection, held_out: str, saw: str) -> Selection:
-    return selection._replace(saw=saw, held_out=held_out)
-
-
-def _drawn(run: Run, selection: Selection) -> Selection:
-    """A sampler that learns from scores may have read every vendor's: then the rates know the held-out one."""
+def _noting_the_sampler(run: Run, selection: Selection) -> Selection:
+    """A sampler that learns from scores may have read every vendor's: then the rates depend on the held-out one's."""
     sampler = (run.search.get("search") or {}).get("sampler", "grid")
     if sampler == "grid":
         return selection

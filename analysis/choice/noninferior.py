@@ -1,13 +1,13 @@
-"""What the data prove: the smallest rate not worse than full sampling, tested in fixed sequence.
+"""The non-inferiority test: the smallest rate that is proven not to be worse than full sampling by more than a margin.
 
 Both endpoints (the validation metric in-domain and cross-domain) must be not worse by more than the margin, each at
 one-sided 95 %: an intersection-union test needs no correction (Berger, Technometrics 1982). Rates are tested from the
-highest down and the first failure ends it (Maurer et al., 1995), so many rates cost nothing either.
+highest down, and the first failure ends the sequence (Maurer et al., 1995): so many rates need no correction either.
 """
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,45 +18,74 @@ from analysis.statistics.curve import Curve
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.resampling import domain_draws
 from analysis.statistics.uncertain_front import Curves
+from tune_ks.core.metrics import DOMAINS
 
 MARGIN = 0.02  # of the metric
 MIN_SEEDS = 3
 FIXED_RATES = tuple(2.0**-octave for octave in np.arange(0.5, 10, 0.5))  # for drawn rates: set before any was drawn
-DOMAINS = ("in_domain", "cross_domain")
-STEP_COLUMNS = ["realised_rate", "configuration", "seeds"]
-STEP_COLUMNS += [f"{d}_{what}" for d in DOMAINS for what in ("difference", "lower")] + ["passed", "why", "curve"]
+STEP_COLUMNS = [
+    *("realised_rate", "configuration", "seeds"),
+    *("in_domain_difference", "in_domain_lower", "cross_domain_difference", "cross_domain_lower"),
+    *("passed", "why", "curve"),
+]
+SEQUENCE_ENDED = "not tested: the sequence ended above"
 
 
 class Proof(NamedTuple):
-    """The tested sequence and where it ended."""
+    """The result of a test: the rates that were tested, and the smallest one that is proven."""
 
     vendor: str
     rate: float  # realised; 1 when nothing below is proven; NaN when the test was refused
-    configuration: str | None  # that has it
+    configuration: str | None  # that has the rate
     margin: float
-    steps: pd.DataFrame  # STEP_COLUMNS, one row a rate that was looked at
-    resolvable: (
-        float  # the margin that these data would prove, both metrics with 80 % power, were the rates equal; or NaN
-    )
+    steps: pd.DataFrame  # STEP_COLUMNS, one row a rate, highest first
+    resolvable: float  # margin that these data prove with 80 % power on both metrics when rates are equal; NaN unknown
     patients_needed: dict[str, float]  # endpoint -> validation patients for ``margin``, with ``seeds_needed``
     refused: str  # why nothing was tested; "" when it was
-    seeds_needed: float = math.nan  # trainings a rate; as many as there are where patients are what is missing
-    how: str = ""  # what was tested, where it was not one trained grid at one-sided 95 %
+    seeds_needed: float = math.nan  # trainings a rate; those of today where patients are what is missing
+    how: str = ""  # how it was tested, where that was not one trained grid at one-sided 95 %
+
+
+class Question(NamedTuple):
+    """What a sequence of tests is about."""
+
+    vendor: str
+    margin: float
+    patients: dict[str, int]  # endpoint -> validation patients
+    alpha: float = ALPHA  # one-sided
+    curve: str = ""  # name of the curve, where a vendor has several
 
 
 class Step(NamedTuple):
-    """One rate to be tested."""
+    """One rate of a sequence."""
 
     rate: float  # realised
     configuration: str
     trainings: int
-    differences: dict[str, Difference]  # by endpoint
+    differences: dict[str, Difference]  # by endpoint; {} when it can't be tested
     lacks: str = ""  # why it can't be tested; "" when it can
 
 
+class Power(NamedTuple):
+    """What the tested rates could resolve, and what the margin would take. The fields are those of Proof."""
+
+    resolvable: float = math.nan
+    patients_needed: dict[str, float] = {}  # noqa: RUF012 - read only
+    seeds_needed: float = math.nan
+
+
 def refusal(vendor: str, margin: float, why: str) -> Proof:
-    """Nothing was tested."""
-    return Proof(vendor, math.nan, None, margin, pd.DataFrame(columns=STEP_COLUMNS), math.nan, {}, why)
+    """The result when nothing can be tested."""
+    return Proof(
+        vendor=vendor,
+        rate=math.nan,
+        configuration=None,
+        margin=margin,
+        steps=pd.DataFrame(columns=STEP_COLUMNS),
+        resolvable=math.nan,
+        patients_needed={},
+        refused=why,
+    )
 
 
 def noninferior(
@@ -69,37 +98,59 @@ def noninferior(
     alpha: float = ALPHA,
     curve: str = "",
 ) -> Proof:
-    """One trained grid. ``table``: a vendor's configurations of one curve and full sampling; ``patients``: by endpoint.
+    """Test one grid of trained rates, on validation scores only.
 
-    Validation scores only. ``missing``: nominal rate -> why it has no finished trial; a missing rate is a step that
-    does not pass, for none may be skipped.
+    ``table``: a vendor's configurations of one curve, and full sampling. ``patients``: by endpoint. ``missing``:
+    nominal rate -> why it has no finished trial; such a rate is a step that does not pass, for none may be skipped.
     """
     missing = missing or {}
     full = table[table["full"].astype(bool)]
-    if full.empty:
-        why = missing.get(1.0, "was not run")
-        return refusal(vendor, margin, f"full sampling (rate 1) {why}: there is nothing to compare with")
-    reference = {d: _of_seeds(full.iloc[0]["keys"], draws, vendor, d) for d in DOMAINS}
-    if not all(reference.values()):
-        return refusal(
-            vendor, margin, "full sampling lacks per-image validation scores of both the source and another vendor"
-        )
-    if len(reference["in_domain"]) < MIN_SEEDS:
-        more = f" ({missing[1.0]})" if 1.0 in missing else ""
-        why = f"full sampling has fewer than {MIN_SEEDS} seeds{more}: how far a second training differs is unknown"
-        return refusal(vendor, margin, why)
+    reference = _seeds_by_domain(full.iloc[0]["keys"], draws, vendor) if len(full) else {}
+    lacks = _reference_lacks(reference, missing)
+    if lacks:
+        return refusal(vendor, margin, lacks)
     absent = sorted(set(missing) - set(table["sampling_rate"]))
     steps = [(rate, Step(rate, "", 0, {}, f"{missing[rate]}: no step may be skipped")) for rate in absent]
     for row in table[~table["full"].astype(bool)].itertuples():
-        mine = {d: _of_seeds(row.keys, draws, vendor, d) for d in DOMAINS}
-        enough = all(len(seeds) >= MIN_SEEDS for seeds in mine.values())
-        purpose = f"{vendor} {row.configuration}"
-        found = {d: difference(mine[d], reference[d], f"{purpose} {d}") for d in DOMAINS} if enough else {}
-        more = f" (one {missing[row.sampling_rate]})" if row.sampling_rate in missing else ""
-        lacks = "" if enough else f"fewer than {MIN_SEEDS} seeds with scores{more}"
-        steps.append((row.sampling_rate, Step(row.realised_rate, row.configuration, len(row.keys), found, lacks)))
-    ordered = [step for _, step in sorted(steps, key=lambda pair: -pair[0])]
-    return in_sequence(ordered, str(full.iloc[0]["configuration"]), patients, vendor, margin, alpha, curve)
+        seeds = _seeds_by_domain(row.keys, draws, vendor)
+        step = _trained_step(row, seeds, reference, f"{vendor} {row.configuration}", missing.get(row.sampling_rate))
+        steps.append((row.sampling_rate, step))
+    steps.sort(key=lambda pair: -pair[0])  # by nominal rate, from the highest down
+    question = Question(vendor, margin, patients, alpha, curve)
+    return in_sequence([step for _, step in steps], str(full.iloc[0]["configuration"]), question)
+
+
+def _reference_lacks(reference: dict[str, list[Resampled]], missing: Mapping[float, str]) -> str:
+    """Why full sampling can't be compared with; "" when it can. ``reference``: {} when it has no finished trial."""
+    if not reference:
+        why = missing.get(1.0, "was not run")
+        return f"full sampling (rate 1) {why}: there is nothing to compare with"
+    if not all(reference.values()):
+        return "full sampling lacks per-image validation scores of both the source and another vendor"
+    if len(reference["in_domain"]) < MIN_SEEDS:
+        more = f" ({missing[1.0]})" if 1.0 in missing else ""
+        return f"full sampling has fewer than {MIN_SEEDS} seeds{more}: how far a second training differs is unknown"
+    return ""
+
+
+def _trained_step(
+    row: Any,
+    seeds: dict[str, list[Resampled]],
+    reference: dict[str, list[Resampled]],
+    purpose: str,
+    unfinished: str | None,
+) -> Step:
+    """The step of one configuration (a row of the table).
+
+    ``seeds`` and ``reference``: by endpoint, its scores and those of full sampling. ``purpose`` seeds the resampling.
+    ``unfinished``: why a further training of this rate has no score; None where there is none.
+    """
+    if any(len(scores) < MIN_SEEDS for scores in seeds.values()):
+        more = f" (one {unfinished})" if unfinished else ""
+        lacks = f"fewer than {MIN_SEEDS} seeds with scores{more}"
+        return Step(row.realised_rate, row.configuration, len(row.keys), {}, lacks)
+    differences = {d: difference(seeds[d], reference[d], f"{purpose} {d}") for d in DOMAINS}
+    return Step(row.realised_rate, row.configuration, len(row.keys), differences)
 
 
 def noninferior_curve(
@@ -111,80 +162,103 @@ def noninferior_curve(
     margin: float,
     plural: str = MEASURES["auc"].plural,
 ) -> Proof:
-    """Rates that were drawn: the fitted curves of both metrics, tested at FIXED_RATES down to the smallest trained one.
+    """Test rates that were drawn: the fitted curves of both metrics at FIXED_RATES, down to the smallest trained rate.
 
-    All that varies beside the rate (temperatures ...) is pooled in the curve, and its smoothness is taken for granted.
-    What is proven snaps to the smallest trained rate that is not below the last rate that passed.
+    The curve pools all that varies beside the rate (temperatures ...), and its smoothness is taken for granted. The
+    proven rate is rounded up to the next trained rate.
     """
     full = table[table["full"].astype(bool)]
+    keys = [key for of_configuration in table["keys"] for key in of_configuration]
+    clusters = _patients_of_all(keys, draws, vendor)
+    lacks = ""
     if full.empty:
-        return refusal(vendor, margin, "full sampling (rate 1) was not run: there is nothing to compare with")
-    if curves.in_domain is None or curves.cross_domain is None:
-        return refusal(vendor, margin, f"no curve could be fitted to the validation {plural} of both domains")
-    keys = [key for row in table["keys"] for key in row]
-    scored = {d: [domain_draws(draws.get(key, {}), vendor, "val", d) for key in keys] for d in DOMAINS}
-    if any(one is None or one.patients < 2 for each in scored.values() for one in each):
-        return refusal(vendor, margin, "a training lacks per-image validation scores of the source or another vendor")
-    clusters = {d: min(one.patients for one in each) for d, each in scored.items()}
+        lacks = "full sampling (rate 1) was not run: there is nothing to compare with"
+    elif curves.in_domain is None or curves.cross_domain is None:
+        lacks = f"no curve could be fitted to the validation {plural} of both domains"
+    elif min(clusters.values()) < 2:
+        lacks = "a training lacks per-image validation scores of the source or another vendor"
+    if lacks:
+        return refusal(vendor, margin, lacks)
     trained = table["realised_rate"].to_numpy(float)
     steps = []
-    for rate in (rate for rate in FIXED_RATES if rate >= trained.min()):
-        found = {d: _along(c, rate, clusters[d], len(keys)) for d, c in zip(DOMAINS, curves)}
-        steps.append(Step(rate, "", len(keys), found))
-    proof = in_sequence(steps, str(full.iloc[0]["configuration"]), patients, vendor, margin)
-    snapped = table[trained >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]
-    how = "rates were drawn: the fitted curve was tested at fixed rates, its smoothness taken for granted"
+    for rate in FIXED_RATES:
+        if rate >= trained.min():
+            differences = {d: _along(c, rate, clusters[d], len(keys)) for d, c in zip(DOMAINS, curves)}
+            steps.append(Step(rate, "", len(keys), differences))
+    proof = in_sequence(steps, str(full.iloc[0]["configuration"]), Question(vendor, margin, patients))
+    next_trained = table[trained >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]
     return proof._replace(
-        rate=float(snapped["realised_rate"]),
-        configuration=str(snapped["configuration"]),
-        how=how,
+        rate=float(next_trained["realised_rate"]),
+        configuration=str(next_trained["configuration"]),
+        how="rates were drawn: the fitted curve was tested at fixed rates, its smoothness taken for granted",
         seeds_needed=math.nan,
     )
 
 
-def in_sequence(
-    steps: list[Step],
-    full: str,
-    patients: dict[str, int],
-    vendor: str,
-    margin: float,
-    alpha: float = ALPHA,
-    curve: str = "",
-) -> Proof:
-    """Steps from the highest rate down; the first that fails ends it. ``full``: full sampling's configuration."""
-    rows, rate, chosen, going = [], 1.0, full, True
+def _patients_of_all(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str) -> dict[str, int]:
+    """Endpoint -> the fewest validation patients that a training's score rests on; 0 where one has no score."""
+    fewest = {}
+    for domain in DOMAINS:
+        scores = [domain_draws(draws.get(key, {}), vendor, "val", domain) for key in keys]
+        fewest[domain] = min((0 if score is None else score.patients for score in scores), default=0)
+    return fewest
+
+
+def in_sequence(steps: list[Step], full: str, question: Question) -> Proof:
+    """Test ``steps`` from the highest rate down; the first that fails ends the sequence.
+
+    ``full``: the configuration of full sampling, which is the answer where no step passes.
+    """
+    rows = []
+    last_passed = Step(1.0, full, 0, {})
+    going = True
     for step in steps:
-        lower = {domain: found.lower(alpha) for domain, found in step.differences.items()}
-        worse = [d for d, bound in lower.items() if not bound >= -margin]
-        why = "" if going else "not tested: the sequence ended above"
-        why = why or step.lacks or "; ".join(f"{_word(d)} may be worse by {-lower[d]:.3f}" for d in worse)
-        going = going and not why
+        lower = {domain: found.lower(question.alpha) for domain, found in step.differences.items()}
+        why = (step.lacks or _may_be_worse(lower, question.margin)) if going else SEQUENCE_ENDED
+        going = not why
         if going:
-            rate, chosen = float(step.rate), step.configuration
+            last_passed = step
         row = {"realised_rate": step.rate, "configuration": step.configuration, "seeds": step.trainings}
-        row |= {f"{d}_difference": found.point for d, found in step.differences.items()}
-        row |= {f"{d}_lower": bound for d, bound in lower.items()}
-        rows.append(row | {"passed": going, "why": why, "curve": curve})
-    tested = [step for step in steps if step.differences]
-    typical = {d: _median([step.differences[d] for step in tested]) for d in DOMAINS if tested}
-    times = {d: found.needed(margin, alpha) for d, found in typical.items()}
-    trainings = [_whole(more * min(step.trainings for step in tested)) for _, more in times.values()]
+        row |= {f"{domain}_difference": found.point for domain, found in step.differences.items()}
+        row |= {f"{domain}_lower": bound for domain, bound in lower.items()}
+        rows.append(row | {"passed": going, "why": why, "curve": question.curve})
+    power = _power([step for step in steps if step.differences], question)
     return Proof(
-        vendor=vendor,
-        rate=rate,
-        configuration=chosen,
-        margin=margin,
+        vendor=question.vendor,
+        rate=float(last_passed.rate),
+        configuration=last_passed.configuration,
+        margin=question.margin,
         steps=pd.DataFrame(rows, columns=STEP_COLUMNS),
-        resolvable=max((found.resolvable(alpha) for found in typical.values()), default=math.nan),
-        patients_needed={d: _whole(more * patients[d]) for d, (more, _) in times.items()},
+        resolvable=power.resolvable,
+        patients_needed=power.patients_needed,
         refused="",
-        seeds_needed=max(trainings, default=math.nan),
+        seeds_needed=power.seeds_needed,
     )
 
 
-def _median(found: list[Difference]) -> Difference:
-    """The one of median error."""
-    return sorted(found, key=lambda one: one.error)[len(found) // 2]
+def _may_be_worse(lower: dict[str, float], margin: float) -> str:
+    """By endpoint the lower bound of the difference -> which ones lie below the margin, in words; "" for none."""
+    worse = [domain for domain, bound in lower.items() if not bound >= -margin]  # an unknown bound proves nothing
+    return "; ".join(f"{domain.replace('_', '-')} may be worse by {-lower[domain]:.3f}" for domain in worse)
+
+
+def _power(tested: list[Step], question: Question) -> Power:
+    """What the tested steps could resolve, read off the difference of median error at each endpoint."""
+    if not tested:
+        return Power()
+    fewest_trainings = min(step.trainings for step in tested)
+    resolvable, patients, seeds = [], {}, []
+    for domain in DOMAINS:
+        typical = _of_median_error([step.differences[domain] for step in tested])
+        times_patients, times_trainings = typical.needed(question.margin, question.alpha)
+        resolvable.append(typical.resolvable(question.alpha))
+        patients[domain] = _whole(times_patients * question.patients[domain])
+        seeds.append(_whole(times_trainings * fewest_trainings))
+    return Power(max(resolvable), patients, max(seeds))
+
+
+def _of_median_error(differences: list[Difference]) -> Difference:
+    return sorted(differences, key=lambda difference: difference.error)[len(differences) // 2]
 
 
 def _whole(count: float) -> float:
@@ -192,21 +266,30 @@ def _whole(count: float) -> float:
 
 
 def _along(curve: Curve, rate: float, patients: int, trainings: int) -> Difference:
-    """The curve at ``rate`` minus at 1, from its draws."""
+    """The curve at ``rate`` minus the curve at full sampling, from its draws."""
     ends = np.array([rate, 1.0])
-    point = float(np.subtract(*curve.at(ends)))
-    whole, moved = (np.subtract(*drawn.T) for drawn in (curve.draws_at(ends), curve.patients_at(ends)))
-    longer = widened(patients) * math.sqrt((patients - 1) / patients)  # Student's tails, which the test brings itself
-    of_patients = moved.std() / longer
+    at_rate, at_full = curve.at(ends)
+    whole = _first_minus_second(curve.draws_at(ends))
+    moved = _first_minus_second(curve.patients_at(ends))
+    longer = widened(patients) * math.sqrt((patients - 1) / patients)  # Student's tails, which the test adds itself
     return Difference(
-        point, of_patients, math.sqrt(max(whole.var() - moved.var(), 0.0)), patients, max(trainings - 3, 1)
+        point=float(at_rate - at_full),
+        of_patients=moved.std() / longer,
+        of_trainings=math.sqrt(max(whole.var() - moved.var(), 0.0)),
+        patients=patients,
+        freedom=max(trainings - 3, 1),
     )
 
 
-def _word(domain: str) -> str:
-    return domain.replace("_", "-")
+def _first_minus_second(columns: np.ndarray) -> np.ndarray:
+    """(D, 2) -> (D,)"""
+    return columns[:, 0] - columns[:, 1]
 
 
-def _of_seeds(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str, domain: str) -> list[Resampled]:
-    each = [domain_draws(draws.get(key, {}), vendor, "val", domain) for key in keys]
-    return [value for value in each if value is not None and math.isfinite(value.error)]
+def _seeds_by_domain(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str) -> dict[str, list[Resampled]]:
+    """Endpoint -> the validation scores of a configuration's trainings that have any."""
+    by_domain = {}
+    for domain in DOMAINS:
+        scores = [domain_draws(draws.get(key, {}), vendor, "val", domain) for key in keys]
+        by_domain[domain] = [score for score in scores if score is not None and math.isfinite(score.error)]
+    return by_domain

@@ -1,19 +1,23 @@
-"""What peeking at the test labels would have bought: the oracle's choice beside the honest one, and beside the truth.
+"""What choosing on test labels would gain: the choice on test scores (oracle) against the choice on validation scores.
 
-The gap is the oracle's test metric minus the honest choice's, on the same patients. Some of it is real (a better rate),
-some is luck: the oracle's own optimism is by how much its metric would fall on new patients, estimated by letting the
-rule choose on resampled test patients and scoring that choice on all of them (Efron, JASA 1983). It underestimates:
-of equally good rates it finds 0.6 of the luck, as half the spread of a resample is the sample's own.
+The gap is the oracle's test metric minus the honest choice's, on the same patients. A part of it is real (a better
+rate), a part is luck. The luck is by how much the oracle's metric would fall on new patients. To estimate it, the rule
+chooses on resampled test patients, and that choice is scored on all of them (Efron, JASA 1983). The estimate is too
+low: of equally good rates it finds 0.6 of the luck, as half the spread of a resample is that of the sample itself.
 """
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.choice.selection import RULES, Options, Selection
-from analysis.statistics.bootstrap import NOWHERE, Interval, TrialDraws, interval
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES
+from analysis.choice.rules.base import Points
+from analysis.choice.selection import Selection
+from analysis.statistics.bootstrap import NOWHERE, Interval, Resampled, TrialDraws, interval
 from analysis.statistics.pareto import TWO
 from analysis.statistics.resampling import configuration_draws, domain_draws, paired
 
@@ -31,7 +35,7 @@ class Optimism(NamedTuple):
     oracle_rate: float
     gap: dict[str, float]  # domain -> the oracle's test metric minus the honest choice's
     gap_interval: dict[str, Interval]
-    own: dict[str, float]  # domain -> the oracle's test metric minus what it would be on new patients; NaN unknown
+    own: dict[str, float]  # domain -> the oracle's luck: its test metric minus that on new patients; NaN unknown
 
 
 def optimism(
@@ -40,15 +44,23 @@ def optimism(
     """``table``: the configurations both chose from. None where either chose none."""
     if not honest.keys or not oracle.keys:
         return None
-    apart = paired(*(configuration_draws(list(s.keys), draws) for s in (oracle, honest)))
+    apart = paired(configuration_draws(list(oracle.keys), draws), configuration_draws(list(honest.keys), draws))
     gap, ends = {}, {}
     for domain in TWO:
         gap[domain] = oracle.values[f"test_{domain}"] - honest.values[f"test_{domain}"]
-        found = domain_draws(apart, honest.vendor, "test", domain)
-        ends[domain] = NOWHERE if found is None or oracle.keys == honest.keys else interval(found)
-    own = own_optimism(honest.rule, honest.vendor, table, draws, options)
-    named = (honest.vendor, honest.rule, honest.saw, honest.held_out, honest.rate, oracle.rate)
-    return Optimism(*named, gap, ends, own)
+        resampled = domain_draws(apart, honest.vendor, "test", domain)
+        ends[domain] = NOWHERE if resampled is None or oracle.keys == honest.keys else interval(resampled)
+    return Optimism(
+        vendor=honest.vendor,
+        rule=honest.rule,
+        saw=honest.saw,
+        held_out=honest.held_out,
+        rate=honest.rate,
+        oracle_rate=oracle.rate,
+        gap=gap,
+        gap_interval=ends,
+        own=own_optimism(honest.rule, honest.vendor, table, draws, options),
+    )
 
 
 def own_optimism(
@@ -58,20 +70,36 @@ def own_optimism(
 
     The rule reads the points, not the curves. NaN where a configuration lacks per-image test scores.
     """
+    scores = _test_scores(table, draws, vendor)
+    luck = dict.fromkeys(TWO, math.nan)
+    if "in_domain" not in scores:
+        return luck
+    unknown = np.full(len(table), math.nan)
+    points = Points(
+        rate=table["realised_rate"].to_numpy(float),
+        in_domain=unknown,
+        cross_domain=unknown,
+        in_domain_se=np.array([score.error for score in scores["in_domain"]]),
+        measure=options.measure,
+        configuration=table.index.to_numpy(),
+    )
+    gained: dict[str, list[float]] = {domain: [] for domain in scores}
+    for number in range(min(CHOICES, len(scores["in_domain"][0].draws))):
+        drawn = {domain: np.array([score.draws[number] for score in by_rate]) for domain, by_rate in scores.items()}
+        row = RULES[rule].pick(replace(points, **drawn), options.values).row
+        if row is None:
+            continue
+        for domain, by_rate in scores.items():
+            gained[domain].append(drawn[domain][row] - by_rate[row].point)
+    return luck | {domain: float(np.nanmean(values)) for domain, values in gained.items() if values}
+
+
+def _test_scores(table: pd.DataFrame, draws: dict[str, TrialDraws], vendor: str) -> dict[str, list[Resampled]]:
+    """domain -> the configurations' test metrics; without a domain that one of them was not scored in."""
     averaged = [configuration_draws(keys, draws) for keys in table["keys"]]
-    found = {domain: [domain_draws(of, vendor, "test", domain) for of in averaged] for domain in TWO}
-    known = {domain: each for domain, each in found.items() if all(one is not None for one in each)}
-    unknown = dict.fromkeys(TWO, math.nan)
-    if "in_domain" not in known:
-        return unknown
-    points = pd.DataFrame({"realised_rate": table["realised_rate"].to_numpy(float)})
-    points["in_domain_se"] = [one.error for one in known["in_domain"]]
-    drawn = {domain: np.array([one.draws[:CHOICES] for one in each]) for domain, each in known.items()}
-    whole = {domain: np.array([one.point for one in each]) for domain, each in known.items()}
-    gained: dict[str, list[float]] = {domain: [] for domain in known}
-    for number in range(drawn["in_domain"].shape[1]):
-        values = {domain: drawn[domain][:, number] if domain in drawn else math.nan for domain in TWO}
-        row = RULES[rule](points.assign(**values), options).row
-        for domain in known if row is not None else ():
-            gained[domain].append(drawn[domain][row, number] - whole[domain][row])
-    return unknown | {domain: float(np.nanmean(values)) for domain, values in gained.items() if values}
+    scores = {}
+    for domain in TWO:
+        of_domain = [domain_draws(of_configuration, vendor, "test", domain) for of_configuration in averaged]
+        if all(score is not None for score in of_domain):
+            scores[domain] = of_domain
+    return scores

@@ -20,7 +20,7 @@ from analysis.plots.common import (
     faded,
     rate_axis,
 )
-from analysis.read.configurations import FIXED_FAMILIES, curves
+from analysis.read.configurations import curves
 from analysis.results.compute import Analysis
 from analysis.statistics.baselines import best
 
@@ -35,7 +35,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
     The legend names each thing once: a colour is a domain (and hides it), a dash or a symbol is a mask family.
     """
     figure = blank("", f"{SPLIT_WORDS[split]} {analysis.measure.title}")
-    own = analysis.configurations[analysis.configurations["vendor"] == vendor]
+    own = analysis.vendors[vendor].configurations
     named, mode = curves(own), "lines+markers"
     if len(named) > MANY:
         named, mode = {str(family): part for family, part in own.groupby("family")}, "markers"
@@ -47,7 +47,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
         _measured(figure, analysis, vendor, f"{split}_{domain}", (word, colour), named, styles, mode)
     for curve, (dash, symbol) in styles.items():
         _key(figure, escape(curve), mode, line={"color": GREY, "dash": dash, "width": 1.5}, marker={"symbol": symbol})
-    if any(analysis.curves.get(vendor, {}).get(split, ())):
+    if any(analysis.vendors[vendor].curves[split]):
         _key(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
     if split == "test" and len(analysis.baselines):
         _baseline_lines(figure, analysis, vendor)
@@ -65,8 +65,8 @@ def _measured(figure, analysis: Analysis, vendor: str, name: str, domain: tuple[
     """One domain's band, trials, configurations and choice."""
     word, colour = domain
     split, of = name.split("_", 1)
-    selection, same = analysis.selections[vendor], {"legendgroup": word, "showlegend": False}
-    fitted = getattr(analysis.curves.get(vendor, {}).get(split), of, None)
+    selection, same = analysis.vendors[vendor].selection, {"legendgroup": word, "showlegend": False}
+    fitted = getattr(analysis.vendors[vendor].curves[split], of)
     if fitted is not None:
         ends = fitted.low.round(4).tolist(), fitted.high.round(4).tolist()
         band(figure, fitted.rates.tolist(), *ends, colour, f"90 % band, {word}", **same)
@@ -87,7 +87,7 @@ def _measured(figure, analysis: Analysis, vendor: str, name: str, domain: tuple[
     for curve, part in named.items():
         dash, symbol = styles[curve]
         # a yardstick's bars would hide those of what was chosen; they stand in the table
-        bars = len(part) <= CROWD and not part["family"].isin(FIXED_FAMILIES).any()
+        bars = len(part) <= CROWD and part["learned"].astype(bool).all()
         figure.add_trace(
             go.Scatter(
                 x=(part["realised_rate"] * ASIDE[of]).tolist(),
@@ -118,7 +118,7 @@ def _measured(figure, analysis: Analysis, vendor: str, name: str, domain: tuple[
 
 def _baseline_lines(figure: go.Figure, analysis: Analysis, vendor: str) -> None:
     """The best one-number baseline of the source vendor, and of each other one, as horizontal lines."""
-    own = analysis.configurations[analysis.configurations["vendor"] == vendor]
+    own = analysis.vendors[vendor].configurations
     ends = [own["realised_rate"].min(), own["realised_rate"].max()]
     for other in analysis.baselines["vendor"].unique():
         row = best(analysis.baselines, other, vendor)

@@ -13,7 +13,7 @@ LINES = {
 
 def plot_optimal(analysis: Analysis, vendor: str) -> go.Figure | None:
     """Probability against the realised rate, with and without the rate as an objective; None without both curves."""
-    uncertain = analysis.uncertain_fronts.get(vendor)
+    uncertain = analysis.vendors[vendor].uncertain_front
     if uncertain is None:
         return None
     found = uncertain.probability_optimal

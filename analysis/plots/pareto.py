@@ -21,7 +21,7 @@ from analysis.plots.common import (
     rate_ticks,
 )
 from analysis.read.configurations import FULL
-from analysis.results.compute import Analysis
+from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.uncertain_front import SURFACES
 
 CROWD = 60  # configurations: beyond it large points hide each other
@@ -33,10 +33,11 @@ def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
 
     A trace whose ``meta.points`` is set can be filtered: its customdata are [mask family, temperature or ""].
     """
-    selection, split = analysis.selections[vendor], analysis.split[vendor]
+    computed = analysis.vendors[vendor]
+    selection, split = computed.selection, computed.split
     x, y = f"{split}_in_domain", f"{split}_cross_domain"
     figure = blank(*(f"{word} {SPLIT_WORDS[split]} {analysis.measure.title}" for word in ("in-domain", "cross-domain")))
-    own = analysis.configurations[analysis.configurations["vendor"] == vendor].dropna(subset=[x, y])
+    own = computed.configurations.dropna(subset=[x, y])
     seeds = analysis.run.trials[analysis.run.trials["vendor"] == vendor].dropna(subset=[x, y])
     ticks = rate_ticks(analysis.configurations["realised_rate"])
     family = seeds["mask"].where(~seeds["full"].astype(bool), FULL)
@@ -45,11 +46,11 @@ def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
             marker={"size": 5, "color": GREY, "opacity": 0.6}
         )
     )
-    uncertain = analysis.uncertain_fronts.get(vendor)
+    uncertain = computed.uncertain_front
     shown = [own, seeds, *([] if uncertain is None else [uncertain.attainment])]
     ranges = _range(shown, (x, "in_domain")), _range(shown, (y, "cross_domain"))
     figure.update_layout(xaxis={"range": ranges[0]}, yaxis={"range": ranges[1]})
-    _front(figure, analysis, vendor, (ranges[0][0], ranges[1][0]))
+    _front(figure, computed, (ranges[0][0], ranges[1][0]))
     for symbol, (name, part) in zip(cycle(SYMBOLS), own[~own["full"].astype(bool)].groupby("family", sort=True)):
         colours = rate_colours(part["realised_rate"], math.log2(ticks[0]))
         marker = {
@@ -95,9 +96,9 @@ def _points(part: pd.DataFrame, x: str, y: str, family: pd.Series, text: list[st
     )
 
 
-def _front(figure: go.Figure, analysis: Analysis, vendor: str, floor: tuple[float, float]) -> None:
+def _front(figure: go.Figure, computed: VendorAnalysis, floor: tuple[float, float]) -> None:
     """The front as a distribution (a band of attainment surfaces), and the measured one."""
-    uncertain = analysis.uncertain_fronts.get(vendor)
+    uncertain = computed.uncertain_front
     if uncertain is not None:
         of = {p: _staircase(part, floor) for p, part in uncertain.attainment.groupby("percent")}
         best, middle, worst = (of[percent] for percent in SURFACES)
@@ -117,7 +118,7 @@ def _front(figure: go.Figure, analysis: Analysis, vendor: str, floor: tuple[floa
         figure.add_trace(
             go.Scatter(x=middle[0], y=middle[1], mode="lines", name="front, median", line=line, hoverinfo="skip")
         )
-    measured = analysis.fronts[vendor][0].points.sort_values("in_domain")
+    measured = computed.fronts["two_objectives"].points.sort_values("in_domain")
     figure.add_trace(
         go.Scatter(
             x=measured["in_domain"].tolist(),

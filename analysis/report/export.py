@@ -33,7 +33,7 @@ class NoBrowser(RuntimeError):
 def figures(analysis: Analysis) -> dict[str, go.Figure]:
     """The name of a file -> the figure, on white; the same figures as in the report."""
     found: dict[str, go.Figure | None] = {}
-    for vendor in analysis.selections:
+    for vendor in analysis.vendors:
         name = slug(vendor)
         found[f"pareto-{name}"] = plot_pareto(analysis, vendor)
         found[f"optimal-{name}"] = plot_optimal(analysis, vendor)

@@ -1,17 +1,19 @@
 """One run, computed: average seeds -> fronts -> choices -> what is known of each. Writes nothing."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
-from analysis.choice.crossfit import CrossFit
-from analysis.choice.crossfit import cross_fit as cross_fit_of
+from analysis.choice.crossfit import CrossFit, cross_fit
 from analysis.choice.finalists import finalists
 from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.noninferior import Proof
-from analysis.choice.noninferior_run import prove
+from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.choice.optimism import Optimism, optimism
-from analysis.choice.selection import NO_ORACLE, RULES, Options, Selection, candidates, select
+from analysis.choice.options import Options
+from analysis.choice.rules import RULES, TRANSFER
+from analysis.choice.selection import Selection, candidates, select
 from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
 from analysis.results import sentences
@@ -25,33 +27,43 @@ from analysis.statistics.uncertain_front import Curves, UncertainFront, uncertai
 from tune_ks.core.storage import StoragePath
 
 
-class Analysis(NamedTuple):
-    """What one run says; everything the report and the terminal draw from."""
+@dataclass(frozen=True)
+class VendorAnalysis:
+    """What an analysis computes for the models that were trained on one vendor."""
+
+    vendor: str
+    configurations: pd.DataFrame  # its rows of Analysis.configurations
+    selection: Selection  # the choice of the rule that was asked for
+    others: list[Selection]  # the other rules; the same rule on each mask family, on test scores and without one vendor
+    split: str  # that the choice and the fronts are of: val, or test where there is no validation score
+    fronts: dict[str, ParetoFront]  # "two_objectives" and "three_objectives"
+    curves: dict[str, Curves]  # split -> the fitted curves
+    uncertain_front: UncertainFront | None  # of ``split``; None without both curves
+    proof: Proof
+    optimism: list[Optimism]  # each honest choice against the choice that the same rule makes on test scores
+    cross_fit: CrossFit | None = None  # the choice repeated on halves of the patients; None unless asked for
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What an analysis computes of one run; the report and the terminal are drawn from it."""
 
     run: Run
     rule: str
     options: Options
     configurations: pd.DataFrame  # one row a configuration, seeds averaged, with test intervals
-    selections: dict[str, Selection]  # source vendor -> the choice
-    others: list[Selection]  # the same rule on each family and on test scores, and the other rules
-    fronts: dict[str, tuple[ParetoFront, ParetoFront]]  # vendor -> two and three objectives
-    split: dict[str, str]  # vendor -> the split its fronts and choice are of: val, or test where there is no val
+    vendors: dict[str, VendorAnalysis]  # by the vendor trained on, sorted; empty without a finished trial
     baselines: pd.DataFrame
     warnings: list[str]
+    clinic: Clinic  # tables about the choices, over all vendors
+    draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
+    from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
-    report: StoragePath | None  # None when none was asked for
-    curves: dict[str, dict[str, Curves]] = {}  # noqa: RUF012 - read only; vendor -> split -> the fitted curves
-    uncertain_fronts: dict[str, UncertainFront] = {}  # noqa: RUF012 - vendor -> of the split that chose
-    proofs: dict[str, Proof] = {}  # noqa: RUF012 - vendor -> what the data prove (noninferior)
-    draws: dict[str, TrialDraws] = {}  # noqa: RUF012 - key -> its metrics on resampled patients
-    from_counts: pd.DataFrame = pd.DataFrame()  # what test patients' counts alone allow; empty when none were given
-    clinic: Clinic | None = None  # of the choices
-    optimism: list[Optimism] = []  # noqa: RUF012 - honest choices against the oracle of the same rule
-    cross_fits: dict[str, CrossFit] = {}  # noqa: RUF012 - vendor -> the choice repeated on halves; {} unless asked for
+    report: StoragePath | None = None  # None until it is written
 
     @property
     def measure(self) -> Measure:
-        """What all scores here are."""
+        """The metric of all scores here."""
         return self.options.measure
 
 
@@ -59,10 +71,7 @@ def require_settings(rule: str, options: Options) -> None:
     """RunError for an unknown rule or an option out of range; cheap, so that it can be asked before a long search."""
     if rule not in RULES:
         raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
-    for name in ("epsilon", "tolerance", "margin"):
-        value = getattr(options, name)
-        if not 0 <= value <= 1:
-            raise RunError(f"{name} is a difference of the metric and must be in [0, 1], got {value}")
+    options.check()
 
 
 def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] | None = None) -> Analysis:
@@ -70,70 +79,90 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     measure = MEASURES[run.metric]
     if patients and not measure.of_classes:
         raise RunError(f"--patients gives intervals of an AUC from counts; the metric of {run.root} is {measure.title}")
-    options = options._replace(measure=measure)
-    table = average_over_seeds(run.trials)
-    base = measure.yardstick.table(run)
+    options = options.of(measure)
+    baselines = measure.yardstick.table(run)
     draws = trial_draws(run)
-    if len(table):
-        above = {source: measure.yardstick.draws(run, base, source) for source in table["vendor"].unique()}
-        table = table.merge(metric_intervals(table, draws, above), on="configuration", how="left")
+    table = _with_intervals(average_over_seeds(run.trials), run, draws, baselines)
     counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
-    table = table.fillna(table[["configuration"]].merge(counted, how="left")) if len(counted) else table
-    selections, fronts, split, others, gaps = {}, {}, {}, [], []
-    fitted, uncertain, proofs = {}, {}, {}
-    for vendor in sorted(table["vendor"].unique()) if len(table) else []:
-        own = table[table["vendor"] == vendor]
-        candidate = choosable(own)
-        points, split[vendor] = candidates(candidate)
-        fronts[vendor] = tuple(pareto_front(points, objectives, measure.chance) for objectives in (TWO, THREE))
-        trials = run.trials[run.trials["configuration"].isin(candidate["configuration"])]
-        fitted[vendor] = {s: vendor_curves(trials, draws, vendor, s) for s in ("val", "test")}
-        trained = candidate["realised_rate"].to_numpy(float)
-        front = uncertain_front(fitted[vendor][split[vendor]], trained, measure.chance)
-        if front is not None:
-            uncertain[vendor] = front
-        proofs[vendor] = prove(run, candidate, draws, fitted[vendor]["val"], vendor, options.margin)
-        selections[vendor] = select(
-            candidate, vendor, rule, options, curves=fitted[vendor][split[vendor]], proof=proofs[vendor]
-        )
-        others += _others(own, candidate, vendor, rule, options, split[vendor], fitted[vendor], proofs[vendor])
-        mine = [selections[vendor], *(s for s in others if s.vendor == vendor)]
-        gaps += _optimism(mine, candidate, draws, options)
-        for left in leave_one_vendor_out(run, draws, vendor, _peeking(rule), options):
-            others += [*left.choices, *left.oracles]
-            gaps += _optimism([*left.choices, *left.oracles], left.table, left.draws, options)
+    if len(counted):
+        table = table.fillna(table[["configuration"]].merge(counted, how="left"))
+    names = sorted(table["vendor"].unique())
+    vendors = {vendor: compute_vendor(run, table, draws, vendor, rule, options) for vendor in names}
+    selections = {vendor: computed.selection for vendor, computed in vendors.items()}
+    warnings = [
+        *run.warnings,
+        *sentences.warnings(run, table, selections, baselines),
+        *sentences.from_counts(counted, table, selections, patients or {}, options.margin),
+    ]
     return Analysis(
         run=run,
         rule=rule,
         options=options,
         configurations=table,
-        selections=selections,
-        others=others,
-        fronts=fronts,
-        split=split,
-        baselines=base,
-        warnings=[
-            *run.warnings,
-            *sentences.warnings(run, table, selections, base),
-            *sentences.from_counts(counted, table, selections, patients or {}, options.margin),
-        ],
-        selection_json=run.root / "selection.json",
-        report=None,
-        curves=fitted,
-        uncertain_fronts=uncertain,
-        proofs=proofs,
+        vendors=vendors,
+        baselines=baselines,
+        warnings=warnings,
+        clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
         from_counts=counted,
-        optimism=gaps,
-        clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
+        selection_json=run.root / "selection.json",
     )
 
 
-def cross_fits(analysis: Analysis, repeats: int) -> dict[str, CrossFit]:
-    """Vendor -> its choice repeated on ``repeats`` halvings of the held-out patients."""
-    table, run = analysis.configurations, analysis.run
-    own = {vendor: choosable(table[table["vendor"] == vendor]) for vendor in analysis.selections}
-    return {v: cross_fit_of(run, part, v, analysis.rule, analysis.options, repeats) for v, part in own.items()}
+def _with_intervals(
+    table: pd.DataFrame, run: Run, draws: dict[str, TrialDraws], baselines: pd.DataFrame
+) -> pd.DataFrame:
+    """The configurations with the intervals of their test metric and of its distance to full sampling and baseline."""
+    if table.empty:
+        return table
+    yardstick = MEASURES[run.metric].yardstick
+    baseline_draws = {source: yardstick.draws(run, baselines, source) for source in table["vendor"].unique()}
+    return table.merge(metric_intervals(table, draws, baseline_draws), on="configuration", how="left")
+
+
+def compute_vendor(
+    run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], vendor: str, rule: str, options: Options
+) -> VendorAnalysis:
+    """Everything about the models trained on ``vendor``; ``table`` holds the configurations of all vendors."""
+    own = table[table["vendor"] == vendor]
+    candidate = choosable(own)
+    points, split = candidates(candidate)
+    chance = options.measure.chance
+    trials = run.trials[run.trials["configuration"].isin(candidate["configuration"])]
+    curves = {name: vendor_curves(trials, draws, vendor, name) for name in ("val", "test")}
+    proof = proof_of_vendor(run, candidate, draws, curves["val"], vendor, options.margin)
+    selection = select(candidate, vendor, rule, options, curves=curves[split], proof=proof)
+    others = _others(own, candidate, vendor, rule, options, split, curves, proof)
+    gaps = _optimism([selection, *others], candidate, draws, options)
+    for left in leave_one_vendor_out(run, draws, vendor, _peeking(rule), options):
+        without = [*left.choices, *left.oracles]
+        others += without
+        gaps += _optimism(without, left.table, left.draws, options)
+    return VendorAnalysis(
+        vendor=vendor,
+        configurations=own,
+        selection=selection,
+        others=others,
+        split=split,
+        fronts={
+            "two_objectives": pareto_front(points, TWO, chance),
+            "three_objectives": pareto_front(points, THREE, chance),
+        },
+        curves=curves,
+        uncertain_front=uncertain_front(curves[split], candidate["realised_rate"].to_numpy(float), chance),
+        proof=proof,
+        optimism=gaps,
+    )
+
+
+def with_cross_fits(analysis: Analysis, repeats: int) -> Analysis:
+    """The analysis with each vendor's choice repeated on ``repeats`` halvings of the held-out patients."""
+    vendors = {}
+    for vendor, computed in analysis.vendors.items():
+        candidate = choosable(computed.configurations)
+        repeated = cross_fit(analysis.run, candidate, vendor, analysis.rule, analysis.options, repeats)
+        vendors[vendor] = replace(computed, cross_fit=repeated)
+    return replace(analysis, vendors=vendors)
 
 
 def _others(
@@ -160,14 +189,14 @@ def _others(
         found += [
             select(candidate, vendor, name, options, split="test", curves=fitted["test"])
             for name in _peeking(rule)
-            if name not in NO_ORACLE
+            if not RULES[name].needs_proof
         ]
     return found
 
 
 def _peeking(rule: str) -> list[str]:
     """The rules whose choice by other labels is shown beside: the one asked for, and one that reads other vendors."""
-    return list(dict.fromkeys([rule, "cross_domain"]))
+    return list(dict.fromkeys([rule, TRANSFER]))
 
 
 def _optimism(
@@ -182,5 +211,7 @@ def _optimism(
 
 def finalists_of(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
     """Vendor -> the configs, without seeds, of its choice and the neighbours in rate."""
-    table, records = analysis.configurations, analysis.run.records
-    return {v: finalists(table[table["vendor"] == v], s, records) for v, s in analysis.selections.items()}
+    records = analysis.run.records
+    return {
+        v: finalists(computed.configurations, computed.selection, records) for v, computed in analysis.vendors.items()
+    }

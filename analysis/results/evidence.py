@@ -2,7 +2,8 @@
 
 import math
 
-from analysis.choice.selection import Options, Selection
+from analysis.choice.options import Options
+from analysis.choice.selection import Selection
 from analysis.results.sentences import DOMAINS, difference
 
 SURE = 0.95  # probability from which a choice counts as separated from a worse one

@@ -18,19 +18,17 @@ FORMAT = 1  # of selection.json
 
 def selection_text(analysis: Analysis) -> str:
     """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes."""
-    run = analysis.run
+    run, vendors = analysis.run, analysis.vendors.values()
     values = {
         "format": FORMAT,
         "metric": run.metric,
         "rule": analysis.rule,
-        "choices": [
-            _plain(selection, analysis.measure) for selection in analysis.selections.values()
-        ],  # one a source vendor
-        "others": [_plain(selection, analysis.measure) for selection in analysis.others],
-        "optimism": [one._asdict() for one in analysis.optimism],
-        "cross_fits": {vendor: _cross_fit(found) for vendor, found in analysis.cross_fits.items()},
+        "choices": [_plain(computed.selection, analysis.measure) for computed in vendors],  # one a source vendor
+        "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
+        "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],
+        "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "clinic": {n: t.to_dict("records") if n != "absent" else t for n, t in analysis.clinic._asdict().items()},
-        "fronts": {vendor: _fronts(pair, analysis.split[vendor]) for vendor, pair in analysis.fronts.items()},
+        "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {
             "finished": len(run.trials),
             "failed": len(run.failures),
@@ -85,9 +83,9 @@ def _intervals(values: dict[str, float]) -> dict[str, tuple[float, float]]:
     return {n: (values[f"{n}_low"], values[f"{n}_high"]) for n in names if not math.isnan(values[f"{n}_low"])}
 
 
-def _fronts(pair: tuple[ParetoFront, ParetoFront], split: str) -> dict[str, Any]:
+def _fronts(fronts: dict[str, ParetoFront], split: str) -> dict[str, Any]:
     found: dict[str, Any] = {"split": split}
-    for name, front in zip(("two_objectives", "three_objectives"), pair):
+    for name, front in fronts.items():
         rates = front.points["realised_rate"].tolist() if len(front.points) else []
         found[name] = {
             "objectives": list(front.objectives),

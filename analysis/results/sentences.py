@@ -6,7 +6,8 @@ import pandas as pd
 
 from analysis.choice.crossfit import CrossFit
 from analysis.choice.optimism import Optimism
-from analysis.choice.selection import RULES, Selection
+from analysis.choice.rules import RULES
+from analysis.choice.selection import Selection
 from analysis.read.load import Run
 from analysis.statistics.baselines import best
 from analysis.statistics.measures import MEASURES, Measure
@@ -88,7 +89,7 @@ def plainly(selection: Selection, measure: Measure) -> str:
         scored += [] if math.isnan(value) else [f"{value:.3f}{instead} on {people}"]
     kept = "all of k-space" if selection.rate == 1 else f"{selection.rate:.3f} of k-space instead of all of it"
     result = f" scores {measure.title} {' and '.join(scored)}" if scored else " was not scored"
-    rule = measure.words((RULES[selection.rule].__doc__ or "").splitlines()[0].rstrip("."))
+    rule = measure.words(RULES[selection.rule].summary.rstrip("."))
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     return (
         f"Keeping {kept}, the model trained on {selection.vendor}{result}; chosen by the rule {selection.rule}{used}: "

@@ -1,7 +1,10 @@
-"""One-number baselines: what the mean, a percentile or the slice position of the input already tells.
+"""What is reached without a network: one-number baselines of an AUC, and the trivial answer of a run of Dice.
 
-A network that does not beat the best of them has learned nothing from the image.
+One number of the input (mean, percentile, slice position) already separates the classes to some degree. A network that
+is not better than the best of them has learned nothing from the image.
 """
+
+import math
 
 import numpy as np
 import pandas as pd
@@ -18,8 +21,9 @@ from analysis.statistics.bootstrap import (
 )
 from tune_ks.core.metrics import auc
 
-BASELINES = ("mean", "p75", "p90", "position")  # columns of cohort.csv, of the input after the network's own scaling
+BASELINES = ("mean", "p75", "p90", "position")  # columns of cohort.csv, of the input after the network's scaling
 COLUMNS = ["source", "vendor", "baseline", "value", "low", "high", "direction", "images", "patients"]
+TRIVIAL_COLUMNS = ["source", "vendor", "baseline", "value"]
 
 
 def one_number(run: Run) -> pd.DataFrame:
@@ -30,8 +34,8 @@ def one_number(run: Run) -> pd.DataFrame:
 def baselines(cohort: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
     """Each vendor's test patients -> one row a baseline: max(AUC, 1 - AUC), its interval and direction.
 
-    The direction is fixed at the point estimate, with the test labels: a baseline gets that advantage over a trial.
-    Columns that the cohort does not have, or has no numbers in, give no row.
+    The direction is chosen with the test labels: an advantage of the baseline over a trial. Columns that the cohort
+    does not have, or has no numbers in, give no row.
     """
     rows = []
     for vendor, images in held_out_images(cohort):
@@ -41,15 +45,15 @@ def baselines(cohort: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
             if known["label"].nunique() < 2:
                 continue
             sign = direction(known, name)
-            found = interval(baseline_draws(known, vendor, name, draws))
+            ends = interval(baseline_draws(known, vendor, name, draws))
             rows.append(
                 {
                     "source": None,
                     "vendor": vendor,
                     "baseline": name,
                     "value": auc(known["label"].to_numpy(), sign * known[name].to_numpy(float)),
-                    "low": found.low,
-                    "high": found.high,
+                    "low": ends.low,
+                    "high": ends.high,
                     "direction": "higher is tumour" if sign > 0 else "lower is tumour",
                     "images": len(known),
                     "patients": known["patient_id"].nunique(),
@@ -65,7 +69,7 @@ def held_out_images(cohort: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def direction(images: pd.DataFrame, name: str) -> float:
-    """1 when more of it means tumour, else -1."""
+    """1 when a higher value means tumour, else -1."""
     return 1.0 if auc(images["label"].to_numpy(), images[name].to_numpy(float)) >= 0.5 else -1.0
 
 
@@ -84,13 +88,39 @@ def best(table: pd.DataFrame, vendor: str, source: str = "") -> pd.Series | None
 
 
 def best_draws(run: Run, table: pd.DataFrame, source: str = "") -> TrialDraws:
-    """Draws of each vendor's best baseline, where it is known for the very patients that the trials' draws are of."""
-    found = {}
+    """Draws of each vendor's best baseline, where it is known for all patients that the trials' draws are of."""
+    of_vendor = {}
     for vendor, images in held_out_images(run.cohort):
         row = best(table, vendor, source)
         if row is None:
             continue
         known = images[images[row["baseline"]].notna()]
         if np.array_equal(np.unique(known["patient_id"]), np.unique(images["patient_id"])):
-            found["test", vendor] = baseline_draws(known, vendor, row["baseline"])
-    return found
+            of_vendor["test", vendor] = baseline_draws(known, vendor, row["baseline"])
+    return of_vendor
+
+
+def trivial_table(run: Run) -> pd.DataFrame:
+    """The best Dice of an answer that is the same for every image, by source vendor and vendor tested on.
+
+    Of the source vendor's trials the highest value counts. Empty where no record holds it.
+    """
+    rows = []
+    for record in run.records.values():
+        for vendor, value in record.trivial.items():
+            if not math.isnan(value):
+                rows.append({"source": record.config.vendor, "vendor": vendor, "baseline": "trivial", "value": value})
+    frame = pd.DataFrame(rows, columns=TRIVIAL_COLUMNS)
+    return frame.groupby(["source", "vendor", "baseline"], as_index=False)["value"].max()
+
+
+def trivial_draws(run: Run, table: pd.DataFrame, source: str) -> TrialDraws:
+    """The same number in every draw: a record holds no draws of it. ``table`` of trivial_table().
+
+    It is taken as exact: its patients are as many as the cohort has images, so they are never the fewest of a pair.
+    """
+    rows = table[table["source"] == source]
+    return {
+        ("test", row.vendor): Resampled(row.value, np.full(DRAWS, row.value), len(run.cohort))
+        for row in rows.itertuples()
+    }

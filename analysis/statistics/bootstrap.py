@@ -1,12 +1,13 @@
-"""Patient-clustered intervals: resample patients, never images.
+"""Patient-clustered intervals: patients are resampled, never images.
 
 AUC = sum_ij w_i w_j wins_ij / (sum_i w_i positives_i  sum_j w_j negatives_j), where wins_ij counts the pairs (positive
 image of patient i, negative image of patient j) in which the positive scores higher, ties half, and w_i is how often
 patient i was drawn. The patient-by-patient matrix is computed once; each resample is then a small product. A mean over
 images is sum_i w_i total_i / sum_i w_i images_i.
 
-Percentiles of such draws are too narrow with few patients (64 to 86 % for 90 % at 8 to 15), so an interval is the
-draws' standard error times Student's t on the logit scale, with the patients of the scarcer class as its sample size.
+Percentiles of such draws are too narrow with few patients (a 90 % interval covered 64 to 86 % at 8 to 15 patients). So
+an interval is the draws' standard error times Student's t on the logit scale; its sample size is the number of patients
+of the scarcer class.
 """
 
 import math
@@ -24,9 +25,9 @@ DRAWS = 1000
 
 
 class Wins(NamedTuple):
-    """One score on one set of images, as far as patients see it."""
+    """Pairs of images that one score orders rightly, counted by pair of patients."""
 
-    wins: np.ndarray  # (P, P)
+    wins: np.ndarray  # (P, P): row, the patient of the positive image; column, that of the negative one
     positives: np.ndarray  # (P,) images
     negatives: np.ndarray  # (P,)
 
@@ -43,7 +44,7 @@ NOWHERE = Interval(math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Resampled:
-    """A metric, or a difference of two on the same patients, with what resampling makes of it."""
+    """A metric, or a difference of two on the same patients, and its values on resampled patients."""
 
     point: float  # of the sample itself
     draws: np.ndarray  # (B,); NaN for a draw on which it is undefined
@@ -51,13 +52,13 @@ class Resampled:
     floor: float = 0.0  # the least value it can take: 0 of a metric, -1 of a difference; the greatest is 1
 
     def __sub__(self, other: "Resampled") -> "Resampled":
-        """The paired difference: both were drawn with the same weights."""
+        """The paired difference; both were resampled with the same weights."""
         fewest = min(self.patients, other.patients)
         return Resampled(self.point - other.point, self.draws - other.draws, fewest, -1.0)
 
     @property
     def error(self) -> float:
-        """Standard error; n - 1 in place of n, since a bootstrap of n patients is too narrow by that. NaN unknown."""
+        """Standard error; NaN unknown. n - 1 in place of n: a bootstrap of n patients is too narrow by that factor."""
         finite = self.draws[np.isfinite(self.draws)]
         if self.patients < 2 or not math.isfinite(self.point) or 2 * len(finite) < max(len(self.draws), 2):
             return math.nan
@@ -67,10 +68,14 @@ class Resampled:
 TrialDraws = dict[tuple[str, str], Resampled]  # (split, vendor) -> the metric of one trial
 
 
-def average(each: Sequence[Resampled]) -> Resampled:
-    """Mean over seeds (the same patients) or over vendors (each with its own)."""
-    point, draws = np.mean([one.point for one in each]), np.mean([one.draws for one in each], axis=0)
-    return Resampled(float(point), draws, min(one.patients for one in each), min(one.floor for one in each))
+def average(values: Sequence[Resampled]) -> Resampled:
+    """Mean over seeds (which share their patients) or over vendors (which do not)."""
+    return Resampled(
+        point=float(np.mean([value.point for value in values])),
+        draws=np.mean([value.draws for value in values], axis=0),
+        patients=min(value.patients for value in values),
+        floor=min(value.floor for value in values),
+    )
 
 
 def win_matrix(label: np.ndarray, score: np.ndarray, patient: np.ndarray, patients: np.ndarray) -> Wins:
@@ -79,16 +84,19 @@ def win_matrix(label: np.ndarray, score: np.ndarray, patient: np.ndarray, patien
     ``patients`` is given so that two scores on the same patients can be resampled together. ValueError for an image
     of a patient that is not listed.
     """
-    label, score = np.asarray(label).astype(bool), np.asarray(score, dtype=np.float64)
-    index, size = positions(patient, patients), len(patients)
+    label = np.asarray(label).astype(bool)
+    score = np.asarray(score, dtype=np.float64)
+    index = positions(patient, patients)
+    size = len(patients)
     by_patient = np.argsort(index[label], kind="stable")
-    positive_score, positive_patient = score[label][by_patient], index[label][by_patient]
-    negative_score, negative_patient = score[~label], index[~label]
-    by_score = np.argsort(negative_score, kind="stable")
-    below = np.zeros((len(by_score) + 1, size), dtype=np.int32)  # negatives of each patient among the lowest scores
+    positive_score = score[label][by_patient]
+    positive_patient = index[label][by_patient]
+    by_score = np.argsort(score[~label], kind="stable")
+    sorted_scores = score[~label][by_score]
+    negative_patient = index[~label]
+    below = np.zeros((len(by_score) + 1, size), dtype=np.int32)  # row k: negatives of each patient among the k lowest
     below[np.arange(1, len(by_score) + 1), negative_patient[by_score]] = 1
     below = np.cumsum(below, axis=0, dtype=np.int32)
-    sorted_scores = negative_score[by_score]
     halves = below[np.searchsorted(sorted_scores, positive_score, "left")]
     halves += below[np.searchsorted(sorted_scores, positive_score, "right")]  # a tie is won by half
     wins = np.zeros((size, size))
@@ -119,46 +127,47 @@ def resampled_auc(matrix: Wins, weights: np.ndarray) -> Resampled:
     weights = np.vstack([np.ones(len(matrix.wins)), weights])
     won = ((weights @ matrix.wins) * weights).sum(axis=1)
     pairs = (weights @ matrix.positives) * (weights @ matrix.negatives)
-    found = np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-    return Resampled(float(found[0]), found[1:], min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)))
+    auc = np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+    return Resampled(float(auc[0]), auc[1:], min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)))
 
 
 def resampled_mean(value: np.ndarray, counted: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> Resampled:
     """The mean of ``value`` (n,) over the images that are ``counted`` (n,), of all the patients and of B draws of them.
 
-    ``patient`` (n,) counts from 0 in the order of ``weights`` (B, P). A share is the mean of what is true or false.
+    ``patient`` (n,) counts from 0 in the order of ``weights`` (B, P). The mean of true and false values is a share.
     """
     size = weights.shape[1]
     total = np.bincount(patient, weights=np.where(counted, value, 0.0), minlength=size)
     images = np.bincount(patient, weights=counted.astype(float), minlength=size)
-    every = np.vstack([np.ones(size), weights])
-    drawn = every @ images
-    found = np.divide(every @ total, drawn, out=np.full(len(every), np.nan), where=drawn > 0)
-    return Resampled(float(found[0]), found[1:], int((images > 0).sum()))
+    weights = np.vstack([np.ones(size), weights])
+    drawn = weights @ images
+    mean = np.divide(weights @ total, drawn, out=np.full(len(weights), np.nan), where=drawn > 0)
+    return Resampled(float(mean[0]), mean[1:], int((images > 0).sum()))
 
 
 def widened(patients: float, level: float = LEVEL) -> float:
-    """What draws of so few patients must be stretched by to reach as far as ``interval``."""
+    """The factor by which draws of so few patients must be stretched to be as wide as ``interval``."""
     if math.isinf(patients):
         return 1.0
     longer_tail = stdtrit(patients - 1, (1 + level) / 2) / ndtri((1 + level) / 2)
     return float(math.sqrt(patients / (patients - 1)) * longer_tail)
 
 
-def interval(found: Resampled, level: float = LEVEL) -> Interval:
-    """Central interval: the bootstrap's standard error, Student's t with the patients that it rests on less one."""
-    return t_interval(found.point, found.error, found.patients - 1, found.floor, level)
+def interval(value: Resampled, level: float = LEVEL) -> Interval:
+    """Central interval: the bootstrap's standard error times Student's t; its freedom is the patients less one."""
+    return t_interval(value.point, value.error, value.patients - 1, value.floor, level)
 
 
 def t_interval(point: float, error: float, freedom: float, floor: float = 0.0, level: float = LEVEL) -> Interval:
     """``point`` in [floor, 1] with its standard error -> an interval inside [floor, 1]; NaN where the error is unknown.
 
-    Student's t with ``freedom`` on the logit of the share of the range (delta method). At an end of the range there
-    is no spread to go by: there each of freedom + 1 patients counts as one binomial trial (Clopper and Pearson, 1934).
+    Student's t with ``freedom`` on the logit of the share of the range (delta method). At an end of the range the
+    spread is 0: there the freedom + 1 patients count as binomial trials (Clopper and Pearson, 1934).
     """
     if not (math.isfinite(point) and math.isfinite(error) and freedom > 0):
         return NOWHERE
-    share, tail = (point - floor) / (1 - floor), (1 - level) / 2
+    share = (point - floor) / (1 - floor)
+    tail = (1 - level) / 2
     if share <= 0 or share >= 1:
         reach = tail ** (1 / (freedom + 1))
         low, high = (reach, 1.0) if share >= 1 else (0.0, 1 - reach)

@@ -1,8 +1,8 @@
 """A metric as a smooth function of the realised rate: a Gaussian process on log2 rate and its logit, with a band.
 
-Two sources of doubt, kept apart because they act differently. Which patients: all rates share them, so a resample
-moves the whole curve; the smoother is applied to each bootstrap draw. Which training: differs from point to point, so
-the process averages it out; its posterior (Rasmussen and Williams, 2006, eq. 2.23-2.24) is drawn on top.
+Two sources of error are kept apart, because they act differently. Patients: all rates share them, so a resample moves
+the whole curve; the smoother is applied to each bootstrap draw. Trainings: their error differs from point to point, so
+the process averages it out; its posterior (Rasmussen and Williams, 2006, eq. 2.23-2.24) is drawn and added.
 """
 
 import math
@@ -18,7 +18,19 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from analysis.statistics.bootstrap import LEVEL, widened
 from tune_ks.core.seeding import generator
 
-GRID, DRAWS, EDGE = 33, 400, 1e-3
+GRID = 33  # points of the grid
+DRAWS = 400
+EDGE = 1e-3  # a metric nearer to 0 or 1 than this is moved here: its logit would be infinite
+SMALLEST_NOISE = 1e-6  # variance of a point, on the logit scale
+
+
+class Points(NamedTuple):
+    """The trainings of equal rate, averaged; on the logit scale."""
+
+    rate: np.ndarray  # (n,) rising, distinct
+    mean: np.ndarray  # (n,)
+    noise: np.ndarray | None  # (n,) variance of ``mean`` from scatter within rates; None where no rate was repeated
+    group: np.ndarray  # (trainings,) index of each training's rate
 
 
 class Curve(NamedTuple):
@@ -28,8 +40,8 @@ class Curve(NamedTuple):
     mean: np.ndarray  # (G,)
     low: np.ndarray  # (G,) 90 % band, for one rate at a time
     high: np.ndarray  # (G,)
-    draws: np.ndarray  # (D, G) whole curves: differences along one draw are paired
-    patients: np.ndarray  # (D, G) the same draws as far as the patients move them
+    draws: np.ndarray  # (D, G) whole curves, so that differences within a draw are paired
+    patients: np.ndarray  # (D, G) the part of the same draws that comes from resampling the patients
 
     def at(self, rate: np.ndarray) -> np.ndarray:
         """(n,) rates -> (n,) mean, linear in log rate between grid points."""
@@ -37,13 +49,13 @@ class Curve(NamedTuple):
 
     def draws_at(self, rate: np.ndarray) -> np.ndarray:
         """(n,) rates -> (D, n)."""
-        return self._each(self.draws, rate)
+        return self._interpolated(self.draws, rate)
 
     def patients_at(self, rate: np.ndarray) -> np.ndarray:
         """(n,) rates -> (D, n)."""
-        return self._each(self.patients, rate)
+        return self._interpolated(self.patients, rate)
 
-    def _each(self, drawn: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    def _interpolated(self, drawn: np.ndarray, rate: np.ndarray) -> np.ndarray:
         return np.stack([np.interp(np.log(rate), np.log(self.rates), draw) for draw in drawn])
 
 
@@ -63,50 +75,85 @@ def fit_curve(
 ) -> Curve | None:
     """``rate`` and ``value`` (n,), one a training, ``bootstrap`` (B, n) on shared patients, or None -> a Curve.
 
-    ``patients``: that the bootstrap rests on, two or more; the fewer, the further the draws are stretched, as intervals
-    are. None with fewer than three distinct rates, or where neither repeated trainings nor a bootstrap tell the noise:
-    then the points are the curve. Equal rates are averaged; scatter within them, pooled, is the noise of a training,
-    and the only noise that pulls the curve off the points; with one training a rate it is fitted with the curve.
-    What patients add is in the bootstrap: counted as noise of the points too, it flattened curves that differ by
-    several times what trainings scatter.
+    ``patients``: number that the bootstrap rests on, two or more; the fewer, the further the draws are stretched, as
+    intervals are. None with fewer than three distinct rates, or where the noise is unknown, as there are neither
+    repeated trainings nor a bootstrap: then the points are the curve.
+
+    Equal rates are averaged. The scatter within them, pooled, is the noise of a training, the only noise that moves the
+    curve away from the points; with one training a rate it is fitted with the curve. The error from patients is in the
+    bootstrap. When it was also counted as noise of the points, curves became flat whose differences were several times
+    the scatter of trainings.
     """
     known = np.isfinite(value)
-    rate, y = np.asarray(rate, float)[known], _logit(np.asarray(value, float)[known])
-    unique, group, count = np.unique(rate, return_inverse=True, return_counts=True)
-    if len(unique) < 3:
+    points = _points(np.asarray(rate, float)[known], _logit(np.asarray(value, float)[known]))
+    if len(points.rate) < 3 or (points.noise is None and bootstrap is None):
         return None
-    mean = np.bincount(group, y) / count
-    freedom = len(y) - len(unique)
-    if freedom < 2 and bootstrap is None:
-        return None
-    repeated = freedom >= 2
-    alpha = np.sum((y - mean[group]) ** 2) / freedom / count if repeated else np.zeros(len(unique))
-    shift = np.zeros((DRAWS, len(unique)))
+    shift = np.zeros((DRAWS, len(points.rate)))
     if bootstrap is not None:
-        of_rate = np.stack([_logit(bootstrap[:DRAWS, known][:, group == g]).mean(axis=1) for g in range(len(unique))])
-        of_rate = of_rate.T[np.isfinite(of_rate).all(axis=0)]
-        if len(of_rate) >= DRAWS // 2:
-            shift = widened(patients) * np.resize(of_rate - of_rate.mean(axis=0), shift.shape)
-    alpha = np.maximum(alpha, 1e-6)
-    x, at, level = np.log2(unique)[:, None], np.log2(grid)[:, None], np.average(mean, weights=1 / alpha)
-    # a curve changes over octaves, not between neighbours; the bounds hold three points to that
-    kernel = ConstantKernel(0.3, (0.01, 4)) * Matern(2.0, (1.0, 8.0), nu=2.5)
-    noise = WhiteKernel(1e-3, (1e-6, 0.05))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is an answer here
-        fitted = GaussianProcessRegressor(kernel if repeated else kernel + noise, alpha=alpha).fit(x, mean - level)
-    smooth, white = (fitted.kernel_, 0.0) if repeated else (fitted.kernel_.k1, fitted.kernel_.k2.noise_level)
-    weights = np.linalg.solve(smooth(x) + np.diag(alpha + white), smooth(x, at)).T  # (G, n)
-    covariance = smooth(at) - weights @ smooth(x, at)
+        shift = _patient_shift(bootstrap[:DRAWS, known], points.group, patients)
+    level, weights, covariance = _fit(points, grid)
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     normal = generator(0, "curve", purpose).standard_normal((DRAWS, len(grid)))
     posterior = normal @ (vectors * np.sqrt(values.clip(min=0))).T
     common = shift.mean(axis=1, keepdims=True)
-    centre = level + weights @ (mean - level)
-    patients = centre + common + (shift - common) @ weights.T
-    draws = expit(patients + posterior)
+    centre = level + weights @ (points.mean - level)
+    of_patients = centre + common + (shift - common) @ weights.T
+    draws = expit(of_patients + posterior)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return Curve(grid, expit(centre), low, high, draws, expit(patients))
+    return Curve(
+        rates=grid,
+        mean=expit(centre),
+        low=low,
+        high=high,
+        draws=draws,
+        patients=expit(of_patients),
+    )
+
+
+def _points(rate: np.ndarray, logits: np.ndarray) -> Points:
+    """(trainings,) rates and logits -> the mean of each rate, and its variance where enough rates were repeated."""
+    distinct, group, count = np.unique(rate, return_inverse=True, return_counts=True)
+    mean = np.bincount(group, logits) / count
+    freedom = len(logits) - len(distinct)
+    noise = None
+    if freedom >= 2:
+        pooled = np.sum((logits - mean[group]) ** 2) / freedom
+        noise = np.maximum(pooled / count, SMALLEST_NOISE)
+    return Points(distinct, mean, noise, group)
+
+
+def _patient_shift(bootstrap: np.ndarray, group: np.ndarray, patients: float) -> np.ndarray:
+    """(B, trainings) metrics on resampled patients -> (DRAWS, n) by how much a draw moves each rate's mean."""
+    rates = group.max() + 1
+    of_rate = np.stack([_logit(bootstrap[:, group == number]).mean(axis=1) for number in range(rates)])
+    of_rate = of_rate.T[np.isfinite(of_rate).all(axis=0)]
+    if len(of_rate) < DRAWS // 2:
+        return np.zeros((DRAWS, rates))
+    return widened(patients) * np.resize(of_rate - of_rate.mean(axis=0), (DRAWS, rates))
+
+
+def _fit(points: Points, grid: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """The process -> its level, (G, n) weights of the points in the smoothed curve, (G, G) posterior covariance."""
+    repeated = points.noise is not None
+    noise = points.noise if repeated else np.full(len(points.rate), SMALLEST_NOISE)
+    level = np.average(points.mean, weights=1 / noise)
+    x = np.log2(points.rate)[:, None]
+    at = np.log2(grid)[:, None]
+    # a curve changes over octaves, not between neighbours; the bounds hold three points to that
+    kernel = ConstantKernel(0.3, (0.01, 4)) * Matern(2.0, (1.0, 8.0), nu=2.5)
+    if not repeated:
+        kernel = kernel + WhiteKernel(1e-3, (1e-6, 0.05))  # then the noise is fitted with the curve
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is an answer here
+        fitted = GaussianProcessRegressor(kernel, alpha=noise).fit(x, points.mean - level).kernel_
+    if repeated:
+        smooth = fitted
+    else:
+        smooth = fitted.k1
+        noise = noise + fitted.k2.noise_level
+    weights = np.linalg.solve(smooth(x) + np.diag(noise), smooth(x, at)).T
+    covariance = smooth(at) - weights @ smooth(x, at)
+    return level, weights, covariance
 
 
 def _logit(value: np.ndarray) -> np.ndarray:

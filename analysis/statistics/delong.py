@@ -1,11 +1,11 @@
-"""DeLong's standard errors: an AUC's and a paired difference's, for images that are independent of each other.
+"""DeLong's standard errors of an AUC and of a paired difference, for images that are independent of each other.
 
-True where every patient gave one image; where patients gave several it is too small, and the ratio of the clustered
-bootstrap's error to it says by how much. The intervals of the report are the bootstrap's; this is their cross-check.
+They are right where every patient gave one image, and too small where patients gave several; the ratio of the clustered
+bootstrap's error to DeLong's says by how much. The report's intervals are the bootstrap's; this is their cross-check.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
-from analysis.statistics.bootstrap import TrialDraws
+from analysis.statistics.bootstrap import Resampled, TrialDraws
 
 COLUMNS = ["trained on", "scored on", "patients", "images", "what", "DeLong", "clustered bootstrap", "ratio"]
 
@@ -54,7 +54,7 @@ def delong(label: np.ndarray, scores: np.ndarray) -> DeLong:
 
 
 def cross_check(run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], keys: dict[str, tuple]) -> pd.DataFrame:
-    """Standard errors of one training of each choice, and of its difference to full sampling, by both ways.
+    """Standard errors of one training of each choice, and of its difference to full sampling, by both methods.
 
     ``keys``: source vendor -> trials of its choice. Test patients; COLUMNS, a row a source and test vendor.
     """
@@ -63,26 +63,31 @@ def cross_check(run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], key
         if not chosen:
             continue
         pair = [chosen[0], *keys_of_full(table, chosen)[:1]]
-        found = [image_scores(run.root, key, run.cohort) for key in pair]
-        if any(scores is None for scores in found):
+        scores = [image_scores(run.root, key, run.cohort) for key in pair]
+        if any(of_trial is None for of_trial in scores):
             continue
-        for vendor in sorted(found[0]["vendor"].unique()):
-            rows += _rows(found, [draws.get(key, {}).get(("test", vendor)) for key in pair], source, vendor)
+        for vendor in sorted(scores[0]["vendor"].unique()):
+            resampled = [draws.get(key, {}).get(("test", vendor)) for key in pair]
+            if None not in resampled:
+                of_vendor = [images[(images["split"] == "test") & (images["vendor"] == vendor)] for images in scores]
+                about = {"trained on": source, "scored on": vendor}
+                rows += [about | row for row in _both_errors(of_vendor, resampled)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(found: list[pd.DataFrame], resampled: list, source: str, vendor: str) -> list[dict]:
-    if any(one is None for one in resampled):
-        return []
-    parts = [scores[(scores["split"] == "test") & (scores["vendor"] == vendor)].set_index("row") for scores in found]
-    about = parts[0][["label", "patient_id"]]
-    exact = delong(about["label"].to_numpy(), np.column_stack([part["score"].reindex(about.index) for part in parts]))
-    both = [("AUC", exact.error(), resampled[0].error)]
-    if len(parts) == 2:
-        both.append(("difference", exact.difference_error(), (resampled[0] - resampled[1]).error))
-    counts = {"patients": about["patient_id"].nunique(), "images": len(about)}
-    return [
-        {"trained on": source, "scored on": vendor, **counts, "what": what, "DeLong": independent}
-        | {"clustered bootstrap": clustered, "ratio": clustered / independent if independent > 0 else math.nan}
-        for what, independent, clustered in both
-    ]
+def _both_errors(scores: list[pd.DataFrame], resampled: list[Resampled]) -> list[dict[str, Any]]:
+    """The scores of one trial, or of a pair, on the same test images, and its resampled AUCs -> a row a quantity."""
+    by_row = [images.set_index("row") for images in scores]
+    about = by_row[0][["label", "patient_id"]]
+    on_same_images = np.column_stack([images["score"].reindex(about.index) for images in by_row])
+    exact = delong(about["label"].to_numpy(), on_same_images)
+    errors = {"AUC": (exact.error(), resampled[0].error)}
+    if len(by_row) == 2:
+        errors["difference"] = (exact.difference_error(), (resampled[0] - resampled[1]).error)
+    rows = []
+    for what, (independent, clustered) in errors.items():
+        row = {"patients": about["patient_id"].nunique(), "images": len(about), "what": what}
+        row |= {"DeLong": independent, "clustered bootstrap": clustered}
+        row["ratio"] = clustered / independent if independent > 0 else math.nan
+        rows.append(row)
+    return rows

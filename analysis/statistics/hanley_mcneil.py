@@ -1,12 +1,12 @@
 """Intervals of an AUC from counts alone, for results that were published without per-image scores.
 
 Var = (A (1 - A) + (P - 1) (Q1 - A^2) + (N - 1) (Q2 - A^2)) / (P N), Q1 = A / (2 - A), Q2 = 2 A^2 / (1 + A): Hanley and
-McNeil, Radiology 1982. P positives and N negatives are taken as independent: so count patients, not their images.
+McNeil, Radiology 1982. P positives and N negatives are taken as independent, so they must count patients, not images.
 """
 
 import math
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ def counts_of(text: str) -> dict[str, Counts]:
 
     ValueError for anything that could be read in two ways, or for fewer than two of a class.
     """
-    found = {}
+    by_vendor: dict[str, Counts] = {}
     for part in text.split(","):
         vendor, _, numbers = part.rpartition("=")
         vendor = vendor.strip().upper()
@@ -44,18 +44,18 @@ def counts_of(text: str) -> dict[str, Counts]:
             raise ValueError(f"write patients with a tumour as 60+ and without as 60-, as in {FORM}; got {part!r}")
         if min(signed.values()) < 2:
             raise ValueError(f"two patients of each class are the least, as in {FORM}; got {part!r}")
-        if vendor in found or (found and "" in (vendor, *found)):
+        if vendor in by_vendor or (by_vendor and "" in (vendor, *by_vendor)):
             raise ValueError(f"give each vendor once, or one pair for every vendor, as in {FORM}; got {text!r}")
-        found[vendor] = Counts(signed["+"], signed["-"])
-    return found
+        by_vendor[vendor] = Counts(signed["+"], signed["-"])
+    return by_vendor
 
 
 def standard_error(auc: float, counts: Counts) -> float:
     """Of an AUC in [0, 1] measured on that many independent positives and negatives."""
-    positives, negatives = counts
-    one, two = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = auc * (1 - auc) + (positives - 1) * (one - auc**2) + (negatives - 1) * (two - auc**2)
-    return math.sqrt(max(spread, 0.0) / (positives * negatives))
+    q1 = auc / (2 - auc)
+    q2 = 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (counts.positives - 1) * (q1 - auc**2) + (counts.negatives - 1) * (q2 - auc**2)
+    return math.sqrt(max(variance, 0.0) / (counts.positives * counts.negatives))
 
 
 def count_intervals(
@@ -65,30 +65,43 @@ def count_intervals(
 
     ``test_DOMAIN_separates`` and ``_proves`` are the least correlation between this rate's AUC and full sampling's on
     the same patients at which their difference would leave 0, or stay above -margin, at one-sided 95 % (Hanley and
-    McNeil, Radiology 1983); inf: none would do. One training's error: seeds do not lessen it, as patients are shared.
-    RunError for counts of a vendor that was not scored.
+    McNeil, Radiology 1983); inf: none would do. The error is that of one training: seeds do not make it smaller, as
+    they share the patients. RunError for counts of a vendor that was not scored.
     """
     scored = sorted({vendor for record in records.values() for vendor in record.test})
     unknown = sorted(set(counts) - {"", *(vendor.upper() for vendor in scored)})
     if unknown:
         raise RunError(f"--patients names {', '.join(unknown)}; scored here: {', '.join(scored) or 'no vendor'}")
-    errors = {row.configuration: _errors(row, records, counts) for row in table.itertuples()}
-    points = table.set_index("configuration")
-    rows = []
+    rows = {row.configuration: _counted(row, records, counts) for row in table.itertuples()}
     for row, full in zip(table.itertuples(), full_sampling_of(table)):
-        values = {"configuration": row.configuration}
-        for domain in TWO:
-            name, (error, fewest) = f"test_{domain}", errors[row.configuration][domain]
-            ends = t_interval(getattr(row, name), error, fewest - 1)
-            values |= {f"{name}_se": error, f"{name}_low": ends.low, f"{name}_high": ends.high}
-            if full and full != row.configuration:
-                apart = getattr(row, name) - points.loc[full, name]
-                pair = error, errors[full][domain][0]
-                values[f"{name}_separates"] = correlation_needed(abs(apart), *pair)
-                values[f"{name}_proves"] = correlation_needed(apart + margin, *pair)
-        rows.append(values)
-    ends = [f"test_{d}_{what}" for d in TWO for what in ("se", "low", "high", "separates", "proves")]
-    return pd.DataFrame(rows, columns=["configuration", *ends])
+        if full is not None and full != row.configuration:
+            _compare(rows[row.configuration], rows[full], margin)
+    columns = [f"test_{domain}_{name}" for domain in TWO for name in ("se", "low", "high", "separates", "proves")]
+    frame = pd.DataFrame(list(rows.values()), columns=columns)
+    frame.insert(0, "configuration", list(rows))
+    return frame
+
+
+def _counted(row: Any, records: dict[str, TrialRecord], counts: dict[str, Counts]) -> dict[str, float]:
+    """One configuration (a row of the table) -> its ``test_DOMAIN``, and that one's error and interval from counts."""
+    columns = {}
+    for domain in TWO:
+        name = f"test_{domain}"
+        auc = getattr(row, name)
+        error, fewest = _error(row, records, counts, domain)
+        ends = t_interval(auc, error, fewest - 1)
+        columns |= {name: auc, f"{name}_se": error, f"{name}_low": ends.low, f"{name}_high": ends.high}
+    return columns
+
+
+def _compare(rate: dict[str, float], full: dict[str, float], margin: float) -> None:
+    """Add to one configuration what a comparison with full sampling would need; both as _counted() gives them."""
+    for domain in TWO:
+        name = f"test_{domain}"
+        apart = rate[name] - full[name]
+        errors = rate[f"{name}_se"], full[f"{name}_se"]
+        rate[f"{name}_separates"] = correlation_needed(abs(apart), *errors)
+        rate[f"{name}_proves"] = correlation_needed(apart + margin, *errors)
 
 
 def correlation_needed(distance: float, first: float, second: float) -> float:
@@ -105,16 +118,15 @@ def correlation_needed(distance: float, first: float, second: float) -> float:
     return math.inf if least > 1 else max(float(least), 0.0)
 
 
-def _errors(row, records: dict[str, TrialRecord], counts: dict[str, Counts]) -> dict[str, tuple[float, int]]:
-    """domain -> standard error and the scarcer class's patients; NaN where a vendor has no counts."""
-    scored = {v: [records[key].test.get(v, math.nan) for key in row.keys] for v in records[row.keys[0]].test}
-    known = {v: counts.get(v.upper(), counts.get("")) for v in scored}
-    found = {}
-    for domain in TWO:
-        members = [v for v in scored if (v == row.vendor) == (domain == "in_domain")]
-        if not members or any(known[v] is None for v in members):
-            found[domain] = (math.nan, 0)
-            continue
-        each = [standard_error(float(np.mean(scored[v])), known[v]) for v in members]
-        found[domain] = (math.sqrt(sum(e**2 for e in each)) / len(each), min(min(known[v]) for v in members))
-    return found
+def _error(row: Any, records: dict[str, TrialRecord], counts: dict[str, Counts], domain: str) -> tuple[float, int]:
+    """One configuration's standard error and the patients of its scarcer class; NaN where a vendor has no counts."""
+    vendors = [v for v in records[row.keys[0]].test if (v == row.vendor) == (domain == "in_domain")]
+    known = {vendor: counts.get(vendor.upper(), counts.get("")) for vendor in vendors}
+    if not vendors or None in known.values():
+        return math.nan, 0
+    errors = []
+    for vendor, patients in known.items():
+        auc = float(np.mean([records[key].test.get(vendor, math.nan) for key in row.keys]))
+        errors.append(standard_error(auc, patients))
+    fewest = min(min(patients) for patients in known.values())
+    return math.sqrt(sum(error**2 for error in errors)) / len(errors), fewest

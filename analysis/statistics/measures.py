@@ -1,6 +1,6 @@
-"""A metric as the analysis uses it: its words, how it is resampled by patient, what needs no network to reach.
+"""A metric as the analysis uses it: its words, how it is resampled by patient, what is reached without a network.
 
-All that differs from metric to metric stands here; a new one is an entry in METRICS and one in MEASURES.
+All that differs from metric to metric stands here. A new metric is an entry in METRICS and one in MEASURES.
 """
 
 from collections.abc import Callable
@@ -10,33 +10,33 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.load import Run
-from analysis.statistics import baselines, trivial
+from analysis.statistics import baselines
 from analysis.statistics.bootstrap import Resampled, TrialDraws, positions, resampled_auc, resampled_mean, win_matrix
 from tune_ks.core.metrics import METRICS
 
-BELOW_CHANCE = 0.1  # where a gauge begins, for what is worse than chance
+BELOW_CHANCE = 0.1  # a gauge begins this much below chance, to show what is worse than chance
 
 
 class Yardstick(NamedTuple):
-    """What is reached without a network: a choice that is not above it has shown nothing to be learned."""
+    """What is reached without a network. A choice that is not better gives no evidence that anything was learned."""
 
     name: str
     interval: str  # by which a choice is compared with it
-    table: Callable[[Run], pd.DataFrame]  # a row each: source (None: of any), vendor tested on, baseline, value
+    table: Callable[[Run], pd.DataFrame]  # columns source (None: any), vendor tested on, baseline, value
     draws: Callable[[Run, pd.DataFrame, str], TrialDraws]  # of the best of the table, for one source vendor
 
 
 class Measure(NamedTuple):
-    """One metric in [0, 1], more is better.
+    """A metric in [0, 1]; higher is better.
 
     ``resampled`` takes label, score, patient (n,), the patients (P,) in an order, and (B, P) weights of them.
     """
 
     title: str
     plural: str
-    chance: float  # of an answer that knows nothing; hypervolume counts from here
-    of_classes: bool  # of scores that tell images with a tumour from those without: thresholds, calibration, DeLong ...
-    counts: Callable[[pd.DataFrame], pd.Series]  # of rows with label and score: which ones its draws take in
+    chance: float  # value of an answer without knowledge; hypervolume counts from here
+    of_classes: bool  # scores separate two classes, so that thresholds, calibration and DeLong have a meaning
+    counts: Callable[[pd.DataFrame], pd.Series]  # rows with label and score -> True for those that the draws use
     resampled: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], Resampled]
     yardstick: Yardstick
 
@@ -46,7 +46,7 @@ class Measure(NamedTuple):
         return max(self.chance - BELOW_CHANCE, 0.0)
 
     def words(self, text: str) -> str:
-        """A text of the analysis that says "metric" and "metrics", in this one's words."""
+        """A text that says "metric" and "metrics" -> the same text with this metric's name."""
         return text.replace("metrics", self.plural).replace("metric", self.title)
 
 
@@ -74,7 +74,12 @@ MEASURES = {  # a key of METRICS -> its measure
         of_classes=True,
         counts=lambda images: _labelled(images) & images["score"].notna(),
         resampled=_auc,
-        yardstick=Yardstick("best one-number baseline", "paired interval", baselines.one_number, baselines.best_draws),
+        yardstick=Yardstick(
+            name="best one-number baseline",
+            interval="paired interval",
+            table=baselines.one_number,
+            draws=baselines.best_draws,
+        ),
     ),
     "dice": Measure(
         title=METRICS["dice"].title,
@@ -83,6 +88,11 @@ MEASURES = {  # a key of METRICS -> its measure
         of_classes=False,
         counts=_labelled,  # an image without a tumour has no Dice value, but its patient is drawn like any other
         resampled=_dice,
-        yardstick=Yardstick("answer that ignores the image", "interval", trivial.table, trivial.draws),
+        yardstick=Yardstick(
+            name="answer that ignores the image",
+            interval="interval",
+            table=baselines.trivial_table,
+            draws=baselines.trivial_draws,
+        ),
     ),
 }

@@ -1,4 +1,4 @@
-"""Who is not dominated, how much is dominated, and where the returns diminish."""
+"""Pareto front (points that no other dominates), hypervolume (size of what is dominated), and knee of a curve."""
 
 import warnings
 from typing import NamedTuple
@@ -8,8 +8,10 @@ import moocore
 import numpy as np
 import pandas as pd
 
+from tune_ks.core.metrics import DOMAINS
+
 DIRECTIONS = {"in_domain": True, "cross_domain": True, "realised_rate": False}  # True: more is better
-TWO = ("in_domain", "cross_domain")
+TWO = DOMAINS
 THREE = (*TWO, "realised_rate")
 
 
@@ -58,12 +60,12 @@ def knee(rate: np.ndarray, score: np.ndarray) -> float | None:
     """The rate after which more k-space buys little: the knee of the best score reached by each rate.
 
     ``rate`` (n,) and ``score`` (n,). Kneedle (Satopaa et al., ICDCS workshops 2011) on the running maximum, which is
-    increasing. None with fewer than four distinct rates, a flat curve, or no knee: no number is made up.
+    increasing. None with fewer than four distinct rates, with a flat curve, and where there is no knee.
     """
     best = pd.DataFrame({"rate": rate, "score": score}).dropna().groupby("rate")["score"].max().cummax()
     if len(best) < 4 or best.iloc[-1] <= best.iloc[0]:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = kneed.KneeLocator(best.index.to_numpy(), best.to_numpy(), curve="concave", direction="increasing").knee
-    return None if found is None else float(found)
+        rate = kneed.KneeLocator(best.index.to_numpy(), best.to_numpy(), curve="concave", direction="increasing").knee
+    return None if rate is None else float(rate)

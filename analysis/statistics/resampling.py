@@ -1,8 +1,10 @@
-"""Every trial's metric on the same resampled patients, a (split, vendor) each, so that differences are paired."""
+"""Every trial's metric on resampled patients of each split and vendor; all trials share them, to pair differences."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
@@ -13,53 +15,67 @@ from analysis.statistics.measures import MEASURES
 UNKNOWN = Resampled(math.nan, np.array([math.nan]), 0)
 
 
+class Patients(NamedTuple):
+    """The patients of a (split, vendor), and how often each is drawn."""
+
+    names: np.ndarray  # (P,) sorted
+    weights: np.ndarray  # (B, P)
+
+
 def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
     """key -> (split, vendor) -> resampled metric; a trial without usable scores has no entry.
 
-    All trials of one source vendor see the same patients in the same draw: a trial that was not scored on all of them
-    has none there. Another vendor's validation patients are all that are not test patients, so a draw of them differs
-    from one of the source vendor's own.
+    All trials of one source vendor see the same patients in the same draw. A trial that was not scored on all of them
+    has no value there. Another vendor's validation patients are all that are not test patients, so they differ from
+    the validation patients of a model that was trained on that vendor, and are drawn apart.
     """
-    weights: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
-    for vendor, images in held_out_images(run.cohort):
-        patients = np.unique(images["patient_id"])
-        for own in (True, False):
-            weights["test", vendor, own] = patients, patient_weights(len(patients), draws, vendor)
-    found: dict[str, TrialDraws] = {}
+    patients = _test_patients(run.cohort, draws)
     measure = MEASURES[run.metric]
+    by_trial: dict[str, TrialDraws] = {}
     for key, record in run.records.items():
         scores = image_scores(run.root, key, run.cohort)
         if scores is None:
             continue
         scores = scores[measure.counts(scores)]
-        mine: TrialDraws = {}
-        for (split, vendor), part in scores.groupby(["split", "vendor"]):
-            role = (split, vendor, vendor == record.config.vendor)
-            here = np.unique(part["patient_id"])
-            if role not in weights:
-                weights[role] = (here, patient_weights(len(here), draws, *map(str, role)))
-            patients, weight = weights[role]
-            if np.array_equal(here, patients):
-                columns = (part[name].to_numpy() for name in ("label", "score", "patient_id"))
-                mine[str(split), str(vendor)] = measure.resampled(*columns, patients, weight)
-        found[key] = mine
-    return found
+        by_trial[key] = {}
+        for (split, vendor), images in scores.groupby(["split", "vendor"]):
+            role = (str(split), str(vendor), vendor == record.config.vendor)
+            scored = np.unique(images["patient_id"])
+            if role not in patients:
+                patients[role] = Patients(scored, patient_weights(len(scored), draws, *map(str, role)))
+            names, weights = patients[role]
+            if np.array_equal(scored, names):
+                label, score, patient = (images[name].to_numpy() for name in ("label", "score", "patient_id"))
+                by_trial[key][str(split), str(vendor)] = measure.resampled(label, score, patient, names, weights)
+    return by_trial
+
+
+def _test_patients(cohort: pd.DataFrame, draws: int) -> dict[tuple[str, str, bool], Patients]:
+    """(split, vendor, whether it was trained on) -> its test patients; draws are the same whatever was trained on."""
+    patients = {}
+    for vendor, images in held_out_images(cohort):
+        names = np.unique(images["patient_id"])
+        for trained_on in (True, False):
+            patients["test", vendor, trained_on] = Patients(names, patient_weights(len(names), draws, vendor))
+    return patients
 
 
 def configuration_draws(keys: list[str], draws: dict[str, TrialDraws]) -> TrialDraws:
-    """The mean over a configuration's trainings inside each draw, on what all of them were scored on."""
-    each = [draws.get(key, {}) for key in keys]
-    shared = set.intersection(*map(set, each)) if each else set()
-    return {role: average([found[role] for found in each]) for role in sorted(shared)}
+    """The mean over a configuration's trainings inside each draw, for the roles that all of them were scored in."""
+    trainings = [draws.get(key, {}) for key in keys]
+    if not trainings:
+        return {}
+    shared = set.intersection(*map(set, trainings))
+    return {role: average([training[role] for training in trainings]) for role in sorted(shared)}
 
 
-def paired(mine: TrialDraws, other: TrialDraws) -> TrialDraws:
-    """``mine`` minus ``other`` on the same patients; unknown where ``other`` was not scored."""
-    return {role: value - other.get(role, UNKNOWN) for role, value in mine.items()}
+def paired(scores: TrialDraws, other: TrialDraws) -> TrialDraws:
+    """``scores`` minus ``other`` on the same patients; unknown where ``other`` was not scored."""
+    return {role: value - other.get(role, UNKNOWN) for role, value in scores.items()}
 
 
 def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> Resampled | None:
     """The metric in-domain, or its mean over the other vendors; None where nothing was scored."""
     inside = domain == "in_domain"
-    members = [value for (s, v), value in of_trial.items() if s == split and (v == vendor) == inside]
-    return average(members) if members else None
+    scores = [value for (s, v), value in of_trial.items() if s == split and (v == vendor) == inside]
+    return average(scores) if scores else None

@@ -1,4 +1,4 @@
-"""The fitted curves of one source vendor, and what pairs of draws say about the front."""
+"""The fitted curves of one source vendor, and the distribution of the Pareto front over draws of both curves."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.curve import Curve, fit_curve, rate_grid
-from analysis.statistics.pareto import THREE, TWO, hypervolume
+from analysis.statistics.pareto import TWO, hypervolume
 from analysis.statistics.resampling import domain_draws
 
 SURFACES = (10, 50, 90)  # per cent of draws that reach a point
@@ -35,17 +35,18 @@ def vendor_curves(trials: pd.DataFrame, draws: dict[str, TrialDraws], vendor: st
     """``trials``: those of one vendor that a rule may choose from, one row a training."""
     if trials.empty:
         return Curves(None, None)
-    grid = rate_grid(trials["realised_rate"].to_numpy(float))
-    found = []
+    rate = trials["realised_rate"].to_numpy(float)
+    grid = rate_grid(rate)
+    fitted = []
     for domain in TWO:
-        each = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in trials["key"]]
-        known = all(d is not None and d.patients > 1 for d in each)
-        bootstrap = np.stack([d.draws for d in each], axis=1) if known else None
-        patients = min(d.patients for d in each) if known else math.inf
+        resampled = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in trials["key"]]
+        bootstrap, patients = None, math.inf
+        if all(training is not None and training.patients > 1 for training in resampled):
+            bootstrap = np.stack([training.draws for training in resampled], axis=1)
+            patients = min(training.patients for training in resampled)
         value = trials[f"{split}_{domain}"].to_numpy(float)
-        rate = trials["realised_rate"].to_numpy(float)
-        found.append(fit_curve(rate, value, bootstrap, grid, f"{vendor} {split} {domain}", patients))
-    return Curves(*found)
+        fitted.append(fit_curve(rate, value, bootstrap, grid, f"{vendor} {split} {domain}", patients))
+    return Curves(*fitted)
 
 
 def uncertain_front(curves: Curves, trained: np.ndarray, chance: float = 0.5) -> UncertainFront | None:
@@ -54,16 +55,27 @@ def uncertain_front(curves: Curves, trained: np.ndarray, chance: float = 0.5) ->
         return None
     rates = np.unique(trained)
     points = np.stack([curves.in_domain.draws_at(rates), curves.cross_domain.draws_at(rates)], axis=2)[:FRONT_DRAWS]
-    size = len(points)
-    two = np.mean([moocore.is_nondominated(p, maximise=[True, True], keep_weakly=True) for p in points], axis=0)
-    with_rate = [np.column_stack([p, rates]) for p in points]
-    three = np.mean(
-        [moocore.is_nondominated(p, maximise=[True, True, False], keep_weakly=True) for p in with_rate], axis=0
+    two, three = [], []
+    for of_draw in points:
+        with_rate = np.column_stack([of_draw, rates])
+        two.append(moocore.is_nondominated(of_draw, maximise=[True, True], keep_weakly=True))
+        three.append(moocore.is_nondominated(with_rate, maximise=[True, True, False], keep_weakly=True))
+    optimal = pd.DataFrame(
+        {
+            "realised_rate": rates,
+            "two_objectives": np.mean(two, axis=0),
+            "three_objectives": np.mean(three, axis=0),
+        }
     )
-    stacked = -points.reshape(-1, 2)  # moocore's surfaces are of minimisation
-    surface = moocore.eaf(stacked, np.repeat(np.arange(size), len(rates)), percentiles=list(SURFACES))
+    number_of_draw = np.repeat(np.arange(len(points)), len(rates))
+    minimised = -points.reshape(-1, 2)  # moocore's surfaces are of minimisation
+    surface = moocore.eaf(minimised, number_of_draw, percentiles=list(SURFACES))
     attainment = pd.DataFrame(
-        {"percent": surface[:, 2].round().astype(int), TWO[0]: -surface[:, 0], TWO[1]: -surface[:, 1]}
+        {
+            "percent": surface[:, 2].round().astype(int),
+            "in_domain": -surface[:, 0],
+            "cross_domain": -surface[:, 1],
+        }
     )
-    optimal = pd.DataFrame({THREE[2]: rates, "two_objectives": two, "three_objectives": three})
-    return UncertainFront(optimal, attainment, np.array([hypervolume(p, TWO, chance) for p in points]))
+    volumes = np.array([hypervolume(of_draw, TWO, chance) for of_draw in points])
+    return UncertainFront(optimal, attainment, volumes)

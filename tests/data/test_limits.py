@@ -78,7 +78,7 @@ def observed():
 
     yield observe
     observer.stdin.close()
-    assert observer.wait(timeout=60) == 0
+    assert observer.wait(timeout=500) == 0
 
 
 def element(group, number, vr, value):

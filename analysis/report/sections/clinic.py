@@ -28,14 +28,17 @@ SUBGROUPS = (
 def clinician(analysis: Analysis) -> str:
     """Sensitivity at a fixed threshold, calibration, subgroups; what could not be computed is said."""
     found = analysis.clinic
-    if found is None or not analysis.selections:
+    if not analysis.vendors:
         return ""
     missing = "".join(paragraph(text, "small") for text in found.absent)
     if found.calibration.empty:
         return missing or paragraph(
             "No per-image test scores of two classes, so none of this can be computed.", "small"
         )
-    seen = [f"{vendor}: {sentences.whose_labels(s, analysis.measure)}" for vendor, s in analysis.selections.items()]
+    seen = [
+        f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}"
+        for vendor, computed in analysis.vendors.items()
+    ]
     return (
         heading("How many tumours are found, at a threshold fixed beforehand")
         + panels(*_figures(found.operating, "operating", plot_operating, _operating_words, 330))

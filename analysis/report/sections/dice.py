@@ -23,7 +23,7 @@ def trivial_table(analysis: Analysis) -> str:
 
 def intervals(analysis: Analysis) -> str:
     """By what the intervals are; why there are none."""
-    if not analysis.selections:
+    if not analysis.vendors:
         return ""
     missing = "No per-image scores lie beside these records, so no interval was computed."
     return paragraph(CLUSTERED if any(analysis.draws.values()) else missing, "small")

@@ -13,7 +13,7 @@ from analysis.results.importance import ENOUGH, importance
 
 def curves(analysis: Analysis) -> str:
     """The two curves of the source study, on test patients and on validation patients, and its table."""
-    if not analysis.selections:
+    if not analysis.vendors:
         return ""
     parts, title = [], analysis.measure.title
     for split in ("test", "val"):
@@ -34,7 +34,7 @@ def curves(analysis: Analysis) -> str:
                 "",
                 f"Trained on {v}",
             )
-            for v in analysis.selections
+            for v in analysis.vendors
         ]
         parts.append(heading(f"On {SPLIT_WORDS[split]} patients") + panels(*shown))
     return "".join(parts) + seen(analysis) + source_table(analysis)
@@ -54,7 +54,7 @@ def training(analysis: Analysis) -> str:
     parts = []
     for name, line in LINES.items():
         shown, words = [], analysis.measure.words(line)
-        for vendor in analysis.selections:
+        for vendor in analysis.vendors:
             drawn = plot_training(analysis, vendor, name)
             if drawn is not None:
                 alt = f"{words[0].upper()}{words[1:]} by epoch, trained on {vendor}: a line a trial, coloured by rate."
@@ -70,12 +70,12 @@ def training(analysis: Analysis) -> str:
 
 def hyperparameters(analysis: Analysis) -> str:
     """Importance by permutation on a forest, and parallel coordinates."""
-    if not analysis.selections:
+    if not analysis.vendors:
         return ""
     bars, lines, measure = [], [], analysis.measure
-    for vendor in analysis.selections:
-        own = analysis.configurations[analysis.configurations["vendor"] == vendor]
-        split = analysis.split[vendor]
+    for vendor in analysis.vendors:
+        own = analysis.vendors[vendor].configurations
+        split = analysis.vendors[vendor].split
         found = importance(own, f"{split}_in_domain")
         if found is None:
             why = f"{vendor}: importance needs {ENOUGH} configurations below full sampling in which something besides "

@@ -4,6 +4,7 @@ import math
 from html import escape
 
 from analysis.choice import noninferior_words as proof_words
+from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.report.page import heading, number, panels, paragraph
 from analysis.results import evidence, sentences
@@ -11,16 +12,17 @@ from analysis.results.compute import Analysis
 from analysis.statistics.measures import Measure
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # CSS classes
-PROVEN, UNPROVEN = "noninferior", "epsilon"
+PROVEN = next(name for name, rule in RULES.items() if rule.needs_proof)
+UNPROVEN = DEFAULT
 
 
 def headline(analysis: Analysis) -> str:
     """A card a vendor, then what to be wary of; a run without a choice says what could not be computed."""
-    if not analysis.selections:
+    if not analysis.vendors:
         missing = "No vendor has a finished trial, so there is no choice, no front, no curve and no mask to show. What "
         missing += "this folder does hold is below: failed and pending trials, the cohort, and where it came from."
         return paragraph(missing) + _warnings(analysis)
-    cards = [card(analysis, vendor, selection) for vendor, selection in analysis.selections.items()]
+    cards = [card(analysis, vendor, computed.selection) for vendor, computed in analysis.vendors.items()]
     return panels(*cards) + _warnings(analysis)
 
 
@@ -39,7 +41,8 @@ def card(analysis: Analysis, vendor: str, selection: Selection) -> str:
 
 def pick(analysis: Analysis, vendor: str, rule: str) -> Selection | None:
     """A rule's choice among learned masks, by validation scores wherever there are any; None where it did not run."""
-    found = [s for s in (analysis.selections[vendor], *analysis.others) if s.vendor == vendor and s.rule == rule]
+    vendor_analysis = analysis.vendors[vendor]
+    found = [s for s in (vendor_analysis.selection, *vendor_analysis.others) if s.rule == rule]
     found = [s for s in found if s.family == "learned" and not s.held_out]
     return min(found, key=lambda s: s.oracle, default=None)
 
@@ -89,12 +92,8 @@ def _gauges(selection: Selection, measure: Measure) -> str:
 
 
 def _proven(analysis: Analysis, vendor: str) -> str:
-    found, proof = pick(analysis, vendor, PROVEN), analysis.proofs.get(vendor)
-    if proof is not None:
-        words = proof_words.account(proof, analysis.measure)
-    else:
-        words = "No test against full sampling was run here, so nothing is proven."
-    return _pick("proven", f"Proven: {PROVEN}", found, words)
+    words = proof_words.account(analysis.vendors[vendor].proof, analysis.measure)
+    return _pick("proven", f"Proven: {PROVEN}", pick(analysis, vendor, PROVEN), words)
 
 
 def _unproven(analysis: Analysis, vendor: str) -> str:

@@ -27,7 +27,7 @@ COUNTED = (
 
 def intervals(analysis: Analysis) -> str:
     """Where per-image scores are: the cross-check; where only counts are: what they allow."""
-    keys = {vendor: selection.keys for vendor, selection in analysis.selections.items()}
+    keys = {vendor: computed.selection.keys for vendor, computed in analysis.vendors.items()}
     checked = cross_check(analysis.run, analysis.configurations, analysis.draws, keys)
     found = table(checked, "cross-check", "Standard errors: DeLong beside the clustered bootstrap")
     found += paragraph(CLUSTERED, "small") if len(checked) else ""
@@ -35,7 +35,7 @@ def intervals(analysis: Analysis) -> str:
     found += counted + (paragraph(COUNTED.format(margin=analysis.options.margin), "small") if counted else "")
     missing = "No per-image scores lie beside these records, so no interval was computed; with the number of test "
     missing += "patients (--patients 60+/60-) approximate ones could be."
-    return found or (paragraph(missing, "small") if analysis.selections else "")
+    return found or (paragraph(missing, "small") if analysis.vendors else "")
 
 
 def _counted(analysis: Analysis) -> pd.DataFrame:

@@ -27,7 +27,7 @@ LOOK = (
 def masks_and_images(analysis: Analysis, images: bool = True) -> str:
     """Of each vendor: the knob, the masks by rate, the images; ``images=False`` leaves every patient's image out."""
     parts = []
-    for vendor in analysis.selections:
+    for vendor in analysis.vendors:
         shown = gallery(analysis, vendor, images)
         kept = _comparable(shown)
         known = [p for p in shown if p.mask is not None or p.preview is not None]
@@ -82,7 +82,7 @@ def knob(analysis: Analysis, vendor: str, shown: list[Picture], kept: list[Pictu
         f'<input type="range" min="0" max="{max(len(next(iter(states.values()))) - 1, 0)}" value="0" step="1" '
         f'aria-label="sampling rate">{as_script(states, "class=states")}'
         f"{panels(f'<div class=gauges>{gauges}</div>{strips}', drawn)}{_pairs(analysis, kept)}"
-        f"{paragraph(sentences.whose_labels(analysis.selections[vendor], analysis.measure), 'seen')}"
+        f"{paragraph(sentences.whose_labels(analysis.vendors[vendor].selection, analysis.measure), 'seen')}"
         f"{paragraph(analysis.measure.words(LOOK), 'small')}</div>"
     )
 

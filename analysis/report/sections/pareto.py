@@ -24,13 +24,13 @@ NOTE = (
 
 def pareto(analysis: Analysis) -> str:
     """The Pareto plots under their filters, how often each rate is optimal, fronts and hypervolumes."""
-    if not analysis.selections:
+    if not analysis.vendors:
         return ""
     measure = analysis.measure
     note = measure.words(NOTE.format(chance=measure.chance))
     return (
         _filters(analysis)
-        + panels(*(_plot(analysis, vendor) for vendor in analysis.selections))
+        + panels(*(_plot(analysis, vendor) for vendor in analysis.vendors))
         + seen(analysis)
         + _optimal(analysis)
         + table(_fronts(analysis), "fronts", "Fronts")
@@ -39,16 +39,17 @@ def pareto(analysis: Analysis) -> str:
 
 
 def _plot(analysis: Analysis, vendor: str) -> str:
-    split, title = analysis.split[vendor], f"Trained on {vendor}"
-    own = analysis.configurations[analysis.configurations["vendor"] == vendor]
-    if own[f"{split}_cross_domain"].isna().all():
+    title = f"Trained on {vendor}"
+    computed = analysis.vendors[vendor]
+    split = computed.split
+    if computed.configurations[f"{split}_cross_domain"].isna().all():
         why = f"{vendor}: no configuration has a cross-domain {analysis.measure.title}, so there is no front of two "
         why += f"{analysis.measure.plural} to draw."
         return heading(title) + paragraph(why)
     alt = f"In-domain against cross-domain {SPLIT_WORDS[split]} {analysis.measure.title}, trained on {vendor}: small "
     alt += "grey points are single trials, large ones configurations coloured by rate, the grey line their front, the "
     alt += "star the chosen one"
-    if vendor in analysis.uncertain_fronts:
+    if computed.uncertain_front is not None:
         alt += "; of the fronts drawn from both fitted curves half reach the green line, and 90 to 10 % the edges of "
         alt += "the green band"
     about = f'data-filtered="pareto-filters" data-vendor="{escape(vendor)}"'
@@ -59,7 +60,7 @@ def _plot(analysis: Analysis, vendor: str) -> str:
 def _optimal(analysis: Analysis) -> str:
     """A figure and a table a vendor with both curves; what is missing otherwise."""
     drawn, rows = [], []
-    for vendor in analysis.selections:
+    for vendor in analysis.vendors:
         found = plot_optimal(analysis, vendor)
         if found is None:
             why = f"{vendor}: fewer than two fitted curves, so how sure the front is can't be told."
@@ -67,7 +68,7 @@ def _optimal(analysis: Analysis) -> str:
             continue
         alt = f"In how many draws of both fitted curves a rate is not dominated by another, trained on {vendor}."
         drawn.append(figure(f"optimal-{slug(vendor)}", to_json(found), alt, 280, "", f"Trained on {vendor}"))
-        rows.append(analysis.uncertain_fronts[vendor].probability_optimal.assign(vendor=vendor))
+        rows.append(analysis.vendors[vendor].uncertain_front.probability_optimal.assign(vendor=vendor))
     if not rows:
         return panels(*drawn)
     names = {"vendor": "trained on", "realised_rate": "rate", "two_objectives": "optimal for both metrics"}
@@ -87,7 +88,7 @@ def _filters(analysis: Analysis) -> str:
     trials = analysis.run.trials
     families = sorted(trials.loc[~trials["full"].astype(bool), "mask"].unique()) or [FULL]
     temperatures = sorted(trials.loc[~trials["full"].astype(bool), "temperature"].dropna().unique())
-    sets = [_boxes("vendor", "source vendor", list(analysis.selections)), _boxes("family", "mask family", families)]
+    sets = [_boxes("vendor", "source vendor", list(analysis.vendors)), _boxes("family", "mask family", families)]
     if 0 < len(temperatures) <= FEW:
         sets.append(_boxes("temperature", "temperature", [f"{t:g}" for t in temperatures]))
     elif temperatures:
@@ -112,9 +113,9 @@ def _boxes(name: str, legend: str, values: list[str]) -> str:
 
 def _fronts(analysis: Analysis) -> pd.DataFrame:
     rows = []
-    for vendor, pair in analysis.fronts.items():
-        uncertain = analysis.uncertain_fronts.get(vendor)
-        for front in pair:
+    for vendor, computed in analysis.vendors.items():
+        uncertain = computed.uncertain_front
+        for front in computed.fronts.values():
             drawn = uncertain is not None and len(front.objectives) == 2
             ends = np.quantile(uncertain.hypervolume, [0.05, 0.5, 0.95]) if drawn else None
             rates = ", ".join(f"{rate:.3f}" for rate in front.points["realised_rate"])

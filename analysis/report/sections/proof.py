@@ -20,24 +20,27 @@ HOW = (
 
 def proofs(analysis: Analysis) -> str:
     """Of each source vendor the sequence of tests, and what these data could have proven; empty without a vendor."""
-    if not analysis.proofs:
+    if not analysis.vendors:
         return ""
     about = analysis.measure.words(HOW.format(margin=analysis.options.margin, level=100 * (1 - ALPHA)))
-    tested = "".join(_of_vendor(vendor, proof, analysis.measure) for vendor, proof in analysis.proofs.items())
+    tested = "".join(
+        _of_vendor(vendor, computed.proof, analysis.measure) for vendor, computed in analysis.vendors.items()
+    )
     return paragraph(about) + tested + _cross_fits(analysis)
 
 
 def _cross_fits(analysis: Analysis) -> str:
     """The choice repeated on halves of the patients; empty unless it was asked for."""
-    if not analysis.cross_fits:
+    fitted = [computed.cross_fit for computed in analysis.vendors.values() if computed.cross_fit is not None]
+    if not fitted:
         return ""
     title = "The choice repeated on halves of the patients"
     rows = [
-        {"trained on": vendor, "rate": row.realised_rate, "share of halves that chose it": row.share}
-        for vendor, found in analysis.cross_fits.items()
-        for row in found.rates.itertuples()
+        {"trained on": repeated.vendor, "rate": row.realised_rate, "share of halves that chose it": row.share}
+        for repeated in fitted
+        for row in repeated.rates.itertuples()
     ]
-    said = "".join(paragraph(sentences.cross_fit(found, analysis.measure)) for found in analysis.cross_fits.values())
+    said = "".join(paragraph(sentences.cross_fit(repeated, analysis.measure)) for repeated in fitted)
     return (table(pd.DataFrame(rows), "cross-fit", title) or heading(title)) + said
 
 

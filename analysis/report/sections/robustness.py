@@ -40,7 +40,8 @@ def image_quality(analysis: Analysis) -> str:
 def comparisons(analysis: Analysis, corrupted: list[Worse]) -> Iterator[tuple[str, str, Robust | None]]:
     """(set of images, source vendor, its chosen rate against full sampling); None where the set does not hold both."""
     for worse in corrupted:
-        for vendor, selection in analysis.selections.items():
+        for vendor, computed in analysis.vendors.items():
+            selection = computed.selection
             full = _full_keys(analysis, selection)
             yield worse.name, vendor, robust(worse, vendor, list(selection.keys), full, selection.rate)
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.read.configurations import FULL, varied_fields
-from analysis.read.load import IDLE_FIELDS
+from analysis.read.configurations import FULL, plain_name, varied_fields
+from analysis.read.load import is_idle
 from analysis.report.page import number, paragraph, table
 from analysis.report.sections.tables import seen
 from analysis.results import sentences
@@ -27,11 +27,11 @@ def source_table(analysis: Analysis) -> str:
         return ""
     varied = [name for name in varied_fields(analysis.configurations) if name != "mask"]
     by = ["mask", *(name.replace("_", " ") for name in varied), "nominal rate"]
-    parts = [_of_vendor(analysis, vendor, varied) for vendor in analysis.selections]
+    parts = [_of_vendor(analysis, vendor, varied) for vendor in analysis.vendors]
     frame = reduce(lambda left, right: left.merge(right, on=by, how="outer"), parts)
     full = frame["mask"] == FULL
     frame = frame.assign(full=full).sort_values(["full", *by], kind="stable", ignore_index=True).drop(columns="full")
-    vendors = list(analysis.selections)
+    vendors = list(analysis.vendors)
     chosen = frame[[f"chosen, {vendor}" for vendor in vendors]].fillna(False).astype(bool)
     whose = [", ".join(v for v, is_chosen in zip(vendors, row) if is_chosen) or None for row in chosen.to_numpy()]
     seeds = frame[[f"seeds, {vendor}" for vendor in vendors]]
@@ -45,11 +45,13 @@ def source_table(analysis: Analysis) -> str:
 
 def _of_vendor(analysis: Analysis, vendor: str, varied: list[str]) -> pd.DataFrame:
     """One source vendor's columns, a row a configuration; the mask's own fields mean nothing at full sampling."""
-    own = analysis.configurations[analysis.configurations["vendor"] == vendor]
+    own = analysis.vendors[vendor].configurations
     columns: dict[str, list[Any]] = {"mask": own["family"].tolist()}
     for name in varied:
-        idle = own["full"].astype(bool) & (name in IDLE_FIELDS)
-        columns[name.replace("_", " ")] = [_short(None if i else value) for i, value in zip(idle, own[name])]
+        idle = own["full"].astype(bool) & is_idle(name)
+        columns[plain_name(name).replace("_", " ")] = [
+            _short(None if i else value) for i, value in zip(idle, own[name])
+        ]
     columns["nominal rate"] = own["sampling_rate"].tolist()
     columns[f"{vendor} rate"] = own["realised_rate"].tolist()
     records = [[analysis.run.records[key].test for key in keys] for keys in own["keys"]]
@@ -62,7 +64,9 @@ def _of_vendor(analysis: Analysis, vendor: str, varied: list[str]) -> pd.DataFra
         texts = [None if math.isnan(value) else number(value) + end for value, end in zip(mean, ends)]
         columns[f"{vendor} tested on {name}"] = texts
     columns[f"seeds, {vendor}"] = own["seeds"].tolist()
-    columns[f"chosen, {vendor}"] = [bool(set(keys) & set(analysis.selections[vendor].keys)) for keys in own["keys"]]
+    columns[f"chosen, {vendor}"] = [
+        bool(set(keys) & set(analysis.vendors[vendor].selection.keys)) for keys in own["keys"]
+    ]
     return pd.DataFrame(columns)
 
 

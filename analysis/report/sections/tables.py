@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
-from analysis.read.configurations import FULL, varied_fields
+from analysis.read.configurations import FULL, plain_name, varied_fields
 from analysis.report.page import number, paragraph, table
 from analysis.results import sentences
 from analysis.results.compute import Analysis
@@ -39,26 +39,29 @@ OPTIMISM = (
 def choices(analysis: Analysis) -> str:
     """Every rule and family side by side, with the labels each saw, above full sampling."""
     rows, title = [], analysis.measure.title
-    for vendor, chosen in analysis.selections.items():
-        rows += [_choice_row(s, title) for s in [chosen, *(s for s in analysis.others if s.vendor == vendor)]]
-        if chosen.full_sampling:
-            rows.append({"trained on": vendor, "rule": FULL, "rate": 1.0} | _scored(chosen.full_sampling, title))
+    for vendor, computed in analysis.vendors.items():
+        rows += [_choice_row(selection, title) for selection in [computed.selection, *computed.others]]
+        full = computed.selection.full_sampling
+        if full:
+            rows.append({"trained on": vendor, "rule": FULL, "rate": 1.0} | _scored(full, title))
     frame = pd.DataFrame(rows).dropna(axis="columns", how="all")
-    found = table(frame, "choices", "Each rule's choice, and what it was allowed to see")
-    if not found:
+    shown = table(frame, "choices", "Each rule's choice, and what it was allowed to see")
+    if not shown:
         return ""
     measure = analysis.measure
     about = _notes(analysis) + paragraph(measure.words(CHOICES.format(tolerance=analysis.options.tolerance)), "small")
-    gaps = pd.DataFrame([_gap_row(gap) for gap in analysis.optimism]).dropna(axis="columns", how="all")
-    gaps = table(gaps, "optimism", "What peeking would have bought")
-    shown = gaps + paragraph(measure.words(OPTIMISM) if gaps else "", "small")
-    return found + about + shown + paragraph(sentences.RETROSPECTIVE, "small")
+    rows = [_gap_row(gap) for computed in analysis.vendors.values() for gap in computed.optimism]
+    gaps = table(pd.DataFrame(rows).dropna(axis="columns", how="all"), "optimism", "What peeking would have bought")
+    if gaps:
+        gaps += paragraph(measure.words(OPTIMISM), "small")
+    return shown + about + gaps + paragraph(sentences.RETROSPECTIVE, "small")
 
 
 def _notes(analysis: Analysis) -> str:
     """What the rules noted, each note once, with whose choice it is of."""
     said: dict[tuple[str, str], dict[str, None]] = {}
-    for selection in [*analysis.selections.values(), *analysis.others]:
+    others = [selection for computed in analysis.vendors.values() for selection in computed.others]
+    for selection in [*(computed.selection for computed in analysis.vendors.values()), *others]:
         if selection.note:
             said.setdefault((selection.rule, selection.note), {})[selection.vendor] = None
     lines = (f"{rule} ({', '.join(vendors)}): {note}." for (rule, note), vendors in said.items())
@@ -158,7 +161,10 @@ def provenance(analysis: Analysis) -> str:
 
 def seen(analysis: Analysis) -> str:
     """Whose labels chose, wherever a cross-domain number stands."""
-    lines = [f"{vendor}: {sentences.whose_labels(s, analysis.measure)}" for vendor, s in analysis.selections.items()]
+    lines = [
+        f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}"
+        for vendor, computed in analysis.vendors.items()
+    ]
     return paragraph(" ".join(lines), "seen")
 
 
@@ -205,7 +211,7 @@ def _counts(named: Any, cohort: pd.DataFrame) -> pd.DataFrame:
 def _present(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """The named columns that hold anything, under readable names."""
     kept = [name for name in names if name in frame and frame[name].notna().any()]
-    return frame[kept].rename(columns=lambda name: name.replace("_", " "))
+    return frame[kept].rename(columns=lambda name: plain_name(name).replace("_", " "))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from analysis import RunError, analyse, print_analysis
 from analysis.__main__ import parse
 from analysis.choice.crossfit import cross_fit, score_halves, split_in_halves
-from analysis.choice.selection import Options
+from analysis.choice.options import Options
 from analysis.read.configurations import average_over_seeds
 from analysis.read.load import load
 from analysis.read.trial_arrays import image_scores
@@ -90,7 +90,7 @@ def test_what_can_not_be_cross_fitted_says_why(run, tmp_path):
 def test_one_vendor_has_no_cross_domain_number(tmp_path):
     write_run(tmp_path, vendors=("GE",), rates=RATES, seeds=(0, 1), masks=("gumbel",), patients=16)
     analysis = analyse(tmp_path, cross_fit=2)
-    found = analysis.cross_fits["GE"]
+    found = analysis.vendors["GE"].cross_fit
     page = analysis.report.read_text()
     assert "share of halves that chose it" in page
     assert "cross-fitted on 4 halves" in page

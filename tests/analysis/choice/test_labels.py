@@ -12,7 +12,7 @@ from rich.console import Console
 from analysis import analyse, print_analysis
 from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.optimism import own_optimism
-from analysis.choice.selection import Options
+from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
 from analysis.statistics.resampling import trial_draws
@@ -39,7 +39,7 @@ def by_hand(tmp_path):
 
 
 def left_out(analysis, oracle=False):
-    return {s.held_out: s for s in analysis.others if s.held_out and s.oracle == oracle}
+    return {s.held_out: s for s in analysis.vendors["GE"].others if s.held_out and s.oracle == oracle}
 
 
 def test_the_labels_of_all_but_the_held_out_vendor_choose_and_it_alone_is_reported(by_hand):
@@ -49,7 +49,9 @@ def test_the_labels_of_all_but_the_held_out_vendor_choose_and_it_alone_is_report
     assert {held: s.values["test_cross_domain"] for held, s in found.items()} == {"SIEMENS": 0.61, "PHILIPS": 0.72}
     assert all(s.saw == "leave-one-vendor-out" and not s.oracle for s in found.values())
     assert {held: s.rate for held, s in left_out(analysis, oracle=True).items()} == {"SIEMENS": 1.0, "PHILIPS": 1.0}
-    target = next(s for s in analysis.others if s.rule == "cross_domain" and not s.held_out and not s.oracle)
+    target = next(
+        s for s in analysis.vendors["GE"].others if s.rule == "cross_domain" and not s.held_out and not s.oracle
+    )
     assert (target.rate, target.saw) == (0.5, "target-validation")
 
 
@@ -61,13 +63,13 @@ def test_a_sampler_that_may_have_read_the_held_out_vendor_is_named(by_hand):
 
 def test_a_proof_has_no_oracle(by_hand):
     analysis = analyse(by_hand, rule="noninferior", report=False)
-    assert {s.rule for s in analysis.others if s.oracle} == {"cross_domain"}
-    assert all(s.note for s in analysis.others if s.rule == "noninferior")
+    assert {s.rule for s in analysis.vendors["GE"].others if s.oracle} == {"cross_domain"}
+    assert all(s.note for s in analysis.vendors["GE"].others if s.rule == "noninferior")
 
 
 def test_the_gap_is_a_number_everywhere(by_hand):
     analysis = analyse(by_hand)
-    gaps = {(g.rule, g.held_out): g for g in analysis.optimism}
+    gaps = {(g.rule, g.held_out): g for g in analysis.vendors["GE"].optimism}
     assert set(gaps) == {
         ("epsilon", ""),
         ("cross_domain", ""),

@@ -8,7 +8,7 @@ from scipy import stats
 
 from analysis import RULES, analyse
 from analysis.choice.difference import Difference, difference, two_way
-from analysis.choice.noninferior_run import prove
+from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.read.configurations import average_over_seeds
 from analysis.read.load import load
 from analysis.statistics.bootstrap import Resampled
@@ -34,7 +34,7 @@ def proofs_of(root, margin=0.02):
     found = {}
     for vendor, own in table.groupby("vendor"):
         fitted = vendor_curves(run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
-        found[vendor] = prove(run, own, draws, fitted, vendor, margin)
+        found[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
     return found
 
 
@@ -49,19 +49,19 @@ def forget(folder, rate, reason=None, seeds=(0, 1, 2)):
 
 
 def test_equal_rates_are_proven_with_many_patients_and_a_wide_margin(tmp_path):
-    proof = run_of(tmp_path, equal, patients=160).proofs["GE"]
+    proof = run_of(tmp_path, equal, patients=160).vendors["GE"].proof
     assert proof.steps["passed"].tolist() == [True, True]
     assert proof.rate == 0.25
 
 
 def test_the_first_failure_ends_the_sequence(tmp_path):
     analysis = run_of(tmp_path, lambda rate, inside, mask: 0.6 if rate == 0.5 else 0.9, patients=80)
-    proof = analysis.proofs["GE"]
+    proof = analysis.vendors["GE"].proof
     assert proof.steps["realised_rate"].tolist() == [0.5, 0.25]
     assert proof.steps["passed"].tolist() == [False, False]
     assert "not tested" in proof.steps["why"].iloc[1]
     assert proof.rate == 1
-    shown = next(s for s in analysis.others if s.rule == "noninferior" and s.vendor == "GE")
+    shown = next(s for s in analysis.vendors["GE"].others if s.rule == "noninferior")
     assert shown.rate == 1
     assert shown.saw == "target-validation"
     assert "would need" in shown.note
@@ -69,9 +69,9 @@ def test_the_first_failure_ends_the_sequence(tmp_path):
 
 def test_without_full_sampling_or_with_one_seed_it_refuses(tmp_path):
     write_run(tmp_path / "a", rates=(0.25, 0.5), masks=("gumbel",), patients=16)
-    assert "full sampling" in analyse(tmp_path / "a", report=False).proofs["GE"].refused
+    assert "full sampling" in analyse(tmp_path / "a", report=False).vendors["GE"].proof.refused
     write_run(tmp_path / "b", rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=16)
-    found = analyse(tmp_path / "b", report=False).proofs["GE"]
+    found = analyse(tmp_path / "b", report=False).vendors["GE"].proof
     assert "seeds" in found.refused
     assert math.isnan(found.rate)
 
@@ -106,7 +106,7 @@ def test_what_is_needed_makes_the_margin_resolvable_and_no_less_does():
 def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
     write_run(tmp_path, masks=("gumbel",), patients=40)
     analysis = analyse(tmp_path, report=False)
-    mine = [s for s in [*analysis.selections.values(), *analysis.others] if s.vendor == "GE" and not s.oracle]
+    mine = [s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle]
     assert {s.rule for s in mine} == set(RULES)
     for one in mine:
         if math.isnan(one.rate):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from analysis import RULES, RunError, analyse
-from analysis.choice.selection import Options, select
+from analysis.choice.options import Options
+from analysis.choice.selection import select
 from analysis.read import lu_table1
 from analysis.read.configurations import average_over_seeds, curves, families
 from analysis.read.load import tidy
@@ -126,15 +127,15 @@ def test_the_yardstick_is_never_chosen_beside_a_learned_mask(tmp_path):
     ):
         folder.write_record(one)
     analysis = analyse(tmp_path, report=False)
-    assert analysis.selections["GE"].rate == 0.5
-    by_family = {o.family: o.rate for o in analysis.others if o.family != "learned"}
+    assert analysis.vendors["GE"].selection.rate == 0.5
+    by_family = {o.family: o.rate for o in analysis.vendors["GE"].others if o.family != "learned"}
     assert by_family == {"lowpass": 0.1}  # of the one learned family the choice itself speaks
 
 
 def test_without_full_sampling_the_cost_is_unknown(tmp_path):
     RunFolder(tmp_path).write_record(record(0.5, (0.9, 0.7), (0.9, 0.7)))
     analysis = analyse(tmp_path, report=False)
-    assert analysis.selections["GE"].full_sampling == {}
+    assert analysis.vendors["GE"].selection.full_sampling == {}
     assert any("full sampling (rate 1) has no finished trial" in w for w in analysis.warnings)
 
 
@@ -162,22 +163,22 @@ def example(tmp_path):
 @pytest.mark.parametrize("epsilon", [0.024, 0.03, 0.04, 0.058])
 def test_table_1_epsilon_gives_the_studys_own_choice(example, epsilon):
     analysis = analyse(example, rule="epsilon", epsilon=epsilon, report=False)
-    assert {v: s.rate for v, s in analysis.selections.items()} == {"GE": 0.242, "SIEMENS": 0.222}
+    assert {v: found.selection.rate for v, found in analysis.vendors.items()} == {"GE": 0.242, "SIEMENS": 0.222}
 
 
 @pytest.mark.parametrize("epsilon", [0.023, 0.0591])
 def test_table_1_beyond_those_epsilons_it_does_not(example, epsilon):
-    rates = [s.rate for s in analyse(example, epsilon=epsilon, report=False).selections.values()]
+    rates = [found.selection.rate for found in analyse(example, epsilon=epsilon, report=False).vendors.values()]
     assert rates != [0.242, 0.222]
 
 
 def test_table_1_fronts(example):
-    fronts = analyse(example, report=False).fronts
-    assert fronts["GE"][0].points["realised_rate"].tolist() == [0.148, 0.664, 0.804, 1]
-    assert fronts["SIEMENS"][0].points["realised_rate"].tolist() == [0.781, 0.882, 1]
+    fronts = {v: found.fronts for v, found in analyse(example, report=False).vendors.items()}
+    assert fronts["GE"]["two_objectives"].points["realised_rate"].tolist() == [0.148, 0.664, 0.804, 1]
+    assert fronts["SIEMENS"]["two_objectives"].points["realised_rate"].tolist() == [0.781, 0.882, 1]
     for vendor in ("GE", "SIEMENS"):
-        three = set(fronts[vendor][1].points["realised_rate"])
-        assert three > set(fronts[vendor][0].points["realised_rate"])
+        three = set(fronts[vendor]["three_objectives"].points["realised_rate"])
+        assert three > set(fronts[vendor]["two_objectives"].points["realised_rate"])
 
 
 def test_table_1_says_that_test_scores_chose(example):

@@ -72,7 +72,7 @@ def test_a_bad_record_is_counted_and_named_not_fatal(run, text, reason):
     assert re.search(reason, found.unreadable[key])
     assert str(run) not in found.unreadable[key]  # the report does not tell where it lay
     assert key in found.warnings[0]
-    assert analyse(run, report=False).selections
+    assert analyse(run, report=False).vendors
 
 
 def test_a_record_in_anothers_place_is_left_out(run):
@@ -143,7 +143,7 @@ def test_a_failed_vendor_is_named(tmp_path):
     text = json.dumps({"config": config.non_default(), "reason": "no memory"})
     write_whole(tmp_path / "trials" / config.key() / "failure.json", text.encode())
     analysis = analyse(tmp_path, report=False)
-    assert list(analysis.selections) == ["GE"]
+    assert list(analysis.vendors) == ["GE"]
     assert any(w.startswith("SIEMENS: no trial finished") for w in analysis.warnings)
 
 
@@ -151,7 +151,7 @@ def test_no_finished_trial_gets_a_page(run):
     for path in (run / "trials").glob("*/record.json"):
         path.unlink()
     analysis = analyse(run)
-    assert analysis.selections == {}
+    assert analysis.vendors == {}
     assert "No finished trial" in analysis.report.read_text()
     assert json.loads(analysis.selection_json.read_text())["choices"] == []
     assert main([str(run)]) == 0
@@ -161,7 +161,7 @@ def test_one_trial_gets_a_page(run):
     for path in sorted((run / "trials").iterdir())[1:]:
         shutil.rmtree(path)
     analysis = analyse(run)
-    assert len(analysis.selections) == 1
+    assert len(analysis.vendors) == 1
     assert any("one configuration only" in w for w in analysis.warnings)
     assert analysis.report.exists()
 
@@ -177,7 +177,7 @@ def test_a_bad_array_costs_its_own_part_only(run, name, damage):
             if damage != "absent":
                 path.write_bytes({"torn": data[: len(data) // 2], "empty": b"", "text": b"hello"}[damage])
     analysis = analyse(run)
-    assert len(analysis.selections) == 2
+    assert len(analysis.vendors) == 2
     assert analysis.configurations["test_in_domain_low"].isna().all() == (name == "scores.npz")
 
 
@@ -200,7 +200,7 @@ def test_a_bad_cohort_table_is_a_warning(run, text):
     analysis = analyse(run, report=False)
     assert any("cohort.csv" in w for w in analysis.warnings)
     assert analysis.baselines.empty
-    assert len(analysis.selections) == 2
+    assert len(analysis.vendors) == 2
 
 
 def test_a_torn_search_json_is_a_warning(run):

@@ -3,6 +3,7 @@ import io
 import re
 import struct
 import zlib
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -112,19 +113,20 @@ def test_every_section_with_a_cross_domain_number_says_whose_labels_chose(html, 
             assert told, name
             met += 1
     assert met >= 7
-    assert {s.saw for s in analysis.selections.values()} == {"source-validation"}
+    assert {s.saw for s in (found.selection for found in analysis.vendors.values())} == {"source-validation"}
 
 
 def test_the_first_screen_says_the_choice_the_doubt_and_both_picks(html, analysis):
     text = sections(html)["The choice"]
-    for vendor, selection in analysis.selections.items():
+    for vendor, computed in analysis.vendors.items():
+        selection = computed.selection
         assert f"{selection.rate:.3f} of k-space, 90 % interval {selection.interval[0]:.3f}" in text
         assert f"the model trained on {vendor} scores AUC {selection.values['test_in_domain']:.3f} instead of" in text
         assert "chosen by the rule epsilon (epsilon 0.06): the smallest rate whose in-domain AUC is within" in text
         for split in ("test_in_domain", "test_cross_domain"):
             for values in (selection.values, selection.full_sampling):
                 assert f"{values[split]:.3f} [{values[f'{split}_low']:.3f}, {values[f'{split}_high']:.3f}]" in text
-        assert f"{analysis.proofs[vendor].resolvable:.3f}" in text
+        assert f"{computed.proof.resolvable:.3f}" in text
     assert text.count("Proven: noninferior") == text.count("Unproven: epsilon") == 2
     assert text.count("The evidence does not separate this rate from full sampling") == 2
     assert text.count("Saw validation labels of the other vendor(s) too") == 2
@@ -132,7 +134,8 @@ def test_the_first_screen_says_the_choice_the_doubt_and_both_picks(html, analysi
 
 def test_the_proof_shows_every_step_and_where_it_stopped(html, analysis):
     text = sections(html)["What the data prove"]
-    for vendor, proof in analysis.proofs.items():
+    for vendor, computed in analysis.vendors.items():
+        proof = computed.proof
         shown = steps(proof)
         assert shown["rate"].tolist() == [0.25, 0.0625]  # from the highest down, full sampling is the yardstick
         for step, row in zip(proof.steps.itertuples(), shown.to_dict("records")):
@@ -150,7 +153,9 @@ def test_a_cross_fitted_choice_stands_beside_the_proof(analysis):
     known = {"in_domain": 0.8, "cross_domain": np.nan}
     fitted = CrossFit("GE", "epsilon", 5, 10, rates, known, known, {"in_domain": -0.01, "cross_domain": np.nan})
     refused = fitted._replace(vendor="SIEMENS", rates=rates.iloc[:0], refused="trial abc has no scores per image")
-    page = proofs(analysis._replace(cross_fits={"GE": fitted, "SIEMENS": refused}))
+    cross_fits = {"GE": fitted, "SIEMENS": refused}
+    vendors = {name: replace(analysis.vendors[name], cross_fit=given) for name, given in cross_fits.items()}
+    page = proofs(replace(analysis, vendors=vendors))
     cells = re.findall(r"<td[^>]*>(.*?)</td>", page[page.index('id="cross-fit"') :])
     assert cells[:6] == ["GE", "0.250", "0.700", "GE", "1.000", "0.300"]
     assert "GE, cross-fitted on 10 halves" in page
@@ -160,7 +165,8 @@ def test_a_cross_fitted_choice_stands_beside_the_proof(analysis):
 
 def test_how_sure_the_front_is_stands_in_figure_and_table(html, analysis):
     text = sections(html)["Pareto front"]
-    for vendor, uncertain in analysis.uncertain_fronts.items():
+    for vendor, computed in analysis.vendors.items():
+        uncertain = computed.uncertain_front
         optimal = uncertain.probability_optimal
         assert (optimal["three_objectives"] >= optimal["two_objectives"]).all()  # one more objective dominates fewer
         for row in optimal.itertuples():
@@ -176,7 +182,7 @@ def _shown(value):
 
 
 def test_the_attainment_band_holds_the_median_front(analysis):
-    for vendor in analysis.uncertain_fronts:
+    for vendor in analysis.vendors:
         drawn = {trace.name: trace for trace in plot_pareto(analysis, vendor).data}
         band, middle = drawn["front, 10 to 90 %"], drawn["front, median"]
         assert band.fill == "toself"
@@ -202,7 +208,8 @@ def test_the_source_studys_table_has_a_row_a_rate_and_every_vendor(html, analysi
             one = own[(own["sampling_rate"] - float(row["nominal rate"])).abs() < 1e-3]
             name = "test_in_domain" if source == tested else "test_cross_domain"
             assert row[f"{source} tested on {tested}"].startswith(f"{one.iloc[0][name]:.3f} [")
-    for vendor, selection in analysis.selections.items():
+    for vendor, computed in analysis.vendors.items():
+        selection = computed.selection
         chosen = [row for row in shown if vendor in row["chosen for"]]
         assert [row["nominal rate"] for row in chosen] == [f"{selection.configuration['sampling_rate']:.3f}"]
 
@@ -220,7 +227,7 @@ def test_the_terminal_says_the_choice_and_whose_labels(analysis):
     console = Console(record=True, width=80, file=io.StringIO())
     print_analysis(analysis, console)
     text = " ".join(console.export_text().split())
-    for selection in analysis.selections.values():
+    for selection in (computed.selection for computed in analysis.vendors.values()):
         assert f"{selection.rate:.3f} of k-space" in text
         assert selection.rate < 1
         for domain in ("in_domain", "cross_domain"):

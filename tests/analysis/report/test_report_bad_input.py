@@ -57,7 +57,7 @@ def test_no_finished_trial(tmp_path):
         folder.trial(key, "record.json").unlink()
     folder.write_failure(TrialConfig("GE", 0.3), "the loss became NaN")
     found, text, drawn = page_of(tmp_path)
-    assert found.selections == {}
+    assert found.vendors == {}
     assert drawn == []
     assert "No vendor has a finished trial, so there is no choice" in text
     assert "the loss became NaN" in text
@@ -72,7 +72,7 @@ def test_only_pending_trials_and_nothing_else(tmp_path):
     for rate in (0.25, 1.0):
         folder.write_config(TrialConfig("GE", rate))
     found, text, drawn = page_of(tmp_path)
-    assert (found.selections, drawn, len(found.run.pending)) == ({}, [], 2)
+    assert (found.vendors, drawn, len(found.run.pending)) == ({}, [], 2)
     assert "2 trial(s) were asked for and have not finished" in text
     assert "No vendor has a finished trial, so there is no choice" in text
     assert "Unknown: this run folder has no search.json" in text
@@ -104,7 +104,7 @@ def test_one_vendor_has_no_cross_domain_number(tmp_path, capsys):
     assert "noninferior (proven)" not in said
     assert "how sure the front is can't be told" in text
     assert "tested on GE" in text
-    assert found.proofs["GE"].refused
+    assert found.vendors["GE"].proof.refused
     assert "no configuration has a cross-domain AUC, so there is no front of two AUCs to draw" in text
     assert "AUC not measured" in text
     assert "pareto-GE" not in drawn

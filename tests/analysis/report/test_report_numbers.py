@@ -7,7 +7,8 @@ import pytest
 from analysis import analyse
 from analysis.choice import noninferior_words as proof_words
 from analysis.choice.noninferior import STEP_COLUMNS, Proof
-from analysis.choice.selection import Options, Selection
+from analysis.choice.options import Options
+from analysis.choice.selection import Selection
 from analysis.plots.gallery import MOST, gallery
 from analysis.plots.profiles import profile
 from analysis.report.page import as_script, plain, slug, table

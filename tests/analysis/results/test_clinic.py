@@ -71,7 +71,7 @@ def analysis(tmp_path_factory):
 
 def parts(analysis, source, vendor, split="test"):
     """label, score and row of each training of the choice."""
-    for key in analysis.selections[source].keys:
+    for key in analysis.vendors[source].selection.keys:
         scores = image_scores(analysis.run.root, key, analysis.run.cohort)
         yield scores[(scores["split"] == split) & (scores["vendor"] == vendor)]
 
@@ -85,7 +85,7 @@ def one(table, **where):
 
 @pytest.mark.parametrize("vendor", ["GE", "SIEMENS"])
 def test_the_threshold_is_the_source_vendors_wherever_it_is_applied(analysis, vendor):
-    assert analysis.selections["GE"].rate < 1
+    assert analysis.vendors["GE"].selection.rate < 1
     row = one(analysis.clinic.operating, trained_on="GE", scored_on=vendor, rate="chosen")
     found, stayed = [], []
     for val, test in zip(parts(analysis, "GE", "GE", "val"), parts(analysis, "GE", vendor)):

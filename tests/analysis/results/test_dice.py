@@ -136,7 +136,8 @@ def test_points_intervals_and_differences_are_those_of_plain_loops(analysis):
 
 
 def test_the_hypervolume_counts_from_zero(analysis):
-    for vendor, (front, _) in analysis.fronts.items():
+    for vendor, computed in analysis.vendors.items():
+        front = computed.fronts["two_objectives"]
         points = sorted(front.points[list(TWO)].itertuples(index=False), reverse=True)
         area, height = 0.0, 0.0
         for x, y in points:  # from the best in-domain on, each adds what lies above the last
@@ -182,11 +183,11 @@ def test_sections_of_classes_give_way_to_what_dice_has(analysis):
 
 
 def test_every_rule_chooses_and_cross_fits(analysis):
-    chosen = {s.rule: s for s in [*analysis.selections.values(), *analysis.others] if s.vendor == "GE" and not s.oracle}
+    chosen = {s.rule: s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle}
     assert set(chosen) == set(RULES)
-    assert analysis.selections["GE"].rate == 0.25
-    assert analysis.curves["GE"]["val"].in_domain is not None
-    for fitted in analysis.cross_fits.values():
+    assert analysis.vendors["GE"].selection.rate == 0.25
+    assert analysis.vendors["GE"].curves["val"].in_domain is not None
+    for fitted in (computed.cross_fit for computed in analysis.vendors.values()):
         assert not fitted.refused
         assert fitted.halves == 2
         assert 0.5 < fitted.value["in_domain"] < 1
@@ -218,9 +219,9 @@ def test_nothing_found_and_everything_found_have_a_page(tmp_path):
         assert all_[f"{name}_high"] == 1 > 0.9 > all_[f"{name}_low"] > 0
         assert none[f"{apart}_low"] == -1 < none[f"{apart}_high"] < 0
         assert -1 < some[f"{apart}_low"] < some[apart] < some[f"{apart}_high"] < 0
-    fitted = found.curves["GE"]["val"].in_domain
+    fitted = found.vendors["GE"].curves["val"].in_domain
     assert ((fitted.draws >= 0) & (fitted.draws <= 1)).all()
-    assert found.selections["GE"].rate == 1
+    assert found.vendors["GE"].selection.rate == 1
     assert not re.search(
         r"\b(nan|NaN|inf|Traceback)\b",
         re.sub(r"<script.*?</script>", "", words_of(found.report.read_text()), flags=re.DOTALL),
@@ -233,7 +234,7 @@ def test_without_scores_there_are_points_and_no_interval(tmp_path):
         folder.trial(key, "scores.npz").unlink()
     found = analyse(tmp_path, report=False)
     assert found.configurations["test_in_domain_low"].isna().all()
-    assert found.selections["GE"].rate in (0.25, 1.0)
+    assert found.vendors["GE"].selection.rate in (0.25, 1.0)
     assert "No per-image scores lie beside these records" in intervals(found)
 
 

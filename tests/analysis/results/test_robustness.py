@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.choice.selection import Options
+from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report.sections.robustness import image_quality
 from analysis.results.compute import compute

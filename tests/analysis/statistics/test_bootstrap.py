@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.choice.selection import Options
+from analysis.choice.options import Options
 from analysis.read.configurations import average_over_seeds, full_sampling_of
 from analysis.read.load import load
 from analysis.results.compute import compute

@@ -74,14 +74,14 @@ def test_delong_is_too_small_where_the_images_of_a_patient_are_alike():
 def test_the_report_holds_both_errors_of_each_choice(tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=40)
     analysis = analyse(tmp_path, epsilon=0.3)
-    keys = {vendor: selection.keys for vendor, selection in analysis.selections.items()}
+    keys = {vendor: found.selection.keys for vendor, found in analysis.vendors.items()}
     found = cross_check(analysis.run, analysis.configurations, analysis.draws, keys)
     of_auc = found[found["what"] == "AUC"]
     assert len(of_auc) == 4
     assert (of_auc["patients"] == 10).all()
     assert (of_auc["images"] == 60).all()
     np.testing.assert_allclose(found["ratio"], found["clustered bootstrap"] / found["DeLong"])
-    chosen = [selection.rate < 1 for selection in analysis.selections.values()]
+    chosen = [found.selection.rate < 1 for found in analysis.vendors.values()]
     assert (found["what"] == "difference").sum() == 2 * sum(chosen) > 0
     assert 'id="cross-check"' in analysis.report.read_text()
 
@@ -148,9 +148,9 @@ def example(tmp_path):
 def test_table_1_with_counts_has_intervals_and_says_what_they_lack(example):
     counts = {"GE": Counts(125, 125), "SIEMENS": Counts(58, 58)}
     analysis = analyse(example, epsilon=0.03, patients=counts)
-    values = analysis.selections["GE"].values
+    values = analysis.vendors["GE"].selection.values
     assert (values["test_in_domain_low"], values["test_in_domain_high"]) == pytest.approx((0.836, 0.910), abs=6e-4)
-    wider = analysis.selections["GE"].values["test_cross_domain_high"] - values["test_cross_domain_low"]
+    wider = analysis.vendors["GE"].selection.values["test_cross_domain_high"] - values["test_cross_domain_low"]
     assert wider > 2 * (values["test_in_domain_high"] - values["test_in_domain_low"])  # 58 patients, a lower AUC
     assert math.isnan(values["difference_in_domain_low"])  # never from counts alone
     text = " ".join(analysis.warnings)

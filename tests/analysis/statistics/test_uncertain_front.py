@@ -79,13 +79,13 @@ def test_without_any_cross_domain_auc_no_number_is_made_up(tmp_path):
     assert len(across) >= 6
     assert table[across].isna().all(axis=None)
     assert table["test_in_domain_low"].notna().all()
-    assert analysis.uncertain_fronts == {}
-    assert analysis.curves["GE"]["val"].cross_domain is None
-    assert analysis.curves["GE"]["val"].in_domain is not None
-    assert "another vendor" in analysis.proofs["GE"].refused
-    assert math.isnan(analysis.cross_fits["GE"].value["cross_domain"])
-    assert not math.isnan(analysis.cross_fits["GE"].value["in_domain"])
-    chosen = {s.rule: s for s in [*analysis.selections.values(), *analysis.others] if not s.oracle}
+    assert all(computed.uncertain_front is None for computed in analysis.vendors.values())
+    assert analysis.vendors["GE"].curves["val"].cross_domain is None
+    assert analysis.vendors["GE"].curves["val"].in_domain is not None
+    assert "another vendor" in analysis.vendors["GE"].proof.refused
+    assert math.isnan(analysis.vendors["GE"].cross_fit.value["cross_domain"])
+    assert not math.isnan(analysis.vendors["GE"].cross_fit.value["in_domain"])
+    chosen = {s.rule: s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle}
     assert set(chosen) == set(RULES)
     for one in chosen.values():
         assert "cross_domain" not in one.not_worse

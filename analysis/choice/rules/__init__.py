@@ -1,0 +1,16 @@
+"""How a rate may be chosen: every selection rule by name."""
+
+from analysis.choice.rules import cross_domain, epsilon, hypervolume, knee, noninferior, one_se
+from analysis.choice.rules.base import Rule
+
+RULES: dict[str, Rule] = {
+    "epsilon": epsilon.RULE,
+    "knee": knee.RULE,
+    "cross_domain": cross_domain.RULE,
+    "one_se": one_se.RULE,
+    "hypervolume": hypervolume.RULE,
+    "noninferior": noninferior.RULE,
+}
+
+DEFAULT = "epsilon"  # the rule of a user who names none; its choice always stands beside the proven one
+TRANSFER = "cross_domain"  # the rule that is also shown with one vendor held out, and on test scores
