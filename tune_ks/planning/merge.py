@@ -1,12 +1,11 @@
 """Several run folders of one cohort and one split become one. No result is lost, and a conflict is an error."""
 
 import dataclasses
-import json
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import is_weights
 from tune_ks.core.record import TrialRecord
-from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import write_whole
 from tune_ks.planning.pretrained import RECORD, WEIGHTS
 from tune_ks.planning.start_run import SPACE_FIELDS, note
@@ -151,4 +150,4 @@ def _name_spaces(source: RunFolder, target: RunFolder) -> None:
         if fields["space_fingerprint"] not in known:
             added.append(fields)
     if added:
-        write_whole(target.search_json, json.dumps({**search, "earlier": [*earlier, *added]}, indent=1).encode())
+        write_json(target.search_json, {**search, "earlier": [*earlier, *added]})

@@ -2,15 +2,14 @@
 
 import hashlib
 import importlib.metadata
-import json
 import platform
 from pathlib import Path
 from typing import Any
 
 from tune_ks import __version__
 from tune_ks.core.record import FORMAT, migrated
-from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.run_folder import RunFolder, write_json
+from tune_ks.core.storage import StoragePath
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.planning.space import Space
@@ -71,14 +70,14 @@ def extend_run(folder: RunFolder, space: Space, command: str) -> None:
     before = {name: search.get(name) for name in SPACE_FIELDS}
     earlier = [lines for lines in search.get("earlier", []) if lines["space_fingerprint"] != space.fingerprint()]
     values = {**search, **_space_fields(space, command), "earlier": [*earlier, before]}
-    write_whole(folder.search_json, json.dumps(values, indent=1).encode())
+    write_json(folder.search_json, values)
 
 
 def note(folder: RunFolder, name: str, values: Any) -> None:
     """Set a field of search.json that a later command reads, so that it continues in the same way."""
     search = folder.read_search()
     if search.get(name) != values:
-        write_whole(folder.search_json, json.dumps({**search, name: values}, indent=1).encode())
+        write_json(folder.search_json, {**search, name: values})
 
 
 def _space_fields(space: Space, command: str) -> dict[str, Any]:
@@ -138,4 +137,4 @@ def create_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int,
         },
         "versions": {"tune_ks": __version__, "python": platform.python_version(), **packages},
     }
-    write_whole(folder.search_json, json.dumps(values, indent=1).encode())
+    write_json(folder.search_json, values)

@@ -5,7 +5,6 @@ RUN/trials/KEY/attempts.json lists the attempts in order. Only the last attempt 
 """
 
 import dataclasses
-import json
 import math
 import uuid
 from collections.abc import Collection
@@ -13,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tune_ks.core.record import FORMAT
-from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.storage import write_whole
+from tune_ks.core.run_folder import RunFolder, read_json, write_json
 
 WORKER_DEATHS = 3  # a trial whose process died more often than this, on nodes that are alive, is given up
 DIED, MEMORY, HUNG = "died", "memory", "hung"
@@ -142,4 +140,4 @@ def require_owner(folder: RunFolder, key: str, attempt: Attempt) -> None:
 
 def _write(folder: RunFolder, key: str, attempts: list[Attempt]) -> None:
     values = {"format": FORMAT, "attempts": [dataclasses.asdict(attempt) for attempt in attempts]}
-    write_whole(folder.trial(key, "attempts.json"), json.dumps(values, indent=1).encode())
+    write_json(folder.trial(key, "attempts.json"), values)
