@@ -23,7 +23,7 @@ from scipy.special import expit, logit, ndtri
 from analysis.choice.noninferior import MARGIN, noninferior, noninferior_curve
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
-from analysis.choice.selection import candidates, evidence
+from analysis.choice.selection import evidence, with_scores
 from analysis.statistics.bootstrap import (
     Interval,
     Resampled,
@@ -185,7 +185,7 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     curves = vendor_curves(search.trials, search.draws, VENDOR["in_domain"], "val")
     patients = dict(zip(VENDOR, setting.val))
     proof = noninferior(search.table, search.draws, patients, VENDOR["in_domain"])
-    points, _ = evidence(candidates(search.table)[0], curves, proof, MEASURES["auc"])
+    points, _ = evidence(with_scores(search.table, "val"), curves, proof, MEASURES["auc"])
     picks = {name: rule.pick(points, Options().values).row for name, rule in RULES.items()}
     chosen = {name: row for name, row in picks.items() if row is not None}
     chosen["best test point"] = int(search.table["test_in_domain"].to_numpy().argmax())
