@@ -1,21 +1,22 @@
-"""The front door: start or resume a search, evaluate its models elsewhere; say where it went and what to type next.
+"""The command line: start or resume a search, evaluate its models on other data, merge run folders.
 
 python run_search.py                                     the quick search on a phantom, nothing else needed
 python run_search.py --data DIR --space paper            a search on your own DICOM files
 python run_search.py --data DIR --space finetune --init-from RUN     from the weights of another search's trials
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
-python run_search.py evaluate RUN --data DIR --corruptions      ... as images get worse
+python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
 python run_search.py predict RUN --data DIR              their scores for images without labels
-python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one
+python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one folder
 
-Exit codes: 0 all done; 1 some trials failed; 2 it could not go on (what came, the run folder or the storage is not
-what it must be: one message says what); 130 interrupted, or trials are left: the same command goes on.
+Exit codes: 0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage
+is wrong (one message says how); 130 interrupted, or trials are left: the same command continues.
 """
 
+import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -29,15 +30,10 @@ from tune_ks.core.storage import StoragePath
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command line; returns the exit code. What the user can mend is one message, never a traceback."""
+    """Run one command line; returns the exit code. An error that the user can correct is one message, no traceback."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv and argv[0] in ("evaluate", "predict"):
-        args, command = evaluate_parser(argv[0]).parse_args(argv[1:]), evaluate_command
-    elif argv and argv[0] == "merge":
-        args, command = merge_parser().parse_args(argv[1:]), merge_command
-    else:
-        args, command = search_parser().parse_args(argv), partial(search_command, analysis=ANALYSIS)
-    # a resumed search must not be set aside
+    args, command = parse(argv)
+    # this line is printed as the one that resumes the search, which --fresh would set aside
     args.command_line = "python run_search.py " + shlex.join(word for word in argv if word != "--fresh")
     try:
         with sigterm_as_interrupt():
@@ -52,8 +48,18 @@ def main(argv: list[str] | None = None) -> int:
         return BAD_INPUT
 
 
+def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], int]]:
+    """The arguments of a command line, and the command that takes them. The search has no name."""
+    name = argv[0] if argv else ""
+    if name in ("evaluate", "predict"):
+        return evaluate_parser(name).parse_args(argv[1:]), evaluate_command
+    if name == "merge":
+        return merge_parser().parse_args(argv[1:]), merge_command
+    return search_parser().parse_args(argv), partial(search_command, analysis=ANALYSIS)
+
+
 def require_rule(rule: str, epsilon: float) -> None:
-    """Refuse a rule or an epsilon that the analysis would refuse after the whole search."""
+    """ValueError for a rule or an epsilon that the analysis would refuse, so that no search is run in vain."""
     from analysis.choice.options import Options
     from analysis.results.compute import require_settings
 
@@ -61,14 +67,14 @@ def require_rule(rule: str, epsilon: float) -> None:
 
 
 def analyse_run(run: StoragePath, rule: str, epsilon: float, images: bool) -> None:
-    """Analyse what the run folder holds now, and say what was chosen."""
+    """Analyse the run folder, and print what was chosen."""
     from analysis import analyse, print_analysis
 
     print_analysis(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
 
 
 def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dict[str, Any]]]:
-    """Vendor -> the configs, without seeds, of the rate that the rule chooses and of its neighbours."""
+    """vendor -> the configs, without seeds, of the rate that the rule chooses and of its neighbours."""
     from analysis.choice.options import Options
     from analysis.read.load import load
     from analysis.results.compute import compute, finalists_of
@@ -76,12 +82,12 @@ def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dic
     return finalists_of(compute(load(run), rule, Options(epsilon=epsilon)))
 
 
-ANALYSIS = AnalysisSteps(require_rule, analyse_run, finalists)  # here alone search and analysis meet
+ANALYSIS = AnalysisSteps(require_rule, analyse_run, finalists)  # the only place where search and analysis meet
 
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does; while trials run, the search has its own way with both."""
+    """Let SIGTERM end a command as Ctrl-C does. While trials run, Halt handles both."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

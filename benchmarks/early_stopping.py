@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recorded import objectives_of, prepare, record_all, replay
+from recorded import NO_WORK, prepare, record_all, replay
 
 from analysis.statistics.pareto import THREE, TWO, hypervolume
 from tune_ks.core.config import TrialConfig
@@ -34,6 +34,7 @@ from tune_ks.planning.plan import Plan, config_at
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.search.schedulers import EarlyStopping
 from tune_ks.search.searcher import JobSearcher
+from tune_ks.worker.jobs import objectives_of
 
 SCHEDULERS = {
     "asha": {"scheduler": "asha"},
@@ -70,7 +71,7 @@ def outcome(records: list[TrialRecord], asked: dict[str, Any]) -> tuple[list[Tri
     config = records[0].config
     block = {"sampling_rate": 1.0, "epochs": config.epochs, "settle": config.settle}
     space = Space("", "", [block], SEARCH_DEFAULTS | asked)
-    searcher = JobSearcher(Plan([[record.config] for record in records], 0, 0, 0), space, RunFolder(""), [], {})
+    searcher = JobSearcher(Plan([[record.config] for record in records], 0, 0, 0), space, RunFolder(""), [], NO_WORK)
     table = {record.config.key(): record for record in records}
     ended = list(replay(searcher, EarlyStopping(space), lambda config: table[config.key()]))
     return [one.record for one in ended if one.whole], ended[-1].spent

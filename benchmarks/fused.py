@@ -33,7 +33,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.model.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
 from tune_ks.training import pack
 from tune_ks.training.train import step
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
 BATCH, BATCHES = 32, 4
 SIZES = {  # device -> sides, widths, members, processes, steps of a turn
@@ -88,18 +88,18 @@ WAYS = {  # name -> what takes the place of the M classifiers
 }
 
 
-def members_of(count: int, side: int, width: float, device: str) -> list[Member]:
+def members_of(count: int, side: int, width: float, device: str) -> list[Training]:
     """As a search has them: rates, seeds and learning rates differ."""
     config = TrialConfig("GE", 0.25, temperature=1.0, width=width, image_size=side, batch_size=BATCH)
     splits, found = synthetic(BATCH * BATCHES, side), []
     for number in range(count):
         own = replace(config, sampling_rate=(number + 1) / (count + 1), seed=number, lr=1e-4 * (number + 1))
-        found.append(Member(own, splits, device=device))
+        found.append(Training(own, splits, device=device))
         found[-1].begin_epoch()
     return found
 
 
-def timed(members: list[Member], count: int, together: bool, device: str) -> float:
+def timed(members: list[Training], count: int, together: bool, device: str) -> float:
     """Seconds that ``count`` training steps of all take, as one or one after another: see the top for which seconds."""
     groups = [members] if together else [[member] for member in members]
     clock = clock_of(device)

@@ -24,12 +24,12 @@ from turns import median_seconds
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Images, Splits
-from tune_ks.evaluation.finish import finish_together
+from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.training.optimiser import build_optimiser
 from tune_ks.training.tasks import task_of
 from tune_ks.training.train import train_together
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
 Way = tuple[int, Callable[[], object]]  # how many images it takes, and what takes them
 STEPS = 30  # of a bare network at once
@@ -125,7 +125,7 @@ def bare(args: argparse.Namespace, device: str, autocast: bool = True, compiled:
 
 def epoch(configs: list[TrialConfig], splits: Splits, device: str) -> Way:
     """The next epoch of the trials, trained as one."""
-    epochs = train_together([Member(config, splits, device=device) for config in configs], splits)
+    epochs = train_together([Training(config, splits, device=device) for config in configs], splits)
     return len(configs) * len(splits.train), lambda: next(epochs)
 
 
@@ -142,10 +142,10 @@ def whole(args: argparse.Namespace, splits: Splits, device: str) -> float:
     configs = [asked(args, rate, seed=number) for number, rate in enumerate(rates)]
     for first in range(0, TRIALS, size):
         pack = configs[first : first + size]
-        members = [Member(config, splits, device=device) for config in pack]
+        members = [Training(config, splits, device=device) for config in pack]
         for _ in train_together(members, splits):
             pass
-        finish_together(pack, splits, [member.state() for member in members], device)
+        finish_trainings(pack, splits, [member.state() for member in members], device)
         print(f"{first + len(pack)} of {TRIALS} trials: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return time.perf_counter() - started
 

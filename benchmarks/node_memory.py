@@ -29,7 +29,7 @@ from tune_ks.data.cohort.table import COLUMNS, split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.training.scoring import EVALUATION_BATCH
 from tune_ks.worker.node_files import on_this_node, shared
-from tune_ks.worker.run_pack import run_config
+from tune_ks.worker.run_pack import run_pack
 
 SIDE, MIB = 256, 2**20
 SMALL = 800  # images: enough for every batch of training and scoring to be full
@@ -137,7 +137,7 @@ class _Trial:
         config = TrialConfig.from_dict({"vendor": VENDORS[0], "seed": seed, "image_size": SIDE, **fields})
         folder = RunFolder(place)
         folder.trial(config.key(), "record.json").unlink(missing_ok=True)
-        run_config(config, folder, on_this_node(file), "cpu", lambda line: None)
+        list(run_pack([config], folder, on_this_node(file), "cpu", lambda config, line: True))
 
     def memory(self) -> tuple[float, float, float]:
         rollup = _fields(Path("/proc/self/smaps_rollup").read_text())

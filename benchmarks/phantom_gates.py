@@ -39,7 +39,7 @@ from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.scanner import SWITCHES
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
-from tune_ks.evaluation.finish import finish
+from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.training.train import train
 
 VENDORS = ("GE", "SIEMENS")
@@ -110,7 +110,7 @@ def test_scores(
     state = None
     for epoch in train(config, splits):
         state = epoch.state
-    scores = finish(config, splits, state).scores["test"]
+    scores = finish_trainings([config], splits, [state])[0].scores["test"]
     table = table.set_index("row")
     return pd.concat([
         table.loc[splits.test[vendor].rows.numpy(), ["vendor", "patient_id", "label", *BASELINES]].assign(score=score)

@@ -121,9 +121,9 @@ def train_some(place: Path, some: list[TrialConfig], records: bool) -> None:
     import torch
 
     from tune_ks.data.dataset import open_splits
-    from tune_ks.evaluation.finish import finish
+    from tune_ks.evaluation.finish import finish_trainings
     from tune_ks.training.train import train
-    from tune_ks.worker.run_pack import run_config
+    from tune_ks.worker.run_pack import run_pack
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=place) as scratch:
@@ -131,11 +131,11 @@ def train_some(place: Path, some: list[TrialConfig], records: bool) -> None:
         folder.cohort_csv.write_bytes((place / "cohort.csv").read_bytes())
         for config in some:
             if records:
-                run_config(config, folder, place / "images.npy", "cpu", lambda line: None)
+                list(run_pack([config], folder, place / "images.npy", "cpu", lambda config, line: True))
             else:
                 splits = open_splits(folder.cohort_csv, place / "images.npy", config.vendor)
                 *_, epoch = train(config, splits)
-                finish(config, splits, epoch.state)
+                finish_trainings([config], splits, [epoch.state])
 
 
 if __name__ == "__main__":

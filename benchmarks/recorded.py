@@ -21,10 +21,14 @@ from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish
+from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.evaluation.write_record import make_record
 from tune_ks.search.schedulers import EarlyStopping
 from tune_ks.training.train import train
+from tune_ks.worker.jobs import objectives_of
+from tune_ks.worker.work import TrialWork
+
+NO_WORK = TrialWork(run="", files={}, session="", threads=1, gpus=0, together=1, hang_after=600)  # nothing is trained
 
 SLOTS = 2  # trials at once
 
@@ -71,9 +75,9 @@ def record_training(configs: list[TrialConfig], folder: RunFolder, images: Path)
     splits, started = open_splits(folder.cohort_csv, images, configs[0].vendor), time.monotonic()
     *_, last = train(configs[0], splits, cross_domain_at=range(1, configs[0].epochs + 1))
     for config in configs:
-        outcome = finish(config, splits, last.state)
+        training = finish_trainings([config], splits, [last.state])[0]
         folder.write_config(config)
-        folder.write_record(make_record(config, splits, outcome, time.monotonic() - started, "cpu", None))
+        folder.write_record(make_record(config, splits, training, time.monotonic() - started, "cpu", None))
         started = time.monotonic()
 
 
@@ -101,15 +105,6 @@ def replay(
             else:
                 going.append((job, record, epoch + 1))
         running = going
-
-
-def objectives_of(record: TrialRecord) -> dict[str, float]:
-    """What a search is told of a finished trial."""
-    return {
-        "val_in_domain": record.in_domain("val"),
-        "val_cross_domain": record.cross_domain("val"),
-        "realised_rate": record.realised_rate,
-    }
 
 
 def _next(searcher: Searcher, trial_id: str) -> Job | None:

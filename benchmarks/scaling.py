@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from recorded import NO_WORK
 
 from analysis.read.load import load
 from tune_ks.core.run_folder import RunFolder
@@ -92,7 +93,7 @@ def resume_seconds(space: Space, folder: RunFolder) -> dict[str, float]:
     plan = plan_search(space, folder, VENDORS)
     return {
         "plan s": timed(lambda: plan_search(space, folder, VENDORS)),
-        "study s": timed(lambda: JobSearcher(plan, drawn, folder, VENDORS, {})),
+        "study s": timed(lambda: JobSearcher(plan, drawn, folder, VENDORS, NO_WORK)),
         "rungs s": timed(lambda: early_stopping(stopping, folder)),
     }
 

@@ -26,13 +26,14 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product, takewhile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import optuna
 import pandas as pd
 import plotly.graph_objects as go
 from ray import tune
-from recorded import Ended, prepare, record_all, record_training, replay
+from recorded import NO_WORK, Ended, prepare, record_all, record_training, replay
 
 from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, band, blank
 from analysis.report.export import HEIGHT, SCALE, WIDTH, on_white
@@ -45,8 +46,8 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.seeding import generator
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
+from tune_ks.search import searcher
 from tune_ks.search.schedulers import EarlyStopping
-from tune_ks.search.searcher import JobSearcher
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # every new study would be a line on the screen
 
@@ -95,11 +96,11 @@ def space_of(method: str, objectives: tuple[str, ...], varied: dict[str, Any] = 
     return Space("", "", [{**FIXED, **(LISTED if search["sampler"] == "grid" else varied)}], search)
 
 
-def searcher_of(space: Space, seed: int) -> JobSearcher:
-    """The searcher of a search that has nothing yet."""
-    with tempfile.TemporaryDirectory() as empty:
+def searcher_of(space: Space, seed: int) -> searcher.JobSearcher:
+    """The searcher of a search that has nothing yet. A user's searches all have the same seed; here they repeat."""
+    with tempfile.TemporaryDirectory() as empty, mock.patch.object(searcher, "SEED", seed):
         folder, vendors = RunFolder(empty), [FIXED["vendor"]]
-        return JobSearcher(plan_search(space, folder, vendors), space, folder, vendors, {}, seed=seed)
+        return searcher.JobSearcher(plan_search(space, folder, vendors), space, folder, vendors, NO_WORK)
 
 
 def scheduler_of(space: Space) -> EarlyStopping | None:

@@ -1,8 +1,10 @@
-"""Does everything hold together here? Two rates and both families on each vendor, far too short to learn.
+"""Does everything work on this machine? Two rates and two mask families, trained far too briefly to learn.
 
     python run_search.py --space smoke
 
-Under a minute on two cores once the phantom is written. Expect AUCs near 0.5: nothing is concluded from them.
+Cost: under a minute on two cores, once the phantom is written.
+
+Expect AUCs near 0.5. Nothing can be concluded from them.
 """
 
 COMMON = {"width": 0.125, "image_size": 64, "epochs": 2, "lr": 1e-3, "settle": 0.5}

@@ -4,32 +4,32 @@ import os
 import time
 
 
-def double(note, value):
+def double(report, value):
     return 2 * value
 
 
-def fail(note):
+def fail(report):
     return 1 / 0
 
 
-def die(note):
+def die(report):
     os.abort()
 
 
-def noisy(note):
+def noisy(report):
     os.write(1, b"a native library prints")
     print("and so does Python")
     return "quiet"
 
 
-def each(note, values, bad):
+def report_values(report, values, bad):
     """-1 crashes, -2 hangs."""
     for value in values:
-        note(value)
+        report(value)
         if value < 0 and value not in bad:
             os.abort() if value == -1 else time.sleep(60)
     return [None if value in bad else value for value in values]
 
 
-def grow(note, count):
+def grow(report, count):
     return len(bytearray(count))

@@ -8,6 +8,8 @@ import pandas as pd
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
+from tune_ks.data.dicom.reader import read_file
+
 MAKERS = {"GE": "GE MEDICAL SYSTEMS", "SIEMENS": "SIEMENS", "PHILIPS": "Philips Medical Systems"}
 AXIAL, ROTATED = [1, 0, 0, 0, 1, 0], [-1, 0, 0, 0, -1, 0]
 BOXES, CLINICAL = "Annotation_Boxes.xlsx", "Clinical_and_Other_Features.xlsx"
@@ -63,6 +65,10 @@ def write_dicom(path, pixels=None, vendor="SIEMENS", phi=False, **tags):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     data.save_as(path, enforce_file_format=True)
     return Path(path)
+
+
+def read_image(path, orientation="canonical"):
+    return read_file(path, orientation).image
 
 
 def write_table_cohort(root, patients=4, images=4, vendors=("GE", "SIEMENS"), side=16, **columns):

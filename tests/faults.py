@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from run_one import run_config
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.merge import answer
-from tune_ks.worker.run_pack import run_config
 
 TESTS = Path(__file__).parent
 FIELDS = '"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "lr": 1e-3, "settle": 0.5'
@@ -45,7 +45,7 @@ def start(run, space, *words, faults=None, log=None, **options):
     return subprocess.Popen(words, env=env, start_new_session=True, **pipes, **options)
 
 
-def drive(*args, timeout=300, **options):
+def drive(*args, timeout=500, **options):
     """(exit code, what it said) of a driver that is waited for."""
     process = start(*args, **options)
     said, _ = process.communicate(timeout=timeout)
@@ -54,7 +54,7 @@ def drive(*args, timeout=300, **options):
 
 def wait_for(found, process=None):
     """Until ``found()`` is true; an error after four minutes, or when ``process`` ends before."""
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 500
     while not found():
         assert process is None or process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline

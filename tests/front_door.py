@@ -24,4 +24,4 @@ def command(*words, cwd):
 
 def call(*words, cwd):
     words, options = command(*words, cwd=cwd)
-    return subprocess.run(words, capture_output=True, timeout=240, **options)
+    return subprocess.run(words, capture_output=True, timeout=500, **options)

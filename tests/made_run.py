@@ -4,6 +4,7 @@ import contextlib
 import json
 
 from analysis import analyse
+from run_one import run_config
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -11,8 +12,7 @@ from tune_ks.core.storage import write_whole
 from tune_ks.data.cohort.table import read_table, write_table
 from tune_ks.planning.pretrained import bring_weights, named
 from tune_ks.planning.start_run import note
-from tune_ks.worker.attempts import begin_attempt
-from tune_ks.worker.run_pack import run_config
+from tune_ks.worker.attempts import start_attempt
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2}
 
@@ -37,7 +37,7 @@ def make_run(place):
     for vendor in ("GE", "SIEMENS"):
         for rate in (0.25, 1.0):
             config = TrialConfig(vendor, rate, **SMALL)
-            begin_attempt(folder, config.key(), "session", "node", ["node"])
+            start_attempt(folder, config.key(), "session", "node", ["node"])
             run_config(config, folder, images, "cpu", lambda *_: None)
     begun = TrialConfig("GE", 0.5, **SMALL)
     with contextlib.suppress(Stopped):

@@ -11,7 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 import mutation
 from dicom_files import BOXES, MAKERS, PHI, anatomy, write_dicom, write_duke, write_table_cohort
-from tune_ks.data import child_process as children
+from tune_ks.data import child_process
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LIMIT_S = 60.0  # for one mutant; a reader that is silent for longer hangs
@@ -31,19 +31,19 @@ class Reader:
     """A child that reads mutants; a dead one is replaced, and its peak memory kept."""
 
     def __init__(self) -> None:
-        self.child: children.Child | None = None
+        self.child: child_process.Child | None = None
         self.peak_mib = 0
 
     def call(self, function: str, **task: Any) -> tuple[Any, str]:
         """(answer, fault) of one call."""
-        self.child = self.child or children.Child(LIMIT_S)
+        self.child = self.child or child_process.Child(LIMIT_S)
         try:
             answer, peak_mib = self.child.call(f"mutant_work:{function}", task)
             self.peak_mib = max(self.peak_mib, peak_mib)
             return answer, ""
-        except children.ChildDied as death:
+        except child_process.ChildDied as death:
             self.child = None
-            return None, f"crashed or hung over {death.note}"
+            return None, f"crashed or hung over {death.last_report}"
         except RuntimeError as error:
             return None, str(error).strip().splitlines()[-1]
 

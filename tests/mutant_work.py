@@ -9,10 +9,10 @@ def _peak_mib():
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 
 
-def read_dicom(note, path):
+def read_dicom(report, path):
     from tune_ks.data.dicom.reader import UnusableFile, read_file
 
-    note(path)
+    report(path)
     try:
         header, image, _ = read_file(path)
         assert image.shape == (header.height, header.width)
@@ -21,11 +21,11 @@ def read_dicom(note, path):
         return unusable.reason, _peak_mib()
 
 
-def read_folder(note, root):
+def read_folder(report, root):
     from tune_ks.data.layouts.detect import detect
     from tune_ks.data.layouts.sheets import InputError
 
-    note(root)
+    report(root)
     try:
         layout = detect(Path(root), labels_required=True)
         listing = layout.listing(None, True, layout.files())
@@ -51,13 +51,13 @@ READ_BY = {  # file -> what reads it; any other is read by all
 }
 
 
-def read_run(note, root, file=""):
+def read_run(report, root, file=""):
     """action -> "read", or the one message that it ended in. Anything but a ValueError or an OSError is a fault."""
     root = Path(root)
     said = {}
     actions = READ_BY.get(file, ("show", "analyse_run", "resume", "evaluate", "begin_from", "export"))
     for action in (globals()[name] for name in actions):
-        note(action.__name__)
+        report(action.__name__)
         try:
             action(root)
             said[action.__name__] = "read"
@@ -85,6 +85,7 @@ def analyse_run(root):
 
 
 def resume(root):
+    from tiny_space import WORK
     from tune_ks.core.run_folder import RunFolder
     from tune_ks.data.dataset import open_splits
     from tune_ks.planning.plan import plan_search
@@ -103,7 +104,7 @@ def resume(root):
         file.write_text(SPACE % (rate, search))
         space = load_space(str(file))
         plan = plan_search(space, folder, ["GE", "SIEMENS"])
-        JobSearcher(plan, space, folder, ["GE", "SIEMENS"], {})
+        JobSearcher(plan, space, folder, ["GE", "SIEMENS"], WORK)
     for key in folder.keys():
         read_attempts(folder, key)
         assert isinstance(load_checkpoint(folder.trial(key, "checkpoint.pt")), dict)

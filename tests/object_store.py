@@ -27,9 +27,9 @@ def free_ports(count):
     while len(found) < count:
         port = random.randrange(20000, 50000)
         try:
-            for each in (port, port + 10000):
+            for number in (port, port + 10000):
                 with socket.socket() as tried:
-                    tried.bind(("127.0.0.1", each))
+                    tried.bind(("127.0.0.1", number))
         except OSError:
             continue
         found.append(port)
@@ -50,7 +50,7 @@ def object_store(folder):
     with open(Path(folder) / "log.txt", "w") as log:
         server = subprocess.Popen(list(map(str, words)), stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 500
         while True:
             try:
                 store = FileSystem.from_uri(f"s3://{BUCKET}?{options}&allow_bucket_creation=true")[0]

@@ -17,7 +17,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "training": (3, {"torch", "numpy", "safetensors"}),
     "model": (2, {"torch", "numpy", "monai"}),
     "data": (2, {"torch", "numpy", "pandas", "pydicom", "scipy", "openpyxl"}),
-    "core": (1, {"numpy", "pyarrow"}),
+    "core": (1, {"numpy", "pyarrow", "filelock"}),
 }
 ANALYSIS = {
     "report": (7, {"numpy", "pandas", "plotly"}),
@@ -31,7 +31,7 @@ WINGS = {"tune_ks": TUNE_KS, "analysis": ANALYSIS}
 TOP = {"tune_ks": 0, "analysis": 8}  # floor of the files beside the wings: __init__ here; analyse, __main__ there
 OTHERS = {"search_spaces": {"ray"}, "run_search.py": set()}
 ONLY_IN = {  # package -> the places that may import it
-    "pyarrow": ("tune_ks/core/storage.py",),
+    "pyarrow": ("tune_ks/core/object_path.py",),
     "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space.py", "search_spaces/"),
     "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py"),
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),

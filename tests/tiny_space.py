@@ -1,11 +1,13 @@
-"""Search spaces of a few short trainings, for the tiny cohort of tests/tiny.py."""
+"""Search spaces of a few short trainings, for the tiny cohort of tests/tiny.py; and work that no worker gets."""
 
 from ray import tune
 
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
+from tune_ks.worker.work import TrialWork
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
 VENDORS = ["GE", "SIEMENS"]
+WORK = TrialWork(run="", files={}, session="", threads=1, gpus=0, together=1, hang_after=600)  # of a searcher alone
 
 
 def space(*blocks, **search):

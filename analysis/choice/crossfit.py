@@ -22,10 +22,10 @@ from analysis.statistics.bootstrap import Resampled, TrialDraws
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.resampling import domain_draws
 from analysis.statistics.uncertain_front import vendor_curves
+from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.seeding import generator
 
 DRAWS = 200  # of patients inside a half, for the curves; what fit_curve asks for
-DOMAINS = ("in_domain", "cross_domain")
 
 
 class CrossFit(NamedTuple):

@@ -6,7 +6,6 @@ import pandas as pd
 
 from analysis.choice.selection import Selection
 from analysis.read.configurations import curves
-from analysis.read.load import CONFIG_FIELDS, DRAWN
 from tune_ks.core.record import TrialRecord
 
 NEIGHBOURS = 1  # rates on either side of the choice
@@ -34,12 +33,10 @@ def finalists(table: pd.DataFrame, selection: Selection, records: dict[str, Tria
 
 
 def _config(row: pd.Series, records: dict[str, TrialRecord]) -> dict[str, Any]:
-    """The fields of one configuration that are set."""
-    values = {}
-    for name in CONFIG_FIELDS:
-        if name not in ("seed", "init_from", *DRAWN) and not pd.isna(row[name]):
-            values[name] = row[name].item() if hasattr(row[name], "item") else row[name]
-    screened = not pd.isna(row["rate_from"])
+    """The fields of one configuration that differ from their defaults, trained at its own rate."""
+    config = records[row["keys"][0]].config
+    screened = config.rate_from is not None
+    values = {name: value for name, value in config.alone().non_default().items() if name not in ("seed", "init_from")}
     begins = {}
     for key in row["keys"]:
         config = records[key].config

@@ -18,11 +18,11 @@ from analysis.statistics.curve import Curve
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.resampling import domain_draws
 from analysis.statistics.uncertain_front import Curves
+from tune_ks.core.metrics import DOMAINS
 
 MARGIN = 0.02  # of the metric
 MIN_SEEDS = 3
 FIXED_RATES = tuple(2.0**-octave for octave in np.arange(0.5, 10, 0.5))  # for drawn rates: set before any was drawn
-DOMAINS = ("in_domain", "cross_domain")
 STEP_COLUMNS = [
     *("realised_rate", "configuration", "seeds"),
     *("in_domain_difference", "in_domain_lower", "cross_domain_difference", "cross_domain_lower"),

@@ -15,6 +15,7 @@ from analysis.choice.noninferior import Proof
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.rules.base import Points
+from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO
@@ -22,8 +23,8 @@ from analysis.statistics.uncertain_front import Curves
 
 RATE_DRAWS = 100  # of the curves, for the interval of a chosen rate
 CONFIGURATION_FIELDS = (
-    *("sampling_rate", "mask", "temperature", "budget", "pattern", "transform", "reconstruction", "classifier"),
-    "rate_from",
+    *("sampling_rate", "mask", "mask.temperature", "mask.budget", "pattern", "transform", "reconstruction"),
+    *("classifier", "rate_from"),
 )
 
 
@@ -113,7 +114,7 @@ def select(
         rate=float(chosen["realised_rate"]),
         interval=None if chooser.needs_proof else _rate_interval(rule, points, draws, options),
         values=_values(chosen),
-        configuration={name: None if pd.isna(chosen[name]) else chosen[name] for name in CONFIGURATION_FIELDS},
+        configuration=_fields(chosen),
         keys=tuple(chosen["keys"]),
         not_worse=_not_worse(table["full"].to_numpy(bool), pick.row, draws, options.tolerance),
     )
@@ -194,3 +195,8 @@ def _values(row: pd.Series) -> dict[str, float]:
     names = [*SCORES, *(f"{n}_sd" for n in SCORES), "realised_rate", "distinct_rate", "seeds"]
     computed = [n for n in row.index if str(n).startswith("difference_") or str(n).endswith(("_low", "_high"))]
     return {name: float(row[name]) for name in [*names, *computed]}
+
+
+def _fields(row: pd.Series) -> dict[str, Any]:
+    """The fields by which a configuration is known; None where its members have no such option."""
+    return {plain_name(name): None if pd.isna(row.get(name)) else row[name] for name in CONFIGURATION_FIELDS}

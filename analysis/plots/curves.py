@@ -20,7 +20,7 @@ from analysis.plots.common import (
     faded,
     rate_axis,
 )
-from analysis.read.configurations import FIXED_FAMILIES, curves
+from analysis.read.configurations import curves
 from analysis.results.compute import Analysis
 from analysis.statistics.baselines import best
 
@@ -87,7 +87,7 @@ def _measured(figure, analysis: Analysis, vendor: str, name: str, domain: tuple[
     for curve, part in named.items():
         dash, symbol = styles[curve]
         # a yardstick's bars would hide those of what was chosen; they stand in the table
-        bars = len(part) <= CROWD and not part["family"].isin(FIXED_FAMILIES).any()
+        bars = len(part) <= CROWD and part["learned"].astype(bool).all()
         figure.add_trace(
             go.Scatter(
                 x=(part["realised_rate"] * ASIDE[of]).tolist(),

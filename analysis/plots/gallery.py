@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.read import trial_arrays as images
-from analysis.read.configurations import FIXED_FAMILIES
 from analysis.results.compute import Analysis
 
 MOST = 12  # rates of a family: a page with hundreds of rates would hold hundreds of images
@@ -42,7 +41,7 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[P
     by = ["chosen", f"{computed.split}_in_domain"]
     shown = own.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
     shown = pd.concat([_spread_out(part) for _, part in shown.groupby("family", sort=False)])
-    shown = shown.assign(fixed=shown["family"].isin(FIXED_FAMILIES))
+    shown = shown.assign(fixed=~shown["learned"].astype(bool))
     order = {"by": ["fixed", "family", "realised_rate"], "ascending": [True, True, False]}
     trials = analysis.run.trials.set_index("key")
     return [_picture(analysis, row, trials, with_images) for row in shown.sort_values(**order).itertuples()]

@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREY, blank, rate_colours
+from analysis.read.configurations import plain_name
 from analysis.results.importance import Importance, hyperparameters
 
 FEW = 8  # values that get a tick each
@@ -35,7 +36,7 @@ def plot_parallel(own: pd.DataFrame) -> go.Figure | None:
     complete = below.dropna(subset=[n for n in names if n in SCORES])
     if len(complete) < 2 or len(names) < 3:
         return None
-    dimensions = [_dimension(complete[name], name) for name in names]
+    dimensions = [_dimension(complete[name], plain_name(name)) for name in names]
     rates = np.log2(complete["realised_rate"].astype(float))
     scale = rate_colours(pd.Series(2.0 ** np.linspace(rates.min(), 0, 9)), rates.min())
     figure = blank(legend=False)

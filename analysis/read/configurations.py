@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.read.load import CONFIG_FIELDS, FACTS, IDLE_FIELDS, SCORES, WITHIN
+from analysis.read.load import FACTS, SCORES, WITHIN, config_fields, is_idle
 
-# Masks that learn nothing: yardsticks for a learned mask, never what the rules choose while a learned one is there.
-FIXED_FAMILIES = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 FULL = "full sampling"  # the family of sampling rate 1, which belongs to all
 MEASURED = [*SCORES, *WITHIN, *FACTS]
 
@@ -24,7 +22,8 @@ def average_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
     by_seed = trials.groupby(["configuration", "seed"], sort=False)[MEASURED].mean()
     groups = by_seed.groupby("configuration", sort=False)
     spread = groups[list(SCORES)].std(ddof=1).add_suffix("_sd")
-    first = trials.groupby("configuration", sort=False)[["full", *(n for n in CONFIG_FIELDS if n != "seed")]].first()
+    kept = ["full", "learned", "temperature", *(name for name in config_fields(trials) if name != "seed")]
+    first = trials.groupby("configuration", sort=False)[kept].first()
     table = first.join(groups.mean()).join(spread)
     table["seeds"] = groups.size()
     table["keys"] = trials.groupby("configuration", sort=False)["key"].agg(list)
@@ -34,13 +33,17 @@ def average_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
 
 def families(configurations: pd.DataFrame) -> list[str]:
     """The mask families that ran below rate 1, learned ones first."""
-    found = configurations.loc[~configurations["full"].astype(bool), "family"].unique()
-    return sorted(found, key=lambda name: (name in FIXED_FAMILIES, name))
+    below = configurations[~configurations["full"].astype(bool)]
+    is_fixed = dict(zip(below["family"], ~below["learned"].astype(bool)))
+    return sorted(is_fixed, key=lambda name: (is_fixed[name], name))
 
 
 def learned(configurations: pd.DataFrame) -> pd.Series:
-    """True for the rows a rule may choose from: learned families, and full sampling."""
-    return ~configurations["family"].isin(FIXED_FAMILIES)
+    """True for the rows a rule may choose from: learned families, and full sampling.
+
+    Fixed families are yardsticks for a learned one; the rules choose them only where no learned one was run.
+    """
+    return configurations["learned"].astype(bool)
 
 
 def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
@@ -51,13 +54,14 @@ def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
     alone = configurations[configurations["rate_from"].isna()]
     if families(alone):
         configurations = alone
-    some = any(name not in FIXED_FAMILIES for name in families(configurations))
-    return configurations[learned(configurations)] if some else configurations
+    below = configurations[~configurations["full"].astype(bool)]
+    return configurations[learned(configurations)] if learned(below).any() else configurations
 
 
 def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     """Per row, the configuration at rate 1 that agrees in all but rate, mask and seed; None where it was not run."""
-    shared = [n for n in CONFIG_FIELDS if n not in ("sampling_rate", "seed", *IDLE_FIELDS)]
+    names = [name for name in config_fields(configurations) if not is_idle(name)]
+    shared = [name for name in names if name not in ("sampling_rate", "seed")]
     groups = configurations.groupby(shared, dropna=False, sort=False).ngroup()
     full = configurations["full"].astype(bool)
     named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
@@ -75,14 +79,29 @@ def keys_of_full(configurations: pd.DataFrame, keys: Sequence[str]) -> list[str]
 def varied_fields(configurations: pd.DataFrame) -> list[str]:
     """Config fields other than vendor, rate and seed that take more than one value: what a curve's name must say.
 
-    A field of the mask's counts when it varies within a family: that low-pass has no temperature is no second value.
+    An option counts when it varies within one member: that low-pass has no temperature is no second value. What belongs
+    to the mask counts below full sampling only.
     """
-    names = [n for n in CONFIG_FIELDS if n not in ("vendor", "sampling_rate", "seed")]
     below = configurations[~configurations["full"].astype(bool)]
-    varied = [n for n in names if n not in IDLE_FIELDS and configurations[n].nunique(dropna=False) > 1]
-    of_family = below.groupby("mask")[[n for n in IDLE_FIELDS if n != "mask"]].nunique(dropna=False).max()
-    varied += [n for n in of_family.index if of_family[n] > 1] + ["mask"] * (below["mask"].nunique() > 1)
-    return [n for n in names if n in varied]
+    names = []
+    for name in config_fields(configurations):
+        rows = below if is_idle(name) else configurations
+        if name not in ("vendor", "sampling_rate", "seed") and _varies(rows, name):
+            names.append(name)
+    return names
+
+
+def _varies(rows: pd.DataFrame, name: str) -> bool:
+    """Whether a column has several values: of an option or a mask's field within one member, else anywhere."""
+    field = name.partition(".")[0] if "." in name else "mask"
+    if name == field or not ("." in name or is_idle(name)):
+        return rows[name].nunique(dropna=False) > 1
+    return bool((rows.groupby(field)[name].nunique(dropna=False) > 1).any())
+
+
+def plain_name(name: str) -> str:
+    """A config field in words for a person: the option without the field before it."""
+    return name.rpartition(".")[2]
 
 
 def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -97,7 +116,7 @@ def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
         return {FULL: full} if len(full) else {}
     if not varied:
         return {str(below["mask"].iloc[0]): _by_rate(below, full)}
-    shared = [n for n in varied if n not in IDLE_FIELDS]
+    shared = [name for name in varied if not is_idle(name)]
     found = {}
     for values, part in below.groupby(varied, dropna=False, sort=True):
         chosen = dict(zip(varied, values))
@@ -105,7 +124,7 @@ def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for name in shared:
             fits &= full[name].eq(chosen[name]) | (full[name].isna() & pd.isna(chosen[name]))
         mask = chosen.pop("mask", part["mask"].iloc[0])
-        rest = ", ".join(f"{name} {_short(value)}" for name, value in chosen.items() if not pd.isna(value))
+        rest = ", ".join(f"{plain_name(name)} {_short(value)}" for name, value in chosen.items() if not pd.isna(value))
         found[f"{mask}, {rest}" if rest else str(mask)] = _by_rate(part, full[fits])
     return found
 

@@ -9,24 +9,24 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath, open_whole, read_each, storage_path, without_place
 
-CONFIG_FIELDS = [f.name for f in dataclasses.fields(TrialConfig)]
-# Fields of the mask and of the reconstruction: at sampling rate 1 the image itself enters the classifier.
-IDLE_FIELDS = (
-    *("mask", "temperature", "temperature_end", "budget", "pattern", "settle", "mask_lr_multiplier"),
-    *("centre_fraction", "hermitian", "density_power", "rate_start"),
-    *("reconstruction", "reconstruction_channels", "reconstruction_weight", "reconstruction_epochs"),
-)
-DRAWN = ("rate_from", "rate_to", "temperature_from", "temperature_to")  # what makes a training conditional
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 WITHIN = ("test_within_in_domain", "test_within_cross_domain")
 FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")
-TRIAL_COLUMNS = ["key", "configuration", "full", *CONFIG_FIELDS, *SCORES, *WITHIN, *FACTS, "start_point"]
+# a column an option stands between OWN_FIELDS and SCORES, named FIELD.OPTION: mask.temperature
+TRIAL_COLUMNS = [
+    *("key", "configuration", "full", "learned", "temperature"),
+    *OWN_FIELDS,
+    *SCORES,
+    *WITHIN,
+    *FACTS,
+    "start_point",
+]
 COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
 
 
@@ -123,8 +123,14 @@ def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | No
 
 
 def tidy(records: dict[str, TrialRecord]) -> pd.DataFrame:
-    """key -> record, as one row a trial with the columns TRIAL_COLUMNS; metrics in [0, 1], rates in (0, 1]."""
-    return pd.DataFrame([_row(key, record) for key, record in sorted(records.items())], columns=TRIAL_COLUMNS)
+    """key -> record, as one row a trial; metrics in [0, 1], rates in (0, 1].
+
+    The columns are TRIAL_COLUMNS, and one for each option that any record has; NaN where the member has no such option.
+    """
+    rows = [_row(key, record) for key, record in sorted(records.items())]
+    options = list(dict.fromkeys(name for row in rows for name in row if "." in name))
+    before = TRIAL_COLUMNS.index(SCORES[0])
+    return pd.DataFrame(rows, columns=[*TRIAL_COLUMNS[:before], *options, *TRIAL_COLUMNS[before:]])
 
 
 def records_of_another_cohort(records: dict[str, TrialRecord], search: dict[str, Any]) -> dict[str, str]:
@@ -158,16 +164,20 @@ def _role(role: str, record: TrialRecord) -> tuple[str, bool]:
 
 def _row(key: str, record: TrialRecord) -> dict[str, Any]:
     config = record.config
-    full = config.sampling_rate == 1
     within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
     draws = record.val_over_draws.get(config.vendor, math.nan)
     pretraining = record.pretraining()
-    configuration = config.key("seed", "init_from", *(IDLE_FIELDS if full else ()))
+    options = record.options_by_field()
+    ignored = idle_at_full_sampling(config, options) if config.is_full else []
+    configuration = config.key("seed", "init_from", *ignored)
     return {
         "key": key,
         "configuration": f"{configuration}-{pretraining}" if pretraining else configuration,
-        "full": full,
-        **{name: getattr(config, name) for name in CONFIG_FIELDS},
+        "full": config.is_full,
+        "learned": record.has_learned_mask() or config.is_full,
+        "temperature": config.options.get("temperature"),
+        **{name: getattr(config, name) for name in OWN_FIELDS},
+        **{f"{field}.{name}": value for field, own in options.items() for name, value in own.items()},
         "init_from": pretraining,
         **{f"{split}_in_domain": record.in_domain(split) for split in ("val", "test")},
         **{f"{split}_cross_domain": record.cross_domain(split) for split in ("val", "test")},
@@ -181,6 +191,27 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
         "seconds": _number(record.seconds),
         "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
     }
+
+
+def config_fields(table: pd.DataFrame) -> list[str]:
+    """The columns of a table of trials or configurations that say what was asked: own fields, and FIELD.OPTION."""
+    return [name for name in table.columns if name in OWN_FIELDS or "." in name]
+
+
+def is_idle(name: str) -> bool:
+    """Whether a column of ``config_fields`` means nothing at full sampling, where the image itself is classified.
+
+    So it is for everything that belongs to the mask or to the reconstruction.
+    """
+    field = OWN_FIELDS[name].part if name in OWN_FIELDS else name.partition(".")[0]
+    return field in ("mask", "reconstruction")
+
+
+def idle_at_full_sampling(config: TrialConfig, options: dict[str, dict[str, Any]]) -> list[str]:
+    """The fields and options of a config that mean nothing at full sampling; options of no named member included."""
+    used = {name for field, values in options.items() if not is_idle(f"{field}.") for name in values}
+    own = [name for name in OWN_FIELDS if is_idle(name)]
+    return own + [name for name in config.options if name not in used]
 
 
 def _number(value: float | None) -> float:
@@ -221,7 +252,7 @@ def _ended(folder: RunFolder, name: str) -> pd.DataFrame:
         except (ValueError, TypeError, OSError) as error:
             config, reason = {}, f"{name} can't be read ({without_place(str(error), folder.root)})"
         names = ("vendor", "sampling_rate", "mask", "seed")
-        defaults = {"mask": TrialConfig.mask, "seed": TrialConfig.seed}
+        defaults = {name: OWN_FIELDS[name].default for name in ("mask", "seed")}
         rows.append({"key": key, **{n: config.get(n, defaults.get(n)) for n in names}, "reason": reason})
     return pd.DataFrame(rows, columns=["key", "vendor", "sampling_rate", "mask", "seed", "reason"])
 

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.arrays import read_array, read_arrays
+from tune_ks.core.record import SPLIT_CODES
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
-
-SPLIT_CODES = {"val": 0, "test": 1}  # in scores.npz
 
 
 class Preview(NamedTuple):

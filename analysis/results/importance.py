@@ -9,7 +9,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
-from analysis.read.configurations import varied_fields
+from analysis.read.configurations import plain_name, varied_fields
 
 ENOUGH = 10  # configurations below full sampling; fewer say nothing about a hyperparameter
 FOLDS, REPEATS, TREES = 5, 10, 100
@@ -43,7 +43,7 @@ def importance(own: pd.DataFrame, score: str) -> Importance | None:
     for name in fields:
         column = below[name]
         known = pd.api.types.is_numeric_dtype(column)
-        inputs[name] = column.astype(float).fillna(-1) if known else pd.factorize(column, sort=True)[0]
+        inputs[plain_name(name)] = column.astype(float).fillna(-1) if known else pd.factorize(column, sort=True)[0]
     values, target = inputs.to_numpy(float), below[score].to_numpy(float)
     told = np.full(len(target), np.nan)
     gains = []

@@ -8,8 +8,10 @@ import moocore
 import numpy as np
 import pandas as pd
 
+from tune_ks.core.metrics import DOMAINS
+
 DIRECTIONS = {"in_domain": True, "cross_domain": True, "realised_rate": False}  # True: more is better
-TWO = ("in_domain", "cross_domain")
+TWO = DOMAINS
 THREE = (*TWO, "realised_rate")
 
 

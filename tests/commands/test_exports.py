@@ -46,7 +46,7 @@ def test_optuna_dashboard_serves_the_studies(folder):
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         studies = None
-        for _ in range(100):
+        for _ in range(2000):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5) as answer:
                     studies = json.load(answer)["study_summaries"]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -17,28 +16,6 @@ from tune_ks.core.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "../shared/data"
-
-
-@pytest.fixture
-def inside(place, capsys, monkeypatch):
-    """As ``call``, in this process, which has imported everything."""
-    monkeypatch.chdir(place)
-    return lambda *words: subprocess.CompletedProcess(
-        words, run_search.main(list(map(str, words))), *capsys.readouterr()
-    )
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with a cohort, another hospital's, and a small space; one finished search in it."""
-    folder = tmp_path_factory.mktemp("place")
-    write_table_cohort(folder / "data", patients=6, side=64)
-    write_table_cohort(folder / "elsewhere", patients=3, side=64, vendors=("Philips Medical Systems",))
-    (folder / "space.py").write_text(SPACE)
-    found = call("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=folder)
-    assert found.returncode == 0, found.stdout + found.stderr
-    folder.joinpath("said.txt").write_text(found.stdout)
-    return folder
 
 
 def test_a_search_says_where_it_went_what_it_chose_and_what_to_type_next(place):
@@ -70,9 +47,10 @@ def test_the_same_command_runs_nothing_twice(place, inside):
     assert {p: p.stat().st_mtime_ns for p in (place / "runs/one/trials").rglob("*") if p.is_file()} == stamps
 
 
-def test_fresh_sets_the_old_folder_aside(place):
+@pytest.mark.usefixtures("local_ray")
+def test_fresh_sets_the_old_folder_aside(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/old")
-    found = call("--data", "data", "--space", "space.py", "--run", "runs/old", "--fresh", cwd=place)
+    found = inside("--data", "data", "--space", "space.py", "--run", "runs/old", "--fresh")
     assert found.returncode == 0, found.stderr
     assert "4 trials to run, 0 already done" in found.stdout
     assert len(list(RunFolder(place / "runs/old.before-1").records())) == 4
@@ -88,20 +66,21 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
     assert "0 trials to run, 4 already done" in done.stdout
 
 
-def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, capsys, monkeypatch):
+@pytest.mark.usefixtures("local_ray")
+def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/finalists")
     words = ["--data", "data", "--space", "space.py", "--run", "runs/finalists"]
-    found = call(*words, "--finalists", "--finalist-seeds", "2", cwd=place)
+    found = inside(*words, "--finalists", "--finalist-seeds", "2")
     assert found.returncode == 0, found.stdout + found.stderr
     assert "plan: 4 trials to run, 4 already done" in found.stdout
     run, before = RunFolder(place / "runs/finalists"), RunFolder(place / "runs/one")
     configs = [record.config for record in run.records()]
     asked = sorted(before.read_config(key).key("seed") for key in before.keys())
     assert sorted(config.key("seed") for config in configs if config.seed == 1) == asked
-    monkeypatch.chdir(place)
     for seeds, left in (("2", 0), ("3", 4)):
-        assert run_search.main([*words, "--finalists", "--finalist-seeds", seeds, "--dry-run"]) == 0
-        assert f"{left} trials to run, 8 already done" in capsys.readouterr().out
+        planned = inside(*words, "--finalists", "--finalist-seeds", seeds, "--dry-run")
+        assert planned.returncode == 0
+        assert f"{left} trials to run, 8 already done" in planned.stdout
     assert len(run.keys()) == 8
 
 
@@ -236,7 +215,9 @@ def prepare_bad(place):
     write_table_cohort(place / "oneclass", side=64, label=lambda row: int(row["patient_id"].startswith("GE")))
     (place / "badrate.py").write_text("SPACE = {'sampling_rate': 1.5}")
     (place / "badfield.py").write_text("SPACE = {'sampling_rate': 0.5, 'rate': 1}")
-    (place / "vendors.py").write_text("SPACE = {'sampling_rate': 1.0, 'vendor': 'PHILIPS', 'image_size': 64}")
+    (place / "vendors.py").write_text(
+        "SPACE = {'mask': 'lowpass', 'sampling_rate': 1.0, 'vendor': 'PHILIPS', 'image_size': 64}"
+    )
     shutil.copytree(place / "runs/one", place / "runs/unchosen")
     selection = json.loads((place / "runs/unchosen/selection.json").read_text())
     unchosen = {**selection, "choices": [{**choice, "keys": []} for choice in selection["choices"]]}

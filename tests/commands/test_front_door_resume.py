@@ -8,9 +8,8 @@ import subprocess
 import pytest
 
 import run_search
-from dicom_files import write_table_cohort
 from faults import content, wait_for
-from front_door import call, command
+from front_door import command
 from tune_ks.core.run_folder import RunFolder
 
 FIELDS = '"width": 0.05, "image_size": 64'
@@ -21,30 +20,28 @@ SPACE = [
 ]
 """
 SHORT = SPACE.replace("3000", "3").replace('{"mask"', '{"vendor": "GE", "mask"')
-WORDS = ("--data", "data", "--space", "space.py", "--run")
+WORDS = ("--data", "data", "--space", "short.py", "--run")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A cohort, and a space whose last trials take minutes."""
-    folder = tmp_path_factory.mktemp("resume")
-    write_table_cohort(folder / "data", patients=6, side=64)
-    (folder / "long.py").write_text(SPACE)
-    (folder / "space.py").write_text(SHORT)
-    return folder
+def place(cohorts):
+    """The folder with a space whose last trials take minutes, and one that is short."""
+    (cohorts / "long.py").write_text(SPACE)
+    (cohorts / "short.py").write_text(SHORT)
+    return cohorts
 
 
-def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place):
+def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place, inside):
     words, options = command("--data", "data", "--space", "long.py", "--run", "runs/long", cwd=place)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     run = RunFolder(place / "runs/long")
     process = subprocess.Popen(words, **pipes, **options)
     wait_for(lambda: len(run.finished()) == 4, process)
-    second = call("--data", "data", "--space", "long.py", "--run", "runs/long", cwd=place)
+    second = inside("--data", "data", "--space", "long.py", "--run", "runs/long")
     assert second.returncode == 2
     assert f"error: another search works in runs/long: process {process.pid} on " in second.stderr
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 130, said
     for part in ("stopping: SIGTERM came", "trials are left; the same command goes on:\n", "--run runs/long"):
         assert part in said
@@ -63,58 +60,59 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
     process.send_signal(signal.SIGINT)
     wait_for(lambda: "stopping: SIGINT came" in log.read_text(), process)  # two that nobody has heard are one
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=240)
+    process.wait(timeout=500)
     said = log.read_text()
     assert process.returncode == 130, said
     assert "interrupted; nothing finished is lost" in said
     assert (run.root / "report.html").stat().st_mtime_ns == page, "it went on to the report"
 
 
-def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place):
-    found = call(*WORDS, "runs/one", cwd=place)
+@pytest.mark.usefixtures("local_ray")
+def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, inside):
+    found = inside(*WORDS, "runs/first")
     assert found.returncode == 0, found.stdout + found.stderr
-    one, more, both = (RunFolder(place / f"runs/{name}") for name in ("one", "more", "both"))
+    one, more, both = (RunFolder(place / f"runs/{name}") for name in ("first", "more", "both"))
     shutil.copytree(one.root, more.root)
-    refused = call(*WORDS, "runs/more", "--rates", "0.125", "--dry-run", cwd=place)
+    refused = inside(*WORDS, "runs/more", "--rates", "0.125", "--dry-run")
     assert refused.returncode == 2
     assert "belongs to another search space" in refused.stderr
     assert "Give --extend to add it to what is there" in refused.stderr
-    found = call(*WORDS, "runs/more", "--rates", "0.125", "--seeds", "2", "--extend", cwd=place)
+    found = inside(*WORDS, "runs/more", "--rates", "0.125", "--seeds", "2", "--extend")
     assert found.returncode == 0, found.stdout + found.stderr
     assert "5 trials to run, 3 already done" in found.stdout
     assert content(one).items() <= content(more).items()
-    again = call(*WORDS, "runs/more", "--dry-run", cwd=place)  # the first command still goes on in it
+    again = inside(*WORDS, "runs/more", "--dry-run")  # the first command still goes on in it
     assert "0 trials to run, 3 already done" in again.stdout
     shutil.rmtree(more.trial(min(content(one))))
-    found = call("merge", "runs/one", "runs/more", "--into", "runs/both", cwd=place)
+    found = inside("merge", "runs/first", "runs/more", "--into", "runs/both")
     assert found.returncode == 0, found.stderr
     assert "8 finished trials and 0 others taken over" in found.stdout
     assert content(both) == {**content(one), **content(more)}
-    again = call(*WORDS, "runs/both", "--rates", "0.125", "--seeds", "2", "--dry-run", cwd=place)
+    again = inside(*WORDS, "runs/both", "--rates", "0.125", "--seeds", "2", "--dry-run")
     assert "0 trials to run, 8 already done" in again.stdout
 
 
 def test_runs_that_do_not_belong_together_are_not_merged(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     for name, field, value in (("cohort", "cohort", {"fingerprint": "0123"}), ("split", "split_seed", 7)):
-        shutil.copytree("runs/one", f"runs/{name}")
+        shutil.copytree("runs/first", f"runs/{name}")
         path = place / f"runs/{name}/search.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
-    shutil.copytree("runs/one", "runs/conflict")
+    shutil.copytree("runs/first", "runs/conflict")
     conflict = RunFolder("runs/conflict")
     path = conflict.trial(conflict.keys()[0], "record.json")
     path.write_text(path.read_text().replace('"epoch": ', '"epoch": 1'))
     for words, said in (
-        (("runs/one", "runs/cohort"), "runs/one and runs/cohort differ in their cohort: "),
-        (("runs/one", "runs/split"), "runs/one and runs/split differ in their split_seed: 0 and 7"),
-        (("runs/one", "runs/conflict"), f"1 trials were answered differently, as other hardware or versions do: "
-                                        f"{conflict.keys()[0]} (runs/one and runs/conflict)"),
-        (("runs/one", "nowhere"), "nowhere is not a run folder"),
+        (("runs/first", "runs/cohort"), "runs/first and runs/cohort differ in their cohort: "),
+        (("runs/first", "runs/split"), "runs/first and runs/split differ in their split_seed: 0 and 7"),
+        (("runs/first", "runs/conflict"), f"1 trials were answered differently, as other hardware or versions do: "
+                                        f"{conflict.keys()[0]} (runs/first and runs/conflict)"),
+        (("runs/first", "nowhere"), "nowhere is not a run folder"),
     ):  # fmt: skip
         assert run_search.main(["merge", *words, "--into", "runs/never"]) == 2
         assert said in capsys.readouterr().err
         assert not (place / "runs/never").exists()
-    assert run_search.main(["merge", "runs/one", "--into", "data"]) == 2
+    assert run_search.main(["merge", "runs/first", "--into", "data"]) == 2
     assert "data exists and is not a run folder" in capsys.readouterr().err
 
 
@@ -123,5 +121,5 @@ def test_rates_need_a_list_to_join(place, monkeypatch, capsys):
     (place / "one_rate.py").write_text('SPACE = {"mask": "lowpass", "sampling_rate": 0.5}')
     assert run_search.main(["--data", "data", "--space", "one_rate.py", "--rates", "0.1"]) == 2
     assert "--rates: the space 'one_rate' has no list of sampling rates to add to" in capsys.readouterr().err
-    assert run_search.main(["--data", "data", "--space", "space.py", "--rates", "1.5"]) == 2
+    assert run_search.main(["--data", "data", "--space", "short.py", "--rates", "1.5"]) == 2
     assert "sampling_rate must be in (0, 1], got 1.5" in capsys.readouterr().err

@@ -35,6 +35,22 @@ SPACE = [
 ]
 """
 
+PROGRAM = """
+# every command of a user, one after another in one process
+import sys
+import analysis.__main__
+import run_search
+
+for code in (
+    run_search.main(["--data", "../data/here", "--space", "space.py", "--run", "runs/one"]),
+    analysis.__main__.main(["runs/one"]),
+    run_search.main(["evaluate", "runs/one", "--data", "../data/there", "--all"]),
+    run_search.main(["predict", "runs/one", "--data", "../data/unlabelled", "--all"]),
+):
+    if code != 0:
+        sys.exit(f"a command ended with {code}")
+"""
+
 
 def planted_value(kind, tag):
     """A value that can be found again, as long as the type allows; None for types that can hold none."""
@@ -173,20 +189,11 @@ def place(tmp_path_factory):
         "RAY_TMPDIR": str(ray_logs),
         "TMPDIR": str(outputs / "scratch"),
     }
-    said = ""
-    for words in (
-        ["run_search.py", "--data", "../data/here", "--space", "space.py", "--run", "runs/one"],
-        ["-m", "analysis", "runs/one"],
-        ["run_search.py", "evaluate", "runs/one", "--data", "../data/there", "--all"],
-        ["run_search.py", "predict", "runs/one", "--data", "../data/unlabelled", "--all"],
-    ):
-        words = [str(ROOT / word) if word.endswith("search.py") else word for word in words]
-        found = subprocess.run(
-            [sys.executable, *words], cwd=outputs, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert found.returncode == 0, found.stdout + found.stderr
-        said += found.stdout + found.stderr
-    (outputs / "said.txt").write_text(said)
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=outputs, env=environment, capture_output=True, text=True, timeout=500
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    (outputs / "said.txt").write_text(found.stdout + found.stderr)
     for log in ray_logs.rglob("*"):
         if log.is_file():
             shutil.copyfile(log, outputs / f"ray-{log.name}")

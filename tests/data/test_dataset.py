@@ -11,14 +11,22 @@ from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import ACQUISITION, all_images, open_splits
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
     """A cohort of three vendors with its split written: (table, cohort.csv, images.npy)."""
-    write_table_cohort(tmp_path / "data", patients=5, vendors=("GE", "SIEMENS", "PHILIPS"))
-    cohort = open_cohort(tmp_path / "data", CohortSettings(), 8, tmp_path / "cache")
+    folder = tmp_path_factory.mktemp("dataset")
+    write_table_cohort(folder / "data", patients=5, vendors=("GE", "SIEMENS", "PHILIPS"))
+    cohort = open_cohort(folder / "data", CohortSettings(), 8, folder / "cache")
     table = cohort.table.assign(split=split_patients(cohort.table, 0))
-    write_table(tmp_path / "cohort.csv", table)
-    return table, tmp_path / "cohort.csv", cohort.images
+    write_table(folder / "cohort.csv", table)
+    return table, folder / "cohort.csv", cohort.images
+
+
+@pytest.fixture
+def run(files):
+    """The same, with a table that the test may change."""
+    table, csv, npy = files
+    return table.copy(), csv, npy
 
 
 def test_roles_of_the_vendors(run):

@@ -12,10 +12,11 @@ import numpy as np
 import pydicom.data
 import pytest
 
-from dicom_files import AXIAL, MAKERS, PHI, ROTATED, anatomy, write_dicom
-from tune_ks.data import child_process as children
+from dicom_files import AXIAL, MAKERS, PHI, ROTATED, anatomy, read_image, write_dicom
+from tune_ks.data import child_process
+from tune_ks.data.dicom import pixels
 from tune_ks.data.dicom import reader as dicom
-from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header, read_image
+from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PIXELS = anatomy()
@@ -216,36 +217,26 @@ def test_nine_encodings_decode_to_the_same_pixels():
 
 
 def test_only_the_decoders_that_are_depended_on_are_used():
-    assert dicom.PLUGINS == ("gdcm", "pydicom")
+    assert pixels.PLUGINS == ("gdcm", "pydicom")
 
 
 def test_a_crashing_decoder_costs_one_file(monkeypatch):
     file = _syntaxes()[4]
 
     def dying(function, task):
-        raise children.ChildDied(None)
+        raise child_process.ChildDied(None)
 
-    monkeypatch.setattr(children, "call", dying)
+    monkeypatch.setattr(child_process, "call", dying)
     assert reason(file) == "the decoder crashed"
 
 
-@pytest.fixture
-def child_work(monkeypatch):
-    """New children find tests/child_work.py; none of them outlives the test."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.setattr(children, "_shared", None)
-    yield
-    if children._shared is not None:
-        children._shared.close()
-
-
 def test_a_child_that_dies_is_replaced(child_work):
-    with pytest.raises(children.ChildDied):
-        children.call("child_work:die", {})
-    assert children.call("child_work:double", {"value": 21}) == 42
+    with pytest.raises(child_process.ChildDied):
+        child_process.call("child_work:die", {})
+    assert child_process.call("child_work:double", {"value": 21}) == 42
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        children.call("child_work:fail", {})
-    assert children.call("child_work:double", {"value": 4}) == 8
+        child_process.call("child_work:fail", {})
+    assert child_process.call("child_work:double", {"value": 4}) == 8
 
 
 def test_a_dead_or_hung_child_costs_its_item_only(child_work):
@@ -254,31 +245,31 @@ def test_a_dead_or_hung_child_costs_its_item_only(child_work):
     def revise(task, note):
         return None if note in task["bad"] else {**task, "bad": [*task["bad"], note]}
 
-    with children.Crew(2, silence_s=3.0) as crew:
-        done = sorted(crew.run("child_work:each", tasks, revise))
+    with child_process.ChildPool(2, silence_s=3.0) as pool:
+        done = sorted(pool.run("child_work:report_values", tasks, revise))
         assert done == [[1, 2, 3], [4, None, 6], [7, 8, None]]
-        at_work = {child.process.pid for child in crew.children.values()}
-        assert list(crew.run("child_work:double", [{"value": 1}], revise)) == [2]  # by one that was there
-        assert {child.process.pid for child in crew.children.values()} == at_work
-        kept = list(crew.children.values())
+        at_work = {child.process.pid for child in pool.children.values()}
+        assert list(pool.run("child_work:double", [{"value": 1}], revise)) == [2]  # by one that was there
+        assert {child.process.pid for child in pool.children.values()} == at_work
+        kept = list(pool.children.values())
     assert all(child.process.poll() is not None for child in kept)
 
 
 def test_children_of_a_run_that_is_not_waited_for_are_ended(child_work):
-    with children.Crew(2) as crew:
-        results = crew.run(
-            "child_work:each", [{"values": [1], "bad": []}, {"values": [-2], "bad": []}], lambda *_: None
+    with child_process.ChildPool(2) as pool:
+        results = pool.run(
+            "child_work:report_values", [{"values": [1], "bad": []}, {"values": [-2], "bad": []}], lambda *_: None
         )
         assert next(results) == [1]
-        while not (hung := [child for child in crew.children.values() if child.deadline < math.inf]):
+        while not (hung := [child for child in pool.children.values() if child.deadline < math.inf]):
             time.sleep(0.01)  # until the other task has been given to a child
         results.close()
         assert hung[0].process.poll() is not None
-        assert not crew.children
+        assert not pool.children
 
 
 def test_a_child_prints_nothing_into_its_answers(child_work):
-    assert children.call("child_work:noisy", {}) == "quiet"
+    assert child_process.call("child_work:noisy", {}) == "quiet"
 
 
 # ------------------------------------------------------------------------------------------------ damage

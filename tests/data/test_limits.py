@@ -13,48 +13,72 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
 
-from dicom_files import BOXES, MAPPING, anatomy, save_labels, write_dicom, write_duke, write_table_cohort
-from tune_ks.data import child_process as children
-from tune_ks.data import limits
-from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header, read_image
+from dicom_files import BOXES, MAPPING, anatomy, read_image, save_labels, write_dicom, write_duke, write_table_cohort
+from tune_ks.data import child_process, limits
+from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header
 
 ROOM = 700 * 2**20  # address space beyond what the imports take: far less than any of these inputs asks for
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PREAMBLE = b"\0" * 128 + b"DICM"
 
-# Runs in a process of its own: what happens, and how much memory it took beyond the imports.
-OBSERVED = """
-import json, re, resource, sys
+# A process that imports the readers once and forks for each list of calls: the fork, with little room left in its
+# address space, says what happens, and how much memory it took beyond the imports.
+OBSERVER = """
+import json, os, re, resource, signal, sys
+from pathlib import Path
 from tune_ks.data.cohort import cohort
 from tune_ks.data.dicom import reader as dicom
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts import labels
 from tune_ks.data.cohort import scan
 from tune_ks.data.layouts import sheets
+
 def peak():  # of this process alone: ru_maxrss begins with the parent's
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
-before = peak()
-used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + {room}, used + {room}))
-from pathlib import Path
-said = []
-for call in {calls}:
-    try:
-        eval(call)
-        said.append("read")
-    except (dicom.UnusableFile, sheets.InputError) as error:
-        said.append(str(error))
-print(json.dumps([said, peak() - before]))
+
+def observe(calls):
+    before = peak()
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
+    said = []
+    for call in calls:
+        try:
+            eval(call)
+            said.append("read")
+        except (dicom.UnusableFile, sheets.InputError) as error:
+            said.append(str(error))
+    return said, peak() - before
+
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(120)
+        print(json.dumps(observe(json.loads(line))), flush=True)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        print(json.dumps("died"), flush=True)
 """
 
 
-def observed(*calls):
-    """(what each said, KiB that all took) of lines of Python."""
-    words = [sys.executable, "-c", OBSERVED.format(calls=calls, room=ROOM)]
-    found = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert found.returncode == 0, found.stderr
-    said, kib = json.loads(found.stdout)
-    return said, kib
+@pytest.fixture(scope="module")
+def observed():
+    """Lines of Python -> (what each said, KiB that all took)."""
+    script = OBSERVER.replace("ROOM", str(ROOM))
+    observer = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def observe(*calls):
+        observer.stdin.write(json.dumps(calls) + "\n")
+        observer.stdin.flush()
+        answer = json.loads(observer.stdout.readline())
+        assert answer != "died"
+        said, kib = answer
+        return said, kib
+
+    yield observe
+    observer.stdin.close()
+    assert observer.wait(timeout=500) == 0
 
 
 def element(group, number, vr, value):
@@ -83,9 +107,9 @@ ABSURD = {
 }
 
 
-def test_absurd_images_are_refused_without_their_memory(tmp_path):
+def test_absurd_images_are_refused_without_their_memory(tmp_path, observed):
     files = [write_dicom(tmp_path / str(number), **tags) for number, tags in enumerate(ABSURD.values())]
-    said, kib = observed(*(f"dicom.read_image({str(file)!r})" for file in files))
+    said, kib = observed(*(f"dicom.read_file({str(file)!r})" for file in files))
     assert said == list(ABSURD)
     assert kib < 50_000
 
@@ -110,9 +134,9 @@ def nested(depth):
     return (element(0x0008, 0x1140, b"SQ", None) + item) * depth
 
 
-def test_deep_sequences_are_refused(tmp_path):
+def test_deep_sequences_are_refused(tmp_path, observed):
     (tmp_path / "deep").write_bytes(meta(ExplicitVRLittleEndian) + nested(100_000))
-    (said,), kib = observed(f"dicom.read_image({str(tmp_path / 'deep')!r})")
+    (said,), kib = observed(f"dicom.read_file({str(tmp_path / 'deep')!r})")
     assert said == "sequences nested too deeply (the limit is about 200 levels)"
     assert kib < 50_000
 
@@ -125,23 +149,23 @@ def test_a_hundred_levels_are_read(tmp_path):
     assert read_header(tmp_path / "x").model == "Model"
 
 
-def test_a_header_of_endless_elements_is_refused(tmp_path):
+def test_a_header_of_endless_elements_is_refused(tmp_path, observed):
     small = element(0x0009, 0x0001, b"CS", b"") * (limits.MAX_READS + 1)
     item = element(0x0008, 0x1140, b"SQ", None) + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
     for name, content in {"beside": small, "inside": item + small}.items():
         (tmp_path / name).write_bytes(meta(ExplicitVRLittleEndian) + content)
-    said, kib = observed(*(f"dicom.read_image({str(tmp_path / name)!r})" for name in ("beside", "inside")))
+    said, kib = observed(*(f"dicom.read_file({str(tmp_path / name)!r})" for name in ("beside", "inside")))
     assert said == ["damaged (more than 200,000 elements)"] * 2
     assert kib < 150_000
 
 
-def test_a_header_value_of_megabytes_is_not_parsed(tmp_path):
+def test_a_header_value_of_megabytes_is_not_parsed(tmp_path, observed):
     """As numbers, 20 MB of text would take gigabytes."""
     spacing = struct.pack("<HH2s", 0x0028, 0x0030, b"UN") + b"\0\0" + struct.pack("<L", 20_000_000) + b"1\\" * 10**7
     whole = write_dicom(tmp_path / "x", PixelSpacing=None).read_bytes()
     at = whole.index(struct.pack("<HH2s", 0x28, 0x100, b"US"))
     (tmp_path / "x").write_bytes(whole[:at] + spacing + whole[at:])
-    (said,), kib = observed(f"dicom.read_image({str(tmp_path / 'x')!r})")
+    (said,), kib = observed(f"dicom.read_file({str(tmp_path / 'x')!r})")
     assert said == "damaged (PixelSpacing is longer than 1024 bytes)"
     assert kib < 100_000
 
@@ -152,7 +176,7 @@ def deflated(path, content):
     return path
 
 
-def test_a_deflated_file_is_read_and_a_deflated_bomb_is_not(tmp_path):
+def test_a_deflated_file_is_read_and_a_deflated_bomb_is_not(tmp_path, observed):
     pixels = anatomy(64, 64)
     whole = write_dicom(tmp_path / "plain", pixels).read_bytes()
     length = struct.unpack("<L", whole[140:144])[0]
@@ -191,15 +215,7 @@ def test_a_decoder_that_wants_gigabytes_costs_one_file(tmp_path):
 
 def test_children_decode_within_a_limit_of_memory(child_work):
     with pytest.raises(RuntimeError, match="MemoryError"):
-        children.call("child_work:grow", {"count": limits.DECODER_BYTES + 2**30})
-
-
-@pytest.fixture
-def child_work(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.setattr(children, "_shared", None)
-    yield
-    children._shared.close()
+        child_process.call("child_work:grow", {"count": limits.DECODER_BYTES + 2**30})
 
 
 # ------------------------------------------------------------------------------------------------ sheets
@@ -215,14 +231,19 @@ def rewrite(path, name, change):
             archive.writestr(member, content)
 
 
-def said_of(root):
-    """What opening a cohort says, with this process's memory limited."""
-    call = f"cohort.open_cohort(Path({str(root)!r}), scan.CohortSettings(), 16, Path({str(root / 'cache')!r}), 1)"
-    (said,), kib = observed(call)
-    return said, kib
+@pytest.fixture
+def said_of(observed):
+    """A folder -> what opening its cohort says, with the process's memory limited, and the KiB that it took."""
+
+    def open_folder(root):
+        call = f"cohort.open_cohort(Path({str(root)!r}), scan.CohortSettings(), 16, Path({str(root / 'cache')!r}), 1)"
+        (said,), kib = observed(call)
+        return said, kib
+
+    return open_folder
 
 
-def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path):
+def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path, said_of):
     write_duke(tmp_path, patients=1, slices=2)
     book = zipfile.ZipFile(tmp_path / MAPPING, "a", zipfile.ZIP_DEFLATED, compresslevel=1)
     with book, book.open("xl/media/blank", "w") as member:
@@ -236,13 +257,13 @@ def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path):
 SHEET = "xl/worksheets/sheet1.xml"
 
 
-def test_a_row_far_below_is_not_waited_for(tmp_path):
+def test_a_row_far_below_is_not_waited_for(tmp_path, said_of):
     write_duke(tmp_path, patients=1, slices=2)
     rewrite(tmp_path / BOXES, SHEET, lambda xml: xml.replace(b'<row r="3">', b'<row r="1000000000000">'))
     assert f"{BOXES} has more than 1,048,576 rows, the limit" in said_of(tmp_path)[0]
 
 
-def test_entities_that_grow_are_refused(tmp_path):
+def test_entities_that_grow_are_refused(tmp_path, said_of):
     write_duke(tmp_path, patients=1, slices=2)
     entities = b"".join(
         b'<!ENTITY e%d "%s">' % (n, b"&e%d;" % (n - 1) * 10 if n else b"laughter " * 100) for n in range(9)
@@ -269,7 +290,7 @@ def test_entities_that_grow_are_refused(tmp_path):
         ("path,patient_id,label\na.dcm,1,1\n".encode("utf-16"), "cannot be read as a comma-separated UTF-8 table"),
     ],
 )
-def test_tables_that_are_no_tables(tmp_path, text, told):
+def test_tables_that_are_no_tables(tmp_path, text, told, said_of):
     write_table_cohort(tmp_path, patients=1)
     (tmp_path / "labels.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     said, kib = said_of(tmp_path)
@@ -277,7 +298,7 @@ def test_tables_that_are_no_tables(tmp_path, text, told):
     assert kib < 150_000
 
 
-def test_a_table_larger_than_any_is_not_read(tmp_path):
+def test_a_table_larger_than_any_is_not_read(tmp_path, said_of):
     save_labels(tmp_path, write_table_cohort(tmp_path, patients=1))
     os.truncate(tmp_path / "labels.csv", limits.MAX_SHEET_BYTES + 2**20)
     assert said_of(tmp_path)[0] == "labels.csv is 1,025 MiB, the limit is 1,024 MiB: no sheet is so large"

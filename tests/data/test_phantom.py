@@ -12,6 +12,7 @@ import pydicom
 import pytest
 
 from tune_ks.core.metrics import auc
+from tune_ks.data.kspace import centre
 from tune_ks.data.phantom import write as phantom
 from tune_ks.data.phantom.files import TOP
 from tune_ks.data.phantom.scanner import (
@@ -22,7 +23,6 @@ from tune_ks.data.phantom.scanner import (
     SIEMENS,
     SWITCHES,
     Sequence,
-    centre,
     protocol,
     spoiled_gradient_echo,
     uptake_for,

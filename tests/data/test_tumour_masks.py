@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from dicom_files import AXIAL, ROTATED, save_labels, write_dicom, write_duke, write_table_cohort
+from dicom_files import AXIAL, ROTATED, read_image, save_labels, write_dicom, write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
-from tune_ks.data.dicom.reader import read_image
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
@@ -94,8 +93,8 @@ def test_a_mask_goes_the_way_of_its_image(tmp_path, directions, orientation, spa
         assert agree(masks[i] == 1, images[i] > 0.5)
 
 
-def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path):
-    write_duke(tmp_path / "duke", csv=True)
+def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path, copy_duke):
+    copy_duke(tmp_path / "duke", csv=True)
     cohort = open_cohort(tmp_path / "duke", CohortSettings(), 16, tmp_path / "cache", workers=1)
     masks = np.load(with_tumour_masks(cohort, tmp_path / "duke").masks)
     box = np.zeros((16, 16))
@@ -105,8 +104,8 @@ def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path):
         assert np.array_equal(masks[row.row], box * row.label)
 
 
-def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path):
-    write_duke(tmp_path / "duke", csv=True)
+def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path, copy_duke):
+    copy_duke(tmp_path / "duke", csv=True)
     root = tmp_path / "duke"
     plain = open_cohort(root, CohortSettings(), 16, tmp_path / "cache", workers=1)
     assert plain.masks is None
@@ -130,7 +129,7 @@ def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path):
     assert sorted(p.name for p in plain.images.parent.iterdir()) == sorted([*before, first.name, second.name])
 
 
-def test_what_is_missing_or_wrong_is_named(tmp_path):
+def test_what_is_missing_or_wrong_is_named(tmp_path, copy_duke):
     data = tmp_path / "data"
     write_table_cohort(data, patients=1)
     cohort = open_cohort(data, CohortSettings(), 16, tmp_path / "cache")
@@ -151,7 +150,7 @@ def test_what_is_missing_or_wrong_is_named(tmp_path):
     refused(r"GE0/1.dcm must be \(16, 16\) as .*got \(8, 16\)", GE0=np.zeros((2, 8, 16), bool), **slices)
     assert not list(cohort.images.parent.glob("*masks*"))
 
-    write_duke(tmp_path / "duke", csv=True)
+    copy_duke(tmp_path / "duke", csv=True)
     boxes = tmp_path / "duke/Annotation_Boxes.csv"
     boxes.write_text(boxes.read_text().replace("Breast_MRI_001,1,4", "Breast_MRI_001,1,17"))
     duke = open_cohort(tmp_path / "duke", CohortSettings(), 16, tmp_path / "cache", workers=1)

@@ -58,8 +58,8 @@ def change_train(module):
         if steps == STEPS_OF_AN_EPOCH + 2:
             kill_driver("mid_epoch")
         given = inspect.signature(step).bind(*args, **named).arguments
-        for member in given["members"]:
-            fault(FAULTS.get("steps", {}).get(str(member.config.sampling_rate)), module, given.get("parts", 1))
+        for training in given["trainings"]:
+            fault(FAULTS.get("steps", {}).get(str(training.config.sampling_rate)), module, given.get("parts", 1))
         return step(*args, **named)
 
     module.step = faulty

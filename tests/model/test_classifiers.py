@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from devices import DEVICES
+from run_one import run_config
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import ACQUISITION, open_splits
@@ -20,10 +22,8 @@ from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.alexnet import AlexNet
 from tune_ks.model.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
 from tune_ks.model.classifiers.strided import StridedConv2d
-from tune_ks.model.pipeline import network_shapes
+from tune_ks.model.pipeline import build_member, network_shapes
 from tune_ks.training.scoring import score
-from tune_ks.training.train import train
-from tune_ks.worker.run_pack import run_config
 
 SMALLEST = {"alexnet": 63, "alexnet_film": 63, "alexnet_hyper": 63, "alexnet_adaptive": 63}
 SMALLEST |= {"resnet18": 33, "densenet121": 61}
@@ -49,12 +49,12 @@ def adaptive(side_dropout=0.0, listening=True):
 
 
 def counted(name):
-    return sum(p.numel() for p in CLASSIFIERS[name](config_of(name, width=1.0)).parameters())
+    return sum(p.numel() for p in build_member(config_of(name, width=1.0), "classifier").parameters())
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_classifier_maps_images_to_one_logit_each(name):
-    logit = CLASSIFIERS[name](config_of(name, image_size=64))(images(4), torch.zeros(4, 7), torch.zeros(4, 2))
+    logit = build_member(config_of(name, image_size=64), "classifier")(images(4), torch.zeros(4, 7), torch.zeros(4, 2))
     assert logit.shape == (4,)
     assert logit.requires_grad
 
@@ -98,15 +98,15 @@ def test_densenet121_has_the_published_count():
 def test_a_classifier_trains_on_one_image_of_its_smallest_size_and_refuses_a_smaller_one(name):
     smallest = SMALLEST[name]
     with pytest.raises(ValueError, match=f"{name}' needs an image_size of {smallest} or more, got {smallest - 1}"):
-        CLASSIFIERS[name](config_of(name, image_size=smallest - 1))
-    network = CLASSIFIERS[name](config_of(name, width=0.001)).train()  # one channel in each place
+        build_member(config_of(name, image_size=smallest - 1), "classifier")
+    network = build_member(config_of(name, width=0.001), "classifier").train()  # one channel in each place
     network(images(1, smallest), torch.full((1, 7), torch.nan), torch.zeros(1, 2)).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_shapes_are_known_without_the_memory(name):
-    network = CLASSIFIERS[name](config_of(name))
+    network = build_member(config_of(name), "classifier")
     found = {f"classifier.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
     shapes = network_shapes(config_of(name))
     assert {key: shape for key, shape in shapes.items() if key.startswith("classifier.")} == found
@@ -114,7 +114,7 @@ def test_the_shapes_are_known_without_the_memory(name):
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121"])
 def test_what_an_image_scores_depends_on_the_image_alone(name):
-    network = CLASSIFIERS[name](config_of(name, image_size=64)).eval()
+    network = build_member(config_of(name, image_size=64), "classifier").eval()
     found = network(images(3), torch.rand(3, 7), torch.rand(3, 2))
     torch.testing.assert_close(network(images(3), torch.full((3, 7), torch.nan), torch.zeros(3, 2)), found)
     torch.testing.assert_close(network(images(3)[1:2], torch.rand(1, 7), torch.rand(1, 2)), found[1:2])

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.read.configurations import FIXED_FAMILIES
+from gumbel_literal import GumbelLiteral
 from tune_ks.core.config import TrialConfig
-from tune_ks.model.masks import MASKS
+from tune_ks.core.record import FIXED_MASKS_0_1_0
+from tune_ks.model.masks import MASKS, Gumbel
 from tune_ks.model.masks.base import keep_largest, mirror_index, rescale_to_rate
 from tune_ks.model.masks.dps import successive_softmaxes
 from tune_ks.model.masks.fixed import FixedMask
 from tune_ks.model.masks.gumbel import logistic_noise
-from tune_ks.model.transforms import TRANSFORMS
+from tune_ks.model.pipeline import build_mask, build_pipeline, build_transform
+from tune_ks.training.members import config_from, require_own_options
 
-LAWFUL = sorted(set(MASKS) - {"gumbel_literal"})  # the literal reading is kept to break these laws
+LAWFUL = sorted(MASKS)
 RATES = (1 / 16, 0.25, 6 / 16, 0.75, 1.0)
-FIXED = [name for name in LAWFUL if issubclass(MASKS[name], FixedMask)]
+FIXED = [name for name in LAWFUL if not MASKS[name].learned]
 LEARNED = [name for name in LAWFUL if name not in FIXED]
 EVERY = [
     (name, pattern) for name in LAWFUL for pattern in ("lines", "points") if (name, pattern) != ("equispaced", "points")
@@ -26,16 +28,20 @@ EVERY = [
 
 def radius_of(pattern, side=16):
     config = TrialConfig("GE", 0.5, pattern=pattern)
-    return TRANSFORMS["fourier"](config).radius(1 if pattern == "lines" else side, side)
+    return build_transform(config).radius(1 if pattern == "lines" else side, side)
 
 
 def build(name, rate, pattern="lines", side=16, **changes):
-    config = TrialConfig("GE", rate, mask=name, temperature=1.0, pattern=pattern, **changes)
-    return MASKS[name](config, radius_of(pattern, side))
+    tempered = {"temperature": 1.0} if name in ("gumbel", "dps") else {}
+    return build_mask(
+        TrialConfig("GE", rate, mask=name, pattern=pattern, **tempered | changes), radius_of(pattern, side)
+    )
 
 
 def test_the_registry_was_met():
-    assert set(FIXED) == FIXED_FAMILIES
+    assert set(FIXED) == FIXED_MASKS_0_1_0
+    assert all(issubclass(MASKS[name].build, FixedMask) == (name in FIXED) for name in MASKS)
+    assert all(any(True for _ in build(name, 0.5).parameters()) == MASKS[name].learned for name in MASKS)
     assert set(LEARNED) == {"gumbel", "loupe", "loupe_straight_through", "dps"}
 
 
@@ -118,16 +124,18 @@ def test_a_tied_mask_keeps_k_with_minus_k_within_one_coefficient_of_its_budget(n
     assert ((scored.sum((1, 2)) == budget) | (scored.sum((1, 2)) == budget - 1)).all()
     # so what comes back is real: the measurement of a real image is that of a real, blurred one
     image = torch.rand(20, 16, 16)
-    transform = TRANSFORMS["fourier"](TrialConfig("GE", rate, pattern=pattern))
+    transform = build_transform(TrialConfig("GE", rate, pattern=pattern))
     assert transform.inverse(scored * transform.forward(image)).imag.abs().max() < 1e-5
 
 
 def test_a_tie_without_a_meaning_is_refused():
     for name in ("equispaced", "poisson_disc"):
-        with pytest.raises(ValueError, match="needs hermitian 'none', got 'tied'"):
-            build(name, 0.5, hermitian="tied")
+        config = config_from({"vendor": "GE", "sampling_rate": 0.5, "mask": name, "hermitian": "tied"})
+        with pytest.raises(ValueError, match=f"hermitian is an option of the mask dps, .* this trial's mask is {name}"):
+            require_own_options(config)
+    tied = TrialConfig("GE", 0.5, temperature=1.0, hermitian="tied", transform="hadamard")
     with pytest.raises(ValueError, match="needs the transform 'fourier', got 'hadamard'"):
-        build("gumbel", 0.5, hermitian="tied", transform="hadamard")
+        build_pipeline(tied, 64)
     with pytest.raises(ValueError, match="'equispaced' needs pattern 'lines', got 'points'"):
         build("equispaced", 0.5, "points")
 
@@ -319,7 +327,7 @@ def test_straight_through_draw_is_the_two_class_gumbel_softmax():
         assert kept.mean() == pytest.approx(prob, abs=0.005)
     torch.manual_seed(0)
     for temperature in (0.1, 1.0, 5.0):
-        mask = MASKS["gumbel"](TrialConfig("GE", 0.4, temperature=temperature), radius_of("lines"))
+        mask = Gumbel(radius_of("lines"), 0.4, temperature=temperature)
         drawn = mask(torch.full((20_000,), 0.4)).detach()[:, 0, 0]
         others = drawn[:, radius_of("lines")[0] > 0].mean(0)
         np.testing.assert_allclose(others, (0.4 * 16 - 1) / 15, atol=0.02)
@@ -357,11 +365,11 @@ def test_drift_starts_at_the_rate_and_is_free_to_leave_it():
 
 def test_gumbel_without_a_temperature_is_refused():
     with pytest.raises(ValueError, match="needs a temperature"):
-        MASKS["gumbel"](TrialConfig("GE", 0.5), radius_of("lines"))
+        build_mask(TrialConfig("GE", 0.5), radius_of("lines"))
 
 
 def literal(rate):
-    return build("gumbel_literal", rate)
+    return GumbelLiteral(radius_of("lines"), rate)
 
 
 def test_the_literal_reading_fails_as_the_design_says():

@@ -19,7 +19,7 @@ def build(rate, side=64, **changes):
     return build_pipeline(TrialConfig("GE", rate, **{**SMALL, **changes}), side)
 
 
-@pytest.mark.parametrize("mask", sorted(set(MASKS) - {"gumbel_literal"}))
+@pytest.mark.parametrize("mask", sorted(MASKS))
 @pytest.mark.parametrize("pattern", ["lines", "points"])
 def test_rate_one_is_the_identity_bit_for_bit(mask, pattern):
     if (mask, pattern) == ("equispaced", "points"):

@@ -14,8 +14,10 @@ from safetensors.torch import save
 from analysis.read.load import load
 from analysis.report.sections.reconstruction import quality_table, reconstructions
 from analysis.statistics.measures import MEASURES
+from run_one import run_config
 from tests.synthetic_run import write_run
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -23,12 +25,10 @@ from tune_ks.data.dataset import Images, open_splits
 from tune_ks.evaluation.other_cohort import load_model
 from tune_ks.evaluation.quality import reconstruction_quality
 from tune_ks.model.pipeline import build_pipeline
-from tune_ks.model.reconstructions import RECONSTRUCTIONS
+from tune_ks.model.reconstructions import RECONSTRUCTIONS, hqs_net
 from tune_ks.model.reconstructions.hqs_net import ALPHA, BETA, HQSNet, haar, total_variation
 from tune_ks.model.sampling import Measurement
-from tune_ks.model.transforms import TRANSFORMS
-from tune_ks.training.train import train
-from tune_ks.worker.run_pack import run_config
+from tune_ks.model.transforms import TRANSFORMS, Fourier
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2}
 SIDE = 40  # pixels of the tiny cohort
@@ -115,11 +115,13 @@ def test_hqs_net_keeps_what_was_measured(transform, pattern):
     assert found[~kept].abs().max() > 0.01
 
 
-def test_a_step_of_hqs_net_is_its_equation():
+def test_a_step_of_hqs_net_is_its_equation(monkeypatch):
     """x = F^-1[(1 - M) F z + M (lambda F z + y) / (1 + lambda)] in NumPy, z = x_0 + the convolutions of x_0."""
     weight, side = 0.5, 16
-    transform = TRANSFORMS["fourier"](TrialConfig("GE", 0.25, pattern="points"))
-    network = shaken(HQSNet(transform, channels=2, steps=1, noise_weight=weight))
+    monkeypatch.setattr(hqs_net, "STEPS", 1)
+    monkeypatch.setattr(hqs_net, "LAMBDA", weight)
+    transform = Fourier(axes=(-2, -1))
+    network = shaken(HQSNet(transform, reconstruction_channels=2))
     mask = (images(1, side, seed=3) > 0.6).float()
     measurement = Measurement(images(1, side), mask, transform)
     kspace = measurement.kspace

@@ -1,5 +1,6 @@
 """Several nodes: what fits where, the code and the images on nodes that have neither, and nothing large in a job."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from ray.cluster_utils import Cluster
 
 import run_search as front_door
 from tiny import write_tiny
-from tiny_space import GRID, VENDORS
+from tiny_space import GRID, VENDORS, WORK
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_on
@@ -79,6 +80,7 @@ def test_an_address_where_nobody_answers_is_said_at_once(address):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A head without CPU or GPU, and three unlike nodes, each with a scratch folder of its own. GPUs are declared."""
+    ray.shutdown()  # whatever a test before this one left
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     found.scratch = {}
     for name, amounts in NODES.items():
@@ -131,7 +133,7 @@ def test_the_package_reaches_nodes_that_have_none(cluster, tmp_path):
         env=os.environ | {"PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
     )
     assert found.returncode == 0, found.stderr
     paths = [Path(line) for line in found.stdout.split()]
@@ -207,8 +209,8 @@ def test_nothing_large_travels_with_a_trial(tmp_path):
     cohort_csv, images = write_tiny(tmp_path)
     folder = RunFolder(cohort_csv.parent)
     with shared({64: images}, cluster=False) as files:
-        common = {"run": str(folder.root), "images": files, "threads": 1, "session": "s", "hang_after": 1.0}
-        searcher = JobSearcher(plan_search(GRID, folder, VENDORS), GRID, folder, VENDORS, common)
+        work = dataclasses.replace(WORK, run=str(folder.root), files=files, session="s")
+        searcher = JobSearcher(plan_search(GRID, folder, VENDORS), GRID, folder, VENDORS, work)
         job = searcher.suggest("a")
     assert len(cloudpickle.dumps(trial)) < 1000
     assert len(json.dumps(job)) < 3000

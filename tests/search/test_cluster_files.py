@@ -13,9 +13,9 @@ import ray
 import yaml
 
 from tune_ks.commands.arguments import search_parser
+from tune_ks.commands.search import resources_of
 from tune_ks.core.storage import storage_path
 from tune_ks.planning.space import load_space
-from tune_ks.search.cluster import Resources
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "examples/cluster"
@@ -68,7 +68,7 @@ def test_every_command_in_the_files_and_the_page_is_accepted():
             text = yaml.safe_load(text)["spec"]["entrypoint"]
         for words in commands(text):
             args = search_parser().parse_args(words)
-            Resources(args.cpus_per_trial, args.gpus_per_trial, args.concurrent, args.address)
+            resources_of(args)
             load_space(args.space)
             storage_path(args.run)
             met += 1

@@ -4,16 +4,16 @@ import math
 from typing import NamedTuple
 
 import pytest
-import ray
 import torch
 
+from run_one import finish
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
 from tune_ks.search.cluster import Resources
@@ -21,7 +21,6 @@ from tune_ks.search.events import Halt, Watcher
 from tune_ks.search.schedulers import EarlyStopping, early_stopping
 from tune_ks.search.search import run_search
 from tune_ks.training.scoring import score
-from tune_ks.training.train import train
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 8, "batch_size": 8, "settle": 0.5}
 VENDORS = ["GE", "SIEMENS"]
@@ -137,6 +136,17 @@ def test_the_rates_that_are_left_of_a_whole_training_are_never_stopped(name, tmp
     assert run(resumed, trial(9), 0.1, 0.1) == 2
 
 
+@pytest.mark.parametrize("name", STOPPING)
+def test_trials_are_compared_within_an_option_of_a_member_too(name):
+    scheduler = EarlyStopping(asked(name, compare_within=["dropout"]))
+    for number in range(5):
+        run(scheduler, trial(number), 0.9, 0.9)
+    another = trial(9)
+    another.config["jobs"][0][0]["dropout"] = 0.25
+    assert run(scheduler, another, 0.1, 0.1) is None  # nobody of its group to be compared with
+    assert run(scheduler, trial(10), 0.1, 0.1) == 2
+
+
 def test_a_promising_cross_domain_auc_outweighs_a_low_in_domain_one():
     cut, kept = EarlyStopping(asked("asha")), EarlyStopping(asked("pareto_halving"))
     for scheduler in (cut, kept):
@@ -218,14 +228,7 @@ def test_scoring_the_other_vendors_is_right_and_moves_no_bit(tmp_path):
     assert scored[-1].cross == auc(others.label.numpy(), score(second.pipeline, others, config))
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    yield
-    ray.shutdown()
-
-
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
     cohort_csv, images = write_tiny(tmp_path)
     folder = RunFolder(cohort_csv.parent)

@@ -2,26 +2,22 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 import ray
 
 from tiny import write_tiny
-from tiny_space import DRAWN, FIELDS, GRID, VENDORS, space
+from tiny_space import DRAWN, FIELDS, GRID, VENDORS, WORK, space
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search, suggestions_in
 from tune_ks.planning.space import known_spaces, load_space
 from tune_ks.search.cluster import Resources, connected
 from tune_ks.search.search import run_search
 from tune_ks.search.searcher import JobSearcher
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    yield
-    ray.shutdown()
+from tune_ks.worker.attempts import start_attempt
 
 
 @pytest.fixture
@@ -43,7 +39,7 @@ def by_key(folder):
     return {r.config.key(): dataclasses.replace(r, seconds=None, facts={}) for r in folder.records()}
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
     folder, _ = run
     plan = plan_search(GRID, folder, VENDORS)
@@ -64,7 +60,7 @@ def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
     assert not list(folder.root.rglob("*.pkl"))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_failed_trial_is_named_and_the_search_goes_on(run):
     folder, _ = run
     asked = space({"mask": "lowpass", "sampling_rate": 1.0, "lr": [1e-3, 1e30], "vendor": "GE"})
@@ -79,7 +75,7 @@ def test_a_failed_trial_is_named_and_the_search_goes_on(run):
     assert plan_search(asked, folder, VENDORS, retry_failed=True).left == 1
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_a_missing_mask_setting_fails_its_trial_alone(run):
     folder, _ = run
     asked = space({"mask": "gumbel", "sampling_rate": 0.5, "temperature": [None, 1.0], "vendor": "GE"})
@@ -88,17 +84,17 @@ def test_a_missing_mask_setting_fails_its_trial_alone(run):
     assert "needs a temperature" in next(iter(folder.failures().values()))
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_optuna_suggests_all_seeds_of_a_point_and_is_rebuilt_from_the_records(run):
     folder, _ = run
     plan = plan_search(DRAWN, folder, VENDORS)
-    assert (plan.jobs, plan.draws) == ([], 6)
-    search(DRAWN, run, plan._replace(draws=4))
+    assert (plan.jobs, plan.suggestions) == ([], 6)
+    search(DRAWN, run, plan._replace(suggestions=4))
     assert all(len(configs) == 2 for configs in suggestions_in(folder))
     known = by_key(folder)
     again = plan_search(DRAWN, folder, VENDORS)
-    assert again.draws == 6 - len(suggestions_in(folder))
-    searcher = JobSearcher(again, DRAWN, folder, VENDORS, {})
+    assert again.suggestions == 6 - len(suggestions_in(folder))
+    searcher = JobSearcher(again, DRAWN, folder, VENDORS, WORK)
     told = [trial for study in searcher.studies for trial in study.study.trials]
     assert len(told) == len(suggestions_in(folder))
     for trial in told:
@@ -116,7 +112,7 @@ def test_a_seed_that_is_missing_of_a_suggestion_is_run_first(tmp_path):
     folder.write_config(TrialConfig("GE", 0.25, temperature=1.0, **FIELDS))
     plan = plan_search(DRAWN, folder, VENDORS)
     assert [[config.seed for config in job] for job in plan.jobs] == [[0, 1]]
-    assert plan.draws == 5
+    assert plan.suggestions == 5
 
 
 def test_what_was_begun_comes_first(tmp_path):
@@ -130,7 +126,7 @@ def test_what_was_begun_comes_first(tmp_path):
 def test_every_sampler_takes_two_objectives_nan_and_failures(sampler, tmp_path):
     asked = DRAWN._replace(search=DRAWN.search | {"sampler": sampler})
     folder = RunFolder(tmp_path)
-    searcher = JobSearcher(plan_search(asked, folder, VENDORS), asked, folder, VENDORS, {})
+    searcher = JobSearcher(plan_search(asked, folder, VENDORS), asked, folder, VENDORS, WORK)
     good = {"finished": True, "val_in_domain": 0.8, "val_cross_domain": 0.7}
     stopped = {"epoch": 1, "val_in_domain": 0.8, "val_cross_domain": 0.7}  # half a training: no value is told
     failed = [{"finished": True, "val_in_domain": float("nan")}, {"finished": True, "failed": "x"}, None]
@@ -144,7 +140,7 @@ def test_every_sampler_takes_two_objectives_nan_and_failures(sampler, tmp_path):
 
 def test_the_same_history_gives_the_same_suggestion_and_longer_history_another(tmp_path):
     def first(folder):
-        searcher = JobSearcher(plan_search(DRAWN, folder, VENDORS), DRAWN, folder, VENDORS, {})
+        searcher = JobSearcher(plan_search(DRAWN, folder, VENDORS), DRAWN, folder, VENDORS, WORK)
         searcher.queue = []
         return searcher.suggest("a")["jobs"][0][0]["sampling_rate"]
 
@@ -156,14 +152,15 @@ def test_the_same_history_gives_the_same_suggestion_and_longer_history_another(t
     assert first(folder) not in rates
 
 
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("local_ray")
 def test_too_few_resources_are_said_before_anything_starts(run):
     folder, images = run
     with pytest.raises(ValueError, match="a trial asks for 64 CPUs"):
         run_search(GRID, folder, images, VENDORS, plan_search(GRID, folder, VENDORS), Resources(cpus=64), print)
 
 
-def test_connected_leaves_a_cluster_that_it_found(cluster):
+@pytest.mark.usefixtures("local_ray")
+def test_connected_leaves_a_cluster_that_it_found():
     with connected(None):
         assert ray.is_initialized()
     assert ray.is_initialized()
@@ -190,7 +187,7 @@ def test_the_shipped_spaces_are_the_ones_promised():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("SPACE = {'sampling_rate': [0.5, 1.5]}", "sampling_rate must be in (0, 1], got 1.5"),
+        ("SPACE = {'mask': 'lowpass', 'sampling_rate': [0.5, 1.5]}", "sampling_rate must be in (0, 1], got 1.5"),
         ("SPACE = {'sampling_rate': 0.5, 'rate': 1}", "unknown field 'rate'; the fields are"),
         ("SPACE = {'temperature': 1}", "the field 'sampling_rate' is missing"),
         ("SPACE = []", "SPACE must be a dict"),
@@ -198,8 +195,8 @@ def test_the_shipped_spaces_are_the_ones_promised():
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'seed': 3}", "SEARCH has no field 'seed'"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'tpe'}", "needs a field with a domain of ray.tune"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'cmaes'}", "sampler must be one of grid, random"),
-        ("from ray import tune\nSPACE = {'sampling_rate': tune.uniform(0.1, 2)}\nSEARCH = {'sampler': 'tpe'}",
-         "sampling_rate must be in (0, 1], got 2"),
+        ("from ray import tune\nSPACE = {'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 2)}\n"
+         "SEARCH = {'sampler': 'tpe'}", "sampling_rate must be in (0, 1], got 2"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'objectives': ['accuracy']}", "objectives must be among"),
     ],
 )  # fmt: skip
@@ -212,8 +209,29 @@ def test_a_wrong_space_is_one_message_that_names_the_file(tmp_path, text, said):
     assert str(path) in str(error.value)
 
 
-def test_records_are_strict_json(run):
-    folder, _ = run
-    folder.write_config(TrialConfig("GE", 0.25))
-    for path in folder.root.rglob("*.json"):
-        json.loads(path.read_text())
+def test_json_files_are_strict(tmp_path):
+    """NaN and Infinity, which Python reads and other programs do not, stand in none of them."""
+    folder = RunFolder(tmp_path)
+    undefined = [{"epoch": 1, "loss": math.inf, "val_in_domain": math.nan}]
+    finished, stopped, failed = (TrialConfig("GE", rate, temperature=1.0) for rate in (0.25, 0.5, 0.75))
+    for config in (finished, stopped, failed):
+        folder.write_config(config, start_point="full sampling")
+        start_attempt(folder, config.key(), "session", "node", ["node"])
+    record = TrialRecord(finished, {"GE": math.nan}, {"GE": math.nan}, 0.25, val_within={"GE": math.nan})
+    folder.write_record(dataclasses.replace(record, history=undefined, quality={"GE": {"psnr": math.nan}}))
+    folder.write_stop(Stop(stopped, "behind", undefined))
+    folder.write_failure(failed, "the loss became nan")
+
+    def refuse(name):
+        raise ValueError(f"{name} is not JSON")
+
+    paths = list(folder.root.rglob("*.json"))
+    assert {path.name for path in paths} == {
+        "config.json",
+        "attempts.json",
+        "record.json",
+        "stopped.json",
+        "failure.json",
+    }
+    for path in paths:
+        json.loads(path.read_text(), parse_constant=refuse)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.statistics.pareto import THREE, TWO
+from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -32,7 +33,7 @@ def training(config, val, test=(0.5, 0.5)):
 def in_order(records, space):
     """These trainings asked for one after another; what ended."""
     jobs, table = [[record.config] for record in records], {record.config.key(): record for record in records}
-    searcher = JobSearcher(Plan(jobs, 0, 0, 0), space, RunFolder(""), [], {})
+    searcher = JobSearcher(Plan(jobs, 0, 0, 0), space, RunFolder(""), [], WORK)
     return list(replay(searcher, scheduler_of(space), lambda config: table[config.key()]))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ray import tune
 
+from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -26,7 +27,7 @@ def space(sampler="tpe", samples=8, block=BLOCK, **search):
 
 
 def searcher_of(asked, folder, vendors=VENDORS):
-    return JobSearcher(plan_search(asked, folder, vendors), asked, folder, vendors, {})
+    return JobSearcher(plan_search(asked, folder, vendors), asked, folder, vendors, WORK)
 
 
 def begun(path, starts):
@@ -138,7 +139,7 @@ def test_no_question_is_asked_twice_until_none_is_left(sampler, tmp_path):
         "lr": tune.choice([1e-3, 1e-4]),
     }
     asked = space(sampler, 100, block)
-    assert plan_search(asked, folder, VENDORS).draws == 8
+    assert plan_search(asked, folder, VENDORS).suggestions == 8
     configs = play(searcher_of(asked, folder), 5, folder)
     configs += play(searcher_of(asked, folder), 100, folder)
     assert len(configs) == len({TrialConfig.from_dict(config).key() for config in configs}) == 8
@@ -167,6 +168,18 @@ def test_what_was_stopped_early_is_known_without_a_value(tmp_path):
     (pruned,) = [trial for trial in trials if trial.state.name == "PRUNED"]
     assert pruned.params == {"sampling_rate": 0.5, "lr": 0.5}
     assert pruned.values is None
+
+
+def test_an_option_of_a_member_can_be_drawn_also_where_it_is_the_default(tmp_path):
+    """A config does not keep an option that has its default; Optuna must be given its value all the same."""
+    block = {"vendor": "GE", "temperature": 1.0, "sampling_rate": 0.5, "dropout": tune.choice([0.25, 0.5])}
+    folder = begun(tmp_path, [])
+    asked = space("random", 2, block)
+    found = play(searcher_of(asked, folder), 2, folder)
+    assert sorted(config.get("dropout", 0.5) for config in found) == [0.25, 0.5]
+    (study,) = searcher_of(asked, folder).studies
+    assert sorted(trial.params["dropout"] for trial in study.study.trials) == [0.25, 0.5]
+    assert {trial.state.name for trial in study.study.trials} == {"COMPLETE"}
 
 
 def test_a_pending_suggestion_is_told_when_it_ends(tmp_path):

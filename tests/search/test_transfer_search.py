@@ -4,10 +4,10 @@ import argparse
 import shutil
 
 import pytest
-import ray
 
 import run_search
 from dicom_files import write_table_cohort
+from run_one import run_config
 from tune_ks.commands.arguments import search_parser
 from tune_ks.commands.search import finalists
 from tune_ks.core.config import TrialConfig
@@ -16,9 +16,8 @@ from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import load_space
-from tune_ks.planning.start_run import begin_run, note
+from tune_ks.planning.start_run import create_run, note
 from tune_ks.training.transfer import read_weights
-from tune_ks.worker.run_pack import run_config
 
 COMMON = {"vendor": "GE", "temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8}
 SPACES = {
@@ -31,23 +30,21 @@ TUNE = ("--data", "data", "--space", "tune.py", "--init-from")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A cohort, the two spaces, and a finished conditional training; Ray is up."""
+    """A cohort, the two spaces, and a finished conditional training."""
     folder = tmp_path_factory.mktemp("transfer")
     write_table_cohort(folder / "data", patients=6, side=64)
     for name, values in SPACES.items():
         (folder / f"{name}.py").write_text(f"SPACE = {values}")
     cohort = open_cohort(folder / "data", CohortSettings(), 64, folder / "runs/cache")
     run, space = RunFolder(folder / "runs/screen"), load_space(str(folder / "screen.py"))
-    begin_run(run, space, cohort, 0, "python run_search.py", synthetic=False)
+    create_run(run, space, cohort, 0, "python run_search.py", synthetic=False)
     for config in plan_search(space, run, ["GE"]).jobs[0]:
         run_config(config, run, cohort.images, "cpu", lambda _: None)
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    yield folder
-    ray.shutdown()
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def inside(place, monkeypatch):
+def inside(place, monkeypatch, local_ray):
     monkeypatch.chdir(place)
 
 
@@ -78,7 +75,11 @@ def test_finalists_of_a_screening_are_trained_each_by_itself_from_its_weights(ca
 def test_finalists_from_scratch_begin_from_nothing():
     args = search_parser().parse_args(["--finalists"])
     screened, anew = (
-        finalists(RunFolder("runs/screen"), argparse.Namespace(**{**vars(args), "from_scratch": scratch}))
+        finalists(
+            RunFolder("runs/screen"),
+            argparse.Namespace(**{**vars(args), "from_scratch": scratch}),
+            run_search.ANALYSIS,
+        )
         for scratch in (False, True)
     )
     assert all("@" in key for config in screened["configs"] for key in config["init_from"].values())

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch
-from tune_ks.model.transforms import TRANSFORMS
-from tune_ks.training.augment import REACH, augment, draw_moves, moved
+from tune_ks.model.transforms import Fourier
+from tune_ks.training.augmentations import AUGMENTATIONS
+from tune_ks.training.augmentations.moves import REACH, moved
 
 NAMES = ("flips", "shifts", "flips_shifts")
 SIDES = (32, 33)
@@ -18,7 +18,7 @@ def images(count, side, channels=1):
 
 
 def moves_of(name, count, side, seed=0):
-    return draw_moves(name, count, side, np.random.default_rng(seed))
+    return AUGMENTATIONS[name].build().draw(count, side, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -41,7 +41,7 @@ def test_flips_are_those_of_the_stream_and_shifts_stay_within_their_reach():
     stream = np.random.default_rng(3)
     mirrored = np.stack([stream.random(50) < 0.5, stream.random(50) < 0.5], axis=1)  # columns, then rows
     assert np.array_equal(moves_of("flips", 50, 64, seed=3)[..., 0] == -1, mirrored)
-    assert draw_moves("none", 50, 64, stream) is None
+    assert AUGMENTATIONS["none"].build().draw(50, 64, stream) is None
     shifts = moves_of("shifts", 2000, 64)[..., 1]
     for along in shifts.T:
         assert sorted(set(along.tolist())) == list(range(-64 // REACH, 64 // REACH + 1))
@@ -55,17 +55,17 @@ def test_the_target_moves_with_its_image(channels):
     image = images(6, 32)
     facts = (torch.zeros(6), torch.zeros(6, 2), torch.arange(6))
     batch = Batch(image, *facts, (image > 0.5).float()[:, :channels])
-    found = augment(batch, moves_of("flips_shifts", 6, 32))
+    found = AUGMENTATIONS["flips_shifts"].build().apply(batch, moves_of("flips_shifts", 6, 32))
     assert not torch.equal(found.image, image)
     assert torch.equal(found.target, (found.image > 0.5).float()[:, :channels])
     assert found[1:4] == batch[1:4]
-    assert augment(batch, None) is batch
+    assert AUGMENTATIONS["none"].build().apply(batch, None) is batch
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("name", NAMES)
 def test_in_k_space_it_is_a_phase_ramp_and_a_mirrored_index(name, side):
-    fourier = TRANSFORMS["fourier"](TrialConfig("GE", 0.5, pattern="points", temperature=1.0))
+    fourier = Fourier(axes=(-2, -1))
     image, moves = images(20, side).double(), moves_of(name, 20, side)
     expected = fourier.forward(moved(image, moves))
     centre, k = side // 2, torch.arange(side) - side // 2
@@ -90,12 +90,14 @@ def test_sampling_commutes_with_every_move_of_lines_and_of_points_with_shifts_an
     both = torch.tensor([[-1, -1], [-1, -1]]).repeat(40, 1, 1)
     commutes = {}
     for pattern, rows in (("lines", 1), ("points", side)):
-        fourier = TRANSFORMS["fourier"](TrialConfig("GE", 0.5, pattern=pattern, temperature=1.0))
+        fourier = Fourier(axes=(-1,) if pattern == "lines" else (-2, -1))
         mask = (torch.rand(40, 1, rows, side, generator=generator) < 0.4).double()  # no symmetry, one an image
         for name, moves in {**{name: moves_of(name, 40, side) for name in NAMES}, "both": both}.items():
             after = moved(fourier.inverse(mask * fourier.forward(image)).abs(), moves)
             before = fourier.inverse(mask * fourier.forward(moved(image, moves))).abs()
             commutes[pattern, name] = torch.allclose(before, after, atol=1e-12)
+        for name in NAMES:  # what the trainer relies on
+            assert AUGMENTATIONS[name].build().commutes(fourier) == commutes[pattern, name]
     assert commutes == {
         **{("lines", name): True for name in (*NAMES, "both")},
         **{("points", name): name in ("shifts", "both") for name in (*NAMES, "both")},

@@ -8,20 +8,19 @@ import pytest
 import torch
 from torch.nn import functional
 
+from run_one import finish, run_config
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.per_image import convolve_each
-from tune_ks.model.pipeline import build_pipeline
+from tune_ks.model.pipeline import build_member, build_pipeline
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
-from tune_ks.training.rates import compared_configs, training_rates, training_temperatures
-from tune_ks.training.train import train
+from tune_ks.training.draws import compared_configs, training_rates, training_temperatures
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "settle": 0.5, "temperature": 1.0}
 TOLD = ["alexnet_film", "alexnet_hyper"]
@@ -82,7 +81,7 @@ def test_kernels_of_each_image_are_ordinary_convolutions_one_by_one():
 @pytest.mark.parametrize("name", TOLD)
 def test_a_told_classifier_starts_as_alexnet_and_learns_to_listen(name):
     torch.manual_seed(0)
-    network = CLASSIFIERS[name](TrialConfig("GE", 0.5, classifier=name, **FIELDS)).eval()
+    network = build_member(TrialConfig("GE", 0.5, classifier=name, **FIELDS), "classifier").eval()
     image, facts = torch.rand(3, 1, 64, 64), torch.zeros(3, 7)
     low, high = torch.tensor([[-6.0, 0.0]]).expand(3, -1), torch.tensor([[0.0, 0.0]]).expand(3, -1)
     before = network(image, facts, low)

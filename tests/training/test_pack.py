@@ -9,16 +9,19 @@ import torch
 from torch import nn
 
 from devices import DEVICES
+from run_one import finish
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish, finish_together
-from tune_ks.model.classifiers import CLASSIFIERS, PLAIN_LAYERS
-from tune_ks.model.classifiers.together import FORMS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.evaluation.finish import finish_trainings
+from tune_ks.model.classifiers import CLASSIFIERS
+from tune_ks.model.classifiers.together import CONVOLUTIONS, FORMS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.model.pipeline import build_member
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
-from tune_ks.training.train import TrainingFailed, train, train_together
-from tune_ks.training.training import Member
+from tune_ks.training.train import TrainingFailed, train_together
+from tune_ks.training.training import Training
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "settle": 0.5}
 FIRST = TrialConfig("GE", 0.25, temperature=1.0, lr=1e-3, augment="flips", **FIELDS)
@@ -55,7 +58,7 @@ def alone(splits):
 
 def packed(configs, splits, states=None, **options):
     """(members, key -> what each epoch was) of a pack."""
-    members = [Member(config, splits, state) for config, state in zip(configs, states or [None] * len(configs))]
+    members = [Training(config, splits, state) for config, state in zip(configs, states or [None] * len(configs))]
     found = {config.key(): [] for config in configs}
     for epochs in train_together(members, splits, cross_domain_at=[2], **options):
         for member, epoch in epochs.items():
@@ -74,7 +77,7 @@ def same(found, expected):
 def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
     assert len({pack_key(config) for config in PACK}) == 1
     members, found = packed(PACK, splits)
-    outcomes = finish_together(PACK, splits, [member.state() for member in members])
+    outcomes = finish_trainings(PACK, splits, [member.state() for member in members])
     for member, outcome in zip(members, outcomes, strict=True):
         epochs, expected = alone[member.config.key()]
         same(found[member.config.key()], epochs)
@@ -84,7 +87,9 @@ def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
             np.testing.assert_allclose(
                 outcome.scores[split][vendor], expected.scores[split][vendor], rtol=1e-3, atol=1e-4
             )
-        np.testing.assert_allclose(outcome.draws["GE"], expected.draws["GE"], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            outcome.random_mask_scores["GE"], expected.random_mask_scores["GE"], rtol=1e-3, atol=1e-4
+        )
         for name, values in epochs[-1].state["weights"].items():
             torch.testing.assert_close(member.pipeline.state_dict()[name], values, rtol=1e-3, atol=1e-4)
     orders = {tuple(torch.cat([own.index for own in member.draws]).tolist()) for member in members}
@@ -115,7 +120,7 @@ def test_a_member_that_fails_leaves_and_the_rest_go_on(splits, alone):
 
 
 def test_a_member_that_is_stopped_leaves_and_the_rest_go_on(splits, alone):
-    members = [Member(config, splits) for config in PACK[:3]]
+    members = [Training(config, splits) for config in PACK[:3]]
     seen = []
     for number, epochs in enumerate(train_together(members, splits), start=1):
         seen.append([member.config.key() for member in epochs])
@@ -129,7 +134,7 @@ def test_a_member_that_is_stopped_leaves_and_the_rest_go_on(splits, alone):
 
 def test_a_pack_goes_on_as_another_pack_or_alone(splits, alone):
     """Three configs, one epoch together; then one alone, and two in a pack with one that begins."""
-    members = [Member(config, splits) for config in PACK[:3]]
+    members = [Training(config, splits) for config in PACK[:3]]
     first = next(train_together(members, splits))
     states = [first[member].state for member in members]
     rest = list(train(PACK[0], splits, states[0], cross_domain_at=[2]))
@@ -153,12 +158,12 @@ def test_who_can_be_packed():
         assert pack_key(dataclasses.replace(FIRST, **lonely)) is None
 
 
-@pytest.mark.parametrize("name", PLAIN_LAYERS)
+@pytest.mark.parametrize("name", [name for name, member in CLASSIFIERS.items() if member.layers])
 @pytest.mark.parametrize("convolve", [convolve_in_groups, convolve_in_turn])
 @pytest.mark.parametrize("device", DEVICES)
-def test_networks_together_give_what_each_gives(name, convolve, device):
+def test_networks_together_give_what_each_gives(name, convolve, device, monkeypatch):
     config, count = dataclasses.replace(FIRST, classifier=name), 3
-    networks = [CLASSIFIERS[name](config).to(device, torch.float64).train() for _ in range(count)]
+    networks = [build_member(config, "classifier").to(device, torch.float64).train() for _ in range(count)]
     wide = {"device": device, "dtype": torch.float64}  # a GPU multiplies float32 with fewer digits
     torch.manual_seed(0)
     image, told = torch.rand(count, 4, 1, 64, 64, **wide), (torch.zeros(4, 7, **wide), torch.zeros(4, 2, **wide))
@@ -166,9 +171,11 @@ def test_networks_together_give_what_each_gives(name, convolve, device):
     for position, (network, images) in enumerate(zip(networks, image)):
         with Noise(position):
             expected.append(network(images, *told))
-    layers = [PLAIN_LAYERS[name](network) for network in networks]
+    layers = [CLASSIFIERS[name].layers(network) for network in networks]
     assert {type(layer) for layer in layers[0]} <= set(FORMS)
-    fused = Together(layers, [Noise(position) for position in range(count)], convolve)
+    for kind in CONVOLUTIONS:
+        monkeypatch.setitem(FORMS, kind, convolve)
+    fused = Together(layers, [Noise(position) for position in range(count)])
     found = fused(image.flatten(0, 1), *(torch.zeros(12, size, **wide) for size in (7, 2))).reshape(count, 4)
     torch.testing.assert_close(found, torch.stack(expected))
     weights = torch.rand(count, **wide)

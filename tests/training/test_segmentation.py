@@ -16,20 +16,19 @@ from torch.nn import functional
 
 import run_search
 from dicom_files import save_labels, write_dicom
+from run_one import finish, run_config
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Batch, open_splits
-from tune_ks.evaluation.finish import finish
-from tune_ks.model.classifiers import CLASSIFIERS, OF_TASK, SEGMENTERS, unet
+from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS, unet
 from tune_ks.model.pipeline import build_pipeline, resized
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
-from tune_ks.training.tasks import TASKS
+from tune_ks.training.tasks import TASKS, build_task
 from tune_ks.training.tasks.adversary import Adversary, reversed_gradient
 from tune_ks.training.tasks.segmentation import Segmentation
-from tune_ks.training.train import train
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.worker.run_pack import run_config
 
 ROOT = Path(__file__).parents[2]
 FIELDS = {"task": "segmentation", "classifier": "unet", "width": 0.1, "image_size": 32, "dropout": 0.0}
@@ -64,7 +63,7 @@ def test_dice_by_hand():
 
 
 def test_the_loss_by_hand():
-    task = Segmentation(CONFIG)
+    task = Segmentation()
     logit = torch.tensor([[[[0.0, math.log(3)], [-math.log(3), 0.0]]]])  # p = 1/2, 3/4, 1/4, 1/2
     batch = batch_of([[1, 1], [0, 0]])
     entropy = -(math.log(1 / 2) + math.log(3 / 4) + math.log(3 / 4) + math.log(1 / 2)) / 4
@@ -78,7 +77,7 @@ def test_a_reversed_gradient_equals_two_separate_passes():
     """D goes down its own loss; the segmenter down L - w L_D: each by its own pass, with no reversal in it."""
     torch.manual_seed(0)
     batch, weight = batch_of(*(np.random.default_rng(0).random((3, 16, 16)) < 0.4)), 0.3
-    task = Segmentation(TrialConfig("GE", 1.0, **FIELDS, adversarial_weight=weight))
+    task = Segmentation(adversarial_weight=weight)
     logit = torch.randn(3, 1, 16, 16, requires_grad=True)
     task.loss(logit, batch).backward()
     adversary, twin = task.adversary, logit.detach().clone().requires_grad_()
@@ -91,7 +90,7 @@ def test_a_reversed_gradient_equals_two_separate_passes():
     own = torch.autograd.grad(deceived, list(adversary.parameters()), retain_graph=True)
     for parameter, expected in zip(adversary.parameters(), own, strict=True):
         torch.testing.assert_close(parameter.grad, expected)
-    honest = Segmentation(CONFIG).loss(twin, batch)
+    honest = Segmentation().loss(twin, batch)
     torch.testing.assert_close(logit.grad, torch.autograd.grad(honest - weight * deceived, twin)[0])
     assert torch.equal(reversed_gradient(logit, 2.0), logit)
 
@@ -128,16 +127,22 @@ def test_a_mask_that_ignores_the_image_scores_as_its_definition_says(tiny, split
     for vendor, value in found.items():
         rows = table["row"][(table["vendor"] == vendor) & (table["split"] == "test")]
         assert value == pytest.approx(mean_dice(best, rows), abs=1e-6)
-    assert TASKS["classification"].trivial(splits) == {}
+    assert TASKS["classification"].build.trivial(splits) == {}
 
 
 def test_every_task_has_its_networks_and_a_network_of_another_task_is_refused():
-    assert OF_TASK == {"classification": CLASSIFIERS, "segmentation": SEGMENTERS}
-    assert set(OF_TASK) == set(TASKS)
-    with pytest.raises(ValueError, match="classifier must be one of unet; got 'alexnet'"):
-        build_pipeline(TrialConfig("GE", 1.0, mask="lowpass", task="segmentation"), 64)
-    with pytest.raises(ValueError, match="one of alexnet, alexnet_adaptive"):
-        build_pipeline(TrialConfig("GE", 1.0, mask="lowpass", classifier="unet"), 64)
+    assert not set(CLASSIFIERS) & set(SEGMENTERS)
+    met = 0
+    for task, networks in {"classification": CLASSIFIERS, "segmentation": SEGMENTERS}.items():
+        for name in CLASSIFIERS | SEGMENTERS:
+            config = TrialConfig("GE", 1.0, mask="lowpass", task=task, classifier=name)
+            if name in networks:
+                build_task(config)
+            else:
+                with pytest.raises(ValueError, match=f"classifier must be one of .*; got '{name}'"):
+                    build_task(config)
+            met += 1
+    assert met == 2 * 7
     with pytest.raises(ValueError, match="'unet' needs an image_size of 32 or more, got 31"):
         build_pipeline(TrialConfig("GE", 1.0, mask="lowpass", **{**FIELDS, "image_size": 31}), 31)
 
@@ -153,7 +158,7 @@ def test_the_u_net_has_the_count_of_its_shape():
     for before, beside, up in ((256, 128, 128), (128, 64, 64), (64, 32, 32), (32, 32, 32)):
         half = before // 2 if beside != before else before  # the last one keeps its channels
         count += 4 * before * half + half + block(half + beside, up)
-    assert count + 32 + 1 == sum(p.numel() for p in unet.build(TrialConfig("GE", 1.0)).parameters())
+    assert count + 32 + 1 == sum(p.numel() for p in unet.build().parameters())
     assert f"{count + 33:,} parameters" in unet.build.__doc__
 
 
@@ -217,7 +222,7 @@ def test_a_search_has_one_task():
     def space(*blocks):
         return Space("one", "", list(blocks), SEARCH_DEFAULTS)
 
-    assert space({"sampling_rate": [1.0]}).task() is TASKS["classification"]
+    assert space({"sampling_rate": [1.0]}).task() is TASKS["classification"].build
     assert space({"task": "segmentation"}).task() is Segmentation
     with pytest.raises(ValueError, match="task must be the same in all of SPACE; got classification and segmentation"):
         space({"task": "segmentation"}, {"sampling_rate": [1.0]}).task()
@@ -276,6 +281,7 @@ def test_from_dicom_to_dice_through_the_front_door(tmp_path, capsys, monkeypatch
     assert "predict and --corruptions cannot" in refused(capsys, "predict", "run", "--data", "elsewhere", "--all")
     words = ("evaluate", "run", "--data", "elsewhere", "--all", "--corruptions")
     assert "predict and --corruptions cannot" in refused(capsys, *words)
-    (tmp_path / "other.py").write_text("SPACE = {'vendor': 'GE', 'sampling_rate': 1.0, 'image_size': 32}")
+    other = {"vendor": "GE", "mask": "lowpass", "sampling_rate": 1.0, "image_size": 64}
+    (tmp_path / "other.py").write_text(f"SPACE = {other}")
     again = ("--data", "data", "--space", "other.py", "--run", "run", "--extend")
     assert "belongs to another cohort (other images, labels, tumour masks or settings)" in refused(capsys, *again)

@@ -9,26 +9,25 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from run_one import finish, run_config
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish
 from tune_ks.evaluation.write_record import distinct_rate
 from tune_ks.model.masks import MASKS
-from tune_ks.model.masks.fixed import FixedMask
 from tune_ks.training import train as training
 from tune_ks.training import training as member
 from tune_ks.training.scoring import score
-from tune_ks.training.train import TrainingFailed, train
-from tune_ks.training.training import Member
+from tune_ks.training.train import TrainingFailed
+from tune_ks.training.training import Training
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "augment": "flips", "settle": 0.5}
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
-FIXED = {name for name, family in MASKS.items() if issubclass(family, FixedMask)}
+FIXED = {name for name, family in MASKS.items() if not family.learned}
 ONE_OF_EACH = [
     LEARNED,
     TrialConfig("GE", 0.25, mask="lowpass", **FIELDS | {"augment": "flips_shifts"}),
@@ -94,9 +93,9 @@ def test_moments_of_another_layout_are_those_of_the_same_weights(splits):
 def test_a_fixed_mask_applied_beforehand_is_one_applied_at_every_step(splits, monkeypatch, mask, transform):
     config = TrialConfig("GE", 0.25, mask=mask, **FIELDS | {"epochs": 2} | transform)
     once = [epoch.loss for epoch in train(config, splits)]
-    assert Member(config, splits).trained.nothing_to_sample
+    assert Training(config, splits).trained.nothing_to_sample
     monkeypatch.setattr(member, "SAMPLED_BYTES", 0)
-    assert not Member(config, splits).trained.nothing_to_sample
+    assert not Training(config, splits).trained.nothing_to_sample
     assert [epoch.loss for epoch in train(config, splits)] == pytest.approx(once, rel=1e-4)
 
 
@@ -112,7 +111,7 @@ def test_a_fixed_mask_applied_beforehand_is_one_applied_at_every_step(splits, mo
     ids=["learned", "falling rate", "mirrored points", "mirrored cosine", "reconstruction"],
 )
 def test_what_does_not_change_places_with_the_mask_is_sampled_at_every_step(splits, config):
-    found = Member(config, splits)
+    found = Training(config, splits)
     assert found.trained is found.pipeline
     assert found.images is splits.train
 
@@ -174,7 +173,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial_with_its_reason(splits):
 
 def one_epoch(config, splits):
     """(how a new network begins, the network, a call that trains its first epoch and returns its mean loss)."""
-    member = Member(config, splits)
+    member = Training(config, splits)
     before = {name: value.clone() for name, value in member.pipeline.state_dict().items()}
     member.begin_epoch()
     return before, member.pipeline, lambda: training._one_epoch([member], 1)[0]

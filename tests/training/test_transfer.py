@@ -11,7 +11,9 @@ from safetensors.torch import save
 
 from analysis.read.configurations import average_over_seeds, curves
 from analysis.read.load import load as load_run
+from run_one import run_config
 from tiny import write_tiny
+from train_one import train
 from tune_ks.core.config import TrialConfig, digest
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -23,11 +25,9 @@ from tune_ks.planning.plan import plan_search
 from tune_ks.planning.pretrained import Pretrained, absent_weights, asks, bring_weights, named, resolve, weights_of
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.training.optimiser import build_optimiser, start_epoch
-from tune_ks.training.tasks import task_of
-from tune_ks.training.train import train
+from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import begin_from, loaded_parts, read_weights
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
-from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
 SOURCE = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
@@ -136,7 +136,7 @@ def test_slow_parts_have_their_share_of_the_rate_and_the_mask_its_own(place):
     config = dataclasses.replace(SOURCE, slow="classifier.features sampling", frozen="classifier.features.0",
                                  slow_lr_multiplier=0.01)  # fmt: skip
     pipeline = build_pipeline(config, 64)
-    optimiser = build_optimiser(config, pipeline, task_of(config)(config))
+    optimiser = build_optimiser(config, pipeline, build_task(config))
     rate = {id(p): (group["lr"], group["weight_decay"]) for group in optimiser.param_groups for p in group["params"]}
     met = set()
     for name, parameter in pipeline.named_parameters():
@@ -172,7 +172,7 @@ def test_frozen_statistics_rest_too():
 def test_a_part_that_is_not_there_is_named_with_those_that_are(changes, said):
     config = dataclasses.replace(SOURCE, **changes)
     with pytest.raises(ValueError, match=said):
-        build_optimiser(config, build_pipeline(config, 64), task_of(config)(config))
+        build_optimiser(config, build_pipeline(config, 64), build_task(config))
 
 
 def source_run(root, configs):
@@ -305,4 +305,4 @@ def test_the_space_finetune_finds_every_trial_in_pretrain_and_its_parts_in_the_n
         source = folder.read_record(config.init_from.partition("@")[0]).config
         assert (source.vendor, source.sampling_rate, source.seed) == (config.vendor, config.sampling_rate, config.seed)
         pipeline = build_pipeline(config, 64)
-        assert build_optimiser(config, pipeline, task_of(config)(config)).param_groups
+        assert build_optimiser(config, pipeline, build_task(config)).param_groups

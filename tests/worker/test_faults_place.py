@@ -30,7 +30,7 @@ def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place):
         dead = nodes[0].node_id
         wait_for(lambda: any(at_work_on(folder, key, dead) for key in folder.keys()), process)
         cluster.remove_node(nodes[0], allow_graceful=False)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=500)
     finally:
         cluster.shutdown()
     assert process.returncode == 0, said
@@ -58,7 +58,7 @@ def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
     assert process.poll() is None
     assert not run.root.exists(), "a new run folder was made where the old one had been"
     away.rename(run.root)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 0, said
     assert "gone cannot be written (No such file or directory): waiting for it" in said
     assert len(before) < 4
@@ -107,7 +107,7 @@ def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_sam
     log = tmp_path / "records.log"
     words = (run.root, place / "space.py", "--no-lock")
     processes = [start(*words, log=log) for _ in range(2)]
-    said = [process.communicate(timeout=300)[0] for process in processes]
+    said = [process.communicate(timeout=500)[0] for process in processes]
     # one that meets a trial of the other leaves it to it, and may end with trials left
     assert sorted(process.returncode for process in processes) in ([0, 0], [0, 130]), said
     assert content(run) == content(RunFolder(place / "straight"))

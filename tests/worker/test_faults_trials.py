@@ -132,7 +132,7 @@ def test_workers_of_another_version_end_the_search_with_the_reason(tmp_path):
     """Ray would start such a trial again for ever: no attempt of it ever begins, so none is counted."""
     (tmp_path / "space.py").write_text(f'SPACE = {{"vendor": "GE", "mask": "lowpass", "sampling_rate": 0.5, {FIELDS}}}')
     faults = {"old_version": True, "escapes": 1}  # one start of a worker is enough to be seen
-    code, said = drive(tmp_path / "run", tmp_path / "space.py", faults=faults, timeout=300)
+    code, said = drive(tmp_path / "run", tmp_path / "space.py", faults=faults, timeout=500)
     assert code == 2, said
     assert "a trial cannot begin in its worker: ValueError: unknown field 'colour'" in said
     assert "Does every node have this program?" in said

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from run_one import run_config
 from tiny import write_tiny
+from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
@@ -21,7 +23,6 @@ from tune_ks.worker import jobs as reporting
 from tune_ks.worker import trial as worker
 from tune_ks.worker.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, largest_pack, parts_of_a_batch, read_attempts
 from tune_ks.worker.memory import room
-from tune_ks.worker.run_pack import run_config
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 16, "settle": 0.5}
 POINTS = [TrialConfig("GE", rate, temperature=1.0, lr=1e-3, **FIELDS) for rate in (0.125, 0.25, 0.5, 0.75)]
@@ -35,16 +36,14 @@ def run(tmp_path, monkeypatch):
     cohort_csv, images = write_tiny(tmp_path)
     folder, told = RunFolder(cohort_csv.parent), []
     monkeypatch.setattr(worker, "on_this_node", lambda file: file)
-    monkeypatch.setattr(worker, "_nodes", lambda: ("node", {"node"}))
+    monkeypatch.setattr(worker, "_nodes", lambda: worker.Nodes("node", {"node"}))
     monkeypatch.setattr(worker.ray, "get_gpu_ids", list)
     monkeypatch.setattr(reporting.tune, "report", lambda line: told.append(line))
 
     def go(*jobs, together=8, **more):
         told.clear()
-        plain = [[config.non_default() for config in job] for job in jobs]
-        common = {"jobs": plain, "run": str(folder.root), "images": {"64": images}, "threads": 1, "session": "mine"}
-        common |= {"hang_after": 600, "gpus": 0, "stopping": False, "cross_domain_at": [], "start_point": None}
-        worker.trial({**common, "together": together, **more})
+        work = dataclasses.replace(WORK, run=str(folder.root), files={"64": images}, session="mine", together=together)
+        worker.trial({**work.with_jobs(list(jobs)).plain(), **more})
         return told
 
     return folder, go
@@ -205,7 +204,7 @@ def test_the_searcher_hands_out_points_that_train_as_one(points, sizes, tmp_path
     alone = [dataclasses.replace(POINTS[0], classifier="resnet18"), dataclasses.replace(POINTS[0], vendor="SIEMENS")]
     configs = [POINTS[0], alone[0], *POINTS[1:3], alone[1], POINTS[3]]
     asked = Space("tiny", "", [FIELDS], SEARCH_DEFAULTS)
-    searcher = JobSearcher(Plan([[one] for one in configs], 0, 0, 0), asked, RunFolder(tmp_path), ["GE"], {}, points)
+    searcher = JobSearcher(Plan([[one] for one in configs], 0, 0, 0), asked, RunFolder(tmp_path), ["GE"], WORK, points)
     handed = []
     while searcher.left:
         handed.append([TrialConfig.from_dict(job[0]) for job in searcher.suggest("x")["jobs"]])

@@ -1,1 +1,1 @@
-"""What the front door can do: one command, one file; their arguments; how they speak and end."""
+"""The commands of run_search.py, one file each, with their arguments and their output."""

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 EXIT_CODES = (
-    "0 all done; 1 some trials failed; 2 it could not go on (what came, the run folder or the storage is not what it "
-    "must be: one message says what); 130 interrupted, or trials are left: the same command goes on."
+    "0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage is "
+    "wrong (one message says how); 130 interrupted, or trials are left: the same command continues."
 )
 
 
@@ -14,55 +14,68 @@ def search_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
-        "The same command again goes on where it was. Other commands: evaluate, predict, merge (with --help of their "
-        "own).",
+        "The same command again continues where it ended. Other commands: evaluate, predict, merge (each with --help).",
         epilog=f"exit codes: {EXIT_CODES}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    what = parser.add_argument_group("what is asked")
-    what.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of a file of your own")
-    what.add_argument("--split-seed", type=int, default=0, help="which patients train, validate and test: of the run")
+    question = parser.add_argument_group("what is searched")
+    question.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
+    question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
     add_data_arguments(
-        parser, "a folder of DICOM in Duke's layout, or with labels.csv; without it a phantom is written"
+        parser, "a folder of DICOM files in Duke's layout, or with labels.csv; without it a phantom is written"
     )
-    what.add_argument("--samples", type=int, help="suggestions for each point, instead of what the space says")
-    what.add_argument("--seeds", type=int, help="seeds of each configuration, instead of what the space says")
-    what.add_argument("--rates", type=float, nargs="+", help="sampling rates, added to every list of them in the space")
-    what.add_argument(
+    question.add_argument("--samples", type=int, help="suggestions for each point, in place of the space's number")
+    question.add_argument("--seeds", type=int, help="seeds of each configuration, in place of the space's number")
+    question.add_argument(
+        "--rates", type=float, nargs="+", help="sampling rates to add to every list of them in the space"
+    )
+    question.add_argument(
         "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
     )
-    what.add_argument(
-        "--from-scratch", action="store_true", help="finalists that one training screened do not begin from its weights"
+    question.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="finalists that a conditional training screened do not start from its weights",
     )
-    what.add_argument("--finalist-seeds", type=int, default=5, help="how many seeds the finalists get")
-    what.add_argument(
+    question.add_argument("--finalist-seeds", type=int, default=5, help="number of seeds of every finalist")
+    question.add_argument(
         "--init-from",
         metavar="RUN",
-        help="where a space says 'pretrained': a run folder, of whose trials each config begins from the one that "
-        "fits, or RUN/trials/KEY for all",
+        help="weights for the word 'pretrained' in a space: a run folder, of which each config gets those of the trial "
+        "that fits it, or RUN/trials/KEY for all configs",
     )
-    where = parser.add_argument_group("where it goes")
-    where.add_argument("--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/SPACE-<hash of both>")
-    where.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
-    where.add_argument(
-        "--extend", action="store_true", help="let a run folder take a changed space; it keeps its trials"
+    place = parser.add_argument_group("where the results go")
+    place.add_argument(
+        "--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/SPACE-<hash of the space and the cohort>"
     )
-    where.add_argument("--retry-failed", action="store_true", help="run the failed trials again")
-    where.add_argument("--dry-run", action="store_true", help="print the plan and an estimate of time; start nothing")
-    how = parser.add_argument_group("what it may use")
-    how.add_argument("--address", help="a running Ray cluster (auto, or host:port); otherwise this machine")
-    how.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs, and so torch threads, of a trial")
-    how.add_argument("--gpus-per-trial", type=float, help="0.25 packs four trials on one; otherwise 1 if there is any")
-    how.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
-    how.add_argument(
+    place.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
+    place.add_argument(
+        "--extend", action="store_true", help="add a changed space to an existing run folder, which keeps its trials"
+    )
+    place.add_argument("--retry-failed", action="store_true", help="run the failed trials again")
+    place.add_argument(
+        "--dry-run", action="store_true", help="print the plan and an estimate of its time; start nothing"
+    )
+    resources = parser.add_argument_group("what the search may use")
+    resources.add_argument("--address", help="a running Ray cluster (auto, or HOST:PORT); otherwise this machine")
+    resources.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs of a trial, and so its torch threads")
+    resources.add_argument(
+        "--gpus-per-trial", type=float, help="0.25 lets four trials share a GPU; otherwise 1 if there is a GPU"
+    )
+    resources.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    resources.add_argument(
         "--fused",
         metavar="N",
         default="auto",
-        help="so many points of a grid, or seeds of a suggestion, train as one; auto: on a GPU as many as its memory "
-        "takes, up to 16, and each alone on a CPU (docs/performance.md)",
+        help="how many points of a grid, or seeds of a suggestion, train together; auto: on a GPU as many as fit into "
+        "its memory, up to 16; on a CPU 1 (docs/performance.md)",
     )
-    how.add_argument("--hang-after", type=float, default=3600, help="seconds without an epoch: the trial is ended")
-    viewers = parser.add_argument_group("who else may watch (RUN/tensorboard is written at the end in any case)")
+    resources.add_argument(
+        "--hang-after", type=float, default=3600, help="seconds without an epoch after which a trial is ended"
+    )
+    viewers = parser.add_argument_group(
+        "other programs that show the search (RUN/tensorboard is written at the end in any case)"
+    )
     viewers.add_argument("--mlflow", metavar="URI", help="an MLflow server, or sqlite:///FILE; needs tune_ks[mlflow]")
     viewers.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard while the search runs")
     choice = parser.add_argument_group("how the rate is chosen (python -m analysis RUN --help has more)")
@@ -102,20 +115,26 @@ def merge_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_search.py merge",
         description="Bring the trials of several run folders of one cohort and one split into one. The sources stay as "
-        "they are. A question that two of them answered differently is refused, and named.",
+        "they are. Two run folders with different records of the same trial are refused, with its name.",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders of searches")
-    parser.add_argument("--into", required=True, help="the run folder that takes them; new, or one of theirs")
+    parser.add_argument("--into", required=True, help="the run folder to write; new, or one of them")
     return parser
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: bool = False) -> None:
-    """Where the images are and how they are read: the same for every command."""
+    """The arguments that say where the images are and how they are read, the same for every command."""
     data = parser.add_argument_group("the data")
     data.add_argument("--data", type=Path, required=required, help=meaning)
     data.add_argument("--series", help="pre, post_1 ...; otherwise pre for Duke, post_1 for the phantom")
-    data.add_argument("--intensity", choices=["series", "image"], help="scaled by percentiles of the series or image")
-    data.add_argument("--orientation", choices=["canonical", "raw"], help="raw keeps GE upside down, to measure that")
-    data.add_argument("--negatives", choices=["all", "position_matched"], help="which slices without a tumour")
+    data.add_argument(
+        "--intensity", choices=["series", "image"], help="scale by percentiles of the series or of the image"
+    )
+    data.add_argument(
+        "--orientation",
+        choices=["canonical", "raw"],
+        help="raw keeps the images of GE upside down, to measure the effect",
+    )
+    data.add_argument("--negatives", choices=["all", "position_matched"], help="which slices without a tumour are used")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
-    data.add_argument("--workers", type=int, help="processes that decode DICOM; otherwise one a CPU")
+    data.add_argument("--workers", type=int, help="processes that decode DICOM; otherwise one per CPU")

@@ -1,4 +1,4 @@
-"""Evaluate and predict: exported models on other images, or on the same ones made worse; nothing is trained."""
+"""Evaluate and predict: exported models on other images, or on corrupted ones; nothing is trained."""
 
 import argparse
 import re
@@ -13,10 +13,9 @@ from tune_ks.core.storage import StoragePath, write_whole
 
 
 def evaluate_command(args: argparse.Namespace) -> int:
-    """Read the other cohort as the run read its own, score it, write the tables."""
+    """Read the other cohort with the settings of the run, score it, write the tables."""
     from tune_ks.commands.progress import Stages
     from tune_ks.data.cohort.cohort import open_cohort
-    from tune_ks.data.cohort.scan import CohortSettings
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
     from tune_ks.evaluation.other_cohort import side_of
 
@@ -24,15 +23,10 @@ def evaluate_command(args: argparse.Namespace) -> int:
     folder = RunFolder(args.run)
     name = output_name(args)
     keys = chosen_keys(folder, args.all)
-    side, labelled = side_of(folder.read_record(keys[0])), args.task == "evaluate"
+    side = side_of(folder.read_record(keys[0]))
+    labelled = args.task == "evaluate"
     masks = need_masks(folder, keys, labelled and not args.corruptions)
-    # the run's own settings hold for the other cohort too, unless this command says otherwise
-    asked = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
-    try:
-        settings = dict(folder.read_search().get("cohort", {}).get("settings", {}))
-        settings = CohortSettings(**(settings | {name: value for name, value in asked.items() if value}))
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
+    settings = settings_for(folder, args)
     cache = args.cache or cache_beside(args.run)
     with stages.stage("reading DICOM") as progress:
         cohort = open_cohort(
@@ -40,9 +34,13 @@ def evaluate_command(args: argparse.Namespace) -> int:
         )
         if masks:
             cohort = with_tumour_masks(cohort, args.data)
-    write = write_corrupted if args.corruptions else write_external if labelled else write_predictions
     with stages.stage("scoring") as progress:
-        written = write(folder, name, keys, cohort, progress)
+        if args.corruptions:
+            written = write_corrupted(folder, name, keys, cohort, progress)
+        elif labelled:
+            written = write_external(folder, name, keys, cohort, progress)
+        else:
+            written = write_predictions(folder, name, keys, cohort, progress)
     for path in written:
         say(f"wrote {path}")
     if args.corruptions:
@@ -51,8 +49,21 @@ def evaluate_command(args: argparse.Namespace) -> int:
     return OK
 
 
+def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
+    """The CohortSettings of the run, with those that this command gives in their place."""
+    from tune_ks.data.cohort.scan import CohortSettings
+
+    given = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
+    given = {name: value for name, value in given.items() if value}
+    try:
+        of_run = dict(folder.read_search().get("cohort", {}).get("settings", {}))
+        return CohortSettings(**{**of_run, **given})
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
+
+
 def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
-    """Whether the models' task reads tumours' masks; ValueError where the command could not use them."""
+    """Whether the models' task reads tumour masks. ValueError if it does and the command cannot use them."""
     from tune_ks.training.tasks import task_of
 
     needed = any(task_of(folder.read_config(key)).reads_masks for key in keys)
@@ -65,36 +76,36 @@ def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
 
 
 def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
-    """Metric and scores of another cohort's images, into RUN/external; the metric is shown too."""
+    """Write the metric and the scores of another cohort's images to RUN/external, and print the metric."""
     from tune_ks.evaluation.other_cohort import evaluate
 
-    found = evaluate(folder, keys, cohort.table, cohort.images, progress, cohort.masks)
-    table = Table(*found.summary.columns, box=None)
-    for line in found.summary.itertuples(index=False):
+    external = evaluate(folder, keys, cohort.table, cohort.images, progress, cohort.masks)
+    table = Table(*external.summary.columns, box=None)
+    for line in external.summary.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in line))
     console.print(table)
-    return write_tables(folder, {f"{name}.csv": found.summary, f"{name}_scores.csv": found.scores})
+    return write_tables(folder, {f"{name}.csv": external.summary, f"{name}_scores.csv": external.scores})
 
 
 def write_predictions(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
-    """Probabilities for images without labels, into RUN/external."""
+    """Write probabilities for images without labels to RUN/external."""
     from tune_ks.evaluation.other_cohort import evaluate, probabilities
 
-    found = evaluate(folder, keys, cohort.table, cohort.images, progress)
-    return write_tables(folder, {f"{name}_predictions.csv": probabilities(found.scores)})
+    external = evaluate(folder, keys, cohort.table, cohort.images, progress)
+    return write_tables(folder, {f"{name}_predictions.csv": probabilities(external.scores)})
 
 
 def write_corrupted(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
-    """Scores under corruption, full sampling's too, into RUN/corruptions."""
+    """Write the scores of corrupted images to RUN/corruptions, those of full sampling included."""
     from tune_ks.evaluation.corrupted_images import robustness, write_robustness
 
     table = labelled_images(folder, cohort)
-    found = robustness(folder, with_full_sampling(folder, keys), table, cohort.images, progress)
-    return write_robustness(folder, name, found)
+    result = robustness(folder, with_full_sampling(folder, keys), table, cohort.images, progress)
+    return write_robustness(folder, name, result)
 
 
 def write_tables(folder: RunFolder, tables: dict[str, Any]) -> list[StoragePath]:
-    """Tables of RUN/external by their file names."""
+    """Write tables to RUN/external by their file names; returns the paths."""
     paths = {folder.root / "external" / name: table for name, table in tables.items()}
     for path, table in paths.items():
         write_whole(path, table.to_csv(index=False).encode())
@@ -102,7 +113,7 @@ def write_tables(folder: RunFolder, tables: dict[str, Any]) -> list[StoragePath]
 
 
 def labelled_images(folder: RunFolder, cohort: Any) -> Any:
-    """The images that no model was trained on: the test patients of the run's own cohort, or all of another one."""
+    """The images that no model was trained on: the test patients of the run's cohort, or all of another cohort."""
     from tune_ks.data.cohort.table import read_table
 
     if cohort.fingerprint == folder.read_search().get("cohort", {}).get("fingerprint"):
@@ -112,13 +123,13 @@ def labelled_images(folder: RunFolder, cohort: Any) -> Any:
 
 
 def with_full_sampling(folder: RunFolder, keys: list[str]) -> list[str]:
-    """The keys, and every finished trial at rate 1 beside them: what a lower rate is compared with."""
+    """The keys, and those of every finished trial at sampling rate 1, which lower rates are compared with."""
     full = [key for key in folder.finished() if folder.read_config(key).sampling_rate == 1]
     return sorted({*keys, *full})
 
 
 def output_name(args: argparse.Namespace) -> str:
-    """The first part of the names of the files in RUN/external/: a name, never a path."""
+    """How the names of the files in RUN/external/ begin: a name, never a path."""
     name = args.data.resolve().name if args.name is None else args.name
     if not re.fullmatch(r"[\w-][\w .+-]{0,99}", name):
         raise ValueError(
@@ -128,7 +139,7 @@ def output_name(args: argparse.Namespace) -> str:
 
 
 def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
-    """The keys of the trials that selection.json chose, or all finished ones."""
+    """The keys of the finished trials that selection.json chose, or of all finished trials."""
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
     finished = folder.finished()
@@ -136,16 +147,24 @@ def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
         raise ValueError(f"{folder.root} has no finished trial: run the search first")
     if every:
         return finished
+    selected = selected_keys(folder)
+    return [key for key in finished if key in selected]
+
+
+def selected_keys(folder: RunFolder) -> list[str]:
+    """The keys in selection.json. ValueError when it is missing, damaged, or names no trial."""
     path = folder.root / "selection.json"
     if not path.exists():
         raise ValueError(f"{path} is missing: run `python -m analysis {folder.root}` first, or give --all")
+    keys: list[Any] = []
     try:
-        chosen = [key for choice in read_json(path)["choices"] for key in choice["keys"]]
+        for choice in read_json(path)["choices"]:
+            keys += choice["keys"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
-    wrong = [key for key in chosen if not is_key(key)]
+    wrong = [key for key in keys if not is_key(key)]
     if wrong:
         raise ValueError(f"{path} names {wrong[0]!r}, which is no key (12 hexadecimal digits): run the analysis again")
-    if not chosen:
+    if not keys:
         raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
-    return [key for key in finished if key in chosen]
+    return keys

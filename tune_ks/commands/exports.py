@@ -1,8 +1,9 @@
-"""A run for other people's viewers: an Optuna journal for optuna-dashboard, event files for TensorBoard.
+"""A run in the formats of other programs: an Optuna journal for optuna-dashboard, event files for TensorBoard.
 
-Both are made from the records, whole, each time: the run folder stays the only truth.
+Both are written from the records, completely and every time: only the run folder holds results.
 """
 
+import itertools
 import tempfile
 import warnings
 from pathlib import Path
@@ -10,16 +11,16 @@ from typing import Any
 
 import optuna
 from optuna.storages.journal import JournalFileBackend
-from tensorboardX import SummaryWriter
 
+from tune_ks.commands.tensorboard import TensorBoardRun
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import put_folder, write_whole
+from tune_ks.core.storage import copy_whole, put_folder
 
-# names of objectives are a recent addition to Optuna; the version is pinned and the tests read them back
+# Optuna calls names of objectives experimental; the version is pinned, and the tests read them back
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # every new study would be a line on the screen
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # without it every new study prints a line
 
 OBJECTIVES = ("val_in_domain", "val_cross_domain")
 
@@ -28,40 +29,31 @@ def export_run(folder: RunFolder) -> None:
     """Write RUN/optuna_journal.log and RUN/tensorboard/KEY/ of every finished trial."""
     records = list(folder.records())
     with tempfile.TemporaryDirectory() as scratch:  # both libraries write local files only
-        journal, events = Path(scratch) / "optuna_journal.log", Path(scratch) / "tensorboard"
+        journal = Path(scratch) / "optuna_journal.log"
+        events = Path(scratch) / "tensorboard"
         export_optuna(records, journal)
-        export_tensorboard(records, events)
-        write_whole(folder.root / journal.name, journal.read_bytes())
+        for record in records:
+            with TensorBoardRun(events / record.config.key()) as run:
+                run.add_record(record)
+        copy_whole(journal, folder.root / journal.name)
         put_folder(events, folder.root / events.name)
 
 
 def export_optuna(records: list[TrialRecord], path: Path) -> None:
-    """One study a source vendor, two objectives to maximise; its parameters are the fields that differ between trials.
+    """One study per source vendor with two objectives; its parameters are the fields that differ between trials.
 
-    A study names the metric of its values. A trial without both is entered as failed: Optuna knows no undefined value.
+    A study names the metric of its values. A trial that lacks one of them is entered as failed, because Optuna has no
+    undefined values.
     """
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     for vendor in sorted({record.config.vendor for record in records}):
-        mine = [record for record in records if record.config.vendor == vendor]
+        of_vendor = [record for record in records if record.config.vendor == vendor]
         study = optuna.create_study(storage=storage, study_name=f"trained on {vendor}", directions=["maximize"] * 2)
         study.set_metric_names(list(OBJECTIVES))
-        study.set_user_attr("metric", METRICS[mine[0].metric].title)
-        distributions = _distributions(mine)
-        study.add_trials([_optuna_trial(record, distributions) for record in mine])
+        study.set_user_attr("metric", METRICS[of_vendor[0].metric].title)
+        distributions = _distributions(of_vendor)
+        study.add_trials([_optuna_trial(record, distributions) for record in of_vendor])
     path.touch()
-
-
-def export_tensorboard(records: list[TrialRecord], root: Path) -> None:
-    """One run of TensorBoard a trial: loss and in-domain metric by epoch, each vendor's at the best."""
-    for record in records:
-        with SummaryWriter(str(root / record.config.key()), write_to_disk=True) as writer:
-            for number, line in enumerate(record.history, start=1):
-                for name in {"loss", "val_in_domain"} & set(line):
-                    writer.add_scalar(name, line[name], number)
-            for split in ("val", "test"):
-                for vendor, value in getattr(record, split).items():
-                    writer.add_scalar(f"{split}_{record.metric}/{vendor}", value, record.epoch)
-            writer.add_text("config", str(record.config.non_default()))
 
 
 def _optuna_trial(record: TrialRecord, distributions: dict[str, Any]) -> optuna.trial.FrozenTrial:
@@ -70,22 +62,23 @@ def _optuna_trial(record: TrialRecord, distributions: dict[str, Any]) -> optuna.
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.COMPLETE if defined else optuna.trial.TrialState.FAIL,
         values=values if defined else None,
-        params={name: getattr(record.config, name) for name in distributions},
+        params={name: record.settings().get(name) for name in distributions},
         distributions=distributions,
         user_attrs={"key": record.config.key(), "realised_rate": record.realised_rate},
     )
 
 
 def _distributions(records: list[TrialRecord]) -> dict[str, optuna.distributions.BaseDistribution]:
-    found: dict[str, optuna.distributions.BaseDistribution] = {}
-    for name in records[0].config.__dataclass_fields__:
-        values = {getattr(record.config, name) for record in records}
-        if len(values) > 1:
-            numbers = all(isinstance(value, float) for value in values)
+    """Field -> the distribution of its values, for the fields that differ between the records."""
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {}
+    settings = [record.settings() for record in records]
+    for name in dict.fromkeys(itertools.chain.from_iterable(settings)):
+        values = {of_record.get(name) for of_record in settings}
+        if len(values) == 1:
+            continue
+        if all(isinstance(value, float) for value in values):
+            distributions[name] = optuna.distributions.FloatDistribution(min(values), max(values))
+        else:
             choices = sorted(values, key=lambda value: (value is not None, value if value is not None else 0))
-            found[name] = (
-                optuna.distributions.FloatDistribution(min(values), max(values))
-                if numbers
-                else optuna.distributions.CategoricalDistribution(choices)
-            )
-    return found
+            distributions[name] = optuna.distributions.CategoricalDistribution(choices)
+    return distributions

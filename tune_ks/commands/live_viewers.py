@@ -1,7 +1,7 @@
-"""Other people's viewers while a search runs: MLflow and TensorBoard, fed by the search's Events.
+"""Other programs that show a search while it runs: MLflow and TensorBoard, fed by the search's Events.
 
-They see configs, metrics and losses only: no path, no user, no host, no reason of a failure. The run folder stays the
-truth; what a viewer cannot take is said once, and the search goes on.
+They get configs, metrics and losses only: no path, no user, no host, no reason of a failure. Only the run folder holds
+results: when a viewer fails, this is printed once, and the search continues without it.
 """
 
 import math
@@ -9,19 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
-
+from tune_ks.commands.tensorboard import TensorBoardRun
 from tune_ks.core.storage import StoragePath
 from tune_ks.search.events import Event
 
 METRICS = ("loss", "val_in_domain", "val_cross_domain", "realised_rate")
-FLUSH = 2  # seconds until a viewer can see what was written
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 Logger = Callable[[Event], None]
 
 
 def fan_out(loggers: list[Logger], tell: Callable[[str], None]) -> Logger:
-    """One listener for many. One that fails is told of and left out from then on; the search is not its business."""
+    """A logger that passes events to many. When one of them fails, ``tell`` says so, and it gets no more events."""
     listening = list(loggers)
 
     def show(event: Event) -> None:
@@ -36,9 +34,10 @@ def fan_out(loggers: list[Logger], tell: Callable[[str], None]) -> Logger:
 
 
 class MlflowLogger:
-    """One MLflow run a job, named by its key, in the experiment of the run folder's name; the same one after a resume.
+    """One MLflow run per job, named by its key, in an experiment named like the run folder.
 
-    ``uri`` is a tracking server, or sqlite:///FILE. ValueError where MLflow is not installed or refuses the URI.
+    After a resume a job continues its MLflow run. ``uri`` is a tracking server, or sqlite:///FILE. ValueError where
+    MLflow is not installed or refuses the URI.
     """
 
     def __init__(self, uri: str, experiment: str) -> None:
@@ -49,11 +48,11 @@ class MlflowLogger:
             raise ValueError("--mlflow needs MLflow: pip install mlflow-skinny (or tune_ks[mlflow])") from error
         try:
             self.client = MlflowClient(uri)
-            found = self.client.get_experiment_by_name(experiment)
-            self.experiment = found.experiment_id if found else self.client.create_experiment(experiment)
+            known = self.client.get_experiment_by_name(experiment)
+            self.experiment = known.experiment_id if known else self.client.create_experiment(experiment)
         except MlflowException as error:
             raise ValueError(f"--mlflow {uri}: {str(error).splitlines()[0][:300]}") from error
-        self.runs: dict[str, str] = {}  # a job's name -> MLflow's id of its run
+        self.runs: dict[str, str] = {}  # name of a job -> MLflow's id of its run
 
     def __call__(self, event: Event) -> None:
         if event.kind in ("started", "lost"):
@@ -82,20 +81,19 @@ class MlflowLogger:
 
 
 class TensorBoardLogger:
-    """Curves as they come, in RUN/tensorboard/KEY; the export at the end of a search replaces them by all records'."""
+    """Curves in RUN/tensorboard/KEY while the trials run. The export at the end of the search replaces them."""
 
     def __init__(self, root: StoragePath) -> None:
         if not isinstance(root, Path):
             raise ValueError(f"--tensorboard writes to a local run folder only, and this one is {root}")
         self.root = root / "tensorboard"
-        self.writers: dict[str, Any] = {}
+        self.writers: dict[str, TensorBoardRun] = {}  # name of a job -> its open event file
 
     def __call__(self, event: Event) -> None:
         if "epoch" in event.result:
             if event.job not in self.writers:
-                self.writers[event.job] = SummaryWriter(str(self.root / name_of(event)), flush_secs=FLUSH)
-            for name, value in numbers(event.result).items():
-                self.writers[event.job].add_scalar(name, value, int(event.result["epoch"]))
+                self.writers[event.job] = TensorBoardRun(self.root / name_of(event))
+            self.writers[event.job].add_epoch(int(event.result["epoch"]), numbers(event.result))
         if event.kind in (*STATUS, "lost") and event.job in self.writers:
             self.writers.pop(event.job).close()
 
@@ -106,6 +104,6 @@ def name_of(event: Event) -> str:
 
 
 def numbers(result: dict[str, Any]) -> dict[str, float]:
-    """The metrics of an event that are defined."""
-    found = {name: result.get(name) for name in METRICS}
-    return {name: float(value) for name, value in found.items() if value is not None and not math.isnan(value)}
+    """The metrics of a report that are defined."""
+    values = {name: result.get(name) for name in METRICS}
+    return {name: float(value) for name, value in values.items() if value is not None and not math.isnan(value)}

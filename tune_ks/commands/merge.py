@@ -7,7 +7,7 @@ from tune_ks.core.run_folder import RunFolder
 
 
 def merge_command(args: argparse.Namespace) -> int:
-    """Several run folders of one cohort into one."""
+    """Merge the run folders of the command line, and print what to do next."""
     from tune_ks.core.lock import driver_lock
     from tune_ks.planning.merge import merge_runs, require_mergeable
 

@@ -1,4 +1,4 @@
-"""How every command speaks and ends."""
+"""What all commands share of their output: the console, the exit codes, the places of their files."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ console = Console(highlight=False)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """One line, never folded: a command or a path must be whole to be copied."""
+    """Print a line without folding it, so that a command or a path can be copied whole."""
     console.print(text, style=style, soft_wrap=True, markup=False)
 
 
 def cache_beside(run: str | None) -> Path:
-    """Where decoded images are kept: beside the run folder; in ``runs`` where that is none of a file system."""
+    """Folder of decoded images: beside a run folder of this file system; otherwise in ``runs``."""
     root = storage_path(run) if run else None
     return (root.parent if isinstance(root, Path) else RUNS) / "cache"

@@ -1,10 +1,11 @@
-"""What a person sees while it runs: stages with their time, a live table of trials, or plain lines in a log file."""
+"""What the user sees while a command runs: stages with their time, a live table of trials, or lines in a log file."""
 
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,13 +19,26 @@ from tune_ks.planning.plan import Plan
 from tune_ks.search.events import Event
 from tune_ks.training.tasks import title_of
 
-SHOWN = 12  # finished trials in the live table, and running ones; all of them are in the report
-SPOKEN, PAUSE = 20, 60.0  # finished jobs that a log file names; seconds between its lines after those
+SHOWN = 12  # finished trials in the live table, and as many running ones; the report has all of them
+SPOKEN = 20  # finished jobs that get a line of a log file
+PAUSE = 60.0  # seconds between the lines of a log file after those
 OBJECTIVES = ("val_in_domain", "val_cross_domain")
 
 
+class Point(NamedTuple):
+    """A finished config with a result: what it is compared by, and the sampling rate."""
+
+    in_domain: float
+    cross_domain: float
+    rate: float
+    title: str  # of the metric
+
+    def is_dominated_by(self, other: "Point") -> bool:
+        return other.in_domain >= self.in_domain and other.cross_domain >= self.cross_domain
+
+
 class Stages:
-    """Prints each stage's name, its bar, and how long it took; ``budget`` says afterwards what all of them took."""
+    """Prints the name of every stage, its progress bar and its time; ``budget`` is the times of all stages."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -32,18 +46,22 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[str, int, int], None]]:
-        """Yields ``progress(what, done, total)``."""
+        """Yields ``progress(step, done, total)``, which moves the bar of a step."""
         started = time.monotonic()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(
-            *columns, TimeRemainingColumn(), console=self.console, transient=True, disable=not self.console.is_terminal
-        ) as bar:
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        ]
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             tasks: dict[str, int] = {}
 
-            def progress(what: str, done: int, total: int) -> None:
-                if what not in tasks:
-                    tasks[what] = bar.add_task(f"{name}: {what}", total=total)
-                bar.update(tasks[what], completed=done, total=total)
+            def progress(step: str, done: int, total: int) -> None:
+                if step not in tasks:
+                    tasks[step] = bar.add_task(f"{name}: {step}", total=total)
+                bar.update(tasks[step], completed=done, total=total)
 
             yield progress
         self.add(name, time.monotonic() - started)
@@ -57,11 +75,11 @@ class Stages:
 
 
 class TrialTable:
-    """The live table of a search: what runs, the latest results, best and front so far, how many are left.
+    """The live table of a search: running trials, latest results, best and Pareto front so far, how many are left.
 
-    On a terminal it is redrawn in place, within 80 columns. Elsewhere it is quiet: one line a failed job, and one a
-    finished job for the first ``SPOKEN``; after those, where the search stands at most every ``PAUSE`` seconds.
-    ``known`` records are in the best and the front from the start.
+    On a terminal it is redrawn in place, within 80 columns. Elsewhere it prints one line per failed job and per
+    finished job, of these for the first ``SPOKEN`` only; then a summary at most every ``PAUSE`` seconds. The records
+    that were ``known`` before count for the best and the front.
     """
 
     def __init__(self, console: Console, plan: Plan, known: Iterable[TrialRecord] = ()) -> None:
@@ -71,8 +89,8 @@ class TrialTable:
         self.started = self.spoken = time.monotonic()
         self.running: dict[str, tuple[TrialConfig, float]] = {}
         self.results: deque[tuple[TrialConfig, dict]] = deque(maxlen=SHOWN)
-        self.best: dict[str, tuple[float, float, str]] = {}  # vendor -> in-domain metric, rate, the metric's title
-        self.fronts: dict[str, list[tuple[float, float, float]]] = {}  # vendor -> in-domain, cross-domain, rate
+        self.best: dict[str, Point] = {}  # vendor -> highest in-domain metric
+        self.fronts: dict[str, list[Point]] = {}  # vendor -> Pareto front
         for record in known:
             self._rank(record.config, record.in_domain("val"), record.cross_domain("val"))
         self.live = Live(self, console=console, refresh_per_second=2, transient=True)
@@ -92,16 +110,15 @@ class TrialTable:
             return
         self.running.pop(event.job, None)
         if event.kind == "lost":
-            if why := event.result.get("lost"):
-                name = " ".join(_cells(config, {})[:3])
-                self.console.print(f"{name}: tried again: {why}", soft_wrap=True, markup=False)
+            self._say_lost(config, event.result.get("lost"))
             return
         self.results.append((config, event.result))
         self.done += event.kind == "finished"
         self.failed += event.kind == "failed"
         self.stopped += event.kind == "stopped"
         if event.kind == "finished":
-            self._rank(config, *(event.result.get(name, math.nan) for name in OBJECTIVES))
+            in_domain, cross_domain = (event.result.get(name, math.nan) for name in OBJECTIVES)
+            self._rank(config, in_domain, cross_domain)
         if not self.console.is_terminal:
             self._say(config, event)
 
@@ -115,24 +132,34 @@ class TrialTable:
         return f"{ended}/{self.left} trials{others}, {len(self.running)} running, {duration(elapsed)}, ETA {eta}"
 
     def standing(self) -> list[str]:
-        """Best in-domain validation metric of each vendor, and how many points its front has, best in-domain first."""
+        """A line per vendor: its best in-domain validation metric, and its Pareto front, best in-domain first."""
         lines = []
         for vendor in sorted(self.best):
-            value, rate, title = self.best[vendor]
+            best = self.best[vendor]
             front = sorted(self.fronts.get(vendor, []), reverse=True)
-            points = "  ".join(f"{r:.3g}: {i:.3f} {c:.3f}" for i, c, r in front)
-            lines.append(f"{vendor} best {title} {value:.3f} at {rate:.3g}; front of {len(front)}: {points}")
+            points = "  ".join(f"{p.rate:.3g}: {p.in_domain:.3f} {p.cross_domain:.3f}" for p in front)
+            lines.append(
+                f"{vendor} best {best.title} {best.in_domain:.3f} at {best.rate:.3g}; front of {len(front)}: {points}"
+            )
         return lines
 
     def _rank(self, config: TrialConfig, in_domain: float, cross_domain: float) -> None:
+        """Enter a result into the best and the front of its vendor; one without the metric into neither."""
         if math.isnan(in_domain):
             return
-        best, front = self.best.get(config.vendor), self.fronts.setdefault(config.vendor, [])
-        if best is None or in_domain > best[0]:
-            self.best[config.vendor] = (in_domain, config.sampling_rate, title_of(config))
-        if not math.isnan(cross_domain) and not any(i >= in_domain and c >= cross_domain for i, c, _ in front):
-            kept = [point for point in front if point[0] > in_domain or point[1] > cross_domain]
-            self.fronts[config.vendor] = [*kept, (in_domain, cross_domain, config.sampling_rate)]
+        point = Point(in_domain, cross_domain, config.sampling_rate, title_of(config))
+        best = self.best.get(config.vendor)
+        if best is None or in_domain > best.in_domain:
+            self.best[config.vendor] = point
+        front = self.fronts.setdefault(config.vendor, [])
+        if not math.isnan(cross_domain) and not any(point.is_dominated_by(other) for other in front):
+            kept = [other for other in front if not other.is_dominated_by(point)]
+            self.fronts[config.vendor] = [*kept, point]
+
+    def _say_lost(self, config: TrialConfig, reason: str | None) -> None:
+        if reason:
+            name = " ".join(_cells(config, {})[:3])
+            self.console.print(f"{name}: tried again: {reason}", soft_wrap=True, markup=False)
 
     def _say(self, config: TrialConfig, event: Event) -> None:
         ended = self.done + self.failed + self.stopped
@@ -146,7 +173,7 @@ class TrialTable:
         table = Table(box=None, pad_edge=False)
         for name in ("trained on", "mask", "rate", "val in-domain", "val cross", ""):
             table.add_column(name, no_wrap=True, overflow="ellipsis")
-        for config, share in [*self.running.values()][:SHOWN]:
+        for config, share in list(self.running.values())[:SHOWN]:
             table.add_row(*_cells(config, {})[:3], "", "", f"{share:.0%}")
         if len(self.running) > SHOWN:
             table.add_row("", "", "", "", "", f"and {len(self.running) - SHOWN} more")
@@ -167,11 +194,11 @@ def duration(seconds: float) -> str:
 
 
 def _cells(config: TrialConfig, result: dict) -> list[str]:
-    numbers = [f"{result[n]:.3f}" if _number(result, n) else "-" for n in OBJECTIVES]
-    why = str(result.get("failed") or result.get("stopped") or "")
-    return [config.vendor, config.mask, f"{config.sampling_rate:.3g}", *numbers, why]
+    """A row of the table: vendor, mask, rate, the two objectives, and why it ended early or failed."""
+    numbers = [_cell(result.get(name)) for name in OBJECTIVES]
+    reason = str(result.get("failed") or result.get("stopped") or "")
+    return [config.vendor, config.mask, f"{config.sampling_rate:.3g}", *numbers, reason]
 
 
-def _number(result: dict, name: str) -> bool:
-    value = result.get(name)
-    return value is not None and value == value
+def _cell(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"

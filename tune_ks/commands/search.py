@@ -1,9 +1,11 @@
-"""Search: data, plan, search, analysis; say where it went and what to type next. The command without a name."""
+"""Search: read the data, plan, search, analyse, and say what to do next. This is the command without a name."""
 
 import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath, storage_path
 
 PHANTOM = Path("phantom")
+NOTHING = RunFolder("/nonexistent")  # stands for the run folder of a new search, which holds no trial
 
 
 class AnalysisSteps(NamedTuple):
@@ -25,134 +28,192 @@ class AnalysisSteps(NamedTuple):
     finalists: Callable[[StoragePath, str, float], dict[str, list[dict[str, Any]]]]  # vendor -> configs without seeds
 
 
-class Asked(NamedTuple):
-    """One search as it was asked for."""
+class PretrainedStart(NamedTuple):
+    """A space after the word "pretrained" was replaced by weights."""
+
+    space: Any
+    chosen: dict[str, str]  # key of the config from scratch -> KEY@HASH that it starts from
+    sources: list[RunFolder]  # that have these weights
+
+
+@dataclass(frozen=True)
+class PreparedSearch:
+    """A search whose arguments, data and run folder have been checked; nothing has been written yet."""
 
     args: argparse.Namespace
     analysis: AnalysisSteps
-    stages: Any
+    stages: Any  # of the output, with their times
     space: Any
     folder: RunFolder
     cohorts: dict[int, Any]  # image size -> Cohort
     vendors: list[str]  # of the cohort
-    weights: dict[str, RunFolder]  # KEY@HASH that the run folder lacks -> whence it comes
-    notes: dict[str, Any]  # fields of search.json by which the same command goes on
+    plan: Any
+    weights: dict[str, RunFolder]  # KEY@HASH that the run folder lacks -> the run folder to copy it from
+    notes: dict[str, Any]  # fields of search.json that let the same command continue in the same way
 
 
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
-    """Data, plan, search, analysis, in this order. Heavy imports wait until the arguments are known to be good."""
+    """Prepare, search, analyse. Heavy imports wait until the arguments are known to be good."""
     analysis.require_rule(args.rule, args.epsilon)
-    from tune_ks.commands.progress import Stages, duration
     from tune_ks.core.lock import driver_lock
-    from tune_ks.planning.estimate import estimate_seconds
+    from tune_ks.search.events import Halt
+
+    resources = resources_of(args)
+    search = prepare(args, analysis)
+    if args.dry_run:
+        print_dry_run(search)
+        return OK
+    halt = Halt(say)
+    if args.fresh:
+        set_earlier_aside(search.folder, halt)
+    with driver_lock(search.folder.root, say, halt.because):
+        run_plan(search, resources, halt)
+        return conclude(search, complete=not halt.reason)
+
+
+def resources_of(args: argparse.Namespace) -> Any:
+    """The Resources that the arguments ask for."""
+    from tune_ks.search.cluster import Resources
+
+    return Resources(
+        cpus=args.cpus_per_trial,
+        gpus=args.gpus_per_trial,
+        concurrent=args.concurrent,
+        address=args.address or os.environ.get("RAY_ADDRESS"),  # which `ray job submit` sets
+        hang_after=args.hang_after,
+        fused=args.fused,
+    )
+
+
+def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch:
+    """Read the space and the data, find the run folder, and plan what it lacks. ValueError for what does not fit."""
+    from tune_ks.commands.progress import Stages
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
     from tune_ks.planning.space import ask_more, load_space
-    from tune_ks.planning.start_run import default_run, require_same, require_vendors, set_aside
-    from tune_ks.search.cluster import Resources
-    from tune_ks.search.events import Halt
+    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
 
-    address = args.address or os.environ.get("RAY_ADDRESS")  # which `ray job submit` sets
-    given = (args.cpus_per_trial, args.gpus_per_trial, args.concurrent, address, args.hang_after, args.fused)
-    resources = Resources(*given)
     stages = Stages(console)
-    space = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
-    cohorts = open_cohorts(args, space.image_sizes(), stages, space.task().reads_masks)
+    asked = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
+    cohorts = open_cohorts(args, asked, stages)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
-    require_vendors(space, vendors)
-    space, chosen, sources = begin_from(args, space, vendors, cohort)
+    require_vendors(asked, vendors)
+    space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
-    state = "resumed" if folder.search_json.exists() and not args.fresh else "new"
-    say(f"run folder: {folder.root} ({state})")
-    if state == "resumed":
+    known = folder if folder.search_json.exists() and not args.fresh else NOTHING
+    say(f"run folder: {folder.root} ({'resumed' if known is folder else 'new'})")
+    if known is folder:
         require_unchanged(folder, args.init_from, chosen)
         require_same(folder, space, cohort, args.split_seed, args.extend)
-    known = folder if state == "resumed" else RunFolder("/nonexistent")
+        if warning := other_processor(folder):
+            say(f"warning: {warning}", style="yellow")
     plan = plan_search(space, known, vendors, args.retry_failed)
-    notes: dict[str, Any] = {"init_from": notes_of(known, args.init_from, chosen)} if chosen else {}
+    notes: dict[str, Any] = {}
+    if chosen:
+        notes["init_from"] = notes_of(known, args.init_from, chosen)
     if args.finalists:
         notes["finalists"] = finalists(known, args, analysis)
         plan = plan_finalists(known, notes["finalists"]["configs"], args.finalist_seeds)
     weights = absent_weights(known, weights_of(space, plan), [known, *sources])
-    asked = Asked(args, analysis, stages, space, folder, cohorts, vendors, weights, notes)
-    if args.dry_run:
-        print_plan(plan)
-        estimate = estimate_seconds(plan, folder, cohorts, args.split_seed)
-        slots = max(1, min(args.concurrent or 10**6, int((os.cpu_count() or 1) // args.cpus_per_trial)))
-        say(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
-        return OK
-    halt = Halt(say)
-    if args.fresh and folder.root.exists():
+    return PreparedSearch(
+        args=args,
+        analysis=analysis,
+        stages=stages,
+        space=space,
+        folder=folder,
+        cohorts=cohorts,
+        vendors=vendors,
+        plan=plan,
+        weights=weights,
+        notes=notes,
+    )
+
+
+def set_earlier_aside(folder: RunFolder, halt: Any) -> None:
+    """Rename an earlier run folder, for ``--fresh``."""
+    from tune_ks.core.lock import driver_lock
+    from tune_ks.planning.start_run import set_aside
+
+    if folder.root.exists():
         with driver_lock(folder.root, say, halt.because):
             say(f"the earlier run folder is now {set_aside(folder.root)}")
-    with driver_lock(folder.root, say, halt.because):
-        run_plan(asked, plan, resources, halt)
-        return conclude(asked, complete=not halt.reason)
 
 
-def begin_from(
-    args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any
-) -> tuple[Any, dict[str, str], list[RunFolder]]:
-    """The space with KEY@HASH for its word, what was chosen for which config, and the run folder that has the weights.
+def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
+    """Choose the weights for every config that says "pretrained", from the run that ``--init-from`` names.
 
-    Where that run folder is gone, what an earlier command of the same search wrote down, and copied, goes on.
+    Where that run is gone, the choice that an earlier command of the same search noted in its run folder is used, and
+    the weights that it copied there.
     """
-    from tune_ks.planning.pretrained import Pretrained, asks, remembered, resolve
-    from tune_ks.planning.start_run import default_run
+    from tune_ks.planning.pretrained import Pretrained, asks, resolve
 
     place = args.init_from
     if place is None:
         if asks(space):
             raise ValueError(f"the space {space.name!r} begins from pretrained weights: give --init-from RUN")
-        return space, {}, []
-    if storage_path(place).exists():
-        source = Pretrained(place)
-        return *resolve(space, vendors, source.choose), [source.folder]
-    for folder in [RunFolder(args.run)] if args.run else map(RunFolder, sorted(RUNS.glob(f"{space.name}-*"))):
-        found = remembered(space, vendors, place, folder)
-        if found and (args.run or default_run(RUNS, found[0], cohort) == folder.root):
-            return *found, []
-    raise ValueError(f"--init-from: there is no {place}, and no run folder of this search that began from it")
+        return PretrainedStart(space, {}, [])
+    if not storage_path(place).exists():
+        return remembered_start(args, space, vendors, cohort)
+    source = Pretrained(place)
+    resolved, chosen = resolve(space, vendors, source.choose)
+    return PretrainedStart(resolved, chosen, [source.folder])
 
 
-def run_plan(asked: Asked, plan: Any, resources: Any, halt: Any) -> None:
-    """Begin the run folder or add to it, and run what the plan has left, until done or ``halt`` was given a reason."""
+def remembered_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
+    """What an earlier command of this search chose. ValueError where no run folder of this search noted it."""
+    from tune_ks.planning.pretrained import remembered
+    from tune_ks.planning.start_run import default_run
+
+    folders = [RunFolder(args.run)] if args.run else [RunFolder(root) for root in sorted(RUNS.glob(f"{space.name}-*"))]
+    for folder in folders:
+        noted = remembered(space, vendors, args.init_from, folder)
+        if noted is None:
+            continue
+        resolved, chosen = noted
+        if args.run or default_run(RUNS, resolved, cohort) == folder.root:
+            return PretrainedStart(resolved, chosen, [])
+    raise ValueError(f"--init-from: there is no {args.init_from}, and no run folder of this search that began from it")
+
+
+def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
+    """Create the run folder or extend it, and run what the plan has left, until done or ``halt`` was given a reason."""
     from tune_ks.commands.live_viewers import fan_out
     from tune_ks.commands.progress import TrialTable
     from tune_ks.planning.pretrained import bring_weights
-    from tune_ks.planning.start_run import begin_run, extend_run, note
+    from tune_ks.planning.start_run import create_run, extend_run, note
     from tune_ks.search.search import run_search
 
-    args, space, folder = asked.args, asked.space, asked.folder
+    args = search.args
+    folder = search.folder
     if not folder.search_json.exists():
-        cohort = next(iter(asked.cohorts.values()))
-        begin_run(folder, space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
+        cohort = next(iter(search.cohorts.values()))
+        create_run(folder, search.space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
     elif args.extend:
-        extend_run(folder, space, args.command_line)
-    say(f"plan: {plan}")
-    if not plan.left:
+        extend_run(folder, search.space, args.command_line)
+    say(f"plan: {search.plan}")
+    if not search.plan.left:
         return
-    for name, values in asked.notes.items():
+    for name, values in search.notes.items():
         note(folder, name, values)
-    bring_weights(folder, asked.weights)
+    bring_weights(folder, search.weights)
     started = time.monotonic()
-    images = {size: each.images for size, each in asked.cohorts.items()}
-    masks = {size: each.masks for size, each in asked.cohorts.items() if each.masks}
+    images = {size: cohort.images for size, cohort in search.cohorts.items()}
+    masks = {size: cohort.masks for size, cohort in search.cohorts.items() if cohort.masks}
     viewers = fan_out(live_viewers(args, folder), say)
-    with TrialTable(console, plan, folder.records()) as table:
+    with TrialTable(console, search.plan, folder.records()) as table:
 
         def show(event: Any) -> None:
             table.show(event)
             viewers(event)
 
-        searched = space.without_scheduler() if args.finalists else space
-        run_search(searched, folder, images, asked.vendors, plan, resources, show, halt, masks)
-    asked.stages.add("search", time.monotonic() - started)
+        space = search.space.without_scheduler() if args.finalists else search.space
+        run_search(space, folder, images, search.vendors, search.plan, resources, show, halt, masks)
+    search.stages.add("search", time.monotonic() - started)
 
 
 def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
-    """What ``--mlflow`` and ``--tensorboard`` ask for. ValueError where one cannot listen."""
+    """The loggers that ``--mlflow`` and ``--tensorboard`` ask for. ValueError where one cannot be used."""
     from tune_ks.commands.live_viewers import MlflowLogger, TensorBoardLogger
 
     viewers = []
@@ -163,23 +224,24 @@ def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
     return viewers
 
 
-def conclude(asked: Asked, complete: bool) -> int:
-    """Export, analyse, and say what was found, what failed and what to type next."""
+def conclude(search: PreparedSearch, complete: bool) -> int:
+    """Export and analyse; print the failures and what to do next. Returns the exit code."""
     from tune_ks.commands.exports import export_run
     from tune_ks.planning.plan import plan_search
 
-    args, stages, folder = asked.args, asked.stages, asked.folder
-    with stages.stage("export"):
+    args = search.args
+    folder = search.folder
+    with search.stages.stage("export"):
         export_run(folder)
-    with stages.stage("analysis"):
-        asked.analysis.analyse(folder.root, args.rule, args.epsilon, not args.no_images)
-    say(stages.budget())
-    left = plan_search(asked.space, folder, asked.vendors)
+    with search.stages.stage("analysis"):
+        search.analysis.analyse(folder.root, args.rule, args.epsilon, not args.no_images)
+    say(search.stages.budget())
+    left = plan_search(search.space, folder, search.vendors).left
     failures = folder.failures()
     for key, reason in list(failures.items())[:10]:
         say(f"failed: {key}: {reason}", style="red")
-    if left.left or not complete:
-        say(f"{left.left or 'some'} trials are left; the same command goes on:\n  {args.command_line}")
+    if left or not complete:
+        say(f"{left or 'some'} trials are left; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     say("next:")
     if args.data is None:
@@ -190,34 +252,45 @@ def conclude(asked: Asked, complete: bool) -> int:
     return FAILED_TRIALS if failures else OK
 
 
-def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any, masks: bool) -> dict[int, Any]:
-    """image size -> Cohort, decoded once each, with its tumours' ``masks`` where they are asked for. Writes the phantom
-    first where no data were given."""
+def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
+    """Decode the images, once for every image size of the space, with tumour masks where its task reads them.
+
+    Returns image size -> Cohort, and prints what the cohort holds. Without ``--data`` a phantom is written first.
+    """
     from tune_ks.data.cohort.cohort import open_cohort
     from tune_ks.data.cohort.scan import CohortSettings
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
-    from tune_ks.data.phantom.write import VERSION, PhantomSettings, write_phantom
 
-    series, data = args.series, args.data
-    if data is None:
-        with stages.stage("phantom") as progress:
-            data = write_phantom(
-                PHANTOM / f"version-{VERSION}", PhantomSettings(), workers=args.workers, progress=progress
-            )
-        series = series or "post_1"
-    settings = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
-    settings = CohortSettings(series=series, **{name: value for name, value in settings.items() if value})
+    data = args.data or write_default_phantom(args.workers, stages)
+    series = args.series or (None if args.data else "post_1")
+    given = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
+    settings = CohortSettings(series=series, **{name: value for name, value in given.items() if value})
     cache = args.cache or cache_beside(args.run)
+    reads_masks = space.task().reads_masks
     cohorts = {}
     with stages.stage("reading DICOM") as progress:
-        for size in image_sizes:
+        for size in space.image_sizes():
             cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
-            if masks:
+            if reads_masks:
                 cohorts[size] = with_tumour_masks(cohorts[size], data)
-    cohort = next(iter(cohorts.values()))
+    say_cohort(list(cohorts.values()))
+    return cohorts
+
+
+def write_default_phantom(workers: int | None, stages: Any) -> Path:
+    """The folder of a phantom cohort, which stands in for data that were not given."""
+    from tune_ks.data.phantom.write import VERSION, PhantomSettings, write_phantom
+
+    with stages.stage("phantom") as progress:
+        return write_phantom(PHANTOM / f"version-{VERSION}", PhantomSettings(), workers=workers, progress=progress)
+
+
+def say_cohort(cohorts: list[Any]) -> None:
+    """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
+    cohort = cohorts[0]
     per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
-    sides = " and ".join(str(each.image_side) for each in cohorts.values())
+    sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
     say(f"cohort: {counts}; sampled at {sides} px")
     unknown = int((cohort.table["orientation"] == "unknown").sum())
     if unknown:
@@ -229,46 +302,68 @@ def open_cohorts(args: argparse.Namespace, image_sizes: list[int], stages: Any, 
         say(f"left out {count}: {reason}")
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
         say(f"skipped {count} files: {reason}", style="yellow")
-    return cohorts
+
+
+def print_dry_run(search: PreparedSearch) -> None:
+    """Print the plan and an estimate of its time."""
+    from tune_ks.commands.progress import duration
+    from tune_ks.planning.estimate import estimate_seconds
+
+    args = search.args
+    print_plan(search.plan)
+    estimate = estimate_seconds(search.plan, search.folder, search.cohorts, args.split_seed)
+    fitting = int((os.cpu_count() or 1) // args.cpus_per_trial)
+    slots = max(1, min(args.concurrent or fitting, fitting))
+    say(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
 
 
 def print_plan(plan: Any) -> None:
-    """What would run, by vendor and family."""
+    """Print what would run, by vendor and mask family."""
     table = Table("trained on", "mask", "rates", "trials", box=None, title="plan", title_justify="left")
     groups: dict[tuple[str, str], list[float]] = {}
-    for job in plan.jobs:
-        for config in job:
-            groups.setdefault((config.vendor, config.mask), []).append(config.sampling_rate)
+    for config in chain.from_iterable(plan.jobs):
+        groups.setdefault((config.vendor, config.mask), []).append(config.sampling_rate)
     for (vendor, mask), rates in sorted(groups.items()):
         table.add_row(vendor, mask, " ".join(f"{rate:.3g}" for rate in sorted(set(rates))), str(len(rates)))
     console.print(table)
-    if plan.draws:
-        say(f"and {plan.draws} suggestions that Optuna will make")
+    if plan.suggestions:
+        say(f"and {plan.suggestions} suggestions that Optuna will make")
     say(str(plan))
 
 
 def finalists(folder: RunFolder, args: argparse.Namespace, analysis: AnalysisSteps) -> dict[str, Any]:
     """The rule, and the configs, without seeds, of the rates that it chooses and of their neighbours; writes nothing.
 
-    Those that it chose before go on first: half of them trained, they are no ground for another choice. What one
-    conditional training screened begins from its weights, or anew with ``--from-scratch``.
+    Finalists of an earlier choice are trained to their end before there is another choice, which half of them trained
+    would distort. A config that a conditional training screened starts from its weights, or, with ``--from-scratch``,
+    from none.
     """
     from tune_ks.planning.plan import plan_finalists
-    from tune_ks.planning.pretrained import named
 
-    chosen, before = {}, folder.read_search().get("finalists", {})
     asked = {"rule": args.rule, "epsilon": args.epsilon, "from_scratch": args.from_scratch}
-    if {**before, **asked} == before and plan_finalists(folder, before["configs"], args.finalist_seeds).left:
+    before = folder.read_search().get("finalists", {})
+    is_same_choice = {**before, **asked} == before
+    if is_same_choice and plan_finalists(folder, before["configs"], args.finalist_seeds).left:
         return before
+    chosen: dict[str, list[dict[str, Any]]] = {}
     if folder.search_json.exists():
         chosen = analysis.finalists(folder.root, args.rule, args.epsilon)
-    found = [config for configs in chosen.values() for config in configs]
-    if not found:
+    configs = list(chain.from_iterable(chosen.values()))
+    if not configs:
         raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
-    for config in found:
-        begins = config.pop("init_from", {})
-        screened = {seed: key for seed, key in begins.items() if is_key(key)}
-        begins |= {seed: named(folder, key) for seed, key in screened.items()}
-        if not (screened and args.from_scratch):
-            config |= {"init_from": begins} if begins else {}
-    return {**asked, "configs": found}
+    return {**asked, "configs": [_with_start(folder, config, args.from_scratch) for config in configs]}
+
+
+def _with_start(folder: RunFolder, config: dict[str, Any], from_scratch: bool) -> dict[str, Any]:
+    """A finalist with the weights that it starts from, as ``init_from``: seed -> KEY@HASH.
+
+    The analysis gives KEY alone for a trial that a conditional training screened.
+    """
+    from tune_ks.planning.pretrained import named
+
+    config = dict(config)
+    init_from = config.pop("init_from", {})
+    screened = {seed: named(folder, key) for seed, key in init_from.items() if is_key(key)}
+    if not init_from or (screened and from_scratch):
+        return config
+    return {**config, "init_from": {**init_from, **screened}}

@@ -1,7 +1,7 @@
-"""NumPy files of a run folder: written whole or not at all, read without trusting them.
+"""NumPy files of a run folder: written whole or not at all, and read without trust in their content.
 
-No pickle either way, no memory that a file only claims, and one kind of error when it is read: a run folder may come
-from anywhere, or be half a disk's last words. ValueError names the file and what is wrong.
+A run folder may come from anywhere, and a file in it may be truncated. Reading never unpickles, never allocates the
+memory that a header only claims, and raises one kind of error: a ValueError that names the file and what is wrong.
 """
 
 import io
@@ -10,20 +10,20 @@ import zipfile
 
 import numpy as np
 
-from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.storage import StoragePath, open_whole, read_whole, write_whole
 
-MAX_ARRAY_BYTES = 2**30  # of one array, unpacked; the largest one written is four previews of at most 4096 x 4096
+MAX_ARRAY_BYTES = 2**30  # of one unpacked array; the largest one written is four previews of at most 4096 x 4096
 
 
 def write_npz(path: StoragePath, **arrays: np.ndarray) -> None:
-    """A compressed .npz."""
+    """A compressed .npz file of named arrays."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_whole(path, buffer.getvalue())
 
 
 def write_npy(path: StoragePath, array: np.ndarray) -> None:
-    """A .npy."""
+    """A .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_whole(path, buffer.getvalue())
@@ -31,30 +31,32 @@ def write_npy(path: StoragePath, array: np.ndarray) -> None:
 
 def read_array(path: StoragePath) -> np.ndarray:
     """The array of a .npy file."""
-    content = path.read_bytes()
+    content = read_whole(path)
     try:
         return _array(content)
-    except Exception as error:  # numpy's reader fails in many ways over a damaged file
+    except Exception as error:  # numpy's reader raises many kinds of errors for a damaged file
         raise ValueError(f"{path} is not a whole array ({type(error).__name__})") from None
 
 
 def read_arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The named arrays of a .npz file."""
-    content = path.read_bytes()
+    content = open_whole(path)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return {name: _array(_member(archive, f"{name}.npy")) for name in names}
-    except Exception as error:  # and so does that of archives
+        with zipfile.ZipFile(content) as archive:
+            return {name: _array(_unpacked(archive, f"{name}.npy")) for name in names}
+    except Exception as error:  # zipfile's reader does so too
         raise ValueError(f"{path} does not hold {', '.join(names)} whole ({type(error).__name__})") from None
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > MAX_ARRAY_BYTES:  # no more than is stated there is ever unpacked
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """One file of an archive. zipfile never unpacks more bytes than the archive states for it."""
+    if archive.getinfo(name).file_size > MAX_ARRAY_BYTES:
         raise ValueError(f"{name} is larger than {MAX_ARRAY_BYTES} bytes")
     return archive.read(name)
 
 
 def _array(content: bytes) -> np.ndarray:
+    """The array of a .npy file's content. The header's size is compared with the content before memory is allocated."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -1,14 +1,19 @@
-"""One driver a run folder: RUN/driver.lock names the one that is at work, and keeps a second one out.
+"""One driver per run folder: RUN/driver.lock names the driver at work, and a second driver is refused.
 
-On one host, and over NFS 4, the operating system holds the lock (flock) and frees it when its process dies, however it
-dies. Where hosts do not see each other's locks, and in an object store, a heartbeat in the file does: a driver that
-beats within PATIENCE seconds is alive. Its limit: a host that is suspended, or cut off from the storage, for longer
-than that is taken for dead; when it comes back it finds another's name in the file, and stops. And two drivers that
-begin within the same second, on storage without locks, may both begin; the one whose name is overwritten stops.
+On one host, and over NFS 4, the operating system locks the file and frees it when the driver's process ends, however
+it ends. Where hosts do not see each other's locks, and in an object store, a heartbeat decides: a driver rewrites the
+file every BEAT seconds, and a driver whose file has not changed for PATIENCE seconds is taken for dead.
+
+The heartbeat has two limits. A host that is suspended, or cut off from the storage, for longer than PATIENCE is taken
+for dead; when it comes back it finds another driver's name in the file and stops. And of two drivers that begin within
+the same second, on storage without locks, both may begin; the one whose name is overwritten stops.
+
+filelock gives the operating system's lock. Its lease does not replace the heartbeat: it cannot write to an object
+store, does not name the time, gives up for good when the storage is away for longer than the lease, and never takes
+over the empty driver.lock that a finished driver of version 0.1.0 left.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
@@ -21,10 +26,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import lock_descriptor
+
+from tune_ks.core.run_folder import read_json
 from tune_ks.core.storage import StoragePath, write_whole
 
-BEAT = 5.0  # seconds between two signs of life
-PATIENCE = 20.0  # seconds without one after which a driver that holds no lock of ours is taken for dead
+BEAT = 5.0  # seconds between two heartbeats
+PATIENCE = 20.0  # seconds without a heartbeat after which a driver whose lock we cannot see is taken for dead
 
 
 class RunBusy(ValueError):
@@ -32,15 +40,19 @@ class RunBusy(ValueError):
 
 
 class LockFile:
-    """RUN/driver.lock: who holds it, said in its content, and, where the file system can, held by flock."""
+    """RUN/driver.lock: its content names the holder; where the file system can, the operating system locks it too."""
 
     def __init__(self, root: StoragePath) -> None:
         """OSError when the run folder cannot be written."""
         self.root = root
         self.path = root / "driver.lock"
-        self.me = {"host": socket.gethostname(), "pid": os.getpid(), "token": uuid.uuid4().hex}
-        self.me["since"] = datetime.now(UTC).isoformat(timespec="seconds")
-        self.descriptor = None
+        self.holder = {  # as this driver writes itself
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "token": uuid.uuid4().hex,
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.descriptor: int | None = None  # of the open file; None in an object store
         if isinstance(root, Path):
             try:
                 root.mkdir(parents=True, exist_ok=True)
@@ -51,94 +63,113 @@ class LockFile:
 
     def take(self) -> None:
         """RunBusy when another driver is at work here."""
-        found = self.holder()
-        if not (self._flock(found) and found.get("host", self.me["host"]) == self.me["host"]):
-            deadline = time.monotonic() + PATIENCE
-            while found and time.monotonic() < deadline:
-                time.sleep(BEAT / 5)
-                now = self.holder()
-                if now and now != found:
-                    raise self.busy(now)
-                found = now
-        self.write({**self.me, "beat": 0})
+        before = self.read()
+        locked = self._lock_descriptor(before)
+        is_of_this_host = before.get("host", self.holder["host"]) == self.holder["host"]
+        if not (locked and is_of_this_host):
+            self._require_no_heartbeat(before)
+        self.beat(0)
 
-    def holder(self) -> dict[str, Any]:
-        """What the file says, opened anew each time: over NFS an open file may be read from a cache."""
+    def read(self) -> dict[str, Any]:
+        """The holder that the file names, {} when it names none.
+
+        The file is opened anew each time: over NFS, reading an open file may give old content from a cache.
+        """
         try:
-            values = json.loads(self.path.read_bytes())
-        except (FileNotFoundError, ValueError):  # released, or torn: its writer will write again
+            return read_json(self.path)
+        except (FileNotFoundError, ValueError):  # released, or a part of what its writer will write again
             return {}
-        return values if isinstance(values, dict) else {}
+
+    def beat(self, number: int) -> None:
+        """Write this driver as the holder; the number makes the content differ from the heartbeat before."""
+        self._write(json.dumps({**self.holder, "beat": number}).encode())
 
     def is_mine(self) -> bool:
-        """False when another driver has written its name, or another folder lies where this one was."""
+        """False when the file names another driver, or another folder lies where this one was."""
         if self.descriptor is not None and not os.path.samestat(os.stat(self.path), os.fstat(self.descriptor)):
             return False
-        return self.holder().get("token") in (self.me["token"], None)
-
-    def write(self, values: dict[str, Any]) -> None:
-        text = json.dumps(values).encode() if values else b""
-        if self.descriptor is None:
-            write_whole(self.path, text)
-        else:  # into the very file that is locked
-            os.pwrite(self.descriptor, text, 0)
-            os.ftruncate(self.descriptor, len(text))
-            os.fsync(self.descriptor)
+        return self.read().get("token") in (self.holder["token"], None)
 
     def release(self) -> None:
+        """Empty the file, unless it names another driver, and free the lock."""
         with contextlib.suppress(OSError):
-            if self.holder().get("token") == self.me["token"]:
-                self.write({})
+            if self.read().get("token") == self.holder["token"]:
+                self._write(b"")
         if self.descriptor is not None:
-            os.close(self.descriptor)  # frees the lock
+            os.close(self.descriptor)  # frees the lock of the operating system
             self.descriptor = None
 
     def busy(self, holder: dict[str, Any]) -> RunBusy:
-        who = "process {pid} on {host}, since {since}".format(**{"pid": "?", "host": "?", "since": "?", **holder})
-        return RunBusy(f"another search works in {self.root}: {who}. Wait for it, stop it, or give another --run")
+        """The error that names ``holder``."""
+        driver = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {holder.get('since', '?')}"
+        return RunBusy(f"another search works in {self.root}: {driver}. Wait for it, stop it, or give another --run")
 
-    def _flock(self, found: dict[str, Any]) -> bool:
-        """Whether the operating system holds the lock for us. RunBusy when it holds it for another."""
+    def _lock_descriptor(self, holder: dict[str, Any]) -> bool:
+        """Whether the operating system locks the file for this driver. RunBusy when it does so for another."""
         if self.descriptor is None:
             return False
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise self.busy(found) from None
+            locked = lock_descriptor(self.descriptor, blocking=False)
         except OSError:  # a file system without locks
             return False
+        if not locked:
+            raise self.busy(holder)
         return True
+
+    def _require_no_heartbeat(self, holder: dict[str, Any]) -> None:
+        """Watch the file for PATIENCE seconds, or until it is released. RunBusy when a driver writes to it."""
+        deadline = time.monotonic() + PATIENCE
+        while holder and time.monotonic() < deadline:
+            time.sleep(BEAT / 5)
+            current = self.read()
+            if current and current != holder:
+                raise self.busy(current)
+            holder = current
+
+    def _write(self, content: bytes) -> None:
+        if self.descriptor is None:
+            write_whole(self.path, content)
+        else:  # into the file that is locked: a replaced file would have no lock
+            os.pwrite(self.descriptor, content, 0)
+            os.ftruncate(self.descriptor, len(content))
+            os.fsync(self.descriptor)
 
 
 @contextmanager
 def driver_lock(root: StoragePath, say: Callable[[str], None], lost: Callable[[str], None]) -> Iterator[None]:
-    """Hold ``root`` (made when it is not there) for this process. RunBusy when another driver has it.
+    """Hold ``root`` for this process; the folder is made when it is absent. RunBusy when another driver holds it.
 
-    ``say`` is told when the storage goes away and comes back, ``lost`` when the folder is no longer this driver's.
+    ``say`` gets a message when the storage goes away and when it comes back, ``lost`` when the folder is no longer
+    this driver's.
     """
     lock = LockFile(root)
     done = threading.Event()
     try:
         lock.take()
-        beat = threading.Thread(target=_beat, args=(lock, done, say, lost), daemon=True)
-        beat.start()
+        heartbeat = threading.Thread(target=_keep_beating, args=(lock, done, say, lost), daemon=True)
+        heartbeat.start()
         try:
             yield
         finally:
             done.set()
-            beat.join()
+            heartbeat.join()
     finally:
         lock.release()
 
 
-def _beat(lock: LockFile, done: threading.Event, say: Callable[[str], None], lost: Callable[[str], None]) -> None:
-    number, away = 0, False
+def _keep_beating(
+    lock: LockFile, done: threading.Event, say: Callable[[str], None], lost: Callable[[str], None]
+) -> None:
+    """Write a heartbeat every BEAT seconds until ``done`` is set or the folder is lost."""
+    number = 0
+    away = False
     while not done.wait(BEAT):
         number += 1
         try:
             if not lock.is_mine():
-                return lost(str(lock.busy(lock.holder())))
-            lock.write({**lock.me, "beat": number})
+                lost(str(lock.busy(lock.read())))
+                return
+            lock.beat(number)
         except OSError as error:
             if not away:
                 say(f"{lock.root} cannot be written ({error.strerror or error}): waiting for it")

@@ -10,11 +10,57 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.config import OWN_FIELDS, TrialConfig
 
 FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # format -> a record of it as of the next one
+# What a record of version 0.1.0 does not say: which options its members had, their defaults, which masks were fixed.
+DEFAULTS_0_1_0: dict[str, Any] = {
+    "temperature": None,
+    "temperature_end": None,
+    "budget": "fixed",
+    "centre_fraction": 0.0,
+    "hermitian": "none",
+    "density_power": 3.0,
+    "reconstruction_channels": 64,
+    "reconstruction_weight": 0.0,
+    "reconstruction_epochs": 0,
+    "width": 1.0,
+    "dropout": 0.5,
+    "side_dropout": 0.0,
+    "adversarial_weight": 0.0,
+}
+OPTIONS_0_1_0: dict[str, dict[str, tuple[str, ...]]] = {
+    "mask": {
+        "gumbel": ("temperature", "temperature_end", "budget", "centre_fraction", "hermitian"),
+        "loupe": ("centre_fraction", "hermitian"),
+        "loupe_straight_through": ("centre_fraction", "hermitian"),
+        "dps": ("temperature", "temperature_end", "centre_fraction", "hermitian"),
+        "lowpass": ("centre_fraction", "hermitian"),
+        "equispaced": ("centre_fraction",),
+        "random_uniform": ("centre_fraction", "hermitian"),
+        "variable_density": ("density_power", "centre_fraction", "hermitian"),
+        "poisson_disc": ("centre_fraction",),
+    },
+    "reconstruction": {
+        "zero_filled": ("reconstruction_weight", "reconstruction_epochs"),
+        "unet": ("reconstruction_channels", "reconstruction_weight", "reconstruction_epochs"),
+        "hqs_net": ("reconstruction_channels", "reconstruction_weight", "reconstruction_epochs"),
+    },
+    "classifier": {
+        "alexnet": ("width", "dropout"),
+        "alexnet_film": ("width", "dropout"),
+        "alexnet_hyper": ("width", "dropout"),
+        "alexnet_adaptive": ("width", "dropout", "side_dropout"),
+        "resnet18": ("width", "dropout"),
+        "densenet121": ("width", "dropout"),
+        "unet": ("width", "dropout"),
+    },
+    "task": {"segmentation": ("adversarial_weight",)},
+}
+FIXED_MASKS_0_1_0 = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
+SPLIT_CODES = {"val": 0, "test": 1}  # the same in scores.npz
 
 
 @dataclass(frozen=True)
@@ -38,6 +84,32 @@ class TrialRecord:
     seconds: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # device, threads, versions: never identifying
     images: dict[str, int] = field(default_factory=dict)  # "train GE", "val GE" ... -> images
+    options: dict[str, dict[str, Any]] | None = None  # field -> options of the member it names, defaults included
+    mask_is_learned: bool | None = None  # None, and no options, in a record of version 0.1.0
+
+    def options_by_field(self) -> dict[str, dict[str, Any]]:
+        """Field of the config ("mask", "classifier" ...) -> the options of the member that it names -> their values."""
+        if self.options is not None:
+            return self.options
+        values = DEFAULTS_0_1_0 | self.config.options
+        options = {}
+        for part, members in OPTIONS_0_1_0.items():
+            names = members.get(getattr(self.config, part), ())
+            options[part] = {name: values[name] for name in names}
+        return options
+
+    def settings(self) -> dict[str, Any]:
+        """Every field and option with its value, flat; options of members that it does not name are absent."""
+        flat = {name: getattr(self.config, name) for name in OWN_FIELDS}
+        for options in self.options_by_field().values():
+            flat |= options
+        return flat
+
+    def has_learned_mask(self) -> bool:
+        """Whether the family of its mask learns."""
+        if self.mask_is_learned is None:
+            return self.config.mask not in FIXED_MASKS_0_1_0
+        return self.mask_is_learned
 
     def in_domain(self, split: str) -> float:
         """The metric on the source vendor; NaN when it was not measured. ``split`` is val or test."""
@@ -60,6 +132,9 @@ class TrialRecord:
     def to_json(self) -> str:
         """One JSON object; NaN is written as null, so that any reader can parse it."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "config"}
+        for name in ("options", "mask_is_learned"):  # a record of version 0.1.0 stays as it was
+            if values[name] is None:
+                del values[name]
         return json.dumps(nan_to_null({"format": FORMAT, "config": self.config.non_default(), **values}), indent=1)
 
     @classmethod
@@ -77,12 +152,22 @@ class TrialRecord:
             values[name] = null_to_nan(values.get(name, {}))
         values["quality"] = {v: null_to_nan(of_vendor) for v, of_vendor in values.get("quality", {}).items()}
         values["history"] = [null_to_nan(line) for line in values.get("history", [])]
-        for name in ("facts", "images"):
-            if not isinstance(values.get(name, {}), dict):
-                raise ValueError(f"{name} must be an object, got {values[name]!r}")
-        if not all(isinstance(count, int) for count in values.get("images", {}).values()):
-            raise ValueError(f"images must be counts, got {values['images']!r}")
+        _require_types(values)
         return cls(config=config, **values)
+
+
+def _require_types(values: Mapping[str, Any]) -> None:
+    """ValueError where a part of a record is of another type than the rest of the program takes it to be."""
+    for name in ("facts", "images"):
+        if not isinstance(values.get(name, {}), dict):
+            raise ValueError(f"{name} must be an object, got {values[name]!r}")
+    if not all(isinstance(count, int) for count in values.get("images", {}).values()):
+        raise ValueError(f"images must be counts, got {values['images']!r}")
+    options = values.get("options")
+    if options is not None and not (isinstance(options, dict) and all(isinstance(v, dict) for v in options.values())):
+        raise ValueError(f"options must be an object of objects, got {options!r}")
+    if not isinstance(values.get("mask_is_learned"), bool | None):
+        raise ValueError(f"mask_is_learned must be true or false, got {values['mask_is_learned']!r}")
 
 
 class Stop(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where it all lies: RunFolder, the files of one run. How one is written whole is tune_ks.core.storage's."""
+"""RunFolder: the places of one run's files, and how its JSON files are written and read."""
 
 import json
 from collections.abc import Iterator
@@ -6,18 +6,28 @@ from typing import Any
 
 from tune_ks.core.config import TrialConfig, is_key
 from tune_ks.core.record import FORMAT, Stop, TrialRecord, nan_to_null, null_to_nan, parse_json
-from tune_ks.core.storage import StoragePath, read_each, storage_path, write_whole
+from tune_ks.core.storage import StoragePath, read_each, read_whole, storage_path, write_whole
+
+CONFIG = "config.json"
+RECORD = "record.json"
+FAILURE = "failure.json"
+STOPPED = "stopped.json"
+CHECKPOINT = "checkpoint.pt"
 
 
 class RunFolder:
-    """The files of one run: the truth from which a search resumes and an analysis reads.
+    """The files of one run: the truth from which a search resumes and which an analysis reads.
 
-    RUN/search.json, cohort.csv, skipped.csv; RUN/trials/KEY/ with config.json (asked for, written first),
-    record.json (exists only for a finished trial), failure.json (why it ended without one), stopped.json (why a
-    scheduler ended it early), checkpoint.pt,
-    scores.npz, mask.npy, model.safetensors, preview.npz; RUN/trainings/KEY/checkpoint.pt of a conditional training;
-    RUN/weights/KEY@HASH/ with the model.safetensors and record.json of a finished trial, here or elsewhere, that trials
-    begin from; RUN/report.html, selection.json, external/, corruptions/.
+    RUN/search.json, cohort.csv, skipped.csv
+    RUN/trials/KEY/config.json     what was asked for; written first
+    RUN/trials/KEY/record.json     the results; exists only for a finished trial
+    RUN/trials/KEY/failure.json    why the trial ended without a record
+    RUN/trials/KEY/stopped.json    why a scheduler ended the trial early
+    RUN/trials/KEY/checkpoint.pt, scores.npz, mask.npy, model.safetensors, preview.npz
+    RUN/trainings/KEY/checkpoint.pt  of a conditional training
+    RUN/weights/KEY@HASH/model.safetensors, record.json  copies from a finished trial, of this or another run, that
+                                   trials start from
+    RUN/report.html, selection.json, external/, corruptions/
     """
 
     def __init__(self, root: str | StoragePath) -> None:
@@ -31,25 +41,25 @@ class RunFolder:
         return self.root / "trials" / key / name
 
     def weights(self, init_from: str, name: str = "") -> StoragePath:
-        """The copy of the trial KEY@HASH that others begin from, or one file in it."""
+        """The copy of the trial KEY@HASH that other trials start from, or one file in it."""
         return self.root / "weights" / init_from / name
 
     def checkpoint(self, config: TrialConfig) -> StoragePath:
-        """Where its training goes on from; one for all the rates that a conditional training is scored at."""
+        """The checkpoint of its training. A conditional training has one for all rates that it is scored at."""
         if config.rate_from is None:
-            return self.trial(config.key(), "checkpoint.pt")
-        return self.root / "trainings" / config.training().key() / "checkpoint.pt"
+            return self.trial(config.key(), CHECKPOINT)
+        return self.root / "trainings" / config.training().key() / CHECKPOINT
 
     def is_finished(self, key: str) -> bool:
-        return self.trial(key, "record.json").exists()
+        return self.trial(key, RECORD).exists()
 
     def listing(self) -> dict[str, set[str]]:
-        """key -> the names of its .json files, in order of key; one look at the storage for all trials."""
-        found: dict[str, set[str]] = {}
+        """key -> the names of its .json files, in order of key; one request to the storage for all trials."""
+        names: dict[str, set[str]] = {}
         for path in sorted((self.root / "trials").glob("*/*.json")):
-            if is_key(path.parent.name):  # it becomes a part of paths, and a text in pages
-                found.setdefault(path.parent.name, set()).add(path.name)
-        return found
+            if is_key(path.parent.name):  # a key becomes a part of paths and of the report's text
+                names.setdefault(path.parent.name, set()).add(path.name)
+        return names
 
     def keys(self) -> list[str]:
         """Every trial that was ever asked for here, sorted."""
@@ -57,19 +67,25 @@ class RunFolder:
 
     def finished(self) -> list[str]:
         """Every trial that has a record, sorted."""
-        return [key for key, names in self.listing().items() if "record.json" in names]
+        return [key for key, names in self.listing().items() if RECORD in names]
 
     def write_config(self, config: TrialConfig, start_point: str | None = None) -> None:
-        """Say that this was asked for, before any work on it; ``start_point`` says why, where no sampler chose it."""
+        """Note that this config was asked for, before any work on it.
+
+        ``start_point`` says why, for a config that no sampler chose.
+        """
+        values: dict[str, Any] = {"format": FORMAT}
         start_point = start_point or self.start_point(config.key())
-        marked = {"start_point": start_point} if start_point else {}
-        text = json.dumps({"format": FORMAT, **marked, **config.non_default()}, indent=1)
-        write_whole(self.trial(config.key(), "config.json"), text.encode())
+        if start_point:
+            values["start_point"] = start_point
+        write_json(self.trial(config.key(), CONFIG), {**values, **config.non_default()})
 
     def read_config(self, key: str) -> TrialConfig:
         """One config; ValueError names the file and what is wrong with it."""
-        path = self.trial(key, "config.json")
-        values = {n: value for n, value in read_json(path).items() if n not in ("format", "start_point")}
+        path = self.trial(key, CONFIG)
+        values = read_json(path)
+        for name in ("format", "start_point"):
+            values.pop(name, None)
         try:
             config = TrialConfig.from_dict(values)
             if config.key() != key:
@@ -81,48 +97,22 @@ class RunFolder:
     def start_point(self, key: str) -> str | None:
         """Why a search began with this config; None for one that its sampler or its grid asked for."""
         try:
-            return read_json(self.trial(key, "config.json")).get("start_point")
-        except (FileNotFoundError, ValueError):  # not asked for yet, or torn: then it is written again
+            return read_json(self.trial(key, CONFIG)).get("start_point")
+        except (FileNotFoundError, ValueError):  # not asked for yet, or truncated: then it is written again
             return None
 
     def write_record(self, record: TrialRecord) -> None:
-        write_whole(self.trial(record.config.key(), "record.json"), record.to_json().encode())
-        for name in ("failure.json", "stopped.json"):
-            self.trial(record.config.key(), name).unlink(missing_ok=True)
-
-    def write_failure(self, config: TrialConfig, reason: str) -> None:
-        text = json.dumps({"format": FORMAT, "config": config.non_default(), "reason": reason}, indent=1)
-        write_whole(self.trial(config.key(), "failure.json"), text.encode())
-
-    def is_stopped(self, key: str) -> bool:
-        return self.trial(key, "stopped.json").exists() and not self.is_finished(key)
-
-    def write_stop(self, stop: Stop) -> None:
-        """The facts of a stop; the checkpoint goes, as it does after a record."""
-        key = stop.config.key()
-        values = {"config": stop.config.non_default(), "reason": stop.reason, "history": stop.history}
-        text = json.dumps(nan_to_null({"format": FORMAT, **values}), indent=1)
-        write_whole(self.trial(key, "stopped.json"), text.encode())
-        self.trial(key, "checkpoint.pt").unlink(missing_ok=True)
-
-    def stops(self) -> dict[str, Stop]:
-        """key -> Stop, for trials that a scheduler ended and that have no record."""
-        found = {}
-        for key, names in self.listing().items():
-            if "stopped.json" in names and "record.json" not in names:
-                values = read_json(self.trial(key, "stopped.json"))
-                try:
-                    history = [null_to_nan(line) for line in values["history"]]
-                    found[key] = Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
-                except (ValueError, TypeError, KeyError, AttributeError) as error:
-                    raise ValueError(f"{self.trial(key, 'stopped.json')}: {error!r}") from error
-        return found
+        """Write the results of a trial; an earlier failure or stop of it is deleted."""
+        key = record.config.key()
+        write_whole(self.trial(key, RECORD), record.to_json().encode())
+        for name in (FAILURE, STOPPED):
+            self.trial(key, name).unlink(missing_ok=True)
 
     def read_record(self, key: str) -> TrialRecord:
         """One record; ValueError names the file and what is wrong with it."""
-        path = self.trial(key, "record.json")
+        path = self.trial(key, RECORD)
         try:
-            record = TrialRecord.from_json(path.read_text())
+            record = TrialRecord.from_json(read_whole(path).decode())
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: {error}") from error
         if record.config.key() != key:
@@ -133,23 +123,58 @@ class RunFolder:
         """Every finished trial, in order of key."""
         yield from read_each(self.root, self.read_record, self.finished())
 
+    def write_failure(self, config: TrialConfig, reason: str) -> None:
+        values = {"format": FORMAT, "config": config.non_default(), "reason": reason}
+        write_json(self.trial(config.key(), FAILURE), values)
+
     def failures(self) -> dict[str, str]:
         """key -> reason, for trials that ended without a record."""
-        found = {}
-        for key, names in self.listing().items():
-            if "failure.json" in names and "record.json" not in names:
-                values = read_json(self.trial(key, "failure.json"))
-                found[key] = str(values.get("reason", "no reason was written"))
-        return found
+        reasons = {}
+        for key in self._unfinished_with(FAILURE):
+            values = read_json(self.trial(key, FAILURE))
+            reasons[key] = str(values.get("reason", "no reason was written"))
+        return reasons
+
+    def is_stopped(self, key: str) -> bool:
+        return self.trial(key, STOPPED).exists() and not self.is_finished(key)
+
+    def write_stop(self, stop: Stop) -> None:
+        """Write why a trial was stopped and its history; the checkpoint is deleted, as it is after a record."""
+        key = stop.config.key()
+        values = {"config": stop.config.non_default(), "reason": stop.reason, "history": stop.history}
+        write_json(self.trial(key, STOPPED), {"format": FORMAT, **values})
+        self.trial(key, CHECKPOINT).unlink(missing_ok=True)
+
+    def stops(self) -> dict[str, Stop]:
+        """key -> Stop, for trials that a scheduler ended and that have no record."""
+        return {key: self._read_stop(key) for key in self._unfinished_with(STOPPED)}
+
+    def _read_stop(self, key: str) -> Stop:
+        path = self.trial(key, STOPPED)
+        values = read_json(path)
+        try:
+            history = [null_to_nan(line) for line in values["history"]]
+            return Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path}: {error!r}") from error
+
+    def _unfinished_with(self, name: str) -> list[str]:
+        """The keys of trials that have the file ``name`` and no record."""
+        return [key for key, names in self.listing().items() if name in names and RECORD not in names]
 
     def read_search(self) -> dict[str, Any]:
-        """search.json: space, settings of the cohort, split_seed, fingerprint, versions, command; {} where none is."""
+        """search.json: space, the cohort's settings and fingerprint, split_seed, versions, command; {} when absent."""
         return read_json(self.search_json) if self.search_json.exists() else {}
 
 
 def read_json(path: StoragePath) -> dict[str, Any]:
     """A file that holds one JSON object. ValueError names it when it does not."""
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(read_whole(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def write_json(path: StoragePath, values: dict[str, Any]) -> None:
+    """Write one JSON object whole or not at all; NaN is written as null, so that any reader can parse it."""
+    write_whole(path, json.dumps(nan_to_null(values), indent=1).encode())

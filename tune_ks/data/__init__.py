@@ -1,1 +1,1 @@
-"""From DICOM folders to tensors: dicom -> cohort -> dataset; phantom writes a cohort of its own."""
+"""From DICOM folders to tensors: dicom -> layouts -> cohort -> dataset. The phantom writes such a folder itself."""

@@ -1,7 +1,9 @@
-"""Child processes that may die: a crash or a memory bomb in a native decoder costs one file, never the scan.
+"""Child processes for work that may crash: a native decoder that fails costs one file, never the whole scan.
 
-A child is a fresh interpreter that imports only what its work needs. It is not forked (threads of the parent would be
-copied half-way) and not ``multiprocessing``-spawned (that imports the caller's main script again, with all it imports).
+A child is a fresh Python interpreter that imports only what its work needs. The child reports its file, so that a crash
+is attributed to it. No pool of a library is used, because concurrent.futures fails all tasks when one worker dies,
+multiprocessing and pebble import the caller's main script in each worker and limit only a task's whole time, and none
+of them says which file of a task was being read when the worker died.
 """
 
 import atexit
@@ -24,20 +26,21 @@ from typing import Any
 
 from tune_ks.data.limits import DECODER_BYTES
 
-SILENCE_S = 120.0  # a child that says nothing for this long is taken for hung, and killed
-Note = Callable[[Any], None]  # a child says what it has in hand, so that its death can be laid at one file's door
+SILENCE_S = 120.0  # a child that sends nothing for this long is taken for hung, and killed
+Report = Callable[[Any], None]  # a child calls it with what it works on next, for example the number of a file
+Task = dict[str, Any]  # the keyword arguments of one call
 
 
 class ChildDied(Exception):
-    """The child crashed or hung. ``note`` is the last thing it said it had in hand, or None."""
+    """The child crashed or hung. ``last_report`` is what it worked on, or None where it had reported nothing."""
 
-    def __init__(self, note: Any) -> None:
-        super().__init__(f"the child process died; it had in hand: {note!r}")
-        self.note = note
+    def __init__(self, last_report: Any) -> None:
+        super().__init__(f"the child process died while it worked on {last_report!r}")
+        self.last_report = last_report
 
 
 class Child:
-    """One child process that calls functions by name, one call at a time."""
+    """One child process. It calls functions by name, one call at a time."""
 
     def __init__(self, silence_s: float = SILENCE_S) -> None:
         package_root = str(Path(__file__).resolve().parents[2])
@@ -51,29 +54,32 @@ class Child:
             stderr=subprocess.DEVNULL,  # native decoders print parts of headers there
             env=environment,
         )
-        self.deadline = math.inf  # by which it must have said something; nobody waits for an idle child
+        self.deadline = math.inf  # time by which the child must send something; infinite while it has no task
         self.closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def call(self, function: str, task: dict[str, Any]) -> Any:
-        """``module:name`` called as ``name(note, **task)`` in the child. Raises ChildDied, or RuntimeError on a bug."""
-        note = None
+    def call(self, function: str, task: Task) -> Any:
+        """``module:name`` called as ``name(report, **task)`` in the child.
+
+        Raises ChildDied, and RuntimeError where the function raised an exception.
+        """
+        last_report = None
         try:
-            self._heard()
+            self._extend_deadline()
             pickle.dump((function, task), self.process.stdin)
             self.process.stdin.flush()
             while True:
                 kind, value = pickle.load(self.process.stdout)
-                self._heard()
-                if kind == "note":
-                    note = value
+                self._extend_deadline()
+                if kind == "report":
+                    last_report = value
                 elif kind == "done":
                     return value
                 else:
                     raise RuntimeError(f"{function} failed in a child process:\n{value}")
         except (OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
             self.close()
-            raise ChildDied(note) from error
+            raise ChildDied(last_report) from error
         finally:
             self.deadline = math.inf
 
@@ -86,99 +92,132 @@ class Child:
                 stream.close()
         self.process.wait()
 
-    def _heard(self) -> None:
+    def _extend_deadline(self) -> None:
         self.deadline = time.monotonic() + self.silence_s
 
     def _watch(self) -> None:
-        """Kill it when it has been silent for too long. One thread a child: one a message took a tenth of a scan."""
+        """Kill the child when it has been silent for too long.
+
+        One thread for the child's whole life: a timer started for every message took a tenth of a scan's time.
+        """
         while not self.closed.wait(min(self.silence_s, max(0.0, self.deadline - time.monotonic()))):
             if time.monotonic() >= self.deadline:
                 self.process.kill()
                 return
 
 
-class Crew:
+class ChildPool:
     """Up to ``workers`` children, started when there is work and kept from run to run, until the ``with`` ends."""
 
     def __init__(self, workers: int, silence_s: float = SILENCE_S) -> None:
-        self.workers, self.silence_s = workers, silence_s
+        self.workers = workers
+        self.silence_s = silence_s
         self.children: dict[int, Child] = {}
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "ChildPool":
         return self
 
     def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every child, whatever it is doing."""
         for child in list(self.children.values()):
             child.close()
         self.children.clear()
 
-    def run(
-        self,
-        function: str,
-        tasks: Iterable[dict[str, Any]],
-        revise: Callable[[dict[str, Any], Any], dict[str, Any] | None],
-    ) -> Iterator[Any]:
+    def child(self, number: int) -> Child:
+        """Child ``number``, started where it is not running yet."""
+        if number not in self.children:
+            self.children[number] = Child(self.silence_s)
+        return self.children[number]
+
+    def run(self, function: str, tasks: Iterable[Task], revise: Callable[[Task, Any], Task | None]) -> Iterator[Any]:
         """Results of ``function`` over ``tasks``, in the order in which they are done.
 
-        ``revise(task, note)`` says what to do after a child died over a task: the task to try instead (without the file
-        that ``note`` names), or None to give it up. It is called from a thread.
+        After a child died, ``revise(task, last_report)`` returns the task to try instead (without the file that was
+        reported last), or None to give the task up. It is called from a thread.
         """
-        waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        for task in tasks:
-            waiting.put(task)
-        results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        stop = threading.Event()
-
-        def drive(number: int) -> None:
-            try:
-                while not stop.is_set():
-                    try:
-                        task: dict[str, Any] | None = waiting.get_nowait()
-                    except queue.Empty:
-                        return
-                    while task is not None and not stop.is_set():
-                        if number not in self.children:
-                            self.children[number] = Child(self.silence_s)
-                        try:
-                            results.put(("result", self.children[number].call(function, task)))
-                            break
-                        except ChildDied as death:
-                            self.children.pop(number)
-                            task = revise(task, death.note)
-            except Exception as error:
-                results.put(("error", error))
-            finally:
-                results.put(("end", None))
-
-        count = max(1, min(self.workers, waiting.qsize()))
-        threads = [threading.Thread(target=drive, args=(number,), daemon=True) for number in range(count)]
-        for thread in threads:
-            thread.start()
-        running = count
+        run = _Run(self, function, tasks, revise)
         try:
-            while running:
-                kind, value = results.get()
-                if kind == "result":
-                    yield value
-                elif kind == "error":
-                    raise value
-                else:
-                    running -= 1
+            yield from run.results()
         finally:
-            stop.set()
-            if running:  # the caller stops early or is interrupted: what the children are doing is for nobody
-                self.__exit__()
-                for thread in threads:
-                    thread.join(timeout=5)
-                self.__exit__()  # those started while the others were being closed
+            run.close()
+
+
+class _Run:
+    """One function over many tasks: one thread for each child gives it tasks and collects the results."""
+
+    def __init__(
+        self, pool: ChildPool, function: str, tasks: Iterable[Task], revise: Callable[[Task, Any], Task | None]
+    ) -> None:
+        self.pool = pool
+        self.function = function
+        self.revise = revise
+        self.waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        for task in tasks:
+            self.waiting.put(task)
+        self.messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()  # kind: result, error or end
+        self.stopped = threading.Event()
+        self.running = max(1, min(pool.workers, self.waiting.qsize()))
+        self.threads = [
+            threading.Thread(target=self._work, args=(number,), daemon=True) for number in range(self.running)
+        ]
+
+    def results(self) -> Iterator[Any]:
+        """Start the threads; every result as it comes. Raises the exception of a task that failed."""
+        for thread in self.threads:
+            thread.start()
+        while self.running:
+            kind, value = self.messages.get()
+            if kind == "error":
+                raise value
+            if kind == "result":
+                yield value
+            else:
+                self.running -= 1
+
+    def close(self) -> None:
+        """Stop the threads. Where some still work, nobody waits for their results any more: their children are ended.
+
+        The pool is closed twice, because a thread may start a child while the others are being closed.
+        """
+        self.stopped.set()
+        if self.running:
+            self.pool.close()
+            for thread in self.threads:
+                thread.join(timeout=5)
+            self.pool.close()
+
+    def _work(self, number: int) -> None:
+        """Give tasks to child ``number`` until none is waiting."""
+        try:
+            while not self.stopped.is_set():
+                self._finish(number, self.waiting.get_nowait())
+        except queue.Empty:
+            pass
+        except Exception as error:
+            self.messages.put(("error", error))
+        finally:
+            self.messages.put(("end", None))
+
+    def _finish(self, number: int, task: Task | None) -> None:
+        """Try one task, as often as ``revise`` asks for it."""
+        while task is not None and not self.stopped.is_set():
+            try:
+                self.messages.put(("result", self.pool.child(number).call(self.function, task)))
+                return
+            except ChildDied as death:
+                self.pool.children.pop(number, None)
+                task = self.revise(task, death.last_report)
 
 
 _shared: Child | None = None
 _shared_lock = threading.Lock()
 
 
-def call(function: str, task: dict[str, Any]) -> Any:
-    """One call in a child that is kept for the next one. Raises ChildDied; the next call starts a new child."""
+def call(function: str, task: Task) -> Any:
+    """One call in a child that is kept for the next call. Raises ChildDied; the next call starts a new child."""
     global _shared
     with _shared_lock:
         if _shared is None:
@@ -191,18 +230,16 @@ def call(function: str, task: dict[str, Any]) -> Any:
             raise
 
 
-inside = False  # True in a child: decode here, do not start another
+in_child = False  # True in a child process: decode here, do not start another child
 
 
 def serve() -> None:
-    """The child's loop: read a call, answer it, until the parent closes the pipe."""
-    global inside
-    inside = True
-    resource.setrlimit(resource.RLIMIT_DATA, (DECODER_BYTES, DECODER_BYTES))  # not the mapped array of all images
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    answers = os.fdopen(os.dup(1), "wb")
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 1)  # a native library that prints must not print into the answers
+    """The loop of a child process: read a call, answer it, until the parent closes the pipe."""
+    global in_child
+    in_child = True
+    resource.setrlimit(resource.RLIMIT_DATA, (DECODER_BYTES, DECODER_BYTES))  # does not count the mapped images
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    answers = _take_stdout()
 
     def send(kind: str, value: Any) -> None:
         pickle.dump((kind, value), answers)
@@ -215,8 +252,16 @@ def serve() -> None:
             return
         module, name = function.split(":")
         try:
-            send("done", getattr(importlib.import_module(module), name)(lambda value: send("note", value), **task))
+            send("done", getattr(importlib.import_module(module), name)(lambda value: send("report", value), **task))
         except BrokenPipeError:
             return
         except Exception:
             send("error", traceback.format_exc())
+
+
+def _take_stdout() -> Any:
+    """The pipe to the parent. Standard output then leads nowhere: what a native library prints is no answer."""
+    answers = os.fdopen(os.dup(1), "wb")
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    return answers

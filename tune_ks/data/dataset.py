@@ -1,4 +1,4 @@
-"""Table -> tensors: the rows of one split and vendor, their pixels read from one memory-mapped array."""
+"""A cohort's table -> tensors: the rows of one split and vendor, with pixels read from a memory-mapped array."""
 
 import copy
 from collections.abc import Callable
@@ -16,39 +16,40 @@ from tune_ks.data.layouts.items import SPLITS
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
 RESIDENT_SHARE = 1 / 4  # of a GPU's free memory: the images of a split and vendor up to this size are kept there
-CHUNK = 256  # images that are worked on, or go to a GPU, at once
+CHUNK = 256  # images that are processed, or copied to a GPU, at once
 
 
 class Batch(NamedTuple):
-    """What the network is given at once."""
+    """The images that the network is given at once, and what is known of them."""
 
     image: torch.Tensor  # (B, 1, S, S) float32 in [0, 1]
     label: torch.Tensor  # (B,) float32: 0, 1; NaN unknown
-    acquisition: torch.Tensor  # (B, A) float32, A = len(ACQUISITION); NaN where the file is silent
+    acquisition: torch.Tensor  # (B, A) float32, A = len(ACQUISITION); NaN where the file does not say
     patient: torch.Tensor  # (B,) int64, the patient's number in the cohort
-    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is; (B, 0, S, S) where no masks were opened
+    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is; (B, 0, S, S) without masks
 
 
 class Images:
-    """Some rows of a cohort. Facts are in memory; pixels stay in the file that all processes share.
+    """Some rows of a cohort. Labels and acquisition are in memory; pixels stay in the file that all processes share.
 
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
-    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION. ``masks`` is
-    where the tumours lie, one of the ``pixels`` each.
+    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION. ``pixels`` are
+    (N, S, S) float32 and ``masks`` (N, S, S) uint8 of all N rows of the cohort; ``chosen`` (n,) says which are taken.
     """
 
     def __init__(
         self, table: pd.DataFrame, pixels: np.ndarray, chosen: np.ndarray, masks: np.ndarray | None = None
     ) -> None:
-        self._pixels, self._masks = pixels, masks
-        self._resident: dict[torch.device, Batch | None] = {}  # target as uint8; None: they do not fit
+        self._pixels = pixels
+        self._masks = masks
+        self._resident: dict[torch.device, Batch | None] = {}  # all images on a GPU, target as uint8; None: no room
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
-        facts = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
+        acquisition = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
         self.rows = torch.from_numpy(table["row"].to_numpy(dtype=np.int64)[chosen])
-        self._at = self.rows  # where each image's pixels are
+        self._at = self.rows  # index of each image in the pixels
         self.label = torch.from_numpy(table["label"].to_numpy(dtype=np.float32)[chosen])
         self.patient = torch.from_numpy(patient.astype(np.int64)[chosen])
-        self.acquisition = torch.from_numpy(facts.to_numpy(dtype=np.float32)[chosen])
+        self.acquisition = torch.from_numpy(acquisition.to_numpy(dtype=np.float32)[chosen])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,36 +62,46 @@ class Images:
     def gather(self, index: torch.Tensor, device: torch.device | str = "cpu") -> Batch:
         """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``.
 
-        Without waiting for a GPU where ``index`` lies at ``home(device)``, and that is the GPU.
+        Does not wait for the GPU where the images are kept there and ``index`` lies there too (at ``home(device)``).
         """
-        device, index = torch.device(device), index.to(self.home(device))
+        device = torch.device(device)
+        index = index.to(self.home(device))
         resident = self._resident[device]
-        if resident is not None:
-            found = Batch(*(values[index] for values in resident))
+        if resident is None:
+            batch = _on_device(self._batch(index), device)
         else:
-            facts = (self.label, self.acquisition, self.patient)
-            of_index = (self._image(index), *(values[index] for values in facts), self.target(index))
-            found = Batch(*(values.to(device) for values in of_index))
-        return found._replace(target=found.target.float())
+            batch = Batch(*(values[index] for values in resident))
+        return batch._replace(target=batch.target.float())
 
     def home(self, device: torch.device | str) -> torch.device:
-        """Where ``gather`` for ``device`` takes the images from: that GPU if they fit there, else the CPU."""
+        """Where ``gather`` takes the images for ``device`` from: that GPU if they fit there, else the CPU."""
         device = torch.device(device)
         if device not in self._resident:
             fits = device.type == "cuda" and self._bytes() <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-            self._resident = {device: self._all(device) if fits else None}
+            self._resident = {device: self._copy_all(device) if fits else None}
         return torch.device("cpu") if self._resident[device] is None else device
 
     def _bytes(self) -> int:
-        return len(self) * self.side**2 * (4 if self._masks is None else 5)
+        """Of all images as float32, and of their masks as uint8."""
+        bytes_per_pixel = 4 if self._masks is None else 5
+        return len(self) * self.side**2 * bytes_per_pixel
 
-    def _all(self, device: torch.device) -> Batch:
-        chunks = torch.arange(len(self)).split(CHUNK)
-        image, target = (torch.cat([read(i).to(device) for i in chunks]) for read in (self._image, self.target))
-        return Batch(image, *(values.to(device) for values in (self.label, self.acquisition, self.patient)), target)
+    def _copy_all(self, device: torch.device) -> Batch:
+        chunks = [_on_device(self._batch(index), device) for index in torch.arange(len(self)).split(CHUNK)]
+        return Batch(*(torch.cat(values) for values in zip(*chunks)))
+
+    def _batch(self, index: torch.Tensor) -> Batch:
+        """The images at positions ``index`` on the CPU, with the target as uint8."""
+        return Batch(
+            image=self._image(index),
+            label=self.label[index],
+            acquisition=self.acquisition[index],
+            patient=self.patient[index],
+            target=self.target(index),
+        )
 
     def seen_through(self, lens: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> "Images":
-        """The same images as ``lens`` leaves them, worked out now and kept in memory: 4 n S^2 bytes.
+        """The same images after ``lens``, computed now and kept in memory: 4 n S^2 bytes.
 
         ``lens`` maps images (B, 1, S, S) and their row numbers (B,) to images (B, 1, S, S).
         """
@@ -98,7 +109,8 @@ class Images:
         seen._pixels = np.empty((len(self), self.side, self.side), dtype=np.float32)
         for index in torch.arange(len(self)).split(CHUNK):
             seen._pixels[index.numpy()] = lens(self._image(index), self.rows[index]).cpu()[:, 0].numpy()
-        seen._at, seen._resident = torch.arange(len(self)), {}
+        seen._at = torch.arange(len(self))
+        seen._resident = {}
         return seen
 
     def target(self, index: torch.Tensor) -> torch.Tensor:
@@ -111,8 +123,12 @@ class Images:
         return torch.from_numpy(np.asarray(self._pixels[self._at[index].numpy()], dtype=np.float32))[:, None]
 
 
+def _on_device(batch: Batch, device: torch.device) -> Batch:
+    return Batch(*(values.to(device) for values in batch))
+
+
 class Splits(NamedTuple):
-    """What one trial sees. Test patients are the same whichever vendor is the source."""
+    """The images of one trial. Test patients are the same whichever vendor is the source."""
 
     train: Images  # the source vendor's
     val: dict[str, Images]  # the source vendor's val rows; all train and val rows of every other vendor
@@ -122,7 +138,8 @@ class Splits(NamedTuple):
 def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str, masks_npy: Path | None = None) -> Splits:
     """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits."""
     table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
-    pixels, masks = _pixels(images_npy, table), _masks(masks_npy, table)
+    pixels = _pixels(images_npy, table)
+    masks = _masks(masks_npy, table)
     known = sorted(table["vendor"].unique())
     if vendor not in known:
         raise ValueError(f"the cohort has no vendor {vendor!r}; it has {', '.join(known)}")
@@ -130,8 +147,9 @@ def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str, masks_np
     if unknown:
         raise ValueError(f"{cohort_csv}: split must be one of {', '.join(SPLITS)}; it also holds {unknown[0]!r}")
 
-    def images(of: str, *splits: str) -> Images:
-        return Images(table, pixels, np.flatnonzero((table["vendor"] == of) & table["split"].isin(splits)), masks)
+    def images(name: str, *splits: str) -> Images:
+        chosen = np.flatnonzero((table["vendor"] == name) & table["split"].isin(splits))
+        return Images(table, pixels, chosen, masks)
 
     return Splits(
         train=images(vendor, "train"),
@@ -158,7 +176,7 @@ def _pixels(path: Path, table: pd.DataFrame, dtype: type = np.float32) -> np.nda
     return pixels
 
 
-@lru_cache(maxsize=4)  # one trial after another in the same worker opens the same files
+@lru_cache(maxsize=4)  # the trials of a worker open the same files one after another
 def _table(path: str, mtime_ns: int) -> pd.DataFrame:
     return read_table(storage_path(path))
 

@@ -21,9 +21,9 @@ from tune_ks.training.scoring import score
 
 
 class Robustness(NamedTuple):
-    """``summary``: key, corruption, severity, vendor, images, patients, auc; and every score behind it."""
+    """AUC of every model under every corruption, and the scores behind it."""
 
-    summary: pd.DataFrame
+    summary: pd.DataFrame  # key, corruption, severity, vendor, images, patients, auc
     keys: list[str]  # K
     scores: np.ndarray  # (K, C, 6, n) float32 logits, C corruptions in the order of CORRUPTIONS, severity 0 to 5
     table: pd.DataFrame  # the n rows of the cohort that were scored
@@ -36,9 +36,9 @@ def robustness(
     images_npy: Path,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Robustness:
-    """Score the images of ``table`` (some rows of a cohort's, each with a label) with the models of ``keys``.
+    """Score the images of ``table`` (rows of a cohort's table that have a label) with the models of ``keys``.
 
-    What is random in a corruption depends on the image's row alone: every model and every severity meets the same.
+    The random part of a corruption depends only on the image's row: it is the same for every model and severity.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images = all_images(table, images_npy)
@@ -46,7 +46,7 @@ def robustness(
     models = [load_model(folder, record, device) for record in records]
     scores = np.empty((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(images)), np.float32)
     for k, (model, record) in enumerate(zip(models, records)):
-        scores[k, :, 0] = score(model, images, record.config, device)  # as they are: the same for every corruption
+        scores[k, :, 0] = score(model, images, record.config, device)  # uncorrupted: the same for every corruption
     for c, corruption in enumerate(CORRUPTIONS.values()):
         for severity in range(1, SEVERITIES + 1):
             worse = images.seen_through(partial(_corrupted, corruption, severity))
@@ -61,33 +61,36 @@ def _corrupted(corruption: Corruption, severity: int, image: torch.Tensor, rows:
     return corrupted(corruption, severity, image, rows.tolist())
 
 
-def write_robustness(folder: RunFolder, name: str, found: Robustness) -> list[StoragePath]:
-    """RUN/corruptions/NAME.csv with the AUCs, NAME.npz with every score and what a bootstrap needs; both paths.
+def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[StoragePath]:
+    """Write RUN/corruptions/NAME.csv (the AUCs) and NAME.npz (every score, label, patient, vendor); returns the paths.
 
-    Patients are numbers there: the npz is enough for every later statistic, whichever cohort was scored.
+    Patients are numbered there, without their ids. The npz alone is enough for every later statistic.
     """
-    csv, npz = (folder.root / "corruptions" / f"{name}.{kind}" for kind in ("csv", "npz"))
+    csv = folder.root / "corruptions" / f"{name}.csv"
+    npz = folder.root / "corruptions" / f"{name}.npz"
     write_npz(
         npz,
-        keys=np.array(found.keys),
+        keys=np.array(result.keys),
         corruptions=np.array(list(CORRUPTIONS)),
-        score=found.scores,
-        label=found.table["label"].to_numpy(np.int8),
-        patient=np.unique(found.table["patient_id"].to_numpy(str), return_inverse=True)[1].astype(np.int32),
-        vendor=found.table["vendor"].to_numpy(str),
+        score=result.scores,
+        label=result.table["label"].to_numpy(np.int8),
+        patient=np.unique(result.table["patient_id"].to_numpy(str), return_inverse=True)[1].astype(np.int32),
+        vendor=result.table["vendor"].to_numpy(str),
     )
-    write_whole(csv, found.summary.to_csv(index=False).encode())
+    write_whole(csv, result.summary.to_csv(index=False).encode())
     return [csv, npz]
 
 
 def _summary(keys: list[str], table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
     lines = []
     for vendor in sorted(table["vendor"].unique()):
-        own = (table["vendor"] == vendor).to_numpy()
-        label, patients = table["label"].to_numpy()[own], table["patient_id"][own].nunique()
+        of_vendor = (table["vendor"] == vendor).to_numpy()
+        label = table["label"].to_numpy()[of_vendor]
+        patients = table["patient_id"][of_vendor].nunique()
+        count = int(of_vendor.sum())
         for k, key in enumerate(keys):
             for c, corruption in enumerate(CORRUPTIONS):
                 for severity in range(SEVERITIES + 1):
-                    value = auc(label, scores[k, c, severity, own])
-                    lines.append((key, corruption, severity, vendor, int(own.sum()), patients, value))
+                    value = auc(label, scores[k, c, severity, of_vendor])
+                    lines.append((key, corruption, severity, vendor, count, patients, value))
     return pd.DataFrame(lines, columns=["key", "corruption", "severity", "vendor", "images", "patients", "auc"])

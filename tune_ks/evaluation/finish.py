@@ -8,7 +8,7 @@ import torch
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import seed_for
-from tune_ks.data.dataset import Splits
+from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.quality import reconstruction_quality
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.noise import Noise
@@ -16,63 +16,55 @@ from tune_ks.training.pack import Network
 from tune_ks.training.scoring import DRAWS, score_together
 
 
-class Outcome(NamedTuple):
-    """What a finished training is worth, scored with the weights of its best epoch and the mask that is exported."""
+class ScoredTraining(NamedTuple):
+    """A finished training, scored with the weights of its best epoch and the mask that is exported.
+
+    The scores are those of its task, (n,) in the order of a split's images of one vendor.
+    """
 
     pipeline: KSpaceClassifier
-    epoch: int
+    epoch: int  # the best one, counted from 1
     history: list[dict[str, float]]
-    scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,) of the task, in the order of the split's images
-    draws: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
+    scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,)
+    random_mask_scores: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
     mask: np.ndarray  # (W,) or (H, W) bool
     probability: np.ndarray  # same shape, float32
     quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
 
 
-def finish(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str = "cpu", parts: int = 1) -> Outcome:
-    """Score every validation and test image with the best weights of a training's last ``state``."""
-    return finish_together([config], splits, [state], device, parts)[0]
-
-
-def finish_together(
+def finish_trainings(
     configs: Sequence[TrialConfig],
     splits: Splits,
     states: Sequence[dict[str, Any]],
     device: str = "cpu",
     parts: int = 1,
-) -> list[Outcome]:
-    """``finish`` of several trainings that share their images."""
+) -> list[ScoredTraining]:
+    """Score every validation and test image with the best weights of every training.
+
+    ``states`` are the trainings' last ones. Several must share their ``pack_key``. Images go through the networks in
+    ``parts`` of the usual batch, for less memory.
+    """
     networks = []
     for config, state in zip(configs, states, strict=True):
-        pipeline = build_pipeline(config, splits.train.side).to(device)
-        pipeline.load_state_dict(state["best"]["weights"])
-        networks.append(Network(config, pipeline, Noise(seed_for(config.seed, "draws"), device)))
-    scores = {
-        split: {
-            v: score_together(networks, images, device, parts=parts) for v, images in getattr(splits, split).items()
-        }
-        for split in ("val", "test")
-    }
-    by_chance = [one for one in networks if one.pipeline.sampling.mask.random and not one.pipeline.nothing_to_sample]
-    draws = {
-        vendor: np.stack([score_together(by_chance, images, device, True, parts) for _ in range(DRAWS)], axis=1)
-        for vendor, images in (splits.val.items() if by_chance else ())
-    }  # vendor -> (M, DRAWS, n)
-    outcomes = []
+        networks.append(_best_network(config, splits.train.side, state, device))
+    val = _scores(networks, splits.val, device, parts)
+    test = _scores(networks, splits.test, device, parts)
+    random_mask_scores = _random_mask_scores(networks, splits.val, val, device, parts)
+    finished = []
     for position, (network, state) in enumerate(zip(networks, states, strict=True)):
-        config, pipeline, _ = network
-        mask, probability = exported_mask(pipeline, config.sampling_rate, device)
-        quality = {}
-        if not pipeline.nothing_to_sample and any(True for _ in pipeline.reconstruction.parameters()):
-            for vendor, images in splits.test.items():
-                quality[vendor] = reconstruction_quality(pipeline, images, config.sampling_rate, device, parts)
-        own = {split: {v: each[position] for v, each in of_split.items()} for split, of_split in scores.items()}
-        drawn = {vendor: np.stack([one] * DRAWS) for vendor, one in own["val"].items()}  # each draw is the same
-        if network in by_chance:
-            drawn = {vendor: each[by_chance.index(network)] for vendor, each in draws.items()}
-        best, history = state["best"]["epoch"], state["history"]
-        outcomes.append(Outcome(pipeline, best, history, own, drawn, mask, probability, quality))
-    return outcomes
+        mask, probability = exported_mask(network.pipeline, network.config.sampling_rate, device)
+        training = ScoredTraining(
+            pipeline=network.pipeline,
+            epoch=state["best"]["epoch"],
+            history=state["history"],
+            scores={"val": _of_network(position, val), "test": _of_network(position, test)},
+            random_mask_scores=_of_network(position, random_mask_scores),
+            mask=mask,
+            probability=probability,
+            quality=_quality(network, splits.test, device, parts),
+        )
+        finished.append(training)
+    return finished
 
 
 @torch.no_grad()
@@ -82,4 +74,60 @@ def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") 
     rates = torch.tensor([rate], device=device)
     binary = mask.binary(rates)[0].bool().cpu().numpy()
     probability = mask.probability(rates)[0].float().cpu().numpy()
-    return (binary[0], probability[0]) if len(binary) == 1 else (binary, probability)
+    if len(binary) == 1:  # lines: (1, W)
+        return binary[0], probability[0]
+    return binary, probability
+
+
+def _best_network(config: TrialConfig, side: int, state: dict[str, Any], device: str) -> Network:
+    """The network with the weights of the training's best epoch."""
+    pipeline = build_pipeline(config, side).to(device)
+    pipeline.load_state_dict(state["best"]["weights"])
+    return Network(config, pipeline, Noise(seed_for(config.seed, "draws"), device))
+
+
+def _scores(networks: list[Network], by_vendor: dict[str, Images], device: str, parts: int) -> dict[str, np.ndarray]:
+    """vendor -> (M, n) scores of its images by M networks."""
+    scores = {}
+    for vendor, images in by_vendor.items():
+        scores[vendor] = score_together(networks, images, device, parts=parts)
+    return scores
+
+
+def _random_mask_scores(
+    networks: list[Network], val: dict[str, Images], scores: dict[str, np.ndarray], device: str, parts: int
+) -> dict[str, np.ndarray]:
+    """vendor -> (M, DRAWS, n) validation scores by M networks, each draw with other random masks.
+
+    ``scores`` are those under the exported mask. Where a network's mask is not random, they are repeated.
+    """
+    positions = [position for position, network in enumerate(networks) if _samples_at_random(network)]
+    chosen = [networks[position] for position in positions]
+    drawn = {}
+    for vendor, images in val.items():
+        drawn[vendor] = np.stack([scores[vendor]] * DRAWS, axis=1)
+        if chosen:
+            draws = [score_together(chosen, images, device, random_mask=True, parts=parts) for _ in range(DRAWS)]
+            drawn[vendor][positions] = np.stack(draws, axis=1)
+    return drawn
+
+
+def _samples_at_random(network: Network) -> bool:
+    return network.pipeline.sampling.mask.random and not network.pipeline.nothing_to_sample
+
+
+def _of_network(position: int, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """vendor -> the scores by the network at this position."""
+    return {vendor: by_network[position] for vendor, by_network in scores.items()}
+
+
+def _quality(network: Network, test: dict[str, Images], device: str, parts: int) -> dict[str, dict[str, float]]:
+    """vendor -> quality of a learned reconstruction on the test images; {} where there is nothing to reconstruct."""
+    pipeline = network.pipeline
+    has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
+    if pipeline.nothing_to_sample or not has_parameters:
+        return {}
+    quality = {}
+    for vendor, images in test.items():
+        quality[vendor] = reconstruction_quality(pipeline, images, network.config.sampling_rate, device, parts)
+    return quality

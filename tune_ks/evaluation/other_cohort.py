@@ -1,11 +1,11 @@
 """Exported models on another cohort, without training: an external hospital, a third vendor, images without labels.
 
-Knows no Ray. Needs of the run folder only the record and the weights of each trial.
+Knows no Ray. Reads only the record and the weights of each trial from the run folder.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,29 +16,28 @@ from safetensors.torch import load
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import read_whole
 from tune_ks.data.dataset import all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.scoring import score
 
 
-class External(NamedTuple):
-    """``summary``: key, vendor, images, patients and the metric by its name; ``scores``: key and a line an image with
-    what its task scores it (a logit, a Dice coefficient).
-    """
+class ExternalScores(NamedTuple):
+    """Scores on another cohort, as a table of vendors and a table of images."""
 
-    summary: pd.DataFrame
-    scores: pd.DataFrame
+    summary: pd.DataFrame  # key, vendor, images, patients, and the metric by its name
+    scores: pd.DataFrame  # key, and for every image its score by the task (a logit, a Dice coefficient)
 
 
 def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> KSpaceClassifier:
-    """The network of one finished trial. ValueError when its weights are absent, torn, or of another network."""
+    """The network of one finished trial. ValueError when its weights are missing, damaged, or of another network."""
     path = folder.trial(record.config.key(), "model.safetensors")
     try:
-        weights = load(path.read_bytes())
+        weights = load(read_whole(path))
         learned = ("reconstruction.", "classifier.")
-        found = {name: tuple(value.shape) for name, value in weights.items() if name.startswith(learned)}
-        if found != network_shapes(record.config):  # before the network that the config asks for is built
+        shapes = {name: tuple(value.shape) for name, value in weights.items() if name.startswith(learned)}
+        if shapes != network_shapes(record.config):  # checked first: a config may ask for a network of gigabytes
             raise ValueError("they are of another network")
         pipeline = build_pipeline(record.config, side_of(record))
         pipeline.load_state_dict(weights)
@@ -48,7 +47,7 @@ def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> K
 
 
 def side_of(record: TrialRecord) -> int:
-    """Pixels a side of the images that a trial was trained on. ValueError where its record does not say."""
+    """Side in pixels of the images that a trial was trained on. ValueError where its record does not say."""
     side = record.facts.get("side")
     if not isinstance(side, int) or not 1 <= side <= MAX_SIDE:
         raise ValueError(f"the record of {record.config.key()} says that its images have {side!r} pixels a side")
@@ -62,48 +61,54 @@ def evaluate(
     images_npy: Path,
     progress: Callable[[str, int, int], None] | None = None,
     masks_npy: Path | None = None,
-) -> External:
+) -> ExternalScores:
     """Score every image of a cohort with the models of ``keys``.
 
-    ``table``, ``images_npy`` and ``masks_npy`` are a Cohort's, decoded at the side that the models were trained at. The
-    metric is NaN where a vendor has no image that it is defined for (no labels, one class only, no tumour).
+    ``table``, ``images_npy`` and ``masks_npy`` are those of a Cohort, decoded at the side that the models were trained
+    at. The metric is NaN where a vendor has no image that it is defined for (no labels, only one class, no tumour).
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images = all_images(table, images_npy, masks_npy)
     lines, scored = [], []
     for done, record in enumerate(_records(folder, keys)):
-        if images.side != side_of(record):
-            raise ValueError(
-                f"trial {record.config.key()} was trained on images of {record.facts['side']} px, "
-                f"and the smallest image here has {images.side} px: an image is never enlarged before sampling"
-            )
-        found = score(load_model(folder, record, device), images, record.config, device)
-        key = record.config.key()
-        per_image = table[["row", "path", "patient_id", "vendor", "label"]].assign(key=key, score=found)
+        _require_side(record, images.side)
+        scores = score(load_model(folder, record, device), images, record.config, device)
+        columns = table[["row", "path", "patient_id", "vendor", "label"]]
+        per_image = columns.assign(key=record.config.key(), score=scores)
         scored.append(per_image)
         for vendor, of_vendor in per_image.groupby("vendor"):
-            labelled = of_vendor.dropna(subset="label")
-            lines.append(
-                {
-                    "key": key,
-                    "vendor": vendor,
-                    "images": len(of_vendor),
-                    "patients": of_vendor["patient_id"].nunique(),
-                    record.metric: METRICS[record.metric].overall(
-                        labelled["label"].to_numpy(), labelled["score"].to_numpy()
-                    ),
-                }
-            )
+            lines.append(_summary_line(record, vendor, of_vendor))
         if progress:
             progress("scoring", done + 1, len(keys))
-    return External(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
+    return ExternalScores(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
 
 
 def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
-    """What ``predict`` writes: key, path, patient_id, vendor, and sigmoid(logit) as ``probability``."""
-    found = scores[["key", "path", "patient_id", "vendor"]].copy()
-    found["probability"] = 1 / (1 + np.exp(-scores["score"]))
-    return found
+    """The table that ``predict`` writes: key, path, patient_id, vendor, and sigmoid(logit) as ``probability``."""
+    table = scores[["key", "path", "patient_id", "vendor"]].copy()
+    table["probability"] = 1 / (1 + np.exp(-scores["score"]))
+    return table
+
+
+def _require_side(record: TrialRecord, side: int) -> None:
+    if side != side_of(record):
+        raise ValueError(
+            f"trial {record.config.key()} was trained on images of {side_of(record)} px, "
+            f"and the smallest image here has {side} px: an image is never enlarged before sampling"
+        )
+
+
+def _summary_line(record: TrialRecord, vendor: str, per_image: pd.DataFrame) -> dict[str, Any]:
+    """One vendor's images as scored by one model; the metric counts those that have a label."""
+    labelled = per_image.dropna(subset="label")
+    metric = METRICS[record.metric].overall(labelled["label"].to_numpy(), labelled["score"].to_numpy())
+    return {
+        "key": record.config.key(),
+        "vendor": vendor,
+        "images": len(per_image),
+        "patients": per_image["patient_id"].nunique(),
+        record.metric: metric,
+    }
 
 
 def _records(folder: RunFolder, keys: list[str]) -> Iterator[TrialRecord]:

@@ -1,4 +1,4 @@
-"""How near the restored images are to the fully sampled ones: PSNR and SSIM, beside those of zero-filling."""
+"""How close reconstructed images are to the fully sampled ones: PSNR and SSIM, beside those of zero-filling."""
 
 import torch
 
@@ -6,7 +6,7 @@ from tune_ks.data.dataset import Images
 from tune_ks.model.pipeline import KSpaceClassifier
 
 BATCH = 256
-WINDOW = 11  # pixels of the SSIM's Gaussian window, of deviation 1.5
+WINDOW = 11  # pixels of the SSIM's Gaussian window, whose standard deviation is 1.5
 
 
 @torch.no_grad()
@@ -15,20 +15,23 @@ def reconstruction_quality(
 ) -> dict[str, float]:
     """Means over ``images`` with the binary mask: ``psnr`` (dB), ``ssim``, and of zero-filling with the same mask.
 
-    Of magnitudes, for a range of 1 (Wang et al., IEEE TIP 2004; MONAI's). An image that is restored exactly has no
-    PSNR and is left out of that mean; NaN where no image is left.
+    They compare magnitudes with a range of 1 (Wang et al., IEEE TIP 2004; MONAI's). An image that is restored exactly
+    has no PSNR and is left out of that mean; NaN where no image is left.
     """
-    from monai.metrics.regression import PSNRMetric, SSIMMetric  # seconds to import
+    from monai.metrics.regression import PSNRMetric, SSIMMetric  # takes seconds to import
 
     metrics = {"psnr": PSNRMetric(1.0, "none"), "ssim": SSIMMetric(2, win_size=min(WINDOW, images.side))}
     pipeline.eval()
-    found: dict[str, list[torch.Tensor]] = {}
+    batches: dict[str, list[torch.Tensor]] = {}
     for index in torch.arange(len(images)).split(BATCH // parts):
         image = images.gather(index, device).image
         restored = pipeline.restore(image, torch.full((len(index),), rate, device=device))
-        zero_filled = restored.measurement.zero_filled
-        for suffix, estimate in (("", restored.image), ("_zero_filled", zero_filled)):
+        estimates = {"": restored.image, "_zero_filled": restored.measurement.zero_filled}
+        for suffix, estimate in estimates.items():
             for name, metric in metrics.items():
-                found.setdefault(name + suffix, []).append(metric(estimate, image).flatten().cpu())
-    each = {name: torch.cat(values) for name, values in found.items()}
-    return {name: values[values.isfinite()].mean().item() for name, values in each.items()}
+                batches.setdefault(name + suffix, []).append(metric(estimate, image).flatten().cpu())
+    means = {}
+    for name, values in batches.items():
+        per_image = torch.cat(values)
+        means[name] = per_image[per_image.isfinite()].mean().item()
+    return means

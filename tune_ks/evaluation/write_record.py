@@ -2,6 +2,8 @@
 
 import platform
 import resource
+import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,53 +11,42 @@ from safetensors.torch import save as safetensors_bytes
 
 from tune_ks.core.arrays import write_npy, write_npz
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.record import TrialRecord, mean_of_defined
+from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
-from tune_ks.data.dataset import Splits
-from tune_ks.evaluation.finish import Outcome
-from tune_ks.training.tasks import task_of
-
-SPLIT_CODES = {"val": 0, "test": 1}  # of scores.npz
+from tune_ks.data.dataset import Images, Splits
+from tune_ks.evaluation.finish import ScoredTraining
+from tune_ks.training.members import option_values
+from tune_ks.training.tasks import Task, task_of
 
 
 def make_record(
-    config: TrialConfig, splits: Splits, outcome: Outcome, seconds: float, device: str, cohort: str | None
+    config: TrialConfig, splits: Splits, training: ScoredTraining, seconds: float, device: str, cohort: str | None
 ) -> TrialRecord:
-    """The facts of one finished training; nothing here identifies a patient."""
+    """The record of one finished training. It holds nothing that identifies a patient."""
     task = task_of(config)
-    draws = [
-        task.measure_each(splits.val, {v: d[i] for v, d in outcome.draws.items()}) for i in range(_draw_count(outcome))
-    ]
-    counts = {f"train {config.vendor}": len(splits.train)}
-    for split in SPLIT_CODES:
-        counts |= {f"{split} {vendor}": len(images) for vendor, images in getattr(splits, split).items()}
+    realised_rate = float(training.mask.mean())
+    transform = training.pipeline.sampling.transform
     return TrialRecord(
         config=config,
         metric=task.metric,
-        val=task.measure_each(splits.val, outcome.scores["val"]),
-        test=task.measure_each(splits.test, outcome.scores["test"]),
-        realised_rate=float(outcome.mask.mean()),
-        mean_probability=float(outcome.probability.mean()),
-        distinct_rate=distinct_rate(outcome.mask) if config.transform == "fourier" else float(outcome.mask.mean()),
-        val_over_draws={vendor: mean_of_defined([one[vendor] for one in draws]) for vendor in splits.val},
-        val_within=task.measure_each(splits.val, outcome.scores["val"], within=True),
-        test_within=task.measure_each(splits.test, outcome.scores["test"], within=True),
-        quality=outcome.quality,
+        val=task.measure_each(splits.val, training.scores["val"]),
+        test=task.measure_each(splits.test, training.scores["test"]),
+        realised_rate=realised_rate,
+        mean_probability=float(training.probability.mean()),
+        distinct_rate=distinct_rate(training.mask) if transform.has_conjugate_symmetry else realised_rate,
+        val_over_draws=_over_random_masks(task, splits.val, training.random_mask_scores),
+        val_within=task.measure_each(splits.val, training.scores["val"], within=True),
+        test_within=task.measure_each(splits.test, training.scores["test"], within=True),
+        quality=training.quality,
         trivial=task.trivial(splits),
-        epoch=outcome.epoch,
-        history=outcome.history,
+        epoch=training.epoch,
+        history=training.history,
         seconds=round(seconds, 3),
-        facts={
-            "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "cohort": cohort,
-            "side": splits.train.side,
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        },
-        images=counts,
+        facts=_facts(splits, device, cohort),
+        images=_image_counts(config, splits),
+        options=option_values(config),
+        mask_is_learned=training.pipeline.sampling.mask.learned,
     )
 
 
@@ -70,52 +61,96 @@ def distinct_rate(mask: np.ndarray) -> float:
     return float((mask | mirrored).mean())
 
 
-def write_outcome(folder: RunFolder, record: TrialRecord, splits: Splits, outcome: Outcome, device: str) -> None:
-    """Everything of one trial, the record last: it exists only when the rest is whole."""
-    config, key = record.config, record.config.key()
-    rows, codes, scores = [], [], []
-    for split, code in SPLIT_CODES.items():
-        for vendor, images in getattr(splits, split).items():
-            rows.append(images.rows.numpy())
-            codes.append(np.full(len(images), code, np.int8))
-            scores.append(outcome.scores[split][vendor])
-    write_npz(
-        folder.trial(key, "scores.npz"),
-        row=np.concatenate(rows).astype(np.int32),
-        split=np.concatenate(codes),
-        score=np.concatenate(scores).astype(np.float32),
-    )
-    write_npy(folder.trial(key, "mask.npy"), outcome.mask)
-    if any(True for _ in outcome.pipeline.sampling.mask.parameters()):
-        write_npy(folder.trial(key, "probability.npy"), outcome.probability)
-    weights = {name: value.detach().cpu().contiguous() for name, value in outcome.pipeline.state_dict().items()}
+def peak_memory_mib() -> int:
+    """Peak memory of this process in MiB. The system counts it in KiB on Linux, and in bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return peak * unit_bytes // 2**20
+
+
+def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training: ScoredTraining, device: str) -> None:
+    """Write all files of one trial, the record last: it exists only when the other files are whole."""
+    key = record.config.key()
+    write_npz(folder.trial(key, "scores.npz"), **_score_table(splits, training))
+    write_npy(folder.trial(key, "mask.npy"), training.mask)
+    if record.mask_is_learned:
+        write_npy(folder.trial(key, "probability.npy"), training.probability)
+    weights = {name: value.detach().cpu().contiguous() for name, value in training.pipeline.state_dict().items()}
     write_whole(folder.trial(key, "model.safetensors"), safetensors_bytes(weights))
-    preview = preview_images(config, splits, outcome, device)
+    preview = preview_images(record.config, splits, training, device)
     if preview:
         write_npz(folder.trial(key, "preview.npz"), **preview)
     folder.write_record(record)
 
 
 @torch.no_grad()
-def preview_images(config: TrialConfig, splits: Splits, outcome: Outcome, device: str) -> dict[str, np.ndarray]:
-    """A tumour-present and an absent validation image of each vendor, as sampled and in full, in 8 bits."""
+def preview_images(config: TrialConfig, splits: Splits, training: ScoredTraining, device: str) -> dict[str, np.ndarray]:
+    """One validation image with a tumour and one without, of every vendor: as reconstructed and in full, in 8 bits.
+
+    ``row`` (P,) int32, ``sampled`` and ``full`` (P, H, W) uint8; {} where there is no such image.
+    """
     rows, full, sampled = [], [], []
-    outcome.pipeline.eval()
+    training.pipeline.eval()
     for images in splits.val.values():
         for label in (1, 0):
-            found = torch.nonzero(images.label == label).flatten()
-            if len(found):
-                index = found[len(found) // 2][None]
+            positions = torch.nonzero(images.label == label).flatten()
+            if len(positions):
+                index = positions[len(positions) // 2][None]
                 image = images.gather(index, device).image
                 rate = torch.full((1,), config.sampling_rate, device=image.device)
                 rows.append(int(images.rows[index.item()]))
                 full.append(_eight_bit(image))
-                sampled.append(_eight_bit(outcome.pipeline.restore(image, rate).image))
-    return {"row": np.int32(rows), "sampled": np.stack(sampled), "full": np.stack(full)} if rows else {}
+                sampled.append(_eight_bit(training.pipeline.restore(image, rate).image))
+    if not rows:
+        return {}
+    return {"row": np.int32(rows), "sampled": np.stack(sampled), "full": np.stack(full)}
 
 
-def _draw_count(outcome: Outcome) -> int:
-    return min((len(d) for d in outcome.draws.values()), default=0)
+def _over_random_masks(
+    task: type[Task], val: dict[str, Images], random_mask_scores: dict[str, np.ndarray]
+) -> dict[str, float]:
+    """vendor -> mean of the metric over the random masks. Its difference to the exported mask's is the export gap."""
+    means = {}
+    for vendor, images in val.items():
+        means[vendor] = mean_of_defined(task.measure(images, scores) for scores in random_mask_scores[vendor])
+    return means
+
+
+def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
+    """What the numbers may depend on beside the config."""
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "cohort": cohort,
+        "side": splits.train.side,
+        "peak_mib": peak_memory_mib(),
+    }
+
+
+def _image_counts(config: TrialConfig, splits: Splits) -> dict[str, int]:
+    """Number of images by "train GE", "val GE", "test SIEMENS" and so on."""
+    counts = {f"train {config.vendor}": len(splits.train)}
+    for split in SPLIT_CODES:
+        for vendor, images in getattr(splits, split).items():
+            counts[f"{split} {vendor}"] = len(images)
+    return counts
+
+
+def _score_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarray]:
+    """The columns of scores.npz: row of cohort.csv, code of the split, score of the image."""
+    rows, codes, scores = [], [], []
+    for split, code in SPLIT_CODES.items():
+        for vendor, images in getattr(splits, split).items():
+            rows.append(images.rows.numpy())
+            codes.append(np.full(len(images), code, np.int8))
+            scores.append(training.scores[split][vendor])
+    return {
+        "row": np.concatenate(rows).astype(np.int32),
+        "split": np.concatenate(codes),
+        "score": np.concatenate(scores).astype(np.float32),
+    }
 
 
 def _eight_bit(image: torch.Tensor) -> np.ndarray:

@@ -1,18 +1,18 @@
 """s = C(R(M F x), a): the one place where the letters meet."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tune_ks.core.config import TrialConfig
-from tune_ks.model.classifiers import OF_TASK
-from tune_ks.model.masks import MASKS
-from tune_ks.model.reconstructions import RECONSTRUCTIONS
+from tune_ks.model.layout import memory_format
+from tune_ks.model.masks.base import Mask
+from tune_ks.model.members import member_of
+from tune_ks.model.reconstructions.base import Reconstruction
 from tune_ks.model.sampling import Measurement, Sampling
-from tune_ks.model.transforms import TRANSFORMS
 from tune_ks.model.transforms.base import Transform
 
 
@@ -36,7 +36,7 @@ class KSpaceClassifier(nn.Module):
     """
 
     def __init__(
-        self, config: TrialConfig, sampling: Sampling, reconstruction: nn.Module, classifier: nn.Module
+        self, config: TrialConfig, sampling: Sampling, reconstruction: Reconstruction, classifier: nn.Module
     ) -> None:
         super().__init__()
         self.sampling = sampling
@@ -44,7 +44,7 @@ class KSpaceClassifier(nn.Module):
         self.classifier = classifier
         self.image_size = config.image_size
         self.standardised = config.standardise == "image"
-        self.nothing_to_sample = config.sampling_rate == 1
+        self.nothing_to_sample = config.is_full
         self.rates_vary = config.rate_from is not None or config.rate_start is not None
 
     def restore(self, image: Tensor, rate: Tensor) -> Restored:
@@ -106,12 +106,30 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     A conditional config's network is that of its training, whichever rate it is scored at.
     """
     config = config.training()
-    transform = _member(TRANSFORMS, "transform", config.transform)(config)
-    radius = transform.radius(1 if config.pattern == "lines" else side, side)
-    mask = _member(MASKS, "mask", config.mask)(config, radius)
+    transform = build_transform(config)
+    mask = build_mask(config, transform.radius(1 if config.pattern == "lines" else side, side))
     reconstruction, classifier = _networks(config, transform)
     pipeline = KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
-    return pipeline.to(memory_format=torch.channels_last)  # convolutions are faster with it, on a CPU by a tenth
+    return pipeline.to(memory_format=memory_format(pipeline))
+
+
+def build_transform(config: TrialConfig) -> Transform:
+    """F along the columns' index for lines, along both axes for points."""
+    return build_member(config, "transform", axes=(-1,) if config.pattern == "lines" else (-2, -1))
+
+
+def build_mask(config: TrialConfig, radius: Tensor) -> Mask:
+    """M for a grid of the given ``radius`` (1, W) or (H, W)."""
+    mask = build_member(
+        config,
+        "mask",
+        radius=radius,
+        rate=config.sampling_rate,
+        lowest_rate=config.lowest_rate,
+        seed=config.seed,
+    )
+    mask.rates_differ = config.rate_from is not None
+    return mask
 
 
 def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
@@ -119,20 +137,25 @@ def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
 
     What else a pipeline holds is the mask's, as large as an image.
     """
-    transform = _member(TRANSFORMS, "transform", config.transform)(config)
     with torch.device("meta"):
-        networks = dict(zip(("reconstruction", "classifier"), _networks(config, transform)))
-    states = {name: network.state_dict() for name, network in networks.items()}
-    return {f"{name}.{one}": tuple(value.shape) for name, state in states.items() for one, value in state.items()}
+        reconstruction, classifier = _networks(config, build_transform(config))
+    shapes = {}
+    for part, network in (("reconstruction", reconstruction), ("classifier", classifier)):
+        for name, value in network.state_dict().items():
+            shapes[f"{part}.{name}"] = tuple(value.shape)
+    return shapes
 
 
-def _networks(config: TrialConfig, transform: Transform) -> tuple[nn.Module, nn.Module]:
+def _networks(config: TrialConfig, transform: Transform) -> tuple[Reconstruction, nn.Module]:
     """R and C. C draws its first weights first: of one seed they are the same, whatever R stands before it."""
-    classifier = _member(_member(OF_TASK, "task", config.task), "classifier", config.classifier)(config)
-    return _member(RECONSTRUCTIONS, "reconstruction", config.reconstruction)(config, transform), classifier
+    classifier = build_member(config, "classifier")
+    return build_member(config, "reconstruction", transform=transform), classifier
 
 
-def _member(registry: dict, field: str, name: str):
-    if name not in registry:
-        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")
-    return registry[name]
+def build_member(config: TrialConfig, field: str, **given: Any) -> Any:
+    """The member that ``field`` of the config names, from what its part of the system gives and its own options."""
+    member = member_of(config, field)
+    values = member.values(config.options)
+    if member.check:
+        member.check(config, values)
+    return member.build(**given, **values)

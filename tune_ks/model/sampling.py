@@ -37,6 +37,10 @@ class Sampling(nn.Module):
 
     def __init__(self, transform: Transform, mask: Mask) -> None:
         super().__init__()
+        if mask.tied and not transform.has_conjugate_symmetry:
+            name = type(transform).__name__.lower()
+            raise ValueError(f"hermitian 'tied' needs the transform 'fourier', got {name!r}")
+        transform.masks_are_symmetric = mask.tied
         self.transform = transform
         self.mask = mask
 

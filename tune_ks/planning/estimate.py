@@ -1,7 +1,9 @@
 """How long a plan would take: from the finished trials of the run, or from a few timed training steps."""
 
+import math
 import time
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 
 import torch
@@ -11,10 +13,11 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import Splits, open_splits
+from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
 from tune_ks.training.train import step
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
 
 def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_seed: int) -> float:
@@ -22,21 +25,35 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
 
     Draws that Optuna has yet to make are taken to cost what the mean of the others does; NaN where nothing is known.
     """
-    kinds: dict[str, list[TrialConfig]] = {}
-    for job in plan.jobs:
-        for config in {config.training().key(): config for config in job}.values():  # a conditional one trains once
-            kinds.setdefault(_kind(config), []).append(config)
     measured: dict[str, list[float]] = {}
     for record in folder.records():
         if record.seconds:
-            measured.setdefault(_kind(record.config), []).append(record.seconds)
-    each = [seconds for times in measured.values() for seconds in times]
+            measured.setdefault(cost_key(record.config), []).append(record.seconds)
+    known = [seconds for times in measured.values() for seconds in times]
     total = 0.0
-    for kind, configs in kinds.items():
-        times = measured.get(kind) or [time_config(configs[0], cohorts[configs[0].image_size], split_seed)]
-        each += times
-        total += len(configs) * sum(times) / len(times)
-    return total + plan.draws * (sum(each) / len(each) if each else float("nan"))
+    for key, configs in _trainings(plan).items():
+        times = measured.get(key) or [time_config(configs[0], cohorts[configs[0].image_size], split_seed)]
+        known += times
+        total += len(configs) * fmean(times)
+    return total + plan.suggestions * (fmean(known) if known else math.nan)
+
+
+def cost_key(config: TrialConfig) -> str:
+    """Shared by configs whose trainings cost alike: rate, seed, and options that shape no network are left out."""
+    shaping = shaping_values(config)
+    free = [name for name in config.options if name not in shaping]
+    key = config.key("sampling_rate", "seed", "init_from", *free)
+    return f"{key}/{config.is_full}"
+
+
+def _trainings(plan: Plan) -> dict[str, list[TrialConfig]]:
+    """cost_key -> the configs of the plan's trainings; a conditional one, scored at many rates, is trained once."""
+    groups: dict[str, list[TrialConfig]] = {}
+    for job in plan.jobs:
+        trained = {config.training().key(): config for config in job}
+        for config in trained.values():
+            groups.setdefault(cost_key(config), []).append(config)
+    return groups
 
 
 def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
@@ -60,29 +77,25 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
 
     Of steps that train everything: those of ``reconstruction_epochs`` spare the classifier and take a little less.
     """
-    member = Member(config, splits, device=device)
-    member.begin_epoch()
-    member.alone, draws = False, member.draws[0]
+    training = Training(config, splits, device=device)
+    training.begin_epoch()
+    training.reconstructs_alone = False
+    draws = training.draws[0]
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        member.pipeline.train()
-        step([member], [draws])[0].item()
-        trained = time.perf_counter()
-        member.pipeline.eval()
+        training.pipeline.train()
+        step([training], [draws])[0].item()
+        after_step = time.perf_counter()
+        training.pipeline.eval()
         with torch.no_grad():
             batch = splits.train.gather(draws.index, device)
-            member.pipeline(batch.image, rates_of(config, batch), batch.acquisition)
-        seconds.append((trained - started, time.perf_counter() - trained))
-    training, scoring = (sum(column) / 2 / len(draws.index) for column in zip(*seconds[1:]))
-    return training, scoring
+            training.pipeline(batch.image, rates_of(config, batch), batch.acquisition)
+        seconds.append((after_step - started, time.perf_counter() - after_step))
+    images = 2 * len(draws.index)
+    training_seconds, scoring_seconds = (sum(column) / images for column in zip(*seconds[1:]))
+    return training_seconds, scoring_seconds
 
 
 def _images(splits: Splits) -> int:
     return sum(map(len, splits.val.values())) + sum(map(len, splits.test.values()))
-
-
-def _kind(config: TrialConfig) -> str:
-    """Configs that cost alike: the rate matters only in being 1."""
-    alike = config.key("sampling_rate", "seed", "temperature", "temperature_end", "init_from")
-    return f"{alike}/{config.sampling_rate == 1}"

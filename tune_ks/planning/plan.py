@@ -1,112 +1,147 @@
-"""What is left to do in RUN: the space's questions less what the run folder holds."""
+"""What is left to do in a run folder: the configs that a space asks for, less those that the folder holds."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_each
 from tune_ks.planning.space import Block, Space
+from tune_ks.training.members import config_from
 
 
 class Plan(NamedTuple):
-    """``jobs`` with a known list of configs, ``draws`` still to be asked of Optuna, and what RUN holds already."""
+    """What is left to run, and how many configs the run folder holds already."""
 
-    jobs: list[list[TrialConfig]]
-    draws: int
+    jobs: list[list[TrialConfig]]  # whose configs are known
+    suggestions: int  # jobs that are still to come from Optuna
     finished: int
     failed: int
     stopped: int = 0  # early, by a scheduler
 
     @property
     def left(self) -> int:
-        return len(self.jobs) + self.draws
+        """Number of jobs that are still to be run."""
+        return len(self.jobs) + self.suggestions
 
     def __str__(self) -> str:
         stopped = f", {self.stopped} stopped early" if self.stopped else ""
         return f"{self.left} trials to run, {self.finished} already done, {self.failed} failed before{stopped}"
 
 
+class Held(NamedTuple):
+    """What a run folder holds, by key."""
+
+    files: dict[str, set[str]]  # key -> names of its .json files
+    failures: Collection[str]  # keys that are not tried again
+    stops: Collection[str]  # keys that a scheduler stopped, and that are not trained to their end
+
+    def is_finished(self, config: TrialConfig) -> bool:
+        return "record.json" in self.files.get(config.key(), ())
+
+    def was_asked(self, config: TrialConfig) -> bool:
+        return "config.json" in self.files.get(config.key(), ())
+
+    def is_open(self, config: TrialConfig) -> bool:
+        return not self.is_finished(config) and config.key() not in self.failures and config.key() not in self.stops
+
+
 def plan_search(space: Space, folder: RunFolder, vendors: list[str], retry_failed: bool = False) -> Plan:
-    """What RUN does not hold yet. What was begun comes first, to go on from its checkpoint.
+    """Everything that the run folder does not hold yet. Configs that were asked for before come first.
 
-    A failed trial counts as answered unless ``retry_failed``: the same configuration would fail again. A trial that was
-    stopped early counts as answered for as long as the space names a scheduler; without one it is trained after all.
+    A failed trial counts as done unless ``retry_failed``: the same configuration would fail again. A trial that was
+    stopped early counts as done as long as the space names a scheduler; without one it is trained to its end.
     """
-    held = folder.listing()
-    failures = {} if retry_failed else folder.failures()
-    stops = folder.stops() if space.search["scheduler"] != "none" else {}
-
-    def is_finished(config: TrialConfig) -> bool:
-        return "record.json" in held.get(config.key(), ())
-
-    def is_open(config: TrialConfig) -> bool:
-        return not is_finished(config) and config.key() not in failures and config.key() not in stops
-
-    points = space.grid(vendors)
-    seeds = range(space.search["seeds"])
+    held = Held(
+        files=folder.listing(),
+        failures={} if retry_failed else folder.failures(),
+        stops=folder.stops() if space.search["scheduler"] != "none" else {},
+    )
     if space.search["sampler"] == "grid":
-        # seeds outermost: a search that is stopped early has every rate once
-        asked = {(c := config_at(point, {}, seed)).key(): c for seed in seeds for point in points}
-        together: dict[str, list[TrialConfig]] = {}  # the rates that one conditional training is scored at
-        for config in asked.values():
-            if is_open(config):
-                together.setdefault(config.training().key(), []).append(config)
-        jobs = list(together.values())
-        jobs.sort(key=lambda job: "config.json" not in held.get(job[0].key(), ()))
-        failed, stopped = (sum(key in ended for key in asked) for ended in (failures, stops))
-        left = sum(map(len, jobs))
-        return Plan(jobs, 0, len(asked) - left - failed - stopped, failed, stopped)
-    jobs, draws, finished = [], 0, 0
-    suggestions = [all_seeds(configs, len(seeds)) for configs in suggestions_in(folder)]
-    for point in points:
-        mine = [configs for configs in suggestions if belongs(configs[0], point)]
-        jobs += [configs for configs in mine if any(is_open(config) for config in configs)]
-        finished += sum(is_finished(config) for configs in mine for config in configs)
-        draws += max(0, int(min(space.search["samples"], point.size())) - len(mine))
-    return Plan(jobs, draws, finished, len(failures), len(stops))
+        return _plan_grid(space, vendors, held)
+    return _plan_suggestions(space, vendors, folder, held)
+
+
+def _plan_grid(space: Space, vendors: list[str], held: Held) -> Plan:
+    """Every point of the grid with every seed; the sampling rates of one conditional training are one job."""
+    points = space.grid(vendors)
+    asked: dict[str, TrialConfig] = {}  # by key: two points may be the same config
+    for seed in range(space.search["seeds"]):  # outermost, so that a search that ends early has every point once
+        for point in points:
+            config = config_at(point, {}, seed)
+            asked[config.key()] = config
+    by_training: dict[str, list[TrialConfig]] = {}
+    for config in asked.values():
+        if held.is_open(config):
+            by_training.setdefault(config.training().key(), []).append(config)
+    jobs = sorted(by_training.values(), key=lambda job: not held.was_asked(job[0]))
+    failed = sum(key in held.failures for key in asked)
+    stopped = sum(key in held.stops for key in asked)
+    left = sum(len(job) for job in jobs)
+    return Plan(jobs, 0, len(asked) - left - failed - stopped, failed, stopped)
+
+
+def _plan_suggestions(space: Space, vendors: list[str], folder: RunFolder, held: Held) -> Plan:
+    """Around every point: the suggestions that miss a seed, and as many new ones as ``samples`` asks for."""
+    seeds = space.search["seeds"]
+    suggestions = [all_seeds(configs, seeds) for configs in suggestions_in(folder)]
+    jobs: list[list[TrialConfig]] = []
+    new_suggestions = finished = 0
+    for point in space.grid(vendors):
+        of_point = [configs for configs in suggestions if belongs(configs[0], point)]
+        for configs in of_point:
+            finished += sum(held.is_finished(config) for config in configs)
+            if any(held.is_open(config) for config in configs):
+                jobs.append(configs)
+        wanted = int(min(space.search["samples"], point.size()))
+        new_suggestions += max(0, wanted - len(of_point))
+    return Plan(jobs, new_suggestions, finished, len(held.failures), len(held.stops))
 
 
 def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int) -> Plan:
-    """The given configs (without a seed) with seeds 0 ... ``seeds`` - 1, less what RUN holds.
+    """The given configs (without a seed) with seeds 0 ... ``seeds`` - 1, less those that have a record.
 
-    Where one says from which weights it begins, ``init_from`` is a dict of seed -> KEY@HASH.
+    Where a config names the weights that it starts from, ``init_from`` is a dict of seed -> KEY@HASH.
     """
-    asked = [_finalist(values, seed) for seed in range(seeds) for values in configs]
+    asked = []
+    for seed in range(seeds):
+        asked += [_finalist(values, seed) for values in configs]
     jobs = [[config] for config in asked if not folder.is_finished(config.key())]
     return Plan(jobs, 0, len(asked) - len(jobs), 0)
 
 
 def _finalist(values: dict[str, Any], seed: int) -> TrialConfig:
-    begins = values.get("init_from")
-    return TrialConfig.from_dict({**values, "seed": seed, "init_from": in_turn(begins, seed) if begins else None})
+    by_seed = values.get("init_from")
+    init_from = in_turn(by_seed, seed) if by_seed else None
+    return TrialConfig.from_dict({**values, "seed": seed, "init_from": init_from})
 
 
 def in_turn(by_seed: dict[str, str], seed: int) -> str:
-    """What stands for this seed; where nothing does, what stands for the others serves in turn."""
+    """The value of this seed. A seed without a value takes that of another one: they are taken in turn."""
     return by_seed.get(str(seed)) or by_seed[sorted(by_seed, key=int)[seed % len(by_seed)]]
 
 
 def suggestions_in(folder: RunFolder) -> list[list[TrialConfig]]:
-    """The configs of RUN, the seeds of one suggestion together."""
-    together: dict[str, list[TrialConfig]] = {}
+    """The configs of a run folder, the seeds of one suggestion in one list."""
+    suggestions: dict[str, list[TrialConfig]] = {}
     asked = [key for key, names in folder.listing().items() if "config.json" in names]
     for config in read_each(folder.root, folder.read_config, asked):
-        together.setdefault(config.key("seed"), []).append(config)
-    return list(together.values())
+        suggestions.setdefault(config.key("seed"), []).append(config)
+    return list(suggestions.values())
 
 
 def config_at(point: Block, drawn: dict[str, Any], seed: int) -> TrialConfig:
-    """One config: a point of the grid, the values drawn around it, a seed."""
-    return TrialConfig.from_dict({"seed": seed, **point.fixed, **drawn})
+    """The config of a point of the grid, with the values drawn around it and a seed."""
+    return config_from({"seed": seed, **point.fixed, **drawn})
 
 
 def belongs(config: TrialConfig, point: Block) -> bool:
-    """Whether the config has this point's fixed values."""
-    fixed = TrialConfig.from_dict({"sampling_rate": 1, **point.fixed})  # as a config has them: 1 is 1.0
-    return all(getattr(config, name) == getattr(fixed, name) for name in point.fixed)
+    """Whether the config has the fixed values of this point."""
+    fixed = config_from({"sampling_rate": 1, **point.fixed})  # converts them as in a config: 1 is 1.0
+    return all(config.get(name) == fixed.get(name) for name in point.fixed)
 
 
 def all_seeds(configs: list[TrialConfig], seeds: int) -> list[TrialConfig]:
-    """A suggestion whole: the first config's values with seeds 0 ... ``seeds`` - 1."""
+    """A whole suggestion: the values of its first config with seeds 0 ... ``seeds`` - 1."""
     values = configs[0].non_default()
     return [TrialConfig.from_dict({**values, "seed": seed}) for seed in range(seeds)]

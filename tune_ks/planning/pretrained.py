@@ -1,9 +1,9 @@
 """Which finished trial a config begins from: the word "pretrained" of a space becomes KEY@HASH, and its files come.
 
 Of the trials of the run that ``--init-from`` names, those can serve that were trained on the same vendor at the same
-rate and are the same network (SHAPING). Among several questions the one with the mask family of the config goes first,
-then the one whose seeds have the highest mean in-domain validation metric; among its seeds the same one, or, where it
-has not that one, its seeds in turn. Test scores choose nothing.
+rate and agree in everything that shapes the network. Among several questions the one with the mask family of the config
+goes first, then the one whose seeds have the highest mean in-domain validation metric; among its seeds the same one,
+or, where it has not that one, its seeds in turn. Test scores choose nothing.
 """
 
 import math
@@ -14,14 +14,11 @@ from typing import Any
 from tune_ks.core.config import TrialConfig, digest, is_key, is_weights
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import storage_path, write_whole
+from tune_ks.core.storage import read_whole, storage_path, write_whole
+from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan, config_at, in_turn
 from tune_ks.planning.space import PRETRAINED, Space
 
-SHAPING = (
-    *("task", "transform", "pattern", "reconstruction", "reconstruction_channels"),
-    *("classifier", "width", "image_size", "standardise"),
-)
 WEIGHTS, RECORD = "model.safetensors", "record.json"  # what is copied of a trial
 
 
@@ -41,21 +38,19 @@ class Pretrained:
         if not keys or not all(map(self.folder.is_finished, keys)):
             raise ValueError(f"--init-from: {place} is no run folder with finished trials, nor RUN/trials/KEY of one")
         self.records = [self.folder.read_record(key) for key in keys]
-        self.matched = SHAPING if alone else ("vendor", "sampling_rate", *SHAPING)
+        self.same_rate_too = not alone
 
     def choose(self, config: TrialConfig) -> str:
         """KEY@HASH of the trial that this config begins from. ValueError says what was looked for and what there is."""
-        wanted = {name: getattr(config.training(), name) for name in self.matched}
-        found = [r for r in self.records if all(getattr(r.config, n) == value for n, value in wanted.items())]
-        if not found:
-            there = {n: sorted({getattr(record.config, n) for record in self.records}) for n in self.matched}
-            there = {name: values for name, values in there.items() if values != [wanted[name]]}
+        wanted = self._matched(config.training())
+        fitting = [record for record in self.records if self._matched(record.config) == wanted]
+        if not fitting:
             raise ValueError(
                 f"--init-from: {self.place} has no finished trial with {_listed(wanted)}; it has "
-                f"{_listed(there) or 'them in other combinations'}"
+                f"{_listed(self._others(wanted)) or 'them in other combinations'}"
             )
         questions: dict[str, list[TrialRecord]] = {}
-        for record in found:
+        for record in fitting:
             questions.setdefault(_question(record), []).append(record)
         ranks = {name: _rank(records, config) for name, records in questions.items()}
         best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
@@ -68,6 +63,17 @@ class Pretrained:
         keys = {str(record.config.seed): record.config.key() for record in questions[best[0]]}
         return self.named(in_turn(keys, config.seed))
 
+    def _matched(self, config: TrialConfig) -> dict[str, Any]:
+        """What two configs must share so that one can begin from the other's weights."""
+        where = {"vendor": config.vendor, "sampling_rate": config.sampling_rate} if self.same_rate_too else {}
+        return where | shaping_values(config)
+
+    def _others(self, wanted: dict[str, Any]) -> dict[str, list[Any]]:
+        """Field -> its values in the records, of the fields in which they are not all as ``wanted``."""
+        there = [self._matched(record.config) for record in self.records]
+        values = {name: sorted({of_record[name] for of_record in there if name in of_record}) for name in wanted}
+        return {name: of_field for name, of_field in values.items() if of_field != [wanted[name]]}
+
     def named(self, key: str) -> str:
         """KEY@HASH of one of its trials, as its weights are now."""
         if key not in self.names:  # many configs may begin from one
@@ -79,7 +85,7 @@ def named(folder: RunFolder, key: str) -> str:
     """KEY@HASH of a finished trial, as its weights are now. ValueError where it has none."""
     path = folder.trial(key, WEIGHTS)
     try:
-        return f"{key}@{digest(path.read_bytes())}"
+        return f"{key}@{digest(read_whole(path))}"
     except FileNotFoundError as error:
         raise ValueError(f"there is no {path}: nothing can begin from the trial {key}") from error
 
@@ -140,7 +146,7 @@ def require_unchanged(folder: RunFolder, place: str, chosen: dict[str, str]) -> 
 def weights_of(space: Space, plan: Plan) -> set[str]:
     """Every KEY@HASH that the trials of a plan begin from; where a sampler has yet to draw some, all of the space."""
     found = {config.init_from for job in plan.jobs for config in job}
-    if plan.draws:
+    if plan.suggestions:
         found |= {value for block in space.blocks for value in _init_from(block)}
     return found - {None}
 
@@ -173,7 +179,8 @@ def bring_weights(folder: RunFolder, absent: dict[str, RunFolder]) -> None:
     """
     for init_from, source in absent.items():
         key, _, expected = init_from.partition("@")
-        weights, record = (source.trial(key, name).read_bytes() for name in (WEIGHTS, RECORD))
+        weights = read_whole(source.trial(key, WEIGHTS))
+        record = read_whole(source.trial(key, RECORD))
         if digest(weights) != expected:
             raise ValueError(f"{source.trial(key, WEIGHTS)} has changed since this command began: give it again")
         write_whole(folder.weights(init_from, WEIGHTS), weights)

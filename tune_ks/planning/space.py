@@ -1,17 +1,17 @@
 """A search space as a file: one question, a SPACE of values for the fields of TrialConfig, and a SEARCH over it."""
 
-import importlib.util
 import itertools
 import json
 import math
+import runpy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from ray.tune.search.sample import Domain, Integer
 
-from tune_ks.core.config import TrialConfig, digest
+from tune_ks.core.config import OWN_FIELDS, TrialConfig, digest
+from tune_ks.training.members import ALL_FIELDS, config_from, members_of, owners, require_own_options
 from tune_ks.training.tasks import Task, task_named
 
 FOLDER = Path(__file__).parents[2] / "search_spaces"
@@ -71,29 +71,31 @@ class Space(NamedTuple):
     def epochs(self) -> int:
         """Of every trial, where early stopping compares them; ValueError where they differ."""
         for name in ("epochs", "settle"):
-            default = TrialConfig.__dataclass_fields__[name].default
-            found = {json.dumps(_described(block.get(name, default))) for block in self.blocks}
-            if len(found) > 1 or isinstance(self.blocks[0].get(name), (list, tuple, Domain)):
+            values = {json.dumps(_described(block.get(name, OWN_FIELDS[name].default))) for block in self.blocks}
+            if len(values) > 1 or isinstance(self.blocks[0].get(name), (list, tuple, Domain)):
                 raise ValueError(
                     f"a scheduler compares trials after the same epoch, so {name} must be one number for the whole "
-                    f"SPACE; got {' and '.join(sorted(found))}"
+                    f"SPACE; got {' and '.join(sorted(values))}"
                 )
-        return int(self.blocks[0].get("epochs", TrialConfig.__dataclass_fields__["epochs"].default))
+        return int(self.blocks[0].get("epochs", OWN_FIELDS["epochs"].default))
 
     def task(self) -> type[Task]:
-        """What every trial is asked for; ValueError for an unknown task, and for more than one."""
-        default = TrialConfig.__dataclass_fields__["task"].default
-        asked = sorted({str(name) for block in self.blocks for name in _as_list(block.get("task", default))})
-        if len(asked) > 1:
+        """What every trial is trained for; ValueError for an unknown task, and for more than one."""
+        tasks = sorted(map(str, self._values("task")))
+        if len(tasks) > 1:
             raise ValueError(
-                f"a search is judged by one metric, so task must be the same in all of SPACE; got {' and '.join(asked)}"
+                f"a search is judged by one metric, so task must be the same in all of SPACE; got {' and '.join(tasks)}"
             )
-        return task_named(asked[0])
+        return task_named(tasks[0])
 
     def image_sizes(self) -> list[int]:
         """The sizes that the trials ask for, so that each is decoded once before the search."""
-        default = TrialConfig.__dataclass_fields__["image_size"].default
-        return sorted({int(size) for block in self.blocks for size in _as_list(block.get("image_size", default))})
+        return sorted(map(int, self._values("image_size")))
+
+    def _values(self, name: str) -> set[Any]:
+        """Every value of a config's own field in SPACE, its default where a block does not name it."""
+        default = OWN_FIELDS[name].default
+        return {value for block in self.blocks for value in _as_list(block.get(name, default))}
 
 
 def known_spaces() -> list[str]:
@@ -109,21 +111,34 @@ def load_space(name: str) -> Space:
             f"there is no search space {name!r}; the shipped ones are {', '.join(known_spaces())}; "
             "a space of your own is given by the path of its .py file"
         )
-    module = _import(path)
-    blocks = getattr(module, "SPACE", None)
-    blocks = [blocks] if isinstance(blocks, Mapping) else blocks
-    if not isinstance(blocks, list) or not blocks or not all(isinstance(block, Mapping) for block in blocks):
-        raise ValueError(f"{path}: SPACE must be a dict of field -> values, or a list of such dicts")
-    asked = getattr(module, "SEARCH", {})
-    unknown = sorted(set(asked) - set(SEARCH_DEFAULTS))
-    if unknown:
-        raise ValueError(f"{path}: SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}")
-    space = Space(path.stem, module.__doc__ or "", [dict(block) for block in blocks], {**SEARCH_DEFAULTS, **asked})
     try:
+        module = runpy.run_path(str(path))
+    except Exception as error:  # whatever the user's own file raises is what there is to say
+        raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
+    try:
+        space = Space(path.stem, module.get("__doc__") or "", _blocks(module), _search(module))
         _check(space)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return space
+
+
+def _blocks(module: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """SPACE of a space file, as a list of dicts."""
+    blocks = module.get("SPACE")
+    blocks = [blocks] if isinstance(blocks, Mapping) else blocks
+    if not isinstance(blocks, list) or not blocks or not all(isinstance(block, Mapping) for block in blocks):
+        raise ValueError("SPACE must be a dict of field -> values, or a list of such dicts")
+    return [dict(block) for block in blocks]
+
+
+def _search(module: Mapping[str, Any]) -> dict[str, Any]:
+    """SEARCH of a space file with its defaults filled in."""
+    given = module.get("SEARCH", {})
+    unknown = sorted(set(given) - set(SEARCH_DEFAULTS))
+    if unknown:
+        raise ValueError(f"SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}")
+    return {**SEARCH_DEFAULTS, **given}
 
 
 def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterable[float]) -> Space:
@@ -142,7 +157,27 @@ def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterab
 
 
 def _check(space: Space) -> None:
-    search = space.search
+    """ValueError where SEARCH or a config at an end of SPACE cannot be."""
+    _check_search(space.search)
+    space.task()
+    _check_stopping(space)
+    chosen = _options_of_members(space)
+    for block in space.grid(["GE"]):
+        if bool(block.drawn) == (space.search["sampler"] == "grid"):
+            raise ValueError(
+                "a 'grid' takes lists of values only, and every other sampler needs a field with a domain of ray.tune "
+                f"(tune.uniform(0.1, 1)); got the sampler {space.search['sampler']!r} and the domains "
+                f"{sorted(block.drawn)}"
+            )
+        for edge in ("lower", "upper"):  # a range is checked at both ends, without drawing from it
+            ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
+            values = {**block.fixed, **ends}
+            if values.get("init_from") == PRETRAINED and not block.drawn:
+                del values["init_from"]
+            require_own_options(config_from(values), chosen)
+
+
+def _check_search(search: Mapping[str, Any]) -> None:
     if search["sampler"] not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {search['sampler']!r}")
     for name in ("samples", "seeds"):
@@ -151,20 +186,16 @@ def _check(space: Space) -> None:
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
     if unknown or not search["objectives"]:
         raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")
-    space.task()
-    _check_stopping(space)
+
+
+def _options_of_members(space: Space) -> set[str]:
+    """The options of every member that SPACE names: a value can be written once for all blocks."""
+    names = set()
     for block in space.grid(["GE"]):
-        if bool(block.drawn) == (search["sampler"] == "grid"):
-            raise ValueError(
-                "a 'grid' takes lists of values only, and every other sampler needs a field with a domain of ray.tune "
-                f"(tune.uniform(0.1, 1)); got the sampler {search['sampler']!r} and the domains {sorted(block.drawn)}"
-            )
-        for edge in ("lower", "upper"):  # a range is checked at both ends, without drawing from it
-            ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
-            values = {**block.fixed, **ends}
-            if values.get("init_from") == PRETRAINED and not block.drawn:
-                del values["init_from"]
-            TrialConfig.from_dict(values)
+        own = {name: value for name, value in block.fixed.items() if name in ALL_FIELDS}
+        for member in members_of(TrialConfig("GE", 1.0, **own)).values():
+            names |= {option.name for option in member.options}
+    return names
 
 
 def _check_stopping(space: Space) -> None:
@@ -175,7 +206,7 @@ def _check_stopping(space: Space) -> None:
         raise ValueError(f"grace is a share of the epochs, above 0 and below 1, got {search['grace']!r}")
     if not isinstance(search["reduction_factor"], int) or search["reduction_factor"] < 2:
         raise ValueError(f"reduction_factor must be a whole number of 2 or more, got {search['reduction_factor']!r}")
-    known = TrialConfig.__dataclass_fields__
+    known = [*OWN_FIELDS, *sorted(owners())]
     unknown = [name for name in search["compare_within"] if name not in known]
     if unknown:
         raise ValueError(f"compare_within takes fields of a trial: {', '.join(known)}; got {unknown[0]!r}")
@@ -213,13 +244,3 @@ def _described(value: Any) -> Any:
     sampler = value.get_sampler()
     inner = getattr(sampler, "sampler", sampler)
     return [type(value).__name__, type(inner).__name__, getattr(sampler, "q", None), value.domain_str]
-
-
-def _import(path: Path) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"search_space_{path.stem}", path)
-    module = importlib.util.module_from_spec(specification)
-    try:
-        specification.loader.exec_module(module)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
-    return module

@@ -1,26 +1,27 @@
-"""Begin a run folder, or make sure that one which exists is the one that was asked for."""
+"""Create a run folder, or make sure that an existing one belongs to the command that was given."""
 
 import hashlib
 import importlib.metadata
-import json
 import platform
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tune_ks import __version__
 from tune_ks.core.record import FORMAT, migrated
-from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.run_folder import RunFolder, write_json
+from tune_ks.core.storage import StoragePath
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.planning.space import Space
 
-ASKED = ("space", "question", "space_fingerprint", "search", "command")  # in search.json, of one search space
+SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
 PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
 def require_vendors(space: Space, vendors: list[str]) -> None:
-    """ValueError where the space trains on a vendor that the cohort does not have."""
+    """ValueError when the space trains on a vendor that the cohort does not have."""
     absent = sorted({point.fixed["vendor"] for point in space.grid(vendors)} - set(vendors))
     if absent:
         raise ValueError(
@@ -29,65 +30,98 @@ def require_vendors(space: Space, vendors: list[str]) -> None:
 
 
 def default_run(runs: Path, space: Space, cohort: Cohort) -> Path:
-    """The same question to the same cohort has the same folder, so the same command finds it again."""
+    """The folder of a space and a cohort: named after both, so that the same command finds it again."""
     both = hashlib.sha256(f"{space.fingerprint()}/{cohort.fingerprint}".encode()).hexdigest()[:8]
     return runs / f"{space.name}-{both}"
 
 
 def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, extend: bool = False) -> None:
-    """ValueError that names what differs between the run folder and what was asked now.
+    """ValueError that names what differs between the run folder and this command.
 
-    A space that was asked here before goes on; with ``extend`` a new one may join.
+    A space that was searched here before may continue; with ``extend`` a new one may join it.
     """
-    found = folder.read_search()
-    migrated(found)  # refuses another format
-    spaces = [lines.get("space_fingerprint") for lines in (found, *found.get("earlier", []))]
-    same = {
-        "another cohort (other images, labels, tumour masks or settings)": (
-            found.get("cohort", {}).get("fingerprint"),
-            cohort.fingerprint,
-        ),
-        "another split_seed (another split of the patients)": (found.get("split_seed"), split_seed),
-    }
-    for what, (was, now) in same.items():
-        if was != now:
-            raise ValueError(
-                f"{folder.root} belongs to {what}: it has {was}, this command asks for {now}. "
-                "Give another --run, or --fresh to set the old one aside"
-            )
+    search = folder.read_search()
+    migrated(search)  # ValueError for a format that this program does not read
+    fingerprint = search.get("cohort", {}).get("fingerprint")
+    another_cohort = "another cohort (other images, labels, tumour masks or settings)"
+    _require_equal(folder, another_cohort, fingerprint, cohort.fingerprint)
+    another_split = "another split_seed (another split of the patients)"
+    _require_equal(folder, another_split, search.get("split_seed"), split_seed)
+    spaces = [lines.get("space_fingerprint") for lines in (search, *search.get("earlier", []))]
     if space.fingerprint() not in spaces and not extend:
         raise ValueError(
-            f"{folder.root} belongs to another search space (space {found.get('space')!r}): it has {spaces[0]}, this "
+            f"{folder.root} belongs to another search space (space {search.get('space')!r}): it has {spaces[0]}, this "
             f"command asks for {space.fingerprint()}. Give --extend to add it to what is there, another --run, or "
             "--fresh to set the old one aside"
         )
 
 
+def processors() -> dict[str, str]:
+    """The kinds of processors here, on which the last digits of a result depend: the CPU's instructions, the GPU."""
+    kinds = {"cpu": torch.backends.cpu.get_cpu_capability()}
+    if torch.cuda.is_available():
+        kinds["gpu"] = torch.cuda.get_device_name()
+    return kinds
+
+
+def other_processor(folder: RunFolder) -> str | None:
+    """A warning where the run was started on another kind of processor than this one; None where it was not.
+
+    A run folder of version 0.1.0 does not say on which it was started.
+    """
+    versions = folder.read_search().get("versions", {})
+    started = {name: versions[name] for name in ("cpu", "gpu") if name in versions}
+    if not started or started == processors():
+        return None
+    return (
+        f"this run was started on another kind of processor ({_kinds(started)}) than this one "
+        f"({_kinds(processors())}), so new trials differ from what they would have been there, as another seed's would"
+    )
+
+
+def _kinds(processors: dict[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in processors.items())
+
+
+def _require_equal(folder: RunFolder, difference: str, before: object, now: object) -> None:
+    if before != now:
+        raise ValueError(
+            f"{folder.root} belongs to {difference}: it has {before}, this command asks for {now}. "
+            "Give another --run, or --fresh to set the old one aside"
+        )
+
+
 def extend_run(folder: RunFolder, space: Space, command: str) -> None:
-    """Let the run folder answer another space too: search.json names it, and the ones before it under ``earlier``."""
-    found = folder.read_search()
-    if found.get("space_fingerprint") == space.fingerprint():
+    """Let the run folder hold another space too: search.json names it, and lists the earlier ones under ``earlier``."""
+    search = folder.read_search()
+    if search.get("space_fingerprint") == space.fingerprint():
         return
-    before = {name: found.get(name) for name in ASKED}
-    earlier = [lines for lines in found.get("earlier", []) if lines["space_fingerprint"] != space.fingerprint()]
-    values = {**found, **_asked(space, command), "earlier": [*earlier, before]}
-    write_whole(folder.search_json, json.dumps(values, indent=1).encode())
+    before = {name: search.get(name) for name in SPACE_FIELDS}
+    earlier = [lines for lines in search.get("earlier", []) if lines["space_fingerprint"] != space.fingerprint()]
+    values = {**search, **_space_fields(space, command), "earlier": [*earlier, before]}
+    write_json(folder.search_json, values)
 
 
 def note(folder: RunFolder, name: str, values: Any) -> None:
-    """One more field of search.json, which says how a search goes on."""
-    found = folder.read_search()
-    if found.get(name) != values:
-        write_whole(folder.search_json, json.dumps({**found, name: values}, indent=1).encode())
+    """Set a field of search.json that a later command reads, so that it continues in the same way."""
+    search = folder.read_search()
+    if search.get(name) != values:
+        write_json(folder.search_json, {**search, name: values})
 
 
-def _asked(space: Space, command: str) -> dict[str, Any]:
-    values = (space.name, space.question, space.fingerprint(), space.search, command)
-    return dict(zip(ASKED, values, strict=True))
+def _space_fields(space: Space, command: str) -> dict[str, Any]:
+    """The SPACE_FIELDS of a space."""
+    return {
+        "space": space.name,
+        "question": space.question,
+        "space_fingerprint": space.fingerprint(),
+        "search": space.search,
+        "command": command,
+    }
 
 
 def set_aside(root: StoragePath) -> StoragePath:
-    """Rename a run folder out of the way; nothing is deleted."""
+    """Rename a run folder, so that its name is free; nothing is deleted."""
     number = 1
     while (aside := root.with_name(f"{root.name}.before-{number}")).exists():
         number += 1
@@ -95,10 +129,11 @@ def set_aside(root: StoragePath) -> StoragePath:
 
 
 def start_points(layout: str, synthetic: bool) -> list[dict[str, Any]]:
-    """The sampling rates with which a sampler begins, and why.
+    """The sampling rates that a sampler tries first, and why.
 
-    The source study's own choice was made on Duke's test scores: on Duke it would carry them into the search. Whatever
-    has Duke's sheets is taken for Duke, but for the phantom that this program has just written in that layout.
+    The source study chose its rates by test scores of the Duke cohort: on Duke, starting from them would bring these
+    test scores into the search. Every folder with Duke's sheets counts as Duke, except the phantom, which this program
+    writes in the same layout.
     """
     full = {"sampling_rate": 1.0, "why": "full sampling"}
     if layout == "duke" and not synthetic:
@@ -110,15 +145,16 @@ def start_points(layout: str, synthetic: bool) -> list[dict[str, Any]]:
     ]
 
 
-def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, command: str, synthetic: bool) -> None:
-    """cohort.csv with its split, skipped.csv, and search.json last: a folder without it is not begun."""
+def create_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, command: str, synthetic: bool) -> None:
+    """Write cohort.csv with its split, skipped.csv, and search.json last: without it a folder is no run folder."""
     table = with_splits(cohort.table, split_seed)
     write_table(folder.cohort_csv, table)
     write_table(folder.skipped_csv, cohort.skipped)
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     counts = table.groupby(["vendor", "split", "label"]).agg(images=("row", "size"), patients=("patient_id", "nunique"))
     values = {
         "format": FORMAT,
-        **_asked(space, command),
+        **_space_fields(space, command),
         "split_seed": split_seed,
         "start_points": start_points(cohort.layout, synthetic) if space.search["sampler"] != "grid" else [],
         "cohort": {
@@ -128,7 +164,6 @@ def begin_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, 
             "layout": cohort.layout,
             "counts": counts.reset_index().to_dict("records"),
         },
-        "versions": {"tune_ks": __version__, "python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {"tune_ks": __version__, "python": platform.python_version(), **packages, **processors()},
     }
-    write_whole(folder.search_json, json.dumps(values, indent=1).encode())
+    write_json(folder.search_json, values)

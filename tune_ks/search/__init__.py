@@ -1,1 +1,1 @@
-"""The driver: Ray Tune and Optuna."""
+"""The driver of a search: Ray Tune and Optuna."""

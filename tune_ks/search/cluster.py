@@ -1,4 +1,4 @@
-"""Where trials run: what one needs, how many fit at once, the connection to Ray, and the code that its nodes lack."""
+"""Where trials run: what a trial needs, how many fit at once, the connection to Ray, and the code for its nodes."""
 
 import math
 import os
@@ -13,114 +13,126 @@ import ray
 
 import tune_ks
 
-# where an object store is, for nodes that were started without it; keys to it are never sent
+# where an object store is, for nodes that were started without these variables; its keys are never sent
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
-# glibc gives freed memory back, and every page that is asked for again costs a fault: up to a quarter of a training
-# step. 32 MiB is the most that older ones take; they refuse more, and then hand back even more than by themselves
+# glibc returns freed memory to the system, and every page that is needed again costs a page fault: up to a quarter of a
+# training step. 32 MiB is the largest threshold that older versions accept; with a larger one they return even more
 KEEP_FREED = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**32}"}
-PACK = 16  # configs that train as one on a GPU, where its memory suffices and nobody asked for another number
-ANSWER_WITHIN = 10.0  # seconds
+START_SLOWLY = {"RAY_gcs_server_port_wait_time_s": "180"}  # seconds that Ray's first process has on a busy machine
+PACK = 16  # configs that train together on a GPU, if its memory suffices and the user asks for no other number
+ANSWER_WITHIN = 10.0  # seconds until a cluster must have answered
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Of one trial, and where the cluster is (``address`` None: this machine). ValueError for what Ray cannot give."""
+    """What one trial needs, and where the cluster is. ValueError for values that Ray cannot provide."""
 
     cpus: float = 1
-    gpus: float | None = None  # None: one where a node has any; a fraction shares a GPU
+    gpus: float | None = None  # None: 1 if any node has a GPU; with a fraction trials share a GPU
     concurrent: int | None = None  # at most so many trials at once
-    address: str | None = None
+    address: str | None = None  # of a running cluster; None: this machine
     hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
-    fused: str = "auto"  # how many configs may train as one: a number, or "auto"
+    fused: str = "auto"  # how many configs may train together: a number, or "auto"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.cpus) and self.cpus > 0):
-            raise ValueError(f"--cpus-per-trial must be above 0, got {self.cpus:g}")
-        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus == int(self.gpus) > 1):
-            raise ValueError(f"--gpus-per-trial must be 0, a fraction of one GPU, or whole GPUs, got {self.gpus:g}")
-        if self.concurrent is not None and self.concurrent < 1:
-            raise ValueError(f"--concurrent must be 1 or more, got {self.concurrent}")
-        if not self.hang_after > 0:
-            raise ValueError(f"--hang-after must be above 0 seconds, got {self.hang_after:g}")
-        if self.fused != "auto" and not (self.fused.isdecimal() and int(self.fused) >= 1):
-            raise ValueError(f"--fused must be auto or a number of 1 or more (1: each alone), got {self.fused}")
+        self._check_amounts()
+        self._check_limits()
         if self.address and "://" in self.address:
             raise ValueError(
                 f"--address must be auto or HOST:PORT, got {self.address}: a search reads its data where it is "
                 "started, so start it on a node of the cluster, or hand it over with `ray job submit`"
             )
 
+    def _check_amounts(self) -> None:
+        if not (math.isfinite(self.cpus) and self.cpus > 0):
+            raise ValueError(f"--cpus-per-trial must be above 0, got {self.cpus:g}")
+        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus == int(self.gpus) > 1):
+            raise ValueError(f"--gpus-per-trial must be 0, a fraction of one GPU, or whole GPUs, got {self.gpus:g}")
+
+    def _check_limits(self) -> None:
+        if self.concurrent is not None and self.concurrent < 1:
+            raise ValueError(f"--concurrent must be 1 or more, got {self.concurrent}")
+        if not self.hang_after > 0:
+            raise ValueError(f"--hang-after must be above 0 seconds, got {self.hang_after:g}")
+        if self.fused != "auto" and not (self.fused.isdecimal() and int(self.fused) >= 1):
+            raise ValueError(f"--fused must be auto or a number of 1 or more (1: each alone), got {self.fused}")
+
     def pack(self, gpus: float) -> int:
-        """How many configs may train as one in a trial of ``gpus``: by itself none beside another on a CPU."""
+        """How many configs may train together in a trial with ``gpus``; "auto": 1 on a CPU, where it gains nothing."""
         if self.fused == "auto":
             return PACK if gpus else 1
         return int(self.fused)
 
 
 def gpus_of_a_trial(resources: Resources, nodes: Iterable[Mapping[str, float]]) -> float:
-    """What was asked for; else one where a node has any."""
+    """GPUs of a trial: as asked for; by default 1 if any node has a GPU, otherwise 0."""
     if resources.gpus is not None:
         return resources.gpus
     return float(any(node.get("GPU", 0) >= 1 for node in nodes))
 
 
 def slots_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
-    """Trials that one node holds at once. ``node`` is resource -> amount, as Ray counts it."""
+    """How many trials fit on one node at once. ``node`` is resource -> amount, as Ray counts it."""
     slots = int(node.get("CPU", 0) / cpus + 1e-9)
     if not gpus:
         return slots
-    of_one_gpu = int(1 / gpus + 1e-9) if gpus <= 1 else 1 / gpus  # a trial never lies on parts of two GPUs
-    return min(slots, int(node.get("GPU", 0) * of_one_gpu + 1e-9))
+    per_gpu = int(1 / gpus + 1e-9) if gpus <= 1 else 1 / gpus  # a trial never uses parts of two GPUs
+    return min(slots, int(node.get("GPU", 0) * per_gpu + 1e-9))
 
 
 def slots_in_cluster(resources: Resources) -> tuple[float, int]:
-    """(GPUs of a trial, trials at once) on the connected cluster. ValueError when no node holds even one.
+    """(GPUs of a trial, number of trials at once) on the connected cluster. ValueError when no trial fits on any node.
 
-    Counted node by node: a trial lies on one of them. ``concurrent`` limits a machine, and on a cluster it is taken at
-    its word, because a cluster may grow when trials wait.
+    Counted per node, because a trial runs on a single node. On this machine ``concurrent`` is an upper limit; on a
+    cluster it is the number itself, because a cluster may grow when trials wait.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = gpus_of_a_trial(resources, nodes)
     slots = sum(slots_on(node, resources.cpus, gpus) for node in nodes)
     if slots < 1:
-        have = sorted({f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes})
+        amounts = sorted({f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes})
         raise ValueError(
             f"a trial asks for {resources.cpus:g} CPUs and {gpus:g} GPUs, and no node of the cluster has both: "
-            f"they have {'; '.join(have)}. Lower --cpus-per-trial or --gpus-per-trial"
+            f"they have {'; '.join(amounts)}. Lower --cpus-per-trial or --gpus-per-trial"
         )
-    if resources.concurrent is None:
-        return gpus, slots
-    return gpus, resources.concurrent if resources.address else min(slots, resources.concurrent)
+    if resources.concurrent is not None:
+        slots = resources.concurrent if resources.address else min(slots, resources.concurrent)
+    return gpus, slots
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Ray on this machine, or the running cluster at ``address``; left as it was found."""
-    mine = not ray.is_initialized()
-    if mine:
-        # what Ray's processes inherit; it would run its workers at niceness 15: a search on a busy machine then starves
-        for name, value in {"RAY_worker_niceness": "0", **KEEP_FREED}.items():
-            os.environ.setdefault(name, value)
-        local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
-        options = {"runtime_env": code_for_the_nodes()} if address else local
-        try:
-            if address and address != "auto":
-                require_answer(address)
-            # without a word Ray would join any cluster of this machine
-            ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
-        except ConnectionError as error:
-            raise ValueError(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
-        except RuntimeError as error:  # of another version of Ray or Python, or without the cluster's token
-            raise ValueError(f"the Ray cluster at {address or 'this machine'} cannot be used: {error}") from error
+    """Connect to Ray on this machine, or to the running cluster at ``address``. An existing connection is used."""
+    if ray.is_initialized():
+        yield
+        return
+    connect(address)
     try:
         yield
     finally:
-        if mine:
-            ray.shutdown()
+        ray.shutdown()
+
+
+def connect(address: str | None) -> None:
+    """Start Ray on this machine, or connect to the cluster at ``address``. ValueError when it cannot be used."""
+    # Ray's processes inherit these. Its default niceness of workers, 15, starves a search on a busy machine
+    for name, value in {"RAY_worker_niceness": "0", **START_SLOWLY, **KEEP_FREED}.items():
+        os.environ.setdefault(name, value)
+    local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
+    options = {"runtime_env": code_for_the_nodes()} if address else local
+    try:
+        if address and address != "auto":
+            require_answer(address)
+        # "local", because without an address Ray joins any cluster that runs on this machine
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
+    except ConnectionError as error:
+        raise ValueError(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
+    except RuntimeError as error:  # another version of Ray or Python, or the cluster's token is missing
+        raise ValueError(f"the Ray cluster at {address or 'this machine'} cannot be used: {error}") from error
 
 
 def require_answer(address: str) -> None:
-    """ConnectionError, at once, where nothing listens: Ray itself would try for minutes."""
+    """ConnectionError at once when nothing listens there: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), ANSWER_WITHIN).close()
@@ -129,7 +141,10 @@ def require_answer(address: str) -> None:
 
 
 def code_for_the_nodes() -> dict[str, Any]:
-    """Ray's runtime environment: this package goes to nodes that have none, or another version; libraries do not."""
+    """Ray's runtime environment: this package is sent to every node, so that all run the same version."""
     package = Path(tune_ks.__file__).parent
-    given = {name: os.environ[name] for name in (*STORAGE_VARIABLES, *KEEP_FREED) if name in os.environ}
-    return {"py_modules": [str(package)], "excludes": ["**/__pycache__"], "env_vars": KEEP_FREED | given}
+    variables = dict(KEEP_FREED)
+    for name in (*STORAGE_VARIABLES, *KEEP_FREED):
+        if name in os.environ:
+            variables[name] = os.environ[name]
+    return {"py_modules": [str(package)], "excludes": ["**/__pycache__"], "env_vars": variables}

@@ -1,4 +1,4 @@
-"""The driver's eyes on a running search: Ray's callbacks as Events, how a worker died, and when everything stops."""
+"""What the driver sees of a running search: Ray's callbacks as Events, how a worker died, when it ends early."""
 
 import contextlib
 import signal
@@ -19,21 +19,21 @@ from tune_ks.worker.attempts import DIED, HUNG, MEMORY, end_attempt
 from tune_ks.worker.jobs import job_of, jobs_of
 
 ENDS = ("finished", "failed", "stopped")
-ESCAPES = 3  # errors of one job's own code, as no failing training makes them, after which the search ends
-LOW_MEMORY = "running low on memory"  # of Ray's memory monitor; of every other death it says "maybe the OOM killer"
+ESCAPES = 3  # times that a trial's code may raise, which no failing training does, before the search ends
+LOW_MEMORY = "running low on memory"  # said by Ray's memory monitor; of other deaths it says "maybe the OOM killer"
 
 
 class Event(NamedTuple):
-    """One thing that happened to a job, for whoever shows the progress."""
+    """Something that happened to a job, for those who show the progress."""
 
-    job: str  # its name
+    job: str  # name
     kind: str  # started | epoch | finished | stopped (early) | failed | lost (its process died; it is tried again)
     configs: list[TrialConfig]
     result: dict[str, Any]
 
 
 class Halt(tune.Stopper):
-    """Ends the whole search, once somebody has said why. No trial is stopped by it alone."""
+    """Ends the whole search once it was given a reason. It never stops a single trial. ``say`` prints a line."""
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self.say = say or (lambda text: None)
@@ -51,38 +51,38 @@ class Halt(tune.Stopper):
         return bool(self.reason)
 
     def because(self, reason: str) -> None:
-        """The first reason stands, and is said."""
+        """Give a reason to end. The first one is kept and printed."""
         if not self.reason:
             self.reason = reason
             self.say(f"stopping: {reason}")
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """SIGINT or SIGTERM once: halt and go on to the report; twice: KeyboardInterrupt. (Slurm, Kubernetes: TERM.)"""
+        """SIGINT or SIGTERM (of Slurm, Kubernetes) once: halt, then write the report; twice: KeyboardInterrupt."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def asked(number: int, frame: object) -> None:
+        def on_signal(number: int, frame: object) -> None:
             if self.interrupted:
                 self.at_once = True
                 raise KeyboardInterrupt
             self.interrupted = True
             self.because(f"{signal.Signals(number).name} came; what is finished is reported, once more stops at once")
 
-        before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        if self.at_once:  # where Ray was interrupted in a place that swallows it
+        if self.at_once:  # raised again, because Ray may have swallowed the first one
             raise KeyboardInterrupt
 
 
 class Watcher(tune.Callback):
-    """Turns Ray's callbacks into Events, names how workers died, writes what a scheduler stopped, and stops the search
-    when its storage fails.
+    """Turns Ray's callbacks into Events. It writes how workers died and which configs a scheduler stopped, and halts
+    the search when its storage fails.
     """
 
     def __init__(
@@ -99,14 +99,14 @@ class Watcher(tune.Callback):
         self.hang_after = hang_after
         self.halt = halt
         self.show = show
-        self.stops = stops  # a job's name -> what its scheduler has just decided
-        self.heard: dict[str, float] = {}  # when each of Ray's trials last said something
-        self.escaped: Counter[str] = Counter()  # how often each of Ray's trials ended by an error of its own code
+        self.stops = stops  # name of a job -> stops that its scheduler has just decided
+        self.heard: dict[str, float] = {}  # id of a Ray trial -> time of its last report
+        self.escaped: Counter[str] = Counter()  # id of a Ray trial -> how often its code raised
         self.ended: set[str] = set()  # names of jobs
-        self.lost: list[list[TrialConfig]] = []  # jobs that Ray dropped though nothing is wrong with them
+        self.lost: list[list[TrialConfig]] = []  # jobs that Ray gave up although nothing is wrong with them
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Ray pickles its callbacks too, and a console cannot be
+        return {}  # Ray pickles its callbacks, and a console cannot be pickled
 
     def on_trial_start(self, iteration, trials, trial, **info) -> None:
         self._show_all("started", trial, {})
@@ -114,28 +114,31 @@ class Watcher(tune.Callback):
     def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
         if result.get("storage"):
             self.halt.because(result["storage"])
-        kind, (job, configs) = "epoch", job_of(trial, result)
-        if job in self.ended:  # its process died after it: it says once more what it was
+        job, configs = job_of(trial, result)
+        if job in self.ended:  # after the death of its process a trial reports its ended jobs again
             return
-        if stops := self.stops.pop(job, None):
-            kind, result = "stopped", {**result, "stopped": stops[0].reason}
-            try:
-                for stop in stops:
-                    self.folder.write_stop(stop)  # its worker waits in its report, and is ended after this
-            except OSError as error:  # not written, so not stopped: it goes on when the search does
-                self.halt.because(str(error))
-        elif result.get("finished"):
-            away = result.get("storage") or result.get("superseded")
-            kind = "lost" if away else "failed" if result.get("failed") else "finished"
+        stops = self.stops.pop(job, [])
+        if stops:
+            self._write(stops)
+            result = {**result, "stopped": stops[0].reason}
+        kind = "stopped" if stops else kind_of(result)
         if kind in ENDS:
             self.ended.add(job)
         self.heard[trial.trial_id] = time.monotonic()
         self.show(Event(job, kind, configs, result))
 
-    def on_trial_recover(self, iteration, trials, trial, **info) -> None:
-        """Its process died, or its node: Ray starts it again, and the worker reads what is written here.
+    def _write(self, stops: list[Stop]) -> None:
+        """Write the stops, while the worker waits in its report. Where they cannot be written, the search halts."""
+        try:
+            for stop in stops:
+                self.folder.write_stop(stop)
+        except OSError as error:
+            self.halt.because(str(error))
 
-        An error that came out of the trial's own code (a node with another version of it) would come again for ever.
+    def on_trial_recover(self, iteration, trials, trial, **info) -> None:
+        """The process of a trial died, or its node. Ray starts the trial again; its worker reads what is written here.
+
+        An error that the trial's code raised (on a node with another version of it) would repeat for ever.
         """
         silent = time.monotonic() - self.heard.get(trial.trial_id, time.monotonic())
         error = _last_error(trial)
@@ -145,25 +148,36 @@ class Watcher(tune.Callback):
             if self.escaped[trial.trial_id] == ESCAPES:
                 self.halt.because(f"a trial cannot begin in its worker: {detail}. Does every node have this program?")
         for config in self._show_all("lost", trial, {"lost": detail}):
-            with contextlib.suppress(OSError):  # then nobody knows why it died, and it is charged as a death
+            with contextlib.suppress(OSError):  # an attempt without an end counts as a death
                 end_attempt(self.folder, config.key(), self.session, ended, detail)
 
     def on_trial_error(self, iteration, trials, trial, **info) -> None:
-        """Ray gives a trial up only when its node dies before it has begun: its jobs go to the next round."""
+        """Ray gives a trial up only when its node dies before it has started: its jobs go to the next fit."""
         self._show_all("lost", trial, {"lost": _last_error(trial)})
         self.lost += [configs for job, configs in jobs_of(trial) if job not in self.ended]
 
     def _show_all(self, kind: str, trial: Any, result: dict[str, Any]) -> list[TrialConfig]:
-        """An event of every job that has not ended; returns their configs."""
+        """Show an event of every job of a trial that has not ended; returns their configs."""
         self.heard[trial.trial_id] = time.monotonic()
-        left = [(job, configs) for job, configs in jobs_of(trial) if job not in self.ended]
-        for job, configs in left:
-            self.show(Event(job, kind, configs, result))
-        return [config for _, configs in left for config in configs]
+        shown: list[TrialConfig] = []
+        for job, configs in jobs_of(trial):
+            if job not in self.ended:
+                self.show(Event(job, kind, configs, result))
+                shown += configs
+        return shown
+
+
+def kind_of(result: dict[str, Any]) -> str:
+    """The kind of event that a report is, when no scheduler stopped its job."""
+    if not result.get("finished"):
+        return "epoch"
+    if result.get("storage") or result.get("superseded"):
+        return "lost"
+    return "failed" if result.get("failed") else "finished"
 
 
 def how_it_died(error: str, silent: float, hang_after: float) -> tuple[str, str]:
-    """(MEMORY, HUNG or DIED, what to tell) of a worker, from Ray's words and from the seconds that it was silent."""
+    """(MEMORY, HUNG or DIED, text for the user) of a worker, from Ray's message and its ``silent`` seconds."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     memory = [line for line in lines if LOW_MEMORY in line]
     if memory:
@@ -174,7 +188,7 @@ def how_it_died(error: str, silent: float, hang_after: float) -> tuple[str, str]
 
 
 def came_from_code(error: str) -> bool:
-    """Whether Ray's words tell of an exception that a trial's code raised, not of a process or node that died."""
+    """Whether Ray's message is of an exception that a trial's code raised, not of a process or node that died."""
     return "ray::" in error
 
 

@@ -1,8 +1,8 @@
-"""Early stopping: trials of one group (by default one vendor) are compared at the same epochs, and the worst end there.
+"""Early stopping: trials of a group (by default one vendor) are compared at the same epochs, and the worst end there.
 
-ASHA and the median rule are Ray's own and read the in-domain validation metric alone. ``pareto_halving`` compares all
-the objectives of the search (Schmucker et al., Multi-objective Asynchronous Successive Halving, 2021): what no other
-trial dominates goes on, however low one of its values is.
+ASHA and the median rule are Ray's, and read only the in-domain validation metric. ``pareto_halving`` compares all the
+objectives of the search (Schmucker et al., Multi-objective Asynchronous Successive Halving, 2021): a trial that no
+other one dominates continues, even if one of its values is low.
 """
 
 import math
@@ -16,15 +16,16 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.space import OBJECTIVES, Space
+from tune_ks.training.members import settings_of
 from tune_ks.training.tasks import title_of
 from tune_ks.worker.jobs import job_of, jobs_of
 
 EPOCH, METRIC = "epoch", "val_in_domain"
-LINE = (EPOCH, "loss", METRIC, "val_cross_domain")  # of a history: what a stopped trial leaves behind
+LINE = (EPOCH, "loss", METRIC, "val_cross_domain")  # fields of a history that a stopped trial keeps
 
 
 class Named(NamedTuple):
-    """All that Ray's schedulers read of a trial, here a job's name: also one of an earlier process has that."""
+    """What Ray's schedulers read of a trial: its name. Here it is that of a job, or the key of an earlier training."""
 
     trial_id: str
 
@@ -32,8 +33,8 @@ class Named(NamedTuple):
 class ParetoHalving(FIFOScheduler):
     """Asynchronous successive halving by non-dominated rank.
 
-    At each rung a trial stands among those that came there before it. It is stopped when 1 / ``reduction_factor`` of
-    them or more have a better rank, so a trial on the front of its rung always goes on.
+    At every rung (epoch of comparison) a trial is compared with those that reached it before. It is stopped when
+    1 / ``reduction_factor`` of them or more have a better rank; so a trial on the front of its rung always continues.
     """
 
     def __init__(self, objectives: list[str], rungs: list[int], reduction_factor: int) -> None:
@@ -49,13 +50,14 @@ class ParetoHalving(FIFOScheduler):
         reached = self.reached[result[EPOCH]]
         rank = pareto_rank(np.array(reached), maximise=self.maximise)
         better = int((rank < rank[-1]).sum())
-        return TrialScheduler.STOP if better * self.reduction_factor >= len(reached) else TrialScheduler.CONTINUE
+        is_behind = better * self.reduction_factor >= len(reached)
+        return TrialScheduler.STOP if is_behind else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         self._reach(result)
 
     def _reach(self, result: dict[str, Any]) -> bool:
-        """Enter a rung; False between the rungs, and for a value that is not defined: it cannot be compared."""
+        """Enter the values at a rung. False between the rungs, and for undefined values, which cannot be compared."""
         values = [result[name] for name in self.objectives]
         if result[EPOCH] not in self.reached or any(math.isnan(value) for value in values):
             return False
@@ -64,11 +66,11 @@ class ParetoHalving(FIFOScheduler):
 
 
 class EarlyStopping(FIFOScheduler):
-    """One scheduler for each group of trials that may be compared; keeps the Stops of a job until they were written.
+    """One scheduler for every group of trials that may be compared; keeps the Stops of a job until they are written.
 
-    Only results with an epoch are looked at: those of a job's first config. What is judged is its training, so a stop
-    is one of every config of the job that shares it. A training that reached its last epoch is never stopped, so all
-    that a stop costs was not yet paid for.
+    Only reports with an epoch count: those of a job's first config. Its training is judged, so a stop is of every
+    config of the job that shares this training. A training that reached its last epoch is never stopped: that would
+    save nothing.
     """
 
     def __init__(self, space: Space) -> None:
@@ -79,78 +81,90 @@ class EarlyStopping(FIFOScheduler):
         factor = self.search["reduction_factor"]
         powers = (first * factor**power for power in range(self.epochs))
         self.rungs = [rung for rung in powers if rung < self.epochs]
-        self.groups: dict[tuple, FIFOScheduler] = {}
-        self.histories: dict[str, list[dict[str, float]]] = {}
-        self.stops: dict[str, list[Stop]] = {}
+        self.groups: dict[tuple, FIFOScheduler] = {}  # values of the compare_within fields -> scheduler
+        self.histories: dict[str, list[dict[str, float]]] = {}  # name of a job -> lines so far
+        self.stops: dict[str, list[Stop]] = {}  # name of a job -> stops that are not written yet
         self.whole: set[str] = set()  # keys of trainings that reached their last epoch
 
     @property
     def cross_domain_at(self) -> list[int]:
-        """The epochs after which a trial must score the other vendors' validation images, which takes long."""
+        """The epochs after which a trial must score the other vendors' validation images, which takes time."""
         compares = self.search["scheduler"] == "pareto_halving" and "val_cross_domain" in self.search["objectives"]
         return self.rungs if compares else []
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """STOP ends a trial's only job. One of several leaves them: its worker looks for the stop that was written."""
-        stopped = self._judge(*job_of(trial, result), result)
-        return TrialScheduler.STOP if stopped and len(trial.config["jobs"]) == 1 else TrialScheduler.CONTINUE
+        """STOP ends a trial with one job. In a trial with several the worker reads the written stop, and the others
+        continue.
+        """
+        job, configs = job_of(trial, result)
+        if not self._is_behind(job, configs[0].training(), result):
+            return TrialScheduler.CONTINUE
+        self._stop(job, configs)
+        return TrialScheduler.STOP if len(trial.config["jobs"]) == 1 else TrialScheduler.CONTINUE
 
-    def _judge(self, job: str, configs: list[TrialConfig], result: dict[str, Any]) -> bool:
-        """Whether the line makes a stop of the job, which is then kept."""
-        epoch = result.get(EPOCH)
+    def _is_behind(self, job: str, training: TrialConfig, result: dict[str, Any]) -> bool:
+        """Enter a report into the job's history, and compare it with the others of its group."""
         history = self.histories.setdefault(job, [])
-        if result.get("finished") or epoch is None or (history and epoch <= history[-1][EPOCH]):
-            return False  # a trial that lost its process repeats the epochs that it had reported
+        if not _is_new_epoch(result, history):
+            return False
         history.append({name: result.get(name, math.nan) for name in LINE})
-        training = configs[0].training()
-        if epoch >= self.epochs:
+        if result[EPOCH] >= self.epochs:
             self.whole.add(training.key())
         if training.key() in self.whole:  # a rate that is scored later reports the epochs of its training again
             return False
-        group, line = self._group(training, job), self._line(training, history[-1])
-        if group.on_trial_result(None, Named(job), line) == TrialScheduler.CONTINUE:
-            return False
-        reason, history = self._reason(training, history[-1]), self.histories.pop(job)
-        self.stops[job] = [Stop(one, reason, history) for one in configs if one.training() == training]
-        return True
+        line = self._line(training, history[-1])
+        decision = self._group(training, job).on_trial_result(None, Named(job), line)
+        return decision != TrialScheduler.CONTINUE
+
+    def _stop(self, job: str, configs: list[TrialConfig]) -> None:
+        """Keep a Stop of every config that shares the training of the job's first one."""
+        history = self.histories.pop(job)
+        training = configs[0].training()
+        reason = self._reason(training, history[-1])
+        self.stops[job] = [Stop(config, reason, history) for config in configs if config.training() == training]
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         for job, _ in jobs_of(trial):
             self.histories.pop(job, None)
 
     def remember(self, training: TrialConfig, history: list[dict[str, float]]) -> None:
-        """Fill the rungs with a training of an earlier process: Ray's own restore leaves them empty."""
+        """Enter a training of an earlier process into the rungs: Ray's own restore leaves them empty."""
         if training.epochs != self.epochs:
             return
-        one = Named(training.key())
-        for line in history:  # a trial's last result enters Ray's schedulers without a decision
-            self._group(training, one.trial_id).on_trial_complete(None, one, self._line(training, line))
+        key = training.key()
+        for line in history:  # on_trial_complete enters a value into Ray's schedulers without a decision
+            self._group(training, key).on_trial_complete(None, Named(key), self._line(training, line))
             if line[EPOCH] >= self.epochs:
-                self.whole.add(one.trial_id)
+                self.whole.add(key)
 
     def _group(self, config: TrialConfig, name: str) -> FIFOScheduler:
-        """The scheduler of those that ``config`` is compared with; it knows the job of that name."""
-        group = tuple(getattr(config, name) for name in self.search["compare_within"])
+        """The scheduler of the trials that ``config`` is compared with. It is told of the trial with this name."""
+        group = self._compared(config)
         if group not in self.groups:
             self.groups[group] = self._scheduler()
         self.groups[group].on_trial_add(None, Named(name))
         return self.groups[group]
 
+    def _compared(self, config: TrialConfig) -> tuple:
+        """The values that trials of one group share."""
+        settings = settings_of(config)
+        return tuple(settings.get(name) for name in self.search["compare_within"])
+
     def _line(self, config: TrialConfig, line: dict[str, float]) -> dict[str, float]:
-        """A line of a history with all the objectives: the rate is the nominal one before there is a mask."""
+        """A line of a history with all the objectives. The rate is the nominal one, as there is no final mask yet."""
         return {**dict.fromkeys(LINE, math.nan), **line, "realised_rate": config.sampling_rate}
 
     def _scheduler(self) -> FIFOScheduler:
-        factor, first = self.search["reduction_factor"], self.rungs[0]
-        common = {"time_attr": EPOCH, "metric": METRIC, "mode": "max", "grace_period": first}
+        factor = self.search["reduction_factor"]
+        common = {"time_attr": EPOCH, "metric": METRIC, "mode": "max", "grace_period": self.rungs[0]}
         if self.search["scheduler"] == "asha":
             return ASHAScheduler(**common, max_t=self.epochs, reduction_factor=factor, stop_last_trials=False)
-        if self.search["scheduler"] == "median":  # without the slice it would pause trials, which loses their actor
+        if self.search["scheduler"] == "median":  # a finite slice would pause trials, and lose their process
             return MedianStoppingRule(**common, min_time_slice=math.inf)
         return ParetoHalving(self.search["objectives"], self.rungs, factor)
 
     def _reason(self, config: TrialConfig, line: dict[str, float]) -> str:
-        among = ", ".join(str(getattr(config, name)) for name in self.search["compare_within"]) or "all"
+        among = ", ".join(str(value) for value in self._compared(config)) or "all"
         cross = "" if math.isnan(line["val_cross_domain"]) else f", cross-domain {line['val_cross_domain']:.3f}"
         return (
             f"stopped by {self.search['scheduler']} after epoch {line[EPOCH]} of {self.epochs}: in-domain validation "
@@ -158,16 +172,24 @@ class EarlyStopping(FIFOScheduler):
         )
 
 
+def _is_new_epoch(result: dict[str, Any], history: list[dict[str, float]]) -> bool:
+    """Whether a report is of an epoch that is not in the history: a trial that lost its process repeats some."""
+    epoch = result.get(EPOCH)
+    if result.get("finished") or epoch is None:
+        return False
+    return not history or epoch > history[-1][EPOCH]
+
+
 def early_stopping(space: Space, folder: RunFolder) -> EarlyStopping | None:
-    """The scheduler that the space asks for, its rungs filled from RUN; None for "none"."""
+    """The scheduler that the space asks for, its rungs filled from the run folder; None for "none"."""
     if space.search["scheduler"] == "none":
         return None
     scheduler = EarlyStopping(space)
     judged = [(record.config.training(), record.history) for record in folder.records()]
     judged += [(stop.config.training(), stop.history) for stop in folder.stops().values()]
-    known = set()  # a training that is scored at many rates is one of those that are compared
+    known = set()  # a training that is scored at many rates was compared once
     for training, history in judged:
-        # a suggestion is judged by its first seed; on a grid every seed is a job of its own
+        # a suggestion is judged by its first seed; on a grid every seed is a separate job
         if training.key() not in known and (space.search["sampler"] == "grid" or training.seed == 0):
             known.add(training.key())
             scheduler.remember(training, history)

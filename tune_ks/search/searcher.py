@@ -1,4 +1,4 @@
-"""Ray's searcher: hands out the plan's jobs, then what Optuna suggests, and rebuilds Optuna's studies from RUN."""
+"""Ray's searcher: hands out the jobs of a plan, then Optuna's suggestions. Its studies are rebuilt from records."""
 
 import itertools
 import warnings
@@ -13,14 +13,17 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.seeding import seed_for
 from tune_ks.planning.plan import Plan, all_seeds, belongs, config_at, suggestions_in
 from tune_ks.planning.space import OBJECTIVES, Block, Space
+from tune_ks.training.members import settings_of
 from tune_ks.training.pack import pack_key
+from tune_ks.worker.jobs import objectives_of
+from tune_ks.worker.work import TrialWork
 
-TRIES = 64  # suggestions that were all made before: then there is hardly another
+TRIES = 64  # when so many suggestions in a row were made before, there is hardly another one
+SEED = 0  # of every search, so that its run folder alone says what was drawn
 
 SAMPLERS = {
     "random": optuna.samplers.RandomSampler,
@@ -33,35 +36,35 @@ SAMPLERS = {
 
 
 class PointStudy:
-    """Optuna's study of one point of the grid: ``known`` configs enter it as they ended, then come the start points."""
+    """Optuna's study of one point of the grid.
 
-    def __init__(
-        self, point: Block, space: Space, known: list[list[TrialConfig]], folder: RunFolder, seed: int = 0
-    ) -> None:
-        self.point, self.seed = point, seed
+    The ``known`` configs enter it with their results. The first suggestions are the start points of the run folder.
+    """
+
+    def __init__(self, point: Block, space: Space, known: list[list[TrialConfig]], folder: RunFolder) -> None:
+        self.point = point
+        self.seed = SEED
         self.objectives = space.search["objectives"]
         self.distributions = OptunaSearch.convert_search_space(point.drawn)
-        mine = [configs for configs in known if belongs(configs[0], point)]
-        self.asked = len(mine)
-        # after an extension the same seed would propose the same points again, so the count of known ones enters it
-        drawn_by = seed_for(seed, "sampler", *sorted(map(str, point.fixed.items())), len(mine)) % 2**31
-        with warnings.catch_warnings():  # NSGA-III and QMC are called experimental; every one is tested here
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = SAMPLERS[space.search["sampler"]](seed=drawn_by)
-        self.study = optuna.create_study(directions=[OBJECTIVES[name] for name in self.objectives], sampler=sampler)
-        for configs in mine:
+        of_point = [configs for configs in known if belongs(configs[0], point)]
+        self.asked = len(of_point)
+        directions = [OBJECTIVES[name] for name in self.objectives]
+        self.study = optuna.create_study(directions=directions, sampler=self._sampler(space.search["sampler"]))
+        for configs in of_point:
             past = self._past_trial(configs, folder, space.search["seeds"])
             if past is not None:
                 self.study.add_trial(past)
         starts = folder.read_search().get("start_points", [])
-        self.starts = deque(self._open_start_points(starts, {configs[0].sampling_rate for configs in mine}))
+        known_rates = {configs[0].sampling_rate for configs in of_point}
+        self.starts = deque(self._open_start_points(starts, known_rates))
 
     def params(self, config: TrialConfig) -> dict[str, Any]:
-        """What Optuna drew of a config."""
-        return {name: getattr(config, name) for name in self.distributions}
+        """The values of a config that Optuna draws."""
+        settings = settings_of(config)
+        return {name: settings[name] for name in self.distributions}
 
     def ask(self, config: TrialConfig | None = None) -> optuna.trial.Trial:
-        """The given config as if Optuna had suggested it; else the next start point; else Optuna's suggestion."""
+        """The given config as if Optuna had suggested it; otherwise the next start point, or Optuna's suggestion."""
         if config is not None:
             self.study.enqueue_trial(self.params(config))
         elif self.starts:
@@ -72,49 +75,67 @@ class PointStudy:
     def ask_new(self, known: set[str]) -> tuple[TrialConfig, optuna.trial.Trial] | None:
         """A suggestion that was never made before, as its first seed's config; None where there is hardly one left.
 
-        A sampler may repeat itself where values are discrete; then points drawn at random take its place.
+        Where values are discrete a sampler may repeat itself; then points drawn at random take its place.
         """
         sampler = self.study.sampler
+        new = None
         for attempt in range(TRIES):
             if attempt == TRIES // 2:
-                anew = seed_for(self.seed, "again", self.asked) % 2**31
-                self.study.sampler = optuna.samplers.RandomSampler(seed=anew)
+                self.study.sampler = optuna.samplers.RandomSampler(seed=self._seed_for("again", self.asked))
             suggestion = self.ask()
             config = config_at(self.point, suggestion.params, 0)
             if config.key("seed") not in known:
                 self.asked += 1
-                self.study.sampler = sampler
-                return config, suggestion
+                new = config, suggestion
+                break
             self.study.tell(suggestion, state=TrialState.FAIL)
         self.study.sampler = sampler
-        return None
+        return new
 
     def tell(self, suggestion: optuna.trial.Trial, result: dict[str, Any] | None) -> None:
-        """How a job ended: its final result, its last line where a scheduler stopped it, None where its process died.
+        """Tell Optuna how a job ended: its final report, its last epoch where a scheduler stopped it, None where its
+        process died.
 
-        NaN is told as a failure (Optuna would wait for it for ever). A stop is told as pruned, without values: the
-        AUCs of half a training are not those of a whole one.
+        NaN counts as a failure, because Optuna would wait for a value for ever. A stopped job counts as pruned,
+        without values: those of half a training are not those of a whole one.
         """
         result = result or {"failed": "no result"}
         values = [result.get(name, float("nan")) for name in self.objectives]
-        if result.get("failed") or (result.get("finished") and any(value != value for value in values)):
+        undefined = any(value != value for value in values)
+        if result.get("failed") or (result.get("finished") and undefined):
             self.study.tell(suggestion, state=TrialState.FAIL)
         elif result.get("finished"):
             self.study.tell(suggestion, values)
         else:
             self.study.tell(suggestion, state=TrialState.PRUNED)
 
+    def _sampler(self, name: str) -> optuna.samplers.BaseSampler:
+        """The number of known suggestions enters its seed: after an extension the same one would repeat its points."""
+        fixed = sorted(str(item) for item in self.point.fixed.items())
+        with warnings.catch_warnings():  # NSGA-III and QMC are called experimental; the tests cover all of them
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return SAMPLERS[name](seed=self._seed_for("sampler", *fixed, self.asked))
+
+    def _seed_for(self, *purpose: str | int) -> int:
+        return seed_for(self.seed, *purpose) % 2**31
+
     def _past_trial(self, configs: list[TrialConfig], folder: RunFolder, seeds: int) -> FrozenTrial | None:
-        """A suggestion of RUN as a trial of the study; None where it has still to end, or has no value."""
+        """An earlier suggestion as a trial of the study; None where it has not ended, or has no value."""
         asked = {"params": self.params(configs[0]), "distributions": self.distributions}
-        records = [folder.read_record(config.key()) for config in configs if folder.is_finished(config.key())]
         if any(folder.is_stopped(config.key()) for config in configs):
             return create_trial(state=TrialState.PRUNED, **asked)
-        values = [_mean_objective(records, name) for name in self.objectives if len(records) >= seeds]
-        return create_trial(values=values, **asked) if values and all(value == value for value in values) else None
+        records = [folder.read_record(config.key()) for config in configs if folder.is_finished(config.key())]
+        if len(records) < seeds:
+            return None
+        means = []
+        for name in self.objectives:
+            values = [objectives_of(record)[name] for record in records]
+            means.append(sum(values) / len(values))
+        undefined = any(mean != mean for mean in means)
+        return None if undefined else create_trial(values=means, **asked)
 
     def _open_start_points(self, starts: list[dict[str, Any]], known: set[float]) -> Iterator[tuple[float, str]]:
-        """(rate, why) to begin with, less the known ones: a search that goes on does not ask for them again."""
+        """(rate, why) of the start points that were not asked for yet."""
         for start in starts:
             rate = nearest(self.distributions.get("sampling_rate"), start["sampling_rate"])
             if rate is not None and rate not in known:
@@ -123,89 +144,89 @@ class PointStudy:
 
 
 class JobSearcher(Searcher):
-    """Hands out the plan's jobs, then what Optuna suggests: one study for each point of the grid around it.
+    """Hands out the jobs of a plan, then Optuna's suggestions, from one study for each point of the grid.
 
-    Ray's OptunaSearch knows one study, one metric dictionary and no lists of seeds; this one keeps its conversion of
-    ranges and adds: known records enter the study, and a suggestion is a job of all its seeds. Another ``seed`` is
-    another search of the same question; every search of a user has 0, so that its run folder says all of it.
+    Ray's OptunaSearch knows one study, one metric dictionary and no lists of seeds. This searcher keeps its conversion
+    of ranges, and adds two things: known records enter the study, and a suggestion is a job of all its seeds.
+    ``work`` is what every trial is given; ``points`` of a grid may share a trial.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        space: Space,
-        folder: RunFolder,
-        vendors: list[str],
-        common: dict[str, Any],
-        points: int = 1,
-        seed: int = 0,
+        self, plan: Plan, space: Space, folder: RunFolder, vendors: list[str], work: TrialWork, points: int = 1
     ) -> None:
         super().__init__(metric="val_in_domain", mode="max")
-        self.points = points  # of a grid that one trial may hold
+        self.points = points
         self.queue = deque(plan.jobs)
-        self.draws = plan.draws
-        self.common = common
+        self.suggestions = plan.suggestions  # that may still be asked of Optuna
+        self.work = work
         self.seeds = space.search["seeds"]
         drawn_around = space.grid(vendors) if space.search["sampler"] != "grid" else []
         known = suggestions_in(folder) if drawn_around else []
-        self.studies = [PointStudy(point, space, known, folder, seed) for point in drawn_around]
+        self.studies = [PointStudy(point, space, known, folder) for point in drawn_around]
         self.known = {configs[0].key("seed") for configs in known}
         self.asked: dict[str, tuple[PointStudy, optuna.trial.Trial]] = {}
 
     @property
     def left(self) -> int:
-        """Jobs that were not handed out yet."""
-        return len(self.queue) + self.draws
+        """Number of jobs that were not handed out yet."""
+        return len(self.queue) + self.suggestions
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        if self.queue:
-            configs = self.queue.popleft()
-            mine = next((study for study in self.studies if belongs(configs[0], study.point)), None)
-            if mine is not None:
-                self.asked[trial_id] = (mine, mine.ask(configs[0]))
-                return self._work([configs])
-            return self._work([configs, *self._beside(configs)])
-        for mine in sorted(self.studies, key=lambda study: study.asked) if self.draws else []:
-            found = mine.ask_new(self.known)
-            if found is not None:
-                config, suggestion = found
-                self.draws -= 1
-                self.known.add(config.key("seed"))
-                self.asked[trial_id] = (mine, suggestion)
-                return self._work([all_seeds([config], self.seeds)], suggestion.user_attrs.get("start_point"))
-        self.draws = 0
-        return Searcher.FINISHED
+        work = self._next_of_queue(trial_id) if self.queue else self._next_suggestion(trial_id)
+        return Searcher.FINISHED if work is None else work.plain()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if trial_id in self.asked:
             study, suggestion = self.asked.pop(trial_id)
             study.tell(suggestion, None if error else result)
 
-    def _beside(self, configs: list[TrialConfig]) -> list[list[TrialConfig]]:
-        """Points of the grid that train as one with the given one, taken out of the queue."""
+    def _next_of_queue(self, trial_id: str) -> TrialWork:
+        """The plan's next job. A suggestion of an earlier search enters its study; points of a grid may share it."""
+        configs = self.queue.popleft()
+        for study in self.studies:
+            if belongs(configs[0], study.point):
+                self.asked[trial_id] = (study, study.ask(configs[0]))
+                return self.work.with_jobs([configs])
+        return self.work.with_jobs([configs, *self._take_beside(configs)])
+
+    def _next_suggestion(self, trial_id: str) -> TrialWork | None:
+        """A new suggestion around the point that has the fewest; None where none is left."""
+        studies = sorted(self.studies, key=lambda study: study.asked) if self.suggestions else []
+        for study in studies:
+            new = study.ask_new(self.known)
+            if new is not None:
+                config, suggestion = new
+                self.suggestions -= 1
+                self.known.add(config.key("seed"))
+                self.asked[trial_id] = (study, suggestion)
+                start_point = suggestion.user_attrs.get("start_point")
+                return self.work.with_jobs([all_seeds([config], self.seeds)], start_point)
+        self.suggestions = 0
+        return None
+
+    def _take_beside(self, configs: list[TrialConfig]) -> list[list[TrialConfig]]:
+        """Take out of the queue the points of the grid that can train together with the given one."""
         kind = pack_key(configs[0]) if self.points > 1 and len(configs) == 1 else None
-        alike = (job for job in self.queue if kind and len(job) == 1 and pack_key(job[0]) == kind)
-        taken = list(itertools.islice(alike, self.points - 1))  # the queue may be long: no further than needed
+        if kind is None:
+            return []
+        alike = (job for job in self.queue if len(job) == 1 and pack_key(job[0]) == kind)
+        taken = list(itertools.islice(alike, self.points - 1))  # the queue may be long: read no further than needed
         for job in taken:
             self.queue.remove(job)
         return taken
-
-    def _work(self, jobs: list[list[TrialConfig]], start_point: str | None = None) -> dict[str, Any]:
-        plain = [[config.non_default() for config in configs] for configs in jobs]
-        return {**self.common, "jobs": plain, "start_point": start_point}
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its searcher into a state that nobody reads
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: Ray's snapshots are not what a search resumes from."""
+        """Nothing: a search does not resume from Ray's snapshots."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, as ``save``."""
 
 
 def nearest(distribution: BaseDistribution | None, value: float) -> float | None:
-    """The value that a distribution can draw nearest to ``value``; None where that lies outside of it."""
+    """The value closest to ``value`` that a distribution can draw; None where ``value`` lies outside its range."""
     if isinstance(distribution, CategoricalDistribution):
         return value if value in distribution.choices else None
     if not isinstance(distribution, FloatDistribution) or not distribution.low <= value <= distribution.high:
@@ -214,12 +235,3 @@ def nearest(distribution: BaseDistribution | None, value: float) -> float | None
         return value
     steps = round((value - distribution.low) / distribution.step)
     return min(distribution.high, distribution.low + steps * distribution.step)
-
-
-def _mean_objective(records: list[TrialRecord], name: str) -> float:
-    values = {
-        "val_in_domain": [record.in_domain("val") for record in records],
-        "val_cross_domain": [record.cross_domain("val") for record in records],
-        "realised_rate": [record.realised_rate for record in records],
-    }[name]
-    return sum(values) / len(values)

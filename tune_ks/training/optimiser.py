@@ -16,23 +16,25 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
     ``frozen`` parts are in no group and get no gradient; what is named as both is frozen. ValueError for a name that
     no parameter has, and where nothing is left that could learn.
     """
-    named = dict(pipeline.named_parameters())
-    for name in matching(named, config.frozen, "frozen"):
-        named.pop(name).requires_grad_(False)
-    slow = matching(dict(pipeline.named_parameters()), config.slow, "slow")
-    if not named:
+    learning = dict(pipeline.named_parameters())
+    slow = matching(learning, config.slow, "slow")
+    for name in matching(learning, config.frozen, "frozen"):
+        learning.pop(name).requires_grad_(False)
+    if not learning:
         raise ValueError(f"frozen {config.frozen!r} leaves nothing of the network to learn")
-    mask = [name for name in named if name.startswith("sampling.")]
-    network = [name for part in ("reconstruction.", "classifier.") for name in named if name.startswith(part)]
+    slow_lr = config.slow_lr_multiplier
     groups = []
-    for names, own, lr, decay in (
-        (network, task.parameters(), config.lr, config.weight_decay),
-        (mask, (), config.lr * config.mask_lr_multiplier, 0.0),  # decay would pull every probability towards one half
+    for parts, lr, decay in (
+        (("reconstruction.", "classifier."), config.lr, config.weight_decay),
+        (("sampling.",), config.lr * config.mask_lr_multiplier, 0.0),  # decay would pull every probability to one half
     ):
-        fast = [*(named[name] for name in names if name not in slow), *own]
-        rest = [named[name] for name in names if name in slow]
+        names = [name for part in parts for name in learning if name.startswith(part)]
+        fast = [learning[name] for name in names if name not in slow]
+        if not groups:
+            fast += task.parameters()  # as fast as the network
+        late = [learning[name] for name in names if name in slow]
         groups.append({"params": fast, "lr": lr, "weight_decay": decay})
-        groups.append({"params": rest, "lr": lr * config.slow_lr_multiplier, "weight_decay": decay})
+        groups.append({"params": late, "lr": lr * slow_lr, "weight_decay": decay})
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
 
 

@@ -1,4 +1,4 @@
-"""Several trainings as one: who may be packed together, and their networks' forward pass as one network's."""
+"""Several networks as one: which configs can be trained together, and the shared forward pass."""
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -9,25 +9,21 @@ from torch import Tensor
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch
-from tune_ks.model.classifiers import PLAIN_LAYERS
 from tune_ks.model.classifiers.together import Together
+from tune_ks.model.members import member_of, shaping_values
 from tune_ks.model.pipeline import KSpaceClassifier, Restored
-
-SAME = (  # what all of a pack must share: its images, their batches, and the shapes of the networks
-    "vendor", "task", "classifier", "width", "image_size", "standardise", "transform", "pattern", "epochs", "batch_size"
-)  # fmt: skip
 
 
 class Network(NamedTuple):
-    """One of several that are passed together."""
+    """One of several networks that share a forward pass."""
 
     config: TrialConfig
     pipeline: KSpaceClassifier
-    noise: AbstractContextManager = nullcontext()  # whence its random numbers; otherwise torch's global generator
+    noise: AbstractContextManager = nullcontext()  # its random numbers; by default torch's global ones
 
 
 class Passed(NamedTuple):
-    """One network's batch after its pipeline."""
+    """The result of one network for its batch."""
 
     restored: Restored
     output: Tensor | None  # of the classifier; None where it was left out
@@ -39,8 +35,10 @@ def pack_key(config: TrialConfig) -> tuple | None:
     Rate, temperature, mask family, seed, dropout, everything of the optimiser, augmentation and frozen parts may
     differ. A learned reconstruction, a network that is more than plain layers, and a conditional training go alone.
     """
-    plain = config.classifier in PLAIN_LAYERS and config.reconstruction == "zero_filled" and config.rate_from is None
-    return tuple(getattr(config, name) for name in SAME) if plain else None
+    plain_layers = member_of(config, "classifier").layers is not None
+    if not plain_layers or member_of(config, "reconstruction").learned or config.rate_from is not None:
+        return None
+    return (config.vendor, config.epochs, config.batch_size, *shaping_values(config).values())
 
 
 def pass_together(
@@ -49,37 +47,46 @@ def pass_together(
     rates: Sequence[Tensor],
     unclassified: Collection[int] = (),
 ) -> list[Passed]:
-    """Each network's own batch and (B,) rates through it; the positions ``unclassified`` leave their classifier out.
+    """The batch and (B,) rates of each network through it; the positions ``unclassified`` leave their classifier out.
 
-    Where there are several their classifiers run as one; one network runs as it always does.
+    Where there are several, their classifiers run as one; a lone network runs as it always does.
     """
     restored = []
     for network, batch, rate in zip(networks, batches, rates, strict=True):
         with network.noise:
             restored.append(network.pipeline.restore(batch.image, rate))
-    classified = [position for position in range(len(networks)) if position not in unclassified]
-    images, facts = ([values[one] for one in classified] for values in (restored, batches))
-    outputs = _classify(
-        [networks[one] for one in classified],
-        [one.image for one in images],
-        [rates[one] for one in classified],
-        [one.acquisition for one in facts],
-    )
-    found = dict(zip(classified, outputs, strict=True))
-    return [Passed(one, found.get(position)) for position, one in enumerate(restored)]
+    entering = []
+    for position, network in enumerate(networks):
+        if position not in unclassified:
+            entering.append(
+                _Entering(network, restored[position].image, rates[position], batches[position].acquisition)
+            )
+    outputs = iter(_classify(entering))
+    return [Passed(one, None if at in unclassified else next(outputs)) for at, one in enumerate(restored)]
 
 
-def _classify(
-    networks: list[Network], images: list[Tensor], rates: list[Tensor], acquisitions: list[Tensor]
-) -> Sequence[Tensor]:
-    """Each network's logits of its own restored images."""
-    if not networks:
+class _Entering(NamedTuple):
+    """What enters one network's classifier: (B, 1, H, W) restored images, (B,) rates, (B, A) acquisition parameters."""
+
+    network: Network
+    image: Tensor
+    rate: Tensor
+    acquisition: Tensor
+
+
+def _classify(entering: list[_Entering]) -> Sequence[Tensor]:
+    """The logits of each network, in the same order."""
+    if not entering:
         return []
-    config, pipeline, noise = networks[0]
-    if len(networks) == 1:
+    first = entering[0]
+    config, pipeline, noise = first.network
+    if len(entering) == 1:
         with noise:
-            return [pipeline.classify(images[0], rates[0], acquisitions[0])]
-    layers = PLAIN_LAYERS[config.classifier]
-    together = Together([layers(one.pipeline.classifier) for one in networks], [one.noise for one in networks])
-    stacked = (torch.cat(values) for values in (images, rates, acquisitions))
-    return pipeline.classify(*stacked, together).chunk(len(networks))
+            return [pipeline.classify(first.image, first.rate, first.acquisition)]
+    layers = member_of(config, "classifier").layers
+    networks = [each.network for each in entering]
+    together = Together([layers(each.pipeline.classifier) for each in networks], [each.noise for each in networks])
+    image = torch.cat([each.image for each in entering])
+    rate = torch.cat([each.rate for each in entering])
+    acquisition = torch.cat([each.acquisition for each in entering])
+    return pipeline.classify(image, rate, acquisition, together).chunk(len(entering))

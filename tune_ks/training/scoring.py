@@ -1,4 +1,4 @@
-"""What trained networks are worth: scores, metrics and masks, of one network or of several at once."""
+"""Scores and metrics of one network, or of several at once."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.model.pipeline import KSpaceClassifier
+from tune_ks.training.draws import compared_configs
 from tune_ks.training.pack import Network, pass_together
-from tune_ks.training.rates import compared_configs
 from tune_ks.training.tasks import task_of
 
 EVALUATION_BATCH = 256
@@ -18,14 +18,17 @@ DRAWS = 4  # random masks over which the export gap is averaged
 
 
 def val_metrics(networks: Sequence[Network], splits: Splits, vendor: str, device: str, parts: int) -> list[float]:
-    """Each network's metric of one vendor's validation images, with its binary mask; over several rates, their mean."""
-    images, found = splits.val[vendor], []
-    for asked in zip(*(compared_configs(network.config) for network in networks), strict=True):
-        scores = score_together(
-            [network._replace(config=config) for network, config in zip(networks, asked)], images, device, parts=parts
-        )
-        found.append([task_of(config).measure(images, one) for config, one in zip(asked, scores)])
-    return [float(np.mean(column)) for column in zip(*found)]
+    """The metric of each network on one vendor's validation images, with its binary mask.
+
+    Where an epoch is compared at several rates, their mean.
+    """
+    images = splits.val[vendor]
+    metrics = []  # a row a rate, a column a network
+    for configs in zip(*(compared_configs(network.config) for network in networks), strict=True):
+        at_rate = [network._replace(config=config) for network, config in zip(networks, configs, strict=True)]
+        scores = score_together(at_rate, images, device, parts=parts)
+        metrics.append([task_of(c).measure(images, of_network) for c, of_network in zip(configs, scores, strict=True)])
+    return np.mean(metrics, axis=0).tolist()
 
 
 def score(
@@ -36,7 +39,7 @@ def score(
     random_mask: bool = False,
     parts: int = 1,
 ) -> np.ndarray:
-    """(n,) the task's scores of ``images`` with the binary mask, or with a random mask an image (``random_mask``)."""
+    """(n,) the task's scores of ``images`` with the binary mask, or (``random_mask``) with a mask drawn for each."""
     return score_together([Network(config, pipeline)], images, device, random_mask, parts)[0]
 
 
@@ -44,22 +47,24 @@ def score(
 def score_together(
     networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
 ) -> np.ndarray:
-    """(M, n) scores of the same images by M networks, as ``score``."""
+    """(M, n) scores of the same images by M networks; see ``score``."""
     for config, pipeline, _ in networks:
         pipeline.eval()
-        if config.temperature is not None:
-            pipeline.sampling.mask.temperature = config.temperature
+        if "temperature" in config.options:
+            pipeline.sampling.mask.temperature = config.options["temperature"]
         if random_mask:
             pipeline.sampling.mask.train()
-    found = []
+    scores = []
     size = max(1, EVALUATION_BATCH // (parts * len(networks)))
     for index in torch.arange(len(images), device=images.home(device)).split(size):
         batch = images.gather(index, device)
         rates = [rates_of(network.config, batch) for network in networks]
         passed = pass_together(networks, [batch] * len(networks), rates)
-        scores = [task_of(one.config).score(each.output, batch) for one, each in zip(networks, passed)]
-        found.append(torch.stack(scores))
-    return torch.cat(found, dim=1).cpu().numpy() if found else np.empty((len(networks), 0), np.float32)
+        of_batch = []
+        for network, result in zip(networks, passed, strict=True):
+            of_batch.append(task_of(network.config).score(result.output, batch))
+        scores.append(torch.stack(of_batch))
+    return torch.cat(scores, dim=1).cpu().numpy() if scores else np.empty((len(networks), 0), np.float32)
 
 
 def rates_of(config: TrialConfig, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""One training: what it keeps from step to step, alone or in a pack of several."""
+"""One training: its network, optimiser, random numbers and history, from epoch to epoch."""
 
 import copy
 import math
@@ -11,19 +11,19 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
-from tune_ks.training.augment import commutes
+from tune_ks.training.augmentations import Augmentation, build_augmentation
 from tune_ks.training.draws import draw_epoch
 from tune_ks.training.noise import Noise
 from tune_ks.training.optimiser import build_optimiser, resume_optimiser, start_epoch
 from tune_ks.training.pack import Network
-from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
 
 SAMPLED_BYTES = 2**30  # training images that a fixed mask was applied to are kept up to this size
 
 
 class Epoch(NamedTuple):
-    """What one epoch found. ``val`` is the in-domain validation metric; ``state`` resumes after this epoch."""
+    """The result of one epoch. ``val`` is the in-domain validation metric; ``state`` resumes after this epoch."""
 
     number: int  # from 1
     loss: float  # mean over the epoch's images
@@ -32,11 +32,11 @@ class Epoch(NamedTuple):
     cross: float = math.nan  # mean of the other vendors, where it was asked for; it chooses nothing here
 
 
-class Member:
-    """The network of one config, its task, optimiser, random streams, history and best epoch so far.
+class Training:
+    """The network of one config, its task, optimiser, random numbers, history and best epoch so far.
 
-    Begins from the start, from another training's ``weights``, or from the ``state`` of an earlier Epoch, and knows
-    nothing of those it is trained with. Every random number of an epoch comes from (seed, purpose, epoch).
+    It starts from random weights, from another training's ``weights``, or from the ``state`` of an earlier Epoch. Every
+    random number of an epoch comes from (seed, purpose, epoch), so other trainings beside it change nothing.
     """
 
     def __init__(
@@ -47,14 +47,16 @@ class Member:
         device: str = "cpu",
         weights: Weights | None = None,
     ) -> None:
-        self.config, self.device = config, device
+        self.config = config
+        self.device = device
         torch.manual_seed(seed_for(config.seed, "init"))
         self.pipeline = build_pipeline(config, splits.train.side).to(device)
-        self.task = task_of(config)(config).to(device)
+        self.task = build_task(config).to(device)
+        self.augmentation = build_augmentation(config)
         if weights is not None:
             begin_from(self.pipeline, config, weights)
         self.optimizer = build_optimiser(config, self.pipeline, self.task)
-        self.images, self.trained = sampled_beforehand(config, self.pipeline, splits.train, device)
+        self.images, self.trained = sampled_beforehand(config, self.pipeline, self.augmentation, splits.train, device)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
         self.left = False  # before its last epoch: it failed, or a scheduler stopped it
@@ -66,12 +68,12 @@ class Member:
 
     @property
     def network(self) -> Network:
-        """It among others, as it is scored; its random numbers are those of the epoch."""
+        """The network as it is scored in a pack, with the random numbers of the epoch."""
         return Network(self.config, self.pipeline, self.noise)
 
     @property
     def learner(self) -> Network:
-        """The same as it is trained, on the images that a fixed mask was applied to beforehand."""
+        """The network as it is trained: on images that a fixed mask was applied to beforehand, where there is one."""
         return Network(self.config, self.trained, self.noise)
 
     @property
@@ -86,17 +88,17 @@ class Member:
 
     def begin_epoch(self) -> None:
         """Draw the next epoch's random numbers, seed those that modules draw, and set the mask as the epoch has it."""
-        config, self.number = self.config, len(self.history) + 1
+        config = self.config
+        self.number = len(self.history) + 1
         self.noise = Noise(seed_for(config.seed, "noise", self.number), self.device)
         mask = self.pipeline.sampling.mask
-        self.draws = draw_epoch(config, self.images, self.number, mask.radius.numel(), self.device)
-        self.alone = self.number <= config.reconstruction_epochs and not self.pipeline.nothing_to_sample
-        if config.temperature is not None and config.temperature_end is not None:  # geometric, from first to last
-            share = (self.number - 1) / max(1, config.epochs - 1)
-            mask.temperature = config.temperature * (config.temperature_end / config.temperature) ** share
+        self.draws = draw_epoch(config, self.augmentation, self.images, self.number, mask.radius.numel(), self.device)
+        early = self.number <= self.pipeline.reconstruction.epochs_alone
+        self.reconstructs_alone = early and not self.pipeline.nothing_to_sample
+        mask.anneal((self.number - 1) / max(1, config.epochs - 1))
         start_epoch(config, self.pipeline)
         if config.settle and self.number >= config.first_settled_epoch():
-            mask.eval()  # from here on the network meets the very mask that will be exported
+            mask.eval()  # from here on the network is trained on the very mask that will be exported
 
     def end_epoch(self, loss: float, val: float, cross: float) -> Epoch:
         """Enter the epoch into the history. ``cross`` NaN: it was not asked for."""
@@ -122,16 +124,20 @@ class Member:
 
 
 def sampled_beforehand(
-    config: TrialConfig, pipeline: KSpaceClassifier, images: Images, device: str
+    config: TrialConfig, pipeline: KSpaceClassifier, augmentation: Augmentation, images: Images, device: str
 ) -> tuple[Images, KSpaceClassifier]:
-    """What is trained on, and with: where the mask is fixed, the images as it leaves them, and no sampling.
+    """Apply a fixed mask once: the images as it leaves them, and a pipeline that samples no more.
 
-    Otherwise, and where they would take more than SAMPLED_BYTES, the images and the pipeline as they are. The modules
-    are shared: the pipeline learns what the other one does.
+    The images and the pipeline as they are where the mask is drawn anew, the rate changes, the reconstruction has a
+    loss of its own, the augmentation does not commute with sampling, or the images would take more than SAMPLED_BYTES.
+    The modules are shared: what the returned pipeline learns, the given one has learned.
     """
-    alone = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
-    learns = config.reconstruction != "zero_filled" or config.reconstruction_weight or config.reconstruction_epochs
-    if alone or learns or not commutes(config) or 4 * len(images) * images.side**2 > SAMPLED_BYTES:
+    needless = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
+    reconstruction = pipeline.reconstruction
+    has_parameters = any(True for _ in reconstruction.parameters())
+    learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone
+    is_large = 4 * len(images) * images.side**2 > SAMPLED_BYTES
+    if needless or learns or is_large or not augmentation.commutes(pipeline.sampling.transform):
         return images, pipeline
 
     @torch.no_grad()

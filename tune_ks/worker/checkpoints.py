@@ -1,4 +1,4 @@
-"""A training's checkpoint: written whole, with its own digest, and read without running anything."""
+"""A training's checkpoint: written whole, followed by its digest, and read without executing code from it."""
 
 import hashlib
 import io
@@ -6,31 +6,32 @@ from typing import Any
 
 import torch
 
-from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.storage import StoragePath, read_whole, write_whole
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def save_checkpoint(path: StoragePath, values: dict[str, Any]) -> None:
-    """Replace the checkpoint whole. It ends in its own digest: torch takes a flipped bit in a tensor for a number."""
+    """Replace the checkpoint whole. It ends with a digest, because torch does not notice a flipped bit in a tensor."""
     buffer = io.BytesIO()
     torch.save(values, buffer)
-    write_whole(path, buffer.getvalue() + hashlib.sha256(buffer.getvalue()).digest(), sync=False)
+    content = buffer.getvalue()
+    write_whole(path, content + hashlib.sha256(content).digest(), sync=False)
 
 
 def load_checkpoint(path: StoragePath) -> dict[str, Any]:
-    """What ``save_checkpoint`` wrote; {} where there is none or a bit of it changed: the trial then begins anew.
+    """The values that ``save_checkpoint`` wrote; {} where it is missing or damaged: the trial then starts again.
 
     Only tensors and plain values are read (``weights_only``): a run folder may come from anywhere.
     """
     try:
-        content = path.read_bytes()
-        values, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
-        if hashlib.sha256(values).digest() != digest:
-            raise ValueError("torn")
+        content = read_whole(path)
+        values = content[:-DIGEST_BYTES]
+        if hashlib.sha256(values).digest() != content[-DIGEST_BYTES:]:
+            raise ValueError("its digest is that of other content")
         return dict(torch.load(io.BytesIO(values), map_location="cpu", weights_only=True))
     except FileNotFoundError:
         return {}
-    except Exception as error:  # torch names torn files in many ways
+    except Exception as error:  # torch reports damaged files in many ways
         print(f"{path}: this checkpoint cannot be read ({type(error).__name__}), starting the trial anew")
         return {}

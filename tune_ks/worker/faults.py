@@ -1,4 +1,4 @@
-"""What can go wrong around a trial, and what is done about it: storage that is away, a hang, too little memory."""
+"""What can go wrong around a trial, and how it is handled: storage that is not there, a hang, too little memory."""
 
 import errno
 import faulthandler
@@ -13,20 +13,20 @@ import torch
 
 from tune_ks.core.run_folder import RunFolder
 
-STORAGE_WAIT = 180.0  # seconds that a trial waits for storage that is away or full before the search stops
-NEVER_MENDS = {errno.EROFS, errno.EACCES, errno.EPERM}  # nobody makes these good while a search waits
+STORAGE_WAIT = 180.0  # seconds that a trial waits for storage that is missing or full before the search stops
+PERMANENT = {errno.EROFS, errno.EACCES, errno.EPERM}  # errors that waiting does not cure
 Result = TypeVar("Result")
 
 
 class StorageError(OSError):
-    """The run folder cannot be written: nothing is wrong with the trial, but no trial can go on."""
+    """The run folder cannot be written: nothing is wrong with the trial, but no trial can continue."""
 
 
 def patiently(folder: RunFolder, write: Callable[..., Result], *args: Any) -> Result:
-    """What ``write(*args)`` returns, tried again while the storage is away or full. StorageError after STORAGE_WAIT.
+    """Call ``write(*args)`` again while the storage is missing or full, and return its result.
 
-    ``write`` must be harmless to repeat. A run folder that is gone is waited for, never made anew: the old one would
-    have no place to come back to.
+    StorageError after STORAGE_WAIT. ``write`` must be harmless to repeat. A run folder that has disappeared is waited
+    for and never created again: then the old one could not be mounted again in its place.
     """
     started = time.monotonic()
     while True:
@@ -36,7 +36,7 @@ def patiently(folder: RunFolder, write: Callable[..., Result], *args: Any) -> Re
             return write(*args)
         except OSError as error:
             waited = time.monotonic() - started
-            if error.errno in NEVER_MENDS or waited > STORAGE_WAIT:
+            if error.errno in PERMANENT or waited > STORAGE_WAIT:
                 reason = error.strerror or error
                 raise StorageError(f"{folder.root} cannot be written: {reason} (waited {waited:.0f} s)") from error
             time.sleep(min(5.0, 0.2 + waited / 4))
@@ -44,9 +44,9 @@ def patiently(folder: RunFolder, write: Callable[..., Result], *args: Any) -> Re
 
 @contextmanager
 def watchdog(seconds: float) -> Iterator[Callable[[], None]]:
-    """Ends the process when the yielded function is not called for ``seconds``, even one that never leaves C code.
+    """End the process when the yielded function is not called for ``seconds``, even if it hangs in C code.
 
-    Where it hung goes to the worker's log. The driver notices the silence and names it.
+    The traceback goes to the worker's log. The driver notices that the reports stopped, and says that the trial hung.
     """
 
     def alive() -> None:
@@ -60,14 +60,15 @@ def watchdog(seconds: float) -> Iterator[Callable[[], None]]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Of a GPU or of the host, in the ways that torch, numpy and Python say so."""
+    """Whether the memory of a GPU or of the host was exhausted, as torch, numpy and Python report it."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error) for sign in ("out of memory", "not enough memory", "can't allocate memory")
-    )
+    if not isinstance(error, RuntimeError):
+        return False
+    signs = ("out of memory", "not enough memory", "can't allocate memory")
+    return any(sign in str(error) for sign in signs)
 
 
 def is_lost_device(error: BaseException) -> bool:
-    """A CUDA error after which nothing on the GPU works in this process any more."""
+    """Whether it is a CUDA error after which this process cannot use the GPU any more."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error) and not is_out_of_memory(error)

@@ -5,32 +5,37 @@ import torch
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Splits
 from tune_ks.training.train import step
-from tune_ks.training.training import Member
+from tune_ks.training.training import Training
 
-FILLED = 0.8  # of the memory: allocators leave gaps, and scoring is not measured
+FILLED = 0.8  # share of the memory that is used: allocators leave gaps, and scoring is not measured
 
 
 def trainings_that_fit(config: TrialConfig, splits: Splits, share: float) -> int:
-    """How many trainings of one pack the current GPU holds, of which this process may use ``share``; 1 at least."""
-    splits.train.home("cuda")  # the images stay there, whoever trains
-    one, two = (_step_bytes(config, splits, count) for count in (1, 2))
+    """How many trainings of one pack fit on the current GPU, of which this process may use ``share``; at least 1."""
+    splits.train.home("cuda")  # the images stay there, whichever training reads them
+    bytes_of_one = _step_bytes(config, splits, 1)
+    bytes_of_two = _step_bytes(config, splits, 2)
     torch.cuda.empty_cache()
-    free, everything = torch.cuda.mem_get_info()
-    return room(one, two, FILLED * min(free, share * everything))
+    free, total = torch.cuda.mem_get_info()
+    return room(bytes_of_one, bytes_of_two, FILLED * min(free, share * total))
 
 
-def room(one: float, two: float, budget: float) -> int:
-    """How many fit into ``budget`` bytes where one takes ``one``, and two take ``two``; 1 at least."""
-    return 1 + max(0, int((budget - one) // max(1, two - one)))
+def room(bytes_of_one: float, bytes_of_two: float, budget: float) -> int:
+    """How many trainings fit into ``budget`` bytes; at least 1. A further one costs what the second one costs."""
+    bytes_of_another = max(1, bytes_of_two - bytes_of_one)
+    return 1 + max(0, int((budget - bytes_of_one) // bytes_of_another))
 
 
 def _step_bytes(config: TrialConfig, splits: Splits, count: int) -> int:
-    """Bytes on the GPU that ``count`` trainings take at most; the optimiser has its moments from the first step on."""
+    """Peak of the GPU memory that ``count`` trainings take, in bytes.
+
+    Two steps are measured: the optimiser allocates its moments in the first one.
+    """
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    members = [Member(config, splits, device="cuda") for _ in range(count)]
-    for member in members:
-        member.begin_epoch()
+    trainings = [Training(config, splits, device="cuda") for _ in range(count)]
+    for training in trainings:
+        training.begin_epoch()
     for _ in range(2):
-        step(members, [member.draws[0] for member in members])
+        step(trainings, [training.draws[0] for training in trainings])
     return torch.cuda.max_memory_allocated() - before

@@ -1,6 +1,6 @@
-"""A large file of the driver's machine on every node that needs it: by its path, else fetched once a node.
+"""Large files of the driver's machine on every node that needs them: opened by their path, or fetched once per node.
 
-Trials map the file into memory, so a node holds it once however many trials it runs; nothing of it travels with a job.
+Trials map a file into memory, so a node holds it once, however many trials it runs. A job never carries a file.
 """
 
 import fcntl
@@ -18,18 +18,20 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tune_ks.core.storage import replacement
+
 CHUNK = 32 * 2**20  # bytes of one message
-AHEAD = 2  # messages under way at once
-SCRATCH = "TUNE_KS_SCRATCH"  # the folder for fetched files; otherwise one below the node's temporary folder
+AHEAD = 2  # messages that are requested at once
+SCRATCH = "TUNE_KS_SCRATCH"  # names the folder for fetched files; without it, one in the node's temporary folder
 
 
 @contextmanager
 def shared(paths: Mapping[int | str, Path], cluster: bool) -> Iterator[dict[str, dict[str, Any]]]:
-    """What a job says of each file: ``path``, ``bytes``, a ``name`` for copies of it, and the ``server`` that has it.
+    """Describe every file for a job: its ``path``, ``bytes``, a ``name`` for copies, and the ``server`` to ask for it.
 
-    On a ``cluster`` the server is an actor on this machine, for as long as the context lasts; else None.
+    On a ``cluster`` the server is an actor on this machine, which lives as long as the context; otherwise it is None.
     """
-    files = {str(what): _describe(path.resolve()) for what, path in paths.items()}
+    files = {str(label): _describe(path.resolve()) for label, path in paths.items()}
     if not cluster:
         yield files
         return
@@ -38,33 +40,33 @@ def shared(paths: Mapping[int | str, Path], cluster: bool) -> Iterator[dict[str,
     options = {"name": name, "num_cpus": 0, "max_concurrency": 4, "scheduling_strategy": here}
     server = ray.remote(_Server).options(**options).remote({file["name"]: file["path"] for file in files.values()})
     try:
-        yield {what: file | {"server": name} for what, file in files.items()}
+        yield {label: file | {"server": name} for label, file in files.items()}
     finally:
         ray.kill(server)
 
 
 def on_this_node(file: dict[str, Any]) -> Path:
-    """Where the file is on this node. One that does not see its path gets a copy, fetched by the first who asks.
+    """Path of the file on this node. Where the driver's path is not visible, the first process to ask fetches a copy.
 
-    FileNotFoundError where there is nobody to fetch it from.
+    Without a server the driver's path is returned as it is: opening it then raises FileNotFoundError.
     """
     path = Path(file["path"])
     if _is_whole(path, file) or not file["server"]:
-        return path  # without a server: whoever opens it says that it is missing
+        return path
     copy = scratch_folder() / file["name"]
-    with _alone(copy.with_suffix(".lock")):
+    with _locked(copy.with_suffix(".lock")):
         if not _is_whole(copy, file):
             _fetch(file, copy)
     return copy
 
 
 def masks_name(size: int) -> str:
-    """By which a job finds the tumour masks of the images of this size among the files of ``shared``."""
+    """Label of the tumour masks of the images of this size, among the files of ``shared``."""
     return f"masks {size}"
 
 
 def scratch_folder() -> Path:
-    """A folder of this node and user only, for decoded images are patients' images."""
+    """The folder for copies on this node. Only this user may read it, because the images are of patients."""
     named = os.environ.get(SCRATCH)
     folder = Path(named) if named else Path(tempfile.gettempdir()) / f"tune_ks-{os.getuid()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ def scratch_folder() -> Path:
 
 
 class _Server:
-    """Reads parts of the files that it was started with, and of no others."""
+    """Reads parts of the files that it was started with; it can read no others."""
 
     def __init__(self, paths: dict[str, str]) -> None:
         self.paths = paths
@@ -92,28 +94,25 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 def _fetch(file: dict[str, Any], copy: Path) -> None:
-    """The file, whole or not at all, without holding more of it than a few messages."""
+    """Copy the file, whole or not at all, without holding more of it in memory than a few messages."""
     server = ray.get_actor(file["server"])
-    offsets, coming = iter(range(0, file["bytes"], CHUNK)), deque()
+    offsets = iter(range(0, file["bytes"], CHUNK))
+    requested: deque[Any] = deque()  # messages in order, not yet written
 
-    def ask() -> None:
-        if (offset := next(offsets, None)) is not None:
-            coming.append(server.read.remote(file["name"], offset, CHUNK))
+    def request_next() -> None:
+        offset = next(offsets, None)
+        if offset is not None:
+            requested.append(server.read.remote(file["name"], offset, CHUNK))
 
-    descriptor, temporary = tempfile.mkstemp(dir=copy.parent, prefix=f".{copy.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as target:
+    with replacement(copy, mode=0o600) as temporary:
+        with open(temporary, "wb") as target:
             for _ in range(AHEAD):
-                ask()
-            while coming:
-                target.write(memoryview(ray.get(coming.popleft())))
-                ask()
-        if not _is_whole(Path(temporary), file):
+                request_next()
+            while requested:
+                target.write(memoryview(ray.get(requested.popleft())))
+                request_next()
+        if not _is_whole(temporary, file):
             raise OSError(f"{file['path']} changed while it was fetched: {file['bytes']} bytes were expected")
-        os.replace(temporary, copy)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _is_whole(path: Path, file: dict[str, Any]) -> bool:
@@ -124,8 +123,8 @@ def _is_whole(path: Path, file: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """One process of this node at a time; the system frees the lock of one that dies."""
+def _locked(lock: Path) -> Iterator[None]:
+    """Let in one process of this node at a time. When a process dies, the system releases its lock."""
     with open(lock, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

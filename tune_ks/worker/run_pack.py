@@ -1,4 +1,4 @@
-"""Configs from wherever they stand in a run folder to their records, as many at once as are given. Knows no Ray."""
+"""Several configs from their checkpoints to their records, trained together in one process. Knows no Ray."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -9,96 +9,17 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Splits, open_splits
-from tune_ks.evaluation.finish import Outcome, finish_together
-from tune_ks.evaluation.write_record import make_record, write_outcome
+from tune_ks.evaluation.finish import ScoredTraining, finish_trainings
+from tune_ks.evaluation.write_record import make_record, write_trial
 from tune_ks.training.train import TrainingFailed, train_together
-from tune_ks.training.training import Epoch, Member
+from tune_ks.training.training import Epoch, Training
 from tune_ks.training.transfer import loaded_parts, read_weights
 from tune_ks.worker.attempts import Attempt, Superseded, require_owner
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
 from tune_ks.worker.faults import patiently
 
 Report = Callable[[TrialConfig, dict[str, float]], bool]
-
-
-class Question:
-    """One key on its way from its checkpoint to its record.
-
-    With an ``attempt``, nothing is written once another process has begun the trial (Superseded).
-    """
-
-    def __init__(
-        self, config: TrialConfig, folder: RunFolder, splits: Splits, device: str, attempt: Attempt | None
-    ) -> None:
-        self.config, self.folder, self.splits, self.device, self.attempt = config, folder, splits, device, attempt
-        folder.write_config(config)
-        self.checkpoint, self.shared = folder.checkpoint(config), config.rate_from is not None
-        saved = load_checkpoint(self.checkpoint)
-        state = saved.get("state")
-        trained_before = state is not None and len(state["history"]) == config.epochs
-        # of a training that is scored at many rates they are counted once, by who trained it
-        self.seconds = 0.0 if self.shared and trained_before else saved.get("seconds", 0.0)
-        self.half_from = saved.get("half_batch_from_epoch", 0)  # counted from 1; 0: never
-        if self.parts > 1 and not self.half_from:
-            self.half_from = len(state["history"]) + 1 if state else 1
-        self.weights = read_weights(folder, config.init_from) if config.init_from else None
-        self.member = Member(config, splits, state, device, self.weights)
-
-    @property
-    def parts(self) -> int:
-        return self.attempt.accumulate if self.attempt else 1
-
-    def save(self) -> None:
-        """Where the training stands, to the checkpoint."""
-        values = {"seconds": self.seconds, "half_batch_from_epoch": self.half_from}
-        self._write(save_checkpoint, self.checkpoint, {"state": self.member.state(), **values})
-
-    def conclude(self, outcome: Outcome, together: int) -> TrialRecord:
-        """Write what the training was worth; ``together`` is how many were trained and scored as one."""
-        folder, config = self.folder, self.config
-        cohort = folder.read_search().get("cohort", {}).get("fingerprint")
-        record = make_record(config, self.splits, outcome, self.seconds, self.device, cohort)
-        if start_point := folder.start_point(config.key()):
-            record.facts["start_point"] = start_point
-        if self.half_from:
-            record.facts["half_batch_from_epoch"] = self.half_from
-        if together > 1:
-            record.facts["trained_together"] = together
-        if self.weights:
-            loaded = loaded_parts(outcome.pipeline, config, self.weights)
-            record.facts["init_from"] = {"question": self.weights.question(), "loaded": loaded}
-        if self.shared:
-            record.facts["training"] = config.training().key()
-        self._write(write_outcome, folder, record, self.splits, outcome, self.device)
-        cut_short = folder.trial(config.key()).glob(".*")  # dotfiles: writes that did not end
-        for leftover in [*cut_short, *([] if self.shared else [self.checkpoint])]:
-            leftover.unlink(missing_ok=True)
-        return record
-
-    def _write(self, action: Callable[..., None], *args: Any) -> None:
-        if self.attempt:
-            require_owner(self.folder, self.config.key(), self.attempt)
-        patiently(self.folder, action, *args)
-
-
-def run_config(
-    config: TrialConfig,
-    folder: RunFolder,
-    images_npy: Path,
-    device: str,
-    report: Callable[[dict[str, float]], None],
-    masks_npy: Path | None = None,
-) -> TrialRecord:
-    """One key from wherever it stands to its record, as ``run_pack`` does it; its failure is raised."""
-
-    def go_on(_: TrialConfig, line: dict[str, float]) -> bool:
-        report(line)
-        return True
-
-    ((_, found),) = run_pack([config], folder, images_npy, device, go_on, masks_npy=masks_npy)
-    if isinstance(found, Exception):
-        raise found
-    return found
+Result = tuple[TrialConfig, TrialRecord | Exception]
 
 
 def run_pack(
@@ -110,81 +31,194 @@ def run_pack(
     attempts: Mapping[str, Attempt] | None = None,
     cross_domain_at: Collection[int] = (),
     masks_npy: Path | None = None,
-) -> Iterator[tuple[TrialConfig, TrialRecord | Exception]]:
-    """Each key from wherever it stands to its record, or to the failure that is its own; yielded as they end.
+) -> Iterator[Result]:
+    """Bring every config from its checkpoint, if it has one, to its record; yields (config, record or exception).
 
-    Configs that share their ``pack_key`` train as one. A finished one is read, not run again. ``report`` is called with
-    each line of each history, those of an earlier process included: a scheduler may have lost them with its own
-    process. Where it returns False that training leaves, and nothing is yielded for it. An exception is of the whole
-    pack, but of its only config where it has one. ``attempts`` by key: nothing is written for a trial that another
-    process has begun since.
+    Several configs must share their ``pack_key``, and train together. A finished config is read, not trained again.
+    ``report`` is called with every line of every history, including those of an earlier process, which a scheduler may
+    have lost together with its own process. Where it returns False the training stops, and nothing is yielded for it.
+    An exception that is raised, not yielded, fails the whole pack. ``attempts`` by key: nothing is written for a trial
+    that another process has started since.
     """
-    left = []
+    finished = {config.key() for config in configs if folder.is_finished(config.key())}
     for config in configs:
-        if folder.is_finished(config.key()):
+        if config.key() in finished:
             yield config, folder.read_record(config.key())
-        else:
-            left.append(config)
-    if not left:
-        return
-    splits, questions, clock = open_splits(folder.cohort_csv, images_npy, left[0].vendor, masks_npy), [], Clock()
-    for config in left:
-        try:
-            questions.append(Question(config, folder, splits, device, (attempts or {}).get(config.key())))
-        except ValueError as error:  # there is no such network, or no such weights
-            yield config, error
-    for question in questions:
-        for line in question.member.history:
-            question.member.left |= not report(question.config, line)
-    clock.share_among(questions)
-    yield from _conclude([one for one in questions if one.member.is_whole], splits, device, len(questions), clock)
-    members, parts = [one.member for one in questions], max((one.parts for one in questions), default=1)
-    for epochs in train_together(members, splits, parts, cross_domain_at):
-        trained = [one for one in questions if one.member in epochs]
-        clock.share_among(trained)
-        for one in trained:
-            failure = _save(one, epochs[one.member])
-            one.member.left = failure is not None or not report(one.config, one.member.history[-1])
-            if failure:
-                yield one.config, failure
-        yield from _conclude([one for one in trained if one.member.is_whole], splits, device, len(questions), clock)
+    unfinished = [config for config in configs if config.key() not in finished]
+    if unfinished:
+        splits = open_splits(folder.cohort_csv, images_npy, unfinished[0].vendor, masks_npy)
+        yield from Pack(folder, splits, device, report).run(unfinished, attempts or {}, cross_domain_at)
+
+
+class Pack:
+    """Trainings that share their images and run together, in three passes: open, report what was there, train."""
+
+    def __init__(self, folder: RunFolder, splits: Splits, device: str, report: Report) -> None:
+        self.folder = folder
+        self.splits = splits
+        self.device = device
+        self.report = report
+        self.clock = Clock()
+        self.trials: list[OpenTrial] = []
+
+    def run(
+        self, configs: list[TrialConfig], attempts: Mapping[str, Attempt], cross_domain_at: Collection[int]
+    ) -> Iterator[Result]:
+        yield from self._open(configs, attempts)
+        self._report_earlier_epochs()
+        self.clock.share_among(self.trials)
+        yield from self._finish(self.trials)
+        yield from self._train(cross_domain_at)
+
+    def _open(self, configs: list[TrialConfig], attempts: Mapping[str, Attempt]) -> Iterator[Result]:
+        """Open every trial; yields those that cannot be, because there is no such network or no such weights."""
+        for config in configs:
+            try:
+                trial = OpenTrial(config, self.folder, self.splits, self.device, attempts.get(config.key()))
+                self.trials.append(trial)
+            except ValueError as error:
+                yield config, error
+
+    def _report_earlier_epochs(self) -> None:
+        for trial in self.trials:
+            for line in trial.training.history:
+                if not self.report(trial.config, line):
+                    trial.training.left = True
+
+    def _train(self, cross_domain_at: Collection[int]) -> Iterator[Result]:
+        """Train until all have ended; yields each trial as it ends."""
+        members = [trial.training for trial in self.trials]
+        parts = max((trial.parts for trial in self.trials), default=1)
+        for epochs in train_together(members, self.splits, parts, cross_domain_at):
+            trained = [trial for trial in self.trials if trial.training in epochs]
+            self.clock.share_among(trained)
+            for trial in trained:
+                failure = self._after_epoch(trial, epochs[trial.training])
+                if failure is not None:
+                    yield trial.config, failure
+            yield from self._finish(trained)
+
+    def _after_epoch(self, trial: "OpenTrial", epoch: Epoch | TrainingFailed) -> Exception | None:
+        """Save and report an epoch. A training that failed, or that another process has taken over, leaves the pack."""
+        failure = epoch if isinstance(epoch, TrainingFailed) else _unless_superseded(trial.save)
+        if isinstance(failure, Exception):
+            trial.training.left = True
+            return failure
+        trial.training.left = not self.report(trial.config, trial.training.history[-1])
+        return None
+
+    def _finish(self, trials: list["OpenTrial"]) -> Iterator[Result]:
+        """Score and record those of the trials that are trained to their last epoch."""
+        whole = [trial for trial in trials if trial.training.is_whole]
+        if not whole:
+            return
+        configs = [trial.config for trial in whole]
+        states = [trial.training.state() for trial in whole]
+        scored = finish_trainings(configs, self.splits, states, self.device, whole[0].parts)
+        self.clock.share_among(whole)
+        for trial, training in zip(whole, scored, strict=True):
+            yield trial.config, _unless_superseded(trial.write_record, training, len(self.trials))
+
+
+class OpenTrial:
+    """One trial between its checkpoint and its record: its training, and what of it is written to the run folder.
+
+    With an ``attempt``, nothing is written once another process has started the trial (Superseded).
+    """
+
+    def __init__(
+        self, config: TrialConfig, folder: RunFolder, splits: Splits, device: str, attempt: Attempt | None
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.splits = splits
+        self.device = device
+        self.attempt = attempt
+        folder.write_config(config)
+        self.checkpoint = folder.checkpoint(config)
+        self.conditional = config.rate_from is not None  # then several trials share this training and its checkpoint
+        saved = load_checkpoint(self.checkpoint)
+        state = saved.get("state")
+        epochs_done = len(state["history"]) if state else 0
+        # the seconds of a shared training are counted once, by the trial that trained it
+        shared_before = self.conditional and epochs_done == config.epochs
+        self.seconds = 0.0 if shared_before else saved.get("seconds", 0.0)
+        self.half_batch_from = saved.get("half_batch_from_epoch", 0)  # counted from 1; 0: never
+        if self.parts > 1 and not self.half_batch_from:
+            self.half_batch_from = epochs_done + 1
+        self.weights = read_weights(folder, config.init_from) if config.init_from else None
+        self.training = Training(config, splits, state, device, self.weights)
+
+    @property
+    def parts(self) -> int:
+        """How many parts a batch is split into, so that it needs less memory."""
+        return self.attempt.accumulate if self.attempt else 1
+
+    def save(self) -> None:
+        """Write the checkpoint of the last epoch."""
+        values = {
+            "state": self.training.state(),
+            "seconds": self.seconds,
+            "half_batch_from_epoch": self.half_batch_from,
+        }
+        self._write(save_checkpoint, self.checkpoint, values)
+
+    def write_record(self, training: ScoredTraining, together: int) -> TrialRecord:
+        """Write the record and the files beside it; ``together`` is how many trainings the pack held."""
+        cohort = self.folder.read_search().get("cohort", {}).get("fingerprint")
+        record = make_record(self.config, self.splits, training, self.seconds, self.device, cohort)
+        record.facts.update(self._facts(training, together))
+        self._write(write_trial, self.folder, record, self.splits, training, self.device)
+        self._remove_leftovers()
+        return record
+
+    def _facts(self, training: ScoredTraining, together: int) -> dict[str, Any]:
+        """How this trial came to its record, where that is not the plain way."""
+        facts: dict[str, Any] = {}
+        start_point = self.folder.start_point(self.config.key())
+        if start_point:
+            facts["start_point"] = start_point
+        if self.half_batch_from:
+            facts["half_batch_from_epoch"] = self.half_batch_from
+        if together > 1:
+            facts["trained_together"] = together
+        if self.weights:
+            loaded = loaded_parts(training.pipeline, self.config, self.weights)
+            facts["init_from"] = {"question": self.weights.question(), "loaded": loaded}
+        if self.conditional:
+            facts["training"] = self.config.training().key()
+        return facts
+
+    def _remove_leftovers(self) -> None:
+        """Remove writes that were cut short (dotfiles), and the checkpoint where no other trial needs it."""
+        for leftover in self.folder.trial(self.config.key()).glob(".*"):
+            leftover.unlink(missing_ok=True)
+        if not self.conditional:
+            self.checkpoint.unlink(missing_ok=True)
+
+    def _write(self, action: Callable[..., None], *args: Any) -> None:
+        if self.attempt:
+            require_owner(self.folder, self.config.key(), self.attempt)
+        patiently(self.folder, action, *args)
+
+
+def _unless_superseded(write: Callable[..., TrialRecord | None], *args: Any) -> TrialRecord | Superseded | None:
+    """The result of ``write(*args)``, or the exception where another process has started the trial."""
+    try:
+        return write(*args)
+    except Superseded as error:
+        return error
 
 
 class Clock:
-    """Seconds of work, shared equally among those that are worked on: what a lone training takes, or its part."""
+    """Seconds of work, shared equally among the trials that the work was for."""
 
     def __init__(self) -> None:
-        self.counted = time.monotonic()
+        self.counted_until = time.monotonic()
 
-    def share_among(self, questions: Sequence[Question]) -> None:
-        """Those since the last time."""
-        passed, self.counted = time.monotonic() - self.counted, time.monotonic()
-        for question in questions:
-            question.seconds += passed / len(questions)
-
-
-def _save(question: Question, epoch: Epoch | TrainingFailed) -> TrainingFailed | Superseded | None:
-    """Write the checkpoint of an epoch; why the training cannot go on, where that is so."""
-    if isinstance(epoch, TrainingFailed):
-        return epoch
-    try:
-        question.save()
-    except Superseded as error:
-        return error
-    return None
-
-
-def _conclude(
-    questions: list[Question], splits: Splits, device: str, together: int, clock: Clock
-) -> Iterator[tuple[TrialConfig, TrialRecord | Superseded]]:
-    if not questions:
-        return
-    configs, states = [one.config for one in questions], [one.member.state() for one in questions]
-    outcomes = finish_together(configs, splits, states, device, questions[0].parts)
-    clock.share_among(questions)
-    for question, outcome in zip(questions, outcomes, strict=True):
-        try:
-            found = question.conclude(outcome, together)
-        except Superseded as error:
-            found = error
-        yield question.config, found
+    def share_among(self, trials: Sequence[OpenTrial]) -> None:
+        """Add the seconds since the last call to the trials."""
+        now = time.monotonic()
+        for trial in trials:
+            trial.seconds += (now - self.counted_until) / len(trials)
+        self.counted_until = now

@@ -1,10 +1,10 @@
-"""What runs in one of Ray's workers: the configs of a trial trained, as many together as may be, each attempt noted."""
+"""What runs in one of Ray's workers: the configs of a trial are trained, as many together as fit."""
 
 import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import torch
@@ -22,144 +22,214 @@ from tune_ks.worker.attempts import (
     Attempt,
     GivenUp,
     Superseded,
-    begin_attempt,
     end_attempt,
     largest_pack,
     read_attempts,
+    start_attempt,
 )
 from tune_ks.worker.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
-from tune_ks.worker.jobs import Found, Jobs
+from tune_ks.worker.jobs import ConfigResult, Jobs
 from tune_ks.worker.memory import trainings_that_fit
 from tune_ks.worker.node_files import masks_name, on_this_node
 from tune_ks.worker.run_pack import run_pack
+from tune_ks.worker.work import TrialWork
 
 
-def trial(work: dict[str, Any]) -> None:
-    """What Ray runs: ``jobs`` (lists of configs as plain dicts), ``run`` (a path or URL), ``images`` (size, or the name
-    of its masks -> the file, as node_files describes it), ``threads``, ``session`` (of the driver), ``hang_after``
-    (seconds), ``together`` (configs that may train as one), ``gpus`` (its own), ``stopping`` (whether a scheduler may
-    write that a config is stopped), ``cross_domain_at`` (the epochs after which it compares cross-domain values) and
-    ``start_point`` (why the search begins with this one, or None).
+class Nodes(NamedTuple):
+    """Ray's id of the node that this process runs on, and the ids of all nodes that are alive."""
 
-    A failure of a training is written and reported, not raised: the search goes on.
+    this: str
+    alive: set[str]
+
+
+def trial(values: dict[str, Any]) -> None:
+    """What Ray runs; ``values`` are those of a TrialWork.
+
+    A failure of a training is written and reported, not raised: the search continues.
     """
-    torch.set_num_threads(work["threads"])  # more threads than CPUs were given made trials ten times slower
-    jobs = Jobs(work["jobs"])
+    work = TrialWork(**values)
+    torch.set_num_threads(work.threads)  # more threads than CPUs made trials ten times slower
+    jobs = Jobs(work.jobs)
     try:
-        while waiting := jobs.waiting():
-            for config, found in attempt_pack(waiting, work, jobs):
-                jobs.end(config, found)
+        while jobs.waiting():
+            for config, result in attempt_pack(work, jobs):
+                jobs.set_result(config, result)
     except StorageError as error:
-        jobs.give_up(error)
+        jobs.report_storage_error(error)
 
 
-def attempt_pack(waiting: list[TrialConfig], work: dict[str, Any], jobs: Jobs) -> Iterator[tuple[TrialConfig, Found]]:
-    """Try the first that wait, as many together as may be; yields those that came to an end.
+def attempt_pack(work: TrialWork, jobs: Jobs) -> Iterator[tuple[TrialConfig, ConfigResult]]:
+    """Train the first waiting config and as many others with it as allowed; yields those that came to an end.
 
-    The others are tried again: a pack that ended badly in smaller ones, what ran out of memory alone once more at half
-    the batch. How often is for attempts.py to say. StorageError is the caller's.
+    The others stay waiting, and the caller tries them again: a failed pack is retried at half its size; a training that
+    ran out of memory alone, once at half its batch. attempts.py says how often. StorageError is the caller's.
     """
-    folder, session, (node, alive) = RunFolder(work["run"]), work["session"], _nodes()
-    device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
     release_memory()
-    for config in waiting if work["stopping"] and len(jobs.jobs) > 1 else ():  # before its process died
-        if patiently(folder, folder.is_stopped, config.key()):
-            jobs.stop(config)
-    waiting = [config for config in waiting if config.key() not in jobs.found]
-    if not waiting:
-        return
-    limits = {one.key(): largest_pack(read_attempts(folder, one.key()), session, alive) for one in waiting}
-    pack, attempts = next_pack(waiting, limits, most_together(waiting[0], work, device)), {}
-    for config in pack:
-        try:
-            # waits here, so that a finished trial is then seen
-            patiently(folder, folder.write_config, config, work["start_point"])
-            if not folder.is_finished(config.key()):
-                attempts[config.key()] = patiently(
-                    folder, begin_attempt, folder, config.key(), session, node, alive, len(pack)
-                )
-        except GivenUp as error:
-            yield config, write_failure(folder, config, error)
-    pack = [config for config in pack if config.key() in attempts or folder.is_finished(config.key())]
-    try:
-        for config, found in run_attempts(pack, attempts, work, jobs, device) if pack else ():
-            failed = isinstance(found, Exception) and not isinstance(found, Superseded)
-            yield config, write_failure(folder, config, found) if failed else found
-    except StorageError:
-        raise
-    except Exception as error:  # any failure: one alone is named in failure.json and the report, and the others go on
-        memory = is_out_of_memory(error)
-        if len(pack) == 1 and not memory and not is_lost_device(error):
-            yield pack[0], write_failure(folder, pack[0], error)
+    leave_out_stopped(work, jobs)
+    waiting = jobs.waiting()
+    if waiting:
+        attempt = PackAttempt(waiting, work, jobs)
+        yield from attempt.start()
+        yield from attempt.train()
+
+
+class PackAttempt:
+    """One attempt at training some of the waiting configs together, each noted in its attempts.json."""
+
+    def __init__(self, waiting: list[TrialConfig], work: TrialWork, jobs: Jobs) -> None:
+        self.work = work
+        self.jobs = jobs
+        self.folder = RunFolder(work.run)
+        self.nodes = _nodes()
+        self.device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
+        limits = {}
+        for config in waiting:
+            attempts = read_attempts(self.folder, config.key())
+            limits[config.key()] = largest_pack(attempts, work.session, self.nodes.alive)
+        self.configs = next_pack(waiting, limits, most_together(waiting[0], work, self.device))
+        self.attempts: dict[str, Attempt] = {}  # key -> the attempt, of those that are to be trained
+
+    def start(self) -> Iterator[tuple[TrialConfig, str]]:
+        """Note the attempt of every config that has no record yet; yields those that are given up."""
+        for config in self.configs:
+            try:
+                self._start(config)
+            except GivenUp as error:
+                yield config, write_failure(self.folder, config, error)
+
+    def train(self) -> Iterator[tuple[TrialConfig, ConfigResult]]:
+        """Train those that were not given up.
+
+        When the whole pack fails: a training alone is given up with the reason, unless memory or the GPU was the cause;
+        otherwise every attempt is noted as ended, so that the next one is smaller.
+        """
+        configs = [config for config in self.configs if self._has_started(config)]
+        if not configs:
             return
-        for key in attempts:
-            if key not in jobs.found:
-                detail = str(error).partition("\n")[0]
-                patiently(folder, end_attempt, folder, key, session, MEMORY if memory else DIED, detail)
+        try:
+            for config, result in self._run(configs):
+                yield config, self._named(config, result)
+        except StorageError:
+            raise
+        except Exception as error:  # any failure: one bad trial must not end the search
+            names_its_cause = not is_out_of_memory(error) and not is_lost_device(error)
+            if len(configs) == 1 and names_its_cause:
+                yield configs[0], write_failure(self.folder, configs[0], error)
+            else:
+                self._end(error)
+
+    def _start(self, config: TrialConfig) -> None:
+        key = config.key()
+        # waits until the storage is there, so that a finished trial is seen by the next line
+        patiently(self.folder, self.folder.write_config, config, self.work.start_point)
+        if not self.folder.is_finished(key):
+            self.attempts[key] = patiently(self.folder, self._new_attempt, key)
+
+    def _new_attempt(self, key: str) -> Attempt:
+        node, alive = self.nodes
+        return start_attempt(self.folder, key, self.work.session, node, alive, together=len(self.configs))
+
+    def _has_started(self, config: TrialConfig) -> bool:
+        return config.key() in self.attempts or self.folder.is_finished(config.key())
+
+    def _run(self, configs: list[TrialConfig]) -> Iterator[tuple[TrialConfig, TrialRecord | Exception]]:
+        """``run_pack`` within a trial: epochs go to Ray, a hang ends the process, a stopped config leaves."""
+        work = self.work
+        images, masks = files_of(configs[0], work)
+        with watchdog(work.hang_after) as alive:
+
+            def report(config: TrialConfig, line: dict[str, float]) -> bool:
+                self.jobs.report_epoch(config, line)
+                alive()
+                # Ray has shown the line to the scheduler by now. It ends a trial with one job by itself
+                stopped = work.stopping and patiently(self.folder, self.folder.is_stopped, config.key())
+                if stopped:
+                    self.jobs.set_stopped(config)
+                return not stopped
+
+            yield from run_pack(
+                configs,
+                self.folder,
+                images,
+                self.device,
+                report,
+                attempts=self.attempts,
+                cross_domain_at=work.cross_domain_at,
+                masks_npy=masks,
+            )
+
+    def _named(self, config: TrialConfig, result: TrialRecord | Exception) -> ConfigResult:
+        """The result of one config; a failure is written, and its reason returned."""
+        if isinstance(result, TrialRecord | Superseded):
+            return result
+        return write_failure(self.folder, config, result)
+
+    def _end(self, error: Exception) -> None:
+        """Note how the attempts without a result ended. A process that lost its GPU ends: Ray starts another one."""
+        ended = MEMORY if is_out_of_memory(error) else DIED
+        detail = str(error).partition("\n")[0]
+        for key in self.attempts:
+            if key not in self.jobs.results:
+                patiently(self.folder, end_attempt, self.folder, key, self.work.session, ended, detail)
         if is_lost_device(error):
-            os._exit(1)  # the GPU is lost to this process: Ray starts another one
+            os._exit(1)
 
 
-def run_attempts(
-    pack: list[TrialConfig], attempts: dict[str, Attempt], work: dict[str, Any], jobs: Jobs, device: str
-) -> Iterator[tuple[TrialConfig, TrialRecord | Exception]]:
-    """``run_pack`` within a trial: lines go to Ray, a hang ends the process, and what was stopped leaves."""
-    folder, (images, masks) = RunFolder(work["run"]), files_of(pack[0], work)
-    with watchdog(work["hang_after"]) as alive:
-
-        def report(config: TrialConfig, line: dict[str, float]) -> bool:
-            jobs.epoch(config, line)
-            alive()
-            # the driver has heard the line by now; the only job of a trial it would have ended with the trial
-            stopped = work["stopping"] and patiently(folder, folder.is_stopped, config.key())
-            if stopped:
-                jobs.stop(config)
-            return not stopped
-
-        yield from run_pack(pack, folder, images, device, report, attempts, work["cross_domain_at"], masks)
+def leave_out_stopped(work: TrialWork, jobs: Jobs) -> None:
+    """Mark the configs that a scheduler stopped before this process started. A trial's only job ends with its trial."""
+    if not work.stopping or len(jobs.jobs) == 1:
+        return
+    folder = RunFolder(work.run)
+    for config in jobs.waiting():
+        if patiently(folder, folder.is_stopped, config.key()):
+            jobs.set_stopped(config)
 
 
 def next_pack(waiting: list[TrialConfig], limits: dict[str, float], most: int) -> list[TrialConfig]:
-    """The first that waits, and those that can train with it and are allowed to, up to ``most``, within the limits."""
+    """The first waiting config, and those that can and may train with it: at most ``most``, within the ``limits``."""
     first = waiting[0]
-    size, kind = min(most, limits[first.key()]), pack_key(first)
-    beside = [one for one in waiting[1:] if kind and pack_key(one) == kind and limits[one.key()] >= size]
-    return [first, *beside][: int(size)]
+    size = int(min(most, limits[first.key()]))
+    kind = pack_key(first)
+    if kind is None:
+        return [first]
+    beside = [config for config in waiting[1:] if pack_key(config) == kind and limits[config.key()] >= size]
+    return [first, *beside][:size]
 
 
-def most_together(config: TrialConfig, work: dict[str, Any], device: str) -> int:
-    """As many as were asked for; on a GPU no more than it has room for."""
-    if work["together"] == 1 or device == "cpu" or pack_key(config) is None:
-        return work["together"]
+def most_together(config: TrialConfig, work: TrialWork, device: str) -> int:
+    """How many configs may train together: as many as were asked for, on a GPU no more than fit."""
+    if work.together == 1 or device == "cpu" or pack_key(config) is None:
+        return work.together
     try:
         images, masks = files_of(config, work)
-        splits = open_splits(RunFolder(work["run"]).cohort_csv, images, config.vendor, masks)
-        return min(work["together"], trainings_that_fit(config, splits, min(1.0, work["gpus"])))
-    except Exception:  # what keeps even one or two steps from running keeps it from training too: alone it is named
+        splits = open_splits(RunFolder(work.run).cohort_csv, images, config.vendor, masks)
+        return min(work.together, trainings_that_fit(config, splits, min(1.0, work.gpus)))
+    except Exception:  # whatever fails in these steps fails in the training too, and alone it names its cause
         return 1
 
 
-def files_of(config: TrialConfig, work: dict[str, Any]) -> tuple[Path, Path | None]:
+def files_of(config: TrialConfig, work: TrialWork) -> tuple[Path, Path | None]:
     """The images that a config is trained on and, where its task reads them, their masks: on this node."""
-    images = on_this_node(work["images"][str(config.image_size)])
-    return images, on_this_node(work["images"][masks_name(config.image_size)]) if task_of(config).reads_masks else None
+    images = on_this_node(work.files[str(config.image_size)])
+    if not task_of(config).reads_masks:
+        return images, None
+    return images, on_this_node(work.files[masks_name(config.image_size)])
 
 
 def write_failure(folder: RunFolder, config: TrialConfig, error: Exception) -> str:
-    """Name it in failure.json; returns the reason."""
-    named = isinstance(error, (TrainingFailed, GivenUp))
-    reason = str(error) if named else f"{type(error).__name__}: {error}"
+    """Write the reason to failure.json, and return it."""
+    is_a_reason = isinstance(error, (TrainingFailed, GivenUp))
+    reason = str(error) if is_a_reason else f"{type(error).__name__}: {error}"
     patiently(folder, folder.write_failure, config, reason)
     return reason
 
 
 def release_memory() -> None:
-    """Give back what an earlier trial of this process still holds."""
+    """Free what an earlier trial of this process still holds."""
     gc.collect()
     torch.cuda.empty_cache()
 
 
-def _nodes() -> tuple[str, set[str]]:
-    """Ray's id of the node that this process runs on, and the ids of all nodes that live."""
+def _nodes() -> Nodes:
     alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-    return ray.get_runtime_context().get_node_id(), alive
+    return Nodes(ray.get_runtime_context().get_node_id(), alive)

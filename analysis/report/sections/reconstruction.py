@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.read.configurations import average_over_seeds, varied_fields
+from analysis.read.configurations import average_over_seeds, plain_name, varied_fields
 from analysis.report.page import paragraph, table
 from analysis.results.compute import Analysis
 from tune_ks.core.record import TrialRecord
@@ -43,5 +43,5 @@ def quality_table(records: dict[str, TrialRecord], trials: pd.DataFrame) -> pd.D
     mean = groups[measures].mean().join(groups[about].first()).join(groups["seed"].nunique().rename("seeds"))
     mean = mean.reset_index().sort_values([*about, "test vendor"], ignore_index=True)
     return mean[[*about, "test vendor", "seeds", *measures]].rename(
-        columns=COLUMNS | {name: name.replace("_", " ") for name in about} | {"vendor": "trained on"}
+        columns=COLUMNS | {name: plain_name(name).replace("_", " ") for name in about} | {"vendor": "trained on"}
     )

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.read.configurations import FULL, varied_fields
-from analysis.read.load import IDLE_FIELDS
+from analysis.read.configurations import FULL, plain_name, varied_fields
+from analysis.read.load import is_idle
 from analysis.report.page import number, paragraph, table
 from analysis.report.sections.tables import seen
 from analysis.results import sentences
@@ -48,8 +48,10 @@ def _of_vendor(analysis: Analysis, vendor: str, varied: list[str]) -> pd.DataFra
     own = analysis.vendors[vendor].configurations
     columns: dict[str, list[Any]] = {"mask": own["family"].tolist()}
     for name in varied:
-        idle = own["full"].astype(bool) & (name in IDLE_FIELDS)
-        columns[name.replace("_", " ")] = [_short(None if i else value) for i, value in zip(idle, own[name])]
+        idle = own["full"].astype(bool) & is_idle(name)
+        columns[plain_name(name).replace("_", " ")] = [
+            _short(None if i else value) for i, value in zip(idle, own[name])
+        ]
     columns["nominal rate"] = own["sampling_rate"].tolist()
     columns[f"{vendor} rate"] = own["realised_rate"].tolist()
     records = [[analysis.run.records[key].test for key in keys] for keys in own["keys"]]

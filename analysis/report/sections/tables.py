@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
-from analysis.read.configurations import FULL, varied_fields
+from analysis.read.configurations import FULL, plain_name, varied_fields
 from analysis.report.page import number, paragraph, table
 from analysis.results import sentences
 from analysis.results.compute import Analysis
@@ -211,7 +211,7 @@ def _counts(named: Any, cohort: pd.DataFrame) -> pd.DataFrame:
 def _present(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """The named columns that hold anything, under readable names."""
     kept = [name for name in names if name in frame and frame[name].notna().any()]
-    return frame[kept].rename(columns=lambda name: name.replace("_", " "))
+    return frame[kept].rename(columns=lambda name: plain_name(name).replace("_", " "))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

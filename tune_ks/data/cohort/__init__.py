@@ -1,1 +1,1 @@
-"""A folder of DICOM files -> the cohort's table and images, split by patient."""
+"""A folder of DICOM files -> the cohort's table, split by patient, and its images."""

@@ -1,43 +1,43 @@
-"""Folder and sheets -> one table and one array of images, decoded once and cached."""
+"""A folder of DICOM files and its sheets -> one table and one array of images, decoded once and then cached."""
 
 import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from tune_ks.core.run_folder import read_json
-from tune_ks.data import child_process as children
+from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort.scan import VERSION, CohortSettings, Progress, Scan, reasons_of
 from tune_ks.data.cohort.table import read_table
-from tune_ks.data.layouts.detect import Layout, detect
+from tune_ks.data.layouts.base import FileStatus, Layout
+from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.sheets import InputError, counted
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """One row an image, and the images: ``images`` is a .npy file, float32 (n, S, S) in [0, 1], to be memory-mapped.
+    """A table with one row for each image, and the images, which are to be memory-mapped.
 
     Columns of ``table``: row (the image's index in ``images``), path (relative, /), patient_id, vendor, series, label
     (0, 1; NaN unknown), slice (from 1), position (slice / slices of the scan, 0 to 1), split ("" until split_patients),
     orientation (canonical | unknown | raw), height and width (pixels before padding), spacing_mm (of the cached image),
     model, field_t, tr_ms, te_ms, flip_deg, acquired_width (samples), thickness_mm, phase (ROW | COL | ""), low and high
     (the percentiles used, in the file's unit), mean, p75 and p90 (of the cached image), digest (of the stored pixels).
-    NaN or "" where the file is silent.
+    NaN or "" where the file does not say.
     """
 
     table: pd.DataFrame
-    skipped: pd.DataFrame  # path, reason: files that were asked for and cannot serve
+    skipped: pd.DataFrame  # path, reason: files that were to be read and cannot serve
     settings: CohortSettings
-    images: Path
+    images: Path  # a .npy file, float32 (n, S, S) in [0, 1]
     fingerprint: str  # 12 hexadecimal digits of content and settings: the same on every machine
     image_side: int  # S, pixels
-    left_out: dict[str, int] = field(default_factory=dict)  # reason -> files left aside on purpose
-    layout: str = ""  # duke | table | folder: what the folder and its sheets look like
+    left_out: dict[str, int] = field(default_factory=dict)  # reason -> files left out on purpose
+    layout: str = ""  # a key of LAYOUTS: what the folder and its sheets look like
     masks: Path | None = None  # of the tumours: a .npy file, uint8 (n, S, S) of 0 and 1; only where a task needs them
 
 
@@ -51,21 +51,22 @@ def open_cohort(
     labels_required: bool = True,
     require_vendors: int = 1,
 ) -> Cohort:
-    """Read a folder of DICOM files, or the cache of an earlier read of the very same files, sheets and settings.
+    """Read a folder of DICOM files, or the cache of an earlier read of the same files, sheets and settings.
 
-    ``workers`` child processes decode (None: one a core). Without ``labels_required`` a folder needs no sheets and each
-    first folder below ``root`` is a patient. Raises InputError when the folder cannot be used; a bad file never stops
-    the scan, it is named in ``skipped``.
+    ``workers`` child processes decode (None: one for each core). Where labels are not required, a folder needs no
+    sheets: then each folder directly below ``root`` is a patient. Raises InputError when the folder cannot be used. A
+    bad file never stops the scan, it is named in ``skipped``.
     """
-    root, cache_dir = Path(root), Path(cache_dir)
+    root = Path(root)
+    cache_dir = Path(cache_dir)
     if image_size < 1:
         raise InputError(f"image_size must be at least 1 pixel, got {image_size}")
     layout = detect(root, labels_required, ignore=cache_dir)
     files = layout.files()
     signature = _signature(layout, files, settings, image_size, labels_required)
     if not (cache_dir / signature / "settings.json").exists():
-        with children.Crew(workers or _cores()) as crew:
-            scan = Scan(layout, settings, image_size, crew, progress or (lambda *_: None))
+        with ChildPool(workers or _cores()) as pool:
+            scan = Scan(layout, settings, image_size, pool, progress or (lambda *_: None))
             scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     vendors = sorted(cohort.table["vendor"].unique())
@@ -77,9 +78,8 @@ def open_cohort(
     return cohort
 
 
-def _signature(
-    layout: Layout, files: Iterable[tuple[str, int, int]], settings: CohortSettings, image_size: int, labels: bool
-) -> str:
+def _signature(layout: Layout, files: list[FileStatus], settings: CohortSettings, image_size: int, labels: bool) -> str:
+    """The name of a cache: a hash of all that its content depends on."""
     facts = [VERSION, layout.kind, dataclasses.asdict(settings), image_size, labels, layout.sheet_digests()]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path, size, mtime in files:
@@ -104,4 +104,7 @@ def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use; those of the machine where the system cannot say it (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,15 +1,16 @@
-"""Canonical images -> the working size and one intensity scale. The part of a scan that runs in child processes."""
+"""Canonical images -> the working size and one intensity scale. This part of a scan runs in child processes."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tune_ks.data import child_process as children
+from tune_ks.data.child_process import Report
 from tune_ks.data.dicom.reader import Header, UnusableFile, read_file, read_header
+from tune_ks.data.kspace import centre, to_image, to_kspace
 
 PERCENTILES = (1.0, 99.0)  # become 0 and 1
-MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; above it a regular subset is
+MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; of more, a regular subset is taken
 CRASHED = "the decoder crashed or hung"
 FLAT = "zero dynamic range"
 
@@ -18,44 +19,42 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
     """(H, W) -> (N, N), N = max(H, W), zeros around the centred image."""
     height, width = image.shape
     side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
+    top = (side - height) // 2
+    left = (side - width) // 2
     return np.pad(image, ((top, side - height - top), (left, side - width - left)))
 
 
 def crop_kspace(image: np.ndarray, side: int) -> np.ndarray:
     """(N, N) -> (side, side), side <= N: |F^-1 of the centre of F image| side/N, F orthonormal; the mean is kept.
 
-    What a scanner that acquired fewer coefficients over the same field of view would give; pixels grow by N/side.
-    Values below zero, which a magnitude has none of, would be folded up. Never enlarges.
+    This is what a scanner gives that acquires fewer coefficients over the same field of view: pixels grow by N/side.
+    The image is taken for a magnitude: values below zero come back positive. Never enlarges.
     """
     size = image.shape[0]
     if side > size:
         raise ValueError(f"an image of {size} pixels a side cannot be enlarged to {side}")
     if side == size:
         return image
-    kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image), norm="ortho"))
-    first = size // 2 - side // 2  # keeps DC at side // 2
-    kspace = kspace[first : first + side, first : first + side]
-    small = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace), norm="ortho"))
+    small = to_image(centre(to_kspace(image), side))
     return (np.abs(small) * (side / size)).astype(np.float32)
 
 
 def read_headers(
-    note: children.Note, number: int, root: str, paths: list[str], crashed: list[int], orientation: str
+    report: Report, number: int, root: str, paths: list[str], crashed: list[int], orientation: str
 ) -> tuple[int, list[Header | str]]:
-    """``number`` (of the task) and the header of each file, or the reason why it cannot serve.
+    """``number`` (of the task) and, for each file, its header or the reason why it cannot serve.
 
-    ``crashed`` are places not to try.
+    ``crashed`` are the indices of files that crashed a child before: they are not read again.
     """
-    found: list[Header | str] = []
+    headers: list[Header | str] = []
     for i, path in enumerate(paths):
-        note(i)
-        found.append(CRASHED if i in crashed else _header_or_reason(Path(root) / path, orientation))
-    return number, found
+        report(i)
+        headers.append(CRASHED if i in crashed else _header_or_reason(Path(root) / path, orientation))
+    return number, headers
 
 
 def write_group(
-    note: children.Note,
+    report: Report,
     number: int,
     root: str,
     paths: list[str],
@@ -65,50 +64,60 @@ def write_group(
     intensity: str,
     images: str,
 ) -> tuple[int, list[dict[str, Any] | str]]:
-    """Decode the files of one patient's series and write them, scaled to [0, 1], to their rows of ``images``.
+    """Decode the files of one patient's series and write them, scaled to [0, 1], to their ``rows`` of ``images``.
 
-    ``rows`` is -1 for a file that only counts in the percentiles; ``crashed`` are places not to try. Returns ``number``
-    (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or the reason why it cannot serve.
+    A row of -1 is a file that only counts in the percentiles; ``crashed`` are the indices of files that crashed a child
+    before. Returns ``number`` (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or the
+    reason why it cannot serve.
     """
     store = np.load(images, mmap_mode="r+", allow_pickle=False)
     side = store.shape[1]
-    stride = -(-len(paths) * side * side // MAX_VALUES) | 1  # odd, so that it does not walk along one column
-    outcomes: list[dict[str, Any] | str] = []
-    values: list[np.ndarray] = []
+    stride = -(-len(paths) * side * side // MAX_VALUES) | 1  # odd, so that it does not stay in one column
+    answers: list[dict[str, Any] | str] = []
+    samples: list[np.ndarray] = []  # pixels of the series for its percentiles
     for i, (path, row) in enumerate(zip(paths, rows)):
+        report(i)
         try:
-            note(i)
             if i in crashed:
                 raise UnusableFile(CRASHED)
-            _, image, digest = read_file(Path(root) / path, orientation)
-            small = crop_kspace(pad_to_square(image), side)
-            if small.min() == small.max():
-                raise UnusableFile(FLAT)
+            small, digest = _read_small(Path(root) / path, orientation, side)
         except UnusableFile as unusable:
-            outcomes.append(unusable.reason)
+            answers.append(unusable.reason)
             continue
-        outcomes.append({"digest": digest})
-        if intensity == "series":
-            values.append(small.ravel()[::stride])
-        else:
-            outcomes[-1] |= _limits(small)
         if row >= 0:
             store[row] = small
-    common = _limits(np.concatenate(values)) if values else {}
+        if intensity == "series":
+            samples.append(small.ravel()[::stride])
+            answers.append({"digest": digest})
+        else:
+            answers.append({"digest": digest, **_limits(small)})
+    of_series = _limits(np.concatenate(samples)) if samples else {}
     for i, row in enumerate(rows):
-        facts = outcomes[i]
-        if isinstance(facts, str) or row < 0:
-            continue
-        facts |= common
-        low, high = facts["low"], facts["high"]
-        if not high > low:
-            outcomes[i] = FLAT
-            continue
-        scaled = np.clip((store[row] - low) / (high - low), 0, 1)
-        store[row] = scaled
-        p75, p90 = np.percentile(scaled, (75, 90))
-        facts |= {"mean": float(scaled.mean(dtype=np.float64)), "p75": float(p75), "p90": float(p90)}
-    return number, outcomes
+        facts = answers[i]
+        if row >= 0 and not isinstance(facts, str):
+            answers[i] = _scale(store, row, facts | of_series)
+    return number, answers
+
+
+def _read_small(path: Path, orientation: str, side: int) -> tuple[np.ndarray, str]:
+    """The (side, side) image of one file in the file's intensity unit, and the digest of its stored pixels."""
+    file = read_file(path, orientation)
+    small = crop_kspace(pad_to_square(file.image), side)
+    if small.min() == small.max():
+        raise UnusableFile(FLAT)
+    return small, file.digest
+
+
+def _scale(store: np.ndarray, row: int, facts: dict[str, Any]) -> dict[str, Any] | str:
+    """Scale one image of ``store`` so that low and high become 0 and 1. Its facts, or why it cannot serve."""
+    low = facts["low"]
+    high = facts["high"]
+    if not high > low:
+        return FLAT
+    scaled = np.clip((store[row] - low) / (high - low), 0, 1)
+    store[row] = scaled
+    p75, p90 = np.percentile(scaled, (75, 90))
+    return facts | {"mean": float(scaled.mean(dtype=np.float64)), "p75": float(p75), "p90": float(p90)}
 
 
 def _limits(values: np.ndarray) -> dict[str, float]:

@@ -1,17 +1,14 @@
 """One reading of a folder: files and sheets -> the table and the array of images of a cache.
 
-Order of the work on an image: canonical orientation, zero-padded to a square, shrunk to S pixels a side by a central
+Each image is brought to canonical orientation, padded with zeros to a square, shrunk to S pixels a side by a central
 crop of k-space (S = image_size, or the smallest image of the cohort where that is smaller: nothing is ever enlarged),
-scaled so that the 1st and 99th percentile of its series become 0 and 1, clipped.
+scaled so that the 1st and 99th percentile of its series become 0 and 1, and clipped.
 """
 
 import dataclasses
-import itertools
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,20 +19,23 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.config import digest
-from tune_ks.core.seeding import generator
 from tune_ks.core.storage import write_whole
-from tune_ks.data import child_process as children
+from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
+from tune_ks.data.cohort.candidates import Candidate, fill_slices
+from tune_ks.data.cohort.position_matched import unmatched_negatives
 from tune_ks.data.cohort.table import COLUMNS, write_table
 from tune_ks.data.dicom.reader import ORIENTATIONS, Header
-from tune_ks.data.layouts.detect import Layout
-from tune_ks.data.layouts.items import LEFT_OUT, Item
+from tune_ks.data.layouts.base import FileStatus, Layout
+from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
 from tune_ks.data.layouts.sheets import InputError, counted
+from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 1  # of what a cache holds; a change of the reader that changes any number raises it
 HEADERS_PER_TASK = 64
-LOCAL_FILES = 200  # at most so many uncompressed files are read in this very process: starting others takes longer
-Progress = Callable[[str, int, int], None]  # stage, done, of how many
+LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
+SHOWN_REASONS = 5  # in a message
+Progress = Callable[[str, int, int], None]  # stage, files done, files in all
 
 
 @dataclass(frozen=True)
@@ -59,229 +59,213 @@ class CohortSettings:
 
 
 class Scan:
-    """One reading of a folder, from its files to its cache; ``progress`` is told stage, done, of how many."""
+    """One reading of a folder, from its files to its cache. ``progress`` is called with stage, done and total."""
 
     def __init__(
-        self, layout: Layout, settings: CohortSettings, image_size: int, crew: children.Crew, progress: Progress
+        self, layout: Layout, settings: CohortSettings, image_size: int, pool: ChildPool, progress: Progress
     ) -> None:
-        self.layout, self.settings, self.image_size = layout, settings, image_size
-        self.crew, self.progress = crew, progress
+        self.layout = layout
+        self.settings = settings
+        self.image_size = image_size
+        self.pool = pool
+        self.progress = progress
         self.root = str(layout.root)
-        self.skipped: list[tuple[str, str]] = []
+        self.skipped: list[tuple[str, str]] = []  # path and reason of files that cannot serve
 
-    def write(self, cache_dir: Path, signature: str, files: list[tuple[str, int, int]], labels_required: bool) -> None:
+    def write(self, cache_dir: Path, signature: str, files: list[FileStatus], labels_required: bool) -> None:
         """Fill ``cache_dir/signature``, whole or not at all."""
+        listing = self._list(files, labels_required)
+        self.skipped = listing.skipped
+        candidates = self._read_headers(sorted(listing.items, key=lambda item: item.path))
+        self._need_images(candidates, "file")
+        fill_slices(candidates)
+        if self.settings.negatives == "position_matched":
+            dropped = unmatched_negatives(candidates)
+            for candidate in dropped:
+                candidate.is_image = False
+            listing.left_out["negative slices dropped to match the positions of positive ones"] = len(dropped)
+        self._need_images([candidate for candidate in candidates if candidate.is_image], "labelled file")
+        side = min(self.image_size, *(max(c.header.height, c.header.width) for c in candidates))
+        target = cache_dir / signature
+        with whole_folder(target, (target / "settings.json").exists) as scratch:
+            table = self._decode(candidates, side, scratch / "images.npy")
+            if labels_required:
+                self._require_both_classes(table)
+            self._write_texts(scratch, table, side, listing.left_out)
+
+    def _list(self, files: list[FileStatus], labels_required: bool) -> Listing:
         self.progress("sheets", 0, 1)
         listing = self.layout.listing(self.settings.series, labels_required, files)
         self.progress("sheets", 1, 1)
-        self.skipped = listing.skipped
-        left_out = listing.left_out
-        items, headers = self._headers(sorted(listing.items, key=lambda item: item.path))
-        self._need_images(items, "file")
-        _fill_slices(items, headers)
-        is_row = [item.label != LEFT_OUT for item in items]
-        if self.settings.negatives == "position_matched":
-            dropped = _unmatched(items, headers, is_row)
-            left_out["negative slices dropped to match the positions of positive ones"] = len(dropped)
-            is_row = [is_one and i not in dropped for i, is_one in enumerate(is_row)]
-        self._need_images([item for item, is_one in zip(items, is_row) if is_one], "labelled file")
-        side = min(self.image_size, *(max(header.height, header.width) for header in headers))
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=cache_dir, prefix=f".{signature}."))
-        try:
-            table = self._decode(items, headers, is_row, side, scratch / "images.npy")
-            self._check(table, labels_required)
-            skipped = pd.DataFrame(sorted(self.skipped), columns=["path", "reason"])
-            write_table(scratch / "table.csv", table)
-            write_whole(scratch / "skipped.csv", skipped.to_csv(index=False).encode())
-            facts = {
-                "version": VERSION,
-                "settings": dataclasses.asdict(self.settings),
-                "image_size": self.image_size,
-                "image_side": side,
-                "fingerprint": _fingerprint(table, self.settings),
-                "left_out": dict(sorted(left_out.items())),
-            }
-            write_whole(scratch / "settings.json", json.dumps(facts, indent=1).encode())
-            scratch.chmod(0o755)
-            try:
-                os.rename(scratch, cache_dir / signature)
-            except OSError:
-                if not (cache_dir / signature / "settings.json").exists():  # else another process was faster
-                    raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        return listing
 
-    def _headers(self, items: list[Item]) -> tuple[list[Item], list[Header]]:
+    def _read_headers(self, items: list[Item]) -> list[Candidate]:
+        """The items whose files can be read; the others are skipped."""
         chunks = [items[i : i + HEADERS_PER_TASK] for i in range(0, len(items), HEADERS_PER_TASK)]
-        common = {"root": self.root, "orientation": self.settings.orientation, "crashed": []}
-        tasks = [{"number": n, "paths": [item.path for item in chunk], **common} for n, chunk in enumerate(chunks)]
-        found: dict[int, list[Header | str]] = {}
-        self.progress("headers", 0, len(items))
-        for number, headers in self._run("read_headers", tasks, local=len(items) <= LOCAL_FILES):
-            found[number] = headers
-            self.progress("headers", sum(map(len, found.values())), len(items))
-        usable: list[tuple[Item, Header]] = []
-        for number, chunk in enumerate(chunks):
-            for item, header in zip(chunk, found.get(number, [prepare.CRASHED] * len(chunk))):
-                if isinstance(header, str):
-                    self.skipped.append((item.path, header))
-                elif item.sheet_vendor and item.sheet_vendor != header.vendor:
-                    reason = f"the sheet says {item.sheet_vendor}, the file says {header.vendor}"
-                    self.skipped.append((item.path, reason))
-                else:
-                    usable.append((item, header))
-        return [item for item, _ in usable], [header for _, header in usable]
+        tasks = [self._task(chunk) for chunk in chunks]
+        candidates = []
+        for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= LOCAL_FILES):
+            reason = answer if isinstance(answer, str) else _vendor_conflict(item, answer)
+            if reason:
+                self.skipped.append((item.path, reason))
+            else:
+                candidates.append(Candidate(item, answer, is_image=item.label != LEFT_OUT))
+        return candidates
 
-    def _decode(
-        self, items: list[Item], headers: list[Header], is_row: list[bool], side: int, images: Path
-    ) -> pd.DataFrame:
+    def _decode(self, candidates: list[Candidate], side: int, images: Path) -> pd.DataFrame:
         """Fill ``images`` and return its table."""
-        rows = np.where(is_row, np.cumsum(is_row) - 1, -1).tolist()
-        store = np.lib.format.open_memmap(images, mode="w+", dtype=np.float32, shape=(sum(is_row), side, side))
+        wanted = [candidate for candidate in candidates if candidate.is_image]
+        for row, candidate in enumerate(wanted):
+            candidate.row = row
+        store = np.lib.format.open_memmap(images, mode="w+", dtype=np.float32, shape=(len(wanted), side, side))
         del store  # the children open it by name
-        groups: dict[tuple[str, str], list[int]] = {}
-        for i, item in enumerate(items):
-            if is_row[i] or self.settings.intensity == "series":
-                groups.setdefault((item.patient_id, item.series), []).append(i)
-        common = {
-            "root": self.root,
-            "orientation": self.settings.orientation,
-            "intensity": self.settings.intensity,
-            "images": str(images),
-        }
-        tasks = [
-            {
-                "paths": [items[i].path for i in members],
-                "rows": [rows[i] for i in members],
-                "crashed": [],
-                "number": number,
-                **common,
-            }
-            for number, members in enumerate(groups.values())
-        ]
-        members_of = list(groups.values())
-        total, done = sum(map(len, members_of)), 0
-        local = total <= LOCAL_FILES and not any(header.compressed for header in headers)
-        outcomes: dict[int, dict[str, Any] | str] = {}
-        self.progress("images", 0, total)
-        for number, results in self._run("write_group", tasks, local):
-            outcomes |= zip(members_of[number], results)
-            done += len(results)
-            self.progress("images", done, total)
-        kept = []
-        for i in itertools.chain.from_iterable(members_of):
-            outcome = outcomes.get(i, prepare.CRASHED)
-            if isinstance(outcome, str):
-                self.skipped.append((items[i].path, outcome))
-            elif is_row[i]:
-                kept.append(i)
-        kept.sort()
+        self._read_pixels(candidates, images)
+        kept = [candidate for candidate in wanted if candidate.facts is not None]
         self._need_images(kept, "labelled file")
-        if len(kept) < sum(is_row):
-            _keep_rows(images, [rows[i] for i in kept])
-        table = pd.DataFrame([_row(items[i], headers[i], outcomes[i], side) for i in kept])
+        if len(kept) < len(wanted):
+            _keep_rows(images, [candidate.row for candidate in kept])
+        table = pd.DataFrame([_table_row(candidate, side) for candidate in kept])
         table.insert(0, "row", np.arange(len(table)))
         if table["label"].notna().all():
             table["label"] = table["label"].astype(int)
         return table[list(COLUMNS)]
 
+    def _read_pixels(self, candidates: list[Candidate], images: Path) -> None:
+        """Write the image of every candidate that has a row and note its facts; those that cannot serve are skipped."""
+        groups = self._series_groups(candidates)
+        common = {"intensity": self.settings.intensity, "images": str(images)}
+        tasks = []
+        for group in groups:
+            rows = [candidate.row for candidate in group]
+            tasks.append(self._task([candidate.item for candidate in group], rows=rows, **common))
+        is_small = sum(map(len, groups)) <= LOCAL_FILES
+        local = is_small and not any(candidate.header.compressed for candidate in candidates)
+        for candidate, answer in self._answers("images", "write_group", groups, tasks, local):
+            if isinstance(answer, str):
+                self.skipped.append((candidate.item.path, answer))
+            else:
+                candidate.facts = answer
+
+    def _series_groups(self, candidates: list[Candidate]) -> list[list[Candidate]]:
+        """The files to decode, those of one patient's series together."""
+        groups: dict[tuple[str, str], list[Candidate]] = {}
+        for candidate in candidates:
+            if candidate.is_image or self.settings.intensity == "series":
+                groups.setdefault((candidate.item.patient_id, candidate.item.series), []).append(candidate)
+        return list(groups.values())
+
+    def _task(self, items: list[Item], **more: Any) -> dict[str, Any]:
+        """The keyword arguments that ``read_headers`` and ``write_group`` share, and ``more``."""
+        return {
+            "root": self.root,
+            "paths": [item.path for item in items],
+            "crashed": [],
+            "orientation": self.settings.orientation,
+            **more,
+        }
+
+    def _answers(
+        self, stage: str, function: str, groups: list[list[Any]], tasks: list[dict[str, Any]], local: bool
+    ) -> list[tuple[Any, Any]]:
+        """Every file of ``groups`` with the answer of ``function`` of ``prepare`` for it, in the order of the groups.
+
+        ``tasks`` are the arguments for each group. A group whose task was given up has crashed its children.
+        """
+        total = sum(map(len, groups))
+        done = 0
+        answers_of_group: dict[int, list[Any]] = {}
+        self.progress(stage, 0, total)
+        numbered = [{"number": number, **task} for number, task in enumerate(tasks)]
+        for number, answers in self._run(function, numbered, local):
+            answers_of_group[number] = answers
+            done += len(answers)
+            self.progress(stage, done, total)
+        pairs: list[tuple[Any, Any]] = []
+        for number, group in enumerate(groups):
+            pairs += zip(group, answers_of_group.get(number, [prepare.CRASHED] * len(group)))
+        return pairs
+
     def _run(self, function: str, tasks: list[dict[str, Any]], local: bool) -> Iterator[Any]:
         if local:
             return (getattr(prepare, function)(lambda _: None, **task) for task in tasks)
-        return self.crew.run(f"tune_ks.data.cohort.prepare:{function}", tasks, _without_crashed)
+        return self.pool.run(f"tune_ks.data.cohort.prepare:{function}", tasks, _without_crashed)
 
-    def _need_images(self, found: list[Any], what: str) -> None:
-        if not found:
+    def _need_images(self, usable: list[Any], noun: str) -> None:
+        if not usable:
             raise InputError(
-                f"{self.root} holds no usable {what}.{reasons_of(why for _, why in self.skipped)}"
+                f"{self.root} holds no usable {noun}.{reasons_of(reason for _, reason in self.skipped)}"
                 " Files must be single-frame MR images in DICOM format, of a known maker"
             )
 
-    def _check(self, table: pd.DataFrame, labels_required: bool) -> None:
-        if not labels_required:
-            return
+    def _require_both_classes(self, table: pd.DataFrame) -> None:
         for vendor, labels in table.groupby("vendor")["label"]:
-            counts = {name: int((labels == value).sum()) for name, value in (("positive", 1), ("negative", 0))}
-            if not all(counts.values()):
-                lacks = next(name for name, count in counts.items() if not count)
+            positive = int((labels == 1).sum())
+            negative = int((labels == 0).sum())
+            if positive == 0 or negative == 0:
+                lacks = "negative" if positive else "positive"
                 raise InputError(
-                    f"{vendor} has {counts['positive']} positive and {counts['negative']} negative images, so nothing"
-                    f" can be measured on it; add {lacks} ones, or take its files out."
-                    f"{reasons_of(why for _, why in self.skipped)}"
+                    f"{vendor} has {positive} positive and {negative} negative images, so nothing"
+                    f" can be measured on it; add {lacks} ones, or remove its files."
+                    f"{reasons_of(reason for _, reason in self.skipped)}"
                 )
+
+    def _write_texts(self, folder: Path, table: pd.DataFrame, side: int, left_out: dict[str, int]) -> None:
+        """Everything of the cache but the images."""
+        skipped = pd.DataFrame(sorted(self.skipped), columns=["path", "reason"])
+        settings = {
+            "version": VERSION,
+            "settings": dataclasses.asdict(self.settings),
+            "image_size": self.image_size,
+            "image_side": side,
+            "fingerprint": _fingerprint(table, self.settings),
+            "left_out": dict(sorted(left_out.items())),
+        }
+        write_table(folder / "table.csv", table)
+        write_whole(folder / "skipped.csv", skipped.to_csv(index=False).encode())
+        write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
+
+
+def reasons_of(reasons: Iterable[str]) -> str:
+    """Of the reasons of many files: ' Left out: 12 files (truncated), 3 files (not MR).', or nothing."""
+    counts = Counter(reasons)
+    if not counts:
+        return ""
+    shown = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(SHOWN_REASONS))
+    hidden = len(counts) - SHOWN_REASONS
+    more = f" and {hidden} more reasons" if hidden > 0 else ""
+    return f" Left out: {shown}{more}."
 
 
 def _fingerprint(table: pd.DataFrame, settings: CohortSettings) -> str:
-    """Content alone, without what differs between machines; a fixed split is content."""
+    """Hash of the content alone, without what differs between machines. A split that labels.csv gives is content."""
     facts = table[["path", "patient_id", "vendor", "series", "label", "split", "digest"]].astype(object)
     rows = facts.where(facts.notna(), None).to_numpy().tolist()
-    rows = [[int(cell) if isinstance(cell, float) else cell for cell in row] for row in rows]
+    rows = [_whole_numbers(row) for row in rows]
     text = json.dumps([dataclasses.asdict(settings), rows], sort_keys=True)
     return digest(text.encode())
 
 
-def _fill_slices(items: list[Item], headers: list[Header]) -> None:
-    """Slices of the scan where no sheet tells: the file's own tag, else the last slice listed of any of the vendor's.
-
-    Not the last one listed of the patient: where only some slices are listed, which one is last depends on the label.
-    """
-    last: dict[str, float] = {}
-    for item, header in zip(items, headers):
-        if not math.isnan(item.slice):
-            last[header.vendor] = max(last.get(header.vendor, 0), item.slice)
-    for item, header in zip(items, headers):
-        if math.isnan(item.slices) and not math.isnan(item.slice):
-            item.slices = header.scan_slices if header.scan_slices >= item.slice else last[header.vendor]
+def _whole_numbers(row: list[Any]) -> list[Any]:
+    """Labels are floats where one of the cohort's labels is unknown, else integers: the hash must not differ."""
+    return [int(cell) if isinstance(cell, float) else cell for cell in row]
 
 
-def _unmatched(items: list[Item], headers: list[Header], is_row: list[bool]) -> set[int]:
-    """Negatives to drop, so that per vendor their slice positions are spread as the positives' are.
-
-    Bins with equally many positives each, between the first and the last positive; the same number of negatives, drawn
-    at random with a fixed seed, is kept in each. As many bins as leave at least half as many negatives as positives in
-    every one, 10 at most. Looks at positions and labels of one vendor, at nothing else.
-    """
-    dropped: set[int] = set()
-    for vendor in sorted({header.vendor for header in headers}):
-        rows = [i for i, header in enumerate(headers) if header.vendor == vendor and is_row[i]]
-        position = {i: items[i].slice / items[i].slices for i in rows}
-        if any(map(math.isnan, position.values())):
-            raise InputError(
-                "negatives = 'position_matched' needs the slice number of every file, and some have none;"
-                " give them in the column 'slice' of labels.csv, or use negatives = 'all'"
-            )
-        positive = np.array([position[i] for i in rows if items[i].label == 1])
-        negative = np.array([i for i in rows if items[i].label == 0])
-        if not len(positive) or not len(negative):
-            continue
-        where = np.array([position[i] for i in negative])
-        for n_bins in range(min(10, len(positive)), 0, -1):
-            edges = np.quantile(positive, np.linspace(0, 1, n_bins + 1))
-            inside = (where >= edges[0]) & (where <= edges[-1])
-            bins = np.where(inside, np.searchsorted(edges[1:-1], where, side="right"), -1)
-            share = min(int((bins == b).sum()) for b in range(n_bins))
-            if share >= len(positive) / n_bins / 2:
-                break
-        rng = generator(0, "position_matched", vendor)
-        kept = [rng.permutation(negative[bins == b])[:share] for b in range(n_bins)]
-        dropped |= set(negative.tolist()) - set(np.concatenate(kept).tolist())
-    return dropped
+def _vendor_conflict(item: Item, header: Header) -> str:
+    """The reason to skip a file whose maker is not the one that the sheet says; "" where they agree."""
+    if not item.sheet_vendor or item.sheet_vendor == header.vendor:
+        return ""
+    return f"the sheet says {item.sheet_vendor}, the file says {header.vendor}"
 
 
-def _row(item: Item, header: Header, facts: dict[str, Any], side: int) -> dict[str, Any]:
-    return {
-        "path": item.path,
-        "patient_id": item.patient_id,
-        "series": item.series,
-        "label": math.nan if item.label is None else item.label,
-        "slice": item.slice,
-        "position": item.slice / item.slices,
-        "split": item.split,
-        **{name: value for name, value in vars(header).items() if name in COLUMNS},
-        "spacing_mm": header.spacing_mm * max(header.height, header.width) / side,
-        **facts,
-    }
+def _table_row(candidate: Candidate, side: int) -> dict[str, Any]:
+    item = candidate.item
+    header = candidate.header
+    row = {name: value for name, value in vars(header).items() if name in COLUMNS}
+    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split")}
+    row["label"] = math.nan if item.label is None else item.label
+    row["position"] = candidate.position
+    row["spacing_mm"] = header.spacing_mm * max(header.height, header.width) / side
+    return row | candidate.facts
 
 
 def _keep_rows(images: Path, rows: list[int]) -> None:
@@ -295,16 +279,8 @@ def _keep_rows(images: Path, rows: list[int]) -> None:
     os.replace(shorter, images)
 
 
-def _without_crashed(task: dict[str, Any], note: Any) -> dict[str, Any] | None:
+def _without_crashed(task: dict[str, Any], index: Any) -> dict[str, Any] | None:
     """The task without the file over which a child died; None when that is not known, or it was tried before."""
-    if note is None or note in task["crashed"]:
+    if index is None or index in task["crashed"]:
         return None
-    return {**task, "crashed": [*task["crashed"], note]}
-
-
-def reasons_of(skipped: Iterable[str]) -> str:
-    """Of the reasons of many files: ' Left out: 12 files (truncated), 3 files (not MR).', or nothing."""
-    counts = Counter(skipped)
-    told = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(5))
-    more = f" and {len(counts) - 5} more reasons" * (len(counts) > 5)
-    return f" Left out: {told}{more}." if told else ""
+    return {**task, "crashed": [*task["crashed"], index]}

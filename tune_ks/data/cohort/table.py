@@ -16,6 +16,8 @@ COLUMNS = (
     *("orientation", "height", "width", "spacing_mm", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
     *("acquired_width", "thickness_mm", "phase", "low", "high", "mean", "p75", "p90", "digest"),
 )
+MIN_PATIENTS = 3  # of a vendor, and of a stratum: one for each split
+POOLED = "few"  # the stratum of patients from strata that are too small
 
 
 def split_patients(
@@ -23,39 +25,54 @@ def split_patients(
 ) -> pd.Series:
     """ "train", "val" or "test" for each row, the same for all rows of a patient.
 
-    Stratified by vendor and by which classes the patient has; a stratum of three patients or more has one in each
-    split at least. Strata of fewer are pooled within their vendor. InputError for a vendor of fewer than 3 patients.
+    Stratified by vendor and by the classes that a patient has. A stratum of three patients or more has at least one in
+    each split; smaller strata are pooled within their vendor. InputError for a vendor of fewer than three patients.
     """
     if len(fractions) != 3 or min(fractions) <= 0 or not math.isclose(sum(fractions), 1):
         raise ValueError(f"fractions must be three positive numbers that sum to 1, got {fractions}")
-    known = table.dropna(subset="label").astype({"label": int})
-    classes = known.groupby("patient_id")["label"].agg(lambda labels: "".join(map(str, sorted(set(labels)))))
-    vendors = table.groupby("patient_id")["vendor"].agg(lambda names: "+".join(sorted(set(names))))
-    patients = pd.DataFrame({"vendor": vendors, "classes": classes}).fillna({"classes": ""}).sort_index()
     split: dict[str, str] = {}
-    for vendor, of_vendor in patients.groupby("vendor"):
-        if len(of_vendor) < 3:
+    for vendor, patients in _patients(table).groupby("vendor"):
+        if len(patients) < MIN_PATIENTS:
             raise InputError(
-                f"{vendor} has {counted(len(of_vendor), 'patient')}: a split by patient into {', '.join(SPLITS)}"
-                " needs at least 3"
+                f"{vendor} has {counted(len(patients), 'patient')}: a split by patient into {', '.join(SPLITS)}"
+                f" needs at least {MIN_PATIENTS}"
             )
-        sizes = of_vendor.groupby("classes")["classes"].transform("size")
-        strata = of_vendor["classes"].where(sizes >= 3, "few")
-        if (strata == "few").sum() in (1, 2):  # too few to be split: they join the largest stratum
-            largest = strata[strata != "few"].value_counts().sort_index().idxmax()
-            strata = strata.replace("few", largest)
-        for stratum, members in of_vendor.groupby(strata):
-            order = generator(split_seed, "split", vendor, stratum).permutation(len(members))
-            n_val, n_test = (max(1, round(len(members) * fraction)) for fraction in fractions[1:])
-            names = ["val"] * n_val + ["test"] * n_test + ["train"] * max(0, len(members) - n_val - n_test)
-            if "train" not in names[: len(members)]:  # rounding up took them all
-                names = ["val", "test"] + ["train"] * (len(members) - 2)
-            split |= {members.index[i]: name for i, name in zip(order, names)}
+        for stratum, of_stratum in patients.groupby(_strata(patients["classes"])):
+            order = generator(split_seed, "split", vendor, stratum).permutation(len(of_stratum))
+            split |= zip(of_stratum.index[order], _split_names(len(of_stratum), fractions))
     return table["patient_id"].map(split).rename("split")
 
 
+def _patients(table: pd.DataFrame) -> pd.DataFrame:
+    """patient -> vendor, and classes: "0", "1", "01", or "" where no label is known."""
+    known = table.dropna(subset="label").astype({"label": int})
+    classes = known.groupby("patient_id")["label"].agg(lambda labels: "".join(map(str, sorted(set(labels)))))
+    vendors = table.groupby("patient_id")["vendor"].agg(lambda names: "+".join(sorted(set(names))))
+    return pd.DataFrame({"vendor": vendors, "classes": classes}).fillna({"classes": ""}).sort_index()
+
+
+def _strata(classes: pd.Series) -> pd.Series:
+    """The classes of one vendor's patients -> the stratum of each, none of which is smaller than MIN_PATIENTS."""
+    sizes = classes.groupby(classes).transform("size")
+    strata = classes.where(sizes >= MIN_PATIENTS, POOLED)
+    if 0 < (strata == POOLED).sum() < MIN_PATIENTS:  # pooled they are still too few: they join the largest stratum
+        largest = strata[strata != POOLED].value_counts().sort_index().idxmax()
+        strata = strata.replace(POOLED, largest)
+    return strata
+
+
+def _split_names(count: int, fractions: tuple[float, float, float]) -> list[str]:
+    """The split of each of ``count`` patients of a stratum in random order; at least one in each split."""
+    n_val = max(1, round(count * fractions[1]))
+    n_test = max(1, round(count * fractions[2]))
+    n_train = count - n_val - n_test
+    if n_train < 1:  # rounding up left none for training
+        return ["val", "test"] + ["train"] * (count - 2)
+    return ["val"] * n_val + ["test"] * n_test + ["train"] * n_train
+
+
 def with_splits(table: pd.DataFrame, split_seed: int) -> pd.DataFrame:
-    """A copy of the table whose ``split`` is filled: labels.csv's own where it has one, else ``split_patients``."""
+    """A copy of the table whose ``split`` is filled: as labels.csv gives it, else by ``split_patients``."""
     if table["split"].isin(SPLITS).all():
         return table.copy()
     return table.assign(split=split_patients(table, split_seed))

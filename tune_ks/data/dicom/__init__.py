@@ -1,1 +1,1 @@
-"""One DICOM file -> one image with its acquisition parameters; the only place that imports pydicom."""
+"""One DICOM file -> one image with its acquisition parameters. Of the readers, only this one imports pydicom."""

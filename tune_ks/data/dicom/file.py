@@ -1,6 +1,7 @@
-"""One DICOM file, opened within limits: the tags that matter, their values, or the reason why it cannot serve."""
+"""One DICOM file, opened within limits -> the tags that this project reads, or the reason why it cannot serve."""
 
 import math
+import os
 import re
 import stat
 import warnings
@@ -16,6 +17,7 @@ from pydicom.tag import Tag
 from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
 
 MAX_TEXT = 64  # characters of a value that is one text (DICOM's LO)
+MAX_SHOWN = 40  # characters of it that may reach a table or a message
 DEFER_BYTES = 4096  # values longer than this are not read when only the header is asked for
 
 TAGS = [
@@ -25,13 +27,11 @@ TAGS = [
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames",
     "RescaleSlope", "RescaleIntercept", "PixelData",
 ]  # fmt: skip
-
-
-TAG_NUMBERS = [Tag(name) for name in TAGS]  # as pydicom would find them anew for each file
+TAG_NUMBERS = [Tag(name) for name in TAGS]  # looked up once: pydicom would look them up again for every file
 
 
 class UnusableFile(ValueError):
-    """This file cannot serve. ``reason`` is one of a few short texts, so that reasons can be counted."""
+    """This file cannot serve. ``reason`` is a short text that many files share, so that reasons can be counted."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -39,19 +39,22 @@ class UnusableFile(ValueError):
 
 
 class _Metered:
-    """A file that allows so many reads: a crafted header can neither hang the parser nor fill the memory.
+    """A file that allows MAX_READS reads: a crafted header can neither hang the parser nor fill the memory.
 
-    Each element costs a read at least, also inside sequences. What is left of a file is asked for at once in one case
-    only: it is deflated, and about to be inflated without a bound.
+    Every element costs at least one read, also inside sequences. The parser asks for the rest of a file at once in one
+    case only: the file is deflated, and the parser would inflate it without a limit. So its inflated size is checked.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file, self.left = file, MAX_READS
-        self.name, self.seek, self.tell = file.name, file.seek, file.tell
+        self.file = file
+        self.reads_left = MAX_READS
+        self.name = file.name
+        self.seek = file.seek
+        self.tell = file.tell
 
     def read(self, size: int = -1) -> bytes:
-        self.left -= 1
-        if self.left < 0:
+        self.reads_left -= 1
+        if self.reads_left < 0:
             raise UnusableFile(f"damaged (more than {MAX_READS:,} elements)")
         if size is not None and size >= 0:
             return self.file.read(size)
@@ -66,7 +69,7 @@ def guarded(read: Callable[[], Any]) -> Any:
     """``read()``, with every failure turned into an UnusableFile whose reason holds nothing of the file's content."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # their texts quote values of the file
+            warnings.simplefilter("ignore")  # the warnings quote values of the file
             return read()
     except UnusableFile:
         raise
@@ -81,22 +84,8 @@ def guarded(read: Callable[[], Any]) -> Any:
 
 
 def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
-    """The TAGS of one file; ``defer_bytes``: longer values stay in the file. Raises UnusableFile, among others."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnusableFile("not a file")
-        if status.st_size == 0:
-            raise UnusableFile("empty file")
-        if status.st_size > MAX_FILE_BYTES:
-            told = f"{mebibytes(status.st_size)}, the limit is {mebibytes(MAX_FILE_BYTES)}"
-            raise UnusableFile(f"too large for one image ({told})")
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise UnusableFile("no such file") from None
-    except OSError as error:
-        raise UnusableFile(f"cannot be opened ({type(error).__name__})") from None
-    with file, warnings.catch_warnings(record=True) as caught:
+    """The TAGS of one file; values longer than ``defer_bytes`` stay in the file. Raises UnusableFile, among others."""
+    with _open(path) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, specific_tags=TAG_NUMBERS)
     if any("end of file" in str(warning.message).lower() for warning in caught):
@@ -107,6 +96,27 @@ def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
     return dataset
 
 
+def _open(path: Path) -> BinaryIO:
+    """A regular file of a size that one image may have, open for reading. Raises UnusableFile."""
+    try:
+        _check_status(path.stat())  # before it is opened: opening a named pipe would wait for ever
+        return path.open("rb")
+    except FileNotFoundError:
+        raise UnusableFile("no such file") from None
+    except OSError as error:
+        raise UnusableFile(f"cannot be opened ({type(error).__name__})") from None
+
+
+def _check_status(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableFile("not a file")
+    if status.st_size == 0:
+        raise UnusableFile("empty file")
+    if status.st_size > MAX_FILE_BYTES:
+        sizes = f"{mebibytes(status.st_size)}, the limit is {mebibytes(MAX_FILE_BYTES)}"
+        raise UnusableFile(f"too large for one image ({sizes})")
+
+
 def _value(dataset: pydicom.Dataset, keyword: str) -> Any:
     try:
         return dataset.get(keyword)
@@ -115,36 +125,44 @@ def _value(dataset: pydicom.Dataset, keyword: str) -> Any:
 
 
 def text(dataset: pydicom.Dataset, keyword: str) -> str:
-    """Plain letters, digits and a few signs of a text value, 40 at most: a damaged value stays harmless in a table.
+    """Plain letters, digits and a few signs of a text value, MAX_SHOWN at most: a damaged value can do no harm.
 
-    "" for one with control characters: its length is damaged, and it runs on into other elements, names among them.
+    "" for a value with control characters: its length is damaged, so that it holds other elements too, perhaps a name.
     """
     value = str(_value(dataset, keyword) or "").strip("\0 \r\n")
     if not value.isprintable() or len(value) > MAX_TEXT:
         return ""
-    return re.sub(r"[^A-Za-z0-9 ._/+-]", "", value).strip()[:40]
+    return re.sub(r"[^A-Za-z0-9 ._/+-]", "", value).strip()[:MAX_SHOWN]
 
 
 def numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> list[float] | None:
     """Exactly ``count`` finite numbers, or None."""
     value = _value(dataset, keyword)
+    parts = [value] if isinstance(value, (int, float, str)) else value
     try:
-        found = [float(value)] if isinstance(value, (int, float, str)) else [float(part) for part in value]
+        values = [float(part) for part in parts]
     except (TypeError, ValueError, OverflowError):
         return None
-    return found if len(found) == count and all(map(math.isfinite, found)) else None
+    if len(values) != count or not all(map(math.isfinite, values)):
+        return None
+    return values
+
+
+def number(dataset: pydicom.Dataset, keyword: str, default: float) -> float:
+    """A finite number, or ``default``."""
+    values = numbers(dataset, keyword, 1)
+    return values[0] if values else default
 
 
 def positive(dataset: pydicom.Dataset, keyword: str) -> float:
     """A number above 0, or NaN."""
-    found = numbers(dataset, keyword, 1)
-    return found[0] if found and found[0] > 0 else math.nan
+    value = number(dataset, keyword, math.nan)
+    return value if value > 0 else math.nan
 
 
 def integer(dataset: pydicom.Dataset, keyword: str, default: int = 0) -> int:
     """A number without its fraction, or ``default``."""
-    found = numbers(dataset, keyword, 1)
-    return int(found[0]) if found else default
+    return int(number(dataset, keyword, default))
 
 
 def _length(dataset: pydicom.Dataset, keyword: str) -> int:

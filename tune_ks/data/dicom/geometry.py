@@ -10,12 +10,13 @@ from tune_ks.data.dicom.file import UnusableFile, integer, numbers
 from tune_ks.data.limits import MAX_SIDE
 
 ORIENTATIONS = ("canonical", "raw")
+MAX_SKEW = 0.1  # by which the products of the two directions may differ from those of unit vectors at right angles
 
 
 class Geometry(NamedTuple):
     """How the stored image becomes the canonical one, and the shape it then has."""
 
-    orientation: str
+    orientation: str  # canonical | unknown | raw
     transpose: bool
     flip_rows: bool
     flip_columns: bool
@@ -25,46 +26,49 @@ class Geometry(NamedTuple):
     stored: tuple[int, int]  # Rows, Columns
 
 
+class _Direction(NamedTuple):
+    """Where an index of the image grows to: the nearest patient axis, x (0), y (1) or z (2), and its sign."""
+
+    axis: int
+    sign: int
+
+
+class _Turn(NamedTuple):
+    """What brings a stored image into the canonical orientation: the transposition first, then the flips."""
+
+    transpose: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+
 def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
     """The plan for one file. ``orientation`` raw leaves it as stored. UnusableFile where it would grow absurdly."""
-    stored = height, width = integer(dataset, "Rows"), integer(dataset, "Columns")
-    spacing = numbers(dataset, "PixelSpacing", 2)  # between rows, between columns
-    between_rows, between_columns = spacing if spacing and min(spacing) > 0 else (math.nan, math.nan)
-    transpose = flip_rows = flip_columns = False
-    axes = None
+    stored = (integer(dataset, "Rows"), integer(dataset, "Columns"))
+    height, width = stored
+    between_rows, between_columns = _spacing_mm(dataset)
+    turn = _Turn()
     if orientation == "canonical":
-        axes = _patient_axes(numbers(dataset, "ImageOrientationPatient", 6))
-        orientation = "canonical" if axes else "unknown"
-    if axes:
-        (along_columns, columns_sign), (along_rows, rows_sign) = axes
-        transpose = along_columns > along_rows
-        if transpose:
-            columns_sign, rows_sign = rows_sign, columns_sign
-            height, width = width, height
-            between_rows, between_columns = between_columns, between_rows
-        flip_rows, flip_columns = rows_sign < 0, columns_sign < 0
+        canonical = _canonical_turn(numbers(dataset, "ImageOrientationPatient", 6))
+        orientation = "unknown" if canonical is None else "canonical"
+        turn = canonical or turn
+    if turn.transpose:
+        height, width = width, height
+        between_rows, between_columns = between_columns, between_rows
     finer = min(between_rows, between_columns)
     if not math.isnan(finer):
-        height, width = round(height * between_rows / finer), round(width * between_columns / finer)
-        if max(height, width) > MAX_SIDE:
-            raise UnusableFile(
-                f"absurd pixel spacing (would become {height:.4g} x {width:.4g}, the limit is {MAX_SIDE} a side)"
-            )
-    return Geometry(orientation, transpose, flip_rows, flip_columns, height, width, finer, stored)
-
-
-def _patient_axes(cosines: list[float] | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """(axis, sign) along which the column index grows, then the row index: nearest of x, y, z. None when unusable."""
-    if cosines is None:
-        return None
-    directions = np.array(cosines).reshape(2, 3)
-    if np.abs(directions @ directions.T - np.eye(2)).max() > 0.1:  # two unit vectors, at right angles
-        return None
-    axis = np.abs(directions).argmax(axis=1)
-    if axis[0] == axis[1]:
-        return None
-    sign = np.sign(directions[[0, 1], axis])
-    return (int(axis[0]), int(sign[0])), (int(axis[1]), int(sign[1]))
+        height = round(height * between_rows / finer)
+        width = round(width * between_columns / finer)
+        _refuse_absurd(height, width)
+    return Geometry(
+        orientation=orientation,
+        transpose=turn.transpose,
+        flip_rows=turn.flip_rows,
+        flip_columns=turn.flip_columns,
+        height=height,
+        width=width,
+        spacing_mm=finer,
+        stored=stored,
+    )
 
 
 def apply(image: np.ndarray, plan: Geometry) -> np.ndarray:
@@ -78,6 +82,50 @@ def apply(image: np.ndarray, plan: Geometry) -> np.ndarray:
     if image.shape != (plan.height, plan.width):
         image = _resample(image, (plan.height, plan.width))
     return np.ascontiguousarray(image)
+
+
+def _spacing_mm(dataset: pydicom.Dataset) -> tuple[float, float]:
+    """Distance between rows, and between columns; NaN for both where it is unknown."""
+    spacing = numbers(dataset, "PixelSpacing", 2)
+    if not spacing or min(spacing) <= 0:
+        return math.nan, math.nan
+    return spacing[0], spacing[1]
+
+
+def _refuse_absurd(height: int, width: int) -> None:
+    if max(height, width) > MAX_SIDE:
+        raise UnusableFile(
+            f"absurd pixel spacing (would become {height:.4g} x {width:.4g}, the limit is {MAX_SIDE} a side)"
+        )
+
+
+def _canonical_turn(cosines: list[float] | None) -> _Turn | None:
+    """The turn after which both indices grow along positive patient axes, columns along the first of the two axes.
+
+    None where the six direction cosines are missing or are no directions of an image.
+    """
+    directions = _patient_directions(cosines)
+    if directions is None:
+        return None
+    of_columns, of_rows = directions
+    transpose = of_columns.axis > of_rows.axis
+    if transpose:
+        of_columns, of_rows = of_rows, of_columns
+    return _Turn(transpose, flip_rows=of_rows.sign < 0, flip_columns=of_columns.sign < 0)
+
+
+def _patient_directions(cosines: list[float] | None) -> tuple[_Direction, _Direction] | None:
+    """Where the column index grows to, and the row index. None where the cosines are unusable."""
+    if cosines is None:
+        return None
+    directions = np.array(cosines).reshape(2, 3)
+    if np.abs(directions @ directions.T - np.eye(2)).max() > MAX_SKEW:
+        return None
+    axes = np.abs(directions).argmax(axis=1)
+    if axes[0] == axes[1]:
+        return None
+    signs = np.sign(directions[[0, 1], axes])
+    return _Direction(int(axes[0]), int(signs[0])), _Direction(int(axes[1]), int(signs[1]))
 
 
 def _resample(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

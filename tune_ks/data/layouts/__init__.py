@@ -1,1 +1,1 @@
-"""Where a folder's images and labels are: Duke's sheets, or labels.csv."""
+"""Layouts of cohorts on disk: a folder and its sheets -> the files to read, each with patient, slice and label."""

@@ -1,102 +1,199 @@
-"""Duke-Breast-Cancer-MRI's three sheets and the files on disk -> the Items of one series."""
+"""Duke-Breast-Cancer-MRI as TCIA distributes it: three sheets, and one folder for each patient."""
 
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tune_ks.data.dicom.reader import vendor_of
+from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
 from tune_ks.data.layouts.sheets import InputError, read_columns
 
-SERIES = "pre"  # the public slice task's
-BOXES, CLINICAL = "Annotation_Boxes", "Clinical_and_Other_Features"
+FOLDER = "Duke-Breast-Cancer-MRI"
+SERIES = "pre"  # of the public slice task
+BOXES = "Annotation_Boxes"
+CLINICAL = "Clinical_and_Other_Features"
 MAPPING = "Breast-Cancer-MRI-filepath_filename-mapping"
+SHEETS = {"boxes": BOXES, "clinical": CLINICAL, "mapping": MAPPING}
+ORIGINAL = "original_path_and_filename"  # column of the mapping sheet that says patient, series and slice
+ON_DISK = ("classic_path", "descriptive_path")  # its columns that say where the file lies, of two ways to download it
 CODES = {"0": "GE", "1": "MPTRONIC", "2": "SIEMENS"}  # vendor by the sheet's code; 1 is in the legend and never occurs
 MARGIN = 5  # slices between the box and a negative slice
 
 
+class Duke(Layout):
+    """A folder that holds Duke's three sheets. Its files lie in FOLDER, or in the root itself."""
+
+    recognised_by = f"Duke's sheets ({BOXES}, {CLINICAL} and {MAPPING}, .xlsx or .csv)"
+
+    @classmethod
+    def find_sheets(cls, root: Path) -> dict[str, Path] | None:
+        """The sheets as "boxes", "clinical" and "mapping", where all three are there."""
+        sheets = _sheets_in(root)
+        return sheets if len(sheets) == len(SHEETS) else None
+
+    @classmethod
+    def message_if_incomplete(cls, root: Path) -> str:
+        """The sheets that are not there, where some are."""
+        sheets = _sheets_in(root)
+        missing = [f"{stem}.xlsx" for name, stem in SHEETS.items() if name not in sheets]
+        if not sheets or not missing:
+            return ""
+        present = ", ".join(path.name for path in sheets.values())
+        why = ""
+        if "mapping" not in sheets:
+            why = " Without the mapping sheet nothing says which file is which sequence and slice."
+        return (
+            f"{root} holds {present}, but not {', '.join(missing)} (or .csv)."
+            f"{why} Download it from the Duke-Breast-Cancer-MRI page of TCIA and put it beside the others."
+        )
+
+    def files(self) -> list[FileStatus]:
+        """Every file below FOLDER, or below the root where there is no such folder."""
+        folder = self.root / FOLDER
+        return self.files_below(folder if folder.is_dir() else self.root)
+
+    def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
+        """The files of one series (None: SERIES) that the sheets name and the disk has."""
+        return list_duke(self.sheets, series or SERIES, [file.path for file in files])
+
+
 def list_duke(sheets: dict[str, Path], series: str, disk: list[str]) -> Listing:
-    """The files of one series that the sheets name and the disk has; ``sheets`` are boxes, clinical and mapping."""
-    boxes = _read_boxes(sheets["boxes"])
-    vendors = _read_vendors(sheets["clinical"])
-    mapping = _read_mapping(sheets["mapping"])
+    """The files of one series that the sheets name and that are among ``disk``, relative paths."""
+    facts = _read_sheets(sheets)
+    mapping = facts.mapping
     known = mapping["series"].value_counts().sort_index()
     if series not in known:
         names = ", ".join(f"{name!r} ({count} files)" for name, count in known.items())
         raise InputError(f"{sheets['mapping'].name} has no series {series!r}; it has {names}")
-    slices = mapping.groupby(["patient", "series"])["slice"].agg(["count", "max"])
     finder = _Finder(disk, set(mapping["patient"]))
-    wanted = mapping[mapping["series"] == series]
-    items, skipped, left_out = [], [], Counter()
-    left_out["another series"] = len(mapping) - int(known[series])
-    here = finder.patients
-    for row in wanted.to_dict("records"):
-        patient, number = row["patient"], int(row["slice"])
-        if patient not in here:
-            left_out["in the mapping sheet, but the patient's folder is not here"] += 1
+    listing = Listing()
+    for row in mapping[mapping["series"] == series].to_dict("records"):
+        if row["patient"] not in finder.patients:
+            listing.left_out["in the mapping sheet, but the patient's folder is not here"] += 1
             continue
-        path = finder.find(patient, [row[name] for name in ("classic_path", "descriptive_path") if name in row])
-        if path is None:
-            skipped.append((row["original_path_and_filename"], "in the mapping sheet, but not on disk"))
-            continue
-        if patient not in boxes:
-            skipped.append((path, f"no row in {BOXES}"))
-            continue
-        if patient in vendors and not vendors[patient]:
-            skipped.append((path, f"an unknown Manufacturer code in {CLINICAL}"))
-            continue
-        count, last = slices.loc[(patient, series)]
-        complete = float(last) if count == last else math.nan  # else the sheet lists only some of the slices
-        label = duke_label(number, *boxes[patient])
-        items.append(Item(path, patient, series, label, float(number), complete, "", vendors.get(patient, "")))
-    left_out[f"less than {MARGIN} slices from the tumour's box"] = sum(item.label == LEFT_OUT for item in items)
-    twice = [path for path, count in Counter(item.path for item in items).items() if count > 1]
-    if twice:
-        raise InputError(f"{sheets['mapping'].name} gives {twice[0]} to more than one slice")
-    return Listing(items, skipped, +left_out)
+        path = finder.find(row["patient"], [row[name] for name in ON_DISK if name in row])
+        reason = facts.why_unusable(row["patient"], path)
+        if reason:
+            listing.skipped.append((path or row[ORIGINAL], reason))
+        else:
+            listing.items.append(facts.item(row, path))
+    too_close = sum(item.label == LEFT_OUT for item in listing.items)
+    listing.left_out["another series"] = len(mapping) - int(known[series])
+    listing.left_out[f"less than {MARGIN} slices from the tumour's box"] = too_close
+    listing.left_out = +listing.left_out  # without the reasons that no file has
+    _refuse_repeated(sheets["mapping"], listing.items)
+    return listing
 
 
 def duke_label(number: int, start: int, end: int) -> int:
     """Label of slice ``number`` for a box over slices ``start`` to ``end``, all counted from 1.
 
-    1 inside (start <= number < end), 0 at least MARGIN slices away, else LEFT_OUT: the public slice task's rule.
+    1 inside (start <= number < end), 0 at least MARGIN slices away, else LEFT_OUT: the rule of the public slice task.
     """
     if start <= number < end:
         return 1
-    return 0 if number + MARGIN <= start or number - MARGIN > end else LEFT_OUT
+    if number + MARGIN <= start or number - MARGIN > end:
+        return 0
+    return LEFT_OUT
+
+
+@dataclass(frozen=True)
+class _SheetFacts:
+    """What the three sheets say."""
+
+    boxes: dict[str, tuple[int, int]]  # patient -> first slice of the box, and the one after its last
+    vendors: dict[str, str]  # patient -> vendor; "" for an unknown code
+    mapping: pd.DataFrame  # one row for each file: patient, series, slice and the columns of paths
+    scans: pd.DataFrame  # (patient, series) -> count of the slices that are listed, and max, the last of them
+
+    def why_unusable(self, patient: str, path: str | None) -> str:
+        """Why a file of this patient cannot serve; "" when it can."""
+        if path is None:
+            return "in the mapping sheet, but not on disk"
+        if patient not in self.boxes:
+            return f"no row in {BOXES}"
+        if patient in self.vendors and not self.vendors[patient]:
+            return f"an unknown Manufacturer code in {CLINICAL}"
+        return ""
+
+    def item(self, row: dict[str, Any], path: str) -> Item:
+        """The Item of one row of the mapping sheet, whose file lies at ``path``."""
+        patient = row["patient"]
+        start, end = self.boxes[patient]
+        count, last = self.scans.loc[(patient, row["series"])]
+        return Item(
+            path=path,
+            patient_id=patient,
+            series=row["series"],
+            label=duke_label(int(row["slice"]), start, end),
+            slice=float(row["slice"]),
+            slices=float(last) if count == last else math.nan,  # else the sheet lists only some of the slices
+            sheet_vendor=self.vendors.get(patient, ""),
+        )
 
 
 class _Finder:
-    """Files on disk by the mapping sheet's names: zero padding and runs of blanks differ between the two."""
+    """Files on disk by the names of the mapping sheet: zero padding and runs of blanks differ between the two."""
 
     def __init__(self, disk: list[str], patients: set[str]) -> None:
-        self.by_key: dict[str, list[str]] = {}
-        self.patients = set()
+        self.patients: set[str] = set()  # those that have files here
+        self.paths_by_key: dict[str, list[str]] = {}
         for path in disk:
             patient = next((part for part in path.split("/")[:-1] if part in patients), None)
             if patient is not None:
                 self.patients.add(patient)
-                self.by_key.setdefault(self._key(patient, path), []).append(path)
+                self.paths_by_key.setdefault(_key(patient, path), []).append(path)
 
     def find(self, patient: str, names: list[str]) -> str | None:
-        """The file that one of the sheet's names means; None when there is none, or no telling which."""
+        """The file that one of the sheet's ``names`` means; None where no file fits, or several fit equally well."""
         for name in names:
-            found = self.by_key.get(self._key(patient, name), [])
-            exact = [path for path in found if path.endswith("/" + name.rsplit("/", 1)[-1])]
-            if len(found) == 1 or len(exact) == 1:
-                return (exact or found)[0]
+            file_name = name.rsplit("/", 1)[-1]
+            candidates = self.paths_by_key.get(_key(patient, name), [])
+            same_name = [path for path in candidates if path.endswith("/" + file_name)]
+            if len(candidates) == 1 or len(same_name) == 1:
+                return (same_name or candidates)[0]
         return None
 
-    @staticmethod
-    def _key(patient: str, path: str) -> str:
-        """From the patient's folder on: 'Breast_MRI_001/study/series/1-004.dcm' -> '.../1-4.dcm'."""
-        folders, _, name = path.rpartition("/")
-        _, found, rest = f"/{folders}/".partition(f"/{patient}/")
-        name = re.sub(r"(\d+)(?=\.dcm$)", lambda match: str(int(match[1])), name, flags=re.IGNORECASE)
-        return " ".join(f"{patient if found else ''}/{rest}{name}".split())
+
+def _key(patient: str, path: str) -> str:
+    """The path from the patient's folder on, without zero padding: '.../1-004.dcm' -> 'Breast_MRI_001/.../1-4.dcm'."""
+    folders, _, name = path.rpartition("/")
+    _, separator, rest = f"/{folders}/".partition(f"/{patient}/")
+    start = patient if separator else ""
+    name = re.sub(r"(\d+)(?=\.dcm$)", lambda match: str(int(match[1])), name, flags=re.IGNORECASE)
+    return " ".join(f"{start}/{rest}{name}".split())
+
+
+def _refuse_repeated(sheet: Path, items: list[Item]) -> None:
+    counts = Counter(item.path for item in items)
+    repeated = [path for path, count in counts.items() if count > 1]
+    if repeated:
+        raise InputError(f"{sheet.name} gives {repeated[0]} to more than one slice")
+
+
+def _sheets_in(root: Path) -> dict[str, Path]:
+    """Those of the three sheets that are there, as a workbook or else as a table."""
+    sheets = {}
+    for name, stem in SHEETS.items():
+        files = [root / (stem + suffix) for suffix in (".xlsx", ".csv")]
+        present = [path for path in files if path.is_file()]
+        if present:
+            sheets[name] = present[0]
+    return sheets
+
+
+def _read_sheets(sheets: dict[str, Path]) -> _SheetFacts:
+    boxes = _read_boxes(sheets["boxes"])
+    vendors = _read_vendors(sheets["clinical"])
+    mapping = _read_mapping(sheets["mapping"])
+    scans = mapping.groupby(["patient", "series"])["slice"].agg(["count", "max"])
+    return _SheetFacts(boxes, vendors, mapping, scans)
 
 
 def _read_boxes(path: Path) -> dict[str, tuple[int, int]]:
@@ -105,7 +202,7 @@ def _read_boxes(path: Path) -> dict[str, tuple[int, int]]:
     boxes: dict[str, tuple[int, int]] = {}
     for patient, start, end in zip(table["Patient ID"], table["Start Slice"], table["End Slice"]):
         if patient in boxes:
-            raise InputError(f"{path.name} has more than one row for {patient}; it needs one a patient")
+            raise InputError(f"{path.name} has more than one row for {patient}; it needs one row for each patient")
         try:
             boxes[patient] = (int(float(start)), int(float(end)))
         except (ValueError, OverflowError):
@@ -123,16 +220,16 @@ def _read_vendors(path: Path) -> dict[str, str]:
 
 
 def _read_mapping(path: Path) -> pd.DataFrame:
-    """One row a file: patient, series, slice (from 1) and the sheet's own path columns."""
-    original, options = "original_path_and_filename", ("classic_path", "descriptive_path")
-    table = read_columns(path, original, optional=options)
-    if not any(name in table for name in options):
-        raise InputError(f"{path.name} needs the column {' or '.join(options)}; it has {', '.join(table.columns)}")
-    parts = table[original].str.extract(r"/(?P<patient>[^/]+)/(?P<series>[^/]+)/[^/]*?(?P<slice>\d+)\.dcm$")
-    if parts.empty or parts["slice"].isna().any():
-        example = table.loc[parts["slice"].isna(), original].iloc[0] if len(parts) else "no rows"
+    """One row for each file: patient, series, slice (from 1) and the sheet's columns of paths."""
+    table = read_columns(path, ORIGINAL, optional=ON_DISK)
+    if not any(name in table for name in ON_DISK):
+        raise InputError(f"{path.name} needs the column {' or '.join(ON_DISK)}; it has {', '.join(table.columns)}")
+    parts = table[ORIGINAL].str.extract(r"/(?P<patient>[^/]+)/(?P<series>[^/]+)/[^/]*?(?P<slice>\d+)\.dcm$")
+    unreadable = parts["slice"].isna()
+    if parts.empty or unreadable.any():
+        example = "no rows" if parts.empty else table.loc[unreadable, ORIGINAL].iloc[0]
         raise InputError(
-            f"{path.name}: {original} must look like DICOM_Images/PATIENT/SERIES/PATIENT_SERIES_005.dcm,"
+            f"{path.name}: {ORIGINAL} must look like DICOM_Images/PATIENT/SERIES/PATIENT_SERIES_005.dcm,"
             f" got {example!r}"
         )
     return pd.concat([table, parts.astype({"slice": int})], axis=1)

@@ -1,4 +1,4 @@
-"""What a folder and its sheets ask for: one Item a file, and a Listing of them."""
+"""What a layout lists: one Item for each file to read, and a Listing of them all."""
 
 import math
 from collections import Counter
@@ -10,22 +10,22 @@ SPLITS = ("train", "val", "test")
 
 @dataclass
 class Item:
-    """One file that was asked for. A label of None is unknown, of LEFT_OUT too close to call."""
+    """One file to read, and what the sheets say of it."""
 
     path: str  # relative to the root, with /
     patient_id: str
     series: str = ""
-    label: int | None = None
+    label: int | None = None  # 0 or 1; None: unknown; LEFT_OUT: too close to the tumour's box to be either
     slice: float = math.nan  # counted from 1
     slices: float = math.nan  # of the patient's series as it was scanned
     split: str = ""
-    sheet_vendor: str = ""  # what a sheet says of the maker, to be checked against the file
+    sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own
 
 
 @dataclass
 class Listing:
-    """What is to be read, what cannot be (path, reason), and how many were left aside on purpose."""
+    """Files to read, files that cannot be read as (path, reason), and reason -> number of files left out on purpose."""
 
-    items: list[Item]
+    items: list[Item] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)

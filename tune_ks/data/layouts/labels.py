@@ -1,4 +1,4 @@
-"""labels.csv, the second door: path, patient_id and label of any DICOM files -> Items."""
+"""Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file."""
 
 import os
 import re
@@ -8,67 +8,89 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from tune_ks.data.layouts.base import FileStatus, Layout, file_status
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
-from tune_ks.data.layouts.sheets import InputError, need, read_table
+from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
 
 LABELS = "labels.csv"
+NO_LABEL = ("", "nan", "NaN")  # how labels.csv may write an unknown label
+LABEL_OF = {**dict.fromkeys(NO_LABEL), "0": 0, "0.0": 0, "1": 1, "1.0": 1}
+
+
+class LabelTable(Layout):
+    """A folder that holds ``labels.csv``: columns path, patient_id, label; optional series, split, slice, slices."""
+
+    recognised_by = f"{LABELS} (columns path, patient_id, label)"
+
+    @classmethod
+    def find_sheets(cls, root: Path) -> dict[str, Path] | None:
+        """``labels.csv`` under the name "labels"."""
+        path = root / LABELS
+        return {"labels": path} if path.is_file() else None
+
+    def files(self) -> list[FileStatus]:
+        """The files that ``labels.csv`` names, whether or not they are there."""
+        paths = sorted(set(read_labels(self.sheets["labels"])["path"]))
+        return [file_status(os.path.join(self.root, path), path) for path in paths]
+
+    def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
+        """The rows of one series. InputError for a table that contradicts itself or leaves the folder."""
+        sheet = self.sheets["labels"]
+        table = read_labels(sheet)
+        if labels_required:
+            require_columns(sheet, table.columns, "label")
+        _check_rows(sheet, table)
+        _refuse_outside(self.root, table["path"])
+        table, left_out = _one_series(sheet, table, series)
+        _check_splits(sheet, table)
+        listing = Listing(left_out=left_out)
+        for item in _items(sheet, table):
+            if labels_required and item.label is None:
+                listing.skipped.append((item.path, "no label"))
+            else:
+                listing.items.append(item)
+        return listing
 
 
 def read_labels(path: Path) -> pd.DataFrame:
-    """``labels.csv`` as texts, ready to use: columns checked, blanks stripped. InputError names what is missing."""
+    """``labels.csv`` as texts without stray blanks. InputError where it lacks the paths or the patients."""
     table = read_table(path)
-    need(path, table.columns, "path", "patient_id")
+    require_columns(path, table.columns, "path", "patient_id")
     paths = [text if "/" in text else text.replace("\\", "/") for text in table["path"]]  # written on Windows
     return table.assign(path=paths)
 
 
-def list_table(root: Path, sheet: Path, series: str | None, labels_required: bool) -> Listing:
-    """The files of one series that labels.csv names. InputError for what cannot be meant."""
-    table = read_labels(sheet)
-    if labels_required:
-        need(sheet, table.columns, "label")
+def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
+    """InputError where a row lacks its path or patient, or two rows have the same path."""
     if table.empty:
-        raise InputError(f"{sheet.name} has no rows; it needs one a file, with path, patient_id and label")
+        raise InputError(f"{sheet.name} has no rows; it needs a row for each file, with path, patient_id and label")
     for column in ("path", "patient_id"):
         empty = table.index[table[column] == ""]
         if len(empty):
             raise InputError(f"{sheet.name}: no {column} in line {empty[0]} ({len(empty)} such lines)")
-    twice = table["path"][table["path"].duplicated()]
-    if len(twice):
-        raise InputError(f"{sheet.name} lists {twice.iloc[0]} more than once ({len(twice)} lines too many)")
-    _refuse_outside(root, table["path"])
-    table, left_out = _one_series(sheet, table, series)
-    _check_splits(sheet, table)
-    labels = _labels(sheet, table["label"]) if "label" in table else [None] * len(table)
-    numbers = {name: _numeric(sheet, table[name]) for name in ("slice", "slices") if name in table}
-    items = [
-        Item(path=row["path"], patient_id=row["patient_id"], series=row.get("series", ""), split=row.get("split", ""))
-        for row in table.to_dict("records")
-    ]
-    skipped = []
-    for i, item in enumerate(items):
-        item.label = labels[i]
-        for name, values in numbers.items():
-            setattr(item, name, values[i])
-        if labels_required and item.label is None:
-            skipped.append((item.path, "no label"))
-    unlabelled = {path for path, _ in skipped}
-    return Listing([item for item in items if item.path not in unlabelled], skipped, left_out)
+    repeated = table["path"][table["path"].duplicated()]
+    if len(repeated):
+        raise InputError(f"{sheet.name} lists {repeated.iloc[0]} more than once ({len(repeated)} lines too many)")
 
 
 def _refuse_outside(root: Path, paths: Iterable[str]) -> None:
     """InputError for a path that leaves the folder: a table must not make this program read other files."""
     inside = os.path.realpath(root) + os.sep
     for path in paths:
-        pure = PurePosixPath(path)
-        leaves = pure.is_absolute() or ".." in pure.parts or re.match(r"[A-Za-z]:", path) or "\0" in path
-        if leaves or not os.path.realpath(os.path.join(root, path)).startswith(inside):
+        if _is_absolute_or_climbs(path) or not os.path.realpath(os.path.join(root, path)).startswith(inside):
             raise InputError(
                 f"{LABELS} names {path!r}, which leaves the folder; give paths relative to it, without '..'"
             )
 
 
+def _is_absolute_or_climbs(path: str) -> bool:
+    pure = PurePosixPath(path)
+    has_drive = re.match(r"[A-Za-z]:", path) is not None
+    return pure.is_absolute() or ".." in pure.parts or has_drive or "\0" in path
+
+
 def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[pd.DataFrame, Counter[str]]:
+    """The rows of one series, and how many rows belong to another."""
     if "series" not in table:
         if series is not None:
             raise InputError(
@@ -81,11 +103,13 @@ def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[p
         raise InputError(f"{sheet.name} holds several series: {known}. Choose one of them")
     if series is not None and series not in counts:
         raise InputError(f"{sheet.name} has no series {series!r}; it has {known}")
-    kept = table[table["series"] == (series if series is not None else counts.index[0])]
+    chosen = counts.index[0] if series is None else series
+    kept = table[table["series"] == chosen]
     return kept, +Counter({"another series": len(table) - len(kept)})
 
 
 def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
+    """InputError for a split that is unknown, given for some rows only, or that divides a patient."""
     if "split" not in table or (table["split"] == "").all():
         return
     unknown = sorted(set(table["split"]) - {*SPLITS, ""})
@@ -94,26 +118,37 @@ def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
     empty = table.loc[table["split"] == "", "patient_id"].nunique()
     if empty:
         raise InputError(f"{sheet.name} gives no split for {empty} patients; give it for every row, or for none")
-    per_patient = table.groupby("patient_id")["split"].nunique()
-    shared = per_patient.index[per_patient > 1]
-    if len(shared):
+    splits_of_patient = table.groupby("patient_id")["split"].nunique()
+    divided = splits_of_patient.index[splits_of_patient > 1]
+    if len(divided):
         raise InputError(
-            f"{sheet.name} puts {len(shared)} patients in more than one split ({shared[0]} for one); a patient's images"
-            " are alike, so all of them must be in the same split"
+            f"{sheet.name} puts {len(divided)} patients in more than one split ({divided[0]}, for example); a"
+            " patient's images are alike, so all of them must be in the same split"
         )
 
 
+def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
+    """One Item for each row. InputError for a label or a slice number that cannot be read."""
+    columns = {name: table[name].tolist() for name in ("path", "patient_id", "series", "split") if name in table}
+    if "label" in table:
+        columns["label"] = _labels(sheet, table["label"])
+    for name in ("slice", "slices"):
+        if name in table:
+            columns[name] = _numbers(sheet, table[name])
+    return [Item(**dict(zip(columns, values))) for values in zip(*columns.values())]
+
+
 def _labels(sheet: Path, column: pd.Series) -> list[int | None]:
-    known = {"": None, "0": 0, "0.0": 0, "1": 1, "1.0": 1, "nan": None, "NaN": None}
-    unknown = sorted(set(column) - set(known))
+    unknown = sorted(set(column) - set(LABEL_OF))
     if unknown:
         raise InputError(
             f"{sheet.name}: label must be 0 or 1 (or empty); it also holds {', '.join(map(repr, unknown[:5]))}"
         )
-    return [known[text] for text in column]
+    return [LABEL_OF[text] for text in column]
 
 
-def _numeric(sheet: Path, column: pd.Series) -> list[float]:
+def _numbers(sheet: Path, column: pd.Series) -> list[float]:
+    """The numbers of a column, NaN where a cell is empty."""
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = column[numbers.isna() & (column != "")]
     if len(wrong):

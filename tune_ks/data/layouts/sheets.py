@@ -1,4 +1,4 @@
-"""Sheets (.xlsx or .csv) -> tables of texts. Whatever comes, it ends in a table or in an InputError, within limits."""
+"""Sheets (.xlsx or .csv) -> tables of texts. Every input ends in a table or in an InputError, within fixed limits."""
 
 import csv
 import zipfile
@@ -9,60 +9,64 @@ from typing import Any
 import openpyxl
 import pandas as pd
 
-from tune_ks.data import child_process as children
+from tune_ks.data import child_process
 from tune_ks.data.limits import MAX_COLUMNS, MAX_ROWS, MAX_SHEET_BYTES, mebibytes
 
-HEADER_ROWS = 5  # among which the header of Duke's sheets is looked for
-QUIET_ROWS = 10_000  # after so many a child says that it is alive
+HEADER_ROWS = 5  # the header of a Duke sheet is looked for in its first rows
+ROWS_PER_REPORT = 10_000  # after so many rows a child process reports that it is alive
+SHOWN_COLUMNS = 12  # column names in a message
+SHOWN_LETTERS = 40  # of each of them
 
 
 class InputError(ValueError):
-    """The input cannot be used as it is: one message that says what was wrong, what came, and what would do."""
+    """The input cannot be used as it is. The message says what is wrong, what was read, and what to do."""
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int, noun: str) -> str:
     """'1 file', '3 files', for a message."""
-    return f"{number} {what}{'s' * (number != 1)}"
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def read_columns(path: Path, *columns: str, optional: tuple[str, ...] = (), sheet: str | None = None) -> pd.DataFrame:
-    """The named columns, as texts, of a sheet whose header is anywhere in its first five rows.
+    """The named columns, as texts, of a sheet whose header is one of its first five rows.
 
     Names are compared without stray blanks and newlines; of repeated names the first counts. Rows without a value in
-    the first column (units, legends) are left out. InputError names what is missing and what was found. Workbooks are
-    read in a child process: a small one can be made to need any amount of memory.
+    the first column (units, legends) are left out. InputError names the missing columns and those that are there.
+    Workbooks are read in a child process, because a small workbook can be made to need any amount of memory.
     """
     if path.suffix != ".xlsx":
         return _columns(lambda _: None, path, columns, optional, sheet)
     task = {"path": str(path), "columns": columns, "optional": optional, "sheet": sheet}
     try:
-        found = children.call("tune_ks.data.layouts.sheets:columns_or_reason", task)
-    except children.ChildDied:
-        raise InputError(f"{path.name} cannot be read as a workbook: it crashed its reader, or hung it") from None
-    if isinstance(found, str):
-        raise InputError(found)
-    return found
+        answer = child_process.call("tune_ks.data.layouts.sheets:columns_or_reason", task)
+    except child_process.ChildDied:
+        raise InputError(f"{path.name} cannot be read as a workbook: its reader crashed or hung") from None
+    if isinstance(answer, str):
+        raise InputError(answer)
+    return answer
 
 
 def columns_or_reason(
-    note: children.Note, path: str, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None
+    report: child_process.Report, path: str, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None
 ) -> pd.DataFrame | str:
-    """The named columns of one workbook, or the message of an InputError. What a child is asked for."""
+    """The named columns of a workbook, or the message of an InputError. Called in a child process."""
     try:
-        return _columns(note, Path(path), columns, optional, sheet)
+        return _columns(report, Path(path), columns, optional, sheet)
     except InputError as error:
         return str(error)
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A sheet with its header in the first row, all of it, as texts without stray blanks; index: the line, from 1.
+    """A sheet with its header in the first row: every cell as text without stray blanks; the index is the line, from 1.
 
-    Nothing is taken for missing; of repeated names the first counts. InputError for a row longer than the header.
+    No text is taken for a missing value; of repeated names the first counts. Blank lines are left out. InputError for a
+    row longer than the header.
     """
     rows = _rows(path)
     names = [_cell(cell) for cell in next(rows, [])]
-    header = _places(names)
-    lines, values = [], []
+    places = _places(names)
+    lines = []
+    values = []
     for line, row in enumerate(rows, start=2):
         if len(row) > len(names):
             raise InputError(
@@ -71,68 +75,78 @@ def read_table(path: Path) -> pd.DataFrame:
             )
         if row:
             lines.append(line)
-            values.append([_cell(row[n]) if n < len(row) else "" for n in header.values()])
-    return pd.DataFrame(values, columns=list(header), index=lines, dtype=str)
+            values.append(_cells(row, places))
+    return pd.DataFrame(values, columns=list(places), index=lines, dtype=str)
 
 
-def need(path: Path, found: Iterable[str], *columns: str) -> None:
-    """InputError where one of ``columns`` is not among those ``found``; it names both."""
-    found = list(found)
-    missing = [name for name in columns if name not in found]
-    if missing:
-        shown = ", ".join(repr(name[:40]) for name in found[:12]) + " ..." * (len(found) > 12) if found else "none"
-        raise InputError(f"{path.name} lacks the column {', '.join(map(repr, missing))}; the columns found are {shown}")
+def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
+    """InputError where one of the ``required`` columns is missing; it names the missing and the ``present`` ones."""
+    present = list(present)
+    missing = [name for name in required if name not in present]
+    if not missing:
+        return
+    shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in present[:SHOWN_COLUMNS]) or "none"
+    if len(present) > SHOWN_COLUMNS:
+        shown += " ..."
+    raise InputError(f"{path.name} lacks the column {', '.join(map(repr, missing))}; the columns found are {shown}")
 
 
 def _columns(
-    note: children.Note, path: Path, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None
+    report: child_process.Report, path: Path, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None
 ) -> pd.DataFrame:
-    rows = _rows(path, sheet, note)
-    header: dict[str, int] = {}
-    best: list[str] = []
-    for _, row in zip(range(HEADER_ROWS), rows):
-        names = [_cell(cell) for cell in row]
-        if columns[0] in names:
-            header = _places(names)
-            break
-        best = max(best, [name for name in names if name], key=len)
-    need(path, list(header) or best, *columns)
+    rows = _rows(path, sheet, report)
+    header = _places(_header(rows, columns[0]))
+    require_columns(path, header, *columns)
     wanted = {name: header[name] for name in (*columns, *optional) if name in header}
-    values = [[_cell(row[n]) if n < len(row) else "" for n in wanted.values()] for row in rows]
+    values = [_cells(row, wanted) for row in rows]
     return pd.DataFrame([row for row in values if row[0]], columns=list(wanted), dtype=str)
 
 
-def _rows(path: Path, sheet: str | None = None, note: children.Note = lambda _: None) -> Iterator[Sequence[Any]]:
-    """The rows of one sheet, a blank line as an empty one. InputError in whichever way the file is damaged."""
-    size = path.stat().st_size
-    _allow(path, "is", size, MAX_SHEET_BYTES)
-    rows = _rows_xlsx(path, sheet) if path.suffix == ".xlsx" else _rows_csv(path)
-    what = "a workbook" if path.suffix == ".xlsx" else "a comma-separated UTF-8 table"
+def _header(rows: Iterator[Sequence[Any]], first: str) -> list[str]:
+    """The first of the next rows that holds the column ``first``; else the one of them that holds most names."""
+    fullest: list[str] = []
+    for _, row in zip(range(HEADER_ROWS), rows):
+        names = [_cell(cell) for cell in row]
+        if first in names:
+            return names
+        fullest = max(fullest, [name for name in names if name], key=len)
+    return fullest
+
+
+def _rows(
+    path: Path, sheet: str | None = None, report: child_process.Report = lambda _: None
+) -> Iterator[Sequence[Any]]:
+    """The rows of one sheet, a blank line as an empty row. InputError whatever damage the file has."""
+    _require_small(path, "is", path.stat().st_size, MAX_SHEET_BYTES)
+    is_workbook = path.suffix == ".xlsx"
+    rows = _rows_xlsx(path, sheet) if is_workbook else _rows_csv(path)
     try:
         for number, row in enumerate(rows):
             if number >= MAX_ROWS:
                 raise InputError(f"{path.name} has more than {MAX_ROWS:,} rows, the limit")
-            if number % QUIET_ROWS == 0:
-                note(number)
+            if number % ROWS_PER_REPORT == 0:
+                report(number)
             yield row
     except InputError:
         raise
     except Exception as error:  # the readers fail in many ways over a damaged file, also half-way
+        form = "a workbook" if is_workbook else "a comma-separated UTF-8 table"
         raise InputError(
-            f"{path.name} cannot be read as {what} ({type(error).__name__}); export or download it again"
+            f"{path.name} cannot be read as {form} ({type(error).__name__}); export or download it again"
         ) from error
 
 
 def _rows_xlsx(path: Path, sheet: str | None) -> Iterator[Sequence[Any]]:
-    with zipfile.ZipFile(path) as archive:  # what a member unpacks to is stated, and no more than that is ever unpacked
-        _allow(path, "unpacks to", sum(member.file_size for member in archive.infolist()), MAX_SHEET_BYTES)
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    with zipfile.ZipFile(path) as archive:  # it states what each of its files unpacks to, and unpacks no more than that
+        unpacked = sum(member.file_size for member in archive.infolist())
+    _require_small(path, "unpacks to", unpacked, MAX_SHEET_BYTES)
+    workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
-        page = book[sheet] if sheet in book.sheetnames else book.worksheets[0]
-        page.reset_dimensions()  # some writers state a wrong size
-        yield from page.iter_rows(values_only=True, max_col=MAX_COLUMNS)
+        worksheet = workbook[sheet] if sheet in workbook.sheetnames else workbook.worksheets[0]
+        worksheet.reset_dimensions()  # some writers state a wrong size
+        yield from worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS)
     finally:
-        book.close()
+        workbook.close()
 
 
 def _rows_csv(path: Path) -> Iterator[Sequence[Any]]:
@@ -147,13 +161,13 @@ def _rows_csv(path: Path) -> Iterator[Sequence[Any]]:
             raise InputError(f"{path.name} is not a comma-separated table at line {reader.line_num}: {error}") from None
 
 
-def _allow(path: Path, verb: str, size: int, limit: int) -> None:
+def _require_small(path: Path, verb: str, size: int, limit: int) -> None:
     if size > limit:
         raise InputError(f"{path.name} {verb} {mebibytes(size)}, the limit is {mebibytes(limit)}: no sheet is so large")
 
 
 def _places(names: list[str]) -> dict[str, int]:
-    """name -> its column, the first of repeated ones."""
+    """name -> its column; of repeated names the first."""
     places: dict[str, int] = {}
     for number, name in enumerate(names):
         if name:
@@ -161,6 +175,13 @@ def _places(names: list[str]) -> dict[str, int]:
     return places
 
 
+def _cells(row: Sequence[Any], places: dict[str, int]) -> list[str]:
+    """The texts of a row in these columns; "" where the row ends before the column."""
+    return [_cell(row[column]) if column < len(row) else "" for column in places.values()]
+
+
 def _cell(value: Any) -> str:
-    """A cell as text without stray blanks and newlines; "" for an empty one."""
-    return "" if value is None or value != value else " ".join(str(value).split())
+    """A cell as text without stray blanks and newlines; "" for an empty cell or NaN."""
+    if value is None or value != value:
+        return ""
+    return " ".join(str(value).split())

@@ -1,4 +1,4 @@
-"""One breast, lightly in three dimensions: skin, fat, gland, vessels, a tumour and what can be taken for one.
+"""One breast in three dimensions: skin, fat, gland, vessels, a tumour, and lesions that can be taken for a tumour.
 
 Lengths in mm: x to the patient's left, y from the chest wall (0) towards the nipple, z along the slices (0: nipple).
 """
@@ -11,11 +11,15 @@ from scipy.spatial import cKDTree
 
 from tune_ks.data.phantom.scanner import GLAND_T1_MS, Slice, uptake_for
 
-MUSCLE_T1_MS, BLOOD_T1_MS = 1412.0, 1932.0  # at 3 T: Stanisz et al., Magn Reson Med 2005
-TUMOUR_T1_MS, SKIN_T1_MS = 1500.0, 1100.0  # at 3 T: chosen, a little and clearly below gland
+MUSCLE_T1_MS = 1412.0  # at 3 T: Stanisz et al., Magn Reson Med 2005
+BLOOD_T1_MS = 1932.0  # the same source
+TUMOUR_T1_MS = 1500.0  # at 3 T: chosen, a little below gland
+SKIN_T1_MS = 1100.0  # at 3 T: chosen, clearly below gland
 # Relative enhancements are those of the first series after contrast, for scanner.REFERENCE. Malignant masses enhance
 # faster than benign ones, with overlap (Jansen et al., JMRI 2011); the levels are chosen within what is reported.
-X_REACH_MM, Y_REACH_MM, Z_REACH_MM = 100.0, 150.0, 60.0  # of the noise; z: half of the imaged volume
+X_REACH_MM = 100.0  # how far the noise reaches from the origin, to both sides
+Y_REACH_MM = 150.0
+Z_REACH_MM = 60.0  # half of the imaged volume
 
 
 class Noise:
@@ -28,14 +32,18 @@ class Noise:
         self.values = rng.standard_normal(counts, dtype=np.float32) / np.float32(0.48**1.5)  # knots in z, y, x
 
     def plane(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
-        """(len(y), len(x)) values at one z. Sparse on purpose: dense products would wake every BLAS thread."""
-        wx, wy, wz = (self._weights(points, axis) for axis, points in enumerate((x, y, np.array([z]))))
-        knots = sum(weight * self.values[k] for k, weight in zip(wz.indices, wz.data))
-        return (wx @ (wy @ knots).T).T
+        """(len(y), len(x)) values at one z. Sparse, because dense products would start all BLAS threads."""
+        along_x = self._weights(x, axis=0)
+        along_y = self._weights(y, axis=1)
+        along_z = self._weights(np.array([z]), axis=2)
+        knots = sum(weight * self.values[k] for k, weight in zip(along_z.indices, along_z.data))
+        return (along_x @ (along_y @ knots).T).T
 
     def _weights(self, points: np.ndarray, axis: int) -> csr_array:
+        """(points, knots) B-spline weights of the four nearest knots along one axis."""
         at = np.asarray(points, np.float64) / self.spacing_mm - self.first[axis]
-        knot, t = np.floor(at).astype(int), at - np.floor(at)
+        knot = np.floor(at).astype(int)
+        t = at - np.floor(at)
         weights = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4, t**3]
         columns = knot[:, None] + np.arange(-1, 3)
         if columns.min() < 0 or columns.max() >= self.values.shape[2 - axis]:
@@ -47,7 +55,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A blob whose cross-section follows a sphere of ``radius_mm`` and whose margin is a Fourier series in angle."""
+    """A blob: its sections shrink as those of a sphere of ``radius_mm``, its margin is a Fourier series in angle."""
 
     centre: tuple[float, float, float]
     radius_mm: float
@@ -65,24 +73,42 @@ class Lesion:
         if abs(dz) >= 1:
             nothing = np.zeros((y.size, x.size), np.float32)
             return nothing, nothing + 9
-        dx, dy = x[None, :] - self.centre[0], y[:, None] - self.centre[1]
+        dx = x[None, :] - self.centre[0]
+        dy = y[:, None] - self.centre[1]
         u = (dx * np.cos(self.turn) + dy * np.sin(self.turn)) * np.sqrt(self.aspect)
         v = (dy * np.cos(self.turn) - dx * np.sin(self.turn)) / np.sqrt(self.aspect)
-        rho, theta = np.hypot(u, v).astype(np.float32), np.arctan2(v, u).astype(np.float32)
+        rho = np.hypot(u, v).astype(np.float32)
+        theta = np.arctan2(v, u).astype(np.float32)
         margin = np.ones_like(rho)
         for order, (amplitude, phase) in enumerate(self.lobes, start=2):
             margin += amplitude * np.cos(order * theta + phase + 1.5 * dz)
         margin *= self.radius_mm * np.sqrt(1 - dz * dz)
         share = _step((margin - rho) / self.soft_mm)
         for angle, length in self.spicules:
-            across, beyond = rho * np.sin(theta - angle), np.clip((rho / margin - 1) / length, 0, 1)
+            across = rho * np.sin(theta - angle)
+            beyond = np.clip((rho / margin - 1) / length, 0, 1)
             ray = np.exp(-((across / 0.7) ** 2)) * (1 - beyond) * (np.cos(theta - angle) > 0)  # thins out to its end
             share = np.maximum(share, 0.9 * ray)
         return share, rho / margin
 
 
+class _Tissue:
+    """Tissue of one slice: (rows, columns) of water share, T1 in ms and relative enhancement. It starts as gland."""
+
+    def __init__(self, water: np.ndarray, enhancement: np.ndarray) -> None:
+        self.water = water
+        self.t1_ms = np.full_like(water, GLAND_T1_MS)
+        self.enhancement = enhancement
+
+    def cover(self, share: np.ndarray, t1_ms: float, enhancement: np.ndarray | float) -> None:
+        """Replace this ``share`` of each pixel by another tissue, which is all water."""
+        self.water = self.water * (1 - share) + share
+        self.t1_ms = self.t1_ms * (1 - share) + t1_ms * share
+        self.enhancement = self.enhancement * (1 - share) + enhancement * share
+
+
 class Patient:
-    """One woman's breast, drawn from ``rng``; ``tumour_z_mm`` and the tumour's radius are given by the cohort."""
+    """One woman's breast, drawn from ``rng``. The plan of the cohort gives the position and radius of the tumour."""
 
     def __init__(self, rng: np.random.Generator, tumour_z_mm: float, tumour_radius_mm: float) -> None:
         self.half_width = rng.uniform(52, 64)
@@ -91,10 +117,12 @@ class Patient:
         self.skin_mm = rng.uniform(1.5, 2.5)
         self.muscle_mm = rng.uniform(8, 13)
         self.density = rng.normal(0.0, 0.55)
-        self.gland_x, self.gland_y = rng.normal(0, 5), rng.uniform(0.42, 0.55)
+        self.gland_x = rng.normal(0, 5)
+        self.gland_y = rng.uniform(0.42, 0.55)
         self.parenchyma = float(np.clip(rng.lognormal(np.log(0.35), 0.5), 0.2, 1.2))  # background enhancement
         self.octaves = [Noise(rng, spacing) for spacing in (24.0, 11.0, 5.5, 2.5)]
-        self.uptake_noise, self.b0_noise = Noise(rng, 14.0), Noise(rng, 45.0)
+        self.uptake_noise = Noise(rng, 14.0)
+        self.b0_noise = Noise(rng, 45.0)
         self.b0_level = rng.normal(0, 0.4)
         self.tumour = self._tumour(rng, tumour_z_mm, tumour_radius_mm)
         self.benign = self._benign(rng)
@@ -109,9 +137,11 @@ class Patient:
     def _inside(self, rng: np.random.Generator, z: float, radius: float) -> tuple[float, float, float]:
         """A place for a lesion, clear of skin and chest wall."""
         s = self.size(z)
-        across, depth = self.half_width * s - radius - 6, self.depth * s - radius - 8
+        across = self.half_width * s - radius - 6
+        depth = self.depth * s - radius - 8
         for _ in range(200):
-            x, y = rng.uniform(-across, across), rng.uniform(radius + 8, max(depth, radius + 9))
+            x = rng.uniform(-across, across)
+            y = rng.uniform(radius + 8, max(depth, radius + 9))
             if (abs(x) / max(across, 1)) ** 2 + (y / max(depth, 1)) ** 2 < 0.9:
                 return float(x), float(y), z
         return 0.0, 0.45 * self.depth, z
@@ -135,20 +165,34 @@ class Patient:
 
     def _benign(self, rng: np.random.Generator) -> list[Lesion]:
         """Fibroadenomas (smooth, oval) and lymph nodes (small, with a fatty hilum that does not enhance)."""
-        found = []
-        for kind, count in (("fibroadenoma", rng.poisson(0.6)), ("node", rng.poisson(0.6))):
-            for _ in range(count):
-                z = rng.uniform(-Z_REACH_MM, Z_REACH_MM) * 0.8
-                if kind == "fibroadenoma":
-                    radius, level, core = rng.uniform(3, 7.5), rng.uniform(0.5, 1.3), 1.0
-                else:
-                    radius, level, core = rng.uniform(2.5, 4.5), rng.uniform(0.8, 1.6), 0.0
-                centre = self._inside(rng, z, radius)
-                gap = np.hypot(centre[0] - self.tumour.centre[0], centre[1] - self.tumour.centre[1])
-                if gap > radius + self.tumour.radius_mm + 4:
-                    lesion = Lesion(centre, radius, level, rng.uniform(1.2, 1.8), rng.uniform(0, np.pi), 0.4, core=core)
-                    found.append(lesion)
-        return found
+        fibroadenomas = rng.poisson(0.6)
+        nodes = rng.poisson(0.6)
+        lesions = [self._fibroadenoma(rng) for _ in range(fibroadenomas)] + [self._node(rng) for _ in range(nodes)]
+        return [lesion for lesion in lesions if lesion is not None]
+
+    def _fibroadenoma(self, rng: np.random.Generator) -> Lesion | None:
+        z = rng.uniform(-Z_REACH_MM, Z_REACH_MM) * 0.8
+        radius = rng.uniform(3, 7.5)
+        enhancement = rng.uniform(0.5, 1.3)
+        return self._oval(rng, z, radius, enhancement, core=1.0)
+
+    def _node(self, rng: np.random.Generator) -> Lesion | None:
+        z = rng.uniform(-Z_REACH_MM, Z_REACH_MM) * 0.8
+        radius = rng.uniform(2.5, 4.5)
+        enhancement = rng.uniform(0.8, 1.6)
+        return self._oval(rng, z, radius, enhancement, core=0.0)
+
+    def _oval(
+        self, rng: np.random.Generator, z: float, radius: float, enhancement: float, core: float
+    ) -> Lesion | None:
+        """A smooth oval lesion, or None where its place lies too close to the tumour."""
+        centre = self._inside(rng, z, radius)
+        gap = np.hypot(centre[0] - self.tumour.centre[0], centre[1] - self.tumour.centre[1])
+        if gap <= radius + self.tumour.radius_mm + 4:
+            return None
+        aspect = rng.uniform(1.2, 1.8)
+        turn = rng.uniform(0, np.pi)
+        return Lesion(centre, radius, enhancement, aspect, turn, soft_mm=0.4, core=core)
 
     def _focal(self, rng: np.random.Generator) -> list[Lesion]:
         """Focal parenchymal enhancement: soft patches, seen only where there is gland."""
@@ -158,7 +202,7 @@ class Patient:
 
     def _vessels(self, rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
         """Smooth curves of (n, 3) points half a millimetre apart, each with its radius in mm."""
-        found = []
+        vessels = []
         for _ in range(rng.integers(14, 26)):
             steps = int(rng.integers(60, 180))
             start = np.array([rng.uniform(-0.9, 0.9) * self.half_width, rng.uniform(4, 50), rng.uniform(-50, 50)])
@@ -168,8 +212,8 @@ class Patient:
             rise = rng.normal(0, 0.12) + 0.25 * np.sin(np.arange(steps) * 0.5 / rng.uniform(5, 12))
             turn = angle + bend + tortuous
             path = start + np.cumsum(0.5 * np.stack([np.cos(turn), np.sin(turn), rise], 1), axis=0)
-            found.append((path, rng.uniform(0.4, 1.1)))
-        return found
+            vessels.append((path, rng.uniform(0.4, 1.1)))
+        return vessels
 
     def render(self, x: np.ndarray, y: np.ndarray, z: float) -> Slice:
         """Tissue of the slice at ``z`` on the columns ``x`` and rows ``y``, all in mm."""
@@ -181,40 +225,42 @@ class Patient:
         lung = _step((wall - self.muscle_mm - 6) / 0.6)
         gland = self._gland(x, y, z, depth_in, wall)
 
-        water = np.clip(0.06 + gland, 0, 1)  # even fat holds some water
-        t1_ms = np.full_like(water, GLAND_T1_MS)
-        level = self.parenchyma * np.clip(1 + 0.45 * self.uptake_noise.plane(x, y, z), 0.2, 2.2)
-        for patch in self.focal:
-            level += patch.enhancement * patch.share(x, y, z)[0]
-
-        def lay(share: np.ndarray, t1: float, enhancement: np.ndarray | float) -> None:
-            nonlocal water, t1_ms, level
-            water = water * (1 - share) + share
-            t1_ms = t1_ms * (1 - share) + t1 * share
-            level = level * (1 - share) + enhancement * share
-
+        tissue = _Tissue(water=np.clip(0.06 + gland, 0, 1), enhancement=self._parenchyma(x, y, z))  # fat: some water
         for lesion in self.benign:
             share, radius = lesion.share(x, y, z)
             hilum = (1 - lesion.core) * _step((0.45 - radius) / 0.08)
-            lay(share * (1 - hilum), TUMOUR_T1_MS, lesion.enhancement)
+            tissue.cover(share * (1 - hilum), TUMOUR_T1_MS, lesion.enhancement)
         for path, radius in self.vessels:
-            lay(self._vessel(path, radius, x, y, z) * body, BLOOD_T1_MS, self.vessel_enhancement)
-        share, radius = self.tumour.share(x, y, z)
+            tissue.cover(self._vessel(path, radius, x, y, z) * body, BLOOD_T1_MS, self.vessel_enhancement)
+        tumour, radius = self.tumour.share(x, y, z)
         rim = self.tumour.core + (1 - self.tumour.core) * _step((radius - 0.6) / 0.1)
         uneven = np.clip(1 + 0.12 * self.octaves[2].plane(x, y, z), 0.6, 1.4)
-        lay(share, TUMOUR_T1_MS, self.tumour.enhancement * rim * uneven)
-        lay(muscle * np.clip(0.85 + 0.12 * self.octaves[2].plane(x, y, z), 0.4, 1), MUSCLE_T1_MS, 0.2)
-        lay(skin, SKIN_T1_MS, 0.4)
+        tissue.cover(tumour, TUMOUR_T1_MS, self.tumour.enhancement * rim * uneven)
+        streaks = np.clip(0.85 + 0.12 * self.octaves[2].plane(x, y, z), 0.4, 1)
+        tissue.cover(muscle * streaks, MUSCLE_T1_MS, 0.2)
+        tissue.cover(skin, SKIN_T1_MS, 0.4)
         solid = body * (1 - lung)
         b0 = self.b0_level + self.b0_noise.plane(x, y, z) + 0.6 * _step((12 - depth_in) / 5)  # worst near the surface
         return Slice(
-            water=water * solid, fat=(1 - water) * solid, t1_ms=t1_ms,
-            uptake_mm=uptake_for(np.clip(level, 0, 3.5), t1_ms), b0=b0, tumour=share > 0.5,
-        )  # fmt: skip
+            water=tissue.water * solid,
+            fat=(1 - tissue.water) * solid,
+            t1_ms=tissue.t1_ms,
+            uptake_mm=uptake_for(np.clip(tissue.enhancement, 0, 3.5), tissue.t1_ms),
+            b0=b0,
+            tumour=tumour > 0.5,
+        )
+
+    def _parenchyma(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
+        """Relative enhancement of the gland, with the focal patches."""
+        enhancement = self.parenchyma * np.clip(1 + 0.45 * self.uptake_noise.plane(x, y, z), 0.2, 2.2)
+        for patch in self.focal:
+            enhancement += patch.enhancement * patch.share(x, y, z)[0]
+        return enhancement
 
     def _depth_in(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
         """Depth below the skin's surface in mm, negative outside: a dome on a chest wall."""
-        s, power = self.size(z), 2.3
+        s = self.size(z)
+        power = 2.3
         across = (x[None, :] - self.tilt * y[:, None]) / (self.half_width * s)
         along = np.maximum(y[:, None], 0) / (self.depth * s)
         rho = np.maximum((np.abs(across) ** power + along**power) ** (1 / power), 1e-3)
@@ -223,7 +269,7 @@ class Patient:
         return 5 * np.logaddexp(dome / 5, chest / 5)
 
     def _gland(self, x: np.ndarray, y: np.ndarray, z: float, depth_in: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """Share of glandular tissue: a cone behind the nipple, torn by noise, with thin strands through the fat."""
+        """Share of glandular tissue: a cone behind the nipple, broken up by noise, with thin strands in the fat."""
         s = self.size(z)
         coarse, middle, fine, finest = (noise.plane(x, y, z) for noise in self.octaves)
         away = np.hypot(

@@ -1,9 +1,9 @@
-"""A phantom's files as Duke-Breast-Cancer-MRI has them: DICOM slices, and three sheets that describe them."""
+"""The files of a phantom, laid out as Duke-Breast-Cancer-MRI: DICOM slices, and three sheets that describe them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import openpyxl
@@ -12,7 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from tune_ks.data.phantom.scanner import Protocol, Sequence
 
-VOLUME_SLICES, SLICE_MM = 60, 2.0  # the volume of which a few slices are written
+VOLUME_SLICES = 60  # of the volume of which a few slices are written
+SLICE_MM = 2.0
 SLICE_Z_MM = (np.arange(1, VOLUME_SLICES + 1) - (VOLUME_SLICES + 1) / 2) * SLICE_MM
 SERIES = {"pre": (3, "ax dyn pre"), "post_1": (4, "ax dyn 1st pass")}  # number and description
 COMMENT = "synthetic phantom, not a patient"
@@ -27,84 +28,160 @@ CODES = {
 
 @dataclass(frozen=True)
 class Exam:
-    """One patient's examination: what every file of it says."""
+    """One patient's examination: the values that all its files share."""
 
     patient_id: str
     scanner: Protocol
     sequence: Sequence
     matrix: int  # stored pixels a side
     fov_mm: float
-    uid: Callable[..., str]  # purpose -> a unique identifier, the same one each time
+    uid: Callable[..., str]  # purpose -> a unique identifier, the same whenever it is asked for
 
     def position_mm(self, number: int) -> list[float]:
         """ImagePositionPatient: where the first stored pixel of slice ``number`` (from 1) lies."""
-        spacing, middle = self.fov_mm / self.matrix, self.matrix // 2
+        spacing = self.fov_mm / self.matrix
+        middle = self.matrix // 2
         first = (self.matrix - 1 - middle) * spacing if self.scanner.rotated else -middle * spacing
         return [round(first, 4), round(first, 4), float(SLICE_Z_MM[number - 1])]
 
 
+class SliceFile(NamedTuple):
+    """One row of the mapping sheet."""
+
+    sop_instance_uid: str
+    original_path: str
+    classic_path: str
+    descriptive_path: str
+
+
+class Box(NamedTuple):
+    """One row of the box sheet, counted from 1. The columns and rows are as the images are stored."""
+
+    start_row: int
+    end_row: int
+    start_column: int
+    end_column: int
+    start_slice: int
+    end_slice: int
+
+
 @dataclass(frozen=True)
-class Written:
-    """What the sheets say of one patient."""
+class WrittenPatient:
+    """One patient whose slices are written, and what the sheets say of the patient."""
 
     patient_id: str
-    clinical: list[Any]
-    box: tuple[int, int, int, int, int, int]  # rows, columns, slices: start and end of each, from 1
-    files: list[tuple[str, str, str, str]]  # rows of the mapping sheet
-    slices: np.ndarray  # (n,) numbers of the slices written
+    clinical: list[Any]  # row of the clinical sheet
+    box: Box
+    files: list[SliceFile]
+    slices: np.ndarray  # (n,) numbers of the slices that are written
     masks: np.ndarray  # (n, N, N) bool, tumour, as the images are stored
 
 
-def write_slice(root: Path, exam: Exam, series: str, number: int, pixels: np.ndarray) -> tuple[str, str, str, str]:
+def write_slice(root: Path, exam: Exam, series: str, number: int, pixels: np.ndarray) -> SliceFile:
     """Write one slice (N, N) of 16-bit integers under ``root`` and return its row of the mapping sheet."""
-    scanner, sequence = exam.scanner, exam.sequence
-    study, folder, instance = exam.uid("study"), exam.uid(series), exam.uid(series, number)
+    study = exam.uid("study")
+    folder = exam.uid(series)
+    instance = exam.uid(series, number)
     series_number, description = SERIES[series]
-    place = (
-        f"{exam.patient_id}/01-01-1990-BREAST SYNTHETIC-{study[-5:]}/{series_number}.000000-{description}-{folder[-5:]}"
+    study_name = f"01-01-1990-BREAST SYNTHETIC-{study[-5:]}"
+    series_name = f"{series_number}.000000-{description}-{folder[-5:]}"
+    file_name = f"1-{number:03d}.dcm"
+    row = SliceFile(
+        sop_instance_uid=instance,
+        original_path=f"DICOM_Images/{exam.patient_id}/{series}/{exam.patient_id}_{series}_{number:03d}.dcm",
+        classic_path=f"{TOP}/{exam.patient_id}/{study}/{folder}/{file_name}",
+        descriptive_path=f"{TOP}/{exam.patient_id}/{study_name}/{series_name}/{file_name}",
     )
-    path = root / TOP / place / f"1-{number:03d}.dcm"
+    path = root / row.descriptive_path
     path.parent.mkdir(parents=True, exist_ok=True)
-
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, instance
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = instance
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
-    data.SpecificCharacterSet = "ISO_IR 100"
-    data.SOPClassUID, data.SOPInstanceUID = MRImageStorage, instance
-    data.StudyInstanceUID, data.SeriesInstanceUID, data.FrameOfReferenceUID = study, folder, exam.uid("frame")
-    data.PatientName = data.PatientID = exam.patient_id
-    data.PatientBirthDate, data.PatientSex = "", "F"
-    data.StudyDate, data.StudyTime, data.StudyID, data.AccessionNumber = "19900101", "", "", ""
-    data.ReferringPhysicianName, data.PositionReferenceIndicator, data.Laterality = "", "", ""
-    data.ImageComments = COMMENT
-    data.Modality, data.BodyPartExamined, data.PatientPosition = "MR", "BREAST", "FFP"
-    data.Manufacturer, data.ManufacturerModelName = scanner.manufacturer, scanner.models[sequence.field_t]
-    data.SeriesNumber, data.SeriesDescription = series_number, description
-    data.InstanceNumber, data.AcquisitionNumber = number, 1
-    data.ImageType = ["ORIGINAL", "PRIMARY", "M", "NONE"]
-    data.ScanningSequence, data.SequenceVariant, data.ScanOptions = "GR", "SP", ["PFP", "FS"]
-    data.MRAcquisitionType, data.EchoTrainLength = "3D", 1
-    data.MagneticFieldStrength, data.FlipAngle = sequence.field_t, sequence.flip_deg
-    data.RepetitionTime, data.EchoTime = sequence.tr_ms, sequence.te_ms
-
-    acquired = scanner.acquired(exam.matrix)
-    data.InPlanePhaseEncodingDirection = "ROW"  # left-right: k-space lines are columns
-    data.AcquisitionMatrix = [acquired, 0, 0, acquired]  # frequency rows, columns, phase rows, columns
-    data.PixelSpacing = [round(exam.fov_mm / exam.matrix, 6)] * 2
-    data.ReconstructionDiameter, data.SliceThickness, data.SpacingBetweenSlices = exam.fov_mm, SLICE_MM, SLICE_MM
-    sign = -1.0 if scanner.rotated else 1.0
-    data.ImageOrientationPatient = [sign, 0.0, 0.0, 0.0, sign, 0.0]
-    data.ImagePositionPatient, data.SliceLocation = exam.position_mm(number), float(SLICE_Z_MM[number - 1])
-    data.Rows, data.Columns = pixels.shape
-    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
-    data.PixelData = pixels.astype("<u2").tobytes()
+    tags = {**_identity_tags(exam, series, number), **_acquisition_tags(exam), **_image_tags(exam, number, pixels)}
+    for name, value in tags.items():
+        setattr(data, name, value)
     data.save_as(path, enforce_file_format=True)
+    return row
 
-    original = f"DICOM_Images/{exam.patient_id}/{series}/{exam.patient_id}_{series}_{number:03d}.dcm"
-    classic = f"{TOP}/{exam.patient_id}/{study}/{folder}/1-{number:03d}.dcm"
-    return instance, original, classic, f"{TOP}/{place}/1-{number:03d}.dcm"
+
+def _identity_tags(exam: Exam, series: str, number: int) -> dict[str, Any]:
+    """Patient, study, series and instance. The patient's name says that there is no patient."""
+    series_number, description = SERIES[series]
+    return {
+        "SpecificCharacterSet": "ISO_IR 100",
+        "SOPClassUID": MRImageStorage,
+        "SOPInstanceUID": exam.uid(series, number),
+        "StudyInstanceUID": exam.uid("study"),
+        "SeriesInstanceUID": exam.uid(series),
+        "FrameOfReferenceUID": exam.uid("frame"),
+        "PatientName": exam.patient_id,
+        "PatientID": exam.patient_id,
+        "PatientBirthDate": "",
+        "PatientSex": "F",
+        "StudyDate": "19900101",
+        "StudyTime": "",
+        "StudyID": "",
+        "AccessionNumber": "",
+        "ReferringPhysicianName": "",
+        "PositionReferenceIndicator": "",
+        "Laterality": "",
+        "ImageComments": COMMENT,
+        "SeriesNumber": series_number,
+        "SeriesDescription": description,
+        "InstanceNumber": number,
+        "AcquisitionNumber": 1,
+    }
+
+
+def _acquisition_tags(exam: Exam) -> dict[str, Any]:
+    scanner = exam.scanner
+    sequence = exam.sequence
+    acquired = scanner.acquired(exam.matrix)
+    return {
+        "Modality": "MR",
+        "BodyPartExamined": "BREAST",
+        "PatientPosition": "FFP",
+        "Manufacturer": scanner.manufacturer,
+        "ManufacturerModelName": scanner.models[sequence.field_t],
+        "ScanningSequence": "GR",
+        "SequenceVariant": "SP",
+        "ScanOptions": ["PFP", "FS"],
+        "MRAcquisitionType": "3D",
+        "EchoTrainLength": 1,
+        "MagneticFieldStrength": sequence.field_t,
+        "FlipAngle": sequence.flip_deg,
+        "RepetitionTime": sequence.tr_ms,
+        "EchoTime": sequence.te_ms,
+        "InPlanePhaseEncodingDirection": "ROW",  # left-right: k-space lines are columns
+        "AcquisitionMatrix": [acquired, 0, 0, acquired],  # frequency rows, columns, phase rows, columns
+    }
+
+
+def _image_tags(exam: Exam, number: int, pixels: np.ndarray) -> dict[str, Any]:
+    """Geometry and pixels of slice ``number``."""
+    sign = -1.0 if exam.scanner.rotated else 1.0
+    spacing = round(exam.fov_mm / exam.matrix, 6)
+    return {
+        "ImageType": ["ORIGINAL", "PRIMARY", "M", "NONE"],
+        "PixelSpacing": [spacing, spacing],
+        "ReconstructionDiameter": exam.fov_mm,
+        "SliceThickness": SLICE_MM,
+        "SpacingBetweenSlices": SLICE_MM,
+        "ImageOrientationPatient": [sign, 0.0, 0.0, 0.0, sign, 0.0],
+        "ImagePositionPatient": exam.position_mm(number),
+        "SliceLocation": float(SLICE_Z_MM[number - 1]),
+        "Rows": pixels.shape[0],
+        "Columns": pixels.shape[1],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 0,
+        "PixelData": pixels.astype("<u2").tobytes(),
+    }
 
 
 # (group, name, code legend) of the clinical sheet's columns, as the original spells them, stray blanks included
@@ -123,27 +200,31 @@ CLINICAL_COLUMNS = [
 ]
 
 
-def write_sheets(root: Path, written: list[Written]) -> None:
+def write_sheets(root: Path, patients: list[WrittenPatient]) -> None:
     """Annotation boxes, clinical sheet (three header rows, coded values) and file mapping."""
     boxes = [["Patient ID", "Start Row", "End Row", "Start Column", "End Column", "Start Slice", "End Slice"]]
-    boxes += [[one.patient_id, *one.box] for one in written]
-    _save(root / "Annotation_Boxes.xlsx", "Sheet1", boxes)
-    clinical = [list(header) for header in zip(*CLINICAL_COLUMNS)] + [one.clinical for one in written]
-    _save(root / "Clinical_and_Other_Features.xlsx", "Data", clinical)
+    clinical = [list(header) for header in zip(*CLINICAL_COLUMNS)]
     mapping = [["sop_instance_UID", "original_path_and_filename", "classic_path", "descriptive_path"]]
-    mapping += [list(file) for one in written for file in one.files]
+    for patient in patients:
+        boxes.append([patient.patient_id, *patient.box])
+        clinical.append(patient.clinical)
+        mapping += [list(file) for file in patient.files]
+    _save(root / "Annotation_Boxes.xlsx", "Sheet1", boxes)
+    _save(root / "Clinical_and_Other_Features.xlsx", "Data", clinical)
     _save(root / "Breast-Cancer-MRI-filepath_filename-mapping.xlsx", "Sheet1", mapping)
 
 
-def write_masks(root: Path, written: list[Written]) -> None:
+def write_masks(root: Path, patients: list[WrittenPatient]) -> None:
     """``masks.npz``: "PHANTOM_001" (n, N, N) bool and "PHANTOM_001_slices" (n,) for every patient."""
-    arrays = {one.patient_id: one.masks for one in written}
-    np.savez_compressed(root / "masks.npz", **arrays, **{f"{one.patient_id}_slices": one.slices for one in written})
+    masks = {patient.patient_id: patient.masks for patient in patients}
+    slices = {f"{patient.patient_id}_slices": patient.slices for patient in patients}
+    np.savez_compressed(root / "masks.npz", **masks, **slices)
 
 
 def clinical_row(exam: Exam) -> list[Any]:
     """The values of ``CLINICAL_COLUMNS``, coded as the original codes them."""
-    scanner, sequence = exam.scanner, exam.sequence
+    scanner = exam.scanner
+    sequence = exam.sequence
     values = {
         "Patient ID": exam.patient_id,
         "Manufacturer": CODES["Manufacturer"][scanner.manufacturer],
@@ -161,9 +242,9 @@ def clinical_row(exam: Exam) -> list[Any]:
 
 
 def _save(path: Path, sheet: str, rows: list[list[Any]]) -> None:
-    book = openpyxl.Workbook()
-    page = book.active
-    page.title = sheet
+    workbook = openpyxl.Workbook()
+    worksheet = workbook.active
+    worksheet.title = sheet
     for row in rows:
-        page.append(row)
-    book.save(path)
+        worksheet.append(row)
+    workbook.save(path)

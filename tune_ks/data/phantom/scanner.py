@@ -1,8 +1,8 @@
-"""What a scanner makes of an anatomy: spoiled gradient echo, then k-space, then stored integers.
+"""An anatomy -> the image that a scanner stores: spoiled gradient echo, then k-space, then stored integers.
 
     S = M0 sin a (1 - E1) / (1 - E1 cos a) exp(-TE / T2*),   E1 = exp(-TR / T1),   1/T1 = 1/T10 + r1 C
 
-Every difference between the two vendors is one group of ``Protocol`` fields, so that it can be switched off alone.
+Every difference between the two vendors is a group of ``Protocol`` fields, so that it can be switched off alone.
 """
 
 import dataclasses
@@ -11,11 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-FAT_T1_MS, GLAND_T1_MS = 423.0, 1680.0  # at 3 T: Edden et al., JMRI 2010
+from tune_ks.data.kspace import centre, to_image, to_kspace
+
+FAT_T1_MS = 423.0  # at 3 T: Edden et al., JMRI 2010
+GLAND_T1_MS = 1680.0  # the same source
 T1_AT_1P5T = {"water": 1266 / 1445, "fat": 296 / 367}  # of T1 at 3 T: Rakow-Penner et al., JMRI 2006
 R1_PER_S_MM = {1.5: 4.1, 3.0: 3.7}  # gadopentetate in plasma, 1/(s mmol/l): Rohrer et al., Invest Radiol 2005
-GLAND_T2STAR_MS, FAT_T2STAR_MS = 22.4, 36.4  # at 3 T: Ryu et al., J Korean Soc Magn Reson Med 2014
+GLAND_T2STAR_MS = 22.4  # at 3 T: Ryu et al., J Korean Soc Magn Reson Med 2014
+FAT_T2STAR_MS = 36.4  # the same source
 FAT_SHIFT_HZ_PER_T = 3.4e-6 * 42.577e6  # fat resonates 3.4 ppm below water
+BAND_EDGE = 0.15  # width of the change from suppressed to unsuppressed fat, in standard deviations of B0
+MAX_STORED = 32767
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Protocol:
     shading: float  # exponent of the coil sensitivity that is left in the image; 0: corrected
     gain: float  # stored integers per unit of signal
     rotated: bool  # stored turned by 180 degrees
-    fov_ratio: float  # field of view over the settings' one
+    fov_ratio: float  # field of view over the field of view of the settings
 
     def acquired(self, matrix: int) -> int:
         """Acquired samples a side, even, of a stored ``matrix``."""
@@ -57,8 +63,8 @@ class Protocol:
 
 
 # Zero-filling, orientation, TR/TE, flip angle and spacing ratio: aggregates of Duke-Breast-Cancer-MRI (Saha et al.,
-# Br J Cancer 2018). Noise, fat suppression, shading and gain are chosen, not measured: a surface coil as it is against
-# a normalised one, a suppression that leaves more fat against one that leaves less.
+# Br J Cancer 2018). Noise, fat suppression, shading and gain are chosen, not measured: GE has an uncorrected surface
+# coil and leaves more fat, Siemens has a normalised coil and leaves less.
 GE = Protocol(
     manufacturer="GE MEDICAL SYSTEMS", models={1.5: "Signa HDxt", 3.0: "SIGNA HDx"},
     acquired_ratio=0.70, partial_fourier=0.875, fermi=True, noise=0.14, tr_ms=5.5, te_ms=2.45, flip_deg=10.0,
@@ -100,7 +106,8 @@ class Sequence:
     field_t: float
 
 
-REFERENCE = Sequence(SIEMENS.tr_ms, SIEMENS.te_ms, SIEMENS.flip_deg, 3.0)  # relative enhancement is stated for this one
+# relative enhancement is stated for this sequence
+REFERENCE = Sequence(SIEMENS.tr_ms, SIEMENS.te_ms, SIEMENS.flip_deg, field_t=3.0)
 
 
 def spoiled_gradient_echo(t1_ms: np.ndarray, t2star_ms: float, sequence: Sequence) -> np.ndarray:
@@ -122,14 +129,14 @@ def uptake_for(enhancement: np.ndarray, t10_ms: np.ndarray) -> np.ndarray:
 
 
 def signal(tissue: Slice, sequence: Sequence, scanner: Protocol, contrast: bool) -> np.ndarray:
-    """Complex (M, M) signal of a slice: water, and what suppression leaves of fat at its own phase."""
+    """Complex (M, M) signal of a slice: water, and the fat that suppression leaves, with the phase of fat."""
     water_t1 = tissue.t1_ms * (T1_AT_1P5T["water"] if sequence.field_t == 1.5 else 1.0)
     fat_t1 = FAT_T1_MS * (T1_AT_1P5T["fat"] if sequence.field_t == 1.5 else 1.0)
     if contrast:
         water_t1 = 1 / (1 / water_t1 + R1_PER_S_MM[sequence.field_t] * 1e-3 * tissue.uptake_mm)
     water = tissue.water * spoiled_gradient_echo(water_t1, GLAND_T2STAR_MS, sequence)
     # suppression is spectral: it fails where B0 moves fat out of its band
-    failed = 1 / (1 + np.exp(-(tissue.b0 - scanner.fat_failure) / 0.15))
+    failed = 1 / (1 + np.exp(-(tissue.b0 - scanner.fat_failure) / BAND_EDGE))
     left = scanner.fat_residual + (1 - scanner.fat_residual) * failed
     fat = tissue.fat * left * spoiled_gradient_echo(np.float32(fat_t1), FAT_T2STAR_MS, sequence)
     turn = 2 * np.pi * FAT_SHIFT_HZ_PER_T * sequence.field_t * sequence.te_ms * 1e-3
@@ -140,7 +147,7 @@ GLAND_SIGNAL = float(spoiled_gradient_echo(np.float64(GLAND_T1_MS), GLAND_T2STAR
 
 
 def coil_sensitivity(x_mm: np.ndarray, y_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(M, M) sensitivity of a breast coil: four loops around the breast, each falling off with distance; median 1."""
+    """(M, M) sensitivity of a breast coil: four loops around the breast, weaker with distance; its median is 1."""
     total = np.zeros((y_mm.size, x_mm.size), np.float32)
     for angle in np.deg2rad([15, 65, 115, 165]):
         loop_x = 75 * np.cos(angle) + rng.normal(0, 5)
@@ -153,21 +160,10 @@ def coil_sensitivity(x_mm: np.ndarray, y_mm: np.ndarray, rng: np.random.Generato
 def smooth_phase(size: int, rng: np.random.Generator) -> np.ndarray:
     """(size, size) phase in radians: a random second-order polynomial, as B0 and receiver leave it."""
     u = np.linspace(-1, 1, size, dtype=np.float32)
-    x, y = u[None, :], u[:, None]
+    x = u[None, :]
+    y = u[:, None]
     a = rng.normal(0, [np.pi, 1.5, 1.5, 1.0, 1.0, 1.0]).astype(np.float32)
     return a[0] + a[1] * x + a[2] * y + a[3] * x * x + a[4] * x * y + a[5] * y * y
-
-
-def centre(kspace: np.ndarray, size: int) -> np.ndarray:
-    """The central ``size`` x ``size`` of a k-space whose DC lies at index n // 2; larger sizes are zero-filled."""
-    n = kspace.shape[0]
-    if size <= n:
-        start = n // 2 - size // 2
-        return kspace[start : start + size, start : start + size]
-    filled = np.zeros((size, size), kspace.dtype)
-    start = size // 2 - n // 2
-    filled[start : start + n, start : start + n] = kspace
-    return filled
 
 
 def acquire(
@@ -179,23 +175,31 @@ def acquire(
     Fermi window, zero-filling, inverse FFT, magnitude.
     """
     acquired = scanner.acquired(matrix)
-    full = fft.fftshift(fft.fft2(fft.ifftshift(transverse), norm="forward"))
-    kspace = centre(full, acquired)
-    sampled = np.ones(acquired, np.float32)
-    sampled[: acquired - round(scanner.partial_fourier * acquired)] = 0
+    kspace = centre(to_kspace(transverse, norm="forward", fft=fft), acquired)
     # one noise level a sample: a smaller acquired matrix holds less noise, as on a scanner
     deviation = scanner.noise * GLAND_SIGNAL * (3.0 / field_t) / matrix
     noise = rng.normal(0, deviation, (2, acquired, acquired)).astype(np.float32)
-    kspace = (kspace + noise[0] + 1j * noise[1]) * sampled[None, :]
+    kspace = (kspace + noise[0] + 1j * noise[1]) * _sampled_columns(acquired, scanner)[None, :]
     if scanner.fermi:
-        k = np.arange(acquired, dtype=np.float32) - acquired // 2
-        radius = np.hypot(k[:, None], k[None, :])
-        kspace = kspace / (1 + np.exp((radius - acquired / 2) / (10 / 256 * acquired)))
-    image = fft.fftshift(fft.ifft2(fft.ifftshift(centre(kspace, matrix)), norm="forward"))
-    return np.abs(image)
+        kspace = kspace / _inverse_fermi_window(acquired)
+    return np.abs(to_image(centre(kspace, matrix), norm="forward", fft=fft))
+
+
+def _sampled_columns(acquired: int, scanner: Protocol) -> np.ndarray:
+    """(acquired,) 1 for the phase-encoding columns that partial Fourier samples, 0 for the first ones."""
+    sampled = np.ones(acquired, np.float32)
+    sampled[: acquired - round(scanner.partial_fourier * acquired)] = 0
+    return sampled
+
+
+def _inverse_fermi_window(acquired: int) -> np.ndarray:
+    """(acquired, acquired) 1 + exp((|k| - k_max) / width): k-space is divided by it."""
+    k = np.arange(acquired, dtype=np.float32) - acquired // 2
+    radius = np.hypot(k[:, None], k[None, :])
+    return 1 + np.exp((radius - acquired / 2) / (10 / 256 * acquired))
 
 
 def store(magnitude: np.ndarray, scanner: Protocol, gain: float) -> np.ndarray:
-    """Magnitude -> unsigned 16-bit integers in the vendor's stored orientation; ``gain`` multiplies its own."""
-    values = np.clip(np.round(magnitude * scanner.gain * gain), 0, 32767).astype(np.uint16)
+    """Magnitude -> unsigned 16-bit integers in the vendor's stored orientation; ``gain`` multiplies the scanner's."""
+    values = np.clip(np.round(magnitude * scanner.gain * gain), 0, MAX_STORED).astype(np.uint16)
     return np.ascontiguousarray(values[::-1, ::-1]) if scanner.rotated else values

@@ -1,4 +1,4 @@
-"""The embedded default: a synthetic two-vendor breast MRI cohort, as DICOM files in Duke-Breast-Cancer-MRI's layout.
+"""The default cohort: synthetic two-vendor breast MRI, as DICOM files in the layout of Duke-Breast-Cancer-MRI.
 
 It shows that the tool works, never that k-sampling does. ``anatomy`` draws the breasts, ``scanner`` scans them.
 """
@@ -7,12 +7,11 @@ import dataclasses
 import json
 import multiprocessing
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -23,8 +22,9 @@ from tune_ks.data.phantom.files import (
     SERIES,
     SLICE_MM,
     SLICE_Z_MM,
+    Box,
     Exam,
-    Written,
+    WrittenPatient,
     clinical_row,
     write_masks,
     write_sheets,
@@ -42,9 +42,13 @@ from tune_ks.data.phantom.scanner import (
     smooth_phase,
     store,
 )
+from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 2  # of the generator: raised whenever the same settings give other files
 MARGIN = 5  # slices between a negative slice and the tumour's box: the public label rule
+PLANS_TRIED = 100  # until every patient has negative slices
+DRAWS_TRIED = 20  # of the negative slices in one plan
+FORBIDDEN = 1e6  # cost of a slice that the label rule does not allow
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class PhantomSettings:
     patients: int = 92  # per vendor: 1,472 files with the four slices of both series
     slices: int = 4  # files a patient a series, half of them positive
     matrix: int = 192  # stored pixels a side
-    fov_mm: float = 160.0  # of Siemens; GE's is smaller by its fov_ratio
+    fov_mm: float = 160.0  # of Siemens; that of GE is smaller by its fov_ratio
     matrix_ratio: bool = True
     fermi: bool = True
     noise: bool = True
@@ -104,65 +108,78 @@ def write_phantom(
 ) -> Path:
     """Write the cohort under ``root``, or return at once when it is there. Returns ``root``.
 
-    Everything is written beside ``root`` and renamed when whole. ``workers`` processes (None: one a core, 8 at most);
-    ``progress("phantom", done, patients)`` after each patient. ValueError when ``root`` holds anything else.
+    Everything is written beside ``root`` and renamed when whole. ``workers`` processes (None: one for each core, 8 at
+    most); ``progress("phantom", done, patients)`` after each patient. ValueError when ``root`` holds anything else.
     """
     root = Path(root)
-    told = json.dumps({"version": VERSION, **dataclasses.asdict(settings)}, indent=1)
-    if _holds(root, told):
+    description = json.dumps({"version": VERSION, **dataclasses.asdict(settings)}, indent=1)
+    if _holds(root, description):
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    try:
+    with whole_folder(root, lambda: _holds(root, description)) as scratch:
         plans = [plan for vendor in PROTOCOLS for plan in plan_vendor(vendor, settings)]
-        written = []
-        for one in _each_patient(plans, settings, scratch, workers):
-            written.append(one)
+        patients = []
+        for patient in _write_patients(plans, settings, scratch, workers):
+            patients.append(patient)
             if progress is not None:
-                progress("phantom", len(written), len(plans))
-        written.sort(key=lambda one: one.patient_id)
-        write_sheets(scratch, written)
-        write_masks(scratch, written)
-        (scratch / "phantom.json").write_text(told)
-        scratch.chmod(0o755)
-        try:
-            scratch.rename(root)
-        except OSError:
-            if not _holds(root, told):  # another process may have written the same one meanwhile
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+                progress("phantom", len(patients), len(plans))
+        patients.sort(key=lambda patient: patient.patient_id)
+        write_sheets(scratch, patients)
+        write_masks(scratch, patients)
+        (scratch / "phantom.json").write_text(description)
     return root
 
 
 def plan_vendor(vendor: str, settings: PhantomSettings) -> list[PlannedPatient]:
-    """Tumours and slices of one vendor. Its negative slices are its positive ones, each given to another patient:
-    whatever is read off the position alone, both classes share its distribution."""
+    """Tumours and slices of one vendor. Its negative slices are its positive ones, each given to another patient: both
+    classes then have the same distribution of positions, so that no position predicts the label."""
     rng = generator(settings.seed, "phantom", "plan", vendor)
-    n, half = settings.patients, settings.slices // 2
-    for _ in range(100):  # a few patients may leave no room for one another
-        strata = (np.arange(n) + rng.random(n)) / n
-        middle = np.floor(10 + 42 * rng.permutation(strata)).astype(int)
-        radius = np.clip(rng.lognormal(np.log(10), 0.35, n), 5, 20)  # mm; diameter: median 20, 10 to 40
-        z = SLICE_Z_MM[middle - 1] + rng.uniform(-0.5, 0.5, n) * SLICE_MM
-        cuts = [np.flatnonzero(np.abs(SLICE_Z_MM - at) < r) + 1 for at, r in zip(z, radius)]
-        box = np.array([(cut[0], cut[-1] + 1) for cut in cuts])
-        positive = np.array([_through(cut, at, r, half, rng) for cut, at, r in zip(cuts, z, radius)])
-        negative = _other_slices(positive, box, rng)
+    for _ in range(PLANS_TRIED):  # a few patients may leave no slice for one of them
+        tumours = _draw_tumours(settings, rng)
+        negative = _other_slices(tumours.positive, tumours.box, rng)
         if negative is not None:
             break
     else:
         raise ValueError(
-            f"no slices of {n} patients obey the label rule with {settings.slices} slices; use more patients"
+            f"no slices of {settings.patients} patients obey the label rule with {settings.slices} slices; use more"
+            " patients"
         )
     first = list(PROTOCOLS).index(vendor) + 1  # the vendors take turns
     return [
         PlannedPatient(
-            f"PHANTOM_{first + i * len(PROTOCOLS):03d}", vendor, i, float(z[i]), float(radius[i]),
-            int(box[i, 0]), int(box[i, 1]), tuple(positive[i].tolist()), tuple(negative[i].tolist()),
+            patient_id=f"PHANTOM_{first + i * len(PROTOCOLS):03d}",
+            vendor=vendor,
+            index=i,
+            tumour_z_mm=float(tumours.z_mm[i]),
+            tumour_radius_mm=float(tumours.radius_mm[i]),
+            start_slice=int(tumours.box[i, 0]),
+            end_slice=int(tumours.box[i, 1]),
+            positive=tuple(tumours.positive[i].tolist()),
+            negative=tuple(negative[i].tolist()),
         )
-        for i in range(n)
-    ]  # fmt: skip
+        for i in range(settings.patients)
+    ]
+
+
+class _Tumours(NamedTuple):
+    """The tumours of one vendor's n patients."""
+
+    z_mm: np.ndarray  # (n,)
+    radius_mm: np.ndarray  # (n,)
+    box: np.ndarray  # (n, 2) first slice that cuts the tumour, and the one after the last
+    positive: np.ndarray  # (n, k) slices to write, which cut it
+
+
+def _draw_tumours(settings: PhantomSettings, rng: np.random.Generator) -> _Tumours:
+    n = settings.patients
+    strata = (np.arange(n) + rng.random(n)) / n
+    middle = np.floor(10 + 42 * rng.permutation(strata)).astype(int)
+    radius_mm = np.clip(rng.lognormal(np.log(10), 0.35, n), 5, 20)  # diameter: median 20 mm, 10 to 40 mm
+    z_mm = SLICE_Z_MM[middle - 1] + rng.uniform(-0.5, 0.5, n) * SLICE_MM
+    cuts = [np.flatnonzero(np.abs(SLICE_Z_MM - z) < radius) + 1 for z, radius in zip(z_mm, radius_mm)]
+    box = np.array([(cut[0], cut[-1] + 1) for cut in cuts])
+    count = settings.slices // 2
+    positive = [_through(cut, z, radius, count, rng) for cut, z, radius in zip(cuts, z_mm, radius_mm)]
+    return _Tumours(z_mm, radius_mm, box, np.array(positive))
 
 
 def _through(cut: np.ndarray, z: float, radius: float, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -175,24 +192,28 @@ def _through(cut: np.ndarray, z: float, radius: float, count: int, rng: np.rando
 def _other_slices(positive: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """(patients, k) positive slices -> (patients, k) negative ones: a permutation the label rule allows, or None."""
     n, k = positive.shape
-    slot = np.repeat(np.arange(n), k)
+    slot = np.repeat(np.arange(n), k)  # patient of each negative slice that is wanted
     pool = positive.ravel()
-    below, above = pool[None, :] + MARGIN <= box[slot, :1], pool[None, :] - MARGIN > box[slot, 1:]
+    below = pool[None, :] + MARGIN <= box[slot, :1]
+    above = pool[None, :] - MARGIN > box[slot, 1:]
     # half of a patient's slots prefer a slice below the tumour, half above: both sides wherever there is room
     wants_below = (np.arange(n * k) % 2 == 0)[:, None]
-    for _ in range(20):
-        cost = np.where(np.where(wants_below, below, above), 0.0, 1.0) + 0.5 * rng.random((n * k, n * k))
-        cost = np.where(below | above, cost, 1e6)
+    preferred = np.where(wants_below, below, above)
+    for _ in range(DRAWS_TRIED):
+        cost = np.where(preferred, 0.0, 1.0) + 0.5 * rng.random((n * k, n * k))
+        cost = np.where(below | above, cost, FORBIDDEN)
         rows, columns = linear_sum_assignment(cost)
         chosen = pool[columns].reshape(n, k)
-        if cost[rows, columns].max() < 1e6 and all(len(set(row)) == k for row in chosen.tolist()):
+        is_allowed = cost[rows, columns].max() < FORBIDDEN
+        if is_allowed and all(len(set(slices)) == k for slices in chosen.tolist()):
             return np.sort(chosen, axis=1)
     return None
 
 
-def _each_patient(
+def _write_patients(
     plans: list[PlannedPatient], settings: PhantomSettings, scratch: Path, workers: int | None
-) -> Iterator[Written]:
+) -> Iterator[WrittenPatient]:
+    """Every patient as soon as it is written."""
     count = min(workers or min(os.cpu_count() or 1, 8), len(plans))
     if count == 1:
         yield from (_write_patient(plan, settings, scratch) for plan in plans)
@@ -203,34 +224,52 @@ def _each_patient(
             yield future.result()
 
 
-def _write_patient(plan: PlannedPatient, settings: PhantomSettings, scratch: Path) -> Written:
+def _write_patient(plan: PlannedPatient, settings: PhantomSettings, scratch: Path) -> WrittenPatient:
     def stream(purpose: str, *more: str | int) -> np.random.Generator:
         return generator(settings.seed, "phantom", purpose, plan.vendor, plan.index, *more)
 
-    # a stream a purpose: no switch moves another draw, and none moves the anatomy
+    # a stream for each purpose: no switch moves another draw, and none moves the anatomy
     patient = Patient(stream("anatomy"), plan.tumour_z_mm, plan.tumour_radius_mm)
     scanner = protocol(plan.vendor, settings.off())
     exam, gain = _examine(plan, settings, scanner, stream("exam"))
     fine = settings.matrix * 3 // 2  # the object is finer than any image of it
     x, y = grid_mm(fine, exam.fov_mm)
     shading = coil_sensitivity(x, y, stream("coil")) ** scanner.shading
-    files, masks, slices = [], [], sorted(plan.positive + plan.negative)
-    for number in slices:
+    files = []
+    numbers = sorted(plan.positive + plan.negative)
+    for number in numbers:
         tissue = patient.render(x, y, SLICE_Z_MM[number - 1])
-        masks.append(_mask(patient.tumour, SLICE_Z_MM[number - 1], exam))
         for series in SERIES:
             phase = smooth_phase(fine, stream("phase", series, number))
             transverse = signal(tissue, exam.sequence, scanner, contrast=series != "pre") * shading * np.exp(1j * phase)
             noise = stream("noise", series, number)
             magnitude = acquire(transverse, settings.matrix, scanner, exam.sequence.field_t, noise)
             files.append(write_slice(scratch, exam, series, number, store(magnitude, scanner, gain)))
-    # the slices of the box that were not written count as well
-    whole = np.any(
-        [_mask(patient.tumour, z, exam) for z in SLICE_Z_MM[plan.start_slice - 1 : plan.end_slice - 1]], axis=0
+    masks = [_mask(patient.tumour, number, exam) for number in numbers]
+    return WrittenPatient(
+        patient_id=plan.patient_id,
+        clinical=clinical_row(exam),
+        box=_box(patient.tumour, plan, exam),
+        files=files,
+        slices=np.array(numbers),
+        masks=np.stack(masks),
     )
-    rows, columns = (np.flatnonzero(whole.any(axis)) + 1 for axis in (1, 0))
-    box = (int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1]), plan.start_slice, plan.end_slice)
-    return Written(plan.patient_id, clinical_row(exam), box, files, np.array(slices), np.stack(masks))
+
+
+def _box(tumour: Lesion, plan: PlannedPatient, exam: Exam) -> Box:
+    """What bounds the tumour in every slice of the plan's box, also in those that are not written."""
+    masks = [_mask(tumour, number, exam) for number in range(plan.start_slice, plan.end_slice)]
+    anywhere = np.any(masks, axis=0)
+    rows = np.flatnonzero(anywhere.any(axis=1)) + 1
+    columns = np.flatnonzero(anywhere.any(axis=0)) + 1
+    return Box(
+        start_row=int(rows[0]),
+        end_row=int(rows[-1]),
+        start_column=int(columns[0]),
+        end_column=int(columns[-1]),
+        start_slice=plan.start_slice,
+        end_slice=plan.end_slice,
+    )
 
 
 def _examine(
@@ -238,17 +277,28 @@ def _examine(
 ) -> tuple[Exam, float]:
     """The examination, and its receiver gain relative to the vendor's."""
     field_t = 3.0 if rng.random() < scanner.share_3t else 1.5
-    stretch, gain = rng.uniform(0.93, 1.07), rng.lognormal(0, 0.2)
-    tr_ms, te_ms = round(scanner.tr_ms * stretch, 2), round(scanner.te_ms * stretch, 2)
-    told = json.dumps(dataclasses.asdict(settings), sort_keys=True)  # other settings, other files, other identifiers
-    return Exam(
+    stretch = rng.uniform(0.93, 1.07)
+    gain = rng.lognormal(0, 0.2)
+    sequence = Sequence(
+        tr_ms=round(scanner.tr_ms * stretch, 2),
+        te_ms=round(scanner.te_ms * stretch, 2),
+        flip_deg=scanner.flip_deg,
+        field_t=field_t,
+    )
+    all_settings = json.dumps(dataclasses.asdict(settings), sort_keys=True)  # other settings, other identifiers
+
+    def uid(*purpose: str | int) -> str:
+        return f"2.25.{seed_for(settings.seed, 'uid', all_settings, plan.patient_id, *purpose)}"
+
+    exam = Exam(
         patient_id=plan.patient_id,
         scanner=scanner,
-        sequence=Sequence(tr_ms, te_ms, scanner.flip_deg, field_t),
+        sequence=sequence,
         matrix=settings.matrix,
         fov_mm=settings.fov_mm * scanner.fov_ratio,
-        uid=lambda *what: f"2.25.{seed_for(settings.seed, 'uid', told, plan.patient_id, *what)}",
-    ), gain
+        uid=uid,
+    )
+    return exam, gain
 
 
 def grid_mm(matrix: int, fov_mm: float) -> tuple[np.ndarray, np.ndarray]:
@@ -257,19 +307,19 @@ def grid_mm(matrix: int, fov_mm: float) -> tuple[np.ndarray, np.ndarray]:
     return offset.astype(np.float32), (42.0 - offset).astype(np.float32)
 
 
-def _mask(tumour: Lesion, z_mm: float, exam: Exam) -> np.ndarray:
-    """(N, N) bool in the stored orientation."""
+def _mask(tumour: Lesion, number: int, exam: Exam) -> np.ndarray:
+    """(N, N) bool of slice ``number``, in the stored orientation."""
     x, y = grid_mm(exam.matrix, exam.fov_mm)
-    mask = tumour.share(x, y, z_mm)[0] > 0.5
+    mask = tumour.share(x, y, SLICE_Z_MM[number - 1])[0] > 0.5
     return mask[::-1, ::-1] if exam.scanner.rotated else mask
 
 
-def _holds(root: Path, told: str) -> bool:
-    """Whether ``root`` is this very phantom; ValueError when it is something else."""
+def _holds(root: Path, description: str) -> bool:
+    """Whether ``root`` is the phantom of this ``description``; ValueError when it is something else."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
-    note = root / "phantom.json"
-    if note.is_file() and note.read_text() == told:
+    file = root / "phantom.json"
+    if file.is_file() and file.read_text() == description:
         return True
-    what = "a phantom of other settings or of another version" if note.is_file() else "files that are no phantom"
-    raise ValueError(f"{root} holds {what}; choose another folder for it, or remove that one")
+    content = "a phantom of other settings or of another version" if file.is_file() else "files that are no phantom"
+    raise ValueError(f"{root} holds {content}; choose another folder for it, or remove that one")

@@ -1,4 +1,4 @@
-"""Image -> worse image, five severities: every corruption by name. MONAI is imported where one needs it, not before."""
+"""Image -> worse image at five severities: every corruption by name. MONAI is imported only when it is needed."""
 
 from tune_ks.evaluation.corruptions import bias_field, blur, ghosting, gibbs, motion, rician, spike
 from tune_ks.evaluation.corruptions.base import Corruption

@@ -7,15 +7,17 @@ import torch
 from torch import Tensor
 
 from tune_ks.core.seeding import seed_for
+from tune_ks.model.transforms.fourier import Fourier
 
 SEVERITIES = 5  # 0 is the image itself
+FOURIER = Fourier(axes=(-2, -1))
 
 
 class Corruption(NamedTuple):
     """``corrupt(image, strength, seed)``: (1, H, W) float32 in [0, 1] -> the same shape, any range.
 
-    The seed fixes what is random (where, in which direction), the strength how much of it: so an image suffers the
-    same thing at every severity, only more.
+    The seed fixes the random part (where, in which direction), the strength its amount. So an image is corrupted in
+    the same way at every severity, only more strongly.
     """
 
     corrupt: Callable[[Tensor, float, int], Tensor]
@@ -23,7 +25,7 @@ class Corruption(NamedTuple):
 
 
 def corrupted(corruption: Corruption, severity: int, image: Tensor, rows: list[int]) -> Tensor:
-    """(B, 1, H, W) images in [0, 1] -> the same, corrupted and clipped to [0, 1]. ``rows``: what names each image.
+    """(B, 1, H, W) images in [0, 1] -> the same, corrupted and clipped to [0, 1]. ``rows`` seed the images' randomness.
 
     ValueError for a severity outside 0 ... 5; 0 is the identity.
     """
@@ -32,17 +34,17 @@ def corrupted(corruption: Corruption, severity: int, image: Tensor, rows: list[i
     if severity == 0:
         return image
     strength = corruption.strengths[severity - 1]
-    each = [corruption.corrupt(one, strength, seed_for(row, "corruption")) for one, row in zip(image, rows)]
-    return torch.stack(each).clamp(0, 1).to(image.dtype)
+    worse = []
+    for single, row in zip(image, rows, strict=True):
+        worse.append(corruption.corrupt(single, strength, seed_for(row, "corruption")))
+    return torch.stack(worse).clamp(0, 1).to(image.dtype)
 
 
 def kspace(image: Tensor) -> Tensor:
     """(1, H, W) image -> its centred orthonormal k-space, DC at N // 2 of both axes."""
-    axes = (-2, -1)
-    return torch.fft.fftshift(torch.fft.fftn(image, dim=axes, norm="ortho"), dim=axes)
+    return FOURIER.forward(image)
 
 
 def magnitude(kspace: Tensor) -> Tensor:
     """(1, H, W) centred k-space -> the magnitude image that a scanner would show."""
-    axes = (-2, -1)
-    return torch.fft.ifftn(torch.fft.ifftshift(kspace, dim=axes), dim=axes, norm="ortho").abs()
+    return FOURIER.inverse(kspace).abs()

@@ -1,4 +1,4 @@
-"""Bias field: the coil sees one side better than the other (van Leemput et al., IEEE Trans. Med. Imaging 18, 1999)."""
+"""Bias field: the coil is more sensitive on one side (van Leemput et al., IEEE Trans. Med. Imaging 18, 1999)."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Blur: a Gaussian of a share of the side."""
+"""Blur: convolution with a Gaussian whose width is a share of the image side."""
 
 from torch import Tensor
 

@@ -14,6 +14,7 @@ def corrupt(image: Tensor, strength: float, seed: int) -> Tensor:
     The Nyquist ghost of echo trains and of periodic motion (as torchio's Ghosting with two ghosts). W must be even
     for the two forms to agree exactly.
     """
-    found = kspace(image)
-    odd = (torch.arange(image.shape[-1], device=image.device) - image.shape[-1] // 2) % 2 == 1
-    return magnitude(torch.where(odd, (1 - strength) * found, found))
+    coefficients = kspace(image)
+    width = image.shape[-1]
+    odd = (torch.arange(width, device=image.device) - width // 2) % 2 == 1
+    return magnitude(torch.where(odd, (1 - strength) * coefficients, coefficients))

@@ -1,4 +1,4 @@
-"""Gibbs ringing: k-space ends early, so edges ring (Morelli et al., RadioGraphics 31, 2011)."""
+"""Gibbs ringing: k-space is cut off early, so edges ring (Morelli et al., RadioGraphics 31, 2011)."""
 
 from torch import Tensor
 

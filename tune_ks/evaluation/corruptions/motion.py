@@ -1,4 +1,4 @@
-"""Motion: the patient lies elsewhere while some of the phase-encoding lines are acquired."""
+"""Motion: the patient lies in another position while some of the phase-encoding lines are acquired."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from tune_ks.evaluation.corruptions.base import kspace, magnitude
 
 STRENGTHS = (0.005, 0.01, 0.02, 0.04, 0.06)  # of the side
-SEGMENTS = 8  # of lines acquired in one position each
+SEGMENTS = 8  # groups of lines; the patient rests while a group is acquired
 
 
 def corrupt(image: Tensor, strength: float, seed: int) -> Tensor:
@@ -19,7 +19,8 @@ def corrupt(image: Tensor, strength: float, seed: int) -> Tensor:
     of DC does not move, so that the image stays where it is.
     """
     height, width = image.shape[-2:]
-    rows, columns = (torch.arange(size) - size // 2 for size in (height, width))
+    rows = torch.arange(height) - height // 2
+    columns = torch.arange(width) - width // 2
     moved = np.random.default_rng(seed).normal(size=(SEGMENTS, 2)) * strength * np.array([height, width])
     segment = torch.arange(width) * SEGMENTS // width
     moved[segment[width // 2]] = 0

@@ -1,4 +1,4 @@
-"""Spike: one coefficient of k-space is far too large, so stripes run through the image (herringbone)."""
+"""Spike: one coefficient of k-space is far too large, so stripes cover the image (herringbone artefact)."""
 
 import math
 
@@ -13,6 +13,9 @@ def corrupt(image: Tensor, strength: float, seed: int) -> Tensor:
     from monai.transforms.intensity.array import KSpaceSpikeNoise
 
     rng = np.random.default_rng(seed)
-    place = tuple(int(size // 2 + (-1) ** rng.integers(2) * rng.integers(2, size // 4)) for size in image.shape[-2:])
-    largest = max(float(image.sum()), 1e-6)  # DC of an image that is nowhere negative, in MONAI's scaling
-    return KSpaceSpikeNoise(place, math.log(strength * largest))(image).as_tensor().real
+    place = []
+    for size in image.shape[-2:]:
+        sign = (-1) ** rng.integers(2)
+        place.append(int(size // 2 + sign * rng.integers(2, size // 4)))
+    largest = max(float(image.sum()), 1e-6)  # |y(0)| of an image without negative values, in MONAI's scaling
+    return KSpaceSpikeNoise(tuple(place), math.log(strength * largest))(image).as_tensor().real

@@ -1,5 +1,5 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters.
+(B,) from classifiers, (B, 1, S, S) from segmenters. A task says which of the two registries it takes its network from.
 """
 
 from tune_ks.model.classifiers import (
@@ -13,13 +13,11 @@ from tune_ks.model.classifiers import (
 )
 
 CLASSIFIERS = {
-    "alexnet": alexnet.build,
-    "alexnet_film": alexnet_film.build,
-    "alexnet_hyper": alexnet_hyper.build,
-    "alexnet_adaptive": alexnet_adaptive.build,
-    "resnet18": resnet18.build,
-    "densenet121": densenet121.build,
+    "alexnet": alexnet.MEMBER,
+    "alexnet_film": alexnet_film.MEMBER,
+    "alexnet_hyper": alexnet_hyper.MEMBER,
+    "alexnet_adaptive": alexnet_adaptive.MEMBER,
+    "resnet18": resnet18.MEMBER,
+    "densenet121": densenet121.MEMBER,
 }
-SEGMENTERS = {"unet": unet.build}
-PLAIN_LAYERS = {"alexnet": alexnet.layers}  # network -> its layers in order: those that several can be trained as one
-OF_TASK = {"classification": CLASSIFIERS, "segmentation": SEGMENTERS}
+SEGMENTERS = {"unet": unet.MEMBER}

@@ -2,8 +2,7 @@
 
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
-from tune_ks.model.classifiers.base import require_size, widened
+from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least, widened
 from tune_ks.model.classifiers.strided import StridedConv2d
 
 SMALLEST = 63  # pixels a side: three poolings leave nothing of less
@@ -54,12 +53,9 @@ class AlexNet(nn.Module):
         return self.features(image)
 
 
-def build(config: TrialConfig) -> AlexNet:
-    """ValueError where the image is too small for three poolings."""
-    require_size(config, SMALLEST)
-    return AlexNet(config.width, config.dropout)
-
-
 def layers(network: AlexNet) -> list[nn.Module]:
     """All layers in order: what ``forward`` does, for whoever takes several networks through them together."""
     return [*network.features, network.pool, nn.Flatten(), *network.head]
+
+
+MEMBER = Network(AlexNet, (WIDTH, DROPOUT), at_least(SMALLEST), layers=layers)

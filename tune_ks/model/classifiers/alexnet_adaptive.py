@@ -3,12 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Option
 from tune_ks.model.classifiers.alexnet import SMALLEST, AlexNet
-from tune_ks.model.classifiers.base import require_size
+from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least
 from tune_ks.model.classifiers.per_image import convolve_each, emit_convolutions, split_kernels
 
 HIDDEN = 32
+SIDE_DROPOUT = Option(
+    "side_dropout", 0.0, "the chance that an acquisition parameter is hidden in training", least=0, below=1
+)
 TYPICAL = {  # of a gradient echo of the breast; its logarithm enters as 0
     "field_t": 1.5,
     "tr_ms": 5.0,
@@ -64,7 +67,4 @@ class AdaptiveAlexNet(AlexNet):
         return self.features(self.manifold(image, acquisition))
 
 
-def build(config: TrialConfig) -> AdaptiveAlexNet:
-    """ValueError where the image is too small for three poolings."""
-    require_size(config, SMALLEST)
-    return AdaptiveAlexNet(config.width, config.dropout, config.side_dropout)
+MEMBER = Network(AdaptiveAlexNet, (WIDTH, DROPOUT, SIDE_DROPOUT), at_least(SMALLEST))

@@ -2,9 +2,8 @@
 
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
 from tune_ks.model.classifiers.alexnet import SMALLEST, AlexNet
-from tune_ks.model.classifiers.base import require_size
+from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least
 from tune_ks.model.classifiers.per_image import emitter
 
 HIDDEN = 64
@@ -31,7 +30,4 @@ class FilmAlexNet(AlexNet):
         return image
 
 
-def build(config: TrialConfig) -> FilmAlexNet:
-    """ValueError where the image is too small for three poolings."""
-    require_size(config, SMALLEST)
-    return FilmAlexNet(config.width, config.dropout)
+MEMBER = Network(FilmAlexNet, (WIDTH, DROPOUT), at_least(SMALLEST))

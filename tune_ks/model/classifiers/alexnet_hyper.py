@@ -2,9 +2,8 @@
 
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
 from tune_ks.model.classifiers.alexnet import SMALLEST, AlexNet
-from tune_ks.model.classifiers.base import require_size
+from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least
 from tune_ks.model.classifiers.per_image import convolve_each, emit_convolutions, split_kernels
 
 HIDDEN = 32
@@ -35,7 +34,4 @@ class HyperAlexNet(AlexNet):
         return image
 
 
-def build(config: TrialConfig) -> HyperAlexNet:
-    """ValueError where the image is too small for three poolings."""
-    require_size(config, SMALLEST)
-    return HyperAlexNet(config.width, config.dropout)
+MEMBER = Network(HyperAlexNet, (WIDTH, DROPOUT), at_least(SMALLEST))

@@ -1,8 +1,26 @@
 """What classifiers share: channels by width, the smallest image, and a network that sees the image alone."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from torch import Tensor, nn
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member, Option
+
+WIDTH = Option("width", 1.0, "multiplies the network's channels", above=0, shapes=True)
+DROPOUT = Option("dropout", 0.5, "share of the features that a training step leaves out", least=0, below=1)
+
+
+@dataclass(frozen=True)
+class Network(Member):
+    """A line of the registry of networks. ``layers`` lists a network's plain layers in the order of its forward pass.
+
+    Networks with plain layers can be trained several at once, as one network.
+    """
+
+    layers: Callable[[nn.Module], list[nn.Module]] | None = None
 
 
 class ImageClassifier(nn.Module):
@@ -27,9 +45,14 @@ def widened(width: float, *channels: int) -> list[int]:
     return [max(1, round(width * count)) for count in channels]
 
 
-def require_size(config: TrialConfig, smallest: int) -> None:
-    """ValueError where the classifier needs a larger image than ``image_size``."""
-    if config.image_size < smallest:
-        raise ValueError(
-            f"the classifier {config.classifier!r} needs an image_size of {smallest} or more, got {config.image_size}"
-        )
+def at_least(smallest: int) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
+    """A member's check: ValueError where the network needs larger images than the config's ``image_size``."""
+
+    def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+        if config.image_size < smallest:
+            raise ValueError(
+                f"the classifier {config.classifier!r} needs an image_size of {smallest} or more, "
+                f"got {config.image_size}"
+            )
+
+    return check

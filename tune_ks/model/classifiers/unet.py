@@ -2,8 +2,7 @@
 
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
-from tune_ks.model.classifiers.base import require_size, widened
+from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least, widened
 
 SMALLEST = 32  # pixels a side: halved four times, 2 x 2 are left, so instance norm has a deviation
 
@@ -27,7 +26,9 @@ class UNet(nn.Module):
         return self.network(image)
 
 
-def build(config: TrialConfig) -> UNet:
-    """1,978,433 parameters at width 1; ``width`` multiplies every channel count. ValueError below 32 pixels."""
-    require_size(config, SMALLEST)
-    return UNet(widened(config.width, 32, 32, 64, 128, 256, 32), config.dropout)
+def build(width: float = 1.0, dropout: float = 0.5) -> UNet:
+    """1,978,433 parameters at width 1; ``width`` multiplies every channel count."""
+    return UNet(widened(width, 32, 32, 64, 128, 256, 32), dropout)
+
+
+MEMBER = Network(build, (WIDTH, DROPOUT), at_least(SMALLEST))

@@ -1,24 +1,39 @@
-"""M: every mask family by name."""
+"""M: every mask family by name. A member is built from ``radius``, ``rate``, ``lowest_rate`` and ``seed``.
 
-from tune_ks.model.masks.dps import DpsMask
-from tune_ks.model.masks.equispaced import EquispacedMask
-from tune_ks.model.masks.gumbel import GumbelMask
-from tune_ks.model.masks.gumbel_literal import GumbelLiteralMask
-from tune_ks.model.masks.loupe import LoupeMask, LoupeStraightThroughMask
-from tune_ks.model.masks.lowpass import LowpassMask
-from tune_ks.model.masks.poisson_disc import PoissonDiscMask
-from tune_ks.model.masks.random_uniform import RandomUniformMask
-from tune_ks.model.masks.variable_density import VariableDensityMask
+Alone: ``Gumbel(Fourier().radius(1, 64), rate=0.25)(torch.full((8,), 0.25))`` is (8, 1, 1, 64) masks.
+"""
+
+from tune_ks.model.masks import dps, equispaced, gumbel, loupe, lowpass, poisson_disc, random_uniform, variable_density
+from tune_ks.model.masks.dps import DPS
+from tune_ks.model.masks.equispaced import Equispaced
+from tune_ks.model.masks.gumbel import Gumbel
+from tune_ks.model.masks.loupe import Loupe, LoupeStraightThrough
+from tune_ks.model.masks.lowpass import Lowpass
+from tune_ks.model.masks.poisson_disc import PoissonDisc
+from tune_ks.model.masks.random_uniform import RandomUniform
+from tune_ks.model.masks.variable_density import VariableDensity
+
+__all__ = [
+    "DPS",
+    "MASKS",
+    "Equispaced",
+    "Gumbel",
+    "Loupe",
+    "LoupeStraightThrough",
+    "Lowpass",
+    "PoissonDisc",
+    "RandomUniform",
+    "VariableDensity",
+]
 
 MASKS = {
-    "gumbel": GumbelMask,
-    "gumbel_literal": GumbelLiteralMask,
-    "loupe": LoupeMask,
-    "loupe_straight_through": LoupeStraightThroughMask,
-    "dps": DpsMask,
-    "lowpass": LowpassMask,
-    "equispaced": EquispacedMask,
-    "random_uniform": RandomUniformMask,
-    "variable_density": VariableDensityMask,
-    "poisson_disc": PoissonDiscMask,
+    "gumbel": gumbel.MEMBER,
+    "loupe": loupe.MEMBER,
+    "loupe_straight_through": loupe.STRAIGHT_THROUGH,
+    "dps": dps.MEMBER,
+    "lowpass": lowpass.MEMBER,
+    "equispaced": equispaced.MEMBER,
+    "random_uniform": random_uniform.MEMBER,
+    "variable_density": variable_density.MEMBER,
+    "poisson_disc": poisson_disc.MEMBER,
 }

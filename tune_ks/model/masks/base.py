@@ -5,14 +5,25 @@ the whole centre where a config asks for one.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Option, require
 from tune_ks.core.seeding import seed_for
 
 PROBABILITY_FLOOR = 1e-6  # inclusion probabilities stay this far from 0 and 1, so that their logits are finite
+
+
+CENTRE = Option("centre_fraction", 0.0, "share of k-space nearest DC that is always kept, counted", least=0, most=1)
+HERMITIAN = Option("hermitian", "none", "tied: k and -k are kept or left together", str, choices=("none", "tied"))
+TEMPERATURE = (
+    Option("temperature", None, "of the relaxed draws", above=0),
+    Option("temperature_end", None, "geometric annealing from temperature to here; None: constant", above=0),
+)
 
 
 class Mask(nn.Module, ABC):
@@ -21,40 +32,60 @@ class Mask(nn.Module, ABC):
     So ``mask.eval()`` within a network in training mode trains on the frozen mask (the settle epochs), and
     ``mask.train()`` within one in evaluation mode scores random draws (the export gap).
 
-    ``radius`` (1, W) or (H, W) is the distance from DC. With ``config.hermitian`` "tied", k and -k are kept together.
-    ValueError where the rate keeps less than DC and the centre, or the tie has no meaning.
+    ``radius`` (1, W) or (H, W) is the distance from DC, as Transform.radius gives it. ``rate`` is the sampling rate at
+    which a learned family starts, and ``lowest_rate`` the lowest one it is ever asked for (None: ``rate``). With
+    ``hermitian`` "tied", k and -k are kept together. ValueError where the lowest rate keeps less than DC and the
+    centre.
     """
 
+    learned = True  # has parameters; False of a family that is the same before and after training
     random = True  # drawn anew for every image in training
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
+    def __init__(
+        self,
+        radius: Tensor,
+        rate: float,
+        *,
+        lowest_rate: float | None = None,
+        seed: int = 0,
+        centre_fraction: float = 0.0,
+        hermitian: str = "none",
+        temperature: float = 1.0,
+        temperature_end: float | None = None,
+    ) -> None:
         super().__init__()
-        require_a_line(lowest_rate(config), radius)
-        order = torch.randperm(radius.numel(), generator=torch.Generator().manual_seed(seed_for(config.seed, "ties")))
+        lowest_rate = rate if lowest_rate is None else lowest_rate
+        require_a_line(lowest_rate, radius)
+        order = torch.randperm(radius.numel(), generator=torch.Generator().manual_seed(seed_for(seed, "ties")))
         # one for all images, or (B,): training anneals it, or draws it for each image
-        self.temperature: float | Tensor = 1.0 if config.temperature is None else config.temperature
-        self.tied = config.hermitian == "tied"
-        self.rates_differ = config.rate_from is not None  # from image to image
+        self.temperature: float | Tensor = temperature
+        self.annealed = (temperature, temperature if temperature_end is None else temperature_end)
+        self.rates_differ = False  # set to True where they differ from image to image
+        self.tied = hermitian == "tied"
         if self.tied:
-            if config.transform != "fourier":
-                raise ValueError(f"hermitian 'tied' needs the transform 'fourier', got {config.transform!r}")
             self.register_buffer("mirror", mirror_index(radius.shape), persistent=False)
             self.register_buffer("representative", self.mirror.minimum(torch.arange(radius.numel())), persistent=False)
             # the pairs stand side by side in the order, so that a budget cuts at most one of them in two
             order = order.argsort()[self.representative].argsort(stable=True)
         self.register_buffer("radius", radius, persistent=False)
         self.register_buffer("order", order, persistent=False)
-        self.register_buffer("centre", self._centre(config), persistent=False)
+        self.register_buffer("centre", self._centre(centre_fraction, lowest_rate), persistent=False)
 
-    def _centre(self, config: TrialConfig) -> Tensor:
-        """(H or 1, W), true at DC and at the round(centre_fraction N) coefficients nearest to it."""
-        count = max(1, round(config.centre_fraction * self.radius.numel()))
-        if count > round(lowest_rate(config) * self.radius.numel()):
+    def _centre(self, fraction: float, lowest_rate: float) -> Tensor:
+        """(H or 1, W), true at DC and at the round(fraction N) coefficients nearest to it."""
+        count = max(1, round(fraction * self.radius.numel()))
+        if count > round(lowest_rate * self.radius.numel()):
             raise ValueError(
                 f"centre_fraction is counted in the budget, so it must not be above the sampling_rate "
-                f"{lowest_rate(config):.4g}; got {config.centre_fraction:.4g}"
+                f"{lowest_rate:.4g}; got {fraction:.4g}"
             )
         return self.nearest(count)
+
+    def anneal(self, share: float) -> None:
+        """Set the temperature to where geometric annealing is after ``share`` (0 to 1) of the training."""
+        first, last = self.annealed
+        if first != last:
+            self.temperature = first * (last / first) ** share
 
     def nearest(self, count: int) -> Tensor:
         """(H or 1, W), true at the ``count`` coefficients nearest to DC, ties in radius taken in the seeded order."""
@@ -96,11 +127,6 @@ def mirror_index(shape: torch.Size) -> Tensor:
     """(N,) the flat index of -k for each k of an (H or 1, W) grid with DC at N // 2; an even axis' first is its own."""
     rows, columns = ((2 * (size // 2) - torch.arange(size)) % size for size in shape)
     return (rows[:, None] * shape[1] + columns[None, :]).flatten()
-
-
-def lowest_rate(config: TrialConfig) -> float:
-    """The lowest rate that a mask of this config is ever asked for."""
-    return config.sampling_rate if config.rate_from is None else config.rate_from
 
 
 def require_a_line(rate: float, radius: Tensor) -> None:
@@ -145,10 +171,12 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     return hard + (soft - soft.detach())
 
 
-def require_temperature(config: TrialConfig) -> None:
-    """ValueError where the config has none."""
-    if config.temperature is None:
+def check_temperature(config: TrialConfig, values: Mapping[str, Any]) -> None:
+    """ValueError where a family with relaxed draws has no temperature, or one that is annealed and drawn at once."""
+    if values["temperature"] is None:
         raise ValueError(f"the mask {config.mask!r} needs a temperature above 0 (the paper space uses 1.0), got None")
+    end = values["temperature_end"]
+    require(end is None or config.rate_from is None, "temperature_end", "None where rate_from is given", end)
 
 
 def per_image(temperature: float | Tensor, dimensions: int = 3) -> float | Tensor:

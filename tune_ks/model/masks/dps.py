@@ -1,17 +1,27 @@
 """DPS: exactly k coefficients by Gumbel top-k, backward through successive softmaxes (Huijben et al., ICLR 2020)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
-from tune_ks.model.masks.base import Mask, per_image, require_temperature, straight_through
+from tune_ks.core.options import Member
+from tune_ks.model.masks.base import (
+    CENTRE,
+    HERMITIAN,
+    TEMPERATURE,
+    Mask,
+    check_temperature,
+    per_image,
+    straight_through,
+)
 
 RACE = 60.0  # log of the longest race; by then every clock has rung
 BISECTIONS = 60  # of the race's end, each halves its error
 NEVER = -1e4  # a score whose exponential is 0, and finite, so that no gradient becomes NaN
 
 
-class DpsMask(Mask):
+class DPS(Mask):
     """Trained logits w; a draw keeps the k largest of w + g, g standard Gumbel: exactly the budget in every image.
 
     Backward, the i-th pick is a softmax at the temperature over what the picks before it left. Sorted in falling
@@ -19,9 +29,8 @@ class DpsMask(Mask):
     exp(a_j / T) sum_{i <= min(j, k)} 1 / sum_{l >= i} exp(a_l / T): a sort and two cumulative sums, not k passes.
     """
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
-        require_temperature(config)
+    def __init__(self, radius: Tensor, rate: float, **shared: Any) -> None:
+        super().__init__(radius, rate, **shared)
         self.mask_logits = nn.Parameter(torch.zeros_like(radius))
         self.register_buffer("others", torch.nonzero(~self.centre.flatten()).flatten(), persistent=False)
 
@@ -73,3 +82,6 @@ def successive_softmaxes(scores: Tensor, count: Tensor) -> Tensor:
     picks = torch.arange(scores.shape[1], device=scores.device) < count[:, None]
     share = torch.where(picks, -left, NEVER).logcumsumexp(1)
     return torch.zeros_like(scores).scatter(1, index, torch.exp(ordered + share))
+
+
+MEMBER = Member(DPS, (*TEMPERATURE, CENTRE, HERMITIAN), check_temperature, learned=True)

@@ -1,24 +1,26 @@
 """Equispaced mask: the centre, and the other lines at equal distances, at an exact count."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member
+from tune_ks.model.masks.base import CENTRE
 from tune_ks.model.masks.fixed import FixedMask
 
 
-class EquispacedMask(FixedMask):
+class Equispaced(FixedMask):
     """The L lines outside the centre, in cyclic order from DC: of m, the i-th is number floor(i (L + 1) / (m + 1)).
 
     Every gap is so within one line of (L + 1) / (m + 1), the two beside the centre too. For lines: on a grid of points
     no lattice has every count. Nothing is drawn, so the seed does not enter.
     """
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
-        for name, only, found in (("pattern", "lines", config.pattern), ("hermitian", "none", config.hermitian)):
-            if found != only:
-                raise ValueError(f"the mask 'equispaced' needs {name} {only!r}, got {found!r}")
+    def __init__(self, radius: Tensor, rate: float, **shared: Any) -> None:
+        super().__init__(radius, rate, **shared)
+        if len(radius) > 1:
+            raise ValueError("the mask 'equispaced' needs pattern 'lines', got 'points'")
 
     def select(self, count: int) -> Tensor:
         size = self.radius.numel()
@@ -28,3 +30,6 @@ class EquispacedMask(FixedMask):
         wanted = count - (size - len(others))
         numbers = torch.arange(1, wanted + 1, device=others.device) * (len(others) + 1) // (wanted + 1) - 1
         return self.first(others[numbers], count)
+
+
+MEMBER = Member(Equispaced, (CENTRE,))

@@ -1,24 +1,25 @@
 """Masks that learn nothing: a family is one function that says which coefficients a budget buys."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tune_ks.core.config import TrialConfig
 from tune_ks.model.masks.base import Mask
 
 
 class FixedMask(Mask):
     """No parameters; the same mask for every image, of exactly round(rate N) coefficients (a tied one may lack one).
 
-    ``select(count)`` is asked once for each count. The config's temperature and budget do not enter.
+    ``select(count)`` is asked once for each count.
     """
 
+    learned = False
     random = False
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
+    def __init__(self, radius: Tensor, rate: float, **shared: Any) -> None:
+        super().__init__(radius, rate, **shared)
         self.chosen: dict[int, Tensor] = {}
 
     @abstractmethod

@@ -1,20 +1,32 @@
 """Gumbel-softmax mask: m = hard(sigmoid((logit(p) + g0 - g1) / temperature)), straight through."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member, Option, require
 from tune_ks.model.masks.base import (
+    CENTRE,
+    HERMITIAN,
     PROBABILITY_FLOOR,
+    TEMPERATURE,
     Mask,
+    check_temperature,
     per_image,
-    require_temperature,
     rescale_to_rate,
     straight_through,
 )
 
+BUDGET = Option(
+    "budget", "fixed", "fixed: the mean probability is held at the rate; drift: it moves freely", str,
+    choices=("fixed", "drift"),
+)  # fmt: skip
 
-class GumbelMask(Mask):
+
+class Gumbel(Mask):
     """The learned mask of the method: one logit a line (or point), all equal at the start.
 
     The two-class Gumbel-softmax (Jang et al., ICLR 2017) has a closed form: the difference of its two Gumbel noises
@@ -22,13 +34,12 @@ class GumbelMask(Mask):
     rescaled to the asked rate at every step; with "drift" they start there and move freely, as in the source study.
     """
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
-        require_temperature(config)
-        self.held = config.budget == "fixed"
+    def __init__(self, radius: Tensor, rate: float, *, budget: str = "fixed", **shared: Any) -> None:
+        super().__init__(radius, rate, **shared)
+        self.held = budget == "fixed"
         fixed = int(self.centre.sum())
         others = radius.numel() - fixed
-        start = torch.tensor((config.sampling_rate * radius.numel() - fixed) / others if others else 1.0)
+        start = torch.tensor((rate * radius.numel() - fixed) / others if others else 1.0)
         self.mask_logits = nn.Parameter(torch.full_like(radius, torch.logit(start, PROBABILITY_FLOOR).item()))
 
     def probability(self, rate: Tensor) -> Tensor:
@@ -48,3 +59,14 @@ def logistic_noise(like: Tensor) -> Tensor:
     """Standard logistic noise, the law of g0 - g1 for two Gumbel variables; shape and device of ``like``."""
     uniform = torch.rand_like(like).clamp_(PROBABILITY_FLOOR / 10, 1 - PROBABILITY_FLOOR / 10)
     return torch.logit(uniform)
+
+
+def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+    """ValueError where a budget that drifts meets rates that training changes."""
+    check_temperature(config, values)
+    for name in ("rate_start", "rate_from"):
+        given = getattr(config, name) is not None
+        require(not given or values["budget"] == "fixed", "budget", f"'fixed' where {name} is given", values["budget"])
+
+
+MEMBER = Member(Gumbel, (*TEMPERATURE, BUDGET, CENTRE, HERMITIAN), check, learned=True)

@@ -1,27 +1,29 @@
 """LOUPE: m = sigmoid(s (p' - u)), p' = sigmoid(5 w) rescaled to the rate, u uniform (Bahadir et al., IEEE TCI 2020)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member
 from tune_ks.core.seeding import seed_for
-from tune_ks.model.masks.base import Mask, rescale_to_rate, straight_through
+from tune_ks.model.masks.base import CENTRE, HERMITIAN, Mask, rescale_to_rate, straight_through
 
 PROBABILITY_SLOPE = 5.0  # of p = sigmoid(5 w)
 MASK_SLOPE = 12.0  # s, of the relaxed comparison p' > u
 START = 0.01  # the probabilities start uniform in (0.01, 0.99), before the rescaling
 
 
-class LoupeMask(Mask):
+class Loupe(Mask):
     """The relaxed mask, as published: values in (0, 1) in training, one u a coefficient and image.
 
     The relaxation is biased: E[m] = (softplus(s p') - softplus(s (p' - 1))) / s, which lies above a small p'. The
     network so trains on more than its budget; the mask that is scored and exported is exact.
     """
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
-        stream = torch.Generator().manual_seed(seed_for(config.seed, "mask"))
+    def __init__(self, radius: Tensor, rate: float, *, seed: int = 0, **shared: Any) -> None:
+        super().__init__(radius, rate, seed=seed, **shared)
+        stream = torch.Generator().manual_seed(seed_for(seed, "mask"))
         start = torch.empty(radius.shape).uniform_(START, 1 - START, generator=stream)
         self.mask_logits = nn.Parameter(torch.logit(start) / PROBABILITY_SLOPE)
 
@@ -38,9 +40,13 @@ class LoupeMask(Mask):
         return torch.sigmoid(MASK_SLOPE * (prob - self.tie(torch.rand_like(prob.expand(len(rate), -1, -1)))))
 
 
-class LoupeStraightThroughMask(LoupeMask):
+class LoupeStraightThrough(Loupe):
     """The same with the hard comparison p' > u forward and the relaxed one's gradient backward."""
 
     def draw(self, rate: Tensor) -> Tensor:
         soft = self.relaxed(rate)
         return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
+
+
+MEMBER = Member(Loupe, (CENTRE, HERMITIAN), learned=True)
+STRAIGHT_THROUGH = Member(LoupeStraightThrough, (CENTRE, HERMITIAN), learned=True)

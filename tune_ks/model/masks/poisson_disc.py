@@ -4,22 +4,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member
+from tune_ks.model.masks.base import CENTRE
 from tune_ks.model.masks.fixed import FixedMask
 
 
-class PoissonDiscMask(FixedMask):
+class PoissonDisc(FixedMask):
     """Dart throwing (Cook, ACM Trans. Graph. 5, 1986) on the grid: darts fall in one seeded order of all coefficients.
 
     The distance is the largest at which the darts that stick reach the budget; the first of them are kept, so the
     count is exact and the distance holds. Above about 0.43 of the lines no distance beyond the next neighbour has
     room, and the mask is a random uniform one.
     """
-
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
-        if config.hermitian != "none":
-            raise ValueError(f"the mask 'poisson_disc' needs hermitian 'none', got {config.hermitian!r}")
 
     def select(self, count: int) -> Tensor:
         shape = tuple(self.radius.shape)
@@ -64,3 +60,6 @@ def throw(darts: np.ndarray, shape: tuple[int, ...], square: int, wanted: int) -
         inside = free[max(top, 0) : bottom, max(left, 0) : right]
         inside &= ~near[max(-top, 0) : max(-top, 0) + inside.shape[0], max(-left, 0) : max(-left, 0) + inside.shape[1]]
     return np.array(kept, np.int64)
+
+
+MEMBER = Member(PoissonDisc, (CENTRE,))

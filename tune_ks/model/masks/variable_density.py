@@ -1,29 +1,38 @@
 """Variable density mask: chances fall with the distance from DC as (1 - |c| / |c|_max)^power, at an exact count."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member, Option
 from tune_ks.core.seeding import seed_for
+from tune_ks.model.masks.base import CENTRE, HERMITIAN
 from tune_ks.model.masks.fixed import FixedMask
 
+DENSITY_POWER = Option("density_power", 3.0, "chances fall with the distance |k| as (1 - |k|) to this power", least=0)
 EDGE = 1e-3  # of the largest radius, beyond which the density would be 0 and the outermost never be drawn
 
 
-class VariableDensityMask(FixedMask):
+class VariableDensity(FixedMask):
     """Polynomial density (Lustig, Donoho and Pauly, Magn. Reson. Med. 58, 2007), drawn without replacement.
 
     The k largest log(u) / w of weights w keep each pick proportional to what is left (Efraimidis and Spirakis, Inf.
     Process. Lett. 97, 2006). One seeded draw of u serves all rates, so the masks are nested.
     """
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
-        stream = torch.Generator().manual_seed(seed_for(config.seed, "mask"))
+    def __init__(
+        self, radius: Tensor, rate: float, *, seed: int = 0, density_power: float = 3.0, **shared: Any
+    ) -> None:
+        super().__init__(radius, rate, seed=seed, **shared)
+        stream = torch.Generator().manual_seed(seed_for(seed, "mask"))
         uniform = self.tie(torch.rand(radius.shape, generator=stream, dtype=torch.float64))
-        density = (1 + EDGE - radius.double() / radius.max().clamp(min=1)) ** config.density_power
+        density = (1 + EDGE - radius.double() / radius.max().clamp(min=1)) ** density_power
         self.register_buffer("keys", uniform.log() / density, persistent=False)
 
     def select(self, count: int) -> Tensor:
         keys = self.keys.flatten()[self.order]
         return self.first(self.order[keys.argsort(descending=True, stable=True)], count)
+
+
+MEMBER = Member(VariableDensity, (DENSITY_POWER, CENTRE, HERMITIAN))

@@ -1,5 +1,5 @@
-"""R: every reconstruction by name. A member maps a Measurement to estimates (B, 1, H, W)."""
+"""R: every reconstruction by name. A member is built from the ``transform``; it maps a Measurement to estimates."""
 
 from tune_ks.model.reconstructions import hqs_net, unet, zero_filled
 
-RECONSTRUCTIONS = {"zero_filled": zero_filled.build, "unet": unet.build, "hqs_net": hqs_net.build}
+RECONSTRUCTIONS = {"zero_filled": zero_filled.MEMBER, "unet": unet.MEMBER, "hqs_net": hqs_net.MEMBER}

@@ -1,20 +1,37 @@
 """The contract of R: an image again from what was kept of k-space."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Option, require
 from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms.base import Transform
+
+CHANNELS = Option("reconstruction_channels", 64, "channels of its widest or first level", int, above=0, shapes=True)
+TRAINING = (
+    Option("reconstruction_weight", 0.0, "of the reconstruction's own loss beside the task's", least=0),
+    Option(
+        "reconstruction_epochs", 0, "the first so many train mask and reconstruction by it alone; none at rate 1",
+        int, least=0,
+    ),
+)  # fmt: skip
 
 
 class Reconstruction(nn.Module, ABC):
     """Measurement -> estimates (B, 1, H, W), complex or real; whoever looks at one as an image takes its magnitude."""
 
-    def __init__(self, transform: Transform) -> None:
+    def __init__(
+        self, transform: Transform, reconstruction_weight: float = 0.0, reconstruction_epochs: int = 0
+    ) -> None:
         super().__init__()
         self.transform = transform
+        self.weight = reconstruction_weight  # of its own loss beside the task's
+        self.epochs_alone = reconstruction_epochs  # the first so many train mask and reconstruction by that loss alone
 
     @abstractmethod
     def forward(self, measurement: Measurement) -> Tensor:
@@ -30,3 +47,10 @@ class Reconstruction(nn.Module, ABC):
         ``estimate`` (B, 1, H, W) as ``forward`` gave it, ``image`` (B, 1, H, W) fully sampled. A scalar.
         """
         return functional.mse_loss(self.magnitude(estimate), image)
+
+
+def check_epochs(config: TrialConfig, values: Mapping[str, Any]) -> None:
+    """ValueError where the reconstruction is trained alone in an epoch that may be the best one."""
+    before, alone = config.first_settled_epoch() - 1, values["reconstruction_epochs"]
+    allowed = f"from 0 to {before}, the epochs before the first that may be the best one (epochs, settle)"
+    require(alone <= before, "reconstruction_epochs", allowed, alone)

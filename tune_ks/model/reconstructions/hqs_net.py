@@ -2,12 +2,13 @@
 
 import itertools
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
-from tune_ks.model.reconstructions.base import Reconstruction
+from tune_ks.core.options import Member
+from tune_ks.model.reconstructions.base import CHANNELS, TRAINING, Reconstruction, check_epochs
 from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms.base import Transform
 
@@ -24,10 +25,10 @@ class HQSNet(Reconstruction):
     Wang et al., MLMIR 2020 (arXiv:2007.14979).
     """
 
-    def __init__(self, transform: Transform, channels: int, steps: int = STEPS, noise_weight: float = LAMBDA) -> None:
-        super().__init__(transform)
-        self.noise_weight = noise_weight
-        self.blocks = nn.ModuleList(ResBlock(2 if transform.is_complex else 1, channels) for _ in range(steps))
+    def __init__(self, transform: Transform, reconstruction_channels: int = 64, **training: Any) -> None:
+        super().__init__(transform, **training)
+        parts = 2 if transform.is_complex else 1
+        self.blocks = nn.ModuleList(ResBlock(parts, reconstruction_channels) for _ in range(STEPS))
 
     def forward(self, measurement: Measurement) -> Tensor:
         kspace, mask = measurement.kspace, measurement.mask
@@ -35,7 +36,7 @@ class HQSNet(Reconstruction):
         for block in self.blocks:
             guess = self.transform.forward(block(image))
             # y in place of M y: the same for a binary mask, and for a relaxed one a mean of y / M and the guess
-            measured = (self.noise_weight * mask * guess + kspace) / (1 + self.noise_weight)
+            measured = (LAMBDA * mask * guess + kspace) / (1 + LAMBDA)
             image = self.transform.inverse((1 - mask) * guess + measured)
         return image
 
@@ -97,6 +98,4 @@ def total_variation(image: Tensor) -> Tensor:
     return image.diff(dim=-1).abs().sum() + image.diff(dim=-2).abs().sum()
 
 
-def build(config: TrialConfig, transform: Transform) -> HQSNet:
-    """Blocks of ``reconstruction_channels`` (64 in the paper)."""
-    return HQSNet(transform, config.reconstruction_channels)
+MEMBER = Member(HQSNet, (CHANNELS, *TRAINING), check_epochs, learned=True)

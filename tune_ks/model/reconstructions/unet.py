@@ -1,10 +1,12 @@
 """U-Net on the zero-filled image: x_hat = x_0 + U(x_0), x_0 = |F^-1 y|."""
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tune_ks.core.config import TrialConfig
-from tune_ks.model.reconstructions.base import Reconstruction
+from tune_ks.core.options import Member
+from tune_ks.model.reconstructions.base import CHANNELS, TRAINING, Reconstruction, check_epochs
 from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms.base import Transform
 
@@ -18,8 +20,8 @@ class UNetReconstruction(Reconstruction):
     squared error. As in Zbontar et al., arXiv:1811.08839 (fastMRI), with a residual.
     """
 
-    def __init__(self, transform: Transform, network: nn.Module) -> None:
-        super().__init__(transform)
+    def __init__(self, transform: Transform, network: nn.Module, **training: Any) -> None:
+        super().__init__(transform, **training)
         self.network = network
         nn.init.zeros_(network.final_conv.weight)
         nn.init.zeros_(network.final_conv.bias)
@@ -32,9 +34,13 @@ class UNetReconstruction(Reconstruction):
         return zero_filled + residual[..., :height, :width]
 
 
-def build(config: TrialConfig, transform: Transform) -> UNetReconstruction:
+def build(transform: Transform, reconstruction_channels: int = 64, **training: Any) -> UNetReconstruction:
     """MONAI's BasicUNet, whose first level has ``reconstruction_channels``, the deepest eight times as many."""
     from monai.networks.nets.basic_unet import BasicUNet  # seconds to import
 
-    c = config.reconstruction_channels
-    return UNetReconstruction(transform, BasicUNet(2, 1, 1, features=(c, c, 2 * c, 4 * c, 8 * c, c)))
+    c = reconstruction_channels
+    network = BasicUNet(2, 1, 1, features=(c, c, 2 * c, 4 * c, 8 * c, c))
+    return UNetReconstruction(transform, network, **training)
+
+
+MEMBER = Member(build, (CHANNELS, *TRAINING), check_epochs, learned=True)

@@ -2,10 +2,9 @@
 
 from torch import Tensor
 
-from tune_ks.core.config import TrialConfig
-from tune_ks.model.reconstructions.base import Reconstruction
+from tune_ks.core.options import Member
+from tune_ks.model.reconstructions.base import TRAINING, Reconstruction, check_epochs
 from tune_ks.model.sampling import Measurement
-from tune_ks.model.transforms.base import Transform
 
 
 class ZeroFilled(Reconstruction):
@@ -18,6 +17,4 @@ class ZeroFilled(Reconstruction):
         return estimate  # it is one
 
 
-def build(config: TrialConfig, transform: Transform) -> ZeroFilled:
-    """No settings of its own."""
-    return ZeroFilled(transform)
+MEMBER = Member(ZeroFilled, TRAINING, check_epochs)

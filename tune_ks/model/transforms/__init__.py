@@ -1,7 +1,8 @@
-"""F: every transform by name."""
+"""F: every transform by name. A member is built from the ``axes`` along which it transforms."""
 
-from tune_ks.model.transforms.cosine import CosineTransform
-from tune_ks.model.transforms.fourier import FourierTransform
-from tune_ks.model.transforms.hadamard import HadamardTransform
+from tune_ks.core.options import Member
+from tune_ks.model.transforms.cosine import Cosine
+from tune_ks.model.transforms.fourier import Fourier
+from tune_ks.model.transforms.hadamard import Hadamard
 
-TRANSFORMS = {"fourier": FourierTransform, "hadamard": HadamardTransform, "cosine": CosineTransform}
+TRANSFORMS = {"fourier": Member(Fourier), "hadamard": Member(Hadamard), "cosine": Member(Cosine)}

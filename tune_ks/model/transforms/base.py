@@ -5,8 +5,6 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from tune_ks.core.config import TrialConfig
-
 
 class Transform(ABC):
     """F of y = M F x. Orthonormal: it keeps the energy, and ``inverse(forward(x)) = x``.
@@ -16,11 +14,12 @@ class Transform(ABC):
     F_y^-1 F_x^-1 M F_x F_y = F_x^-1 M F_x.
     """
 
-    is_complex: bool  # of its coefficients, and so of what comes back from some of them
+    is_complex: bool  # its coefficients, and so what comes back from some of them
+    has_conjugate_symmetry = False  # F x at -k is the conjugate of F x at k, for real images x
 
-    def __init__(self, config: TrialConfig) -> None:
-        self.axes = (-1,) if config.pattern == "lines" else (-2, -1)
-        self.tied = config.hermitian == "tied"
+    def __init__(self, axes: tuple[int, ...] = (-1,)) -> None:
+        self.axes = axes
+        self.masks_are_symmetric = False  # True where every mask keeps k and -k together
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from tune_ks.model.transforms.base import Transform
 
 
-class CosineTransform(Transform):
+class Cosine(Transform):
     """F[k] = s(k) sum_n x[n] cos(pi (2 n + 1) k / 2 N), s(0) = sqrt(1 / N), else sqrt(2 / N), along each axis.
 
     By one FFT of N values (Makhoul, IEEE Trans. Acoust. 28, 1980): with v the even samples rising and the odd ones

@@ -10,10 +10,11 @@ from tune_ks.model.transforms.base import Transform
 SMALLEST = 1e-20  # what a magnitude is at least where it is divided by: the square of less is 0 in float32
 
 
-class FourierTransform(Transform):
+class Fourier(Transform):
     """F[k] = sum_n x[n] exp(-2 pi i (k - c)(n - c) / N) / sqrt(N), c = N // 2, along each axis."""
 
     is_complex = True
+    has_conjugate_symmetry = True
 
     def forward(self, image: Tensor) -> Tensor:
         # fftshift without dim would also roll the batch axis, and so mislabel the data
@@ -30,7 +31,7 @@ class FourierTransform(Transform):
         F^-1 M F is a circular convolution, which commutes with shifts: the mask alone is rolled. With M split in
         M+ (k) = (M(k) + M(-k)) / 2 and M- (k) = (M(k) - M(-k)) / 2, the spectrum of a real x being Hermitian, M+ makes
         the real part of the image and M- the imaginary one: each a real transform of half the work.
-        A tied mask has no M-.
+        A symmetric mask has no M-.
         """
         centre = mask.shape[-1] // 2
         behind = mask[..., : centre + 1].flip(-1)  # M(-k), k = 0, 1 ...; of an even side the last is its own opposite
@@ -40,7 +41,7 @@ class FourierTransform(Transform):
             if mask.shape[-2] % 2 == 0:
                 behind = behind.roll(1, -2)
         even = (ahead + behind) / 2
-        odd = None if self.tied else (ahead - behind) / 2
+        odd = None if self.masks_are_symmetric else (ahead - behind) / 2
         return _Magnitude.apply(image, even, odd, self.axes)
 
     def dc(self, size: int) -> int:

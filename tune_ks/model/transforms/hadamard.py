@@ -6,7 +6,7 @@ from torch import Tensor
 from tune_ks.model.transforms.base import Transform
 
 
-class HadamardTransform(Transform):
+class Hadamard(Transform):
     """F = W / sqrt(N), W of +1 and -1 with exactly k changes of sign in row k: the fast form, N log2 N additions.
 
     W is symmetric, so the transform is its own inverse. N must be a power of two.

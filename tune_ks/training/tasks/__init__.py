@@ -1,24 +1,31 @@
-"""What the network is asked for: every task by name."""
+"""What the network is trained for: every task by name. ``build`` of a member is its class."""
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
+from tune_ks.model.members import named
+from tune_ks.training.tasks import classification, segmentation
 from tune_ks.training.tasks.base import Task
-from tune_ks.training.tasks.classification import Classification
-from tune_ks.training.tasks.segmentation import Segmentation
 
-TASKS: dict[str, type[Task]] = {"classification": Classification, "segmentation": Segmentation}
+TASKS = {"classification": classification.MEMBER, "segmentation": segmentation.MEMBER}
 
 
 def task_named(name: str) -> type[Task]:
-    """ValueError names an unknown task."""
-    if name not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(sorted(TASKS))}; got {name!r}")
-    return TASKS[name]
+    """The class of a task. ValueError names an unknown one."""
+    return named(TASKS, "task", name).build
 
 
 def task_of(config: TrialConfig) -> type[Task]:
-    """The task of a config. ValueError names an unknown one."""
+    """The class of a config's task. ValueError names an unknown one."""
     return task_named(config.task)
+
+
+def build_task(config: TrialConfig) -> Task:
+    """The config's task with its options, for one training. ValueError where the network is of another task."""
+    member = named(TASKS, "task", config.task)
+    values = member.values(config.options)
+    if member.check:
+        member.check(config, values)
+    return member.build(**values)
 
 
 def title_of(config: TrialConfig) -> str:

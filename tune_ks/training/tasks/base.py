@@ -1,27 +1,37 @@
 """The contract of a task: what training brings down, what an image scores, and which metric judges the scores."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
+from tune_ks.core.options import Member
 from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.model.members import named
+
+
+def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
+    """A task's check: ValueError where the config's network is none of ``networks``."""
+
+    def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+        named(networks, "classifier", config.classifier)
+
+    return check
 
 
 class Task(nn.Module, ABC):
     """``metric`` names one of METRICS; ``reads_masks`` says that batches must come with their tumours' masks.
 
-    An instance is what a training brings down, a module because it may learn something of its own (an adversary); what
-    is scored and measured needs the class alone.
+    Training uses an instance, built from the task's options: a module, since it may have parameters of its own (an
+    adversary). Scoring and measuring use the class alone.
     """
 
     metric: str
     reads_masks: bool = False
-
-    def __init__(self, config: TrialConfig) -> None:
-        super().__init__()
 
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch) -> Tensor:

@@ -3,8 +3,10 @@
 from torch import Tensor
 from torch.nn import functional
 
+from tune_ks.core.options import Member
 from tune_ks.data.dataset import Batch
-from tune_ks.training.tasks.base import Task
+from tune_ks.model.classifiers import CLASSIFIERS
+from tune_ks.training.tasks.base import Task, takes
 
 
 class Classification(Task):
@@ -18,3 +20,6 @@ class Classification(Task):
     @staticmethod
     def score(output: Tensor, batch: Batch) -> Tensor:
         return output
+
+
+MEMBER = Member(Classification, check=takes(CLASSIFIERS))

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member, Option
 from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.model.classifiers import SEGMENTERS
 from tune_ks.training.tasks.adversary import Adversary
-from tune_ks.training.tasks.base import Task
+from tune_ks.training.tasks.base import Task, takes
 
 LEVELS = 32  # of the mean mask, from which the answer that ignores the image takes the best
 CHUNK = 256  # masks that are read at once
@@ -28,9 +29,9 @@ class Segmentation(Task):
     metric = "dice"
     reads_masks = True
 
-    def __init__(self, config: TrialConfig) -> None:
-        super().__init__(config)
-        self.adversary = Adversary(config.adversarial_weight) if config.adversarial_weight else None
+    def __init__(self, adversarial_weight: float = 0.0) -> None:
+        super().__init__()
+        self.adversary = Adversary(adversarial_weight) if adversarial_weight else None
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         loss = functional.binary_cross_entropy_with_logits(output, batch.target)
@@ -74,3 +75,9 @@ def _targets(images: Images) -> Iterator[Tensor]:
     """The (B, 1, S, S) float masks, chunk by chunk."""
     for index in torch.arange(len(images)).split(CHUNK):
         yield images.target(index).float()
+
+
+ADVERSARIAL_WEIGHT = Option(
+    "adversarial_weight", 0.0, "how steeply the segmenter goes against an adversary; 0: there is none", least=0
+)
+MEMBER = Member(Segmentation, (ADVERSARIAL_WEIGHT,), takes(SEGMENTERS))

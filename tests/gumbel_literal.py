@@ -1,4 +1,4 @@
-"""The source study's mask read word for word, kept to show what goes wrong; no shipped space uses it.
+"""The source study's mask read word for word, an exhibit: the tests show what goes wrong with it.
 
 logits(0) = log(rate / (1 - rate)), logits(1) = 0, and the mask is column 1 of a hard Gumbel-softmax of log(logits).
 """
@@ -7,20 +7,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tune_ks.core.config import TrialConfig
-from tune_ks.model.masks.base import Mask, require_temperature
+from tune_ks.model.masks.base import Mask
 
 
-class GumbelLiteralMask(Mask):
+class GumbelLiteral(Mask):
     """Its failures, each held by a test: NaN below rate 1/2 (the logarithm of a negative logit) and at rate 1
     (an infinite one), an empty mask above (the logarithm of logits(1) = 0), column 1 stands for 1 - rate, DC is not
     kept, nothing holds the rate, and the argmax keeps all below rate 1/2 and nothing above.
     """
 
-    def __init__(self, config: TrialConfig, radius: Tensor) -> None:
-        super().__init__(config, radius)
-        require_temperature(config)
-        rate = torch.tensor(config.sampling_rate)
+    def __init__(self, radius: Tensor, rate: float) -> None:
+        super().__init__(radius, rate)
+        rate = torch.tensor(rate)
         drop = torch.log(rate / (1 - rate))
         self.mask_logits = nn.Parameter(torch.stack([drop.expand(radius.shape), torch.zeros_like(radius)], dim=-1))
 

@@ -1,0 +1,47 @@
+"""Which registry a field of a config looks into, and the member that it names."""
+
+from typing import Any
+
+from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.options import Member
+from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
+from tune_ks.model.masks import MASKS
+from tune_ks.model.reconstructions import RECONSTRUCTIONS
+from tune_ks.model.transforms import TRANSFORMS
+
+FIELDS = ("transform", "mask", "reconstruction", "classifier")  # of a config, each naming a part of the model
+
+
+def registry_of(field: str) -> dict[str, Member]:
+    """The members that ``field`` of a config can name."""
+    return {
+        "transform": TRANSFORMS,
+        "mask": MASKS,
+        "reconstruction": RECONSTRUCTIONS,
+        "classifier": CLASSIFIERS | SEGMENTERS,  # which of them its task can use, the task checks
+    }[field]
+
+
+def member_of(config: TrialConfig, field: str) -> Member:
+    """The member that ``field`` names. ValueError where its registry has no such member."""
+    return named(registry_of(field), field, getattr(config, field))
+
+
+def shaping_values(config: TrialConfig) -> dict[str, Any]:
+    """Name -> value of every field and option on which the shapes of the network depend, the mask's left out.
+
+    Weights can be passed on between two configs that agree in all of them.
+    """
+    values = {name: getattr(config, name) for name, option in OWN_FIELDS.items() if option.shapes}
+    for field in FIELDS:
+        member = member_of(config, field)
+        chosen = member.values(config.options)
+        values |= {option.name: chosen[option.name] for option in member.options if option.shapes}
+    return values
+
+
+def named(registry: dict, field: str, name: str):
+    """registry[name]. ValueError that lists the names where there is no such one."""
+    if name not in registry:
+        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")
+    return registry[name]

@@ -1,0 +1,23 @@
+"""What happens to a training image at random before it is sampled: every augmentation by name."""
+
+from functools import partial
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member
+from tune_ks.model.members import named
+from tune_ks.training.augmentations.base import Augmentation
+from tune_ks.training.augmentations.moves import Moves
+from tune_ks.training.augmentations.unchanged import Unchanged
+
+AUGMENTATIONS = {
+    "none": Member(Unchanged),
+    "flips": Member(partial(Moves, flips=True)),
+    "shifts": Member(partial(Moves, shifts=True)),
+    "flips_shifts": Member(partial(Moves, flips=True, shifts=True)),
+}
+
+
+def build_augmentation(config: TrialConfig) -> Augmentation:
+    """The config's augmentation with its options. ValueError names an unknown one."""
+    member = named(AUGMENTATIONS, "augment", config.augment)
+    return member.build(**member.values(config.options))

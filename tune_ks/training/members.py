@@ -1,0 +1,90 @@
+"""All members that a config names, and whether its options are theirs."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.options import Member, Option
+from tune_ks.model.members import FIELDS, named, registry_of
+from tune_ks.training.augmentations import AUGMENTATIONS
+from tune_ks.training.tasks import TASKS
+
+ALL_FIELDS = (*FIELDS, "task", "augment")
+
+
+def members_of(config: TrialConfig) -> dict[str, Member]:
+    """Field of the config -> the member that it names. ValueError where there is no such member."""
+    return {field: named(registry, field, getattr(config, field)) for field, registry in registries().items()}
+
+
+def registries() -> dict[str, dict[str, Member]]:
+    """Field of a config -> the members that it can name."""
+    return {field: registry_of(field) for field in FIELDS} | {"task": TASKS, "augment": AUGMENTATIONS}
+
+
+def option_values(config: TrialConfig) -> dict[str, dict[str, Any]]:
+    """Field of the config -> the options of the member that it names, with their values, defaults included."""
+    return {field: member.values(config.options) for field, member in members_of(config).items()}
+
+
+def settings_of(config: TrialConfig) -> dict[str, Any]:
+    """Every field and option with its value, flat, defaults included; an option of another member is absent."""
+    settings = {name: getattr(config, name) for name in OWN_FIELDS}
+    for values in option_values(config).values():
+        settings |= values
+    return settings
+
+
+def owners() -> dict[str, list[tuple[str, str, Option]]]:
+    """Option -> (field, member, declaration) of every member of every registry that has it."""
+    having: dict[str, list[tuple[str, str, Option]]] = {}
+    for field, registry in registries().items():
+        for name, member in registry.items():
+            for option in member.options:
+                having.setdefault(option.name, []).append((field, name, option))
+    return having
+
+
+def config_from(values: Mapping[str, Any]) -> TrialConfig:
+    """A config from what a person wrote, given flat: each option in its plain type, left out where it is the default.
+
+    ValueError for an unknown field, and for a value that is not allowed.
+    """
+    having = owners()
+    unknown = sorted(set(values) - {*OWN_FIELDS, *having})
+    if unknown:
+        names = ", ".join([*OWN_FIELDS, *sorted(having)])
+        raise ValueError(f"unknown field {', '.join(map(repr, unknown))}; the fields are: {names}")
+    given = dict(values)
+    for name in set(values) & set(having):
+        option = having[name][0][2]
+        value = option.checked(values[name])
+        given[name] = None if value == option.default else value
+    return TrialConfig.from_dict(given)
+
+
+def require_own_options(config: TrialConfig, chosen: Collection[str] = ()) -> None:
+    """ValueError where a member does not exist, its options do not fit, or an option is of no member of the config.
+
+    ``chosen`` are the options of members that are tried beside this config, in the same search space, so that a value
+    can be written once for all of them.
+    """
+    members = members_of(config)
+    of_members = {option.name for member in members.values() for option in member.options}
+    for name in config.options:
+        if name not in of_members and name not in chosen:
+            raise ValueError(_not_theirs(config, name))
+    for member in members.values():
+        values = member.values(config.options)
+        if member.check:
+            member.check(config, values)
+
+
+def _not_theirs(config: TrialConfig, name: str) -> str:
+    having = owners()[name]
+    field = having[0][0]
+    theirs = ", ".join(sorted({member for _, member, _ in having}))
+    return (
+        f"{name} is an option of the {field} {theirs}, and this trial's {field} is {getattr(config, field)}: leave "
+        f"{name} out, or choose another {field}"
+    )
