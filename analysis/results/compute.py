@@ -16,7 +16,7 @@ from analysis.choice.rules import RULES, TRANSFER
 from analysis.choice.selection import Selection, select, with_scores
 from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
-from analysis.results import sentences
+from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
@@ -89,10 +89,10 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     names = sorted(table["vendor"].unique())
     vendors = {vendor: compute_vendor(run, table, draws, vendor, rule, options) for vendor in names}
     selections = {vendor: computed.selection for vendor, computed in vendors.items()}
-    warnings = [
+    said = [
         *run.warnings,
-        *sentences.warnings(run, table, selections, baselines),
-        *sentences.from_counts(counted, table, selections, patients or {}, options.margin),
+        *warnings.of_run(run, table, selections, baselines),
+        *warnings.from_counts(counted, table, selections, patients or {}, options.margin),
     ]
     return Analysis(
         run=run,
@@ -101,7 +101,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         configurations=table,
         vendors=vendors,
         baselines=baselines,
-        warnings=warnings,
+        warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
         from_counts=counted,
