@@ -8,7 +8,7 @@ from analysis.read.configurations import full_sampling_of
 from analysis.report.page import figure, heading, paragraph, slug, table
 from analysis.report.sections.figures import seen
 from analysis.results.compute import Analysis
-from analysis.results.robustness import Robust, Worse, load_corruptions, robust, verdict
+from analysis.results.robustness import Corrupted, Robust, load_corruptions, robust, verdict
 
 HEIGHT = 900
 WORDS = (
@@ -37,7 +37,7 @@ def image_quality(analysis: Analysis) -> str:
     return "".join(parts) + (seen(analysis) + paragraph(WORDS, "small") if found else "")
 
 
-def comparisons(analysis: Analysis, corrupted: list[Worse]) -> Iterator[tuple[str, str, Robust | None]]:
+def comparisons(analysis: Analysis, corrupted: list[Corrupted]) -> Iterator[tuple[str, str, Robust | None]]:
     """(set of images, source vendor, its chosen rate against full sampling); None where the set does not hold both."""
     for worse in corrupted:
         for vendor, computed in analysis.vendors.items():
