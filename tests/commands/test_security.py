@@ -26,7 +26,7 @@ from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.layouts.sheets import InputError
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("tune_ks", "analysis", "search_spaces", "benchmarks")
+FOLDERS = ("tune_ks", "analysis", "search_spaces", "benchmarks", "docs")
 SOURCES = [ROOT / "run_search.py", *(path for name in FOLDERS for path in sorted((ROOT / name).rglob("*.py")))]
 
 
