@@ -8,7 +8,7 @@ from analysis.read.configurations import keys_of_full
 from analysis.report.parts import Figure, Heading, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen, of_classes
 from analysis.results.compute import Analysis
-from analysis.results.robustness import Robust, Worse, load_corruptions, robust, verdict
+from analysis.results.robustness import Corrupted, Robust, load_corruptions, robust, verdict
 
 HEIGHT = 900  # pixels
 NOT_EVALUATED = (
@@ -40,7 +40,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     return shown
 
 
-def comparisons(analysis: Analysis, corrupted: list[Worse]) -> Iterator[tuple[str, str, Robust | None]]:
+def comparisons(analysis: Analysis, corrupted: list[Corrupted]) -> Iterator[tuple[str, str, Robust | None]]:
     """(set of images, source vendor, its chosen rate against full sampling); None where the set does not hold both."""
     for images in corrupted:
         for vendor, computed in analysis.vendors.items():
@@ -64,7 +64,7 @@ def _compared(comparison: Robust, vendor: str, title: str) -> list[Part]:
     ]
 
 
-def _words(corrupted: list[Worse]) -> str:
+def _words(corrupted: list[Corrupted]) -> str:
     names = {name for images in corrupted for name in images.corruptions}
     severities = max(images.score.shape[2] for images in corrupted) - 1  # 0 is the image as it is
     return WORDS.format(corruptions=len(names), severities=severities)
