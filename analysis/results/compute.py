@@ -60,6 +60,7 @@ class Analysis:
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
+    images: bool = True  # whether the report may show patients' images
 
     @property
     def measure(self) -> Measure:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from analysis.choice.crossfit import CrossFit
@@ -11,10 +10,12 @@ from analysis.read.load import SCORES
 from analysis.results import sentences
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
+from analysis.results.json_values import json_values
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
 
 FORMAT = 1  # of selection.json
+DIGITS = 6  # decimals of its numbers
 
 
 def selection_text(analysis: Analysis) -> str:
@@ -42,7 +43,7 @@ def selection_text(analysis: Analysis) -> str:
         "warnings": analysis.warnings,
     }
     # to the last bit, unlike the figures: a rounded rate would be another question, with another key
-    return json.dumps(_json(values) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+    return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
 
 
 def _clinic(clinic: Clinic) -> dict[str, Any]:
@@ -106,16 +107,3 @@ def _fronts(fronts: dict[str, ParetoFront], split: str) -> dict[str, Any]:
             "left_out": front.left_out,
         }
     return values
-
-
-def _json(value: Any) -> Any:
-    """Plain JSON values; NaN becomes null, floats are cut to 6 digits so that a last bit moves no file."""
-    if isinstance(value, Mapping):
-        return {str(name): _json(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
