@@ -6,6 +6,7 @@ python run_search.py --data DIR --space finetune --init-from RUN     from the we
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
 python run_search.py predict RUN --data DIR              their scores for images without labels
+python run_search.py --help-fields                       what a search space may set
 python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one folder
 
 Exit codes: 0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage
@@ -23,8 +24,9 @@ from typing import Any
 
 from tune_ks.commands.arguments import evaluate_parser, merge_parser, search_parser
 from tune_ks.commands.evaluate import evaluate_command
+from tune_ks.commands.fields import print_fields
 from tune_ks.commands.merge import merge_command
-from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, console
+from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
 from tune_ks.commands.search import AnalysisSteps, search_command
 from tune_ks.core.storage import StoragePath
 
@@ -55,7 +57,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
         return evaluate_parser(name).parse_args(argv[1:]), evaluate_command
     if name == "merge":
         return merge_parser().parse_args(argv[1:]), merge_command
-    return search_parser().parse_args(argv), partial(search_command, analysis=ANALYSIS)
+    args = search_parser().parse_args(argv)
+    return args, fields_command if args.help_fields else partial(search_command, analysis=ANALYSIS)
+
+
+def fields_command(args: argparse.Namespace) -> int:
+    """Print the fields of a search space."""
+    print_fields()
+    return OK
 
 
 def require_rule(rule: str, epsilon: float) -> None:

@@ -1,128 +1,127 @@
-"""How long the analysis of many trials takes, how it grows, its memory, and where the time goes.
+"""How long does the analysis of many trials take, how does it grow, and where does the time go?
 
-    OMP_NUM_THREADS=1 python benchmarks/analysis_speed.py 100 300 1000
-    OMP_NUM_THREADS=1 python benchmarks/analysis_speed.py 1000 --profile
+    python -m benchmarks.analysis_speed --trials 100 300 1000
+    python -m benchmarks.analysis_speed --trials 1000 --profile
 
-Run folders with known truth (tests/synthetic_run.py), written without training: two vendors, the learned mask and
-low-pass, and each trial a configuration of its own, as a sampler that draws temperatures gives them. One process a
-number of trials, so that its peak memory is its own. Seconds of CPU stand beside those of the clock: they do not
-depend on who else is at work.
+The run folders are made up with known truth (tests/synthetic_run.py), without training: two vendors, the learned mask
+and the low-pass. Each trial is a different configuration, as a sampler that draws temperatures makes them. Each number
+of trials is measured in a child process, so that its peak memory is its own. Seconds of CPU stand beside those of the
+clock, because they do not depend on other work on the machine.
 """
 
 import argparse
 import cProfile
 import functools
-import json
 import pstats
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from analysis.read.load import load
-from analysis.report import report
-from analysis.results import compute as study
+import analysis
+import analysis.report.report
+import analysis.results.compute
+from benchmarks.tools import answer, measure_in_child, parser, peak_mib, print_measurements, timed
 from synthetic_run import WIDTH, make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 
 VENDORS = ("GE", "SIEMENS")
-STAGES = {  # column -> the functions of analysis.results.compute that it is made of
-    "resampling": ("trial_draws", "metric_intervals"),
-    "curves": ("vendor_curves", "uncertain_front"),
-    "fronts": ("pareto_front",),
-    "proofs": ("proof_of_vendor",),
-    "left out": ("leave_one_vendor_out",),
+STAGES = {  # column -> the functions whose seconds it adds up, by the module that calls them
+    "load": ["analysis.analyse.load"],
+    "resampling": ["analysis.results.compute.trial_draws", "analysis.results.compute.metric_intervals"],
+    "curves": ["analysis.results.compute.vendor_curves", "analysis.results.compute.uncertain_front"],
+    "fronts": ["analysis.results.compute.pareto_front"],
+    "proofs": ["analysis.results.compute.proof_of_vendor"],
+    "left out": ["analysis.results.compute.leave_one_vendor_out"],
+    "report": ["analysis.report.report.write_report"],
 }
 
 
 def main() -> None:
-    """Print one line of Markdown a number of trials."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trials", type=int, nargs="+")
-    parser.add_argument("--patients", type=int, default=40, help="a vendor; a quarter of them are test patients")
-    parser.add_argument("--images", type=int, default=12, help="a patient")
-    parser.add_argument("--profile", action="store_true", help="also print the functions that take longest")
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)  # the child's side
-    options = parser.parse_args()
-    if options.measure:
-        print("measured:" + json.dumps(measure(options)))
+    """Print one row for each number of trials."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--trials", type=int, nargs="+", default=[100, 300, 1000])
+    arguments.add_argument("--patients", type=int, default=40, help="for each vendor; a quarter of them test patients")
+    arguments.add_argument("--images", type=int, default=12, help="for each patient")
+    arguments.add_argument("--profile", action="store_true", help="also print the functions that take longest")
+    arguments.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)  # the child's side
+    args = arguments.parse_args()
+    if args.measure:
+        answer(measure(args))
         return
-    for number, trials in enumerate(options.trials):
-        shared = ["--patients", str(options.patients), "--images", str(options.images)]
-        words = [sys.executable, __file__, str(trials), "--measure", *shared, *["--profile"] * options.profile]
-        child = subprocess.run(words, stdout=subprocess.PIPE, text=True)
-        lines = child.stdout.splitlines()
-        if child.returncode:
-            sys.exit(f"{trials} trials: the analysis ended with {child.returncode}")
-        found = json.loads(lines.pop().removeprefix("measured:"))
-        if not number:
-            print("| " + " | ".join(found) + " |\n|" + "---|" * len(found))
-        print("| " + " | ".join(f"{value:.3g}" for value in found.values()) + " |", *lines, sep="\n", flush=True)
+    shared = ["--measure", "--patients", args.patients, "--images", args.images, *["--profile"] * args.profile]
+    print_measurements(
+        args.trials, lambda trials: measure_in_child("benchmarks.analysis_speed", "--trials", trials, *shared)
+    )
 
 
-def measure(options: argparse.Namespace) -> dict[str, float]:
-    """Write a run folder, analyse it, and say how long each part took. Stages lie in ``compute``, but for the ends."""
-    trials = options.trials[0]
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """Write a run folder, analyse it, and say how long each stage took."""
     with tempfile.TemporaryDirectory(prefix="tune_ks_analysis_") as scratch:
-        folder = write_trials(Path(scratch), trials, options.patients, options.images)
-        files = sum(path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file()) / 2**20
-        seconds = {name: 0.0 for name in ("load", *STAGES, "report")}
-        for name, functions in STAGES.items():
-            for function in functions:
-                add_seconds(seconds, name, study, function)
-        add_seconds(seconds, "load", study, "load")
-        add_seconds(seconds, "report", report, "write_report")
-        before, profile = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, cProfile.Profile()
-        wall, cpu = time.perf_counter(), time.process_time()
-        if options.profile:
-            profile.enable()
-        study.analyse(folder.root)
-        profile.disable()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        if options.profile:
+        folder = write_trials(Path(scratch), args.trials[0], args.patients, args.images)
+        files = sum(path.stat().st_size for path in Path(scratch).rglob("*") if path.is_file())
+        seconds = count_seconds()
+        peak_before = peak_mib()
+        profile = cProfile.Profile()
+        analyse = functools.partial(profile.runcall, analysis.analyse) if args.profile else analysis.analyse
+        whole = timed(analyse, folder.root)
+        if args.profile:
             pstats.Stats(profile).sort_stats("tottime").print_stats(25)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        page = (folder.root / "report.html").stat().st_size / 2**20
-        stages = {f"{name} s": value for name, value in seconds.items()}
-        sizes = {"run folder MiB": files, "page MiB": page, "MiB before": before, "peak MiB": peak}
-        return {"trials": len(load(folder.root).trials), "s": wall, "CPU s": cpu, **stages, **sizes}
+        return {
+            "trials": len(folder.finished()),
+            "s": whole.wall,
+            "CPU s": whole.cpu,
+            **{f"{name} s": value for name, value in seconds.items()},
+            "run folder MiB": files / 2**20,
+            "page MiB": (folder.root / "report.html").stat().st_size / 2**20,
+            "MiB before": peak_before,
+            "peak MiB": peak_mib(),
+        }
 
 
 def write_trials(root: Path, trials: int, patients: int, images: int) -> RunFolder:
-    """Every trial another temperature (learned) or learning rate (low-pass); the first of each vendor at full rate."""
+    """Every trial has another temperature (learned) or learning rate (low-pass); the first of a vendor is at rate 1."""
     folder = write_run(root, VENDORS, rates=(1.0,), seeds=(0,), masks=("gumbel",), patients=patients, images=images)
-    cohort, rng = make_cohort(VENDORS, patients, images), np.random.default_rng(0)
+    cohort = make_cohort(VENDORS, patients, images)
+    rng = np.random.default_rng(0)
     for number in range(trials - len(VENDORS)):
-        learned = number // 2 % 2 == 0
-        drawn = float(rng.uniform(0.5, 5)) if learned else float(rng.uniform(1e-4, 1e-2))
-        fields = {"mask": "gumbel", "temperature": drawn} if learned else {"mask": "lowpass", "lr": drawn}
+        if number // 2 % 2 == 0:
+            fields = {"mask": "gumbel", "temperature": float(rng.uniform(0.5, 5))}
+        else:
+            fields = {"mask": "lowpass", "lr": float(rng.uniform(1e-4, 1e-2))}
         rate = int(rng.integers(1, WIDTH)) / WIDTH
         write_trial(folder, cohort, TrialConfig(VENDORS[number % 2], rate, **fields))
     return folder
 
 
-def add_seconds(seconds: dict[str, float], name: str, module: object, function: str) -> None:
-    """From now on each call of ``module.function`` adds its seconds of CPU to ``seconds[name]``."""
+def count_seconds() -> dict[str, float]:
+    """Stage -> its seconds of CPU, which grow whenever one of its functions is called from now on."""
+    seconds = dict.fromkeys(STAGES, 0.0)
+    for stage, functions in STAGES.items():
+        for dotted in functions:
+            module, _, function = dotted.rpartition(".")
+            add_seconds(seconds, stage, sys.modules[module], function)
+    return seconds
+
+
+def add_seconds(seconds: dict[str, float], stage: str, module: ModuleType, function: str) -> None:
+    """From now on each call of ``module.function`` adds its seconds of CPU to ``seconds[stage]``."""
     called: Callable = getattr(module, function)
 
     @functools.wraps(called)
-    def timed(*given: object, **named: object) -> object:
+    def counted(*positional: object, **named: object) -> object:
         started = time.process_time()
         try:
-            return called(*given, **named)
+            return called(*positional, **named)
         finally:
-            seconds[name] += time.process_time() - started
+            seconds[stage] += time.process_time() - started
 
-    setattr(module, function, timed)
+    setattr(module, function, counted)
 
 
 if __name__ == "__main__":

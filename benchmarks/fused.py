@@ -1,15 +1,16 @@
-"""Trainings as one against one after another and against processes side by side: what each costs a training and step.
+"""Do trainings that run as one network cost less than trainings one after another, or in processes side by side?
 
-    python benchmarks/fused.py                                   # this machine's sizes: of a CPU, or of a GPU
-    python benchmarks/fused.py --sides 128 --widths 1 --members 4 8 --processes 2 4 8
+    python -m benchmarks.fused                                   # sizes for this machine: for a CPU, or for a GPU
+    python -m benchmarks.fused --sides 128 --widths 1 --members 4 8 --processes 2 4 8
 
-Steps of 32 images: sampling by a learned mask, forward, backward, optimiser, through the same functions as a search.
-The ways take turns, so that whatever else the machine does falls on all of them, and the medians are told. On a GPU
-milliseconds are of the wall clock, on a CPU of one thread's processor time: there a core does what it does, and each
-way can have them all. Processes side by side share the GPU, or have a core each; of several counts the best is told.
+A step takes 32 images through a learned mask, forward, backward and the optimiser, by the same functions as a search.
+The ways take turns, so that other load on the machine slows all of them; medians are printed, in milliseconds for one
+step of one training. On a GPU that is wall time, on a CPU the processor time of one thread. Processes side by side
+share the GPU, or have a core each; of several counts the fastest is printed.
 
-The ways to train as one: convolutions of M groups (what a search uses on a GPU), M convolutions one after another with
-the rest as one (what it uses on a CPU), and torch.func.vmap over the stacked networks, dropout written out by hand.
+Three ways to train M networks as one: convolutions of M groups (a search uses them on a GPU); M convolutions one after
+another and the rest as one (a search uses them on a CPU); and torch.func.vmap over the stacked networks, with dropout
+written out by hand.
 """
 
 import argparse
@@ -18,70 +19,91 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
 
 import torch
-from as_a_worker import keep_freed
-from gpu import synthetic
 from torch import Tensor, nn
 from torch.nn import functional
-from turns import clock_of
 
+from benchmarks.gpu import synthetic
+from benchmarks.tools import clock_of, parser, print_heads, print_row, with_kept_memory
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
 from tune_ks.training import pack
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
 
-BATCH, BATCHES = 32, 4
-SIZES = {  # device -> sides, widths, members, processes, steps of a turn
-    "cpu": ([64, 128], [0.25], [4, 8], [os.cpu_count() or 1], 1),
-    "cuda": ([128], [0.25, 1.0], [4, 8, 16], [1, 2, 4, 8], 20),
+BATCH = 32
+BATCHES = 4  # of an epoch
+
+
+class Sizes(NamedTuple):
+    """What is measured."""
+
+    sides: list[int]
+    widths: list[float]
+    members: list[int]  # trainings that run as one
+    processes: list[int]
+    steps: int  # of a turn
+
+
+SIZES = {
+    "cpu": Sizes([64, 128], [0.25], [4, 8], [os.cpu_count() or 1], 1),
+    "cuda": Sizes([128], [0.25, 1.0], [4, 8, 16], [1, 2, 4, 8], 20),
 }
 
 
 class Vmapped:
-    """As Together, by torch.func.vmap: one training's network as it is, over the stacked parameters of all."""
+    """As Together, by torch.func.vmap: the network of one training, over the stacked parameters of all."""
 
     def __init__(self, networks: Sequence[Sequence[nn.Module]], noises: Sequence[Any]) -> None:
-        self.networks, self.noises = networks, noises
+        self.networks = networks
+        self.noises = noises
 
     def __call__(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         size = len(image) // len(self.networks)
-        stacked, factors = {}, {}
+        parameters = {}
+        factors = {}
         for number, layers in enumerate(zip(*self.networks, strict=True)):
             for name, _ in layers[0].named_parameters():
-                stacked[number, name] = torch.stack([getattr(layer, name) for layer in layers])
+                parameters[number, name] = torch.stack([getattr(layer, name) for layer in layers])
             if isinstance(layers[0], nn.Dropout) and layers[0].training:
-                width = next(one for one in self.networks[0][number:] if isinstance(one, nn.Linear)).in_features
-                factors[number] = self._factors(layers, image.new_ones(size, width))
-        found = torch.func.vmap(self._one)(stacked, factors, image.unflatten(0, (-1, size)))
-        return found.flatten()
+                factors[number] = self._dropout(layers, image.new_ones(size, self._features_after(number)))
+        logits = torch.func.vmap(self._network)(parameters, factors, image.unflatten(0, (-1, size)))
+        return logits.flatten()
 
-    def _factors(self, layers: Sequence[nn.Module], ones: Tensor) -> Tensor:
+    def _features_after(self, number: int) -> int:
+        """How many features a dropout layer sees: those of the next dense layer."""
+        return next(layer for layer in self.networks[0][number:] if isinstance(layer, nn.Linear)).in_features
+
+    def _dropout(self, layers: Sequence[nn.Module], ones: Tensor) -> Tensor:
+        """What dropout multiplies by, drawn from each training's own random numbers."""
         drawn = []
         for layer, noise in zip(layers, self.noises, strict=True):
             with noise:
                 drawn.append(layer(ones))
         return torch.stack(drawn)
 
-    def _one(self, parameters: dict, factors: dict, values: Tensor) -> Tensor:
+    def _network(self, parameters: dict, factors: dict, values: Tensor) -> Tensor:
         for number, layer in enumerate(self.networks[0]):
-            own = {name: parameters[number, name] for name, _ in layer.named_parameters()}
+            of_layer = {name: parameters[number, name] for name, _ in layer.named_parameters()}
             if isinstance(layer, CONVOLUTIONS):
-                values = functional.conv2d(values, own["weight"], own["bias"], layer.stride, layer.padding)
+                values = functional.conv2d(values, of_layer["weight"], of_layer["bias"], layer.stride, layer.padding)
             elif isinstance(layer, nn.Dropout):
                 values = values * factors[number] if number in factors else values
             elif isinstance(layer, nn.ReLU):
                 values = values.relu()  # in place it would write into what vmap shares
             else:
-                values = torch.func.functional_call(layer, own, (values,))
+                values = torch.func.functional_call(layer, of_layer, (values,))
         return values
 
 
-WAYS = {  # name -> what takes the place of the M classifiers
+IN_TURN = "one after another"
+WAYS: dict[str, Callable] = {  # name -> what takes the place of the M classifiers
     "groups": lambda networks, noises: Together(networks, noises, convolve_in_groups),
     "in turn": lambda networks, noises: Together(networks, noises, convolve_in_turn),
     "vmap": Vmapped,
@@ -89,60 +111,75 @@ WAYS = {  # name -> what takes the place of the M classifiers
 
 
 def members_of(count: int, side: int, width: float, device: str) -> list[Training]:
-    """As a search has them: rates, seeds and learning rates differ."""
+    """Trainings as a search has them: rates, seeds and learning rates differ."""
     config = TrialConfig("GE", 0.25, temperature=1.0, width=width, image_size=side, batch_size=BATCH)
-    splits, found = synthetic(BATCH * BATCHES, side), []
+    splits = synthetic(BATCH * BATCHES, side)
+    members = []
     for number in range(count):
-        own = replace(config, sampling_rate=(number + 1) / (count + 1), seed=number, lr=1e-4 * (number + 1))
-        found.append(Training(own, splits, device=device))
-        found[-1].begin_epoch()
-    return found
+        changed = replace(config, sampling_rate=(number + 1) / (count + 1), seed=number, lr=1e-4 * (number + 1))
+        member = Training(changed, splits, device=device)
+        member.begin_epoch()
+        members.append(member)
+    return members
 
 
-def timed(members: list[Training], count: int, together: bool, device: str) -> float:
-    """Seconds that ``count`` training steps of all take, as one or one after another: see the top for which seconds."""
+def seconds_of(members: list[Training], steps: int, together: bool, device: str) -> float:
+    """Seconds of ``steps`` training steps of all members, as one or one after another."""
     groups = [members] if together else [[member] for member in members]
     clock = clock_of(device)
     started = clock()
-    for number in range(count):
+    for number in range(steps):
         for group in groups:
             step(group, [member.draws[number % BATCHES] for member in group])
     return clock() - started
 
 
-def serve(pipe: Any, side: int, width: float, device: str) -> None:
-    """A process that trains one member, so many steps whenever it is told to, and answers how long they took."""
+@contextmanager
+def trained_as(way: str) -> Iterator[None]:
+    """Inside, packs are trained in this way."""
+    pack.Together = WAYS.get(way, Together)
+    try:
+        yield
+    finally:
+        pack.Together = Together
+
+
+def serve(pipe: Connection, side: int, width: float, device: str) -> None:
+    """A process that trains one network: it receives a number of steps and answers with their seconds."""
     torch.set_num_threads(1)
     members = members_of(1, side, width, device)
-    timed(members, 2, False, device)
+    seconds_of(members, 2, False, device)
     pipe.send(0.0)
-    while count := pipe.recv():
-        pipe.send(timed(members, count, False, device))
+    while steps := pipe.recv():
+        pipe.send(seconds_of(members, steps, False, device))
 
 
 class Processes:
-    """So many trainings side by side, each in its own process."""
+    """So many trainings side by side, each in a process."""
 
     def __init__(self, count: int, side: int, width: float, device: str) -> None:
         context = multiprocessing.get_context("spawn")
-        self.device, self.pipes, self.workers = device, [], []
+        self.device = device
+        self.pipes: list[Connection] = []
+        self.workers: list[multiprocessing.Process] = []
         for _ in range(count):
             ours, theirs = context.Pipe()
-            self.workers.append(context.Process(target=serve, args=(theirs, side, width, device), daemon=True))
-            self.workers[-1].start()
+            worker = context.Process(target=serve, args=(theirs, side, width, device), daemon=True)
+            worker.start()
+            self.workers.append(worker)
             self.pipes.append(ours)
         for pipe in self.pipes:
-            pipe.recv()
+            pipe.recv()  # it has warmed up
 
-    def __call__(self, count: int) -> float:
-        """Seconds that a step of one training costs: on a GPU of all that pass, on a CPU of one core."""
+    def seconds_a_step(self, steps: int) -> float:
+        """Seconds that a step of one training costs: on a GPU the wall time that passes, on a CPU those of a core."""
         started = time.perf_counter()
         for pipe in self.pipes:
-            pipe.send(count)
+            pipe.send(steps)
         taken = [pipe.recv() for pipe in self.pipes]
         if self.device == "cpu":
-            return statistics.mean(taken) / count
-        return (time.perf_counter() - started) / count / len(self.pipes)
+            return statistics.mean(taken) / steps
+        return (time.perf_counter() - started) / steps / len(self.pipes)
 
     def close(self) -> None:
         for pipe, worker in zip(self.pipes, self.workers, strict=True):
@@ -150,58 +187,72 @@ class Processes:
             worker.join()
 
 
-def compare(
-    side: int, width: float, counts: list[int], processes: list[int], device: str, count: int, repeats: int
-) -> None:
-    """Print a line for each number of members."""
-    beside: dict[int, list[float]] = {number: [] for number in processes}
-    for number in processes:
-        running = Processes(number, side, width, device)
-        beside[number] = [running(count) for _ in range(repeats)]
+def side_by_side(side: int, width: float, sizes: Sizes, device: str, repeats: int) -> tuple[float, int]:
+    """(median seconds of a step, number of processes) for the fastest number of processes."""
+    medians = []
+    for count in sizes.processes:
+        running = Processes(count, side, width, device)
+        medians.append(statistics.median(running.seconds_a_step(sizes.steps) for _ in range(repeats)))
         running.close()
-    best = min(processes, key=lambda number: statistics.median(beside[number]))
-    for together in counts:
-        members = members_of(together, side, width, device)
-        found: dict[str, list[float]] = {name: [] for name in ("one after another", *WAYS)}
-        for turn in range(repeats + 1):
-            for name, seconds in found.items():
-                pack.Together = WAYS.get(name, Together)
-                run = timed(members, count, name in WAYS, device) / count / together
-                if turn:  # the first warms up
-                    seconds.append(run)
-        pack.Together = Together
-        alone, side_by_side = statistics.median(found["one after another"]), statistics.median(beside[best])
-        ways = {name: statistics.median(found[name]) for name in WAYS}
-        fastest = min(ways.values())
-        cells = [f"{side}", f"{width:g}", f"{together}", f"{1e3 * alone:.2f}", f"{1e3 * side_by_side:.2f} ({best})"]
-        cells += [f"{1e3 * seconds:.2f}" for seconds in ways.values()]
-        cells += [f"{alone / fastest:.2f}", f"{side_by_side / fastest:.2f}"]
-        print(f"| {' | '.join(cells)} |", flush=True)
+    fastest = min(medians)
+    return fastest, sizes.processes[medians.index(fastest)]
+
+
+def as_one(count: int, side: int, width: float, steps: int, device: str, repeats: int) -> dict[str, float]:
+    """Way -> median seconds of a step of one training, for ``count`` trainings as one; and one after another."""
+    members = members_of(count, side, width, device)
+    seconds: dict[str, list[float]] = {name: [] for name in (IN_TURN, *WAYS)}
+    for turn in range(repeats + 1):
+        for name, of_way in seconds.items():
+            with trained_as(name):
+                taken = seconds_of(members, steps, name in WAYS, device)
+            if turn > 0:  # the first turn warms up
+                of_way.append(taken / steps / count)
+    return {name: statistics.median(of_way) for name, of_way in seconds.items()}
+
+
+def print_size(side: int, width: float, sizes: Sizes, device: str, repeats: int) -> None:
+    """One row for each number of members."""
+    beside, processes = side_by_side(side, width, sizes, device, repeats)
+    for count in sizes.members:
+        medians = as_one(count, side, width, sizes.steps, device, repeats)
+        in_turn = medians.pop(IN_TURN)
+        fastest = min(medians.values())
+        row = [f"{side}", f"{width:g}", f"{count}", f"{1e3 * in_turn:.2f}", f"{1e3 * beside:.2f} ({processes})"]
+        row += [f"{1e3 * seconds:.2f}" for seconds in medians.values()]
+        print_row([*row, f"{in_turn / fastest:.2f}", f"{beside / fastest:.2f}"])
 
 
 def main() -> None:
     """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", default=device, choices=["cpu", "cuda"])
-    parser.add_argument("--sides", type=int, nargs="+")
-    parser.add_argument("--widths", type=float, nargs="+")
-    parser.add_argument("--members", type=int, nargs="+")
-    parser.add_argument("--processes", type=int, nargs="+")
-    parser.add_argument("--repeats", type=int, default=7)
-    args = parser.parse_args()
-    keep_freed()
-    sides, widths, members, processes, count = SIZES[args.device]
+    arguments = parser(__doc__)
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    arguments.add_argument("--device", default=default, choices=list(SIZES))
+    arguments.add_argument("--sides", type=int, nargs="+")
+    arguments.add_argument("--widths", type=float, nargs="+")
+    arguments.add_argument("--members", type=int, nargs="+")
+    arguments.add_argument("--processes", type=int, nargs="+")
+    arguments.add_argument("--repeats", type=int, default=7)
+    args = arguments.parse_args()
+    with_kept_memory()
     torch.set_num_threads(1)
-    where = torch.cuda.get_device_name() if args.device == "cuda" else f"{platform.machine()}, {os.cpu_count()} cores"
-    print(f"{where}, torch {torch.__version__}; AlexNet, batch {BATCH}, {args.repeats} turns; ms a training and step\n")
-    heads = ["px", "width", "M", "one after another", "processes side by side (how many)"]
-    heads += [f"as one: {name}" for name in WAYS] + ["the best one against one after another", "against processes"]
-    print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
-    for side in args.sides or sides:
-        for width in args.widths or widths:
-            chosen = (args.members or members, args.processes or processes, args.device)
-            compare(side, width, *chosen, count, args.repeats)
+    sizes = sizes_of(args)
+    machine = torch.cuda.get_device_name() if args.device == "cuda" else f"{platform.machine()}, {os.cpu_count()} cores"
+    print(
+        f"{machine}, torch {torch.__version__}; AlexNet, batch {BATCH}, {args.repeats} turns; ms a training and step\n"
+    )
+    ways = [f"as one: {name}" for name in WAYS]
+    against = ["the best one against one after another", "against processes"]
+    print_heads(["px", "width", "M", IN_TURN, "processes side by side (how many)", *ways, *against])
+    for side in sizes.sides:
+        for width in sizes.widths:
+            print_size(side, width, sizes, args.device, args.repeats)
+
+
+def sizes_of(args: argparse.Namespace) -> Sizes:
+    """The device's sizes, with what was given in their place."""
+    given = {name: getattr(args, name) for name in ("sides", "widths", "members", "processes")}
+    return SIZES[args.device]._replace(**{name: value for name, value in given.items() if value})
 
 
 if __name__ == "__main__":

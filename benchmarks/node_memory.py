@@ -1,17 +1,17 @@
-"""What one more trial costs a node in memory, as the cohort grows: proportional set size of workers, side by side.
+"""How much memory does one more trial cost a node, as the cohort grows?
 
-    python benchmarks/node_memory.py                  500 MiB of images against 200, 1 and 3 trials, images by path
-    python benchmarks/node_memory.py --fetched        the same, fetched by a node that does not see the path
-    python benchmarks/node_memory.py --train          the same after a whole trial of one epoch (minutes)
+    python -m benchmarks.node_memory                  500 MiB of images against 200, 1 and 3 trials, images by path
+    python -m benchmarks.node_memory --fetched        the same, fetched by a node that does not see the path
+    python -m benchmarks.node_memory --train          the same after a whole trial of one epoch (minutes)
 
-Each worker opens the cohort as a trial does and reads every image in batches, then all workers of the node read
-/proc/self/smaps_rollup at the same time. What an extra one costs with the large cohort less what it costs with the
-small one is what the cohort costs it. A network's own buffers do not grow with the cohort, and malloc keeps a varying
-share of them: with --train they hide what is looked for. Needs Linux, and memory for the workers.
+Each worker opens the cohort as a trial does and reads every image in batches. Then all workers of the node read
+/proc/self/smaps_rollup at the same time (proportional set size: a page that n processes share counts 1/n in each). The
+cohort's own cost is the difference between an extra worker with the large cohort and one with the small cohort. A
+network's buffers do not grow with the cohort, and malloc keeps a varying share of them; with --train that hides the
+small difference that is looked for. Needs Linux, and memory for the workers.
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -21,15 +21,14 @@ import pandas as pd
 import ray
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
+from benchmarks.alone import run_alone
+from benchmarks.tools import parser
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.table import COLUMNS, split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.training.scoring import EVALUATION_BATCH
 from tune_ks.worker.node_files import on_this_node, shared
-from tune_ks.worker.run_pack import run_pack
 
 SIDE, MIB = 256, 2**20
 SMALL = 800  # images: enough for every batch of training and scoring to be full
@@ -41,33 +40,41 @@ class Memory(NamedTuple):
 
     pss: float
     file: float
-    private: float  # anonymous: nobody shares it
+    private: float  # anonymous: not shared
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=2000, help="images of the large cohort (0.25 MiB each)")
-    parser.add_argument("--trials", type=int, default=3, help="trials at once on the node")
-    parser.add_argument("--fetched", action="store_true", help="the node does not see the path of the images")
-    parser.add_argument("--train", action="store_true", help="each worker runs a whole trial first")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--images", type=int, default=2000, help="images of the large cohort (0.25 MiB each)")
+    arguments.add_argument("--trials", type=int, default=3, help="trials at once on the node")
+    arguments.add_argument("--fetched", action="store_true", help="the node does not see the path of the images")
+    arguments.add_argument("--train", action="store_true", help="each worker runs a whole trial first")
+    args = arguments.parse_args()
     print("cohort MiB   trials   PSS of all   of the images   anonymous, each   one more trial")
-    extra = {}
-    for count in (SMALL, options.images):
-        with tempfile.TemporaryDirectory() as place:
-            size = write_cohort(Path(place), count)
-            alone, together = (measure(Path(place), trials, options) for trials in (1, options.trials))
-            extra[size] = (total(together) - total(alone)) / (options.trials - 1)
-            for found in (alone, together):
-                private = np.mean([one.private for one in found])
-                mapped = sum(one.file for one in found)
-                line = f"{size:10.0f}   {len(found):6d}   {total(found):10.1f}   {mapped:13.1f}   {private:15.1f}"
-                print(line + (f"   {extra[size]:14.1f}" if found is together else ""))
-    small, large = sorted(extra)
-    more = extra[large] - extra[small]
+    small, small_extra = print_cohort(SMALL, args)
+    large, large_extra = print_cohort(args.images, args)
+    more = large_extra - small_extra
     share = more / (large - small)
     print(f"an extra trial costs {more:.1f} MiB more for {large - small:.0f} MiB more of images: {share:.2%} of them")
+
+
+def print_cohort(images: int, args: argparse.Namespace) -> tuple[float, float]:
+    """Two rows for a cohort of so many images; its MiB, and the MiB that one more trial costs."""
+    with tempfile.TemporaryDirectory() as place:
+        size = write_cohort(Path(place), images)
+        alone = measure(Path(place), 1, args)
+        together = measure(Path(place), args.trials, args)
+    extra = (total(together) - total(alone)) / (args.trials - 1)
+    print(_line(size, alone))
+    print(f"{_line(size, together)}   {extra:14.1f}")
+    return size, extra
+
+
+def _line(size: float, workers: list[Memory]) -> str:
+    private = np.mean([worker.private for worker in workers])
+    mapped = sum(worker.file for worker in workers)
+    return f"{size:10.0f}   {len(workers):6d}   {total(workers):10.1f}   {mapped:13.1f}   {private:15.1f}"
 
 
 def write_cohort(place: Path, count: int) -> float:
@@ -78,51 +85,50 @@ def write_cohort(place: Path, count: int) -> float:
         pixels[row] = rng.random((SIDE, SIDE), np.float32)
     pixels.flush()
     rows = np.arange(count)
+    patients = max(5, count // 20)  # of each vendor
     table = pd.DataFrame({name: [None] * count for name in COLUMNS}).assign(
         row=rows,
         path=[f"{row}.dcm" for row in rows],
         vendor=[VENDORS[row % 2] for row in rows],
-        patient_id=[f"{VENDORS[row % 2]}_{row // 2 % max(5, count // 20)}" for row in rows],
-        label=rows // 2 // max(5, count // 20) % 2,
-        **{
-            "width": SIDE,
-            "height": SIDE,
-            "slice": 1,
-            "series": "pre",
-            "split": "",
-            "mean": 0.5,
-            "p75": 0.7,
-            "p90": 0.9,
-        },
+        patient_id=[f"{VENDORS[row % 2]}_{row // 2 % patients}" for row in rows],
+        label=rows // 2 // patients % 2,
+        width=SIDE,
+        height=SIDE,
+        slice=1,
+        series="pre",
+        split="",
+        mean=0.5,
+        p75=0.7,
+        p90=0.9,
     )
     table["split"] = split_patients(table, 0)
     write_table(place / "cohort.csv", table)
     return (place / "images.npy").stat().st_size / MIB
 
 
-def measure(place: Path, trials: int, options: argparse.Namespace) -> list[Memory]:
+def measure(place: Path, trials: int, args: argparse.Namespace) -> list[Memory]:
     """Memory of each of ``trials`` workers that have read the cohort in ``place``."""
     ray.init("local", num_cpus=trials, include_dashboard=False, log_to_driver=False, object_store_memory=256 * MIB)
     try:
         with shared({SIDE: place / "images.npy"}, cluster=True) as files:
             file = files[str(SIDE)]
-            if options.fetched:
+            if args.fetched:
                 file = file | {"path": "/nowhere/images.npy"}
             environment = {"env_vars": {"TUNE_KS_SCRATCH": str(place / "scratch"), "OMP_NUM_THREADS": "1"}}
             actors = [ray.remote(_Trial).options(runtime_env=environment).remote() for _ in range(trials)]
-            ray.get([actor.run.remote(str(place), file, seed, options.train) for seed, actor in enumerate(actors)])
-            return [Memory(*one) for one in ray.get([actor.memory.remote() for actor in actors])]
+            ray.get([actor.run.remote(str(place), file, seed, args.train) for seed, actor in enumerate(actors)])
+            return [Memory(*values) for values in ray.get([actor.memory.remote() for actor in actors])]
     finally:
         ray.shutdown()
 
 
-def total(found: list[Memory]) -> float:
+def total(workers: list[Memory]) -> float:
     """MiB that the node spends on all of them."""
-    return sum(one.pss for one in found)
+    return sum(worker.pss for worker in workers)
 
 
 class _Trial:
-    """One worker that does what a trial does, and stays to be looked at."""
+    """A worker that does what a trial does and then stays, so that its memory can be read."""
 
     def run(self, place: str, file: dict, seed: int, train: bool) -> None:
         self.splits = open_splits(Path(place) / "cohort.csv", on_this_node(file), VENDORS[0])
@@ -137,7 +143,7 @@ class _Trial:
         config = TrialConfig.from_dict({"vendor": VENDORS[0], "seed": seed, "image_size": SIDE, **fields})
         folder = RunFolder(place)
         folder.trial(config.key(), "record.json").unlink(missing_ok=True)
-        list(run_pack([config], folder, on_this_node(file), "cpu", lambda config, line: True))
+        run_alone(config, folder, on_this_node(file))
 
     def memory(self) -> tuple[float, float, float]:
         rollup = _fields(Path("/proc/self/smaps_rollup").read_text())
@@ -150,12 +156,12 @@ class _Trial:
 
 def _fields(text: str) -> dict[str, float]:
     """The lines "Name: 12 kB" of a text, in MiB."""
-    found = {}
+    fields = {}
     for line in text.splitlines():
         words = line.split()
         if len(words) == 3 and words[2] == "kB":
-            found[words[0].rstrip(":")] = float(words[1]) / 1024
-    return found
+            fields[words[0].rstrip(":")] = float(words[1]) / 1024
+    return fields
 
 
 if __name__ == "__main__":

@@ -1,20 +1,16 @@
-"""Is the phantom sane at full sampling? Prints its gates with intervals, and the share of each switch in the gap.
+"""Is the phantom sound at full sampling? Its gates with intervals, and the share of each switch in the vendor gap.
 
-    python benchmarks/phantom_gates.py                    about 20 minutes on two cores
-    python benchmarks/phantom_gates.py --no-ablation      the gates and the gap with all switches on, about 3 minutes
+    python -m benchmarks.phantom_gates                    about 20 minutes on two cores
+    python -m benchmarks.phantom_gates --no-ablation      the gates and the gap with all switches on, about 3 minutes
 
-Gates: a network tells the vendors apart on its own input (AUC > 0.95); the slice position tells nothing (0.45 to 0.55);
-the in-domain AUC lies in 0.80 to 0.95 and above every one-number baseline of the same test images. The ablation shows
-in-domain and cross-domain AUC with all switches on, each switch off alone, and all off. Rate 1 only: the generator's
-constants are frozen before any masked training, and no number printed here speaks for k-sampling.
+Gates: a network can tell the vendors apart (AUC > 0.95); the slice position says nothing about the label (0.45 to
+0.55); the in-domain AUC lies in 0.80 to 0.95 and above every one-number baseline of the same test images. The ablation
+shows in-domain and cross-domain AUC with all switches on, with each switch off alone, and with all off. Everything is
+at rate 1: the generator's constants were fixed before any masked training, and nothing here speaks for k-sampling.
 
-Numbers are means over phantom seeds and splits by patient; intervals are 95 % percentiles of a bootstrap of patients
-within each phantom, the same patients for everything that is compared.
+Numbers are means over phantom seeds and splits by patient. Intervals are 95 % percentiles of a bootstrap of patients
+within each phantom, with the same patients for everything that is compared.
 """
-
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: one thread a process
 
 import argparse
 import dataclasses
@@ -24,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,16 +28,16 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.alone import score_alone, train_alone
+from benchmarks.tools import parser
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
-from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.cohort import Cohort, open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.scanner import SWITCHES
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
-from tune_ks.evaluation.finish import finish_trainings
-from tune_ks.training.train import train
 
 VENDORS = ("GE", "SIEMENS")
 BASELINES = ("mean", "p75", "p90", "position")
@@ -52,7 +49,7 @@ class Phantom(NamedTuple):
 
     settings: PhantomSettings
     off: tuple[str, ...]
-    vendor_classifier: bool  # train that one too
+    vendor_classifier: bool  # also train a network that tells the vendors apart
 
 
 class Trained(NamedTuple):
@@ -67,140 +64,165 @@ class Trained(NamedTuple):
     position: dict[str, float]  # vendor -> AUC of the slice position over all its images
 
 
-def run_phantom(phantom: Phantom, options: argparse.Namespace) -> list[Trained]:
-    """Write one phantom, read it with the project's reader, train on each vendor and each split, and forget it."""
+def run_phantom(phantom: Phantom, args: argparse.Namespace) -> list[Trained]:
+    """Write one phantom, read it with the project's reader, train on each vendor and split, and delete it."""
     torch.set_num_threads(1)
     settings = dataclasses.replace(phantom.settings, **dict.fromkeys(phantom.off, False))
-    found = []
-    with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-        root = write_phantom(Path(folder) / "phantom", settings, workers=1)
-        reader = CohortSettings(series=options.series)
-        cohort = open_cohort(root, reader, options.image_size, Path(folder) / "cache", workers=1)
+    results = []
+    with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
+        place = Path(folder)
+        root = write_phantom(place / "phantom", settings, workers=1)
+        reader = CohortSettings(series=args.series)
+        cohort = open_cohort(root, reader, args.image_size, place / "cache", workers=1)
         if len(cohort.skipped):
-            raise RuntimeError(
-                f"the reader skipped {len(cohort.skipped)} files of the phantom: {cohort.skipped.iloc[0]}"
-            )
-        position = {
-            vendor: auc(part["label"], part["position"]) for vendor, part in cohort.table.groupby("vendor", sort=True)
-        }
-        for split_seed in range(options.splits):
+            raise RuntimeError(f"the reader skipped {len(cohort.skipped)} files: {cohort.skipped.iloc[0]}")
+        position = {}
+        for vendor, images in cohort.table.groupby("vendor", sort=True):
+            position[vendor] = auc(images["label"], images["position"])
+        for split_seed in range(args.splits):
             table = cohort.table.assign(split=split_patients(cohort.table, split_seed))
-            tasks = [("tumour", source, table) for source in VENDORS]
-            if phantom.vendor_classifier and split_seed == 0:
-                # the same trainer, asked for the vendor: one vendor for all rows, the true one as the label
-                as_label = table.assign(label=(table["vendor"] == "SIEMENS").astype(int), vendor="GE")
-                tasks.append(("vendor", "GE", as_label))
-            for task, source, rows in tasks:
-                csv = Path(folder) / f"{task}-{source}-{split_seed}.csv"
+            ask_vendor = phantom.vendor_classifier and split_seed == 0
+            for task, source, rows in trainings_of(table, ask_vendor):
+                csv = place / f"{task}-{source}-{split_seed}.csv"
                 write_table(csv, rows)
-                test = test_scores(csv, cohort.images, rows, source, split_seed, options)
-                found.append(Trained(settings.seed, phantom.off, task, source, split_seed, test, position))
-    return found
+                test = test_scores(csv, cohort, rows, source, split_seed, args)
+                results.append(Trained(settings.seed, phantom.off, task, source, split_seed, test, position))
+    return results
+
+
+def trainings_of(table: pd.DataFrame, ask_vendor: bool) -> list[tuple[str, str, pd.DataFrame]]:
+    """(task, vendor trained on, table) of each training on one split."""
+    trainings = [("tumour", source, table) for source in VENDORS]
+    if ask_vendor:
+        # the same trainer, asked for the vendor: one vendor for all rows, the true one as the label
+        is_siemens = (table["vendor"] == "SIEMENS").astype(int)
+        trainings.append(("vendor", "GE", table.assign(label=is_siemens, vendor="GE")))
+    return trainings
 
 
 def test_scores(
-    csv: Path, images: Path, table: pd.DataFrame, source: str, seed: int, options: argparse.Namespace
+    csv: Path, cohort: Cohort, table: pd.DataFrame, source: str, seed: int, args: argparse.Namespace
 ) -> pd.DataFrame:
-    """Train at full sampling on ``source``; one row a test image of every vendor."""
+    """Train at full sampling on ``source``; one row for each test image of every vendor."""
     config = TrialConfig(
-        vendor=source, sampling_rate=1.0, mask="lowpass", width=options.width, image_size=options.image_size,
-        epochs=options.epochs, lr=options.lr, augment="flips", seed=seed,
-    )  # fmt: skip
-    splits = open_splits(csv, images, source)
-    state = None
-    for epoch in train(config, splits):
-        state = epoch.state
-    scores = finish_trainings([config], splits, [state])[0].scores["test"]
+        vendor=source,
+        sampling_rate=1.0,
+        mask="lowpass",
+        width=args.width,
+        image_size=args.image_size,
+        epochs=args.epochs,
+        lr=args.lr,
+        augment="flips",
+        seed=seed,
+    )
+    splits = open_splits(csv, cohort.images, source)
+    outcome = score_alone(config, splits, train_alone(config, splits))
     table = table.set_index("row")
-    return pd.concat([
-        table.loc[splits.test[vendor].rows.numpy(), ["vendor", "patient_id", "label", *BASELINES]].assign(score=score)
-        for vendor, score in scores.items()
-    ])  # fmt: skip
+    parts = []
+    for vendor, score in outcome.scores["test"].items():
+        images = table.loc[splits.test[vendor].rows.numpy(), ["vendor", "patient_id", "label", *BASELINES]]
+        parts.append(images.assign(score=score))
+    return pd.concat(parts)
 
 
 AucOf = Callable[[Trained, str, str], float]  # training, tested vendor, column of its test table -> AUC
 Interval = tuple[float, float, float]  # value, low, high
+Times = dict[int, dict[str, int]]  # phantom seed -> patient -> how often a bootstrap draws the patient
 
 
 def estimate(trained: Sequence[Trained], statistic: Callable[[AucOf], float]) -> Interval:
     """``statistic`` of the AUCs of ``trained``, with its bootstrap interval over patients."""
-    parts = {(id(one), vendor): part for one in trained for vendor, part in one.test.groupby("vendor")}
-    columns = {key: {name: part[name].to_numpy() for name in part} for key, part in parts.items()}
-    patients = {  # of all splits: one draw weighs a patient alike wherever it is tested
-        seed: sorted({p for one in trained if one.phantom_seed == seed for p in one.test["patient_id"]})
-        for seed in sorted({one.phantom_seed for one in trained})
-    }
+    tests = {}
+    for training in trained:
+        for vendor, images in training.test.groupby("vendor"):
+            tests[id(training), vendor] = {name: images[name].to_numpy() for name in images}
 
-    def measure(times: dict[int, dict[str, int]] | None) -> float:
-        def auc_of(one: Trained, vendor: str, column: str) -> float:
-            part = columns[id(one), vendor]
-            label, value = part["label"], part[column]
-            if times is not None:
-                drawn = times[one.phantom_seed]
-                repeat = [drawn.get(patient, 0) for patient in part["patient_id"]]
-                label, value = np.repeat(label, repeat), np.repeat(value, repeat)
-            return auc(label, value)
+    def measure(times: Times | None) -> float:
+        def auc_of(training: Trained, vendor: str, column: str) -> float:
+            images = tests[id(training), vendor]
+            if times is None:
+                return auc(images["label"], images[column])
+            drawn = times[training.phantom_seed]
+            repeats = [drawn.get(patient, 0) for patient in images["patient_id"]]
+            return auc(np.repeat(images["label"], repeats), np.repeat(images[column], repeats))
 
         return statistic(auc_of)
 
+    patients = patients_of(trained)
     rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(DRAWS):
-        chosen = {
-            seed: np.unique(rng.choice(names, len(names)), return_counts=True) for seed, names in patients.items()
-        }
-        draws.append(measure({seed: dict(zip(names.tolist(), n.tolist())) for seed, (names, n) in chosen.items()}))
+    draws = [measure(draw_patients(patients, rng)) for _ in range(DRAWS)]
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     return measure(None), float(low), float(high)
 
 
+def patients_of(trained: Sequence[Trained]) -> dict[int, list[str]]:
+    """Phantom seed -> its test patients, of all splits: a draw weighs a patient alike wherever it is tested."""
+    patients: dict[int, set[str]] = {}
+    for training in trained:
+        patients.setdefault(training.phantom_seed, set()).update(training.test["patient_id"])
+    return {seed: sorted(patients[seed]) for seed in sorted(patients)}
+
+
+def draw_patients(patients: dict[int, list[str]], rng: np.random.Generator) -> Times:
+    """One bootstrap draw within each phantom."""
+    times = {}
+    for seed, names in patients.items():
+        drawn, counts = np.unique(rng.choice(names, len(names)), return_counts=True)
+        times[seed] = dict(zip(drawn.tolist(), counts.tolist()))
+    return times
+
+
 def of(trained: Sequence[Trained], **wanted: object) -> list[Trained]:
     """The trainings whose fields have these values."""
-    return [one for one in trained if all(getattr(one, name) == value for name, value in wanted.items())]
+    return [training for training in trained if all(getattr(training, name) == value for name, value in wanted.items())]
 
 
 def mean_auc(auc_of: AucOf, trainings: Sequence[Trained], vendor: str, column: str = "score") -> float:
     """Mean over trainings of the AUC on one vendor's test images."""
-    return float(np.mean([auc_of(one, vendor, column) for one in trainings]))
+    return float(np.mean([auc_of(training, vendor, column) for training in trainings]))
 
 
 def print_gates(trained: Sequence[Trained]) -> dict[str, object]:
     """Print each gate with its value, and return them."""
-    seeds = sorted({one.phantom_seed for one in trained})
+    seeds = sorted({training.phantom_seed for training in trained})
     print(f"\nGates, {len(seeds)} phantom seeds")
-    found = {}
-    asked = of(trained, task="vendor", off=())
-    value = estimate(asked, lambda auc_of: mean_auc(auc_of, asked, "GE"))
-    found["vendor classifier"] = _gate("vendor classifier, AUC", value, value[0] > 0.95, "> 0.95")
+    classifiers = of(trained, task="vendor", off=())
+    value = estimate(classifiers, lambda auc_of: mean_auc(auc_of, classifiers, "GE"))
+    gates = {"vendor classifier": _gate("vendor classifier, AUC", value, value[0] > 0.95, "> 0.95")}
     for vendor in VENDORS:
-        found |= _gates_of(vendor, of(trained, task="tumour", off=(), source=vendor), seeds)
-    return found
+        gates |= _gates_of(vendor, of(trained, task="tumour", off=(), source=vendor), seeds)
+    return gates
 
 
-def _gates_of(vendor: str, ours: list[Trained], seeds: Sequence[int]) -> dict[str, object]:
-    found = {}
-    each = [of(ours, phantom_seed=seed)[0].position[vendor] for seed in seeds]
-    value = (float(np.mean(each)), min(each), max(each))  # over all images, and its range over the phantoms
-    met = 0.45 <= min(each) <= max(each) <= 0.55
-    found[f"{vendor} position"] = _gate(f"{vendor}: slice position, AUC", value, met, "0.45 to 0.55")
-    value = estimate(ours, lambda auc_of: mean_auc(auc_of, ours, vendor))
+def _gates_of(vendor: str, trainings: list[Trained], seeds: Sequence[int]) -> dict[str, object]:
+    """The gates of one vendor; ``trainings`` are those on it."""
+    gates = {}
+    positions = [of(trainings, phantom_seed=seed)[0].position[vendor] for seed in seeds]
+    lowest, highest = min(positions), max(positions)  # over the phantoms, each of all its images
+    value = (float(np.mean(positions)), lowest, highest)
+    met = lowest >= 0.45 and highest <= 0.55
+    gates[f"{vendor} position"] = _gate(f"{vendor}: slice position, AUC", value, met, "0.45 to 0.55")
+    value = estimate(trainings, lambda auc_of: mean_auc(auc_of, trainings, vendor))
     met = 0.80 <= value[0] <= 0.95
-    found[f"{vendor} in-domain"] = _gate(f"{vendor}: in-domain, AUC", value, met, "0.80 to 0.95")
+    gates[f"{vendor} in-domain"] = _gate(f"{vendor}: in-domain, AUC", value, met, "0.80 to 0.95")
     for seed in seeds:
-        tested = [one.test[one.test["vendor"] == vendor] for one in of(ours, phantom_seed=seed)]
-        print(f"{'':17s}phantom {seed}, by split: {' '.join(f'{auc(t.label, t.score):.3f}' for t in tested)}")
+        aucs = []
+        for training in of(trainings, phantom_seed=seed):
+            test = training.test[training.test["vendor"] == vendor]
+            aucs.append(f"{auc(test['label'], test['score']):.3f}")
+        print(f"{'':17s}phantom {seed}, by split: {' '.join(aucs)}")
     for name in BASELINES:
-        found[f"{vendor} above {name}"] = _above(vendor, ours, name)
-    return found
+        gates[f"{vendor} above {name}"] = _above(vendor, trainings, name)
+    return gates
 
 
-def _above(vendor: str, ours: list[Trained], name: str) -> dict[str, object]:
+def _above(vendor: str, trainings: list[Trained], name: str) -> dict[str, object]:
     def baseline(auc_of: AucOf) -> float:
-        value = mean_auc(auc_of, ours, vendor, name)
-        return max(value, 1 - value)  # one number counts in both directions
+        value = mean_auc(auc_of, trainings, vendor, name)
+        return max(value, 1 - value)  # one number may count in either direction
 
-    value = estimate(ours, lambda auc_of: mean_auc(auc_of, ours, vendor) - baseline(auc_of))
-    alone = estimate(ours, baseline)[0]
+    value = estimate(trainings, lambda auc_of: mean_auc(auc_of, trainings, vendor) - baseline(auc_of))
+    alone = estimate(trainings, baseline)[0]
     return _gate(f"{vendor}: in-domain above {name} ({alone:.3f})", value, value[1] > 0, "interval above 0")
 
 
@@ -211,42 +233,42 @@ def _gate(name: str, value: Interval, met: bool, wanted: str) -> dict[str, objec
 
 def print_ablation(trained: Sequence[Trained]) -> dict[str, object]:
     """Print in-domain, cross-domain and gap for every set of switches and both sources, and return them."""
-    found: dict[str, object] = {}
-    names = {
-        (): "all switches on",
-        **{(name,): f"{name} off" for name in SWITCHES},
-        tuple(SWITCHES): "all switches off",
-    }
-    for source, other in zip(VENDORS, VENDORS[::-1]):
+    names: dict[tuple[str, ...], str] = {(): "all switches on"}
+    names |= {(name,): f"{name} off" for name in SWITCHES}
+    names[tuple(SWITCHES)] = "all switches off"
+    table: dict[str, object] = {}
+    for source, other in (VENDORS, VENDORS[::-1]):
         print(f"\nTrained on {source}, tested on {source} (in-domain) and on {other} (cross-domain)")
         print("".join(f"{title:24s}" for title in ("", "in-domain", "cross-domain", "gap", "matched gap", "share")))
         for off, name in names.items():
             if not of(trained, off=off):
                 continue
             row = _ablation_row(trained, off, source, other)
-            found[f"{source}: {name}"] = row
+            table[f"{source}: {name}"] = row
             print(f"{name:24s}" + "".join(f"{_text(value):24s}" for value in row.values()))
     print("matched gap: AUC on the tested vendor of the network trained on it, minus that of this one.")
     print("share: matched gap with all switches on, minus this one; positive where the switch makes part of the gap.")
-    return found
+    return table
 
 
 def _ablation_row(trained: Sequence[Trained], off: tuple[str, ...], source: str, other: str) -> dict[str, Interval]:
-    ours, theirs = (of(trained, task="tumour", off=off, source=vendor) for vendor in (source, other))
-    ours_on, theirs_on = (of(trained, task="tumour", off=(), source=vendor) for vendor in (source, other))
+    of_source = of(trained, task="tumour", off=off, source=source)
+    of_other = of(trained, task="tumour", off=off, source=other)
+    of_source_on = of(trained, task="tumour", off=(), source=source)
+    of_other_on = of(trained, task="tumour", off=(), source=other)
 
-    def matched(auc_of: AucOf, own: list[Trained], foreign: list[Trained]) -> float:
-        # on the same test images, so that it is free of one vendor being easier than the other
-        return mean_auc(auc_of, own, other) - mean_auc(auc_of, foreign, other)
+    def matched(auc_of: AucOf, native: list[Trained], foreign: list[Trained]) -> float:
+        # on the same test images, so that it does not matter which vendor is easier
+        return mean_auc(auc_of, native, other) - mean_auc(auc_of, foreign, other)
 
     return {
-        "in": estimate(ours, lambda a: mean_auc(a, ours, source)),
-        "cross": estimate(ours, lambda a: mean_auc(a, ours, other)),
-        "gap": estimate(ours, lambda a: mean_auc(a, ours, source) - mean_auc(a, ours, other)),
-        "matched_gap": estimate(ours + theirs, lambda a: matched(a, theirs, ours)),
+        "in": estimate(of_source, lambda a: mean_auc(a, of_source, source)),
+        "cross": estimate(of_source, lambda a: mean_auc(a, of_source, other)),
+        "gap": estimate(of_source, lambda a: mean_auc(a, of_source, source) - mean_auc(a, of_source, other)),
+        "matched_gap": estimate(of_source + of_other, lambda a: matched(a, of_other, of_source)),
         "share": estimate(
-            [*ours, *theirs, *ours_on, *theirs_on],
-            lambda a: matched(a, theirs_on, ours_on) - matched(a, theirs, ours),
+            [*of_source, *of_other, *of_source_on, *of_other_on],
+            lambda a: matched(a, of_other_on, of_source_on) - matched(a, of_other, of_source),
         ),
     }
 
@@ -255,45 +277,56 @@ def _text(value: tuple[float, float, float]) -> str:
     return f"{value[0]:6.3f} ({value[1]:6.3f} {value[2]:6.3f})"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, run every phantom in two processes, print, and write the numbers where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse() -> argparse.Namespace:
+    """The command line."""
+    arguments = parser(__doc__)
     default = PhantomSettings()
-    parser.add_argument("--patients", type=int, default=default.patients, help="per vendor")
-    parser.add_argument("--slices", type=int, default=default.slices, help="a patient, half of them positive")
-    parser.add_argument("--matrix", type=int, default=default.matrix, help="stored pixels a side")
-    parser.add_argument("--phantom-seeds", type=int, default=3)
-    parser.add_argument("--splits", type=int, default=3, help="splits by patient, and trainings, a phantom and vendor")
-    parser.add_argument("--series", default="post_1", choices=("pre", "post_1"))
-    parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--width", type=float, default=0.125)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-    parser.add_argument("--no-ablation", action="store_true")
-    parser.add_argument("--scratch", type=Path, help="where phantoms are written and removed; 150 MB a process")
-    parser.add_argument("--json", type=Path, help="write every printed number there too")
-    options = parser.parse_args(arguments)
-    conditions = [()] if options.no_ablation else [(), *((name,) for name in SWITCHES), tuple(SWITCHES)]
-    phantoms = [
-        Phantom(
-            PhantomSettings(seed, patients=options.patients, slices=options.slices, matrix=options.matrix), off, not off
-        )
-        for off in conditions
-        for seed in range(options.phantom_seeds)
-    ]
-    start, trained = time.monotonic(), []
-    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(run_phantom, phantom, options) for phantom in phantoms]
+    arguments.add_argument("--patients", type=int, default=default.patients, help="per vendor")
+    arguments.add_argument("--slices", type=int, default=default.slices, help="a patient, half of them positive")
+    arguments.add_argument("--matrix", type=int, default=default.matrix, help="stored pixels a side")
+    arguments.add_argument("--phantom-seeds", type=int, default=3)
+    arguments.add_argument("--splits", type=int, default=3, help="splits by patient for each phantom")
+    arguments.add_argument("--series", default="post_1", choices=("pre", "post_1"))
+    arguments.add_argument("--image-size", type=int, default=64)
+    arguments.add_argument("--width", type=float, default=0.125)
+    arguments.add_argument("--epochs", type=int, default=40)
+    arguments.add_argument("--lr", type=float, default=1e-3)
+    arguments.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    arguments.add_argument("--no-ablation", action="store_true")
+    arguments.add_argument("--scratch", type=Path, help="where phantoms are written and removed; 150 MB a process")
+    arguments.add_argument("--json", type=Path, help="write every printed number there too")
+    return arguments.parse_args()
+
+
+def phantoms_of(args: argparse.Namespace) -> list[Phantom]:
+    """Every set of switches with every phantom seed."""
+    switched_off: list[tuple[str, ...]] = [()]
+    if not args.no_ablation:
+        switched_off += [(name,) for name in SWITCHES]
+        switched_off.append(tuple(SWITCHES))
+    phantoms = []
+    for off, seed in product(switched_off, range(args.phantom_seeds)):
+        settings = PhantomSettings(seed, patients=args.patients, slices=args.slices, matrix=args.matrix)
+        phantoms.append(Phantom(settings, off, vendor_classifier=not off))
+    return phantoms
+
+
+def main() -> None:
+    """Run every phantom, each in a process, and print the numbers; write them where asked."""
+    args = parse()
+    start = time.monotonic()
+    trained: list[Trained] = []
+    with ProcessPoolExecutor(args.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        jobs = [pool.submit(run_phantom, phantom, args) for phantom in phantoms_of(args)]
         for done, job in enumerate(as_completed(jobs), start=1):
             trained += job.result()
             print(f"phantom {done} of {len(jobs)}, {time.monotonic() - start:.0f} s", flush=True)
-    trained.sort(key=lambda one: (one.off, one.task, one.source, one.phantom_seed, one.split_seed))
-    found = {"gates": print_gates(trained), "ablation": print_ablation(trained)}
+    trained.sort(key=lambda t: (t.off, t.task, t.source, t.phantom_seed, t.split_seed))
+    numbers = {"gates": print_gates(trained), "ablation": print_ablation(trained)}
     print(f"\n{len(trained)} trainings, {(time.monotonic() - start) / 60:.1f} minutes")
-    if options.json:
-        told = {name: str(value) for name, value in vars(options).items()}
-        options.json.write_text(json.dumps({"options": told, **found}, indent=1))
+    if args.json:
+        options = {name: str(value) for name, value in vars(args).items()}
+        args.json.write_text(json.dumps({"options": options, **numbers}, indent=1))
 
 
 if __name__ == "__main__":

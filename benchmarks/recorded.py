@@ -1,7 +1,7 @@
-"""Trainings that are recorded once, whole, so that what a search would have done with them can be played back.
+"""Trainings are recorded once, each to its last epoch; then searches over them can be replayed.
 
-A stopped training is the beginning of the whole one, and a sampler sees of a training only what its record says: with
-both AUCs of each epoch on file, the project's own searcher and schedulers run as they would live, in milliseconds.
+A stopped training is the beginning of the whole one, and a sampler reads nothing of a training but its record. So with
+both AUCs of each epoch on file, the project's own searcher and schedulers decide as they would live, in milliseconds.
 """
 
 import multiprocessing
@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ray.tune.search import Searcher
 
+from benchmarks.alone import score_alone, train_alone
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -21,20 +22,17 @@ from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.evaluation.write_record import make_record
 from tune_ks.search.schedulers import EarlyStopping
-from tune_ks.training.train import train
 from tune_ks.worker.jobs import objectives_of
 from tune_ks.worker.work import TrialWork
 
-NO_WORK = TrialWork(run="", files={}, session="", threads=1, gpus=0, together=1, hang_after=600)  # nothing is trained
-
 SLOTS = 2  # trials at once
+NO_WORK = TrialWork(run="", files={}, session="", threads=1, gpus=0, together=1, hang_after=600)  # nothing is trained
 
 
 class Job(NamedTuple):
-    """What Ray's schedulers and ours read of a trial."""
+    """The part of a Ray trial that schedulers read."""
 
     trial_id: str
     config: dict[str, Any]
@@ -49,14 +47,14 @@ class Ended(NamedTuple):
 
 
 def prepare(data: Path, size: int, folder: RunFolder) -> Path:
-    """Write the phantom's table into the folder; the decoded images' file."""
+    """Write the phantom's table into the folder; returns the file of the decoded images."""
     cohort = open_cohort(data, CohortSettings(series="post_1"), size, folder.root / "cache")
     write_table(folder.cohort_csv, with_splits(cohort.table, 0))
     return cohort.images
 
 
 def record_all(configs: list[TrialConfig], folder: RunFolder, images: Path, workers: int) -> list[TrialRecord]:
-    """The records of these configs, in their order; what the folder lacks is trained."""
+    """The records of these configs, in their order. Those that the folder lacks are trained first."""
     together: dict[str, list[TrialConfig]] = {}
     for config in configs:
         if not folder.is_finished(config.key()):
@@ -72,41 +70,57 @@ def record_training(configs: list[TrialConfig], folder: RunFolder, images: Path)
 
     Several are the rates of a conditional training; its seconds are the first one's.
     """
-    splits, started = open_splits(folder.cohort_csv, images, configs[0].vendor), time.monotonic()
-    *_, last = train(configs[0], splits, cross_domain_at=range(1, configs[0].epochs + 1))
+    splits = open_splits(folder.cohort_csv, images, configs[0].vendor)
+    started = time.monotonic()
+    state = train_alone(configs[0], splits, cross_domain_at=range(1, configs[0].epochs + 1))
     for config in configs:
-        training = finish_trainings([config], splits, [last.state])[0]
+        scored = score_alone(config, splits, state)
         folder.write_config(config)
-        folder.write_record(make_record(config, splits, training, time.monotonic() - started, "cpu", None))
+        folder.write_record(make_record(config, splits, scored, time.monotonic() - started, "cpu", None))
         started = time.monotonic()
 
 
 def replay(
     searcher: Searcher, scheduler: EarlyStopping | None, look_up: Callable[[TrialConfig], TrialRecord]
 ) -> Iterator[Ended]:
-    """A search that trains nothing: ``SLOTS`` trials at once, each an epoch at a time. Yields each trial as it ends."""
-    running: list[tuple[Job, TrialRecord, int]] = []
-    numbers, spent = count(), 0
+    """A search that trains nothing: ``SLOTS`` trials at once take turns epoch by epoch. Yields trials as they end."""
+    running: list[Replayed] = []
+    numbers = count()
+    spent = 0
     while True:
         while len(running) < SLOTS and (job := _next(searcher, str(next(numbers)))) is not None:
-            running.append((job, look_up(TrialConfig.from_dict(job.config["jobs"][0][0])), 0))
+            running.append(Replayed(job, look_up(TrialConfig.from_dict(job.config["jobs"][0][0]))))
         if not running:
             return
-        going = []
-        for job, record, epoch in running:
+        for trial in list(running):
             spent += 1
-            line = {"job": 0, **record.history[epoch]}
-            if scheduler and scheduler.on_trial_result(None, job, line) == "STOP":
-                searcher.on_trial_complete(job.trial_id, line)
-                yield Ended(spent, record, False)
-            elif epoch + 1 == len(record.history):
-                searcher.on_trial_complete(job.trial_id, {"finished": True, **objectives_of(record)})
-                yield Ended(spent, record, True)
-            else:
-                going.append((job, record, epoch + 1))
-        running = going
+            ended = trial.play_epoch(searcher, scheduler)
+            if ended is not None:
+                running.remove(trial)
+                yield Ended(spent, trial.record, ended == "whole")
+
+
+class Replayed:
+    """A trial whose epochs are read from its record."""
+
+    def __init__(self, job: Job, record: TrialRecord) -> None:
+        self.job = job
+        self.record = record
+        self.epoch = 0  # epochs played so far
+
+    def play_epoch(self, searcher: Searcher, scheduler: EarlyStopping | None) -> Literal["stopped", "whole"] | None:
+        """Report the next epoch; says how the trial ended, if it did."""
+        line = {"job": 0, **self.record.history[self.epoch]}
+        self.epoch += 1
+        if scheduler and scheduler.on_trial_result(None, self.job, line) == "STOP":
+            searcher.on_trial_complete(self.job.trial_id, line)
+            return "stopped"
+        if self.epoch == len(self.record.history):
+            searcher.on_trial_complete(self.job.trial_id, {"finished": True, **objectives_of(self.record)})
+            return "whole"
+        return None
 
 
 def _next(searcher: Searcher, trial_id: str) -> Job | None:
-    found = searcher.suggest(trial_id)
-    return None if found == Searcher.FINISHED else Job(trial_id, found)
+    suggested = searcher.suggest(trial_id)
+    return None if suggested == Searcher.FINISHED else Job(trial_id, suggested)

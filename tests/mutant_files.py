@@ -73,16 +73,24 @@ def dicom_sources(folder: Path) -> dict[str, bytes]:
     return found | {f"real {path.stem[-12:]}": path.read_bytes() for path in real}
 
 
-def dicom_mutants(folder: Path, count: int, seed: int, reader: Reader) -> Iterator[Verdict]:
-    """``count`` mutants, written to ``folder``/mutants and read one by one."""
+def write_dicom_mutants(folder: Path, count: int, seed: int) -> list[tuple[str, Path]]:
+    """``count`` mutants in ``folder``/mutants: the name of the source of each, and its file."""
     sources = dicom_sources(folder)
     names = list(sources)
+    written = []
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         name = names[number % len(names)]
         path = folder / "mutants" / f"p{number % 7}" / f"{number}.dcm"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(mutation.mutant(sources[name], mutation.DICOM, rng))
+        written.append((name, path))
+    return written
+
+
+def dicom_mutants(folder: Path, count: int, seed: int, reader: Reader) -> Iterator[Verdict]:
+    """``count`` mutants, written to ``folder``/mutants and read one by one."""
+    for name, path in write_dicom_mutants(folder, count, seed):
         started = time.perf_counter()
         said, fault = reader.call("read_dicom", path=str(path))
         if fault.startswith("crashed") and name.startswith("real"):  # a native decoder: the scan must name the file

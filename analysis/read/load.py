@@ -63,6 +63,41 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
 
     RunError when it is none, and where the metric can't be told; a bad file inside is counted and named, never fatal.
     """
+    folder = _open(root)
+    warnings: list[str] = []
+    search = _search(folder, warnings)
+    cohort = _cohort(folder, warnings)
+    records, unreadable = _records(folder)
+    for key, reason in records_of_another_cohort(records, search).items():
+        del records[key]
+        unreadable[key] = reason
+    warnings += _left_out(unreadable)
+    metric = _metric(folder.root, records, metric)
+    failures = _ended(folder, "failure.json")
+    stopped = _ended(folder, "stopped.json")
+    done = {*records, *unreadable, *failures["key"], *stopped["key"]}
+    of_metric = {key: record for key, record in records.items() if record.metric == metric}
+    if len(of_metric) < len(records):
+        warnings.append(f"{len(records) - len(of_metric)} record(s) of another metric than {metric} are left out.")
+    return Run(
+        root=folder.root,
+        metric=metric,
+        trials=tidy(of_metric),
+        records=of_metric,
+        cohort=cohort,
+        skipped=_table(folder.skipped_csv, ("path", "reason"), warnings),
+        failures=failures,
+        stopped=stopped,
+        external=_external(folder.root / "external", metric, warnings),
+        search=search,
+        unreadable=unreadable,
+        pending=[key for key in folder.keys() if key not in done],
+        warnings=warnings,
+    )
+
+
+def _open(root: str | StoragePath) -> RunFolder:
+    """The run folder at ``root``; RunError where there is none."""
     try:
         root = storage_path(root)
     except ValueError as error:
@@ -74,41 +109,16 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
     folder = RunFolder(root)
     if not (root / "trials").is_dir() and not folder.search_json.exists():
         raise RunError(f"{root} is not a run folder: it holds neither search.json nor trials/")
-    warnings: list[str] = []
-    search = _search(folder, warnings)
-    cohort = _cohort(folder, warnings)
-    records, unreadable = _records(folder)
-    foreign = records_of_another_cohort(records, search)
-    for key, reason in foreign.items():
-        del records[key]
-        unreadable[key] = reason
-    if unreadable:
-        named = "; ".join(f"{key} ({reason})" for key, reason in list(unreadable.items())[:3])
-        more = f"; and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
-        warnings.append(f"{len(unreadable)} record(s) could not be used and are left out: {named}{more}.")
-    metric = _metric(root, records, metric)
-    others = {key for key, record in records.items() if record.metric != metric}
-    if others:
-        warnings.append(f"{len(others)} record(s) of another metric than {metric} are left out.")
-    failures, stopped = _ended(folder, "failure.json"), _ended(folder, "stopped.json")
-    done = {*records, *unreadable, *failures["key"], *stopped["key"]}
-    records = {key: record for key, record in records.items() if key not in others}
-    pending = [key for key in folder.keys() if key not in done]
-    return Run(
-        root=root,
-        metric=metric,
-        trials=tidy(records),
-        records=records,
-        cohort=cohort,
-        skipped=_table(folder.skipped_csv, ("path", "reason"), warnings),
-        failures=failures,
-        stopped=stopped,
-        external=_external(root / "external", metric, warnings),
-        search=search,
-        unreadable=unreadable,
-        pending=pending,
-        warnings=warnings,
-    )
+    return folder
+
+
+def _left_out(unreadable: dict[str, str]) -> list[str]:
+    """The warning about records that could not be used; none where all could."""
+    if not unreadable:
+        return []
+    named = "; ".join(f"{key} ({reason})" for key, reason in list(unreadable.items())[:3])
+    more = f"; and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+    return [f"{len(unreadable)} record(s) could not be used and are left out: {named}{more}."]
 
 
 def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | None) -> str:

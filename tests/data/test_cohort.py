@@ -25,6 +25,8 @@ from dicom_files import (
     write_table_cohort,
 )
 from tune_ks.core.metrics import auc
+from tune_ks.data import child_process
+from tune_ks.data.cohort import cohort as cohort_module
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
@@ -57,13 +59,10 @@ def error(root, **options):
 def test_table_and_images_belong_together(tmp_path):
     rows = write_table_cohort(tmp_path / "data")
     cohort = read(tmp_path / "data")
-    table, images = cohort.table, np.load(cohort.images, mmap_mode="r")
+    table = cohort.table
+    images = np.load(cohort.images, mmap_mode="r")
     assert tuple(table.columns) == COLUMNS
     assert table["row"].tolist() == list(range(len(rows)))
-    assert images.shape == (len(rows), 8, 8)
-    assert images.dtype == np.float32
-    assert images.min() == 0
-    assert images.max() == 1
     assert table["label"].dtype == int
     assert table.set_index("path")["label"].to_dict() == {row["path"]: row["label"] for row in rows}
     assert np.allclose(table["mean"], images.mean(axis=(1, 2)))
@@ -72,6 +71,16 @@ def test_table_and_images_belong_together(tmp_path):
     assert (table["spacing_mm"] == 1.0).all()  # 0.5 mm, 16 pixels shrunk to 8
     assert (table["width"] == 16).all()
     assert (table["split"] == "").all()
+
+
+def test_images_fill_the_range_from_0_to_1(tmp_path):
+    rows = write_table_cohort(tmp_path / "data")
+    cohort = read(tmp_path / "data")
+    images = np.load(cohort.images, mmap_mode="r")
+    assert images.shape == (len(rows), 8, 8)
+    assert images.dtype == np.float32
+    assert images.min() == 0
+    assert images.max() == 1
     assert cohort.skipped.empty
     assert len(cohort.fingerprint) == 12
 
@@ -101,6 +110,24 @@ def test_in_children_and_in_this_process_alike(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(here.table, there.table)
     assert here.images.read_bytes() == there.images.read_bytes()
     assert here.fingerprint == there.fingerprint
+
+
+def test_the_number_of_children_is_known_on_a_system_without_affinity(tmp_path, monkeypatch):
+    """As on macOS: there is no os.sched_getaffinity, and all cores of the machine count."""
+    asked = []
+
+    class Pool(child_process.ChildPool):
+        def __init__(self, workers):
+            asked.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(cohort_module, "ChildPool", Pool)
+    write_table_cohort(tmp_path / "data", patients=1)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    for count, workers in ((5, 5), (None, 1)):  # None: the system does not say it
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        open_cohort(tmp_path / "data", PLAIN, 8, tmp_path / str(count))
+        assert asked.pop() == workers
 
 
 def test_orientation_is_canonical_or_raw(tmp_path):
@@ -185,7 +212,8 @@ def test_label_rule_against_its_definition_on_the_real_boxes():
     for start, end in frame[["Start Slice", "End Slice"]].to_numpy():
         for number in range(1, 201):
             label = duke.duke_label(number, start, end)
-            positive, negative = start <= number < end, number + 5 <= start or number - 5 > end
+            positive = start <= number < end
+            negative = number + 5 <= start or number - 5 > end
             assert label == (1 if positive else 0 if negative else -1)
             met[label] += 1
     assert len(frame) == 922
@@ -475,33 +503,41 @@ def count_scans(monkeypatch):
 def test_cache_is_reused_until_something_changes(tmp_path, monkeypatch):
     scans = count_scans(monkeypatch)
     rows = write_table_cohort(tmp_path / "data")
-    first, again = read(tmp_path / "data"), read(tmp_path / "data")
+    first = read(tmp_path / "data")
+    again = read(tmp_path / "data")
     assert len(scans) == 1
     pd.testing.assert_frame_equal(first.table, again.table)
     assert first.images == again.images
-    one = tmp_path / "data" / rows[0]["path"]
-    os.utime(one, ns=(time.time_ns(), time.time_ns() + 10**9))
+    file = tmp_path / "data" / rows[0]["path"]
+    os.utime(file, ns=(time.time_ns(), time.time_ns() + 10**9))
     touched = read(tmp_path / "data")
     assert len(scans) == 2
     assert touched.fingerprint == first.fingerprint  # the content is the same
-    write_dicom(one, anatomy(seed=99), "GE")
+    write_dicom(file, anatomy(seed=99), "GE")
     changed = read(tmp_path / "data")
     assert len(scans) == 3
     assert changed.fingerprint != first.fingerprint
-    assert read(tmp_path / "data", settings=CohortSettings(intensity="image")).fingerprint != changed.fingerprint
-    assert len(scans) == 4
-    assert read(tmp_path / "data", size=4).fingerprint == changed.fingerprint
-    assert len(scans) == 5
     rows[0]["label"], rows[1]["label"] = rows[1]["label"], rows[0]["label"]
     save_labels(tmp_path / "data", rows)
     assert read(tmp_path / "data").fingerprint != changed.fingerprint
-    assert len(scans) == 6
+    assert len(scans) == 4
+
+
+def test_other_settings_or_another_size_have_their_own_cache(tmp_path, monkeypatch):
+    scans = count_scans(monkeypatch)
+    write_table_cohort(tmp_path / "data")
+    first = read(tmp_path / "data")
+    assert read(tmp_path / "data", settings=CohortSettings(intensity="image")).fingerprint != first.fingerprint
+    assert len(scans) == 2
+    assert read(tmp_path / "data", size=4).fingerprint == first.fingerprint
+    assert len(scans) == 3
 
 
 def test_fingerprint_is_the_same_on_another_machine(tmp_path):
     write_table_cohort(tmp_path / "data")
     shutil.copytree(tmp_path / "data", tmp_path / "elsewhere" / "copy", copy_function=shutil.copyfile)
-    here, there = read(tmp_path / "data"), read(tmp_path / "elsewhere" / "copy")
+    here = read(tmp_path / "data")
+    there = read(tmp_path / "elsewhere" / "copy")
     assert here.images != there.images
     assert here.fingerprint == there.fingerprint
 

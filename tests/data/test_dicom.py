@@ -99,7 +99,8 @@ def test_rescale_and_monochrome1(tmp_path):
 def test_unequal_spacing_becomes_the_finer_one(tmp_path):
     ramp = np.tile(np.arange(16, dtype=np.uint16) * 100, (8, 1))  # varies along the row, eight rows
     file = write_dicom(tmp_path / "x", ramp, PixelSpacing=[1.0, 0.5])  # between rows, between columns
-    header, image = read_header(file), read_image(file)
+    header = read_header(file)
+    image = read_image(file)
     assert image.shape == (16, 16) == (header.height, header.width)
     assert header.spacing_mm == 0.5
     assert np.allclose(image, ramp[0], atol=1e-3)

@@ -1,6 +1,6 @@
 """Three hundred seeded mutants: none crashes a reader, hangs it or is lost without a name.
 
-5,000 of them: python benchmarks/mutants.py
+5,000 of them: python -m benchmarks.mutants
 Fixed seeds, so that a fault can be repeated: the number of a mutant is its seed.
 """
 
@@ -16,22 +16,24 @@ from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 
-DICOM, SHEETS, RUNS = 170, 90, 40
+DICOM = 170
+SHEETS = 90
+RUNS = 40
 
 
 @pytest.fixture
 def reader(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    found = mutant_files.Reader()
-    yield found
-    found.close()
+    reader = mutant_files.Reader()
+    yield reader
+    reader.close()
 
 
 def faults(verdicts):
     return [f"{v.source}: {v.fault}" for v in verdicts if v.fault]
 
 
-def test_dicom_mutants_are_read_or_named(tmp_path, reader, monkeypatch):
+def test_dicom_mutants_are_read_or_named(tmp_path, reader):
     verdicts = list(mutant_files.dicom_mutants(tmp_path / "data", DICOM, 1, reader))
     assert not faults(verdicts)
     assert len(verdicts) == DICOM
@@ -39,7 +41,10 @@ def test_dicom_mutants_are_read_or_named(tmp_path, reader, monkeypatch):
     assert len({v.said for v in verdicts}) > 10
     assert reader.peak_mib < 1000
 
-    # the same files once more as a cohort: a healthy part beside them is read, and each mutant is in one of two tables
+
+def test_a_cohort_with_dicom_mutants_is_read_and_every_mutant_is_named(tmp_path, monkeypatch):
+    """A healthy part beside them is read, and every mutant is in one of the two tables."""
+    mutant_files.write_dicom_mutants(tmp_path / "data", DICOM, 1)
     rows = write_table_cohort(tmp_path / "data", patients=3)
     made = [path.relative_to(tmp_path / "data").as_posix() for path in (tmp_path / "data/mutants").rglob("*.dcm")]
     save_labels(
@@ -49,7 +54,8 @@ def test_dicom_mutants_are_read_or_named(tmp_path, reader, monkeypatch):
     monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)  # in child processes, as a large cohort is
     settings = CohortSettings(intensity="image")
     cohort = open_cohort(tmp_path / "data", settings, 16, tmp_path / "cache", workers=2, labels_required=False)
-    read, skipped = set(cohort.table["path"]), dict(zip(cohort.skipped["path"], cohort.skipped["reason"]))
+    read = set(cohort.table["path"])
+    skipped = dict(zip(cohort.skipped["path"], cohort.skipped["reason"]))
     assert {row["path"] for row in rows} <= read
     assert not read & set(skipped)
     assert read | set(skipped) == {row["path"] for row in rows} | set(made)

@@ -29,7 +29,8 @@ def agree(one, other):
 @pytest.mark.parametrize(("size", "side"), [(12, 12), (12, 6), (12, 4), (12, 5), (15, 6), (15, 7), (9, 4)])
 def test_a_pixel_is_tumour_where_more_than_half_of_it_is(size, side):
     """Against points on a grid 30 times finer, each pixel about the place where the crop of k-space puts it."""
-    mask, fine = np.random.default_rng(size).random((size, size)) < 0.6, 30
+    mask = np.random.default_rng(size).random((size, size)) < 0.6
+    fine = 30
     step = size / side
     expected = np.zeros((side, side))
     points = (np.arange(fine) + 0.5) / fine - 0.5
@@ -87,7 +88,8 @@ def test_a_mask_goes_the_way_of_its_image(tmp_path, directions, orientation, spa
     one = {"GE": lesion[None], "GE_slices": np.array([2]), "SIEMENS": lesion[None], "SIEMENS_slices": np.array([2])}
     np.savez(tmp_path / "data/masks.npz", **one)
     cohort = open_cohort(tmp_path / "data", CohortSettings(orientation=orientation), 32, tmp_path / "cache")
-    masks, images = np.load(with_tumour_masks(cohort, tmp_path / "data").masks), np.load(cohort.images)
+    masks = np.load(with_tumour_masks(cohort, tmp_path / "data").masks)
+    images = np.load(cohort.images)
     assert masks.any((1, 2)).tolist() == [False, True, False, True]
     for i in (1, 3):
         assert agree(masks[i] == 1, images[i] > 0.5)

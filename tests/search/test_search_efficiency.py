@@ -1,23 +1,17 @@
 """Replays of recorded trainings: epochs and hypervolumes known by hand, and searches that spend what they should."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from analysis.statistics.pareto import THREE, TWO
+from benchmarks.recorded import replay
+from benchmarks.search_efficiency import cell, one_of_each, scheduler_of, searcher_of, space_of, table_configs, trace
 from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import Plan
 from tune_ks.search.searcher import JobSearcher
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from recorded import replay
-from search_efficiency import cell, one_of_each, scheduler_of, searcher_of, space_of, table_configs, trace
 
 
 def training(config, val, test=(0.5, 0.5)):

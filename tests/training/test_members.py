@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+import run_search
+from tune_ks.commands import output
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.record import DEFAULTS_0_1_0, OPTIONS_0_1_0, TrialRecord
 from tune_ks.model.masks import MASKS, Gumbel
@@ -122,3 +124,13 @@ def test_a_mask_is_built_from_plain_values(name):
     mask = MASKS[name].build(Fourier().radius(1, 64), 0.25).eval()
     assert mask(torch.full((2,), 0.25)).sum((1, 2, 3)).tolist() == [16, 16]
     assert Gumbel(Fourier().radius(1, 64), 0.25, temperature=0.5, hermitian="tied").tied
+
+
+def test_the_fields_are_printed_from_their_declarations(capsys, monkeypatch):
+    monkeypatch.setattr(output.console, "width", 250)
+    assert run_search.main(["--help-fields"]) == 0
+    printed = capsys.readouterr().out
+    for name in (*OWN_FIELDS, *owners()):
+        assert name in printed
+    assert "temperature" in printed
+    assert "mask gumbel, dps" in printed

@@ -82,6 +82,9 @@ def search_parser() -> argparse.ArgumentParser:
     choice.add_argument("--rule", default="epsilon", help="the selection rule")
     choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of the in-domain metric")
     choice.add_argument("--no-images", action="store_true", help="leave images of patients out of the report")
+    parser.add_argument(
+        "--help-fields", action="store_true", help="print the fields that a space may set, and whose they are"
+    )
     return parser
 
 

@@ -22,7 +22,6 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
         learning.pop(name).requires_grad_(False)
     if not learning:
         raise ValueError(f"frozen {config.frozen!r} leaves nothing of the network to learn")
-    slow_lr = config.slow_lr_multiplier
     groups = []
     for parts, lr, decay in (
         (("reconstruction.", "classifier."), config.lr, config.weight_decay),
@@ -30,11 +29,10 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
     ):
         names = [name for part in parts for name in learning if name.startswith(part)]
         fast = [learning[name] for name in names if name not in slow]
-        if not groups:
-            fast += task.parameters()  # as fast as the network
         late = [learning[name] for name in names if name in slow]
         groups.append({"params": fast, "lr": lr, "weight_decay": decay})
-        groups.append({"params": late, "lr": lr * slow_lr, "weight_decay": decay})
+        groups.append({"params": late, "lr": lr * config.slow_lr_multiplier, "weight_decay": decay})
+    groups[0]["params"] += task.parameters()  # what a task has of its own learns as fast as the network
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
 
 

@@ -26,7 +26,7 @@ def source_table(analysis: Analysis) -> str:
     if not len(analysis.configurations) or analysis.configurations["test_in_domain"].isna().all():
         return ""
     varied = [name for name in varied_fields(analysis.configurations) if name != "mask"]
-    by = ["mask", *(name.replace("_", " ") for name in varied), "nominal rate"]
+    by = ["mask", *(plain_name(name).replace("_", " ") for name in varied), "nominal rate"]
     parts = [_of_vendor(analysis, vendor, varied) for vendor in analysis.vendors]
     frame = reduce(lambda left, right: left.merge(right, on=by, how="outer"), parts)
     full = frame["mask"] == FULL

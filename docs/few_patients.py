@@ -1,9 +1,9 @@
 """A smaller cohort for slow networks: the first patients of each vendor, in the order of their ids.
 
-    python benchmarks/few_patients.py ../shared/data/breast_patches FOLDER --patients 56 --series post_1
+    python -m docs.few_patients ../shared/data/breast_patches FOLDER --patients 56 --series post_1
 
-Copies their files of one series, and their lines of labels.csv, into a new FOLDER that ``--data`` takes. Which patients
-those are is fixed by their ids, so before anything was trained.
+It copies these patients' files of one series, and their rows of labels.csv, into a new FOLDER for ``--data``. The ids
+alone choose the patients, so nothing that was trained can influence the choice.
 """
 
 import argparse
@@ -23,14 +23,14 @@ def main() -> None:
     parser.add_argument("--series", required=True)
     args = parser.parse_args()
     with (args.source / "labels.csv").open(newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["series"] == args.series]
-    chosen = first_patients(args.source, lines, args.patients)
-    kept = [line for line in lines if line["patient_id"] in chosen]
+        rows = [row for row in csv.DictReader(file) if row["series"] == args.series]
+    chosen = first_patients(args.source, rows, args.patients)
+    kept = [row for row in rows if row["patient_id"] in chosen]
     args.target.mkdir(parents=True)
-    for line in kept:
-        place = args.target / line["path"]
+    for row in kept:
+        place = args.target / row["path"]
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(args.source / line["path"], place)
+        shutil.copyfile(args.source / row["path"], place)
     with (args.target / "labels.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(kept[0]))
         writer.writeheader()
@@ -38,14 +38,14 @@ def main() -> None:
     print(f"{len(kept)} images of {len(chosen)} patients in {args.target}")
 
 
-def first_patients(source: Path, lines: list[dict[str, str]], count: int) -> set[str]:
+def first_patients(source: Path, rows: list[dict[str, str]], count: int) -> set[str]:
     """The ``count`` lowest patient ids of each manufacturer."""
-    one_file = {line["patient_id"]: line["path"] for line in lines}
-    of_vendor: dict[str, list[str]] = {}
-    for patient in sorted(one_file):
-        vendor = str(dcmread(source / one_file[patient], specific_tags=["Manufacturer"]).Manufacturer)
-        of_vendor.setdefault(vendor, []).append(patient)
-    return {patient for patients in of_vendor.values() for patient in patients[:count]}
+    file_of_patient = {row["patient_id"]: row["path"] for row in rows}
+    by_vendor: dict[str, list[str]] = {}
+    for patient in sorted(file_of_patient):
+        file = dcmread(source / file_of_patient[patient], specific_tags=["Manufacturer"])
+        by_vendor.setdefault(str(file.Manufacturer), []).append(patient)
+    return {patient for patients in by_vendor.values() for patient in patients[:count]}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,386 @@
+"""The tables of docs/, as Markdown, from finished run folders.
+
+    python -m docs.tables TABLE RUN [RUN ...]
+
+TABLE is one of:
+
+    rates            results.md: every rate with all its seeds; differences to full sampling, to the low-pass at the
+                     same rate and to the best one-number baseline (space real_patches)
+    corruptions      families.md: chosen rate against full sampling on corrupted images, for a RUN that was analysed and
+                     that `run_search.py evaluate RUN --data DIR --corruptions` has scored
+    families         families.md: mask families minus the low-pass at the same rate (space mask_families)
+    one_training     families.md: one conditional training against separate ones (space one_training)
+    pretraining      families.md: from scratch, and pre-trained minus that (spaces screened, finetune)
+    classifiers      families.md: classifiers minus AlexNet (spaces side_information, classifiers)
+    reconstructions  families.md: reconstructions minus zero-filling, PSNR and SSIM (space reconstructions)
+    segmentation     families.md: Dice by rate, beside one mask for every image (space segmentation)
+
+A cell "0.8 / 0.7" is the test metric in-domain / cross-domain; several in one cell are the seeds. "±" is the standard
+error of a mean over the pairs that were averaged: it holds the scatter of trainings, not that of patients. Brackets are
+90 % intervals by a bootstrap of patients, seeds averaged inside each draw; bold where 0 lies outside.
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from scipy.stats import spearmanr
+
+from analysis.choice.options import Options
+from analysis.choice.rules.epsilon import EPSILON
+from analysis.read.load import Run, load
+from analysis.report.sections.robustness import comparisons
+from analysis.results.compute import compute
+from analysis.results.robustness import load_corruptions, verdict
+from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
+from analysis.statistics.bootstrap import Resampled, TrialDraws, interval
+from analysis.statistics.resampling import configuration_draws, domain_draws, paired, trial_draws
+from tune_ks.core.record import mean_of_others
+
+DRAWS = 2000  # of patients, for the intervals of `rates`
+DOMAINS = ("in_domain", "cross_domain")
+SCORES = ["test_in_domain", "test_cross_domain"]
+CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
+
+
+class Table(NamedTuple):
+    """One table of Markdown: ``title`` above it and ``note`` below it may be empty."""
+
+    heads: list[str]
+    rows: list[list[str]]
+    title: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        lines = [self.heads, ["---"] * len(self.heads), *self.rows]
+        table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        return "\n\n".join(filter(None, [self.title, table, self.note]))
+
+
+# ------------------------------------------------------------------------------------------------ cells
+
+
+def rate_name(rate: float) -> str:
+    """0.25 -> "16/64"."""
+    return f"{rate * 64:g}/64"
+
+
+def pair(in_domain: float, cross_domain: float, form: str = ".3f") -> str:
+    """In-domain / cross-domain."""
+    return f"{in_domain:{form}} / {cross_domain:{form}}"
+
+
+def option(run: Run, trials: pd.DataFrame, name: str) -> list[float]:
+    """The value of a member's option in each trial; 0, which is the default of all options shown here, if not given."""
+    return [run.records[key].config.options.get(name, 0) for key in trials["key"]]
+
+
+def cells_by_rate(trials: pd.DataFrame, rates: list[float], form: str = ".3f") -> list[str]:
+    """One cell for each rate, with every seed of it; ``trials`` has the columns sampling_rate, seed and SCORES."""
+    cells = []
+    for rate in rates:
+        at_rate = trials[trials["sampling_rate"] == rate].sort_values("seed")
+        cells.append(", ".join(pair(*scores, form) for scores in at_rate[SCORES].to_numpy()))
+    return cells
+
+
+def mean_and_error(values: pd.Series, form: str = "+.3f") -> str:
+    """Mean ± its standard error."""
+    return f"{values.mean():{form}} ± {values.sem():.3f}"
+
+
+def with_interval(found: Resampled | None, form: str = ".3f", difference: bool = False) -> str:
+    """Value [low, high]; a difference is bold where 0 lies outside. Empty where there is none."""
+    if found is None:
+        return ""
+    low, high = interval(found)
+    text = f"{found.point:{form}} [{low:{form}}, {high:{form}}]"
+    return f"**{text}**" if difference and (low > 0 or high < 0) else text
+
+
+def differences(mine: TrialDraws, other: TrialDraws | None, vendor: str) -> list[str]:
+    """``mine`` minus ``other`` on the same patients, in-domain and cross-domain; empty cells without ``other``."""
+    if not other:
+        return [""] * len(DOMAINS)
+    both = [domain_draws(paired(mine, other), vendor, "test", domain) for domain in DOMAINS]
+    return [with_interval(found, "+.3f", difference=True) for found in both]
+
+
+# ------------------------------------------------------------------------------------------------ tables
+
+
+def rates(run: Run) -> list[Table]:
+    """Every rate and mask of the space real_patches, and the one-number baselines."""
+    draws, numbers = trial_draws(run, DRAWS), baselines(run.cohort, DRAWS)
+    best_number, scores, gains = _best_number(run.cohort, numbers), [], []
+    for vendor, of_vendor in run.trials.groupby("vendor"):
+        groups = of_vendor.groupby(["sampling_rate", "mask"])
+        drawn = {group: configuration_draws(part["key"].tolist(), draws) for group, part in groups}
+        full = configuration_draws(of_vendor.loc[of_vendor["full"], "key"].tolist(), draws)
+        for (rate, mask), part in groups:
+            about = [vendor, "full" if rate == 1 else mask, rate_name(rate)]
+            mine, lowpass = drawn[rate, mask], drawn.get((rate, "lowpass")) if mask != "lowpass" else None
+            scores.append(about + _score_cells(part, mine, vendor))
+            gain = [differences(mine, other, vendor) for other in (full if rate < 1 else None, lowpass, best_number)]
+            gains.append(sum(gain, about))
+    about = ["trained on", "mask", "rate"]
+    heads = [*about, "in-domain AUC", "seeds", "cross-domain AUC", "seeds"]
+    against = [f"{domain} - {other}" for other in ("full", "low-pass", "baseline") for domain in ("in", "cross")]
+    return [Table(heads, scores), Table([*about, *against], gains), _baseline_table(numbers)]
+
+
+def _score_cells(trials: pd.DataFrame, mine: TrialDraws, vendor: str) -> list[str]:
+    """For either domain the mean over seeds with its interval, and every seed."""
+    cells = []
+    for domain in DOMAINS:
+        cells.append(with_interval(domain_draws(mine, vendor, "test", domain)))
+        cells.append(" ".join(f"{value:.3f}" for value in trials[f"test_{domain}"]))
+    return cells
+
+
+def _best_number(cohort: pd.DataFrame, numbers: pd.DataFrame) -> TrialDraws:
+    """The best one-number baseline of each test vendor, resampled."""
+    drawn: TrialDraws = {}
+    for vendor, images in held_out_images(cohort):
+        name = best(numbers, vendor)["baseline"]
+        drawn["test", vendor] = baseline_draws(images, vendor, name, DRAWS)
+    return drawn
+
+
+def _baseline_table(numbers: pd.DataFrame) -> Table:
+    rows = []
+    for row in numbers.itertuples():
+        value = f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+        rows.append([row.vendor, f"{row.baseline} ({row.direction})", value, f"{row.images}", f"{row.patients}"])
+    return Table(["test vendor", "one-number baseline", "AUC", "images", "patients"], rows)
+
+
+def corruptions(run: Run) -> list[Table]:
+    """The rate that `epsilon` chooses against full sampling: AUC of clean images, and mean over five severities."""
+    analysis, tables = compute(run, "epsilon", Options()), []
+    heads = ["corruption", "domain", "low rate, clean / corrupted", "full, clean / corrupted", "full loses more by"]
+    for _, vendor, compared in comparisons(analysis, load_corruptions(run.root)[0]):
+        if compared is None:
+            continue
+        rows = []
+        for row in compared.table.to_dict("records"):
+            more = f"{row['loses less by']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+            rows.append(
+                [
+                    row["corruption"].replace("_", " "),
+                    row["domain"].replace("_", "-"),
+                    pair(row["chosen, clean"], row["chosen, corrupted"]),
+                    pair(row["full, clean"], row["full, corrupted"]),
+                    f"**{more}**" if row["low"] > 0 or row["high"] < 0 else more,
+                ]
+            )
+        title = f"Trained on {vendor}: rate {compared.rate:.3g} against full sampling"
+        tables.append(Table(heads, rows, title, verdict(compared)))
+    return tables
+
+
+def families(run: Run) -> list[Table]:
+    """Mean over seeds at each rate, and the mean over rates of the difference to the low-pass."""
+    below = run.trials[~run.trials["full"]]
+    every_rate = sorted(below["sampling_rate"].unique())
+    rows = []
+    for vendor, of_vendor in below.groupby("vendor"):
+        means = {mask: part.groupby("sampling_rate")[SCORES].mean() for mask, part in of_vendor.groupby("mask")}
+        for mask, mean in means.items():
+            cells = [pair(*scores) for scores in mean.loc[every_rate].to_numpy()]
+            gain = mean - means["lowpass"]
+            gained = " / ".join(mean_and_error(gain[score]) for score in SCORES) if mask != "lowpass" else ""
+            rows.append([vendor, mask, *cells, gained])
+    heads = ["trained on", "mask", *map(rate_name, every_rate), "minus low-pass, in / cross"]
+    full = run.trials[run.trials["full"]].groupby("vendor")[SCORES].mean()
+    notes = [f"{vendor}, full sampling: {pair(*scores)}" for vendor, scores in zip(full.index, full.to_numpy())]
+    return [Table(heads, rows, note="\n\n".join(notes))]
+
+
+def one_training(run: Run) -> list[Table]:
+    """Conditional trainings against separate ones, and trainings that begin at rate 1 against those that do not."""
+    trials = run.trials
+    alone = trials[trials["rate_from"].isna() & trials["rate_start"].isna()]
+    summary, curves = [], []
+    every_rate = sorted(alone["sampling_rate"].unique())
+    for vendor, part in alone.groupby("vendor"):
+        separate = part.set_index("sampling_rate").sort_index()
+        curves.append([vendor, "a training a rate", *cells_by_rate(part, every_rate)])
+        for classifier, words in CONDITIONAL.items():
+            chosen = (trials["vendor"] == vendor) & trials["rate_from"].notna() & (trials["classifier"] == classifier)
+            together = trials[chosen].set_index("sampling_rate").sort_index()
+            summary.append([vendor, words, *_agreement(together, separate)])
+            curves.append([vendor, f"one training, {words}", *cells_by_rate(trials[chosen], every_rate)])
+    about = ["trained on", "one training"]
+    compared = ["mean abs. difference in / cross", "signed in / cross", "rank agreement in / cross"]
+    heads = [*about, *compared, "chosen, alone / one training", "cost"]
+    curve_heads = ["trained on", "", *map(rate_name, every_rate)]
+    return [Table(heads, summary), Table(curve_heads, curves), _dense_starts(trials, alone)]
+
+
+def _agreement(together: pd.DataFrame, separate: pd.DataFrame) -> list[str]:
+    """How near the rates of one conditional training are to separate trainings; both are indexed by the rate."""
+    gaps = [together[score] - separate[score] for score in SCORES]
+    ranks = [spearmanr(together[score], separate[score]).statistic for score in SCORES]
+    cost = together["seconds"].sum() / separate["seconds"].sum()
+    return [
+        pair(*(gap.abs().mean() for gap in gaps)),
+        pair(*(gap.mean() for gap in gaps), "+.3f"),
+        pair(*ranks, ".2f"),
+        pair(_smallest_within_epsilon(separate), _smallest_within_epsilon(together), ".3g"),
+        f"{cost:.2f}",
+    ]
+
+
+def _smallest_within_epsilon(table: pd.DataFrame) -> float:
+    """The smallest rate whose in-domain validation AUC is within EPSILON of the best."""
+    val = table["val_in_domain"]
+    return float(val[val >= val.max() - EPSILON.default].index.min())
+
+
+def _dense_starts(trials: pd.DataFrame, alone: pd.DataFrame) -> Table:
+    rows = []
+    dense = trials[trials["rate_start"].notna()].sort_values(["vendor", "sampling_rate"])
+    for row in dense.itertuples():
+        same = alone[(alone["vendor"] == row.vendor) & (alone["sampling_rate"] == row.sampling_rate)]
+        begins_there = pair(*same[SCORES].to_numpy()[0])
+        begins_dense = pair(row.test_in_domain, row.test_cross_domain)
+        rows.append([row.vendor, rate_name(row.sampling_rate), begins_there, begins_dense])
+    return Table(["trained on", "rate", "starts at its rate, in / cross", "starts at 1, in / cross"], rows)
+
+
+def pretraining(run: Run) -> list[Table]:
+    """From scratch, and what each pre-trained training gains on that; paired by network, rate and seed."""
+    trials = run.trials.assign(loss=run.trials["test_in_domain"] - run.trials["test_cross_domain"])
+    every_rate, rows = sorted(trials["sampling_rate"].unique()), []
+    for (vendor, network), part in trials.groupby(["vendor", "classifier"]):
+        scratch = _by_pair(part[part["init_from"].isna()])
+        rows.append([vendor, network, "from scratch", *_gain_cells(scratch, every_rate, ".3f")])
+        for (slow, frozen), tuned in part[part["init_from"].notna()].groupby(["slow", "frozen"]):
+            gains = (_by_pair(tuned) - scratch).dropna()
+            rows.append([vendor, network, _what_learns(slow, frozen), *_gain_cells(gains, every_rate, "+.3f")])
+    heads = ["trained on", "network", "begins, learns", *map(rate_name, every_rate), "mean", "loss"]
+    return [Table(heads, rows)]
+
+
+def _by_pair(trials: pd.DataFrame) -> pd.DataFrame:
+    """SCORES and the cross-vendor loss, indexed by what pairs trainings: rate and seed."""
+    return trials.set_index(["sampling_rate", "seed"])[[*SCORES, "loss"]].sort_index()
+
+
+def _gain_cells(values: pd.DataFrame, every_rate: list[float], form: str) -> list[str]:
+    both = " / ".join(mean_and_error(values[score], form) for score in SCORES)
+    return [*cells_by_rate(values.reset_index(), every_rate, form), both, mean_and_error(values["loss"], form)]
+
+
+def _what_learns(slow: str, frozen: str) -> str:
+    parts = [f"{names} {how}" for names, how in ((slow, "slowly"), (frozen, "not")) if names]
+    return "pre-trained, " + (", ".join(parts) or "all alike")
+
+
+def classifiers(run: Run) -> list[Table]:
+    """Every seed of every network, and means and differences to AlexNet, paired by rate and seed."""
+    trials = run.trials.assign(loss=run.trials["test_in_domain"] - run.trials["test_cross_domain"])
+    hidden = option(run, trials, "side_dropout")
+    trials["network"] = [_with_hidden(name, share) for name, share in zip(trials["classifier"], hidden)]
+    every_rate, seeds, means = sorted(trials["sampling_rate"].unique()), [], []
+    for vendor, of_vendor in trials.groupby("vendor"):
+        tables = {network: _by_pair(part) for network, part in of_vendor.groupby("network")}
+        for network, table in tables.items():
+            seeds.append([vendor, network, *cells_by_rate(table.reset_index(), every_rate)])
+            gains = (table - tables["alexnet"]).dropna()
+            gained = [mean_and_error(gains[column]) if network != "alexnet" else "" for column in gains]
+            means.append([vendor, network, *(f"{mean:.3f}" for mean in table.mean()), *gained])
+    names = ["in", "cross", "loss"]
+    heads = ["trained on", "network", *names, *(f"{name} minus AlexNet's" for name in names)]
+    return [Table(["trained on", "network", *map(rate_name, every_rate)], seeds), Table(heads, means)]
+
+
+def _with_hidden(classifier: str, side_dropout: float) -> str:
+    return f"{classifier}, {side_dropout:g} hidden" if side_dropout else classifier
+
+
+def reconstructions(run: Run) -> list[Table]:
+    """Test AUCs of every seed and what they gain on zero-filling; then PSNR and SSIM beside zero-filling's."""
+    alone = option(run, run.trials, "reconstruction_epochs")
+    names = [_with_epochs_alone(name, epochs) for name, epochs in zip(run.trials["reconstruction"], alone)]
+    trials, draws, rows = run.trials.assign(network=names), trial_draws(run), []
+    for (vendor, full, mask, rate), group in trials.groupby(["vendor", "full", "mask", "sampling_rate"]):
+        networks = group.sort_values("seed").groupby("network")
+        drawn = {name: configuration_draws(part["key"].tolist(), draws) for name, part in networks}
+        for name, part in networks:
+            about = [vendor, "full" if full else mask, rate_name(rate), "" if full else name]
+            seeds = [", ".join(f"{value:.3f}" for value in part[score]) for score in SCORES]
+            other = drawn.get("zero_filled") if name != "zero_filled" else None
+            rows.append([*about, *seeds, *differences(drawn[name], other, vendor)])
+    about = ["trained on", "mask", "rate", "reconstruction"]
+    return [Table([*about, "in-domain", "cross-domain", "gains in", "gains cross"], rows), _quality(run, trials)]
+
+
+def _quality(run: Run, trials: pd.DataFrame) -> Table:
+    rows = []
+    for row in trials.sort_values(["vendor", "mask", "sampling_rate", "network", "seed"]).itertuples():
+        for vendor, quality in run.records[row.key].quality.items():
+            about = [row.vendor, row.mask, rate_name(row.sampling_rate), row.network, f"{row.seed}", vendor]
+            psnr = [quality.get(name, math.nan) for name in ("psnr", "psnr_zero_filled")]
+            ssim = [quality.get(name, math.nan) for name in ("ssim", "ssim_zero_filled")]
+            rows.append([*about, pair(*psnr, ".2f"), pair(*ssim)])
+    about = ["trained on", "mask", "rate", "reconstruction", "seed", "test vendor"]
+    return Table([*about, "PSNR / zero-filled", "SSIM / zero-filled"], rows)
+
+
+def _with_epochs_alone(reconstruction: str, epochs: int) -> str:
+    return f"{reconstruction}, first alone ({epochs} epochs)" if epochs else reconstruction
+
+
+def segmentation(run: Run) -> list[Table]:
+    """Dice of every seed by rate, with and without an adversary, and that of one mask for every image."""
+    weights = option(run, run.trials, "adversarial_weight")
+    names = [_with_adversary(mask, weight) for mask, weight in zip(run.trials["mask"], weights)]
+    trials, rows = run.trials.assign(network=names), []
+    every_rate = sorted(trials["sampling_rate"].unique())
+    for (vendor, network), part in trials.groupby(["vendor", "network"]):
+        trivial = run.records[part["key"].iloc[0]].trivial
+        one_mask = pair(trivial[vendor], mean_of_others(trivial, vendor))
+        rows.append([vendor, network, *cells_by_rate(part, every_rate), one_mask])
+    return [Table(["trained on", "mask", *map(rate_name, every_rate), "one mask for every image"], rows)]
+
+
+def _with_adversary(mask: str, weight: float) -> str:
+    return f"{mask}, adversary {weight:g}" if weight else mask
+
+
+TABLES: dict[str, Callable[[Run], list[Table]]] = {
+    "rates": rates,
+    "corruptions": corruptions,
+    "families": families,
+    "one_training": one_training,
+    "pretraining": pretraining,
+    "classifiers": classifiers,
+    "reconstructions": reconstructions,
+    "segmentation": segmentation,
+}
+
+
+def lines(table: str, folders: list[Path]) -> Iterator[str]:
+    """The text of one kind of table, run by run."""
+    for folder in folders:
+        yield f"### {folder.name}"
+        yield from map(str, TABLES[table](load(folder)))
+
+
+def main() -> None:
+    """Print the table of every run folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    arguments = parser.parse_args()
+    for text in lines(arguments.table, arguments.runs):
+        print(f"\n{text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

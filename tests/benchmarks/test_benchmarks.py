@@ -1,0 +1,36 @@
+"""Every benchmark can be started as its docstring says; what each measures stands in docs/."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HELPERS = {"__init__", "tools", "alone", "recorded"}
+NAMES = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - HELPERS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_opens_with_its_question_and_its_command(name):
+    module = import_module(f"benchmarks.{name}")
+    question, command = module.__doc__.split("\n\n    ")[:2]
+    assert "?" in question.splitlines()[0]
+    assert f"python -m benchmarks.{name}" in command
+    assert callable(module.main)
+
+
+def test_every_benchmark_was_met():
+    assert len(NAMES) == 16
+
+
+def test_the_stages_of_the_analysis_are_its_functions():
+    """They are named by words, so nothing else notices when one moves."""
+    stages = import_module("benchmarks.analysis_speed").STAGES
+    met = 0
+    for functions in stages.values():
+        for dotted in functions:
+            module, _, function = dotted.rpartition(".")
+            assert callable(getattr(sys.modules[module], function)), dotted
+            met += 1
+    assert met == 9

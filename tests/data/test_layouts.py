@@ -1,0 +1,91 @@
+"""Layouts: every member of the registry keeps the interface, and a new one is a file and a line."""
+
+import importlib
+import json
+
+import pytest
+
+from dicom_files import write_dicom, write_table_cohort
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.layouts.base import Layout
+from tune_ks.data.layouts.detect import LAYOUTS, detect
+from tune_ks.data.layouts.sheets import InputError
+
+NEW_LAYOUT = '''
+import json
+
+from tune_ks.data.layouts.base import Layout
+from tune_ks.data.layouts.items import Item, Listing
+
+
+class JsonLayout(Layout):
+    """A folder that holds labels.json: patient -> {path: label}."""
+
+    recognised_by = "labels.json (patient -> {path: label})"
+
+    @classmethod
+    def find_sheets(cls, root):
+        path = root / "labels.json"
+        return {"labels": path} if path.is_file() else None
+
+    def listing(self, series, labels_required, files):
+        patients = json.loads(self.sheets["labels"].read_text())
+        listing = Listing()
+        for patient, labels in patients.items():
+            listing.items += [Item(path, patient, label=label) for path, label in labels.items()]
+        return listing
+'''
+
+
+@pytest.fixture
+def folders(tmp_path, copy_duke):
+    """layout -> a folder that has it."""
+    write_table_cohort(tmp_path / "table", patients=1)
+    copy_duke(tmp_path / "duke", patients=1, slices=2)
+    write_dicom(tmp_path / "folder" / "a" / "1.dcm")
+    return {path.name: path for path in tmp_path.iterdir()}
+
+
+def test_every_layout_is_recognised_by_what_the_folder_holds(folders):
+    assert set(folders) == set(LAYOUTS)
+    assert list(LAYOUTS)[-1] == "folder"
+    for kind, root in folders.items():
+        layout = detect(root, labels_required=LAYOUTS[kind].has_labels)
+        assert layout.kind == kind
+        assert isinstance(layout, LAYOUTS[kind])
+        assert isinstance(layout, Layout)
+        assert bool(layout.recognised_by) is layout.has_labels  # the message that none was recognised names it
+
+
+def test_every_layout_lists_the_files_that_it_may_read(folders):
+    for kind, root in folders.items():
+        layout = detect(root, labels_required=LAYOUTS[kind].has_labels)
+        files = layout.files()
+        assert files == sorted(files)
+        assert len(files) == {"table": 8, "duke": 4, "folder": 1}[kind]
+        listing = layout.listing(None, layout.has_labels, files)
+        assert {item.path for item in listing.items} <= {file.path for file in files}
+        assert set(layout.sheet_digests()) == set(layout.sheets)
+        assert all((root / file.path).stat().st_size == file.size for file in files)
+
+
+def test_a_new_layout_is_a_file_and_a_line(tmp_path, monkeypatch):
+    (tmp_path / "json_layout.py").write_text(NEW_LAYOUT)
+    monkeypatch.syspath_prepend(tmp_path)
+    root = tmp_path / "data"
+    labels = {}
+    for vendor in ("GE", "SIEMENS"):
+        for label in (0, 1):
+            path = write_dicom(root / vendor / f"{label}.dcm", vendor=vendor).relative_to(root)
+            labels.setdefault(vendor, {})[path.as_posix()] = label
+    with pytest.raises(InputError, match="has no labels"):
+        detect(root, labels_required=True)
+    monkeypatch.setitem(LAYOUTS, "json", importlib.import_module("json_layout").JsonLayout)
+    with pytest.raises(InputError, match=r"neither labels.csv .* nor labels.json \(patient"):
+        detect(root, labels_required=True)
+    (root / "labels.json").write_text(json.dumps(labels))
+    cohort = open_cohort(root, CohortSettings(), 8, tmp_path / "cache")
+    assert cohort.layout == "json"
+    assert cohort.table["label"].tolist() == [0, 1, 0, 1]
+    assert cohort.table["patient_id"].tolist() == ["GE", "GE", "SIEMENS", "SIEMENS"]

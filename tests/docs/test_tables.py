@@ -1,0 +1,207 @@
+"""The commands that print the tables of docs/: every table, over made-up records of the space that it is meant for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from analysis.read.load import load
+from dicom_files import write_dicom
+from docs.few_patients import first_patients
+from docs.tables import SCORES, TABLES, lines
+from synthetic_run import make_cohort, write_run, write_trial
+from tune_ks.core.arrays import write_npz
+from tune_ks.planning.plan import config_at
+from tune_ks.planning.space import PRETRAINED, load_space
+
+VENDORS = ("GE", "SIEMENS")
+PATIENTS = 24
+IMAGES = 4
+WEIGHTS = "0" * 12 + "@" + "1" * 12
+SPACES = {  # table -> (space, rows of each of its tables)
+    "rates": ("real_patches", [26, 26, 8]),
+    "families": ("mask_families", [18]),
+    "one_training": ("one_training", [6, 8, 10]),
+    "pretraining": ("finetune", [10]),
+    "classifiers": ("side_information", [6, 6]),
+    "reconstructions": ("reconstructions", [22, 28]),
+    "segmentation": ("segmentation", [8]),
+}
+
+
+def write_space(root, name):
+    """A made-up record for every config of a space."""
+    space = load_space(name)
+    metric = "dice" if name == "segmentation" else "auc"
+    folder = write_run(root, rates=(), seeds=(), patients=PATIENTS, images=IMAGES, metric=metric)
+    cohort = make_cohort(VENDORS, PATIENTS, IMAGES)
+    for point in space.grid(list(VENDORS)):
+        if point.fixed.get("init_from") == PRETRAINED:
+            point.fixed["init_from"] = WEIGHTS
+        for seed in range(space.search["seeds"]):
+            record = write_trial(folder, cohort, config_at(point, {}, seed), metric=metric)
+            if "reconstruction" in point.fixed:
+                quality = {"psnr": 20.0, "psnr_zero_filled": 19.5, "ssim": 0.6, "ssim_zero_filled": 0.55}
+                folder.write_record(dataclasses.replace(record, quality=dict.fromkeys(VENDORS, quality)))
+    return folder.root
+
+
+def read_tables(text):
+    """Markdown -> the tables in it, as lists of rows of cells, the head first."""
+    tables, inside = [], False
+    for line in text.splitlines():
+        if line.startswith("| "):
+            if not inside:
+                tables.append([])
+            tables[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        inside = line.startswith("|")
+    return [[head, *rows] for head, _, *rows in tables]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """Table -> (its run folder, what is printed of it)."""
+    place = tmp_path_factory.mktemp("runs")
+    found = {}
+    for table, (space, _) in SPACES.items():
+        root = write_space(place / space, space)
+        found[table] = root, "\n\n".join(lines(table, [root]))
+    return found
+
+
+@pytest.mark.parametrize("table", SPACES)
+def test_a_table_has_a_row_for_every_group_and_a_cell_under_every_head(printed, table):
+    tables = read_tables(printed[table][1])
+    assert [len(rows) - 1 for rows in tables] == SPACES[table][1]
+    for head, *rows in tables:
+        assert {len(row) for row in rows} == {len(head)}
+        assert not any("nan" in cell for row in rows for cell in row)
+
+
+def test_rates_print_every_seed_and_mark_what_differs(printed):
+    root, text = printed["rates"]
+    scores, differences, _ = read_tables(text)
+    trials = load(root).trials
+    for row in scores[1:]:
+        mask, rate = ("lowpass" if row[1] == "full" else row[1]), float(row[2].split("/")[0]) / 64
+        same = trials[(trials["vendor"] == row[0]) & (trials["mask"] == mask) & (trials["sampling_rate"] == rate)]
+        assert len(same) == 3
+        for value, seeds, score in zip(row[3::2], row[4::2], SCORES):
+            assert sorted(seeds.split()) == sorted(f"{auc:.3f}" for auc in same[score])
+            assert float(value.split()[0]) == pytest.approx(same[score].mean(), abs=6e-4)
+    marked = 0
+    for row in differences[1:]:
+        for cell in filter(None, row[3:]):
+            low, high = (float(end) for end in cell.strip("*").split("[")[1].rstrip("]").split(","))
+            beyond = low > 0 or high < 0
+            assert cell.startswith("**") == beyond or 0 in (low, high)
+            marked += beyond
+    assert marked > 10
+
+
+def test_families_are_compared_with_the_lowpass_at_the_same_rate(printed):
+    root, text = printed["families"]
+    (head, *rows), trials = read_tables(text)[0], load(root).trials
+    means = trials[~trials["full"]].groupby(["vendor", "mask", "sampling_rate"])[SCORES].mean()
+    for row in rows:
+        mine, lowpass = means.loc[row[0], row[1]], means.loc[row[0], "lowpass"]
+        assert row[2:-1] == [f"{a:.3f} / {b:.3f}" for a, b in mine.to_numpy()]
+        gains = (mine - lowpass).to_numpy()
+        errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
+        cells = [f"{gain:+.3f} ± {error:.3f}" for gain, error in zip(gains.mean(axis=0), errors)]
+        assert row[-1] == ("" if row[1] == "lowpass" else " / ".join(cells))
+    assert head[2:-1] == ["2/64", "4/64", "8/64", "16/64", "32/64"]
+    assert text.count("full sampling: ") == len(VENDORS)
+
+
+def test_one_training_is_compared_with_separate_ones(printed):
+    root, text = printed["one_training"]
+    summary, curves, dense = read_tables(text)
+    trials = load(root).trials
+    alone = trials[trials["rate_from"].isna() & trials["rate_start"].isna()].set_index(["vendor", "sampling_rate"])
+    film = trials[trials["classifier"] == "alexnet_film"].set_index(["vendor", "sampling_rate"])
+    gaps = (film[SCORES] - alone[SCORES]).loc["GE"]
+    (row,) = [row for row in summary if row[:2] == ["GE", "FiLM"]]
+    assert row[2] == " / ".join(f"{gap:.3f}" for gap in gaps.abs().mean())
+    assert row[3] == " / ".join(f"{gap:+.3f}" for gap in gaps.mean())
+    assert row[-1] == "1.00"  # every made-up training took as long
+    assert [row[1] for row in curves[1:5]] == [
+        "a training a rate",
+        "one training, rate not given",
+        "one training, FiLM",
+        "one training, hypernetwork",
+    ]
+    assert [row[1] for row in dense[1:]] == ["1/64", "2/64", "3/64", "4/64", "6/64"] * 2
+
+
+@pytest.mark.parametrize("table", ["pretraining", "classifiers"])
+def test_gains_are_paired_by_rate_and_seed(printed, table):
+    root, text = printed[table]
+    trials = load(root).trials.assign(loss=lambda t: t["test_in_domain"] - t["test_cross_domain"])
+    trials = trials[trials["vendor"] == "GE"].set_index(["sampling_rate", "seed"])
+    if table == "pretraining":
+        alike = trials["init_from"].notna() & (trials["slow"] == "")
+        base = trials[trials["init_from"].isna() & (trials["classifier"] == "alexnet")]
+        name = ["GE", "alexnet", "pre-trained, all alike"]
+    else:
+        alike = trials["classifier.side_dropout"] > 0
+        base = trials[trials["classifier"] == "alexnet"]
+        name = ["GE", "alexnet_adaptive, 0.3 hidden"]
+    gains = trials.loc[alike, [*SCORES, "loss"]] - base[[*SCORES, "loss"]]
+    assert len(gains) == 9
+    cells = [f"{gains[column].mean():+.3f} ± {gains[column].sem():.3f}" for column in gains]
+    expected = [" / ".join(cells[:2]), cells[2]] if table == "pretraining" else cells
+    (row,) = [row for row in read_tables(text)[-1] if row[: len(name)] == name]
+    assert row[-len(expected) :] == expected
+
+
+def test_reconstructions_show_quality_beside_zero_filling(printed):
+    aucs, quality = read_tables(printed["reconstructions"][1])
+    assert {row[-2] for row in quality[1:]} == {"20.00 / 19.50"}
+    assert {row[-1] for row in quality[1:]} == {"0.600 / 0.550"}
+    gained = [row for row in aucs[1:] if row[-1]]
+    assert {row[3] for row in gained} == {"unet", "unet, first alone (10 epochs)", "hqs_net"}
+    assert len(gained) == 14
+
+
+def test_segmentation_stands_beside_one_mask_for_every_image(printed):
+    ((head, *rows),) = read_tables(printed["segmentation"][1])
+    assert head[2:-1] == ["2/64", "4/64", "8/64", "16/64", "64/64"]
+    assert {row[-1] for row in rows} == {"0.300 / 0.300"}
+    assert sum("adversary 0.05" in row[1] for row in rows) == 4
+
+
+def test_corruptions_are_compared_where_both_rates_were_scored(tmp_path):
+    folder = write_run(tmp_path / "run", patients=PATIENTS, images=IMAGES)
+    keys = [record.config.key() for record in folder.records()]
+    vendor, patient = np.repeat(VENDORS, 120), np.repeat(np.arange(60), 4)
+    label = np.tile([0, 1], 120)
+    rng = np.random.default_rng(0)
+    score = rng.normal(size=(len(keys), 1, 6, 240)) + 2 * label
+    write_npz(
+        folder.root / "corruptions/x.npz",
+        keys=np.array(keys),
+        corruptions=np.array(["bias_field"]),
+        score=score.astype(np.float32),
+        label=label.astype(np.int8),
+        patient=patient.astype(np.int32),
+        vendor=vendor,
+    )
+    text = "\n\n".join(lines("corruptions", [folder.root]))
+    tables = read_tables(text)
+    assert len(tables) == 2
+    for rows in tables:
+        assert [row[:2] for row in rows[1:]] == [["bias field", "in-domain"], ["bias field", "cross-domain"]]
+    assert text.count("against full sampling\n") == text.count("Of 2 comparisons") == 2
+
+
+def test_every_table_was_met():
+    assert {*SPACES, "corruptions"} == set(TABLES)
+
+
+def test_few_patients_are_the_lowest_ids_of_each_vendor(tmp_path):
+    rows = []
+    for patient, vendor in (("P3", "GE"), ("P1", "GE"), ("P2", "SIEMENS"), ("P4", "GE")):
+        write_dicom(tmp_path / f"{patient}.dcm", vendor=vendor)
+        rows.append({"patient_id": patient, "path": f"{patient}.dcm"})
+    assert first_patients(tmp_path, rows, 2) == {"P1", "P2", "P3"}
