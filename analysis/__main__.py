@@ -3,9 +3,10 @@
 import argparse
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
+from analysis.analyse import SECONDS, watch
 from analysis.choice.options import declared
 from analysis.choice.rules import DEFAULT
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
@@ -16,19 +17,34 @@ class Arguments(NamedTuple):
     """The command line, typed."""
 
     run: str
-    rule: str
+    settings: dict[str, Any]  # of analyse(): rule, patients, cross_fit, metric, and the rules' options
     images: bool
     report: bool
     figures: bool
-    watch: int | None
-    patients: dict[str, Counts] | None
-    cross_fit: int
-    metric: str | None
-    options: dict[str, float]  # of the rules
+    watch: int | None  # seconds between two looks; None: analyse once
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
     """Words of the command line -> Arguments; bad ones end the program with code 2 and one message."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.watch is not None and given.watch < 1:
+        parser.error(f"--watch must be 1 second or more, got {given.watch}")
+    if given.watch is not None and not given.report:
+        parser.error("--watch writes a page: leave --no-report out")
+    if given.cross_fit < 0:
+        parser.error(f"--cross-fit must be 0 or more repeats, got {given.cross_fit}")
+    return Arguments(
+        run=given.run,
+        settings={name: getattr(given, name) for name in ("rule", "patients", "cross_fit", "metric", *declared())},
+        images=given.images,
+        report=given.report,
+        figures=given.figures,
+        watch=given.watch,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
     rules = "\n".join(f"  {name:14}{rule.summary}" for name, rule in RULES.items())
     parser = argparse.ArgumentParser(
         prog="python -m analysis",
@@ -59,8 +75,10 @@ def parse(arguments: list[str] | None = None) -> Arguments:
     parser.add_argument(
         "--metric", choices=list(METRICS), help="which records to read, where a run folder holds those of several"
     )
-    parser.add_argument("--no-images", action="store_true", help="keep patients' images out of the report")
-    parser.add_argument("--no-report", action="store_true", help="write selection.json only")
+    parser.add_argument(
+        "--no-images", dest="images", action="store_false", help="keep patients' images out of the report"
+    )
+    parser.add_argument("--no-report", dest="report", action="store_false", help="write selection.json only")
     parser.add_argument(
         "--figures", action="store_true", help="also write RUN/figures/*.svg and *.png (needs a browser)"
     )
@@ -68,29 +86,11 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         "--watch",
         type=int,
         nargs="?",
-        const=10,
+        const=SECONDS,
         metavar="SECONDS",
-        help="write the page again whenever a record arrives, until Ctrl-C (looks every 10 seconds)",
+        help="write the page again whenever a record arrives, until Ctrl-C (looks every %(const)s seconds)",
     )
-    found = parser.parse_args(arguments)
-    if found.watch is not None and found.watch < 1:
-        parser.error(f"--watch must be 1 second or more, got {found.watch}")
-    if found.watch is not None and found.no_report:
-        parser.error("--watch writes a page: leave --no-report out")
-    if found.cross_fit < 0:
-        parser.error(f"--cross-fit must be 0 or more repeats, got {found.cross_fit}")
-    return Arguments(
-        run=found.run,
-        rule=found.rule,
-        images=not found.no_images,
-        report=not found.no_report,
-        figures=found.figures,
-        watch=found.watch,
-        patients=found.patients,
-        cross_fit=found.cross_fit,
-        metric=found.metric,
-        options={name: getattr(found, name) for name in declared()},
-    )
+    return parser
 
 
 def _counts(text: str) -> dict[str, Counts]:
@@ -103,16 +103,9 @@ def _counts(text: str) -> dict[str, Counts]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 after one message on standard error."""
     given = parse(arguments)
-    settings = given._asdict()
-    settings |= settings.pop("options")
-    figures, seconds = settings.pop("figures"), settings.pop("watch")
     try:
-        if seconds is not None:
-            analysis = _watch(given, settings, seconds)
-        else:
-            analysis = analyse(**settings)
-            print_analysis(analysis)
-        if figures:
+        analysis = _once(given) if given.watch is None else _watch(given, given.watch)
+        if given.figures:
             _figures(analysis)
     except (RunError, OSError) as error:  # OSError: a folder that can't be read or written
         print(f"error: {error}", file=sys.stderr)
@@ -120,16 +113,20 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _watch(given: Arguments, settings: dict, seconds: int) -> Analysis:
-    from analysis.analyse import watch
+def _once(given: Arguments) -> Analysis:
+    analysis = analyse(given.run, images=given.images, report=given.report, **given.settings)
+    print_analysis(analysis)
+    return analysis
 
-    def tell(analysis: Analysis) -> None:
-        print(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}", flush=True)
 
-    wanted = {name: value for name, value in settings.items() if name not in ("run", "images", "report")}
-    analysis = watch(given.run, wanted, given.images, seconds, tell)
+def _watch(given: Arguments, seconds: int) -> Analysis:
+    analysis = watch(given.run, given.settings, given.images, seconds, _tell)
     print(f"stopped; the page stays: {analysis.report}")
     return analysis
+
+
+def _tell(analysis: Analysis) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}", flush=True)
 
 
 def _figures(analysis: Analysis) -> None:

@@ -1,8 +1,9 @@
 """A run folder in, selection.json and report.html out: once, or again whenever a record arrives."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from analysis.choice.options import Options
 from analysis.choice.rules import DEFAULT
@@ -27,7 +28,7 @@ def analyse(
     metric: str | None = None,
     **options: float,
 ) -> Analysis:
-    """Analyse a run folder; write RUN/selection.json and, unless told not to, RUN/report.html.
+    """Analyse a run folder; write RUN/selection.json and, unless ``report`` is False, RUN/report.html.
 
     ``rule`` is a key of RULES; ``options`` are those that the rules declare (``epsilon=0.03``); ``images=False`` keeps
     the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
@@ -35,11 +36,11 @@ def analyse(
     ``metric`` says which records, where a folder holds those of several. RunError when the folder or an argument can't
     serve; whatever is wrong inside the folder becomes a warning.
     """
-    given = Options(**options)
-    require_settings(rule, given)
+    values = Options(**options)
+    require_settings(rule, values)
     if cross_fit < 0:
         raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
-    analysis = compute(load(run, metric), rule, given, patients)
+    analysis = compute(load(run, metric), rule, values, patients)
     if cross_fit:
         analysis = with_cross_fits(analysis, cross_fit)
     write_whole(analysis.selection_json, selection_text(analysis).encode())
@@ -52,31 +53,22 @@ def analyse(
 
 def watch(
     run: str | StoragePath,
-    settings: dict,
+    settings: Mapping[str, Any],
     images: bool = True,
     seconds: int = SECONDS,
     tell: Callable[[Analysis], None] = lambda analysis: None,
-    rounds: int | None = None,
 ) -> Analysis:
     """Analyse ``run`` again each time it changes, until Ctrl-C; then write the page a last time, without the reload.
 
-    ``settings`` are those of analyse(); ``tell`` is called after every page; ``rounds`` ends it after so many looks.
+    ``settings`` are those of analyse(); ``tell`` is called after every page.
     """
     from analysis.report.report import write_report
 
-    seen: dict[StoragePath, int] = {}
     analysis: Analysis | None = None
     try:
-        while rounds is None or rounds > 0:
-            found = stamps(storage_path(run))
-            if analysis is None or found != seen:
-                seen, analysis = found, analyse(run, **settings, report=False)
-                analysis = replace(analysis, report=write_report(analysis, images, live=seconds))
-                tell(analysis)
-            if rounds is not None:
-                rounds -= 1
-            if rounds != 0:
-                time.sleep(seconds)
+        for changed in _changes(run, settings, seconds):
+            analysis = replace(changed, report=write_report(changed, images, live=seconds))
+            tell(analysis)
     except KeyboardInterrupt:
         pass
     if analysis is None:  # interrupted before the first page
@@ -84,11 +76,22 @@ def watch(
     return replace(analysis, report=write_report(analysis, images))
 
 
+def _changes(run: str | StoragePath, settings: Mapping[str, Any], seconds: int) -> Iterator[Analysis]:
+    """The run as it is now, then again each time a file of it has changed; looks every so many seconds, for ever."""
+    known: dict[StoragePath, int] | None = None
+    while True:
+        now = stamps(storage_path(run))
+        if now != known:
+            known = now
+            yield analyse(run, **settings, report=False)
+        time.sleep(seconds)
+
+
 def stamps(run: StoragePath) -> dict[StoragePath, int]:
     """Every file that the page depends on -> when it last changed; one that vanishes meanwhile is left out."""
     paths = [path for pattern in WATCHED for path in run.glob(pattern)]
-    found = zip(paths, read_each(run, _stamp, paths))
-    return {path: changed for path, changed in found if changed is not None}
+    changed = dict(zip(paths, read_each(run, _stamp, paths)))
+    return {path: time_ns for path, time_ns in changed.items() if time_ns is not None}
 
 
 def _stamp(path: StoragePath) -> int | None:

@@ -27,7 +27,7 @@ from scipy.special import expit, logit, ndtri
 from analysis.choice.noninferior import MARGIN, Proof, noninferior, noninferior_curve
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
-from analysis.choice.selection import candidates, evidence
+from analysis.choice.selection import evidence, with_scores
 from analysis.statistics.bootstrap import (
     Interval,
     Resampled,
@@ -232,7 +232,7 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
 
 def chosen_rates(search: Search, curves: tuple, proof: Proof) -> dict[str, int]:
     """Rule -> row of the rate that it chooses, of those that choose; and the row with the best test AUC."""
-    points, _ = evidence(candidates(search.table)[0], curves, proof, MEASURES["auc"])
+    points, _ = evidence(with_scores(search.table, "val"), curves, proof, MEASURES["auc"])
     picks = {name: rule.pick(points, Options().values).row for name, rule in RULES.items()}
     chosen = {name: row for name, row in picks.items() if row is not None}
     return chosen | {"best test point": int(search.table["test_in_domain"].to_numpy().argmax())}

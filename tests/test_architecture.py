@@ -20,7 +20,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "core": (1, {"numpy", "pyarrow", "filelock"}),
 }
 ANALYSIS = {
-    "report": (7, {"numpy", "pandas", "plotly"}),
+    "report": (7, {"numpy", "pandas", "plotly", "jinja2", "markupsafe", "PIL"}),
     "plots": (6, {"numpy", "pandas", "plotly"}),
     "results": (5, {"numpy", "pandas", "scipy", "sklearn", "rich"}),
     "choice": (4, {"numpy", "pandas", "scipy", "moocore"}),
@@ -37,6 +37,8 @@ ONLY_IN = {  # package -> the places that may import it
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
     "monai": ("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),
     "plotly": ("analysis/plots/", "analysis/report/export.py"),
+    "jinja2": ("analysis/report/page.py",),
+    "PIL": ("analysis/report/parts.py",),
     "rich": ("tune_ks/commands/", "analysis/results/terminal.py"),
 }
 LETTERS = ("transforms", "masks", "reconstructions", "classifiers")

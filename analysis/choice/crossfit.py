@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
-from analysis.choice.selection import candidates, evidence
+from analysis.choice.selection import evidence, with_scores
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
@@ -207,7 +207,7 @@ def _choose(
     mean["val_in_domain_sd"] = by_configuration["val_in_domain"].std()
     rescored = table.drop(columns=[*names.values(), "val_in_domain_sd"], errors="ignore")
     rescored = rescored.merge(mean.reset_index(), on="configuration")
-    candidate, _ = candidates(rescored, "val")
+    candidate = with_scores(rescored, "val")
     points, _ = evidence(candidate, vendor_curves(trials, dict(draws), vendor, "val"), None, options.measure)
     row = RULES[rule].pick(points, options.values).row
     return None if row is None else candidate.iloc[row]

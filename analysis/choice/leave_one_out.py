@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.choice.noninferior_run import proof_of_vendor
+from analysis.choice.candidates import candidates_of
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
-from analysis.choice.selection import Selection, select
-from analysis.read.configurations import average_over_seeds, choosable
+from analysis.choice.selection import Selection
+from analysis.read.configurations import average_over_seeds
 from analysis.read.load import Run, tidy
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.intervals import metric_intervals
-from analysis.statistics.uncertain_front import vendor_curves
 
 SAW = "leave-one-vendor-out"
 
@@ -54,22 +53,19 @@ def _hold_out(
     """The choices without one vendor; None where nothing is left to choose by or to report on."""
     seen, seen_draws = _without_vendor(run, draws, vendor, held_out)
     table = average_over_seeds(seen.trials)
-    table = choosable(table.merge(metric_intervals(table, seen_draws, {}), how="left"))
-    if table["val_cross_domain"].isna().all() or table["test_cross_domain"].isna().all():
+    table = table.merge(metric_intervals(table, seen_draws, {}), how="left")
+    candidates = candidates_of(seen, table, seen_draws, vendor, options)
+    if candidates.table["val_cross_domain"].isna().all() or candidates.table["test_cross_domain"].isna().all():
         return None
-    trials = seen.trials[seen.trials["configuration"].isin(table["configuration"])]
-    curves = {split: vendor_curves(trials, seen_draws, vendor, split) for split in ("val", "test")}
-    proof = proof_of_vendor(seen, table, seen_draws, curves["val"], vendor, options.margin)
     choices, oracles = [], []
     for rule in rules:
         if "cross_domain" not in RULES[rule].columns:
             continue
-        choice = select(table, vendor, rule, options, split="val", curves=curves["val"], proof=proof)
-        choices.append(_noting_the_sampler(run, choice._replace(saw=SAW, held_out=held_out)))
+        choice = candidates.choose(rule)._replace(saw=SAW, held_out=held_out)
+        choices.append(_noting_the_sampler(run, choice))
         if not RULES[rule].needs_proof:
-            oracle = select(table, vendor, rule, options, split="test", curves=curves["test"])
-            oracles.append(oracle._replace(held_out=held_out))
-    return LeftOut(held_out, table, seen_draws, choices, oracles)
+            oracles.append(candidates.oracle(rule)._replace(held_out=held_out))
+    return LeftOut(held_out, candidates.table, seen_draws, choices, oracles)
 
 
 def _without_vendor(

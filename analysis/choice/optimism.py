@@ -38,6 +38,20 @@ class Optimism(NamedTuple):
     own: dict[str, float]  # domain -> the oracle's luck: its test metric minus that on new patients; NaN unknown
 
 
+def gaps_to_oracle(
+    selections: list[Selection], table: pd.DataFrame, draws: dict[str, TrialDraws], options: Options
+) -> list[Optimism]:
+    """Every honest choice among the selections against the oracle of the same rule, where both chose a rate."""
+    learned = [selection for selection in selections if selection.family == "learned"]
+    oracles = {selection.rule: selection for selection in learned if selection.oracle}
+    gaps = []
+    for selection in learned:
+        if not selection.oracle and selection.rule in oracles:
+            gap = optimism(selection, oracles[selection.rule], table, draws, options)
+            gaps += [] if gap is None else [gap]
+    return gaps
+
+
 def optimism(
     honest: Selection, oracle: Selection, table: pd.DataFrame, draws: dict[str, TrialDraws], options: Options
 ) -> Optimism | None:

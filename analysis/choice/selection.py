@@ -57,17 +57,14 @@ class Evidence(NamedTuple):
     draws: dict[str, np.ndarray]  # endpoint -> (D, n) draws of its curve at the candidates' rates; {} without curves
 
 
-def candidates(configurations: pd.DataFrame, split: str | None = None) -> tuple[pd.DataFrame, str]:
-    """Configurations -> them with the columns in_domain and cross_domain that may be read, and the split these are of.
+def split_of(configurations: pd.DataFrame) -> str:
+    """The split that chooses: val wherever one row has an in-domain validation metric; test only when none has."""
+    return "val" if configurations["val_in_domain"].notna().any() else "test"
 
-    Validation wherever one row has an in-domain validation metric; test only when none has, or when asked for.
-    """
-    split = split or ("val" if configurations["val_in_domain"].notna().any() else "test")
-    columns = {
-        "in_domain": configurations[f"{split}_in_domain"],
-        "cross_domain": configurations[f"{split}_cross_domain"],
-    }
-    return configurations.assign(**columns), split
+
+def with_scores(configurations: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The configurations with the metrics of one split as the columns in_domain and cross_domain."""
+    return configurations.assign(**{domain: configurations[f"{split}_{domain}"] for domain in TWO})
 
 
 def select(
@@ -89,7 +86,8 @@ def select(
     """
     options = options or Options()
     chooser = RULES[rule]
-    table, split = candidates(configurations, split)
+    split = split or split_of(configurations)
+    table = with_scores(configurations, split)
     points, draws = evidence(table, curves, proof if split == "val" else None, options.measure)
     pick = chooser.pick(points, options.values)
     full = table[table["full"].astype(bool)]
@@ -123,7 +121,7 @@ def select(
 
 
 def evidence(table: pd.DataFrame, curves: Curves | None, proof: Proof | None, measure: Measure) -> Evidence:
-    """``table`` of candidates() -> the points with the curves' values in place of their own, and the curves' draws."""
+    """``table`` of with_scores() -> the points with the curves' values in place of their own, and the curves' draws."""
     rate = table["realised_rate"].to_numpy(float)
     values = {domain: table[domain].to_numpy(float) for domain in TWO}
     error = np.full(len(table), math.nan)

@@ -2,6 +2,7 @@
 
 import math
 from html import escape
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -27,7 +28,7 @@ def to_json(figure: go.Figure) -> str:
 
 
 def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:
-    """An empty figure: legend above the axes, so that it can meet neither titles nor points."""
+    """An empty figure: the legend stands above the axes, so that it covers neither titles nor points."""
     figure = go.Figure()
     figure.update_layout(
         template="none",
@@ -45,19 +46,17 @@ def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:
     return figure
 
 
-def rate_axis(figure: go.Figure, rates: pd.Series, axis: str = "xaxis") -> None:
+def rate_axis(figure: go.Figure, rates: pd.Series) -> None:
     """A logarithmic axis of the realised rate, with a little room at its ends."""
     ticks = rate_ticks(rates)
-    low, high = math.log10(rates.min() * 0.88) if len(rates) else -1, math.log10(1.12)
+    low = math.log10(rates.min() * 0.88) if len(rates) else -1
     figure.update_layout(
-        {
-            axis: {
-                "title": {"text": "realised rate (share of k-space)", "standoff": 8},
-                "type": "log",
-                "range": [low, high],
-                "tickvals": ticks,
-                "ticktext": [f"{t:.2g}" for t in ticks],
-            }
+        xaxis={
+            "title": {"text": "realised rate (share of k-space)", "standoff": 8},
+            "type": "log",
+            "range": [low, math.log10(1.12)],
+            "tickvals": ticks,
+            "ticktext": [f"{tick:.2g}" for tick in ticks],
         }
     )
 
@@ -87,9 +86,10 @@ def rate_bar(figure: go.Figure, ticks: list[float]) -> None:
     figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"))
 
 
-def band(figure: go.Figure, x, low, high, colour: str, name: str, **more) -> None:
+def band(
+    figure: go.Figure, x: list[float], low: list[float], high: list[float], colour: str, name: str, **style
+) -> None:
     """A shaded region between two lines."""
-    x, low, high = list(x), list(low), list(high)
     figure.add_trace(
         go.Scatter(
             x=x + x[::-1],
@@ -100,7 +100,7 @@ def band(figure: go.Figure, x, low, high, colour: str, name: str, **more) -> Non
             mode="lines",
             name=name,
             hoverinfo="skip",
-            **more,
+            **style,
         )
     )
 
@@ -111,37 +111,40 @@ def faded(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def error_bars(part: pd.DataFrame, name: str) -> dict:
+def error_bars(table: pd.DataFrame, name: str) -> dict:
     """The patient-clustered interval where there is one."""
-    if f"{name}_low" not in part or part[f"{name}_low"].isna().all():
+    if f"{name}_low" not in table or table[f"{name}_low"].isna().all():
         return {"visible": False, "array": []}
     return {
         "type": "data",
         "symmetric": False,
-        "array": (part[f"{name}_high"] - part[name]).clip(lower=0),
-        "arrayminus": (part[name] - part[f"{name}_low"]).clip(lower=0),
+        "array": (table[f"{name}_high"] - table[name]).clip(lower=0),
+        "arrayminus": (table[name] - table[f"{name}_low"]).clip(lower=0),
         "thickness": 1,
         "width": 2,
     }
 
 
 def about_trials(trials: pd.DataFrame) -> list[str]:
-    """What a trial's point says: rate, temperature, seed, key."""
-    return [
-        f"{escape(row.mask)}, realised rate {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
-        f"<br>{'no temperature' if pd.isna(row.temperature) else f'temperature {row.temperature:g}'}, seed {row.seed}"
-        f", key {row.key}"
-        for row in trials.itertuples()
-    ]
+    """The text of a trial's point: rate, temperature, seed, key."""
+    texts = []
+    for row in trials.itertuples():
+        temperature = "no temperature" if pd.isna(row.temperature) else f"temperature {row.temperature:g}"
+        texts.append(f"{_rates(row.mask, row)}<br>{temperature}, seed {row.seed}, key {row.key}")
+    return texts
 
 
 def about_configurations(table: pd.DataFrame) -> list[str]:
-    """What a configuration's point says."""
-    return [
-        f"{escape(row.family)}, realised rate {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
-        f"{'' if pd.isna(row.temperature) else f', temperature {row.temperature:g}'}<br>mean of {row.seeds} seed(s)"
-        for row in table.itertuples()
-    ]
+    """The text of a configuration's point: rate, temperature, number of seeds."""
+    texts = []
+    for row in table.itertuples():
+        temperature = "" if pd.isna(row.temperature) else f", temperature {row.temperature:g}"
+        texts.append(f"{_rates(row.family, row)}{temperature}<br>mean of {row.seeds} seed(s)")
+    return texts
+
+
+def _rates(family: str, row: Any) -> str:
+    return f"{escape(family)}, realised rate {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
 
 
 def _colour(share: float) -> str:

@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.read import trial_arrays as images
+from analysis.read import trial_arrays
 from analysis.results.compute import Analysis
 
 MOST = 12  # rates of a family: a page with hundreds of rates would hold hundreds of images
 
 
-class Picture(NamedTuple):
-    """One trial's mask and previews, with what they cost."""
+class Exhibit(NamedTuple):
+    """One trial's mask and preview images, with what they cost."""
 
     key: str
     family: str
@@ -24,11 +24,22 @@ class Picture(NamedTuple):
     values: dict[str, float]  # metrics of its configuration, with intervals where there are any
     mask: np.ndarray | None  # bool (W,) or (H, W), DC at N // 2
     probability: np.ndarray | None  # of the same shape; None for fixed families
-    preview: images.Preview | None
+    preview: trial_arrays.Preview | None
+
+    @property
+    def undersampled(self) -> bool:
+        """Whether it has a mask, and one that leaves something out."""
+        return self.mask is not None and not self.mask.all()
+
+    @property
+    def has_probability(self) -> bool:
+        """Whether it has probabilities that fit its mask."""
+        known = self.mask is not None and self.probability is not None
+        return known and self.probability.shape == self.mask.shape
 
 
-def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[Picture]:
-    """One vendor's pictures, learned families first, largest rate first; the lowest seed of each configuration.
+def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[Exhibit]:
+    """One vendor's exhibits, learned families first, largest rate first; the lowest seed of each configuration.
 
     Of more than MOST rates of a family, the chosen one and those nearest to even steps of log rate.
 
@@ -36,40 +47,41 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[P
     best in-domain one of the split that chose.
     """
     computed = analysis.vendors[vendor]
-    own = computed.configurations.copy()
-    own["chosen"] = [bool(set(keys) & set(computed.selection.keys)) for keys in own["keys"]]
+    table = computed.configurations.copy()
+    chosen_keys = set(computed.selection.keys)
+    table["chosen"] = [not chosen_keys.isdisjoint(keys) for keys in table["keys"]]
+    table["fixed"] = ~table["learned"].astype(bool)
     by = ["chosen", f"{computed.split}_in_domain"]
-    shown = own.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
-    shown = pd.concat([_spread_out(part) for _, part in shown.groupby("family", sort=False)])
-    shown = shown.assign(fixed=~shown["learned"].astype(bool))
-    order = {"by": ["fixed", "family", "realised_rate"], "ascending": [True, True, False]}
+    table = table.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
+    table = pd.concat([_spread_out(of_family) for _, of_family in table.groupby("family", sort=False)])
+    table = table.sort_values(["fixed", "family", "realised_rate"], ascending=[True, True, False])
     trials = analysis.run.trials.set_index("key")
-    return [_picture(analysis, row, trials, with_images) for row in shown.sort_values(**order).itertuples()]
+    return [_exhibit(analysis, row, trials, with_images) for row in table.to_dict("records")]
 
 
-def _spread_out(part: pd.DataFrame) -> pd.DataFrame:
-    if len(part) <= MOST:
-        return part
-    rates = np.log2(part["realised_rate"].to_numpy(float))
+def _spread_out(of_family: pd.DataFrame) -> pd.DataFrame:
+    """At most MOST rows at even steps of log rate, and the chosen one."""
+    if len(of_family) <= MOST:
+        return of_family
+    rates = np.log2(of_family["realised_rate"].to_numpy(float))
     kept = {int(np.abs(rates - step).argmin()) for step in np.linspace(rates.min(), rates.max(), MOST)}
-    kept |= set(np.flatnonzero(part["chosen"].to_numpy(bool)).tolist())
-    return part.iloc[sorted(kept)]
+    kept |= set(np.flatnonzero(of_family["chosen"].to_numpy(bool)).tolist())
+    return of_family.iloc[sorted(kept)]
 
 
-def _picture(analysis: Analysis, row, trials: pd.DataFrame, with_images: bool) -> Picture:
-    key = min(row.keys, key=lambda name: (trials.loc[name, "seed"], name))
+def _exhibit(analysis: Analysis, row: dict, trials: pd.DataFrame, with_images: bool) -> Exhibit:
+    key = min(row["keys"], key=lambda name: (trials.loc[name, "seed"], name))
     root = analysis.run.root
-    values = {name: value for name, value in row._asdict().items() if name.startswith(("test_", "val_"))}
-    return Picture(
+    return Exhibit(
         key=key,
-        family=row.family,
+        family=row["family"],
         rate=float(trials.loc[key, "realised_rate"]),
         seed=int(trials.loc[key, "seed"]),
-        chosen=row.chosen,
-        in_domain=row.test_in_domain,
-        cross_domain=row.test_cross_domain,
-        values=values,
-        mask=images.mask(root, key),
-        probability=images.probability(root, key),
-        preview=images.preview(root, key) if with_images else None,
+        chosen=row["chosen"],
+        in_domain=row["test_in_domain"],
+        cross_domain=row["test_cross_domain"],
+        values={name: value for name, value in row.items() if name.startswith(("test_", "val_"))},
+        mask=trial_arrays.mask(root, key),
+        probability=trial_arrays.probability(root, key),
+        preview=trial_arrays.preview(root, key) if with_images else None,
     )

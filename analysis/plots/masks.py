@@ -1,72 +1,110 @@
-"""Masks: learned probability and exported mask over k-space lines, and the profile from DC against low-pass."""
+"""Masks: learned probability and exported mask over k-space lines, and how far from DC a mask reaches."""
 
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREY, ORANGE, blank
-from analysis.plots.gallery import Picture
-from analysis.plots.profiles import Profile
+from analysis.plots.gallery import Exhibit
 
-ROW = 24  # pixels a trial
+ROW_HEIGHT, FRAME = 24, 110  # pixels of a trial's row, and of what stands around the rows
 
 
-def plot_line_masks(pictures: list[Picture], what: str) -> go.Figure | None:
-    """Pictures of (W,) masks -> a heat map over the line's offset from DC; None when no line mask is there.
+class Profile(NamedTuple):
+    """Shares in [0, 1] at each whole distance from DC, 0 to N // 2."""
 
-    ``what``: probability, the inclusion probability (of a fixed family: its mask), or mask, the binary one scored.
+    distance: np.ndarray  # (D,)
+    probability: np.ndarray  # mean inclusion probability there; of a fixed family, its mask
+    mask: np.ndarray  # share of the exported mask there
+    lowpass: np.ndarray  # share that keeping the nearest to DC would leave, with the same budget
+
+
+def profile(mask: np.ndarray, probability: np.ndarray | None = None) -> Profile:
+    """(W,) or (H, W) binary mask with DC at the centre N // 2 -> its profile; columns of lines, discs of points."""
+    offsets = [np.arange(size) - size // 2 for size in mask.shape]
+    squares = [axis.astype(float) ** 2 for axis in np.meshgrid(*offsets, indexing="ij")]
+    radius = np.sqrt(sum(squares))
+    distance = np.floor(radius + 0.5).astype(int).clip(max=min(mask.shape) // 2)
+    nearest = np.zeros(mask.size)
+    nearest[np.argsort(radius.ravel(), kind="stable")[: int(mask.sum())]] = 1
+    counts = np.bincount(distance.ravel())  # coefficients at each distance
+
+    def share(values: np.ndarray) -> np.ndarray:
+        return np.bincount(distance.ravel(), weights=values.ravel().astype(float)) / counts
+
+    known = probability is not None and probability.shape == mask.shape
+    return Profile(
+        distance=np.arange(len(counts)),
+        probability=share(probability if known else mask),
+        mask=share(mask),
+        lowpass=share(nearest.reshape(mask.shape)),
+    )
+
+
+def plot_line_masks(exhibits: list[Exhibit], kind: str) -> go.Figure | None:
+    """Trials with (W,) masks -> a heat map over the line's offset from DC; None where there is no line mask.
+
+    ``kind``: probability, the inclusion probability (of a fixed family: its mask), or mask, the binary one scored.
     """
-    lines = line_masks(pictures)[::-1]
+    lines = line_masks(exhibits)[::-1]
     if not lines:
         return None
     width = len(lines[0].mask)
-    values = [_values(p, what) for p in lines]
+    values = [_values(exhibit, kind) for exhibit in lines]
     figure = blank("k-space line, from DC", "", legend=False)
     figure.add_trace(
         go.Heatmap(
             x=np.arange(width) - width // 2,
-            y=[f"{escape(p.family)} {p.rate:.3f}{' (chosen)' if p.chosen else ''}" for p in lines],
+            y=[f"{escape(line.family)} {line.rate:.3f}{' (chosen)' if line.chosen else ''}" for line in lines],
             z=np.stack(values).round(3),
             zmin=0,
             zmax=1,
             colorscale="Viridis",
-            showscale=what != "mask",
+            showscale=kind != "mask",
             colorbar={"thickness": 10, "title": {"text": "prob.", "side": "top"}},
             ygap=2,
             hovertemplate="%{y}<br>line %{x}: %{z:.2f}<extra></extra>",
         )
     )
-    figure.update_layout(yaxis={"type": "category"}, height=110 + ROW * len(lines))
+    figure.update_layout(yaxis={"type": "category"}, height=FRAME + ROW_HEIGHT * len(lines))
     return figure
 
 
-def _values(picture: Picture, what: str) -> np.ndarray:
-    known = picture.probability is not None and picture.probability.shape == picture.mask.shape
-    return picture.probability if what == "probability" and known else picture.mask.astype(float)
+def _values(exhibit: Exhibit, kind: str) -> np.ndarray:
+    if kind == "probability" and exhibit.has_probability:
+        return exhibit.probability
+    return exhibit.mask.astype(float)
 
 
-def line_masks(pictures: list[Picture]) -> list[Picture]:
-    """The pictures that have a mask over lines of the commonest width, full sampling left out."""
-    lines = [p for p in pictures if p.mask is not None and p.mask.ndim == 1 and not p.mask.all()]
-    width = max((len(p.mask) for p in lines), default=0)
-    return [p for p in lines if len(p.mask) == width]
+def line_masks(exhibits: list[Exhibit]) -> list[Exhibit]:
+    """Those that have a mask over lines of the largest width; without full sampling."""
+    lines = [exhibit for exhibit in exhibits if exhibit.undersampled and exhibit.mask.ndim == 1]
+    width = max((len(exhibit.mask) for exhibit in lines), default=0)
+    return [exhibit for exhibit in lines if len(exhibit.mask) == width]
 
 
-def plot_profile(profile: Profile) -> go.Figure:
+def plot_profile(shares: Profile) -> go.Figure:
     """Share kept against the distance from DC: probability, exported mask, low-pass at the same rate."""
     figure = blank("distance from DC", "share kept")
-    for name, values, colour, dash in (
-        ("learned probability", profile.probability, BLUE, "solid"),
-        ("exported mask", profile.mask, ORANGE, "solid"),
-        ("low-pass, same rate", profile.lowpass, GREY, "dash"),
-    ):
-        line = {"color": colour, "dash": dash, "shape": "hvh" if name != "learned probability" else "linear"}
-        hover = f"{name}: %{{y:.2f}} at %{{x}}<extra></extra>"
-        figure.add_trace(
-            go.Scatter(
-                x=profile.distance.tolist(), y=values.tolist(), mode="lines", name=name, line=line, hovertemplate=hover
-            )
-        )
+    _add_share(figure, shares.distance, shares.probability, "learned probability", {"color": BLUE, "shape": "linear"})
+    _add_share(figure, shares.distance, shares.mask, "exported mask", {"color": ORANGE, "shape": "hvh"})
+    lowpass = {"color": GREY, "dash": "dash", "shape": "hvh"}
+    _add_share(figure, shares.distance, shares.lowpass, "low-pass, same rate", lowpass)
     figure.update_layout(yaxis={"range": [-0.03, 1.05]})
     return figure
+
+
+def _add_share(figure: go.Figure, distance: np.ndarray, share: np.ndarray, name: str, line: dict) -> None:
+    hover = f"{name}: %{{y:.2f}} at %{{x}}<extra></extra>"
+    figure.add_trace(
+        go.Scatter(
+            x=distance.tolist(),
+            y=share.tolist(),
+            mode="lines",
+            name=name,
+            line={"dash": "solid", **line},
+            hovertemplate=hover,
+        )
+    )

@@ -6,16 +6,17 @@ import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREY, blank, rate_colours
 from analysis.read.configurations import plain_name
+from analysis.read.load import SCORES
 from analysis.results.importance import Importance, hyperparameters
 
 FEW = 8  # values that get a tick each
-SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
+SHADES = 9  # of the colour scale
 
 
-def plot_importance(found: Importance, title: str) -> go.Figure:
+def plot_importance(importance: Importance, title: str) -> go.Figure:
     """Bars in the metric's units, most important on top; whiskers one standard deviation over folds and shuffles."""
     figure = blank(f"{title} lost when shuffled", "", legend=False)
-    rows = found.table[::-1]
+    rows = importance.table[::-1]
     figure.add_trace(
         go.Bar(
             x=rows["importance"].tolist(),
@@ -29,24 +30,25 @@ def plot_importance(found: Importance, title: str) -> go.Figure:
     return figure
 
 
-def plot_parallel(own: pd.DataFrame) -> go.Figure | None:
+def plot_parallel(table: pd.DataFrame) -> go.Figure | None:
     """One vendor's configurations over rate, varied fields and scores; None with fewer than two complete ones."""
-    below = own[~own["full"].astype(bool)]
-    names = ["realised_rate", *hyperparameters(own), *(n for n in SCORES if below[n].notna().any())]
-    complete = below.dropna(subset=[n for n in names if n in SCORES])
+    below = table[~table["full"].astype(bool)]
+    scores = [name for name in SCORES if below[name].notna().any()]
+    names = ["realised_rate", *hyperparameters(table), *scores]
+    complete = below.dropna(subset=scores)
     if len(complete) < 2 or len(names) < 3:
         return None
-    dimensions = [_dimension(complete[name], plain_name(name)) for name in names]
     rates = np.log2(complete["realised_rate"].astype(float))
-    scale = rate_colours(pd.Series(2.0 ** np.linspace(rates.min(), 0, 9)), rates.min())
-    figure = blank(legend=False)
-    figure.update_layout(margin={"l": 60, "r": 40, "t": 60, "b": 24})
+    shades = rate_colours(pd.Series(2.0 ** np.linspace(rates.min(), 0, SHADES)), rates.min())
     line = {
         "color": rates.tolist(),
         "cmin": rates.min(),
         "cmax": 0,
-        "colorscale": [[i / 8, c] for i, c in enumerate(scale)],
+        "colorscale": [[step / (SHADES - 1), shade] for step, shade in enumerate(shades)],
     }
+    dimensions = [_dimension(complete[name], plain_name(name)) for name in names]
+    figure = blank(legend=False)
+    figure.update_layout(margin={"l": 60, "r": 40, "t": 60, "b": 24})
     figure.add_trace(
         go.Parcoords(dimensions=dimensions, line=line, labelangle=-20, unselected={"line": {"opacity": 0.1}})
     )
@@ -54,20 +56,44 @@ def plot_parallel(own: pd.DataFrame) -> go.Figure | None:
 
 
 def _dimension(column: pd.Series, name: str) -> dict:
-    label = name.replace("_", " ").replace(" in domain", "<br>in-domain").replace(" cross domain", "<br>cross-domain")
+    """One axis: its label, the values, and the ticks where they are not the values themselves."""
     if name == "realised_rate":
-        values = np.log2(column.astype(float))
-        ticks = np.unique(values.round(6))
-        ticks = ticks if len(ticks) <= 8 else np.linspace(ticks[0], ticks[-1], 6)
-        text = [f"{2.0**t:.3g}" for t in ticks]
-        return {"label": "rate", "values": values.tolist(), "tickvals": ticks.tolist(), "ticktext": text}
-    if pd.api.types.is_numeric_dtype(column) and column.notna().all():
+        return {"label": "rate", **_rate_axis(column)}
+    label = name.replace("_", " ").replace(" in domain", "<br>in-domain").replace(" cross domain", "<br>cross-domain")
+    if not pd.api.types.is_numeric_dtype(column):
+        return {"label": label, **_text_axis(column)}
+    if column.notna().all():
         return {"label": label, "values": column.astype(float).tolist()}
-    if pd.api.types.is_numeric_dtype(column) and column.nunique() > FEW:
-        low, high = column.min(), column.max()
-        none, ticks = low - (high - low) / 6, np.linspace(low, high, 5)
-        text = ["none", *(f"{t:.2g}" for t in ticks)]
-        return {"label": label, "values": column.fillna(none).tolist(), "tickvals": [none, *ticks], "ticktext": text}
-    words = column.map(lambda v: "none" if pd.isna(v) else f"{v:g}" if isinstance(v, float) else str(v))
-    codes, known = pd.factorize(words, sort=True)
-    return {"label": label, "values": codes.tolist(), "tickvals": list(range(len(known))), "ticktext": list(known)}
+    if column.nunique() > FEW:
+        return {"label": label, **_axis_with_none(column)}
+    return {"label": label, **_text_axis(column)}
+
+
+def _rate_axis(column: pd.Series) -> dict:
+    """Rates on a scale of their logarithm, under their own names."""
+    values = np.log2(column.astype(float))
+    ticks = np.unique(values.round(6))
+    if len(ticks) > FEW:
+        ticks = np.linspace(ticks[0], ticks[-1], 6)
+    return {"values": values.tolist(), "tickvals": ticks.tolist(), "ticktext": [f"{2.0**tick:.3g}" for tick in ticks]}
+
+
+def _axis_with_none(column: pd.Series) -> dict:
+    """Numbers of which some are missing: these stand below the smallest, as "none"."""
+    low, high = column.min(), column.max()
+    none = low - (high - low) / 6
+    ticks = np.linspace(low, high, 5)
+    text = ["none", *(f"{tick:.2g}" for tick in ticks)]
+    return {"values": column.fillna(none).tolist(), "tickvals": [none, *ticks], "ticktext": text}
+
+
+def _text_axis(column: pd.Series) -> dict:
+    """A tick for each value."""
+    codes, words = pd.factorize(column.map(_word), sort=True)
+    return {"values": codes.tolist(), "tickvals": list(range(len(words))), "ticktext": list(words)}
+
+
+def _word(value: object) -> str:
+    if pd.isna(value):
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

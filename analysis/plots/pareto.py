@@ -1,11 +1,13 @@
-"""The Pareto plot of one source vendor: every trial, every configuration, the front, the choice, full sampling."""
+"""The Pareto plot of one source vendor, and how often each rate is Pareto-optimal."""
 
 import math
 from itertools import cycle
+from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.choice.selection import Selection
 from analysis.plots.common import (
     GREEN,
     GREY,
@@ -16,113 +18,186 @@ from analysis.plots.common import (
     about_trials,
     blank,
     faded,
+    rate_axis,
     rate_bar,
     rate_colours,
     rate_ticks,
 )
 from analysis.read.configurations import FULL
-from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.statistics.uncertain_front import SURFACES
+from analysis.results.compute import Analysis
+from analysis.statistics.measures import Measure
+from analysis.statistics.pareto import ParetoFront
+from analysis.statistics.uncertain_front import SURFACES, UncertainFront
 
 CROWD = 60  # configurations: beyond it large points hide each other
 HOVER = "%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>"
+YELLOW = "#d6c23c"  # of full sampling
+
+
+class Objectives(NamedTuple):
+    """What a rate can be optimal for, and how its line looks."""
+
+    words: str  # "metrics" in them is replaced by the name of the run's metric
+    colour: str
+    dash: str
+
+
+OBJECTIVES = {  # column of UncertainFront.probability_optimal -> what it counts
+    "two_objectives": Objectives("both metrics", GREEN, "solid"),
+    "three_objectives": Objectives("both metrics and the rate", GREY, "dash"),
+}
+
+
+class Columns(NamedTuple):
+    """The columns of a table of scores that are drawn."""
+
+    x: str
+    y: str
+
+
+class Staircase(NamedTuple):
+    """The corners of an attainment surface."""
+
+    x: list[float]
+    y: list[float]
 
 
 def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
-    """In-domain against cross-domain metric on the split that chose.
+    """In-domain against cross-domain metric on the split that chose: trials, configurations, front, choice.
 
     A trace whose ``meta.points`` is set can be filtered: its customdata are [mask family, temperature or ""].
     """
     computed = analysis.vendors[vendor]
-    selection, split = computed.selection, computed.split
-    x, y = f"{split}_in_domain", f"{split}_cross_domain"
-    figure = blank(*(f"{word} {SPLIT_WORDS[split]} {analysis.measure.title}" for word in ("in-domain", "cross-domain")))
-    own = computed.configurations.dropna(subset=[x, y])
-    seeds = analysis.run.trials[analysis.run.trials["vendor"] == vendor].dropna(subset=[x, y])
+    columns = Columns(f"{computed.split}_in_domain", f"{computed.split}_cross_domain")
+    table = computed.configurations.dropna(subset=list(columns))
+    trials = analysis.run.trials[analysis.run.trials["vendor"] == vendor].dropna(subset=list(columns))
     ticks = rate_ticks(analysis.configurations["realised_rate"])
-    family = seeds["mask"].where(~seeds["full"].astype(bool), FULL)
-    figure.add_trace(
-        _points(seeds, x, y, family, about_trials(seeds), "trial", "single trial").update(
-            marker={"size": 5, "color": GREY, "opacity": 0.6}
-        )
-    )
-    uncertain = computed.uncertain_front
-    shown = [own, seeds, *([] if uncertain is None else [uncertain.attainment])]
-    ranges = _range(shown, (x, "in_domain")), _range(shown, (y, "cross_domain"))
-    figure.update_layout(xaxis={"range": ranges[0]}, yaxis={"range": ranges[1]})
-    _front(figure, computed, (ranges[0][0], ranges[1][0]))
-    for symbol, (name, part) in zip(cycle(SYMBOLS), own[~own["full"].astype(bool)].groupby("family", sort=True)):
-        colours = rate_colours(part["realised_rate"], math.log2(ticks[0]))
-        marker = {
-            "size": 12 if len(own) <= CROWD else 7,
-            "symbol": symbol,
-            "color": colours,
-            "line": {"width": 1, "color": GREY},
-        }
-        trace = _points(part, x, y, part["family"], about_configurations(part), "configuration", str(name))
-        figure.add_trace(trace.update(marker=marker))
-    full = own[own["full"].astype(bool)]
-    if len(full):
-        trace = _points(full, x, y, full["family"], about_configurations(full), "configuration", FULL)
-        figure.add_trace(trace.update(marker={"size": 15, "symbol": "diamond-wide", "color": "#d6c23c"}))
-    if not math.isnan(selection.rate) and not math.isnan(selection.values.get(y, math.nan)):
-        figure.add_trace(
-            go.Scatter(
-                x=[selection.values[x]],
-                y=[selection.values[y]],
-                mode="markers+text",
-                name=f"chosen ({selection.rule})",
-                text=[f"{selection.rate:.3f}"],
-                textposition="top center",
-                marker={"size": 22, "symbol": "star-open", "color": ORANGE, "line": {"width": 2}},
-                hovertemplate=f"chosen by {selection.rule}: rate {selection.rate:.3f}<extra></extra>",
-            )
-        )
+    scored = f"{SPLIT_WORDS[computed.split]} {analysis.measure.title}"
+    figure = blank(f"in-domain {scored}", f"cross-domain {scored}")
+    _add_trials(figure, trials, columns)
+    surfaces = None if computed.uncertain_front is None else computed.uncertain_front.attainment
+    x_range = _range([table[columns.x], trials[columns.x]], surfaces, "in_domain")
+    y_range = _range([table[columns.y], trials[columns.y]], surfaces, "cross_domain")
+    figure.update_layout(xaxis={"range": x_range}, yaxis={"range": y_range})
+    if surfaces is not None:
+        _add_surfaces(figure, surfaces, floor=(x_range[0], y_range[0]))
+    _add_front(figure, computed.fronts["two_objectives"])
+    _add_configurations(figure, table, columns, lowest=math.log2(ticks[0]))
+    _add_choice(figure, computed.selection, columns)
     rate_bar(figure, ticks)
     return figure
 
 
-def _points(part: pd.DataFrame, x: str, y: str, family: pd.Series, text: list[str], kind: str, name: str) -> go.Scatter:
-    temperature = ["" if pd.isna(t) else float(t) for t in part["temperature"]]
+def plot_optimal(uncertain: UncertainFront, measure: Measure) -> go.Figure:
+    """Probability of being Pareto-optimal against the realised rate, with and without the rate as an objective."""
+    optimal = uncertain.probability_optimal
+    figure = blank("", "probability Pareto-optimal")
+    for column, objectives in OBJECTIVES.items():
+        name = measure.words(objectives.words)
+        figure.add_trace(
+            go.Scatter(
+                x=optimal["realised_rate"].tolist(),
+                y=optimal[column].round(3).tolist(),
+                mode="lines+markers",
+                name=name,
+                line={"color": objectives.colour, "dash": objectives.dash},
+                marker={"size": 7},
+                hovertemplate=f"rate %{{x:.3f}}: optimal in %{{y:.0%}} of draws ({name})<extra></extra>",
+            )
+        )
+    rate_axis(figure, optimal["realised_rate"])
+    figure.update_layout(yaxis={"range": [-0.04, 1.06]})
+    return figure
+
+
+def _points(rows: pd.DataFrame, columns: Columns, family: pd.Series, kind: str, name: str) -> go.Scatter:
+    """Points that the page's filters can hide."""
+    temperature = ["" if pd.isna(value) else float(value) for value in rows["temperature"]]
     return go.Scatter(
-        x=part[x].tolist(),
-        y=part[y].tolist(),
+        x=rows[columns.x].tolist(),
+        y=rows[columns.y].tolist(),
         mode="markers",
         name=name,
-        text=text,
-        customdata=[[f, t] for f, t in zip(family, temperature)],
+        customdata=[list(pair) for pair in zip(family, temperature)],
         meta={"points": kind},
         hovertemplate=HOVER,
     )
 
 
-def _front(figure: go.Figure, computed: VendorAnalysis, floor: tuple[float, float]) -> None:
-    """The front as a distribution (a band of attainment surfaces), and the measured one."""
-    uncertain = computed.uncertain_front
-    if uncertain is not None:
-        of = {p: _staircase(part, floor) for p, part in uncertain.attainment.groupby("percent")}
-        best, middle, worst = (of[percent] for percent in SURFACES)
-        figure.add_trace(
-            go.Scatter(
-                x=best[0] + worst[0][::-1],
-                y=best[1] + worst[1][::-1],
-                fill="toself",
-                fillcolor=faded(GREEN, 0.16),
-                line={"color": GREEN, "width": 0.5},
-                mode="lines",
-                name="front, 10 to 90 %",
-                hoverinfo="skip",
-            )
-        )
-        line = {"color": GREEN, "width": 2}
-        figure.add_trace(
-            go.Scatter(x=middle[0], y=middle[1], mode="lines", name="front, median", line=line, hoverinfo="skip")
-        )
-    measured = computed.fronts["two_objectives"].points.sort_values("in_domain")
+def _add_trials(figure: go.Figure, trials: pd.DataFrame, columns: Columns) -> None:
+    family = trials["mask"].where(~trials["full"].astype(bool), FULL)
+    points = _points(trials, columns, family, "trial", "single trial")
+    points.update(text=about_trials(trials), marker={"size": 5, "color": GREY, "opacity": 0.6})
+    figure.add_trace(points)
+
+
+def _add_configurations(figure: go.Figure, table: pd.DataFrame, columns: Columns, lowest: float) -> None:
+    """A trace a mask family, coloured by rate from ``lowest`` (log2 of a rate) to 1; then full sampling."""
+    full = table["full"].astype(bool)
+    size = 12 if len(table) <= CROWD else 7
+    for symbol, (name, of_family) in zip(cycle(SYMBOLS), table[~full].groupby("family", sort=True)):
+        colours = rate_colours(of_family["realised_rate"], lowest)
+        marker = {"size": size, "symbol": symbol, "color": colours, "line": {"width": 1, "color": GREY}}
+        points = _points(of_family, columns, of_family["family"], "configuration", str(name))
+        figure.add_trace(points.update(text=about_configurations(of_family), marker=marker))
+    if full.any():
+        marker = {"size": 15, "symbol": "diamond-wide", "color": YELLOW}
+        points = _points(table[full], columns, table.loc[full, "family"], "configuration", FULL)
+        figure.add_trace(points.update(text=about_configurations(table[full]), marker=marker))
+
+
+def _add_choice(figure: go.Figure, selection: Selection, columns: Columns) -> None:
+    """A star, where a rate was chosen and has both scores."""
+    if math.isnan(selection.rate) or math.isnan(selection.values.get(columns.y, math.nan)):
+        return
     figure.add_trace(
         go.Scatter(
-            x=measured["in_domain"].tolist(),
-            y=measured["cross_domain"].tolist(),
+            x=[selection.values[columns.x]],
+            y=[selection.values[columns.y]],
+            mode="markers+text",
+            name=f"chosen ({selection.rule})",
+            text=[f"{selection.rate:.3f}"],
+            textposition="top center",
+            marker={"size": 22, "symbol": "star-open", "color": ORANGE, "line": {"width": 2}},
+            hovertemplate=f"chosen by {selection.rule}: rate {selection.rate:.3f}<extra></extra>",
+        )
+    )
+
+
+def _add_surfaces(figure: go.Figure, attainment: pd.DataFrame, floor: tuple[float, float]) -> None:
+    """The front as a distribution: a band between its best and worst attainment surface, and the middle one."""
+    surfaces = {percent: _staircase(rows, floor) for percent, rows in attainment.groupby("percent")}
+    best, middle, worst = (surfaces[percent] for percent in SURFACES)
+    figure.add_trace(
+        go.Scatter(
+            x=best.x + worst.x[::-1],
+            y=best.y + worst.y[::-1],
+            fill="toself",
+            fillcolor=faded(GREEN, 0.16),
+            line={"color": GREEN, "width": 0.5},
+            mode="lines",
+            name="front, 10 to 90 %",
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=middle.x,
+            y=middle.y,
+            mode="lines",
+            name="front, median",
+            line={"color": GREEN, "width": 2},
+            hoverinfo="skip",
+        )
+    )
+
+
+def _add_front(figure: go.Figure, front: ParetoFront) -> None:
+    points = front.points.sort_values("in_domain")
+    figure.add_trace(
+        go.Scatter(
+            x=points["in_domain"].tolist(),
+            y=points["cross_domain"].tolist(),
             mode="lines",
             name="front, measured",
             line={"color": GREY, "width": 1.5},
@@ -131,19 +206,20 @@ def _front(figure: go.Figure, computed: VendorAnalysis, floor: tuple[float, floa
     )
 
 
-def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> tuple[list[float], list[float]]:
+def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> Staircase:
     """The corners of an attainment surface, run out to the floor of both axes: what lies below is attained."""
     surface = surface.sort_values("in_domain")
     x, y = surface["in_domain"].round(4).tolist(), surface["cross_domain"].round(4).tolist()
-    corners_x, corners_y = [floor[0]], [y[0]]
+    corners = Staircase([floor[0]], [y[0]])
     for at, here, below in zip(x, y, [*y[1:], floor[1]]):
-        corners_x += [at, at]
-        corners_y += [here, below]
-    return corners_x, corners_y
+        corners.x.extend([at, at])
+        corners.y.extend([here, below])
+    return corners
 
 
-def _range(parts: list[pd.DataFrame], columns: tuple[str, str]) -> list[float]:
-    """The ends of an axis that holds every part; each part has one of the columns."""
-    values = pd.concat([part[next(name for name in columns if name in part)] for part in parts]).astype(float)
+def _range(scores: list[pd.Series], surfaces: pd.DataFrame | None, domain: str) -> list[float]:
+    """The ends of an axis that holds all scores, and the attainment surfaces where there are any."""
+    drawn = scores if surfaces is None else [*scores, surfaces[domain]]
+    values = pd.concat(drawn).astype(float)
     room = 0.06 * max(values.max() - values.min(), 0.02)
     return [float(values.min() - room), float(values.max() + room)]

@@ -1,5 +1,6 @@
 """The report's figures as SVG and PNG files for a paper, where a browser can draw them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,17 +10,17 @@ import plotly.io as pio
 from analysis.plots.clinic import plot_operating, plot_reliability
 from analysis.plots.curves import plot_curves
 from analysis.plots.gallery import gallery
-from analysis.plots.masks import plot_line_masks, plot_profile
-from analysis.plots.optimal import plot_optimal
-from analysis.plots.pareto import plot_pareto
-from analysis.plots.profiles import profile
+from analysis.plots.masks import plot_line_masks, plot_profile, profile
+from analysis.plots.pareto import plot_optimal, plot_pareto
 from analysis.plots.training import LINES, plot_training
-from analysis.report.page import slug
-from analysis.results.compute import Analysis
+from analysis.report.parts import slug
+from analysis.results.compute import Analysis, VendorAnalysis
 from tune_ks.core.storage import StoragePath, put_folder
 
 INK, LINE = "#1c2430", "#d5dae1"
-WIDTH, HEIGHT, SCALE = 720, 480, 2  # pixels; a PNG has SCALE times as many
+WIDTH, HEIGHT = 720, 480  # pixels
+SCALE = 2  # a PNG has so many times as many
+SCALES = {"svg": 1, "png": SCALE}
 NEEDS = (
     "SVG and PNG files need the package kaleido (pip install kaleido) and a Chromium or Chrome on this machine; the "
     "report's button 'Save SVG' under each figure needs neither."
@@ -32,42 +33,61 @@ class NoBrowser(RuntimeError):
 
 def figures(analysis: Analysis) -> dict[str, go.Figure]:
     """The name of a file -> the figure, on white; the same figures as in the report."""
-    found: dict[str, go.Figure | None] = {}
-    for vendor in analysis.vendors:
-        name = slug(vendor)
-        found[f"pareto-{name}"] = plot_pareto(analysis, vendor)
-        found[f"optimal-{name}"] = plot_optimal(analysis, vendor)
-        for split in ("test", "val"):
-            if analysis.configurations[f"{split}_in_domain"].notna().any():
-                found[f"curves-{split}-{name}"] = plot_curves(analysis, vendor, split)
-        shown = gallery(analysis, vendor, with_images=False)
-        found[f"masks-probability-{name}"] = plot_line_masks(shown, "probability")
-        found[f"masks-{name}"] = plot_line_masks(shown, "mask")
-        chosen = next((p for p in shown if p.chosen and p.mask is not None and not p.mask.all()), None)
-        if chosen is not None:
-            found[f"profile-{name}"] = plot_profile(profile(chosen.mask, chosen.probability))
-        for kind, plot in (("operating", plot_operating), ("reliability", plot_reliability)):
-            rows = getattr(analysis.clinic, kind)
-            rows = rows[rows["trained on"] == vendor]
-            found[f"{kind}-{name}"] = plot(rows) if len(rows) else None
-        found |= {f"training-{line}-{name}": plot_training(analysis, vendor, line) for line in LINES}
-    return {name: on_white(figure) for name, figure in found.items() if figure is not None}
+    drawn = {}
+    for vendor, computed in analysis.vendors.items():
+        for name, figure in _of_vendor(analysis, computed):
+            if figure is not None:
+                drawn[f"{name}-{slug(vendor)}"] = on_white(figure)
+    return drawn
+
+
+def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> Iterator[tuple[str, go.Figure | None]]:
+    """(name, figure) of all that the report can draw of one vendor; None where there is nothing to draw."""
+    vendor = computed.vendor
+    yield "pareto", plot_pareto(analysis, vendor)
+    if computed.uncertain_front is not None:
+        yield "optimal", plot_optimal(computed.uncertain_front, analysis.measure)
+    for split in ("test", "val"):
+        if analysis.configurations[f"{split}_in_domain"].notna().any():
+            yield f"curves-{split}", plot_curves(analysis, vendor, split)
+    yield from _masks(analysis, vendor)
+    yield from _clinic(analysis, vendor)
+    for entry in LINES:
+        yield f"training-{entry}", plot_training(analysis, vendor, entry)
+
+
+def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, go.Figure | None]]:
+    exhibits = gallery(analysis, vendor, with_images=False)
+    yield "masks-probability", plot_line_masks(exhibits, "probability")
+    yield "masks", plot_line_masks(exhibits, "mask")
+    chosen = next((exhibit for exhibit in exhibits if exhibit.chosen and exhibit.undersampled), None)
+    if chosen is not None:
+        yield "profile", plot_profile(profile(chosen.mask, chosen.probability))
+
+
+def _clinic(analysis: Analysis, vendor: str) -> Iterator[tuple[str, go.Figure]]:
+    tables = {"operating": analysis.clinic.operating, "reliability": analysis.clinic.reliability}
+    plots = {"operating": plot_operating, "reliability": plot_reliability}
+    for name, table in tables.items():
+        rows = table[table["trained on"] == vendor]
+        if len(rows):
+            yield name, plots[name](rows)
 
 
 def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list[StoragePath]:
     """Write RUN/figures/NAME.svg and NAME.png. NoBrowser, with one message, where nothing can draw them."""
     folder = folder or analysis.run.root / "figures"
-    drawn = figures(analysis)
-    names = [f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
+    drawn, names, heights, scales = [], [], [], []
+    for name, figure in figures(analysis).items():
+        for kind, scale in SCALES.items():
+            drawn.append(figure)
+            names.append(f"{name}.{kind}")
+            heights.append(int(figure.layout.height or HEIGHT))
+            scales.append(scale)
     with TemporaryDirectory() as scratch:
+        paths = [str(Path(scratch) / name) for name in names]
         try:
-            pio.write_images(
-                fig=[figure for figure in drawn.values() for _ in ("svg", "png")],
-                file=[str(Path(scratch) / name) for name in names],
-                width=WIDTH,
-                height=[int(f.layout.height or HEIGHT) for f in drawn.values() for _ in ("svg", "png")],
-                scale=[scale for _ in drawn for scale in (1, SCALE)],
-            )
+            pio.write_images(fig=drawn, file=paths, width=WIDTH, height=heights, scale=scales)
         except Exception as error:  # kaleido absent, no browser, or one that does not start: each has its own class
             raise NoBrowser(f"No figure file was written ({type(error).__name__}). {NEEDS}") from error
         put_folder(Path(scratch), folder)

@@ -1,6 +1,6 @@
-"""What a clinician asks of each choice, beside full sampling, on test patients: sensitivity, calibration, subgroups."""
+"""Sensitivity at a fixed threshold, calibration and subgroups of each choice and of full sampling, on test patients."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,13 +25,21 @@ from analysis.statistics.bootstrap import (
 )
 
 BINS = np.linspace(0, 1, 11)
-WHICH = ("chosen", "full sampling")
+CHOSEN, FULL = "chosen", "full sampling"  # the two rates that are compared
 ABOUT = ["trained on", "scored on", "rate"]
-OPERATING = [*ABOUT, "sensitivity", "low", "high", "specificity", "its low", "its high", "patients", "images"]
-CALIBRATION = [*ABOUT, "Brier", "low", "high", "Brier of the prevalence", "prevalence", "mean prediction", "images"]
-RELIABILITY = [*ABOUT, "from", "to", "predicted", "observed", "low", "high", "images"]
-SUBGROUPS = ["trained on", "scored on", "by", "group", "with tumour", "without", "images"]
-SUBGROUPS += [f"{which}{end}" for which in WHICH for end in ("", " low", " high")] + ["note"]
+COLUMNS = {  # of each table
+    "operating": [*ABOUT, "sensitivity", "low", "high", "specificity", "its low", "its high", "patients", "images"],
+    "calibration": [
+        *ABOUT,
+        *("Brier", "low", "high", "Brier of the prevalence", "prevalence", "mean prediction", "images"),
+    ],
+    "reliability": [*ABOUT, "from", "to", "predicted", "observed", "low", "high", "images"],
+    "subgroups": [
+        *("trained on", "scored on", "by", "group", "with tumour", "without", "images"),
+        *(f"{rate}{end}" for rate in (CHOSEN, FULL) for end in ("", " low", " high")),
+        "note",
+    ],
+}
 
 
 class Clinic(NamedTuple):
@@ -44,41 +52,6 @@ class Clinic(NamedTuple):
     absent: list[str]  # what could not be computed, and why
 
 
-def clinic(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> Clinic:
-    """Of each source vendor's choice and its full sampling. All from scores.npz and cohort.csv."""
-    found: dict[str, list] = {name: [] for name in ("operating", "calibration", "reliability", "subgroups")}
-    groups, absent = subgroups(run.cohort)
-    for source, selection in selections.items():
-        if not selection.keys:
-            continue
-        full = keys_of_full(table, selection.keys)
-        wanted = {"chosen": list(selection.keys)} | ({"full sampling": full} if full else {})
-        scores = {which: _scores(run, keys) for which, keys in wanted.items()}
-        if scores["chosen"] is None:
-            absent.append(f"{source}: its choice has no per-image scores, so none of this can be computed.")
-            continue
-        if scores.get("full sampling") is None:
-            scores.pop("full sampling", None)
-            absent.append(f"{source}: full sampling has no per-image scores beside it to compare with.")
-        rows = [row for which, trainings in scores.items() for row in _by_vendor(trainings, source, which)]
-        for about, parts in sorted(rows, key=lambda row: (row[0]["scored on"] != source, row[0]["scored on"])):
-            found["operating"] += _operating(about, scores[about["rate"]], parts)
-            found["calibration"].append(about | _calibration(parts))
-            found["reliability"] += [about | row for row in _reliability(parts)]
-        found["subgroups"] += _subgroups(source, scores, groups)
-    return _tables(found, absent)
-
-
-def no_clinic() -> Clinic:
-    """Of a metric that tells no two classes apart: nothing of this can be asked."""
-    return _tables({}, [])
-
-
-def _tables(found: dict[str, list], absent: list[str]) -> Clinic:
-    columns = {"operating": OPERATING, "calibration": CALIBRATION, "reliability": RELIABILITY, "subgroups": SUBGROUPS}
-    return Clinic(*(pd.DataFrame(found.get(name, []), columns=columns[name]) for name in columns), absent)
-
-
 class Part(NamedTuple):
     """One training's scores on one vendor's test images."""
 
@@ -89,108 +62,179 @@ class Part(NamedTuple):
     row: np.ndarray  # of cohort.csv
 
 
+Scores = dict[str, list[pd.DataFrame]]  # CHOSEN or FULL -> the labelled images of each training, with their scores
+
+
+def clinic(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> Clinic:
+    """The tables of each source vendor's choice and its full sampling, from scores.npz and cohort.csv."""
+    rows: dict[str, list[dict]] = {name: [] for name in COLUMNS}
+    groups, absent = subgroups(run.cohort)
+    for source, selection in selections.items():
+        if not selection.keys:
+            continue
+        scores, lacking = _scores_of_choice(run, table, selection)
+        absent += [f"{source}: {why}" for why in lacking]
+        for about, parts in _own_vendor_first(scores, source):
+            rows["operating"] += _operating(about, scores[about["rate"]], parts)
+            rows["calibration"].append(about | _calibration(parts))
+            rows["reliability"] += [about | row for row in _reliability(parts)]
+        rows["subgroups"] += _subgroups(source, scores, groups)
+    return _tables(rows, absent)
+
+
+def no_clinic() -> Clinic:
+    """The empty tables, for a metric that does not separate two classes."""
+    return _tables({name: [] for name in COLUMNS}, [])
+
+
+def _tables(rows: dict[str, list[dict]], absent: list[str]) -> Clinic:
+    frames = {name: pd.DataFrame(rows[name], columns=columns) for name, columns in COLUMNS.items()}
+    return Clinic(**frames, absent=absent)
+
+
+def _scores_of_choice(run: Run, table: pd.DataFrame, selection: Selection) -> tuple[Scores, list[str]]:
+    """The scores of a choice and of its full sampling, and what is lacking; {} where the choice has no scores."""
+    chosen = _scores(run, list(selection.keys))
+    if chosen is None:
+        return {}, ["its choice has no per-image scores, so none of this can be computed."]
+    full = _scores(run, keys_of_full(table, selection.keys))
+    if full is None:
+        return {CHOSEN: chosen}, ["full sampling has no per-image scores beside it to compare with."]
+    return {CHOSEN: chosen, FULL: full}, []
+
+
 def _scores(run: Run, keys: list[str]) -> list[pd.DataFrame] | None:
-    found = [image_scores(run.root, key, run.cohort) for key in keys]
-    if not found or any(scores is None for scores in found):
+    """The labelled images of each training with their scores; None where there is no training, or one has none."""
+    trainings = [image_scores(run.root, key, run.cohort) for key in keys]
+    if not trainings or any(scores is None for scores in trainings):
         return None
-    return [scores[scores["label"].isin([0, 1]) & scores["score"].notna()] for scores in found]
+    return [scores[scores["label"].isin([0, 1]) & scores["score"].notna()] for scores in trainings]
 
 
-def _by_vendor(trainings: list[pd.DataFrame], source: str, which: str) -> Iterator[tuple[dict[str, Any], list[Part]]]:
-    """What a row is about, and each training's part, for every vendor with test images of both classes."""
+def _own_vendor_first(scores: Scores, source: str) -> list[tuple[dict[str, Any], list[Part]]]:
+    """The parts of both rates, by vendor scored on: the source vendor, then the others by name."""
+    pairs = []
+    for rate, trainings in scores.items():
+        for vendor, parts in _by_vendor(trainings):
+            pairs.append(({"trained on": source, "scored on": vendor, "rate": rate}, parts))
+    return sorted(pairs, key=lambda pair: (pair[0]["scored on"] != source, pair[0]["scored on"]))
+
+
+def _by_vendor(trainings: list[pd.DataFrame]) -> Iterator[tuple[str, list[Part]]]:
+    """Each vendor with test images of both classes, and every training's part of them."""
     for vendor in trainings[0]["vendor"].unique():
-        parts = [t[(t["split"] == "test") & (t["vendor"] == vendor)] for t in trainings]
-        if all(part["label"].nunique() == 2 for part in parts):
-            about = {"trained on": source, "scored on": vendor, "rate": which}
-            yield about, [_part(part, vendor) for part in parts]
+        images = [_test_images(training, vendor) for training in trainings]
+        if all(of_training["label"].nunique() == 2 for of_training in images):
+            yield vendor, [_part(of_training, vendor) for of_training in images]
 
 
-def _part(scores: pd.DataFrame, *purpose: str) -> Part:
-    patient, patients = pd.factorize(scores["patient_id"], sort=True)
-    weights = patient_weights(len(patients), DRAWS, *purpose)
-    columns = (scores[name].to_numpy() for name in ("label", "score"))
-    return Part(*columns, patient, weights, scores["row"].to_numpy())
+def _test_images(training: pd.DataFrame, vendor: str) -> pd.DataFrame:
+    return training[(training["split"] == "test") & (training["vendor"] == vendor)]
 
 
-def _ends(found: Resampled, *names: str) -> dict[str, float]:
-    return dict(zip(names, (found.point, *interval(found))))
+def _part(images: pd.DataFrame, *purpose: str) -> Part:
+    patient, patients = pd.factorize(images["patient_id"], sort=True)
+    return Part(
+        label=images["label"].to_numpy(),
+        score=images["score"].to_numpy(),
+        patient=patient,
+        weights=patient_weights(len(patients), DRAWS, *purpose),
+        row=images["row"].to_numpy(),
+    )
+
+
+def _ends(value: Resampled, point: str, low: str, high: str) -> dict[str, float]:
+    """A value and its interval under these names."""
+    ends = interval(value)
+    return {point: value.point, low: ends.low, high: ends.high}
 
 
 def _operating(about: dict[str, Any], trainings: list[pd.DataFrame], parts: list[Part]) -> list[dict[str, Any]]:
-    """Each training's own threshold: scores of two trainings have no common scale."""
-    own = [t[(t["split"] == "val") & (t["vendor"] == about["trained on"])] for t in trainings]
-    if any((val["label"] == 0).sum() == 0 for val in own):
-        return []
-    cuts = [threshold(val["label"].to_numpy(), val["score"].to_numpy()) for val in own]
-    each = [
-        [
-            resampled_mean((p.score > cut) == positive, p.label == positive, p.patient, p.weights)
-            for p, cut in zip(parts, cuts)
-        ]
-        for positive in (True, False)
-    ]
-    sensitivity, specificity = (average(found) for found in each)
-    counts = {"patients": parts[0].weights.shape[1], "images": len(parts[0].label)}
-    named = _ends(sensitivity, "sensitivity", "low", "high") | _ends(specificity, "specificity", "its low", "its high")
-    return [about | named | counts]
+    """One row; none where the source vendor's validation has no negative image.
+
+    The threshold is set for each training by itself: scores of two trainings have no common scale.
+    """
+    cuts = []
+    for training in trainings:
+        val = training[(training["split"] == "val") & (training["vendor"] == about["trained on"])]
+        if not (val["label"] == 0).any():
+            return []
+        cuts.append(threshold(val["label"].to_numpy(), val["score"].to_numpy()))
+    sensitivity = average([_share_right(part, cut, positive=True) for part, cut in zip(parts, cuts)])
+    specificity = average([_share_right(part, cut, positive=False) for part, cut in zip(parts, cuts)])
+    row = about | _ends(sensitivity, "sensitivity", "low", "high")
+    row |= _ends(specificity, "specificity", "its low", "its high")
+    return [row | {"patients": parts[0].weights.shape[1], "images": len(parts[0].label)}]
+
+
+def _share_right(part: Part, cut: float, positive: bool) -> Resampled:
+    """The share of one class's images that lie on their side of the threshold."""
+    right = (part.score > cut) == positive
+    return resampled_mean(right, part.label == positive, part.patient, part.weights)
 
 
 def _calibration(parts: list[Part]) -> dict[str, Any]:
-    """Brier score (Monthly Weather Review 1950) beside that of always predicting these very images' prevalence."""
+    """Brier score (Monthly Weather Review 1950) beside that of always predicting the prevalence of the same images."""
     everywhere = np.ones(len(parts[0].label), dtype=bool)
-    losses = [resampled_mean((expit(p.score) - p.label) ** 2, everywhere, p.patient, p.weights) for p in parts]
+    losses, means = [], []
+    for part in parts:
+        probability = expit(part.score)
+        losses.append(resampled_mean((probability - part.label) ** 2, everywhere, part.patient, part.weights))
+        means.append(probability.mean())
     prevalence = float(parts[0].label.mean())
     return _ends(average(losses), "Brier", "low", "high") | {
         "Brier of the prevalence": prevalence * (1 - prevalence),
         "prevalence": prevalence,
-        "mean prediction": float(np.mean([expit(p.score).mean() for p in parts])),
+        "mean prediction": float(np.mean(means)),
         "images": len(everywhere),
     }
 
 
 def _reliability(parts: list[Part]) -> list[dict[str, Any]]:
     """Ten bins of predicted probability; all trainings' predictions together, intervals by patient."""
-    probability = np.concatenate([expit(p.score) for p in parts])
-    label, patient = (np.concatenate([getattr(p, name) for p in parts]) for name in ("label", "patient"))
+    probability = np.concatenate([expit(part.score) for part in parts])
+    label = np.concatenate([part.label for part in parts])
+    patient = np.concatenate([part.patient for part in parts])
     bins = np.clip(np.digitize(probability, BINS) - 1, 0, len(BINS) - 2)
     rows = []
     for number in np.unique(bins):
         here = bins == number
-        found = resampled_mean(label.astype(float), here, patient, parts[0].weights)
+        observed = resampled_mean(label.astype(float), here, patient, parts[0].weights)
         row = {"from": BINS[number], "to": BINS[number + 1], "predicted": float(probability[here].mean())}
-        rows.append(row | _ends(found, "observed", "low", "high") | {"images": float(here.sum() / len(parts))})
+        row |= _ends(observed, "observed", "low", "high")
+        rows.append(row | {"images": float(here.sum() / len(parts))})
     return rows
 
 
-def _subgroups(
-    source: str, scores: dict[str, list[pd.DataFrame]], groups: dict[str, pd.Series]
-) -> list[dict[str, Any]]:
-    """AUC of each group that both classes have enough patients in; the others by name, without a number."""
+def _subgroups(source: str, scores: Scores, groups: dict[str, pd.Series]) -> list[dict[str, Any]]:
+    """AUC of each group that has enough patients of both classes; the other groups by name, without a number."""
+    if not scores:
+        return []
     rows = []
-    for what, group in groups.items():
-        for about, parts in _by_vendor(scores["chosen"], source, "chosen"):
-            names = group.reindex(parts[0].row)
-            for name in sorted(names.dropna().unique()):
-                row = {"trained on": source, "scored on": about["scored on"], "by": what, "group": name}
-                rows.append(row | _group(scores, about["scored on"], lambda r, n=name, g=group: g.reindex(r) == n))
+    for by, group in groups.items():
+        for vendor, parts in _by_vendor(scores[CHOSEN]):
+            for name in sorted(group.reindex(parts[0].row).dropna().unique()):
+                row = {"trained on": source, "scored on": vendor, "by": by, "group": name}
+                rows.append(row | _group(scores, vendor, group == name))
     return rows
 
 
-def _group(
-    scores: dict[str, list[pd.DataFrame]], vendor: str, inside: Callable[[np.ndarray], pd.Series]
-) -> dict[str, Any]:
+def _group(scores: Scores, vendor: str, inside: pd.Series) -> dict[str, Any]:
+    """The numbers of one group; ``inside``: row of cohort.csv -> whether the image belongs to it."""
     values: dict[str, Any] = {}
-    for which, trainings in scores.items():
-        parts = [t[(t["split"] == "test") & (t["vendor"] == vendor)] for t in trainings]
-        parts = [part[inside(part["row"]).to_numpy()] for part in parts]
-        of_class = [parts[0].loc[parts[0]["label"] == value, "patient_id"].nunique() for value in (1, 0)]
-        values |= {"with tumour": of_class[0], "without": of_class[1], "images": len(parts[0])}
-        if min(of_class) < PATIENTS:
+    for rate, trainings in scores.items():
+        tested = [_test_images(training, vendor) for training in trainings]
+        images = [of_training[inside.reindex(of_training["row"]).to_numpy(bool)] for of_training in tested]
+        first = images[0]
+        patients = [first.loc[first["label"] == label, "patient_id"].nunique() for label in (1, 0)]
+        values |= {"with tumour": patients[0], "without": patients[1], "images": len(first)}
+        if min(patients) < PATIENTS:
             return values | {"note": "too few patients"}
-        each = [_part(part, vendor, "subgroup") for part in parts]
-        aucs = [
-            resampled_auc(win_matrix(p.label, p.score, p.patient, np.arange(p.weights.shape[1])), p.weights)
-            for p in each
-        ]
-        values |= _ends(average(aucs), which, f"{which} low", f"{which} high")
+        aucs = [_auc(_part(of_training, vendor, "subgroup")) for of_training in images]
+        values |= _ends(average(aucs), rate, f"{rate} low", f"{rate} high")
     return values | {"note": None}
+
+
+def _auc(part: Part) -> Resampled:
+    patients = np.arange(part.weights.shape[1])
+    return resampled_auc(win_matrix(part.label, part.score, part.patient, patients), part.weights)

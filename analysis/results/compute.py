@@ -5,25 +5,25 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.choice.candidates import Candidates, candidates_of
 from analysis.choice.crossfit import CrossFit, cross_fit
 from analysis.choice.finalists import finalists
 from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.noninferior import Proof
-from analysis.choice.noninferior_run import proof_of_vendor
-from analysis.choice.optimism import Optimism, optimism
+from analysis.choice.optimism import Optimism, gaps_to_oracle
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
-from analysis.choice.selection import Selection, candidates, select
+from analysis.choice.selection import Selection, select, with_scores
 from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
-from analysis.results import sentences
+from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.statistics.resampling import TrialDraws, trial_draws
-from analysis.statistics.uncertain_front import Curves, UncertainFront, uncertain_front, vendor_curves
+from analysis.statistics.uncertain_front import Curves, UncertainFront, uncertain_front
 from tune_ks.core.storage import StoragePath
 
 
@@ -60,6 +60,7 @@ class Analysis:
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
+    images: bool = True  # whether the report may show patients' images
 
     @property
     def measure(self) -> Measure:
@@ -89,10 +90,10 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     names = sorted(table["vendor"].unique())
     vendors = {vendor: compute_vendor(run, table, draws, vendor, rule, options) for vendor in names}
     selections = {vendor: computed.selection for vendor, computed in vendors.items()}
-    warnings = [
+    said = [
         *run.warnings,
-        *sentences.warnings(run, table, selections, baselines),
-        *sentences.from_counts(counted, table, selections, patients or {}, options.margin),
+        *warnings.of_run(run, table, selections, baselines),
+        *warnings.from_counts(counted, table, selections, patients or {}, options.margin),
     ]
     return Analysis(
         run=run,
@@ -101,7 +102,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         configurations=table,
         vendors=vendors,
         baselines=baselines,
-        warnings=warnings,
+        warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
         from_counts=counted,
@@ -125,19 +126,17 @@ def compute_vendor(
 ) -> VendorAnalysis:
     """Everything about the models trained on ``vendor``; ``table`` holds the configurations of all vendors."""
     own = table[table["vendor"] == vendor]
-    candidate = choosable(own)
-    points, split = candidates(candidate)
+    candidates = candidates_of(run, own, draws, vendor, options)
+    split = candidates.split
+    selection = candidates.choose(rule)
+    others = [*_other_rules(candidates, rule), *_families(own, candidates, rule), *_oracles(candidates, rule)]
+    gaps = gaps_to_oracle([selection, *others], candidates.table, draws, options)
+    for left in leave_one_vendor_out(run, draws, vendor, _also_elsewhere(rule), options):
+        others += [*left.choices, *left.oracles]
+        gaps += gaps_to_oracle([*left.choices, *left.oracles], left.table, left.draws, options)
+    points = with_scores(candidates.table, split)
+    rates = points["realised_rate"].to_numpy(float)
     chance = options.measure.chance
-    trials = run.trials[run.trials["configuration"].isin(candidate["configuration"])]
-    curves = {name: vendor_curves(trials, draws, vendor, name) for name in ("val", "test")}
-    proof = proof_of_vendor(run, candidate, draws, curves["val"], vendor, options.margin)
-    selection = select(candidate, vendor, rule, options, curves=curves[split], proof=proof)
-    others = _others(own, candidate, vendor, rule, options, split, curves, proof)
-    gaps = _optimism([selection, *others], candidate, draws, options)
-    for left in leave_one_vendor_out(run, draws, vendor, _peeking(rule), options):
-        without = [*left.choices, *left.oracles]
-        others += without
-        gaps += _optimism(without, left.table, left.draws, options)
     return VendorAnalysis(
         vendor=vendor,
         configurations=own,
@@ -148,11 +147,40 @@ def compute_vendor(
             "two_objectives": pareto_front(points, TWO, chance),
             "three_objectives": pareto_front(points, THREE, chance),
         },
-        curves=curves,
-        uncertain_front=uncertain_front(curves[split], candidate["realised_rate"].to_numpy(float), chance),
-        proof=proof,
+        curves=candidates.curves,
+        uncertain_front=uncertain_front(candidates.curves[split], rates, chance),
+        proof=candidates.proof,
         optimism=gaps,
     )
+
+
+def _other_rules(candidates: Candidates, rule: str) -> list[Selection]:
+    return [candidates.choose(name) for name in RULES if name != rule]
+
+
+def _families(own: pd.DataFrame, candidates: Candidates, rule: str) -> list[Selection]:
+    """The choice among each mask family, where there are several; ``own``: all configurations of the vendor."""
+    names = families(own)
+    if len(names) < 2:
+        return []
+    choices = []
+    for name in names:
+        part = own[(own["family"] == name) | own["full"].astype(bool)]
+        if set(part["configuration"]) != set(candidates.table["configuration"]):  # else it has been chosen from already
+            choices.append(select(part, candidates.vendor, rule, candidates.options, family=name))
+    return choices
+
+
+def _oracles(candidates: Candidates, rule: str) -> list[Selection]:
+    """What is chosen on test scores; none where test scores choose anyway, or are absent."""
+    if candidates.split == "test" or candidates.table["test_in_domain"].isna().all():
+        return []
+    return [candidates.oracle(name) for name in _also_elsewhere(rule) if not RULES[name].needs_proof]
+
+
+def _also_elsewhere(rule: str) -> list[str]:
+    """The rules whose choice by other labels is shown too: the one asked for, and one that reads other vendors."""
+    return list(dict.fromkeys([rule, TRANSFER]))
 
 
 def with_cross_fits(analysis: Analysis, repeats: int) -> Analysis:
@@ -163,50 +191,6 @@ def with_cross_fits(analysis: Analysis, repeats: int) -> Analysis:
         repeated = cross_fit(analysis.run, candidate, vendor, analysis.rule, analysis.options, repeats)
         vendors[vendor] = replace(computed, cross_fit=repeated)
     return replace(analysis, vendors=vendors)
-
-
-def _others(
-    own: pd.DataFrame,
-    candidate: pd.DataFrame,
-    vendor: str,
-    rule: str,
-    options: Options,
-    split: str,
-    fitted: dict[str, Curves],
-    proof: Proof,
-) -> list[Selection]:
-    found = [
-        select(candidate, vendor, name, options, curves=fitted[split], proof=proof) for name in RULES if name != rule
-    ]
-    names = families(own)
-    if len(names) > 1:
-        for name in names:
-            part = own[(own["family"] == name) | own["full"].astype(bool)]
-            if set(part["configuration"]) == set(candidate["configuration"]):
-                continue  # the one learned family: chosen from already, and with its curves
-            found.append(select(part, vendor, rule, options, family=name))
-    if split == "val" and candidate["test_in_domain"].notna().any():
-        found += [
-            select(candidate, vendor, name, options, split="test", curves=fitted["test"])
-            for name in _peeking(rule)
-            if not RULES[name].needs_proof
-        ]
-    return found
-
-
-def _peeking(rule: str) -> list[str]:
-    """The rules whose choice by other labels is shown beside: the one asked for, and one that reads other vendors."""
-    return list(dict.fromkeys([rule, TRANSFER]))
-
-
-def _optimism(
-    found: list[Selection], table: pd.DataFrame, draws: dict[str, TrialDraws], options: Options
-) -> list[Optimism]:
-    """Each honest choice with the oracle of the same rule."""
-    oracles = {s.rule: s for s in found if s.oracle and s.family == "learned"}
-    honest = [s for s in found if not s.oracle and s.family == "learned" and s.rule in oracles]
-    each = [optimism(s, oracles[s.rule], table, draws, options) for s in honest]
-    return [one for one in each if one is not None]
 
 
 def finalists_of(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:

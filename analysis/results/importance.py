@@ -1,4 +1,4 @@
-"""Which hyperparameters move the metric: permutation importance on a random forest, with what it can explain."""
+"""Which hyperparameters change the metric: permutation importance on a random forest, with the variance explained."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ FOLDS, REPEATS, TREES = 5, 10, 100
 
 
 class Importance(NamedTuple):
-    """One vendor, one score: how much of it a shuffled hyperparameter costs on configurations that were left out."""
+    """By how much the score of left-out configurations gets worse when a hyperparameter is shuffled, of one vendor."""
 
     table: pd.DataFrame  # hyperparameter, importance, spread; most important first
     explained: float  # R^2 on left-out configurations; not above 0: the importances mean nothing
@@ -24,7 +24,7 @@ class Importance(NamedTuple):
 
 
 def hyperparameters(own: pd.DataFrame) -> list[str]:
-    """Fields that take two or more values; one value and "none" only repeats which family it was."""
+    """Fields that take two or more values besides "none", which only says that the family lacks the field."""
     return [name for name in varied_fields(own) if own[name].nunique(dropna=True) > 1]
 
 
@@ -44,13 +44,14 @@ def importance(own: pd.DataFrame, score: str) -> Importance | None:
         column = below[name]
         known = pd.api.types.is_numeric_dtype(column)
         inputs[plain_name(name)] = column.astype(float).fillna(-1) if known else pd.factorize(column, sort=True)[0]
-    values, target = inputs.to_numpy(float), below[score].to_numpy(float)
-    told = np.full(len(target), np.nan)
+    values = inputs.to_numpy(float)
+    target = below[score].to_numpy(float)
+    predicted = np.full(len(target), np.nan)
     gains = []
     for fold, (learn, left_out) in enumerate(KFold(FOLDS, shuffle=True, random_state=0).split(values)):
         forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=fold).fit(values[learn], target[learn])
-        told[left_out] = forest.predict(values[left_out])
-        found = permutation_importance(
+        predicted[left_out] = forest.predict(values[left_out])
+        shuffled = permutation_importance(
             forest,
             values[left_out],
             target[left_out],
@@ -58,10 +59,10 @@ def importance(own: pd.DataFrame, score: str) -> Importance | None:
             n_repeats=REPEATS,
             random_state=fold,
         )
-        gains.append(found.importances)
+        gains.append(shuffled.importances)
     gained = np.concatenate(gains, axis=1)
     table = pd.DataFrame(
         {"hyperparameter": inputs.columns, "importance": gained.mean(axis=1), "spread": gained.std(axis=1)}
     )
     table = table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
-    return Importance(table, float(r2_score(target, told)), len(target))
+    return Importance(table, float(r2_score(target, predicted)), len(target))

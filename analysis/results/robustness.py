@@ -1,6 +1,6 @@
 """AUC against the severity of a corruption, for the chosen rate beside full sampling: is a low rate more robust?"""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,13 @@ from tune_ks.core.storage import StoragePath
 NAMES = ("keys", "corruptions", "score", "label", "patient", "vendor")
 
 
-class Worse(NamedTuple):
-    """What RUN/corruptions/NAME.npz holds; n images, K models, C corruptions."""
+class Corrupted(NamedTuple):
+    """The arrays of RUN/corruptions/NAME.npz; n images, K models, C corruptions."""
 
     name: str
     keys: list[str]
     corruptions: list[str]
-    score: np.ndarray  # (K, C, 6, n) logits; severity 0 is the image itself
+    score: np.ndarray  # (K, C, 6, n) logits; severity 0 is the image without corruption
     label: np.ndarray  # (n,)
     patient: np.ndarray  # (n,) int
     vendor: np.ndarray  # (n,) str
@@ -38,90 +38,110 @@ class Robust(NamedTuple):
     name: str  # of the images
     rate: float  # the chosen one, realised
     curves: pd.DataFrame  # sampling, domain, corruption, severity, auc, low, high
-    table: pd.DataFrame  # corruption, domain, both AUCs clean and corrupted, what the chosen rate keeps more
+    table: pd.DataFrame  # corruption, domain, both AUCs clean and corrupted, how much less the chosen rate loses
 
 
-def load_corruptions(root: StoragePath) -> tuple[list[Worse], list[str]]:
+def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
     """Every whole file of RUN/corruptions, and a warning for each that is not."""
-    found, warnings = [], []
+    sets, warnings = [], []
     for path in sorted((root / "corruptions").glob("*.npz")):
         values = arrays(path, NAMES)
-        shape = None if values is None else values["score"].shape
-        if shape is None or len(shape) != 4 or shape[:2] != (len(values["keys"]), len(values["corruptions"])):
+        if values is None or not _fit(values):
             warnings.append(f"corruptions/{path.name} is torn or not what the evaluation writes: left out.")
             continue
-        keys, corruptions = ([str(name) for name in values.pop(which)] for which in ("keys", "corruptions"))
-        found.append(Worse(path.stem, keys, corruptions, **values))
-    return found, warnings
+        keys = [str(key) for key in values.pop("keys")]
+        corruptions = [str(corruption) for corruption in values.pop("corruptions")]
+        sets.append(Corrupted(path.stem, keys, corruptions, **values))
+    return sets, warnings
 
 
-def robust(worse: Worse, vendor: str, chosen: list[str], full: list[str], rate: float) -> Robust | None:
+def _fit(values: dict[str, np.ndarray]) -> bool:
+    """Whether the scores are of these models and corruptions."""
+    shape = values["score"].shape
+    return len(shape) == 4 and shape[:2] == (len(values["keys"]), len(values["corruptions"]))
+
+
+def robust(images: Corrupted, vendor: str, chosen: list[str], full: list[str], rate: float) -> Robust | None:
     """The models ``chosen`` and ``full`` (keys of seeds) trained on ``vendor``; None where either was not scored.
 
     Seeds are averaged inside each draw of patients, so every difference is paired. Cross-domain is the mean over the
     other vendors.
     """
-    groups = {"chosen": chosen, "full sampling": full}
-    if not all(set(keys) <= set(worse.keys) and keys for keys in groups.values()) or set(chosen) == set(full):
+    scored = set(images.keys)
+    if not chosen or not full or not scored.issuperset([*chosen, *full]) or set(chosen) == set(full):
         return None
     lines, rows = [], []
-    for domain, vendors in _domains(worse, vendor).items():
-        matrices = {name: _draws(worse, keys, vendors) for name, keys in groups.items()}  # (corruption, severity) each
-        for c, corruption in enumerate(worse.corruptions):
-            for name, draws in matrices.items():
-                for severity, value in enumerate(draws[c]):
-                    lines.append((name, domain, corruption, severity, value.point, *interval(value)))
-            low, all_of_it = (draws[c] for draws in matrices.values())
-            more = _loss(all_of_it) - _loss(low)
-            ends = interval(more)
-            rows.append(
-                {
-                    "corruption": corruption,
-                    "domain": domain,
-                    "chosen, clean": low[0].point,
-                    "chosen, corrupted": average(low[1:]).point,
-                    "full, clean": all_of_it[0].point,
-                    "full, corrupted": average(all_of_it[1:]).point,
-                    "loses less by": more.point,
-                    "low": ends.low,
-                    "high": ends.high,
-                }
-            )
-    columns = ["sampling", "domain", "corruption", "severity", "auc", "low", "high"]
-    return Robust(worse.name, rate, pd.DataFrame(lines, columns=columns), pd.DataFrame(rows))
+    for domain, vendors in _domains(images, vendor).items():
+        for place, corruption in enumerate(images.corruptions):
+            of_rate = _by_severity(images, chosen, vendors, place)
+            of_full = _by_severity(images, full, vendors, place)
+            lines += _curve("chosen", domain, corruption, of_rate)
+            lines += _curve("full sampling", domain, corruption, of_full)
+            rows.append({"corruption": corruption, "domain": domain} | _comparison(of_rate, of_full))
+    return Robust(images.name, rate, pd.DataFrame(lines), pd.DataFrame(rows))
 
 
-def verdict(found: Robust) -> str:
-    """One sentence: in how many of the comparisons the chosen rate keeps more, and in how many less."""
-    better, less = int((found.table["low"] > 0).sum()), int((found.table["high"] < 0).sum())
-    total = len(found.table)
+def _curve(sampling: str, domain: str, corruption: str, severities: list[Resampled]) -> list[dict[str, Any]]:
+    lines = []
+    for severity, auc in enumerate(severities):
+        ends = interval(auc)
+        line = {"sampling": sampling, "domain": domain, "corruption": corruption, "severity": severity}
+        lines.append(line | {"auc": auc.point, "low": ends.low, "high": ends.high})
+    return lines
+
+
+def _comparison(of_rate: list[Resampled], of_full: list[Resampled]) -> dict[str, float]:
+    """AUCs by severity of both -> clean, mean over the severities above 0, and how much less the rate loses."""
+    more = _loss(of_full) - _loss(of_rate)
+    ends = interval(more)
+    return {
+        "chosen, clean": of_rate[0].point,
+        "chosen, corrupted": average(of_rate[1:]).point,
+        "full, clean": of_full[0].point,
+        "full, corrupted": average(of_full[1:]).point,
+        "loses less by": more.point,
+        "low": ends.low,
+        "high": ends.high,
+    }
+
+
+def verdict(comparison: Robust) -> str:
+    """One sentence: in how many of the comparisons the chosen rate loses less AUC, and in how many more."""
+    less = int((comparison.table["low"] > 0).sum())
+    more = int((comparison.table["high"] < 0).sum())
+    total = len(comparison.table)
     chance = f"by chance alone about {0.05 * total:.1f} of {total} would be on either side"
     return (
-        f"Of {total} comparisons (corruption and domain), rate {found.rate:.3g} loses less AUC than full sampling in "
-        f"{better} and more in {less}, by a 90 % interval that leaves out 0; {chance}."
+        f"Of {total} comparisons (corruption and domain), rate {comparison.rate:.3g} loses less AUC than full sampling "
+        f"in {less} and more in {more}, by a 90 % interval that leaves out 0; {chance}."
     )
 
 
-def _domains(worse: Worse, vendor: str) -> dict[str, list[str]]:
-    here = sorted(set(worse.vendor))
-    both = {"in_domain": [v for v in here if v == vendor], "cross_domain": [v for v in here if v != vendor]}
-    return {domain: vendors for domain, vendors in both.items() if vendors}
+def _domains(images: Corrupted, vendor: str) -> dict[str, list[str]]:
+    """Domain -> its vendors among the images; without a domain that has none."""
+    vendors = sorted(set(images.vendor))
+    domains = {
+        "in_domain": [name for name in vendors if name == vendor],
+        "cross_domain": [name for name in vendors if name != vendor],
+    }
+    return {domain: names for domain, names in domains.items() if names}
 
 
-def _draws(worse: Worse, keys: list[str], vendors: list[str]) -> list[list[Resampled]]:
-    """[corruption][severity], the mean over seeds and vendors."""
-    return [
-        [average([_one(worse, key, c, s, v) for key in keys for v in vendors]) for s in range(worse.score.shape[2])]
-        for c in range(len(worse.corruptions))
-    ]
+def _by_severity(images: Corrupted, keys: list[str], vendors: list[str], corruption: int) -> list[Resampled]:
+    """The AUC at each severity of one corruption, the mean over seeds and vendors."""
+    severities = []
+    for severity in range(images.score.shape[2]):
+        aucs = [_auc(images, key, vendor, corruption, severity) for key in keys for vendor in vendors]
+        severities.append(average(aucs))
+    return severities
 
 
-def _one(worse: Worse, key: str, corruption: int, severity: int, vendor: str) -> Resampled:
-    own = worse.vendor == vendor
-    patients = np.unique(worse.patient[own])
-    score = worse.score[worse.keys.index(key), corruption, severity, own]
+def _auc(images: Corrupted, key: str, vendor: str, corruption: int, severity: int) -> Resampled:
+    own = images.vendor == vendor
+    patients = np.unique(images.patient[own])
+    score = images.score[images.keys.index(key), corruption, severity, own]
     weights = patient_weights(len(patients), DRAWS, vendor)  # the same draws for all: differences are paired
-    return resampled_auc(win_matrix(worse.label[own], score, worse.patient[own], patients), weights)
+    return resampled_auc(win_matrix(images.label[own], score, images.patient[own], patients), weights)
 
 
 def _loss(severities: list[Resampled]) -> Resampled:

@@ -2,32 +2,35 @@
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from analysis.choice.crossfit import CrossFit
 from analysis.choice.selection import Selection
 from analysis.read.load import SCORES
 from analysis.results import sentences
+from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
+from analysis.results.json_values import json_values
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
 
 FORMAT = 1  # of selection.json
+DIGITS = 6  # decimals of its numbers
 
 
 def selection_text(analysis: Analysis) -> str:
     """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes."""
-    run, vendors = analysis.run, analysis.vendors.values()
+    run = analysis.run
+    vendors = analysis.vendors.values()
     values = {
         "format": FORMAT,
         "metric": run.metric,
         "rule": analysis.rule,
-        "choices": [_plain(computed.selection, analysis.measure) for computed in vendors],  # one a source vendor
+        "choices": [_plain(computed.selection, analysis.measure) for computed in vendors],
         "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
         "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
-        "clinic": {n: t.to_dict("records") if n != "absent" else t for n, t in analysis.clinic._asdict().items()},
+        "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {
             "finished": len(run.trials),
@@ -40,12 +43,19 @@ def selection_text(analysis: Analysis) -> str:
         "warnings": analysis.warnings,
     }
     # to the last bit, unlike the figures: a rounded rate would be another question, with another key
-    return json.dumps(_json(values) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+    return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def _clinic(clinic: Clinic) -> dict[str, Any]:
+    tables = clinic._asdict()
+    absent = tables.pop("absent")
+    return {name: table.to_dict("records") for name, table in tables.items()} | {"absent": absent}
 
 
 def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
     """The choice as JSON: the metrics beside the rate, full sampling's below, intervals where there are any."""
-    values, full = selection.values, selection.full_sampling
+    values = selection.values
+    full = selection.full_sampling
     return {
         "vendor": selection.vendor,
         "rule": selection.rule,
@@ -58,9 +68,7 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "difference_to_full_sampling": {d: values.get(f"difference_{d}", math.nan) for d in TWO},
         "intervals": _intervals(values),
         "seeds": int(values["seeds"]) if values else 0,
-        "seed_sd": {
-            name: values[f"{name}_sd"] for name in SCORES if not math.isnan(values.get(f"{name}_sd", math.nan))
-        },
+        "seed_sd": _seed_sd(values),
         "full_sampling": {**{name: full[name] for name in SCORES}, "intervals": _intervals(full)} if full else None,
         "distinct_rate": values.get("distinct_rate", math.nan),
         "configuration": selection.configuration,
@@ -74,8 +82,14 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
     }
 
 
-def _cross_fit(found: CrossFit) -> dict[str, Any]:
-    return found._asdict() | {"rates": found.rates.to_dict("records")}
+def _seed_sd(values: dict[str, float]) -> dict[str, float]:
+    """Score -> its standard deviation over seeds, where there are several."""
+    spread = {name: values.get(f"{name}_sd", math.nan) for name in SCORES}
+    return {name: value for name, value in spread.items() if not math.isnan(value)}
+
+
+def _cross_fit(cross_fit: CrossFit) -> dict[str, Any]:
+    return cross_fit._asdict() | {"rates": cross_fit.rates.to_dict("records")}
 
 
 def _intervals(values: dict[str, float]) -> dict[str, tuple[float, float]]:
@@ -84,26 +98,12 @@ def _intervals(values: dict[str, float]) -> dict[str, tuple[float, float]]:
 
 
 def _fronts(fronts: dict[str, ParetoFront], split: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"split": split}
+    values: dict[str, Any] = {"split": split}
     for name, front in fronts.items():
-        rates = front.points["realised_rate"].tolist() if len(front.points) else []
-        found[name] = {
+        values[name] = {
             "objectives": list(front.objectives),
-            "rates": rates,
+            "rates": front.points["realised_rate"].tolist() if len(front.points) else [],
             "hypervolume": front.hypervolume,
             "left_out": front.left_out,
         }
-    return found
-
-
-def _json(value: Any) -> Any:
-    """Plain JSON values; NaN becomes null, floats are cut to 6 digits so that a last bit moves no file."""
-    if isinstance(value, Mapping):
-        return {str(name): _json(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
+    return values

@@ -8,9 +8,7 @@ from analysis.choice.crossfit import CrossFit
 from analysis.choice.optimism import Optimism
 from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
-from analysis.read.load import Run
-from analysis.statistics.baselines import best
-from analysis.statistics.measures import MEASURES, Measure
+from analysis.statistics.measures import Measure
 
 DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
 SPLITS = {"val": "validation", "test": "test"}
@@ -159,101 +157,3 @@ def cross_fit(found: CrossFit, measure: Measure) -> str:
         f"chooses {rates}; on the patients that did not choose, {', '.join(parts)}. No model was trained on any of "
         "these patients, but the epoch of its weights was chosen on validation patients, an optimism that stays."
     )
-
-
-def from_counts(
-    counted: pd.DataFrame, table: pd.DataFrame, selections: dict[str, Selection], patients: dict, margin: float
-) -> list[str]:
-    """That intervals stand on counts alone, and what comparing each choice with full sampling would take."""
-    if counted.empty:
-        return []
-    given = ", ".join(f"{vendor or 'every vendor'} {n.positives}+/{n.negatives}-" for vendor, n in patients.items())
-    found = [
-        f"Intervals where scores per image are missing come from counts of test patients alone ({given}; Hanley and "
-        "McNeil): one training, patients of each class taken as independent."
-    ]
-    rows, named = counted.set_index("configuration"), dict(zip(map(tuple, table["keys"]), table["configuration"]))
-    for vendor, selection in selections.items():
-        if not selection.keys or selection.rate == 1 or not selection.full_sampling:
-            continue
-        row = rows.loc[named[selection.keys]]
-        for domain in ("in_domain", "cross_domain"):
-            least = [row[f"test_{domain}_{what}"] for what in ("separates", "proves")]
-            if any(map(math.isnan, least)):
-                continue
-            apart, loss = ("no correlation would do" if r == math.inf else f"correlation {r:.3f}" for r in least)
-            found.append(
-                f"{vendor}, {domain.replace('_', '-')}: how the AUCs of two models correlate is not in the counts. To "
-                f"tell the chosen rate from full sampling at one-sided 95 % would take at least: {apart}; to show a "
-                f"loss of at most {margin:g}: {loss}."
-            )
-    return found
-
-
-def warnings(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base: pd.DataFrame) -> list[str]:
-    """What a reader must know before believing a number, most serious first."""
-    found, measure = [], MEASURES[run.metric]
-    if not len(table):
-        found.append("No finished trial: no curve, no front and no choice can be computed.")
-    failed = run.failures["vendor"].value_counts()
-    found += [f"{v}: no trial finished, {n} failed." for v, n in failed.items() if v not in selections]
-    if (run.search.get("cohort") or {}).get("synthetic"):
-        found.append("Synthetic cohort (phantom): it shows that the tool works, never that k-sampling does.")
-    search = run.search.get("search") or {}
-    if "val_cross_domain" in search.get("objectives", []):
-        learns = search.get("sampler", "grid") not in ("grid", "random", "qmc")
-        readers = ["sampler"] * learns + ["scheduler"] * (search.get("scheduler") == "pareto_halving")
-        if readers:
-            found.append(
-                f"The {' and the '.join(readers)} of this search read validation labels of all vendors: which trials "
-                "there are to choose from depends on them, even where the choice itself reads one vendor's only."
-            )
-    oracles = [vendor for vendor, selection in selections.items() if selection.oracle]
-    if oracles:
-        found.append(
-            f"No validation score in these records ({', '.join(oracles)}): the rate was chosen on TEST scores. This is "
-            f"an oracle's choice; its {measure.title} is biased upward and promises nothing for new patients."
-        )
-    for vendor, selection in selections.items():
-        found += _of_one(vendor, selection, table[table["vendor"] == vendor], base, measure)
-    if len(table) and (table["seeds"] <= 1).all():
-        found.append("One seed a configuration: how far a second training would differ is unknown.")
-    if len(run.failures):
-        found.append(f"{len(run.failures)} trial(s) failed; their reasons are in the report.")
-    if len(run.stopped):
-        found.append(
-            f"{len(run.stopped)} trial(s) were stopped early for their validation {measure.plural} and appear in no "
-            "curve and no front: the rates that lost trials so look better there than all of their trials would."
-        )
-    if run.pending:
-        found.append(
-            f"{len(run.pending)} trial(s) were asked for and have not finished: the same search goes on there."
-        )
-    return found
-
-
-def _of_one(vendor: str, selection: Selection, own: pd.DataFrame, base: pd.DataFrame, measure: Measure) -> list[str]:
-    found = []
-    if math.isnan(selection.rate):
-        found.append(f"{vendor}: nothing chosen: {selection.note}.")
-    if not math.isnan(selection.configuration.get("rate_from") or math.nan):
-        found.append(
-            f"{vendor}: every rate comes from one conditional training: a screening. --finalists trains the chosen "
-            f"rate and its neighbours each by itself, from its weights; their {measure.plural} count."
-        )
-    if not selection.full_sampling:
-        found.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
-    if len(own) == 1:
-        found.append(f"{vendor}: one configuration only: there is nothing to choose between.")
-    if own[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
-        found.append(f"{vendor}: no cross-domain {measure.title}: no other vendor was scored, so transfer is unknown.")
-    low = selection.values.get("above_baseline_in_domain_low", math.nan)
-    row = best(base, vendor, vendor)
-    if low <= 0 and row is not None:
-        measured = selection.values["test_in_domain"]
-        found.append(
-            f"{vendor}: the chosen rate's in-domain test {measure.title} ({measured:.3f}) is not above the "
-            f"{measure.yardstick.name} ({row['baseline']}, {row['value']:.3f}) by its {measure.yardstick.interval}: "
-            "nothing is shown to be learned."
-        )
-    return found

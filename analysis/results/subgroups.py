@@ -16,15 +16,15 @@ def subgroups(cohort: pd.DataFrame) -> tuple[dict[str, pd.Series], list[str]]:
         "acquired matrix" if size == "acquired_width" else "stored matrix": _text(cohort, size, "{:g} wide"),
         "cohort of origin": _text(cohort, origin, "{}") if origin else _collections(cohort),
     }
-    found, absent = {}, []
-    for what, groups in columns.items():
+    known, absent = {}, []
+    for question, groups in columns.items():
         names = [] if groups is None else groups.dropna().unique()
         if len(names) > 1:
-            found[what] = groups
+            known[question] = groups
         else:
             why = f"{names[0]} for every image" if len(names) else "not recorded"
-            absent.append(f"No subgroups by {what}: {why}.")
-    return found, absent
+            absent.append(f"No subgroups by {question}: {why}.")
+    return known, absent
 
 
 def _known(cohort: pd.DataFrame, name: str) -> bool:

@@ -19,30 +19,40 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
     console = console or Console()
     for warning in analysis.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+    if analysis.vendors:
+        console.print(_table(analysis))
+    for line in _lines(analysis):
+        console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _lines(analysis: Analysis) -> list[str]:
+    """What is said below the table, in sentences, and where the files are."""
     measure = analysis.measure
     vendors = analysis.vendors.values()
-    if vendors:
-        console.print(_table(analysis))
-        for selection in (computed.selection for computed in vendors):
-            console.print(escape(sentences.chosen(selection, measure)), highlight=False, soft_wrap=True)
-            sure = evidence.how_sure(selection, analysis.options) or "no interval of the rate"
-            for line in (sure, sentences.whose_labels(selection, measure)):
-                console.print("  " + escape(line), highlight=False, soft_wrap=True)
-        for left in (s for computed in vendors for s in computed.others if s.held_out and not s.oracle):
-            console.print(escape(sentences.chosen(left, measure)), highlight=False, soft_wrap=True)
-            console.print("  " + escape(sentences.whose_labels(left, measure)), highlight=False, soft_wrap=True)
-        gaps = [sentences.optimism(gap, measure) for computed in vendors for gap in computed.optimism]
-        for line in (*gaps, *sentences.operating(analysis.clinic.operating)):
-            console.print(escape(line), highlight=False, soft_wrap=True)
+    lines = _choices(analysis)
     for computed in vendors:
-        words = f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}"
-        console.print(escape(words), highlight=False, soft_wrap=True)
-    for computed in vendors:
-        if computed.cross_fit is not None:
-            console.print(escape(sentences.cross_fit(computed.cross_fit, measure)), highlight=False, soft_wrap=True)
-    for path in (analysis.selection_json, analysis.report):
-        if path is not None:
-            console.print(escape(str(path)), highlight=False, soft_wrap=True)
+        lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
+    lines += sentences.operating(analysis.clinic.operating)
+    lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
+    repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
+    lines += [sentences.cross_fit(cross_fit, measure) for cross_fit in repeated]
+    lines += [str(path) for path in (analysis.selection_json, analysis.report) if path is not None]
+    return lines
+
+
+def _choices(analysis: Analysis) -> list[str]:
+    """The choices of the rule that was asked for, then those with one vendor held out."""
+    measure = analysis.measure
+    lines, held_out = [], []
+    for computed in analysis.vendors.values():
+        sure = evidence.how_sure(computed.selection, analysis.options) or "no interval of the rate"
+        lines += [sentences.chosen(computed.selection, measure), f"  {sure}"]
+        lines.append(f"  {sentences.whose_labels(computed.selection, measure)}")
+        for selection in computed.others:
+            if selection.held_out and not selection.oracle:
+                held_out.append(sentences.chosen(selection, measure))
+                held_out.append(f"  {sentences.whose_labels(selection, measure)}")
+    return lines + held_out
 
 
 def _table(analysis: Analysis) -> Table:
@@ -57,8 +67,9 @@ def _table(analysis: Analysis) -> Table:
         table.add_column(name, justify="right")
     for vendor, computed in analysis.vendors.items():
         table.add_row(*_cells(computed.selection), style="bold")
-        for other in (o for o in computed.others if not o.held_out):
-            table.add_row(*_cells(other))
+        for other in computed.others:
+            if not other.held_out:
+                table.add_row(*_cells(other))
         full = computed.selection.full_sampling
         table.add_row(vendor, "full sampling", "", *_numbers(full, 1.0 if full else math.nan), end_section=True)
     return table

@@ -51,7 +51,7 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
 
 
 def _test_patients(cohort: pd.DataFrame, draws: int) -> dict[tuple[str, str, bool], Patients]:
-    """(split, vendor, whether it was trained on) -> its test patients; draws are the same whatever was trained on."""
+    """(split, vendor, whether it was trained on) -> its test patients, drawn alike in both cases."""
     patients = {}
     for vendor, images in held_out_images(cohort):
         names = np.unique(images["patient_id"])

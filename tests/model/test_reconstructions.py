@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import save
 
 from analysis.read.load import load
-from analysis.report.sections.reconstruction import quality_table, reconstructions
+from analysis.report.page import render
+from analysis.report.sections import reconstruction
+from analysis.results.reconstruction import quality_table
 from analysis.statistics.measures import MEASURES
 from run_one import run_config
 from tests.synthetic_run import write_run
@@ -321,7 +323,7 @@ def test_a_run_keeps_the_quality_and_refuses_foreign_weights(tiny, tmp_path):
 
 def test_the_report_shows_the_quality_where_it_was_measured(tmp_path):
     folder = write_run(tmp_path, rates=(0.25,), masks=("lowpass",), seeds=(0, 1), reconstruction="unet")
-    assert reconstructions(SimpleNamespace(run=load(tmp_path))) == ""
+    assert render(reconstruction.parts(SimpleNamespace(run=load(tmp_path)))) == ""
     for record in list(folder.records()):
         worse = 3 * record.config.seed + 10 * (record.config.vendor == "GE")
         quality = {"psnr": 30.0 - worse, "ssim": 0.9, "psnr_zero_filled": 20.0, "ssim_zero_filled": math.nan}
@@ -333,6 +335,6 @@ def test_the_report_shows_the_quality_where_it_was_measured(tmp_path):
     }  # fmt: skip
     assert set(found["seeds"]) == {2}
     assert found["SSIM, zero-filled"].isna().all()
-    page = reconstructions(SimpleNamespace(run=run, measure=MEASURES["auc"]))
+    page = render(reconstruction.parts(SimpleNamespace(run=run, measure=MEASURES["auc"])))
     assert "18.500" in page
     assert "unet" in page

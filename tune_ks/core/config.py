@@ -85,7 +85,7 @@ class TrialConfig:
         given = {**(options or {}), **values}
         for name, value in given.items():
             require(re.fullmatch("[a-z][a-z0-9_]{0,63}", name) is not None, "an option's name", "a short word", name)
-            require(_is_plain(value), name, "a finite number or a text", value)
+            require(is_plain(value), name, "a finite number or a text", value)
         chosen = {name: value for name, value in sorted(given.items()) if value is not None}
         object.__setattr__(self, "options", chosen)
         self._check_init_from()
@@ -190,7 +190,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _is_plain(value: object) -> bool:
+def is_plain(value: object) -> bool:
     """Whether an option can have this value: a finite number, a text, or None for its default."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**63

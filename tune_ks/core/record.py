@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.config import OWN_FIELDS, TrialConfig, is_plain
+from tune_ks.core.options import require
 
 FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # format -> a record of it as of the next one
@@ -163,11 +164,20 @@ def _require_types(values: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} must be an object, got {values[name]!r}")
     if not all(isinstance(count, int) for count in values.get("images", {}).values()):
         raise ValueError(f"images must be counts, got {values['images']!r}")
-    options = values.get("options")
-    if options is not None and not (isinstance(options, dict) and all(isinstance(v, dict) for v in options.values())):
-        raise ValueError(f"options must be an object of objects, got {options!r}")
+    _require_options(values.get("options"))
     if not isinstance(values.get("mask_is_learned"), bool | None):
         raise ValueError(f"mask_is_learned must be true or false, got {values['mask_is_learned']!r}")
+
+
+def _require_options(options: object) -> None:
+    """ValueError where these are not field -> option -> plain value, nor absent."""
+    if options is None:
+        return
+    if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
+        raise ValueError(f"options must be an object of objects, got {options!r}")
+    for values in options.values():
+        for name, value in values.items():
+            require(is_plain(value), f"the option {name}", "a finite number, a text or null", value)
 
 
 class Stop(NamedTuple):

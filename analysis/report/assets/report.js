@@ -60,9 +60,9 @@ async function drawOne(plot) {
 // One figure after another, so that the first screen can be read while the rest is drawn. Those that need WebGL take
 // seconds without a graphics card, so they wait until the reader comes near.
 async function drawAll() {
-  const near = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => {
-    near.unobserve(one.target);
-    drawOne(one.target);
+  const near = new IntersectionObserver((seen) => seen.filter((entry) => entry.isIntersecting).forEach((entry) => {
+    near.unobserve(entry.target);
+    drawOne(entry.target);
   }), { rootMargin: "400px" });
   for (const plot of plots.all()) {
     if (plot.closest("[data-webgl]")) { near.observe(plot); continue; }

@@ -1,1 +1,47 @@
-"""One file is one section of the report."""
+"""The sections of the report, from the top of the page to its end."""
+
+from analysis.report.sections import (
+    baselines,
+    choice,
+    clinic,
+    configurations,
+    curves,
+    external,
+    hyperparameters,
+    image_quality,
+    intervals_of_classes,
+    intervals_of_values,
+    learning_curves,
+    masks,
+    pareto,
+    proof,
+    provenance,
+    reconstruction,
+    rules,
+    trials,
+    trivial,
+    trouble,
+)
+
+SECTIONS = {
+    "choice": choice.SECTION,
+    "proof": proof.SECTION,
+    "pareto": pareto.SECTION,
+    "curves": curves.SECTION,
+    "masks": masks.SECTION,
+    "reconstruction": reconstruction.SECTION,
+    "clinic": clinic.SECTION,
+    "rules": rules.SECTION,
+    "external": external.SECTION,
+    "image_quality": image_quality.SECTION,
+    "learning_curves": learning_curves.SECTION,
+    "hyperparameters": hyperparameters.SECTION,
+    "baselines": baselines.SECTION,
+    "trivial": trivial.SECTION,
+    "configurations": configurations.SECTION,
+    "intervals_of_classes": intervals_of_classes.SECTION,
+    "intervals_of_values": intervals_of_values.SECTION,
+    "trials": trials.SECTION,
+    "trouble": trouble.SECTION,
+    "provenance": provenance.SECTION,
+}

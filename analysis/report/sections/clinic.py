@@ -1,11 +1,13 @@
-"""The report's answers to what a clinician asks: figures and tables of each choice beside full sampling."""
+"""What a clinician asks: tumours found at a fixed threshold, calibration, subgroups."""
+
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from analysis.plots.clinic import plot_operating, plot_reliability
 from analysis.plots.common import to_json
-from analysis.report.page import figure, heading, panels, paragraph, slug, table
-from analysis.results import sentences
+from analysis.report.parts import Figure, Heading, Panels, Paragraph, Part, slug, table
+from analysis.report.sections.base import Section, labels_seen, of_classes
 from analysis.results.compute import Analysis
 from analysis.results.subgroups import PATIENTS
 
@@ -23,59 +25,60 @@ SUBGROUPS = (
     "AUC inside each group of test images, seeds averaged; patient-clustered 90 % intervals. Patients are counted by "
     f"class; too few: fewer than {PATIENTS} of a class, where no interval is shown to hold."
 )
+MISSING = "No per-image test scores of two classes, so none of this can be computed."
 
 
-def clinician(analysis: Analysis) -> str:
+def parts(analysis: Analysis) -> Sequence[Part]:
     """Sensitivity at a fixed threshold, calibration, subgroups; what could not be computed is said."""
-    found = analysis.clinic
     if not analysis.vendors:
-        return ""
-    missing = "".join(paragraph(text, "small") for text in found.absent)
-    if found.calibration.empty:
-        return missing or paragraph(
-            "No per-image test scores of two classes, so none of this can be computed.", "small"
-        )
-    seen = [
-        f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}"
-        for vendor, computed in analysis.vendors.items()
+        return []
+    clinic = analysis.clinic
+    absent = [Paragraph(text, "small") for text in clinic.absent]
+    if clinic.calibration.empty:
+        return absent or [Paragraph(MISSING, "small")]
+    subgroups = clinic.subgroups.dropna(axis="columns", how="all")
+    return [
+        Heading("How many tumours are found, at a threshold fixed beforehand"),
+        _panels(clinic.operating, _operating),
+        table(clinic.operating, "operating", "Sensitivity at 90 % specificity of the source vendor's validation"),
+        Paragraph(OPERATING, "small"),
+        Heading("Can the probabilities be believed?"),
+        _panels(clinic.reliability, _reliability),
+        table(clinic.calibration, "calibration", "Brier score on test patients"),
+        Paragraph(CALIBRATION, "small"),
+        Heading("Does it hold in subgroups?"),
+        table(subgroups, "subgroups", "Test AUC by subgroup"),
+        Paragraph(SUBGROUPS, "small"),
+        *absent,
+        labels_seen(analysis),
     ]
-    return (
-        heading("How many tumours are found, at a threshold fixed beforehand")
-        + panels(*_figures(found.operating, "operating", plot_operating, _operating_words, 330))
-        + table(found.operating, "operating", "Sensitivity at 90 % specificity of the source vendor's validation")
-        + paragraph(OPERATING, "small")
-        + heading("Can the probabilities be believed?")
-        + panels(*_figures(found.reliability, "reliability", plot_reliability, _reliability_words, 460))
-        + table(found.calibration, "calibration", "Brier score on test patients")
-        + paragraph(CALIBRATION, "small")
-        + heading("Does it hold in subgroups?")
-        + table(found.subgroups.dropna(axis="columns", how="all"), "subgroups", "Test AUC by subgroup")
-        + paragraph(SUBGROUPS, "small")
-        + missing
-        + paragraph(" ".join(seen), "seen")
-    )
 
 
-def _figures(rows: pd.DataFrame, name: str, plot, words, height: int) -> list[str]:
-    found = []
-    for vendor, part in rows.groupby("trained on", sort=False):
-        drawn = to_json(plot(part))
-        found.append(figure(f"{name}-{slug(vendor)}", drawn, words(vendor, part), height, "", f"Trained on {vendor}"))
-    return found
+def _panels(rows: pd.DataFrame, figure: Callable[[str, pd.DataFrame], Figure]) -> Panels:
+    """A panel for each vendor trained on; ``figure`` draws the rows of one."""
+    return Panels([[figure(vendor, of_vendor)] for vendor, of_vendor in rows.groupby("trained on", sort=False)])
 
 
-def _operating_words(vendor: str, rows: pd.DataFrame) -> str:
-    each = [
+def _operating(vendor: str, rows: pd.DataFrame) -> Figure:
+    reached = [
         f"on {row['scored on']}, {row['rate']}: sensitivity {row['sensitivity']:.2f}, "
         f"specificity {row['specificity']:.2f}"
-        for _, row in rows.iterrows()
+        for row in rows.to_dict("records")
     ]
-    return f"Sensitivity and specificity on test patients, trained on {vendor}, with 90 % intervals; {'; '.join(each)}."
+    listed = "; ".join(reached)
+    alt = f"Sensitivity and specificity on test patients, trained on {vendor}, with 90 % intervals; {listed}."
+    drawn = to_json(plot_operating(rows))
+    return Figure(f"operating-{slug(vendor)}", drawn, alt, 330, f"Trained on {vendor}")
 
 
-def _reliability_words(vendor: str, rows: pd.DataFrame) -> str:
-    return (
+def _reliability(vendor: str, rows: pd.DataFrame) -> Figure:
+    alt = (
         f"Observed share of tumour images against the predicted probability, trained on {vendor}, by test vendor, with "
         "90 % intervals of the chosen rate; full sampling dotted; on the dashed line predictions are calibrated. The "
         "bars count images in each tenth."
     )
+    drawn = to_json(plot_reliability(rows))
+    return Figure(f"reliability-{slug(vendor)}", drawn, alt, 460, f"Trained on {vendor}")
+
+
+SECTION = Section("What a clinician asks", parts, of_classes)

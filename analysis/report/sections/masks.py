@@ -1,201 +1,273 @@
-"""The report's masks and images: the knob over the rates, the masks side by side, and the whole grid of images."""
+"""The masks and what they leave of an image: a knob over the rates, the masks side by side, the grid of images."""
 
 import math
-from html import escape
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.plots.common import SPLIT_WORDS, to_json
-from analysis.plots.gallery import Picture, gallery
-from analysis.plots.masks import plot_line_masks, plot_profile
-from analysis.plots.profiles import profile
+from analysis.plots.gallery import Exhibit, gallery
+from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.read.configurations import FULL
-from analysis.report.page import as_script, figure, heading, number, panels, paragraph, slug
-from analysis.report.png import data_uri
+from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, Picture, data_uri, number, slug
+from analysis.report.sections.base import Section
 from analysis.results import sentences
-from analysis.results.compute import Analysis
+from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.measures import Measure
 
 LOOK = (
     "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them would be an "
     "oracle's choice, and its metric biased upward."
 )
+MISSING = "No mask and no preview lies beside these records, so there is none to show."
+LEFT_OUT = "Images were left out of this page on request."
+PROFILE_ALT = (
+    "Share of k-space kept at each distance from DC: learned probability, exported mask, and low-pass at the same rate."
+)
+PROFILE_HEIGHT = 260  # pixels
+GAUGES = {"in": "in-domain", "cross": "cross-domain"}  # name in knob.js and report.css -> words
+KINDS = {"probability": "Inclusion probability", "mask": "Exported mask"}  # of a heat map of masks
 
 
-def masks_and_images(analysis: Analysis, images: bool = True) -> str:
-    """Of each vendor: the knob, the masks by rate, the images; ``images=False`` leaves every patient's image out."""
-    parts = []
-    for vendor in analysis.vendors:
-        shown = gallery(analysis, vendor, images)
-        kept = _comparable(shown)
-        known = [p for p in shown if p.mask is not None or p.preview is not None]
-        if not known:
-            continue
-        parts.append(heading(f"Trained on {vendor}"))
-        parts.append(knob(analysis, vendor, known, kept))
-        parts.append(panels(*(_lines(vendor, shown, what) for what in ("probability", "mask"))))
-        parts.append(_grid(analysis, vendor, kept))
-    if not parts:
-        return paragraph("No mask and no preview lies beside these records, so there is none to show.")
-    if not images:
-        parts.append(paragraph("Images were left out of this page on request.", "small"))
-    return "".join(parts)
+class Pair(NamedTuple):
+    """A full image, beside which the script shows the sampled one."""
+
+    full: Picture
+    about: str
 
 
-def knob(analysis: Analysis, vendor: str, shown: list[Picture], kept: list[Picture]) -> str:
+@dataclass(frozen=True)
+class Knob:
     """One slider over a family's rates that moves mask, profile, images and scores together."""
-    families = sorted({p.family for p in shown if p.family != FULL}) or [FULL]
-    order = sorted(families, key=lambda name: not any(p.chosen and p.family == name for p in shown))
-    states = {
-        family: [
-            _state(p, vendor, shown, kept, analysis.measure)
-            for p in sorted((p for p in shown if p.family in (family, FULL)), key=lambda p: p.rate)
+
+    name: str  # id of the element
+    vendor: str
+    low_end: float  # where the scales begin; they end at 1
+    families: Sequence[str]  # the first is shown first
+    states: Mapping[str, Sequence[Mapping[str, Any]]]  # family -> what the script shows at each stop of the slider
+    profile: Sequence[Part]
+    pairs: Sequence[Pair]
+    texts: Sequence[Paragraph]
+    gauges: ClassVar[Mapping[str, str]] = GAUGES
+    template: ClassVar[str] = "knob.html"
+
+    @property
+    def last(self) -> int:
+        """The last stop of the slider, of the family that is shown first."""
+        return max(len(self.states[self.families[0]]) - 1, 0)
+
+
+class GridRow(NamedTuple):
+    """One trial's images."""
+
+    label: str
+    scores: str
+    chosen: bool
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every rate's images at once: a row a rate, a column a validation image; full images first."""
+
+    vendor: str
+    columns: Sequence[str]
+    full: Sequence[Picture]
+    rows: Sequence[GridRow]
+    template: ClassVar[str] = "gallery.html"
+
+
+def parts(analysis: Analysis) -> Sequence[Part]:
+    """For each vendor the knob, the masks by rate, and the images unless they were left out."""
+    if not analysis.vendors:
+        return [Paragraph(MISSING)]
+    shown: list[Part] = []
+    for computed in analysis.vendors.values():
+        shown += _of_vendor(analysis, computed)
+    if not shown:
+        return [Paragraph(MISSING)]
+    return shown if analysis.images else [*shown, Paragraph(LEFT_OUT, "small")]
+
+
+def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
+    """One vendor's knob, masks and images; empty where no trial has a mask or a preview."""
+    vendor = computed.vendor
+    exhibits = gallery(analysis, vendor, analysis.images)
+    visible = [exhibit for exhibit in exhibits if exhibit.mask is not None or exhibit.preview is not None]
+    if not visible:
+        return []
+    comparable = _comparable(exhibits)
+    shown: list[Part] = [
+        Heading(f"Trained on {vendor}"),
+        _knob(analysis, computed, visible, comparable),
+        Panels([_line_masks(vendor, exhibits, kind) for kind in KINDS]),
+    ]
+    if comparable:
+        shown.append(Details("All rates at once", [_grid(analysis, vendor, comparable)]))
+    return shown
+
+
+def _comparable(exhibits: list[Exhibit]) -> list[Exhibit]:
+    """Those that show the same images as the first."""
+    with_images = [exhibit for exhibit in exhibits if exhibit.preview is not None and len(exhibit.preview.row)]
+    if not with_images:
+        return []
+    first = with_images[0].preview.row.tolist()
+    return [exhibit for exhibit in with_images if exhibit.preview.row.tolist() == first]
+
+
+def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit], comparable: list[Exhibit]) -> Knob:
+    """``comparable``: those whose images can be shown side by side."""
+    vendor, measure = computed.vendor, analysis.measure
+    image_rows = {exhibit.key: row for row, exhibit in enumerate(comparable)}
+    families = _families(exhibits)
+    states = {}
+    for family in families:
+        stops = [exhibit for exhibit in exhibits if exhibit.family in (family, FULL)]
+        stops.sort(key=lambda exhibit: exhibit.rate)
+        states[family] = [
+            _state(stop, measure, _full_values(exhibits), _image_names(stop, vendor, image_rows)) for stop in stops
         ]
-        for family in order
-    }
-    name = f"knob-{slug(vendor)}"
-    choice = "".join(f'<option value="{escape(f)}">{escape(f)}</option>' for f in order)
-    first = next((p for p in shown if p.mask is not None and not p.mask.all()), None)
-    drawn = ""
-    if first is not None:
-        alt = "Share of k-space kept at each distance from DC: learned probability, exported mask, and low-pass at the "
-        alt += "same rate."
-        drawn = figure(
-            f"profile-{slug(vendor)}", to_json(plot_profile(profile(first.mask, first.probability))), alt, 260
-        )
-    strips = (
-        '<p class="small">inclusion probability, DC in the middle</p>'
-        '<img class="strip probability" alt="inclusion probability">'
-        '<p class="small">exported mask</p><img class="strip mask" alt="exported mask">'
-    )
-    gauges = "".join(
-        f'<span class="{domain}">{word}</span><div class="{domain}" data-domain="{domain}"><div class="gauge">'
-        f'<u title="full sampling"></u><i></i><b></b></div><span class="value"></span></div>'
-        for domain, word in (("in", "in-domain"), ("cross", "cross-domain"))
-    )
-    return (
-        f'<div class="knob" id="{name}" data-gauge="{analysis.measure.gauge:g}" role="group" '
-        f'aria-label="Turn the sampling rate, trained on {escape(vendor)}">'
-        f'<label>mask family <select>{choice}</select></label> <output aria-live="polite"></output>'
-        f'<input type="range" min="0" max="{max(len(next(iter(states.values()))) - 1, 0)}" value="0" step="1" '
-        f'aria-label="sampling rate">{as_script(states, "class=states")}'
-        f"{panels(f'<div class=gauges>{gauges}</div>{strips}', drawn)}{_pairs(analysis, kept)}"
-        f"{paragraph(sentences.whose_labels(analysis.vendors[vendor].selection, analysis.measure), 'seen')}"
-        f"{paragraph(analysis.measure.words(LOOK), 'small')}</div>"
+    return Knob(
+        name=f"knob-{slug(vendor)}",
+        vendor=vendor,
+        low_end=measure.gauge,
+        families=families,
+        states=states,
+        profile=_profile(vendor, exhibits),
+        pairs=_pairs(analysis.run.cohort, comparable),
+        texts=[
+            Paragraph(sentences.whose_labels(computed.selection, measure), "seen"),
+            Paragraph(measure.words(LOOK), "small"),
+        ],
     )
 
 
-def _state(
-    picture: Picture, vendor: str, shown: list[Picture], kept: list[Picture], measure: Measure
-) -> dict[str, Any]:
-    full = next((p.values for p in shown if p.family == FULL), {})
-    split = "val" if math.isnan(picture.in_domain) else "test"
+def _families(exhibits: list[Exhibit]) -> list[str]:
+    """The mask families below full sampling, the chosen one first."""
+    names = sorted({exhibit.family for exhibit in exhibits if exhibit.family != FULL}) or [FULL]
+    chosen = {exhibit.family for exhibit in exhibits if exhibit.chosen}
+    return sorted(names, key=lambda name: name not in chosen)
+
+
+def _full_values(exhibits: list[Exhibit]) -> dict[str, float]:
+    """The metrics of full sampling; empty where it is not shown."""
+    return next((exhibit.values for exhibit in exhibits if exhibit.family == FULL), {})
+
+
+def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: list[str] | None) -> dict[str, Any]:
+    """What the script shows at one stop of the slider. ``images``: ids of the sampled images."""
+    split = "val" if math.isnan(exhibit.in_domain) else "test"
+    chosen = ", chosen" if exhibit.chosen else ""
     state: dict[str, Any] = {
-        "name": f"{picture.family}, rate {picture.rate:.3f}{_counted(picture)}{', chosen' if picture.chosen else ''}",
-        "chosen": picture.chosen,
-        "in_domain": _scored(picture, full, split, "in_domain", measure),
-        "cross_domain": _scored(picture, full, split, "cross_domain", measure),
+        "name": f"{exhibit.family}, rate {exhibit.rate:.3f}{_counted(exhibit.mask)}{chosen}",
+        "chosen": exhibit.chosen,
+        "in_domain": _score(exhibit, full, f"{split}_in_domain", measure),
+        "cross_domain": _score(exhibit, full, f"{split}_cross_domain", measure),
     }
-    if picture.mask is not None:
-        known = picture.probability is not None and picture.probability.shape == picture.mask.shape
-        found = profile(picture.mask, picture.probability)
-        state |= {
-            "mask": _strip(picture.mask),
-            "probability": _strip(picture.probability) if known else None,
-            "points": picture.mask.ndim == 2,
-            "profile": {n: [round(float(v), 3) for v in values] for n, values in found._asdict().items()},
-        }
-    row = next((i for i, p in enumerate(kept) if p.key == picture.key), None)
-    if row is not None:
-        state["images"] = [_image_id(vendor, row, j) for j in range(len(picture.preview.row))]
+    if exhibit.mask is not None:
+        state |= _mask_state(exhibit)
+    if images is not None:
+        state["images"] = images
     return state
 
 
-def _counted(picture: Picture) -> str:
-    if picture.mask is None:
+def _mask_state(exhibit: Exhibit) -> dict[str, Any]:
+    shares = profile(exhibit.mask, exhibit.probability)
+    return {
+        "mask": _strip(exhibit.mask),
+        "probability": _strip(exhibit.probability) if exhibit.has_probability else None,
+        "points": exhibit.mask.ndim == 2,
+        "profile": {name: np.round(share.astype(float), 3).tolist() for name, share in shares._asdict().items()},
+    }
+
+
+def _counted(mask: np.ndarray | None) -> str:
+    if mask is None:
         return ""
-    unit = "lines" if picture.mask.ndim == 1 else "points"
-    return f" ({int(picture.mask.sum())} of {picture.mask.size} {unit})"
+    unit = "lines" if mask.ndim == 1 else "points"
+    return f" ({int(mask.sum())} of {mask.size} {unit})"
 
 
-def _scored(picture: Picture, full: dict[str, float], split: str, domain: str, measure: Measure) -> dict[str, Any]:
-    name = f"{split}_{domain}"
-    value, low, high = (picture.values.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
+def _score(exhibit: Exhibit, full: dict[str, float], name: str, measure: Measure) -> dict[str, Any]:
+    """One metric for the script: its text, its interval, and full sampling's."""
+    value = exhibit.values.get(name, math.nan)
+    low = exhibit.values.get(f"{name}_low", math.nan)
+    high = exhibit.values.get(f"{name}_high", math.nan)
     at_full = full.get(name, math.nan)
-    text = "not measured" if math.isnan(value) else f"{SPLIT_WORDS[split]} {measure.title} {value:.3f}"
-    if not math.isnan(low):
-        text += f" [{low:.3f}, {high:.3f}]"
-    if not math.isnan(at_full) and picture.family != FULL:
+    text = "not measured"
+    if not math.isnan(value):
+        text = f"{SPLIT_WORDS[name.split('_')[0]]} {measure.title} {value:.3f}"
+    text += sentences.spread(exhibit.values, name)
+    if not math.isnan(at_full) and exhibit.family != FULL:
         text += f"; full sampling {at_full:.3f}"
     return {"text": text, "value": value, "low": low, "high": high, "full": at_full}
 
 
-def _strip(values: np.ndarray) -> str:
-    """Values in [0, 1] as a grey image; lines are one row high, the page stretches it."""
-    return data_uri(np.atleast_2d(np.round(values.astype(float) * 255)).astype(np.uint8))
+def _image_names(exhibit: Exhibit, vendor: str, image_rows: dict[str, int]) -> list[str] | None:
+    """The ids of a trial's images in the grid; None where it has none there."""
+    row = image_rows.get(exhibit.key)
+    if row is None:
+        return None
+    return [_image_name(vendor, row, column) for column in range(len(exhibit.preview.row))]
 
 
-def _comparable(shown: list[Picture]) -> list[Picture]:
-    """The pictures that show the same images as the first."""
-    kept = [p for p in shown if p.preview is not None and len(p.preview.row)]
-    return [p for p in kept if p.preview.row.tolist() == kept[0].preview.row.tolist()]
-
-
-def _lines(vendor: str, shown: list[Picture], what: str) -> str:
-    drawn = plot_line_masks(shown, what)
-    if drawn is None:
-        return ""
-    words = {"probability": "Inclusion probability", "mask": "Exported mask"}[what]
-    alt = f"{words} over k-space lines, trained on {vendor}, a row a rate."
-    name = f"masks-{what}-{slug(vendor)}" if what == "probability" else f"masks-{slug(vendor)}"
-    return figure(name, to_json(drawn), alt, drawn.layout.height, title=words)
-
-
-def _pairs(analysis: Analysis, kept: list[Picture]) -> str:
-    """Full and sampled side by side, an image of each vendor and class; the script fills the sampled one."""
-    if not kept:
-        return ""
-    shown = []
-    for row, full in zip(kept[0].preview.row, kept[0].preview.full):
-        about = _about_image(analysis.run.cohort, int(row))
-        shown.append(
-            f'<figure><div class="two">{_img(full, f"{about}, full image")}'
-            '<img class="sampled" alt="sampled image"></div>'
-            f'<figcaption><p class="small">{escape(about)}: full, sampled</p></figcaption></figure>'
-        )
-    return f'<div class="pairs">{"".join(shown)}</div>'
-
-
-def _grid(analysis: Analysis, vendor: str, kept: list[Picture]) -> str:
-    """Every rate's images at once: a row a rate, a column a validation image; full images first."""
-    if not kept:
-        return ""
-    names = [_about_image(analysis.run.cohort, int(row)) for row in kept[0].preview.row]
-    cells = ["<div></div>", *(f'<div class="small">{escape(n)}</div>' for n in names)]
-    cells += ["<div>full image</div>", *(_img(i, f"{n}, full image") for i, n in zip(kept[0].preview.full, names))]
-    for i, picture in enumerate(kept):
-        label = f"{picture.family} {picture.rate:.3f}"
-        scored = f"in {number(picture.in_domain)}, cross {number(picture.cross_domain)}"
-        kind = "chosen" if picture.chosen else ""
-        cells.append(f'<div class="{kind}">{escape(label)}<br><span class="small">{scored}</span></div>')
-        for j, (image, about) in enumerate(zip(picture.preview.sampled, names)):
-            cells.append(_img(image, f"{about}, {label}", f'id="{_image_id(vendor, i, j)}"'))
-    columns = f"grid-template-columns: 8rem repeat({len(names)}, minmax(70px, 200px))"
-    return (
-        "<details><summary>All rates at once</summary>"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="All images, trained on {escape(vendor)}">'
-        f'<div class="gallery" style="{columns}">{"".join(cells)}</div></div></details>'
-    )
-
-
-def _image_id(vendor: str, row: int, column: int) -> str:
+def _image_name(vendor: str, row: int, column: int) -> str:
     return f"image-{slug(vendor)}-{row}-{column}"
 
 
-def _img(image: np.ndarray, alt: str, more: str = "") -> str:
-    return f'<img {more} src="{data_uri(image)}" alt="{escape(alt)}">'
+def _strip(values: np.ndarray) -> str:
+    """Values in [0, 1] as a grey image; lines are one row high, the page stretches it."""
+    grey = np.round(values.astype(float) * 255).astype(np.uint8)
+    return data_uri(np.atleast_2d(grey))
+
+
+def _profile(vendor: str, exhibits: list[Exhibit]) -> list[Part]:
+    """The figure that the script fills with the profile of each stop; empty where no mask leaves anything out."""
+    first = next((exhibit for exhibit in exhibits if exhibit.undersampled), None)
+    if first is None:
+        return []
+    drawn = to_json(plot_profile(profile(first.mask, first.probability)))
+    return [Figure(f"profile-{slug(vendor)}", drawn, PROFILE_ALT, PROFILE_HEIGHT)]
+
+
+def _line_masks(vendor: str, exhibits: list[Exhibit], kind: str) -> list[Part]:
+    """A heat map of the masks over lines; empty where there is none."""
+    drawn = plot_line_masks(exhibits, kind)
+    if drawn is None:
+        return []
+    alt = f"{KINDS[kind]} over k-space lines, trained on {vendor}, a row a rate."
+    name = f"masks-{slug(vendor)}" if kind == "mask" else f"masks-{kind}-{slug(vendor)}"
+    return [Figure(name, to_json(drawn), alt, drawn.layout.height, KINDS[kind])]
+
+
+def _pairs(cohort: pd.DataFrame, comparable: list[Exhibit]) -> list[Pair]:
+    """An image of each vendor and class in full; the script fills in the sampled one."""
+    if not comparable:
+        return []
+    preview = comparable[0].preview
+    about = [_about_image(cohort, int(row)) for row in preview.row]
+    return [Pair(Picture(image, f"{words}, full image"), words) for image, words in zip(preview.full, about)]
+
+
+def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit]) -> Grid:
+    preview = comparable[0].preview
+    about = [_about_image(analysis.run.cohort, int(row)) for row in preview.row]
+    full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
+    rows = [_grid_row(exhibit, vendor, row, about) for row, exhibit in enumerate(comparable)]
+    return Grid(vendor, about, full, rows)
+
+
+def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> GridRow:
+    label = f"{exhibit.family} {exhibit.rate:.3f}"
+    scores = f"in {number(exhibit.in_domain)}, cross {number(exhibit.cross_domain)}"
+    pictures = []
+    for column, (image, words) in enumerate(zip(exhibit.preview.sampled, about)):
+        pictures.append(Picture(image, f"{words}, {label}", _image_name(vendor, row, column)))
+    return GridRow(label, scores, exhibit.chosen, pictures)
 
 
 def _about_image(cohort: pd.DataFrame, row: int) -> str:
@@ -203,3 +275,6 @@ def _about_image(cohort: pd.DataFrame, row: int) -> str:
         return "validation image"
     label = cohort.loc[row, "label"]
     return f"{cohort.loc[row, 'vendor']}, tumour {'present' if label == 1 else 'absent'}"
+
+
+SECTION = Section("Masks, and what they leave of an image", parts)

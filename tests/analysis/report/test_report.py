@@ -17,10 +17,12 @@ from analysis import analyse, print_analysis
 from analysis.choice.crossfit import CrossFit
 from analysis.plots.gallery import gallery
 from analysis.plots.pareto import plot_pareto
-from analysis.report.png import data_uri, png
+from analysis.report.page import render
+from analysis.report.parts import data_uri
 from analysis.report.report import write_report
-from analysis.report.sections.proof import proofs, steps
-from synthetic_run import write_run
+from analysis.report.sections import proof as proof_section
+from synthetic_run import make_cohort, write_run, write_trial
+from tune_ks.core.config import TrialConfig
 
 OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 
@@ -136,7 +138,7 @@ def test_the_proof_shows_every_step_and_where_it_stopped(html, analysis):
     text = sections(html)["What the data prove"]
     for vendor, computed in analysis.vendors.items():
         proof = computed.proof
-        shown = steps(proof)
+        shown = proof_section.steps(proof)
         assert shown["rate"].tolist() == [0.25, 0.0625]  # from the highest down, full sampling is the yardstick
         for step, row in zip(proof.steps.itertuples(), shown.to_dict("records")):
             assert row["in-domain lower bound"] == pytest.approx(step.in_domain_lower)
@@ -155,12 +157,12 @@ def test_a_cross_fitted_choice_stands_beside_the_proof(analysis):
     refused = fitted._replace(vendor="SIEMENS", rates=rates.iloc[:0], refused="trial abc has no scores per image")
     cross_fits = {"GE": fitted, "SIEMENS": refused}
     vendors = {name: replace(analysis.vendors[name], cross_fit=given) for name, given in cross_fits.items()}
-    page = proofs(replace(analysis, vendors=vendors))
+    page = render(proof_section.parts(replace(analysis, vendors=vendors)))
     cells = re.findall(r"<td[^>]*>(.*?)</td>", page[page.index('id="cross-fit"') :])
     assert cells[:6] == ["GE", "0.250", "0.700", "GE", "1.000", "0.300"]
     assert "GE, cross-fitted on 10 halves" in page
     assert "SIEMENS: not cross-fitted: trial abc" in page
-    assert "cross-fit" not in proofs(analysis)
+    assert "cross-fit" not in render(proof_section.parts(analysis))
 
 
 def test_how_sure_the_front_is_stands_in_figure_and_table(html, analysis):
@@ -214,6 +216,24 @@ def test_the_source_studys_table_has_a_row_a_rate_and_every_vendor(html, analysi
         assert [row["nominal rate"] for row in chosen] == [f"{selection.configuration['sampling_rate']:.3f}"]
 
 
+def test_an_option_that_varies_has_its_filter_its_axis_and_its_column(tmp_path):
+    folder = write_run(tmp_path, rates=(1.0,), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
+    temperatures = [0.5 + step / 4 for step in range(12)]
+    for step, temperature in enumerate(temperatures):
+        config = TrialConfig("GE", (2 + 2 * step) / 32, temperature=temperature)
+        write_trial(folder, make_cohort(("GE", "SIEMENS"), 12, 6), config)
+    html = analyse(tmp_path).report.read_text()
+    assert re.search(r'name="from" [^>]*placeholder="0.5"', html)  # too many for boxes
+    assert re.search(r'name="to" [^>]*placeholder="3.25"', html)
+    assert 'id="parallel-GE"' in html
+    head, rows = re.search(
+        r'<table id="source-table"><thead>(.*?)</thead>(.*?)</table>', html, flags=re.DOTALL
+    ).groups()
+    assert re.findall(r"<button[^>]*>(.*?)</button>", head)[:3] == ["mask", "temperature", "nominal rate"]
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", rows, flags=re.DOTALL)]
+    assert [row[1] for row in cells] == [f"{value:g}" for value in temperatures] + [""]  # none at full sampling
+
+
 def test_the_gallery_shows_one_trial_a_rate_and_family_largest_first(analysis):
     shown = gallery(analysis, "GE")
     families = ["full sampling", "gumbel", "gumbel", "lowpass", "lowpass"]
@@ -250,12 +270,30 @@ def test_a_vendor_named_like_a_tag_stays_text(tmp_path):
 
 def test_png_decodes_to_the_image():
     image = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
-    data = png(image)
+    kind, text = data_uri(image).split(",")
+    assert kind == "data:image/png;base64"
+    data = base64.b64decode(text)
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    assert struct.unpack(">II", data[16:24]) == (3, 2)
-    length = struct.unpack(">I", data[33:37])[0]
-    rows = zlib.decompress(data[41 : 41 + length])
-    assert rows == b"\0" + image[0].tobytes() + b"\0" + image[1].tobytes()
-    assert base64.b64decode(data_uri(image).split(",")[1]) == data
+    assert struct.unpack(">IIBB", data[16:26]) == (3, 2, 8, 0)  # 8 bits, grey
+    assert np.array_equal(unpacked(data), image)
     with pytest.raises(ValueError, match="uint8"):
-        png(image.astype(float))
+        data_uri(image.astype(float))
+
+
+def unpacked(data):
+    """The rows of a grey PNG of 8 bits, by ISO/IEC 15948: IDAT inflated, each row's filter undone."""
+    width, height = struct.unpack(">II", data[16:24])
+    packed, at = b"", 8
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        packed += data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        at += length + 12
+    raw = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, width + 1).astype(int)
+    rows = np.zeros((height + 1, width + 1), int)  # a row and a column of zeros before the image
+    for y in range(height):
+        for x in range(width):
+            left, above, corner = rows[y + 1, x], rows[y, x + 1], rows[y, x]
+            paeth = min((left, above, corner), key=lambda value: abs(left + above - corner - value))
+            predicted = (0, left, above, (left + above) // 2, paeth)[raw[y, 0]]
+            rows[y + 1, x + 1] = (raw[y, x + 1] + predicted) % 256
+    return rows[1:, 1:]

@@ -10,13 +10,16 @@ from analysis.choice.noninferior import STEP_COLUMNS, Proof
 from analysis.choice.options import Options
 from analysis.choice.selection import Selection
 from analysis.plots.gallery import MOST, gallery
-from analysis.plots.profiles import profile
-from analysis.report.page import as_script, plain, slug, table
+from analysis.plots.masks import profile
+from analysis.report.page import in_script, render
+from analysis.report.parts import slug, table
 from analysis.results import evidence, sentences
 from analysis.results.importance import hyperparameters, importance
+from analysis.results.json_values import json_values
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.pareto import TWO
 from synthetic_run import write_run
+from tune_ks.core.config import OWN_FIELDS
 
 AUC = MEASURES["auc"]
 
@@ -55,12 +58,10 @@ def test_a_profile_of_points_spends_the_same_budget():
 
 def own_table(n, effect):
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"sampling_rate": 0.5, "temperature": rng.uniform(0.1, 5, n), "full": False})
+    frame = pd.DataFrame({"sampling_rate": 0.5, "mask.temperature": rng.uniform(0.1, 5, n), "full": False})
     frame["mask_lr_multiplier"] = rng.choice([1.0, 10.0, 30.0], n)
-    frame["score"] = 0.8 + effect * (frame["temperature"] > 2) + rng.normal(0, 0.005, n)
-    from analysis.read.load import CONFIG_FIELDS
-
-    for name in CONFIG_FIELDS:
+    frame["score"] = 0.8 + effect * (frame["mask.temperature"] > 2) + rng.normal(0, 0.005, n)
+    for name in OWN_FIELDS:
         if name not in frame:
             frame[name] = "same"
     return frame
@@ -80,9 +81,9 @@ def test_importance_says_when_nothing_is_explained():
 
 def test_importance_needs_enough_that_varies():
     assert importance(own_table(9, 0.1), "score") is None
-    same = own_table(60, 0.1).assign(temperature=1.0, mask_lr_multiplier=10.0)
+    same = own_table(60, 0.1).assign(**{"mask.temperature": 1.0}, mask_lr_multiplier=10.0)
     assert importance(same, "score") is None
-    one_or_none = same.assign(temperature=[1.0, np.nan] * 30)  # that is the family again
+    one_or_none = same.assign(**{"mask.temperature": [1.0, np.nan] * 30})  # that is the family again
     assert hyperparameters(one_or_none) == []
 
 
@@ -164,11 +165,12 @@ def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
 
 
 def test_what_a_page_holds_cannot_end_its_scripts_or_cells():
-    assert "</script><b>" not in as_script({"a": "</script><b>"})
-    assert plain({"a": [float("nan"), 0.123456789, np.float32(0.5), (1,)]}) == {"a": [None, 0.12346, 0.5, [1]]}
+    assert "</script><b>" not in in_script({"a": "</script><b>"})
+    values = {"a": [float("nan"), 0.123456789, np.float32(0.5), (1,)]}
+    assert json_values(values, digits=5) == {"a": [None, 0.12346, 0.5, [1]]}
     assert slug("<b>GE & Co") == "b-GE-Co"
     assert slug("é") != slug("ü")
-    html = table(pd.DataFrame({"<i>": ["<b>", None], "n": [1.0, np.nan]}), "t")
+    html = render([table(pd.DataFrame({"<i>": ["<b>", None], "n": [1.0, np.nan]}), "t")])
     assert "<b>" not in html
     assert html.count('data-v=""') == 2
-    assert table(pd.DataFrame({"a": []}), "t") == ""
+    assert render([table(pd.DataFrame({"a": []}), "t")]) == ""

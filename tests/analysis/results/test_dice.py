@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from analysis import RULES, RunError, analyse, print_analysis
 from analysis.__main__ import main
 from analysis.analyse import watch
 from analysis.read.load import load
+from analysis.report import page
 from analysis.report.export import figures
-from analysis.report.sections.dice import intervals, trivial_table
-from analysis.report.sections.tables import external_table
+from analysis.report.sections import external, intervals_of_values, trivial
 from analysis.statistics.bootstrap import interval, patient_weights
 from analysis.statistics.hanley_mcneil import counts_of
 from analysis.statistics.measures import MEASURES
@@ -203,7 +204,7 @@ def test_what_is_no_better_than_the_trivial_answer_is_said(tmp_path):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"trivial": {}}))
     found = analyse(tmp_path, report=False)
     assert not [text for text in found.warnings if "learned" in text]
-    assert "Not told by these records." in trivial_table(found)
+    assert "Not told by these records." in page.render(trivial.parts(found))
 
 
 def test_nothing_found_and_everything_found_have_a_page(tmp_path):
@@ -235,10 +236,14 @@ def test_without_scores_there_are_points_and_no_interval(tmp_path):
     found = analyse(tmp_path, report=False)
     assert found.configurations["test_in_domain_low"].isna().all()
     assert found.vendors["GE"].selection.rate in (0.25, 1.0)
-    assert "No per-image scores lie beside these records" in intervals(found)
+    assert "No per-image scores lie beside these records" in page.render(intervals_of_values.parts(found))
 
 
-def test_a_folder_of_two_metrics_asks_which(tmp_path, capsys):
+def interrupt(seconds):
+    raise KeyboardInterrupt
+
+
+def test_a_folder_of_two_metrics_asks_which(tmp_path, capsys, monkeypatch):
     write_run(tmp_path, **SMALL)
     write_run(tmp_path / "other", **SMALL | {"metric": "auc"})
     for trial in (tmp_path / "other" / "trials").iterdir():
@@ -253,7 +258,8 @@ def test_a_folder_of_two_metrics_asks_which(tmp_path, capsys):
         assert len(found.trials) == 2
         assert found.pending == []
         assert f"2 record(s) of another metric than {metric} are left out." in found.warnings
-    assert watch(tmp_path, {"metric": "dice"}, rounds=1).run.metric == "dice"
+    monkeypatch.setattr(time, "sleep", interrupt)
+    assert watch(tmp_path, {"metric": "dice"}).run.metric == "dice"
     with pytest.raises(RunError, match="no record of the metric 'f1'; it has: auc, dice"):
         load(tmp_path, "f1")
 
@@ -269,6 +275,6 @@ def test_another_cohorts_dice_are_shown_under_their_name(tmp_path):
     (tmp_path / "external").mkdir()
     line = f"{folder.keys()[0]},PHILIPS,40,20,0.61\n"
     (tmp_path / "external" / "other.csv").write_text("key,vendor,images,patients,dice\n" + line)
-    html = external_table(analyse(tmp_path, report=False))
+    html = page.render(external.parts(analyse(tmp_path, report=False)))
     assert "Dice on other cohorts" in html
     assert "0.610" in html

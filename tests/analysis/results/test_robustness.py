@@ -5,7 +5,8 @@ import pytest
 
 from analysis.choice.options import Options
 from analysis.read.load import load
-from analysis.report.sections.robustness import image_quality
+from analysis.report.page import render
+from analysis.report.sections import image_quality
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, robust, verdict
 from tests.synthetic_run import write_run
@@ -77,11 +78,11 @@ def test_the_page_shows_the_figures_or_says_what_to_type(tmp_path):
         tmp_path / "run", rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, true_auc=lambda *_: 0.8
     )
     analysis = compute(load(folder.root), "epsilon", Options(epsilon=0.2))
-    assert "--corruptions scores the exported models" in image_quality(analysis)
+    assert "--corruptions scores the exported models" in render(image_quality.parts(analysis))
     keys = [record.config.key() for record in folder.records()]
     write_scores(folder.root / "corruptions/hospital.npz", keys, dict.fromkeys(keys, 0.2))
     (folder.root / "corruptions/torn.npz").write_bytes(b"PK torn")
-    text = image_quality(analysis)
+    text = render(image_quality.parts(analysis))
     assert 'id="robustness-hospital-GE"' in text
     assert "loses less AUC than full sampling in 0 and more in 0" in text  # all models fall alike: nothing to tell
     assert "corruptions/torn.npz is torn" in text

@@ -1,0 +1,46 @@
+"""The configurations of one vendor that may be chosen, with all that the rules read of them."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.choice.noninferior import Proof
+from analysis.choice.noninferior_run import proof_of_vendor
+from analysis.choice.options import Options
+from analysis.choice.selection import Selection, select, split_of
+from analysis.read.configurations import choosable
+from analysis.read.load import Run
+from analysis.statistics.bootstrap import TrialDraws
+from analysis.statistics.uncertain_front import Curves, vendor_curves
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a rule chooses from."""
+
+    vendor: str
+    table: pd.DataFrame  # one row a configuration
+    split: str  # whose scores choose: val, or test where there is no validation score
+    curves: dict[str, Curves]  # split -> the fitted curves
+    proof: Proof
+    options: Options
+
+    def choose(self, rule: str) -> Selection:
+        """The choice of a rule."""
+        curves = self.curves[self.split]
+        return select(self.table, self.vendor, rule, self.options, split=self.split, curves=curves, proof=self.proof)
+
+    def oracle(self, rule: str) -> Selection:
+        """What a rule would choose on test scores."""
+        return select(self.table, self.vendor, rule, self.options, split="test", curves=self.curves["test"])
+
+
+def candidates_of(
+    run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], vendor: str, options: Options
+) -> Candidates:
+    """``table``: all configurations of the vendor. Curves are fitted, and rates tested against full sampling."""
+    table = choosable(table)
+    trials = run.trials[run.trials["configuration"].isin(table["configuration"])]
+    curves = {split: vendor_curves(trials, draws, vendor, split) for split in ("val", "test")}
+    proof = proof_of_vendor(run, table, draws, curves["val"], vendor, options.margin)
+    return Candidates(vendor, table, split_of(table), curves, proof, options)

@@ -1,0 +1,195 @@
+"""What a section is made of: paragraphs, tables, figures, images. A part is plain values; its template draws it.
+
+A part is any object with the name of its ``template``, which meets the part under the name ``part``. A section that
+needs to draw something else brings a class and a template of that kind.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple, Protocol
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+MANY_ROWS = 24  # a longer table scrolls in a box of its own
+LONG_WORD = 24  # letters: a longer word may break
+WIDE_TEXT = 72  # letters: a longer text gets a wide column
+DASH = "–"  # noqa: RUF001 - what is shown for a value that is missing
+
+
+class Part(Protocol):
+    """Values that a template draws."""
+
+    template: ClassVar[str]  # a file of analysis/report/templates
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A text; nothing is drawn where it is empty. ``kind`` is a class of report.css: small, seen or warning."""
+
+    text: str
+    kind: str = ""
+    template: ClassVar[str] = "paragraph.html"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section."""
+
+    text: str
+    template: ClassVar[str] = "heading.html"
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Lists of parts, side by side where there is room, else below each other; an empty list is left out."""
+
+    panels: Sequence[Sequence[Part]]
+    template: ClassVar[str] = "panels.html"
+
+
+@dataclass(frozen=True)
+class Details:
+    """Parts that are shown when a reader opens their summary."""
+
+    summary: str
+    parts: Sequence[Part]
+    template: ClassVar[str] = "details.html"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that the page's script draws, with what it shows in words."""
+
+    name: str  # id of the element, and name of the file that a reader saves
+    plotly_json: str  # the figure itself
+    alt: str
+    height: int = 420  # pixels
+    title: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)  # of the HTML element, for the page's scripts
+    template: ClassVar[str] = "figure.html"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An (H, W) uint8 image in the page itself."""
+
+    pixels: np.ndarray
+    alt: str
+    name: str = ""  # id of the element
+    template: ClassVar[str] = "image.html"
+
+    @property
+    def src(self) -> str:
+        """What an <img> element can hold."""
+        return data_uri(self.pixels)
+
+
+class Column(NamedTuple):
+    """The head of a table's column."""
+
+    name: str
+    numeric: bool
+
+
+class Cell(NamedTuple):
+    """One value of a table."""
+
+    text: str  # as it is shown
+    value: str | None = None  # what sorting and the CSV read; None: the text
+    kind: str = ""  # classes of report.css
+
+
+class Row(NamedTuple):
+    """One row of a table."""
+
+    cells: list[Cell]
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that sorts and saves as NAME.csv; nothing is drawn where it has no rows."""
+
+    name: str
+    title: str
+    columns: list[Column]
+    rows: list[Row]
+    template: ClassVar[str] = "table.html"
+
+    @property
+    def label(self) -> str:
+        """The name for those who hear the page."""
+        return self.title or self.name.replace("-", " ")
+
+    @property
+    def long(self) -> bool:
+        """Whether the table scrolls in a box of its own."""
+        return len(self.rows) > MANY_ROWS
+
+
+def table(frame: pd.DataFrame, name: str, title: str = "", chosen: pd.Series | None = None) -> Table:
+    """A DataFrame as a Table; what is missing is a dash, and ``chosen`` marks rows.
+
+    Numbers are shown to three decimals; the CSV has six digits of them.
+    """
+    columns = [Column(str(label), pd.api.types.is_numeric_dtype(frame[label])) for label in frame]
+    marked = [False] * len(frame) if chosen is None else chosen.tolist()
+    rows = []
+    for values, mark in zip(frame.itertuples(index=False), marked):
+        cells = [_cell(value, column.numeric) for value, column in zip(values, columns)]
+        rows.append(Row(cells, bool(mark)))
+    return Table(name, title, columns, rows)
+
+
+def number(value: float | None) -> str:
+    """Three decimals, or a dash."""
+    return DASH if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def slug(text: str) -> str:
+    """A text as an id: letters and digits, the rest as hyphens; beyond ASCII a checksum keeps two texts apart."""
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in text)
+    name = "-".join(letters.split()) or "unnamed"
+    return name if text.isascii() else f"{name}-{crc32(text.encode()):08x}"
+
+
+def data_uri(pixels: np.ndarray) -> str:
+    """(H, W) uint8 -> a grey PNG as what an <img> element can hold. ValueError for anything else."""
+    if pixels.ndim != 2 or pixels.dtype != np.uint8:
+        raise ValueError(f"a grey PNG needs a (H, W) uint8 array, got {pixels.shape} {pixels.dtype}")
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _cell(value: object, numeric: bool) -> Cell:
+    missing = value is None or (not isinstance(value, (list, tuple)) and pd.isna(value))
+    if missing:
+        return Cell(DASH, value="", kind="" if numeric else "text")
+    if not numeric:
+        return Cell(str(value), kind=_text_kind(str(value)))
+    if isinstance(value, float):
+        return Cell(_shown(value), value=f"{value:.6g}")
+    return Cell(str(value))
+
+
+def _shown(value: float) -> str:
+    """A whole number above 1 without decimals, any other with three."""
+    whole = float(value).is_integer() and abs(value) > 1
+    return f"{value:.0f}" if whole else f"{value:.3f}"
+
+
+def _text_kind(text: str) -> str:
+    """The class that gives a text the width that it needs."""
+    longest = max((len(word) for word in text.split()), default=0)
+    if longest > LONG_WORD:
+        return "text long"
+    if len(text) < LONG_WORD:
+        return "text near"
+    return "text wide" if len(text) > WIDE_TEXT else "text"

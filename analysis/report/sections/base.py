@@ -1,0 +1,50 @@
+"""What a section of the report is: a file of this folder with a SECTION, and a line in SECTIONS."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.read.configurations import plain_name
+from analysis.report.parts import Paragraph, Part
+from analysis.results import sentences
+from analysis.results.compute import Analysis
+from analysis.statistics.measures import Measure
+
+
+def any_metric(measure: Measure) -> bool:
+    """For a section that makes sense whatever the scores are."""
+    return True
+
+
+def of_classes(measure: Measure) -> bool:
+    """For a section that needs scores which tell two classes of images apart."""
+    return measure.of_classes
+
+
+def of_values(measure: Measure) -> bool:
+    """For a section that needs a value of each image by itself."""
+    return not measure.of_classes
+
+
+class Section(NamedTuple):
+    """A heading, and what stands below it; a section without parts is left out of the page."""
+
+    title: str  # the word "metric" in it is replaced by the name of the run's metric
+    parts: Callable[[Analysis], Sequence[Part]]
+    needs: Callable[[Measure], bool] = any_metric
+
+
+def labels_seen(analysis: Analysis) -> Paragraph:
+    """Whose labels chose each rate: it stands wherever a cross-domain number does."""
+    lines = [
+        f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}"
+        for vendor, computed in analysis.vendors.items()
+    ]
+    return Paragraph(" ".join(lines), "seen")
+
+
+def known_columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The named columns that hold anything, with spaces in their names."""
+    known = [name for name in names if name in frame and frame[name].notna().any()]
+    return frame[known].rename(columns=lambda name: plain_name(name).replace("_", " "))

@@ -1,0 +1,184 @@
+"""The first screen: per vendor the rate, its metrics against full sampling, what is proven and what is not."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from analysis.choice import noninferior_words as proof_words
+from analysis.choice.rules import DEFAULT, RULES
+from analysis.choice.selection import Selection
+from analysis.report.parts import Panels, Paragraph, Part, number
+from analysis.report.sections.base import Section
+from analysis.results import evidence, sentences
+from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.statistics.measures import Measure
+
+KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
+# the two rules that always stand side by side
+PROVEN = next(name for name, rule in RULES.items() if rule.needs_proof)
+UNPROVEN = DEFAULT
+NO_CHOICE = (
+    "No vendor has a finished trial, so there is no choice, no front, no curve and no mask to show. What this folder "
+    "does hold is below: failed and pending trials, the cohort, and where it came from."
+)
+
+
+class Gauge(NamedTuple):
+    """One metric on a scale that ends at 1; positions are CSS lengths from its left end."""
+
+    kind: str
+    word: str
+    text: str
+    value: str | None = None  # None: it was not measured, and no scale is drawn
+    low: str | None = None  # the interval; None where there is none
+    high: str | None = None
+    full: str | None = None  # full sampling; None where it is not known
+
+
+class Pick(NamedTuple):
+    """What one of two rules picks."""
+
+    kind: str
+    title: str
+    rate: str
+    texts: Sequence[Paragraph]
+
+
+@dataclass(frozen=True)
+class VendorCard:
+    """One vendor's choice."""
+
+    vendor: str
+    rate: str
+    about_rate: str
+    gauges: Sequence[Gauge]
+    texts: Sequence[Paragraph]
+    picks: Sequence[Pick]
+    small_print: Sequence[Paragraph]
+    template: ClassVar[str] = "vendor_card.html"
+
+
+def parts(analysis: Analysis) -> Sequence[Part]:
+    """A card a vendor, then what to be wary of; a run without a choice says what could not be computed."""
+    warnings = [Paragraph(text, "warning") for text in analysis.warnings]
+    if not analysis.vendors:
+        return [Paragraph(NO_CHOICE), *warnings]
+    return [Panels([[_card(analysis, computed)] for computed in analysis.vendors.values()]), *warnings]
+
+
+def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
+    selection, measure = computed.selection, analysis.measure
+    likely = evidence.likely(selection, analysis.options)
+    likely = f"{likely[0].upper()}{likely[1:]}." if likely else ""
+    split = sentences.SPLITS[sentences.split_shown(selection)]
+    about_gauges = (
+        f"{measure.title} on {split} patients [90 % interval]; the tick is full sampling, the scale {measure.gauge:g} "
+        "to 1."
+    )
+    return VendorCard(
+        vendor=computed.vendor,
+        rate="no rate" if math.isnan(selection.rate) else f"{selection.rate:.3f}",
+        about_rate=_about_rate(selection),
+        gauges=[_gauge(selection, domain, measure) for domain in KINDS],
+        texts=[
+            Paragraph(about_gauges, "small"),
+            Paragraph(sentences.plainly(selection, measure)),
+            Paragraph(evidence.not_separated(selection, analysis.options), "warning"),
+        ],
+        picks=[_proven(computed, measure), _unproven(computed, measure)],
+        small_print=[
+            Paragraph(likely, "small"),
+            Paragraph(sentences.whose_labels(selection, measure), "seen"),
+        ],
+    )
+
+
+def _about_rate(selection: Selection) -> str:
+    if math.isnan(selection.rate):
+        return ""
+    interval = "no interval for the rate"
+    if selection.interval is not None and not any(math.isnan(end) for end in selection.interval):
+        low, high = selection.interval
+        interval = f"90 % interval {low:.3f} to {high:.3f}"
+    return f"of k-space, {interval}; rule {selection.rule}"
+
+
+def _gauge(selection: Selection, domain: str, measure: Measure) -> Gauge:
+    """One metric with its interval as a bar, full sampling as a tick, and the same in numbers."""
+    name = f"{sentences.split_shown(selection)}_{domain}"
+    kind, word = KINDS[domain], sentences.DOMAINS[domain]
+    value = selection.values.get(name, math.nan)
+    if math.isnan(value):
+        return Gauge(kind, word, f"{measure.title} not measured")
+    return Gauge(
+        kind,
+        word,
+        f"{_scored(selection.values, name)}; {_against_full(selection, name, domain)}",
+        value=_position(value, measure),
+        low=_position(selection.values.get(f"{name}_low", math.nan), measure),
+        high=_position(selection.values.get(f"{name}_high", math.nan), measure),
+        full=_position(selection.full_sampling.get(name, math.nan), measure),
+    )
+
+
+def _against_full(selection: Selection, name: str, domain: str) -> str:
+    """The same metric at full sampling, and the difference where patients are the same."""
+    full = selection.full_sampling.get(name, math.nan)
+    words = "no full sampling here" if math.isnan(full) else f"full sampling {_scored(selection.full_sampling, name)}"
+    if name.startswith("test_") and selection.rate < 1:
+        difference = sentences.difference(selection.values, domain)
+        if difference:
+            return f"{words}; difference {difference}"
+    return words
+
+
+def _scored(values: dict[str, float], name: str) -> str:
+    """``0.850 [0.800, 0.900]``."""
+    return number(values[name]) + sentences.spread(values, name)
+
+
+def _position(value: float, measure: Measure) -> str | None:
+    """A value in [0, 1] as a CSS length from the left end of the scale; None where it is not known."""
+    if math.isnan(value):
+        return None
+    share = (value - measure.gauge) / (1 - measure.gauge)
+    return f"{100 * min(max(share, 0), 1):.1f}%"
+
+
+def _proven(computed: VendorAnalysis, measure: Measure) -> Pick:
+    words = proof_words.account(computed.proof, measure)
+    return _pick("proven", f"Proven: {PROVEN}", _choice_of(PROVEN, computed), words)
+
+
+def _unproven(computed: VendorAnalysis, measure: Measure) -> Pick:
+    selection = _choice_of(UNPROVEN, computed)
+    if selection is None:
+        words = "No choice."
+    elif math.isnan(selection.rate):
+        words = f"{selection.note}."
+    else:
+        rule = measure.words(RULES[UNPROVEN].summary.rstrip("."))
+        options = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
+        words = f"{rule}{options}: a point estimate, not a proof."
+    return _pick("unproven", f"Unproven: {UNPROVEN}", selection, words)
+
+
+def _choice_of(rule: str, computed: VendorAnalysis) -> Selection | None:
+    """A rule's choice among learned masks, by validation scores wherever there are any; None where it did not run."""
+    choices = [selection for selection in (computed.selection, *computed.others) if selection.rule == rule]
+    learned = [selection for selection in choices if selection.family == "learned" and not selection.held_out]
+    return min(learned, key=lambda selection: selection.oracle, default=None)
+
+
+def _pick(kind: str, title: str, selection: Selection | None, words: str) -> Pick:
+    """Its rate, scores and labels; a dash and the words where there is no rate."""
+    if selection is None or math.isnan(selection.rate):
+        return Pick(kind, title, number(None), [Paragraph(words)])
+    split = sentences.split_shown(selection)
+    scores = [f"{word} {_scored(selection.values, f'{split}_{d}')}" for d, word in sentences.DOMAINS.items()]
+    texts = [Paragraph("; ".join(scores)), Paragraph(words), Paragraph(sentences.labels(selection), "small")]
+    return Pick(kind, title, number(selection.rate), texts)
+
+
+SECTION = Section("The choice", parts)

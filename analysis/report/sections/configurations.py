@@ -1,0 +1,37 @@
+"""Every configuration, its seeds averaged."""
+
+from collections.abc import Sequence
+from itertools import product
+
+from analysis.read.configurations import varied_fields
+from analysis.report.parts import Paragraph, Part, table
+from analysis.report.sections.base import Section, known_columns, labels_seen
+from analysis.results.compute import Analysis
+from analysis.statistics.pareto import TWO
+
+DIFFERENCE = (
+    "difference: test metric minus that of full sampling on the same patients, seeds averaged inside each draw of "
+    "patients; low and high are the ends of patient-clustered 90 % intervals."
+)
+
+
+def parts(analysis: Analysis) -> Sequence[Part]:
+    """A row a configuration: its metrics, their intervals, and their differences to full sampling."""
+    frame = analysis.configurations
+    if frame.empty:
+        return []
+    varied = [name for name in varied_fields(frame) if name != "mask"]
+    names = ["vendor", "family", *varied, "sampling_rate", "realised_rate", "distinct_rate", "seeds"]
+    names += [f"val_{domain}" for domain in TWO]
+    names += [f"test_{domain}{end}" for domain, end in product(TWO, ("", "_sd", "_low", "_high"))]
+    names += ["above_baseline_in_domain_low"]
+    names += [f"difference_{domain}{end}" for domain, end in product(TWO, ("", "_low", "_high"))]
+    names += ["test_within_in_domain", "test_within_cross_domain", "export_gap"]
+    return [
+        labels_seen(analysis),
+        table(known_columns(frame, names), "configurations", "Mean over seeds"),
+        Paragraph(analysis.measure.words(DIFFERENCE), "small"),
+    ]
+
+
+SECTION = Section("Configurations", parts)

@@ -1,0 +1,72 @@
+"""The source study's two curves: metric against the realised rate, and its table."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.plots.common import SPLIT_WORDS, to_json
+from analysis.plots.curves import plot_curves
+from analysis.report.parts import Figure, Heading, Panels, Paragraph, Part, slug, table
+from analysis.report.sections.base import Section, labels_seen
+from analysis.results.compute import Analysis
+from analysis.results.source_table import CHOSEN_FOR, source_table
+
+HEIGHT = 480  # pixels
+NOTE = (
+    '"A tested on B": trained on A, scored on test patients of B; mean over seeds [90 % interval]. '
+    "The nominal rate was asked for, the other rates are those of the exported masks. The table of configurations "
+    "below has every number in a column of its own."
+)
+
+
+def parts(analysis: Analysis) -> Sequence[Part]:
+    """The curves on test patients, on validation patients, and the source study's table."""
+    if not analysis.vendors:
+        return []
+    shown: list[Part] = []
+    for split in ("test", "val"):
+        shown += _curves(analysis, split)
+    return [*shown, labels_seen(analysis), *_source_table(analysis)]
+
+
+def _curves(analysis: Analysis, split: str) -> list[Part]:
+    """A figure a vendor; one sentence where the split was not scored."""
+    word, title = SPLIT_WORDS[split], analysis.measure.title
+    if analysis.configurations[f"{split}_in_domain"].isna().all():
+        return [Paragraph(f"No {word} {title} in these records: that curve is left out.", "small")]
+    panels: list[list[Part]] = []
+    for vendor in analysis.vendors:
+        alt = (
+            f"{word.capitalize()} {title} against the realised rate, trained on {vendor}: blue in-domain, orange "
+            f"cross-domain (a hair to the right); small points are single trials{_extras(analysis, split)}."
+        )
+        drawn = to_json(plot_curves(analysis, vendor, split))
+        panels.append([Figure(f"curves-{split}-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])
+    return [Heading(f"On {word} patients"), Panels(panels)]
+
+
+def _extras(analysis: Analysis, split: str) -> str:
+    """What else the figure holds."""
+    if split == "val":
+        return "; these are the scores that a rule may read"
+    bars = analysis.configurations["test_in_domain_low"].notna().any()
+    words = ", bars are 90 % intervals" if bars else ", no interval can be computed"
+    if len(analysis.baselines):
+        words += f", dotted lines the {analysis.measure.yardstick.name}"
+    return words
+
+
+def _source_table(analysis: Analysis) -> list[Part]:
+    """The source study's Table 1; nothing where no record has a test metric."""
+    frame: pd.DataFrame = source_table(analysis)
+    if frame.empty:
+        return []
+    title = (
+        f"Test {analysis.measure.title} by rate: trained on each vendor, tested on each (the shape of the source "
+        "study's Table 1)"
+    )
+    chosen = frame[CHOSEN_FOR].notna() if CHOSEN_FOR in frame else None
+    return [table(frame, "source-table", title, chosen), Paragraph(NOTE, "small"), labels_seen(analysis)]
+
+
+SECTION = Section("metric against the rate", parts)

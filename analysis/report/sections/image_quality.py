@@ -1,0 +1,73 @@
+"""AUC as images get worse, for the chosen rate and for full sampling."""
+
+from collections.abc import Iterator, Sequence
+
+from analysis.plots.common import to_json
+from analysis.plots.robustness import plot_robustness
+from analysis.read.configurations import keys_of_full
+from analysis.report.parts import Figure, Heading, Paragraph, Part, slug, table
+from analysis.report.sections.base import Section, labels_seen, of_classes
+from analysis.results.compute import Analysis
+from analysis.results.robustness import Corrupted, Robust, load_corruptions, robust, verdict
+
+HEIGHT = 900  # pixels
+NOT_EVALUATED = (
+    "Not evaluated. python run_search.py evaluate RUN --data DIR --corruptions scores the exported models on corrupted "
+    "images, without training."
+)
+WORDS = (
+    "{corruptions} corruptions at {severities} severities (0: as it is) of images that no model was trained on; "
+    "nothing was retrained. Corrupted: mean over the severities. Loses less by: how much more AUC full sampling loses "
+    "than the chosen rate, on the same patients, with its 90 % interval; below 0 the low rate is the less robust one."
+)
+
+
+def parts(analysis: Analysis) -> Sequence[Part]:
+    """A figure and a table for each source vendor and set of corrupted images; what to type where there are none."""
+    corrupted, warnings = load_corruptions(analysis.run.root)
+    if not corrupted and not warnings:
+        return [Paragraph(NOT_EVALUATED, "small")]
+    shown: list[Part] = [Paragraph(text) for text in warnings]
+    for name, vendor, comparison in comparisons(analysis, corrupted):
+        title = f"{name}, trained on {vendor}"
+        if comparison is None:
+            why = "No comparison: the chosen rate is full sampling, or one of the two was not scored."
+            shown += [Heading(title), Paragraph(why)]
+        else:
+            shown += _compared(comparison, vendor, title)
+    if corrupted:
+        shown += [labels_seen(analysis), Paragraph(_words(corrupted), "small")]
+    return shown
+
+
+def comparisons(analysis: Analysis, corrupted: list[Corrupted]) -> Iterator[tuple[str, str, Robust | None]]:
+    """(set of images, source vendor, its chosen rate against full sampling); None where the set does not hold both."""
+    for images in corrupted:
+        for vendor, computed in analysis.vendors.items():
+            chosen = computed.selection.keys
+            full = keys_of_full(analysis.configurations, chosen)
+            yield images.name, vendor, robust(images, vendor, list(chosen), full, computed.selection.rate)
+
+
+def _compared(comparison: Robust, vendor: str, title: str) -> list[Part]:
+    name = f"robustness-{slug(comparison.name)}-{slug(vendor)}"
+    count = comparison.curves["corruption"].nunique()
+    alt = (
+        f"AUC against severity for {count} corruptions of {comparison.name}, trained on {vendor}: rate "
+        f"{comparison.rate:.3g} in solid lines, full sampling dotted, in-domain blue, cross-domain orange"
+    )
+    rows = comparison.table.assign(domain=comparison.table["domain"].str.replace("_", "-"))
+    return [
+        Figure(name, to_json(plot_robustness(comparison)), alt, HEIGHT, title),
+        Paragraph(verdict(comparison)),
+        table(rows, f"{name}-table", f"{title}: what the chosen rate keeps"),
+    ]
+
+
+def _words(corrupted: list[Corrupted]) -> str:
+    names = {name for images in corrupted for name in images.corruptions}
+    severities = max(images.score.shape[2] for images in corrupted) - 1  # 0 is the image as it is
+    return WORDS.format(corruptions=len(names), severities=severities)
+
+
+SECTION = Section("Image quality", parts, of_classes)

@@ -1,0 +1,23 @@
+"""Every finished trial: all seeds, not the best."""
+
+from collections.abc import Sequence
+
+from analysis.read.configurations import varied_fields
+from analysis.report.parts import Part, table
+from analysis.report.sections.base import Section, known_columns, labels_seen
+from analysis.results.compute import Analysis
+
+
+def parts(analysis: Analysis) -> Sequence[Part]:
+    """A row a trial, with the config fields that vary; without a finished trial there is nothing to show."""
+    frame = analysis.run.trials
+    if frame.empty:
+        return []
+    varied = [name for name in varied_fields(frame) if name != "mask"]
+    names = ["key", "vendor", "mask", *varied, "seed", "sampling_rate", "mean_probability", "realised_rate"]
+    names += ["distinct_rate", "val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain", "epoch"]
+    names += ["seconds", "start_point"]
+    return [labels_seen(analysis), table(known_columns(frame, names), "trials", "Every seed, not the best")]
+
+
+SECTION = Section("All trials", parts)

@@ -1,0 +1,24 @@
+"""What an analysis computes, as the values that JSON has."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tune_ks.core.record import nan_to_null
+
+
+def json_values(value: Any, digits: int) -> Any:
+    """The same with lists for tuples and arrays, plain numbers for numpy's, null for NaN.
+
+    Floats are rounded to ``digits`` decimals, so that a last bit changes no file.
+    """
+    return nan_to_null(_plain(value, digits))
+
+
+def _plain(value: Any, digits: int) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item, digits) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, digits) for item in value]
+    if hasattr(value, "tolist"):  # an array or a scalar of numpy
+        return _plain(value.tolist(), digits)
+    return round(value, digits) if isinstance(value, float) else value

@@ -1,0 +1,112 @@
+"""The source study's Table 1: a row a rate, and for each vendor trained on, the test metric on every vendor."""
+
+import math
+from functools import reduce
+from typing import Any
+
+import pandas as pd
+
+from analysis.read.configurations import FULL, plain_name, varied_fields
+from analysis.read.load import is_idle
+from analysis.results import sentences
+from analysis.results.compute import Analysis, VendorAnalysis
+from tune_ks.core.record import TrialRecord, mean_of_defined
+
+CHOSEN_FOR = "chosen for"  # the column that names the vendors whose choice a row is
+
+
+def source_table(analysis: Analysis) -> pd.DataFrame:
+    """A row a mask, its varied fields and nominal rate, full sampling last; empty where no record has a test metric.
+
+    Metrics are text with their 90 % interval. What holds nothing anywhere has no column.
+    """
+    configurations = analysis.configurations
+    if configurations.empty or configurations["test_in_domain"].isna().all():
+        return pd.DataFrame()
+    varied = [name for name in varied_fields(configurations) if name != "mask"]
+    by = ["mask", *(_heading(name) for name in varied), "nominal rate"]
+    vendors = list(analysis.vendors)
+    tables = [_of_vendor(computed, varied, analysis.run.records) for computed in analysis.vendors.values()]
+    frame = reduce(lambda left, right: left.merge(right, on=by, how="outer"), tables)
+    frame["full"] = frame["mask"] == FULL
+    frame = frame.sort_values(["full", *by], kind="stable", ignore_index=True)
+    frame["seeds"] = frame[[_seeds(vendor) for vendor in vendors]].apply(_numbers, axis="columns")
+    chosen = frame[[_chosen(vendor) for vendor in vendors]].eq(True).set_axis(vendors, axis="columns")
+    frame[CHOSEN_FOR] = chosen.apply(_names, axis="columns")
+    helpers = ["full", *(_seeds(vendor) for vendor in vendors), *(_chosen(vendor) for vendor in vendors)]
+    return frame.drop(columns=helpers).dropna(axis="columns", how="all")
+
+
+def _of_vendor(computed: VendorAnalysis, varied: list[str], records: dict[str, TrialRecord]) -> pd.DataFrame:
+    """One source vendor's columns, a row a configuration."""
+    vendor, table = computed.vendor, computed.configurations
+    columns: dict[str, list[Any]] = {"mask": table["family"].tolist()}
+    for name in varied:
+        columns[_heading(name)] = _words(table, name)
+    columns["nominal rate"] = table["sampling_rate"].tolist()
+    columns[f"{vendor} rate"] = table["realised_rate"].tolist()
+    others = _others(table, records, vendor)
+    for name in (vendor, *others):
+        means = [mean_of_defined(records[key].test.get(name, math.nan) for key in keys) for keys in table["keys"]]
+        spreads = _spreads(table, name == vendor, len(others))
+        columns[f"{vendor} tested on {name}"] = [_scored(mean, spread) for mean, spread in zip(means, spreads)]
+    columns[_seeds(vendor)] = table["seeds"].tolist()
+    keys_of_choice = set(computed.selection.keys)
+    columns[_chosen(vendor)] = [not keys_of_choice.isdisjoint(keys) for keys in table["keys"]]
+    return pd.DataFrame(columns)
+
+
+def _heading(name: str) -> str:
+    """A config field as the head of a column."""
+    return plain_name(name).replace("_", " ")
+
+
+def _words(table: pd.DataFrame, name: str) -> list[str]:
+    """A config field as text; empty at full sampling where the field is of the mask, which is not used there."""
+    if not is_idle(name):
+        return [_word(value) for value in table[name]]
+    return ["" if full else _word(value) for value, full in zip(table[name], table["full"])]
+
+
+def _others(table: pd.DataFrame, records: dict[str, TrialRecord], vendor: str) -> list[str]:
+    """The other vendors that any of these trials was tested on."""
+    names: set[str] = set()
+    for key in table["keys"].explode():
+        names.update(records[key].test)
+    return sorted(names - {vendor})
+
+
+def _scored(mean: float, spread: str) -> str | None:
+    return None if math.isnan(mean) else f"{mean:.3f}{spread}"
+
+
+def _spreads(table: pd.DataFrame, in_domain: bool, others: int) -> list[str]:
+    """The interval of each row; of several other vendors only their mean has one, so it is left out."""
+    if not in_domain and others != 1:
+        return [""] * len(table)
+    name = "test_in_domain" if in_domain else "test_cross_domain"
+    return [sentences.spread(row, name) for row in table.to_dict("records")]
+
+
+def _seeds(vendor: str) -> str:
+    return f"seeds, {vendor}"
+
+
+def _chosen(vendor: str) -> str:
+    return f"chosen, {vendor}"
+
+
+def _numbers(row: pd.Series) -> str:
+    """The different numbers of seeds."""
+    return ", ".join(f"{count:.0f}" for count in row.dropna().unique())
+
+
+def _names(row: pd.Series) -> str | None:
+    """The vendors whose choice the row is."""
+    return ", ".join(row.index[row]) or None
+
+
+def _word(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,146 @@
+"""Warnings: what a reader must know before believing a number."""
+
+import math
+
+import pandas as pd
+
+from analysis.choice.selection import Selection
+from analysis.read.load import Run
+from analysis.results.sentences import DOMAINS
+from analysis.statistics.baselines import best
+from analysis.statistics.hanley_mcneil import Counts
+from analysis.statistics.measures import MEASURES, Measure
+
+
+def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base: pd.DataFrame) -> list[str]:
+    """Most serious first. ``table``: all configurations; ``base``: the table of what is reached without a network."""
+    measure = MEASURES[run.metric]
+    lines = _about_the_search(run, table, selections)
+    oracles = [vendor for vendor, selection in selections.items() if selection.oracle]
+    if oracles:
+        lines.append(
+            f"No validation score in these records ({', '.join(oracles)}): the rate was chosen on TEST scores. This is "
+            f"an oracle's choice; its {measure.title} is biased upward and promises nothing for new patients."
+        )
+    for vendor, selection in selections.items():
+        lines += _about_the_choice(selection, table[table["vendor"] == vendor], measure)
+        lines += _about_the_yardstick(selection, base, measure)
+    if len(table) and (table["seeds"] <= 1).all():
+        lines.append("One seed a configuration: how far a second training would differ is unknown.")
+    return lines + _about_unfinished_trials(run, measure)
+
+
+def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
+    """No trial at all, a made-up cohort, and labels that the search has read."""
+    lines = []
+    if not len(table):
+        lines.append("No finished trial: no curve, no front and no choice can be computed.")
+    for vendor, failed in run.failures["vendor"].value_counts().items():
+        if vendor not in selections:
+            lines.append(f"{vendor}: no trial finished, {failed} failed.")
+    if (run.search.get("cohort") or {}).get("synthetic"):
+        lines.append("Synthetic cohort (phantom): it shows that the tool works, never that k-sampling does.")
+    search = run.search.get("search") or {}
+    readers = []
+    if search.get("sampler", "grid") not in ("grid", "random", "qmc"):
+        readers.append("sampler")
+    if search.get("scheduler") == "pareto_halving":
+        readers.append("scheduler")
+    if readers and "val_cross_domain" in search.get("objectives", []):
+        lines.append(
+            f"The {' and the '.join(readers)} of this search read validation labels of all vendors: which trials "
+            "there are to choose from depends on them, even where the choice itself reads one vendor's only."
+        )
+    return lines
+
+
+def _about_the_choice(selection: Selection, own: pd.DataFrame, measure: Measure) -> list[str]:
+    """What limits one vendor's choice; ``own``: the vendor's configurations."""
+    vendor = selection.vendor
+    lines = []
+    if math.isnan(selection.rate):
+        lines.append(f"{vendor}: nothing chosen: {selection.note}.")
+    if not math.isnan(selection.configuration.get("rate_from") or math.nan):
+        lines.append(
+            f"{vendor}: every rate comes from one conditional training: a screening. --finalists trains the chosen "
+            f"rate and its neighbours each by itself, from its weights; their {measure.plural} count."
+        )
+    if not selection.full_sampling:
+        lines.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
+    if len(own) == 1:
+        lines.append(f"{vendor}: one configuration only: there is nothing to choose between.")
+    if own[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
+        lines.append(f"{vendor}: no cross-domain {measure.title}: no other vendor was scored, so transfer is unknown.")
+    return lines
+
+
+def _about_the_yardstick(selection: Selection, base: pd.DataFrame, measure: Measure) -> list[str]:
+    """A choice that is not better than what is reached without a network."""
+    low = selection.values.get("above_baseline_in_domain_low", math.nan)
+    row = best(base, selection.vendor, selection.vendor)
+    if row is None or not low <= 0:
+        return []
+    score = selection.values["test_in_domain"]
+    return [
+        f"{selection.vendor}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not above the "
+        f"{measure.yardstick.name} ({row['baseline']}, {row['value']:.3f}) by its {measure.yardstick.interval}: "
+        "nothing is shown to be learned."
+    ]
+
+
+def _about_unfinished_trials(run: Run, measure: Measure) -> list[str]:
+    lines = []
+    if len(run.failures):
+        lines.append(f"{len(run.failures)} trial(s) failed; their reasons are in the report.")
+    if len(run.stopped):
+        lines.append(
+            f"{len(run.stopped)} trial(s) were stopped early for their validation {measure.plural} and appear in no "
+            "curve and no front: the rates that lost trials so look better there than all of their trials would."
+        )
+    if run.pending:
+        lines.append(
+            f"{len(run.pending)} trial(s) were asked for and have not finished: the same search goes on there."
+        )
+    return lines
+
+
+def from_counts(
+    counted: pd.DataFrame,
+    table: pd.DataFrame,
+    selections: dict[str, Selection],
+    patients: dict[str, Counts],
+    margin: float,
+) -> list[str]:
+    """That intervals stand on counts alone, and what comparing each choice with full sampling would take."""
+    if counted.empty:
+        return []
+    given = ", ".join(f"{vendor or 'every vendor'} {n.positives}+/{n.negatives}-" for vendor, n in patients.items())
+    lines = [
+        f"Intervals where scores per image are missing come from counts of test patients alone ({given}; Hanley and "
+        "McNeil): one training, patients of each class taken as independent."
+    ]
+    rows = counted.set_index("configuration")
+    configuration_of = dict(zip(map(tuple, table["keys"]), table["configuration"]))
+    for vendor, selection in selections.items():
+        if selection.keys and selection.rate != 1 and selection.full_sampling:
+            lines += _correlations(vendor, rows.loc[configuration_of[selection.keys]], margin)
+    return lines
+
+
+def _correlations(vendor: str, row: pd.Series, margin: float) -> list[str]:
+    """Of one choice (a row of count_intervals()), by domain: the correlations that a comparison would take."""
+    lines = []
+    for domain, word in DOMAINS.items():
+        separates = row[f"test_{domain}_separates"]
+        proves = row[f"test_{domain}_proves"]
+        if not math.isnan(separates) and not math.isnan(proves):
+            lines.append(
+                f"{vendor}, {word}: how the AUCs of two models correlate is not in the counts. To tell the chosen rate "
+                f"from full sampling at one-sided 95 % would take at least: {_correlation(separates)}; to show a loss "
+                f"of at most {margin:g}: {_correlation(proves)}."
+            )
+    return lines
+
+
+def _correlation(least: float) -> str:
+    return "no correlation would do" if least == math.inf else f"correlation {least:.3f}"
