@@ -228,4 +228,5 @@ def test_full_sampling_is_that_of_the_same_classifier(tmp_path):
     found = dict(zip(table["configuration"], full_sampling_of(table)))
     assert [found[name] for name in table.loc[table["classifier.width"] == 0.5, "configuration"]] == [None]
     (full,) = table.loc[table["full"], "configuration"]
-    assert {name for name, of in found.items() if of == full} == set(table.loc[table["classifier.width"] != 0.5, "configuration"])
+    others = table.loc[table["classifier.width"] != 0.5, "configuration"]
+    assert {name for name, of in found.items() if of == full} == set(others)
