@@ -42,7 +42,7 @@ def start(run, space, *words, faults=None, log=None, **options):
         env["FAULT_LOG"] = str(log)
     words = [sys.executable, str(TESTS / "drive_search.py"), str(run), str(space), *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(words, env=env, start_new_session=True, **pipes, **options)
+    return subprocess.Popen(words, env=env, start_new_session=True, **pipes | options)
 
 
 def drive(*args, timeout=500, **options):
@@ -53,7 +53,7 @@ def drive(*args, timeout=500, **options):
 
 
 def wait_for(found, process=None):
-    """Until ``found()`` is true; an error after four minutes, or when ``process`` ends before."""
+    """Until ``found()`` is true; an error after 500 s, or when ``process`` ends before."""
     deadline = time.monotonic() + 500
     while not found():
         assert process is None or process.poll() is None, process.communicate()[0]

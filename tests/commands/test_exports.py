@@ -55,7 +55,7 @@ def test_optuna_dashboard_serves_the_studies(folder):
                 time.sleep(0.2)
         assert sorted(study["study_name"] for study in studies) == ["trained on GE", "trained on SIEMENS"]
         number = next(study["study_id"] for study in studies if study["study_name"] == "trained on GE")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies/{number}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies/{number}", timeout=300) as answer:
             found = json.load(answer)
         assert {"key": "metric", "value": "AUC"} in found["user_attrs"]
         trials = found["trials"]

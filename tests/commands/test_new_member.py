@@ -232,7 +232,7 @@ def copy(tmp_path_factory):
 def call(copy, *words):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy)}
     command = [sys.executable, str(copy / "run_search.py"), *words]
-    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=500)
 
 
 def test_a_search_runs_with_a_new_member_of_every_kind_and_its_option(copy):

@@ -66,7 +66,7 @@ def test_the_lock_of_a_killed_driver_is_taken_over_at_once(tmp_path, holder):
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(lock, "BEAT", 0.05)
-    monkeypatch.setattr(lock, "PATIENCE", 2.0)
+    monkeypatch.setattr(lock, "PATIENCE", 5.0)
 
 
 def elsewhere(beat=0, token="theirs"):

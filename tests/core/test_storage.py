@@ -183,7 +183,7 @@ def searched(store_options, tmp_path_factory):
         while not run.finished() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.terminate()  # as Slurm and Kubernetes do
-        code = process.wait(120)
+        code = process.wait(500)
     finished = {key: run.trial(key, "record.json").stat() for key in run.finished()}
     interrupted = (place / "interrupted.log").read_text()
     return Searched(url, place, interrupted, code, finished, call(*words, cwd=place))

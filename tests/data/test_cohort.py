@@ -45,6 +45,12 @@ def read(root, cache=None, settings=PLAIN, size=8, **options):
     return open_cohort(Path(root), settings, size, cache or Path(root).parent / "cache", workers=2, **options)
 
 
+def cpu_seconds():
+    """Of this process and of the children that ended: what a busy machine does not stretch."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def error(root, **options):
     with pytest.raises(InputError) as caught:
         read(root, **options)
@@ -572,9 +578,9 @@ def test_second_start_of_ten_thousand_files_is_quick(tmp_path):
         (tmp_path / "data" / f"p{patient}").mkdir(parents=True)
         for i in range(100):
             (tmp_path / "data" / f"p{patient}" / f"{i}.dcm").touch()
-    start = time.perf_counter()
+    start = cpu_seconds()
     assert len(layouts.detect(tmp_path / "data", False).files()) == 10_000
-    assert time.perf_counter() - start < 1
+    assert cpu_seconds() - start < 1
 
 
 def test_planted_names_reach_no_byte_of_the_cache(tmp_path):
@@ -693,9 +699,9 @@ def test_breast_patches_are_read_whole(tmp_path):
     assert of_vendor.to_dict() == {"GE": 181, "SIEMENS": 72}
     unknown = cohort.table[cohort.table["orientation"] == "unknown"].groupby("vendor")["patient_id"].nunique()
     assert unknown.to_dict() == {"GE": 84, "SIEMENS": 33}
-    start = time.perf_counter()
+    start = cpu_seconds()
     open_cohort(root, CohortSettings(series="pre"), 64, tmp_path)
-    assert time.perf_counter() - start < 1
+    assert cpu_seconds() - start < 1
     assert json.loads((cohort.images.parent / "settings.json").read_text())["image_side"] == 64
 
 

@@ -246,7 +246,7 @@ def test_a_dead_or_hung_child_costs_its_item_only(child_work):
     def revise(task, note):
         return None if note in task["bad"] else {**task, "bad": [*task["bad"], note]}
 
-    with child_process.ChildPool(2, silence_s=3.0) as pool:
+    with child_process.ChildPool(2, silence_s=15.0) as pool:
         done = sorted(pool.run("child_work:report_values", tasks, revise))
         assert done == [[1, 2, 3], [4, None, 6], [7, 8, None]]
         at_work = {child.process.pid for child in pool.children.values()}

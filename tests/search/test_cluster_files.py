@@ -12,6 +12,7 @@ import pytest
 import ray
 import yaml
 
+from faults import wait_for
 from tune_ks.commands.arguments import search_parser
 from tune_ks.commands.search import resources_of
 from tune_ks.core.storage import storage_path
@@ -40,7 +41,7 @@ TOOLS = {  # what the script calls of Slurm and Ray, played by one machine
 LISTEN = """
 import re, socket, sys, time
 server = socket.create_server(("127.0.0.1", int(re.search(r"--port=(\\d+)", " ".join(sys.argv))[1])))
-time.sleep(60)
+time.sleep(600)
 """
 SEARCH = """
 import signal, sys, time
@@ -49,7 +50,7 @@ if sys.argv[1:2] == ["-"]:
 print(*sys.argv[1:], file=open("called", "a"))
 signal.signal(signal.SIGTERM, lambda *_: (print("saved", file=open("called", "a")), sys.exit(130)))
 open("running", "w").close()
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -117,12 +118,9 @@ def test_the_slurm_script_starts_ray_and_passes_the_signal_to_the_search_alone(t
     }
     job = subprocess.Popen(["bash", FILES / "slurm.sh"], env=os.environ | slurm, start_new_session=True)
     try:
-        for _ in range(600):
-            if (tmp_path / "running").exists() or job.poll() is not None:
-                break
-            subprocess.run(["sleep", "0.1"])
+        wait_for(lambda: (tmp_path / "running").exists() or job.poll() is not None)
         job.terminate()
-        assert job.wait(60) == 0
+        assert job.wait(500) == 0
     finally:
         subprocess.run(["kill", "--", f"-{job.pid}"], stderr=subprocess.DEVNULL)
     assert not fetched.exists(), "images of patients stay on a node"

@@ -265,7 +265,7 @@ def test_from_dicom_to_dice_through_the_front_door(tmp_path, capsys, monkeypatch
     assert "silent does not say where its tumours lie" in said
     words = [sys.executable, ROOT / "run_search.py", "--data", "data", *search]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-    found = subprocess.run([*map(str, words)], capture_output=True, timeout=600, env=environment, text=True)
+    found = subprocess.run([*map(str, words)], capture_output=True, timeout=500, env=environment, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
     run = RunFolder(tmp_path / "run")
     records = list(run.records())

@@ -1,7 +1,6 @@
 """What a search stands on goes away: a node, the storage for a while, the last free byte, the right to write."""
 
 import subprocess
-import time
 
 import pytest
 import torch
@@ -60,17 +59,17 @@ def at_work_on(folder, key, node):
 
 def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
     run, away = RunFolder(place / "gone"), place / "away"
-    process = start(run.root, place / "space.py")
+    output = place / "gone.log"
+    with output.open("w") as file:
+        process = start(run.root, place / "space.py", stdout=file)
     wait_for(run.finished, process)
     run.root.rename(away)
     before = sorted(RunFolder(away).finished())
-    time.sleep(8)
-    assert process.poll() is None, process.communicate()[0]
+    waiting = "gone cannot be written (No such file or directory): waiting for it"
+    wait_for(lambda: waiting in output.read_text(), process)
     assert not run.root.exists(), "a new run folder was made where the old one had been"
     away.rename(run.root)
-    said, _ = process.communicate(timeout=500)
-    assert process.returncode == 0, said
-    assert "gone cannot be written (No such file or directory): waiting for it" in said
+    assert process.wait(500) == 0, output.read_text()
     assert len(before) < 4
     assert content(run) == content(RunFolder(place / "alone"))
 

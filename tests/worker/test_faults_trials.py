@@ -9,7 +9,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.search.events import how_it_died
 from tune_ks.worker.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, parts_of_a_batch
 
-HANG_AFTER = 20  # seconds; a tiny epoch takes a tenth of one
+HANG_AFTER = 40  # seconds; a tiny epoch takes a tenth of one on a quiet machine
 PLANTED = {  # sampling rate -> what happens in its first training step
     0.5: "die_once",
     0.0625: "die",
