@@ -172,7 +172,7 @@ class TrialConfig:
         return required | changed | self.options
 
     def key(self, *ignore: str) -> str:
-        """12 hexadecimal digits that name this config without the fields ``ignore``; all its seeds share key("seed")."""
+        """12 hexadecimal digits that name this config without the fields ``ignore``; its seeds share key("seed")."""
         fields = {name: value for name, value in self.non_default().items() if name not in ignore}
         return digest(json.dumps(fields, sort_keys=True).encode())
 
