@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least, widened
 from tune_ks.model.classifiers.strided import StridedConv2d
 
-SMALLEST = 63  # pixels a side: three poolings leave nothing of less
+SMALLEST = 63  # pixels a side: the three poolings of a smaller image leave nothing
 
 
 class AlexNet(nn.Module):
@@ -54,7 +54,7 @@ class AlexNet(nn.Module):
 
 
 def layers(network: AlexNet) -> list[nn.Module]:
-    """All layers in order: what ``forward`` does, for whoever takes several networks through them together."""
+    """The layers of ``forward`` in order, for a pack of networks."""
     return [*network.features, network.pool, nn.Flatten(), *network.head]
 
 
