@@ -107,7 +107,8 @@ def plain_name(name: str) -> str:
 def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Curve name -> its configurations by realised rate, for one vendor.
 
-    Full sampling is added to every curve with the same settings. A curve has constant values of everything but the rate: mask family, temperature, reconstruction ...
+    Full sampling is added to every curve with the same settings. A curve has constant values of everything but the
+    rate: mask family, temperature, reconstruction ...
     """
     varied = varied_fields(configurations)
     full = configurations[configurations["full"].astype(bool)]

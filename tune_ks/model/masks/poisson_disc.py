@@ -56,8 +56,10 @@ def throw(darts: np.ndarray, shape: tuple[int, ...], square: int, wanted: int) -
         kept.append(dart)
         if len(kept) == wanted:
             break
-        top, left = row + rows[0], column + columns[0]
-        bottom, right = row + rows[-1] + 1, column + columns[-1] + 1
+        top = row + rows[0]
+        left = column + columns[0]
+        bottom = row + rows[-1] + 1
+        right = column + columns[-1] + 1
         inside = free[max(top, 0) : bottom, max(left, 0) : right]
         inside &= ~near[max(-top, 0) : max(-top, 0) + inside.shape[0], max(-left, 0) : max(-left, 0) + inside.shape[1]]
     return np.array(kept, np.int64)
