@@ -15,5 +15,5 @@ FULL = {"mask": "lowpass", "sampling_rate": 1.0}
 
 
 def of_64(*lines: int) -> list[float]:
-    """Sampling rates of images that are 64 pixels wide: so many k-space lines of 64."""
+    """Sampling rates of images that are 64 pixels wide: ``lines`` k-space lines of 64."""
     return [line / 64 for line in lines]

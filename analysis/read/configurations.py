@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.read.load import FACTS, SCORES, WITHIN, config_fields, is_idle
 
-FULL = "full sampling"  # the family of sampling rate 1, which belongs to all
+FULL = "full sampling"  # the family of rate 1, where all mask families are the same
 MEASURED = [*SCORES, *WITHIN, *FACTS]
 
 
@@ -49,7 +49,7 @@ def learned(configurations: pd.DataFrame) -> pd.Series:
 def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
     """One vendor's learned families and full sampling; everything, when no learned mask was run.
 
-    Where rates were trained each by itself, those alone: what one conditional training says of many is a screening.
+    Where some rates were trained separately, only those: a conditional training of many rates is a screening.
     """
     alone = configurations[configurations["rate_from"].isna()]
     if families(alone):
@@ -69,18 +69,18 @@ def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
 
 
 def keys_of_full(configurations: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """The trials of full sampling that a choice's are compared with; [] for itself, and where it was not run."""
-    chosen = [bool(set(keys) & set(each)) for each in configurations["keys"]]
-    wanted = [full for full, mine in zip(full_sampling_of(configurations), chosen) if mine]
-    found = configurations.loc[configurations["configuration"].isin(wanted), "keys"]
-    return [key for each in found for key in each if key not in keys]
+    """Keys of the full-sampling trials to compare the trials ``keys`` with; [] where there are none."""
+    is_chosen = [not set(keys).isdisjoint(of_row) for of_row in configurations["keys"]]
+    full_names = [name for name, chosen in zip(full_sampling_of(configurations), is_chosen) if chosen]
+    full_keys = configurations.loc[configurations["configuration"].isin(full_names), "keys"].explode()
+    return [key for key in full_keys if key not in keys]
 
 
 def varied_fields(configurations: pd.DataFrame) -> list[str]:
     """Config fields other than vendor, rate and seed that take more than one value: what a curve's name must say.
 
-    An option counts when it varies within one member: that low-pass has no temperature is no second value. What belongs
-    to the mask counts below full sampling only.
+    An option counts when it varies among rows of the same member, so that a mask without temperature adds no value.
+    Fields of the mask are compared below full sampling only.
     """
     below = configurations[~configurations["full"].astype(bool)]
     names = []
@@ -105,9 +105,10 @@ def plain_name(name: str) -> str:
 
 
 def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Curve name -> its configurations by realised rate, one vendor's; full sampling joins every curve it can end.
+    """Curve name -> its configurations by realised rate, for one vendor.
 
-    A curve is everything that varies but the rate: mask family, temperature, reconstruction ...
+    Full sampling is added to every curve with the same settings. A curve has constant values of everything but the
+    rate: mask family, temperature, reconstruction ...
     """
     varied = varied_fields(configurations)
     full = configurations[configurations["full"].astype(bool)]
@@ -117,7 +118,7 @@ def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
     if not varied:
         return {str(below["mask"].iloc[0]): _by_rate(below, full)}
     shared = [name for name in varied if not is_idle(name)]
-    found = {}
+    by_name = {}
     for values, part in below.groupby(varied, dropna=False, sort=True):
         chosen = dict(zip(varied, values))
         fits = pd.Series(True, index=full.index)
@@ -125,8 +126,8 @@ def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
             fits &= full[name].eq(chosen[name]) | (full[name].isna() & pd.isna(chosen[name]))
         mask = chosen.pop("mask", part["mask"].iloc[0])
         rest = ", ".join(f"{plain_name(name)} {_short(value)}" for name, value in chosen.items() if not pd.isna(value))
-        found[f"{mask}, {rest}" if rest else str(mask)] = _by_rate(part, full[fits])
-    return found
+        by_name[f"{mask}, {rest}" if rest else str(mask)] = _by_rate(part, full[fits])
+    return by_name
 
 
 def _by_rate(part: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:

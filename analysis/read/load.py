@@ -1,4 +1,4 @@
-"""A run folder -> one tidy table of trials, and everything that could not be read, named."""
+"""A run folder -> one table of trials, and a list of everything that could not be read."""
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ from tune_ks.core.storage import StoragePath, open_whole, read_each, storage_pat
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 WITHIN = ("test_within_in_domain", "test_within_cross_domain")
 FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")
-# a column an option stands between OWN_FIELDS and SCORES, named FIELD.OPTION: mask.temperature
+# columns of options, named FIELD.OPTION (mask.temperature), are inserted between OWN_FIELDS and SCORES
 TRIAL_COLUMNS = [
     *("key", "configuration", "full", "learned", "temperature"),
     *OWN_FIELDS,
@@ -31,7 +31,7 @@ COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
 
 
 class RunError(ValueError):
-    """The folder can't be analysed at all: one message that says what was wrong, what came, what would do."""
+    """The folder can't be analysed: the message says what is wrong, what was given, and what would do."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Run:
     """What one run folder holds, read once. Tables are empty, never None, where a file is absent."""
 
     root: StoragePath
-    metric: str  # of all the records: a key of METRICS
+    metric: str  # metric of all the records: a key of METRICS
     trials: pd.DataFrame  # one row a finished trial, columns TRIAL_COLUMNS
     records: dict[str, TrialRecord]  # key -> record, the rows of ``trials``
     cohort: pd.DataFrame  # one row an image, indexed by row number
     skipped: pd.DataFrame  # path, reason
     failures: pd.DataFrame  # key, vendor, sampling_rate, mask, seed, reason
-    stopped: pd.DataFrame  # the same of trials that a scheduler ended early; their scores are of no finished training
+    stopped: pd.DataFrame  # the same columns, for trials that a scheduler stopped early
     external: pd.DataFrame  # cohort, key, vendor, images, patients, and the metric by its name
     search: dict[str, Any]  # search.json
     unreadable: dict[str, str] = field(default_factory=dict)  # key -> why its record was not used
@@ -61,7 +61,7 @@ class Run:
 def load(root: str | StoragePath, metric: str | None = None) -> Run:
     """Read a run folder; ``metric`` says which records, where there are several metrics.
 
-    RunError when it is none, and where the metric can't be told; a bad file inside is counted and named, never fatal.
+    RunError when it is no run folder, or the metric is not determined; an unreadable file inside is only reported.
     """
     folder = _open(root)
     warnings: list[str] = []
@@ -122,14 +122,16 @@ def _left_out(unreadable: dict[str, str]) -> list[str]:
 
 
 def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | None) -> str:
-    """The metric of one page; without a record any will do. RunError where the records do not tell which."""
-    found = sorted({record.metric for record in records.values()})
-    if wanted is None and len(found) > 1:
-        choice = " or ".join(f"--metric {name}" for name in found)
-        raise RunError(f"{root} holds records of {len(found)} metrics, {' and '.join(found)}: say which, with {choice}")
-    if wanted is not None and wanted not in (found or METRICS):
-        raise RunError(f"{root} holds no record of the metric {wanted!r}; it has: {', '.join(found) or 'none'}")
-    return wanted or next(iter(found), TrialRecord.metric)
+    """The metric to analyse; any without records. RunError where the records have several and none is chosen."""
+    metrics = sorted({record.metric for record in records.values()})
+    if wanted is None and len(metrics) > 1:
+        choice = " or ".join(f"--metric {name}" for name in metrics)
+        raise RunError(
+            f"{root} holds records of {len(metrics)} metrics, {' and '.join(metrics)}: say which, with {choice}"
+        )
+    if wanted is not None and wanted not in (metrics or METRICS):
+        raise RunError(f"{root} holds no record of the metric {wanted!r}; it has: {', '.join(metrics) or 'none'}")
+    return wanted or next(iter(metrics), TrialRecord.metric)
 
 
 def tidy(records: dict[str, TrialRecord]) -> pd.DataFrame:
@@ -187,7 +189,7 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
         "learned": record.has_learned_mask() or config.is_full,
         "temperature": config.options.get("temperature"),
         **{name: getattr(config, name) for name in OWN_FIELDS},
-        **{f"{field}.{name}": value for field, own in options.items() for name, value in own.items()},
+        **_by_column(options),
         "init_from": pretraining,
         **{f"{split}_in_domain": record.in_domain(split) for split in ("val", "test")},
         **{f"{split}_cross_domain": record.cross_domain(split) for split in ("val", "test")},
@@ -201,6 +203,15 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
         "seconds": _number(record.seconds),
         "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
     }
+
+
+def _by_column(options: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """FIELD.OPTION -> value of every option."""
+    columns = {}
+    for part, values in options.items():
+        for name, value in values.items():
+            columns[f"{part}.{name}"] = value
+    return columns
 
 
 def config_fields(table: pd.DataFrame) -> list[str]:
@@ -219,9 +230,12 @@ def is_idle(name: str) -> bool:
 
 def idle_at_full_sampling(config: TrialConfig, options: dict[str, dict[str, Any]]) -> list[str]:
     """The fields and options of a config that mean nothing at full sampling; options of no named member included."""
-    used = {name for field, values in options.items() if not is_idle(f"{field}.") for name in values}
-    own = [name for name in OWN_FIELDS if is_idle(name)]
-    return own + [name for name in config.options if name not in used]
+    used = set()
+    for part, values in options.items():
+        if not is_idle(f"{part}."):
+            used |= set(values)
+    fields = [name for name in OWN_FIELDS if is_idle(name)]
+    return fields + [name for name in config.options if name not in used]
 
 
 def _number(value: float | None) -> float:
@@ -230,9 +244,15 @@ def _number(value: float | None) -> float:
 
 def _records(folder: RunFolder) -> tuple[dict[str, TrialRecord], dict[str, str]]:
     finished = folder.finished()
-    found = dict(zip(finished, read_each(folder.root, partial(_record_or_reason, folder), finished)))
-    records = {key: one for key, one in found.items() if isinstance(one, TrialRecord)}
-    return records, {key: one for key, one in found.items() if isinstance(one, str)}
+    results = read_each(folder.root, partial(_record_or_reason, folder), finished)
+    records = {}
+    unreadable = {}
+    for key, result in zip(finished, results):
+        if isinstance(result, TrialRecord):
+            records[key] = result
+        else:
+            unreadable[key] = result
+    return records, unreadable
 
 
 def _record_or_reason(folder: RunFolder, key: str) -> TrialRecord | str:
@@ -258,9 +278,11 @@ def _ended(folder: RunFolder, name: str) -> pd.DataFrame:
             continue
         try:
             values = read_json(folder.trial(key, name))
-            config, reason = dict(values.get("config", {})), str(values.get("reason", "no reason was written"))
+            config = dict(values.get("config", {}))
+            reason = str(values.get("reason", "no reason was written"))
         except (ValueError, TypeError, OSError) as error:
-            config, reason = {}, f"{name} can't be read ({without_place(str(error), folder.root)})"
+            config = {}
+            reason = f"{name} can't be read ({without_place(str(error), folder.root)})"
         names = ("vendor", "sampling_rate", "mask", "seed")
         defaults = {name: OWN_FIELDS[name].default for name in ("mask", "seed")}
         rows.append({"key": key, **{n: config.get(n, defaults.get(n)) for n in names}, "reason": reason})
@@ -274,8 +296,8 @@ def _search(folder: RunFolder, warnings: list[str]) -> dict[str, Any]:
     try:
         search = folder.read_search()
     except (ValueError, OSError) as error:
-        told = without_place(str(error), folder.root)
-        warnings.append(f"search.json can't be read ({told}): the provenance of these records is unknown.")
+        reason = without_place(str(error), folder.root)
+        warnings.append(f"search.json can't be read ({reason}): the provenance of these records is unknown.")
         return {}
     return search
 

@@ -44,17 +44,14 @@ OTHER = {"GE": "SIEMENS", "SIEMENS": "GE"}
 
 def records() -> list[TrialRecord]:
     """The twenty rows, in the table's order."""
-    return [
-        TrialRecord(
-            config=TrialConfig(vendor=vendor, sampling_rate=nominal, budget="drift"),
-            val={},
-            test={vendor: source, OTHER[vendor]: other},
-            realised_rate=rate,
-            facts={"source": "Lu, Table 1", "not stated there": "every setting but vendor, rate and lines of k-space"},
-        )
-        for vendor, rows in TABLE.items()
-        for nominal, (rate, source, other) in zip(NOMINAL, rows)
-    ]
+    facts = {"source": "Lu, Table 1", "not stated there": "every setting but vendor, rate and lines of k-space"}
+    rows_as_records = []
+    for vendor, rows in TABLE.items():
+        for nominal, (rate, source, other) in zip(NOMINAL, rows):
+            config = TrialConfig(vendor=vendor, sampling_rate=nominal, budget="drift")
+            test = {vendor: source, OTHER[vendor]: other}
+            rows_as_records.append(TrialRecord(config, val={}, test=test, realised_rate=rate, facts=dict(facts)))
+    return rows_as_records
 
 
 def write(root: Path) -> None:

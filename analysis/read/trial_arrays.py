@@ -24,10 +24,12 @@ def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFr
 
     None when scores.npz is absent, torn, or names rows that the cohort does not have.
     """
-    found = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", "score"))
-    if found is None or cohort.empty:
+    columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", "score"))
+    if columns is None or cohort.empty:
         return None
-    row, split, score = (found[name] for name in ("row", "split", "score"))
+    row = columns["row"]
+    split = columns["split"]
+    score = columns["score"]
     if not (row.shape == split.shape == score.shape and row.ndim == 1) or not np.isin(row, cohort.index).all():
         return None
     about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
@@ -52,9 +54,9 @@ def preview(root: StoragePath, key: str) -> Preview | None:
     held = arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"))
     if held is None:
         return None
-    found = Preview(held["row"], held["sampled"].astype(np.uint8), held["full"].astype(np.uint8))
-    whole = found.sampled.ndim == 3 and found.sampled.shape == found.full.shape and len(found.row) == len(found.full)
-    return found if whole else None
+    images = Preview(held["row"], held["sampled"].astype(np.uint8), held["full"].astype(np.uint8))
+    same_shape = images.sampled.ndim == 3 and images.sampled.shape == images.full.shape
+    return images if same_shape and len(images.row) == len(images.full) else None
 
 
 def _array(path: StoragePath) -> np.ndarray | None:

@@ -103,7 +103,8 @@ class TrialConfig:
             object.__setattr__(self, name, " ".join(sorted(set(getattr(self, name).split()))))
 
     def _check_drawn_rates(self) -> None:
-        low, high = self.temperature_from, self.temperature_to
+        low = self.temperature_from
+        high = self.temperature_to
         if self.rate_from is None:
             require(low is None, "temperature_from", "None where rate_from is", low)
         require((low is None) == (high is None), "temperature_to", "given exactly where temperature_from is", high)

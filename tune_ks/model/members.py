@@ -1,4 +1,4 @@
-"""Which registry a field of a config looks into, and the member that it names."""
+"""The registry of every field of a config that names a part of the model, and the member that it names."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS,  # which of them its task can use, the task checks
+        "classifier": CLASSIFIERS | SEGMENTERS,  # the task checks whether it can use the network
     }[field]
 
 
@@ -28,9 +28,9 @@ def member_of(config: TrialConfig, field: str) -> Member:
 
 
 def shaping_values(config: TrialConfig) -> dict[str, Any]:
-    """Name -> value of every field and option on which the shapes of the network depend, the mask's left out.
+    """Name -> value of every field and option that changes the shapes of the network's weights, except the mask's.
 
-    Weights can be passed on between two configs that agree in all of them.
+    Two configs with the same values can begin from each other's weights.
     """
     values = {name: getattr(config, name) for name, option in OWN_FIELDS.items() if option.shapes}
     for field in FIELDS:
@@ -41,7 +41,7 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
 
 
 def named(registry: dict, field: str, name: str):
-    """registry[name]. ValueError that lists the names where there is no such one."""
+    """registry[name]. ValueError that lists the known names where there is none of this name."""
     if name not in registry:
         raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")
     return registry[name]

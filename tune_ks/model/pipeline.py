@@ -1,4 +1,4 @@
-"""s = C(R(M F x), a): the one place where the letters meet."""
+"""The network s = C(R(M F x), a), built of its parts."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,9 +17,9 @@ from tune_ks.model.transforms.base import Transform
 
 
 class Restored(NamedTuple):
-    """``image`` (B, 1, H, W) after sampling, what it was made of, and R's ``estimate`` (B, 1, H, W) of it.
+    """``image`` (B, 1, H, W) after sampling, its ``measurement``, and R's ``estimate`` (B, 1, H, W).
 
-    Where there is nothing to sample there are no measurement and no estimate (None).
+    Measurement and estimate are None where the pipeline does not sample.
     """
 
     image: Tensor
@@ -28,11 +28,10 @@ class Restored(NamedTuple):
 
 
 class KSpaceClassifier(nn.Module):
-    """Image -> sampled k-space -> image again -> logit, or a map of logits.
+    """Image -> sampled k-space -> image -> logit, or a map of logits.
 
-    ``nothing_to_sample`` says that images come as they are to be seen: every rate is 1, or a fixed mask was applied
-    before. The transforms are then left out. Either way an image sampled at rate 1 enters the classifier as itself,
-    bit for bit.
+    ``nothing_to_sample`` is True where every rate is 1, or a fixed mask was applied beforehand. The transforms are then
+    skipped. In every case an image at rate 1 enters the classifier unchanged, bit for bit.
     """
 
     def __init__(
@@ -48,26 +47,26 @@ class KSpaceClassifier(nn.Module):
         self.rates_vary = config.rate_from is not None or config.rate_start is not None
 
     def restore(self, image: Tensor, rate: Tensor) -> Restored:
-        """(B, 1, H, W) images and (B,) rates -> the images as they look after sampling."""
+        """(B, 1, H, W) images and (B,) rates -> the images after sampling."""
         if self.nothing_to_sample:
             return Restored(image, None, None)
         measurement = self.sampling(image, rate)
         estimate = self.reconstruction(measurement)
         restored = self.reconstruction.magnitude(estimate)
-        if self.rates_vary:  # some may be 1
+        if self.rates_vary:  # some rates may be 1
             restored = torch.where(rate[:, None, None, None] == 1, image, restored)
         return Restored(restored, measurement, estimate)
 
     def classify(
         self, restored: Tensor, rate: Tensor, acquisition: Tensor, network: Callable[..., Tensor] | None = None
     ) -> Tensor:
-        """(B, 1, H, W) images as sampled, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits.
+        """(B, 1, H, W) restored images, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits.
 
-        The image is enlarged to the classifier's size after sampling, never before: an enlarged image has empty outer
-        k-space, and a low rate would be free by construction. A map of logits comes back at the image's own size.
-        ``network`` takes the classifier's place: several as one.
+        The image is resized to the classifier's size after sampling, never before: an enlarged image has empty outer
+        k-space, so that a low rate would lose nothing. A map of logits is resized to the size of the image.
+        ``network`` replaces the classifier; a pack passes its classifiers as one.
         """
-        # the transforms need float32; the network may run in a shorter type
+        # the transforms need float32; the network runs in bfloat16 on a GPU
         with torch.autocast(restored.device.type, dtype=torch.bfloat16, enabled=restored.is_cuda):
             entering = resized(restored, self.image_size)
             if self.standardised:
@@ -76,10 +75,10 @@ class KSpaceClassifier(nn.Module):
         return resized(logit, restored.shape[-1]) if logit.dim() == 4 else logit
 
     def condition(self, rate: Tensor) -> Tensor:
-        """(B,) rates -> (B, 2) of log2 rate and log2 temperature, what a conditional classifier is told."""
+        """(B,) rates -> (B, 2) log2 rate and log2 temperature, the input of a conditional classifier."""
         temperature = self.sampling.mask.temperature
         if not isinstance(temperature, Tensor):
-            temperature = rate.new_full((1,), temperature)  # filled there: nothing is copied to a GPU
+            temperature = rate.new_full((1,), temperature)  # filled on the device, so that nothing is copied to a GPU
         return torch.stack([rate.log2(), temperature.flatten().expand(len(rate)).to(rate.dtype).log2()], dim=1)
 
     def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
@@ -88,7 +87,7 @@ class KSpaceClassifier(nn.Module):
 
 
 def resized(image: Tensor, side: int) -> Tensor:
-    """(B, 1, H, W) -> (B, 1, side, side), bilinear; the image itself where it has that size."""
+    """(B, 1, H, W) -> (B, 1, side, side), bilinear; unchanged where it has that size."""
     if image.shape[-1] == side:
         return image
     return functional.interpolate(image, (side, side), mode="bilinear", align_corners=False)
@@ -103,7 +102,7 @@ def standardised(image: Tensor) -> Tensor:
 def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     """The network of one config for square images of ``side`` pixels. ValueError names an unknown member.
 
-    A conditional config's network is that of its training, whichever rate it is scored at.
+    A conditional training has one network, built from ``config.training()``, for all rates it is scored at.
     """
     config = config.training()
     transform = build_transform(config)
@@ -111,11 +110,11 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     reconstruction, classifier = _networks(config, transform)
     pipeline = KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
     avoid_strided_pointwise(pipeline)
-    return pipeline.to(memory_format=torch.channels_last)  # convolutions are faster with it, on a CPU by a tenth
+    return pipeline.to(memory_format=torch.channels_last)  # faster convolutions, on a CPU by a tenth
 
 
 def build_transform(config: TrialConfig) -> Transform:
-    """F along the columns' index for lines, along both axes for points."""
+    """F along the last axis for lines, along the last two for points."""
     return build_member(config, "transform", axes=(-1,) if config.pattern == "lines" else (-2, -1))
 
 
@@ -134,9 +133,9 @@ def build_mask(config: TrialConfig, radius: Tensor) -> Mask:
 
 
 def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
-    """Name in the pipeline's state -> shape of each tensor of R and C, without their memory.
+    """Name in the pipeline's state -> shape of each tensor of R and C, computed without allocating them.
 
-    What else a pipeline holds is the mask's, as large as an image.
+    The mask's tensors, as large as one image, are left out.
     """
     with torch.device("meta"):
         reconstruction, classifier = _networks(config, build_transform(config))
@@ -148,13 +147,13 @@ def network_shapes(config: TrialConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _networks(config: TrialConfig, transform: Transform) -> tuple[Reconstruction, nn.Module]:
-    """R and C. C draws its first weights first: of one seed they are the same, whatever R stands before it."""
+    """R and C. C is built first, so that with one seed its initial weights are the same for every R."""
     classifier = build_member(config, "classifier")
     return build_member(config, "reconstruction", transform=transform), classifier
 
 
 def build_member(config: TrialConfig, field: str, **given: Any) -> Any:
-    """The member that ``field`` of the config names, from what its part of the system gives and its own options."""
+    """Build the member that ``field`` of the config names, from the arguments of its registry and its options."""
     member = member_of(config, field)
     values = member.values(config.options)
     if member.check:

@@ -1,4 +1,4 @@
-"""Keep small strided convolutions of 1 x 1 away from a fault of oneDNN that corrupts memory."""
+"""Avoid a fault of oneDNN that corrupts memory in small strided 1 x 1 convolutions."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -7,7 +7,7 @@ BLOCK = 8  # input channels that oneDNN's AVX2 code handles at once
 
 
 class SkippingConv2d(nn.Conv2d):
-    """A 1 x 1 convolution of stride s without padding, written as one of stride 1 of every s-th pixel."""
+    """A 1 x 1 convolution of stride s without padding, computed as one of stride 1 on every s-th pixel."""
 
     def forward(self, image: Tensor) -> Tensor:
         rows, columns = self.stride
@@ -15,7 +15,7 @@ class SkippingConv2d(nn.Conv2d):
 
 
 def avoid_strided_pointwise(network: nn.Module) -> None:
-    """Make a SkippingConv2d of every strided 1 x 1 convolution of fewer than BLOCK input channels in ``network``.
+    """Turn every strided 1 x 1 convolution of fewer than BLOCK input channels in ``network`` into a SkippingConv2d.
 
     In torch 2.13.0, oneDNN 3.12 writes past the end of a buffer in the backward pass of such a convolution where image
     or weights are laid out channels-last and the processor has AVX2 without AVX-512: crashes, hangs and wrong gradients
@@ -28,6 +28,6 @@ def avoid_strided_pointwise(network: nn.Module) -> None:
 
 
 def is_at_risk(convolution: nn.Conv2d) -> bool:
-    """Whether oneDNN's fault can meet this convolution."""
+    """Whether oneDNN's fault can affect this convolution."""
     is_pointwise = convolution.kernel_size == (1, 1) and convolution.padding in ((0, 0), "valid")
     return is_pointwise and convolution.stride != (1, 1) and convolution.in_channels // convolution.groups < BLOCK

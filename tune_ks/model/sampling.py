@@ -11,10 +11,10 @@ from tune_ks.model.transforms.base import Transform
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was kept of ``image`` (B, 1, H, W) under ``mask`` (B, 1, H or 1, W).
+    """The k-space of ``image`` (B, 1, H, W) that ``mask`` (B, 1, H or 1, W) keeps, computed when it is read.
 
-    It holds its ingredients, since many need the zero-filled magnitude alone, which is cheaper than k-space. A
-    reconstruction looks at what was measured, never at ``image`` itself.
+    Often only the zero-filled magnitude is needed, which costs less than k-space. A reconstruction must use ``kspace``
+    or ``zero_filled``, never ``image``.
     """
 
     image: Tensor
@@ -33,7 +33,7 @@ class Measurement:
 
 
 class Sampling(nn.Module):
-    """(B, 1, H, W) images and (B,) sampling rates -> what is kept of k-space."""
+    """(B, 1, H, W) images and (B,) sampling rates -> their Measurement."""
 
     def __init__(self, transform: Transform, mask: Mask) -> None:
         super().__init__()

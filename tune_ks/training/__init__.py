@@ -1,1 +1,1 @@
-"""One training, or several as one: the loss, the random numbers, the optimiser."""
+"""Training of one network, or of several that share a forward pass: loss, random numbers, optimiser."""

@@ -1,4 +1,4 @@
-"""The random numbers of one epoch, drawn at once so that they reach the device at once: order, rates, temperatures."""
+"""The random numbers of one epoch: order, rates, temperatures, augmentation. Copied to the device together."""
 
 import math
 from collections.abc import Sequence
@@ -20,23 +20,25 @@ REFERENCES = 4  # rates at which a conditional training's epochs are compared
 class Draws(NamedTuple):
     """The random numbers of one batch of B images."""
 
-    index: Tensor  # (B,) int64, positions in the training images, where Images.gather wants them
+    index: Tensor  # (B,) int64, positions in the training images, on the device that Images.gather expects
     rates: Tensor  # (B,)
-    temperatures: Tensor | None  # (B,) where the config draws them
-    augmentation: Tensor | None  # (B, ...) where the config's augmentation draws any
+    temperatures: Tensor | None  # (B,); None where the config does not draw them
+    augmentation: Tensor | None  # (B, ...); None where the augmentation draws nothing
 
 
 def draw_epoch(
     config: TrialConfig, augmentation: Augmentation, images: Images, epoch: int, lines: int, device: str
 ) -> list[Draws]:
-    """The batches of ``epoch`` in their order. ``lines``: the coefficients of a mask.
+    """The random numbers of every batch of ``epoch``, in order. ``lines`` is the number of coefficients of a mask.
 
-    Each kind of number has its own stream of (seed, purpose, epoch), from which batch after batch is drawn.
+    Each kind of number has its own stream, seeded by (seed, purpose, epoch) and read batch after batch.
     """
     order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images)))
     of_augmentation = generator(config.seed, "flips", epoch)
     of_rates = generator(config.seed, "rates", epoch)
-    rates, temperatures, augmentations = [], [], []
+    rates = []
+    temperatures = []
+    augmentations = []
     for batch in order.split(config.batch_size):
         size = len(batch)
         rates.append(training_rates(config, epoch, size, lines, of_rates))
@@ -52,7 +54,7 @@ def draw_epoch(
 
 
 def _to_device(batches: Sequence[Tensor | None], device: str) -> Sequence[Tensor | None]:
-    """The same batches on the device, copied there at once; they are all None or none of them is."""
+    """The same batches on the device, copied in one transfer. Either all batches are None or none is."""
     if batches[0] is None:
         return batches
     return torch.cat(batches).to(device).split([len(batch) for batch in batches])
@@ -61,9 +63,9 @@ def _to_device(batches: Sequence[Tensor | None], device: str) -> Sequence[Tensor
 def training_rates(config: TrialConfig, epoch: int, size: int, lines: int, stream: np.random.Generator) -> Tensor:
     """(size,) sampling rates of one batch: constant, falling from epoch to epoch, or drawn for each image.
 
-    ``rate_start``: geometric from there at the first epoch to ``sampling_rate`` at the first settled one, so that a
-    training at a low rate starts where it can learn. ``rate_from``: log-uniform from there to ``rate_to``, rounded to a
-    whole number of the ``lines`` coefficients of a mask.
+    With ``rate_start`` the rate falls geometrically from it in the first epoch to ``sampling_rate`` in the first
+    settled epoch, because a training can fail to start at a low rate. With ``rate_from`` rates are log-uniform between
+    ``rate_from`` and ``rate_to``, rounded to whole numbers of the ``lines`` coefficients of a mask.
     """
     if config.rate_from is not None:
         drawn = np.exp(stream.uniform(math.log(config.rate_from), math.log(config.rate_to), size))
@@ -79,14 +81,16 @@ def training_temperatures(config: TrialConfig, size: int, stream: np.random.Gene
     """(size,) temperatures drawn log-uniformly; None where the config does not ask for them."""
     if config.temperature_from is None:
         return None
-    low, high = math.log(config.temperature_from), math.log(config.temperature_to)
+    low = math.log(config.temperature_from)
+    high = math.log(config.temperature_to)
     return torch.from_numpy(np.exp(stream.uniform(low, high, size))).float()
 
 
 def compared_configs(config: TrialConfig) -> list[TrialConfig]:
-    """The configs whose mean in-domain validation metric chooses the epoch: itself, or a conditional one's rates.
+    """The configs whose mean in-domain validation metric chooses the epoch.
 
-    Those are log-spaced from ``rate_from`` to ``rate_to``, whichever rates are scored, so that each key stands alone.
+    That is the config itself. For a conditional training they are REFERENCES rates, log-spaced from ``rate_from`` to
+    ``rate_to`` and independent of the scored rates, so that every record depends on its own config only.
     """
     if config.rate_from is None:
         return [config]

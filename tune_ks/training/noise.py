@@ -1,13 +1,13 @@
-"""Torch's random numbers as one training has them, whoever else draws in between."""
+"""Swap torch's global random state for that of one training, and restore it on exit."""
 
 import torch
 
 
 class Noise:
-    """Within ``with noise:`` torch's global generators go on where this stream left off.
+    """A random state. Inside ``with noise:`` torch's global generators continue from where this state stopped.
 
-    Mask noise and dropout are drawn from the global generators by many modules, not all of them ours. So the stream
-    changes hands, not the modules: each of several trainings in turn draws what it would have drawn alone.
+    Many modules, also those of libraries, draw mask noise and dropout from the global generators. Swapping the global
+    state lets every training of a pack draw the same numbers as if it were trained alone, without changing the modules.
     """
 
     def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
@@ -15,10 +15,10 @@ class Noise:
         self.states = {kind: torch.Generator(kind).manual_seed(seed).get_state() for kind in kinds}
 
     def __enter__(self) -> None:
-        self.outside = self._exchange(self.states)
+        self.state_outside = self._exchange(self.states)
 
     def __exit__(self, *failure: object) -> None:
-        self.states = self._exchange(self.outside)
+        self.states = self._exchange(self.state_outside)
 
     def _exchange(self, states: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         before = {kind: _global(kind).get_rng_state() for kind in states}

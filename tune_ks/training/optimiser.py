@@ -1,4 +1,4 @@
-"""Which parameters learn, and how fast: the groups of the optimiser."""
+"""The optimiser: which parameters are trained, and at which learning rate."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,10 +12,11 @@ from tune_ks.training.tasks import Task
 
 
 def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task) -> torch.optim.Optimizer:
-    """AdamW at ``lr``, the mask at its multiple of it, ``slow`` parts at ``slow_lr_multiplier`` times theirs.
+    """AdamW: the network at ``lr``, the mask at ``mask_lr_multiplier`` times ``lr``.
 
-    ``frozen`` parts are in no group and get no gradient; what is named as both is frozen. ValueError for a name that
-    no parameter has, and where nothing is left that could learn.
+    The ``slow`` parts of both learn at ``slow_lr_multiplier`` times that rate. ``frozen`` parts are in no group and get
+    no gradient; a part named as both is frozen. ValueError for a name that no parameter has, and where every parameter
+    is frozen.
     """
     learning = dict(pipeline.named_parameters())
     slow = matching(learning, config.slow, "slow")
@@ -23,13 +24,14 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
         learning.pop(name).requires_grad_(False)
     if not learning:
         raise ValueError(f"frozen {config.frozen!r} leaves nothing of the network to learn")
-    network = [name for part in ("reconstruction.", "classifier.") for name in learning if name.startswith(part)]
+    reconstruction = [name for name in learning if name.startswith("reconstruction.")]
+    network = reconstruction + [name for name in learning if name.startswith("classifier.")]
     mask = [name for name in learning if name.startswith("sampling.")]
     mask_lr = config.lr * config.mask_lr_multiplier
     groups = [
         {"params": [*_chosen(learning, network, slow, False), *task.parameters()], "lr": config.lr},
         {"params": _chosen(learning, network, slow, True), "lr": config.lr * config.slow_lr_multiplier},
-        # no decay of the mask: it would pull every probability to one half
+        # no weight decay for the mask: it would pull every probability towards 1/2
         {"params": _chosen(learning, mask, slow, False), "lr": mask_lr, "weight_decay": 0.0},
         {"params": _chosen(learning, mask, slow, True), "lr": mask_lr * config.slow_lr_multiplier, "weight_decay": 0.0},
     ]
@@ -38,15 +40,15 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
 
 
 def _chosen(parameters: dict[str, Parameter], names: list[str], slow: set[str], is_slow: bool) -> list[Parameter]:
-    """The parameters of these names that are slow, or those that are not."""
+    """The parameters in ``names`` that are in ``slow``; those that are not where ``is_slow`` is False."""
     return [parameters[name] for name in names if (name in slow) == is_slow]
 
 
 def resume_optimiser(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load its state, laid out in memory as its parameters are.
+    """Load the optimiser's ``state``, with every moment in the memory layout of its parameter.
 
-    A fused step goes through both by address alone: moments of another layout (of an earlier version's checkpoint)
-    would be taken for those of other weights, without an error.
+    A fused step pairs moments and weights by their position in memory. Moments in another layout (from a checkpoint of
+    an earlier version) would silently be applied to the wrong weights.
     """
     optimizer.load_state_dict(state)
     for parameter, moments in optimizer.state.items():
@@ -56,7 +58,7 @@ def resume_optimiser(optimizer: torch.optim.Optimizer, state: dict[str, Any]) ->
 
 
 def start_epoch(config: TrialConfig, pipeline: KSpaceClassifier) -> None:
-    """Training mode, but for the running statistics of what is frozen: they stay too."""
+    """Training mode, except for the running statistics of frozen parts, which must not change either."""
     pipeline.train()
     for name, module in pipeline.named_modules():
         if getattr(module, "track_running_stats", False) and _is_in(name, config.frozen.split()):
@@ -64,9 +66,9 @@ def start_epoch(config: TrialConfig, pipeline: KSpaceClassifier) -> None:
 
 
 def matching(names: Iterable[str], prefixes: str, field: str) -> set[str]:
-    """The parameters' names that lie in one of the space-separated ``prefixes``. ValueError where one holds none."""
+    """The names under one of the space-separated ``prefixes``. ValueError for a prefix without a parameter."""
     names = list(names)
-    found = {name for name in names if _is_in(name, prefixes.split())}
+    matched = {name for name in names if _is_in(name, prefixes.split())}
     for prefix in prefixes.split():
         if not any(_is_in(name, [prefix]) for name in names):
             modules = sorted({".".join(name.split(".")[:2]) for name in names} | {name.split(".")[0] for name in names})
@@ -74,7 +76,7 @@ def matching(names: Iterable[str], prefixes: str, field: str) -> set[str]:
                 f"{field} names parts of this network, as {', '.join(modules)} or longer; got {prefix!r}, in which "
                 "there is no parameter"
             )
-    return found
+    return matched
 
 
 def _is_in(name: str, prefixes: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Several networks as one: which configs can be trained together, and the shared forward pass."""
+"""A pack of networks that share a forward pass: which configs can be packed, and the pass."""
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,25 +15,26 @@ from tune_ks.model.pipeline import KSpaceClassifier, Restored
 
 
 class Network(NamedTuple):
-    """One of several networks that share a forward pass."""
+    """A network of a pack."""
 
     config: TrialConfig
     pipeline: KSpaceClassifier
-    noise: AbstractContextManager = nullcontext()  # its random numbers; by default torch's global ones
+    noise: AbstractContextManager = nullcontext()  # the random state for its modules; by default torch's global state
 
 
 class Passed(NamedTuple):
-    """The result of one network for its batch."""
+    """The output of one network for its batch."""
 
     restored: Restored
-    output: Tensor | None  # of the classifier; None where it was left out
+    output: Tensor | None  # logits of the classifier; None where it did not run
 
 
 def pack_key(config: TrialConfig) -> tuple | None:
-    """Configs with the same key can be trained as one; None for one that is trained alone.
+    """Configs with the same key can be trained in one pack; None for a config that must be trained alone.
 
-    Rate, temperature, mask family, seed, dropout, everything of the optimiser, augmentation and frozen parts may
-    differ. A learned reconstruction, a network that is more than plain layers, and a conditional training go alone.
+    Rate, temperature, mask family, seed, dropout, settings of the optimiser, augmentation and frozen parts may differ
+    within a pack. Trained alone are configs with a learned reconstruction, conditional trainings, and networks that are
+    not a sequence of plain layers.
     """
     plain_layers = member_of(config, "classifier").layers is not None
     if not plain_layers or member_of(config, "reconstruction").learned or config.rate_from is not None:
@@ -47,9 +48,10 @@ def pass_together(
     rates: Sequence[Tensor],
     unclassified: Collection[int] = (),
 ) -> list[Passed]:
-    """The batch and (B,) rates of each network through it; the positions ``unclassified`` leave their classifier out.
+    """Pass each network's batch, at its (B,) rates, through the network.
 
-    Where there are several, their classifiers run as one; a lone network runs as it always does.
+    Networks at the positions ``unclassified`` run without their classifier. The classifiers of several networks run as
+    one; that of a single network runs by itself.
     """
     restored = []
     for network, batch, rate in zip(networks, batches, rates, strict=True):
@@ -62,11 +64,15 @@ def pass_together(
                 _Entering(network, restored[position].image, rates[position], batches[position].acquisition)
             )
     outputs = iter(_classify(entering))
-    return [Passed(one, None if at in unclassified else next(outputs)) for at, one in enumerate(restored)]
+    passed = []
+    for position, images in enumerate(restored):
+        output = None if position in unclassified else next(outputs)
+        passed.append(Passed(images, output))
+    return passed
 
 
 class _Entering(NamedTuple):
-    """What enters one network's classifier: (B, 1, H, W) restored images, (B,) rates, (B, A) acquisition parameters."""
+    """Input of one classifier: (B, 1, H, W) restored images, (B,) rates, (B, A) acquisition parameters."""
 
     network: Network
     image: Tensor
@@ -84,9 +90,10 @@ def _classify(entering: list[_Entering]) -> Sequence[Tensor]:
         with noise:
             return [pipeline.classify(first.image, first.rate, first.acquisition)]
     layers = member_of(config, "classifier").layers
-    networks = [each.network for each in entering]
-    together = Together([layers(each.pipeline.classifier) for each in networks], [each.noise for each in networks])
-    image = torch.cat([each.image for each in entering])
-    rate = torch.cat([each.rate for each in entering])
-    acquisition = torch.cat([each.acquisition for each in entering])
+    networks = [batch.network for batch in entering]
+    layers_of_all = [layers(network.pipeline.classifier) for network in networks]
+    together = Together(layers_of_all, [network.noise for network in networks])
+    image = torch.cat([batch.image for batch in entering])
+    rate = torch.cat([batch.rate for batch in entering])
+    acquisition = torch.cat([batch.acquisition for batch in entering])
     return pipeline.classify(image, rate, acquisition, together).chunk(len(entering))

@@ -1,4 +1,4 @@
-"""Scores and metrics of one network, or of several at once."""
+"""Scores and metrics of one network, or of a pack of networks."""
 
 from collections.abc import Sequence
 
@@ -20,14 +20,15 @@ DRAWS = 4  # random masks over which the export gap is averaged
 def val_metrics(networks: Sequence[Network], splits: Splits, vendor: str, device: str, parts: int) -> list[float]:
     """The metric of each network on one vendor's validation images, with its binary mask.
 
-    Where an epoch is compared at several rates, their mean.
+    For a conditional training it is the mean over the rates of ``compared_configs``.
     """
     images = splits.val[vendor]
-    metrics = []  # a row a rate, a column a network
+    metrics = []  # one row per rate, one column per network
     for configs in zip(*(compared_configs(network.config) for network in networks), strict=True):
         at_rate = [network._replace(config=config) for network, config in zip(networks, configs, strict=True)]
         scores = score_together(at_rate, images, device, parts=parts)
-        metrics.append([task_of(c).measure(images, of_network) for c, of_network in zip(configs, scores, strict=True)])
+        pairs = zip(configs, scores, strict=True)
+        metrics.append([task_of(config).measure(images, of_network) for config, of_network in pairs])
     return np.mean(metrics, axis=0).tolist()
 
 
@@ -39,7 +40,7 @@ def score(
     random_mask: bool = False,
     parts: int = 1,
 ) -> np.ndarray:
-    """(n,) the task's scores of ``images`` with the binary mask, or (``random_mask``) with a mask drawn for each."""
+    """(n,) scores of ``images`` with the binary mask, or with a random mask for each image (``random_mask``)."""
     return score_together([Network(config, pipeline)], images, device, random_mask, parts)[0]
 
 
@@ -47,7 +48,7 @@ def score(
 def score_together(
     networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
 ) -> np.ndarray:
-    """(M, n) scores of the same images by M networks; see ``score``."""
+    """(M, n) scores of the same n images by M networks; see ``score``."""
     for config, pipeline, _ in networks:
         pipeline.eval()
         if "temperature" in config.options:
@@ -68,5 +69,5 @@ def score_together(
 
 
 def rates_of(config: TrialConfig, batch: Batch) -> Tensor:
-    """(B,) the config's rate for every image of a batch."""
+    """(B,) rates: the config's sampling rate for every image of the batch."""
     return torch.full((len(batch.label),), config.sampling_rate, device=batch.label.device)

@@ -1,6 +1,6 @@
-"""Training as a generator that yields after every epoch. Knows no Ray and opens no results file.
+"""Training as a generator that yields after every epoch. It does not use Ray and opens no results file.
 
-Several trainings can share their forward pass (a pack); nothing else is shared.
+Packed trainings share only the forward pass.
 """
 
 import math
@@ -19,35 +19,36 @@ from tune_ks.training.training import Epoch, Training
 
 
 class Piece(NamedTuple):
-    """A part of one training's batch: all of it where the memory suffices."""
+    """A part of one training's batch; the whole batch unless it is split to save memory."""
 
     batch: Batch
     rates: Tensor  # (B,)
-    temperatures: Tensor | None  # (B,) where the config draws them
+    temperatures: Tensor | None  # (B,); None where the config does not draw them
 
 
 class TrainingFailed(RuntimeError):
-    """The training cannot go on; the message is the reason that the record will name."""
+    """The training cannot continue; the message is the reason that the run folder keeps."""
 
 
 def train_together(
     trainings: Sequence[Training], splits: Splits, parts: int = 1, cross_domain_at: Collection[int] = ()
 ) -> Iterator[dict[Training, Epoch | TrainingFailed]]:
-    """Train all to their ends, one epoch of each at a time; yields the Epoch of every training that still goes on.
+    """Train all trainings, epoch by epoch; after each epoch yield the Epoch of every training that ran it.
 
-    Each training's numbers are those of its training alone, to float tolerance; on a CPU with the same number of
-    threads, a lone one that is resumed gives the same bits as one straight through. A training whose loss is not finite
-    leaves with its TrainingFailed; the caller makes another leave by setting ``left``. Several must share their
-    ``pack_key``. Each batch goes through the network in ``parts``, whose gradients are added up: the same batch in less
-    memory. The other vendors' validation images are scored after the epochs ``cross_domain_at`` only: there are many.
+    Several trainings must have the same ``pack_key``. Their results are those of training each alone, to float
+    tolerance. On a CPU with the same number of threads, a single training that is resumed gives the same bits as one
+    without interruption. A training whose loss is not finite ends with a TrainingFailed; the caller ends a training by
+    setting ``left``. Each batch is passed in ``parts`` whose gradients are added, which needs less memory. The other
+    vendors' validation images are many, so they are scored only after the epochs ``cross_domain_at``.
     """
     while going_on := [training for training in trainings if training.goes_on]:
         for training in going_on:
             training.begin_epoch()
         losses = dict(zip(going_on, _one_epoch(going_on, parts), strict=True))
-        whole = [training for training in going_on if math.isfinite(losses[training])]
-        in_domain = _in_domain(whole, splits, parts)
-        cross_domain = _cross_domain([one for one in whole if one.number in cross_domain_at], splits, parts)
+        finite = [training for training in going_on if math.isfinite(losses[training])]
+        in_domain = _in_domain(finite, splits, parts)
+        compared = [training for training in finite if training.number in cross_domain_at]
+        cross_domain = _cross_domain(compared, splits, parts)
         ends: dict[Training, Epoch | TrainingFailed] = {}
         for training in going_on:
             if training in in_domain:
@@ -59,9 +60,9 @@ def train_together(
 
 
 def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) -> Tensor:
-    """One optimiser step of each training on its own batch; returns their losses, (M,) float64 on the device.
+    """One optimiser step of each training on its own batch; returns the M losses, (M,) float64 on the device.
 
-    Where a loss is not finite, nothing of that training moves.
+    A training whose loss is not finite keeps its parameters.
     """
     batches = _augmented_batches(trainings, draws)
     size = len(draws[0].rates)
@@ -73,10 +74,10 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
         share = len(pieces[0].rates) / size
         losses = [loss * share for loss in _losses(trainings, pieces)]
         learning = [loss for loss in losses if loss.requires_grad]
-        if learning:  # zero-filling alone, with a mask that is fixed, has nothing to learn
+        if learning:  # empty when a fixed mask and zero-filling are trained without the classifier
             torch.autograd.backward(learning)
         totals += torch.stack([loss.detach() for loss in losses])
-    # a fused optimiser leaves this step out, as for torch.amp.GradScaler: looking at the loss here would wait for a GPU
+    # a fused optimiser skips the step where found_inf is 1; reading the loss here would wait for the GPU
     for training, found_inf in zip(trainings, (~totals.isfinite()).float(), strict=True):
         training.optimizer.found_inf = found_inf
         training.optimizer.step()
@@ -84,14 +85,14 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
 
 
 def _in_domain(trainings: list[Training], splits: Splits, parts: int) -> dict[Training, float]:
-    """The in-domain validation metric of each."""
+    """The in-domain validation metric of each training."""
     if not trainings:
         return {}
     return _measured(trainings, splits, trainings[0].config.vendor, parts)
 
 
 def _cross_domain(trainings: list[Training], splits: Splits, parts: int) -> dict[Training, float]:
-    """The cross-domain validation metric of each: the mean over the other vendors."""
+    """The cross-domain validation metric of each training: the mean over the other vendors."""
     if not trainings:
         return {}
     source = trainings[0].config.vendor
@@ -118,11 +119,11 @@ def _failed(training: Training, loss: float) -> TrainingFailed:
 
 
 def _one_epoch(trainings: list[Training], parts: int) -> list[float]:
-    """The mean loss of each over its images, each in its own order; not finite where the loss of a step was not."""
+    """Train one epoch; the mean loss of each training, not finite where the loss of one step was not."""
     steps = zip(*(training.draws for training in trainings), strict=True)
     losses = torch.stack([step(trainings, draws, parts) for draws in steps])
     sizes = [len(draws.rates) for draws in trainings[0].draws]
-    by_training = zip(*losses.tolist())  # the one wait of the host for a GPU in an epoch
+    by_training = zip(*losses.tolist())  # the only place of an epoch where the host waits for a GPU
     return [_weighted_mean(of_training, sizes) for of_training in by_training]
 
 
@@ -131,19 +132,19 @@ def _weighted_mean(values: Sequence[float], weights: Sequence[int]) -> float:
 
 
 def _augmented_batches(trainings: Sequence[Training], draws: Sequence[Draws]) -> list[Batch]:
-    """The augmented batch of each training; all at once where all are augmented alike."""
+    """The augmented batch of each training; in one call where all have the same augmentation."""
     batch = _gathered(trainings, [drawn.index for drawn in draws])
     augmentation = trainings[0].augmentation
     if all(training.augmentation == augmentation for training in trainings):
-        drawn = [each.augmentation for each in draws]
-        batch = augmentation.apply(batch, None if drawn[0] is None else torch.cat(drawn))
+        random_numbers = [drawn.augmentation for drawn in draws]
+        batch = augmentation.apply(batch, None if random_numbers[0] is None else torch.cat(random_numbers))
         return _chunks(batch, len(draws))
     batches = zip(trainings, _chunks(batch, len(draws)), draws, strict=True)
     return [training.augmentation.apply(batch, drawn.augmentation) for training, batch, drawn in batches]
 
 
 def _gathered(trainings: Sequence[Training], index: list[Tensor]) -> Batch:
-    """(M B) images: those of each training, one after another; read at once where all see the same ones."""
+    """(M B) images, those of the first training first; read in one call where all train on the same images."""
     first = trainings[0]
     if all(training.images is first.images for training in trainings):
         return first.images.gather(torch.cat(index), first.device)
@@ -170,7 +171,7 @@ def _in_pieces(batch: Batch, draws: Draws, parts: int) -> list[Piece]:
 
 
 def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tensor]:
-    """The loss of each training on its piece."""
+    """The loss of each training on its piece of the batch."""
     for training, piece in zip(trainings, pieces, strict=True):
         if piece.temperatures is not None:
             training.pipeline.sampling.mask.temperature = piece.temperatures
@@ -183,15 +184,18 @@ def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tens
 
 
 def _loss(training: Training, batch: Batch, passed: Passed) -> Tensor:
-    """The task's loss and the reconstruction's at its weight; the latter alone where nothing was classified.
+    """The task's loss plus ``weight`` times the reconstruction's loss; only the latter without a classifier's output.
 
-    Where every image is sampled in full there is nothing to reconstruct, and no such loss.
+    At full sampling there is nothing to reconstruct, so the reconstruction has no loss.
     """
-    reconstruction, restored = training.pipeline.reconstruction, passed.restored
+    reconstruction = training.pipeline.reconstruction
+    restored = passed.restored
     if passed.output is None:
-        loss, weight = 0.0, 1.0
+        loss = 0.0
+        weight = 1.0
     else:
-        loss, weight = training.task.loss(passed.output, batch), reconstruction.weight
+        loss = training.task.loss(passed.output, batch)
+        weight = reconstruction.weight
     if weight and restored.measurement is not None:
         loss = loss + weight * reconstruction.loss(restored.measurement, restored.estimate, batch.image)
     return loss

@@ -1,4 +1,4 @@
-"""One training: its network, optimiser, random numbers and history, from epoch to epoch."""
+"""The state of one training: network, optimiser, random numbers and history."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ from tune_ks.training.pack import Network
 from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
 
-SAMPLED_BYTES = 2**30  # training images that a fixed mask was applied to are kept up to this size
+SAMPLED_BYTES = 2**30  # training images are kept after a fixed mask was applied, up to this size
 
 
 class Epoch(NamedTuple):
@@ -29,14 +29,14 @@ class Epoch(NamedTuple):
     loss: float  # mean over the epoch's images
     val: float
     state: dict[str, Any]
-    cross: float = math.nan  # mean of the other vendors, where it was asked for; it chooses nothing here
+    cross: float = math.nan  # mean of the other vendors, NaN where not computed; it does not choose the epoch
 
 
 class Training:
     """The network of one config, its task, optimiser, random numbers, history and best epoch so far.
 
     It starts from random weights, from another training's ``weights``, or from the ``state`` of an earlier Epoch. Every
-    random number of an epoch comes from (seed, purpose, epoch), so other trainings beside it change nothing.
+    random number of an epoch is seeded by (seed, purpose, epoch), so it does not depend on other trainings.
     """
 
     def __init__(
@@ -59,35 +59,36 @@ class Training:
         self.images, self.trained = sampled_beforehand(config, self.pipeline, self.augmentation, splits.train, device)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
-        self.left = False  # before its last epoch: it failed, or a scheduler stopped it
+        self.left = False  # True when it ended before its last epoch: it failed, or a scheduler stopped it
         if state is not None:
             self.pipeline.load_state_dict(state["weights"])
             self.task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
             resume_optimiser(self.optimizer, state["optimizer"])
-            self.history, self.best = list(state["history"]), state["best"]
+            self.history = list(state["history"])
+            self.best = state["best"]
 
     @property
     def network(self) -> Network:
-        """The network as it is scored in a pack, with the random numbers of the epoch."""
+        """The network for scoring: it samples every image itself."""
         return Network(self.config, self.pipeline, self.noise)
 
     @property
     def learner(self) -> Network:
-        """The network as it is trained: on images that a fixed mask was applied to beforehand, where there is one."""
+        """The network for training: it does not sample where a fixed mask was applied to the images beforehand."""
         return Network(self.config, self.trained, self.noise)
 
     @property
     def goes_on(self) -> bool:
-        """Whether it has another epoch to train."""
+        """Whether there is another epoch to train."""
         return not self.left and len(self.history) < self.config.epochs
 
     @property
     def is_whole(self) -> bool:
-        """Whether it was trained to its last epoch."""
+        """Whether all epochs were trained."""
         return not self.left and len(self.history) == self.config.epochs
 
     def begin_epoch(self) -> None:
-        """Draw the next epoch's random numbers, seed those that modules draw, and set the mask as the epoch has it."""
+        """Draw the next epoch's random numbers, seed the modules' noise, set the mask's temperature and mode."""
         config = self.config
         self.number = len(self.history) + 1
         self.noise = Noise(seed_for(config.seed, "noise", self.number), self.device)
@@ -98,14 +99,14 @@ class Training:
         mask.anneal((self.number - 1) / max(1, config.epochs - 1))
         start_epoch(config, self.pipeline)
         if config.settle and self.number >= config.first_settled_epoch():
-            mask.eval()  # from here on the network is trained on the very mask that will be exported
+            mask.eval()  # from here on the network is trained on the binary mask that will be exported
 
     def end_epoch(self, loss: float, val: float, cross: float) -> Epoch:
-        """Enter the epoch into the history. ``cross`` NaN: it was not asked for."""
+        """Add the epoch to the history. ``cross`` is NaN where it was not computed."""
         self.history.append({"epoch": self.number, "loss": loss, "val_in_domain": val})
         if not math.isnan(cross):
             self.history[-1]["val_cross_domain"] = cross
-        # in-domain validation alone chooses the epoch: the cross-domain vendors must not
+        # only in-domain validation may choose the epoch; the cross-domain vendors must not
         settled = self.number >= self.config.first_settled_epoch()
         if settled and (val > self.best["val"] or not self.best["epoch"]):
             exported = {name: value.detach().cpu().clone() for name, value in self.pipeline.state_dict().items()}
@@ -113,7 +114,7 @@ class Training:
         return Epoch(self.number, loss, val, self.state(), cross)
 
     def state(self) -> dict[str, Any]:
-        """All that its next epoch depends on; the tensors are those that go on learning."""
+        """Everything that the next epoch depends on. The tensors are not copied: training changes them."""
         return {
             "weights": self.pipeline.state_dict(),
             "task": self.task.state_dict(),
@@ -126,25 +127,25 @@ class Training:
 def sampled_beforehand(
     config: TrialConfig, pipeline: KSpaceClassifier, augmentation: Augmentation, images: Images, device: str
 ) -> tuple[Images, KSpaceClassifier]:
-    """Apply a fixed mask once: the images as it leaves them, and a pipeline that samples no more.
+    """Apply a fixed mask once; return the sampled images and a pipeline without sampling.
 
-    The images and the pipeline as they are where the mask is drawn anew, the rate changes, the reconstruction has a
-    loss of its own, the augmentation does not commute with sampling, or the images would take more than SAMPLED_BYTES.
-    The modules are shared: what the returned pipeline learns, the given one has learned.
+    Both are returned unchanged where the mask is random, the rate varies, the reconstruction is trained or has a loss,
+    the augmentation does not commute with sampling, or the images would take more than SAMPLED_BYTES. The returned
+    pipeline shares its modules with the given one, so training either trains both.
     """
-    needless = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
+    varies = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
     reconstruction = pipeline.reconstruction
     has_parameters = any(True for _ in reconstruction.parameters())
     learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone
     is_large = 4 * len(images) * images.side**2 > SAMPLED_BYTES
-    if needless or learns or is_large or not augmentation.commutes(pipeline.sampling.transform):
+    if varies or learns or is_large or not augmentation.commutes(pipeline.sampling.transform):
         return images, pipeline
 
     @torch.no_grad()
-    def lens(image: Tensor, rows: Tensor) -> Tensor:
+    def sample(image: Tensor, rows: Tensor) -> Tensor:
         rate = torch.full((len(image),), config.sampling_rate, device=device)
         return pipeline.restore(image.to(device), rate).image
 
-    behind = copy.copy(pipeline)
-    behind.nothing_to_sample = True
-    return images.seen_through(lens), behind
+    without_sampling = copy.copy(pipeline)
+    without_sampling.nothing_to_sample = True
+    return images.seen_through(sample), without_sampling

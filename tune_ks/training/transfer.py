@@ -1,4 +1,4 @@
-"""The weights of another training as the beginning of this one: read, compared, loaded."""
+"""Start a training from the weights of a finished trial: read them, compare their shapes, load them."""
 
 from typing import NamedTuple
 
@@ -20,14 +20,14 @@ class Weights(NamedTuple):
     tensors: dict[str, Tensor]
 
     def question(self) -> str:
-        """12 hexadecimal digits of what was trained, and on which cohort, whatever its vendor, rate and seed."""
-        own = self.record.config.key("vendor", "sampling_rate", "seed", "init_from")
-        asked = f"{own}/{self.record.facts.get('cohort')}/{self.record.pretraining()}"
-        return digest(asked.encode())
+        """12 hexadecimal digits of the trained config and its cohort, without vendor, rate and seed."""
+        key = self.record.config.key("vendor", "sampling_rate", "seed", "init_from")
+        question = f"{key}/{self.record.facts.get('cohort')}/{self.record.pretraining()}"
+        return digest(question.encode())
 
 
 def read_weights(folder: RunFolder, init_from: str) -> Weights:
-    """The copy KEY@HASH in a run folder. ValueError where it is absent, torn, or no longer what HASH says."""
+    """The copy KEY@HASH in a run folder. ValueError where it is absent, truncated, or has another hash."""
     path = folder.weights(init_from, "model.safetensors")
     try:
         content = read_whole(path)
@@ -40,34 +40,38 @@ def read_weights(folder: RunFolder, init_from: str) -> Weights:
 
 
 def begin_from(pipeline: KSpaceClassifier, config: TrialConfig, weights: Weights) -> None:
-    """Load every part that ``loaded_parts`` names; what is left begins as it was built."""
+    """Load the parts that ``loaded_parts`` names; all other parts keep the weights they were built with."""
     parts = loaded_parts(pipeline, config, weights)
     chosen = {name: value for name, value in weights.tensors.items() if name.split(".")[0] in parts}
     pipeline.load_state_dict(chosen, strict=False)
 
 
 def loaded_parts(pipeline: KSpaceClassifier, config: TrialConfig, weights: Weights) -> list[str]:
-    """Which of classifier, reconstruction and sampling (the mask) begin from the weights.
+    """The parts that begin from the weights, of "classifier", "reconstruction" and "sampling" (the mask).
 
-    The classifier always, and the reconstruction where it is of the same kind: ValueError names what does not fit. The
-    mask where family and size are equal; otherwise it begins fresh.
+    The classifier always does, and the reconstruction if both configs name the same one; ValueError names the tensors
+    that do not fit. The mask does if family and size are equal; otherwise it keeps the values it was built with.
     """
     source = weights.record.config
     differing = {part: _differences(pipeline, weights, part) for part in ("classifier", "reconstruction", "sampling")}
-    parts = ["classifier"] + ["reconstruction"] * (source.reconstruction == config.reconstruction)
+    parts = ["classifier"]
+    if source.reconstruction == config.reconstruction:
+        parts.append("reconstruction")
     for part in parts:
         if differing[part]:
             raise ValueError(
                 f"the {part} {getattr(config, part)!r} does not fit the weights {config.init_from}: "
                 f"{'; '.join(differing[part][:3])}{' ...' if len(differing[part]) > 3 else ''}"
             )
-    same_mask = source.mask == config.mask and not differing["sampling"]
-    return [part for part in [*parts, *["sampling"] * same_mask] if _of_part(pipeline.state_dict(), part)]
+    if source.mask == config.mask and not differing["sampling"]:
+        parts.append("sampling")
+    return [part for part in parts if _of_part(pipeline.state_dict(), part)]
 
 
 def _differences(pipeline: KSpaceClassifier, weights: Weights, part: str) -> list[str]:
-    """Every tensor of one part that only one of both has, or that has two shapes, in words."""
-    here, there = (_of_part(values, part) for values in (pipeline.state_dict(), weights.tensors))
+    """In words, the tensors of one part that only the pipeline or only the weights have, or whose shapes differ."""
+    here = _of_part(pipeline.state_dict(), part)
+    there = _of_part(weights.tensors, part)
     return [
         f"{name} is {here.get(name, 'absent')} here and {there.get(name, 'absent')} there"
         for name in sorted({*here, *there})
@@ -76,6 +80,6 @@ def _differences(pipeline: KSpaceClassifier, weights: Weights, part: str) -> lis
 
 
 def _of_part(values: dict[str, Tensor], part: str) -> dict[str, str]:
-    """name -> shape, as a text, of one part's tensors."""
+    """Name -> shape, as a text, of the tensors of one part."""
     chosen = {name: value for name, value in values.items() if name.startswith(f"{part}.")}
     return {name: "x".join(map(str, value.shape)) or "one number" for name, value in chosen.items()}

@@ -1,5 +1,5 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters. A task says which of the two registries it takes its network from.
+(B,) from classifiers, (B, 1, S, S) from segmenters. A task states from which of the two its network comes.
 """
 
 from tune_ks.model.classifiers import (

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least, widened
 from tune_ks.model.classifiers.strided import StridedConv2d
 
-SMALLEST = 63  # pixels a side: three poolings leave nothing of less
+SMALLEST = 63  # pixels a side: the three poolings of a smaller image leave nothing
 
 
 class AlexNet(nn.Module):
@@ -17,26 +17,27 @@ class AlexNet(nn.Module):
 
     def __init__(self, width: float = 1.0, dropout: float = 0.5) -> None:
         super().__init__()
-        c1, c2, c3, c4, c5, dense = widened(width, 64, 192, 384, 256, 256, 4096)
+        channels = widened(width, 64, 192, 384, 256, 256)
+        (dense,) = widened(width, 4096)
         self.features = nn.Sequential(
-            StridedConv2d(1, c1, kernel_size=11, stride=4, padding=2),
+            StridedConv2d(1, channels[0], kernel_size=11, stride=4, padding=2),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c1, c2, kernel_size=5, padding=2),
+            nn.Conv2d(channels[0], channels[1], kernel_size=5, padding=2),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c2, c3, kernel_size=3, padding=1),
+            nn.Conv2d(channels[1], channels[2], kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(c3, c4, kernel_size=3, padding=1),
+            nn.Conv2d(channels[2], channels[3], kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(c4, c5, kernel_size=3, padding=1),
+            nn.Conv2d(channels[3], channels[4], kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(kernel_size=3, stride=2),
         )
         self.pool = nn.AdaptiveAvgPool2d((6, 6))
         self.head = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(c5 * 6 * 6, dense),
+            nn.Linear(channels[4] * 6 * 6, dense),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(dense, dense),
@@ -54,7 +55,7 @@ class AlexNet(nn.Module):
 
 
 def layers(network: AlexNet) -> list[nn.Module]:
-    """All layers in order: what ``forward`` does, for whoever takes several networks through them together."""
+    """The layers of ``forward`` in order, for a pack of networks."""
     return [*network.features, network.pool, nn.Flatten(), *network.head]
 
 

@@ -1,4 +1,4 @@
-"""AlexNet whose first convolution follows how the image was acquired: adaptive convolution."""
+"""AlexNet whose first convolution depends on the acquisition parameters: adaptive convolution."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ HIDDEN = 32
 SIDE_DROPOUT = Option(
     "side_dropout", 0.0, "the chance that an acquisition parameter is hidden in training", least=0, below=1
 )
-TYPICAL = {  # of a gradient echo of the breast; its logarithm enters as 0
+TYPICAL = {  # values of a gradient echo of the breast; the network's input is log2(value / typical)
     "field_t": 1.5,
     "tr_ms": 5.0,
     "te_ms": 2.0,
@@ -24,17 +24,19 @@ TYPICAL = {  # of a gradient echo of the breast; its logarithm enters as 0
 
 
 class AdaptiveConvolution(nn.Module):
-    """h = x * k(a) + b(a), an image its own: a filter-manifold network (Kang et al., NeurIPS 2017; for the acquisition
-    parameters of MRI Graf et al., ISMRM 2023), an MLP of four layers of 32, emits kernels and biases from a.
+    """h = x * k(a) + b(a): kernels k and biases b are computed for each image from its acquisition parameters a.
 
-    A parameter enters as log2(value / typical); one that is not known (NaN, or not above 0) as a learned value, at
-    first 0. In training each is made unknown with the probability ``side_dropout``, an image its own, so that the
-    learned values are learned and no single parameter is leant on. It starts as the convolution that it is made from.
+    A filter-manifold network (Kang et al., NeurIPS 2017; for the acquisition parameters of MRI Graf et al., ISMRM 2023)
+    computes them: an MLP of four layers of 32. Its input is log2(value / typical) of each parameter. An unknown
+    parameter (NaN, or not above 0) is replaced by a learned value, at first 0. In training each parameter of each image
+    is hidden with the probability ``side_dropout``, which trains the learned values and avoids relying on a single
+    parameter. At the start it computes the same as ``convolution``.
     """
 
     def __init__(self, convolution: nn.Conv2d, side_dropout: float) -> None:
         super().__init__()
-        self.stride, self.padding = convolution.stride[0], convolution.padding[0]
+        self.stride = convolution.stride[0]
+        self.padding = convolution.padding[0]
         self.shape = tuple(convolution.weight.shape)
         self.side_dropout = side_dropout
         self.absent = nn.Parameter(torch.zeros(len(TYPICAL)))
@@ -46,7 +48,7 @@ class AdaptiveConvolution(nn.Module):
         return convolve_each(image, kernel, bias, self.stride, self.padding)
 
     def told(self, acquisition: Tensor) -> Tensor:
-        """(B, 7) parameters as they stand in the file -> (B, 7) finite numbers, what the network is told."""
+        """(B, 7) parameters as in the DICOM file -> (B, 7) finite numbers, the input of the filter-manifold network."""
         known = acquisition.isfinite() & (acquisition > 0)
         typical = acquisition.new_tensor(list(TYPICAL.values()))
         octaves = torch.where(known, acquisition / typical, 1.0).log2()
@@ -56,7 +58,7 @@ class AdaptiveConvolution(nn.Module):
 
 
 class AdaptiveAlexNet(AlexNet):
-    """AlexNet with an adaptive first convolution; it starts as AlexNet, and every other layer keeps its name."""
+    """AlexNet with an adaptive first convolution; it starts as AlexNet, and the other layers keep their names."""
 
     def __init__(self, width: float = 1.0, dropout: float = 0.5, side_dropout: float = 0.0) -> None:
         super().__init__(width, dropout)

@@ -1,4 +1,4 @@
-"""AlexNet that is told the rate by FiLM: h -> (1 + gamma) h + beta after each convolution."""
+"""AlexNet conditioned on the rate by FiLM: h -> (1 + gamma) h + beta after each convolution."""
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ HIDDEN = 64
 
 
 class FilmAlexNet(AlexNet):
-    """Feature-wise linear modulation (Perez et al., AAAI 2018): gamma and beta, one each a channel, from an MLP of the
+    """Feature-wise linear modulation (Perez et al., AAAI 2018): gamma and beta of each channel, from an MLP of the
     condition (B, 2), log2 of the rate and of the temperature. They start at 0, so the network starts as AlexNet.
     """
 

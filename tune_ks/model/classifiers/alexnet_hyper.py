@@ -1,4 +1,4 @@
-"""AlexNet whose convolutions a hypernetwork emits from the rate: one training for the whole curve."""
+"""AlexNet whose convolutions a hypernetwork computes from the rate: one training for all rates."""
 
 from torch import Tensor, nn
 
@@ -11,9 +11,10 @@ HIDDEN = 32
 
 class HyperAlexNet(AlexNet):
     """HyperRecon's idea (Wang et al., MELBA 2022) for a classifier: an MLP of four layers takes the condition (B, 2),
-    log2 of the rate and of the temperature, and emits every kernel and bias of the five convolutions, an image its own.
+    log2 of the rate and of the temperature, and emits every kernel and bias of the five convolutions, for each image.
 
-    The last layer holds 33 numbers for each of theirs (2.5 million at width 1). It starts by emitting AlexNet's own.
+    Its last layer has 33 parameters for each of these (2.5 million at width 1). At first it emits AlexNet's initial
+    kernels and biases.
     """
 
     def __init__(self, width: float = 1.0, dropout: float = 0.5) -> None:
@@ -21,7 +22,7 @@ class HyperAlexNet(AlexNet):
         convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
         self.hypernetwork = emit_convolutions(convolutions, 2, HIDDEN)
         self.shapes = [tuple(layer.weight.shape) for layer in convolutions]
-        for layer in convolutions:  # their parameters are the hypernetwork's to give
+        for layer in convolutions:  # the hypernetwork computes their parameters
             del layer.weight, layer.bias
 
     def extract(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:

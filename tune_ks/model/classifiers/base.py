@@ -1,4 +1,4 @@
-"""What classifiers share: channels by width, the smallest image, and a network that sees the image alone."""
+"""Shared by classifiers: channels by width, the smallest image, and a network whose only input is the image."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ DROPOUT = Option("dropout", 0.5, "share of the features that a training step lea
 class Network(Member):
     """A line of the registry of networks. ``layers`` lists a network's plain layers in the order of its forward pass.
 
-    Networks with plain layers can be trained several at once, as one network.
+    Networks that state it can be trained in a pack.
     """
 
     layers: Callable[[nn.Module], list[nn.Module]] | None = None
 
 
 class ImageClassifier(nn.Module):
-    """s = w . dropout(f(x)) + b: any ``features`` f, (B, 1, S, S) -> (B, count), that is told nothing but the image.
+    """s = w . dropout(f(x)) + b: any ``features`` f, (B, 1, S, S) -> (B, count), of the image only.
 
-    Dropout stands before the last layer only. Where the features hold batch norms, a training step on half batches
-    normalises each half by its own mean and deviation, so it is not to the bit the step on the whole batch.
+    Dropout is applied before the last layer only. With batch norms in the features, a training step on two half batches
+    normalises each half by its own mean and deviation, so it differs from the step on the whole batch.
     """
 
     def __init__(self, features: nn.Module, count: int, dropout: float) -> None:

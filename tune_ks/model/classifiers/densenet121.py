@@ -11,14 +11,15 @@ def build(width: float = 1.0, dropout: float = 0.5) -> ImageClassifier:
     """h -> [h, f(h)] in four blocks of 6, 12, 24 and 16 layers (Huang et al., CVPR 2017), for one channel.
 
     6,948,609 parameters at width 1 and one logit, whatever the image size: 64 channels at first, 32 more from each
-    layer, halved between blocks. ``width`` multiplies the 64 and the 32; dropout stands before the last layer, not
-    after each of the others. Running means and deviations belong to the weights.
+    layer, halved between blocks. ``width`` multiplies the 64 and the 32; dropout is applied before the last layer,
+    not in the blocks. Running means and deviations are part of the weights.
     """
     from monai.networks.nets.densenet import DenseNet  # takes seconds
 
     first, growth = widened(width, 64, 32)
     features = DenseNet(2, in_channels=1, out_channels=1, init_features=first, growth_rate=growth)
-    count, features.class_layers.out = features.class_layers.out.in_features, nn.Identity()
+    count = features.class_layers.out.in_features
+    features.class_layers.out = nn.Identity()
     return ImageClassifier(features, count, dropout)
 
 

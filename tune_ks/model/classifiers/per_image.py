@@ -1,4 +1,4 @@
-"""Convolutions whose kernels differ from image to image, and the network that emits them."""
+"""Convolutions with other kernels for every image, and the network that computes these kernels."""
 
 import torch
 from torch import Tensor, nn
@@ -6,20 +6,20 @@ from torch.nn import functional
 
 
 def convolve_each(image: Tensor, kernel: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
-    """(B, C, H, W) images, each with its own (B, O, C, k, k) kernels and (B, O) biases -> (B, O, H', W').
+    """(B, C, H, W) images, (B, O, C, k, k) kernels and (B, O) biases per image -> (B, O, H', W').
 
-    One convolution of B groups; an ordinary one where all images have the same kernels (scoring at one rate).
+    One convolution of B groups; an ordinary one where all images have the same kernels (scoring at a single rate).
     """
     if len(kernel) == 1 or bool((kernel[1:] == kernel[:1]).all() and (bias[1:] == bias[:1]).all()):
         return functional.conv2d(image, kernel[0], bias[0], stride, padding)
     size = len(image)
     stacked = image.reshape(1, -1, *image.shape[2:])
-    found = functional.conv2d(stacked, kernel.flatten(0, 1), bias.flatten(), stride, padding, groups=size)
-    return found.reshape(size, -1, *found.shape[2:])
+    convolved = functional.conv2d(stacked, kernel.flatten(0, 1), bias.flatten(), stride, padding, groups=size)
+    return convolved.reshape(size, -1, *convolved.shape[2:])
 
 
 def emitter(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """An MLP of four layers, (B, inputs) -> (B, outputs), that starts by giving its last bias whatever comes in."""
+    """An MLP of four layers, (B, inputs) -> (B, outputs), whose output is at first its last bias for every input."""
     last = nn.Linear(hidden, outputs)
     nn.init.zeros_(last.weight)
     layers = [nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()]
@@ -27,16 +27,21 @@ def emitter(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def emit_convolutions(convolutions: list[nn.Conv2d], inputs: int, hidden: int) -> nn.Sequential:
-    """An emitter of the kernels and biases of ``convolutions``, at first those that they were made with."""
-    own = torch.cat([part.detach().flatten() for conv in convolutions for part in (conv.weight, conv.bias)])
-    found = emitter(inputs, hidden, len(own))
+    """An emitter of the kernels and biases of ``convolutions``; at first it emits their present values."""
+    parameters = []
+    for convolution in convolutions:
+        parameters += [convolution.weight.detach().flatten(), convolution.bias.detach()]
+    initial = torch.cat(parameters)
+    network = emitter(inputs, hidden, len(initial))
     with torch.no_grad():
-        found[-1].bias.copy_(own)
-    return found
+        network[-1].bias.copy_(initial)
+    return network
 
 
 def split_kernels(emitted: Tensor, shapes: list[tuple[int, ...]]) -> list[tuple[Tensor, Tensor]]:
     """(B, outputs) -> for each (O, C, k, k) of ``shapes`` its kernels (B, O, C, k, k) and biases (B, O)."""
-    sizes = [size for shape in shapes for size in (torch.Size(shape).numel(), shape[0])]
+    sizes = []
+    for shape in shapes:
+        sizes += [torch.Size(shape).numel(), shape[0]]
     parts = emitted.split(sizes, dim=1)
     return [(kernel.unflatten(1, shape), bias) for kernel, bias, shape in zip(parts[::2], parts[1::2], shapes)]

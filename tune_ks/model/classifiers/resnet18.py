@@ -10,7 +10,7 @@ def build(width: float = 1.0, dropout: float = 0.5) -> ImageClassifier:
 
     11,170,753 parameters at width 1, whatever the image size: 64, 128, 256 and 512 channels, a first convolution of
     7 x 7 and stride 2, then a pooling, no bias before a batch norm. ``width`` multiplies every channel count; dropout
-    stands before the last layer. Running means and deviations belong to the weights.
+    stands before the last layer. Running means and deviations are part of the weights.
     """
     from monai.networks.nets.resnet import ResNet  # takes seconds
 

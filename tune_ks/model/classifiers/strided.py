@@ -1,4 +1,4 @@
-"""A strided convolution whose gradient with respect to its input is cheap on a CPU too: a learned mask needs it."""
+"""A strided convolution with a fast gradient with respect to its input on a CPU, which a learned mask needs."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class StridedConv2d(nn.Conv2d):
-    """nn.Conv2d with one stride, padding of zeros, no dilation and no groups, to the bit in the forward direction.
+    """nn.Conv2d with one stride, padding of zeros, no dilation and no groups. The forward pass gives the same bits.
 
     On a CPU the library's gradient with respect to the input of an 11 x 11 convolution of stride 4 costs as much as
     half of AlexNet's training step. Written as a convolution of stride 1, it costs next to nothing.
@@ -24,7 +24,8 @@ class _Strided(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
         ctx.save_for_backward(image, weight)
-        ctx.stride, ctx.padding = stride, padding
+        ctx.stride = stride
+        ctx.padding = padding
         return functional.conv2d(image, weight, bias, stride, padding)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Several networks of one build as one: convolutions in groups, dense layers as one batched product."""
+"""Several networks of the same shape computed as one: grouped convolutions, batched matrix products."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,21 +15,22 @@ Noises = Sequence[AbstractContextManager]
 
 
 class Together:
-    """M classifiers with the contract of one: (M B, 1, S, S) images, the first network's first, -> (M B,) logits.
+    """M classifiers, called as one: (M B, 1, S, S) images, those of the first network first, -> (M B,) logits.
 
-    ``networks`` are the layers of each in order. All keep their parameters: these are stacked at every call, and
-    autograd hands each its gradient back. ``noises`` is whence each draws its dropout, as it would alone. Between the
-    layers there are (B, M C, H, W) values, and (M, B, F) from where they are flattened.
+    ``networks`` holds the layers of each network in order. The parameters are stacked at every call, and autograd
+    passes the gradients back to each network. ``noises`` are the random states for the dropout of each network. Between
+    layers values are (B, M C, H, W), and (M, B, F) after they are flattened.
     """
 
     def __init__(
         self, networks: Sequence[Layers], noises: Noises, convolve: Callable[..., Tensor] | None = None
     ) -> None:
-        self.networks, self.noises = networks, noises
+        self.networks = networks
+        self.noises = noises
         self.forms = FORMS | (dict.fromkeys(CONVOLUTIONS, convolve) if convolve else {})
 
     def __call__(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
-        """Acquisition and condition are not used: a network of plain layers is told nothing but the image."""
+        """Acquisition and condition are not used: the only input of a network of plain layers is the image."""
         values = image.unflatten(0, (len(self.networks), -1)).transpose(0, 1).flatten(1, 2)
         for layers in zip(*self.networks, strict=True):
             values = self.forms[type(layers[0])](values, layers, self.noises)
@@ -44,7 +45,8 @@ def convolve_together(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
 def convolve_in_groups(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     """(B, M C, H, W) -> (B, M O, H', W'): one convolution of M groups."""
     first = layers[0]
-    weight, bias = (torch.cat([getattr(one, name) for one in layers]) for name in ("weight", "bias"))
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat([layer.bias for layer in layers])
     return functional.conv2d(values, weight, bias, first.stride, first.padding, groups=len(layers))
 
 
@@ -65,12 +67,13 @@ def _flatten(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
 
 def _dense(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     """(M, B, F) -> (M, B, O)."""
-    weight, bias = (torch.stack([getattr(one, name) for one in layers]) for name in ("weight", "bias"))
+    weight = torch.stack([layer.weight for layer in layers])
+    bias = torch.stack([layer.bias for layer in layers])
     return torch.baddbmm(bias[:, None], values, weight.transpose(1, 2))
 
 
 def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
-    """(M, B, F): each network's values times what its own dropout makes of ones, so what it draws alone, anywhere."""
+    """(M, B, F) values times each network's dropout of ones, drawn from its random state as when trained alone."""
     if not layers[0].training:
         return values
     factors = []
@@ -80,7 +83,7 @@ def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     return values * torch.stack(factors)
 
 
-FORMS = {  # kind of layer -> what M of them do as one
+FORMS = {  # type of layer -> function that computes M of them as one
     **dict.fromkeys(CONVOLUTIONS, convolve_together),
     nn.Linear: _dense,
     nn.Dropout: _dropout,

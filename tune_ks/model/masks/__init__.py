@@ -1,6 +1,6 @@
 """M: every mask family by name. A member is built from ``radius``, ``rate``, ``lowest_rate`` and ``seed``.
 
-Alone: ``Gumbel(Fourier().radius(1, 64), rate=0.25)(torch.full((8,), 0.25))`` is (8, 1, 1, 64) masks.
+Example: ``Gumbel(Fourier().radius(1, 64), rate=0.25)(torch.full((8,), 0.25))`` is (8, 1, 1, 64) masks.
 """
 
 from tune_ks.model.masks import dps, equispaced, gumbel, loupe, lowpass, poisson_disc, random_uniform, variable_density

@@ -1,7 +1,7 @@
-"""The contract of M, and the pure functions that its members share.
+"""The contract of M, and the pure functions that mask families share.
 
-A mask has N coefficients: N = W for lines, N = H W for points. DC is always kept and counted in the budget, and so is
-the whole centre where a config asks for one.
+A mask has N coefficients: N = W for lines, N = H W for points. DC, and the centre of ``centre_fraction``, are always
+kept; they count in the budget of round(rate N) coefficients.
 """
 
 from abc import ABC, abstractmethod
@@ -27,19 +27,19 @@ TEMPERATURE = (
 
 
 class Mask(nn.Module, ABC):
-    """M of y = M F x. Random and differentiable when training, the one exported binary mask when not.
+    """M of y = M F x. In training mode a random, differentiable draw; in evaluation mode the exported binary mask.
 
-    So ``mask.eval()`` within a network in training mode trains on the frozen mask (the settle epochs), and
-    ``mask.train()`` within one in evaluation mode scores random draws (the export gap).
+    So ``mask.eval()`` in a network that is trained gives training on the exported mask (the settle epochs), and
+    ``mask.train()`` in a network that is evaluated gives scores of random masks (for the export gap).
 
     ``radius`` (1, W) or (H, W) is the distance from DC, as Transform.radius gives it. ``rate`` is the sampling rate at
-    which a learned family starts, and ``lowest_rate`` the lowest one it is ever asked for (None: ``rate``). With
-    ``hermitian`` "tied", k and -k are kept together. ValueError where the lowest rate keeps less than DC and the
-    centre.
+    which a learned family starts, ``lowest_rate`` the lowest rate it will be drawn at (None: ``rate``). With
+    ``hermitian`` "tied", k and -k are kept or left out together. ValueError where the lowest rate keeps less than DC
+    and the centre.
     """
 
-    learned = True  # has parameters; False of a family that is the same before and after training
-    random = True  # drawn anew for every image in training
+    learned = True  # True where the family has parameters
+    random = True  # True where training draws a new mask for every image
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class Mask(nn.Module, ABC):
         lowest_rate = rate if lowest_rate is None else lowest_rate
         require_a_line(lowest_rate, radius)
         order = torch.randperm(radius.numel(), generator=torch.Generator().manual_seed(seed_for(seed, "ties")))
-        # one for all images, or (B,): training anneals it, or draws it for each image
+        # a number for all images, which training may anneal, or (B,) drawn for each image
         self.temperature: float | Tensor = temperature
         self.annealed = (temperature, temperature if temperature_end is None else temperature_end)
-        self.rates_differ = False  # set to True where they differ from image to image
+        self.rates_differ = False  # True where the rates of a batch differ
         self.tied = hermitian == "tied"
         if self.tied:
             self.register_buffer("mirror", mirror_index(radius.shape), persistent=False)
             self.register_buffer("representative", self.mirror.minimum(torch.arange(radius.numel())), persistent=False)
-            # the pairs stand side by side in the order, so that a budget cuts at most one of them in two
+            # k and -k are neighbours in the order, so that a budget separates at most one pair
             order = order.argsort()[self.representative].argsort(stable=True)
         self.register_buffer("radius", radius, persistent=False)
         self.register_buffer("order", order, persistent=False)
@@ -82,10 +82,10 @@ class Mask(nn.Module, ABC):
         return self.nearest(count)
 
     def anneal(self, share: float) -> None:
-        """Set the temperature to where geometric annealing is after ``share`` (0 to 1) of the training."""
-        first, last = self.annealed
-        if first != last:
-            self.temperature = first * (last / first) ** share
+        """Set the temperature of geometric annealing after ``share`` (0 to 1) of the training."""
+        start, end = self.annealed
+        if start != end:
+            self.temperature = start * (end / start) ** share
 
     def nearest(self, count: int) -> Tensor:
         """(H or 1, W), true at the ``count`` coefficients nearest to DC, ties in radius taken in the seeded order."""
@@ -99,7 +99,7 @@ class Mask(nn.Module, ABC):
 
     @abstractmethod
     def draw(self, rate: Tensor) -> Tensor:
-        """(B,) rates -> (B, H or 1, W) one mask an image, differentiable where the family is learned."""
+        """(B,) rates -> (B, H or 1, W), one mask per image, differentiable where the family is learned."""
 
     def binary(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W) of 0 and 1: the mask that is scored and exported."""
@@ -111,26 +111,29 @@ class Mask(nn.Module, ABC):
         return mask[:, None]
 
     def distinct(self, rate: Tensor) -> Tensor:
-        """(B,) rates -> themselves, or (1,) where all of a batch are alike: their probabilities are worked out once."""
+        """(B,) rates -> the rates, or (1,) where all are equal, so that probabilities are computed once."""
         return rate if self.rates_differ else rate[:1]
 
     def tie(self, values: Tensor) -> Tensor:
-        """(..., H or 1, W) values, those of k also at -k where the mask is tied; otherwise as they came."""
+        """(..., H or 1, W) values. With a tied mask k and -k get the same value; otherwise they are unchanged."""
         return values.flatten(-2)[..., self.representative].reshape(values.shape) if self.tied else values
 
     def whole_pairs(self, mask: Tensor) -> Tensor:
-        """(..., H or 1, W): where the mask is tied, what the budget kept without its mirror is left out."""
+        """(..., H or 1, W) mask. With a tied mask, a coefficient that was kept without its mirror is removed."""
         return mask * mask.flatten(-2)[..., self.mirror].reshape(mask.shape) if self.tied else mask
 
 
 def mirror_index(shape: torch.Size) -> Tensor:
-    """(N,) the flat index of -k for each k of an (H or 1, W) grid with DC at N // 2; an even axis' first is its own."""
+    """(N,) the flat index of -k for each k of an (H or 1, W) grid, DC at N // 2.
+
+    On an axis of even length the first index is its own mirror.
+    """
     rows, columns = ((2 * (size // 2) - torch.arange(size)) % size for size in shape)
     return (rows[:, None] * shape[1] + columns[None, :]).flatten()
 
 
 def require_a_line(rate: float, radius: Tensor) -> None:
-    """ValueError where the rate keeps less than DC."""
+    """ValueError where the rate keeps less than one coefficient."""
     count = radius.numel()
     if rate * count < 1 - 1e-6:
         raise ValueError(
@@ -140,12 +143,12 @@ def require_a_line(rate: float, radius: Tensor) -> None:
 
 
 def rescale_to_rate(prob: Tensor, rate: Tensor, centre: Tensor) -> Tensor:
-    """(B or 1, H', W) probabilities -> (B, H', W) whose mean is ``rate`` (B,), the centre being 1 and counted in it.
+    """(B or 1, H', W) probabilities -> (B, H', W) with mean ``rate`` (B,). The c centre coefficients are 1.
 
-    Over the N - c others, with mean m and target a = (rate N - c) / (N - c): p a / m where m >= a, else
-    1 - (1 - p)(1 - a) / (1 - m); both keep p within [0, 1] (Bahadir et al., IEEE TCI 2020, eq. 6).
+    The N - c others have mean m and need the mean a = (rate N - c) / (N - c). They become p a / m where m >= a, else
+    1 - (1 - p)(1 - a) / (1 - m); both lie within [0, 1] (Bahadir et al., IEEE TCI 2020, eq. 6).
     """
-    others = (~centre).sum().clamp(min=1)  # a tensor: to read it would wait for a GPU at every step
+    others = (~centre).sum().clamp(min=1)  # kept as a tensor: reading its value would wait for a GPU at every step
     target = ((rate * centre.numel() - centre.sum()) / others).clamp(0, 1)[:, None, None]
     mean = torch.where(centre, 0, prob).sum((1, 2), keepdim=True) / others
     mean = mean.clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
@@ -156,8 +159,8 @@ def rescale_to_rate(prob: Tensor, rate: Tensor, centre: Tensor) -> Tensor:
 def keep_largest(prob: Tensor, order: Tensor) -> Tensor:
     """(B, H', W) probabilities -> (B, H', W) with ones at the round(mean(p) N) largest, at least one.
 
-    Equal probabilities are taken in the seeded ``order`` (N,), never by index or radius: an untrained mask, in
-    which all are equal, must not turn into a low-pass filter.
+    Equal probabilities are taken in the seeded ``order`` (N,), not by index or radius. Otherwise an untrained mask,
+    where all are equal, would become a low-pass filter.
     """
     flat = prob.flatten(1)[:, order]
     count = (flat.mean(1) * flat.shape[1]).round().clamp(min=1)
@@ -172,7 +175,7 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
 
 
 def check_temperature(config: TrialConfig, values: Mapping[str, Any]) -> None:
-    """ValueError where a family with relaxed draws has no temperature, or one that is annealed and drawn at once."""
+    """ValueError where the temperature is missing, or would be both annealed and drawn at random."""
     if values["temperature"] is None:
         raise ValueError(f"the mask {config.mask!r} needs a temperature above 0 (the paper space uses 1.0), got None")
     end = values["temperature_end"]
@@ -180,5 +183,5 @@ def check_temperature(config: TrialConfig, values: Mapping[str, Any]) -> None:
 
 
 def per_image(temperature: float | Tensor, dimensions: int = 3) -> float | Tensor:
-    """One temperature for all, or (B,) of them shaped to divide values of (B, ...)."""
+    """A single temperature unchanged; (B,) temperatures shaped to divide values of (B, ...)."""
     return temperature.reshape(-1, *[1] * (dimensions - 1)) if isinstance(temperature, Tensor) else temperature

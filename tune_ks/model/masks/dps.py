@@ -16,17 +16,17 @@ from tune_ks.model.masks.base import (
     straight_through,
 )
 
-RACE = 60.0  # log of the longest race; by then every clock has rung
-BISECTIONS = 60  # of the race's end, each halves its error
-NEVER = -1e4  # a score whose exponential is 0, and finite, so that no gradient becomes NaN
+RACE = 60.0  # largest |log t| of the bisection for the time t
+BISECTIONS = 60  # steps of the bisection
+NEVER = -1e4  # stands for log 0; finite, so that no gradient becomes NaN
 
 
 class DPS(Mask):
-    """Trained logits w; a draw keeps the k largest of w + g, g standard Gumbel: exactly the budget in every image.
+    """Trained logits w; a draw keeps the k largest of w + g, g standard Gumbel, so exactly k in every image.
 
-    Backward, the i-th pick is a softmax at the temperature over what the picks before it left. Sorted in falling
-    order, a_1 >= a_2 ..., the sum of all picks' softmaxes is, for the j-th coefficient,
-    exp(a_j / T) sum_{i <= min(j, k)} 1 / sum_{l >= i} exp(a_l / T): a sort and two cumulative sums, not k passes.
+    In the backward pass the i-th pick is a softmax at temperature T over the coefficients that are left. With scores in
+    falling order, a_1 >= a_2 ..., the softmaxes of all picks sum for the j-th coefficient to
+    exp(a_j / T) sum_{i <= min(j, k)} 1 / sum_{l >= i} exp(a_l / T). This takes a sort and two cumulative sums.
     """
 
     def __init__(self, radius: Tensor, rate: float, **shared: Any) -> None:
@@ -35,18 +35,21 @@ class DPS(Mask):
         self.register_buffer("others", torch.nonzero(~self.centre.flatten()).flatten(), persistent=False)
 
     def probability(self, rate: Tensor) -> Tensor:
-        """Inclusion probabilities 1 - exp(-t e^w), t so that they sum to k.
+        """Inclusion probabilities 1 - exp(-t e^w), with t such that they sum to k.
 
-        Gumbel top-k is a race of exponential clocks of speeds e^w; who has rung at the fixed time t is independent,
-        and near the k first (Rosen, J. Stat. Plan. Inference 62, 1997). Only their order and sum enter a mask.
+        Gumbel top-k keeps the k first of exponential waiting times with rates e^w. The set of those that end before a
+        fixed time t approximates it, and is independent over coefficients (Rosen, J. Stat. Plan. Inference 62, 1997).
+        A mask uses only the order and the sum of these probabilities.
         """
         logits = self.tie(self.mask_logits).flatten()[self.others][None]
         wanted = self._picks(rate).to(logits.dtype)[:, None]
-        low, high = torch.full_like(wanted, -RACE), torch.full_like(wanted, RACE)  # of log t
+        low = torch.full_like(wanted, -RACE)  # of log t
+        high = torch.full_like(wanted, RACE)
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
             over = rung(middle, logits).sum(1, keepdim=True) > wanted
-            low, high = torch.where(over, low, middle), torch.where(over, middle, high)
+            low = torch.where(over, low, middle)
+            high = torch.where(over, middle, high)
         return self._with_centre(rung(high, logits))
 
     def draw(self, rate: Tensor) -> Tensor:
@@ -58,27 +61,27 @@ class DPS(Mask):
         return self.whole_pairs(self._with_centre(straight_through(hard, soft)))
 
     def _picks(self, rate: Tensor) -> Tensor:
-        """(B,) how many coefficients beside the centre a budget buys."""
+        """(B,) rates -> (B,) number of kept coefficients outside the centre."""
         return (rate * self.radius.numel()).round().long() - (self.radius.numel() - len(self.others))
 
     def _with_centre(self, others: Tensor) -> Tensor:
-        """(B, N - c) values of the others -> (B, H or 1, W), the centre being 1."""
+        """(B, N - c) values of the coefficients outside the centre -> (B, H or 1, W), with 1 in the centre."""
         mask = others.new_ones(len(others), self.radius.numel()).index_copy(1, self.others, others)
         return mask.reshape(-1, *self.radius.shape)
 
 
 def rung(log_time: Tensor, log_speed: Tensor) -> Tensor:
-    """Probability that an exponential clock has rung: 1 - exp(-t v)."""
+    """Probability 1 - exp(-t v) that an exponential waiting time of rate v ends before t."""
     return -torch.expm1(-torch.exp(log_time + log_speed))
 
 
 def successive_softmaxes(scores: Tensor, count: Tensor) -> Tensor:
     """(B, N) scores and (B,) counts k -> (B, N), the sum of the softmaxes of k successive picks without replacement.
 
-    The i-th softmax is over what is left when the i - 1 largest are gone. Each row sums to its k.
+    The i-th softmax leaves out the i - 1 largest scores. Each row sums to its k.
     """
     ordered, index = scores.sort(dim=1, descending=True)
-    left = ordered.flip(1).logcumsumexp(1).flip(1)  # log of the sum over what is left at the i-th pick
+    left = ordered.flip(1).logcumsumexp(1).flip(1)  # log of the sum over the scores left at the i-th pick
     picks = torch.arange(scores.shape[1], device=scores.device) < count[:, None]
     share = torch.where(picks, -left, NEVER).logcumsumexp(1)
     return torch.zeros_like(scores).scatter(1, index, torch.exp(ordered + share))

@@ -1,4 +1,4 @@
-"""Equispaced mask: the centre, and the other lines at equal distances, at an exact count."""
+"""Equispaced mask: the centre, and lines at equal distances outside it, at an exact count."""
 
 from typing import Any
 
@@ -11,10 +11,11 @@ from tune_ks.model.masks.fixed import FixedMask
 
 
 class Equispaced(FixedMask):
-    """The L lines outside the centre, in cyclic order from DC: of m, the i-th is number floor(i (L + 1) / (m + 1)).
+    """The L lines outside the centre are numbered 1 to L, cyclically from DC. Of the m kept ones the i-th is number
+    floor(i (L + 1) / (m + 1)).
 
-    Every gap is so within one line of (L + 1) / (m + 1), the two beside the centre too. For lines: on a grid of points
-    no lattice has every count. Nothing is drawn, so the seed does not enter.
+    So every gap, also the two beside the centre, is within one line of (L + 1) / (m + 1). Only for lines, because on a
+    grid of points no lattice exists for every count. Nothing is random, so the seed has no effect.
     """
 
     def __init__(self, radius: Tensor, rate: float, **shared: Any) -> None:

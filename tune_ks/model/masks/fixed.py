@@ -1,4 +1,4 @@
-"""Masks that learn nothing: a family is one function that says which coefficients a budget buys."""
+"""Masks without parameters: a family is one function that selects a given number of coefficients."""
 
 from abc import abstractmethod
 from typing import Any
@@ -10,9 +10,9 @@ from tune_ks.model.masks.base import Mask
 
 
 class FixedMask(Mask):
-    """No parameters; the same mask for every image, of exactly round(rate N) coefficients (a tied one may lack one).
+    """The same mask for every image, of exactly round(rate N) coefficients (if tied, at most one less).
 
-    ``select(count)`` is asked once for each count.
+    ``select(count)`` is called once per count; the masks are kept in ``chosen``.
     """
 
     learned = False
@@ -24,7 +24,7 @@ class FixedMask(Mask):
 
     @abstractmethod
     def select(self, count: int) -> Tensor:
-        """(H or 1, W) of bool with ``count`` true, the centre among them."""
+        """(H or 1, W) bool mask with ``count`` true values, including the centre."""
 
     def probability(self, rate: Tensor) -> Tensor:
         counts = (rate * self.radius.numel()).round().clamp(min=1).long().tolist()

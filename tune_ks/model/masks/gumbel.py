@@ -27,24 +27,24 @@ BUDGET = Option(
 
 
 class Gumbel(Mask):
-    """The learned mask of the method: one logit a line (or point), all equal at the start.
+    """The learned mask of the source study: one logit per line (or point), all equal at the start.
 
-    The two-class Gumbel-softmax (Jang et al., ICLR 2017) has a closed form: the difference of its two Gumbel noises
-    is one logistic noise, so one logit and one noise value a line do. With the budget "fixed" the probabilities are
-    rescaled to the asked rate at every step; with "drift" they start there and move freely, as in the source study.
+    The difference of the two Gumbel noises of the two-class Gumbel-softmax (Jang et al., ICLR 2017) is logistic noise,
+    so one logit and one noise value per line suffice. With the budget "fixed" the probabilities are rescaled to the
+    sampling rate at every step; with "drift" they start at it and move freely, as in the source study.
     """
 
     def __init__(self, radius: Tensor, rate: float, *, budget: str = "fixed", **shared: Any) -> None:
         super().__init__(radius, rate, **shared)
-        self.held = budget == "fixed"
-        fixed = int(self.centre.sum())
-        others = radius.numel() - fixed
-        start = torch.tensor((rate * radius.numel() - fixed) / others if others else 1.0)
+        self.is_budget_fixed = budget == "fixed"
+        in_centre = int(self.centre.sum())
+        others = radius.numel() - in_centre
+        start = torch.tensor((rate * radius.numel() - in_centre) / others if others else 1.0)
         self.mask_logits = nn.Parameter(torch.full_like(radius, torch.logit(start, PROBABILITY_FLOOR).item()))
 
     def probability(self, rate: Tensor) -> Tensor:
         prob = torch.sigmoid(self.tie(self.mask_logits))[None]
-        if self.held:
+        if self.is_budget_fixed:
             return rescale_to_rate(prob, rate, self.centre)
         return torch.where(self.centre, 1, prob).expand(len(rate), -1, -1)
 
@@ -62,7 +62,7 @@ def logistic_noise(like: Tensor) -> Tensor:
 
 
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
-    """ValueError where a budget that drifts meets rates that training changes."""
+    """ValueError where the budget drifts although training varies the rate."""
     check_temperature(config, values)
     for name in ("rate_start", "rate_from"):
         given = getattr(config, name) is not None

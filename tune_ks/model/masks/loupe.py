@@ -15,10 +15,10 @@ START = 0.01  # the probabilities start uniform in (0.01, 0.99), before the resc
 
 
 class Loupe(Mask):
-    """The relaxed mask, as published: values in (0, 1) in training, one u a coefficient and image.
+    """The relaxed mask, as published: values in (0, 1) in training, with one u per coefficient and image.
 
-    The relaxation is biased: E[m] = (softplus(s p') - softplus(s (p' - 1))) / s, which lies above a small p'. The
-    network so trains on more than its budget; the mask that is scored and exported is exact.
+    The relaxation is biased: E[m] = (softplus(s p') - softplus(s (p' - 1))) / s, which is above p' for small p'. So
+    training keeps more than the budget; the mask that is scored and exported keeps exactly the budget.
     """
 
     def __init__(self, radius: Tensor, rate: float, *, seed: int = 0, **shared: Any) -> None:
@@ -41,7 +41,7 @@ class Loupe(Mask):
 
 
 class LoupeStraightThrough(Loupe):
-    """The same with the hard comparison p' > u forward and the relaxed one's gradient backward."""
+    """LOUPE with the hard comparison p' > u in the forward pass and the gradient of the relaxed one."""
 
     def draw(self, rate: Tensor) -> Tensor:
         soft = self.relaxed(rate)

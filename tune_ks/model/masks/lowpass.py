@@ -1,4 +1,4 @@
-"""Low-pass mask: the k coefficients nearest to DC. The yardstick that a learned mask must beat."""
+"""Low-pass mask: the k coefficients nearest to DC. The baseline for learned masks."""
 
 from torch import Tensor
 

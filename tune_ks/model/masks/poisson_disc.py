@@ -1,4 +1,4 @@
-"""Poisson-disc mask: the centre, and others at random with no two nearer than a distance, at an exact count."""
+"""Poisson-disc mask: the centre, and random coefficients with a smallest distance between them, at an exact count."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from tune_ks.model.masks.fixed import FixedMask
 
 
 class PoissonDisc(FixedMask):
-    """Dart throwing (Cook, ACM Trans. Graph. 5, 1986) on the grid: darts fall in one seeded order of all coefficients.
+    """Dart throwing (Cook, ACM Trans. Graph. 5, 1986) on the grid: coefficients are tried in a seeded random order.
 
-    The distance is the largest at which the darts that stick reach the budget; the first of them are kept, so the
-    count is exact and the distance holds. Above about 0.43 of the lines no distance beyond the next neighbour has
-    room, and the mask is a random uniform one.
+    A coefficient is accepted if it is far enough from all accepted before. The distance is the largest at which enough
+    are accepted; the first ``count`` are kept. Above a rate of about 0.43 of the lines only a distance of one line
+    leaves enough room, and the mask is a random uniform one.
     """
 
     def select(self, count: int) -> Tensor:
@@ -24,7 +24,8 @@ class PoissonDisc(FixedMask):
         if wanted <= 0:
             return self.first(self.order, count)
         squares = possible_squares(shape)
-        low, high = 0, len(squares)  # at squares[0] = 1 every dart sticks
+        low = 0
+        high = len(squares)  # at squares[0] = 1 every coefficient is accepted
         while high - low > 1:
             middle = (low + high) // 2
             if len(throw(darts, shape, squares[middle], wanted)) < wanted:
@@ -42,7 +43,7 @@ def possible_squares(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def throw(darts: np.ndarray, shape: tuple[int, ...], square: int, wanted: int) -> np.ndarray:
-    """The flat indices of the first ``wanted`` darts that stick: each at least sqrt(``square``) from those before."""
+    """The flat indices of the first ``wanted`` accepted darts: each at least sqrt(``square``) from those before."""
     free = np.ones(shape, bool)
     reach = int(np.ceil(np.sqrt(square))) - 1
     rows, columns = (np.arange(-min(reach, size - 1), min(reach, size - 1) + 1) for size in shape)
@@ -55,8 +56,10 @@ def throw(darts: np.ndarray, shape: tuple[int, ...], square: int, wanted: int) -
         kept.append(dart)
         if len(kept) == wanted:
             break
-        top, left = row + rows[0], column + columns[0]
-        bottom, right = row + rows[-1] + 1, column + columns[-1] + 1
+        top = row + rows[0]
+        left = column + columns[0]
+        bottom = row + rows[-1] + 1
+        right = column + columns[-1] + 1
         inside = free[max(top, 0) : bottom, max(left, 0) : right]
         inside &= ~near[max(-top, 0) : max(-top, 0) + inside.shape[0], max(-left, 0) : max(-left, 0) + inside.shape[1]]
     return np.array(kept, np.int64)

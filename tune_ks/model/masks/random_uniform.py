@@ -1,4 +1,4 @@
-"""Random uniform mask: the centre, and every other coefficient with the same chance, at an exact count."""
+"""Random uniform mask: the centre, and other coefficients with equal probability, at an exact count."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from tune_ks.model.masks.fixed import FixedMask
 
 
 class RandomUniform(FixedMask):
-    """The first k of one seeded permutation, so that a lower rate's mask lies within a higher rate's."""
+    """The first k of one seeded permutation, so that the mask of a lower rate is part of that of a higher rate."""
 
     def select(self, count: int) -> Tensor:
         return self.first(self.order, count)

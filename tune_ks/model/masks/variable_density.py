@@ -1,4 +1,4 @@
-"""Variable density mask: chances fall with the distance from DC as (1 - |c| / |c|_max)^power, at an exact count."""
+"""Variable density mask: probabilities fall with the distance from DC as (1 - |k| / |k|_max)^power, exact count."""
 
 from typing import Any
 
@@ -11,14 +11,15 @@ from tune_ks.model.masks.base import CENTRE, HERMITIAN
 from tune_ks.model.masks.fixed import FixedMask
 
 DENSITY_POWER = Option("density_power", 3.0, "chances fall with the distance |k| as (1 - |k|) to this power", least=0)
-EDGE = 1e-3  # of the largest radius, beyond which the density would be 0 and the outermost never be drawn
+EDGE = 1e-3  # added to the density, so that the outermost coefficients can be drawn
 
 
 class VariableDensity(FixedMask):
     """Polynomial density (Lustig, Donoho and Pauly, Magn. Reson. Med. 58, 2007), drawn without replacement.
 
-    The k largest log(u) / w of weights w keep each pick proportional to what is left (Efraimidis and Spirakis, Inf.
-    Process. Lett. 97, 2006). One seeded draw of u serves all rates, so the masks are nested.
+    The k largest log(u) / w, with u uniform and weights w, are k draws with probabilities proportional to w among the
+    coefficients that are left (Efraimidis and Spirakis, Inf. Process. Lett. 97, 2006). All rates use the same seeded u,
+    so the mask of a lower rate is part of that of a higher rate.
     """
 
     def __init__(

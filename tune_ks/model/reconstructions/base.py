@@ -1,4 +1,4 @@
-"""The contract of R: an image again from what was kept of k-space."""
+"""The contract of R: an image from the kept part of k-space."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -23,34 +23,37 @@ TRAINING = (
 
 
 class Reconstruction(nn.Module, ABC):
-    """Measurement -> estimates (B, 1, H, W), complex or real; whoever looks at one as an image takes its magnitude."""
+    """Measurement -> estimates (B, 1, H, W), complex or real. ``magnitude`` makes images of them."""
 
     def __init__(
         self, transform: Transform, reconstruction_weight: float = 0.0, reconstruction_epochs: int = 0
     ) -> None:
         super().__init__()
         self.transform = transform
-        self.weight = reconstruction_weight  # of its own loss beside the task's
-        self.epochs_alone = reconstruction_epochs  # the first so many train mask and reconstruction by that loss alone
+        self.weight = reconstruction_weight  # of its loss, which is added to the task's
+        self.epochs_alone = (
+            reconstruction_epochs  # the first epochs, which train mask and reconstruction by that loss only
+        )
 
     @abstractmethod
     def forward(self, measurement: Measurement) -> Tensor:
-        """What was measured of (B, 1, H, W) images -> estimates (B, 1, H, W) of them."""
+        """The measurement of (B, 1, H, W) images -> estimates (B, 1, H, W) of them."""
 
     def magnitude(self, estimate: Tensor) -> Tensor:
-        """What the classifier sees of an estimate of ``forward``, (B, 1, H, W) real."""
+        """(B, 1, H, W) estimates of ``forward`` -> (B, 1, H, W) real images for the classifier."""
         return estimate.abs()
 
     def loss(self, measurement: Measurement, estimate: Tensor, image: Tensor) -> Tensor:
-        """What training the reconstruction brings down: here the mean squared error of the magnitude.
+        """The loss that trains the reconstruction, a scalar: here the mean squared error of the magnitude.
 
-        ``estimate`` (B, 1, H, W) as ``forward`` gave it, ``image`` (B, 1, H, W) fully sampled. A scalar.
+        ``estimate`` (B, 1, H, W) is the output of ``forward``, ``image`` (B, 1, H, W) the fully sampled image.
         """
         return functional.mse_loss(self.magnitude(estimate), image)
 
 
 def check_epochs(config: TrialConfig, values: Mapping[str, Any]) -> None:
     """ValueError where the reconstruction is trained alone in an epoch that may be the best one."""
-    before, alone = config.first_settled_epoch() - 1, values["reconstruction_epochs"]
+    before = config.first_settled_epoch() - 1
+    alone = values["reconstruction_epochs"]
     allowed = f"from 0 to {before}, the epochs before the first that may be the best one (epochs, settle)"
     require(alone <= before, "reconstruction_epochs", allowed, alone)

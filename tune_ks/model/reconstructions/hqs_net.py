@@ -14,14 +14,14 @@ from tune_ks.model.transforms.base import Transform
 
 STEPS = 5
 LAMBDA = 0.0  # images here are sampled without noise: what was measured is kept as it is (the released code's default)
-ALPHA, BETA = 0.002, 0.005  # of the wavelets and of TV, for images in [0, 1]: those of the authors' released code
-LEVELS = 3  # of the wavelet transform, as there; its Daubechies-4 is a Haar here
+ALPHA, BETA = 0.002, 0.005  # weights of wavelets and TV for images in [0, 1], as in the authors' released code
+LEVELS = 3  # of the wavelet transform, as in that code; its Daubechies-4 is replaced by Haar
 
 
 class HQSNet(Reconstruction):
     """From x = F^-1 y, STEPS times: z = x + convolutions of x, then the measured coefficients back into z.
 
-    Each step has a ResBlock of its own. Before training z = x, so the result is the zero-filled image.
+    Each step has its ResBlock. Before training z = x, so the result is the zero-filled image.
     Wang et al., MLMIR 2020 (arXiv:2007.14979).
     """
 
@@ -31,20 +31,20 @@ class HQSNet(Reconstruction):
         self.blocks = nn.ModuleList(ResBlock(parts, reconstruction_channels) for _ in range(STEPS))
 
     def forward(self, measurement: Measurement) -> Tensor:
-        kspace, mask = measurement.kspace, measurement.mask
+        kspace = measurement.kspace
+        mask = measurement.mask
         image = self.transform.inverse(kspace)
         for block in self.blocks:
             guess = self.transform.forward(block(image))
-            # y in place of M y: the same for a binary mask, and for a relaxed one a mean of y / M and the guess
+            # y = M y for a binary mask; for a relaxed mask this is a mean of y / M and the guess
             measured = (LAMBDA * mask * guess + kspace) / (1 + LAMBDA)
             image = self.transform.inverse((1 - mask) * guess + measured)
         return image
 
     def loss(self, measurement: Measurement, estimate: Tensor, image: Tensor) -> Tensor:
-        """||M F x - y||^2 + alpha ||wavelets of x||_1 + beta TV(x), an image and a pixel; ``image`` is not looked at.
+        """||M F x - y||^2 + alpha ||wavelets of x||_1 + beta TV(x), per pixel; only the size of ``image`` is used.
 
-        A mask that learns by it learns what makes estimates smooth and sparse, which need not be what brings them near
-        the image.
+        A mask trained by this loss makes estimates smooth and sparse, not necessarily close to the image.
         """
         unexplained = measurement.mask * self.transform.forward(estimate) - measurement.kspace
         wavelets = sum(band.abs().sum() for band in haar(estimate, LEVELS))
@@ -72,9 +72,9 @@ class ResBlock(nn.Module):
 
 
 def haar(image: Tensor, levels: int) -> list[Tensor]:
-    """(..., H, W) -> the bands of its orthonormal Haar transform: three of details a level, and what is left.
+    """(..., H, W) -> bands of the orthonormal Haar transform: three of details per level, then the rest.
 
-    The energy is kept for every size: the last of an odd number has no partner and stays as it is.
+    The energy is kept for every size: on an axis of odd length the last value stays unchanged.
     """
     bands = []
     for _ in range(levels):
@@ -88,7 +88,8 @@ def sums_and_differences(image: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """(a + b) / sqrt(2) and (a - b) / sqrt(2) of neighbours along ``axis``."""
     image = image.movedim(axis, -1)
     paired = image.shape[-1] // 2 * 2
-    first, second = image[..., 0:paired:2] / math.sqrt(2), image[..., 1:paired:2] / math.sqrt(2)
+    first = image[..., 0:paired:2] / math.sqrt(2)
+    second = image[..., 1:paired:2] / math.sqrt(2)
     sums = torch.cat([first + second, image[..., paired:]], dim=-1)
     return sums.movedim(-1, axis), (first - second).movedim(-1, axis)
 

@@ -14,7 +14,7 @@ SMALLEST = 32  # pixels a side: four halvings leave two, and an instance norm of
 
 
 class UNetReconstruction(Reconstruction):
-    """What the network adds to the zero-filled magnitude; nothing before training, as its last convolution is zero.
+    """The network adds a residual to the zero-filled magnitude; it is 0 before training (last convolution zero).
 
     ``network`` maps (B, 1, H, W) to the same shape, for sides of SMALLEST and more. Trained supervised, by the mean
     squared error. As in Zbontar et al., arXiv:1811.08839 (fastMRI), with a residual.
@@ -29,8 +29,8 @@ class UNetReconstruction(Reconstruction):
     def forward(self, measurement: Measurement) -> Tensor:
         zero_filled = measurement.zero_filled
         height, width = zero_filled.shape[-2:]
-        grown = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
-        residual = self.network(functional.pad(zero_filled, grown, mode="replicate"))
+        padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+        residual = self.network(functional.pad(zero_filled, padding, mode="replicate"))
         return zero_filled + residual[..., :height, :width]
 
 

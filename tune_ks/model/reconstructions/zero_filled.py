@@ -8,13 +8,13 @@ from tune_ks.model.sampling import Measurement
 
 
 class ZeroFilled(Reconstruction):
-    """What was not sampled is zero."""
+    """The k-space that was not sampled is set to zero."""
 
     def forward(self, measurement: Measurement) -> Tensor:
         return measurement.zero_filled
 
     def magnitude(self, estimate: Tensor) -> Tensor:
-        return estimate  # it is one
+        return estimate  # already a magnitude
 
 
 MEMBER = Member(ZeroFilled, TRAINING, check_epochs)

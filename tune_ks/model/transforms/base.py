@@ -1,4 +1,4 @@
-"""The contract of F: an orthonormal transform of images that knows where its DC is."""
+"""The contract of F: an orthonormal transform of images, and the index of its DC."""
 
 from abc import ABC, abstractmethod
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 class Transform(ABC):
-    """F of y = M F x. Orthonormal: it keeps the energy, and ``inverse(forward(x)) = x``.
+    """F of y = M F x. It is orthonormal: it keeps the energy, and ``inverse(forward(x)) = x``.
 
-    Separable, along ``axes`` (negative): the last axis alone for lines, the last two for points. A mask of lines M(kx)
+    It is separable, along ``axes`` (negative): the last axis for lines, the last two for points. A mask of lines M(kx)
     commutes with the transform along y, so F^-1 M F x needs the transform along x only:
     F_y^-1 F_x^-1 M F_x F_y = F_x^-1 M F_x.
     """
 
-    is_complex: bool  # its coefficients, and so what comes back from some of them
+    is_complex: bool  # whether coefficients, and images made of a part of them, are complex
     has_conjugate_symmetry = False  # F x at -k is the conjugate of F x at k, for real images x
 
     def __init__(self, axes: tuple[int, ...] = (-1,)) -> None:
@@ -35,9 +35,10 @@ class Transform(ABC):
 
     def radius(self, height: int, width: int) -> Tensor:
         """(height, width) distance of each coefficient from DC, in coefficients. (1, width) for lines."""
-        rows, columns = (torch.arange(size) - self.dc(size) for size in (height, width))
+        rows = torch.arange(height) - self.dc(height)
+        columns = torch.arange(width) - self.dc(width)
         return torch.hypot(rows[:, None].float(), columns[None, :].float())
 
     @abstractmethod
     def dc(self, size: int) -> int:
-        """The index of DC along an axis of ``size``. ValueError where the transform has no such size."""
+        """The index of DC along an axis of ``size``. ValueError where the transform does not exist for this size."""

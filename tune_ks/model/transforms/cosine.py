@@ -11,8 +11,8 @@ from tune_ks.model.transforms.base import Transform
 class Cosine(Transform):
     """F[k] = s(k) sum_n x[n] cos(pi (2 n + 1) k / 2 N), s(0) = sqrt(1 / N), else sqrt(2 / N), along each axis.
 
-    By one FFT of N values (Makhoul, IEEE Trans. Acoust. 28, 1980): with v the even samples rising and the odd ones
-    falling, F[k] = s(k) Re(exp(-i pi k / 2 N) FFT(v)[k]).
+    It is computed by one FFT of N values (Makhoul, IEEE Trans. Acoust. 28, 1980): with v the even samples in rising and
+    then the odd samples in falling order, F[k] = s(k) Re(exp(-i pi k / 2 N) FFT(v)[k]).
     """
 
     is_complex = False
@@ -39,7 +39,7 @@ def cosine(signal: Tensor) -> Tensor:
 
 
 def inverse_cosine(spectrum: Tensor) -> Tensor:
-    """(..., N) real -> (..., N), the DCT-III along the last axis: what ``cosine`` came from."""
+    """(..., N) real -> (..., N), the DCT-III along the last axis, the inverse of ``cosine``."""
     size = spectrum.shape[-1]
     half = spectrum / _scale(spectrum)
     # FFT(v)[k] = exp(i pi k / 2 N) (c[k] - i c[N - k]), c[N] = 0: the symmetry of a real v

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tune_ks.model.transforms.base import Transform
 
-SMALLEST = 1e-20  # what a magnitude is at least where it is divided by: the square of less is 0 in float32
+SMALLEST = 1e-20  # lower limit of a magnitude in a denominator: the square of a smaller one is 0 in float32
 
 
 class Fourier(Transform):
@@ -26,18 +26,21 @@ class Fourier(Transform):
         return torch.fft.fftshift(image, dim=self.axes)
 
     def magnitude(self, image: Tensor, mask: Tensor) -> Tensor:
-        """As in the base class, in real arithmetic on half of the spectrum, without a shift of images.
+        """As in the base class, by real transforms on half of the spectrum and without a shift of the images.
 
-        F^-1 M F is a circular convolution, which commutes with shifts: the mask alone is rolled. With M split in
-        M+ (k) = (M(k) + M(-k)) / 2 and M- (k) = (M(k) - M(-k)) / 2, the spectrum of a real x being Hermitian, M+ makes
-        the real part of the image and M- the imaginary one: each a real transform of half the work.
-        A symmetric mask has no M-.
+        F^-1 M F is a circular convolution, which commutes with shifts, so only the mask is shifted. M is split into
+        M+ (k) = (M(k) + M(-k)) / 2 and M- (k) = (M(k) - M(-k)) / 2. The spectrum of a real x is Hermitian, so M+ gives
+        the real part of the image and M- the imaginary part, each by a real transform of half the work. For a
+        symmetric mask M- is 0.
         """
         centre = mask.shape[-1] // 2
-        behind = mask[..., : centre + 1].flip(-1)  # M(-k), k = 0, 1 ...; of an even side the last is its own opposite
+        behind = mask[..., : centre + 1].flip(
+            -1
+        )  # M(-k), k = 0, 1 ...; on an even side the last index is its own mirror
         ahead = torch.cat([mask[..., centre:], mask[..., :1]], dim=-1)[..., : behind.shape[-1]]
         if len(self.axes) == 2:
-            ahead, behind = torch.fft.ifftshift(ahead, dim=-2), torch.fft.ifftshift(behind.flip(-2), dim=-2)
+            ahead = torch.fft.ifftshift(ahead, dim=-2)
+            behind = torch.fft.ifftshift(behind.flip(-2), dim=-2)
             if mask.shape[-2] % 2 == 0:
                 behind = behind.roll(1, -2)
         even = (ahead + behind) / 2
@@ -49,10 +52,11 @@ class Fourier(Transform):
 
 
 class _Magnitude(torch.autograd.Function):
-    """|a + i b|, a = F^-1 M+ F x and b = F^-1 (-i M-) F x: what autograd would keep and pass over again is left out.
+    """|a + i b|, a = F^-1 M+ F x and b = F^-1 (-i M-) F x, with a gradient that keeps less memory than autograd's.
 
-    The one line of constants: dL/dM+(k) = w(k) / N Re(X(k) conj(A(k))) summed over what shares the mask, X = F x and
-    A = F (dL/da); w = 2 for a coefficient whose conjugate the half spectrum leaves out, else 1. So with M- and -i X.
+    dL/dM+(k) = w(k) / N Re(X(k) conj(A(k))), summed over the axes that share the mask, with X = F x, A = F (dL/da), and
+    w = 2 for a coefficient whose conjugate is not in the half spectrum, else 1. For dL/dM- the same holds with -i X and
+    A = F (dL/db).
     """
 
     @staticmethod
@@ -85,7 +89,7 @@ class _Magnitude(torch.autograd.Function):
 
 
 def _weight(sides: list[int], spectrum: Tensor) -> Tensor:
-    """(W // 2 + 1,) w(k) / N."""
+    """(W // 2 + 1,) weights w(k) / N."""
     weight = torch.full((spectrum.shape[-1],), 2.0, dtype=spectrum.real.dtype, device=spectrum.device)
     weight[0] = 1
     if sides[-1] % 2 == 0:
@@ -94,5 +98,5 @@ def _weight(sides: list[int], spectrum: Tensor) -> Tensor:
 
 
 def _shared(values: Tensor, like: Tensor) -> Tensor:
-    """The sum of (B, 1, H, K) complex values over the axes along which a mask of the shape of ``like`` is shared."""
+    """(B, 1, H, K) complex values summed over the axes that the mask ``like`` does not have."""
     return torch.view_as_complex(torch.view_as_real(values).sum_to_size(*like.shape, 2))

@@ -7,7 +7,7 @@ from tune_ks.model.transforms.base import Transform
 
 
 class Hadamard(Transform):
-    """F = W / sqrt(N), W of +1 and -1 with exactly k changes of sign in row k: the fast form, N log2 N additions.
+    """F = W / sqrt(N), where row k of W holds +1 and -1 with k changes of sign. N log2 N additions.
 
     W is symmetric, so the transform is its own inverse. N must be a power of two.
     """
@@ -30,11 +30,13 @@ class Hadamard(Transform):
 
 def walsh(signal: Tensor) -> Tensor:
     """(..., N) -> (..., N) sequency-ordered orthonormal Walsh-Hadamard transform along the last axis."""
-    shape, size = signal.shape, signal.shape[-1]
+    shape = signal.shape
+    size = shape[-1]
     span = 1
     while span < size:  # butterflies: sums and differences of halves, in the natural (Hadamard) order
         pairs = signal.reshape(*shape[:-1], size // (2 * span), 2, span)
-        upper, lower = pairs[..., 0, :], pairs[..., 1, :]
+        upper = pairs[..., 0, :]
+        lower = pairs[..., 1, :]
         signal = torch.stack([upper + lower, upper - lower], dim=-2).reshape(shape)
         span *= 2
     return signal[..., sequency_order(size).to(signal.device)] / size**0.5

@@ -1,4 +1,4 @@
-"""What happens to a training image at random before it is sampled: every augmentation by name."""
+"""Every augmentation by name: random changes of a training image before it is sampled."""
 
 from functools import partial
 

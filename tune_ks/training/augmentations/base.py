@@ -1,4 +1,4 @@
-"""The contract of an augmentation: random numbers drawn beforehand, and what they do to a batch."""
+"""The contract of an augmentation: draw random numbers for an epoch, then apply them to its batches."""
 
 from abc import ABC, abstractmethod
 
@@ -10,7 +10,7 @@ from tune_ks.model.transforms.base import Transform
 
 
 class Augmentation(ABC):
-    """Two that compare equal do the same to a batch, so that a pack can apply them at once."""
+    """Equal augmentations do the same to a batch, so that a pack applies them in one call."""
 
     @abstractmethod
     def draw(self, size: int, side: int, stream: np.random.Generator) -> Tensor | None:
@@ -18,11 +18,11 @@ class Augmentation(ABC):
 
     @abstractmethod
     def apply(self, batch: Batch, draws: Tensor | None) -> Batch:
-        """The batch of B images, each changed (its target with it) by its own of ``draws`` (B, ...)."""
+        """Change image i of the batch, and its target, by row i of ``draws`` (B, ...)."""
 
     @abstractmethod
     def commutes(self, transform: Transform) -> bool:
-        """Whether |F^-1 M F .| and this augmentation can change places, whatever the mask M.
+        """Whether |F^-1 M F .| and this augmentation commute for every mask M.
 
-        Then a fixed mask can be applied once, before training.
+        If so, a fixed mask can be applied once, before training.
         """

@@ -1,13 +1,13 @@
-"""Images mirrored and shifted circularly, by whole pixels, so that every pixel only changes its place.
+"""Mirror images and shift them circularly by whole pixels; no pixel value is interpolated.
 
 Along one axis of S pixels an image x becomes x'[j] = x[(sign j + offset) mod S]: (-1, -1) mirrors it, (1, -s) shifts it
 by s. With F centred, k counted from DC and c = S // 2, k-space changes by a phase and, where mirrored, by its index:
 
     F x'[k] = exp(2 pi i k (sign offset + (1 - sign) c) / S) F x[sign k],     F x[-k] = conj(F x[k]) where x is real
 
-A phase ramp passes through any mask M. So |F^-1 M F .| of real images commutes with every shift; with mirroring along
-both axes at once; and with mirroring along one where M keeps (-kx, ky) with (kx, ky) or with (-kx, -ky), as a mask of
-lines always does. A mask of points commutes with a single mirror only where it is as symmetric.
+A phase ramp commutes with any mask M. So |F^-1 M F .| of real images commutes with every shift, and with mirroring
+along both axes at once. With mirroring along one axis it commutes where M keeps (-kx, ky) together with (kx, ky) or
+with (-kx, -ky). Every mask of lines does so; a mask of points only where it has that symmetry.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tune_ks.data.dataset import Batch
 from tune_ks.model.transforms.base import Transform
 from tune_ks.training.augmentations.base import Augmentation
 
-REACH = 16  # shifts of at most 1/16 of the side: what a crop of 224 of 256 pixels moves (Krizhevsky et al., NIPS 2012)
+REACH = 16  # shifts of at most 1/16 of the side, as by a crop of 224 of 256 pixels (Krizhevsky et al., NIPS 2012)
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Moves(Augmentation):
         return batch._replace(image=moved(batch.image, draws), target=moved(batch.target, draws))
 
     def commutes(self, transform: Transform) -> bool:
-        """Shifts always with the Fourier transform; a single mirror only where masks are of lines."""
+        """With the Fourier transform shifts always commute; a mirror along one axis only for masks of lines."""
         of_lines = len(transform.axes) == 1
         return transform.has_conjugate_symmetry and (of_lines or not self.flips)
 
 
 def moved(values: Tensor, moves: Tensor) -> Tensor:
-    """(B, C, S, S) -> each of the B at its own of the ``moves`` (B, 2, 2)."""
+    """(B, C, S, S) -> the same shape, image i moved by row i of ``moves`` (B, 2, 2)."""
     count, channels, side, _ = values.shape
     sign, offset = moves[..., None].unbind(-2)  # (B, 2, 1) each
     columns, rows = ((sign * torch.arange(side, device=moves.device) + offset) % side).unbind(1)  # (B, S) each
