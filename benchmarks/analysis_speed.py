@@ -18,27 +18,32 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 import analysis
-import analysis.report.report
-import analysis.results.compute
+from analysis.choice.leave_one_out import leave_one_vendor_out
+from analysis.choice.noninferior_run import proof_of_vendor
+from analysis.read.load import load
+from analysis.report.report import write_report
+from analysis.statistics.intervals import metric_intervals
+from analysis.statistics.pareto import pareto_front
+from analysis.statistics.resampling import trial_draws
+from analysis.statistics.uncertain_front import uncertain_front, vendor_curves
 from benchmarks.tools import answer, measure_in_child, parser, peak_mib, print_measurements, timed
 from synthetic_run import WIDTH, make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 
 VENDORS = ("GE", "SIEMENS")
-STAGES = {  # column -> the functions whose seconds it adds up, by the module that calls them
-    "load": ["analysis.analyse.load"],
-    "resampling": ["analysis.results.compute.trial_draws", "analysis.results.compute.metric_intervals"],
-    "curves": ["analysis.results.compute.vendor_curves", "analysis.results.compute.uncertain_front"],
-    "fronts": ["analysis.results.compute.pareto_front"],
-    "proofs": ["analysis.results.compute.proof_of_vendor"],
-    "left out": ["analysis.results.compute.leave_one_vendor_out"],
-    "report": ["analysis.report.report.write_report"],
+STAGES: dict[str, list[Callable]] = {  # column -> the functions whose seconds it adds up
+    "load": [load],
+    "resampling": [trial_draws, metric_intervals],
+    "curves": [vendor_curves, uncertain_front],
+    "fronts": [pareto_front],
+    "proofs": [proof_of_vendor],
+    "left out": [leave_one_vendor_out],
+    "report": [write_report],
 }
 
 
@@ -100,28 +105,43 @@ def write_trials(root: Path, trials: int, patients: int, images: int) -> RunFold
 
 
 def count_seconds() -> dict[str, float]:
-    """Stage -> its seconds of CPU, which grow whenever one of its functions is called from now on."""
+    """Stage -> its seconds of CPU, which grow whenever one of its functions is called from now on.
+
+    A function that another stage calls counts for that stage alone.
+    """
     seconds = dict.fromkeys(STAGES, 0.0)
+    active: list[str] = []
     for stage, functions in STAGES.items():
-        for dotted in functions:
-            module, _, function = dotted.rpartition(".")
-            add_seconds(seconds, stage, sys.modules[module], function)
+        for function in functions:
+            replace_everywhere(function, counted(function, stage, seconds, active))
     return seconds
 
 
-def add_seconds(seconds: dict[str, float], stage: str, module: ModuleType, function: str) -> None:
-    """From now on each call of ``module.function`` adds its seconds of CPU to ``seconds[stage]``."""
-    called: Callable = getattr(module, function)
+def counted(function: Callable, stage: str, seconds: dict[str, float], active: list[str]) -> Callable:
+    """``function``, whose outermost calls add their seconds of CPU to ``seconds[stage]``."""
 
-    @functools.wraps(called)
-    def counted(*positional: object, **named: object) -> object:
+    @functools.wraps(function)
+    def call(*positional: object, **named: object) -> object:
+        if active:
+            return function(*positional, **named)
+        active.append(stage)
         started = time.process_time()
         try:
-            return called(*positional, **named)
+            return function(*positional, **named)
         finally:
             seconds[stage] += time.process_time() - started
+            active.clear()
 
-    setattr(module, function, counted)
+    return call
+
+
+def replace_everywhere(function: Callable, other: Callable) -> None:
+    """Let every module of the analysis that has imported ``function`` call ``other`` in its place."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == "analysis":
+            for attribute, value in list(vars(module).items()):
+                if value is function:
+                    setattr(module, attribute, other)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from scipy.stats import spearmanr
 from analysis.choice.options import Options
 from analysis.choice.rules.epsilon import EPSILON
 from analysis.read.load import Run, load
-from analysis.report.sections.robustness import comparisons
+from analysis.report.sections.image_quality import comparisons
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
 from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images

@@ -1,1 +1,1 @@
-"""Which rate: the selection rules, and what the data say about the choice."""
+"""Which rate: the selection rules, and how sure their choices are."""

@@ -1,4 +1,4 @@
-"""What a proof says, in words: for a rule's note, the terminal and the report."""
+"""A proof in words, for a rule's note, the terminal and the report."""
 
 import math
 
@@ -6,29 +6,33 @@ from analysis.choice.noninferior import Proof
 from analysis.statistics.measures import Measure
 
 
-def account(found: Proof, measure: Measure) -> str:
-    """What is proven and what it would take to prove more."""
-    return f"{proven(found, measure)} {needed(found)}".strip()
+def account(proof: Proof, measure: Measure) -> str:
+    """What is proven, and what it would take to prove more."""
+    return f"{proven(proof, measure)} {needed(proof)}".strip()
 
 
-def proven(found: Proof, measure: Measure) -> str:
-    """What was tested, where it ended, and what these data could resolve."""
-    if found.refused:
-        return f"Nothing was tested, so nothing is proven: {found.refused}."
-    words = f"Not worse than full sampling by more than {found.margin:g} in both {measure.plural}, at one-sided 95 %."
-    if found.rate == 1:
-        words = f"No rate below 1 is proven to lose at most {found.margin:g} in both {measure.plural}."
-    if math.isfinite(found.resolvable):
-        words += f" These data could prove a margin of about {found.resolvable:.3f}."
-    return words + (f" How it was tested: {found.how}." if found.how else "")
+def proven(proof: Proof, measure: Measure) -> str:
+    """What was tested, at which rate the sequence ended, and which margin these data could prove."""
+    if proof.refused:
+        return f"Nothing was tested, so nothing is proven: {proof.refused}."
+    words = f"Not worse than full sampling by more than {proof.margin:g} in both {measure.plural}, at one-sided 95 %."
+    if proof.rate == 1:
+        words = f"No rate below 1 is proven to lose at most {proof.margin:g} in both {measure.plural}."
+    if math.isfinite(proof.resolvable):
+        words += f" These data could prove a margin of about {proof.resolvable:.3f}."
+    if proof.how:
+        words += f" How it was tested: {proof.how}."
+    return words
 
 
-def needed(found: Proof) -> str:
-    """What proving the margin would take."""
-    takes = {
-        domain: f"about {patients:.0f} validation patients" if math.isfinite(patients) else "more seeds, not patients"
-        for domain, patients in found.patients_needed.items()
-    }
-    each = "; ".join(f"{domain.replace('_', '-')} {what}" for domain, what in takes.items())
-    seeds = f", with {found.seeds_needed:.0f} seeds a rate" if math.isfinite(found.seeds_needed) else ""
-    return f"{found.margin:g} would need: {each}{seeds}." if each else ""
+def needed(proof: Proof) -> str:
+    """How many patients and seeds a proof of the margin would need; "" where nothing was tested."""
+    takes = []
+    for domain, patients in proof.patients_needed.items():
+        known = math.isfinite(patients)
+        size = f"about {patients:.0f} validation patients" if known else "more seeds, not patients"
+        takes.append(f"{domain.replace('_', '-')} {size}")
+    if not takes:
+        return ""
+    seeds = f", with {proof.seeds_needed:.0f} seeds a rate" if math.isfinite(proof.seeds_needed) else ""
+    return f"{proof.margin:g} would need: {'; '.join(takes)}{seeds}."

@@ -1,7 +1,7 @@
-"""The choice of one source vendor: which candidates a rule sees, what it chooses, and how sure the choice is.
+"""The choice of one source vendor: which scores a rule sees, what it chooses, and how sure the choice is.
 
-A rule reads arrays named in_domain and cross_domain; whether those are validation or test scores is decided here, in
-one place, and said.
+A rule reads arrays named in_domain and cross_domain. Whether they hold validation or test scores is decided only here,
+and stands in the Selection.
 """
 
 import math
@@ -29,13 +29,13 @@ CONFIGURATION_FIELDS = (
 
 
 class Selection(NamedTuple):
-    """A chosen configuration of one source vendor, and what chose it."""
+    """The chosen configuration of one source vendor, and how it was chosen."""
 
     rule: str
     vendor: str
-    family: str  # "learned": all learned families compete; else the one family (a yardstick)
+    family: str  # "learned": chosen among all learned families; else the name of the only family
     rate: float  # realised; NaN when nothing could be chosen, and the note says why
-    interval: tuple[float, float] | None  # of the rate; None: this rule gives none
+    interval: tuple[float, float] | None  # of the rate; None where it can't be computed
     values: dict[str, float]  # mean over seeds of SCORES, their _sd, test intervals, differences to rate 1
     full_sampling: dict[str, float]  # the same at rate 1; {} when it was not run
     configuration: dict[str, Any]  # config fields of the choice; {} when there is none
@@ -45,13 +45,13 @@ class Selection(NamedTuple):
     saw: str  # source-validation | target-validation | leave-one-vendor-out | oracle
     parameters: dict[str, float]
     note: str
-    not_worse: dict[str, float] = {}  # noqa: RUF012 - endpoint -> probability that full sampling is not better by more
-    # than the tolerance, from the curves' draws; {} without curves
+    # endpoint -> probability that full sampling is not better by more than the tolerance; {} without curves
+    not_worse: dict[str, float] = {}  # noqa: RUF012 - read only
     held_out: str = ""  # the vendor that the cross-domain test metric is of, when its labels were kept from the choice
 
 
 class Evidence(NamedTuple):
-    """What a rule may read of its candidates, and how far the fitted curves say that it may be off."""
+    """What a rule may read of its candidates, and the same values in draws of the fitted curves."""
 
     points: Points
     draws: dict[str, np.ndarray]  # endpoint -> (D, n) draws of its curve at the candidates' rates; {} without curves
@@ -79,10 +79,10 @@ def select(
 ) -> Selection:
     """Apply one rule to one vendor's configurations (already those of one family and full sampling).
 
-    ``curves`` (of that split) replace the points where they could be fitted; a rate is always one that was trained.
-    Without them the points are the curve. ``proof`` is for the rules that need one.
-    ``split="test"`` asks for the oracle's choice. KeyError for a rule that is not in RULES. When nothing can be
-    chosen the rate is NaN and the note says why.
+    ``curves`` (of that split) replace the points where they could be fitted; the chosen rate is always a trained one.
+    Without curves the rule reads the points. ``proof`` is for the rules that need one. ``split="test"`` gives the
+    oracle's choice. When nothing can be chosen the rate is NaN and the note says why. KeyError for a rule that is not
+    in RULES.
     """
     options = options or Options()
     chooser = RULES[rule]

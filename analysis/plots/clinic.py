@@ -54,7 +54,8 @@ def plot_operating(rows: pd.DataFrame) -> go.Figure:
 def plot_reliability(rows: pd.DataFrame) -> go.Figure:
     """One source vendor's rows of ``clinic.reliability``: observed against predicted, and images a bin below."""
     figure = blank("predicted probability of a tumour", "observed share")
-    vendors, rates = rows["scored on"].unique(), rows["rate"].unique()
+    vendors = rows["scored on"].unique()
+    rates = rows["rate"].unique()
     colours = {vendor: OTHERS[(place - 1) % len(OTHERS)] for place, vendor in enumerate(vendors)}
     colours[vendors[0]] = BLUE  # the vendor trained on
     for vendor, rate in product(vendors, rates):

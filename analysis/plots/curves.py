@@ -68,8 +68,10 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
 
     The legend has one entry a domain (a colour, which hides it) and one a curve (a dash and a symbol).
     """
-    computed, measure = analysis.vendors[vendor], analysis.measure
-    table, fitted = computed.configurations, computed.curves[split]
+    computed = analysis.vendors[vendor]
+    measure = analysis.measure
+    table = computed.configurations
+    fitted = computed.curves[split]
     trials = analysis.run.trials[analysis.run.trials["vendor"] == vendor]
     lines = list(_lines(table))
     figure = blank("", f"{SPLIT_WORDS[split]} {measure.title}")
@@ -97,7 +99,8 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
 
 def _lines(table: pd.DataFrame) -> Iterator[Line]:
     """The curves of a vendor; of too many, points of each mask family."""
-    named, mode = curves(table), "lines+markers"
+    named = curves(table)
+    mode = "lines+markers"
     if len(named) > MANY:
         named = {str(family): of_family for family, of_family in table.groupby("family")}
         mode = "markers"
@@ -114,7 +117,8 @@ def _add_band(figure: go.Figure, curve: Curve | None, score: Score) -> None:
     """The 90 % band of the fitted curve."""
     if curve is None:
         return
-    low, high = curve.low.round(4).tolist(), curve.high.round(4).tolist()
+    low = curve.low.round(4).tolist()
+    high = curve.high.round(4).tolist()
     band(figure, curve.rates.tolist(), low, high, score.colour, f"90 % band, {score.word}", **score.unlisted)
 
 

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from analysis.plots.common import BLUE, GREY, ORANGE, blank
 from analysis.plots.gallery import Exhibit
 
-ROW_HEIGHT, FRAME = 24, 110  # pixels of a trial's row, and of what stands around the rows
+ROW_HEIGHT = 24  # pixels of a trial's row
+FRAME = 110  # pixels around the rows: axis, ticks, margins
 
 
 class Profile(NamedTuple):

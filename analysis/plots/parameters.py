@@ -80,7 +80,8 @@ def _rate_axis(column: pd.Series) -> dict:
 
 def _axis_with_none(column: pd.Series) -> dict:
     """Numbers of which some are missing: these stand below the smallest, as "none"."""
-    low, high = column.min(), column.max()
+    low = column.min()
+    high = column.max()
     none = low - (high - low) / 6
     ticks = np.linspace(low, high, 5)
     text = ["none", *(f"{tick:.2g}" for tick in ticks)]

@@ -209,7 +209,8 @@ def _add_front(figure: go.Figure, front: ParetoFront) -> None:
 def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> Staircase:
     """The corners of an attainment surface, run out to the floor of both axes: what lies below is attained."""
     surface = surface.sort_values("in_domain")
-    x, y = surface["in_domain"].round(4).tolist(), surface["cross_domain"].round(4).tolist()
+    x = surface["in_domain"].round(4).tolist()
+    y = surface["cross_domain"].round(4).tolist()
     corners = Staircase([floor[0]], [y[0]])
     for at, here, below in zip(x, y, [*y[1:], floor[1]]):
         corners.x.extend([at, at])

@@ -77,7 +77,10 @@ def _clinic(analysis: Analysis, vendor: str) -> Iterator[tuple[str, go.Figure]]:
 def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list[StoragePath]:
     """Write RUN/figures/NAME.svg and NAME.png. NoBrowser, with one message, where nothing can draw them."""
     folder = folder or analysis.run.root / "figures"
-    drawn, names, heights, scales = [], [], [], []
+    drawn = []
+    names = []
+    heights = []
+    scales = []
     for name, figure in figures(analysis).items():
         for kind, scale in SCALES.items():
             drawn.append(figure)

@@ -1,1 +1,1 @@
-"""Everything that one analysis computes, and its words: selection.json, sentences, the terminal."""
+"""All that one analysis computes, and how it is said: compute, selection.json, sentences, warnings, terminal."""

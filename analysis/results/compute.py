@@ -1,4 +1,4 @@
-"""One run, computed: average seeds -> fronts -> choices -> what is known of each. Writes nothing."""
+"""Computes all results of a run: seeds averaged, fronts, choices, intervals, proofs. Writes nothing."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,14 +69,14 @@ class Analysis:
 
 
 def require_settings(rule: str, options: Options) -> None:
-    """RunError for an unknown rule or an option out of range; cheap, so that it can be asked before a long search."""
+    """RunError for an unknown rule or an option out of range. Fast, so that a long search can call it first."""
     if rule not in RULES:
         raise RunError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
     options.check()
 
 
 def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] | None = None) -> Analysis:
-    """Everything but the files: nothing is written. The metric is the run's, whatever ``options`` holds."""
+    """The whole analysis, without writing a file. The metric is that of the run, whatever ``options`` holds."""
     measure = MEASURES[run.metric]
     if patients and not measure.of_classes:
         raise RunError(f"--patients gives intervals of an AUC from counts; the metric of {run.root} is {measure.title}")

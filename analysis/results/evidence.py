@@ -1,4 +1,4 @@
-"""What separates a choice from full sampling, in words: its interval, probability and difference."""
+"""In words, how sure a choice is against full sampling: interval, probability and difference."""
 
 import math
 
@@ -44,8 +44,8 @@ def not_separated(selection: Selection, options: Options) -> str:
     if unsure:
         said.append(
             "The evidence does not separate this rate from full sampling: the 90 % interval of the paired difference "
-            f"of test {title} holds 0 ({_differences(selection, unsure)}). It is neither shown to be as good nor shown "
-            "to be worse."
+            f"of test {title} includes 0 ({_differences(selection, unsure)}). It is neither shown to be as good nor "
+            "shown to be worse."
         )
     else:
         said.append(_without_intervals(selection, options, set(ends)))

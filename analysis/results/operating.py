@@ -1,7 +1,7 @@
-"""Sensitivity where a threshold was fixed beforehand, on one vendor's validation, and carried to another vendor.
+"""The threshold of a fixed specificity: set on one vendor's validation patients, then applied to other patients.
 
-The threshold gives the wanted specificity where it was set. What it gives elsewhere is measured, both ways: a shift of
-all scores between vendors, which no AUC shows, appears here as a specificity that is not the one asked for.
+Where it was set it gives the wanted specificity. Elsewhere both sensitivity and specificity are computed: a shift of
+all scores between vendors, which an AUC does not show, appears as a specificity that is not the wanted one.
 """
 
 import math

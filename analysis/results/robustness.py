@@ -1,4 +1,4 @@
-"""AUC against the severity of a corruption, for the chosen rate beside full sampling: is a low rate more robust?"""
+"""AUC against the severity of a corruption, of the chosen rate and of full sampling: is a low rate more robust?"""
 
 from typing import Any, NamedTuple
 
@@ -42,12 +42,12 @@ class Robust(NamedTuple):
 
 
 def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
-    """Every whole file of RUN/corruptions, and a warning for each that is not."""
+    """The files of RUN/corruptions, and a warning for each that can't be used."""
     sets, warnings = [], []
     for path in sorted((root / "corruptions").glob("*.npz")):
         values = arrays(path, NAMES)
         if values is None or not _fit(values):
-            warnings.append(f"corruptions/{path.name} is torn or not what the evaluation writes: left out.")
+            warnings.append(f"corruptions/{path.name} is truncated or was not written by the evaluation: left out.")
             continue
         keys = [str(key) for key in values.pop("keys")]
         corruptions = [str(corruption) for corruption in values.pop("corruptions")]

@@ -42,7 +42,7 @@ def selection_text(analysis: Analysis) -> str:
         "cohort_fingerprint": (run.search.get("cohort") or {}).get("fingerprint"),
         "warnings": analysis.warnings,
     }
-    # to the last bit, unlike the figures: a rounded rate would be another question, with another key
+    # finalists are not rounded: a rounded rate would be another config, with another key
     return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
 
 
@@ -53,7 +53,7 @@ def _clinic(clinic: Clinic) -> dict[str, Any]:
 
 
 def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
-    """The choice as JSON: the metrics beside the rate, full sampling's below, intervals where there are any."""
+    """The choice as JSON: rate and metrics, the metrics of full sampling, and intervals where there are any."""
     values = selection.values
     full = selection.full_sampling
     return {

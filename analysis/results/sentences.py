@@ -1,4 +1,4 @@
-"""What the numbers say, in plain words: whose labels chose, what was chosen, what to be wary of."""
+"""The results in sentences: whose labels chose, the chosen rate and its metrics, gaps, cross-fits."""
 
 import math
 
@@ -20,7 +20,7 @@ RETROSPECTIVE = (
 
 
 def whose_labels(selection: Selection, measure: Measure) -> str:
-    """Whose labels chose the rate, hence what its cross-domain metric speaks for (DomainBed's distinction)."""
+    """Whose labels chose the rate, and so for which patients its cross-domain metric holds (as in DomainBed)."""
     if selection.oracle:
         return (
             f"Chosen on test scores (oracle): the test {measure.title} of the choice is biased upward, and holds for "
@@ -43,12 +43,12 @@ def whose_labels(selection: Selection, measure: Measure) -> str:
 
 
 def split_shown(selection: Selection) -> str:
-    """The split whose scores speak for a choice: test where there are any, else val."""
+    """The split whose scores are shown for a choice: test where there are any, else val."""
     return "val" if math.isnan(selection.values.get("test_in_domain", math.nan)) else "test"
 
 
 def labels(selection: Selection) -> str:
-    """The same in a few words."""
+    """Whose labels chose the rate, in a few words."""
     seen = {"oracle": "test labels", "target-validation": "validation labels of the other vendor(s) too"}
     return f"Saw {seen.get(selection.saw, f'validation labels of {selection.vendor} only')}."
 
@@ -74,7 +74,7 @@ def chosen(selection: Selection, measure: Measure) -> str:
 
 
 def plainly(selection: Selection, measure: Measure) -> str:
-    """The choice for somebody who reads one sentence: what is kept, what it scores, by which rule and what that is."""
+    """The choice in one sentence: the share of k-space, the metrics, and the rule with its meaning."""
     if math.isnan(selection.rate):
         return f"The rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
@@ -84,7 +84,8 @@ def plainly(selection: Selection, measure: Measure) -> str:
         value = selection.values.get(f"{split}_{domain}", math.nan)
         full = selection.full_sampling.get(f"{split}_{domain}", math.nan)
         instead = "" if math.isnan(full) or selection.rate == 1 else f" instead of {full:.3f}"
-        scored += [] if math.isnan(value) else [f"{value:.3f}{instead} on {people}"]
+        if not math.isnan(value):
+            scored.append(f"{value:.3f}{instead} on {people}")
     kept = "all of k-space" if selection.rate == 1 else f"{selection.rate:.3f} of k-space instead of all of it"
     result = f" scores {measure.title} {' and '.join(scored)}" if scored else " was not scored"
     rule = measure.words(RULES[selection.rule].summary.rstrip("."))
@@ -109,51 +110,58 @@ def difference(values: dict[str, float], domain: str) -> str:
 
 
 def operating(rows: pd.DataFrame) -> list[str]:
-    """One line a source and test vendor: sensitivity at the threshold set on the source's validation."""
+    """A line a source and test vendor: sensitivity at the threshold set on the source's validation."""
     lines = []
     for (source, vendor), part in rows.groupby(["trained on", "scored on"], sort=False):
-        each = [
+        rates = [
             f"{row['rate']} {row['sensitivity']:.3f} [{row['low']:.3f}, {row['high']:.3f}] "
             f"(specificity really reached {row['specificity']:.3f})"
             for _, row in part.iterrows()
         ]
-        lines.append(f"{source} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(each)}.")
+        lines.append(f"{source} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(rates)}.")
     return lines
 
 
-def optimism(found: Optimism, measure: Measure) -> str:
-    """The gap between an oracle's choice and an honest one, and how much of the oracle's metric is luck."""
-    gaps, own = [], []
+def optimism(gap: Optimism, measure: Measure) -> str:
+    """The gap between an oracle's choice and an honest one, and how much of the oracle's metric is due to chance."""
+    gaps, chance = [], []
     for domain, word in DOMAINS.items():
-        if not math.isnan(found.gap[domain]):
-            low, high = found.gap_interval[domain]
-            gaps.append(f"{word} {found.gap[domain]:+.3f}{'' if math.isnan(low) else f' [{low:+.3f}, {high:+.3f}]'}")
-        if not math.isnan(found.own[domain]):
-            own.append(f"{word} {found.own[domain]:+.3f}")
-    held = f", {found.held_out} held out" if found.held_out else ""
-    luck = f"; of the oracle's own {measure.title}, luck that new patients would not repeat: {', '.join(own)}"
-    return (
-        f"{found.vendor}, {found.rule} by {found.saw}{held}: optimism gap to the oracle (rate {found.oracle_rate:.3f}) "
-        f"{', '.join(gaps) or 'unknown'}{luck if own else ''}."
+        if not math.isnan(gap.gap[domain]):
+            low, high = gap.gap_interval[domain]
+            ends = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
+            gaps.append(f"{word} {gap.gap[domain]:+.3f}{ends}")
+        if not math.isnan(gap.own[domain]):
+            chance.append(f"{word} {gap.own[domain]:+.3f}")
+    held_out = f", {gap.held_out} held out" if gap.held_out else ""
+    words = (
+        f"{gap.vendor}, {gap.rule} by {gap.saw}{held_out}: optimism gap to the oracle (rate {gap.oracle_rate:.3f}) "
+        f"{', '.join(gaps) or 'unknown'}"
     )
+    if chance:
+        words += (
+            f"; part of the oracle's {measure.title} that is chance and absent in new patients: {', '.join(chance)}"
+        )
+    return f"{words}."
 
 
-def cross_fit(found: CrossFit, measure: Measure) -> str:
-    """What the rule chooses on half of the held-out patients, and what that is worth on the other half."""
-    if found.refused:
-        return f"{found.vendor}: not cross-fitted: {found.refused}."
-    rates = ", ".join(f"{row.realised_rate:.3f} ({100 * row.share:.0f} %)" for row in found.rates.itertuples())
-    parts = []
-    for domain, word in (("in_domain", "in-domain"), ("cross_domain", "cross-domain")):
-        if math.isnan(found.value[domain]):
-            parts.append(f"{word} {measure.title} not measured")
+def cross_fit(fit: CrossFit, measure: Measure) -> str:
+    """The rates that the rule chooses on half of the held-out patients, and their metrics on the other half."""
+    if fit.refused:
+        return f"{fit.vendor}: not cross-fitted: {fit.refused}."
+    rates = ", ".join(f"{row.realised_rate:.3f} ({100 * row.share:.0f} %)" for row in fit.rates.itertuples())
+    scores = []
+    for domain, word in DOMAINS.items():
+        if math.isnan(fit.value[domain]):
+            scores.append(f"{word} {measure.title} not measured")
             continue
-        against = found.difference[domain]
-        against = "" if math.isnan(against) else f", {against:+.3f} against full sampling"
-        mean, spread_of = found.value[domain], found.value_sd[domain]
-        parts.append(f"{word} {measure.title} {mean:.3f} (SD over halves {spread_of:.3f}{against})")
+        difference = fit.difference[domain]
+        against = "" if math.isnan(difference) else f", {difference:+.3f} against full sampling"
+        scores.append(
+            f"{word} {measure.title} {fit.value[domain]:.3f} (SD over halves {fit.value_sd[domain]:.3f}{against})"
+        )
     return (
-        f"{found.vendor}, cross-fitted on {found.halves} halves of the validation and test patients: {found.rule} "
-        f"chooses {rates}; on the patients that did not choose, {', '.join(parts)}. No model was trained on any of "
-        "these patients, but the epoch of its weights was chosen on validation patients, an optimism that stays."
+        f"{fit.vendor}, cross-fitted on {fit.halves} halves of the validation and test patients: {fit.rule} "
+        f"chooses {rates}; on the patients that did not choose, {', '.join(scores)}. No model was trained on any of "
+        "these patients, but the epoch of its weights was chosen on validation patients, so the values are still "
+        "somewhat too high."
     )

@@ -39,7 +39,8 @@ def source_table(analysis: Analysis) -> pd.DataFrame:
 
 def _of_vendor(computed: VendorAnalysis, varied: list[str], records: dict[str, TrialRecord]) -> pd.DataFrame:
     """One source vendor's columns, a row a configuration."""
-    vendor, table = computed.vendor, computed.configurations
+    vendor = computed.vendor
+    table = computed.configurations
     columns: dict[str, list[Any]] = {"mask": table["family"].tolist()}
     for name in varied:
         columns[_heading(name)] = _words(table, name)

@@ -1,14 +1,14 @@
-"""Groups of images that a clinician asks about: field strength, matrix, cohort of origin, where they are recorded."""
+"""Subgroups of images: field strength, matrix and cohort of origin, where the cohort records them."""
 
 import pandas as pd
 
-ORIGIN = ("origin", "collection")  # columns of cohort.csv that name it
-PATIENTS = 8  # of each class; the fewest for which the intervals are shown to hold
-SMALL_COLLECTION = 5  # patients; a leading text that fewer share could be a name, and is not shown
+ORIGIN = ("origin", "collection")  # columns of cohort.csv that name the cohort of origin
+PATIENTS = 8  # of each class; with fewer, nothing shows that the intervals cover
+SMALL_COLLECTION = 5  # patients; a text that fewer share could be a person's name, and is not shown
 
 
 def subgroups(cohort: pd.DataFrame) -> tuple[dict[str, pd.Series], list[str]]:
-    """What is asked -> the group of each image, as text (missing stays missing); and what can't be asked, and why."""
+    """Question -> the group of each image as text (missing stays missing); and why other questions can't be asked."""
     size = "acquired_width" if _known(cohort, "acquired_width") else "width"
     origin = next((name for name in ORIGIN if _known(cohort, name)), None)
     columns = {
@@ -36,7 +36,7 @@ def _text(cohort: pd.DataFrame, name: str, form: str) -> pd.Series | None:
 
 
 def _collections(cohort: pd.DataFrame) -> pd.Series | None:
-    """What stands before the number in patient_id (ISPY1_1001, Breast_MRI_023); None where it could be a name."""
+    """The text before the number in patient_id (ISPY1_1001, Breast_MRI_023); None where it could be a name."""
     if cohort.empty:
         return None
     leading = cohort["patient_id"].astype(str).str.replace(r"[-_ ]*\d+$", "", regex=True)

@@ -1,4 +1,4 @@
-"""The analysis on a terminal: warnings, the choices, where the report is."""
+"""Prints an analysis: warnings, the choices, and the paths of the files."""
 
 import math
 
@@ -26,7 +26,7 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
 
 
 def _lines(analysis: Analysis) -> list[str]:
-    """What is said below the table, in sentences, and where the files are."""
+    """The sentences below the table, and the paths of the files."""
     measure = analysis.measure
     vendors = analysis.vendors.values()
     lines = _choices(analysis)
@@ -85,7 +85,7 @@ def _cells(selection: Selection) -> list[str]:
 
 
 def _remark(selection: Selection) -> str:
-    """What is said beside a rule's name: the yardstick's family, or whether the choice is proven."""
+    """The remark beside a rule's name: the mask family that it chose from, or whether the choice is proven."""
     if selection.family != "learned":
         return f" ({selection.family})"
     if math.isnan(selection.rate):

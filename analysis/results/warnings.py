@@ -20,7 +20,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base
     if oracles:
         lines.append(
             f"No validation score in these records ({', '.join(oracles)}): the rate was chosen on TEST scores. This is "
-            f"an oracle's choice; its {measure.title} is biased upward and promises nothing for new patients."
+            f"an oracle's choice; its {measure.title} is biased upward and says nothing about new patients."
         )
     for vendor, selection in selections.items():
         lines += _about_the_choice(selection, table[table["vendor"] == vendor], measure)
@@ -31,7 +31,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base
 
 
 def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
-    """No trial at all, a made-up cohort, and labels that the search has read."""
+    """Whether there is any trial, whether the cohort is made up, and which labels the search has read."""
     lines = []
     if not len(table):
         lines.append("No finished trial: no curve, no front and no choice can be computed.")
@@ -39,7 +39,9 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
         if vendor not in selections:
             lines.append(f"{vendor}: no trial finished, {failed} failed.")
     if (run.search.get("cohort") or {}).get("synthetic"):
-        lines.append("Synthetic cohort (phantom): it shows that the tool works, never that k-sampling does.")
+        lines.append(
+            "Synthetic cohort (phantom): it shows that the tool works, and is no evidence about k-space sampling."
+        )
     search = run.search.get("search") or {}
     readers = []
     if search.get("sampler", "grid") not in ("grid", "random", "qmc"):
@@ -55,15 +57,15 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
 
 
 def _about_the_choice(selection: Selection, own: pd.DataFrame, measure: Measure) -> list[str]:
-    """What limits one vendor's choice; ``own``: the vendor's configurations."""
+    """What is missing for one vendor's choice; ``own``: the vendor's configurations."""
     vendor = selection.vendor
     lines = []
     if math.isnan(selection.rate):
         lines.append(f"{vendor}: nothing chosen: {selection.note}.")
     if not math.isnan(selection.configuration.get("rate_from") or math.nan):
         lines.append(
-            f"{vendor}: every rate comes from one conditional training: a screening. --finalists trains the chosen "
-            f"rate and its neighbours each by itself, from its weights; their {measure.plural} count."
+            f"{vendor}: every rate was scored with one conditional training. This is a screening: --finalists trains "
+            f"the chosen rate and its neighbours separately, from those weights, and their {measure.plural} are final."
         )
     if not selection.full_sampling:
         lines.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
@@ -75,7 +77,7 @@ def _about_the_choice(selection: Selection, own: pd.DataFrame, measure: Measure)
 
 
 def _about_the_yardstick(selection: Selection, base: pd.DataFrame, measure: Measure) -> list[str]:
-    """A choice that is not better than what is reached without a network."""
+    """Whether a choice is no better than what is reached without a network."""
     low = selection.values.get("above_baseline_in_domain_low", math.nan)
     row = best(base, selection.vendor, selection.vendor)
     if row is None or not low <= 0:
@@ -84,7 +86,7 @@ def _about_the_yardstick(selection: Selection, base: pd.DataFrame, measure: Meas
     return [
         f"{selection.vendor}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not above the "
         f"{measure.yardstick.name} ({row['baseline']}, {row['value']:.3f}) by its {measure.yardstick.interval}: "
-        "nothing is shown to be learned."
+        "this is no evidence that anything was learned."
     ]
 
 
@@ -95,11 +97,11 @@ def _about_unfinished_trials(run: Run, measure: Measure) -> list[str]:
     if len(run.stopped):
         lines.append(
             f"{len(run.stopped)} trial(s) were stopped early for their validation {measure.plural} and appear in no "
-            "curve and no front: the rates that lost trials so look better there than all of their trials would."
+            "curve and no front. Rates with stopped trials look better there than the mean of all their trials is."
         )
     if run.pending:
         lines.append(
-            f"{len(run.pending)} trial(s) were asked for and have not finished: the same search goes on there."
+            f"{len(run.pending)} trial(s) were asked for and have not finished: run the same search to finish them."
         )
     return lines
 

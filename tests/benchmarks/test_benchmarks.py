@@ -1,6 +1,5 @@
 """Every benchmark can be started as its docstring says; what each measures stands in docs/."""
 
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -22,15 +21,3 @@ def test_a_benchmark_opens_with_its_question_and_its_command(name):
 
 def test_every_benchmark_was_met():
     assert len(NAMES) == 16
-
-
-def test_the_stages_of_the_analysis_are_its_functions():
-    """They are named by words, so nothing else notices when one moves."""
-    stages = import_module("benchmarks.analysis_speed").STAGES
-    met = 0
-    for functions in stages.values():
-        for dotted in functions:
-            module, _, function = dotted.rpartition(".")
-            assert callable(getattr(sys.modules[module], function)), dotted
-            met += 1
-    assert met == 9

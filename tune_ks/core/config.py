@@ -1,4 +1,4 @@
-"""The question of one trial: TrialConfig, and the key that names it. Standard library only."""
+"""The settings of one trial: TrialConfig, and the key that names it. Standard library only."""
 
 import dataclasses
 import hashlib
@@ -14,8 +14,8 @@ from tune_ks.core.options import Option, require
 Plain = float | int | str
 
 
-def _own(default: Plain | None, words: str, kind: type = float, **more: Any) -> Any:
-    """A field of the config itself, declared as an option of a member is; ``part`` says where it belongs."""
+def _field(default: Plain | None, words: str, kind: type = float, **more: Any) -> Any:
+    """A dataclass field of the config, declared by an Option; ``part`` is the part of the system it belongs to."""
     return field(default=default, metadata={"option": Option("", default, words, kind, **more)})
 
 
@@ -23,9 +23,9 @@ def _own(default: Plain | None, words: str, kind: type = float, **more: Any) -> 
 class TrialConfig:
     """Everything that a result depends on, and nothing else: no paths, no cluster settings.
 
-    A few fields of its own, and ``options``: the settings of the members that it names, as far as they differ from
-    their defaults. Both are given flat: TrialConfig("GE", 0.25, mask="gumbel", temperature=1.0). Which options a member
-    has, its own file declares; ``tune_ks.training.members`` compares a config with them.
+    It holds the fields below, and ``options``: those options of its members that differ from their defaults. Both are
+    given flat: TrialConfig("GE", 0.25, mask="gumbel", temperature=1.0). The file of a member declares its options;
+    ``tune_ks.training.members`` checks that the options of a config belong to its members.
 
     A default never moves, and a new field's default is the old behaviour: keys hash only what differs from the
     defaults, so old run folders keep their keys. Raises ValueError naming the field, the value and what is allowed.
@@ -35,52 +35,54 @@ class TrialConfig:
     sampling_rate: float = field(
         metadata={"option": Option("", 1.0, "nominal fraction of k-space kept, k/N", above=0, most=1)}
     )
-    mask: str = _own("gumbel", "the family of masks", str, part="mask")
-    pattern: str = _own(
+    mask: str = _field("gumbel", "the family of masks", str, part="mask")
+    pattern: str = _field(
         "lines", "one probability a k-space column, or one a coefficient", str,
         part="mask", choices=("lines", "points"), shapes=True,
     )  # fmt: skip
-    rate_start: float | None = _own(
+    rate_start: float | None = _field(
         None, "training starts at this rate and falls to sampling_rate until it settles", part="mask", above=0, most=1
     )
-    rate_from: float | None = _own(None, "conditional: trained at rates drawn per image from here ...")
-    rate_to: float = _own(1.0, "... to here, log-uniformly, and scored at sampling_rate")
-    temperature_from: float | None = _own(None, "conditional: temperatures drawn per image from here ...")
-    temperature_to: float | None = _own(None, "... to here, log-uniformly")
-    settle: float = _own(
+    rate_from: float | None = _field(None, "conditional: trained at rates drawn per image from here ...")
+    rate_to: float = _field(1.0, "... to here, log-uniformly, and scored at sampling_rate")
+    temperature_from: float | None = _field(None, "conditional: temperatures drawn per image from here ...")
+    temperature_to: float | None = _field(None, "... to here, log-uniformly")
+    settle: float = _field(
         0.2, "last share of the epochs, trained on the frozen exported mask", part="mask", least=0, most=1
     )
-    transform: str = _own("fourier", "the transform into k-space", str, part="transform", shapes=True)
-    reconstruction: str = _own(
+    transform: str = _field("fourier", "the transform into k-space", str, part="transform", shapes=True)
+    reconstruction: str = _field(
         "zero_filled", "how an image is made of what was kept", str, part="reconstruction", shapes=True
     )
-    task: str = _own("classification", "what the network is trained for", str, part="task", shapes=True)
-    classifier: str = _own("alexnet", "the network", str, part="classifier", shapes=True)
-    image_size: int = _own(
+    task: str = _field("classification", "what the network is trained for", str, part="task", shapes=True)
+    classifier: str = _field("alexnet", "the network", str, part="classifier", shapes=True)
+    image_size: int = _field(
         256, "pixels a side of what the classifier sees", int, part="classifier", above=0, shapes=True
     )
-    standardise: str = _own(
+    standardise: str = _field(
         "none", "image: each image enters the classifier with mean 0 and deviation 1", str,
         part="classifier", choices=("none", "image"), shapes=True,
     )  # fmt: skip
-    augment: str = _own("none", "how training images are moved at random", str)
-    epochs: int = _own(30, "passes over the training images", int, above=0)
-    batch_size: int = _own(32, "images a step", int, above=0)
-    lr: float = _own(3e-4, "learning rate of AdamW", above=0)
-    mask_lr_multiplier: float = _own(10.0, "the mask's learning rate, in units of lr", part="mask", above=0)
-    weight_decay: float = _own(1e-4, "of AdamW, on all but the mask", least=0)
-    init_from: str | None = _own(None, "KEY@HASH of a finished trial whose weights it begins from", str)
-    frozen: str = _own("", "parts of the network, by the names of their parameters, that stay as they begin", str)
-    slow: str = _own("", "parts that learn at slow_lr_multiplier times their rate", str)
-    slow_lr_multiplier: float = _own(0.01, "late layers at 1e-3 and the rest at 1e-5: Graf et al., ISMRM 2023", above=0)
-    seed: int = _own(0, "moves initialisation, mask noise and batch order; never the split", int)
-    options: dict[str, Plain] = field(default_factory=dict)  # of the members; read it, never write to it
+    augment: str = _field("none", "how training images are moved at random", str)
+    epochs: int = _field(30, "passes over the training images", int, above=0)
+    batch_size: int = _field(32, "images a step", int, above=0)
+    lr: float = _field(3e-4, "learning rate of AdamW", above=0)
+    mask_lr_multiplier: float = _field(10.0, "the mask's learning rate, in units of lr", part="mask", above=0)
+    weight_decay: float = _field(1e-4, "of AdamW, on all but the mask", least=0)
+    init_from: str | None = _field(None, "KEY@HASH of a finished trial whose weights it begins from", str)
+    frozen: str = _field("", "parts of the network, by the names of their parameters, that stay as they begin", str)
+    slow: str = _field("", "parts that learn at slow_lr_multiplier times their rate", str)
+    slow_lr_multiplier: float = _field(
+        0.01, "late layers at 1e-3 and the rest at 1e-5: Graf et al., ISMRM 2023", above=0
+    )
+    seed: int = _field(0, "moves initialisation, mask noise and batch order; never the split", int)
+    options: dict[str, Plain] = field(default_factory=dict)  # of the members; never change it after construction
 
     def __init__(
         self, vendor: str, sampling_rate: float, *, options: Mapping[str, Plain | None] | None = None, **values: Any
     ) -> None:
         values |= {"vendor": vendor, "sampling_rate": sampling_rate}
-        for name, option in OWN_FIELDS.items():  # 1 and 1.0 must be the same question, so the same key
+        for name, option in OWN_FIELDS.items():  # 1 and 1.0 must become the same value, so that the key is the same
             object.__setattr__(self, name, option.checked(values.pop(name, option.default)))
         given = {**(options or {}), **values}
         for name, value in given.items():
@@ -97,7 +99,7 @@ class TrialConfig:
     def _check_init_from(self) -> None:
         well_formed = self.init_from is None or is_weights(self.init_from)
         require(well_formed, "init_from", "KEY@HASH, 12 hexadecimal digits each, or None", self.init_from)
-        for name in ("frozen", "slow"):  # one order, so one key
+        for name in ("frozen", "slow"):  # sorted, so that the order in which parts are written does not change the key
             object.__setattr__(self, name, " ".join(sorted(set(getattr(self, name).split()))))
 
     def _check_drawn_rates(self) -> None:
@@ -121,11 +123,14 @@ class TrialConfig:
 
     @property
     def lowest_rate(self) -> float:
-        """The lowest rate that a mask of this config is ever asked for."""
+        """The lowest sampling rate at which a mask of this config is drawn."""
         return self.sampling_rate if self.rate_from is None else self.rate_from
 
     def training(self) -> "TrialConfig":
-        """The config that is trained: itself; of a conditional one, that which all rates and temperatures share."""
+        """The config that is trained: this config itself; a conditional training is one config for all its rates.
+
+        That config has the geometric means of the range of rates and of the range of temperatures.
+        """
         if self.rate_from is None:
             return self
         changes = {"sampling_rate": math.sqrt(self.rate_from * self.rate_to)}
@@ -134,13 +139,13 @@ class TrialConfig:
         return dataclasses.replace(self, **changes)
 
     def alone(self) -> "TrialConfig":
-        """The same question trained at its own rate and temperature only."""
+        """The same config, trained at its sampling rate and temperature only."""
         return dataclasses.replace(self, rate_from=None, rate_to=1.0, temperature_from=None, temperature_to=None)
 
     def first_settled_epoch(self) -> int:
-        """The first epoch that may be the best one: the last ``settle`` share, or any when settle is 0.
+        """The first epoch that may be chosen as the best: the start of the last ``settle`` share; 1 when settle is 0.
 
-        The same for every family, so that none has more epochs to choose among than another.
+        It is the same for every mask family, so that all choose among equally many epochs.
         """
         return self.epochs - math.ceil(self.settle * self.epochs - 1e-9) + 1 if self.settle else 1
 
@@ -153,30 +158,34 @@ class TrialConfig:
         return cls(**values)
 
     def get(self, name: str) -> Plain | None:
-        """A field of its own, or an option; None for an option that has its default."""
+        """The value of a field or of an option; None for an option that has its default."""
         return getattr(self, name) if name in OWN_FIELDS else self.options.get(name)
 
     def non_default(self) -> dict[str, Plain]:
-        """The fields that differ from their defaults, then the options, all flat."""
+        """Vendor, sampling rate, the fields that differ from their defaults, then the options, in one flat dict."""
         required = {"vendor": self.vendor, "sampling_rate": self.sampling_rate}
-        own = {name: getattr(self, name) for name in OWN_FIELDS if name not in required}
-        return required | {n: v for n, v in own.items() if v != OWN_FIELDS[n].default} | self.options
+        changed = {}
+        for name, option in OWN_FIELDS.items():
+            value = getattr(self, name)
+            if name not in required and value != option.default:
+                changed[name] = value
+        return required | changed | self.options
 
     def key(self, *ignore: str) -> str:
-        """12 hexadecimal digits that name this question; ``key("seed")`` is shared by its seeds."""
+        """12 hexadecimal digits that name this config without the fields ``ignore``; its seeds share key("seed")."""
         fields = {name: value for name, value in self.non_default().items() if name not in ignore}
         return digest(json.dumps(fields, sort_keys=True).encode())
 
 
 OWN_FIELDS: dict[str, Option] = {
-    f.name: dataclasses.replace(f.metadata["option"], name=f.name)
-    for f in dataclasses.fields(TrialConfig)
-    if "option" in f.metadata
+    of_config.name: dataclasses.replace(of_config.metadata["option"], name=of_config.name)
+    for of_config in dataclasses.fields(TrialConfig)
+    if "option" in of_config.metadata
 }
 
 
 def is_key(text: object) -> bool:
-    """Whether this can be what ``TrialConfig.key`` gives: 12 hexadecimal digits, and so harmless in a path."""
+    """Whether this has the form of a ``TrialConfig.key``: 12 hexadecimal digits, which are safe in a path."""
     return isinstance(text, str) and re.fullmatch("[0-9a-f]{12}", text) is not None
 
 
@@ -186,12 +195,12 @@ def is_weights(text: object) -> bool:
 
 
 def digest(content: bytes) -> str:
-    """The first 12 hexadecimal digits of its SHA-256: a key, a fingerprint, the HASH of KEY@HASH."""
+    """The first 12 hexadecimal digits of the SHA-256 of ``content``: a key, a fingerprint, the HASH of KEY@HASH."""
     return hashlib.sha256(content).hexdigest()[:12]
 
 
 def is_plain(value: object) -> bool:
-    """Whether an option can have this value: a finite number, a text, or None for its default."""
+    """Whether an option may have this value: a finite number, a text, or None for the default."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**63
     return value is None or isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))

@@ -1,4 +1,9 @@
-"""What a member of the system can be set to: an Option, and the Member that a registry holds. Standard library only."""
+"""The settings of a member of the system: Option, and Member, one line of a registry. Standard library only.
+
+Options are checked by this module's own code rather than by pydantic or msgspec: a member declares plain limits once,
+and the check, its message, --help-fields and the analysis' defaults all come from that declaration; the module must
+stay free of packages, because the analysis imports it; and each message names the field, the value and what would do.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,20 +15,21 @@ from typing import Any
 class Option:
     """One setting of a member, as the member's own file declares it.
 
-    ``default`` None means that it can be left out. The limits say which numbers are allowed; ``choices`` which texts.
+    ``default`` None means that the option may be left out. The limits are the allowed range of a number; ``choices``
+    are the allowed texts.
     """
 
     name: str
     default: float | int | str | None
     help: str
     kind: type = float  # float, int (whole numbers) or str
-    least: float | None = None  # allowed from here, included
-    above: float | None = None  # allowed from here, excluded
-    most: float | None = None  # allowed up to here, included
-    below: float | None = None  # allowed up to here, excluded
+    least: float | None = None  # smallest allowed value, included
+    above: float | None = None  # lower limit, excluded
+    most: float | None = None  # largest allowed value, included
+    below: float | None = None  # upper limit, excluded
     choices: tuple[str, ...] = ()
-    shapes: bool = False  # True where weights of one value do not serve a network of another
-    part: str = "training"  # of a config's own field: the part of the system that it belongs to
+    shapes: bool = False  # True where the shapes of the network's weights depend on the value
+    part: str = "training"  # for a field of TrialConfig: the part of the system that it belongs to
 
     @property
     def allowed(self) -> str:
@@ -61,11 +67,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Member:
-    """One line of a registry: what builds the member, and its options.
+    """One line of a registry: the function that builds the member, and its options.
 
-    ``build`` takes what its part of the system gives to every member, and each option by its name, as plain values.
-    ``check`` is called with the config and the values of the options, for what no single option can say; it raises
-    ValueError. ``learned``: of masks and reconstructions, whether they have parameters.
+    ``build`` takes the arguments that all members of a registry get (a mask: radius, rate ...), and every option by
+    name, as plain values. ``check`` gets the config and the values of the options and raises ValueError where they do
+    not fit together. ``learned`` says whether a mask or a reconstruction has parameters.
     """
 
     build: Callable[..., Any]
@@ -74,7 +80,7 @@ class Member:
     learned: bool = False
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The value of each option of this member: what is given, else its default. Others' options are passed over."""
+        """Name -> value of every option of this member: the given value, else the default. Other names are ignored."""
         return {option.name: option.checked(given.get(option.name, option.default)) for option in self.options}
 
 

@@ -1,6 +1,7 @@
-"""What was found: TrialRecord, Stop, and how they are written. Standard library only.
+"""The result of one trial: TrialRecord, Stop, and their JSON. Standard library only.
 
-With TrialConfig and RunFolder the one contract between the search, which writes, and the analysis, which reads.
+TrialConfig, TrialRecord and RunFolder are the whole contract between the search, which writes, and the analysis, which
+reads.
 """
 
 import dataclasses
@@ -13,9 +14,11 @@ from typing import Any, NamedTuple
 from tune_ks.core.config import OWN_FIELDS, TrialConfig, is_plain
 from tune_ks.core.options import require
 
-FORMAT = 1  # of everything in a run folder; a reader refuses a newer one
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # format -> a record of it as of the next one
-# What a record of version 0.1.0 does not say: which options its members had, their defaults, which masks were fixed.
+FORMAT = 1  # the format of all files of a run folder; a newer format is refused
+MIGRATIONS: dict[
+    int, Callable[[dict[str, Any]], dict[str, Any]]
+] = {}  # format -> function that turns values of it into the next format
+# Records of version 0.1.0 do not hold the options of their members, their defaults, nor whether the mask was fixed.
 DEFAULTS_0_1_0: dict[str, Any] = {
     "temperature": None,
     "temperature_end": None,
@@ -61,12 +64,12 @@ OPTIONS_0_1_0: dict[str, dict[str, tuple[str, ...]]] = {
 }
 FIXED_MASKS_0_1_0 = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
-SPLIT_CODES = {"val": 0, "test": 1}  # the same in scores.npz
+SPLIT_CODES = {"val": 0, "test": 1}  # the codes of SPLITS in scores.npz
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """Raw facts of one finished trial. In-domain and cross-domain are derived here and nowhere else."""
+    """The measured values of one finished trial. Only this class derives in-domain and cross-domain metrics."""
 
     config: TrialConfig
     val: dict[str, float]  # vendor -> metric on validation patients; {} where there were none
@@ -79,14 +82,16 @@ class TrialRecord:
     val_within: dict[str, float] = field(default_factory=dict)  # within-patient metric
     test_within: dict[str, float] = field(default_factory=dict)
     trivial: dict[str, float] = field(default_factory=dict)  # vendor -> test metric of an answer that ignores the image
-    quality: dict[str, dict[str, float]] = field(default_factory=dict)  # vendor -> of a learned R on its test images
-    epoch: int | None = None  # the best by in-domain validation, counted from 1
-    history: list[dict[str, float]] = field(default_factory=list)  # a line an epoch: epoch, loss, val metrics
+    quality: dict[str, dict[str, float]] = field(
+        default_factory=dict
+    )  # vendor -> image quality of a learned R on its test images
+    epoch: int | None = None  # the epoch with the best in-domain validation metric, counted from 1
+    history: list[dict[str, float]] = field(default_factory=list)  # one dict per epoch: epoch, loss, val metrics
     seconds: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # device, threads, versions: never identifying
     images: dict[str, int] = field(default_factory=dict)  # "train GE", "val GE" ... -> images
     options: dict[str, dict[str, Any]] | None = None  # field -> options of the member it names, defaults included
-    mask_is_learned: bool | None = None  # None, and no options, in a record of version 0.1.0
+    mask_is_learned: bool | None = None  # None in a record of version 0.1.0, as is ``options``
 
     def options_by_field(self) -> dict[str, dict[str, Any]]:
         """Field of the config ("mask", "classifier" ...) -> the options of the member that it names -> their values."""
@@ -100,20 +105,20 @@ class TrialRecord:
         return options
 
     def settings(self) -> dict[str, Any]:
-        """Every field and option with its value, flat; options of members that it does not name are absent."""
+        """Name -> value of every field and of every option of the config's members, in one flat dict."""
         flat = {name: getattr(self.config, name) for name in OWN_FIELDS}
         for options in self.options_by_field().values():
             flat |= options
         return flat
 
     def has_learned_mask(self) -> bool:
-        """Whether the family of its mask learns."""
+        """Whether the mask family has parameters that are trained."""
         if self.mask_is_learned is None:
             return self.config.mask not in FIXED_MASKS_0_1_0
         return self.mask_is_learned
 
     def in_domain(self, split: str) -> float:
-        """The metric on the source vendor; NaN when it was not measured. ``split`` is val or test."""
+        """The metric on the source vendor; NaN when it was not measured. ``split`` is "val" or "test"."""
         return self._scores(split).get(self.config.vendor, math.nan)
 
     def cross_domain(self, split: str) -> float:
@@ -121,9 +126,12 @@ class TrialRecord:
         return mean_of_others(self._scores(split), self.config.vendor)
 
     def pretraining(self) -> str | None:
-        """What the weights that it began from were trained for, the same for all rates and seeds; None from scratch."""
-        begun = self.facts.get("init_from")
-        return str(begun.get("question")) if isinstance(begun, dict) else self.config.init_from
+        """Name of the question that the initial weights were trained for (Weights.question); None from scratch.
+
+        It is the same for all vendors, rates and seeds of that question.
+        """
+        initial_weights = self.facts.get("init_from")
+        return str(initial_weights.get("question")) if isinstance(initial_weights, dict) else self.config.init_from
 
     def _scores(self, split: str) -> dict[str, float]:
         if split not in SPLITS:
@@ -132,7 +140,8 @@ class TrialRecord:
 
     def to_json(self) -> str:
         """One JSON object; NaN is written as null, so that any reader can parse it."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "config"}
+        names = [declared.name for declared in dataclasses.fields(self)]
+        values = {name: getattr(self, name) for name in names if name != "config"}
         for name in ("options", "mask_is_learned"):  # a record of version 0.1.0 stays as it was
             if values[name] is None:
                 del values[name]
@@ -140,7 +149,7 @@ class TrialRecord:
 
     @classmethod
     def from_json(cls, text: str) -> "TrialRecord":
-        """Read what ``to_json`` wrote. ValueError when it is torn, newer than this program, or has unknown fields."""
+        """Read a text of ``to_json``. ValueError when it is truncated, of a newer format, or has unknown fields."""
         values = parse_json(text)
         if "config" not in values:
             raise ValueError("not a trial record: it has no config")
@@ -151,14 +160,15 @@ class TrialRecord:
         config = TrialConfig.from_dict(values.pop("config"))
         for name in ("val", "test", "val_over_draws", "val_within", "test_within", "trivial"):
             values[name] = null_to_nan(values.get(name, {}))
-        values["quality"] = {v: null_to_nan(of_vendor) for v, of_vendor in values.get("quality", {}).items()}
-        values["history"] = [null_to_nan(line) for line in values.get("history", [])]
+        quality = values.get("quality", {})
+        values["quality"] = {vendor: null_to_nan(measures) for vendor, measures in quality.items()}
+        values["history"] = [null_to_nan(epoch) for epoch in values.get("history", [])]
         _require_types(values)
         return cls(config=config, **values)
 
 
 def _require_types(values: Mapping[str, Any]) -> None:
-    """ValueError where a part of a record is of another type than the rest of the program takes it to be."""
+    """ValueError where a value of a record has a type that the program cannot use."""
     for name in ("facts", "images"):
         if not isinstance(values.get(name, {}), dict):
             raise ValueError(f"{name} must be an object, got {values[name]!r}")
@@ -170,7 +180,7 @@ def _require_types(values: Mapping[str, Any]) -> None:
 
 
 def _require_options(options: object) -> None:
-    """ValueError where these are not field -> option -> plain value, nor absent."""
+    """ValueError where ``options`` is neither None nor field -> option -> plain value."""
     if options is None:
         return
     if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
@@ -181,26 +191,26 @@ def _require_options(options: object) -> None:
 
 
 class Stop(NamedTuple):
-    """A trial that a scheduler ended early: it has no record, and its metrics are of no finished training."""
+    """A trial that a scheduler stopped early. It has no record, because its training did not finish."""
 
     config: TrialConfig
     reason: str
-    history: list[dict[str, float]]  # as of a record, up to the epoch of the stop
+    history: list[dict[str, float]]  # as in TrialRecord, up to the epoch of the stop
 
 
 def migrated(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a file of a run folder as this program's format has them, without ``format`` itself.
+    """The values of a file of a run folder, brought to this program's format, without the key ``format``.
 
-    ValueError for a newer format, and for an older one from which there is no way.
+    ValueError for a newer format, and for an older format without a migration.
     """
     values = dict(values)
-    found = values.pop("format", None)
-    if not isinstance(found, int) or isinstance(found, bool) or found > FORMAT:
-        raise ValueError(f"record format {found}, this program reads up to {FORMAT}: use a newer version of it")
-    for step in range(found, FORMAT):
+    file_format = values.pop("format", None)
+    if not isinstance(file_format, int) or isinstance(file_format, bool) or file_format > FORMAT:
+        raise ValueError(f"record format {file_format}, this program reads up to {FORMAT}: use a newer version of it")
+    for step in range(file_format, FORMAT):
         if step not in MIGRATIONS:
             raise ValueError(
-                f"record format {found}, this program reads {FORMAT} and knows no way from {step} to {step + 1}: "
+                f"record format {file_format}, this program reads {FORMAT} and knows no way from {step} to {step + 1}: "
                 "use the version that wrote it, or --fresh to set the run folder aside"
             )
         values = MIGRATIONS[step](values)
@@ -213,13 +223,13 @@ def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
 
 
 def mean_of_defined(values: Iterable[float]) -> float:
-    """Mean over those that are not NaN; NaN when all are."""
+    """Mean of the values that are not NaN; NaN when there is none."""
     defined = [value for value in values if not math.isnan(value)]
     return sum(defined) / len(defined) if defined else math.nan
 
 
 def parse_json(text: str | bytes) -> dict[str, Any]:
-    """One JSON object. ValueError when it is torn, nested without end, or something else."""
+    """Read one JSON object. ValueError when it is truncated, nested too deeply, or not an object."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -230,12 +240,12 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
 
 
 def null_to_nan(values: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers as they were before ``nan_to_null``."""
+    """The inverse of ``nan_to_null`` for a dict of numbers: None becomes NaN."""
     return {name: math.nan if value is None else float(value) for name, value in values.items()}
 
 
 def nan_to_null(value: Any) -> Any:
-    """The same lists and dicts with None for what is no finite number, which JSON has no word for."""
+    """The same lists and dicts, with None for NaN and infinite numbers, which JSON cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

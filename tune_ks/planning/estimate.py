@@ -21,9 +21,9 @@ from tune_ks.training.training import Training
 
 
 def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_seed: int) -> float:
-    """Seconds that the plan's trials take one after another on this machine, one CPU thread each.
+    """Seconds that the plan's trials take one after another on this machine, with one CPU thread.
 
-    Draws that Optuna has yet to make are taken to cost what the mean of the others does; NaN where nothing is known.
+    A trial that Optuna has still to draw counts as the mean of the known ones; NaN where none is known.
     """
     measured: dict[str, list[float]] = {}
     for record in folder.records():
@@ -39,15 +39,18 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
 
 
 def cost_key(config: TrialConfig) -> str:
-    """Shared by configs whose trainings cost alike: rate, seed, and options that shape no network are left out."""
+    """A key that configs with equally long trainings share.
+
+    The rate, the seed, the initial weights, and options that do not change the network's shapes are left out.
+    """
     shaping = shaping_values(config)
-    free = [name for name in config.options if name not in shaping]
-    key = config.key("sampling_rate", "seed", "init_from", *free)
+    without_cost = [name for name in config.options if name not in shaping]
+    key = config.key("sampling_rate", "seed", "init_from", *without_cost)
     return f"{key}/{config.is_full}"
 
 
 def _trainings(plan: Plan) -> dict[str, list[TrialConfig]]:
-    """cost_key -> the configs of the plan's trainings; a conditional one, scored at many rates, is trained once."""
+    """cost_key -> the configs of the plan's trainings. A conditional training, scored at many rates, counts once."""
     groups: dict[str, list[TrialConfig]] = {}
     for job in plan.jobs:
         trained = {config.training().key(): config for config in job}
@@ -73,9 +76,9 @@ def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
 
 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:
-    """Seconds an image of training and of scoring, from one batch to warm up and two that count.
+    """Seconds per image of training and of scoring, from one batch to warm up and two timed ones.
 
-    Of steps that train everything: those of ``reconstruction_epochs`` spare the classifier and take a little less.
+    The steps train the whole network. Those of ``reconstruction_epochs``, without classifier, take a little less.
     """
     training = Training(config, splits, device=device)
     training.begin_epoch()

@@ -1,9 +1,9 @@
-"""Which finished trial a config begins from: the word "pretrained" of a space becomes KEY@HASH, and its files come.
+"""Replace the word "pretrained" of a space by KEY@HASH of a finished trial, and copy that trial's files.
 
-Of the trials of the run that ``--init-from`` names, those can serve that were trained on the same vendor at the same
-rate and agree in everything that shapes the network. Among several questions the one with the mask family of the config
-goes first, then the one whose seeds have the highest mean in-domain validation metric; among its seeds the same one,
-or, where it has not that one, its seeds in turn. Test scores choose nothing.
+The trial is chosen in the run folder given as ``--init-from``. It must have the config's vendor and sampling rate, and
+the same values of everything that shapes the network. Where trials of several questions fit, those with the config's
+mask family come first, then those whose seeds have the highest mean in-domain validation metric. Of that question's
+seeds the config's own seed is taken; if it is missing, the seeds are taken in turn. Test scores are not used.
 """
 
 import math
@@ -19,29 +19,29 @@ from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan, config_at, in_turn
 from tune_ks.planning.space import PRETRAINED, Space
 
-WEIGHTS, RECORD = "model.safetensors", "record.json"  # what is copied of a trial
+WEIGHTS, RECORD = "model.safetensors", "record.json"  # the files of a trial that are copied
 
 
 class Pretrained:
-    """The finished trials of a run folder, or, of RUN/trials/KEY, that one for every config.
+    """The finished trials of a run folder. If ``place`` is RUN/trials/KEY, that trial serves every config.
 
-    ValueError where there is none.
+    ValueError where there is no finished trial.
     """
 
     def __init__(self, place: str) -> None:
         root = storage_path(place)
-        alone = is_key(root.name) and root.parent.name == "trials"
-        self.folder = RunFolder(root.parent.parent if alone else root)
+        is_single_trial = is_key(root.name) and root.parent.name == "trials"
+        self.folder = RunFolder(root.parent.parent if is_single_trial else root)
         self.place = place
         self.names: dict[str, str] = {}
-        keys = [root.name] if alone else self.folder.finished()
+        keys = [root.name] if is_single_trial else self.folder.finished()
         if not keys or not all(map(self.folder.is_finished, keys)):
             raise ValueError(f"--init-from: {place} is no run folder with finished trials, nor RUN/trials/KEY of one")
         self.records = [self.folder.read_record(key) for key in keys]
-        self.same_rate_too = not alone
+        self.same_rate_too = not is_single_trial
 
     def choose(self, config: TrialConfig) -> str:
-        """KEY@HASH of the trial that this config begins from. ValueError says what was looked for and what there is."""
+        """KEY@HASH of the trial that this config begins from. ValueError names what is needed and what there is."""
         wanted = self._matched(config.training())
         fitting = [record for record in self.records if self._matched(record.config) == wanted]
         if not fitting:
@@ -64,25 +64,31 @@ class Pretrained:
         return self.named(in_turn(keys, config.seed))
 
     def _matched(self, config: TrialConfig) -> dict[str, Any]:
-        """What two configs must share so that one can begin from the other's weights."""
-        where = {"vendor": config.vendor, "sampling_rate": config.sampling_rate} if self.same_rate_too else {}
-        return where | shaping_values(config)
+        """Name -> value of the fields and options in which two configs must agree to share weights."""
+        shaping = shaping_values(config)
+        if not self.same_rate_too:
+            return shaping
+        return {"vendor": config.vendor, "sampling_rate": config.sampling_rate} | shaping
 
     def _others(self, wanted: dict[str, Any]) -> dict[str, list[Any]]:
-        """Field -> its values in the records, of the fields in which they are not all as ``wanted``."""
-        there = [self._matched(record.config) for record in self.records]
-        values = {name: sorted({of_record[name] for of_record in there if name in of_record}) for name in wanted}
-        return {name: of_field for name, of_field in values.items() if of_field != [wanted[name]]}
+        """Field -> its values in the records, for the fields in which a record differs from ``wanted``."""
+        settings = [self._matched(record.config) for record in self.records]
+        others = {}
+        for name, value in wanted.items():
+            values = sorted({of_record[name] for of_record in settings if name in of_record})
+            if values != [value]:
+                others[name] = values
+        return others
 
     def named(self, key: str) -> str:
-        """KEY@HASH of one of its trials, as its weights are now."""
-        if key not in self.names:  # many configs may begin from one
+        """KEY@HASH of one of its trials, with the hash of its present weights."""
+        if key not in self.names:  # many configs may begin from the same trial
             self.names[key] = named(self.folder, key)
         return self.names[key]
 
 
 def named(folder: RunFolder, key: str) -> str:
-    """KEY@HASH of a finished trial, as its weights are now. ValueError where it has none."""
+    """KEY@HASH of a finished trial, with the hash of its present weights. ValueError where it has no weights."""
     path = folder.trial(key, WEIGHTS)
     try:
         return f"{key}@{digest(read_whole(path))}"
@@ -91,16 +97,18 @@ def named(folder: RunFolder, key: str) -> str:
 
 
 def asks(space: Space) -> bool:
-    """Whether a block of the space holds the word."""
+    """Whether a block of the space has init_from "pretrained"."""
     return any(PRETRAINED in _init_from(block) for block in space.blocks)
 
 
 def resolve(space: Space, vendors: list[str], choose: Callable[[TrialConfig], str]) -> tuple[Space, dict[str, str]]:
-    """The space with ``choose(config)`` for the word, and what was chosen: key of the config from scratch -> KEY@HASH.
+    """The space with ``choose(config)`` in place of "pretrained", and the choices: key from scratch -> KEY@HASH.
 
-    Each config with the word becomes a block of its own, with its seed: its trial depends on both.
+    The key is that of the config without init_from. Every such config and seed becomes a block, since the choice
+    depends on both.
     """
-    blocks, chosen = [], {}
+    blocks = []
+    chosen = {}
     for block in space.blocks:
         others = [value for value in _init_from(block) if value != PRETRAINED]
         if len(others) == len(_init_from(block)):
@@ -111,19 +119,22 @@ def resolve(space: Space, vendors: list[str], choose: Callable[[TrialConfig], st
         points = space._replace(blocks=[{**block, "init_from": None}]).grid(vendors)
         for seed in range(space.search["seeds"]):  # outermost, as in a plan
             for config in (config_at(point, {}, seed) for point in points):
-                found = chosen[config.key()] = choose(config)
-                blocks.append({**config.non_default(), "seed": config.seed, "init_from": found})
+                chosen[config.key()] = choose(config)
+                blocks.append({**config.non_default(), "seed": config.seed, "init_from": chosen[config.key()]})
     return space._replace(blocks=blocks), chosen
 
 
 def notes_of(folder: RunFolder, place: str, chosen: dict[str, str]) -> dict[str, dict[str, str]]:
-    """What search.json will say of every place that trials of the run folder began from."""
-    found = folder.read_search().get("init_from", {})
-    return {**found, place: {**_noted(folder, place), **chosen}}
+    """The entry ``init_from`` for search.json: place -> key of the config from scratch -> KEY@HASH.
+
+    It holds the choices of earlier commands and those in ``chosen``.
+    """
+    noted = folder.read_search().get("init_from", {})
+    return {**noted, place: {**_noted(folder, place), **chosen}}
 
 
 def remembered(space: Space, vendors: list[str], place: str, folder: RunFolder) -> tuple[Space, dict[str, str]] | None:
-    """As ``resolve``, from what the run folder wrote down of an earlier choice in ``place``; None where it has not."""
+    """``resolve`` with the choices in ``place`` that search.json holds; None where it does not hold all of them."""
     chosen = _noted(folder, place)
     try:
         return resolve(space, vendors, lambda config: chosen[config.key()])
@@ -132,7 +143,7 @@ def remembered(space: Space, vendors: list[str], place: str, folder: RunFolder) 
 
 
 def require_unchanged(folder: RunFolder, place: str, chosen: dict[str, str]) -> None:
-    """ValueError where a trial that the run folder began from has other weights by now."""
+    """ValueError where the weights of a trial in ``place`` changed since trials of ``folder`` began from them."""
     before = _noted(folder, place)
     for key, now in chosen.items():
         was = before.get(key, now)
@@ -144,19 +155,19 @@ def require_unchanged(folder: RunFolder, place: str, chosen: dict[str, str]) -> 
 
 
 def weights_of(space: Space, plan: Plan) -> set[str]:
-    """Every KEY@HASH that the trials of a plan begin from; where a sampler has yet to draw some, all of the space."""
-    found = {config.init_from for job in plan.jobs for config in job}
+    """Every KEY@HASH that trials of the plan begin from; all of the space where a sampler still draws configs."""
+    weights = {config.init_from for job in plan.jobs for config in job}
     if plan.suggestions:
-        found |= {value for block in space.blocks for value in _init_from(block)}
-    return found - {None}
+        weights |= {value for block in space.blocks for value in _init_from(block)}
+    return weights - {None}
 
 
 def absent_weights(folder: RunFolder, wanted: Iterable[str], sources: list[RunFolder]) -> dict[str, RunFolder]:
-    """KEY@HASH -> the run folder to copy it from, of what ``folder`` does not hold yet. Writes nothing.
+    """KEY@HASH -> the run folder to copy it from, for the weights that ``folder`` lacks. Writes nothing.
 
-    ValueError where no source has the trial, or where its weights are others by now.
+    ValueError where no source has the trial, or where the trial's weights have another hash now.
     """
-    found = {}
+    absent = {}
     for init_from in sorted(wanted):
         if folder.weights(init_from, RECORD).exists():
             continue
@@ -168,14 +179,14 @@ def absent_weights(folder: RunFolder, wanted: Iterable[str], sources: list[RunFo
                 f"the weights {init_from} are not in this run folder, and {why}. Give the run folder that has them as "
                 "--init-from"
             )
-        found[init_from] = have[init_from]
-    return found
+        absent[init_from] = have[init_from]
+    return absent
 
 
 def bring_weights(folder: RunFolder, absent: dict[str, RunFolder]) -> None:
-    """Copy what ``absent_weights`` found, so that the run folder stands alone. The record comes last.
+    """Copy the weights that ``absent_weights`` lists, so that the run folder needs no other. The record comes last.
 
-    ValueError where the weights became others in between.
+    ValueError where the weights changed in between.
     """
     for init_from, source in absent.items():
         key, _, expected = init_from.partition("@")
@@ -188,23 +199,27 @@ def bring_weights(folder: RunFolder, absent: dict[str, RunFolder]) -> None:
 
 
 def _init_from(block: dict[str, Any]) -> list[Any]:
+    """The values of init_from in a block, as a list."""
     value = block.get("init_from")
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _noted(folder: RunFolder, place: str) -> dict[str, str]:
-    """What search.json says was chosen from ``place``: key of the config from scratch -> KEY@HASH."""
-    found = folder.read_search().get("init_from")
-    found = found.get(place) if isinstance(found, dict) else None
-    return {key: value for key, value in found.items() if is_weights(value)} if isinstance(found, dict) else {}
+    """The choices in ``place`` that search.json holds: key of the config from scratch -> KEY@HASH."""
+    by_place = folder.read_search().get("init_from")
+    choices = by_place.get(place) if isinstance(by_place, dict) else None
+    if not isinstance(choices, dict):
+        return {}
+    return {key: value for key, value in choices.items() if is_weights(value)}
 
 
 def _question(record: TrialRecord) -> str:
-    """What its seeds share; of what a trial began from, only the question: that too had a seed."""
+    """A name that all seeds of the record's config share. Of its initial weights only their question enters."""
     return f"{record.config.key('seed', 'init_from')}/{record.pretraining()}"
 
 
 def _rank(records: list[TrialRecord], config: TrialConfig) -> tuple[bool, float]:
+    """Sort key of a question: the config's mask family first, then the mean in-domain validation metric."""
     values = [record.in_domain("val") for record in records]
     known = [value for value in values if not math.isnan(value)]
     return records[0].config.mask == config.mask, fmean(known) if known else -math.inf

@@ -18,25 +18,25 @@ FOLDER = Path(__file__).parents[2] / "search_spaces"
 ASKED = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
 STOPPING = {
     "scheduler": "none",  # none | asha | median | pareto_halving
-    "grace": 0.25,  # share of the epochs before which nothing is stopped: the first rung
-    "reduction_factor": 3,  # 1 / so many of a rung go on (not of median), and the next rung is so many times later
-    "compare_within": ["vendor"],  # only trials that agree in these fields are compared
+    "grace": 0.25,  # share of the epochs at which trials are first compared; none is stopped earlier
+    "reduction_factor": 3,  # r: 1 / r of the compared trials go on, to r times as many epochs; median ignores it
+    "compare_within": ["vendor"],  # only trials with the same values in these fields are compared
 }
 SEARCH_DEFAULTS = {**ASKED, **STOPPING}
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
-PRETRAINED = "pretrained"  # as init_from in a grid: the fitting trial of the run that --init-from names
+PRETRAINED = "pretrained"  # as init_from: stands for the matching trial of the run folder given as --init-from
 OBJECTIVES = {"val_in_domain": "maximize", "val_cross_domain": "maximize", "realised_rate": "minimize"}
 
 
 class Block(NamedTuple):
-    """One point of the grid, and what is drawn around it: ``fixed`` values, and Ray's ``drawn`` domains by field."""
+    """One point of the grid: ``fixed`` values by field, and Ray's ``drawn`` domains of the fields a sampler draws."""
 
     fixed: dict[str, Any]
     drawn: dict[str, Domain]
 
     def size(self) -> float:
-        """How many different values can be drawn together; infinite where one of them is continuous."""
+        """The number of different combinations that can be drawn; infinite where a domain is continuous."""
         return math.prod(_values_of(domain) for domain in self.drawn.values())
 
 
@@ -55,21 +55,22 @@ class Space(NamedTuple):
             listed = {"vendor": list(vendors), **block}
             drawn = {name: value for name, value in listed.items() if isinstance(value, Domain)}
             values = {name: _as_list(value) for name, value in listed.items() if name not in drawn}
-            points += [Block(dict(zip(values, chosen)), drawn) for chosen in itertools.product(*values.values())]
+            combinations = itertools.product(*values.values())
+            points += [Block(dict(zip(values, combination)), drawn) for combination in combinations]
         return points
 
     def fingerprint(self) -> str:
-        """12 hexadecimal digits of what is asked; docstring, name and early stopping do not enter."""
-        asked = [{name: _described(value) for name, value in block.items()} for block in self.blocks]
+        """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name and the fields of STOPPING."""
+        blocks = [_described_block(block) for block in self.blocks]
         search = {name: self.search[name] for name in ASKED}
-        return digest(json.dumps([asked, search], sort_keys=True).encode())
+        return digest(json.dumps([blocks, search], sort_keys=True).encode())
 
     def without_scheduler(self) -> "Space":
-        """The same question, every trial trained to its end."""
+        """The same space without early stopping."""
         return self._replace(search=self.search | {"scheduler": "none"})
 
     def epochs(self) -> int:
-        """Of every trial, where early stopping compares them; ValueError where they differ."""
+        """The number of epochs of every trial, for early stopping. ValueError where trials differ in it."""
         for name in ("epochs", "settle"):
             values = {json.dumps(_described(block.get(name, OWN_FIELDS[name].default))) for block in self.blocks}
             if len(values) > 1 or isinstance(self.blocks[0].get(name), (list, tuple, Domain)):
@@ -80,7 +81,7 @@ class Space(NamedTuple):
         return int(self.blocks[0].get("epochs", OWN_FIELDS["epochs"].default))
 
     def task(self) -> type[Task]:
-        """What every trial is trained for; ValueError for an unknown task, and for more than one."""
+        """The task of all trials. ValueError for an unknown task, and for more than one."""
         tasks = sorted(map(str, self._values("task")))
         if len(tasks) > 1:
             raise ValueError(
@@ -89,7 +90,7 @@ class Space(NamedTuple):
         return task_named(tasks[0])
 
     def image_sizes(self) -> list[int]:
-        """The sizes that the trials ask for, so that each is decoded once before the search."""
+        """The image sizes of all trials: the cohort is decoded once for every size before the search."""
         return sorted(map(int, self._values("image_size")))
 
     def _values(self, name: str) -> set[Any]:
@@ -104,7 +105,7 @@ def known_spaces() -> list[str]:
 
 
 def load_space(name: str) -> Space:
-    """A space of ``search_spaces/`` by name, or any file by its path. ValueError says what is wrong in it."""
+    """Load a space of ``search_spaces/`` by name, or any .py file by its path. ValueError says what is wrong in it."""
     path = Path(name) if name.endswith(".py") else FOLDER / f"{name}.py"
     if not path.is_file() or not (name.endswith(".py") or name in known_spaces()):
         raise ValueError(
@@ -113,7 +114,7 @@ def load_space(name: str) -> Space:
         )
     try:
         module = runpy.run_path(str(path))
-    except Exception as error:  # whatever the user's own file raises is what there is to say
+    except Exception as error:  # the user's file may raise any exception; the message passes it on
         raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
     try:
         space = Space(path.stem, module.get("__doc__") or "", _blocks(module), _search(module))
@@ -143,7 +144,11 @@ def _search(module: Mapping[str, Any]) -> dict[str, Any]:
 
 def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterable[float]) -> Space:
     """The space with other numbers of samples and seeds, and with ``rates`` in each of its lists of sampling rates."""
-    search = space.search | {name: n for name, n in (("samples", samples), ("seeds", seeds)) if n is not None}
+    search = dict(space.search)
+    if samples is not None:
+        search["samples"] = samples
+    if seeds is not None:
+        search["seeds"] = seeds
     blocks = [dict(block) for block in space.blocks]
     listed = [block for block in blocks if isinstance(block.get("sampling_rate"), (list, tuple))]
     rates = list(rates)
@@ -157,7 +162,7 @@ def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterab
 
 
 def _check(space: Space) -> None:
-    """ValueError where SEARCH or a config at an end of SPACE cannot be."""
+    """ValueError where SEARCH, or a config with the lowest or highest values of a block, is not allowed."""
     _check_search(space.search)
     space.task()
     _check_stopping(space)
@@ -169,7 +174,7 @@ def _check(space: Space) -> None:
                 f"(tune.uniform(0.1, 1)); got the sampler {space.search['sampler']!r} and the domains "
                 f"{sorted(block.drawn)}"
             )
-        for edge in ("lower", "upper"):  # a range is checked at both ends, without drawing from it
+        for edge in ("lower", "upper"):  # a domain is checked at both ends; nothing is drawn from it
             ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
             values = {**block.fixed, **ends}
             if values.get("init_from") == PRETRAINED and not block.drawn:
@@ -189,11 +194,11 @@ def _check_search(search: Mapping[str, Any]) -> None:
 
 
 def _options_of_members(space: Space) -> set[str]:
-    """The options of every member that SPACE names: a value can be written once for all blocks."""
+    """The options of all members that SPACE names. A block may set any of them, so that blocks can share values."""
     names = set()
     for block in space.grid(["GE"]):
-        own = {name: value for name, value in block.fixed.items() if name in ALL_FIELDS}
-        for member in members_of(TrialConfig("GE", 1.0, **own)).values():
+        member_names = {name: value for name, value in block.fixed.items() if name in ALL_FIELDS}
+        for member in members_of(TrialConfig("GE", 1.0, **member_names)).values():
             names |= {option.name for option in member.options}
     return names
 
@@ -217,6 +222,7 @@ def _check_stopping(space: Space) -> None:
 
 
 def _edge(domain: Domain, edge: str) -> Any:
+    """The "lower" or "upper" end of a domain; the first or last of its categories."""
     categories = getattr(domain, "categories", None)
     if categories is not None:
         return categories[0 if edge == "lower" else -1]
@@ -224,13 +230,15 @@ def _edge(domain: Domain, edge: str) -> Any:
 
 
 def _values_of(domain: Domain) -> float:
-    categories, step = getattr(domain, "categories", None), getattr(domain.get_sampler(), "q", None)
+    """The number of different values of a domain; infinite where it is continuous."""
+    categories = getattr(domain, "categories", None)
+    step = getattr(domain.get_sampler(), "q", None)
     if categories is not None:
         return len(categories)
+    upper = domain.upper
     if step is None and isinstance(domain, Integer):
-        step, upper = 1, domain.upper - 1
-    else:
-        upper = domain.upper
+        step = 1
+        upper = domain.upper - 1  # Ray leaves the upper end of integers out
     return math.floor((upper - domain.lower) / step + 1e-9) + 1 if step else math.inf
 
 
@@ -238,7 +246,12 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
+def _described_block(block: dict[str, Any]) -> dict[str, Any]:
+    return {name: _described(value) for name, value in block.items()}
+
+
 def _described(value: Any) -> Any:
+    """A value as JSON can hold it: a domain becomes the names of its types, its step and its range in words."""
     if not isinstance(value, Domain):
         return value
     sampler = value.get_sampler()

@@ -1,4 +1,4 @@
-"""All members that a config names, and whether its options are theirs."""
+"""The members that a config names, and the check that its options belong to them."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -37,37 +37,37 @@ def settings_of(config: TrialConfig) -> dict[str, Any]:
 
 def owners() -> dict[str, list[tuple[str, str, Option]]]:
     """Option -> (field, member, declaration) of every member of every registry that has it."""
-    having: dict[str, list[tuple[str, str, Option]]] = {}
+    declarations: dict[str, list[tuple[str, str, Option]]] = {}
     for field, registry in registries().items():
         for name, member in registry.items():
             for option in member.options:
-                having.setdefault(option.name, []).append((field, name, option))
-    return having
+                declarations.setdefault(option.name, []).append((field, name, option))
+    return declarations
 
 
 def config_from(values: Mapping[str, Any]) -> TrialConfig:
-    """A config from what a person wrote, given flat: each option in its plain type, left out where it is the default.
+    """A config from flat values as a user wrote them. Options get their plain type; a default value is left out.
 
     ValueError for an unknown field, and for a value that is not allowed.
     """
-    having = owners()
-    unknown = sorted(set(values) - {*OWN_FIELDS, *having})
+    declarations = owners()
+    unknown = sorted(set(values) - {*OWN_FIELDS, *declarations})
     if unknown:
-        names = ", ".join([*OWN_FIELDS, *sorted(having)])
+        names = ", ".join([*OWN_FIELDS, *sorted(declarations)])
         raise ValueError(f"unknown field {', '.join(map(repr, unknown))}; the fields are: {names}")
     given = dict(values)
-    for name in set(values) & set(having):
-        option = having[name][0][2]
+    for name in set(values) & set(declarations):
+        _, _, option = declarations[name][0]
         value = option.checked(values[name])
         given[name] = None if value == option.default else value
     return TrialConfig.from_dict(given)
 
 
 def require_own_options(config: TrialConfig, chosen: Collection[str] = ()) -> None:
-    """ValueError where a member does not exist, its options do not fit, or an option is of no member of the config.
+    """ValueError where a member does not exist, its options do not fit, or an option belongs to none of the members.
 
-    ``chosen`` are the options of members that are tried beside this config, in the same search space, so that a value
-    can be written once for all of them.
+    ``chosen`` are the options of all members in the same search space. They are allowed too, so that a space can state
+    a value once for several members.
     """
     members = members_of(config)
     of_members = {option.name for member in members.values() for option in member.options}
@@ -81,10 +81,10 @@ def require_own_options(config: TrialConfig, chosen: Collection[str] = ()) -> No
 
 
 def _not_theirs(config: TrialConfig, name: str) -> str:
-    having = owners()[name]
-    field = having[0][0]
-    theirs = ", ".join(sorted({member for _, member, _ in having}))
+    declarations = owners()[name]
+    field, _, _ = declarations[0]
+    members = ", ".join(sorted({member for _, member, _ in declarations}))
     return (
-        f"{name} is an option of the {field} {theirs}, and this trial's {field} is {getattr(config, field)}: leave "
+        f"{name} is an option of the {field} {members}, and this trial's {field} is {getattr(config, field)}: leave "
         f"{name} out, or choose another {field}"
     )

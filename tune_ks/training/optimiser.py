@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch.nn import Parameter
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.pipeline import KSpaceClassifier
@@ -22,18 +23,23 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
         learning.pop(name).requires_grad_(False)
     if not learning:
         raise ValueError(f"frozen {config.frozen!r} leaves nothing of the network to learn")
-    groups = []
-    for parts, lr, decay in (
-        (("reconstruction.", "classifier."), config.lr, config.weight_decay),
-        (("sampling.",), config.lr * config.mask_lr_multiplier, 0.0),  # decay would pull every probability to one half
-    ):
-        names = [name for part in parts for name in learning if name.startswith(part)]
-        fast = [learning[name] for name in names if name not in slow]
-        late = [learning[name] for name in names if name in slow]
-        groups.append({"params": fast, "lr": lr, "weight_decay": decay})
-        groups.append({"params": late, "lr": lr * config.slow_lr_multiplier, "weight_decay": decay})
-    groups[0]["params"] += task.parameters()  # what a task has of its own learns as fast as the network
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=True)
+    network = [name for part in ("reconstruction.", "classifier.") for name in learning if name.startswith(part)]
+    mask = [name for name in learning if name.startswith("sampling.")]
+    mask_lr = config.lr * config.mask_lr_multiplier
+    groups = [
+        {"params": [*_chosen(learning, network, slow, False), *task.parameters()], "lr": config.lr},
+        {"params": _chosen(learning, network, slow, True), "lr": config.lr * config.slow_lr_multiplier},
+        # no decay of the mask: it would pull every probability to one half
+        {"params": _chosen(learning, mask, slow, False), "lr": mask_lr, "weight_decay": 0.0},
+        {"params": _chosen(learning, mask, slow, True), "lr": mask_lr * config.slow_lr_multiplier, "weight_decay": 0.0},
+    ]
+    filled = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(filled, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def _chosen(parameters: dict[str, Parameter], names: list[str], slow: set[str], is_slow: bool) -> list[Parameter]:
+    """The parameters of these names that are slow, or those that are not."""
+    return [parameters[name] for name in names if (name in slow) == is_slow]
 
 
 def resume_optimiser(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,12 +12,15 @@ from tune_ks.core.storage import StoragePath, read_whole, write_whole
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def save_checkpoint(path: StoragePath, values: dict[str, Any]) -> None:
-    """Replace the checkpoint whole. It ends with a digest, because torch does not notice a flipped bit in a tensor."""
+def save_checkpoint(path: StoragePath, values: dict[str, Any], write: Callable[..., None] = write_whole) -> None:
+    """Replace the checkpoint whole. It ends with a digest, because torch does not notice a flipped bit in a tensor.
+
+    ``write`` gets (path, content, sync) when the content is ready; a power cut may take a checkpoint, so no sync.
+    """
     buffer = io.BytesIO()
     torch.save(values, buffer)
     content = buffer.getvalue()
-    write_whole(path, content + hashlib.sha256(content).digest(), sync=False)
+    write(path, content + hashlib.sha256(content).digest(), False)
 
 
 def load_checkpoint(path: StoragePath) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.evaluation.finish import ScoredTraining, finish_trainings
 from tune_ks.evaluation.write_record import make_record, write_trial
@@ -46,6 +48,7 @@ def run_pack(
             yield config, folder.read_record(config.key())
     unfinished = [config for config in configs if config.key() not in finished]
     if unfinished:
+        patiently(folder, folder.cohort_csv.stat)  # a run folder that is away for a moment is no failure of a trial
         splits = open_splits(folder.cohort_csv, images_npy, unfinished[0].vendor, masks_npy)
         yield from Pack(folder, splits, device, report).run(unfinished, attempts or {}, cross_domain_at)
 
@@ -161,7 +164,7 @@ class OpenTrial:
             "seconds": self.seconds,
             "half_batch_from_epoch": self.half_batch_from,
         }
-        self._write(save_checkpoint, self.checkpoint, values)
+        save_checkpoint(self.checkpoint, values, partial(self._write, write_whole))
 
     def write_record(self, training: ScoredTraining, together: int) -> TrialRecord:
         """Write the record and the files beside it; ``together`` is how many trainings the pack held."""

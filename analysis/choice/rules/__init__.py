@@ -1,4 +1,4 @@
-"""How a rate may be chosen: every selection rule by name."""
+"""Every selection rule by name."""
 
 from analysis.choice.rules import cross_domain, epsilon, hypervolume, knee, noninferior, one_se
 from analysis.choice.rules.base import Rule
@@ -12,5 +12,5 @@ RULES: dict[str, Rule] = {
     "noninferior": noninferior.RULE,
 }
 
-DEFAULT = "epsilon"  # the rule of a user who names none; its choice always stands beside the proven one
-TRANSFER = "cross_domain"  # the rule that is also shown with one vendor held out, and on test scores
+DEFAULT = "epsilon"  # used when the user names no rule; its choice is always shown beside the proven one
+TRANSFER = "cross_domain"  # its choice is also shown with one vendor held out, and on test scores

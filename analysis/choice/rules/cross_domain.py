@@ -1,4 +1,4 @@
-"""The best metric on other vendors, at little cost on the vendor trained on."""
+"""The rate with the best cross-domain metric that costs little in-domain."""
 
 import numpy as np
 

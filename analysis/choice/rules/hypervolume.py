@@ -1,4 +1,4 @@
-"""The rate that adds most to the space that the front dominates."""
+"""The rate that contributes most to the hypervolume of the Pareto front."""
 
 import moocore
 import numpy as np
@@ -8,7 +8,7 @@ from analysis.statistics.pareto import DIRECTIONS, THREE, reference
 
 
 def choose(points: Points) -> Pick:
-    """The largest own share of the hypervolume of both metrics and the rate; an isolated rate has an easier time."""
+    """The rate that adds most to the hypervolume of both metrics and the rate; isolated rates are favoured."""
     values = np.column_stack([points.in_domain, points.cross_domain, points.rate])  # the order of THREE
     (known,) = np.nonzero(np.isfinite(values).all(axis=1))
     measure = points.measure

@@ -14,7 +14,7 @@ def choose(points: Points) -> Pick:
         title = points.measure.title
         return Pick(None, f"no knee: fewer than four rates, or the in-domain {title} does not rise and level off")
     at_knee = np.where(known & (points.rate == rate), points.in_domain, -np.inf)
-    return Pick(int(at_knee.argmax()), "a knee of raw points: one noisy trial can move it far")
+    return Pick(int(at_knee.argmax()), "the knee of the points: one noisy trial can move it far")
 
 
 RULE = Rule(choose, needs=("in_domain",))

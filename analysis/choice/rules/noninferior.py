@@ -15,7 +15,7 @@ MARGIN_OPTION = Option(
 
 
 def choose(points: Points, margin: float) -> Pick:
-    """What the data prove: the smallest rate not worse than full sampling by the margin, on both metrics."""
+    """The smallest rate that is proven to be not worse than full sampling by more than the margin, on both metrics."""
     proof = points.proof
     if proof is None:
         return Pick(None, "no per-image validation scores, so nothing can be proven")

@@ -1,4 +1,4 @@
-"""The smallest rate that the standard error does not tell from the best."""
+"""The smallest rate within one standard error of the best."""
 
 import numpy as np
 

@@ -68,7 +68,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 
 def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
-    selection, measure = computed.selection, analysis.measure
+    selection = computed.selection
+    measure = analysis.measure
     likely = evidence.likely(selection, analysis.options)
     likely = f"{likely[0].upper()}{likely[1:]}." if likely else ""
     split = sentences.SPLITS[sentences.split_shown(selection)]
@@ -107,7 +108,8 @@ def _about_rate(selection: Selection) -> str:
 def _gauge(selection: Selection, domain: str, measure: Measure) -> Gauge:
     """One metric with its interval as a bar, full sampling as a tick, and the same in numbers."""
     name = f"{sentences.split_shown(selection)}_{domain}"
-    kind, word = KINDS[domain], sentences.DOMAINS[domain]
+    kind = KINDS[domain]
+    word = sentences.DOMAINS[domain]
     value = selection.values.get(name, math.nan)
     if math.isnan(value):
         return Gauge(kind, word, f"{measure.title} not measured")

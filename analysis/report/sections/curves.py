@@ -31,7 +31,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 def _curves(analysis: Analysis, split: str) -> list[Part]:
     """A figure a vendor; one sentence where the split was not scored."""
-    word, title = SPLIT_WORDS[split], analysis.measure.title
+    word = SPLIT_WORDS[split]
+    title = analysis.measure.title
     if analysis.configurations[f"{split}_in_domain"].isna().all():
         return [Paragraph(f"No {word} {title} in these records: that curve is left out.", "small")]
     panels: list[list[Part]] = []

@@ -11,7 +11,8 @@ MISSING = "No external cohort was evaluated (RUN/external/NAME.csv)."
 
 def parts(analysis: Analysis) -> Sequence[Part]:
     """A row a cohort, its vendor, and the trial that was scored on it."""
-    external, metric = analysis.run.external, analysis.run.metric
+    external = analysis.run.external
+    metric = analysis.run.metric
     if external.empty:
         return [Paragraph(MISSING, "small")]
     trials = analysis.run.trials[["key", "vendor", "mask", "seed", "realised_rate"]]

@@ -11,7 +11,8 @@ from analysis.results.importance import ENOUGH, importance
 from analysis.statistics.measures import Measure
 
 HEIGHT = 380  # pixels
-BAR, FRAME = 28, 120  # pixels of a bar of importance, and of what stands around the bars
+BAR = 28  # pixels of a bar of importance
+FRAME = 120  # pixels around the bars: axis, ticks, margins
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
@@ -27,7 +28,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 def _importance(computed: VendorAnalysis, measure: Measure) -> Figure | Paragraph:
     """The bars of one vendor, or why there are none."""
-    vendor, table = computed.vendor, computed.configurations
+    vendor = computed.vendor
+    table = computed.configurations
     moved = importance(table, f"{computed.split}_in_domain")
     if moved is None:
         count = int((~table["full"].astype(bool)).sum())

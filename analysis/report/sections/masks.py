@@ -121,7 +121,8 @@ def _comparable(exhibits: list[Exhibit]) -> list[Exhibit]:
 
 def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit], comparable: list[Exhibit]) -> Knob:
     """``comparable``: those whose images can be shown side by side."""
-    vendor, measure = computed.vendor, analysis.measure
+    vendor = computed.vendor
+    measure = analysis.measure
     image_rows = {exhibit.key: row for row, exhibit in enumerate(comparable)}
     families = _families(exhibits)
     states = {}

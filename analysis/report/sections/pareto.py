@@ -18,7 +18,8 @@ from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
 
 FEW = 8  # temperatures that get a box each; more get a range
-HEIGHT, OPTIMAL_HEIGHT = 440, 280  # pixels
+HEIGHT = 440  # pixels
+OPTIMAL_HEIGHT = 280
 FILTERS = "pareto-filters"  # id of the form, which the page's script looks up
 NOTE = (
     "With the rate as a third objective and metric rising with it, every rate is on the front: the front pictures the "
@@ -77,7 +78,9 @@ def _filters(analysis: Analysis) -> Filters:
 
 def _plot(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     """One vendor's plot, or why there is none."""
-    vendor, split, measure = computed.vendor, computed.split, analysis.measure
+    vendor = computed.vendor
+    split = computed.split
+    measure = analysis.measure
     title = f"Trained on {vendor}"
     if computed.configurations[f"{split}_cross_domain"].isna().all():
         why = (

@@ -34,7 +34,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 
 def _tested(computed: VendorAnalysis, measure: Measure) -> list[Part]:
-    title, proof = f"Trained on {computed.vendor}", computed.proof
+    title = f"Trained on {computed.vendor}"
+    proof = computed.proof
     account = Paragraph(proof_words.account(proof, measure))
     if proof.steps.empty:
         return [Heading(title), account]

@@ -36,7 +36,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     """Every rule and family side by side above full sampling; below them the gaps to the oracle's choices."""
     if not analysis.vendors:
         return []
-    measure, vendors = analysis.measure, analysis.vendors.values()
+    measure = analysis.measure
+    vendors = analysis.vendors.values()
     rows = [row for computed in vendors for row in _choice_rows(computed, measure.title)]
     gaps = [_gap_row(gap) for computed in vendors for gap in computed.optimism]
     shown: list[Part] = [

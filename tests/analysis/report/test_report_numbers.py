@@ -120,7 +120,7 @@ def test_the_warning_speaks_only_of_what_was_computed():
     assert said(0.01, 0.03) == ""
     mixed = evidence.not_separated(choice(differences={TWO[0]: (-0.02, 0.01), TWO[1]: (-0.05, -0.01)}), Options())
     assert mixed.startswith("This rate is worse than full sampling: test AUC cross-domain -0.030")
-    assert "holds 0 (in-domain -0.005" in mixed
+    assert "includes 0 (in-domain -0.005" in mixed
     assert "No paired interval of the in-domain and cross-domain difference" in evidence.not_separated(
         choice(), Options()
     )

@@ -85,4 +85,4 @@ def test_the_page_shows_the_figures_or_says_what_to_type(tmp_path):
     text = render(image_quality.parts(analysis))
     assert 'id="robustness-hospital-GE"' in text
     assert "loses less AUC than full sampling in 0 and more in 0" in text  # all models fall alike: nothing to tell
-    assert "corruptions/torn.npz is torn" in text
+    assert "corruptions/torn.npz is truncated" in text

@@ -226,6 +226,7 @@ def test_full_sampling_is_that_of_the_same_classifier(tmp_path):
     write_run(folder.root, rates=(0.25,), seeds=(0,), masks=("gumbel",), patients=8, source=("GE",), width=0.5)
     table = average_over_seeds(load(tmp_path).trials)
     found = dict(zip(table["configuration"], full_sampling_of(table)))
-    assert [found[name] for name in table.loc[table["width"] == 0.5, "configuration"]] == [None]
+    assert [found[name] for name in table.loc[table["classifier.width"] == 0.5, "configuration"]] == [None]
     (full,) = table.loc[table["full"], "configuration"]
-    assert {name for name, of in found.items() if of == full} == set(table.loc[table["width"] != 0.5, "configuration"])
+    others = table.loc[table["classifier.width"] != 0.5, "configuration"]
+    assert {name for name, of in found.items() if of == full} == set(others)

@@ -1,4 +1,4 @@
-"""What the network is trained for: every task by name. ``build`` of a member is its class."""
+"""Every task by name: what the network is trained for. ``build`` of a member is the class of the task."""
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
@@ -20,7 +20,7 @@ def task_of(config: TrialConfig) -> type[Task]:
 
 
 def build_task(config: TrialConfig) -> Task:
-    """The config's task with its options, for one training. ValueError where the network is of another task."""
+    """The config's task with its options, for one training. ValueError where the task cannot use the network."""
     member = named(TASKS, "task", config.task)
     values = member.values(config.options)
     if member.check:
@@ -29,5 +29,5 @@ def build_task(config: TrialConfig) -> Task:
 
 
 def title_of(config: TrialConfig) -> str:
-    """What the config's results are told in: AUC, Dice."""
+    """The title of the config's metric: AUC or Dice."""
     return METRICS[task_of(config).metric].title

@@ -1,4 +1,4 @@
-"""An adversary of segmentation: it tells predicted masks from drawn ones, and the segmenter learns to deceive it."""
+"""An adversary for segmentation: a discriminator between predicted masks and those drawn by a reader."""
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,12 @@ CHANNELS = (16, 32, 64)
 
 
 class Adversary(nn.Module):
-    """A small convolutional discriminator D of pairs (mask, image), after Luc et al. (arXiv:1611.08408, 2016):
+    """A small convolutional discriminator D of pairs (mask, image), after Luc et al. (arXiv:1611.08408, 2016).
 
         L_D = -1/2 [log D(t, x) + log(1 - D(p, x))]     t drawn, p predicted mask, x image
 
-    D goes down L_D, and the segmenter up it, ``weight`` times as steeply: its gradient is turned on its way from D to
-    p (Ganin and Lempitsky, ICML 2015), so that one backward pass and one optimiser serve both.
+    D minimises L_D; gradient reversal (Ganin and Lempitsky, ICML 2015) makes the segmenter maximise ``weight`` x L_D.
+    One backward pass and one optimiser so train both.
     """
 
     def __init__(self, weight: float) -> None:
@@ -26,14 +26,16 @@ class Adversary(nn.Module):
         self.head = nn.Linear(CHANNELS[-1], 1)
 
     def forward(self, mask: Tensor, image: Tensor) -> Tensor:
-        """(B, 1, S, S) masks in [0, 1] and their images, S >= 8, -> (B,) logits of being a drawn mask."""
+        """(B, 1, S, S) masks in [0, 1] and their images, S >= 8 -> (B,) logits that the mask is a drawn one."""
         return self.head(self.features(torch.cat([mask, image], dim=1)).mean((-2, -1))).squeeze(1)
 
     def loss(self, predicted: Tensor, drawn: Tensor, image: Tensor) -> Tensor:
-        """L_D, the mean over B images; what it sends back to ``predicted`` is turned."""
-        told = self(drawn, image), self(reversed_gradient(predicted, self.weight), image)
-        truth = torch.ones_like(told[0]), torch.zeros_like(told[1])
-        return sum(functional.binary_cross_entropy_with_logits(*pair) for pair in zip(told, truth)) / 2
+        """L_D, the mean over B images; the gradient with respect to ``predicted`` is reversed."""
+        drawn_logit = self(drawn, image)
+        predicted_logit = self(reversed_gradient(predicted, self.weight), image)
+        drawn_loss = functional.binary_cross_entropy_with_logits(drawn_logit, torch.ones_like(drawn_logit))
+        predicted_loss = functional.binary_cross_entropy_with_logits(predicted_logit, torch.zeros_like(predicted_logit))
+        return (drawn_loss + predicted_loss) / 2
 
 
 class _Reverse(torch.autograd.Function):
@@ -48,5 +50,5 @@ class _Reverse(torch.autograd.Function):
 
 
 def reversed_gradient(values: Tensor, weight: float) -> Tensor:
-    """``values`` themselves; the gradient that comes back is multiplied by -``weight``."""
+    """``values`` unchanged; in the backward pass the gradient is multiplied by -``weight``."""
     return _Reverse.apply(values, weight)

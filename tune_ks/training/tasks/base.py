@@ -1,4 +1,4 @@
-"""The contract of a task: what training brings down, what an image scores, and which metric judges the scores."""
+"""The contract of a task: the loss of training, the score of an image, and the metric of the scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -24,10 +24,10 @@ def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, An
 
 
 class Task(nn.Module, ABC):
-    """``metric`` names one of METRICS; ``reads_masks`` says that batches must come with their tumours' masks.
+    """``metric`` is a name in METRICS; ``reads_masks`` is True where batches must hold the masks of the tumours.
 
-    Training uses an instance, built from the task's options: a module, since it may have parameters of its own (an
-    adversary). Scoring and measuring use the class alone.
+    Training uses an instance, built from the task's options. It is a module because it may have parameters (an
+    adversary). Scores and metrics need the class only.
     """
 
     metric: str
@@ -40,17 +40,18 @@ class Task(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def score(output: Tensor, batch: Batch) -> Tensor:
-        """The network's output for a batch of B images -> (B,), what the run folder keeps of each image."""
+        """The network's output for a batch of B images -> (B,) scores, which the run folder keeps."""
 
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, float]:
-        """vendor -> the test metric of an answer that ignores the image; {} where the metric itself says what it is."""
+        """vendor -> the test metric of an answer that ignores the image; {} where it follows from the metric."""
         return {}
 
     @classmethod
     def measure(cls, images: Images, scores: np.ndarray, within: bool = False) -> float:
         """The metric of one vendor's images, or its mean within patients. ``scores`` (n,) as ``score`` gave them."""
-        metric, label = METRICS[cls.metric], images.label.numpy()
+        metric = METRICS[cls.metric]
+        label = images.label.numpy()
         return metric.within(label, scores, images.patient.numpy()) if within else metric.overall(label, scores)
 
     @classmethod

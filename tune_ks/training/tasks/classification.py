@@ -1,4 +1,4 @@
-"""Is there a tumour in this image? Judged by the AUC."""
+"""Classification: does the image show a tumour? The metric is the AUC."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -10,7 +10,7 @@ from tune_ks.training.tasks.base import Task, takes
 
 
 class Classification(Task):
-    """One logit an image, its binary cross-entropy, and the AUC of the logits."""
+    """One logit per image; the loss is its binary cross-entropy, the score is the logit."""
 
     metric = "auc"
 

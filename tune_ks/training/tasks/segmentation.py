@@ -1,4 +1,4 @@
-"""Where is the tumour in this image? Judged by the Dice coefficient of every image that has one."""
+"""Segmentation: where is the tumour? The metric is the mean Dice coefficient of the images that show one."""
 
 from collections.abc import Iterator
 
@@ -12,18 +12,18 @@ from tune_ks.model.classifiers import SEGMENTERS
 from tune_ks.training.tasks.adversary import Adversary
 from tune_ks.training.tasks.base import Task, takes
 
-LEVELS = 32  # of the mean mask, from which the answer that ignores the image takes the best
-CHUNK = 256  # masks that are read at once
+LEVELS = 32  # thresholds of the mean mask that ``trivial`` tries
+CHUNK = 256  # number of masks that are read at once
 
 
 class Segmentation(Task):
-    """A map of logits an image, brought down towards its mask t by
+    """A map of logits per image, trained towards the mask t with the loss
 
         L = BCE(p, t) + 1 - (2 sum p t + 1) / (sum p + sum t + 1),     p = sigmoid(logit)
 
-    the mean of the pixels' cross-entropies and the soft Dice loss (Milletari et al., 3DV 2016) of each image, together
-    as in nnU-Net (Isensee et al., Nat. Methods 2021); an image without a tumour brings its sum p down. Above an
-    ``adversarial_weight`` of 0 the adversary's loss stands beside L.
+    It is the mean cross-entropy of the pixels plus the soft Dice loss (Milletari et al., 3DV 2016) of each image, as in
+    nnU-Net (Isensee et al., Nat. Methods 2021). For an image without a tumour it lowers sum p. Where
+    ``adversarial_weight`` is above 0, the adversary's loss is added.
     """
 
     metric = "dice"
@@ -36,8 +36,9 @@ class Segmentation(Task):
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         loss = functional.binary_cross_entropy_with_logits(output, batch.target)
         predicted = output.sigmoid()
-        both, either = (predicted * batch.target).sum((1, 2, 3)), (predicted + batch.target).sum((1, 2, 3))
-        loss = loss + (1 - (2 * both + 1) / (either + 1)).mean()
+        overlap = (predicted * batch.target).sum((1, 2, 3))
+        total = (predicted + batch.target).sum((1, 2, 3))
+        loss = loss + (1 - (2 * overlap + 1) / (total + 1)).mean()
         if self.adversary is not None:
             loss = loss + self.adversary.loss(predicted, batch.target, batch.image)
         return loss
@@ -46,29 +47,32 @@ class Segmentation(Task):
     def score(output: Tensor, batch: Batch) -> Tensor:
         """(B,) Dice coefficients of the pixels above one half; NaN where the image has no tumour."""
         predicted = (output > 0).float()
-        return dice(*(values.sum((1, 2, 3)) for values in (predicted * batch.target, predicted, batch.target)))
+        overlap = (predicted * batch.target).sum((1, 2, 3))
+        return dice(overlap, predicted.sum((1, 2, 3)), batch.target.sum((1, 2, 3)))
 
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, float]:
-        """Test Dice of one mask for every image: the mean mask of the training images, cut at the level that suits
-        them best."""
+        """vendor -> test Dice of one fixed mask for all images.
+
+        That mask is the mean mask of the training images, thresholded where it fits the training images best.
+        """
         mean = sum(target.sum(0) for target in _targets(splits.train)).flatten() / len(splits.train)
         levels = mean.max() * torch.arange(LEVELS) / LEVELS
         cuts = (mean > levels[:, None]).float()
-        best = cuts[_each(splits.train, cuts).nanmean(0).argmax()][None]
-        return {vendor: _each(images, best).nanmean().item() for vendor, images in splits.test.items()}
+        best = cuts[_dice_of_cuts(splits.train, cuts).nanmean(0).argmax()][None]
+        return {vendor: _dice_of_cuts(images, best).nanmean().item() for vendor, images in splits.test.items()}
 
 
-def dice(both: Tensor, predicted: Tensor, drawn: Tensor) -> Tensor:
+def dice(overlap: Tensor, predicted: Tensor, drawn: Tensor) -> Tensor:
     """2 |P and T| / (|P| + |T|) of counts of pixels; NaN where nothing was drawn."""
-    return torch.where(drawn > 0, 2 * both / (predicted + drawn), torch.nan)
+    return torch.where(drawn > 0, 2 * overlap / (predicted + drawn), torch.nan)
 
 
-def _each(images: Images, cuts: Tensor) -> Tensor:
+def _dice_of_cuts(images: Images, cuts: Tensor) -> Tensor:
     """(n, L) Dice of every mask of ``cuts`` (L, S S) in every image."""
     targets = (target.flatten(1) for target in _targets(images))
-    found = [dice(target @ cuts.T, cuts.sum(1), target.sum(1, keepdim=True)) for target in targets]
-    return torch.cat(found) if found else torch.empty(0, len(cuts))
+    coefficients = [dice(target @ cuts.T, cuts.sum(1), target.sum(1, keepdim=True)) for target in targets]
+    return torch.cat(coefficients) if coefficients else torch.empty(0, len(cuts))
 
 
 def _targets(images: Images) -> Iterator[Tensor]:

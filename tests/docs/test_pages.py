@@ -1,0 +1,142 @@
+"""What the pages name exists: files, search spaces, members, and commands that their programs accept."""
+
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from analysis.__main__ import parse as analysis_parse
+from docs.tables import TABLES
+from tune_ks.commands.arguments import evaluate_parser, merge_parser, search_parser
+from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
+from tune_ks.model.masks import MASKS
+from tune_ks.model.reconstructions import RECONSTRUCTIONS
+from tune_ks.model.transforms import TRANSFORMS
+from tune_ks.planning.space import SEARCH_DEFAULTS, known_spaces
+
+ROOT = Path(__file__).parents[2]
+SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples/cluster").iterdir())
+TEXTS = [*PAGES, *SPACES, *EXAMPLES, *sorted((ROOT / "benchmarks").glob("*.py"))]
+FOLDERS = "tune_ks|analysis|tests|benchmarks|docs|examples|search_spaces"
+PATH = re.compile(rf"(?<![\w./-])(?:(?:{FOLDERS})/[\w./-]*\w/?|[\w/-]+\.py)(?!\w)")
+NOT_HERE = {"tune_ks/constraints.txt"}  # on AWS the whole repository is the folder tune_ks
+VALUES = {  # what a placeholder of a page may stand for
+    "$series": "pre",
+    "SETTING": "equal, 15 patients",
+    "NAME": "smoke",
+}
+
+
+def named_paths(text):
+    """Every file or folder of the repository that a text names; those of a URL, an image or another tree are not."""
+    without_urls = re.sub(r"\w+://\S+|/app/\S+|\.\./\S+", "", text)
+    return set(PATH.findall(without_urls)) - NOT_HERE
+
+
+def id_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", [*PAGES, *SPACES, *EXAMPLES], ids=id_of)
+def test_every_path_exists(page):
+    for name in named_paths(page.read_text()):
+        assert (ROOT / name).exists(), f"{id_of(page)} names {name}"
+
+
+def test_paths_are_seen():
+    text = "`tune_ks/core/lock.py` and tests/data/test_fuzz.py, analysis/read. s3://x/tests/y.py ../shared/a.py gone.py"
+    assert named_paths(text) == {"tune_ks/core/lock.py", "tests/data/test_fuzz.py", "analysis/read", "gone.py"}
+    assert sum(len(named_paths(page.read_text())) for page in PAGES) > 80
+
+
+def commands(text, program):
+    """The arguments of every call of ``program`` in a text: in code, in `code`, and over lines that end in a backslash.
+
+    A comment, a pipe and "..." are left out; [words in brackets] may be left out by a user, and are here.
+    """
+    text = re.sub(r"\\\n\s*(?:#\s+)?", " ", text)
+    for line in re.findall(rf"{re.escape(program)}\b([^\n`'\"&|]*)", text):
+        line = re.sub(r"\s+#.*|\s{3,}\S.*|;.*|\[[^\]]*\]|\.\.\.", "", line)
+        for placeholder, value in VALUES.items():
+            line = line.replace(placeholder, shlex.quote(value))
+        yield shlex.split(line)
+
+
+def accept_search(words):
+    """Parse the arguments of run_search.py; SystemExit where they are refused."""
+    if words[:1] and words[0] in ("evaluate", "predict"):
+        return evaluate_parser(words[0]).parse_args(words[1:])
+    if words[:1] == ["merge"]:
+        return merge_parser().parse_args(words[1:])
+    return search_parser().parse_args(words)
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=id_of)
+def test_run_search_accepts_every_command(page):
+    for words in commands(page.read_text(), "python run_search.py"):
+        if words and words[0].islower() and words[0] not in ("evaluate", "predict", "merge"):
+            continue  # a sentence goes on after the command
+        args = accept_search([word for word in words if word != "--help-fields"])
+        space = getattr(args, "space", "quick")
+        assert space in known_spaces(), f"{id_of(page)} names the space {space}"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=id_of)
+def test_the_analysis_accepts_every_command(page):
+    for words in commands(page.read_text(), "python -m analysis"):
+        if words:
+            assert analysis_parse(words).run
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=id_of)
+def test_every_module_that_is_run_has_the_options_that_are_given(page):
+    text = page.read_text()
+    for folder, name in set(re.findall(r"python -m (benchmarks|docs)\.(\w+)", text)) - {("benchmarks", "NAME")}:
+        source = (ROOT / folder / f"{name}.py").read_text()
+        assert callable(import_module(f"{folder}.{name}").main)
+        for words in commands(text, f"python -m {folder}.{name}"):
+            for word in words:
+                assert not word.startswith("--") or f'"{word}"' in source, f"{id_of(page)}: {name} has no {word}"
+            if name == "tables":
+                assert set(words[:1]) <= {*TABLES, "TABLE"}, f"{id_of(page)} names the table {words[0]}"
+
+
+def test_commands_are_seen():
+    text = "`python run_search.py --space smoke`\n    python run_search.py --data DIR \\\n    --space paper   # words\n"
+    assert [*commands(text, "python run_search.py")] == [["--space", "smoke"], ["--data", "DIR", "--space", "paper"]]
+    with pytest.raises(SystemExit):
+        accept_search(["--spaces", "smoke"])
+    found = [words for page in PAGES for words in commands(page.read_text(), "python run_search.py")]
+    assert len(found) > 35
+
+
+def rows(page, head):
+    """The first cells of the rows of a page's table, by the head's first cells."""
+    lines = page.read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith(head))
+    for line in lines[at + 2 :]:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_readme_lists_every_space():
+    listed = [name for row in rows(ROOT / "README.md", "| space |") for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(listed) == known_spaces()
+
+
+def test_the_readme_lists_every_member():
+    registries = {"M": MASKS, "F": TRANSFORMS, "R": RECONSTRUCTIONS, "C": CLASSIFIERS | SEGMENTERS}
+    listed = {}
+    for letter, member, *_ in rows(ROOT / "README.md", "| letter |"):
+        listed.setdefault(letter, []).append(member.strip("`"))
+    assert listed == {letter: list(registry) for letter, registry in registries.items()}
+
+
+def test_the_search_page_lists_every_field_of_search():
+    listed = [name for row in rows(ROOT / "docs/search.md", "| field |") for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(listed) == sorted(SEARCH_DEFAULTS)
