@@ -199,10 +199,11 @@ LINES = {  # registry -> its first line, and the same with the new member
 }
 SPACE = """
 SPACE = {
-    "vendor": "GE", "mask": "outer", "skip": 3, "transform": "negated", "turns": 2, "reconstruction": "scaled", "gain": 0.5,
+    "vendor": "GE", "sampling_rate": [0.25, 1.0],
+    "mask": "outer", "skip": 3, "transform": "negated", "turns": 2, "reconstruction": "scaled", "gain": 0.5,
     "classifier": "pooled", "kernel": 5, "augment": "turned", "turned_share": 0.25,
     "task": "smoothed", "smoothing": 0.2,
-    "sampling_rate": [0.25, 1.0], "width": 0.1, "image_size": 64, "epochs": 2,
+    "width": 0.1, "image_size": 64, "epochs": 2,
 }
 """
 
