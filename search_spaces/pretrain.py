@@ -10,7 +10,7 @@ information is hidden at random, so that the network also works with acquisition
 The space finetune finds its trial by vendor, rate and everything that shapes the network, so these must be the same in
 both files.
 
-These trials answer nothing by themselves; the space finetune compares trainings that begin from their weights.
+Expect no answer from these trials by themselves: the space finetune compares trainings that begin from their weights.
 """
 
 from search_spaces import SMALL, of_64
