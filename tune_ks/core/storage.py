@@ -5,6 +5,7 @@ functions: read_whole reads every file, write_whole writes every file, whole or 
 the driver's lock (tune_ks.core.lock).
 """
 
+import errno
 import io
 import os
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -40,6 +42,22 @@ def open_whole(path: StoragePath) -> BinaryIO:
     return io.BytesIO(read_whole(path))
 
 
+_REQUIRED: ContextVar[Path | None] = ContextVar("required", default=None)
+
+
+@contextmanager
+def never_created(root: StoragePath) -> Iterator[None]:
+    """Within it, write_whole raises FileNotFoundError where the folder ``root`` is gone, and does not make it again.
+
+    A write of several files takes a while, in which the folder can disappear.
+    """
+    token = _REQUIRED.set(root if isinstance(root, Path) else None)
+    try:
+        yield
+    finally:
+        _REQUIRED.reset(token)
+
+
 def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
     """Write one file whole or not at all; its folder is made when it is absent.
 
@@ -48,6 +66,9 @@ def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
     if isinstance(path, ObjectPath):
         path.write_bytes(data)
         return
+    root = _REQUIRED.get()
+    if root is not None and not root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the run folder is not there", str(root))
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacement(path) as temporary, open(temporary, "wb") as file:
         file.write(data)

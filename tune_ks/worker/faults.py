@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import never_created
 
 STORAGE_WAIT = 180.0  # seconds that a trial waits for storage that is missing or full before the search stops
 PERMANENT = {errno.EROFS, errno.EACCES, errno.EPERM}  # errors that waiting does not cure
@@ -33,7 +34,8 @@ def patiently(folder: RunFolder, write: Callable[..., Result], *args: Any) -> Re
         try:
             if isinstance(folder.root, Path) and not folder.root.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "the run folder is not there", str(folder.root))
-            return write(*args)
+            with never_created(folder.root):
+                return write(*args)
         except OSError as error:
             waited = time.monotonic() - started
             if error.errno in PERMANENT or waited > STORAGE_WAIT:
