@@ -158,9 +158,9 @@ def _score(halves: Halves, key: str, vendor: str, images: pd.DataFrame, patients
     by_half = whole.draws.reshape(count, 1 + DRAWS)
     fewest = whole.patients // 2
     for half in range(count):
-        point, draws = float(by_half[half, 0]), by_half[half, 1:]
+        resampled = Resampled(float(by_half[half, 0]), by_half[half, 1:], fewest)
         other_half = half ^ 1
-        halves.chooses[half].setdefault(key, {})["val", vendor] = Resampled(point, draws, fewest)
+        halves.chooses[half].setdefault(key, {})["val", vendor] = resampled
         halves.reports[half].setdefault(key, {})[vendor] = float(by_half[other_half, 0])
 
 

@@ -213,13 +213,13 @@ def in_sequence(steps: list[Step], full: str, question: Question) -> Proof:
     last_passed = Step(1.0, full, 0, {})
     going = True
     for step in steps:
-        lower = {domain: found.lower(question.alpha) for domain, found in step.differences.items()}
+        lower = {domain: against_full.lower(question.alpha) for domain, against_full in step.differences.items()}
         why = (step.lacks or _may_be_worse(lower, question.margin)) if going else SEQUENCE_ENDED
         going = not why
         if going:
             last_passed = step
         row = {"realised_rate": step.rate, "configuration": step.configuration, "seeds": step.trainings}
-        row |= {f"{domain}_difference": found.point for domain, found in step.differences.items()}
+        row |= {f"{domain}_difference": against_full.point for domain, against_full in step.differences.items()}
         row |= {f"{domain}_lower": bound for domain, bound in lower.items()}
         rows.append(row | {"passed": going, "why": why, "curve": question.curve})
     power = _power([step for step in steps if step.differences], question)
@@ -247,7 +247,8 @@ def _power(tested: list[Step], question: Question) -> Power:
     if not tested:
         return Power()
     fewest_trainings = min(step.trainings for step in tested)
-    resolvable, patients, seeds = [], {}, []
+    resolvable, seeds = [], []
+    patients = {}
     for domain in DOMAINS:
         typical = _of_median_error([step.differences[domain] for step in tested])
         times_patients, times_trainings = typical.needed(question.margin, question.alpha)

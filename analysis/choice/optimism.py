@@ -97,9 +97,10 @@ def own_optimism(
         measure=options.measure,
         configuration=table.index.to_numpy(),
     )
+    draws_of = {domain: np.array([score.draws[:CHOICES] for score in by_rate]) for domain, by_rate in scores.items()}
     gained: dict[str, list[float]] = {domain: [] for domain in scores}
-    for number in range(min(CHOICES, len(scores["in_domain"][0].draws))):
-        drawn = {domain: np.array([score.draws[number] for score in by_rate]) for domain, by_rate in scores.items()}
+    for number in range(draws_of["in_domain"].shape[1]):
+        drawn = {domain: values[:, number] for domain, values in draws_of.items()}
         row = RULES[rule].pick(replace(points, **drawn), options.values).row
         if row is None:
             continue

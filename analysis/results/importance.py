@@ -12,7 +12,9 @@ from sklearn.model_selection import KFold
 from analysis.read.configurations import plain_name, varied_fields
 
 ENOUGH = 10  # configurations below full sampling; fewer say nothing about a hyperparameter
-FOLDS, REPEATS, TREES = 5, 10, 100
+FOLDS = 5
+REPEATS = 10
+TREES = 100
 
 
 class Importance(NamedTuple):

@@ -137,11 +137,11 @@ def _by_severity(images: Corrupted, keys: list[str], vendors: list[str], corrupt
 
 
 def _auc(images: Corrupted, key: str, vendor: str, corruption: int, severity: int) -> Resampled:
-    own = images.vendor == vendor
-    patients = np.unique(images.patient[own])
-    score = images.score[images.keys.index(key), corruption, severity, own]
+    here = images.vendor == vendor
+    patients = np.unique(images.patient[here])
+    score = images.score[images.keys.index(key), corruption, severity, here]
     weights = patient_weights(len(patients), DRAWS, vendor)  # the same draws for all: differences are paired
-    return resampled_auc(win_matrix(images.label[own], score, images.patient[own], patients), weights)
+    return resampled_auc(win_matrix(images.label[here], score, images.patient[here], patients), weights)
 
 
 def _loss(severities: list[Resampled]) -> Resampled:

@@ -98,7 +98,8 @@ def plainly(selection: Selection, measure: Measure) -> str:
 
 def spread(values: dict[str, float], name: str) -> str:
     """`` [0.81, 0.92]`` where an interval was computed, else nothing."""
-    low, high = values.get(f"{name}_low", math.nan), values.get(f"{name}_high", math.nan)
+    low = values.get(f"{name}_low", math.nan)
+    high = values.get(f"{name}_high", math.nan)
     return "" if math.isnan(low) or math.isnan(high) else f" [{low:.3f}, {high:.3f}]"
 
 

@@ -85,8 +85,8 @@ def _both_errors(scores: list[pd.DataFrame], resampled: list[Resampled]) -> list
     if len(by_row) == 2:
         errors["difference"] = (exact.difference_error(), (resampled[0] - resampled[1]).error)
     rows = []
-    for what, (independent, clustered) in errors.items():
-        row = {"patients": about["patient_id"].nunique(), "images": len(about), "what": what}
+    for quantity, (independent, clustered) in errors.items():
+        row = {"patients": about["patient_id"].nunique(), "images": len(about), "what": quantity}
         row |= {"DeLong": independent, "clustered bootstrap": clustered}
         row["ratio"] = clustered / independent if independent > 0 else math.nan
         rows.append(row)

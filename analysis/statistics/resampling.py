@@ -65,8 +65,11 @@ def configuration_draws(keys: list[str], draws: dict[str, TrialDraws]) -> TrialD
     trainings = [draws.get(key, {}) for key in keys]
     if not trainings:
         return {}
-    shared = set.intersection(*map(set, trainings))
-    return {role: average([training[role] for training in trainings]) for role in sorted(shared)}
+    averaged = {}
+    for role in sorted(trainings[0]):
+        if all(role in training for training in trainings):
+            averaged[role] = average([training[role] for training in trainings])
+    return averaged
 
 
 def paired(scores: TrialDraws, other: TrialDraws) -> TrialDraws:

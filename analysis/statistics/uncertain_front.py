@@ -40,7 +40,8 @@ def vendor_curves(trials: pd.DataFrame, draws: dict[str, TrialDraws], vendor: st
     fitted = []
     for domain in TWO:
         resampled = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in trials["key"]]
-        bootstrap, patients = None, math.inf
+        bootstrap = None
+        patients = math.inf
         if all(training is not None and training.patients > 1 for training in resampled):
             bootstrap = np.stack([training.draws for training in resampled], axis=1)
             patients = min(training.patients for training in resampled)
