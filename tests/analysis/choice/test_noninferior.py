@@ -6,21 +6,24 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import RULES, analyse
+from analysis import RULES
 from analysis.choice.difference import Difference, difference, two_way
 from analysis.choice.noninferior_run import proof_of_vendor
+from analysis.choice.options import Options
 from analysis.read.configurations import average_over_seeds
 from analysis.read.load import load
+from analysis.results.compute import compute
 from analysis.statistics.bootstrap import Resampled
 from analysis.statistics.resampling import trial_draws
 from analysis.statistics.uncertain_front import vendor_curves
 from synthetic_run import make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.run_folder import RunFolder
 
 
 def run_of(root, true_auc, **more):
     write_run(root, rates=(0.25, 0.5, 1.0), masks=("gumbel",), images=8, true_auc=true_auc, source=("GE",), **more)
-    return analyse(root, report=False, margin=0.1)
+    return compute(load(root), "epsilon", Options(margin=0.1))
 
 
 def equal(rate, inside, mask):
@@ -69,9 +72,9 @@ def test_the_first_failure_ends_the_sequence(tmp_path):
 
 def test_without_full_sampling_or_with_one_seed_it_refuses(tmp_path):
     write_run(tmp_path / "a", rates=(0.25, 0.5), masks=("gumbel",), patients=16)
-    assert "full sampling" in analyse(tmp_path / "a", report=False).vendors["GE"].proof.refused
+    assert "full sampling" in proofs_of(tmp_path / "a")["GE"].refused
     write_run(tmp_path / "b", rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=16)
-    found = analyse(tmp_path / "b", report=False).vendors["GE"].proof
+    found = proofs_of(tmp_path / "b")["GE"]
     assert "seeds" in found.refused
     assert math.isnan(found.rate)
 
@@ -104,8 +107,8 @@ def test_what_is_needed_makes_the_margin_resolvable_and_no_less_does():
 
 
 def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
-    write_run(tmp_path, masks=("gumbel",), patients=40)
-    analysis = analyse(tmp_path, report=False)
+    write_run(tmp_path, masks=("gumbel",), patients=40, source=("GE",))
+    analysis = compute(load(tmp_path), "epsilon", Options())
     mine = [s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle]
     assert {s.rule for s in mine} == set(RULES)
     for one in mine:
@@ -119,11 +122,19 @@ def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
             assert one.interval[0] <= one.interval[1]
 
 
+@pytest.fixture(scope="module")
+def equal_rates(tmp_path_factory):
+    """Three rates that are equally good, of both vendors; to be copied."""
+    root = tmp_path_factory.mktemp("equal") / "run"
+    write_run(root, rates=(0.25, 0.5, 1.0), masks=("gumbel",), images=8, true_auc=equal, patients=80)
+    return root
+
+
 @pytest.mark.parametrize(("reason", "word"), [(None, "is not trained yet"), ("the loss became NaN", "failed")])
-def test_a_missing_rate_ends_the_sequence_and_says_why(tmp_path, reason, word):
-    folder = write_run(tmp_path, rates=(0.25, 0.5, 1.0), masks=("gumbel",), images=8, true_auc=equal, patients=80)
+def test_a_missing_rate_ends_the_sequence_and_says_why(equal_rates, tmp_path, reason, word):
+    folder = RunFolder(shutil.copytree(equal_rates, tmp_path / "run"))
     forget(folder, 0.5, reason)
-    proofs = proofs_of(tmp_path, 0.3)
+    proofs = proofs_of(folder.root, 0.3)
     assert proofs["SIEMENS"].rate == 0.25
     assert proofs["GE"].rate == 1
     steps = proofs["GE"].steps
@@ -142,13 +153,13 @@ def test_a_seed_or_a_full_sampling_that_is_not_trained_yet_is_said(tmp_path):
     assert "full sampling (rate 1) is not trained yet" in proofs_of(tmp_path)["GE"].refused
 
 
-def test_a_rate_that_only_the_other_vendor_has_is_missing(tmp_path):
-    folder = write_run(tmp_path, rates=(0.25, 0.5, 1.0), masks=("gumbel",), images=8, true_auc=equal, patients=80)
+def test_a_rate_that_only_the_other_vendor_has_is_missing(equal_rates, tmp_path):
+    folder = RunFolder(shutil.copytree(equal_rates, tmp_path / "run"))
     for key in folder.keys():
         config = folder.read_config(key)
         if config.vendor == "GE" and config.sampling_rate == 0.5:
             shutil.rmtree(folder.trial(key))
-    proof = proofs_of(tmp_path, 0.3)["GE"]
+    proof = proofs_of(folder.root, 0.3)["GE"]
     assert (proof.rate, proof.steps["realised_rate"].tolist()) == (1, [0.5, 0.25])
 
 

@@ -1,6 +1,5 @@
 import json
 import math
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from analysis.choice.options import Options
 from analysis.choice.selection import select
 from analysis.read import lu_table1
 from analysis.read.configurations import average_over_seeds, curves, families
-from analysis.read.load import tidy
+from analysis.read.load import load, tidy
 from analysis.results.compute import compute
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
@@ -126,7 +125,7 @@ def test_the_yardstick_is_never_chosen_beside_a_learned_mask(tmp_path):
         record(1.0, (0.9, 0.6), (0.9, 0.6)),
     ):
         folder.write_record(one)
-    analysis = analyse(tmp_path, report=False)
+    analysis = compute(load(tmp_path), "epsilon", Options())
     assert analysis.vendors["GE"].selection.rate == 0.5
     by_family = {o.family: o.rate for o in analysis.vendors["GE"].others if o.family != "learned"}
     assert by_family == {"lowpass": 0.1}  # of the one learned family the choice itself speaks
@@ -134,7 +133,7 @@ def test_the_yardstick_is_never_chosen_beside_a_learned_mask(tmp_path):
 
 def test_without_full_sampling_the_cost_is_unknown(tmp_path):
     RunFolder(tmp_path).write_record(record(0.5, (0.9, 0.7), (0.9, 0.7)))
-    analysis = analyse(tmp_path, report=False)
+    analysis = compute(load(tmp_path), "epsilon", Options())
     assert analysis.vendors["GE"].selection.full_sampling == {}
     assert any("full sampling (rate 1) has no finished trial" in w for w in analysis.warnings)
 
@@ -155,25 +154,21 @@ def test_one_seed_and_one_vendor_say_so(tmp_path):
 # ------------------------------------------------------------------------------------------- Table 1 of the study
 
 
-@pytest.fixture
-def example(tmp_path):
-    return shutil.copytree(EXAMPLE / "trials", tmp_path / "lu" / "trials").parent
-
-
 @pytest.mark.parametrize("epsilon", [0.024, 0.03, 0.04, 0.058])
-def test_table_1_epsilon_gives_the_studys_own_choice(example, epsilon):
-    analysis = analyse(example, rule="epsilon", epsilon=epsilon, report=False)
+def test_table_1_epsilon_gives_the_studys_own_choice(table_1, epsilon):
+    analysis = compute(table_1, "epsilon", Options(epsilon=epsilon))
     assert {v: found.selection.rate for v, found in analysis.vendors.items()} == {"GE": 0.242, "SIEMENS": 0.222}
 
 
 @pytest.mark.parametrize("epsilon", [0.023, 0.0591])
-def test_table_1_beyond_those_epsilons_it_does_not(example, epsilon):
-    rates = [found.selection.rate for found in analyse(example, epsilon=epsilon, report=False).vendors.values()]
+def test_table_1_beyond_those_epsilons_it_does_not(table_1, epsilon):
+    analysis = compute(table_1, "epsilon", Options(epsilon=epsilon))
+    rates = [found.selection.rate for found in analysis.vendors.values()]
     assert rates != [0.242, 0.222]
 
 
-def test_table_1_fronts(example):
-    fronts = {v: found.fronts for v, found in analyse(example, report=False).vendors.items()}
+def test_table_1_fronts(table_1):
+    fronts = {v: found.fronts for v, found in compute(table_1, "epsilon", Options()).vendors.items()}
     assert fronts["GE"]["two_objectives"].points["realised_rate"].tolist() == [0.148, 0.664, 0.804, 1]
     assert fronts["SIEMENS"]["two_objectives"].points["realised_rate"].tolist() == [0.781, 0.882, 1]
     for vendor in ("GE", "SIEMENS"):
@@ -227,8 +222,6 @@ def test_a_bad_argument_is_one_message(example, name, value):
 
 
 def test_compute_writes_nothing(example):
-    from analysis.read.load import load
-
     before = sorted(example.rglob("*"))
     compute(load(example), "epsilon", Options())
     assert sorted(example.rglob("*")) == before

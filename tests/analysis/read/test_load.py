@@ -3,31 +3,22 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import cycle
 
 import numpy as np
 import pytest
 
 from analysis import analyse
 from analysis.__main__ import main
+from analysis.choice.options import Options
 from analysis.read import trial_arrays as images
 from analysis.read.load import RunError, load
+from analysis.results.compute import compute
 from synthetic_run import write_run
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    root = tmp_path_factory.mktemp("made") / "run"
-    write_run(root, rates=(0.25, 1.0), seeds=(0, 1), patients=12, images=4)
-    return root
-
-
-@pytest.fixture
-def run(made, tmp_path):
-    return shutil.copytree(made, tmp_path / "run")
 
 
 def spoil(run, text, number=0):
@@ -72,7 +63,7 @@ def test_a_bad_record_is_counted_and_named_not_fatal(run, text, reason):
     assert re.search(reason, found.unreadable[key])
     assert str(run) not in found.unreadable[key]  # the report does not tell where it lay
     assert key in found.warnings[0]
-    assert analyse(run, report=False).vendors
+    assert compute(found, "epsilon", Options()).vendors
 
 
 def test_a_record_in_anothers_place_is_left_out(run):
@@ -115,8 +106,9 @@ def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
     search = json.loads((run / "search.json").read_text())
     search["search"] = {"sampler": "grid", "scheduler": "pareto_halving", "objectives": ["val_cross_domain"]}
     (run / "search.json").write_text(json.dumps(search))
-    assert any("The scheduler of this search read validation labels of all" in w for w in analyse(run).warnings)
-    page = analyse(run).report.read_text()
+    analysis = analyse(run)
+    assert any("The scheduler of this search read validation labels of all" in w for w in analysis.warnings)
+    page = analysis.report.read_text()
     assert "behind the others" in page
     assert "1 trial(s) were stopped early" in page
 
@@ -166,19 +158,28 @@ def test_one_trial_gets_a_page(run):
     assert analysis.report.exists()
 
 
+DAMAGES = {
+    "absent": None,
+    "torn": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "text": lambda data: b"hello",
+}
+
+
 @pytest.mark.parametrize("name", ["scores.npz", "mask.npy", "probability.npy", "preview.npz"])
-@pytest.mark.parametrize("damage", ["absent", "torn", "empty", "text"])
-def test_a_bad_array_costs_its_own_part_only(run, name, damage):
-    for trial in (run / "trials").iterdir():
-        path = trial / name
-        if path.exists():
-            data = path.read_bytes()
-            path.unlink()
-            if damage != "absent":
-                path.write_bytes({"torn": data[: len(data) // 2], "empty": b"", "text": b"hello"}[damage])
+def test_a_bad_array_costs_its_own_part_only(run, name):
+    """Every trial's array is damaged, in one of four ways in turn."""
+    paths = [path for trial in sorted((run / "trials").iterdir()) if (path := trial / name).exists()]
+    for path, damage in zip(paths, cycle(DAMAGES.values())):
+        data = path.read_bytes()
+        path.unlink()
+        if damage is not None:
+            path.write_bytes(damage(data))
+    assert len(paths) >= 2 * len(DAMAGES)
     analysis = analyse(run)
     assert len(analysis.vendors) == 2
     assert analysis.configurations["test_in_domain_low"].isna().all() == (name == "scores.npz")
+    assert analysis.report.exists()
 
 
 def test_scores_of_unknown_images_are_not_used(run):
@@ -197,7 +198,7 @@ def test_scores_of_unknown_images_are_not_used(run):
 )
 def test_a_bad_cohort_table_is_a_warning(run, text):
     (run / "cohort.csv").write_text(text)
-    analysis = analyse(run, report=False)
+    analysis = compute(load(run), "epsilon", Options())
     assert any("cohort.csv" in w for w in analysis.warnings)
     assert analysis.baselines.empty
     assert len(analysis.vendors) == 2

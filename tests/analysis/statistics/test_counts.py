@@ -1,8 +1,6 @@
 """Standard errors without resampling: DeLong's, against definition and bootstrap; Hanley and McNeil's, from counts."""
 
 import math
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,13 +8,14 @@ from scipy.stats import norm
 
 from analysis import RunError, analyse
 from analysis.__main__ import main
+from analysis.choice.options import Options
+from analysis.read.load import load
+from analysis.results.compute import compute
 from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
 from analysis.statistics.delong import cross_check, delong
 from analysis.statistics.hanley_mcneil import Counts, correlation_needed, counts_of, standard_error
 from synthetic_run import write_run
 from tune_ks.core.metrics import auc
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "lu_table1" / "trials"
 
 
 def two_scores(rng, images, correlation=0.7):
@@ -140,11 +139,6 @@ def test_counts_that_could_be_read_in_two_ways_are_refused(text, capsys):
     assert "60+/60-" in capsys.readouterr().err
 
 
-@pytest.fixture
-def example(tmp_path):
-    return shutil.copytree(EXAMPLE, tmp_path / "lu" / "trials").parent
-
-
 def test_table_1_with_counts_has_intervals_and_says_what_they_lack(example):
     counts = {"GE": Counts(125, 125), "SIEMENS": Counts(58, 58)}
     analysis = analyse(example, epsilon=0.03, patients=counts)
@@ -170,6 +164,7 @@ def test_counts_of_a_vendor_that_was_not_scored_are_one_message(example, capsys)
 def test_counts_do_not_replace_intervals_from_scores(tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=16)
     ends = ["test_in_domain_low", "test_cross_domain_high"]
-    plain = analyse(tmp_path, report=False).configurations[ends]
-    counted = analyse(tmp_path, report=False, patients={"": Counts(9, 9)}).configurations[ends]
+    run = load(tmp_path)
+    plain = compute(run, "epsilon", Options()).configurations[ends]
+    counted = compute(run, "epsilon", Options(), {"": Counts(9, 9)}).configurations[ends]
     np.testing.assert_array_equal(plain, counted)
