@@ -1,7 +1,19 @@
 """One training by itself, without Ray: what tests compare a search, a pack or a resumed trial with."""
 
 from tune_ks.evaluation.finish import finish_trainings
+from tune_ks.training.train import TrainingFailed, train_together
+from tune_ks.training.training import Training
 from tune_ks.worker.run_pack import run_pack
+
+
+def train(config, splits, state=None, device="cpu", parts=1, cross_domain_at=(), weights=None):
+    """Yields each Epoch; raises TrainingFailed where the training fails."""
+    training = Training(config, splits, state, device, weights)
+    for ends in train_together([training], splits, parts, cross_domain_at):
+        for epoch in ends.values():
+            if isinstance(epoch, TrainingFailed):
+                raise epoch
+            yield epoch
 
 
 def run_config(config, folder, images_npy, device, report, masks_npy=None):

@@ -11,9 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from devices import DEVICES
-from run_one import run_config
+from run_one import run_config, train
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import ACQUISITION, open_splits

@@ -16,10 +16,9 @@ from analysis.report.page import render
 from analysis.report.sections import reconstruction
 from analysis.results.reconstruction import quality_table
 from analysis.statistics.measures import MEASURES
-from run_one import run_config
+from run_one import run_config, train
 from tests.synthetic_run import write_run
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder

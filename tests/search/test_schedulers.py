@@ -6,9 +6,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from run_one import finish
+from run_one import finish, train
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.record import Stop, TrialRecord

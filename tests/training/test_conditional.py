@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from run_one import finish, run_config
+from run_one import finish, run_config, train
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits

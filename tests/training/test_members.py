@@ -10,11 +10,11 @@ from tune_ks.core.record import DEFAULTS_0_1_0, OPTIONS_0_1_0, TrialRecord
 from tune_ks.model.masks import MASKS, Gumbel
 from tune_ks.model.transforms import Fourier
 from tune_ks.training.members import (
-    ALL_FIELDS,
     config_from,
     members_of,
     option_values,
     owners,
+    registries,
     require_own_options,
 )
 
@@ -114,7 +114,7 @@ def test_the_options_of_a_record_of_the_first_version_are_those_that_its_members
 
 def test_every_field_names_a_member():
     config = TrialConfig("GE", 0.5, temperature=1.0)
-    assert set(members_of(config)) == set(ALL_FIELDS) <= set(OWN_FIELDS)
+    assert set(members_of(config)) == set(registries()) <= set(OWN_FIELDS)
     assert option_values(config)["mask"]["temperature"] == 1.0
     assert option_values(config)["classifier"] == {"width": 1.0, "dropout": 0.5}
 

@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from devices import DEVICES
-from run_one import finish
+from run_one import finish, train
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation.finish import finish_trainings

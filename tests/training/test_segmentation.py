@@ -16,9 +16,8 @@ from torch.nn import functional
 
 import run_search
 from dicom_files import save_labels, write_dicom
-from run_one import finish, run_config
+from run_one import finish, run_config, train
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Batch, open_splits

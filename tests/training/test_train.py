@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from run_one import finish, run_config
+from run_one import finish, run_config, train
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.run_folder import RunFolder

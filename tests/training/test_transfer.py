@@ -11,9 +11,8 @@ from safetensors.torch import save
 
 from analysis.read.configurations import average_over_seeds, curves
 from analysis.read.load import load as load_run
-from run_one import run_config
+from run_one import run_config, train
 from tiny import write_tiny
-from train_one import train
 from tune_ks.core.config import TrialConfig, digest
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder

@@ -162,6 +162,13 @@ class TrialConfig:
         """The value of a field or of an option; None for an option that has its default."""
         return getattr(self, name) if name in OWN_FIELDS else self.options.get(name)
 
+    def settings(self, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Name -> value of every field, and of the ``options`` (field -> option -> value), in one flat dict."""
+        flat = {name: getattr(self, name) for name in OWN_FIELDS}
+        for values in options.values():
+            flat |= values
+        return flat
+
     def non_default(self) -> dict[str, Plain]:
         """Vendor, sampling rate, the fields that differ from their defaults, then the options, in one flat dict."""
         required = {"vendor": self.vendor, "sampling_rate": self.sampling_rate}

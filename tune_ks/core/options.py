@@ -83,6 +83,13 @@ class Member:
         """Name -> value of every option of this member: the given value, else the default. Other names are ignored."""
         return {option.name: option.checked(given.get(option.name, option.default)) for option in self.options}
 
+    def checked_values(self, config: Any) -> dict[str, Any]:
+        """The values of this member's options in a TrialConfig. ValueError where they do not fit together."""
+        values = self.values(config.options)
+        if self.check:
+            self.check(config, values)
+        return values
+
 
 def require(holds: bool, name: str, allowed: str, value: object) -> None:
     """ValueError that names the field, the allowed values and the given one, where ``holds`` is false."""

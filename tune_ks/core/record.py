@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tune_ks.core.config import OWN_FIELDS, TrialConfig, is_plain
+from tune_ks.core.config import TrialConfig, is_plain
 from tune_ks.core.options import require
 
 FORMAT = 1  # the format of all files of a run folder; a newer format is refused
@@ -106,10 +106,7 @@ class TrialRecord:
 
     def settings(self) -> dict[str, Any]:
         """Name -> value of every field and of every option of the config's members, in one flat dict."""
-        flat = {name: getattr(self.config, name) for name in OWN_FIELDS}
-        for options in self.options_by_field().values():
-            flat |= options
-        return flat
+        return self.config.settings(self.options_by_field())
 
     def has_learned_mask(self) -> bool:
         """Whether the mask family has parameters that are trained."""

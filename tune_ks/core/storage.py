@@ -42,20 +42,26 @@ def open_whole(path: StoragePath) -> BinaryIO:
     return io.BytesIO(read_whole(path))
 
 
-_REQUIRED: ContextVar[Path | None] = ContextVar("required", default=None)
+_REQUIRED: ContextVar[StoragePath | None] = ContextVar("required", default=None)
 
 
 @contextmanager
 def never_created(root: StoragePath) -> Iterator[None]:
-    """Within it, write_whole raises FileNotFoundError where the folder ``root`` is gone, and does not make it again.
+    """FileNotFoundError where the folder ``root`` is gone: now, and at every write_whole within this context.
 
-    A write of several files takes a while, in which the folder can disappear.
+    A write of several files takes a while, in which the folder can disappear. It is then not made again.
     """
-    token = _REQUIRED.set(root if isinstance(root, Path) else None)
+    _require_folder(root)
+    token = _REQUIRED.set(root)
     try:
         yield
     finally:
         _REQUIRED.reset(token)
+
+
+def _require_folder(root: StoragePath | None) -> None:
+    if isinstance(root, Path) and not root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the run folder is not there", str(root))
 
 
 def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
@@ -66,9 +72,7 @@ def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
     if isinstance(path, ObjectPath):
         path.write_bytes(data)
         return
-    root = _REQUIRED.get()
-    if root is not None and not root.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "the run folder is not there", str(root))
+    _require_folder(_REQUIRED.get())
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacement(path) as temporary, open(temporary, "wb") as file:
         file.write(data)

@@ -155,7 +155,4 @@ def _networks(config: TrialConfig, transform: Transform) -> tuple[Reconstruction
 def build_member(config: TrialConfig, field: str, **given: Any) -> Any:
     """Build the member that ``field`` of the config names, from the arguments of its registry and its options."""
     member = member_of(config, field)
-    values = member.values(config.options)
-    if member.check:
-        member.check(config, values)
-    return member.build(**given, **values)
+    return member.build(**given, **member.checked_values(config))

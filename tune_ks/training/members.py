@@ -9,8 +9,6 @@ from tune_ks.model.members import FIELDS, named, registry_of
 from tune_ks.training.augmentations import AUGMENTATIONS
 from tune_ks.training.tasks import TASKS
 
-ALL_FIELDS = (*FIELDS, "task", "augment")
-
 
 def members_of(config: TrialConfig) -> dict[str, Member]:
     """Field of the config -> the member that it names. ValueError where there is no such member."""
@@ -29,10 +27,7 @@ def option_values(config: TrialConfig) -> dict[str, dict[str, Any]]:
 
 def settings_of(config: TrialConfig) -> dict[str, Any]:
     """Every field and option with its value, flat, defaults included; an option of another member is absent."""
-    settings = {name: getattr(config, name) for name in OWN_FIELDS}
-    for values in option_values(config).values():
-        settings |= values
-    return settings
+    return config.settings(option_values(config))
 
 
 def owners() -> dict[str, list[tuple[str, str, Option]]]:
@@ -75,9 +70,7 @@ def require_own_options(config: TrialConfig, chosen: Collection[str] = ()) -> No
         if name not in of_members and name not in chosen:
             raise ValueError(_not_theirs(config, name))
     for member in members.values():
-        values = member.values(config.options)
-        if member.check:
-            member.check(config, values)
+        member.checked_values(config)
 
 
 def _not_theirs(config: TrialConfig, name: str) -> str:

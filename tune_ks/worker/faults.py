@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -32,8 +31,6 @@ def patiently(folder: RunFolder, write: Callable[..., Result], *args: Any) -> Re
     started = time.monotonic()
     while True:
         try:
-            if isinstance(folder.root, Path) and not folder.root.is_dir():
-                raise FileNotFoundError(errno.ENOENT, "the run folder is not there", str(folder.root))
             with never_created(folder.root):
                 return write(*args)
         except OSError as error:

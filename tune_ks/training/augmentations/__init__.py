@@ -20,4 +20,4 @@ AUGMENTATIONS = {
 def build_augmentation(config: TrialConfig) -> Augmentation:
     """The config's augmentation with its options. ValueError names an unknown one."""
     member = named(AUGMENTATIONS, "augment", config.augment)
-    return member.build(**member.values(config.options))
+    return member.build(**member.checked_values(config))

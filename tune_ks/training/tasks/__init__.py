@@ -22,10 +22,7 @@ def task_of(config: TrialConfig) -> type[Task]:
 def build_task(config: TrialConfig) -> Task:
     """The config's task with its options, for one training. ValueError where the task cannot use the network."""
     member = named(TASKS, "task", config.task)
-    values = member.values(config.options)
-    if member.check:
-        member.check(config, values)
-    return member.build(**values)
+    return member.build(**member.checked_values(config))
 
 
 def title_of(config: TrialConfig) -> str:
