@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from ray.tune.search.sample import Domain, Integer
 
-from tune_ks.core.config import OWN_FIELDS, TrialConfig, digest
-from tune_ks.training.members import ALL_FIELDS, config_from, members_of, owners, require_own_options
+from tune_ks.core.config import OWN_FIELDS, digest
+from tune_ks.model.members import named
+from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.tasks import Task, task_named
 
 FOLDER = Path(__file__).parents[2] / "search_spaces"
@@ -197,10 +198,17 @@ def _options_of_members(space: Space) -> set[str]:
     """The options of all members that SPACE names. A block may set any of them, so that blocks can share values."""
     names = set()
     for block in space.grid(["GE"]):
-        member_names = {name: value for name, value in block.fixed.items() if name in ALL_FIELDS}
-        for member in members_of(TrialConfig("GE", 1.0, **member_names)).values():
-            names |= {option.name for option in member.options}
+        for field, registry in registries().items():
+            for member in _named_in(block, field):
+                names |= {option.name for option in named(registry, field, member).options}
     return names
+
+
+def _named_in(block: Block, field: str) -> list[str]:
+    """The members that a block names in ``field``: a fixed one, those that a sampler can draw, or the default."""
+    if field in block.drawn:
+        return list(getattr(block.drawn[field], "categories", ()))
+    return [block.fixed.get(field, OWN_FIELDS[field].default)]
 
 
 def _check_stopping(space: Space) -> None:
