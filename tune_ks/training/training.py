@@ -14,7 +14,7 @@ from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.augmentations import Augmentation, build_augmentation
 from tune_ks.training.draws import draw_epoch
 from tune_ks.training.noise import Noise
-from tune_ks.training.optimiser import build_optimiser, resume_optimiser, start_epoch
+from tune_ks.training.optimiser import build_optimiser, start_epoch
 from tune_ks.training.pack import Network
 from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
@@ -63,7 +63,7 @@ class Training:
         if state is not None:
             self.pipeline.load_state_dict(state["weights"])
             self.task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
-            resume_optimiser(self.optimizer, state["optimizer"])
+            self.optimizer.load_state_dict(state["optimizer"])
             self.history = list(state["history"])
             self.best = state["best"]
 
