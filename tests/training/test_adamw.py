@@ -23,7 +23,8 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
 
 splits = open_splits(*write_tiny(Path(sys.argv[1])), "GE")
-config = TrialConfig("GE", 0.25, temperature=1.0, width=0.05, image_size=64, epochs=1, batch_size=8)
+asked = {"schedule": "cosine", "clip_norm": 1.0, "average": 0.9, "width": 0.05, "image_size": 64, "epochs": 1}
+config = TrialConfig("GE", 0.25, temperature=1.0, **asked)
 (epoch,) = train(config, splits)
 finish(config, splits, epoch.state)
 assert "torch.optim" in sys.modules

@@ -38,6 +38,18 @@ ONE_OF_EACH = [
         reconstruction_weight=1.0,
         reconstruction_epochs=2,
     ),
+    dataclasses.replace(
+        LEARNED, schedule="cosine", warmup=0.3, mask_schedule="constant", clip_norm=0.5, average=0.9, width=0.05
+    ),
+    TrialConfig(
+        "GE",
+        1.0,
+        mask="lowpass",
+        classifier="resnet18",
+        schedule="one_cycle",
+        average=0.7,
+        **FIELDS | {"augment": "none"},
+    ),
 ]
 
 
@@ -66,7 +78,9 @@ def same(one, other):
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
-@pytest.mark.parametrize("config", ONE_OF_EACH, ids=lambda c: f"{c.mask}-{c.sampling_rate}-{c.reconstruction}")
+@pytest.mark.parametrize(
+    "config", ONE_OF_EACH, ids=lambda c: f"{c.mask}-{c.sampling_rate}-{c.reconstruction}-{c.schedule}"
+)
 def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path):
     straight = last(config, splits)
     for stop in (1, 2, 3):
@@ -200,7 +214,7 @@ class Reads(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-@pytest.mark.parametrize("config", [LEARNED, ONE_OF_EACH[-1]], ids=lambda config: config.reconstruction)
+@pytest.mark.parametrize("config", [LEARNED, *ONE_OF_EACH[3:]], ids=lambda c: f"{c.reconstruction}-{c.schedule}")
 def test_no_step_waits_for_what_the_device_found(config, splits):
     run = one_epoch(dataclasses.replace(config, augment="flips_shifts"), splits)[-1]
     with Reads() as seen:

@@ -94,9 +94,9 @@ class AdamW:
     def state_dict(self) -> dict[str, Any]:
         """The state in the layout of torch.optim.AdamW. The tensors are not copied."""
         numbers = {parameter: number for number, parameter in enumerate(self.parameters())}
-        groups = []
-        for group in self.param_groups:
-            groups.append({**group, "params": [numbers[parameter] for parameter in group["params"]]})
+        groups = [dict(group) for group in self.param_groups]
+        for group in groups:
+            group["params"] = [numbers[parameter] for parameter in group["params"]]
         state = {numbers[parameter]: moments for parameter, moments in self.state.items()}
         return {"state": state, "param_groups": groups}
 

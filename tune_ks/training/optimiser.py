@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch.nn import Parameter
 
 from tune_ks.core.config import TrialConfig
@@ -41,6 +42,17 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
 def _chosen(parameters: dict[str, Parameter], names: list[str], slow: set[str], is_slow: bool) -> list[Parameter]:
     """The parameters in ``names`` that are in ``slow``; those that are not where ``is_slow`` is False."""
     return [parameters[name] for name in names if (name in slow) == is_slow]
+
+
+def is_of_mask(optimizer: AdamW, pipeline: KSpaceClassifier) -> list[bool]:
+    """Whether each of the optimiser's groups holds the mask's parameters."""
+    of_mask = set(pipeline.sampling.parameters())
+    return [group["params"][0] in of_mask for group in optimizer.param_groups]
+
+
+def clip_gradient(optimizer: AdamW, norm: float) -> None:
+    """Scale the gradient of all parameters together down to ``norm`` where it is longer (Pascanu et al., ICML 2013)."""
+    torch.nn.utils.clip_grad_norm_(optimizer.parameters(), norm)
 
 
 def start_epoch(config: TrialConfig, pipeline: KSpaceClassifier) -> None:

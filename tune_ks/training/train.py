@@ -60,7 +60,7 @@ def train_together(
 
 
 def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) -> Tensor:
-    """One optimiser step of each training on its own batch; returns the M losses, (M,) float64 on the device.
+    """One step of each training on its own batch; returns the M losses, (M,) float64 on the device.
 
     A training whose loss is not finite keeps its parameters.
     """
@@ -79,7 +79,7 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
         totals += torch.stack([loss.detach() for loss in losses])
     # reading the losses here, to skip a step on the host, would wait for the GPU
     for training, skip in zip(trainings, (~totals.isfinite()).float(), strict=True):
-        training.optimizer.step(skip)
+        training.update(skip)
     return totals
 
 
