@@ -196,7 +196,7 @@ def test_what_is_unknown_is_a_learned_value_and_reaches_no_gradient():
     unknown = torch.tensor([[torch.nan] * 7, [torch.inf] * 7, [0.0] * 7, [-1.0] * 7])
     with torch.no_grad():
         network.manifold.absent.copy_(torch.arange(7))
-    assert torch.equal(network.manifold.told(unknown), torch.arange(7.0).expand(4, -1))
+    assert torch.equal(network.manifold.encode(unknown), torch.arange(7.0).expand(4, -1))
     mixed = torch.cat([unknown, torch.tensor([list(FACTS.values())])])
     network(images(5), mixed, torch.zeros(5, 2)).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
@@ -208,14 +208,14 @@ def test_parameters_are_hidden_one_by_one_in_training_only():
     with torch.no_grad():
         layer.absent.fill_(9)
     torch.manual_seed(1)
-    hidden = layer.train().told(facts) == 9
+    hidden = layer.train().encode(facts) == 9
     torch.testing.assert_close(hidden.float().mean(0), torch.full((7,), 0.3), atol=0.03, rtol=0)
     assert len(hidden.unique(dim=0)) > 100  # 7 coins, not one
     torch.manual_seed(1)
-    assert torch.equal(hidden, layer.told(facts) == 9)
-    assert not (layer.eval().told(facts) == 9).any()
+    assert torch.equal(hidden, layer.encode(facts) == 9)
+    assert not (layer.eval().encode(facts) == 9).any()
     sure = adaptive().manifold
-    assert torch.equal(sure.train().told(facts), sure.eval().told(facts))
+    assert torch.equal(sure.train().encode(facts), sure.eval().encode(facts))
 
 
 def test_the_adaptive_network_learns_to_listen():

@@ -146,11 +146,11 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
     Where that run is gone, the choice that an earlier command of the same search noted in its run folder is used, and
     the weights that it copied there.
     """
-    from tune_ks.planning.pretrained import Pretrained, asks, resolve
+    from tune_ks.planning.pretrained import Pretrained, names_pretrained, resolve
 
     place = args.init_from
     if place is None:
-        if asks(space):
+        if names_pretrained(space):
             raise ValueError(f"the space {space.name!r} begins from pretrained weights: give --init-from RUN")
         return PretrainedStart(space, {}, [])
     if not storage_path(place).exists():
@@ -162,12 +162,12 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
 
 def remembered_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
     """What an earlier command of this search chose. ValueError where no run folder of this search noted it."""
-    from tune_ks.planning.pretrained import remembered
+    from tune_ks.planning.pretrained import resolve_as_noted
     from tune_ks.planning.start_run import default_run
 
     folders = [RunFolder(args.run)] if args.run else [RunFolder(root) for root in sorted(RUNS.glob(f"{space.name}-*"))]
     for folder in folders:
-        noted = remembered(space, vendors, args.init_from, folder)
+        noted = resolve_as_noted(space, vendors, args.init_from, folder)
         if noted is None:
             continue
         resolved, chosen = noted

@@ -56,7 +56,7 @@ def test_a_profile_of_points_spends_the_same_budget():
     assert (np.diff(found.lowpass) <= 1e-12).all()
 
 
-def own_table(n, effect):
+def table_of(n, effect):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"sampling_rate": 0.5, "mask.temperature": rng.uniform(0.1, 5, n), "full": False})
     frame["mask_lr_multiplier"] = rng.choice([1.0, 10.0, 30.0], n)
@@ -68,7 +68,7 @@ def own_table(n, effect):
 
 
 def test_importance_finds_what_moves_the_auc():
-    found = importance(own_table(60, 0.1), "score")
+    found = importance(table_of(60, 0.1), "score")
     assert found.table["hyperparameter"].iloc[0] == "temperature"
     assert found.table["importance"].iloc[0] > 0.03
     assert found.explained > 0.8
@@ -76,12 +76,12 @@ def test_importance_finds_what_moves_the_auc():
 
 
 def test_importance_says_when_nothing_is_explained():
-    assert importance(own_table(60, 0.0), "score").explained < 0.2
+    assert importance(table_of(60, 0.0), "score").explained < 0.2
 
 
 def test_importance_needs_enough_that_varies():
-    assert importance(own_table(9, 0.1), "score") is None
-    same = own_table(60, 0.1).assign(**{"mask.temperature": 1.0}, mask_lr_multiplier=10.0)
+    assert importance(table_of(9, 0.1), "score") is None
+    same = table_of(60, 0.1).assign(**{"mask.temperature": 1.0}, mask_lr_multiplier=10.0)
     assert importance(same, "score") is None
     one_or_none = same.assign(**{"mask.temperature": [1.0, np.nan] * 30})  # that is the family again
     assert hyperparameters(one_or_none) == []
