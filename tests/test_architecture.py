@@ -190,7 +190,7 @@ def names_in(name):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from (alias.asname or alias.name for alias in node.names)
         else:
-            yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
+            yield from (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
             yield getattr(node, "name", None)
 
 
