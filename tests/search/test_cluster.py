@@ -159,7 +159,7 @@ def test_a_file_that_a_node_does_not_see_is_fetched_once(cluster, tmp_path):
     with shared({256: source, 512: tmp_path / "large.npy"}, cluster=True) as files:
         assert ray.get(look.options(resources={"small": 1}).remote(files["256"]))[0] == str(source)
         assert not cluster.scratch["small"].exists(), "a path that the node sees is not copied"
-        hidden = {size: file | {"path": f"/elsewhere/{size}.npy"} for size, file in files.items()}
+        hidden = {size: file._replace(path=f"/elsewhere/{size}.npy") for size, file in files.items()}
         for size, path in (("256", source), ("512", tmp_path / "large.npy")):
             seen = ray.get([look.options(resources={"gpu": 1}).remote(hidden[size]) for _ in range(3)])
             assert len(set(seen)) == 1, "one copy, which all trials of the node map"
@@ -167,13 +167,13 @@ def test_a_file_that_a_node_does_not_see_is_fetched_once(cluster, tmp_path):
             assert seen[0][2] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert (
             ray.get(look.options(resources={"gpu": 1}).remote(hidden["256"]))[1]
-            == Path(cluster.scratch["gpu"] / hidden["256"]["name"]).stat().st_ino
+            == Path(cluster.scratch["gpu"] / hidden["256"].copy_name).stat().st_ino
         ), "a later trial fetches nothing"
     scratch = cluster.scratch["gpu"]
     assert sorted(p.suffix for p in scratch.iterdir()) == [".lock", ".lock", ".npy", ".npy"]
     assert scratch.stat().st_mode & 0o077 == 0
     with shared({256: source}, cluster=False) as files:
-        absent = files["256"] | {"path": "/elsewhere/256.npy"}
+        absent = files["256"]._replace(path="/elsewhere/256.npy")
         assert on_this_node(absent) == Path("/elsewhere/256.npy"), "whoever opens it says that it is missing"
 
 
@@ -191,7 +191,7 @@ def test_a_search_runs_where_the_gpu_is_on_images_that_were_fetched(cluster, tmp
     @contextmanager
     def hidden(paths, cluster):
         with shared(paths, cluster) as files:
-            yield {size: file | {"path": "/elsewhere/images.npy"} for size, file in files.items()}
+            yield {size: file._replace(path="/elsewhere/images.npy") for size, file in files.items()}
 
     monkeypatch.setattr("tune_ks.search.search.shared", hidden)
     plan = plan_search(GRID, folder, VENDORS)

@@ -154,13 +154,13 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
             raise ValueError(f"the space {space.name!r} begins from pretrained weights: give --init-from RUN")
         return PretrainedStart(space, {}, [])
     if not storage_path(place).exists():
-        return remembered_start(args, space, vendors, cohort)
+        return noted_start(args, space, vendors, cohort)
     source = Pretrained(place)
     resolved, chosen = resolve(space, vendors, source.choose)
     return PretrainedStart(resolved, chosen, [source.folder])
 
 
-def remembered_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
+def noted_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
     """What an earlier command of this search chose. ValueError where no run folder of this search noted it."""
     from tune_ks.planning.pretrained import resolve_as_noted
     from tune_ks.planning.start_run import default_run
