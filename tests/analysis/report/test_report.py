@@ -15,12 +15,13 @@ from rich.console import Console
 
 from analysis import analyse, print_analysis
 from analysis.choice.crossfit import CrossFit
-from analysis.plots.gallery import gallery
 from analysis.plots.pareto import plot_pareto
 from analysis.report.page import render
 from analysis.report.parts import data_uri
 from analysis.report.report import write_report
 from analysis.report.sections import proof as proof_section
+from analysis.results.gallery import gallery
+from analysis.results.pareto_info import pareto_info
 from synthetic_run import make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
 
@@ -185,7 +186,7 @@ def _shown(value):
 
 def test_the_attainment_band_holds_the_median_front(analysis):
     for vendor in analysis.vendors:
-        drawn = {trace.name: trace for trace in plot_pareto(analysis, vendor).data}
+        drawn = {trace.name: trace for trace in plot_pareto(pareto_info(analysis, vendor)).data}
         band, middle = drawn["front, 10 to 90 %"], drawn["front, median"]
         assert band.fill == "toself"
         half = list(band.x).index(max(band.x)) + 1  # the better surface first, then the worse one back

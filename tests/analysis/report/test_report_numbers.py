@@ -9,11 +9,11 @@ from analysis.choice import noninferior_words as proof_words
 from analysis.choice.noninferior import STEP_COLUMNS, Proof
 from analysis.choice.options import Options
 from analysis.choice.selection import Selection
-from analysis.plots.gallery import MOST, gallery
 from analysis.plots.masks import profile
 from analysis.report.page import in_script, render
 from analysis.report.parts import slug, table
 from analysis.results import evidence, sentences
+from analysis.results.gallery import MOST, gallery
 from analysis.results.importance import hyperparameters, importance
 from analysis.results.json_values import json_values
 from analysis.statistics.measures import MEASURES
