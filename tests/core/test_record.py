@@ -36,8 +36,8 @@ def test_every_own_field_moves_the_key():
     conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them
     needs = {"rate_to": conditional, "temperature_from": conditional, "temperature_to": conditional}
     bases = [{**base, **needs.get(name, {})} for name in other]
-    keys = {TrialConfig(**{**each, name: other[name]}).key() for each, name in zip(bases, other)}
-    assert len(keys | {TrialConfig(**each).key() for each in bases}) == len(other) + 2
+    keys = {TrialConfig(**{**fields, name: other[name]}).key() for fields, name in zip(bases, other)}
+    assert len(keys | {TrialConfig(**fields).key() for fields in bases}) == len(other) + 2
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def record(**changes):
 def test_domains_are_derived_from_the_vendors():
     assert record().in_domain("val") == 0.9
     assert record().cross_domain("test") == pytest.approx(0.65)
-    one = TrialRecord(TrialConfig("GE", 1), {"GE": 0.9}, {}, 1.0)
-    assert math.isnan(one.cross_domain("val"))
-    assert math.isnan(one.in_domain("test"))
+    alone = TrialRecord(TrialConfig("GE", 1), {"GE": 0.9}, {}, 1.0)
+    assert math.isnan(alone.cross_domain("val"))
+    assert math.isnan(alone.in_domain("test"))
     with pytest.raises(ValueError, match="split must be one of"):
-        one.in_domain("train")
+        alone.in_domain("train")
 
 
 def test_a_record_comes_back_as_it_was_and_its_json_is_strict():
