@@ -59,7 +59,7 @@ ONE_OF_EACH = [
         classifier="resnet18",
         schedule="one_cycle",
         average=0.7,
-        **FIELDS | {"augment": "none", "batch_size": 16},
+        **FIELDS | {"augment": "none"},
     ),
 ]
 
