@@ -24,6 +24,7 @@ from tune_ks.data.dataset import open_splits
 
 splits = open_splits(*write_tiny(Path(sys.argv[1])), "GE")
 asked = {"schedule": "cosine", "clip_norm": 1.0, "average": 0.9, "width": 0.05, "image_size": 64, "epochs": 1}
+asked |= {"augment": "warp", "elastic": 0.1, "mixup": 0.2, "class_weights": "balanced", "test_time": "flips"}
 config = TrialConfig("GE", 0.25, temperature=1.0, **asked)
 (epoch,) = train(config, splits)
 finish(config, splits, epoch.state)
