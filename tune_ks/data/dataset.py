@@ -59,6 +59,14 @@ class Images:
         """S, pixels a side."""
         return int(self._pixels.shape[-1])
 
+    @property
+    def identity(self) -> tuple[str, int, bytes] | None:
+        """The same for the same images of the same file, in any object; None where they are not those of a file."""
+        path = getattr(self._pixels, "filename", None)
+        if path is None:
+            return None
+        return str(path), Path(path).stat().st_mtime_ns, self.rows.numpy().tobytes()
+
     def gather(self, index: torch.Tensor, device: torch.device | str = "cpu") -> Batch:
         """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``.
 
