@@ -26,6 +26,7 @@ from analysis.plots.common import (
 )
 from analysis.read.configurations import curves
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.yardsticks import yardstick_curves
 from analysis.statistics.baselines import best
 from analysis.statistics.curve import Curve
 
@@ -91,6 +92,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
         _add_entry(figure, escape(line.name), line.mode, **style)
     if any(fitted):
         _add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
+    _add_yardsticks(figure, analysis, vendor, split)
     if split == "test" and len(analysis.baselines):
         _add_baselines(figure, analysis, computed)
     rate_axis(figure, table["realised_rate"])
@@ -172,6 +174,33 @@ def _add_choice(figure: go.Figure, selection: Selection, score: Score) -> None:
             **score.unlisted,
         )
     )
+
+
+def _add_yardsticks(figure: go.Figure, analysis: Analysis, vendor: str, split: str) -> None:
+    """What every yardstick reaches under the masks of each family: small crosses by rate, joined by a dotted line."""
+    rows = analysis.yardsticks[analysis.yardsticks["vendor"] == vendor]
+    for (yardstick, family), curve in yardstick_curves(rows):
+        for domain, (word, colour) in DOMAINS.items():
+            score = Score(f"{split}_{domain}", domain, word, colour, "")
+            if curve[score.column].isna().all():
+                continue
+            name = f"{escape(str(yardstick))}, images of {escape(str(family))}, {word}"
+            figure.add_trace(
+                go.Scatter(
+                    x=score.x(curve["realised_rate"]),
+                    y=curve[score.column].tolist(),
+                    mode="lines+markers",
+                    name=name,
+                    line={"color": colour, "width": 1, "dash": "dot"},
+                    marker={"size": 6, "symbol": "x-thin", "line": {"color": colour, "width": 1.5}},
+                    opacity=0.8,
+                    hovertemplate=f"{name}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
+                    **score.unlisted,
+                )
+            )
+    for yardstick in rows["yardstick"].unique():
+        style = {"line": {"color": GREY, "width": 1, "dash": "dot"}, "marker": {"symbol": "x-thin-open", "size": 6}}
+        _add_entry(figure, escape(str(yardstick)), "lines+markers", **style)
 
 
 def _add_baselines(figure: go.Figure, analysis: Analysis, computed: VendorAnalysis) -> None:

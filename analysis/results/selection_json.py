@@ -10,6 +10,7 @@ from analysis.read.load import SCORES
 from analysis.results import sentences
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
+from analysis.results.fitness import Fitness
 from analysis.results.json_values import json_values
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
@@ -30,6 +31,7 @@ def selection_text(analysis: Analysis) -> str:
         "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
         "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
+        "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
         "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {
@@ -44,6 +46,10 @@ def selection_text(analysis: Analysis) -> str:
     }
     # finalists are not rounded: a rounded rate would be another config, with another key
     return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def _fitness(fitness: Fitness) -> dict[str, Any]:
+    return fitness._asdict() | {"sentence": fitness.sentence}
 
 
 def _clinic(clinic: Clinic) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def _lines(analysis: Analysis) -> list[str]:
     """The sentences below the table, and the paths of the files."""
     measure = analysis.measure
     vendors = analysis.vendors.values()
-    lines = _choices(analysis)
+    lines = [computed.fitness.sentence for computed in vendors]
+    lines += _choices(analysis)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += sentences.operating(analysis.clinic.operating)

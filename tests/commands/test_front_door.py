@@ -61,6 +61,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
     assert found.returncode == 0, found.stderr
     assert "4 trials to run, 0 already done" in found.stdout
     assert "about " in found.stdout
+    assert "one network at full sampling" in found.stdout
     assert not (place / "runs/dry").exists()
     done = inside("--data", "data", "--space", "space.py", "--run", "runs/one", "--dry-run")
     assert "0 trials to run, 4 already done" in done.stdout
