@@ -18,6 +18,7 @@ from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
+from analysis.results.external import external_table
 from analysis.results.fitness import Fitness, fitness
 from analysis.results.yardsticks import YardstickDraws, above_best, yardstick_draws, yardstick_table
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
@@ -58,6 +59,7 @@ class Analysis:
     vendors: dict[str, VendorAnalysis]  # by the vendor trained on, sorted; empty without a finished trial
     baselines: pd.DataFrame  # what is reached without a network, whatever the rate
     yardsticks: pd.DataFrame  # what classical classifiers reach, one row a configuration and yardstick
+    external: pd.DataFrame  # the models on other cohorts: see external_table
     warnings: list[str]
     clinic: Clinic  # tables about the choices, over all vendors
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
@@ -108,6 +110,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         vendors=vendors,
         baselines=baselines,
         yardsticks=yardstick_table(run, table, draws, by_yardstick),
+        external=external_table(run, table),
         warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,

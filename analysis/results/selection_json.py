@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from analysis.choice.crossfit import CrossFit
@@ -19,14 +20,18 @@ FORMAT = 1  # of selection.json
 DIGITS = 6  # decimals of its numbers
 
 
-def selection_text(analysis: Analysis) -> str:
-    """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes."""
+def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
+    """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes.
+
+    ``made_with`` are the settings of the analysis, with which it can be made again.
+    """
     run = analysis.run
     vendors = analysis.vendors.values()
     values = {
         "format": FORMAT,
         "metric": run.metric,
         "rule": analysis.rule,
+        "made_with": made_with,
         "choices": [_plain(computed.selection, analysis.measure) for computed in vendors],
         "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
         "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],

@@ -101,7 +101,19 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
     chosen = inside("evaluate", "runs/one", "--data", "elsewhere", "--name", "chosen")
     assert chosen.returncode == 0, chosen.stderr
     picks = json.loads((place / "runs/one/selection.json").read_text())["choices"]
-    assert set(pd.read_csv(place / "runs/one/external/chosen.csv")["key"]) == {k for p in picks for k in p["keys"]}
+    chosen_keys = {k for p in picks for k in p["keys"]}
+    full = {r.config.key() for r in RunFolder(place / "runs/one").records() if r.config.is_full}
+    assert len(full) == 2
+    assert set(pd.read_csv(place / "runs/one/external/chosen.csv")["key"]) == chosen_keys | full
+    for text in (found.stdout, chosen.stdout):  # what is asked is answered, without a hash
+        assert "trained on GE, scored on 3 patients of PHILIPS" in text
+        assert "minus full sampling" in text
+        assert ", chosen" in text
+        assert not any(key in text for key in full)
+        assert "wrote runs/one/report.html" in text
+    report = (place / "runs/one/report.html").read_text()
+    assert '<table id="external">' in report
+    assert report.count("PHILIPS") > 4
 
 
 def test_evaluating_the_training_cohort_gives_the_records_scores_again(place, inside):

@@ -12,6 +12,7 @@ from typing import Any
 from tune_ks.core.options import Option, require
 
 Plain = float | int | str
+LOW_PASS = "lowpass"  # the mask family that every other one is compared with at the same rate
 
 
 def _field(default: Plain | None, words: str, kind: type = float, **more: Any) -> Any:
