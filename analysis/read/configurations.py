@@ -47,11 +47,18 @@ def learned(configurations: pd.DataFrame) -> pd.Series:
     return configurations["learned"].astype(bool)
 
 
+def of_most_patients(configurations: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest share of the training patients; of one source vendor."""
+    return configurations[configurations["train_share"] == configurations["train_share"].max()]
+
+
 def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
     """One vendor's learned families and full sampling; everything, when no learned mask was run.
 
+    Only what was trained on the most patients: the rest of a learning curve is not for choosing a rate.
     Where some rates were trained separately, only those: a conditional training of many rates is a screening.
     """
+    configurations = of_most_patients(configurations)
     alone = configurations[configurations["rate_from"].isna()]
     if families(alone):
         configurations = alone

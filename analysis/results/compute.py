@@ -14,7 +14,7 @@ from analysis.choice.optimism import Optimism, gaps_to_oracle
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
 from analysis.choice.selection import Selection, select, with_scores
-from analysis.read.configurations import average_over_seeds, choosable, families
+from analysis.read.configurations import average_over_seeds, choosable, families, of_most_patients
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
@@ -175,6 +175,7 @@ def _other_rules(candidates: Candidates, rule: str) -> list[Selection]:
 
 def _families(own: pd.DataFrame, candidates: Candidates, rule: str) -> list[Selection]:
     """The choice among each mask family, where there are several; ``own``: all configurations of the vendor."""
+    own = of_most_patients(own)
     names = families(own)
     if len(names) < 2:
         return []

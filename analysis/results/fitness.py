@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.choice.selection import Selection
-from analysis.read.configurations import full_sampling_of, plain_name
+from analysis.read.configurations import full_sampling_of, of_most_patients, plain_name
 from analysis.read.load import Run, config_fields, is_idle
 from analysis.statistics.bootstrap import TrialDraws, interval
 from analysis.statistics.measures import Measure
@@ -21,7 +21,7 @@ UNDERFIT, FIT, UNKNOWN = "underfit", "fit", "unknown"
 SHARE = 0.2  # of the epochs: the last fifth is compared with the fifth before it
 FALL = 0.01  # by which share the loss must fall from one to the other to count as falling
 RISE = 0.005  # by how much the validation metric must rise
-SAMPLE_OF_ONE = ("vendor", "sampling_rate", "seed", "init_from", "train_share")  # not what a recipe is compared by
+NOT_OF_THE_RECIPE = ("vendor", "sampling_rate", "seed", "init_from", "train_share")
 
 
 class Fitness(NamedTuple):
@@ -76,6 +76,7 @@ def fitness(
 
 def judged(configurations: pd.DataFrame, selection: Selection) -> pd.Series | None:
     """Full sampling that the chosen configuration is compared with; without a choice, the best one in validation."""
+    configurations = of_most_patients(configurations)
     full = configurations[configurations["full"].astype(bool)]
     if full.empty:
         return None
@@ -170,9 +171,7 @@ def _rivals(row: pd.Series, configurations: pd.DataFrame) -> pd.DataFrame:
     """The other configurations at full sampling that were trained on the same patients."""
     others = configurations[configurations["full"].astype(bool)]
     others = others[others["configuration"] != row["configuration"]]
-    if "train_share" in others:
-        others = others[others["train_share"] == row["train_share"]]
-    return others
+    return others[others["train_share"] == row["train_share"]]
 
 
 def _differing(rival: pd.Series, row: pd.Series) -> str:
@@ -180,7 +179,7 @@ def _differing(rival: pd.Series, row: pd.Series) -> str:
     words = []
     for name in config_fields(pd.DataFrame([rival])):
         same = rival[name] == row[name] or (pd.isna(rival[name]) and pd.isna(row[name]))
-        if not same and not is_idle(name) and name not in SAMPLE_OF_ONE and not pd.isna(rival[name]):
+        if not same and not is_idle(name) and name not in NOT_OF_THE_RECIPE and not pd.isna(rival[name]):
             words.append(f"{plain_name(name)} {rival[name]}")
     return ", ".join(words) or "another start"
 

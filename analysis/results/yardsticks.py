@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.read.configurations import of_most_patients
 from analysis.read.load import SCORES, Run
 from analysis.read.trial_arrays import yardstick_scores
 from analysis.statistics.baselines import best, held_out_images
@@ -22,7 +23,7 @@ from analysis.statistics.resampling import configuration_draws, domain_draws, pa
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
 COLUMNS = (
-    *("vendor", "configuration", "family", "full", "realised_rate", "yardstick", *SCORES),
+    *("vendor", "configuration", "family", "full", "train_share", "realised_rate", "yardstick", *SCORES),
     *(f"test_{domain}{end}" for domain in TWO for end in ("_low", "_high")),
     *(f"above_{domain}{end}" for domain in TWO for end in ("", "_low", "_high")),
 )
@@ -48,7 +49,8 @@ def yardstick_table(
     for row in configurations.itertuples():
         records = [run.records[key] for key in row.keys]
         for name in yardsticks_of(records):
-            about = {column: getattr(row, column) for column in ("vendor", "configuration", "family", "full")}
+            columns = ("vendor", "configuration", "family", "full", "train_share")
+            about = {column: getattr(row, column) for column in columns}
             reached = configuration_draws(row.keys, by_yardstick.get(name, {}))
             spans = {"test": reached, "above": paired(configuration_draws(row.keys, draws), reached)}
             rows.append(
@@ -135,8 +137,10 @@ def above_best(
 def yardstick_curves(rows: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     """Of one source vendor: (yardstick, mask family) -> its metrics by realised rate, full sampling in every curve.
 
-    Configurations of one family and rate are averaged: their temperatures, for instance, make other masks.
+    Configurations of one family and rate are averaged: their temperatures, for instance, make other masks. Only those
+    that were trained on the most patients count.
     """
+    rows = of_most_patients(rows)
     full = rows["full"].astype(bool)
     curves = []
     for (yardstick, family), below in rows[~full].groupby(["yardstick", "family"]):

@@ -76,6 +76,9 @@ class TrialConfig:
     slow_lr_multiplier: float = _field(
         0.01, "late layers at 1e-3 and the rest at 1e-5: Graf et al., ISMRM 2023", above=0
     )
+    train_share: float = _field(
+        1.0, "share of the source vendor's training patients; a larger share holds a smaller one", above=0, most=1
+    )
     seed: int = _field(0, "moves initialisation, mask noise and batch order; never the split", int)
     options: dict[str, Plain] = field(default_factory=dict)  # of the members; never change it after construction
 

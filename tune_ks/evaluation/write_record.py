@@ -127,6 +127,7 @@ def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "cohort": cohort,
         "side": splits.train.side,
+        "train_patients": len(splits.train.patient.unique()),
         "peak_mib": peak_memory_mib(),
     }
 

@@ -101,7 +101,7 @@ def _plan_suggestions(space: Space, vendors: list[str], folder: RunFolder, held:
 def about_fitness(configs: Iterable[TrialConfig]) -> str:
     """What a search of these configs can tell of whether its network is fit to judge a rate; "" where it compares."""
     idle = [name for name, option in OWN_FIELDS.items() if option.part in ("mask", "reconstruction")]
-    networks = {config.key("vendor", "seed", "init_from", *idle) for config in configs if config.is_full}
+    networks = {config.key("vendor", "seed", "init_from", "train_share", *idle) for config in configs if config.is_full}
     if not networks:
         return "no training at full sampling: whether the network is fit to judge a rate will stay unknown"
     if len(networks) == 1:
