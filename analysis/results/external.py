@@ -5,6 +5,7 @@ same patients, where they were scored there too.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,42 +25,49 @@ def external_table(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
     """One row a cohort, configuration and vendor scored on, by vendor trained on and rate.
 
     ``value`` is the metric with its patient-clustered interval; ``full_sampling`` and ``low_pass`` are the differences
-    to these, NaN where they were not scored on the cohort. Without per-image scores there are no intervals.
+    to these, NaN where they were not scored on the cohort. Without per-image scores there are no intervals. Scores of
+    trials that the run does not hold are left out.
     """
-    if run.external.empty or configurations.empty:
-        return pd.DataFrame(columns=["cohort", *configurations.columns, "scored_on", "images", "patients", *MEASURED])
-    full_sampling = dict(zip(configurations["configuration"], full_sampling_of(configurations)))
-    low_pass = dict(zip(configurations["configuration"], low_pass_of(configurations)))
-    keys = dict(zip(configurations["configuration"], configurations["keys"]))
     rows = []
-    for cohort, scored in run.external.groupby("cohort"):
-        draws = _draws(run, str(cohort))
-        scored_keys = set(scored["key"])
-        of_cohort = {name: [key for key in names if key in scored_keys] for name, names in keys.items()}
-        for configuration, trained in of_cohort.items():
-            of_configuration = scored[scored["key"].isin(trained)]
-            for vendor, of_vendor in of_configuration.groupby("vendor"):
-                compared = {}
-                for name, reference in zip(REFERENCES, (full_sampling, low_pass), strict=True):
-                    other = reference[configuration]
-                    is_other = other is not None and other != configuration
-                    compared[name] = configuration_draws(of_cohort[other], draws) if is_other else {}
-                about = {
-                    "cohort": cohort,
-                    "configuration": configuration,
-                    "keys": trained,
-                    "seeds": len(trained),
-                    "scored_on": vendor,
-                    "images": int(of_vendor["images"].max()),
-                    "patients": int(of_vendor["patients"].max()),
-                    "value": float(of_vendor[run.metric].mean()),
-                }
-                rows.append(about | _compared(configuration_draws(trained, draws), compared, str(vendor)))
-    table = pd.DataFrame(rows).merge(
-        configurations.drop(columns=["keys", "seeds"]), on="configuration", how="left", suffixes=("", "_of_run")
-    )
+    if len(configurations):
+        for cohort, scored in run.external.groupby("cohort"):
+            rows += _of_cohort(run, configurations, str(cohort), scored)
+    if not rows:
+        return pd.DataFrame(columns=["cohort", *configurations.columns, "scored_on", "images", "patients", *MEASURED])
+    about = configurations.drop(columns=["keys", "seeds"])
+    table = pd.DataFrame(rows).merge(about, on="configuration", how="left")
     order = ["cohort", "vendor", "scored_on", "realised_rate", "family"]
     return table.sort_values(order, kind="stable", ignore_index=True)
+
+
+def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of one cohort; ``scored``: its rows of Run.external."""
+    draws = _draws(run, cohort)
+    keys_scored = set(scored["key"])
+    keys_of: dict[str, list[str]] = {}  # configuration -> its trials that were scored here
+    for row in configurations.itertuples():
+        keys_of[row.configuration] = [key for key in row.keys if key in keys_scored]
+    references = zip(full_sampling_of(configurations), low_pass_of(configurations))
+    rows = []
+    for (configuration, keys), others in zip(keys_of.items(), references, strict=True):
+        compared: dict[str, TrialDraws] = {}
+        for name, other in zip(REFERENCES, others, strict=True):
+            has_other = other is not None and other != configuration
+            compared[name] = configuration_draws(keys_of[other], draws) if has_other else {}
+        values = configuration_draws(keys, draws)
+        for vendor, of_vendor in scored[scored["key"].isin(keys)].groupby("vendor"):
+            about = {
+                "cohort": cohort,
+                "configuration": configuration,
+                "keys": keys,
+                "seeds": len(keys),
+                "scored_on": vendor,
+                "images": int(of_vendor["images"].max()),
+                "patients": int(of_vendor["patients"].max()),
+                "value": float(of_vendor[run.metric].mean()),
+            }
+            rows.append(about | _compared(values, compared, str(vendor)))
+    return rows
 
 
 def settings_shown(table: pd.DataFrame, configurations: pd.DataFrame) -> list[str]:

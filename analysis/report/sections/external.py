@@ -17,8 +17,13 @@ WORDS = (
 def parts(analysis: Analysis) -> Sequence[Part]:
     """A row a cohort, vendor trained on, vendor scored on, mask and rate; the chosen ones are marked."""
     external = analysis.external
-    if external.empty:
+    if analysis.run.external.empty:
         return [Paragraph(MISSING, "small")]
+    strangers = sorted(set(analysis.run.external["key"]) - set(analysis.run.records))
+    left_out = f"Left out, because this folder has no record of these trials: {', '.join(strangers)}."
+    about_strangers = Paragraph(left_out if strangers else "", "small")
+    if external.empty:
+        return [about_strangers]
     metric = analysis.run.metric
     names = {"vendor": "trained on", "family": "mask", "realised_rate": "rate", "value": metric}
     differences = [f"{name}{end}" for name in REFERENCES for end in ("", "_low", "_high")]
@@ -33,6 +38,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         labels_seen(analysis),
         table(known_columns(frame, shown), "external", f"{analysis.measure.title} on other cohorts", marked),
         Paragraph(analysis.measure.words(WORDS), "small"),
+        about_strangers,
     ]
 
 
