@@ -1,5 +1,6 @@
 """A learning curve in patients: shares are never averaged, rates are chosen among the largest, the figure is there."""
 
+import json
 import re
 
 import pytest
@@ -12,14 +13,16 @@ from analysis.report.sections import patients
 from analysis.results.compute import compute
 from analysis.results.learning_curve import learning_curves
 from synthetic_run import truth, write_run
+from tune_ks.core.run_folder import RunFolder
 
 SHARES = (0.1, 0.4, 0.8)
 RUN = {"rates": (0.0625, 1.0), "seeds": (0, 1), "masks": ("lowpass",), "patients": 40, "images": 4}
 
 
 def write_shares(root, shares=SHARES, **more):
+    """As a search writes them: a record counts its training images and patients."""
     for share in shares:
-        write_run(
+        folder = write_run(
             root,
             **RUN,
             train_share=share,
@@ -27,6 +30,35 @@ def write_shares(root, shares=SHARES, **more):
             true_auc=lambda rate, inside, mask, share=share: truth(rate, inside) - 0.2 * (1 - share),
             **more,
         )
+    for key in folder.finished():
+        path = folder.trial(key, "record.json")
+        values = json.loads(path.read_text())
+        share = values["config"].get("train_share", 1.0)
+        values["images"][f"train {values['config']['vendor']}"] = round(80 * share)
+        values["facts"]["train_patients"] = round(20 * share)
+        path.write_text(json.dumps(values))
+
+
+def test_a_record_with_other_training_images_than_its_share_is_of_another_cohort(tmp_path):
+    write_shares(tmp_path)
+    folder = RunFolder(tmp_path)
+    assert not load(tmp_path).unreadable
+    key = folder.finished()[0]
+    path = folder.trial(key, "record.json")
+    values = json.loads(path.read_text())
+    values["images"][f"train {values['config']['vendor']}"] += 1
+    path.write_text(json.dumps(values))
+    assert list(load(tmp_path).unreadable) == [key]
+
+
+def test_patients_that_a_record_does_not_count_are_those_of_the_cohort(tmp_path):
+    write_shares(tmp_path, shares=(0.5, 1.0), source=("GE",))
+    run = load(tmp_path)
+    for record in run.records.values():
+        del record.facts["train_patients"]
+    table = compute(run, "epsilon", Options()).configurations
+    for rows in learning_curves(run, table).values():
+        assert rows["patients"].tolist() == [10, 20]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +100,7 @@ def test_a_curve_has_one_mask_and_rate_and_its_patients(analysis):
     assert list(curves) == ["full sampling", "lowpass 0.062"]
     for rows in curves.values():
         assert rows["train_share"].tolist() == list(SHARES)
-        assert rows["patients"].tolist() == pytest.approx([20 * share for share in SHARES])  # 20 train, none counted
+        assert rows["patients"].tolist() == pytest.approx([20 * share for share in SHARES])
         assert rows["test_in_domain"].is_monotonic_increasing
 
 
