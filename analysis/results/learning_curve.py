@@ -1,12 +1,42 @@
 """The metric against the number of training patients, where a run was trained on several shares of them."""
 
 import math
+from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.read.configurations import of_most_patients, plain_name, varied_fields
-from analysis.read.load import Run
+from analysis.read.load import SCORES, Run
+from analysis.results.compute import Analysis
+from analysis.statistics.measures import Measure
 from tune_ks.core.record import TrialRecord, mean_of_defined
+
+
+class PatientsCurve(NamedTuple):
+    """One mask and rate, trained on several shares of the patients."""
+
+    name: str
+    configurations: pd.DataFrame  # by train_share, with the column patients
+    yardsticks: dict[str, pd.DataFrame]  # yardstick -> its SCORES, one row a row of ``configurations``
+
+
+class PatientsInfo(NamedTuple):
+    """The metric of one source vendor against the number of its training patients."""
+
+    measure: Measure
+    curves: list[PatientsCurve]
+
+
+def patients_info(analysis: Analysis, vendor: str) -> PatientsInfo | None:
+    """None where all trials of the vendor were trained on the same share."""
+    curves = []
+    for name, rows in learning_curves(analysis.run, analysis.vendors[vendor].configurations).items():
+        yardsticks = {}
+        for yardstick, of_yardstick in analysis.yardsticks.groupby("yardstick"):
+            scores = of_yardstick.set_index("configuration")[list(SCORES)]
+            yardsticks[str(yardstick)] = scores.reindex(rows["configuration"])
+        curves.append(PatientsCurve(name, rows, yardsticks))
+    return PatientsInfo(analysis.measure, curves) if curves else None
 
 
 def learning_curves(run: Run, configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.choice.crossfit import CrossFit
+from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
 from analysis.read.load import SCORES
 from analysis.results import sentences
@@ -34,7 +35,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "made_with": made_with,
         "choices": [_plain(computed.selection, analysis.measure) for computed in vendors],
         "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
-        "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],
+        "optimism": [_optimism(gap) for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
         "clinic": _clinic(analysis.clinic),
@@ -55,6 +56,12 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
 
 def _fitness(fitness: Fitness) -> dict[str, Any]:
     return fitness._asdict() | {"sentence": fitness.sentence}
+
+
+def _optimism(gap: Optimism) -> dict[str, Any]:
+    values = gap._asdict()
+    values["own"] = values.pop("luck")  # "own" is its name in files of format 1
+    return values
 
 
 def _clinic(clinic: Clinic) -> dict[str, Any]:

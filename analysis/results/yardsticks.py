@@ -37,6 +37,14 @@ class Reached(NamedTuple):
     draws: Resampled
 
 
+class YardstickCurve(NamedTuple):
+    """What a yardstick reaches under the masks of one family."""
+
+    yardstick: str
+    family: str
+    scores: pd.DataFrame  # SCORES by realised_rate
+
+
 def yardstick_table(
     run: Run, configurations: pd.DataFrame, draws: dict[str, TrialDraws], by_yardstick: YardstickDraws
 ) -> pd.DataFrame:
@@ -134,8 +142,8 @@ def above_best(
     return pd.DataFrame(rows)
 
 
-def yardstick_curves(rows: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Of one source vendor: (yardstick, mask family) -> its metrics by realised rate, full sampling in every curve.
+def yardstick_curves(rows: pd.DataFrame) -> list[YardstickCurve]:
+    """The curves of one source vendor, full sampling in every one.
 
     Configurations of one family and rate are averaged: their temperatures, for instance, make other masks. Only those
     that were trained on the most patients count.
@@ -146,7 +154,7 @@ def yardstick_curves(rows: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataF
     for (yardstick, family), below in rows[~full].groupby(["yardstick", "family"]):
         together = pd.concat([below, rows[full & (rows["yardstick"] == yardstick)]])
         means = together.groupby("realised_rate")[list(SCORES)].mean().reset_index()
-        curves.append(((yardstick, family), means))
+        curves.append(YardstickCurve(str(yardstick), str(family), means))
     return curves
 
 

@@ -42,10 +42,10 @@ def pipeline_and_mask(config):
 def slow_numbers(image):
     """The 35 numbers of one image by loops, from their definition."""
     side = len(image)
-    found = [np.quantile(image, quantile) for quantile in linear.QUANTILES]
+    computed = [np.quantile(image, quantile) for quantile in linear.QUANTILES]
     down = [abs(image[i + 1, j] - image[i, j]) for i in range(side - 1) for j in range(side)]
     across = [abs(image[i, j + 1] - image[i, j]) for i in range(side) for j in range(side - 1)]
-    found += [np.mean(down), np.mean(across), np.sqrt(np.mean((image - image.mean()) ** 2))]
+    computed += [np.mean(down), np.mean(across), np.sqrt(np.mean((image - image.mean()) ** 2))]
     wave = np.exp(-2j * np.pi * np.outer(np.arange(side), np.arange(side)) / side)
     power = np.abs(wave @ image @ wave / side) ** 2
     rings = [[] for _ in range(19)]
@@ -53,14 +53,14 @@ def slow_numbers(image):
         for j in range(side):
             radius = np.hypot(min(i, side - i) / side, min(j, side - j) / side)
             rings[min(int(radius / np.sqrt(0.5) * 19), 18)].append(power[i, j])
-    return [*found, *(np.log10(np.mean(ring) + linear.FLOOR) for ring in rings)]
+    return [*computed, *(np.log10(np.mean(ring) + linear.FLOOR) for ring in rings)]
 
 
 def test_the_35_numbers_are_those_of_their_definition():
     images = np.random.default_rng(0).random((3, 40, 40), dtype=np.float32)
-    found = linear.numbers(images)
-    assert found.shape == (3, 35)
-    np.testing.assert_allclose(found, [slow_numbers(image.astype(float)) for image in images], rtol=1e-4, atol=1e-5)
+    computed = linear.numbers(images)
+    assert computed.shape == (3, 35)
+    np.testing.assert_allclose(computed, [slow_numbers(image.astype(float)) for image in images], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", YARDSTICKS)
@@ -68,10 +68,10 @@ def test_numbers_are_of_each_image_by_itself_and_finite(name):
     images = np.random.default_rng(1).random((4, 16, 16), dtype=np.float32)
     images[1] = 0.5  # a constant image, with empty rings
     numbers = YARDSTICKS[name].numbers
-    found = numbers(images)
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(numbers(images[2:3]), found[2:3], rtol=1e-6)
-    assert numbers(images[:0]).shape == (0, found.shape[1])
+    computed = numbers(images)
+    assert np.isfinite(computed).all()
+    np.testing.assert_allclose(numbers(images[2:3]), computed[2:3], rtol=1e-6)
+    assert numbers(images[:0]).shape == (0, computed.shape[1])
 
 
 @pytest.mark.parametrize("name", YARDSTICKS)
@@ -127,11 +127,11 @@ def test_a_yardstick_sees_the_images_as_the_mask_samples_them(tiny, nothing_reme
     config = TrialConfig("GE", 0.25, **SMALL)
     pipeline, mask = pipeline_and_mask(config)
     lens = scoring.Lens(pipeline, 0.25, mask, "cpu")
-    found = lens.numbers(YARDSTICKS["linear_on_35_numbers"], splits.train)
+    computed = lens.numbers(YARDSTICKS["linear_on_35_numbers"], splits.train)
     image = splits.train.gather(torch.arange(len(splits.train))).image[:, 0].numpy()
     kspace = np.fft.fftshift(np.fft.fft(image, axis=-1), axes=-1) * mask
     zero_filled = np.abs(np.fft.ifft(np.fft.ifftshift(kspace, axes=-1), axis=-1))
-    np.testing.assert_allclose(found, linear.numbers(zero_filled.astype(np.float32)), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(computed, linear.numbers(zero_filled.astype(np.float32)), rtol=1e-3, atol=1e-3)
 
 
 def test_numbers_are_computed_once_for_one_mask(tiny, nothing_remembered, monkeypatch):

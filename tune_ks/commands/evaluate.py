@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.commands.search import AnalysisSteps
+from tune_ks.commands.prepare_search import AnalysisSteps
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath, write_whole

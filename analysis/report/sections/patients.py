@@ -9,7 +9,7 @@ from analysis.plots.patients import plot_patients
 from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, known_columns, labels_seen
 from analysis.results.compute import Analysis
-from analysis.results.learning_curve import largest_share, learning_curves
+from analysis.results.learning_curve import largest_share, patients_info
 
 HEIGHT = 420  # pixels
 WORDS = (
@@ -26,18 +26,17 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     frames = []
     shares = []
     for vendor, computed in analysis.vendors.items():
-        drawn = plot_patients(analysis, vendor)
-        if drawn is None:
+        info = patients_info(analysis, vendor)
+        if info is None:
             continue
         alt = (
             f"Test {analysis.measure.title} by number of training patients of {vendor}: blue in-domain, orange "
             "cross-domain, a line a mask and rate, dotted lines with crosses the yardsticks."
         )
-        figure = Figure(f"patients-{slug(vendor)}", to_json(drawn), alt, HEIGHT, f"Trained on {vendor}")
-        panels.append([figure])
+        drawn = to_json(plot_patients(info))
+        panels.append([Figure(f"patients-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])
         shares.append(f"{vendor} {largest_share(computed.configurations):g}")
-        for name, rows in learning_curves(analysis.run, computed.configurations).items():
-            frames.append(rows.assign(curve=name))
+        frames += [curve.configurations.assign(curve=curve.name) for curve in info.curves]
     if not panels:
         return []
     names = ["vendor", "curve", "train_share", "patients", "epochs", "seeds"]

@@ -162,8 +162,8 @@ def test_a_yardsticks_curve_ends_at_full_sampling(tmp_path):
     add_yardstick(folder, 0.9)
     table = computed(tmp_path).yardsticks
     curves = yardstick_curves(table[table["vendor"] == "GE"])
-    assert [name for name, _ in curves] == [("linear on 35 numbers", mask) for mask in ("gumbel", "lowpass")]
-    assert all(curve["realised_rate"].tolist() == [0.25, 1.0] for _, curve in curves)
+    assert [curve[:2] for curve in curves] == [("linear on 35 numbers", mask) for mask in ("gumbel", "lowpass")]
+    assert all(curve.scores["realised_rate"].tolist() == [0.25, 1.0] for curve in curves)
 
 
 def test_a_network_above_its_yardstick_with_flat_curves_is_fit_as_far_as_can_be_told(tmp_path):
@@ -185,11 +185,11 @@ def test_a_network_below_its_yardstick_is_underfit_everywhere_it_is_said(tmp_pat
     add_yardstick(folder, 0.99)
     analysis = analyse(tmp_path)
     print_analysis(analysis)
-    told = json.loads(analysis.selection_json.read_text())["fitness"]["GE"]
-    assert told["verdict"] == UNDERFIT
-    assert len(told["reasons"]) == 1
-    assert "is not above the best yardstick (linear on 35 numbers, 0.9" in told["reasons"][0]
-    sentence = told["sentence"]
+    verdict = json.loads(analysis.selection_json.read_text())["fitness"]["GE"]
+    assert verdict["verdict"] == UNDERFIT
+    assert len(verdict["reasons"]) == 1
+    assert "is not above the best yardstick (linear on 35 numbers, 0.9" in verdict["reasons"][0]
+    sentence = verdict["sentence"]
     assert "underfit: rates judged by this network are lower bounds of what k-space is worth" in sentence
     assert sentence in capsys.readouterr().out.replace("\n", "")
     first_screen = analysis.report.read_text().split('id="proof"')[0]
@@ -236,8 +236,8 @@ def test_a_clearly_better_classifier_of_the_same_run_makes_it_underfit(tmp_path)
     assert set(full["classifier"]) == set(better)
     reasons, facts = [], []
     for _, row in full[full["vendor"] == "GE"].iterrows():
-        own = analysis.vendors["GE"].configurations
-        about_rivals(row, own, analysis.draws, analysis.measure, reasons, facts)
+        of_vendor = analysis.vendors["GE"].configurations
+        about_rivals(row, of_vendor, analysis.draws, analysis.measure, reasons, facts)
     assert len(reasons) == len(facts) == 1
     assert reasons[0].startswith("classifier resnet18 is clearly better: +0.")
 
