@@ -2,6 +2,7 @@
 
     analyse(run, rule="epsilon", images=True, report=True, **options) -> Analysis
                                               options are those of the rules: epsilon=0.02, tolerance=0.02, margin=0.02
+    analyse_again(run) -> Analysis            with the settings of its last analysis
     print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
 
 ``analysis.vendors[vendor]`` holds all that was computed for the models trained on that vendor:
@@ -13,11 +14,11 @@
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """
 
-from analysis.analyse import analyse
+from analysis.analyse import analyse, analyse_again
 from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
 from analysis.read.load import RunError
 from analysis.results.compute import Analysis
-from analysis.results.terminal import print_analysis
+from analysis.results.terminal import print_analysis, print_external
 
-__all__ = ["RULES", "Analysis", "RunError", "Selection", "analyse", "print_analysis"]
+__all__ = ["RULES", "Analysis", "RunError", "Selection", "analyse", "analyse_again", "print_analysis", "print_external"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.read.load import FACTS, SCORES, WITHIN, config_fields, is_idle
+from tune_ks.core.config import LOW_PASS
 
 FULL = "full sampling"  # the family of rate 1, where all mask families are the same
 MEASURED = [*SCORES, *WITHIN, *FACTS]
@@ -46,11 +47,18 @@ def learned(configurations: pd.DataFrame) -> pd.Series:
     return configurations["learned"].astype(bool)
 
 
+def of_most_patients(configurations: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest share of the training patients; of one source vendor."""
+    return configurations[configurations["train_share"] == configurations["train_share"].max()]
+
+
 def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
     """One vendor's learned families and full sampling; everything, when no learned mask was run.
 
+    Only what was trained on the most patients: the rest of a learning curve is not for choosing a rate.
     Where some rates were trained separately, only those: a conditional training of many rates is a screening.
     """
+    configurations = of_most_patients(configurations)
     alone = configurations[configurations["rate_from"].isna()]
     if families(alone):
         configurations = alone
@@ -66,6 +74,21 @@ def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     full = configurations["full"].astype(bool)
     named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
     return [named.get(group) for group in groups]
+
+
+def low_pass_of(configurations: pd.DataFrame) -> list[str | None]:
+    """Per row, the low-pass configuration at the same nominal rate that agrees in all but the mask; None without one.
+
+    Of several, the first. Full sampling has none: there every mask keeps the same.
+    """
+    shared = [name for name in config_fields(configurations) if not is_idle(name) and name != "seed"]
+    groups = configurations.groupby(shared, dropna=False, sort=False).ngroup()
+    is_low_pass = (configurations["mask"] == LOW_PASS) & ~configurations["full"].astype(bool)
+    named: dict[int, str] = {}
+    for group, name in zip(groups[is_low_pass], configurations.loc[is_low_pass, "configuration"]):
+        named.setdefault(group, name)
+    full = configurations["full"].astype(bool)
+    return [None if is_full else named.get(group) for group, is_full in zip(groups, full)]
 
 
 def keys_of_full(configurations: pd.DataFrame, keys: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.arrays import read_array, read_arrays
-from tune_ks.core.record import SPLIT_CODES
+from tune_ks.core.record import SPLIT_CODES, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 
@@ -24,12 +24,21 @@ def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFr
 
     None when scores.npz is absent, torn, or names rows that the cohort does not have.
     """
-    columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", "score"))
+    return _image_scores(root, key, cohort, "score")
+
+
+def yardstick_scores(root: StoragePath, key: str, cohort: pd.DataFrame, name: str) -> pd.DataFrame | None:
+    """The same table with the scores by a yardstick of the trial; None too where the trial does not hold them."""
+    return _image_scores(root, key, cohort, yardstick_column(name))
+
+
+def _image_scores(root: StoragePath, key: str, cohort: pd.DataFrame, column: str) -> pd.DataFrame | None:
+    columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", column))
     if columns is None or cohort.empty:
         return None
     row = columns["row"]
     split = columns["split"]
-    score = columns["score"]
+    score = columns[column]
     if not (row.shape == split.shape == score.shape and row.ndim == 1) or not np.isin(row, cohort.index).all():
         return None
     about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)

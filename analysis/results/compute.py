@@ -14,10 +14,13 @@ from analysis.choice.optimism import Optimism, gaps_to_oracle
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
 from analysis.choice.selection import Selection, select, with_scores
-from analysis.read.configurations import average_over_seeds, choosable, families
+from analysis.read.configurations import average_over_seeds, choosable, families, of_most_patients
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
+from analysis.results.external import external_table
+from analysis.results.fitness import Fitness, fitness
+from analysis.results.yardsticks import YardstickDraws, above_best, yardstick_draws, yardstick_table
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import MEASURES, Measure
@@ -40,6 +43,7 @@ class VendorAnalysis:
     curves: dict[str, Curves]  # split -> the fitted curves
     uncertain_front: UncertainFront | None  # of ``split``; None without both curves
     proof: Proof
+    fitness: Fitness  # whether the network is fit to judge a rate
     optimism: list[Optimism]  # each honest choice against the choice that the same rule makes on test scores
     cross_fit: CrossFit | None = None  # the choice repeated on halves of the patients; None unless asked for
 
@@ -53,7 +57,9 @@ class Analysis:
     options: Options
     configurations: pd.DataFrame  # one row a configuration, seeds averaged, with test intervals
     vendors: dict[str, VendorAnalysis]  # by the vendor trained on, sorted; empty without a finished trial
-    baselines: pd.DataFrame
+    baselines: pd.DataFrame  # what is reached without a network, whatever the rate
+    yardsticks: pd.DataFrame  # what classical classifiers reach, one row a configuration and yardstick
+    external: pd.DataFrame  # the models on other cohorts: see external_table
     warnings: list[str]
     clinic: Clinic  # tables about the choices, over all vendors
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
@@ -83,7 +89,8 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     options = options.of(measure)
     baselines = measure.yardstick.table(run)
     draws = trial_draws(run)
-    table = _with_intervals(average_over_seeds(run.trials), run, draws, baselines)
+    by_yardstick = yardstick_draws(run)
+    table = _with_intervals(average_over_seeds(run.trials), run, draws, baselines, by_yardstick)
     counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
     if len(counted):
         table = table.fillna(table[["configuration"]].merge(counted, how="left"))
@@ -92,7 +99,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     selections = {vendor: computed.selection for vendor, computed in vendors.items()}
     said = [
         *run.warnings,
-        *warnings.of_run(run, table, selections, baselines),
+        *warnings.of_run(run, table, selections),
         *warnings.from_counts(counted, table, selections, patients or {}, options.margin),
     ]
     return Analysis(
@@ -102,6 +109,8 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         configurations=table,
         vendors=vendors,
         baselines=baselines,
+        yardsticks=yardstick_table(run, table, draws, by_yardstick),
+        external=external_table(run, table),
         warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
@@ -111,14 +120,19 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
 
 
 def _with_intervals(
-    table: pd.DataFrame, run: Run, draws: dict[str, TrialDraws], baselines: pd.DataFrame
+    table: pd.DataFrame,
+    run: Run,
+    draws: dict[str, TrialDraws],
+    baselines: pd.DataFrame,
+    by_yardstick: YardstickDraws,
 ) -> pd.DataFrame:
-    """The configurations with the intervals of their test metric and of its distance to full sampling and baseline."""
+    """The configurations with the intervals of their test metric and of its distance to full sampling and yardstick."""
     if table.empty:
         return table
-    yardstick = MEASURES[run.metric].yardstick
-    baseline_draws = {source: yardstick.draws(run, baselines, source) for source in table["vendor"].unique()}
-    return table.merge(metric_intervals(table, draws, baseline_draws), on="configuration", how="left")
+    above = above_best(run, table, draws, baselines, by_yardstick)
+    intervals = metric_intervals(table, draws, {})
+    intervals = intervals.drop(columns=[name for name in above if name != "configuration" and name in intervals])
+    return table.merge(intervals, on="configuration", how="left").merge(above, on="configuration", how="left")
 
 
 def compute_vendor(
@@ -150,6 +164,7 @@ def compute_vendor(
         curves=candidates.curves,
         uncertain_front=uncertain_front(candidates.curves[split], rates, chance),
         proof=candidates.proof,
+        fitness=fitness(run, of_vendor, draws, selection, options.measure),
         optimism=gaps,
     )
 
@@ -160,6 +175,7 @@ def _other_rules(candidates: Candidates, rule: str) -> list[Selection]:
 
 def _families(of_vendor: pd.DataFrame, candidates: Candidates, rule: str) -> list[Selection]:
     """The choice among each mask family, where there are several; ``of_vendor``: all configurations of the vendor."""
+    of_vendor = of_most_patients(of_vendor)
     names = families(of_vendor)
     if len(names) < 2:
         return []

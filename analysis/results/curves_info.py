@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.choice.selection import Selection
 from analysis.read.configurations import curves
 from analysis.results.compute import Analysis
+from analysis.results.yardsticks import YardstickCurve, yardstick_curves
 from analysis.statistics.baselines import best
 from analysis.statistics.measures import Measure
 from analysis.statistics.uncertain_front import Curves
@@ -41,6 +42,7 @@ class CurvesInfo(NamedTuple):
     curves: list[ShownCurve]
     fitted: Curves
     selection: Selection
+    yardsticks: list[YardstickCurve]
     baselines: list[BaselineLevel] | None  # None where the run has none, and on validation patients
 
 
@@ -48,6 +50,7 @@ def curves_info(analysis: Analysis, vendor: str, split: str) -> CurvesInfo:
     """The values for the curves of the models trained on ``vendor``."""
     computed = analysis.vendors[vendor]
     trials = analysis.run.trials
+    yardsticks = analysis.yardsticks
     return CurvesInfo(
         split=split,
         measure=analysis.measure,
@@ -56,6 +59,7 @@ def curves_info(analysis: Analysis, vendor: str, split: str) -> CurvesInfo:
         curves=_shown(computed.configurations),
         fitted=computed.curves[split],
         selection=computed.selection,
+        yardsticks=yardstick_curves(yardsticks[yardsticks["vendor"] == vendor]),
         baselines=_levels(analysis.baselines, vendor) if split == "test" else None,
     )
 

@@ -1,6 +1,8 @@
 """Prints an analysis: warnings, the choices, and the paths of the files."""
 
+import io
 import math
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,8 +12,12 @@ from rich.table import Table
 from analysis.choice import noninferior_words as proof_words
 from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
+from analysis.read.configurations import plain_name
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis
+from analysis.results.external import REFERENCES, settings_shown
+
+WIDE = 120  # letters that a line of an external table needs
 
 
 def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
@@ -25,11 +31,58 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
+def print_external(analysis: Analysis, cohort: str, console: Console | None = None) -> None:
+    """Print one table a vendor trained on and vendor scored on of another cohort: its models by rate."""
+    console = console or Console()
+    rows = analysis.external[analysis.external["cohort"] == cohort]
+    chosen = {key for computed in analysis.vendors.values() for key in computed.selection.keys}
+    names = settings_shown(rows, analysis.configurations)
+    for (source, vendor), part in rows.groupby(["vendor", "scored_on"], sort=False):
+        table = Table(
+            title=f"trained on {source}, scored on {part['patients'].max()} patients of {vendor} ({cohort})",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+        )
+        for name in ("mask", *map(plain_name, names)):
+            table.add_column(name, no_wrap=True)
+        for name in ("rate", "seeds", f"{analysis.measure.title} [90 %]", "minus full sampling", "minus low-pass"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in part.to_dict("records"):
+            mark = ", chosen" if chosen.intersection(row["keys"]) else ""
+            table.add_row(f"{row['family']}{mark}", *_external_cells(row, names))
+        _print_wide(table, console)
+
+
+def _print_wide(table: Table, console: Console) -> None:
+    """Print a table in lines of WIDE letters or more: a narrow terminal folds its lines, but no cell is cut."""
+    drawing = Console(file=io.StringIO(), width=max(console.width, WIDE))
+    with drawing.capture() as drawn:
+        drawing.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _external_cells(row: dict[str, Any], names: list[str]) -> list[str]:
+    """The cells of one configuration on another cohort, after the mask."""
+    cells = [str(row[name]) for name in names]
+    cells += [f"{row['realised_rate']:.3f}", str(row["seeds"])]
+    cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{_ends(row['low'], row['high'], '.3f')}")
+    for name in REFERENCES:
+        ends = _ends(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
+        cells.append("-" if math.isnan(row[name]) else f"{row[name]:+.3f}{ends}")
+    return cells
+
+
+def _ends(low: float, high: float, form: str) -> str:
+    return "" if math.isnan(low) or math.isnan(high) else f" [{low:{form}}, {high:{form}}]"
+
+
 def _lines(analysis: Analysis) -> list[str]:
     """The sentences below the table, and the paths of the files."""
     measure = analysis.measure
     vendors = analysis.vendors.values()
-    lines = _choices(analysis)
+    lines = [computed.fitness.sentence for computed in vendors]
+    lines += _choices(analysis)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += sentences.operating(analysis.clinic.operating)

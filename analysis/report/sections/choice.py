@@ -12,6 +12,7 @@ from analysis.report.parts import Panels, Paragraph, Part, number
 from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.fitness import UNDERFIT
 from analysis.statistics.measures import Measure
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
@@ -85,6 +86,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
         texts=[
             Paragraph(about_gauges, "small"),
             Paragraph(sentences.plainly(selection, measure)),
+            Paragraph(computed.fitness.sentence, "warning" if computed.fitness.verdict == UNDERFIT else "small"),
             Paragraph(evidence.not_separated(selection, analysis.options), "warning"),
         ],
         picks=[_proven(computed, measure), _unproven(computed, measure)],
