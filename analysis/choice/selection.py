@@ -17,9 +17,9 @@ from analysis.choice.rules import RULES
 from analysis.choice.rules.base import Points
 from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
+from analysis.statistics.fitted import Fitted
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO
-from analysis.statistics.uncertain_front import Curves
 
 RATE_DRAWS = 100  # of the curves, for the interval of a chosen rate
 CONFIGURATION_FIELDS = (
@@ -51,10 +51,10 @@ class Selection(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What a rule may read of its candidates, and the same values in draws of the fitted curves."""
+    """What a rule may read of its candidates, and the same values in draws."""
 
     points: Points
-    draws: dict[str, np.ndarray]  # endpoint -> (D, n) draws of its curve at the candidates' rates; {} without curves
+    draws: dict[str, np.ndarray]  # endpoint -> (D, n) draws of the candidates' metric; {} where an error is unknown
 
 
 def split_of(configurations: pd.DataFrame) -> str:
@@ -74,13 +74,13 @@ def select(
     options: Options | None = None,
     family: str = "learned",
     split: str | None = None,
-    curves: Curves | None = None,
+    fitted: Fitted | None = None,
     proof: Proof | None = None,
 ) -> Selection:
     """Apply one rule to one vendor's configurations (already those of one family and full sampling).
 
-    ``curves`` (of that split) replace the points where they could be fitted; the chosen rate is always a trained one.
-    Without curves the rule reads the points. ``proof`` is for the rules that need one. ``split="test"`` gives the
+    ``fitted`` (of that split) replaces the points that lie on a curve; the chosen rate is always a trained one. Without
+    it the rule reads the points. ``proof`` is for the rules that need one. ``split="test"`` gives the
     oracle's choice. When nothing can be chosen the rate is NaN and the note says why. KeyError for a rule that is not
     in RULES.
     """
@@ -88,7 +88,7 @@ def select(
     chooser = RULES[rule]
     split = split or split_of(configurations)
     table = with_scores(configurations, split)
-    points, draws = evidence(table, curves, proof if split == "val" else None, options.measure)
+    points, draws = evidence(table, fitted, proof if split == "val" else None, options.measure)
     pick = chooser.pick(points, options.values)
     full = table[table["full"].astype(bool)]
     selection = Selection(
@@ -120,21 +120,23 @@ def select(
     )
 
 
-def evidence(table: pd.DataFrame, curves: Curves | None, proof: Proof | None, measure: Measure) -> Evidence:
-    """``table`` of with_scores() -> the points with the curves' values in place of their own, and the curves' draws."""
+def evidence(table: pd.DataFrame, fitted: Fitted | None, proof: Proof | None, measure: Measure) -> Evidence:
+    """``table`` of with_scores() -> the points, smoothed where they lie on a curve, and draws where all have them."""
     rate = table["realised_rate"].to_numpy(float)
     values = {domain: table[domain].to_numpy(float) for domain in TWO}
     error = np.full(len(table), math.nan)
     if "val_in_domain_sd" in table:
         error = table["val_in_domain_sd"].to_numpy(float) / np.sqrt(table["seeds"].to_numpy(float))
     draws = {}
-    for domain, curve in zip(TWO, curves or ()):
-        if curve is not None and np.isfinite(values[domain]).all():
-            values[domain] = curve.at(rate)
-            draws[domain] = curve.draws_at(rate)
+    names = table["configuration"].to_numpy()
+    for domain in TWO if fitted is not None else ():
+        scores = getattr(fitted, domain)
+        smoothed = [scores.mean.get(name, value) for name, value in zip(names, values[domain])]
+        values[domain] = np.array(smoothed)
+        if len(names) and all(name in scores.draws for name in names):
+            draws[domain] = np.stack([scores.draws[name] for name in names], axis=1)
     if "in_domain" in draws:
         error = draws["in_domain"].std(axis=0)
-    names = table["configuration"].to_numpy()
     points = Points(rate=rate, **values, in_domain_se=error, measure=measure, configuration=names, proof=proof)
     return Evidence(points, draws)
 

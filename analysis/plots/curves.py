@@ -71,7 +71,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
     computed = analysis.vendors[vendor]
     measure = analysis.measure
     table = computed.configurations
-    fitted = computed.curves[split]
+    fitted = computed.fitted[split].curves.values()
     trials = analysis.run.trials[analysis.run.trials["vendor"] == vendor]
     lines = list(_lines(table))
     figure = blank("", f"{SPLIT_WORDS[split]} {measure.title}")
@@ -81,7 +81,8 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
         if table[score.column].isna().all():
             continue
         _add_entry(figure, word, "lines", line={"color": colour, "width": 6}, legendgroup=word)
-        _add_band(figure, getattr(fitted, domain), score)
+        for of_curve in fitted:
+            _add_band(figure, getattr(of_curve, domain), score)
         _add_trials(figure, trials, score)
         for line in lines:
             _add_line(figure, line, score)
@@ -89,7 +90,7 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
     for line in lines:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
         _add_entry(figure, escape(line.name), line.mode, **style)
-    if any(fitted):
+    if fitted:
         _add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
     if split == "test" and len(analysis.baselines):
         _add_baselines(figure, analysis, computed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.read.load import FACTS, SCORES, WITHIN, config_fields, is_idle
@@ -102,6 +103,16 @@ def _varies(rows: pd.DataFrame, name: str) -> bool:
 def plain_name(name: str) -> str:
     """A config field in words for a person: the option without the field before it."""
     return name.rpartition(".")[2]
+
+
+def curve_of(configurations: pd.DataFrame) -> np.ndarray:
+    """(n,) the number of each row's curve: constant values of everything but the rate; -1 for full sampling."""
+    below = ~configurations["full"].astype(bool).to_numpy()
+    number = np.where(below, 0, -1)
+    varied = varied_fields(configurations)
+    if varied and below.any():
+        number[below] = configurations[below].groupby(varied, dropna=False, sort=True).ngroup().to_numpy()
+    return number
 
 
 def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -13,17 +13,18 @@ from analysis.choice.noninferior import Proof
 from analysis.choice.optimism import Optimism, gaps_to_oracle
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
-from analysis.choice.selection import Selection, select, with_scores
+from analysis.choice.selection import Selection, evidence, select, with_scores
 from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
+from analysis.statistics.fitted import Fitted
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.statistics.resampling import TrialDraws, trial_draws
-from analysis.statistics.uncertain_front import Curves, UncertainFront, uncertain_front
+from analysis.statistics.uncertain_front import UncertainFront, uncertain_front
 from tune_ks.core.storage import StoragePath
 
 
@@ -37,8 +38,8 @@ class VendorAnalysis:
     others: list[Selection]  # the other rules; the same rule on each mask family, on test scores and without one vendor
     split: str  # that the choice and the fronts are of: val, or test where there is no validation score
     fronts: dict[str, ParetoFront]  # "two_objectives" and "three_objectives"
-    curves: dict[str, Curves]  # split -> the fitted curves
-    uncertain_front: UncertainFront | None  # of ``split``; None without both curves
+    fitted: dict[str, Fitted]  # split -> the fitted curves
+    uncertain_front: UncertainFront | None  # of ``split``; None without draws of both metrics
     proof: Proof
     optimism: list[Optimism]  # each honest choice against the choice that the same rule makes on test scores
     cross_fit: CrossFit | None = None  # the choice repeated on halves of the patients; None unless asked for
@@ -137,6 +138,7 @@ def compute_vendor(
     points = with_scores(candidates.table, split)
     rates = points["realised_rate"].to_numpy(float)
     chance = options.measure.chance
+    drawn = evidence(points, candidates.fitted[split], None, options.measure).draws
     return VendorAnalysis(
         vendor=vendor,
         configurations=own,
@@ -147,8 +149,8 @@ def compute_vendor(
             "two_objectives": pareto_front(points, TWO, chance),
             "three_objectives": pareto_front(points, THREE, chance),
         },
-        curves=candidates.curves,
-        uncertain_front=uncertain_front(candidates.curves[split], rates, chance),
+        fitted=candidates.fitted,
+        uncertain_front=uncertain_front(rates, drawn, chance),
         proof=candidates.proof,
         optimism=gaps,
     )
