@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.choice.labels import readers
 from analysis.choice.noninferior import Proof
 from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.choice.options import Options
@@ -24,11 +25,19 @@ class Candidates:
     fitted: dict[str, Fitted]  # split -> the smoothed metric
     proof: Proof
     options: Options
+    also_read: str  # what of the search read the validation scores of every vendor
 
     def choose(self, rule: str) -> Selection:
         """The choice of a rule."""
         fitted = self.fitted[self.split]
-        return select(self.table, self.vendor, rule, self.options, split=self.split, fitted=fitted, proof=self.proof)
+        selection = select(
+            self.table, self.vendor, rule, self.options, split=self.split, fitted=fitted, proof=self.proof
+        )
+        return selection._replace(also_read=self.also_read)
+
+    def among(self, table: pd.DataFrame, rule: str, family: str) -> Selection:
+        """The choice of a rule among the configurations of one mask family."""
+        return select(table, self.vendor, rule, self.options, family=family)._replace(also_read=self.also_read)
 
     def oracle(self, rule: str) -> Selection:
         """What a rule would choose on test scores."""
@@ -43,4 +52,4 @@ def candidates_of(
     trials = run.trials[run.trials["configuration"].isin(table["configuration"])]
     fitted = {split: fit_vendor(table, trials, draws, vendor, split) for split in ("val", "test")}
     proof = proof_of_vendor(run, table, draws, fitted["val"], vendor, options.margin)
-    return Candidates(vendor, table, split_of(table), fitted, proof, options)
+    return Candidates(vendor, table, split_of(table), fitted, proof, options, readers(run.search))

@@ -45,6 +45,14 @@ class Proof(NamedTuple):
     seeds_needed: float = math.nan  # trainings a rate; those of today where patients are what is missing
     how: str = ""  # how it was tested, where that was not one trained grid at one-sided 95 %
 
+    def passed(self, configuration: str) -> bool:
+        """Whether a configuration below rate 1 is proven."""
+        steps = self.steps
+        if self.refused or self.rate == 1 or steps.empty:
+            return False
+        proven = set(steps.loc[steps["passed"].astype(bool), "configuration"]) | {self.configuration}
+        return configuration in proven
+
 
 class Question(NamedTuple):
     """What a sequence of tests is about."""

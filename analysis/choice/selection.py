@@ -15,6 +15,7 @@ from analysis.choice.noninferior import Proof
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.rules.base import Points
+from analysis.choice.verdict import SEVERAL, Verdict, verdicts
 from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
 from analysis.statistics.fitted import Fitted
@@ -45,8 +46,11 @@ class Selection(NamedTuple):
     saw: str  # source-validation | target-validation | leave-one-vendor-out | oracle
     parameters: dict[str, float]
     note: str
-    # endpoint -> probability that full sampling is not better by more than the tolerance; {} without curves
+    # endpoint -> probability that full sampling is not better by more than the tolerance; {} unknown
     not_worse: dict[str, float] = {}  # noqa: RUF012 - read only
+    verdicts: dict[str, Verdict] = {}  # noqa: RUF012 - read only; by endpoint; {} at rate 1 and without full sampling
+    lowest: bool = False  # no lower rate was tried
+    also_read: str = ""  # what of the search read the validation scores of every vendor; "" where nothing did
     held_out: str = ""  # the vendor that the cross-domain test metric is of, when its labels were kept from the choice
 
 
@@ -110,13 +114,18 @@ def select(
     if pick.row is None:
         return selection
     chosen = table.iloc[pick.row]
+    values = _values(chosen)
+    compared = len(full) > 0 and not chosen["full"]
+    passed = proof is not None and split == "val" and proof.passed(str(chosen["configuration"]))
     return selection._replace(
         rate=float(chosen["realised_rate"]),
         interval=None if chooser.needs_proof else _rate_interval(rule, points, draws, options),
-        values=_values(chosen),
+        values=values,
+        verdicts=verdicts(values, options.margin, passed) if compared else {},
+        lowest=bool(len(table) > 1 and chosen["realised_rate"] == table["realised_rate"].min()),
         configuration=_fields(chosen),
         keys=tuple(chosen["keys"]),
-        not_worse=_not_worse(table["full"].to_numpy(bool), pick.row, draws, options.tolerance),
+        not_worse=_not_worse(table, pick.row, draws, options.tolerance),
     )
 
 
@@ -163,7 +172,10 @@ def _notes(table: pd.DataFrame, split: str, measure: Measure) -> list[str]:
 def _rate_interval(
     rule: str, points: Points, draws: dict[str, np.ndarray], options: Options
 ) -> tuple[float, float] | None:
-    """5 % and 95 % of the rates that the rule takes on draws of the curves; None without curves."""
+    """5 % and 95 % of the rates that the rule takes on draws of the metrics; None without draws.
+
+    Where these are one rate, the rates tried on either side of it: between them nothing was tried.
+    """
     if "in_domain" not in draws:
         return None
     rates = []
@@ -175,17 +187,26 @@ def _rate_interval(
     if len(rates) < RATE_DRAWS / 2:
         return None
     low, high = np.quantile(rates, [0.05, 0.95], method="inverted_cdf")
-    return float(low), float(high)
+    if low == high:
+        tried = np.unique(points.rate)
+        place = int(np.searchsorted(tried, low))
+        low = tried[max(place - 1, 0)]
+        high = tried[min(place + 1, len(tried) - 1)]
+    return None if low == high else (float(low), float(high))
 
 
-def _not_worse(full: np.ndarray, row: int, draws: dict[str, np.ndarray], tolerance: float) -> dict[str, float]:
+def _not_worse(table: pd.DataFrame, row: int, draws: dict[str, np.ndarray], tolerance: float) -> dict[str, float]:
     """Endpoint -> the share of draws in which full sampling is not better by more than the tolerance.
 
-    ``full`` (n,) is True for full sampling. "both" is the share in which that holds for both endpoints at once.
+    "both" is the share in which that holds for both endpoints at once. {} with one training of full sampling, as it
+    would be a probability about that training.
     """
+    full = table["full"].to_numpy(bool)
     if not full.any() or not draws:
         return {}
     reference = int(full.argmax())
+    if table["seeds"].iloc[reference] < SEVERAL:
+        return {}
     held = {domain: values[:, reference] - values[:, row] <= tolerance for domain, values in draws.items()}
     shares = {domain: float(holds.mean()) for domain, holds in held.items()}
     if len(held) == len(TWO):

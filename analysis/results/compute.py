@@ -13,7 +13,7 @@ from analysis.choice.noninferior import Proof
 from analysis.choice.optimism import Optimism, gaps_to_oracle
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
-from analysis.choice.selection import Selection, evidence, select, with_scores
+from analysis.choice.selection import Selection, evidence, with_scores
 from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
@@ -169,7 +169,7 @@ def _families(own: pd.DataFrame, candidates: Candidates, rule: str) -> list[Sele
     for name in names:
         part = own[(own["family"] == name) | own["full"].astype(bool)]
         if set(part["configuration"]) != set(candidates.table["configuration"]):  # else it has been chosen from already
-            choices.append(select(part, candidates.vendor, rule, candidates.options, family=name))
+            choices.append(candidates.among(part, rule, name))
     return choices
 
 

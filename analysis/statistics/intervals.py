@@ -28,7 +28,9 @@ def metric_intervals(
     baseline of a vendor. ``baseline``: source vendor -> draws of what its choices must be above. NaN where scores.npz,
     the vendor's test patients or full sampling are missing.
     """
-    parts = [_of_vendor(rows, draws, baseline.get(str(vendor), {})) for vendor, rows in configurations.groupby("vendor")]
+    parts = [
+        _of_vendor(rows, draws, baseline.get(str(vendor), {})) for vendor, rows in configurations.groupby("vendor")
+    ]
     names = [f"{span}_{domain}{end}" for span in SPANS for domain in TWO for end in ("_low", "_high")]
     names += [f"difference_{domain}{end}" for domain in TWO for end in ("", "_seeds", "_of_trainings")]
     rows = [row for part in parts for row in part]
@@ -65,9 +67,7 @@ def _above(name: str, seeds: list[Resampled], yardstick: Resampled | None, noise
     return _ends(name, [seed - yardstick for seed in seeds], [], noise)
 
 
-def _difference(
-    name: str, seeds: list[Resampled], full: list[Resampled], noise: Noise | None
-) -> dict[str, float]:
+def _difference(name: str, seeds: list[Resampled], full: list[Resampled], noise: Noise | None) -> dict[str, float]:
     if not seeds or not full:
         return {}
     known: Estimate = estimate(seeds, full, noise)

@@ -49,9 +49,7 @@ def training_noise(
     return None
 
 
-def _scored(
-    table: pd.DataFrame, draws: Mapping[str, TrialDraws], vendor: str, split: str, domain: str
-) -> list[Scored]:
+def _scored(table: pd.DataFrame, draws: Mapping[str, TrialDraws], vendor: str, split: str, domain: str) -> list[Scored]:
     configurations = []
     for row, curve in zip(table.itertuples(), curve_of(table)):
         seeds = seeds_of(row.keys, draws, vendor, split, domain)
@@ -60,9 +58,7 @@ def _scored(
     return configurations
 
 
-def seeds_of(
-    keys: list[str], draws: Mapping[str, TrialDraws], vendor: str, split: str, domain: str
-) -> list[Resampled]:
+def seeds_of(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str, split: str, domain: str) -> list[Resampled]:
     """The metric of those trainings of a configuration that have one with a known error."""
     scores = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in keys]
     return [score for score in scores if score is not None and np.isfinite(score.error)]

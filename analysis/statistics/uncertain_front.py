@@ -21,9 +21,7 @@ class UncertainFront(NamedTuple):
     hypervolume: np.ndarray  # (D,) two objectives
 
 
-def uncertain_front(
-    rate: np.ndarray, draws: Mapping[str, np.ndarray], chance: float = 0.5
-) -> UncertainFront | None:
+def uncertain_front(rate: np.ndarray, draws: Mapping[str, np.ndarray], chance: float = 0.5) -> UncertainFront | None:
     """``rate`` (n,) and by domain (D, n) draws of the configurations' metric -> the fronts of the draws.
 
     A rate is optimal in a draw when one of its configurations is. Attainment surfaces after Grunert da Fonseca et al.
