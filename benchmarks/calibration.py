@@ -10,8 +10,8 @@ Scores correlate as real ones do. Of their variance 0.25 belongs to the patient 
 patient's classes), 0.55 to the image, 0.075 changes with the logarithm of the rate (patient and image), and 0.125
 belongs to the training.
 
-The truth is that of a rate: the mean over all trainings that one could make, on all patients. It is not the metric of the
-trainings that happened, which an interval over patients alone would be of.
+The truth is that of a rate: the mean over all trainings that one could make, on all patients. It is not the metric of
+the trainings that happened, which an interval over patients alone would be of.
 
 Printed: a table of the coverage of 90 % intervals (goal: 85 to 95 %), for all rates and for the chosen one; a table of
 regret, the AUC that a choice has less than the best rate; and a table of the proofs, of which at most 5 % may be false.
@@ -33,7 +33,7 @@ from analysis.choice.noninferior import MARGIN, Proof, Question, noninferior, no
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.selection import evidence, with_scores
-from analysis.statistics.bootstrap import Interval, Resampled, patient_weights, resampled_auc, win_matrix
+from analysis.statistics.bootstrap import Resampled, patient_weights, resampled_auc, win_matrix
 from analysis.statistics.fitted import Fitted, fit_vendor
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import MEASURES

@@ -19,9 +19,9 @@ from analysis.choice.selection import evidence, with_scores
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
+from analysis.statistics.fitted import fit_vendor
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.resampling import domain_draws
-from analysis.statistics.fitted import fit_vendor
 from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.seeding import generator
 

@@ -146,7 +146,8 @@ def _trained_step(
 ) -> Step:
     """The step of one configuration (a row of the table).
 
-    ``seeds`` and ``reference``: by endpoint, its scores and those of full sampling. ``unfinished``: why a further training of this rate has no score; None where there is none.
+    ``seeds`` and ``reference``: by endpoint, its scores and those of full sampling. ``unfinished``: why a
+    further training of this rate has no score; None where there is none.
     """
     if any(len(scores) < MIN_SEEDS for scores in seeds.values()):
         more = f" (one {unfinished})" if unfinished else ""

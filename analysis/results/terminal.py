@@ -93,7 +93,7 @@ def _remark(selection: Selection) -> str:
     if math.isnan(selection.rate):
         return ""  # a refused test proves nothing
     if RULES[selection.rule].needs_proof:
-        return " (nothing below 1 proven)" if selection.rate == 1 else " (proven)"
+        return " (none)" if selection.rate == 1 else " (proven)"
     if selection.rule != DEFAULT:
         return ""
     return " (proven)" if is_proven(selection.verdicts) else " (unproven)"

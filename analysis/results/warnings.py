@@ -46,8 +46,8 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
     reading = readers(run.search)
     if reading:
         lines.append(
-            f"The {reading} of this search read validation labels of all vendors: which trials there are to choose from "
-            "depends on them, even where the choice itself reads one vendor's only."
+            f"The {reading} of this search read validation labels of all vendors: which trials there are to choose "
+            "from depends on them, even where the choice itself reads one vendor's only."
         )
     return lines
 

@@ -1,11 +1,11 @@
 """The metric of a rate, or its difference to full sampling, with the errors of patients and of trainings.
 
 There are two sources of error. Patients are shared by all trainings; their bootstrap gives the error. Trainings with
-other seeds differ: the mean of n of them has the error s / sqrt(n). A part of the scatter s of their scores is chance of
-these patients, which the bootstrap has counted already; it is taken off (Obuchowski and Rockette, Communications in
-Statistics 1995). A bootstrap that resamples patients and seeds together counts that part three times: its 90 % intervals
-covered 95 to 97 % in benchmarks/calibration.py, these cover 88 to 94 %. Degrees of freedom after Satterthwaite
-(Biometrics 1946): those of each source, weighted by their variances.
+other seeds differ: the mean of n of them has the error s / sqrt(n). A part of the scatter s of their scores is chance
+of these patients, which the bootstrap has counted already; it is taken off (as in the variance components of Obuchowski
+and Rockette, Communications in Statistics 1995). A bootstrap that resamples patients and seeds together counts that
+part three times: where 90 % intervals of this file covered 88 to 94 %, its covered 95 to 97 %. Degrees of freedom after
+Satterthwaite (Biometrics 1946): those of each source, weighted by their variances.
 """
 
 import math

@@ -1,8 +1,8 @@
 """The scores of one source vendor's configurations on one split, smoothed along the rate, and draws of them.
 
 A curve has constant values of everything but the rate (mask, temperature, learning rate ...), and only rates below 1:
-full sampling is another procedure, without mask and mask noise, so a curve through it would smear a jump. Full sampling,
-and every configuration of a curve with fewer than three rates, is drawn from its own trainings.
+full sampling is another procedure, without mask and mask noise, so a curve through it would smear a jump. It, and
+every configuration of a curve with fewer than three rates, is drawn from its own trainings.
 """
 
 import math

@@ -1,6 +1,5 @@
 """Intervals of each configuration's test metric and of its distance to full sampling and to the baseline."""
 
-import math
 from collections.abc import Mapping
 
 import pandas as pd

@@ -2,7 +2,7 @@
 
 Where rates were repeated, it is their scatter. Else it is the scatter of neighbouring rates of a curve: a rate's metric
 less the straight line (in log rate) through its two neighbours (Gasser, Sroka and Jennen-Steinmetz, Biometrika 1986). A
-bend of the curve makes that larger, never smaller. Full sampling is a point of no curve.
+bend makes that larger, never smaller. Distances that share points have less freedom. Full sampling lies on no curve.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from analysis.statistics.estimate import Noise
 from analysis.statistics.resampling import domain_draws
 
 EDGE = 1e-3  # a metric nearer to 0 or 1 than this is moved here: its logit would be infinite
-FEWEST = 2  # degrees of freedom
+FEWEST = 2  # squares
 
 
 class Scored(NamedTuple):
@@ -29,11 +29,12 @@ class Scored(NamedTuple):
     seeds: list[Resampled]
 
 
-class Square(NamedTuple):
-    """A sum of squares whose expectation is ``freedom`` times the variance of one training."""
+class Squares(NamedTuple):
+    """A sum of squares of normal errors whose expectation is ``number`` times the variance of one training."""
 
     total: float
-    freedom: int
+    number: int
+    spread: float  # sum of their squared correlations; ``number`` where they are independent
 
 
 def training_noise(
@@ -41,11 +42,12 @@ def training_noise(
 ) -> Noise | None:
     """``table``: the vendor's configurations. None where too few rates were trained to say."""
     scored = _scored(table, draws, vendor, split, domain)
-    for squares in (_within_rates(scored), _between_neighbours(scored)):
-        known = list(squares)
-        freedom = sum(square.freedom for square in known)
-        if freedom >= FEWEST:
-            return Noise(max(sum(square.total for square in known) / freedom, 0.0), freedom)
+    for sums in (_within_rates(scored), _between_neighbours(scored)):
+        known = list(sums)
+        number = sum(squares.number for squares in known)
+        if number >= FEWEST:
+            freedom = number**2 / sum(squares.spread for squares in known)  # Satterthwaite's
+            return Noise(max(sum(squares.total for squares in known) / number, 0.0), freedom)
     return None
 
 
@@ -69,7 +71,7 @@ def to_logit(value: np.ndarray) -> np.ndarray:
     return logit(np.clip(value, EDGE, 1 - EDGE))
 
 
-def _within_rates(configurations: list[Scored]) -> Iterator[Square]:
+def _within_rates(configurations: list[Scored]) -> Iterator[Squares]:
     """The scatter of the seeds of each repeated rate below 1."""
     for configuration in configurations:
         seeds = configuration.seeds
@@ -78,33 +80,41 @@ def _within_rates(configurations: list[Scored]) -> Iterator[Square]:
         points = to_logit(np.array([seed.point for seed in seeds]))
         patients = to_logit(np.stack([seed.draws for seed in seeds], axis=1))
         patients = patients - patients.mean(axis=1, keepdims=True)
-        freedom = len(seeds) - 1
-        yield Square(freedom * points.var(ddof=1) - _variance(patients).sum(), freedom)
+        number = len(seeds) - 1
+        yield Squares(number * points.var(ddof=1) - _variance(patients).sum(), number, number)
 
 
-def _between_neighbours(configurations: list[Scored]) -> Iterator[Square]:
-    """The distance of each rate from the line through its neighbours on the same curve."""
+def _between_neighbours(configurations: list[Scored]) -> Iterator[Squares]:
+    """By curve the distances of each rate from the line through its neighbours."""
     by_curve: dict[int, list[Scored]] = {}
     for configuration in configurations:
         if configuration.curve >= 0:
             by_curve.setdefault(configuration.curve, []).append(configuration)
     for of_curve in by_curve.values():
         of_curve.sort(key=lambda configuration: configuration.rate)
-        for below, here, above in zip(of_curve, of_curve[1:], of_curve[2:]):
-            if below.rate < here.rate < above.rate:
-                yield _off_the_line(below, here, above)
+        weights = off_the_line(np.log2([configuration.rate for configuration in of_curve]))
+        if not len(weights):
+            continue
+        places = [average(configuration.seeds) for configuration in of_curve]
+        distance = weights @ to_logit(np.array([place.point for place in places]))
+        patients = to_logit(np.stack([place.draws for place in places], axis=1)) @ weights.T
+        correlations = weights @ weights.T
+        total = float((distance**2).sum() - _variance(patients).sum())
+        yield Squares(total, len(weights), float((correlations**2).sum()))
 
 
-def _off_the_line(below: Scored, here: Scored, above: Scored) -> Square:
-    octaves = np.log2([below.rate, here.rate, above.rate])
-    share = (octaves[2] - octaves[1]) / (octaves[2] - octaves[0])
-    weights = np.array([share, -1.0, 1 - share])
-    places = [average(place.seeds) for place in (below, here, above)]
-    points = to_logit(np.array([place.point for place in places]))
-    patients = np.stack([to_logit(place.draws) for place in places], axis=1)
-    distance = float(points @ weights)
-    of_patients = _variance((patients @ weights)[:, None])[0]
-    return Square((distance**2 - of_patients) / float(weights @ weights), 1)
+def off_the_line(octaves: np.ndarray) -> np.ndarray:
+    """(n,) rising log rates -> (m, n) weights of distances from the line through the neighbours, of unit variance."""
+    rows = []
+    for here in range(1, len(octaves) - 1):
+        below, at, above = octaves[here - 1 : here + 2]
+        if not below < at < above:
+            continue
+        share = (above - at) / (above - below)
+        row = np.zeros(len(octaves))
+        row[here - 1 : here + 2] = share, -1, 1 - share
+        rows.append(row / np.linalg.norm(row))
+    return np.array(rows).reshape(-1, len(octaves))
 
 
 def _variance(draws: np.ndarray) -> np.ndarray:

@@ -17,9 +17,9 @@ from analysis.results.compute import Analysis, VendorAnalysis
 CHOICES = (
     "metric on test patients [90 % interval]. Full not better: the probability on validation patients that full "
     "sampling is not better by more than {tolerance:g}, the smaller of both metrics and of both at once; unknown with "
-    "one training of full sampling. Against full: by the difference on test patients, or by the proof. Labels seen: source-validation, "
-    "validation labels of the vendor trained on only; target-validation, validation labels of the other vendor(s) too, "
-    "so that the cross-domain metric speaks for new patients of those vendors and not for an unseen one; "
+    "one training of full sampling. Against full: by the difference on test patients, or by the proof. Labels seen: "
+    "source-validation, validation labels of the vendor trained on only; target-validation, validation labels of the "
+    "other vendor(s) too, so that the cross-domain metric speaks for new patients of those vendors and not for an unseen one; "
     "leave-one-vendor-out (three or more vendors), validation labels of every vendor but the one held out, whose test "
     "metric the cross-domain one then is; oracle, the test labels themselves: what a choice would have been worth, "
     "biased upward, and no choice."

