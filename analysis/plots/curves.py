@@ -24,7 +24,7 @@ from analysis.plots.common import (
     faded,
     rate_axis,
 )
-from analysis.read.configurations import curves
+from analysis.read.configurations import curve_of, curves
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.baselines import best
 from analysis.statistics.curve import Curve
@@ -100,9 +100,10 @@ def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
 
 def _lines(table: pd.DataFrame) -> Iterator[Line]:
     """The curves of a vendor; of too many, points of each mask family."""
-    named = curves(table)
     mode = "lines+markers"
-    if len(named) > MANY:
+    if curve_of(table).max(initial=-1) < MANY:
+        named = curves(table)
+    else:
         named = {str(family): of_family for family, of_family in table.groupby("family")}
         mode = "markers"
     for (name, rows), dash, symbol in zip(named.items(), cycle(DASHES), cycle(SYMBOLS)):

@@ -18,6 +18,7 @@ from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
+from analysis.results.transfer import transfer_loss
 from analysis.statistics.fitted import Fitted
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
@@ -58,6 +59,7 @@ class Analysis:
     warnings: list[str]
     clinic: Clinic  # tables about the choices, over all vendors
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
+    transfer: pd.DataFrame  # what training on another vendor costs on the same images: COLUMNS of results.transfer
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
@@ -106,6 +108,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
+        transfer=transfer_loss(table, draws),
         from_counts=counted,
         selection_json=run.root / "selection.json",
     )

@@ -31,6 +31,7 @@ def selection_text(analysis: Analysis) -> str:
         "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
         "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
+        "transfer": analysis.transfer.to_dict("records"),
         "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {

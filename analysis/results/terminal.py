@@ -11,7 +11,7 @@ from analysis.choice import noninferior_words as proof_words
 from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
-from analysis.results import evidence, sentences
+from analysis.results import evidence, sentences, transfer
 from analysis.results.compute import Analysis
 
 
@@ -33,6 +33,7 @@ def _lines(analysis: Analysis) -> list[str]:
     lines = _choices(analysis)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
+    lines += transfer.sentences(analysis.transfer, measure.title)
     lines += sentences.operating(analysis.clinic.operating)
     lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
     repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
