@@ -34,11 +34,11 @@ def proofs_of(root, margin=0.02):
     """Only the proofs: no rule, no interval, no file."""
     run = load(root)
     table, draws = average_over_seeds(run.trials), trial_draws(run, 300)
-    found = {}
+    proofs = {}
     for vendor, own in table.groupby("vendor"):
         fitted = fit_vendor(own, run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
-        found[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
-    return found
+        proofs[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
+    return proofs
 
 
 def forget(folder, rate, reason=None, seeds=(0, 1, 2)):
@@ -74,9 +74,9 @@ def test_without_full_sampling_or_with_one_seed_it_refuses(tmp_path):
     write_run(tmp_path / "a", rates=(0.25, 0.5), masks=("gumbel",), patients=16)
     assert "full sampling" in proofs_of(tmp_path / "a")["GE"].refused
     write_run(tmp_path / "b", rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=16)
-    found = proofs_of(tmp_path / "b")["GE"]
-    assert "seeds" in found.refused
-    assert math.isnan(found.rate)
+    proof = proofs_of(tmp_path / "b")["GE"]
+    assert "seeds" in proof.refused
+    assert math.isnan(proof.rate)
 
 
 def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
@@ -84,15 +84,15 @@ def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
     analysis = compute(load(tmp_path), "epsilon", Options())
     mine = [s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle]
     assert {s.rule for s in mine} == set(RULES)
-    for one in mine:
-        if math.isnan(one.rate):
-            assert one.note
+    for selection in mine:
+        if math.isnan(selection.rate):
+            assert selection.note
             continue
-        assert set(one.not_worse) == {"in_domain", "cross_domain", "both"}
-        assert one.not_worse["both"] <= min(one.not_worse["in_domain"], one.not_worse["cross_domain"])
-        assert one.columns_read
-        if one.rule != "noninferior":
-            assert one.interval[0] <= one.interval[1]
+        assert set(selection.not_worse) == {"in_domain", "cross_domain", "both"}
+        assert selection.not_worse["both"] <= min(selection.not_worse["in_domain"], selection.not_worse["cross_domain"])
+        assert selection.columns_read
+        if selection.rule != "noninferior":
+            assert selection.interval[0] <= selection.interval[1]
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +120,8 @@ def test_a_missing_rate_ends_the_sequence_and_says_why(equal_rates, tmp_path, re
 def test_a_seed_or_a_full_sampling_that_is_not_trained_yet_is_said(tmp_path):
     folder = write_run(tmp_path, rates=(0.5, 1.0), masks=("gumbel",), patients=16, source=("GE",))
     forget(folder, 0.5, seeds=(1,))
-    found = proofs_of(tmp_path)["GE"]
-    assert found.steps["why"].tolist() == ["fewer than 3 seeds with scores (one is not trained yet)"]
+    proof = proofs_of(tmp_path)["GE"]
+    assert proof.steps["why"].tolist() == ["fewer than 3 seeds with scores (one is not trained yet)"]
     forget(folder, 1.0)
     assert "full sampling (rate 1) is not trained yet" in proofs_of(tmp_path)["GE"].refused
 

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -176,8 +177,6 @@ def shown(analysis):
 
 def test_a_whole_analysis_says_of_a_rate_what_its_verdict_says(analysis):
     """Card and terminal, for all combinations of both endpoints, with and without a proof of the same rate."""
-    from dataclasses import replace
-
     computed = analysis.vendors["GE"]
     met = 0
     for in_domain, cross_domain, seeds, proven in COMBINATIONS:
@@ -222,5 +221,5 @@ def test_one_training_of_full_sampling_has_no_probability(analysis):
     table = analysis.vendors["GE"].configurations
     fitted = analysis.vendors["GE"].fitted["val"]
     assert select(table, "GE", "epsilon", Options(), fitted=fitted).not_worse
-    one = table.assign(seeds=np.where(table["full"], 1, 3))
-    assert select(one, "GE", "epsilon", Options(), fitted=fitted).not_worse == {}
+    single = table.assign(seeds=np.where(table["full"], 1, 3))
+    assert select(single, "GE", "epsilon", Options(), fitted=fitted).not_worse == {}

@@ -47,12 +47,13 @@ def test_what_patients_scatter_by_chance_is_not_counted_as_trainings():
 
 def test_a_side_with_one_seed_takes_the_noise_of_other_rates_or_says_that_it_is_unknown():
     shared = np.random.default_rng(0).normal(0, 0.02, 1000)
-    one, three = seeds((0.8,), shared), seeds((0.81, 0.82, 0.83), shared)
-    unknown = estimate(one, three)
+    single = seeds((0.8,), shared)
+    three = seeds((0.81, 0.82, 0.83), shared)
+    unknown = estimate(single, three)
     assert math.isnan(unknown.of_trainings)
     assert unknown.seeds == 1
     assert unknown.error == unknown.of_patients
-    pooled = estimate(one, three, Noise(0.08**2, 5))
+    pooled = estimate(single, three, Noise(0.08**2, 5))
     assert pooled.of_trainings**2 == pytest.approx((0.08 * 0.8 * 0.2) ** 2 + 0.01**2 / 3)
     assert np.diff(pooled.interval()) > np.diff(unknown.interval())
 
@@ -126,9 +127,9 @@ def test_intervals_cover_the_truth_of_the_rate_and_not_only_of_its_trainings(see
     covered, of_patients = [], []
     for number in range(150):
         table, draws = trained(np.random.default_rng(number), seeds_of_rate)
-        found = metric_intervals(table, draws, {}).set_index("configuration")
+        intervals = metric_intervals(table, draws, {}).set_index("configuration")
         for row in table[~table["full"]].itertuples():
-            low, high = (found.loc[row.configuration, f"difference_in_domain_{end}"] for end in ("low", "high"))
+            low, high = (intervals.loc[row.configuration, f"difference_in_domain_{end}"] for end in ("low", "high"))
             covered.append(low <= 0 <= high)
             mine = average([draws[key]["test", "GE"] for key in row.keys])
             full = average([draws[key]["test", "GE"] for key in table.loc[table["full"], "keys"].item()])

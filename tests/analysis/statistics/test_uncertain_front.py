@@ -21,35 +21,35 @@ def test_probability_of_being_optimal_is_the_share_of_draws():
     rates = [0.25, 0.5, 1.0]
     inside = [[0.7, 0.8, 0.9], [0.9, 0.8, 0.7], [0.8, 0.8, 0.8], [0.7, 0.9, 0.8]]
     across = [[0.8, 0.7, 0.6], [0.8, 0.7, 0.6], [0.7, 0.7, 0.7], [0.6, 0.8, 0.7]]
-    found = front(rates, inside, across).probability_optimal.set_index("realised_rate")
+    probability = front(rates, inside, across).probability_optimal.set_index("realised_rate")
     # 1: a trade-off, all three; 2: the smallest is best at both; 3: equal, so all three; 4: the middle one
-    assert found["two_objectives"].tolist() == [3 / 4, 3 / 4, 2 / 4]
+    assert probability["two_objectives"].tolist() == [3 / 4, 3 / 4, 2 / 4]
     # the rate as a third objective: 1: all; 2 and 3: the smallest alone; 4: the smallest by its rate, and the middle
-    assert found["three_objectives"].tolist() == [4 / 4, 2 / 4, 1 / 4]
+    assert probability["three_objectives"].tolist() == [4 / 4, 2 / 4, 1 / 4]
 
 
 def test_attainment_and_hypervolume_of_one_rate_that_moves():
     reached = 0.5 + np.arange(1, 11) / 100  # ten draws
-    found = front([0.25], reached[:, None], reached[:, None])
-    surface = found.attainment.set_index("percent")
+    drawn = front([0.25], reached[:, None], reached[:, None])
+    surface = drawn.attainment.set_index("percent")
     assert surface.index.tolist() == sorted(surface.index, reverse=False) == [10, 50, 90]
     # (0.5 + k / 100) in both is reached by 11 - k of ten draws
     assert surface["in_domain"].tolist() == pytest.approx([0.60, 0.56, 0.52])
     assert surface["cross_domain"].tolist() == pytest.approx([0.60, 0.56, 0.52])
-    assert found.hypervolume == pytest.approx((reached - 0.5) ** 2)
+    assert drawn.hypervolume == pytest.approx((reached - 0.5) ** 2)
 
 
 def test_an_attainment_surface_has_the_steps_of_the_front():
     """Every draw alike: each surface is the front itself, the hypervolume two rectangles less their overlap."""
-    found = front([0.5, 1.0], [[0.7, 0.9]] * 5, [[0.8, 0.6]] * 5)
-    for _, part in found.attainment.groupby("percent"):
+    drawn = front([0.5, 1.0], [[0.7, 0.9]] * 5, [[0.8, 0.6]] * 5)
+    for _, part in drawn.attainment.groupby("percent"):
         assert sorted(zip(part["in_domain"], part["cross_domain"])) == [(0.7, 0.8), (0.9, 0.6)]
-    assert found.hypervolume == pytest.approx([0.2 * 0.3 + 0.4 * 0.1 - 0.2 * 0.1] * 5)
+    assert drawn.hypervolume == pytest.approx([0.2 * 0.3 + 0.4 * 0.1 - 0.2 * 0.1] * 5)
 
 
 def test_two_configurations_of_one_rate_count_as_that_rate():
-    found = front([0.5, 0.25, 0.5], [[0.7, 0.8, 0.9], [0.9, 0.8, 0.7]], [[0.7, 0.6, 0.7], [0.7, 0.9, 0.7]])
-    optimal = found.probability_optimal.set_index("realised_rate")["two_objectives"]
+    drawn = front([0.5, 0.25, 0.5], [[0.7, 0.8, 0.9], [0.9, 0.8, 0.7]], [[0.7, 0.6, 0.7], [0.7, 0.9, 0.7]])
+    optimal = drawn.probability_optimal.set_index("realised_rate")["two_objectives"]
     assert optimal.to_dict() == {0.25: 0.5, 0.5: 1.0}
 
 
