@@ -7,7 +7,8 @@
 
 ``analysis.vendors[vendor]`` holds all that was computed for the models trained on that vendor:
 ``selection``, and ``others``: the choice of the rule asked for, and those shown beside it;
-``curves[split]``: in_domain and cross_domain, each None or a Curve: rates, mean, low, high (G,) and draws (D, G);
+``selection.verdicts[endpoint]``: the rate against full sampling: kind, basis, difference, interval;
+``fitted[split]``: curves below rate 1 by name, and each configuration's metric with its draws;
 ``uncertain_front``: probability_optimal, attainment (10, 50, 90 %) and hypervolume draws, or None;
 ``proof``: what the data prove (noninferior): rate, steps, resolvable margin, patients needed, why refused.
 

@@ -23,7 +23,7 @@ ANALYSIS = {
     "report": (7, {"numpy", "pandas", "plotly", "jinja2", "markupsafe", "PIL"}),
     "plots": (6, {"numpy", "pandas", "plotly"}),
     "results": (5, {"numpy", "pandas", "scipy", "sklearn", "rich"}),
-    "choice": (4, {"numpy", "pandas", "scipy", "moocore"}),
+    "choice": (4, {"numpy", "pandas", "moocore"}),
     "statistics": (3, {"numpy", "pandas", "scipy", "sklearn", "moocore", "kneed"}),
     "read": (2, {"numpy", "pandas"}),
 }

@@ -73,7 +73,8 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         if info.configurations[score.column].isna().all():
             continue
         _add_entry(figure, word, "lines", line={"color": colour, "width": 6}, legendgroup=word)
-        _add_band(figure, getattr(info.fitted, domain), score)
+        for of_curve in info.fitted:
+            _add_band(figure, getattr(of_curve, domain), score)
         _add_trials(figure, info.trials, score)
         for line in lines:
             _add_line(figure, line, score)
@@ -81,7 +82,7 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
     for line in lines:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
         _add_entry(figure, escape(line.curve.name), line.mode, **style)
-    if any(info.fitted):
+    if info.fitted:
         _add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
     _add_yardsticks(figure, info)
     rates = info.configurations["realised_rate"]

@@ -19,12 +19,15 @@ class Preview(NamedTuple):
     full: np.ndarray  # (4, S, S) uint8
 
 
-def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFrame | None:
+def image_scores(
+    root: StoragePath, key: str, cohort: pd.DataFrame, known: dict[bytes, pd.DataFrame] | None = None
+) -> pd.DataFrame | None:
     """One row an image of one trial: row, split, score (a logit), label, patient_id, vendor.
 
-    None when scores.npz is absent, torn, or names rows that the cohort does not have.
+    None when scores.npz is absent, torn, or names rows that the cohort does not have. ``known`` keeps what is read of
+    the cohort, for a caller with many trials of the same images.
     """
-    return _image_scores(root, key, cohort, "score")
+    return _image_scores(root, key, cohort, "score", known)
 
 
 def yardstick_scores(root: StoragePath, key: str, cohort: pd.DataFrame, name: str) -> pd.DataFrame | None:
@@ -32,7 +35,9 @@ def yardstick_scores(root: StoragePath, key: str, cohort: pd.DataFrame, name: st
     return _image_scores(root, key, cohort, yardstick_column(name))
 
 
-def _image_scores(root: StoragePath, key: str, cohort: pd.DataFrame, column: str) -> pd.DataFrame | None:
+def _image_scores(
+    root: StoragePath, key: str, cohort: pd.DataFrame, column: str, known: dict[bytes, pd.DataFrame] | None = None
+) -> pd.DataFrame | None:
     columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", column))
     if columns is None or cohort.empty:
         return None
@@ -41,9 +46,13 @@ def _image_scores(root: StoragePath, key: str, cohort: pd.DataFrame, column: str
     score = columns[column]
     if not (row.shape == split.shape == score.shape and row.ndim == 1) or not np.isin(row, cohort.index).all():
         return None
-    about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
-    names = {code: name for name, code in SPLIT_CODES.items()}
-    return about.assign(row=row, split=[names.get(int(s), "unknown") for s in split], score=score.astype(np.float64))
+    known = {} if known is None else known
+    images = row.tobytes() + split.tobytes()
+    if images not in known:
+        names = {code: name for name, code in SPLIT_CODES.items()}
+        about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
+        known[images] = about.assign(row=row, split=[names.get(int(s), "unknown") for s in split])
+    return known[images].assign(score=score.astype(np.float64))
 
 
 def mask(root: StoragePath, key: str) -> np.ndarray | None:

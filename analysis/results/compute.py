@@ -13,20 +13,22 @@ from analysis.choice.noninferior import Proof
 from analysis.choice.optimism import Optimism, gaps_to_oracle
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
-from analysis.choice.selection import Selection, select, with_scores
+from analysis.choice.selection import Selection, evidence, with_scores
 from analysis.read.configurations import average_over_seeds, choosable, families, of_most_patients
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
 from analysis.results.external import external_table
 from analysis.results.fitness import Fitness, fitness
+from analysis.results.transfer import transfer_loss
 from analysis.results.yardsticks import YardstickDraws, above_best, yardstick_draws, yardstick_table
+from analysis.statistics.fitted import Fitted
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.statistics.resampling import TrialDraws, trial_draws
-from analysis.statistics.uncertain_front import Curves, UncertainFront, uncertain_front
+from analysis.statistics.uncertain_front import UncertainFront, uncertain_front
 from tune_ks.core.storage import StoragePath
 
 
@@ -40,8 +42,8 @@ class VendorAnalysis:
     others: list[Selection]  # the other rules; the same rule on each mask family, on test scores and without one vendor
     split: str  # that the choice and the fronts are of: val, or test where there is no validation score
     fronts: dict[str, ParetoFront]  # "two_objectives" and "three_objectives"
-    curves: dict[str, Curves]  # split -> the fitted curves
-    uncertain_front: UncertainFront | None  # of ``split``; None without both curves
+    fitted: dict[str, Fitted]  # split -> the fitted curves
+    uncertain_front: UncertainFront | None  # of ``split``; None without draws of both metrics
     proof: Proof
     fitness: Fitness  # whether the network is fit to judge a rate
     optimism: list[Optimism]  # each honest choice against the choice that the same rule makes on test scores
@@ -63,6 +65,7 @@ class Analysis:
     warnings: list[str]
     clinic: Clinic  # tables about the choices, over all vendors
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
+    transfer: pd.DataFrame  # what training on another vendor costs on the same images: COLUMNS of results.transfer
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
@@ -114,6 +117,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
+        transfer=transfer_loss(table, draws),
         from_counts=counted,
         selection_json=run.root / "selection.json",
     )
@@ -151,6 +155,7 @@ def compute_vendor(
     points = with_scores(candidates.table, split)
     rates = points["realised_rate"].to_numpy(float)
     chance = options.measure.chance
+    drawn = evidence(points, candidates.fitted[split], None, options.measure).draws
     return VendorAnalysis(
         vendor=vendor,
         configurations=of_vendor,
@@ -161,8 +166,8 @@ def compute_vendor(
             "two_objectives": pareto_front(points, TWO, chance),
             "three_objectives": pareto_front(points, THREE, chance),
         },
-        curves=candidates.curves,
-        uncertain_front=uncertain_front(candidates.curves[split], rates, chance),
+        fitted=candidates.fitted,
+        uncertain_front=uncertain_front(rates, drawn, chance),
         proof=candidates.proof,
         fitness=fitness(run, of_vendor, draws, selection, options.measure),
         optimism=gaps,
@@ -183,7 +188,7 @@ def _families(of_vendor: pd.DataFrame, candidates: Candidates, rule: str) -> lis
     for name in names:
         part = of_vendor[(of_vendor["family"] == name) | of_vendor["full"].astype(bool)]
         if set(part["configuration"]) != set(candidates.table["configuration"]):  # else it has been chosen from already
-            choices.append(select(part, candidates.vendor, rule, candidates.options, family=name))
+            choices.append(candidates.among(part, rule, name))
     return choices
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from analysis.choice.crossfit import CrossFit
 from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
+from analysis.choice.verdict import Verdict
 from analysis.read.load import SCORES
 from analysis.results import sentences
 from analysis.results.clinic import Clinic
@@ -38,6 +39,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "optimism": [_optimism(gap) for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
+        "transfer": analysis.transfer.to_dict("records"),
         "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {
@@ -82,6 +84,8 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "rate": selection.rate,
         "interval": selection.interval,
         "not_worse": selection.not_worse,
+        "verdicts": {domain: _verdict(verdict) for domain, verdict in selection.verdicts.items()},
+        "lowest_tried": selection.lowest,
         **{name: values.get(name, math.nan) for name in SCORES},
         "difference_to_full_sampling": {d: values.get(f"difference_{d}", math.nan) for d in TWO},
         "intervals": _intervals(values),
@@ -98,6 +102,10 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "whose_labels": sentences.whose_labels(selection, measure),
         "note": selection.note,
     }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return verdict._asdict() | {"kind": verdict.kind.value, "basis": verdict.basis.value}
 
 
 def _seed_sd(values: dict[str, float]) -> dict[str, float]:

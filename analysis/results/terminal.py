@@ -12,8 +12,9 @@ from rich.table import Table
 from analysis.choice import noninferior_words as proof_words
 from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
+from analysis.choice.verdict import is_proven
 from analysis.read.configurations import plain_name
-from analysis.results import evidence, sentences
+from analysis.results import evidence, sentences, transfer
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 
@@ -85,6 +86,7 @@ def _lines(analysis: Analysis) -> list[str]:
     lines += _choices(analysis)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
+    lines += transfer.sentences(analysis.transfer, measure.title)
     lines += sentences.operating(analysis.clinic.operating)
     lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
     repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
@@ -100,6 +102,7 @@ def _choices(analysis: Analysis) -> list[str]:
     for computed in analysis.vendors.values():
         sure = evidence.how_sure(computed.selection, analysis.options) or "no interval of the rate"
         lines += [sentences.chosen(computed.selection, measure), f"  {sure}"]
+        lines += [f"  {said}" for said, _ in evidence.against_full(computed.selection, analysis.options)]
         lines.append(f"  {sentences.whose_labels(computed.selection, measure)}")
         for selection in computed.others:
             if selection.held_out and not selection.oracle:
@@ -144,8 +147,10 @@ def _remark(selection: Selection) -> str:
     if math.isnan(selection.rate):
         return ""  # a refused test proves nothing
     if RULES[selection.rule].needs_proof:
-        return " (proven)"
-    return " (unproven)" if selection.rule == DEFAULT else ""
+        return " (none)" if selection.rate == 1 else " (proven)"
+    if selection.rule != DEFAULT:
+        return ""
+    return " (proven)" if is_proven(selection.verdicts) else " (unproven)"
 
 
 def _numbers(values: dict[str, float], rate: float) -> list[str]:

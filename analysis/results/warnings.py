@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from analysis.choice.labels import readers
 from analysis.choice.selection import Selection
 from analysis.read.load import Run
 from analysis.results.sentences import DOMAINS
@@ -41,16 +42,11 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
         lines.append(
             "Synthetic cohort (phantom): it shows that the tool works, and is no evidence about k-space sampling."
         )
-    search = run.search.get("search") or {}
-    readers = []
-    if search.get("sampler", "grid") not in ("grid", "random", "qmc"):
-        readers.append("sampler")
-    if search.get("scheduler") == "pareto_halving":
-        readers.append("scheduler")
-    if readers and "val_cross_domain" in search.get("objectives", []):
+    reading = readers(run.search)
+    if reading:
         lines.append(
-            f"The {' and the '.join(readers)} of this search read validation labels of all vendors: which trials "
-            "there are to choose from depends on them, even where the choice itself reads one vendor's only."
+            f"The {reading} of this search read validation labels of all vendors: which trials there are to choose "
+            "from depends on them, even where the choice itself reads one vendor's only."
         )
     return lines
 
