@@ -27,7 +27,8 @@ from tune_ks.commands.evaluate import evaluate_command
 from tune_ks.commands.fields import print_fields
 from tune_ks.commands.merge import merge_command
 from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
-from tune_ks.commands.search import AnalysisSteps, search_command
+from tune_ks.commands.prepare_search import AnalysisSteps
+from tune_ks.commands.search import search_command
 from tune_ks.core.storage import StoragePath
 
 

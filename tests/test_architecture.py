@@ -139,6 +139,17 @@ def test_a_package_is_imported_in_its_one_place():
     assert met == set(ONLY_IN)
 
 
+def test_figures_are_drawn_from_finished_values():
+    """No file of plots reads a run or an analysis: what a figure shows is computed in results."""
+    plots = sorted((ROOT / "analysis/plots").glob("*.py"))
+    assert len(plots) > 8
+    for path in plots:
+        for module in imports(path):
+            assert not f"{module}.".startswith(
+                ("analysis.results.compute.", "analysis.read.load.load.", "analysis.read.trial_arrays.")
+            ), f"{path.name} imports {module}"
+
+
 def test_no_file_is_part_of_a_circle():
     """Within a wing too: what a file imports at its top never leads back to it."""
     graph = {}
@@ -190,7 +201,7 @@ def names_in(name):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from (alias.asname or alias.name for alias in node.names)
         else:
-            yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
+            yield from (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
             yield getattr(node, "name", None)
 
 

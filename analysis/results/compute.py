@@ -125,11 +125,11 @@ def compute_vendor(
     run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], vendor: str, rule: str, options: Options
 ) -> VendorAnalysis:
     """Everything about the models trained on ``vendor``; ``table`` holds the configurations of all vendors."""
-    own = table[table["vendor"] == vendor]
-    candidates = candidates_of(run, own, draws, vendor, options)
+    of_vendor = table[table["vendor"] == vendor]
+    candidates = candidates_of(run, of_vendor, draws, vendor, options)
     split = candidates.split
     selection = candidates.choose(rule)
-    others = [*_other_rules(candidates, rule), *_families(own, candidates, rule), *_oracles(candidates, rule)]
+    others = [*_other_rules(candidates, rule), *_families(of_vendor, candidates, rule), *_oracles(candidates, rule)]
     gaps = gaps_to_oracle([selection, *others], candidates.table, draws, options)
     for left in leave_one_vendor_out(run, draws, vendor, _also_elsewhere(rule), options):
         others += [*left.choices, *left.oracles]
@@ -139,7 +139,7 @@ def compute_vendor(
     chance = options.measure.chance
     return VendorAnalysis(
         vendor=vendor,
-        configurations=own,
+        configurations=of_vendor,
         selection=selection,
         others=others,
         split=split,
@@ -158,14 +158,14 @@ def _other_rules(candidates: Candidates, rule: str) -> list[Selection]:
     return [candidates.choose(name) for name in RULES if name != rule]
 
 
-def _families(own: pd.DataFrame, candidates: Candidates, rule: str) -> list[Selection]:
-    """The choice among each mask family, where there are several; ``own``: all configurations of the vendor."""
-    names = families(own)
+def _families(of_vendor: pd.DataFrame, candidates: Candidates, rule: str) -> list[Selection]:
+    """The choice among each mask family, where there are several; ``of_vendor``: all configurations of the vendor."""
+    names = families(of_vendor)
     if len(names) < 2:
         return []
     choices = []
     for name in names:
-        part = own[(own["family"] == name) | own["full"].astype(bool)]
+        part = of_vendor[(of_vendor["family"] == name) | of_vendor["full"].astype(bool)]
         if set(part["configuration"]) != set(candidates.table["configuration"]):  # else it has been chosen from already
             choices.append(select(part, candidates.vendor, rule, candidates.options, family=name))
     return choices

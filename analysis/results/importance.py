@@ -25,20 +25,20 @@ class Importance(NamedTuple):
     configurations: int
 
 
-def hyperparameters(own: pd.DataFrame) -> list[str]:
+def hyperparameters(configurations: pd.DataFrame) -> list[str]:
     """Fields that take two or more values besides "none", which only says that the family lacks the field."""
-    return [name for name in varied_fields(own) if own[name].nunique(dropna=True) > 1]
+    return [name for name in varied_fields(configurations) if configurations[name].nunique(dropna=True) > 1]
 
 
-def importance(own: pd.DataFrame, score: str) -> Importance | None:
+def importance(configurations: pd.DataFrame, score: str) -> Importance | None:
     """One vendor's configurations -> the importance of each varied field for a column of scores.
 
     The importance of a field is the mean absolute error that a forest gains on left-out configurations when the
     field is shuffled among them (Breiman, Machine Learning 2001), averaged over folds and repeats; in units of the
     metric. None with fewer than ENOUGH configurations, or where nothing but the rate varies.
     """
-    below = own[~own["full"].astype(bool)].dropna(subset=[score])
-    fields = hyperparameters(own)
+    below = configurations[~configurations["full"].astype(bool)].dropna(subset=[score])
+    fields = hyperparameters(configurations)
     if len(below) < ENOUGH or not fields:
         return None
     inputs = pd.DataFrame({"sampling_rate": np.log2(below["sampling_rate"].astype(float))})

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from analysis.choice.crossfit import CrossFit
+from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
 from analysis.read.load import SCORES
 from analysis.results import sentences
@@ -28,7 +29,7 @@ def selection_text(analysis: Analysis) -> str:
         "rule": analysis.rule,
         "choices": [_plain(computed.selection, analysis.measure) for computed in vendors],
         "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
-        "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],
+        "optimism": [_optimism(gap) for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
@@ -44,6 +45,12 @@ def selection_text(analysis: Analysis) -> str:
     }
     # finalists are not rounded: a rounded rate would be another config, with another key
     return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def _optimism(gap: Optimism) -> dict[str, Any]:
+    values = gap._asdict()
+    values["own"] = values.pop("luck")  # "own" is its name in files of format 1
+    return values
 
 
 def _clinic(clinic: Clinic) -> dict[str, Any]:

@@ -131,8 +131,8 @@ def optimism(gap: Optimism, measure: Measure) -> str:
             low, high = gap.gap_interval[domain]
             ends = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
             gaps.append(f"{word} {gap.gap[domain]:+.3f}{ends}")
-        if not math.isnan(gap.own[domain]):
-            chance.append(f"{word} {gap.own[domain]:+.3f}")
+        if not math.isnan(gap.luck[domain]):
+            chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""
     words = (
         f"{gap.vendor}, {gap.rule} by {gap.saw}{held_out}: optimism gap to the oracle (rate {gap.oracle_rate:.3f}) "

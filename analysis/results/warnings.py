@@ -56,8 +56,8 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
     return lines
 
 
-def _about_the_choice(selection: Selection, own: pd.DataFrame, measure: Measure) -> list[str]:
-    """What is missing for one vendor's choice; ``own``: the vendor's configurations."""
+def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measure: Measure) -> list[str]:
+    """What is missing for one vendor's choice; ``configurations``: the vendor's configurations."""
     vendor = selection.vendor
     lines = []
     if math.isnan(selection.rate):
@@ -69,9 +69,9 @@ def _about_the_choice(selection: Selection, own: pd.DataFrame, measure: Measure)
         )
     if not selection.full_sampling:
         lines.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
-    if len(own) == 1:
+    if len(configurations) == 1:
         lines.append(f"{vendor}: one configuration only: there is nothing to choose between.")
-    if own[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
+    if configurations[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
         lines.append(f"{vendor}: no cross-domain {measure.title}: no other vendor was scored, so transfer is unknown.")
     return lines
 

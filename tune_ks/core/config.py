@@ -69,6 +69,11 @@ class TrialConfig:
     lr: float = _field(3e-4, "learning rate of AdamW", above=0)
     mask_lr_multiplier: float = _field(10.0, "the mask's learning rate, in units of lr", part="mask", above=0)
     weight_decay: float = _field(1e-4, "of AdamW, on all but the mask", least=0)
+    schedule: str = _field("constant", "how the learning rate changes from step to step", str)
+    clip_norm: float | None = _field(None, "a gradient of a larger norm is scaled down to this norm", above=0)
+    average: float = _field(
+        0.0, "decay of the moving average of the weights, which is scored and exported; 0: none", least=0, below=1
+    )
     init_from: str | None = _field(None, "KEY@HASH of a finished trial whose weights it begins from", str)
     frozen: str = _field("", "parts of the network, by the names of their parameters, that stay as they begin", str)
     slow: str = _field("", "parts that learn at slow_lr_multiplier times their rate", str)

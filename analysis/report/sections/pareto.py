@@ -13,6 +13,7 @@ from analysis.read.configurations import FULL
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.pareto_info import pareto_info
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
@@ -99,7 +100,7 @@ def _plot(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
             "green band"
         )
     attributes = {"data-filtered": FILTERS, "data-vendor": vendor}
-    drawn = to_json(plot_pareto(analysis, vendor))
+    drawn = to_json(plot_pareto(pareto_info(analysis, vendor)))
     return [Figure(f"pareto-{slug(vendor)}", drawn, f"{alt}.", HEIGHT, title, attributes)]
 
 

@@ -119,7 +119,7 @@ def _gap_row(gap: Optimism) -> dict[str, Any]:
         low, high = gap.gap_interval[domain]
         row[f"gap, {word}"] = gap.gap[domain]
         row[f"90 % interval, {word}"] = None if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
-        row[f"oracle's luck, {word}"] = gap.own[domain]
+        row[f"oracle's luck, {word}"] = gap.luck[domain]
     return row
 
 

@@ -34,11 +34,11 @@ def proofs_of(root, margin=0.02):
     """Only the proofs: no rule, no interval, no file."""
     run = load(root)
     table, draws = average_over_seeds(run.trials), trial_draws(run, 300)
-    found = {}
-    for vendor, own in table.groupby("vendor"):
+    proofs = {}
+    for vendor, configurations in table.groupby("vendor"):
         fitted = vendor_curves(run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
-        found[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
-    return found
+        proofs[vendor] = proof_of_vendor(run, configurations, draws, fitted, vendor, margin)
+    return proofs
 
 
 def forget(folder, rate, reason=None, seeds=(0, 1, 2)):
@@ -74,9 +74,9 @@ def test_without_full_sampling_or_with_one_seed_it_refuses(tmp_path):
     write_run(tmp_path / "a", rates=(0.25, 0.5), masks=("gumbel",), patients=16)
     assert "full sampling" in proofs_of(tmp_path / "a")["GE"].refused
     write_run(tmp_path / "b", rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=16)
-    found = proofs_of(tmp_path / "b")["GE"]
-    assert "seeds" in found.refused
-    assert math.isnan(found.rate)
+    proof = proofs_of(tmp_path / "b")["GE"]
+    assert "seeds" in proof.refused
+    assert math.isnan(proof.rate)
 
 
 def test_seeds_add_their_own_variance():
@@ -84,21 +84,21 @@ def test_seeds_add_their_own_variance():
     mine, full = shared + np.array([0.80, 0.82, 0.84]), shared + np.array([0.81, 0.82, 0.83])
     both = two_way(mine, full, "law")
     assert both.var() == pytest.approx(0.02**2 / 3 + 0.01**2 / 3, rel=0.05)  # s^2 / n of each, with n - 1
-    each = [[Resampled(a[:, s].mean(), a[:, s], 30) for s in range(3)] for a in (mine, full)]
-    found = difference(*each, "law")
-    assert found.of_patients == pytest.approx(0, abs=1e-9)
-    assert found.of_trainings**2 == pytest.approx(both.var(), rel=1e-6)
-    assert found.total_freedom == pytest.approx(4)  # three seeds and three seeds
-    assert found.lower() == pytest.approx(stats.t(4).ppf(0.05) * found.error, rel=0.01)
+    seeds = [[Resampled(a[:, s].mean(), a[:, s], 30) for s in range(3)] for a in (mine, full)]
+    distance = difference(*seeds, "law")
+    assert distance.of_patients == pytest.approx(0, abs=1e-9)
+    assert distance.of_trainings**2 == pytest.approx(both.var(), rel=1e-6)
+    assert distance.total_freedom == pytest.approx(4)  # three seeds and three seeds
+    assert distance.lower() == pytest.approx(stats.t(4).ppf(0.05) * distance.error, rel=0.01)
 
 
 def test_what_is_needed_makes_the_margin_resolvable_and_no_less_does():
     met = 0
     for trainings in (0.0, 0.002, 0.004, 0.02):
-        found = Difference(0.0, 0.03, trainings, patients=30, freedom=4)
-        patients, more = found.needed(0.02)
-        assert found._with(patients, more).resolvable() == pytest.approx(0.02, rel=1e-6)
-        assert found._with(0.99 * patients, more).resolvable() > 0.02
+        distance = Difference(0.0, 0.03, trainings, patients=30, freedom=4)
+        patients, more = distance.needed(0.02)
+        assert distance._with(patients, more).resolvable() == pytest.approx(0.02, rel=1e-6)
+        assert distance._with(0.99 * patients, more).resolvable() > 0.02
         assert (more > 1) == (trainings > 0.004)  # only where patients alone would need too many
         met += 1
     assert met == 4
@@ -111,15 +111,15 @@ def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
     analysis = compute(load(tmp_path), "epsilon", Options())
     mine = [s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle]
     assert {s.rule for s in mine} == set(RULES)
-    for one in mine:
-        if math.isnan(one.rate):
-            assert one.note
+    for selection in mine:
+        if math.isnan(selection.rate):
+            assert selection.note
             continue
-        assert set(one.not_worse) == {"in_domain", "cross_domain", "both"}
-        assert one.not_worse["both"] <= min(one.not_worse["in_domain"], one.not_worse["cross_domain"])
-        assert one.columns_read
-        if one.rule != "noninferior":
-            assert one.interval[0] <= one.interval[1]
+        assert set(selection.not_worse) == {"in_domain", "cross_domain", "both"}
+        assert selection.not_worse["both"] <= min(selection.not_worse["in_domain"], selection.not_worse["cross_domain"])
+        assert selection.columns_read
+        if selection.rule != "noninferior":
+            assert selection.interval[0] <= selection.interval[1]
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ def test_a_missing_rate_ends_the_sequence_and_says_why(equal_rates, tmp_path, re
 def test_a_seed_or_a_full_sampling_that_is_not_trained_yet_is_said(tmp_path):
     folder = write_run(tmp_path, rates=(0.5, 1.0), masks=("gumbel",), patients=16, source=("GE",))
     forget(folder, 0.5, seeds=(1,))
-    found = proofs_of(tmp_path)["GE"]
-    assert found.steps["why"].tolist() == ["fewer than 3 seeds with scores (one is not trained yet)"]
+    proof = proofs_of(tmp_path)["GE"]
+    assert proof.steps["why"].tolist() == ["fewer than 3 seeds with scores (one is not trained yet)"]
     forget(folder, 1.0)
     assert "full sampling (rate 1) is not trained yet" in proofs_of(tmp_path)["GE"].refused
 

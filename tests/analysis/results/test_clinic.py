@@ -34,9 +34,9 @@ from tune_ks.core.metrics import auc
 def test_the_cut_leaves_no_more_negatives_above_than_allowed(negatives, specificity, cut):
     negatives = np.array(negatives, dtype=float)
     label, score = np.r_[np.zeros(len(negatives)), 1, 1], np.r_[negatives, -5, 50]
-    found = threshold(label, score, specificity)
-    assert found == cut
-    assert (negatives > found).mean() <= 1 - specificity + 1e-12
+    computed = threshold(label, score, specificity)
+    assert computed == cut
+    assert (negatives > computed).mean() <= 1 - specificity + 1e-12
 
 
 def test_the_cut_is_the_best_point_of_the_roc_curve():
@@ -45,8 +45,8 @@ def test_the_cut_is_the_best_point_of_the_roc_curve():
         label = rng.permutation(np.arange(80) < 30).astype(int)
         score = np.round(rng.normal(label, 1), 1)
         false, true, _ = roc_curve(label, score, drop_intermediate=False)
-        found = (score[label == 1] > threshold(label, score)).mean()
-        assert found == pytest.approx(true[false <= 1 - SPECIFICITY + 1e-12].max())
+        sensitivity = (score[label == 1] > threshold(label, score)).mean()
+        assert sensitivity == pytest.approx(true[false <= 1 - SPECIFICITY + 1e-12].max())
     assert math.isnan(threshold(np.ones(3), np.arange(3.0)))
 
 
@@ -55,9 +55,9 @@ def test_a_share_is_resampled_by_patient():
     patient = rng.integers(0, 6, 50)
     part, whole = rng.random(50) < 0.5, rng.random(50) < 0.7
     weights = patient_weights(6, 20, "share")
-    found = resampled_mean(part, whole, patient, weights)
-    assert found.point == pytest.approx(part[whole].mean())
-    for draw, value in zip(weights, found.draws):
+    resampled = resampled_mean(part, whole, patient, weights)
+    assert resampled.point == pytest.approx(part[whole].mean())
+    for draw, value in zip(weights, resampled.draws):
         rows = np.repeat(np.arange(50), draw[patient].astype(int))
         assert value == pytest.approx(part[rows][whole[rows]].mean())
 
@@ -76,7 +76,7 @@ def parts(analysis, source, vendor, split="test"):
         yield scores[(scores["split"] == split) & (scores["vendor"] == vendor)]
 
 
-def one(table, **where):
+def only_row(table, **where):
     for name, value in where.items():
         table = table[table[name.replace("_", " ")] == value]
     assert len(table) == 1
@@ -86,14 +86,14 @@ def one(table, **where):
 @pytest.mark.parametrize("vendor", ["GE", "SIEMENS"])
 def test_the_threshold_is_the_source_vendors_wherever_it_is_applied(analysis, vendor):
     assert analysis.vendors["GE"].selection.rate < 1
-    row = one(analysis.clinic.operating, trained_on="GE", scored_on=vendor, rate="chosen")
-    found, stayed = [], []
+    row = only_row(analysis.clinic.operating, trained_on="GE", scored_on=vendor, rate="chosen")
+    detected, stayed = [], []
     for val, test in zip(parts(analysis, "GE", "GE", "val"), parts(analysis, "GE", vendor)):
         cut = threshold(val["label"].to_numpy(), val["score"].to_numpy())
-        found.append((test["score"][test["label"] == 1] > cut).mean())
+        detected.append((test["score"][test["label"] == 1] > cut).mean())
         stayed.append((test["score"][test["label"] == 0] <= cut).mean())
-    assert len(found) == 2
-    assert row["sensitivity"] == pytest.approx(np.mean(found))
+    assert len(detected) == 2
+    assert row["sensitivity"] == pytest.approx(np.mean(detected))
     assert row["specificity"] == pytest.approx(np.mean(stayed))
     assert row["low"] < row["sensitivity"] < row["high"]
     assert row["its low"] < row["specificity"] < row["its high"]
@@ -110,26 +110,26 @@ def test_a_shift_of_one_vendors_scores_is_seen_as_a_specificity_that_is_not_reac
     arrays["score"] = arrays["score"] + np.float32(2.0) * theirs
     np.savez_compressed(folder.trial(key, "scores.npz"), **arrays)
     after = analyse(tmp_path, report=False)
-    rows = [one(a.clinic.operating, scored_on="SIEMENS", rate="chosen") for a in (before, after)]
+    rows = [only_row(a.clinic.operating, scored_on="SIEMENS", rate="chosen") for a in (before, after)]
     assert rows[0]["specificity"] > 0.8
     assert rows[1]["specificity"] < 0.3
     assert rows[1]["sensitivity"] > rows[0]["sensitivity"]
     assert after.configurations["test_cross_domain"].equals(
         before.configurations["test_cross_domain"]
     )  # no AUC sees it
-    own = [one(a.clinic.operating, scored_on="GE", rate="chosen")["specificity"] for a in (before, after)]
-    assert own[0] == own[1]
+    of_ge = [only_row(a.clinic.operating, scored_on="GE", rate="chosen")["specificity"] for a in (before, after)]
+    assert of_ge[0] == of_ge[1]
 
 
 def test_brier_and_reliability_are_scikit_learns(analysis):
-    row = one(analysis.clinic.calibration, trained_on="GE", scored_on="SIEMENS", rate="chosen")
-    each = list(parts(analysis, "GE", "SIEMENS"))
-    assert row["Brier"] == pytest.approx(np.mean([brier_score_loss(p["label"], expit(p["score"])) for p in each]))
-    assert row["Brier of the prevalence"] == pytest.approx(brier_score_loss(each[0]["label"], np.full(96, 0.5)))
+    row = only_row(analysis.clinic.calibration, trained_on="GE", scored_on="SIEMENS", rate="chosen")
+    seeds = list(parts(analysis, "GE", "SIEMENS"))
+    assert row["Brier"] == pytest.approx(np.mean([brier_score_loss(p["label"], expit(p["score"])) for p in seeds]))
+    assert row["Brier of the prevalence"] == pytest.approx(brier_score_loss(seeds[0]["label"], np.full(96, 0.5)))
     assert row["low"] < row["Brier"] < row["high"]
     bins = analysis.clinic.reliability
     bins = bins[(bins["trained on"] == "GE") & (bins["scored on"] == "SIEMENS") & (bins["rate"] == "chosen")]
-    pooled = pd.concat(each)
+    pooled = pd.concat(seeds)
     observed, predicted = calibration_curve(pooled["label"], expit(pooled["score"]), n_bins=10)
     np.testing.assert_allclose(bins["observed"], observed)
     np.testing.assert_allclose(bins["predicted"], predicted)
@@ -137,37 +137,37 @@ def test_brier_and_reliability_are_scikit_learns(analysis):
 
 
 def test_subgroup_aucs_are_those_of_their_images(analysis):
-    cohort, found = analysis.run.cohort, analysis.clinic.subgroups
-    assert set(found["by"]) == {"field strength", "acquired matrix", "cohort of origin"}
+    cohort, groups = analysis.run.cohort, analysis.clinic.subgroups
+    assert set(groups["by"]) == {"field strength", "acquired matrix", "cohort of origin"}
     met = 0
-    for _, row in found[(found["trained on"] == "GE") & (found["by"] == "acquired matrix")].iterrows():
+    for _, row in groups[(groups["trained on"] == "GE") & (groups["by"] == "acquired matrix")].iterrows():
         inside = cohort.index[cohort["acquired_width"] == float(row["group"].split()[0])]
-        each = [p[p["row"].isin(inside)] for p in parts(analysis, "GE", row["scored on"])]
-        aucs = [auc(p["label"].to_numpy(), p["score"].to_numpy()) for p in each]
+        seeds = [p[p["row"].isin(inside)] for p in parts(analysis, "GE", row["scored on"])]
+        aucs = [auc(p["label"].to_numpy(), p["score"].to_numpy()) for p in seeds]
         assert row["chosen"] == pytest.approx(np.mean(aucs))
         assert row["chosen low"] < row["chosen"] < row["chosen high"]
         assert row["full sampling low"] < row["full sampling"] < row["full sampling high"]
-        assert row["images"] == len(each[0])
+        assert row["images"] == len(seeds[0])
         met += 1
     assert met == 4
 
 
 def test_a_group_of_too_few_patients_has_no_number(tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=40)
-    found = analyse(tmp_path, report=False, epsilon=0.5).clinic.subgroups
-    few = found[found[["with tumour", "without"]].min(axis=1) < PATIENTS]
-    assert 0 < len(few) < len(found)
+    groups = analyse(tmp_path, report=False, epsilon=0.5).clinic.subgroups
+    few = groups[groups[["with tumour", "without"]].min(axis=1) < PATIENTS]
+    assert 0 < len(few) < len(groups)
     assert (few["note"] == "too few patients").all()
     assert few[["chosen", "chosen low", "full sampling"]].isna().all(axis=None)
-    enough = found.drop(few.index)
+    enough = groups.drop(few.index)
     assert enough[["chosen", "chosen low", "full sampling"]].notna().all(axis=None)
 
 
 def test_what_is_not_recorded_is_said_and_names_are_not_shown():
     cohort = make_cohort(("GE",), 12, 2)
     plain = cohort.drop(columns=["field_t", "acquired_width"]).assign(width=64)
-    found, absent = subgroups(plain)
-    assert found == {}
+    tables, absent = subgroups(plain)
+    assert tables == {}
     assert "No subgroups by field strength: not recorded." in absent
     assert "No subgroups by stored matrix: 64 wide for every image." in absent
     named = plain.assign(patient_id=[f"{'anna' if n % 2 else 'bob'}_{n // 6}" for n in range(len(plain))])
@@ -175,9 +175,10 @@ def test_what_is_not_recorded_is_said_and_names_are_not_shown():
     assert "cohort of origin" not in subgroups(named)[0]
     many = plain.assign(patient_id=[f"{'ISPY1' if n % 2 else 'Breast_MRI'}_{n // 2}" for n in range(len(plain))])
     assert set(subgroups(many)[0]["cohort of origin"]) == {"ISPY1", "Breast_MRI"}
-    told = plain.assign(origin=["a", None] * 12, patient_id="x").assign(origin=lambda t: t["origin"].where(t.index > 3))
-    told.loc[5, "origin"] = "b"
-    groups = subgroups(told)[0]["cohort of origin"]
+    recorded = plain.assign(origin=["a", None] * 12, patient_id="x")
+    recorded = recorded.assign(origin=lambda t: t["origin"].where(t.index > 3))
+    recorded.loc[5, "origin"] = "b"
+    groups = subgroups(recorded)[0]["cohort of origin"]
     assert set(groups.dropna()) == {"a", "b"}
     assert groups.isna().sum() > 0
 
@@ -195,7 +196,7 @@ def test_the_answers_are_in_the_page_the_file_and_the_terminal(analysis):
     )
     console = Console(record=True, width=80, file=io.StringIO())
     print_analysis(analysis, console)
-    row = one(analysis.clinic.operating, trained_on="GE", scored_on="SIEMENS", rate="chosen")
+    row = only_row(analysis.clinic.operating, trained_on="GE", scored_on="SIEMENS", rate="chosen")
     text = " ".join(console.export_text().split())
     assert f"GE on SIEMENS: sensitivity at 90 % validation specificity: chosen {row['sensitivity']:.3f}" in text
 
