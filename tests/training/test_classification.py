@@ -72,12 +72,12 @@ def test_images_and_labels_are_mixed_in_pairs_by_hand():
     batch = batch_of([0, 1, 1])
     partner = torch.tensor([1, 0, 2])
     share = torch.tensor([0.75, 0.5, 0.9])
-    found = mixed(batch, Mixing(partner, share))
-    assert found.label.tolist() == pytest.approx([0.25, 0.5, 1])
+    result = mixed(batch, Mixing(partner, share))
+    assert result.label.tolist() == pytest.approx([0.25, 0.5, 1])
     for position, (other, m) in enumerate(zip(partner.tolist(), share.tolist())):
         expected = m * batch.image[position] + (1 - m) * batch.image[other]
-        torch.testing.assert_close(found.image[position], expected)
-    assert found[2:] == batch[2:]  # acquisition, patient and target stay
+        torch.testing.assert_close(result.image[position], expected)
+    assert result[2:] == batch[2:]  # acquisition, patient and target stay
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
