@@ -34,6 +34,7 @@ PACK = [  # alike in their shapes, different in everything else
     dataclasses.replace(FIRST, mask="dps", rate_start=0.9, frozen="classifier.features.0"),
     dataclasses.replace(FIRST, reconstruction_weight=1.0, reconstruction_epochs=1, budget="drift"),
     dataclasses.replace(FIRST, schedule="one_cycle", clip_norm=0.5, average=0.8, seed=2),
+    dataclasses.replace(FIRST, label_smoothing=0.1, class_weights="balanced", mixup=0.4, test_time="flips"),
     TrialConfig("GE", 1.0, mask="lowpass", lr=1e-3, **FIELDS),
     TrialConfig("GE", 0.25, mask="variable_density", lr=1e-3, augment="flips", **FIELDS),
 ]

@@ -39,7 +39,7 @@ ONE_OF_EACH = [
         reconstruction_epochs=2,
     ),
     dataclasses.replace(
-        LEARNED, schedule="cosine", warmup=0.3, mask_schedule="constant", clip_norm=0.5, average=0.9, width=0.05
+        LEARNED, schedule="cosine", warmup=0.3, mask_schedule="constant", clip_norm=0.5, average=0.9, mixup=0.3
     ),
     TrialConfig(
         "GE",

@@ -64,6 +64,10 @@ class TrialConfig:
         part="classifier", choices=("none", "image"), shapes=True,
     )  # fmt: skip
     augment: str = _field("none", "how training images are moved at random", str)
+    test_time: str = _field(
+        "none", "flips: a score is the mean over the restored image, its two mirrors and its half turn", str,
+        choices=("none", "flips"),
+    )  # fmt: skip
     epochs: int = _field(30, "passes over the training images", int, above=0)
     batch_size: int = _field(32, "images a step", int, above=0)
     lr: float = _field(3e-4, "learning rate of AdamW", above=0)

@@ -18,6 +18,7 @@ from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
+from tune_ks.training.views import views_of
 
 
 def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_seed: int) -> float:
@@ -68,6 +69,7 @@ def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
     torch.set_num_threads(1)
     try:
         training, scoring = timed_steps(config, splits)
+        scoring *= views_of(config)
     finally:
         torch.set_num_threads(threads)
     return config.epochs * (len(splits.train) * training + len(splits.val[config.vendor]) * scoring) + scoring * (

@@ -12,6 +12,7 @@ import copy
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tune_ks.model.pipeline import KSpaceClassifier
 
@@ -23,21 +24,21 @@ class Average:
         self.decay = decay
         self.trained = trained
         self.pipeline = copy.deepcopy(trained).requires_grad_(False)
+        self.pairs: dict[bool, tuple[list[Tensor], list[Tensor]]] = {}  # averages, weights; the key: whether floats
+        weights = trained.state_dict()
+        averages = self.pipeline.state_dict()
+        for are_floats in (True, False):  # whole numbers are counts of batches
+            names = [name for name in weights if weights[name].is_floating_point() == are_floats]
+            self.pairs[are_floats] = ([averages[name] for name in names], [weights[name] for name in names])
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after ``step``, counted from 0. The host does not wait for the device."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averages = []
-        values = []
-        weights = self.trained.state_dict()
-        for name, average in self.pipeline.state_dict().items():
-            if average.is_floating_point():
-                averages.append(average)
-                values.append(weights[name])
-            else:
-                average.copy_(weights[name])  # counts of batches
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        averages, weights = self.pairs[True]
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+        for count, trained in zip(*self.pairs[False], strict=True):
+            count.copy_(trained)
 
     def settle_mask(self) -> None:
         """Give the trained network the averaged mask, so that it settles on the mask that is exported."""

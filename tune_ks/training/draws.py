@@ -13,6 +13,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import generator
 from tune_ks.data.dataset import Images
 from tune_ks.training.augmentations import Augmentation
+from tune_ks.training.mixup import Mixing, draw_mixing
 
 REFERENCES = 4  # rates at which a conditional training's epochs are compared
 
@@ -24,14 +25,22 @@ class Draws(NamedTuple):
     rates: Tensor  # (B,)
     temperatures: Tensor | None  # (B,); None where the config does not draw them
     augmentation: Tensor | None  # (B, ...); None where the augmentation draws nothing
+    mixing: Mixing | None = None  # None where no images are mixed
 
 
 def draw_epoch(
-    config: TrialConfig, augmentation: Augmentation, images: Images, epoch: int, lines: int, device: str
+    config: TrialConfig,
+    augmentation: Augmentation,
+    images: Images,
+    epoch: int,
+    lines: int,
+    device: str,
+    mixup: float = 0.0,
 ) -> list[Draws]:
     """The random numbers of every batch of ``epoch``, in order. ``lines`` is the number of coefficients of a mask.
 
-    Each kind of number has its own stream, seeded by (seed, purpose, epoch) and read batch after batch.
+    ``mixup`` is the task's. Each kind of number has its own stream, seeded by (seed, purpose, epoch) and read batch
+    after batch.
     """
     order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images)))
     of_augmentation = generator(config.seed, "flips", epoch)
@@ -44,13 +53,25 @@ def draw_epoch(
         rates.append(training_rates(config, epoch, size, lines, of_rates))
         temperatures.append(training_temperatures(config, size, of_rates))
         augmentations.append(augmentation.draw(size, images.side, of_augmentation))
+    sizes = [len(of_batch) for of_batch in rates]
     columns = (
         order.to(images.home(device)).split(config.batch_size),
         _to_device(rates, device),
         _to_device(temperatures, device),
         _to_device(augmentations, device),
+        _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),
     )
     return [Draws(*of_batch) for of_batch in zip(*columns, strict=True)]
+
+
+def _mixings(sizes: list[int], alpha: float, stream: np.random.Generator, device: str) -> list[Mixing | None]:
+    """The random numbers of mixing batches of these sizes, on the device; None for each where ``alpha`` is 0."""
+    if not alpha:
+        return [None] * len(sizes)
+    mixings = [draw_mixing(size, alpha, stream) for size in sizes]
+    partners = _to_device([mixing.partner for mixing in mixings], device)
+    shares = _to_device([mixing.share for mixing in mixings], device)
+    return [Mixing(*of_batch) for of_batch in zip(partners, shares, strict=True)]
 
 
 def _to_device(batches: Sequence[Tensor | None], device: str) -> Sequence[Tensor | None]:

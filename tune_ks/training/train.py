@@ -13,6 +13,7 @@ from torch import Tensor
 from tune_ks.core.record import mean_of_others
 from tune_ks.data.dataset import Batch, Splits
 from tune_ks.training.draws import Draws
+from tune_ks.training.mixup import mixed
 from tune_ks.training.pack import Passed, pass_together
 from tune_ks.training.scoring import val_metrics
 from tune_ks.training.training import Epoch, Training
@@ -65,6 +66,9 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
     A training whose loss is not finite keeps its parameters.
     """
     batches = _augmented_batches(trainings, draws)
+    for position, drawn in enumerate(draws):
+        if drawn.mixing is not None:
+            batches[position] = mixed(batches[position], drawn.mixing)
     size = len(draws[0].rates)
     totals = torch.zeros(len(trainings), dtype=torch.float64, device=trainings[0].device)
     for training in trainings:

@@ -54,6 +54,7 @@ class Training:
         torch.manual_seed(seed_for(config.seed, "init"))
         self.pipeline = build_pipeline(config, splits.train.side).to(device)
         self.task = build_task(config).to(device)
+        self.task.prepare(splits.train)
         self.augmentation = build_augmentation(config)
         if weights is not None:
             begin_from(self.pipeline, config, weights)
@@ -61,7 +62,12 @@ class Training:
         self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
         self.schedule = build_schedule(config)
         self.average = Average(self.pipeline, config.average) if config.average else None
-        self.images, self.trained = sampled_beforehand(config, self.pipeline, self.augmentation, splits.train, device)
+        self.images = splits.train
+        self.trained = self.pipeline
+        if not self.task.mixup:  # it does not commute with sampling
+            self.images, self.trained = sampled_beforehand(
+                config, self.pipeline, self.augmentation, splits.train, device
+            )
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
         self.left = False  # True when it ended before its last epoch: it failed, or a scheduler stopped it
@@ -105,7 +111,10 @@ class Training:
         self.number = len(self.history) + 1
         self.noise = Noise(seed_for(config.seed, "noise", self.number), self.device)
         mask = self.pipeline.sampling.mask
-        self.draws = draw_epoch(config, self.augmentation, self.images, self.number, mask.radius.numel(), self.device)
+        lines = mask.radius.numel()
+        self.draws = draw_epoch(
+            config, self.augmentation, self.images, self.number, lines, self.device, self.task.mixup
+        )
         early = self.number <= self.pipeline.reconstruction.epochs_alone
         self.reconstructs_alone = early and not self.pipeline.nothing_to_sample
         mask.anneal((self.number - 1) / max(1, config.epochs - 1))
