@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from run_one import run_config
+from benchmarks.alone import run_config
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.merge import answer
 
