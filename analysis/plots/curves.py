@@ -24,6 +24,7 @@ from analysis.plots.common import (
     rate_axis,
 )
 from analysis.results.curves_info import BaselineLevel, CurvesInfo, ShownCurve
+from analysis.results.yardsticks import YardstickCurve
 from analysis.statistics.curve import Curve
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
@@ -72,7 +73,8 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         if info.configurations[score.column].isna().all():
             continue
         _add_entry(figure, word, "lines", line={"color": colour, "width": 6}, legendgroup=word)
-        _add_band(figure, getattr(info.fitted, domain), score)
+        for of_curve in info.fitted:
+            _add_band(figure, getattr(of_curve, domain), score)
         _add_trials(figure, info.trials, score)
         for line in lines:
             _add_line(figure, line, score)
@@ -80,8 +82,9 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
     for line in lines:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
         _add_entry(figure, escape(line.curve.name), line.mode, **style)
-    if any(info.fitted):
+    if info.fitted:
         _add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
+    _add_yardsticks(figure, info)
     rates = info.configurations["realised_rate"]
     if info.baselines is not None:
         _add_baselines(figure, info.baselines, info.measure.yardstick.name, rates)
@@ -159,6 +162,36 @@ def _add_choice(figure: go.Figure, selection: Selection, score: Score) -> None:
             name="chosen",
             marker={"size": 18, "symbol": "star-open", "color": score.colour, "line": {"width": 2}},
             hovertemplate=f"chosen by {selection.rule}: {selection.rate:.3f}<extra></extra>",
+            **score.unlisted,
+        )
+    )
+
+
+def _add_yardsticks(figure: go.Figure, info: CurvesInfo) -> None:
+    """What every yardstick reaches under the masks of each family: small crosses by rate, joined by a dotted line."""
+    for curve in info.yardsticks:
+        for domain, (word, colour) in DOMAINS.items():
+            _add_yardstick(figure, curve, Score(f"{info.split}_{domain}", domain, word, colour, ""))
+    for yardstick in dict.fromkeys(curve.yardstick for curve in info.yardsticks):
+        style = {"line": {"color": GREY, "width": 1, "dash": "dot"}, "marker": {"symbol": "x-thin-open", "size": 6}}
+        _add_entry(figure, escape(yardstick), "lines+markers", **style)
+
+
+def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> None:
+    """One yardstick in one domain; nothing where it has no such score."""
+    if curve.scores[score.column].isna().all():
+        return
+    name = f"{escape(curve.yardstick)}, images of {escape(curve.family)}, {score.word}"
+    figure.add_trace(
+        go.Scatter(
+            x=score.x(curve.scores["realised_rate"]),
+            y=curve.scores[score.column].tolist(),
+            mode="lines+markers",
+            name=name,
+            line={"color": score.colour, "width": 1, "dash": "dot"},
+            marker={"size": 6, "symbol": "x-thin", "line": {"color": score.colour, "width": 1.5}},
+            opacity=0.8,
+            hovertemplate=f"{name}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
     )

@@ -11,11 +11,13 @@ from analysis.plots.clinic import plot_operating, plot_reliability
 from analysis.plots.curves import plot_curves
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.plots.pareto import plot_optimal, plot_pareto
+from analysis.plots.patients import plot_patients
 from analysis.plots.training import plot_training
 from analysis.report.parts import slug
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.curves_info import curves_info
 from analysis.results.gallery import gallery
+from analysis.results.learning_curve import patients_info
 from analysis.results.pareto_info import pareto_info
 from analysis.results.training_info import ENTRIES, training_info
 from tune_ks.core.storage import StoragePath, put_folder
@@ -53,6 +55,9 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> Iterator[tuple[s
     for split in ("test", "val"):
         if analysis.configurations[f"{split}_in_domain"].notna().any():
             yield f"curves-{split}", plot_curves(curves_info(analysis, vendor, split))
+    by_patients = patients_info(analysis, vendor)
+    if by_patients is not None:
+        yield "patients", plot_patients(by_patients)
     yield from _masks(analysis, vendor)
     yield from _clinic(analysis, vendor)
     for entry in ENTRIES:

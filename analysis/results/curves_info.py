@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.choice.selection import Selection
-from analysis.read.configurations import curves
+from analysis.read.configurations import curve_of, curves
 from analysis.results.compute import Analysis
+from analysis.results.yardsticks import YardstickCurve, yardstick_curves
 from analysis.statistics.baselines import best
+from analysis.statistics.fitted import Curves
 from analysis.statistics.measures import Measure
-from analysis.statistics.uncertain_front import Curves
 
 MANY = 6  # curves: beyond it their lines hide each other, so only the points of each mask family are shown
 
@@ -39,8 +40,9 @@ class CurvesInfo(NamedTuple):
     trials: pd.DataFrame
     configurations: pd.DataFrame
     curves: list[ShownCurve]
-    fitted: Curves
+    fitted: list[Curves]  # those that could be fitted
     selection: Selection
+    yardsticks: list[YardstickCurve]
     baselines: list[BaselineLevel] | None  # None where the run has none, and on validation patients
 
 
@@ -48,24 +50,26 @@ def curves_info(analysis: Analysis, vendor: str, split: str) -> CurvesInfo:
     """The values for the curves of the models trained on ``vendor``."""
     computed = analysis.vendors[vendor]
     trials = analysis.run.trials
+    yardsticks = analysis.yardsticks
     return CurvesInfo(
         split=split,
         measure=analysis.measure,
         trials=trials[trials["vendor"] == vendor],
         configurations=computed.configurations,
         curves=_shown(computed.configurations),
-        fitted=computed.curves[split],
+        fitted=list(computed.fitted[split].curves.values()),
         selection=computed.selection,
+        yardsticks=yardstick_curves(yardsticks[yardsticks["vendor"] == vendor]),
         baselines=_levels(analysis.baselines, vendor) if split == "test" else None,
     )
 
 
 def _shown(configurations: pd.DataFrame) -> list[ShownCurve]:
     """The curves of a vendor; of too many, the points of each mask family."""
-    named: dict[Any, pd.DataFrame] = dict(curves(configurations))
-    joined = len(named) <= MANY
-    if not joined:
-        named = dict(iter(configurations.groupby("family")))
+    joined = bool(curve_of(configurations).max(initial=-1) < MANY)
+    named: dict[Any, pd.DataFrame] = dict(iter(configurations.groupby("family")))
+    if joined:
+        named = dict(curves(configurations))
     return [ShownCurve(str(name), rows, joined) for name, rows in named.items()]
 
 

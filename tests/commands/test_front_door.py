@@ -61,6 +61,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
     assert ended.returncode == 0, ended.stderr
     assert "4 trials to run, 0 already done" in ended.stdout
     assert "about " in ended.stdout
+    assert "one network at full sampling" in ended.stdout
     assert not (place / "runs/dry").exists()
     done = inside("--data", "data", "--space", "space.py", "--run", "runs/one", "--dry-run")
     assert "0 trials to run, 4 already done" in done.stdout
@@ -100,7 +101,19 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
     chosen = inside("evaluate", "runs/one", "--data", "elsewhere", "--name", "chosen")
     assert chosen.returncode == 0, chosen.stderr
     picks = json.loads((place / "runs/one/selection.json").read_text())["choices"]
-    assert set(pd.read_csv(place / "runs/one/external/chosen.csv")["key"]) == {k for p in picks for k in p["keys"]}
+    chosen_keys = {k for p in picks for k in p["keys"]}
+    full = {r.config.key() for r in RunFolder(place / "runs/one").records() if r.config.is_full}
+    assert len(full) == 2
+    assert set(pd.read_csv(place / "runs/one/external/chosen.csv")["key"]) == chosen_keys | full
+    for text in (ended.stdout, chosen.stdout):  # what is asked is answered, without a hash
+        assert "trained on GE, scored on 3 patients of PHILIPS" in text
+        assert "minus full sampling" in text
+        assert ", chosen" in text
+        assert not any(key in text for key in full)
+        assert "wrote runs/one/report.html" in text
+    report = (place / "runs/one/report.html").read_text()
+    assert '<table id="external">' in report
+    assert report.count("PHILIPS") > 4
 
 
 def test_evaluating_the_training_cohort_gives_the_records_scores_again(place, inside):

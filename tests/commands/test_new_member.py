@@ -146,6 +146,27 @@ class Turned(Augmentation):
 
 MEMBER = Member(Turned, (SHARE,))
 ''',
+    "tune_ks/training/schedules/halved.py": '''
+"""The learning rate is halved after a share of the steps."""
+
+from dataclasses import dataclass
+
+from tune_ks.core.options import Member, Option
+from tune_ks.training.schedules.base import Schedule
+
+HALVED_AFTER = Option("halved_after", 0.5, "share of the steps at the whole rate", least=0, most=1)
+
+
+@dataclass(frozen=True)
+class Halved(Schedule):
+    halved_after: float = 0.5
+
+    def factor(self, step: int, steps: int) -> float:
+        return 1.0 if step < self.halved_after * steps else 0.5
+
+
+MEMBER = Member(Halved, (HALVED_AFTER,))
+''',
     "tune_ks/training/tasks/smoothed.py": '''
 """Classification with labels moved by ``smoothing`` towards one half."""
 
@@ -191,6 +212,7 @@ LINES = {  # registry -> its first line, and the same with the new member
     "tune_ks/model/reconstructions": ("RECONSTRUCTIONS = {", 'RECONSTRUCTIONS = {"scaled": scaled.MEMBER, '),
     "tune_ks/model/classifiers": ("\nCLASSIFIERS = {", '\nCLASSIFIERS = {"pooled": pooled.MEMBER, '),
     "tune_ks/training/augmentations": ("AUGMENTATIONS = {", 'AUGMENTATIONS = {"turned": turned.MEMBER, '),
+    "tune_ks/training/schedules": ("SCHEDULES = {", 'SCHEDULES = {"halved": halved.MEMBER, '),
     "tune_ks/training/tasks": ("TASKS = {", 'TASKS = {"smoothed": smoothed.MEMBER, '),
     "tune_ks/evaluation/corruptions": (
         "CORRUPTIONS = {",
@@ -202,6 +224,7 @@ SPACE = {
     "vendor": "GE", "sampling_rate": [0.25, 1.0],
     "mask": "outer", "skip": 3, "transform": "negated", "turns": 2, "reconstruction": "scaled", "gain": 0.5,
     "classifier": "pooled", "kernel": 5, "augment": "turned", "turned_share": 0.25,
+    "schedule": "halved", "halved_after": 0.75,
     "task": "smoothed", "smoothing": 0.2,
     "width": 0.1, "image_size": 64, "epochs": 2,
 }
@@ -247,6 +270,7 @@ def test_a_search_runs_with_a_new_member_of_every_kind_and_its_option(copy):
         assert record["options"]["reconstruction"]["gain"] == 0.5
         assert record["options"]["classifier"] == {"width": 0.1, "dropout": 0.5, "kernel": 5}
         assert record["options"]["augment"] == {"turned_share": 0.25}
+        assert record["options"]["schedule"] == {"halved_after": 0.75}
         assert record["options"]["task"] == {"smoothing": 0.2}
     assert (copy / "run/report.html").exists()
 

@@ -41,6 +41,10 @@ def test_every_option_moves_the_key_and_its_default_does_not():
         "temperature": 2.0, "temperature_end": 0.1, "budget": "drift", "centre_fraction": 0.1, "hermitian": "tied",
         "density_power": 2.0, "reconstruction_channels": 16, "reconstruction_weight": 1.0, "reconstruction_epochs": 5,
         "adversarial_weight": 0.1, "width": 0.5, "dropout": 0.1, "side_dropout": 0.3,
+        "warmup": 0.1, "final_lr": 0.1, "mask_schedule": "constant", "rise": 0.1, "start_lr": 0.1,
+        "label_smoothing": 0.1, "class_weights": "balanced", "mixup": 0.2,
+        "mirror": 0.1, "shift": 0.1, "angle_deg": 5.0, "zoom": 0.2, "elastic": 0.1, "gamma": 0.1, "contrast": 0.1,
+        "brightness": 0.1,
     }  # fmt: skip
     assert set(other) == set(owners())
     base = {"vendor": "GE", "sampling_rate": 0.5}
@@ -70,7 +74,10 @@ def test_every_option_moves_the_key_and_its_default_does_not():
         ({"image_size": 32}, "the classifier 'alexnet' needs an image_size of 63 or more, got 32"),
         ({"mask": "gumble"}, "mask must be one of dps, equispaced, gumbel"),
         ({"task": "x"}, "task must be one of classification, segmentation"),
-        ({"augment": "x"}, "augment must be one of flips, flips_shifts, none, shifts"),
+        ({"schedule": "x"}, "schedule must be one of constant, cosine, one_cycle"),
+        ({"average": 1}, "average must be in [0, 1), got 1"),
+        ({"clip_norm": 0}, "clip_norm must be above 0, or None, got 0"),
+        ({"augment": "x"}, "augment must be one of flips, flips_shifts, none, shifts, warp"),
         ({"sampling_rates": 1}, "unknown field 'sampling_rates'; the fields are: vendor, sampling_rate, mask"),
     ],
 )
@@ -87,6 +94,10 @@ def test_a_wrong_option_is_named_with_what_would_do(values, said):
         ({"mask": "lowpass", "density_power": 2.0}, "density_power is an option of the mask variable_density"),
         ({"mask": "lowpass", "side_dropout": 0.1}, "side_dropout is an option of the classifier alexnet_adaptive"),
         ({"mask": "lowpass", "adversarial_weight": 0.1}, "adversarial_weight is an option of the task segmentation"),
+        (
+            {"mask": "lowpass", "warmup": 0.1},
+            "warmup is an option of the schedule cosine, and this trial's schedule is",
+        ),
         ({"mask": "lowpass", "reconstruction_channels": 8}, "is an option of the reconstruction hqs_net, unet, and"),
     ],
 )

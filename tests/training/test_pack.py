@@ -33,6 +33,10 @@ PACK = [  # alike in their shapes, different in everything else
     dataclasses.replace(FIRST, mask="loupe", temperature=None, mask_lr_multiplier=3.0, seed=2),
     dataclasses.replace(FIRST, mask="dps", rate_start=0.9, frozen="classifier.features.0"),
     dataclasses.replace(FIRST, reconstruction_weight=1.0, reconstruction_epochs=1, budget="drift"),
+    dataclasses.replace(FIRST, schedule="one_cycle", clip_norm=0.5, average=0.8, seed=2),
+    dataclasses.replace(
+        FIRST, label_smoothing=0.1, class_weights="balanced", mixup=0.4, test_time="flips", augment="warp"
+    ),
     TrialConfig("GE", 1.0, mask="lowpass", lr=1e-3, **FIELDS),
     TrialConfig("GE", 0.25, mask="variable_density", lr=1e-3, augment="flips", **FIELDS),
 ]
@@ -91,6 +95,8 @@ def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
         )
         for name, values in epochs[-1].state["weights"].items():
             torch.testing.assert_close(member.pipeline.state_dict()[name], values, rtol=1e-3, atol=1e-4)
+        for name, values in epochs[-1].state.get("average", {}).items():
+            torch.testing.assert_close(member.scored.state_dict()[name], values, rtol=1e-3, atol=1e-4)
     orders = {tuple(torch.cat([drawn.index for drawn in member.draws]).tolist()) for member in members}
     assert len(orders) == 3  # of seeds 0, 1 and 2
 

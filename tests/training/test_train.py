@@ -38,6 +38,29 @@ ONE_OF_EACH = [
         reconstruction_weight=1.0,
         reconstruction_epochs=2,
     ),
+    dataclasses.replace(
+        LEARNED,
+        schedule="cosine",
+        warmup=0.3,
+        mask_schedule="constant",
+        clip_norm=0.5,
+        average=0.9,
+        mixup=0.3,
+        label_smoothing=0.1,
+        augment="warp",
+        elastic=0.05,
+        gamma=0.2,
+        test_time="flips",
+    ),
+    TrialConfig(
+        "GE",
+        1.0,
+        mask="lowpass",
+        classifier="resnet18",
+        schedule="one_cycle",
+        average=0.7,
+        **FIELDS | {"augment": "none"},
+    ),
 ]
 
 
@@ -66,7 +89,9 @@ def same(first, second):
     return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
 
 
-@pytest.mark.parametrize("config", ONE_OF_EACH, ids=lambda c: f"{c.mask}-{c.sampling_rate}-{c.reconstruction}")
+@pytest.mark.parametrize(
+    "config", ONE_OF_EACH, ids=lambda c: f"{c.mask}-{c.sampling_rate}-{c.reconstruction}-{c.schedule}"
+)
 def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path):
     straight = last(config, splits)
     for stop in (1, 2, 3):
@@ -200,9 +225,10 @@ class Reads(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-@pytest.mark.parametrize("config", [LEARNED, ONE_OF_EACH[-1]], ids=lambda config: config.reconstruction)
+@pytest.mark.parametrize("config", [LEARNED, *ONE_OF_EACH[3:]], ids=lambda c: f"{c.reconstruction}-{c.schedule}")
 def test_no_step_waits_for_what_the_device_found(config, splits):
-    run = one_epoch(dataclasses.replace(config, augment="flips_shifts"), splits)[-1]
+    augment = "warp" if config.augment == "warp" else "flips_shifts"
+    run = one_epoch(dataclasses.replace(config, augment=augment), splits)[-1]
     with Reads() as seen:
         run()
     assert seen.steps >= len(splits.train) / config.batch_size > 2

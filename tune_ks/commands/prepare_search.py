@@ -17,11 +17,13 @@ NOTHING = RunFolder("/nonexistent")  # stands for the run folder of a new search
 
 
 class AnalysisSteps(NamedTuple):
-    """What a search asks of the analysis. run_search.py hands it in, so that tune_ks never imports the analysis."""
+    """What commands ask of the analysis. run_search.py hands it in, so that tune_ks never imports the analysis."""
 
     require_rule: Callable[[str, float], None]  # ValueError for a rule or an epsilon that it would refuse later
     analyse: Callable[[StoragePath, str, float, bool], None]  # run folder, rule, epsilon, images: report and terminal
     finalists: Callable[[StoragePath, str, float], dict[str, list[dict[str, Any]]]]  # vendor -> configs without seeds
+    # run folder, name of an evaluated cohort to print (or None) -> the report, written again
+    show_evaluation: Callable[[StoragePath, str | None], StoragePath]
 
 
 class PretrainedStart(NamedTuple):

@@ -136,9 +136,15 @@ def print_dry_run(search: PreparedSearch) -> None:
     """Print the plan and an estimate of its time."""
     from tune_ks.commands.progress import duration
     from tune_ks.planning.estimate import estimate_seconds
+    from tune_ks.planning.plan import about_fitness
 
     args = search.args
     print_plan(search.plan)
+    if not search.plan.suggestions:  # which may be anything
+        known = [record.config for record in search.folder.records()]
+        note = about_fitness([*chain.from_iterable(search.plan.jobs), *known])
+        if note:
+            say(note)
     estimate = estimate_seconds(search.plan, search.folder, search.cohorts, args.split_seed)
     fitting = int((os.cpu_count() or 1) // args.cpus_per_trial)
     slots = max(1, min(args.concurrent or fitting, fitting))

@@ -18,6 +18,7 @@ from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
+from tune_ks.training.views import views_of
 
 
 def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_seed: int) -> float:
@@ -62,12 +63,14 @@ def _trainings(plan: Plan) -> dict[str, list[TrialConfig]]:
 def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
     """Seconds of one trial, from a few timed steps."""
     with TemporaryDirectory() as scratch:
-        write_table(Path(scratch) / "cohort.csv", with_splits(cohort.table, split_seed))
-        splits = open_splits(Path(scratch) / "cohort.csv", cohort.images, config.vendor, cohort.masks)
+        cohort_csv = Path(scratch) / "cohort.csv"
+        write_table(cohort_csv, with_splits(cohort.table, split_seed))
+        splits = open_splits(cohort_csv, cohort.images, config.vendor, cohort.masks, config.train_share)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         training, scoring = timed_steps(config, splits)
+        scoring *= views_of(config)
     finally:
         torch.set_num_threads(threads)
     return config.epochs * (len(splits.train) * training + len(splits.val[config.vendor]) * scoring) + scoring * (

@@ -13,6 +13,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import generator
 from tune_ks.data.dataset import Images
 from tune_ks.training.augmentations import Augmentation
+from tune_ks.training.mixup import Mixing, draw_mixing
 
 REFERENCES = 4  # rates at which a conditional training's epochs are compared
 
@@ -24,14 +25,22 @@ class Draws(NamedTuple):
     rates: Tensor  # (B,)
     temperatures: Tensor | None  # (B,); None where the config does not draw them
     augmentation: Tensor | None  # (B, ...); None where the augmentation draws nothing
+    mixing: Mixing | None = None  # None where no images are mixed
 
 
 def draw_epoch(
-    config: TrialConfig, augmentation: Augmentation, images: Images, epoch: int, lines: int, device: str
+    config: TrialConfig,
+    augmentation: Augmentation,
+    images: Images,
+    epoch: int,
+    lines: int,
+    device: str,
+    mixup: float = 0.0,
 ) -> list[Draws]:
     """The random numbers of every batch of ``epoch``, in order. ``lines`` is the number of coefficients of a mask.
 
-    Each kind of number has its own stream, seeded by (seed, purpose, epoch) and read batch after batch.
+    ``mixup`` is the task's. Each kind of number has its own stream, seeded by (seed, purpose, epoch) and read batch
+    after batch.
     """
     order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images)))
     of_augmentation = generator(config.seed, "flips", epoch)
@@ -44,13 +53,25 @@ def draw_epoch(
         rates.append(training_rates(config, epoch, size, lines, of_rates))
         temperatures.append(training_temperatures(config, size, of_rates))
         augmentations.append(augmentation.draw(size, images.side, of_augmentation))
+    sizes = [len(of_batch) for of_batch in rates]
     columns = (
         order.to(images.home(device)).split(config.batch_size),
         _to_device(rates, device),
         _to_device(temperatures, device),
         _to_device(augmentations, device),
+        _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),
     )
     return [Draws(*of_batch) for of_batch in zip(*columns, strict=True)]
+
+
+def _mixings(sizes: list[int], alpha: float, stream: np.random.Generator, device: str) -> list[Mixing | None]:
+    """The random numbers of mixing batches of these sizes, on the device; None for each where ``alpha`` is 0."""
+    if not alpha:
+        return [None] * len(sizes)
+    mixings = [draw_mixing(size, alpha, stream) for size in sizes]
+    partners = _to_device([mixing.partner for mixing in mixings], device)
+    shares = _to_device([mixing.share for mixing in mixings], device)
+    return [Mixing(*of_batch) for of_batch in zip(partners, shares, strict=True)]
 
 
 def _to_device(batches: Sequence[Tensor | None], device: str) -> Sequence[Tensor | None]:
@@ -63,16 +84,20 @@ def _to_device(batches: Sequence[Tensor | None], device: str) -> Sequence[Tensor
 def training_rates(config: TrialConfig, epoch: int, size: int, lines: int, stream: np.random.Generator) -> Tensor:
     """(size,) sampling rates of one batch: constant, falling from epoch to epoch, or drawn for each image.
 
-    With ``rate_start`` the rate falls geometrically from it in the first epoch to ``sampling_rate`` in the first
-    settled epoch, because a training can fail to start at a low rate. With ``rate_from`` rates are log-uniform between
-    ``rate_from`` and ``rate_to``, rounded to whole numbers of the ``lines`` coefficients of a mask.
+    With ``rate_start`` the rate falls geometrically from it in the first epoch, or after the share ``rate_hold`` of the
+    epochs before the first settled one, to ``sampling_rate`` in the first settled epoch. A network that begins dense
+    learns from every line before the mask has to choose, and a training can fail to start at a low rate. With
+    ``rate_from`` rates are log-uniform between ``rate_from`` and ``rate_to``, rounded to whole numbers of the ``lines``
+    coefficients of a mask.
     """
     if config.rate_from is not None:
         drawn = np.exp(stream.uniform(math.log(config.rate_from), math.log(config.rate_to), size))
         return torch.from_numpy(np.maximum(np.round(drawn * lines), 1) / lines).float()
     rate = config.sampling_rate
     if config.rate_start is not None:
-        left = 1 - min(1.0, (epoch - 1) / max(1, config.first_settled_epoch() - 1))
+        falling = config.first_settled_epoch() - 1  # epochs from the first to the first settled one
+        held = config.rate_hold * falling
+        left = 1 - min(1.0, max(0.0, epoch - 1 - held) / max(1.0, falling - held))
         rate *= (config.rate_start / rate) ** left
     return torch.full((size,), rate)
 

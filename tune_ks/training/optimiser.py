@@ -8,10 +8,11 @@ from torch.nn import Parameter
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.pipeline import KSpaceClassifier
+from tune_ks.training.adamw import AdamW
 from tune_ks.training.tasks import Task
 
 
-def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task) -> torch.optim.Optimizer:
+def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task) -> AdamW:
     """AdamW: the network at ``lr``, the mask at ``mask_lr_multiplier`` times ``lr``.
 
     The ``slow`` parts of both learn at ``slow_lr_multiplier`` times that rate. ``frozen`` parts are in no group and get
@@ -28,15 +29,17 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
     network = reconstruction + [name for name in learning if name.startswith("classifier.")]
     mask = [name for name in learning if name.startswith("sampling.")]
     mask_lr = config.lr * config.mask_lr_multiplier
+    of_mask: dict[str, Any] = {"weight_decay": 0.0}  # weight decay would pull every probability towards 1/2
+    if config.mask_moment == "shared":
+        of_mask["shared"] = True
     groups = [
         {"params": [*_chosen(learning, network, slow, False), *task.parameters()], "lr": config.lr},
         {"params": _chosen(learning, network, slow, True), "lr": config.lr * config.slow_lr_multiplier},
-        # no weight decay for the mask: it would pull every probability towards 1/2
-        {"params": _chosen(learning, mask, slow, False), "lr": mask_lr, "weight_decay": 0.0},
-        {"params": _chosen(learning, mask, slow, True), "lr": mask_lr * config.slow_lr_multiplier, "weight_decay": 0.0},
+        {"params": _chosen(learning, mask, slow, False), "lr": mask_lr, **of_mask},
+        {"params": _chosen(learning, mask, slow, True), "lr": mask_lr * config.slow_lr_multiplier, **of_mask},
     ]
     filled = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(filled, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    return AdamW(filled, config.weight_decay)
 
 
 def _chosen(parameters: dict[str, Parameter], names: list[str], slow: set[str], is_slow: bool) -> list[Parameter]:
@@ -44,17 +47,15 @@ def _chosen(parameters: dict[str, Parameter], names: list[str], slow: set[str], 
     return [parameters[name] for name in names if (name in slow) == is_slow]
 
 
-def resume_optimiser(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load the optimiser's ``state``, with every moment in the memory layout of its parameter.
+def is_of_mask(optimizer: AdamW, pipeline: KSpaceClassifier) -> list[bool]:
+    """Whether each of the optimiser's groups holds the mask's parameters."""
+    of_mask = set(pipeline.sampling.parameters())
+    return [group["params"][0] in of_mask for group in optimizer.param_groups]
 
-    A fused step pairs moments and weights by their position in memory. Moments in another layout (from a checkpoint of
-    an earlier version) would silently be applied to the wrong weights.
-    """
-    optimizer.load_state_dict(state)
-    for parameter, moments in optimizer.state.items():
-        for name, value in moments.items():
-            if value.shape == parameter.shape:
-                moments[name] = torch.empty_like(parameter).copy_(value)
+
+def clip_gradient(optimizer: AdamW, norm: float) -> None:
+    """Scale the gradient of all parameters together down to ``norm`` where it is longer (Pascanu et al., ICML 2013)."""
+    torch.nn.utils.clip_grad_norm_(optimizer.parameters(), norm)
 
 
 def start_epoch(config: TrialConfig, pipeline: KSpaceClassifier) -> None:

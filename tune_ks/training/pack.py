@@ -39,7 +39,7 @@ def pack_key(config: TrialConfig) -> tuple | None:
     plain_layers = member_of(config, "classifier").layers is not None
     if not plain_layers or member_of(config, "reconstruction").learned or config.rate_from is not None:
         return None
-    return (config.vendor, config.epochs, config.batch_size, *shaping_values(config).values())
+    return (config.vendor, config.train_share, config.epochs, config.batch_size, *shaping_values(config).values())
 
 
 def pass_together(
@@ -60,10 +60,8 @@ def pass_together(
     entering = []
     for position, network in enumerate(networks):
         if position not in unclassified:
-            entering.append(
-                _Entering(network, restored[position].image, rates[position], batches[position].acquisition)
-            )
-    outputs = iter(_classify(entering))
+            entering.append(Entering(network, restored[position].image, rates[position], batches[position].acquisition))
+    outputs = iter(classify_together(entering))
     passed = []
     for position, images in enumerate(restored):
         output = None if position in unclassified else next(outputs)
@@ -71,7 +69,7 @@ def pass_together(
     return passed
 
 
-class _Entering(NamedTuple):
+class Entering(NamedTuple):
     """Input of one classifier: (B, 1, H, W) restored images, (B,) rates, (B, A) acquisition parameters."""
 
     network: Network
@@ -80,7 +78,7 @@ class _Entering(NamedTuple):
     acquisition: Tensor
 
 
-def _classify(entering: list[_Entering]) -> Sequence[Tensor]:
+def classify_together(entering: Sequence[Entering]) -> Sequence[Tensor]:
     """The logits of each network, in the same order."""
     if not entering:
         return []

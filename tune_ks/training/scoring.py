@@ -12,6 +12,7 @@ from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.draws import compared_configs
 from tune_ks.training.pack import Network, pass_together
 from tune_ks.training.tasks import task_of
+from tune_ks.training.views import outputs_over_views
 
 EVALUATION_BATCH = 256
 DRAWS = 4  # random masks over which the export gap is averaged
@@ -61,9 +62,10 @@ def score_together(
         batch = images.gather(index, device)
         rates = [rates_of(network.config, batch) for network in networks]
         passed = pass_together(networks, [batch] * len(networks), rates)
+        outputs = outputs_over_views(networks, batch, rates, passed)
         of_batch = []
-        for network, result in zip(networks, passed, strict=True):
-            of_batch.append(task_of(network.config).score(result.output, batch))
+        for network, output in zip(networks, outputs, strict=True):
+            of_batch.append(task_of(network.config).score(output, batch))
         scores.append(torch.stack(of_batch))
     return torch.cat(scores, dim=1).cpu().numpy() if scores else np.empty((len(networks), 0), np.float32)
 

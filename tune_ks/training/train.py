@@ -13,6 +13,7 @@ from torch import Tensor
 from tune_ks.core.record import mean_of_others
 from tune_ks.data.dataset import Batch, Splits
 from tune_ks.training.draws import Draws
+from tune_ks.training.mixup import mixed
 from tune_ks.training.pack import Passed, pass_together
 from tune_ks.training.scoring import val_metrics
 from tune_ks.training.training import Epoch, Training
@@ -60,15 +61,18 @@ def train_together(
 
 
 def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) -> Tensor:
-    """One optimiser step of each training on its own batch; returns the M losses, (M,) float64 on the device.
+    """One step of each training on its own batch; returns the M losses, (M,) float64 on the device.
 
     A training whose loss is not finite keeps its parameters.
     """
     batches = _augmented_batches(trainings, draws)
+    for position, drawn in enumerate(draws):
+        if drawn.mixing is not None:
+            batches[position] = mixed(batches[position], drawn.mixing)
     size = len(draws[0].rates)
     totals = torch.zeros(len(trainings), dtype=torch.float64, device=trainings[0].device)
     for training in trainings:
-        training.optimizer.zero_grad(set_to_none=True)
+        training.optimizer.zero_grad()
     in_pieces = [_in_pieces(batch, drawn, parts) for batch, drawn in zip(batches, draws, strict=True)]
     for pieces in zip(*in_pieces, strict=True):
         share = len(pieces[0].rates) / size
@@ -77,10 +81,9 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
         if learning:  # empty when a fixed mask and zero-filling are trained without the classifier
             torch.autograd.backward(learning)
         totals += torch.stack([loss.detach() for loss in losses])
-    # a fused optimiser skips the step where found_inf is 1; reading the loss here would wait for the GPU
-    for training, found_inf in zip(trainings, (~totals.isfinite()).float(), strict=True):
-        training.optimizer.found_inf = found_inf
-        training.optimizer.step()
+    # reading the losses here, to skip a step on the host, would wait for the GPU
+    for training, skip in zip(trainings, (~totals.isfinite()).float(), strict=True):
+        training.update(skip)
     return totals
 
 

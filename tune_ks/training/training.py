@@ -12,10 +12,12 @@ from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.augmentations import Augmentation, build_augmentation
+from tune_ks.training.average import Average
 from tune_ks.training.draws import draw_epoch
 from tune_ks.training.noise import Noise
-from tune_ks.training.optimiser import build_optimiser, resume_optimiser, start_epoch
+from tune_ks.training.optimiser import build_optimiser, clip_gradient, is_of_mask, start_epoch
 from tune_ks.training.pack import Network
+from tune_ks.training.schedules import build_schedule
 from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
 
@@ -52,25 +54,41 @@ class Training:
         torch.manual_seed(seed_for(config.seed, "init"))
         self.pipeline = build_pipeline(config, splits.train.side).to(device)
         self.task = build_task(config).to(device)
+        self.task.prepare(splits.train)
         self.augmentation = build_augmentation(config)
         if weights is not None:
             begin_from(self.pipeline, config, weights)
         self.optimizer = build_optimiser(config, self.pipeline, self.task)
-        self.images, self.trained = sampled_beforehand(config, self.pipeline, self.augmentation, splits.train, device)
+        self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
+        self.schedule = build_schedule(config)
+        self.average = Average(self.pipeline, config.average) if config.average else None
+        self.images = splits.train
+        self.trained = self.pipeline
+        if not self.task.mixup:  # it does not commute with sampling
+            self.images, self.trained = sampled_beforehand(
+                config, self.pipeline, self.augmentation, splits.train, device
+            )
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
         self.left = False  # True when it ended before its last epoch: it failed, or a scheduler stopped it
         if state is not None:
             self.pipeline.load_state_dict(state["weights"])
             self.task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
-            resume_optimiser(self.optimizer, state["optimizer"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
             self.history = list(state["history"])
             self.best = state["best"]
 
     @property
     def network(self) -> Network:
-        """The network for scoring: it samples every image itself."""
-        return Network(self.config, self.pipeline, self.noise)
+        """The network for scoring, with averaged weights where they are averaged: it samples every image itself."""
+        return Network(self.config, self.scored, self.noise)
+
+    @property
+    def scored(self) -> KSpaceClassifier:
+        """The weights that are scored and exported: the averaged ones, or those of the last step."""
+        return self.pipeline if self.average is None else self.average.pipeline
 
     @property
     def learner(self) -> Network:
@@ -93,13 +111,32 @@ class Training:
         self.number = len(self.history) + 1
         self.noise = Noise(seed_for(config.seed, "noise", self.number), self.device)
         mask = self.pipeline.sampling.mask
-        self.draws = draw_epoch(config, self.augmentation, self.images, self.number, mask.radius.numel(), self.device)
+        lines = mask.radius.numel()
+        self.draws = draw_epoch(
+            config, self.augmentation, self.images, self.number, lines, self.device, self.task.mixup
+        )
         early = self.number <= self.pipeline.reconstruction.epochs_alone
         self.reconstructs_alone = early and not self.pipeline.nothing_to_sample
         mask.anneal((self.number - 1) / max(1, config.epochs - 1))
+        self.steps_done = (self.number - 1) * len(self.draws)
         start_epoch(config, self.pipeline)
         if config.settle and self.number >= config.first_settled_epoch():
+            if self.average is not None:
+                self.average.settle_mask()
             mask.eval()  # from here on the network is trained on the binary mask that will be exported
+
+    def update(self, skip: Tensor) -> None:
+        """Change the weights by their gradients; not where ``skip`` is 1 (a float on the device, 0 or 1)."""
+        config = self.config
+        steps = config.epochs * len(self.draws)
+        if config.clip_norm is not None:
+            clip_gradient(self.optimizer, config.clip_norm)
+        of_network = self.schedule.factor(self.steps_done, steps)
+        of_mask = self.schedule.mask_factor(self.steps_done, steps)
+        self.optimizer.step(skip, [of_mask if is_of_mask else of_network for is_of_mask in self.is_of_mask])
+        if self.average is not None:
+            self.average.update(self.steps_done)
+        self.steps_done += 1
 
     def end_epoch(self, loss: float, val: float, cross: float) -> Epoch:
         """Add the epoch to the history. ``cross`` is NaN where it was not computed."""
@@ -109,19 +146,22 @@ class Training:
         # only in-domain validation may choose the epoch; the cross-domain vendors must not
         settled = self.number >= self.config.first_settled_epoch()
         if settled and (val > self.best["val"] or not self.best["epoch"]):
-            exported = {name: value.detach().cpu().clone() for name, value in self.pipeline.state_dict().items()}
+            exported = {name: value.detach().cpu().clone() for name, value in self.scored.state_dict().items()}
             self.best = {"val": val, "epoch": self.number, "weights": exported}
         return Epoch(self.number, loss, val, self.state(), cross)
 
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on. The tensors are not copied: training changes them."""
-        return {
+        state = {
             "weights": self.pipeline.state_dict(),
             "task": self.task.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": list(self.history),
             "best": self.best,
         }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        return state
 
 
 def sampled_beforehand(

@@ -49,10 +49,11 @@ def _curves(analysis: Analysis, split: str) -> list[Part]:
 
 def _extras(analysis: Analysis, split: str) -> str:
     """What else the figure holds."""
+    yardsticks = ", dotted lines with crosses the yardsticks" if len(analysis.yardsticks) else ""
     if split == "val":
-        return "; these are the scores that a rule may read"
+        return f"{yardsticks}; these are the scores that a rule may read"
     bars = analysis.configurations["test_in_domain_low"].notna().any()
-    words = ", bars are 90 % intervals" if bars else ", no interval can be computed"
+    words = (", bars are 90 % intervals" if bars else ", no interval can be computed") + yardsticks
     if len(analysis.baselines):
         words += f", dotted lines the {analysis.measure.yardstick.name}"
     return words

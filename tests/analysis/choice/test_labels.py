@@ -11,12 +11,15 @@ import pytest
 from rich.console import Console
 
 from analysis import analyse, print_analysis
+from analysis.choice.labels import readers
 from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.optimism import oracle_luck
 from analysis.choice.options import Options
 from analysis.read.load import load
+from analysis.results import sentences
 from analysis.results.compute import compute
 from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
+from analysis.statistics.measures import MEASURES
 from analysis.statistics.resampling import trial_draws
 from synthetic_run import write_arrays, write_run
 from tune_ks.core.config import TrialConfig
@@ -65,10 +68,35 @@ def test_the_labels_of_all_but_the_held_out_vendor_choose_and_it_alone_is_report
 def test_a_sampler_that_may_have_read_the_held_out_vendor_is_named(by_hand, tmp_path):
     folder = RunFolder(shutil.copytree(by_hand, tmp_path / "run"))
     folder.search_json.write_text(json.dumps({"search": {"sampler": "tpe"}}))
-    choices = left_out(compute(load(folder.root), "epsilon", Options()))
+    computed = compute(load(folder.root), "epsilon", Options()).vendors["GE"]
+    choices = {s.held_out: s for s in computed.others if s.held_out and not s.oracle}
     assert len(choices) == 2
     for held_out, selection in choices.items():
-        assert f"drawn by tpe, which may have read the validation scores of {held_out}" in selection.note
+        words = sentences.whose_labels(selection, MEASURES["auc"])
+        assert f"the sampler of this search may have read the validation scores of {held_out}" in words
+        assert "has not seen" not in words
+    words = sentences.whose_labels(computed.selection, MEASURES["auc"])
+    assert computed.selection.saw == "source-validation"
+    assert "no label of another vendor" not in words
+    assert "labels of other vendors played a part" in words
+    assert "the sampler of this search" in sentences.labels(computed.selection)
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ({}, ""),
+        ({"sampler": "grid"}, ""),
+        ({"sampler": "qmc"}, ""),
+        ({"sampler": "tpe"}, "sampler"),  # both objectives are the default
+        ({"sampler": "tpe", "objectives": ["val_in_domain"]}, ""),
+        ({"sampler": "random", "scheduler": "pareto_halving"}, "scheduler"),
+        ({"sampler": "tpe", "scheduler": "pareto_halving"}, "sampler and the scheduler"),
+        ({"sampler": "tpe", "scheduler": "pareto_halving", "objectives": ["val_in_domain"]}, ""),
+    ],
+)
+def test_what_of_a_search_read_other_vendors(search, words):
+    assert readers({"search": search}) == words
 
 
 def test_a_proof_has_no_oracle(by_hand):

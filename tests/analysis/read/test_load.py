@@ -211,11 +211,21 @@ def test_a_torn_search_json_is_a_warning(run):
 
 def test_external_cohorts_are_read_and_their_scores_are_not(run):
     write_whole(run / "external" / "elsewhere.csv", b"key,vendor,images,patients,auc\nabc,PHILIPS,10,5,0.7\n")
+    assert "no record of these trials: abc" in analyse(run).report.read_text()
+    lines = [
+        "key,vendor,images,patients,auc",
+        "abc,HITACHI,10,5,0.7",
+        f"{RunFolder(run).keys()[0]},PHILIPS,10,5,0.7",
+        "",
+    ]
+    write_whole(run / "external" / "elsewhere.csv", "\n".join(lines).encode())
     write_whole(run / "external" / "elsewhere_scores.csv", b"key,row,score\nabc,1,0.5\n")
     loaded = load(run)
-    assert loaded.external["cohort"].tolist() == ["elsewhere"]
+    assert loaded.external["cohort"].tolist() == ["elsewhere", "elsewhere"]
     assert not loaded.warnings
-    assert "PHILIPS" in analyse(run).report.read_text()
+    html = analyse(run).report.read_text()
+    assert "PHILIPS" in html
+    assert "HITACHI" not in html
 
 
 def test_what_is_no_run_folder_is_one_message(tmp_path, capsys):

@@ -20,6 +20,7 @@ from analysis.report.page import render
 from analysis.report.parts import data_uri
 from analysis.report.report import write_report
 from analysis.report.sections import proof as proof_section
+from analysis.results import evidence, sentences
 from analysis.results.gallery import gallery
 from analysis.results.pareto_info import pareto_info
 from synthetic_run import make_cohort, write_run, write_trial
@@ -123,15 +124,16 @@ def test_the_first_screen_says_the_choice_the_doubt_and_both_picks(html, analysi
     text = sections(html)["The choice"]
     for vendor, computed in analysis.vendors.items():
         selection = computed.selection
-        assert f"{selection.rate:.3f} of k-space, 90 % interval {selection.interval[0]:.3f}" in text
+        assert f"{selection.rate:.3f} of k-space; 90 % interval of the rate {selection.interval[0]:.3f}" in text
         assert f"the model trained on {vendor} scores AUC {selection.values['test_in_domain']:.3f} instead of" in text
         assert "chosen by the rule epsilon (epsilon 0.06): the smallest rate whose in-domain AUC is within" in text
         for split in ("test_in_domain", "test_cross_domain"):
             for values in (selection.values, selection.full_sampling):
                 assert f"{values[split]:.3f} [{values[f'{split}_low']:.3f}, {values[f'{split}_high']:.3f}]" in text
         assert f"{computed.proof.resolvable:.3f}" in text
-    assert text.count("Proven: noninferior") == text.count("Unproven: epsilon") == 2
-    assert text.count("The evidence does not separate this rate from full sampling") == 2
+        for domain, verdict in selection.verdicts.items():
+            assert evidence.sentence(verdict, sentences.DOMAINS[domain], "AUC") in text
+    assert text.count("Nothing below 1 is proven: noninferior") == text.count("Unproven: epsilon") == 2
     assert text.count("Saw validation labels of the other vendor(s) too") == 2
 
 

@@ -17,7 +17,6 @@ from analysis.results.gallery import MOST, gallery
 from analysis.results.importance import hyperparameters, importance
 from analysis.results.json_values import json_values
 from analysis.statistics.measures import MEASURES
-from analysis.statistics.pareto import TWO
 from synthetic_run import write_run
 from tune_ks.core.config import OWN_FIELDS
 
@@ -110,27 +109,12 @@ def choice(rate=0.25, differences=None, **fields):
     return Selection(**known | fields)
 
 
-def test_the_warning_speaks_only_of_what_was_computed():
-    def said(low, high, **fields):
-        return evidence.not_separated(choice(differences=dict.fromkeys(TWO, (low, high)), **fields), Options())
-
-    assert "does not separate this rate from full sampling" in said(-0.02, 0.03)
-    assert "in-domain +0.005 [-0.020, +0.030], cross-domain +0.005 [-0.020, +0.030]" in said(-0.02, 0.03)
-    assert said(-0.05, -0.01).startswith("This rate is worse than full sampling: test AUC in-domain -0.030 [-0.050, -")
-    assert said(0.01, 0.03) == ""
-    mixed = evidence.not_separated(choice(differences={TWO[0]: (-0.02, 0.01), TWO[1]: (-0.05, -0.01)}), Options())
-    assert mixed.startswith("This rate is worse than full sampling: test AUC cross-domain -0.030")
-    assert "includes 0 (in-domain -0.005" in mixed
-    assert "No paired interval of the in-domain and cross-domain difference" in evidence.not_separated(
-        choice(), Options()
-    )
-    unlikely = choice(not_worse={"in_domain": 0.88, "cross_domain": 0.91, "both": 0.85})
-    assert "better by more than 0.02 AUC: 0.88 in-domain, 0.91 cross-domain, 0.85 for both at once; 0.95 would be" in (
-        evidence.not_separated(unlikely, Options())
-    )
-    assert evidence.not_separated(choice(not_worse=dict.fromkeys(TWO, 0.99)), Options()) == ""
-    assert "no finished trial" in said(-0.02, 0.03, full_sampling={})
-    assert said(-0.02, 0.03, rate=1.0) == said(-0.02, 0.03, rate=np.nan) == ""
+def test_without_full_sampling_the_cost_is_unknown_and_at_rate_1_nothing_is_compared():
+    ((said, doubt),) = evidence.against_full(choice(full_sampling={}), Options())
+    assert "no finished trial" in said
+    assert doubt
+    assert evidence.against_full(choice(rate=1.0), Options()) == []
+    assert evidence.against_full(choice(rate=np.nan), Options()) == []
 
 
 def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule():
@@ -151,14 +135,17 @@ def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
     steps = pd.DataFrame(columns=STEP_COLUMNS)
     proof = Proof("GE", 1.0, "c", 0.02, steps, 0.046, {"in_domain": 736.0, "cross_domain": np.inf}, "")
     assert proof_words.proven(proof, AUC) == (
-        "No rate below 1 is proven to lose at most 0.02 in both AUCs. These data could prove a margin of about 0.046."
+        "No rate below 1 is proven to lose at most 0.02 in both AUCs. If the rates are equal, these data could prove a "
+        "margin of about 0.046."
     )
     assert proof_words.needed(proof) == (
-        "0.02 would need: in-domain about 736 validation patients; cross-domain more seeds, not patients."
+        "0.02 would need, if the rates are equal: in-domain about 736 validation patients; cross-domain more seeds, "
+        "not patients."
     )
     assert proof_words.proven(proof._replace(rate=0.25), AUC).startswith(
-        "Not worse than full sampling by more than 0.02"
+        "0.250 of k-space is not worse than full sampling by more than 0.02"
     )
+    assert proof_words.needed(proof._replace(rate=0.25)) == ""
     refused = proof._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})
     assert proof_words.proven(refused, AUC) == "Nothing was tested, so nothing is proven: full sampling was not run."
     assert proof_words.needed(refused) == ""

@@ -3,11 +3,13 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy import stats
 from scipy.special import expit
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_curve
@@ -15,9 +17,9 @@ from sklearn.metrics import brier_score_loss, roc_curve
 from analysis import analyse, print_analysis
 from analysis.read.trial_arrays import image_scores
 from analysis.report.export import figures
-from analysis.results.operating import SPECIFICITY, threshold
+from analysis.results.operating import SPECIFICITY, resampled_share, resampled_thresholds, threshold
 from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
-from analysis.statistics.bootstrap import patient_weights, resampled_mean
+from analysis.statistics.bootstrap import interval, patient_weights, resampled_mean
 from synthetic_run import make_cohort, write_run
 from tune_ks.core.metrics import auc
 
@@ -81,6 +83,66 @@ def only_row(table, **where):
         table = table[table[name.replace("_", " ")] == value]
     assert len(table) == 1
     return table.iloc[0]
+
+
+def scored_patients(rng, patients, images=5):
+    """Patient, label and score of images; scores of a patient are alike, and of tumours 1.5 higher."""
+    patient = np.repeat(np.arange(patients), images)
+    label = rng.integers(0, 2, len(patient))
+    label[:2] = 0, 1
+    score = rng.normal(0, np.sqrt(0.3), patients)[patient] + rng.normal(0, np.sqrt(0.7), len(patient)) + 1.5 * label
+    return patient, label, np.round(score, 1)  # with ties
+
+
+def test_resampled_thresholds_and_shares_are_those_of_repeated_images():
+    rng = np.random.default_rng(0)
+    patient, label, score = scored_patients(rng, 9)
+    negative = label == 0
+    weights = rng.multinomial(9, np.full(9, 1 / 9), 40).astype(float)
+    cuts = resampled_thresholds(score[negative], patient[negative], weights)
+    test_patient, test_label, test_score = scored_patients(rng, 7)
+    test_weights = rng.multinomial(7, np.full(7, 1 / 7), 40).astype(float)
+    cut = threshold(label, score)
+    for positive in (True, False):
+        here = test_label == positive
+        share = resampled_share(test_score[here], test_patient[here], test_weights, cut, cuts, above=positive)
+        assert share.point == pytest.approx(((test_score[here] > cut) == positive).mean())
+        for number in range(40):
+            drawn = np.repeat(score[negative], weights[number, patient[negative]].astype(int))
+            by_hand = threshold(np.zeros(len(drawn)), drawn)
+            assert cuts[number] == by_hand
+            drawn = np.repeat(test_score[here], test_weights[number, test_patient[here]].astype(int))
+            assert share.draws[number] == pytest.approx(((drawn > by_hand) == positive).mean())
+
+
+def test_a_draw_without_a_negative_has_no_threshold():
+    cuts = resampled_thresholds(np.array([0.1]), np.array([0]), np.array([[0.0, 2.0], [1.0, 1.0]]))
+    assert math.isnan(cuts[0])
+    assert cuts[1] == 0.1
+
+
+def test_sensitivity_at_a_carried_threshold_covers_the_truth_of_the_model():
+    """The model's own sensitivity at its own 90 % specificity: the threshold is of 15 patients, and no fixed number."""
+    truth = stats.norm.sf(stats.norm.ppf(0.9) - 1.5)
+    covered, as_known = [], []
+    rng = np.random.default_rng(1)
+    for _ in range(120):
+        patient, label, score = scored_patients(rng, 15)
+        negative = label == 0
+        patient = np.unique(patient[negative], return_inverse=True)[1]
+        cuts = resampled_thresholds(score[negative], patient, patient_weights(patient.max() + 1, 300, "val"))
+        test_patient, test_label, test_score = scored_patients(rng, 60)
+        weights = patient_weights(60, 300, "test")
+        positive, cut = test_label == 1, threshold(label, score)
+        drawn = (test_score[positive], test_patient[positive], weights, cut)
+        share = resampled_share(*drawn, cuts, above=True)
+        known = resampled_share(*drawn, np.full(300, cut), above=True)
+        low, high = interval(replace(share, patients=15))
+        covered.append(low <= truth <= high)
+        low, high = interval(known)
+        as_known.append(low <= truth <= high)
+    assert np.mean(covered) >= 0.85
+    assert np.mean(as_known) < 0.6
 
 
 @pytest.mark.parametrize("vendor", ["GE", "SIEMENS"])

@@ -5,6 +5,7 @@ from functools import partial
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.options import Member
 from tune_ks.model.members import named
+from tune_ks.training.augmentations import warp
 from tune_ks.training.augmentations.base import Augmentation
 from tune_ks.training.augmentations.moves import Moves
 from tune_ks.training.augmentations.unchanged import Unchanged
@@ -14,6 +15,7 @@ AUGMENTATIONS = {
     "flips": Member(partial(Moves, flips=True)),
     "shifts": Member(partial(Moves, shifts=True)),
     "flips_shifts": Member(partial(Moves, flips=True, shifts=True)),
+    "warp": warp.MEMBER,
 }
 
 

@@ -32,6 +32,10 @@ class Task(nn.Module, ABC):
 
     metric: str
     reads_masks: bool = False
+    mixup: float = 0.0  # of the training images: see tune_ks.training.mixup
+
+    def prepare(self, images: Images) -> None:
+        """Read what the loss needs to know of the training images, once before training."""
 
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch) -> Tensor:

@@ -3,23 +3,63 @@
 from torch import Tensor
 from torch.nn import functional
 
-from tune_ks.core.options import Member
-from tune_ks.data.dataset import Batch
+from tune_ks.core.options import Member, Option
+from tune_ks.data.dataset import Batch, Images
 from tune_ks.model.classifiers import CLASSIFIERS
+from tune_ks.training.mixup import MIXUP
 from tune_ks.training.tasks.base import Task, takes
 
 
 class Classification(Task):
-    """One logit per image; the loss is its binary cross-entropy, the score is the logit."""
+    """One logit z per image; the score is the logit, the loss the weighted cross-entropy
+
+        L = -w(t) [t' log p + (1 - t') log(1 - p)],     p = sigmoid(z),     t' = (1 - s) t + s / 2
+
+    with the label t, the ``label_smoothing`` s (Szegedy et al., CVPR 2016), and w = 1. Where ``class_weights`` is
+    "balanced", w = n / (2 n_t) with the n_t of n training images that have the label t, so that both classes weigh the
+    same. A label that ``mixup`` mixed has the mixed weight.
+    """
 
     metric = "auc"
 
+    def __init__(self, label_smoothing: float = 0.0, class_weights: str = "none", mixup: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.balanced = class_weights == "balanced"
+        self.mixup = mixup
+        self.weights = (1.0, 1.0)  # of the labels 0 and 1
+
+    def prepare(self, images: Images) -> None:
+        if self.balanced:
+            self.weights = balanced_weights(images.label)
+
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(output, batch.label)
+        label = batch.label
+        weight = self.weights[0] + (self.weights[1] - self.weights[0]) * label if self.balanced else None
+        if self.label_smoothing:
+            label = label + self.label_smoothing * (0.5 - label)
+        return functional.binary_cross_entropy_with_logits(output, label, weight)
 
     @staticmethod
     def score(output: Tensor, batch: Batch) -> Tensor:
         return output
 
 
-MEMBER = Member(Classification, check=takes(CLASSIFIERS))
+def balanced_weights(label: Tensor) -> tuple[float, float]:
+    """(n,) labels -> weights of the labels 0 and 1, n / (2 n_t); 1 for a label that no image has."""
+    counts = [int((label == value).sum()) for value in (0, 1)]
+    of_0, of_1 = (sum(counts) / (2 * count) if count else 1.0 for count in counts)
+    return of_0, of_1
+
+
+LABEL_SMOOTHING = Option(
+    "label_smoothing", 0.0, "share by which training labels are moved towards one half", least=0, below=1
+)
+CLASS_WEIGHTS = Option(
+    "class_weights",
+    "none",
+    "balanced: both classes weigh the same in the loss, whatever their numbers of training images",
+    str,
+    choices=("none", "balanced"),
+)
+MEMBER = Member(Classification, (LABEL_SMOOTHING, CLASS_WEIGHTS, MIXUP), takes(CLASSIFIERS))
