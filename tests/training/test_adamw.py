@@ -17,7 +17,7 @@ STEPS = 30
 ONE_EPOCH = """
 import sys
 from pathlib import Path
-from run_one import finish, train
+from benchmarks.alone import finish, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
