@@ -104,8 +104,8 @@ def _about_trials_at_chance(trials: pd.DataFrame) -> list[str]:
     if len(at_chance) > NAMED:
         names.append(f"and {len(at_chance) - NAMED} more, marked in the table of all trials")
     return [
-        f"{len(at_chance)} trial(s) stayed at chance, by training loss and in-domain validation: {'; '.join(names)}. They "
-        "are in the curves and means below; `restarts=1` in SPACE begins such a training once again."
+        f"{len(at_chance)} trial(s) stayed at chance, by training loss and in-domain validation: {'; '.join(names)}. "
+        "They are in the curves and means below; `restarts=1` in SPACE begins such a training once again."
     ]
 
 

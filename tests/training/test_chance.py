@@ -107,6 +107,19 @@ def test_one_at_chance_begins_again_once_with_other_weights(splits):
     assert "restarts" not in without.state()
 
 
+def test_in_a_pack_it_begins_again_by_itself(splits):
+    other = dataclasses.replace(STUCK, restarts=0, seed=1)
+    alone = {config: [epoch.loss for epoch in train(config, splits)] for config in (STUCK, other)}
+    members = [Training(config, splits) for config in (STUCK, other)]
+    together = {config: [] for config in alone}
+    for ends in train_together(members, splits):
+        for training, epoch in ends.items():
+            together[training.config].append(epoch.loss)
+    assert [len(losses) for losses in together.values()] == [4, 2]
+    for config, losses in together.items():
+        assert losses == pytest.approx(alone[config], rel=1e-4)
+
+
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_resumed_before_and_after_the_restart_it_has_the_same_bits(stop, splits):
     *_, straight = train(STUCK, splits)
