@@ -27,7 +27,8 @@ from tune_ks.commands.evaluate import evaluate_command
 from tune_ks.commands.fields import print_fields
 from tune_ks.commands.merge import merge_command
 from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
-from tune_ks.commands.search import AnalysisSteps, search_command
+from tune_ks.commands.prepare_search import AnalysisSteps
+from tune_ks.commands.search import search_command
 from tune_ks.core.storage import StoragePath
 
 
@@ -54,7 +55,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
     """The arguments of a command line, and the command that takes them. The search has no name."""
     name = argv[0] if argv else ""
     if name in ("evaluate", "predict"):
-        return evaluate_parser(name).parse_args(argv[1:]), evaluate_command
+        return evaluate_parser(name).parse_args(argv[1:]), partial(evaluate_command, analysis=ANALYSIS)
     if name == "merge":
         return merge_parser().parse_args(argv[1:]), merge_command
     args = search_parser().parse_args(argv)
@@ -91,7 +92,19 @@ def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dic
     return finalists_of(compute(load(run), rule, Options(epsilon=epsilon)))
 
 
-ANALYSIS = AnalysisSteps(require_rule, analyse_run, finalists)  # the only place where search and analysis meet
+def show_evaluation(run: StoragePath, cohort: str | None) -> StoragePath:
+    """Write the report and selection.json again, and print the models on another cohort; returns the report."""
+    from analysis import analyse_again, print_external
+
+    analysis = analyse_again(run)
+    if cohort is not None:
+        print_external(analysis, cohort, console)
+    return analysis.report
+
+
+ANALYSIS = AnalysisSteps(
+    require_rule, analyse_run, finalists, show_evaluation
+)  # the only place where search and analysis meet
 
 
 @contextmanager

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from analysis.choice.options import Options
-from analysis.choice.rules import DEFAULT
+from analysis.choice.options import Options, declared
+from analysis.choice.rules import DEFAULT, RULES
 from analysis.read.load import RunError, load
 from analysis.results.compute import Analysis, compute, require_settings, with_cross_fits
 from analysis.results.selection_json import selection_text
 from analysis.statistics.hanley_mcneil import Counts
+from tune_ks.core.metrics import METRICS
+from tune_ks.core.run_folder import read_json
 from tune_ks.core.storage import StoragePath, read_each, storage_path, write_whole
 
 SECONDS = 10
@@ -43,12 +45,49 @@ def analyse(
     analysis = compute(load(run, metric), rule, values, patients)
     if cross_fit:
         analysis = with_cross_fits(analysis, cross_fit)
-    write_whole(analysis.selection_json, selection_text(analysis).encode())
+    made_with = {
+        "rule": rule,
+        "images": images,
+        "patients": patients,
+        "cross_fit": cross_fit,
+        **values.values,
+    }
+    if metric is not None:
+        made_with["metric"] = metric
+    write_whole(analysis.selection_json, selection_text(analysis, made_with).encode())
     if not report:
         return analysis
     from analysis.report.report import write_report  # plotly is a second to load: not for those who want no page
 
     return replace(analysis, report=write_report(analysis, images=images))
+
+
+def analyse_again(run: str | StoragePath) -> Analysis:
+    """Analyse a run folder with the settings of its last analysis, which its selection.json holds.
+
+    Where it holds none (an earlier version wrote it, or no analysis yet) the settings are the defaults, and images of
+    patients are left out of the report, as they may have been before.
+    """
+    return analyse(run, **_last_settings(storage_path(run)))
+
+
+def _last_settings(run: StoragePath) -> dict[str, Any]:
+    """The arguments of analyse() that selection.json holds; without images where it does not hold them whole."""
+    try:
+        made_with = read_json(run / "selection.json")["made_with"]
+        counts = made_with["patients"] or {}
+        if made_with["rule"] not in RULES or made_with.get("metric") not in (None, *METRICS):
+            raise ValueError("an unknown rule or metric")
+        return {
+            "rule": made_with["rule"],
+            "images": made_with["images"] is True,
+            "patients": {vendor: Counts(*map(int, pair)) for vendor, pair in counts.items()} or None,
+            "cross_fit": int(made_with["cross_fit"]),
+            "metric": made_with.get("metric"),
+            **{name: float(made_with[name]) for name in declared()},
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {"images": False}
 
 
 def watch(
@@ -66,24 +105,24 @@ def watch(
 
     analysis: Analysis | None = None
     try:
-        for changed in _changes(run, settings, seconds):
+        for changed in _changes(run, settings, images, seconds):
             analysis = replace(changed, report=write_report(changed, images, live=seconds))
             tell(analysis)
     except KeyboardInterrupt:
         pass
     if analysis is None:  # interrupted before the first page
-        analysis = analyse(run, **settings, report=False)
+        analysis = analyse(run, **settings, images=images, report=False)
     return replace(analysis, report=write_report(analysis, images))
 
 
-def _changes(run: str | StoragePath, settings: Mapping[str, Any], seconds: int) -> Iterator[Analysis]:
+def _changes(run: str | StoragePath, settings: Mapping[str, Any], images: bool, seconds: int) -> Iterator[Analysis]:
     """The run as it is now, then again each time a file of it has changed; looks every so many seconds, for ever."""
     known: dict[StoragePath, int] | None = None
     while True:
         now = stamps(storage_path(run))
         if now != known:
             known = now
-            yield analyse(run, **settings, report=False)
+            yield analyse(run, **settings, images=images, report=False)
         time.sleep(seconds)
 
 

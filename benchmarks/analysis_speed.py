@@ -26,10 +26,11 @@ from analysis.choice.leave_one_out import leave_one_vendor_out
 from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.read.load import load
 from analysis.report.report import write_report
+from analysis.statistics.fitted import fit_vendor
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.pareto import pareto_front
 from analysis.statistics.resampling import trial_draws
-from analysis.statistics.uncertain_front import uncertain_front, vendor_curves
+from analysis.statistics.uncertain_front import uncertain_front
 from benchmarks.tools import answer, measure_in_child, parser, peak_mib, print_measurements, timed
 from synthetic_run import WIDTH, make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
@@ -39,7 +40,7 @@ VENDORS = ("GE", "SIEMENS")
 STAGES: dict[str, list[Callable]] = {  # column -> the functions whose seconds it adds up
     "load": [load],
     "resampling": [trial_draws, metric_intervals],
-    "curves": [vendor_curves, uncertain_front],
+    "curves": [fit_vendor, uncertain_front],
     "fronts": [pareto_front],
     "proofs": [proof_of_vendor],
     "left out": [leave_one_vendor_out],

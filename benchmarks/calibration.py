@@ -1,8 +1,8 @@
 """Are the intervals as wide as they say, and do the rules choose well? The analysis on cohorts with known truth.
 
-    nice -n 15 python -m benchmarks.calibration [--replicates 400] [--only SETTING ...]
+    nice -n 15 python -m benchmarks.calibration [--runs 100] [--only SETTING ...]
 
-Each replicate draws what a search would leave behind: patients, images, trainings and their scores. The analysis then
+Each run draws what a search would leave behind: patients, images, trainings and their scores. The analysis then
 computes intervals, curves, choices and proofs from them. The true curves are smooth, like those of the real patches
 (docs/results.md) or of the source study's Table 1; each training lies 0.08 logits away from them (there: 0.07 to 0.1).
 
@@ -10,8 +10,12 @@ Scores correlate as real ones do. Of their variance 0.25 belongs to the patient 
 patient's classes), 0.55 to the image, 0.075 changes with the logarithm of the rate (patient and image), and 0.125
 belongs to the training.
 
-Printed: coverage of 90 % intervals (goal: 85 to 95 %), for fixed rates and for chosen ones; and regret, the AUC that a
-choice has less than the best rate.
+The truth is that of a rate: the mean over all trainings that one could make, on all patients. It is not the metric of
+the trainings that happened, which an interval over patients alone would be of.
+
+Printed: a table of the coverage of 90 % intervals (goal: 85 to 95 %), for all rates and for the chosen one; a table of
+regret, the AUC that a choice has less than the best rate; and a table of the proofs, of which at most 5 % may be false.
+"drawn" rates are a sampler's: evenly spread, or chosen by Optuna's TPE on the validation scores of the same patients.
 """
 
 import math
@@ -21,25 +25,19 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import optuna
 import pandas as pd
 from scipy.special import expit, logit, ndtri
 
-from analysis.choice.noninferior import MARGIN, Proof, noninferior, noninferior_curve
+from analysis.choice.noninferior import MARGIN, Proof, Question, noninferior, noninferior_curve
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.selection import evidence, with_scores
-from analysis.statistics.bootstrap import (
-    Interval,
-    Resampled,
-    average,
-    interval,
-    patient_weights,
-    resampled_auc,
-    win_matrix,
-)
+from analysis.statistics.bootstrap import Resampled, patient_weights, resampled_auc, win_matrix
+from analysis.statistics.fitted import Fitted, fit_vendor
+from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import MEASURES
-from analysis.statistics.uncertain_front import vendor_curves
-from benchmarks.tools import parser
+from benchmarks.tools import parser, print_heads, print_row
 
 DRAWS = 300
 TRAINING_SD = 0.08  # logits between a training's true AUC and the curve
@@ -60,12 +58,13 @@ class Setting(NamedTuple):
 
     in_domain: Callable[[np.ndarray], np.ndarray]  # rates -> true AUC
     cross_domain: Callable[[np.ndarray], np.ndarray]
-    rates: np.ndarray
+    rates: np.ndarray  # with full sampling last; of a sampler, those that it may draw
     seeds: int
     val: tuple[int, int]  # patients in-domain, cross-domain
     test: tuple[int, int]
     images: int = 13  # a patient
-    drawn: bool = False  # a sampler drew the rates, so the proof is of the fitted curve
+    sampler: str = ""  # "": a grid; "spread" or "tpe": the proof is of the fitted curve
+    seeds_of_full: int = 3  # where a sampler drew the rates
 
 
 def patches_in(rate: np.ndarray) -> np.ndarray:
@@ -103,9 +102,29 @@ def sloped(rate: np.ndarray) -> np.ndarray:
     return 0.83 + 1.001 * MARGIN * np.log2(rate)
 
 
+def jump(rate: np.ndarray) -> np.ndarray:
+    """Every rate below 1 is worse, by more than the margin."""
+    return np.where(rate < 1, 0.83 - 1.5 * MARGIN, 0.83)
+
+
+def kink(rate: np.ndarray) -> np.ndarray:
+    """Level down to 0.3, then worse by twice the margin an octave."""
+    return 0.83 + 2 * MARGIN * np.minimum(np.log2(rate / 0.3), 0)
+
+
+def rising(rate: np.ndarray) -> np.ndarray:
+    """Lower rates are better, down to an eighth."""
+    return 0.83 - 0.01 * np.maximum(np.log2(rate), -3)
+
+
 PATCHES = (patches_in, patches_cross, PATCH_RATES)
 TABLE = (table_in, table_cross, TABLE_RATES)
+FLAT = (flat, flat, PATCH_RATES)
 SETTINGS = {
+    "equal rates, three seeds": Setting(*FLAT, 3, (36, 57), (36, 15)),
+    "equal rates, one seed": Setting(*FLAT, 1, (36, 57), (36, 15)),
+    "equal rates, three seeds, 100 patients": Setting(*FLAT, 3, (100, 100), (100, 100)),
+    "equal rates, one seed, 100 patients": Setting(*FLAT, 1, (100, 100), (100, 100)),
     "patches, GE": Setting(*PATCHES, 3, (36, 57), (36, 15)),
     "patches, SIEMENS": Setting(*PATCHES, 3, (15, 145), (15, 36)),
     "patches, GE, one seed": Setting(*PATCHES, 1, (36, 57), (36, 15)),
@@ -115,20 +134,25 @@ SETTINGS = {
     "Table 1, one seed": Setting(*TABLE, 1, (126, 235), (126, 59), 6),
 }
 GRID = np.array([0.125, 0.5, 1.0])
-DRAWN = np.unique(np.round(np.geomspace(4 / 64, 1, 24) * 64) / 64)
-PROOFS = {
-    f"{name}, {patients} patients": Setting(truth, flat, GRID, 3, (patients,) * 2, (8, 8))
-    for name, truth in (("equal", flat), ("in-domain worse by the margin", at_margin))
-    for patients in (15, 36, 100)
-} | {
-    f"drawn, {name}, {patients} patients": Setting(truth, flat, DRAWN, 1, (patients,) * 2, (8, 8), drawn=True)
-    for name, truth, patients in (
-        ("equal", flat, 36),
-        ("equal", flat, 100),
-        ("sloped", sloped, 36),
-        ("sloped", sloped, 100),
-    )
+DRAWN = np.r_[np.arange(4, 64), 64] / 64
+TRUTHS = {
+    "jump": jump,
+    "kink": kink,
+    "flat": flat,
+    "rising": rising,
+    "worse by the margin": at_margin,
+    "sloped": sloped,
 }
+PATIENTS = (36, 100)
+PROOFS = {
+    f"{sampler or 'grid'}, {name}, {patients} patients": Setting(
+        truth, flat, DRAWN if sampler else GRID, 1 if sampler else 3, (patients,) * 2, (8, 8), sampler=sampler
+    )
+    for sampler in ("", "spread", "tpe")
+    for name, truth in TRUTHS.items()
+    for patients in PATIENTS
+}
+SAMPLES = 24  # rates that a sampler draws
 
 
 class Search(NamedTuple):
@@ -137,132 +161,196 @@ class Search(NamedTuple):
     table: pd.DataFrame  # one row for each rate, as analysis.read.configurations makes them
     trials: pd.DataFrame  # one row for each training
     draws: dict[str, dict[tuple[str, str], Resampled]]  # key of a training -> (split, vendor) -> resampled AUC
-    true_auc: dict[str, np.ndarray]  # domain -> (R, S) true AUC of each training
 
 
-def simulate(setting: Setting, rng: np.random.Generator) -> Search:
-    """Draw what a run folder would hold; R rates, S seeds."""
-    keys = [[f"{rate:.4f} {seed}" for seed in range(setting.seeds)] for rate in setting.rates]
-    draws: dict = {key: {} for at_rate in keys for key in at_rate}
-    true_auc = {}
-    for place, domain in enumerate(VENDOR):
-        curve = logit(getattr(setting, domain)(setting.rates))
-        noise = rng.normal(0, TRAINING_SD, (len(setting.rates), setting.seeds))
-        true_auc[domain] = expit(curve[:, None] + noise)
-        for split in ("val", "test"):
-            drawn = scored(setting, true_auc[domain], getattr(setting, split)[place], rng)
-            for (rate, seed), value in drawn.items():
-                draws[keys[rate][seed]][split, VENDOR[domain]] = value
-    trials = trials_table(setting, keys, draws)
-    return Search(configurations_table(setting, keys, trials), trials, draws, true_auc)
+class Reader(NamedTuple):
+    """The patients of one split and vendor, who score any training."""
+
+    patient: np.ndarray  # (n,) of each image
+    label: np.ndarray
+    shared: np.ndarray  # (n,) part of the score that all trainings have
+    drift: np.ndarray  # (n,) part that changes with the logarithm of the rate
+    weights: np.ndarray  # (B, P)
+
+    def read(self, auc: float, octave: float, rng: np.random.Generator) -> Resampled:
+        """The AUC of a training whose true one is ``auc``; ``octave``: its log rate, of mean 0 and variance 1."""
+        score = self.shared + octave * self.drift + rng.normal(0, math.sqrt(TRAINING), len(self.label))
+        spread = 2 * (PATIENT + CONTRAST / 4 + IMAGE + TRAINING + octave**2 * (DRIFT_PATIENT + DRIFT_IMAGE))
+        score += math.sqrt(spread) * ndtri(auc) * self.label  # the AUC of images of different patients
+        patients = np.arange(self.weights.shape[1])
+        return resampled_auc(win_matrix(self.label, score, self.patient, patients), self.weights)
 
 
-def trials_table(setting: Setting, keys: list[list[str]], draws: dict) -> pd.DataFrame:
-    """One row for each training, with its four scores."""
-    rows = []
-    for rate, at_rate in zip(setting.rates, keys):
-        for key in at_rate:
-            row = {"key": key, "realised_rate": rate, "configuration": f"{rate:.4f}"}
-            for split, domain in product(("val", "test"), VENDOR):
-                row[f"{split}_{domain}"] = draws[key][split, VENDOR[domain]].point
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def configurations_table(setting: Setting, keys: list[list[str]], trials: pd.DataFrame) -> pd.DataFrame:
-    """One row for each rate: means over seeds, and standard deviations ("_sd")."""
-    scores = [f"{split}_{domain}" for split, domain in product(("val", "test"), VENDOR)]
-    groups = trials.groupby("configuration", sort=False)
-    means = groups[["realised_rate", *scores]].mean()
-    deviations = groups[scores].std(ddof=1).add_suffix("_sd")
-    table = means.join(deviations).reset_index()
-    # what the rules and the proof also read
-    return table.assign(seeds=setting.seeds, keys=keys, sampling_rate=setting.rates, full=setting.rates == 1)
-
-
-def scored(
-    setting: Setting, true_auc: np.ndarray, patients: int, rng: np.random.Generator
-) -> dict[tuple[int, int], Resampled]:
-    """(R, S) true AUCs -> (rate, seed) -> AUC on new patients, resampled; all trainings are scored on the same ones."""
-    images = rng.integers(setting.images - 5, setting.images + 6, patients)
-    patient = np.repeat(np.arange(patients), images)
+def reader(patients: int, images: int, rng: np.random.Generator) -> Reader:
+    """New patients."""
+    counts = rng.integers(images - 5, images + 6, patients)
+    patient = np.repeat(np.arange(patients), counts)
     label = rng.integers(0, 2, len(patient))
     label[:2] = 0, 1
     shared = rng.normal(0, math.sqrt(PATIENT), patients)[patient] + rng.normal(0, math.sqrt(IMAGE), len(patient))
     shared += rng.normal(0, math.sqrt(CONTRAST), patients)[patient] * (label - 0.5)
     drift = rng.normal(0, math.sqrt(DRIFT_PATIENT), patients)[patient]
     drift += rng.normal(0, math.sqrt(DRIFT_IMAGE), len(patient))
-    octave = np.log2(setting.rates)
-    octave = (octave - octave.mean()) / octave.std()
-    weights = patient_weights(patients, DRAWS, "calibration")
-    drawn = {}
-    for (rate, seed), auc in np.ndenumerate(true_auc):
-        score = shared + octave[rate] * drift + rng.normal(0, math.sqrt(TRAINING), len(patient))
-        spread = 2 * (PATIENT + CONTRAST / 4 + IMAGE + TRAINING + octave[rate] ** 2 * (DRIFT_PATIENT + DRIFT_IMAGE))
-        score += math.sqrt(spread) * ndtri(auc) * label  # the AUC of images of different patients
-        drawn[rate, seed] = resampled_auc(win_matrix(label, score, patient, np.arange(patients)), weights)
-    return drawn
+    return Reader(patient, label, shared, drift, patient_weights(patients, DRAWS, "calibration"))
+
+
+class Simulation:
+    """A search that trains one rate after another."""
+
+    def __init__(self, setting: Setting, rng: np.random.Generator) -> None:
+        self.setting = setting
+        self.rng = rng
+        self.rows: list[dict] = []
+        self.draws: dict[str, dict[tuple[str, str], Resampled]] = {}
+        octaves = np.log2(setting.rates)
+        self.middle = octaves.mean()
+        self.width = octaves.std()
+        self.readers = {}
+        for place, domain in enumerate(VENDOR):
+            for split in ("val", "test"):
+                patients = getattr(setting, split)[place]
+                self.readers[split, domain] = reader(patients, setting.images, rng)
+
+    def train(self, rate: float, splits: tuple[str, ...] = ("val", "test")) -> dict[str, float]:
+        """One training -> its scores."""
+        seed = sum(row["sampling_rate"] == rate for row in self.rows)
+        key = f"{rate:.4f} {seed}"
+        row = {"key": key, "configuration": f"{rate:.4f}", "sampling_rate": rate, "realised_rate": rate, "seed": seed}
+        self.draws[key] = {}
+        octave = (math.log2(rate) - self.middle) / self.width
+        for domain, vendor in VENDOR.items():
+            true = logit(getattr(self.setting, domain)(np.array([rate]))[0]) + self.rng.normal(0, TRAINING_SD)
+            for split in ("val", "test"):
+                row[f"{split}_{domain}"] = math.nan
+                if split in splits:
+                    value = self.readers[split, domain].read(expit(true), octave, self.rng)
+                    self.draws[key][split, vendor] = value
+                    row[f"{split}_{domain}"] = value.point
+        self.rows.append(row)
+        return row
+
+    def search(self) -> Search:
+        """The tables of all trainings so far."""
+        trials = pd.DataFrame(self.rows)
+        trials = trials.assign(full=trials["sampling_rate"] == 1, vendor=VENDOR["in_domain"], mask="gumbel")
+        return Search(configurations_table(trials), trials, self.draws)
+
+
+def configurations_table(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row for each rate: means over seeds, and standard deviations ("_sd")."""
+    scores = [f"{split}_{domain}" for split, domain in product(("val", "test"), VENDOR)]
+    groups = trials.groupby("configuration")
+    table = groups[["vendor", "mask", "full", "sampling_rate", "realised_rate"]].first()
+    table = table.join(groups[scores].mean()).join(groups[scores].std(ddof=1).add_suffix("_sd"))
+    table["seeds"] = groups.size()
+    table["keys"] = groups["key"].agg(list)
+    return table.reset_index()
+
+
+def simulate(setting: Setting, rng: np.random.Generator) -> Search:
+    """What a run folder would hold of a grid, or of a sampler's search with full sampling beside it."""
+    simulation = Simulation(setting, rng)
+    if not setting.sampler:
+        for rate in setting.rates:
+            for _ in range(setting.seeds):
+                simulation.train(rate)
+        return simulation.search()
+    for _ in range(setting.seeds_of_full):
+        simulation.train(1.0, ("val",))
+    draw = by_tpe if setting.sampler == "tpe" else by_spread
+    draw(simulation)
+    return simulation.search()
+
+
+def by_spread(simulation: Simulation) -> None:
+    """Rates evenly in log rate."""
+    below = simulation.setting.rates[:-1]
+    for rate in np.unique(np.round(np.geomspace(below[0], below[-1], SAMPLES) * 64) / 64):
+        simulation.train(rate, ("val",))
+
+
+def by_tpe(simulation: Simulation) -> None:
+    """Rates that Optuna's TPE asks for, on both validation AUCs as in search_spaces/rate_temperature.py."""
+    sampler = optuna.samplers.TPESampler(seed=int(simulation.rng.integers(2**31)))
+    study = optuna.create_study(directions=["maximize"] * 2, sampler=sampler)
+    below = simulation.setting.rates[:-1]
+    for _ in range(SAMPLES):
+        trial = study.ask()
+        rate = trial.suggest_int("lines", round(below[0] * 64), round(below[-1] * 64), log=True) / 64
+        row = simulation.train(rate, ("val",))
+        study.tell(trial, [row["val_in_domain"], row["val_cross_domain"]])
 
 
 def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
-    """One replicate: name -> covered (0 to 1), regret, chosen rate, proven or not."""
+    """One run: name -> covered (0 to 1), worse (0 to 1), regret, chosen rate."""
     search = simulate(setting, rng)
-    truth = {domain: getattr(setting, domain)(setting.rates) for domain in VENDOR}
-    curves = vendor_curves(search.trials, search.draws, VENDOR["in_domain"], "val")
-    proof = noninferior(search.table, search.draws, dict(zip(VENDOR, setting.val)), VENDOR["in_domain"])
-    chosen = chosen_rates(search, curves, proof)
+    table = search.table.merge(metric_intervals(search.table, search.draws, {}), on="configuration")
+    rates = table["realised_rate"].to_numpy(float)
+    truth = {domain: getattr(setting, domain)(rates) for domain in VENDOR}
+    fitted = fit_vendor(table, search.trials, search.draws, VENDOR["in_domain"], "val")
+    patients = dict(zip(VENDOR, setting.val))
+    proof = noninferior(table, search.draws, patients, VENDOR["in_domain"])
+    chosen = chosen_rates(table, fitted, proof)
     values: dict[str, float] = {}
-    for domain, curve in zip(VENDOR, curves):
-        name = domain.replace("_", "-")
-        values |= interval_coverage(search, domain, name, chosen)
-        if curve is not None:
-            at = np.searchsorted(curve.rates, setting.rates)
-            band = (curve.low[at] <= truth[domain]) & (truth[domain] <= curve.high[at])
-            values[f"curve {name}"] = band.mean()
-            values[f"curve {name}, chosen by epsilon"] = band[chosen["epsilon"]]
+    for domain in VENDOR:
+        values |= coverage(table, truth[domain], domain, chosen["epsilon"])
+        curve = getattr(fitted.curves["gumbel"], domain)
+        below = rates < 1
+        at = np.searchsorted(curve.rates, rates[below])
+        band = (curve.low[at] <= truth[domain][below]) & (truth[domain][below] <= curve.high[at])
+        values[f"curve, {domain}"] = band.mean()
         for rule, row in chosen.items():
-            values[f"{rule}: {name} lost"] = truth[domain].max() - truth[domain][row]
-    values |= {f"{rule}: rate": setting.rates[row] for rule, row in chosen.items()}
-    if not proof.refused:
-        lost = np.max([of_domain[-1] - of_domain for of_domain in truth.values()], axis=0)
-        is_false = bool(lost[np.argmin(np.abs(setting.rates - proof.rate))] > MARGIN)
-        values |= {"proven below 1": proof.rate < 1, "falsely proven": proof.rate < 1 and is_false}
+            values[f"{rule}: {domain} lost"] = truth[domain].max() - truth[domain][row]
+    values |= {f"{rule}: rate": rates[row] for rule, row in chosen.items()}
     return values
 
 
-def chosen_rates(search: Search, curves: tuple, proof: Proof) -> dict[str, int]:
+def coverage(table: pd.DataFrame, truth: np.ndarray, domain: str, chosen: int) -> dict[str, float]:
+    """Whether the intervals of test AUCs, and of their differences to full sampling, hold the truth of the rates."""
+    full = table["full"].to_numpy(bool)
+    of_auc = inside(table, f"test_{domain}", truth)
+    apart = inside(table, f"difference_{domain}", truth - truth[full])
+    values = {
+        f"AUC, {domain}": of_auc.mean(),
+        f"difference, {domain}": apart[~full].mean(),
+        f"AUC of the choice, {domain}": of_auc[chosen],
+    }
+    equal = ~full & (truth == truth[full])
+    if equal.any():
+        high = table[f"difference_{domain}_high"].to_numpy(float)
+        values[f"falsely worse, {domain}"] = (high[equal] < 0).mean()
+    if not full[chosen]:
+        values[f"difference of the choice, {domain}"] = apart[chosen]
+    return values
+
+
+def inside(table: pd.DataFrame, name: str, truth: np.ndarray) -> np.ndarray:
+    """(n,) bool: the truth lies within the interval of a column."""
+    low = table[f"{name}_low"].to_numpy(float)
+    high = table[f"{name}_high"].to_numpy(float)
+    return (low <= truth) & (truth <= high)
+
+
+def chosen_rates(table: pd.DataFrame, fitted: Fitted, proof: Proof) -> dict[str, int]:
     """Rule -> row of the rate that it chooses, of those that choose; and the row with the best test AUC."""
-    points, _ = evidence(with_scores(search.table, "val"), curves, proof, MEASURES["auc"])
+    points, _ = evidence(with_scores(table, "val"), fitted, proof, MEASURES["auc"])
     picks = {name: rule.pick(points, Options().values).row for name, rule in RULES.items()}
     chosen = {name: row for name, row in picks.items() if row is not None}
-    return chosen | {"best test point": int(search.table["test_in_domain"].to_numpy().argmax())}
-
-
-def interval_coverage(search: Search, domain: str, name: str, chosen: dict[str, int]) -> dict[str, float]:
-    """Whether intervals of test AUCs, and of their differences to full sampling, hold the truth."""
-    test = [of_rate(search, keys, "test", domain) for keys in search.table["keys"]]
-    mean = search.true_auc[domain].mean(axis=1)
-    covered = inside([interval(at_rate) for at_rate in test], mean)
-    values = {f"interval {name}": covered.mean()}
-    if search.table["full"].iloc[-1]:
-        gaps = [interval(at_rate - test[-1]) for at_rate in test[:-1]]
-        values[f"difference {name}"] = inside(gaps, mean[:-1] - mean[-1]).mean()
-    for rule in ("epsilon", "best test point"):
-        values[f"interval {name}, chosen by {rule}"] = covered[chosen[rule]]
-    return values
+    return chosen | {"best test point": int(table["test_in_domain"].to_numpy().argmax())}
 
 
 def prove_only(setting: Setting, rng: np.random.Generator, margin: float = MARGIN) -> dict[str, float]:
-    """One replicate of the proof alone."""
+    """One run of the proof alone."""
     search = simulate(setting, rng)
     patients, vendor = dict(zip(VENDOR, setting.val)), VENDOR["in_domain"]
-    if setting.drawn:
-        curves = vendor_curves(search.trials, search.draws, vendor, "val")
-        proof = noninferior_curve(curves, search.table, search.draws, patients, vendor, margin)
+    if setting.sampler:
+        fitted = fit_vendor(search.table, search.trials, search.draws, vendor, "val")
+        question = Question(vendor, margin, patients)
+        proof = noninferior_curve(fitted.curves.get("gumbel"), search.table, search.draws, question)
     else:
         proof = noninferior(search.table, search.draws, patients, vendor, margin)
-    lost = []
-    for domain in VENDOR:
+    lost = [0.0]
+    for domain in VENDOR if not proof.refused else ():
         at_proven, at_full = getattr(setting, domain)(np.array([proof.rate, 1.0]))
         lost.append(at_full - at_proven)
     return {
@@ -270,87 +358,101 @@ def prove_only(setting: Setting, rng: np.random.Generator, margin: float = MARGI
         "rate": proof.rate,
         "falsely proven": max(lost) > margin,
         "resolvable": proof.resolvable,
-        "patients needed": max(proof.patients_needed.values()),
+        "patients needed": max(proof.patients_needed.values(), default=math.nan),
         "seeds needed": proof.seeds_needed,
     }
 
 
-def check_needed(replicates: int, margin: float = 0.05, patients: int = 36) -> None:
+def check_needed(runs: int, margin: float = 0.05, patients: int = 36) -> None:
     """Are the patients and seeds enough that a proof asks for? Read them off small searches, then run larger ones."""
     pilot = Setting(flat, flat, np.array([0.5, 1.0]), 3, (patients,) * 2, (8, 8))
-    small = pd.DataFrame([prove_only(pilot, np.random.default_rng([1, n]), margin) for n in range(replicates)])
+    small = pd.DataFrame([prove_only(pilot, np.random.default_rng([1, n]), margin) for n in range(runs)])
     size = math.ceil(small["patients needed"].median())
     seeds = math.ceil(small["seeds needed"].median())
     large = pilot._replace(val=(size,) * 2, seeds=seeds)
-    proven = [prove_only(large, np.random.default_rng([2, n]), margin)["proven below 1"] for n in range(replicates)]
+    proven = [prove_only(large, np.random.default_rng([2, n]), margin)["proven below 1"] for n in range(runs)]
     print(
-        f"needed for {margin:g}, read off {patients} patients: {size} patients, {seeds} seeds; with those "
+        f"\nneeded for {margin:g}, read off {patients} patients: {size} patients, {seeds} seeds; with those "
         f"{100 * np.mean(proven):.1f} % of equal rates are proven (meant: at least 80 %)",
         flush=True,
     )
 
 
-def of_rate(search: Search, keys: list[str], split: str, domain: str) -> Resampled:
-    """A rate's AUC, its seeds averaged."""
-    return average([search.draws[key][split, VENDOR[domain]] for key in keys])
-
-
-def inside(ends: list[Interval], truth: np.ndarray) -> np.ndarray:
-    """(n,) bool: the truth lies within."""
-    low, high = np.array(ends).T
-    return (low <= truth) & (truth <= high)
-
-
 def replicate(
-    once: Callable[[Setting, np.random.Generator], dict[str, float]], setting: Setting, name: str, replicates: int
+    once: Callable[[Setting, np.random.Generator], dict[str, float]], setting: Setting, name: str, runs: int
 ) -> pd.DataFrame:
-    """One row for each replicate; the same numbers on every machine."""
+    """One row for each run; the same numbers on every machine."""
     seed = sum(map(ord, name))
-    return pd.DataFrame([once(setting, np.random.default_rng([seed, number])) for number in range(replicates)])
+    return pd.DataFrame([once(setting, np.random.default_rng([seed, number])) for number in range(runs)])
 
 
-def print_study(name: str, values: pd.DataFrame, seconds: float) -> None:
-    """Coverages, then a line for each rule."""
-    print(f"\n### {name}: {len(values)} replicates, {seconds:.0f} s\n", flush=True)
-    for column in values:
-        if column.startswith(("interval", "difference", "curve", "proven", "falsely")):
-            print(f"{column}: {100 * values[column].mean():.1f} %")
+COVERED = ("AUC", "difference", "AUC of the choice", "difference of the choice", "curve", "falsely worse")
+
+
+def coverage_row(name: str, values: pd.DataFrame) -> list[str]:
+    """Per cent, in-domain / cross-domain."""
+    return [name, *(" / ".join(_per_cent(values, f"{what}, {domain}") for domain in VENDOR) for what in COVERED)]
+
+
+def _per_cent(values: pd.DataFrame, name: str) -> str:
+    return f"{100 * values[name].mean():.0f}" if name in values else "-"
+
+
+def regret_rows(name: str, values: pd.DataFrame) -> list[list[str]]:
+    """One for each rule: the AUC lost in-domain / cross-domain, and the rates chosen."""
+    rows = []
     for rule in [*RULES, "best test point"]:
         if f"{rule}: rate" in values:
             rate = values[f"{rule}: rate"]
-            lost = ", ".join(f"{d} {values[f'{rule}: {d} lost'].mean():.4f}" for d in ("in-domain", "cross-domain"))
+            lost = " / ".join(f"{values[f'{rule}: {domain} lost'].mean():.4f}" for domain in VENDOR)
             low, high = rate.quantile([0.05, 0.95])
-            print(f"{rule}: lost {lost}; rate median {rate.median():.3f}, 5 to 95 %: {low:.3f} to {high:.3f}")
+            rows.append([name, rule, lost, f"{rate.median():.3f} ({low:.3f} to {high:.3f})"])
+    return rows
 
 
-def print_proof(name: str, values: pd.DataFrame) -> None:
-    """One line."""
-    print(
-        f"proof, {name}: proven {100 * values['proven below 1'].mean():.1f} %, "
-        f"median rate {values['rate'].median():.3f}, falsely {100 * values['falsely proven'].mean():.1f} %; "
-        f"resolvable {values['resolvable'].median():.3f}, needed {values['patients needed'].median():.0f} patients",
-        flush=True,
-    )
+def proof_row(name: str, values: pd.DataFrame) -> list[str]:
+    """Per cent proven and falsely proven, and what it would take."""
+    return [
+        name,
+        f"{100 * values['proven below 1'].mean():.0f}",
+        f"{100 * values['falsely proven'].mean():.0f}",
+        f"{values['rate'].median():.3f}",
+        f"{values['resolvable'].median():.3f}",
+        f"{values['patients needed'].median():.0f}",
+    ]
 
 
 def main() -> None:
-    """Print every setting."""
+    """Print the three tables."""
     every_setting = [*SETTINGS, *PROOFS]
     arguments = parser(__doc__)
-    arguments.add_argument("--replicates", type=int, default=400)
+    arguments.add_argument("--runs", type=int, default=100)
     arguments.add_argument("--only", nargs="+", choices=every_setting, default=every_setting, metavar="SETTING")
     args = arguments.parse_args()
-    begin = time.perf_counter()
-    for name in args.only:
-        start = time.perf_counter()
-        if name in SETTINGS:
-            values = replicate(study, SETTINGS[name], name, args.replicates)
-            print_study(name, values, time.perf_counter() - start)
-        else:
-            print_proof(name, replicate(prove_only, PROOFS[name], name, args.replicates))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    begin = time.process_time()
+    regrets = []
+    if set(args.only) & set(SETTINGS):
+        print(f"Coverage of nominal 90 % in per cent, in-domain / cross-domain, {args.runs} runs each\n")
+        print_heads(["setting", *COVERED])
+    for name in [name for name in args.only if name in SETTINGS]:
+        values = replicate(study, SETTINGS[name], name, args.runs)
+        print_row(coverage_row(name, values))
+        regrets += regret_rows(name, values)
+    if regrets:
+        print("\nAUC lost against the best rate, in-domain / cross-domain\n")
+        print_heads(["setting", "rule", "lost", "median rate (5 to 95 %)"])
+    for row in regrets:
+        print_row(row)
+    proofs = [name for name in args.only if name in PROOFS]
+    if proofs:
+        print(f"\nProofs of a loss of at most {MARGIN:g}, {args.runs} runs each\n")
+        print_heads(["setting", "proven below 1, %", "falsely, %", "median rate", "resolvable", "patients needed"])
+    for name in proofs:
+        print_row(proof_row(name, replicate(prove_only, PROOFS[name], name, args.runs)))
     if args.only == every_setting:
-        check_needed(args.replicates)
-    print(f"\n{time.perf_counter() - begin:.0f} s in all")
+        check_needed(args.runs)
+    print(f"\n{time.process_time() - begin:.0f} s of CPU in all")
 
 
 if __name__ == "__main__":

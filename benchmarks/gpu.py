@@ -126,7 +126,7 @@ def bare(args: argparse.Namespace, device: str, autocast: bool = True, compiled:
 
     def run() -> None:
         for _ in range(STEPS):
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast and device == "cuda"):
                 logit = classifier(image, acquisition, condition)
             functional.binary_cross_entropy_with_logits(logit.float(), label).backward()

@@ -95,7 +95,7 @@ def train_step(
     pipeline: KSpaceClassifier, optimiser: torch.optim.Optimizer, image: Tensor, rates: Tensor, label: Tensor
 ) -> None:
     """Forward, backward, optimiser."""
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     image.grad = None
     logit = pipeline(image, rates, torch.zeros(len(image), len(ACQUISITION), device=image.device))
     functional.binary_cross_entropy_with_logits(logit, label).backward()

@@ -28,7 +28,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.table import COLUMNS, split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.training.scoring import EVALUATION_BATCH
-from tune_ks.worker.node_files import on_this_node, shared
+from tune_ks.worker.node_files import SharedFile, on_this_node, shared
 
 SIDE, MIB = 256, 2**20
 SMALL = 800  # images: enough for every batch of training and scoring to be full
@@ -113,7 +113,7 @@ def measure(place: Path, trials: int, args: argparse.Namespace) -> list[Memory]:
         with shared({SIDE: place / "images.npy"}, cluster=True) as files:
             file = files[str(SIDE)]
             if args.fetched:
-                file = file | {"path": "/nowhere/images.npy"}
+                file = file._replace(path="/nowhere/images.npy")
             environment = {"env_vars": {"TUNE_KS_SCRATCH": str(place / "scratch"), "OMP_NUM_THREADS": "1"}}
             actors = [ray.remote(_Trial).options(runtime_env=environment).remote() for _ in range(trials)]
             ray.get([actor.run.remote(str(place), file, seed, args.train) for seed, actor in enumerate(actors)])
@@ -130,7 +130,7 @@ def total(workers: list[Memory]) -> float:
 class _Trial:
     """A worker that does what a trial does and then stays, so that its memory can be read."""
 
-    def run(self, place: str, file: dict, seed: int, train: bool) -> None:
+    def run(self, place: str, file: SharedFile, seed: int, train: bool) -> None:
         self.splits = open_splits(Path(place) / "cohort.csv", on_this_node(file), VENDORS[0])
         for images in (self.splits.train, *self.splits.val.values(), *self.splits.test.values()):
             for index in torch.arange(len(images)).split(EVALUATION_BATCH):
@@ -138,7 +138,7 @@ class _Trial:
         if train:
             self.train(place, file, seed)
 
-    def train(self, place: str, file: dict, seed: int) -> None:
+    def train(self, place: str, file: SharedFile, seed: int) -> None:
         fields = {"width": 0.02, "epochs": 1, "batch_size": 16, "settle": 1.0, "sampling_rate": 0.5, "mask": "lowpass"}
         config = TrialConfig.from_dict({"vendor": VENDORS[0], "seed": seed, "image_size": SIDE, **fields})
         folder = RunFolder(place)

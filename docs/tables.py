@@ -92,12 +92,12 @@ def mean_and_error(values: pd.Series, form: str = "+.3f") -> str:
     return f"{values.mean():{form}} ± {values.sem():.3f}"
 
 
-def with_interval(found: Resampled | None, form: str = ".3f", difference: bool = False) -> str:
+def with_interval(resampled: Resampled | None, form: str = ".3f", difference: bool = False) -> str:
     """Value [low, high]; a difference is bold where 0 lies outside. Empty where there is none."""
-    if found is None:
+    if resampled is None:
         return ""
-    low, high = interval(found)
-    text = f"{found.point:{form}} [{low:{form}}, {high:{form}}]"
+    low, high = interval(resampled)
+    text = f"{resampled.point:{form}} [{low:{form}}, {high:{form}}]"
     return f"**{text}**" if difference and (low > 0 or high < 0) else text
 
 
@@ -106,7 +106,7 @@ def differences(mine: TrialDraws, other: TrialDraws | None, vendor: str) -> list
     if not other:
         return [""] * len(DOMAINS)
     both = [domain_draws(paired(mine, other), vendor, "test", domain) for domain in DOMAINS]
-    return [with_interval(found, "+.3f", difference=True) for found in both]
+    return [with_interval(resampled, "+.3f", difference=True) for resampled in both]
 
 
 # ------------------------------------------------------------------------------------------------ tables

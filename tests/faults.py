@@ -52,10 +52,10 @@ def drive(*args, timeout=500, **options):
     return process.returncode, said
 
 
-def wait_for(found, process=None):
+def wait_for(condition, process=None):
     """Until ``found()`` is true; an error after 500 s, or when ``process`` ends before."""
     deadline = time.monotonic() + 500
-    while not found():
+    while not condition():
         assert process is None or process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -73,9 +73,9 @@ def alone(config, source, root):
 
 def content(folder):
     """key -> what a repeated search must find again, to the bit: the record less its clock, and the other files."""
-    found = {}
+    contents = {}
     for record in folder.records():
         key = record.config.key()
         files = {n: folder.trial(key, n).read_bytes() for n in ("scores.npz", "mask.npy", "model.safetensors")}
-        found[key] = (answer(record), files)
-    return found
+        contents[key] = (answer(record), files)
+    return contents

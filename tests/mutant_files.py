@@ -57,20 +57,20 @@ class Reader:
 
 def dicom_sources(folder: Path) -> dict[str, bytes]:
     """Files written here, and the real ones where they are."""
-    found = {vendor: write_dicom(folder / vendor, vendor=vendor, phi=True).read_bytes() for vendor in MAKERS}
+    contents = {vendor: write_dicom(folder / vendor, vendor=vendor, phi=True).read_bytes() for vendor in MAKERS}
     file = write_dicom(folder / "large", anatomy(256, 256), PixelSpacing=[0.5, 0.7])
-    found["large"] = file.read_bytes()
+    contents["large"] = file.read_bytes()
     import pydicom
 
     dataset = pydicom.dcmread(file)
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     dataset.save_as(folder / "deflated")
-    found["deflated"] = (folder / "deflated").read_bytes()
+    contents["deflated"] = (folder / "deflated").read_bytes()
     real = [
         *sorted((SHARED / "dicom_syntaxes").glob("*.dcm")),
         *sorted((SHARED / "dicom_vendors").glob("*/*1.dcm"))[:4],
     ]
-    return found | {f"real {path.stem[-12:]}": path.read_bytes() for path in real}
+    return contents | {f"real {path.stem[-12:]}": path.read_bytes() for path in real}
 
 
 def write_dicom_mutants(folder: Path, count: int, seed: int) -> list[tuple[str, Path]]:
@@ -113,8 +113,8 @@ def sheet_sources(folder: Path) -> list[tuple[Path, Path]]:
         shutil.copytree(folder / "xlsx", folder / "real")
         shutil.copyfile(SHARED / "duke_sheets" / BOXES, folder / "real" / BOXES)
         roots.append("real")
-    found = [(folder / root, sheet) for root in roots for sheet in sorted((folder / root).glob("*.*"))]
-    return [(root, sheet) for root, sheet in found if root.name != "real" or sheet.name == BOXES]
+    sheets = [(folder / root, sheet) for root in roots for sheet in sorted((folder / root).glob("*.*"))]
+    return [(root, sheet) for root, sheet in sheets if root.name != "real" or sheet.name == BOXES]
 
 
 def sheet_mutants(folder: Path, count: int, seed: int, reader: Reader) -> Iterator[Verdict]:

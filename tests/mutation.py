@@ -79,14 +79,14 @@ def _elements(data):
     """Where the elements that are read begin, in either byte order."""
     from pydicom.datadict import tag_for_keyword
 
-    found = []
+    offsets = []
     for name in TAGS:
         tag = tag_for_keyword(name)
         for form in ("<HH", ">HH"):
             at = data.find(struct.pack(form, tag >> 16, tag & 0xFFFF), 132)
             if at >= 0:
-                found.append(at)
-    return sorted(set(found)) or [min(132, len(data))]
+                offsets.append(at)
+    return sorted(set(offsets)) or [min(132, len(data))]
 
 
 def dicom_length(data, rng):
@@ -128,28 +128,28 @@ DICOM = (*BYTES, dicom_length, dicom_tag, dicom_value, dicom_syntax)
 
 def text_number(data, rng):
     """A number in a text becomes another one."""
-    found = [*re.finditer(rb"\d+(\.\d+)?", data)]
-    if not found:
+    matches = [*re.finditer(rb"\d+(\.\d+)?", data)]
+    if not matches:
         return flip(data, rng)
-    at = pick(rng, found)
+    at = pick(rng, matches)
     return data[: at.start()] + pick(rng, NUMBERS).encode() + data[at.end() :]
 
 
 def xml_tag(data, rng):
     """One tag is lost, or stands twice."""
-    found = [*re.finditer(rb"<[^>]*>", data)]
-    if not found:
+    matches = [*re.finditer(rb"<[^>]*>", data)]
+    if not matches:
         return flip(data, rng)
-    at = pick(rng, found)
+    at = pick(rng, matches)
     return data[: at.start()] + at.group() * pick(rng, (0, 2)) + data[at.end() :]
 
 
 def xml_type(data, rng):
     kinds = [b't="%s"' % kind for kind in (b"s", b"n", b"b", b"d", b"e", b"str", b"inlineStr")]
-    found = [*re.finditer(rb't="\w+"', data)]
-    if not found:
+    matches = [*re.finditer(rb't="\w+"', data)]
+    if not matches:
         return xml_tag(data, rng)
-    at = pick(rng, found)
+    at = pick(rng, matches)
     return data[: at.start()] + pick(rng, kinds) + data[at.end() :]
 
 
@@ -170,8 +170,8 @@ def member(data, rng):
         members[name] = pick(rng, (*BYTES, text_number, xml_tag, xml_type))(members[name], rng)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for each, content in members.items():
-            archive.writestr(each, content)
+        for name, content in members.items():
+            archive.writestr(name, content)
     return packed.getvalue()
 
 

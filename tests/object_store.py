@@ -23,8 +23,8 @@ def program():
 
 def free_ports(count):
     """Ports that are free with the ones 10,000 above them, where the server puts its own protocol."""
-    found = []
-    while len(found) < count:
+    ports = []
+    while len(ports) < count:
         port = random.randrange(20000, 50000)
         try:
             for number in (port, port + 10000):
@@ -32,8 +32,8 @@ def free_ports(count):
                     tried.bind(("127.0.0.1", number))
         except OSError:
             continue
-        found.append(port)
-    return found
+        ports.append(port)
+    return ports
 
 
 @contextmanager

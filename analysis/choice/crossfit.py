@@ -19,9 +19,9 @@ from analysis.choice.selection import evidence, with_scores
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
+from analysis.statistics.fitted import fit_vendor
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.resampling import domain_draws
-from analysis.statistics.uncertain_front import vendor_curves
 from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.seeding import generator
 
@@ -208,7 +208,8 @@ def _choose(
     rescored = table.drop(columns=[*names.values(), "val_in_domain_sd"], errors="ignore")
     rescored = rescored.merge(mean.reset_index(), on="configuration")
     candidate = with_scores(rescored, "val")
-    points, _ = evidence(candidate, vendor_curves(trials, dict(draws), vendor, "val"), None, options.measure)
+    fitted = fit_vendor(candidate, trials, draws, vendor, "val")
+    points, _ = evidence(candidate, fitted, None, options.measure)
     row = RULES[rule].pick(points, options.values).row
     return None if row is None else candidate.iloc[row]
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.choice.selection import Selection
-from analysis.read.configurations import curves
+from analysis.read.configurations import rows_of_curves
 from tune_ks.core.record import TrialRecord
 
 NEIGHBOURS = 1  # rates on either side of the choice
@@ -23,9 +24,11 @@ def finalists(table: pd.DataFrame, selection: Selection, records: dict[str, Tria
     dict of seed -> KEY, or KEY@HASH.
     """
     chosen = set(selection.keys)
-    for curve in curves(table).values():
-        places = [place for place, keys in enumerate(curve["keys"]) if chosen & set(keys)]
-        if places:
+    is_chosen = np.array([not chosen.isdisjoint(keys) for keys in table["keys"]], dtype=bool)
+    for rows in rows_of_curves(table).values():
+        places = np.flatnonzero(is_chosen[rows])
+        if len(places):
+            curve = table.iloc[rows]
             near = curve.iloc[max(0, places[0] - NEIGHBOURS) : places[0] + NEIGHBOURS + 1]
             with_full = pd.concat([near, curve[curve["full"].astype(bool)]]).drop_duplicates("configuration")
             return [_config(row, records) for _, row in with_full.iterrows()]

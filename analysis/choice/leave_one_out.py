@@ -61,8 +61,7 @@ def _hold_out(
     for rule in rules:
         if "cross_domain" not in RULES[rule].columns:
             continue
-        choice = candidates.choose(rule)._replace(saw=SAW, held_out=held_out)
-        choices.append(_noting_the_sampler(run, choice))
+        choices.append(candidates.choose(rule)._replace(saw=SAW, held_out=held_out))
         if not RULES[rule].needs_proof:
             oracles.append(candidates.oracle(rule)._replace(held_out=held_out))
     return LeftOut(held_out, candidates.table, seen_draws, choices, oracles)
@@ -89,12 +88,3 @@ def _without_vendor(
         roles = cohort["split"].where(cohort["split"] == "test", "val")  # other vendors' train patients serve as val
         cohort = cohort[[seen(split, other) for split, other in zip(roles, cohort["vendor"])]]
     return dataclasses.replace(run, records=records, trials=tidy(records), cohort=cohort), seen_draws
-
-
-def _noting_the_sampler(run: Run, selection: Selection) -> Selection:
-    """A sampler that learns from scores may have read every vendor's: then the rates depend on the held-out one's."""
-    sampler = (run.search.get("search") or {}).get("sampler", "grid")
-    if sampler == "grid":
-        return selection
-    words = f"the rates were drawn by {sampler}, which may have read the validation scores of {selection.held_out}"
-    return selection._replace(note="; ".join(filter(None, (selection.note, words))))

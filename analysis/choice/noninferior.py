@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.choice.difference import ALPHA, Difference, difference
-from analysis.statistics.bootstrap import Resampled, TrialDraws, widened
+from analysis.statistics.bootstrap import Resampled, TrialDraws, average, widened
 from analysis.statistics.curve import Curve
+from analysis.statistics.estimate import ALPHA, Estimate, Part, estimate, joined, scatter
+from analysis.statistics.fitted import Curves, draw_patients
 from analysis.statistics.measures import MEASURES
-from analysis.statistics.resampling import domain_draws
-from analysis.statistics.uncertain_front import Curves
+from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.metrics import DOMAINS
 
 MARGIN = 0.02  # of the metric
@@ -45,6 +45,14 @@ class Proof(NamedTuple):
     seeds_needed: float = math.nan  # trainings a rate; those of today where patients are what is missing
     how: str = ""  # how it was tested, where that was not one trained grid at one-sided 95 %
 
+    def passed(self, configuration: str) -> bool:
+        """Whether a configuration below rate 1 is proven."""
+        steps = self.steps
+        if self.refused or self.rate == 1 or steps.empty:
+            return False
+        proven = set(steps.loc[steps["passed"].astype(bool), "configuration"]) | {self.configuration}
+        return configuration in proven
+
 
 class Question(NamedTuple):
     """What a sequence of tests is about."""
@@ -62,7 +70,7 @@ class Step(NamedTuple):
     rate: float  # realised
     configuration: str
     trainings: int
-    differences: dict[str, Difference]  # by endpoint; {} when it can't be tested
+    differences: dict[str, Estimate]  # by endpoint; {} when it can't be tested
     lacks: str = ""  # why it can't be tested; "" when it can
 
 
@@ -113,7 +121,7 @@ def noninferior(
     steps = [(rate, Step(rate, "", 0, {}, f"{missing[rate]}: no step may be skipped")) for rate in absent]
     for row in table[~table["full"].astype(bool)].itertuples():
         seeds = _seeds_by_domain(row.keys, draws, vendor)
-        step = _trained_step(row, seeds, reference, f"{vendor} {row.configuration}", missing.get(row.sampling_rate))
+        step = _trained_step(row, seeds, reference, missing.get(row.sampling_rate))
         steps.append((row.sampling_rate, step))
     steps.sort(key=lambda pair: -pair[0])  # by nominal rate, from the highest down
     question = Question(vendor, margin, patients, alpha, curve)
@@ -134,74 +142,61 @@ def _reference_lacks(reference: dict[str, list[Resampled]], missing: Mapping[flo
 
 
 def _trained_step(
-    row: Any,
-    seeds: dict[str, list[Resampled]],
-    reference: dict[str, list[Resampled]],
-    purpose: str,
-    unfinished: str | None,
+    row: Any, seeds: dict[str, list[Resampled]], reference: dict[str, list[Resampled]], unfinished: str | None
 ) -> Step:
     """The step of one configuration (a row of the table).
 
-    ``seeds`` and ``reference``: by endpoint, its scores and those of full sampling. ``purpose`` seeds the resampling.
-    ``unfinished``: why a further training of this rate has no score; None where there is none.
+    ``seeds`` and ``reference``: by endpoint, its scores and those of full sampling. ``unfinished``: why a
+    further training of this rate has no score; None where there is none.
     """
     if any(len(scores) < MIN_SEEDS for scores in seeds.values()):
         more = f" (one {unfinished})" if unfinished else ""
         lacks = f"fewer than {MIN_SEEDS} seeds with scores{more}"
         return Step(row.realised_rate, row.configuration, len(row.keys), {}, lacks)
-    differences = {d: difference(seeds[d], reference[d], f"{purpose} {d}") for d in DOMAINS}
+    differences = {d: estimate(seeds[d], reference[d]) for d in DOMAINS}
     return Step(row.realised_rate, row.configuration, len(row.keys), differences)
 
 
 def noninferior_curve(
-    curves: Curves,
+    curves: Curves | None,
     table: pd.DataFrame,
     draws: Mapping[str, TrialDraws],
-    patients: dict[str, int],
-    vendor: str,
-    margin: float,
+    question: Question,
     plural: str = MEASURES["auc"].plural,
 ) -> Proof:
-    """Test rates that were drawn: the fitted curves of both metrics at FIXED_RATES, down to the smallest trained rate.
+    """Test rates that were drawn: the fitted curves of both metrics at FIXED_RATES, within the trained rates.
 
-    The curve pools all that varies beside the rate (temperatures ...), and its smoothness is taken for granted. The
-    proven rate is rounded up to the next trained rate.
+    ``table``: a vendor's configurations of one curve, and full sampling, which is compared by its own trainings: it
+    needs as many seeds as in a grid, for no curve says how far a second training without a mask would differ. The
+    smoothness of the curve below rate 1 is taken for granted. The proven rate is rounded up to the next trained rate.
     """
-    full = table[table["full"].astype(bool)]
-    keys = [key for of_configuration in table["keys"] for key in of_configuration]
-    clusters = _patients_of_all(keys, draws, vendor)
-    lacks = ""
-    if full.empty:
-        lacks = "full sampling (rate 1) was not run: there is nothing to compare with"
-    elif curves.in_domain is None or curves.cross_domain is None:
-        lacks = f"no curve could be fitted to the validation {plural} of both domains"
-    elif min(clusters.values()) < 2:
+    vendor, margin = question.vendor, question.margin
+    is_full = table["full"].astype(bool)
+    full = table[is_full]
+    reference = _seeds_by_domain(full.iloc[0]["keys"], draws, vendor) if len(full) else {}
+    lacks = _reference_lacks(reference, {})
+    if not lacks and (curves is None or None in curves):
+        lacks = f"no curve could be fitted to the validation {plural} of both domains: three rates are the least"
+    if not lacks and any(not curve.of_patients for curve in curves):
         lacks = "a training lacks per-image validation scores of the source or another vendor"
     if lacks:
         return refusal(vendor, margin, lacks)
-    trained = table["realised_rate"].to_numpy(float)
+    trained = table.loc[~is_full, "realised_rate"].to_numpy(float)
+    trainings = int(table.loc[~is_full, "keys"].map(len).sum())
     steps = []
     for rate in FIXED_RATES:
-        if rate >= trained.min():
-            differences = {d: _along(c, rate, clusters[d], len(keys)) for d, c in zip(DOMAINS, curves)}
-            steps.append(Step(rate, "", len(keys), differences))
-    proof = in_sequence(steps, str(full.iloc[0]["configuration"]), Question(vendor, margin, patients))
-    next_trained = table[trained >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]
+        if trained.min() <= rate <= trained.max():
+            differences = {d: _along(c, rate, reference[d], trainings) for d, c in zip(DOMAINS, curves)}
+            steps.append(Step(rate, "", trainings, differences))
+    proof = in_sequence(steps, str(full.iloc[0]["configuration"]), question)
+    next_trained = table[table["realised_rate"] >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]
     return proof._replace(
         rate=float(next_trained["realised_rate"]),
         configuration=str(next_trained["configuration"]),
-        how="rates were drawn: the fitted curve was tested at fixed rates, its smoothness taken for granted",
+        how=f"rates were drawn: the fitted curve, its smoothness taken for granted, was tested at fixed rates against "
+        f"the {len(reference['in_domain'])} trainings of full sampling",
         seeds_needed=math.nan,
     )
-
-
-def _patients_of_all(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str) -> dict[str, int]:
-    """Endpoint -> the fewest validation patients that a training's score rests on; 0 where one has no score."""
-    fewest = {}
-    for domain in DOMAINS:
-        scores = [domain_draws(draws.get(key, {}), vendor, "val", domain) for key in keys]
-        fewest[domain] = min((0 if score is None else score.patients for score in scores), default=0)
-    return fewest
 
 
 def in_sequence(steps: list[Step], full: str, question: Question) -> Proof:
@@ -258,7 +253,7 @@ def _power(tested: list[Step], question: Question) -> Power:
     return Power(max(resolvable), patients, max(seeds))
 
 
-def _of_median_error(differences: list[Difference]) -> Difference:
+def _of_median_error(differences: list[Estimate]) -> Estimate:
     return sorted(differences, key=lambda difference: difference.error)[len(differences) // 2]
 
 
@@ -266,31 +261,26 @@ def _whole(count: float) -> float:
     return float(math.ceil(count - 1e-9)) if math.isfinite(count) else math.inf
 
 
-def _along(curve: Curve, rate: float, patients: int, trainings: int) -> Difference:
-    """The curve at ``rate`` minus the curve at full sampling, from its draws."""
-    ends = np.array([rate, 1.0])
-    at_rate, at_full = curve.at(ends)
-    whole = _first_minus_second(curve.draws_at(ends))
-    moved = _first_minus_second(curve.patients_at(ends))
+def _along(curve: Curve, rate: float, full: list[Resampled], trainings: int) -> Estimate:
+    """The curve at ``rate`` minus the mean of full sampling's trainings."""
+    reference = average(full)
+    at_rate = curve.draws_at(np.array([rate]))[:, 0]
+    of_patients = curve.patients_at(np.array([rate]))[:, 0]
+    patients = min(curve.of_patients, reference.patients)
     longer = widened(patients) * math.sqrt((patients - 1) / patients)  # Student's tails, which the test adds itself
-    return Difference(
-        point=float(at_rate - at_full),
+    moved = of_patients - draw_patients(full, patients)
+    along_curve = Part(max(at_rate.var() - of_patients.var(), 0.0), max(trainings - 3, 1))
+    of_trainings = joined([along_curve, scatter(full)], math.inf)
+    return Estimate(
+        point=float(curve.at(np.array([rate]))[0] - reference.point),
         of_patients=moved.std() / longer,
-        of_trainings=math.sqrt(max(whole.var() - moved.var(), 0.0)),
+        of_trainings=math.sqrt(of_trainings.variance),
         patients=patients,
-        freedom=max(trainings - 3, 1),
+        freedom=of_trainings.freedom,
+        seeds=min(trainings, len(full)),
     )
-
-
-def _first_minus_second(columns: np.ndarray) -> np.ndarray:
-    """(D, 2) -> (D,)"""
-    return columns[:, 0] - columns[:, 1]
 
 
 def _seeds_by_domain(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str) -> dict[str, list[Resampled]]:
     """Endpoint -> the validation scores of a configuration's trainings that have any."""
-    by_domain = {}
-    for domain in DOMAINS:
-        scores = [domain_draws(draws.get(key, {}), vendor, "val", domain) for key in keys]
-        by_domain[domain] = [score for score in scores if score is not None and math.isfinite(score.error)]
-    return by_domain
+    return {domain: seeds_of(keys, draws, vendor, "val", domain) for domain in DOMAINS}

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.choice.difference import ALPHA
-from analysis.choice.noninferior import MIN_SEEDS, Proof, noninferior, noninferior_curve
+from analysis.choice.noninferior import MIN_SEEDS, Proof, Question, noninferior, noninferior_curve, refusal
 from analysis.read.configurations import curves
 from analysis.read.load import Run
 from analysis.statistics.bootstrap import TrialDraws
+from analysis.statistics.estimate import ALPHA
+from analysis.statistics.fitted import Fitted
 from analysis.statistics.measures import MEASURES
-from analysis.statistics.uncertain_front import Curves
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 
@@ -35,32 +35,75 @@ class Trainings(NamedTuple):
 
 
 def proof_of_vendor(
-    run: Run, table: pd.DataFrame, draws: Mapping[str, TrialDraws], fitted: Curves, vendor: str, margin: float
+    run: Run, table: pd.DataFrame, draws: Mapping[str, TrialDraws], fitted: Fitted, vendor: str, margin: float
 ) -> Proof:
-    """``table``: the vendor's configurations that may be chosen; ``fitted``: the curves of its validation metric.
+    """``table``: the vendor's configurations that may be chosen; ``fitted``: their validation metric.
 
-    Rates that a sampler drew are tested on the fitted curve, a grid at its trained rates. Of a grid with several curves
-    (temperatures ...) each is tested at 5 % divided by their number (Bonferroni), since several curves are several
-    chances to succeed. Pooled curves would prove a mean over curves, and no curve that can be used.
+    Rates that a sampler drew are tested on fitted curves, a grid at its trained rates. Of several curves (temperatures
+    ...) each is tested at 5 % divided by their number (Bonferroni), since several curves are several chances to
+    succeed. Pooled curves would prove a mean over curves, and no curve that can be used.
     """
     patients = validation_patients(run.cohort, vendor)
-    if (run.search.get("search") or {}).get("sampler", "grid") != "grid":
-        plural = MEASURES[run.metric].plural
-        return noninferior_curve(fitted, table, draws, patients, vendor, margin, plural)
     by_name = curves(table) or {"": table}
     alpha = ALPHA / len(by_name)
-    trainings = trainings_of(run, vendor)
-    proofs = []
-    for name, curve in by_name.items():
-        missing = missing_rates(trainings, curve)
-        shown = name if len(by_name) > 1 else ""
-        proofs.append(noninferior(curve, draws, patients, vendor, margin, missing, alpha, shown))
+    if sampler_of(run) == "grid":
+        proofs = _proofs_of_grid(run, by_name, draws, patients, vendor, margin)
+    else:
+        question = Question(vendor, margin, patients, alpha)
+        proofs = _proofs_of_drawn_rates(by_name, draws, fitted, question, MEASURES[run.metric].plural)
     tested = [proof for proof in proofs if not proof.refused]
     if len(proofs) == 1 or not tested:
         return proofs[0]
     best = min(tested, key=lambda proof: (proof.rate, proof.resolvable))
     how = f"{len(proofs)} curves, each at one-sided {100 * (1 - alpha):.3g} % (5 % divided by their number)"
-    return best._replace(steps=pd.concat([proof.steps for proof in tested], ignore_index=True), how=how)
+    return best._replace(
+        steps=pd.concat([proof.steps for proof in tested], ignore_index=True),
+        how="; ".join(filter(None, [how, best.how])),
+    )
+
+
+def sampler_of(run: Run) -> str:
+    """What chose the rates; "grid" where search.json does not say."""
+    return (run.search.get("search") or {}).get("sampler", "grid")
+
+
+def _proofs_of_grid(
+    run: Run,
+    by_name: dict[str, pd.DataFrame],
+    draws: Mapping[str, TrialDraws],
+    patients: dict[str, int],
+    vendor: str,
+    margin: float,
+) -> list[Proof]:
+    trainings = trainings_of(run, vendor)
+    alpha = ALPHA / len(by_name)
+    proofs = []
+    for name, curve in by_name.items():
+        missing = missing_rates(trainings, curve)
+        shown = name if len(by_name) > 1 else ""
+        proofs.append(noninferior(curve, draws, patients, vendor, margin, missing, alpha, shown))
+    return proofs
+
+
+def _proofs_of_drawn_rates(
+    by_name: dict[str, pd.DataFrame],
+    draws: Mapping[str, TrialDraws],
+    fitted: Fitted,
+    question: Question,
+    plural: str,
+) -> list[Proof]:
+    """One for each curve; where settings were drawn with the rate, so that no curve has rates enough, a refusal."""
+    if len(by_name) > 1 and not fitted.curves:
+        why = (
+            f"other settings were drawn together with the rate: {len(by_name)} curves, none of which has three rates. "
+            "A proof is of one setting: search the rate alone, or a grid"
+        )
+        return [refusal(question.vendor, question.margin, why)]
+    proofs = []
+    for name, curve in by_name.items():
+        about = question._replace(curve=name if len(by_name) > 1 else "")
+        proofs.append(noninferior_curve(fitted.curves.get(name), curve, draws, about, plural))
+    return proofs
 
 
 def validation_patients(cohort: pd.DataFrame, vendor: str) -> dict[str, int]:

@@ -7,26 +7,32 @@ from analysis.statistics.measures import Measure
 
 
 def account(proof: Proof, measure: Measure) -> str:
-    """What is proven, and what it would take to prove more."""
+    """What is proven; where nothing is, what it would take."""
     return f"{proven(proof, measure)} {needed(proof)}".strip()
 
 
 def proven(proof: Proof, measure: Measure) -> str:
-    """What was tested, at which rate the sequence ended, and which margin these data could prove."""
+    """What was tested, and at which rate the sequence ended; where nothing is proven, which margin could have been."""
     if proof.refused:
         return f"Nothing was tested, so nothing is proven: {proof.refused}."
-    words = f"Not worse than full sampling by more than {proof.margin:g} in both {measure.plural}, at one-sided 95 %."
     if proof.rate == 1:
         words = f"No rate below 1 is proven to lose at most {proof.margin:g} in both {measure.plural}."
-    if math.isfinite(proof.resolvable):
-        words += f" These data could prove a margin of about {proof.resolvable:.3f}."
+        if math.isfinite(proof.resolvable):
+            words += f" If the rates are equal, these data could prove a margin of about {proof.resolvable:.3f}."
+    else:
+        words = (
+            f"{proof.rate:.3f} of k-space is not worse than full sampling by more than {proof.margin:g} in both "
+            f"{measure.plural}, at one-sided 95 % on validation patients."
+        )
     if proof.how:
         words += f" How it was tested: {proof.how}."
     return words
 
 
 def needed(proof: Proof) -> str:
-    """How many patients and seeds a proof of the margin would need; "" where nothing was tested."""
+    """How many patients and seeds a proof would need if the rates are equal; "" where one was found, or none tested."""
+    if proof.refused or proof.rate < 1:
+        return ""
     takes = []
     for domain, patients in proof.patients_needed.items():
         known = math.isfinite(patients)
@@ -35,4 +41,4 @@ def needed(proof: Proof) -> str:
     if not takes:
         return ""
     seeds = f", with {proof.seeds_needed:.0f} seeds a rate" if math.isfinite(proof.seeds_needed) else ""
-    return f"{proof.margin:g} would need: {'; '.join(takes)}{seeds}."
+    return f"{proof.margin:g} would need, if the rates are equal: {'; '.join(takes)}{seeds}."

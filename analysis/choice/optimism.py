@@ -35,7 +35,7 @@ class Optimism(NamedTuple):
     oracle_rate: float
     gap: dict[str, float]  # domain -> the oracle's test metric minus the honest choice's
     gap_interval: dict[str, Interval]
-    own: dict[str, float]  # domain -> the oracle's luck: its test metric minus that on new patients; NaN unknown
+    luck: dict[str, float]  # domain -> the oracle's luck: its test metric minus that on new patients; NaN unknown
 
 
 def gaps_to_oracle(
@@ -73,11 +73,11 @@ def optimism(
         oracle_rate=oracle.rate,
         gap=gap,
         gap_interval=ends,
-        own=own_optimism(honest.rule, honest.vendor, table, draws, options),
+        luck=oracle_luck(honest.rule, honest.vendor, table, draws, options),
     )
 
 
-def own_optimism(
+def oracle_luck(
     rule: str, vendor: str, table: pd.DataFrame, draws: dict[str, TrialDraws], options: Options
 ) -> dict[str, float]:
     """domain -> mean over draws of (metric of the draw's choice in the draw) - (its metric on all the test patients).

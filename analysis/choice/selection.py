@@ -15,11 +15,12 @@ from analysis.choice.noninferior import Proof
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.rules.base import Points
+from analysis.choice.verdict import SEVERAL, Verdict, verdicts
 from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
+from analysis.statistics.fitted import Fitted
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO
-from analysis.statistics.uncertain_front import Curves
 
 RATE_DRAWS = 100  # of the curves, for the interval of a chosen rate
 CONFIGURATION_FIELDS = (
@@ -45,16 +46,19 @@ class Selection(NamedTuple):
     saw: str  # source-validation | target-validation | leave-one-vendor-out | oracle
     parameters: dict[str, float]
     note: str
-    # endpoint -> probability that full sampling is not better by more than the tolerance; {} without curves
+    # endpoint -> probability that full sampling is not better by more than the tolerance; {} unknown
     not_worse: dict[str, float] = {}  # noqa: RUF012 - read only
+    verdicts: dict[str, Verdict] = {}  # noqa: RUF012 - read only; by endpoint; {} at rate 1 and without full sampling
+    lowest: bool = False  # no lower rate was tried
+    also_read: str = ""  # what of the search read the validation scores of every vendor; "" where nothing did
     held_out: str = ""  # the vendor that the cross-domain test metric is of, when its labels were kept from the choice
 
 
 class Evidence(NamedTuple):
-    """What a rule may read of its candidates, and the same values in draws of the fitted curves."""
+    """What a rule may read of its candidates, and the same values in draws."""
 
     points: Points
-    draws: dict[str, np.ndarray]  # endpoint -> (D, n) draws of its curve at the candidates' rates; {} without curves
+    draws: dict[str, np.ndarray]  # endpoint -> (D, n) draws of the candidates' metric; {} where an error is unknown
 
 
 def split_of(configurations: pd.DataFrame) -> str:
@@ -74,13 +78,13 @@ def select(
     options: Options | None = None,
     family: str = "learned",
     split: str | None = None,
-    curves: Curves | None = None,
+    fitted: Fitted | None = None,
     proof: Proof | None = None,
 ) -> Selection:
     """Apply one rule to one vendor's configurations (already those of one family and full sampling).
 
-    ``curves`` (of that split) replace the points where they could be fitted; the chosen rate is always a trained one.
-    Without curves the rule reads the points. ``proof`` is for the rules that need one. ``split="test"`` gives the
+    ``fitted`` (of that split) replaces the points that lie on a curve; the chosen rate is always a trained one. Without
+    it the rule reads the points. ``proof`` is for the rules that need one. ``split="test"`` gives the
     oracle's choice. When nothing can be chosen the rate is NaN and the note says why. KeyError for a rule that is not
     in RULES.
     """
@@ -88,7 +92,7 @@ def select(
     chooser = RULES[rule]
     split = split or split_of(configurations)
     table = with_scores(configurations, split)
-    points, draws = evidence(table, curves, proof if split == "val" else None, options.measure)
+    points, draws = evidence(table, fitted, proof if split == "val" else None, options.measure)
     pick = chooser.pick(points, options.values)
     full = table[table["full"].astype(bool)]
     selection = Selection(
@@ -110,31 +114,38 @@ def select(
     if pick.row is None:
         return selection
     chosen = table.iloc[pick.row]
+    values = _values(chosen)
+    compared = len(full) > 0 and not chosen["full"]
+    passed = proof is not None and split == "val" and proof.passed(str(chosen["configuration"]))
     return selection._replace(
         rate=float(chosen["realised_rate"]),
         interval=None if chooser.needs_proof else _rate_interval(rule, points, draws, options),
-        values=_values(chosen),
+        values=values,
+        verdicts=verdicts(values, options.margin, passed) if compared else {},
+        lowest=bool(len(table) > 1 and chosen["realised_rate"] == table["realised_rate"].min()),
         configuration=_fields(chosen),
         keys=tuple(chosen["keys"]),
-        not_worse=_not_worse(table["full"].to_numpy(bool), pick.row, draws, options.tolerance),
+        not_worse=_not_worse(table, pick.row, draws, options.tolerance),
     )
 
 
-def evidence(table: pd.DataFrame, curves: Curves | None, proof: Proof | None, measure: Measure) -> Evidence:
-    """``table`` of with_scores() -> the points with the curves' values in place of their own, and the curves' draws."""
+def evidence(table: pd.DataFrame, fitted: Fitted | None, proof: Proof | None, measure: Measure) -> Evidence:
+    """``table`` of with_scores() -> the points, smoothed where they lie on a curve, and draws where all have them."""
     rate = table["realised_rate"].to_numpy(float)
     values = {domain: table[domain].to_numpy(float) for domain in TWO}
     error = np.full(len(table), math.nan)
     if "val_in_domain_sd" in table:
         error = table["val_in_domain_sd"].to_numpy(float) / np.sqrt(table["seeds"].to_numpy(float))
     draws = {}
-    for domain, curve in zip(TWO, curves or ()):
-        if curve is not None and np.isfinite(values[domain]).all():
-            values[domain] = curve.at(rate)
-            draws[domain] = curve.draws_at(rate)
+    names = table["configuration"].to_numpy()
+    for domain in TWO if fitted is not None else ():
+        scores = getattr(fitted, domain)
+        smoothed = [scores.mean.get(name, value) for name, value in zip(names, values[domain])]
+        values[domain] = np.array(smoothed)
+        if len(names) and all(name in scores.draws for name in names):
+            draws[domain] = np.stack([scores.draws[name] for name in names], axis=1)
     if "in_domain" in draws:
         error = draws["in_domain"].std(axis=0)
-    names = table["configuration"].to_numpy()
     points = Points(rate=rate, **values, in_domain_se=error, measure=measure, configuration=names, proof=proof)
     return Evidence(points, draws)
 
@@ -161,7 +172,10 @@ def _notes(table: pd.DataFrame, split: str, measure: Measure) -> list[str]:
 def _rate_interval(
     rule: str, points: Points, draws: dict[str, np.ndarray], options: Options
 ) -> tuple[float, float] | None:
-    """5 % and 95 % of the rates that the rule takes on draws of the curves; None without curves."""
+    """5 % and 95 % of the rates that the rule takes on draws of the metrics; None without draws.
+
+    Where these are one rate, the rates tried on either side of it: between them nothing was tried.
+    """
     if "in_domain" not in draws:
         return None
     rates = []
@@ -173,17 +187,26 @@ def _rate_interval(
     if len(rates) < RATE_DRAWS / 2:
         return None
     low, high = np.quantile(rates, [0.05, 0.95], method="inverted_cdf")
-    return float(low), float(high)
+    if low == high:
+        tried = np.unique(points.rate)
+        place = int(np.searchsorted(tried, low))
+        low = tried[max(place - 1, 0)]
+        high = tried[min(place + 1, len(tried) - 1)]
+    return None if low == high else (float(low), float(high))
 
 
-def _not_worse(full: np.ndarray, row: int, draws: dict[str, np.ndarray], tolerance: float) -> dict[str, float]:
+def _not_worse(table: pd.DataFrame, row: int, draws: dict[str, np.ndarray], tolerance: float) -> dict[str, float]:
     """Endpoint -> the share of draws in which full sampling is not better by more than the tolerance.
 
-    ``full`` (n,) is True for full sampling. "both" is the share in which that holds for both endpoints at once.
+    "both" is the share in which that holds for both endpoints at once. {} with one training of full sampling, as it
+    would be a probability about that training.
     """
+    full = table["full"].to_numpy(bool)
     if not full.any() or not draws:
         return {}
     reference = int(full.argmax())
+    if table["seeds"].iloc[reference] < SEVERAL:
+        return {}
     held = {domain: values[:, reference] - values[:, row] <= tolerance for domain, values in draws.items()}
     shares = {domain: float(holds.mean()) for domain, holds in held.items()}
     if len(held) == len(TWO):

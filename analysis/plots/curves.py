@@ -1,7 +1,6 @@
 """The source study's two curves of one source vendor: metric against the realised rate, in-domain and cross-domain."""
 
 import math
-from collections.abc import Iterator
 from html import escape
 from itertools import cycle
 from typing import NamedTuple
@@ -24,21 +23,18 @@ from analysis.plots.common import (
     faded,
     rate_axis,
 )
-from analysis.read.configurations import curves
-from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.statistics.baselines import best
+from analysis.results.curves_info import BaselineLevel, CurvesInfo, ShownCurve
+from analysis.results.yardsticks import YardstickCurve
 from analysis.statistics.curve import Curve
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
 ASIDE = {"in_domain": 1 / 1.02, "cross_domain": 1.02}  # so that the bars of one rate stand side by side
-MANY = 6  # curves: beyond it lines hide each other, so points of each mask family only
 
 
 class Line(NamedTuple):
-    """One curve of the figure, in both domains."""
+    """How one curve looks, in both domains."""
 
-    name: str
-    table: pd.DataFrame  # its configurations, by realised rate
+    curve: ShownCurve
     mode: str  # of plotly: lines+markers or markers
     dash: str
     symbol: str
@@ -63,49 +59,45 @@ class Score(NamedTuple):
         return {"legendgroup": self.word, "showlegend": False}
 
 
-def plot_curves(analysis: Analysis, vendor: str, split: str) -> go.Figure:
+def plot_curves(info: CurvesInfo) -> go.Figure:
     """Every seed a small point, every configuration a point with its interval, one line a curve.
 
     The legend has one entry a domain (a colour, which hides it) and one a curve (a dash and a symbol).
     """
-    computed = analysis.vendors[vendor]
-    measure = analysis.measure
-    table = computed.configurations
-    fitted = computed.curves[split]
-    trials = analysis.run.trials[analysis.run.trials["vendor"] == vendor]
-    lines = list(_lines(table))
-    figure = blank("", f"{SPLIT_WORDS[split]} {measure.title}")
-    hover = f"%{{text}}<br>{measure.title} %{{y:.3f}}<extra></extra>"
+    title = info.measure.title
+    lines = _lines(info.curves)
+    figure = blank("", f"{SPLIT_WORDS[info.split]} {title}")
+    hover = f"%{{text}}<br>{title} %{{y:.3f}}<extra></extra>"
     for domain, (word, colour) in DOMAINS.items():
-        score = Score(f"{split}_{domain}", domain, word, colour, hover)
-        if table[score.column].isna().all():
+        score = Score(f"{info.split}_{domain}", domain, word, colour, hover)
+        if info.configurations[score.column].isna().all():
             continue
         _add_entry(figure, word, "lines", line={"color": colour, "width": 6}, legendgroup=word)
-        _add_band(figure, getattr(fitted, domain), score)
-        _add_trials(figure, trials, score)
+        for of_curve in info.fitted:
+            _add_band(figure, getattr(of_curve, domain), score)
+        _add_trials(figure, info.trials, score)
         for line in lines:
             _add_line(figure, line, score)
-        _add_choice(figure, computed.selection, score)
+        _add_choice(figure, info.selection, score)
     for line in lines:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
-        _add_entry(figure, escape(line.name), line.mode, **style)
-    if any(fitted):
+        _add_entry(figure, escape(line.curve.name), line.mode, **style)
+    if info.fitted:
         _add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
-    if split == "test" and len(analysis.baselines):
-        _add_baselines(figure, analysis, computed)
-    rate_axis(figure, table["realised_rate"])
+    _add_yardsticks(figure, info)
+    rates = info.configurations["realised_rate"]
+    if info.baselines is not None:
+        _add_baselines(figure, info.baselines, info.measure.yardstick.name, rates)
+    rate_axis(figure, rates)
     return figure
 
 
-def _lines(table: pd.DataFrame) -> Iterator[Line]:
-    """The curves of a vendor; of too many, points of each mask family."""
-    named = curves(table)
-    mode = "lines+markers"
-    if len(named) > MANY:
-        named = {str(family): of_family for family, of_family in table.groupby("family")}
-        mode = "markers"
-    for (name, rows), dash, symbol in zip(named.items(), cycle(DASHES), cycle(SYMBOLS)):
-        yield Line(name, rows, mode, dash, symbol)
+def _lines(curves: list[ShownCurve]) -> list[Line]:
+    """Each curve with a dash and a symbol."""
+    lines = []
+    for curve, dash, symbol in zip(curves, cycle(DASHES), cycle(SYMBOLS)):
+        lines.append(Line(curve, "lines+markers" if curve.joined else "markers", dash, symbol))
+    return lines
 
 
 def _add_entry(figure: go.Figure, name: str, mode: str, **style) -> None:
@@ -138,18 +130,19 @@ def _add_trials(figure: go.Figure, trials: pd.DataFrame, score: Score) -> None:
 
 
 def _add_line(figure: go.Figure, line: Line, score: Score) -> None:
+    table = line.curve.configurations
     # a fixed family's bars would hide those of the learned one; they stand in the table
-    bars = len(line.table) <= CROWD and line.table["learned"].astype(bool).all()
+    bars = len(table) <= CROWD and table["learned"].astype(bool).all()
     figure.add_trace(
         go.Scatter(
-            x=score.x(line.table["realised_rate"]),
-            y=line.table[score.column].tolist(),
+            x=score.x(table["realised_rate"]),
+            y=table[score.column].tolist(),
             mode=line.mode,
-            name=f"{escape(line.name)}, {score.word}",
+            name=f"{escape(line.curve.name)}, {score.word}",
             line={"color": score.colour, "dash": line.dash, "width": 1.5},
             marker={"size": 7, "symbol": line.symbol},
-            error_y=error_bars(line.table, score.column) if bars else None,
-            text=about_configurations(line.table),
+            error_y=error_bars(table, score.column) if bars else None,
+            text=about_configurations(table),
             hovertemplate=score.hover,
             **score.unlisted,
         )
@@ -174,26 +167,51 @@ def _add_choice(figure: go.Figure, selection: Selection, score: Score) -> None:
     )
 
 
-def _add_baselines(figure: go.Figure, analysis: Analysis, computed: VendorAnalysis) -> None:
-    """The best baseline of the source vendor, and of each other vendor, as horizontal lines."""
-    name = analysis.measure.yardstick.name
-    rates = computed.configurations["realised_rate"]
-    for vendor in analysis.baselines["vendor"].unique():
-        row = best(analysis.baselines, vendor, computed.vendor)
-        if row is None:  # only the records of another source vendor have it
-            continue
-        word, colour = DOMAINS["in_domain" if vendor == computed.vendor else "cross_domain"]
+def _add_yardsticks(figure: go.Figure, info: CurvesInfo) -> None:
+    """What every yardstick reaches under the masks of each family: small crosses by rate, joined by a dotted line."""
+    for curve in info.yardsticks:
+        for domain, (word, colour) in DOMAINS.items():
+            _add_yardstick(figure, curve, Score(f"{info.split}_{domain}", domain, word, colour, ""))
+    for yardstick in dict.fromkeys(curve.yardstick for curve in info.yardsticks):
+        style = {"line": {"color": GREY, "width": 1, "dash": "dot"}, "marker": {"symbol": "x-thin-open", "size": 6}}
+        _add_entry(figure, escape(yardstick), "lines+markers", **style)
+
+
+def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> None:
+    """One yardstick in one domain; nothing where it has no such score."""
+    if curve.scores[score.column].isna().all():
+        return
+    name = f"{escape(curve.yardstick)}, images of {escape(curve.family)}, {score.word}"
+    figure.add_trace(
+        go.Scatter(
+            x=score.x(curve.scores["realised_rate"]),
+            y=curve.scores[score.column].tolist(),
+            mode="lines+markers",
+            name=name,
+            line={"color": score.colour, "width": 1, "dash": "dot"},
+            marker={"size": 6, "symbol": "x-thin", "line": {"color": score.colour, "width": 1.5}},
+            opacity=0.8,
+            hovertemplate=f"{name}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
+            **score.unlisted,
+        )
+    )
+
+
+def _add_baselines(figure: go.Figure, levels: list[BaselineLevel], name: str, rates: pd.Series) -> None:
+    """The best baseline of each vendor as a horizontal line over all rates."""
+    for level in levels:
+        word, colour = DOMAINS[level.domain]
         figure.add_trace(
             go.Scatter(
                 x=[rates.min(), rates.max()],
-                y=[row["value"]] * 2,
+                y=[level.value] * 2,
                 mode="lines",
                 name=f"{name}, {word}",
                 legendgroup=word,
                 showlegend=False,
                 line={"color": colour, "width": 1, "dash": "dot"},
                 opacity=0.7,
-                hovertemplate=f"{row['baseline']} of {escape(str(vendor))}: {row['value']:.3f}<extra></extra>",
+                hovertemplate=f"{level.baseline} of {escape(level.vendor)}: {level.value:.3f}<extra></extra>",
             )
         )
     _add_entry(figure, name, "lines", line={"color": GREY, "width": 1, "dash": "dot"})

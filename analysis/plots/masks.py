@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREY, ORANGE, blank
-from analysis.plots.gallery import Exhibit
+from analysis.results.gallery import Exhibit
 
 ROW_HEIGHT = 24  # pixels of a trial's row
 FRAME = 110  # pixels around the rows: axis, ticks, margins

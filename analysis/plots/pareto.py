@@ -7,7 +7,6 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.choice.selection import Selection
 from analysis.plots.common import (
     GREEN,
     GREY,
@@ -24,7 +23,7 @@ from analysis.plots.common import (
     rate_ticks,
 )
 from analysis.read.configurations import FULL
-from analysis.results.compute import Analysis
+from analysis.results.pareto_info import ParetoInfo
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import SURFACES, UncertainFront
@@ -48,13 +47,6 @@ OBJECTIVES = {  # column of UncertainFront.probability_optimal -> what it counts
 }
 
 
-class Columns(NamedTuple):
-    """The columns of a table of scores that are drawn."""
-
-    x: str
-    y: str
-
-
 class Staircase(NamedTuple):
     """The corners of an attainment surface."""
 
@@ -62,28 +54,24 @@ class Staircase(NamedTuple):
     y: list[float]
 
 
-def plot_pareto(analysis: Analysis, vendor: str) -> go.Figure:
+def plot_pareto(info: ParetoInfo) -> go.Figure:
     """In-domain against cross-domain metric on the split that chose: trials, configurations, front, choice.
 
     A trace whose ``meta.points`` is set can be filtered: its customdata are [mask family, temperature or ""].
     """
-    computed = analysis.vendors[vendor]
-    columns = Columns(f"{computed.split}_in_domain", f"{computed.split}_cross_domain")
-    table = computed.configurations.dropna(subset=list(columns))
-    trials = analysis.run.trials[analysis.run.trials["vendor"] == vendor].dropna(subset=list(columns))
-    ticks = rate_ticks(analysis.configurations["realised_rate"])
-    scored = f"{SPLIT_WORDS[computed.split]} {analysis.measure.title}"
+    ticks = rate_ticks(info.rates)
+    scored = f"{SPLIT_WORDS[info.split]} {info.measure.title}"
     figure = blank(f"in-domain {scored}", f"cross-domain {scored}")
-    _add_trials(figure, trials, columns)
-    surfaces = None if computed.uncertain_front is None else computed.uncertain_front.attainment
-    x_range = _range([table[columns.x], trials[columns.x]], surfaces, "in_domain")
-    y_range = _range([table[columns.y], trials[columns.y]], surfaces, "cross_domain")
+    _add_trials(figure, info)
+    tables = (info.configurations, info.trials)
+    x_range = _range([table[info.in_domain] for table in tables], info.attainment, "in_domain")
+    y_range = _range([table[info.cross_domain] for table in tables], info.attainment, "cross_domain")
     figure.update_layout(xaxis={"range": x_range}, yaxis={"range": y_range})
-    if surfaces is not None:
-        _add_surfaces(figure, surfaces, floor=(x_range[0], y_range[0]))
-    _add_front(figure, computed.fronts["two_objectives"])
-    _add_configurations(figure, table, columns, lowest=math.log2(ticks[0]))
-    _add_choice(figure, computed.selection, columns)
+    if info.attainment is not None:
+        _add_surfaces(figure, info.attainment, floor=(x_range[0], y_range[0]))
+    _add_front(figure, info.front)
+    _add_configurations(figure, info, lowest=math.log2(ticks[0]))
+    _add_choice(figure, info)
     rate_bar(figure, ticks)
     return figure
 
@@ -110,12 +98,12 @@ def plot_optimal(uncertain: UncertainFront, measure: Measure) -> go.Figure:
     return figure
 
 
-def _points(rows: pd.DataFrame, columns: Columns, family: pd.Series, kind: str, name: str) -> go.Scatter:
-    """Points that the page's filters can hide."""
+def _points(info: ParetoInfo, rows: pd.DataFrame, family: pd.Series, kind: str, name: str) -> go.Scatter:
+    """Rows of one of its tables as points that the page's filters can hide."""
     temperature = ["" if pd.isna(value) else float(value) for value in rows["temperature"]]
     return go.Scatter(
-        x=rows[columns.x].tolist(),
-        y=rows[columns.y].tolist(),
+        x=rows[info.in_domain].tolist(),
+        y=rows[info.cross_domain].tolist(),
         mode="markers",
         name=name,
         customdata=[list(pair) for pair in zip(family, temperature)],
@@ -124,36 +112,38 @@ def _points(rows: pd.DataFrame, columns: Columns, family: pd.Series, kind: str, 
     )
 
 
-def _add_trials(figure: go.Figure, trials: pd.DataFrame, columns: Columns) -> None:
-    family = trials["mask"].where(~trials["full"].astype(bool), FULL)
-    points = _points(trials, columns, family, "trial", "single trial")
-    points.update(text=about_trials(trials), marker={"size": 5, "color": GREY, "opacity": 0.6})
+def _add_trials(figure: go.Figure, info: ParetoInfo) -> None:
+    family = info.trials["mask"].where(~info.trials["full"].astype(bool), FULL)
+    points = _points(info, info.trials, family, "trial", "single trial")
+    points.update(text=about_trials(info.trials), marker={"size": 5, "color": GREY, "opacity": 0.6})
     figure.add_trace(points)
 
 
-def _add_configurations(figure: go.Figure, table: pd.DataFrame, columns: Columns, lowest: float) -> None:
+def _add_configurations(figure: go.Figure, info: ParetoInfo, lowest: float) -> None:
     """A trace a mask family, coloured by rate from ``lowest`` (log2 of a rate) to 1; then full sampling."""
+    table = info.configurations
     full = table["full"].astype(bool)
     size = 12 if len(table) <= CROWD else 7
     for symbol, (name, of_family) in zip(cycle(SYMBOLS), table[~full].groupby("family", sort=True)):
         colours = rate_colours(of_family["realised_rate"], lowest)
         marker = {"size": size, "symbol": symbol, "color": colours, "line": {"width": 1, "color": GREY}}
-        points = _points(of_family, columns, of_family["family"], "configuration", str(name))
+        points = _points(info, of_family, of_family["family"], "configuration", str(name))
         figure.add_trace(points.update(text=about_configurations(of_family), marker=marker))
     if full.any():
         marker = {"size": 15, "symbol": "diamond-wide", "color": YELLOW}
-        points = _points(table[full], columns, table.loc[full, "family"], "configuration", FULL)
+        points = _points(info, table[full], table.loc[full, "family"], "configuration", FULL)
         figure.add_trace(points.update(text=about_configurations(table[full]), marker=marker))
 
 
-def _add_choice(figure: go.Figure, selection: Selection, columns: Columns) -> None:
+def _add_choice(figure: go.Figure, info: ParetoInfo) -> None:
     """A star, where a rate was chosen and has both scores."""
-    if math.isnan(selection.rate) or math.isnan(selection.values.get(columns.y, math.nan)):
+    selection = info.selection
+    if math.isnan(selection.rate) or math.isnan(selection.values.get(info.cross_domain, math.nan)):
         return
     figure.add_trace(
         go.Scatter(
-            x=[selection.values[columns.x]],
-            y=[selection.values[columns.y]],
+            x=[selection.values[info.in_domain]],
+            y=[selection.values[info.cross_domain]],
             mode="markers+text",
             name=f"chosen ({selection.rule})",
             text=[f"{selection.rate:.3f}"],

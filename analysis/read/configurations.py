@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.read.load import FACTS, SCORES, WITHIN, config_fields, is_idle
+from tune_ks.core.config import LOW_PASS
 
 FULL = "full sampling"  # the family of rate 1, where all mask families are the same
 MEASURED = [*SCORES, *WITHIN, *FACTS]
@@ -46,11 +48,18 @@ def learned(configurations: pd.DataFrame) -> pd.Series:
     return configurations["learned"].astype(bool)
 
 
+def of_most_patients(configurations: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest share of the training patients; of one source vendor."""
+    return configurations[configurations["train_share"] == configurations["train_share"].max()]
+
+
 def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
     """One vendor's learned families and full sampling; everything, when no learned mask was run.
 
+    Only what was trained on the most patients: the rest of a learning curve is not for choosing a rate.
     Where some rates were trained separately, only those: a conditional training of many rates is a screening.
     """
+    configurations = of_most_patients(configurations)
     alone = configurations[configurations["rate_from"].isna()]
     if families(alone):
         configurations = alone
@@ -66,6 +75,21 @@ def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     full = configurations["full"].astype(bool)
     named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
     return [named.get(group) for group in groups]
+
+
+def low_pass_of(configurations: pd.DataFrame) -> list[str | None]:
+    """Per row, the low-pass configuration at the same nominal rate that agrees in all but the mask; None without one.
+
+    Of several, the first. Full sampling has none: there every mask keeps the same.
+    """
+    shared = [name for name in config_fields(configurations) if not is_idle(name) and name != "seed"]
+    groups = configurations.groupby(shared, dropna=False, sort=False).ngroup()
+    is_low_pass = (configurations["mask"] == LOW_PASS) & ~configurations["full"].astype(bool)
+    named: dict[int, str] = {}
+    for group, name in zip(groups[is_low_pass], configurations.loc[is_low_pass, "configuration"]):
+        named.setdefault(group, name)
+    full = configurations["full"].astype(bool)
+    return [None if is_full else named.get(group) for group, is_full in zip(groups, full)]
 
 
 def keys_of_full(configurations: pd.DataFrame, keys: Sequence[str]) -> list[str]:
@@ -104,34 +128,60 @@ def plain_name(name: str) -> str:
     return name.rpartition(".")[2]
 
 
+def curve_of(configurations: pd.DataFrame) -> np.ndarray:
+    """(n,) the number of each row's curve: constant values of everything but the rate; -1 for full sampling."""
+    below = ~configurations["full"].astype(bool).to_numpy()
+    number = np.where(below, 0, -1)
+    varied = varied_fields(configurations)
+    if varied and below.any():
+        number[below] = configurations[below].groupby(varied, dropna=False, sort=True).ngroup().to_numpy()
+    return number
+
+
 def curves(configurations: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Curve name -> its configurations by realised rate, for one vendor.
 
     Full sampling is added to every curve with the same settings. A curve has constant values of everything but the
     rate: mask family, temperature, reconstruction ...
     """
-    varied = varied_fields(configurations)
-    full = configurations[configurations["full"].astype(bool)]
-    below = configurations[~configurations["full"].astype(bool)]
-    if below.empty:
+    return {name: configurations.iloc[rows] for name, rows in rows_of_curves(configurations).items()}
+
+
+def rows_of_curves(configurations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Curve name -> the positions of its rows, by realised rate."""
+    is_full = configurations["full"].astype(bool).to_numpy()
+    full = np.flatnonzero(is_full)
+    if is_full.all():
         return {FULL: full} if len(full) else {}
-    if not varied:
-        return {str(below["mask"].iloc[0]): _by_rate(below, full)}
+    varied = varied_fields(configurations)
+    number = curve_of(configurations)
+    rate = configurations["realised_rate"].to_numpy(float)
+    values = {name: _comparable(configurations[name]) for name in {*varied, "mask"}}
     shared = [name for name in varied if not is_idle(name)]
+    order = np.argsort(number, kind="stable")
+    below = order[number[order] >= 0]
+    starts = np.flatnonzero(np.diff(number[below], prepend=-1))
     by_name = {}
-    for values, part in below.groupby(varied, dropna=False, sort=True):
-        chosen = dict(zip(varied, values))
-        fits = pd.Series(True, index=full.index)
-        for name in shared:
-            fits &= full[name].eq(chosen[name]) | (full[name].isna() & pd.isna(chosen[name]))
-        mask = chosen.pop("mask", part["mask"].iloc[0])
-        rest = ", ".join(f"{plain_name(name)} {_short(value)}" for name, value in chosen.items() if not pd.isna(value))
-        by_name[f"{mask}, {rest}" if rest else str(mask)] = _by_rate(part, full[fits])
+    for part in np.split(below, starts[1:]):
+        first = part[0]
+        fits = [row for row in full if all(values[name][row] == values[name][first] for name in shared)]
+        rows = np.array([*part, *fits])
+        name = _name_of({name: values[name][first] for name in varied}, values["mask"][first])
+        by_name[name] = rows[np.argsort(rate[rows], kind="stable")]
     return by_name
 
 
-def _by_rate(part: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([part, full]).sort_values("realised_rate", kind="stable")
+def _comparable(column: pd.Series) -> list:
+    """The values of a column; None where one is missing, which equals itself."""
+    return [None if pd.isna(value) else value for value in column.tolist()]
+
+
+def _name_of(varied: dict[str, object], mask: object) -> str:
+    """A curve by its mask family and the values of what varies."""
+    rest = [
+        f"{plain_name(name)} {_short(value)}" for name, value in varied.items() if name != "mask" and value is not None
+    ]
+    return ", ".join([str(mask), *rest])
 
 
 def _short(value: object) -> str:

@@ -159,7 +159,7 @@ def records_of_another_cohort(records: dict[str, TrialRecord], search: dict[str,
         named = record.facts.get("cohort")
         if wanted and named and named != wanted:
             foreign[key] = f"of another cohort: fingerprint {named}, this run's is {wanted}"
-    usual: dict[tuple[str, bool], Counter] = {}
+    usual: dict[tuple[str, bool, float], Counter] = {}
     for record in records.values():
         for role, count in record.images.items():
             usual.setdefault(_role(role, record), Counter())[count] += 1
@@ -171,9 +171,14 @@ def records_of_another_cohort(records: dict[str, TrialRecord], search: dict[str,
     return foreign
 
 
-def _role(role: str, record: TrialRecord) -> tuple[str, bool]:
-    """Validation of the source vendor and of another vendor are different patients; the source decides which."""
-    return role, role.split(" ", 1)[-1] == record.config.vendor
+def _role(role: str, record: TrialRecord) -> tuple[str, bool, float]:
+    """Validation of the source vendor and of another vendor are different patients; the source decides which.
+
+    Training images are as many as the share of the patients says.
+    """
+    split, _, vendor = role.partition(" ")
+    share = record.config.train_share if split == "train" else 1.0
+    return role, vendor == record.config.vendor, share
 
 
 def _row(key: str, record: TrialRecord) -> dict[str, Any]:

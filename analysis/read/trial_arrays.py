@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.arrays import read_array, read_arrays
-from tune_ks.core.record import SPLIT_CODES
+from tune_ks.core.record import SPLIT_CODES, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 
@@ -19,22 +19,40 @@ class Preview(NamedTuple):
     full: np.ndarray  # (4, S, S) uint8
 
 
-def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFrame | None:
+def image_scores(
+    root: StoragePath, key: str, cohort: pd.DataFrame, known: dict[bytes, pd.DataFrame] | None = None
+) -> pd.DataFrame | None:
     """One row an image of one trial: row, split, score (a logit), label, patient_id, vendor.
 
-    None when scores.npz is absent, torn, or names rows that the cohort does not have.
+    None when scores.npz is absent, torn, or names rows that the cohort does not have. ``known`` keeps what is read of
+    the cohort, for a caller with many trials of the same images.
     """
-    columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", "score"))
+    return _image_scores(root, key, cohort, "score", known)
+
+
+def yardstick_scores(root: StoragePath, key: str, cohort: pd.DataFrame, name: str) -> pd.DataFrame | None:
+    """The same table with the scores by a yardstick of the trial; None too where the trial does not hold them."""
+    return _image_scores(root, key, cohort, yardstick_column(name))
+
+
+def _image_scores(
+    root: StoragePath, key: str, cohort: pd.DataFrame, column: str, known: dict[bytes, pd.DataFrame] | None = None
+) -> pd.DataFrame | None:
+    columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", column))
     if columns is None or cohort.empty:
         return None
     row = columns["row"]
     split = columns["split"]
-    score = columns["score"]
+    score = columns[column]
     if not (row.shape == split.shape == score.shape and row.ndim == 1) or not np.isin(row, cohort.index).all():
         return None
-    about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
-    names = {code: name for name, code in SPLIT_CODES.items()}
-    return about.assign(row=row, split=[names.get(int(s), "unknown") for s in split], score=score.astype(np.float64))
+    known = {} if known is None else known
+    images = row.tobytes() + split.tobytes()
+    if images not in known:
+        names = {code: name for name, code in SPLIT_CODES.items()}
+        about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
+        known[images] = about.assign(row=row, split=[names.get(int(s), "unknown") for s in split])
+    return known[images].assign(score=score.astype(np.float64))
 
 
 def mask(root: StoragePath, key: str) -> np.ndarray | None:

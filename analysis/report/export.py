@@ -9,12 +9,17 @@ import plotly.io as pio
 
 from analysis.plots.clinic import plot_operating, plot_reliability
 from analysis.plots.curves import plot_curves
-from analysis.plots.gallery import gallery
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.plots.pareto import plot_optimal, plot_pareto
-from analysis.plots.training import LINES, plot_training
+from analysis.plots.patients import plot_patients
+from analysis.plots.training import plot_training
 from analysis.report.parts import slug
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.curves_info import curves_info
+from analysis.results.gallery import gallery
+from analysis.results.learning_curve import patients_info
+from analysis.results.pareto_info import pareto_info
+from analysis.results.training_info import ENTRIES, training_info
 from tune_ks.core.storage import StoragePath, put_folder
 
 INK, LINE = "#1c2430", "#d5dae1"
@@ -44,16 +49,21 @@ def figures(analysis: Analysis) -> dict[str, go.Figure]:
 def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> Iterator[tuple[str, go.Figure | None]]:
     """(name, figure) of all that the report can draw of one vendor; None where there is nothing to draw."""
     vendor = computed.vendor
-    yield "pareto", plot_pareto(analysis, vendor)
+    yield "pareto", plot_pareto(pareto_info(analysis, vendor))
     if computed.uncertain_front is not None:
         yield "optimal", plot_optimal(computed.uncertain_front, analysis.measure)
     for split in ("test", "val"):
         if analysis.configurations[f"{split}_in_domain"].notna().any():
-            yield f"curves-{split}", plot_curves(analysis, vendor, split)
+            yield f"curves-{split}", plot_curves(curves_info(analysis, vendor, split))
+    by_patients = patients_info(analysis, vendor)
+    if by_patients is not None:
+        yield "patients", plot_patients(by_patients)
     yield from _masks(analysis, vendor)
     yield from _clinic(analysis, vendor)
-    for entry in LINES:
-        yield f"training-{entry}", plot_training(analysis, vendor, entry)
+    for entry in ENTRIES:
+        info = training_info(analysis, vendor, entry)
+        if info is not None:
+            yield f"training-{entry}", plot_training(info)
 
 
 def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, go.Figure | None]]:

@@ -1,1 +1,1 @@
-"""All that one analysis computes, and how it is said: compute, selection.json, sentences, warnings, terminal."""
+"""What one analysis computes, what its figures show, and how it is said: compute, infos, selection.json, terminal."""

@@ -1,6 +1,7 @@
 """Sensitivity at a fixed threshold, calibration and subgroups of each choice and of full sampling, on test patients."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from analysis.choice.selection import Selection
 from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
-from analysis.results.operating import threshold
+from analysis.results.operating import resampled_share, resampled_thresholds, threshold
 from analysis.results.subgroups import PATIENTS, subgroups
 from analysis.statistics.bootstrap import (
     DRAWS,
@@ -45,7 +46,7 @@ COLUMNS = {  # of each table
 class Clinic(NamedTuple):
     """Tables over all source vendors; ``rate`` is "chosen" or "full sampling". Seeds are averaged."""
 
-    operating: pd.DataFrame  # at 90 % specificity on the source vendor's validation
+    operating: pd.DataFrame  # at 90 % specificity on the source vendor's validation, whose patients are drawn too
     calibration: pd.DataFrame
     reliability: pd.DataFrame  # a row a bin of predicted probability; images of all seeds pooled, counts a seed's mean
     subgroups: pd.DataFrame
@@ -60,6 +61,14 @@ class Part(NamedTuple):
     patient: np.ndarray  # counted from 0
     weights: np.ndarray  # (B, P), the same for all trainings on that vendor
     row: np.ndarray  # of cohort.csv
+
+
+class Cut(NamedTuple):
+    """A threshold, and its values on resampled patients of those who set it."""
+
+    value: float
+    draws: np.ndarray  # (B,)
+    patients: int
 
 
 Scores = dict[str, list[pd.DataFrame]]  # CHOSEN or FULL -> the labelled images of each training, with their scores
@@ -154,23 +163,37 @@ def _operating(about: dict[str, Any], trainings: list[pd.DataFrame], parts: list
 
     The threshold is set for each training by itself: scores of two trainings have no common scale.
     """
-    cuts = []
-    for training in trainings:
+    sensitive, specific = [], []
+    for training, part in zip(trainings, parts):
         val = training[(training["split"] == "val") & (training["vendor"] == about["trained on"])]
-        if not (val["label"] == 0).any():
+        cut = _cut(val[val["label"] == 0], about["trained on"])
+        if cut is None:
             return []
-        cuts.append(threshold(val["label"].to_numpy(), val["score"].to_numpy()))
-    sensitivity = average([_share_right(part, cut, positive=True) for part, cut in zip(parts, cuts)])
-    specificity = average([_share_right(part, cut, positive=False) for part, cut in zip(parts, cuts)])
+        sensitive.append(_share_right(part, cut, positive=True))
+        specific.append(_share_right(part, cut, positive=False))
+    sensitivity = average(sensitive)
+    specificity = average(specific)
     row = about | _ends(sensitivity, "sensitivity", "low", "high")
     row |= _ends(specificity, "specificity", "its low", "its high")
     return [row | {"patients": parts[0].weights.shape[1], "images": len(parts[0].label)}]
 
 
-def _share_right(part: Part, cut: float, positive: bool) -> Resampled:
-    """The share of one class's images that lie on their side of the threshold."""
-    right = (part.score > cut) == positive
-    return resampled_mean(right, part.label == positive, part.patient, part.weights)
+def _cut(negatives: pd.DataFrame, source: str) -> Cut | None:
+    """The threshold that a training's negative validation images set; None without one."""
+    if negatives.empty:
+        return None
+    score = negatives["score"].to_numpy()
+    patient, patients = pd.factorize(negatives["patient_id"], sort=True)
+    weights = patient_weights(len(patients), DRAWS, source, "threshold")
+    return Cut(threshold(np.zeros(len(score)), score), resampled_thresholds(score, patient, weights), len(patients))
+
+
+def _share_right(part: Part, cut: Cut, positive: bool) -> Resampled:
+    """The share of one class's images that lie on their side of the threshold, which itself is of few patients."""
+    of_class = part.label == positive
+    score, patient = part.score[of_class], part.patient[of_class]
+    share = resampled_share(score, patient, part.weights, cut.value, cut.draws, above=positive)
+    return replace(share, patients=min(share.patients, cut.patients))
 
 
 def _calibration(parts: list[Part]) -> dict[str, Any]:

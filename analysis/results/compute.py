@@ -13,17 +13,22 @@ from analysis.choice.noninferior import Proof
 from analysis.choice.optimism import Optimism, gaps_to_oracle
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES, TRANSFER
-from analysis.choice.selection import Selection, select, with_scores
-from analysis.read.configurations import average_over_seeds, choosable, families
+from analysis.choice.selection import Selection, evidence, with_scores
+from analysis.read.configurations import average_over_seeds, choosable, families, of_most_patients
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
+from analysis.results.external import external_table
+from analysis.results.fitness import Fitness, fitness
+from analysis.results.transfer import transfer_loss
+from analysis.results.yardsticks import YardstickDraws, above_best, yardstick_draws, yardstick_table
+from analysis.statistics.fitted import Fitted
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.statistics.resampling import TrialDraws, trial_draws
-from analysis.statistics.uncertain_front import Curves, UncertainFront, uncertain_front
+from analysis.statistics.uncertain_front import UncertainFront, uncertain_front
 from tune_ks.core.storage import StoragePath
 
 
@@ -37,9 +42,10 @@ class VendorAnalysis:
     others: list[Selection]  # the other rules; the same rule on each mask family, on test scores and without one vendor
     split: str  # that the choice and the fronts are of: val, or test where there is no validation score
     fronts: dict[str, ParetoFront]  # "two_objectives" and "three_objectives"
-    curves: dict[str, Curves]  # split -> the fitted curves
-    uncertain_front: UncertainFront | None  # of ``split``; None without both curves
+    fitted: dict[str, Fitted]  # split -> the fitted curves
+    uncertain_front: UncertainFront | None  # of ``split``; None without draws of both metrics
     proof: Proof
+    fitness: Fitness  # whether the network is fit to judge a rate
     optimism: list[Optimism]  # each honest choice against the choice that the same rule makes on test scores
     cross_fit: CrossFit | None = None  # the choice repeated on halves of the patients; None unless asked for
 
@@ -53,10 +59,13 @@ class Analysis:
     options: Options
     configurations: pd.DataFrame  # one row a configuration, seeds averaged, with test intervals
     vendors: dict[str, VendorAnalysis]  # by the vendor trained on, sorted; empty without a finished trial
-    baselines: pd.DataFrame
+    baselines: pd.DataFrame  # what is reached without a network, whatever the rate
+    yardsticks: pd.DataFrame  # what classical classifiers reach, one row a configuration and yardstick
+    external: pd.DataFrame  # the models on other cohorts: see external_table
     warnings: list[str]
     clinic: Clinic  # tables about the choices, over all vendors
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
+    transfer: pd.DataFrame  # what training on another vendor costs on the same images: COLUMNS of results.transfer
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
@@ -83,7 +92,8 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     options = options.of(measure)
     baselines = measure.yardstick.table(run)
     draws = trial_draws(run)
-    table = _with_intervals(average_over_seeds(run.trials), run, draws, baselines)
+    by_yardstick = yardstick_draws(run)
+    table = _with_intervals(average_over_seeds(run.trials), run, draws, baselines, by_yardstick)
     counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
     if len(counted):
         table = table.fillna(table[["configuration"]].merge(counted, how="left"))
@@ -92,7 +102,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     selections = {vendor: computed.selection for vendor, computed in vendors.items()}
     said = [
         *run.warnings,
-        *warnings.of_run(run, table, selections, baselines),
+        *warnings.of_run(run, table, selections),
         *warnings.from_counts(counted, table, selections, patients or {}, options.margin),
     ]
     return Analysis(
@@ -102,34 +112,42 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         configurations=table,
         vendors=vendors,
         baselines=baselines,
+        yardsticks=yardstick_table(run, table, draws, by_yardstick),
+        external=external_table(run, table),
         warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
+        transfer=transfer_loss(table, draws),
         from_counts=counted,
         selection_json=run.root / "selection.json",
     )
 
 
 def _with_intervals(
-    table: pd.DataFrame, run: Run, draws: dict[str, TrialDraws], baselines: pd.DataFrame
+    table: pd.DataFrame,
+    run: Run,
+    draws: dict[str, TrialDraws],
+    baselines: pd.DataFrame,
+    by_yardstick: YardstickDraws,
 ) -> pd.DataFrame:
-    """The configurations with the intervals of their test metric and of its distance to full sampling and baseline."""
+    """The configurations with the intervals of their test metric and of its distance to full sampling and yardstick."""
     if table.empty:
         return table
-    yardstick = MEASURES[run.metric].yardstick
-    baseline_draws = {source: yardstick.draws(run, baselines, source) for source in table["vendor"].unique()}
-    return table.merge(metric_intervals(table, draws, baseline_draws), on="configuration", how="left")
+    above = above_best(run, table, draws, baselines, by_yardstick)
+    intervals = metric_intervals(table, draws, {})
+    intervals = intervals.drop(columns=[name for name in above if name != "configuration" and name in intervals])
+    return table.merge(intervals, on="configuration", how="left").merge(above, on="configuration", how="left")
 
 
 def compute_vendor(
     run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], vendor: str, rule: str, options: Options
 ) -> VendorAnalysis:
     """Everything about the models trained on ``vendor``; ``table`` holds the configurations of all vendors."""
-    own = table[table["vendor"] == vendor]
-    candidates = candidates_of(run, own, draws, vendor, options)
+    of_vendor = table[table["vendor"] == vendor]
+    candidates = candidates_of(run, of_vendor, draws, vendor, options)
     split = candidates.split
     selection = candidates.choose(rule)
-    others = [*_other_rules(candidates, rule), *_families(own, candidates, rule), *_oracles(candidates, rule)]
+    others = [*_other_rules(candidates, rule), *_families(of_vendor, candidates, rule), *_oracles(candidates, rule)]
     gaps = gaps_to_oracle([selection, *others], candidates.table, draws, options)
     for left in leave_one_vendor_out(run, draws, vendor, _also_elsewhere(rule), options):
         others += [*left.choices, *left.oracles]
@@ -137,9 +155,10 @@ def compute_vendor(
     points = with_scores(candidates.table, split)
     rates = points["realised_rate"].to_numpy(float)
     chance = options.measure.chance
+    drawn = evidence(points, candidates.fitted[split], None, options.measure).draws
     return VendorAnalysis(
         vendor=vendor,
-        configurations=own,
+        configurations=of_vendor,
         selection=selection,
         others=others,
         split=split,
@@ -147,9 +166,10 @@ def compute_vendor(
             "two_objectives": pareto_front(points, TWO, chance),
             "three_objectives": pareto_front(points, THREE, chance),
         },
-        curves=candidates.curves,
-        uncertain_front=uncertain_front(candidates.curves[split], rates, chance),
+        fitted=candidates.fitted,
+        uncertain_front=uncertain_front(rates, drawn, chance),
         proof=candidates.proof,
+        fitness=fitness(run, of_vendor, draws, selection, options.measure),
         optimism=gaps,
     )
 
@@ -158,16 +178,17 @@ def _other_rules(candidates: Candidates, rule: str) -> list[Selection]:
     return [candidates.choose(name) for name in RULES if name != rule]
 
 
-def _families(own: pd.DataFrame, candidates: Candidates, rule: str) -> list[Selection]:
-    """The choice among each mask family, where there are several; ``own``: all configurations of the vendor."""
-    names = families(own)
+def _families(of_vendor: pd.DataFrame, candidates: Candidates, rule: str) -> list[Selection]:
+    """The choice among each mask family, where there are several; ``of_vendor``: all configurations of the vendor."""
+    of_vendor = of_most_patients(of_vendor)
+    names = families(of_vendor)
     if len(names) < 2:
         return []
     choices = []
     for name in names:
-        part = own[(own["family"] == name) | own["full"].astype(bool)]
+        part = of_vendor[(of_vendor["family"] == name) | of_vendor["full"].astype(bool)]
         if set(part["configuration"]) != set(candidates.table["configuration"]):  # else it has been chosen from already
-            choices.append(select(part, candidates.vendor, rule, candidates.options, family=name))
+            choices.append(candidates.among(part, rule, name))
     return choices
 
 

@@ -1,82 +1,102 @@
-"""In words, how sure a choice is against full sampling: interval, probability and difference."""
+"""A verdict in words, and how sure a choice is: functions of choice.verdict, so that no two places can disagree."""
 
 import math
 
 from analysis.choice.options import Options
 from analysis.choice.selection import Selection
-from analysis.results.sentences import DOMAINS, difference
-from analysis.statistics.bootstrap import Interval
+from analysis.choice.verdict import Basis, Kind, Verdict
+from analysis.results.sentences import DOMAINS, difference_words
 
-SURE = 0.95  # probability from which a choice counts as separated from a worse one
+NOT_TRIED = "the lowest rate tried: lower ones were never tried"
+HEARD = {  # kind -> what is said of the rate, or of the trainings, against full sampling
+    Kind.BETTER: "{subject} better than full sampling",
+    Kind.NOT_WORSE: "{subject} not worse than full sampling by more than {margin:g}",
+    Kind.WORSE: "{subject} worse than full sampling",
+    Kind.NOT_SEPARATED: "the evidence does not separate {object} from full sampling",
+    Kind.UNKNOWN: "no interval of the difference to full sampling could be computed, so nothing is known of {object}",
+}
 
 
 def how_sure(selection: Selection, options: Options) -> str:
     """The interval of the rate, and the probability that full sampling is not better by more than the tolerance."""
-    interval = ""
+    return "; ".join(filter(None, [about_rate(selection), likely(selection, options)]))
+
+
+def about_rate(selection: Selection) -> str:
+    """The interval of the chosen rate, and whether lower ones were tried; "" where nothing was chosen."""
+    if math.isnan(selection.rate):
+        return ""
+    interval = "no interval of the rate"
     if selection.interval is not None:
         interval = "90 % interval of the rate {:.3f} to {:.3f}".format(*selection.interval)
-    return "; ".join(filter(None, [interval, likely(selection, options)]))
+    return f"{interval}; {NOT_TRIED}" if selection.lowest else interval
 
 
 def likely(selection: Selection, options: Options) -> str:
-    """The probability that full sampling is not better by more than the tolerance; empty without curves, or at 1."""
+    """The probability that full sampling is not better by more than the tolerance; empty where unknown, or at 1."""
     if not selection.not_worse or selection.rate == 1:
         return ""
     names = DOMAINS | {"both": "for both at once"}
     shares = ", ".join(f"{value:.2f} {names[name]}" for name, value in selection.not_worse.items())
     by = f"{options.tolerance:g} {options.measure.title}"
-    return f"probability that full sampling is not better by more than {by}: {shares}"
+    return f"probability on validation patients that full sampling is not better by more than {by}: {shares}"
 
 
-def not_separated(selection: Selection, options: Options) -> str:
-    """The warning when the data can't tell the choice from full sampling, or say that it is worse; else empty."""
+def against_full(selection: Selection, options: Options) -> list[tuple[str, bool]]:
+    """A sentence an endpoint, and whether it is a reason to doubt the rate; empty at rate 1 and without a choice."""
     if math.isnan(selection.rate) or selection.rate == 1:
-        return ""
+        return []
     if not selection.full_sampling:
-        return "Full sampling has no finished trial here: what this rate costs against it is unknown."
-    ends = _known_intervals(selection)
+        return [("Full sampling has no finished trial here: what this rate costs against it is unknown.", True)]
     title = options.measure.title
-    said = []
-    worse = [domain for domain, interval in ends.items() if interval.high < 0]
-    unsure = [domain for domain, interval in ends.items() if interval.low <= 0 <= interval.high]
-    if worse:
-        said.append(f"This rate is worse than full sampling: test {title} {_differences(selection, worse)}.")
-    if unsure:
-        said.append(
-            "The evidence does not separate this rate from full sampling: the 90 % interval of the paired difference "
-            f"of test {title} includes 0 ({_differences(selection, unsure)}). It is neither shown to be as good nor "
-            "shown to be worse."
-        )
-    else:
-        said.append(_without_intervals(selection, options, set(ends)))
-    return " ".join(filter(None, said))
+    return [
+        (sentence(verdict, DOMAINS[domain], title), not verdict.good) for domain, verdict in selection.verdicts.items()
+    ]
 
 
-def _known_intervals(selection: Selection) -> dict[str, Interval]:
-    """Domain -> the interval of the difference to full sampling, where there is one."""
-    intervals = {}
-    for domain in DOMAINS:
-        low, high = (selection.values.get(f"difference_{domain}_{end}", math.nan) for end in ("low", "high"))
-        if not math.isnan(low) and not math.isnan(high):
-            intervals[domain] = Interval(low, high)
-    return intervals
+def sentence(verdict: Verdict, word: str, title: str) -> str:
+    """The verdict, what it rests on, and the difference. ``word``: in-domain or cross-domain."""
+    several = verdict.about_rate
+    form = HEARD[verdict.kind]
+    said = form.format(
+        subject="this rate is" if several else "these trainings are",
+        object="this rate" if several else "these trainings",
+        margin=verdict.margin,
+    )
+    said = f"{word.capitalize()} {said}"
+    if verdict.basis is Basis.PROOF:
+        said += ", as the proof on validation patients says (one-sided 95 %)"
+    numbers = difference_words(verdict.difference, verdict.interval)
+    if numbers:
+        said += f": difference of test {title} {numbers}"
+    said += "."
+    if verdict.contradicts_proof:
+        said += " The proof on validation patients had excluded such a loss: the two groups of patients disagree."
+    return " ".join(filter(None, [said, _of_single_trainings(verdict)]))
 
 
-def _differences(selection: Selection, domains: list[str]) -> str:
-    return ", ".join(f"{DOMAINS[domain]} {difference(selection.values, domain)}" for domain in domains)
-
-
-def _without_intervals(selection: Selection, options: Options, known: set[str]) -> str:
-    """What is said where intervals are absent; "" where they, or the curves' probabilities, say enough."""
-    if not known and selection.not_worse and min(selection.not_worse.values()) < SURE:
+def _of_single_trainings(verdict: Verdict) -> str:
+    """What the interval of single trainings holds."""
+    if verdict.basis is not Basis.TRAININGS:
+        return ""
+    if verdict.with_trainings:
         return (
-            f"The evidence does not separate this rate from full sampling: {likely(selection, options)}; {SURE:g} "
-            "would be needed."
+            "A side with one training says nothing of its rate by itself; the interval takes from the other rates how "
+            "far a second training would differ."
         )
-    if len(known) < len(DOMAINS) and not selection.not_worse:
-        unknown = " and ".join(word for domain, word in DOMAINS.items() if domain not in known)
-        return (
-            f"No paired interval of the {unknown} difference to full sampling could be computed: these data do not "
-            "separate this rate from full sampling."
-        )
-    return ""
+    return (
+        "A side with one training says nothing of its rate: how far a second training would differ is unknown, and not "
+        "in the interval."
+    )
+
+
+def cell(verdict: Verdict | None) -> str | None:
+    """The verdict in a table; None where there is none."""
+    if verdict is None:
+        return None
+    words = verdict.kind.value
+    if verdict.kind is Kind.NOT_WORSE:
+        words = f"not worse by {verdict.margin:g}"
+    if verdict.basis is Basis.PROOF:
+        words += " (proven)"
+    return words if verdict.about_rate else f"{words} (these trainings)"

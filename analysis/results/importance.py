@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
 from analysis.read.configurations import plain_name, varied_fields
+from tune_ks.core.seeding import generator
 
 ENOUGH = 10  # configurations below full sampling; fewer say nothing about a hyperparameter
 FOLDS = 5
@@ -25,20 +25,20 @@ class Importance(NamedTuple):
     configurations: int
 
 
-def hyperparameters(own: pd.DataFrame) -> list[str]:
+def hyperparameters(configurations: pd.DataFrame) -> list[str]:
     """Fields that take two or more values besides "none", which only says that the family lacks the field."""
-    return [name for name in varied_fields(own) if own[name].nunique(dropna=True) > 1]
+    return [name for name in varied_fields(configurations) if configurations[name].nunique(dropna=True) > 1]
 
 
-def importance(own: pd.DataFrame, score: str) -> Importance | None:
+def importance(configurations: pd.DataFrame, score: str) -> Importance | None:
     """One vendor's configurations -> the importance of each varied field for a column of scores.
 
     The importance of a field is the mean absolute error that a forest gains on left-out configurations when the
     field is shuffled among them (Breiman, Machine Learning 2001), averaged over folds and repeats; in units of the
     metric. None with fewer than ENOUGH configurations, or where nothing but the rate varies.
     """
-    below = own[~own["full"].astype(bool)].dropna(subset=[score])
-    fields = hyperparameters(own)
+    below = configurations[~configurations["full"].astype(bool)].dropna(subset=[score])
+    fields = hyperparameters(configurations)
     if len(below) < ENOUGH or not fields:
         return None
     inputs = pd.DataFrame({"sampling_rate": np.log2(below["sampling_rate"].astype(float))})
@@ -53,18 +53,27 @@ def importance(own: pd.DataFrame, score: str) -> Importance | None:
     for fold, (learn, left_out) in enumerate(KFold(FOLDS, shuffle=True, random_state=0).split(values)):
         forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=fold).fit(values[learn], target[learn])
         predicted[left_out] = forest.predict(values[left_out])
-        shuffled = permutation_importance(
-            forest,
-            values[left_out],
-            target[left_out],
-            scoring="neg_mean_absolute_error",
-            n_repeats=REPEATS,
-            random_state=fold,
-        )
-        gains.append(shuffled.importances)
+        gains.append(_gains(forest, values[left_out], target[left_out], generator(fold, "importance")))
     gained = np.concatenate(gains, axis=1)
     table = pd.DataFrame(
         {"hyperparameter": inputs.columns, "importance": gained.mean(axis=1), "spread": gained.std(axis=1)}
     )
     table = table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
     return Importance(table, float(r2_score(target, predicted)), len(target))
+
+
+def _gains(
+    forest: RandomForestRegressor, values: np.ndarray, target: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """(fields, REPEATS) by how much the mean absolute error grows when a field is shuffled.
+
+    scikit-learn's permutation_importance, with the repeats in one call of the forest: ten times faster.
+    """
+    error = np.abs(forest.predict(values) - target).mean()
+    gains = []
+    for field in range(values.shape[1]):
+        shuffled = np.tile(values, (REPEATS, 1, 1))
+        shuffled[:, :, field] = random.permuted(shuffled[:, :, field], axis=1)
+        predicted = forest.predict(shuffled.reshape(-1, values.shape[1])).reshape(REPEATS, -1)
+        gains.append(np.abs(predicted - target).mean(axis=1) - error)
+    return np.array(gains)

@@ -2,14 +2,18 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from analysis.choice.crossfit import CrossFit
+from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
+from analysis.choice.verdict import Verdict
 from analysis.read.load import SCORES
 from analysis.results import sentences
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
+from analysis.results.fitness import Fitness
 from analysis.results.json_values import json_values
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
@@ -18,18 +22,24 @@ FORMAT = 1  # of selection.json
 DIGITS = 6  # decimals of its numbers
 
 
-def selection_text(analysis: Analysis) -> str:
-    """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes."""
+def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
+    """selection.json: per vendor the rule, rate, scores, columns read; the same input gives the same bytes.
+
+    ``made_with`` are the settings of the analysis, with which it can be made again.
+    """
     run = analysis.run
     vendors = analysis.vendors.values()
     values = {
         "format": FORMAT,
         "metric": run.metric,
         "rule": analysis.rule,
+        "made_with": made_with,
         "choices": [_plain(computed.selection, analysis.measure) for computed in vendors],
         "others": [_plain(selection, analysis.measure) for computed in vendors for selection in computed.others],
-        "optimism": [gap._asdict() for computed in vendors for gap in computed.optimism],
+        "optimism": [_optimism(gap) for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
+        "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
+        "transfer": analysis.transfer.to_dict("records"),
         "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {
@@ -44,6 +54,16 @@ def selection_text(analysis: Analysis) -> str:
     }
     # finalists are not rounded: a rounded rate would be another config, with another key
     return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def _fitness(fitness: Fitness) -> dict[str, Any]:
+    return fitness._asdict() | {"sentence": fitness.sentence}
+
+
+def _optimism(gap: Optimism) -> dict[str, Any]:
+    values = gap._asdict()
+    values["own"] = values.pop("luck")  # "own" is its name in files of format 1
+    return values
 
 
 def _clinic(clinic: Clinic) -> dict[str, Any]:
@@ -64,6 +84,8 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "rate": selection.rate,
         "interval": selection.interval,
         "not_worse": selection.not_worse,
+        "verdicts": {domain: _verdict(verdict) for domain, verdict in selection.verdicts.items()},
+        "lowest_tried": selection.lowest,
         **{name: values.get(name, math.nan) for name in SCORES},
         "difference_to_full_sampling": {d: values.get(f"difference_{d}", math.nan) for d in TWO},
         "intervals": _intervals(values),
@@ -80,6 +102,10 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "whose_labels": sentences.whose_labels(selection, measure),
         "note": selection.note,
     }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return verdict._asdict() | {"kind": verdict.kind.value, "basis": verdict.basis.value}
 
 
 def _seed_sd(values: dict[str, float]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from analysis.choice.crossfit import CrossFit
 from analysis.choice.optimism import Optimism
 from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
+from analysis.statistics.bootstrap import Interval
 from analysis.statistics.measures import Measure
 
 DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
@@ -27,14 +28,25 @@ def whose_labels(selection: Selection, measure: Measure) -> str:
             "these patients only."
         )
     if selection.held_out:
+        chosen_by = f"Chosen with validation labels of every vendor but {selection.held_out} (leave-one-vendor-out)"
+        if selection.also_read:
+            return (
+                f"{chosen_by}; but the {selection.also_read} of this search may have read the validation scores of "
+                f"{selection.held_out} too, whose the cross-domain test {measure.title} is."
+            )
         return (
-            f"Chosen with validation labels of every vendor but {selection.held_out} (leave-one-vendor-out): the "
-            f"cross-domain test {measure.title} is {selection.held_out}'s, a vendor that the choice has not seen."
+            f"{chosen_by}: the cross-domain test {measure.title} is {selection.held_out}'s, a vendor that the choice "
+            "has not seen."
         )
     if selection.saw == "target-validation":
         return (
             f"Chosen with validation labels of the other vendor(s) too: the cross-domain test {measure.title} speaks "
             "for new patients of those vendors, not for an unseen vendor."
+        )
+    if selection.also_read:
+        return (
+            f"The rule read validation labels of {selection.vendor} only, but the {selection.also_read} of this search "
+            "read those of every vendor: labels of other vendors played a part in which rates there are to choose from."
         )
     return (
         f"Chosen with validation labels of {selection.vendor} only: no label of another vendor played a part in "
@@ -50,7 +62,10 @@ def split_shown(selection: Selection) -> str:
 def labels(selection: Selection) -> str:
     """Whose labels chose the rate, in a few words."""
     seen = {"oracle": "test labels", "target-validation": "validation labels of the other vendor(s) too"}
-    return f"Saw {seen.get(selection.saw, f'validation labels of {selection.vendor} only')}."
+    alone = f"validation labels of {selection.vendor} only"
+    if selection.also_read:
+        alone += f"; the {selection.also_read} of this search, those of every vendor"
+    return f"Saw {seen.get(selection.saw, alone)}."
 
 
 def chosen(selection: Selection, measure: Measure) -> str:
@@ -105,8 +120,14 @@ def spread(values: dict[str, float], name: str) -> str:
 
 def difference(values: dict[str, float], domain: str) -> str:
     """``-0.012 [-0.031, +0.008]``: the test metric minus full sampling's, on the same patients; empty where unknown."""
-    value, low, high = (values.get(f"difference_{domain}{end}", math.nan) for end in ("", "_low", "_high"))
-    ends = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
+    name = f"difference_{domain}"
+    ends = Interval(values.get(f"{name}_low", math.nan), values.get(f"{name}_high", math.nan))
+    return difference_words(values.get(name, math.nan), ends)
+
+
+def difference_words(value: float, interval: Interval) -> str:
+    """``-0.012 [-0.031, +0.008]``; empty where it is unknown."""
+    ends = "" if math.isnan(interval.low) else f" [{interval.low:+.3f}, {interval.high:+.3f}]"
     return "" if math.isnan(value) else f"{value:+.3f}{ends}"
 
 
@@ -131,8 +152,8 @@ def optimism(gap: Optimism, measure: Measure) -> str:
             low, high = gap.gap_interval[domain]
             ends = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
             gaps.append(f"{word} {gap.gap[domain]:+.3f}{ends}")
-        if not math.isnan(gap.own[domain]):
-            chance.append(f"{word} {gap.own[domain]:+.3f}")
+        if not math.isnan(gap.luck[domain]):
+            chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""
     words = (
         f"{gap.vendor}, {gap.rule} by {gap.saw}{held_out}: optimism gap to the oracle (rate {gap.oracle_rate:.3f}) "

@@ -1,6 +1,8 @@
 """Prints an analysis: warnings, the choices, and the paths of the files."""
 
+import io
 import math
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,8 +12,13 @@ from rich.table import Table
 from analysis.choice import noninferior_words as proof_words
 from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
-from analysis.results import evidence, sentences
+from analysis.choice.verdict import is_proven
+from analysis.read.configurations import plain_name
+from analysis.results import evidence, sentences, transfer
 from analysis.results.compute import Analysis
+from analysis.results.external import REFERENCES, settings_shown
+
+WIDE = 120  # letters that a line of an external table needs
 
 
 def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
@@ -25,13 +32,61 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
+def print_external(analysis: Analysis, cohort: str, console: Console | None = None) -> None:
+    """Print one table a vendor trained on and vendor scored on of another cohort: its models by rate."""
+    console = console or Console()
+    rows = analysis.external[analysis.external["cohort"] == cohort]
+    chosen = {key for computed in analysis.vendors.values() for key in computed.selection.keys}
+    names = settings_shown(rows, analysis.configurations)
+    for (source, vendor), part in rows.groupby(["vendor", "scored_on"], sort=False):
+        table = Table(
+            title=f"trained on {source}, scored on {part['patients'].max()} patients of {vendor} ({cohort})",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+        )
+        for name in ("mask", *map(plain_name, names)):
+            table.add_column(name, no_wrap=True)
+        for name in ("rate", "seeds", f"{analysis.measure.title} [90 %]", "minus full sampling", "minus low-pass"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in part.to_dict("records"):
+            mark = ", chosen" if chosen.intersection(row["keys"]) else ""
+            table.add_row(f"{row['family']}{mark}", *_external_cells(row, names))
+        _print_wide(table, console)
+
+
+def _print_wide(table: Table, console: Console) -> None:
+    """Print a table in lines of WIDE letters or more: a narrow terminal folds its lines, but no cell is cut."""
+    drawing = Console(file=io.StringIO(), width=max(console.width, WIDE))
+    with drawing.capture() as drawn:
+        drawing.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _external_cells(row: dict[str, Any], names: list[str]) -> list[str]:
+    """The cells of one configuration on another cohort, after the mask."""
+    cells = [str(row[name]) for name in names]
+    cells += [f"{row['realised_rate']:.3f}", str(row["seeds"])]
+    cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{_ends(row['low'], row['high'], '.3f')}")
+    for name in REFERENCES:
+        ends = _ends(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
+        cells.append("-" if math.isnan(row[name]) else f"{row[name]:+.3f}{ends}")
+    return cells
+
+
+def _ends(low: float, high: float, form: str) -> str:
+    return "" if math.isnan(low) or math.isnan(high) else f" [{low:{form}}, {high:{form}}]"
+
+
 def _lines(analysis: Analysis) -> list[str]:
     """The sentences below the table, and the paths of the files."""
     measure = analysis.measure
     vendors = analysis.vendors.values()
-    lines = _choices(analysis)
+    lines = [computed.fitness.sentence for computed in vendors]
+    lines += _choices(analysis)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
+    lines += transfer.sentences(analysis.transfer, measure.title)
     lines += sentences.operating(analysis.clinic.operating)
     lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
     repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
@@ -47,6 +102,7 @@ def _choices(analysis: Analysis) -> list[str]:
     for computed in analysis.vendors.values():
         sure = evidence.how_sure(computed.selection, analysis.options) or "no interval of the rate"
         lines += [sentences.chosen(computed.selection, measure), f"  {sure}"]
+        lines += [f"  {said}" for said, _ in evidence.against_full(computed.selection, analysis.options)]
         lines.append(f"  {sentences.whose_labels(computed.selection, measure)}")
         for selection in computed.others:
             if selection.held_out and not selection.oracle:
@@ -91,8 +147,10 @@ def _remark(selection: Selection) -> str:
     if math.isnan(selection.rate):
         return ""  # a refused test proves nothing
     if RULES[selection.rule].needs_proof:
-        return " (proven)"
-    return " (unproven)" if selection.rule == DEFAULT else ""
+        return " (none)" if selection.rate == 1 else " (proven)"
+    if selection.rule != DEFAULT:
+        return ""
+    return " (proven)" if is_proven(selection.verdicts) else " (unproven)"
 
 
 def _numbers(values: dict[str, float], rate: float) -> list[str]:

@@ -4,18 +4,18 @@ import math
 
 import pandas as pd
 
+from analysis.choice.labels import readers
 from analysis.choice.selection import Selection
 from analysis.read.load import Run
 from analysis.results.sentences import DOMAINS
-from analysis.statistics.baselines import best
 from analysis.statistics.hanley_mcneil import Counts
 from analysis.statistics.measures import MEASURES, Measure
 
 NAMED = 8  # trials that one warning names; the others are marked in the table of all trials
 
 
-def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base: pd.DataFrame) -> list[str]:
-    """Most serious first. ``table``: all configurations; ``base``: the table of what is reached without a network."""
+def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
+    """Most serious first. ``table``: all configurations."""
     measure = MEASURES[run.metric]
     lines = _about_the_search(run, table, selections)
     oracles = [vendor for vendor, selection in selections.items() if selection.oracle]
@@ -26,7 +26,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection], base
         )
     for vendor, selection in selections.items():
         lines += _about_the_choice(selection, table[table["vendor"] == vendor], measure)
-        lines += _about_the_yardstick(selection, base, measure)
+        lines += _about_the_yardstick(selection, table, measure)
     if len(table) and (table["seeds"] <= 1).all():
         lines.append("One seed a configuration: how far a second training would differ is unknown.")
     return lines + _about_trials_at_chance(run.trials) + _about_unfinished_trials(run, measure)
@@ -44,22 +44,17 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
         lines.append(
             "Synthetic cohort (phantom): it shows that the tool works, and is no evidence about k-space sampling."
         )
-    search = run.search.get("search") or {}
-    readers = []
-    if search.get("sampler", "grid") not in ("grid", "random", "qmc"):
-        readers.append("sampler")
-    if search.get("scheduler") == "pareto_halving":
-        readers.append("scheduler")
-    if readers and "val_cross_domain" in search.get("objectives", []):
+    reading = readers(run.search)
+    if reading:
         lines.append(
-            f"The {' and the '.join(readers)} of this search read validation labels of all vendors: which trials "
-            "there are to choose from depends on them, even where the choice itself reads one vendor's only."
+            f"The {reading} of this search read validation labels of all vendors: which trials there are to choose "
+            "from depends on them, even where the choice itself reads one vendor's only."
         )
     return lines
 
 
-def _about_the_choice(selection: Selection, own: pd.DataFrame, measure: Measure) -> list[str]:
-    """What is missing for one vendor's choice; ``own``: the vendor's configurations."""
+def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measure: Measure) -> list[str]:
+    """What is missing for one vendor's choice; ``configurations``: the vendor's configurations."""
     vendor = selection.vendor
     lines = []
     if math.isnan(selection.rate):
@@ -71,23 +66,23 @@ def _about_the_choice(selection: Selection, own: pd.DataFrame, measure: Measure)
         )
     if not selection.full_sampling:
         lines.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
-    if len(own) == 1:
+    if len(configurations) == 1:
         lines.append(f"{vendor}: one configuration only: there is nothing to choose between.")
-    if own[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
+    if configurations[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
         lines.append(f"{vendor}: no cross-domain {measure.title}: no other vendor was scored, so transfer is unknown.")
     return lines
 
 
-def _about_the_yardstick(selection: Selection, base: pd.DataFrame, measure: Measure) -> list[str]:
-    """Whether a choice is no better than what is reached without a network."""
+def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Measure) -> list[str]:
+    """Whether a choice is no better than what is reached without the network."""
     low = selection.values.get("above_baseline_in_domain_low", math.nan)
-    row = best(base, selection.vendor, selection.vendor)
-    if row is None or not low <= 0:
+    chosen = table[[tuple(keys) == selection.keys for keys in table["keys"]]]
+    if chosen.empty or not low <= 0:
         return []
     score = selection.values["test_in_domain"]
     return [
         f"{selection.vendor}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not above the "
-        f"{measure.yardstick.name} ({row['baseline']}, {row['value']:.3f}) by its {measure.yardstick.interval}: "
+        f"{chosen['best_yardstick'].iloc[0]} by its {measure.yardstick.interval}: "
         "this is no evidence that anything was learned."
     ]
 

@@ -1,4 +1,6 @@
-"""A metric as a smooth function of the realised rate: a Gaussian process on log2 rate and its logit, with a band.
+"""A metric as a smooth function of rates below 1: a Gaussian process on log2 of the rate and its logit, with a band.
+
+Full sampling is no point of it: without a mask there is no mask noise, and the metric may jump.
 
 Two sources of error are kept apart, because they act differently. Patients: all rates share them, so a resample moves
 the whole curve; the smoother is applied to each bootstrap draw. Trainings: their error differs from point to point, so
@@ -42,6 +44,7 @@ class Curve(NamedTuple):
     high: np.ndarray  # (G,)
     draws: np.ndarray  # (D, G) whole curves, so that differences within a draw are paired
     patients: np.ndarray  # (D, G) the part of the same draws that comes from resampling the patients
+    of_patients: float = 0  # how many the bootstrap rests on; 0 without one
 
     def at(self, rate: np.ndarray) -> np.ndarray:
         """(n,) rates -> (n,) mean, linear in log rate between grid points."""
@@ -75,22 +78,24 @@ def fit_curve(
 ) -> Curve | None:
     """``rate`` and ``value`` (n,), one a training, ``bootstrap`` (B, n) on shared patients, or None -> a Curve.
 
-    ``patients``: number that the bootstrap rests on, two or more; the fewer, the further the draws are stretched, as
-    intervals are. None with fewer than three distinct rates, or where the noise is unknown, as there are neither
-    repeated trainings nor a bootstrap: then the points are the curve.
+    ValueError for a rate of 1. ``patients``: number that the bootstrap rests on, two or more; the fewer, the further
+    the draws are stretched, as intervals are. None with fewer than three distinct rates, or where the noise is unknown,
+    as there are neither repeated trainings nor a bootstrap: then the points are the curve.
 
     Equal rates are averaged. The scatter within them, pooled, is the noise of a training, the only noise that moves the
     curve away from the points; with one training a rate it is fitted with the curve. The error from patients is in the
     bootstrap. When it was also counted as noise of the points, curves became flat whose differences were several times
     the scatter of trainings.
     """
+    if np.max(rate, initial=0.0) >= 1:
+        raise ValueError("full sampling (rate 1) is not a point of a curve: give its trainings apart")
     known = np.isfinite(value)
     points = _points(np.asarray(rate, float)[known], _logit(np.asarray(value, float)[known]))
     if len(points.rate) < 3 or (points.noise is None and bootstrap is None):
         return None
     shift = np.zeros((DRAWS, len(points.rate)))
     if bootstrap is not None:
-        shift = _patient_shift(bootstrap[:DRAWS, known], points.group, patients)
+        shift = patient_shift(bootstrap[:DRAWS, known], points.group, patients)
     level, weights, covariance = _fit(points, grid)
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     normal = generator(0, "curve", purpose).standard_normal((DRAWS, len(grid)))
@@ -107,6 +112,7 @@ def fit_curve(
         high=high,
         draws=draws,
         patients=expit(of_patients),
+        of_patients=0 if bootstrap is None else patients,
     )
 
 
@@ -122,7 +128,7 @@ def _points(rate: np.ndarray, logits: np.ndarray) -> Points:
     return Points(distinct, mean, noise, group)
 
 
-def _patient_shift(bootstrap: np.ndarray, group: np.ndarray, patients: float) -> np.ndarray:
+def patient_shift(bootstrap: np.ndarray, group: np.ndarray, patients: float) -> np.ndarray:
     """(B, trainings) metrics on resampled patients -> (DRAWS, n) by how much a draw moves each rate's mean."""
     rates = group.max() + 1
     of_rate = np.stack([_logit(bootstrap[:, group == number]).mean(axis=1) for number in range(rates)])

@@ -1,52 +1,80 @@
-"""Patient-clustered intervals of each configuration's test metric and of its distance to full sampling and baseline."""
+"""Intervals of each configuration's test metric and of its distance to full sampling and to the baseline."""
 
-import math
+from collections.abc import Mapping
 
 import pandas as pd
 
 from analysis.read.configurations import full_sampling_of
-from analysis.statistics.bootstrap import NOWHERE, TrialDraws, interval
+from analysis.statistics.bootstrap import NOWHERE, Resampled, TrialDraws
+from analysis.statistics.estimate import Estimate, Noise, estimate
 from analysis.statistics.pareto import TWO
-from analysis.statistics.resampling import configuration_draws, domain_draws, paired
+from analysis.statistics.resampling import domain_draws
+from analysis.statistics.training_noise import seeds_of, training_noise
 
 SPANS = ("test", "above_baseline", "difference")
 
 
 def metric_intervals(
-    configurations: pd.DataFrame, draws: dict[str, TrialDraws], baseline: dict[str, TrialDraws]
+    configurations: pd.DataFrame, draws: Mapping[str, TrialDraws], baseline: Mapping[str, TrialDraws]
 ) -> pd.DataFrame:
-    """One row a configuration: ``SPAN_DOMAIN_low/_high`` for SPANS, and ``difference_DOMAIN``, to full sampling.
+    """One row a configuration: ``SPAN_DOMAIN_low/_high`` for SPANS, and of the difference to full sampling more.
 
     Full sampling is the configuration at rate 1 that agrees in all but the mask; its difference to itself is NaN.
-    ``draws`` of all trials: a configuration's seeds are averaged inside each draw, so the interval is over patients
-    only (how far seeds differ is ``test_DOMAIN_sd``). Differences are paired, as a draw takes the same patients for
-    every trial and baseline of a vendor. ``baseline``: source vendor -> draws of what its choices must be above. NaN
-    where scores.npz, the vendor's test patients or full sampling are missing.
+    ``draws`` of all trials. Intervals are over patients and trainings (analysis.statistics.estimate); the error of a
+    training that was not repeated is pooled over the vendor's rates, and left out where that can't be said. Of the
+    difference also the value itself, ``_seeds`` (trainings of the side that has fewer) and ``_of_trainings`` (standard
+    error; NaN where it was left out). Differences are paired, as a draw takes the same patients for every trial and
+    baseline of a vendor. ``baseline``: source vendor -> draws of what its choices must be above. NaN where scores.npz,
+    the vendor's test patients or full sampling are missing.
     """
-    averaged = {row.configuration: configuration_draws(row.keys, draws) for row in configurations.itertuples()}
-    rows = []
-    for row, full in zip(configurations.itertuples(), full_sampling_of(configurations)):
-        scores = averaged[row.configuration]
-        has_reference = full is not None and full != row.configuration
-        spans = {
-            "test": scores,
-            "above_baseline": paired(scores, baseline.get(row.vendor, {})),
-            "difference": paired(scores, averaged[full]) if has_reference else {},
-        }
-        rows.append({"configuration": row.configuration} | _interval_columns(spans, row.vendor))
-    names = [f"{span}_{domain}_{end}" for span in SPANS for domain in TWO for end in ("low", "high")]
-    return pd.DataFrame(rows, columns=["configuration", *(f"difference_{domain}" for domain in TWO), *names])
+    parts = [
+        _of_vendor(rows, draws, baseline.get(str(vendor), {})) for vendor, rows in configurations.groupby("vendor")
+    ]
+    names = [f"{span}_{domain}{end}" for span in SPANS for domain in TWO for end in ("_low", "_high")]
+    names += [f"difference_{domain}{end}" for domain in TWO for end in ("", "_seeds", "_of_trainings")]
+    rows = [row for part in parts for row in part]
+    return pd.DataFrame(rows, columns=["configuration", *names])
 
 
-def _interval_columns(spans: dict[str, TrialDraws], vendor: str) -> dict[str, float]:
-    """One configuration's draws by SPAN -> its columns."""
-    columns = {}
-    for span, of_span in spans.items():
-        for domain in TWO:
-            of_domain = domain_draws(of_span, vendor, "test", domain)
-            ends = NOWHERE if of_domain is None else interval(of_domain)
-            columns[f"{span}_{domain}_low"] = ends.low
-            columns[f"{span}_{domain}_high"] = ends.high
-            if span == "difference":
-                columns[f"difference_{domain}"] = math.nan if of_domain is None else of_domain.point
+def _of_vendor(rows: pd.DataFrame, draws: Mapping[str, TrialDraws], baseline: TrialDraws) -> list[dict]:
+    """The rows of one source vendor's configurations."""
+    vendor = str(rows["vendor"].iloc[0])
+    fulls = full_sampling_of(rows)
+    columns: list[dict] = [{"configuration": name} for name in rows["configuration"]]
+    for domain in TWO:
+        noise = training_noise(rows, draws, vendor, "test", domain)
+        seeds = {row.configuration: seeds_of(row.keys, draws, vendor, "test", domain) for row in rows.itertuples()}
+        yardstick = domain_draws(baseline, vendor, "test", domain)
+        for of_row, full in zip(columns, fulls):
+            name = of_row["configuration"]
+            of_row |= _ends(f"test_{domain}", seeds[name], [], noise)
+            of_row |= _above(f"above_baseline_{domain}", seeds[name], yardstick, noise)
+            if full is not None and full != name:
+                of_row |= _difference(f"difference_{domain}", seeds[name], seeds[full], noise)
     return columns
+
+
+def _ends(name: str, seeds: list[Resampled], against: list[Resampled], noise: Noise | None) -> dict[str, float]:
+    ends = estimate(seeds, against, noise).interval() if seeds else NOWHERE
+    return {f"{name}_low": ends.low, f"{name}_high": ends.high}
+
+
+def _above(name: str, seeds: list[Resampled], yardstick: Resampled | None, noise: Noise | None) -> dict[str, float]:
+    """The distance to a baseline, which no training moves."""
+    if yardstick is None or not seeds:
+        return {}
+    return _ends(name, [seed - yardstick for seed in seeds], [], noise)
+
+
+def _difference(name: str, seeds: list[Resampled], full: list[Resampled], noise: Noise | None) -> dict[str, float]:
+    if not seeds or not full:
+        return {}
+    known: Estimate = estimate(seeds, full, noise)
+    ends = known.interval()
+    return {
+        name: known.point,
+        f"{name}_low": ends.low,
+        f"{name}_high": ends.high,
+        f"{name}_seeds": known.seeds,
+        f"{name}_of_trainings": known.of_trainings,
+    }

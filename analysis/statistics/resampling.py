@@ -32,22 +32,57 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
     patients = _test_patients(run.cohort, draws)
     measure = MEASURES[run.metric]
     by_trial: dict[str, TrialDraws] = {}
+    known: dict[bytes, pd.DataFrame] = {}
+    grouped: dict[bytes, list[Group]] = {}  # by the images that count: all trials of a vendor have the same
     for key, record in run.records.items():
-        scores = image_scores(run.root, key, run.cohort)
+        scores = image_scores(run.root, key, run.cohort, known)
         if scores is None:
             continue
-        scores = scores[measure.counts(scores)]
+        counts = measure.counts(scores).to_numpy(bool)
+        images = "".join(scores["split"]).encode() + scores["row"].to_numpy().tobytes() + counts.tobytes()
+        if images not in grouped:
+            grouped[images] = _groups(scores, counts)
         by_trial[key] = {}
-        for (split, vendor), images in scores.groupby(["split", "vendor"]):
-            role = (str(split), str(vendor), vendor == record.config.vendor)
-            scored = np.unique(images["patient_id"])
+        score = scores["score"].to_numpy()
+        for group in grouped[images]:
+            role = (group.split, group.vendor, group.vendor == record.config.vendor)
             if role not in patients:
-                patients[role] = Patients(scored, patient_weights(len(scored), draws, *map(str, role)))
+                drawn = patient_weights(len(group.scored), draws, *map(str, role))
+                patients[role] = Patients(group.scored, drawn)
             names, weights = patients[role]
-            if np.array_equal(scored, names):
-                label, score, patient = (images[name].to_numpy() for name in ("label", "score", "patient_id"))
-                by_trial[key][str(split), str(vendor)] = measure.resampled(label, score, patient, names, weights)
+            if np.array_equal(group.scored, names):
+                value = measure.resampled(group.label, score[group.places], group.patient, names, weights)
+                by_trial[key][group.split, group.vendor] = value
     return by_trial
+
+
+class Group(NamedTuple):
+    """The images of one split and vendor that a trial was scored on."""
+
+    split: str
+    vendor: str
+    places: np.ndarray  # of the trial's images
+    label: np.ndarray
+    patient: np.ndarray
+    scored: np.ndarray  # (P,) its patients, sorted
+
+
+def _groups(scores: pd.DataFrame, counts: np.ndarray) -> list[Group]:
+    """The images that count, by split and vendor."""
+    groups = []
+    for (split, vendor), images in scores[counts].groupby(["split", "vendor"]):
+        patient = images["patient_id"].to_numpy(object)
+        groups.append(
+            Group(
+                split=str(split),
+                vendor=str(vendor),
+                places=images.index.to_numpy(),
+                label=images["label"].to_numpy(),
+                patient=patient,
+                scored=np.unique(patient),
+            )
+        )
+    return groups
 
 
 def _test_patients(cohort: pd.DataFrame, draws: int) -> dict[tuple[str, str, bool], Patients]:

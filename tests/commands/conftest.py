@@ -23,9 +23,9 @@ def cohorts(tmp_path_factory):
 def place(cohorts):
     """The same folder with a small space, and one finished search in runs/one, by a process as a user starts it."""
     (cohorts / "space.py").write_text(SPACE)
-    found = call("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=cohorts)
-    assert found.returncode == 0, found.stdout + found.stderr
-    cohorts.joinpath("said.txt").write_text(found.stdout)
+    ended = call("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=cohorts)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    cohorts.joinpath("said.txt").write_text(ended.stdout)
     return cohorts
 
 

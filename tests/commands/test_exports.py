@@ -34,9 +34,9 @@ def folder(tmp_path):
 
 
 def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]
 
 
 def test_optuna_dashboard_serves_the_studies(folder):
@@ -56,9 +56,9 @@ def test_optuna_dashboard_serves_the_studies(folder):
         assert sorted(study["study_name"] for study in studies) == ["trained on GE", "trained on SIEMENS"]
         number = next(study["study_id"] for study in studies if study["study_name"] == "trained on GE")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies/{number}", timeout=300) as answer:
-            found = json.load(answer)
-        assert {"key": "metric", "value": "AUC"} in found["user_attrs"]
-        trials = found["trials"]
+            study = json.load(answer)
+        assert {"key": "metric", "value": "AUC"} in study["user_attrs"]
+        trials = study["trials"]
         assert sorted(trial["state"] for trial in trials) == ["Complete"] * 3 + ["Fail"]
         assert sorted(trial["values"][0] for trial in trials if trial["state"] == "Complete") == pytest.approx(
             [0.5 + rate / 3 for rate in (0.25, 0.5, 1.0)]

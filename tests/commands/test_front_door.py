@@ -40,27 +40,28 @@ def test_a_search_says_where_it_went_what_it_chose_and_what_to_type_next(place):
 
 def test_the_same_command_runs_nothing_twice(place, inside):
     stamps = {p: p.stat().st_mtime_ns for p in (place / "runs/one/trials").rglob("*") if p.is_file()}
-    found = inside("--data", "data", "--space", "space.py", "--run", "runs/one")
-    assert found.returncode == 0, found.stderr
-    assert "(resumed)" in found.stdout
-    assert "0 trials to run, 4 already done" in found.stdout
+    ended = inside("--data", "data", "--space", "space.py", "--run", "runs/one")
+    assert ended.returncode == 0, ended.stderr
+    assert "(resumed)" in ended.stdout
+    assert "0 trials to run, 4 already done" in ended.stdout
     assert {p: p.stat().st_mtime_ns for p in (place / "runs/one/trials").rglob("*") if p.is_file()} == stamps
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_fresh_sets_the_old_folder_aside(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/old")
-    found = inside("--data", "data", "--space", "space.py", "--run", "runs/old", "--fresh")
-    assert found.returncode == 0, found.stderr
-    assert "4 trials to run, 0 already done" in found.stdout
+    ended = inside("--data", "data", "--space", "space.py", "--run", "runs/old", "--fresh")
+    assert ended.returncode == 0, ended.stderr
+    assert "4 trials to run, 0 already done" in ended.stdout
     assert len(list(RunFolder(place / "runs/old.before-1").records())) == 4
 
 
 def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
-    found = inside("--data", "data", "--space", "space.py", "--run", "runs/dry", "--dry-run")
-    assert found.returncode == 0, found.stderr
-    assert "4 trials to run, 0 already done" in found.stdout
-    assert "about " in found.stdout
+    ended = inside("--data", "data", "--space", "space.py", "--run", "runs/dry", "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    assert "4 trials to run, 0 already done" in ended.stdout
+    assert "about " in ended.stdout
+    assert "one network at full sampling" in ended.stdout
     assert not (place / "runs/dry").exists()
     done = inside("--data", "data", "--space", "space.py", "--run", "runs/one", "--dry-run")
     assert "0 trials to run, 4 already done" in done.stdout
@@ -70,9 +71,9 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
 def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/finalists")
     words = ["--data", "data", "--space", "space.py", "--run", "runs/finalists"]
-    found = inside(*words, "--finalists", "--finalist-seeds", "2")
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "plan: 4 trials to run, 4 already done" in found.stdout
+    ended = inside(*words, "--finalists", "--finalist-seeds", "2")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "plan: 4 trials to run, 4 already done" in ended.stdout
     run, before = RunFolder(place / "runs/finalists"), RunFolder(place / "runs/one")
     configs = [record.config for record in run.records()]
     asked = sorted(before.read_config(key).key("seed") for key in before.keys())
@@ -85,8 +86,8 @@ def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, insi
 
 
 def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
-    found = call("evaluate", "runs/one", "--data", "elsewhere", "--all", cwd=place)
-    assert found.returncode == 0, found.stdout + found.stderr
+    ended = call("evaluate", "runs/one", "--data", "elsewhere", "--all", cwd=place)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     table = pd.read_csv(place / "runs/one/external/elsewhere.csv")
     assert list(table.columns) == ["key", "vendor", "images", "patients", "auc"]
     assert set(table["vendor"]) == {"PHILIPS"}
@@ -100,12 +101,24 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
     chosen = inside("evaluate", "runs/one", "--data", "elsewhere", "--name", "chosen")
     assert chosen.returncode == 0, chosen.stderr
     picks = json.loads((place / "runs/one/selection.json").read_text())["choices"]
-    assert set(pd.read_csv(place / "runs/one/external/chosen.csv")["key"]) == {k for p in picks for k in p["keys"]}
+    chosen_keys = {k for p in picks for k in p["keys"]}
+    full = {r.config.key() for r in RunFolder(place / "runs/one").records() if r.config.is_full}
+    assert len(full) == 2
+    assert set(pd.read_csv(place / "runs/one/external/chosen.csv")["key"]) == chosen_keys | full
+    for text in (ended.stdout, chosen.stdout):  # what is asked is answered, without a hash
+        assert "trained on GE, scored on 3 patients of PHILIPS" in text
+        assert "minus full sampling" in text
+        assert ", chosen" in text
+        assert not any(key in text for key in full)
+        assert "wrote runs/one/report.html" in text
+    report = (place / "runs/one/report.html").read_text()
+    assert '<table id="external">' in report
+    assert report.count("PHILIPS") > 4
 
 
 def test_evaluating_the_training_cohort_gives_the_records_scores_again(place, inside):
-    found = inside("evaluate", "runs/one", "--data", "data", "--all", "--name", "again")
-    assert found.returncode == 0, found.stderr
+    ended = inside("evaluate", "runs/one", "--data", "data", "--all", "--name", "again")
+    assert ended.returncode == 0, ended.stderr
     scores = pd.read_csv(place / "runs/one/external/again_scores.csv").set_index(["key", "row"])["score"]
     met = 0
     for record in RunFolder(place / "runs/one").records():
@@ -117,9 +130,9 @@ def test_evaluating_the_training_cohort_gives_the_records_scores_again(place, in
 
 
 def test_corruptions_score_the_test_patients_as_their_images_get_worse(place, inside):
-    found = inside("evaluate", "runs/one", "--data", "data", "--corruptions")
-    assert found.returncode == 0, found.stderr
-    assert "wrote runs/one/corruptions/data.csv" in found.stdout
+    ended = inside("evaluate", "runs/one", "--data", "data", "--corruptions")
+    assert ended.returncode == 0, ended.stderr
+    assert "wrote runs/one/corruptions/data.csv" in ended.stdout
     table = pd.read_csv(place / "runs/one/corruptions/data.csv")
     assert table["corruption"].nunique() == 7
     run = RunFolder(place / "runs/one")
@@ -135,8 +148,8 @@ def test_corruptions_score_the_test_patients_as_their_images_get_worse(place, in
 def test_predict_needs_no_labels_and_no_sheet(place, inside):
     for number in range(3):
         write_dicom(place / f"unlabelled/p{number}/1.dcm", np.full((64, 64), 9) + np.eye(64).astype(int), phi=True)
-    found = inside("predict", "runs/one", "--data", "unlabelled")
-    assert found.returncode == 0, found.stdout + found.stderr
+    ended = inside("predict", "runs/one", "--data", "unlabelled")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     table = pd.read_csv(place / "runs/one/external/unlabelled_predictions.csv")
     assert list(table.columns) == ["key", "path", "patient_id", "vendor", "probability"]
     assert table["probability"].between(0, 1).all()
@@ -148,11 +161,11 @@ def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1, "include_dashboard": False})
     try:
         words = ["--data", "data", "--space", "space.py", "--run", "runs/cluster"]
-        found = call(*words, "--address", cluster.address, "--gpus-per-trial", "0.25", cwd=place)
-        assert found.returncode == 0, found.stdout + found.stderr
-        assert "4 trials to run" in found.stdout
-        one, other = RunFolder(place / "runs/cluster"), RunFolder(place / "runs/one")
-        assert [r.val for r in one.records()] == [r.val for r in other.records()]
+        ended = call(*words, "--address", cluster.address, "--gpus-per-trial", "0.25", cwd=place)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert "4 trials to run" in ended.stdout
+        on_cluster, alone = RunFolder(place / "runs/cluster"), RunFolder(place / "runs/one")
+        assert [r.val for r in on_cluster.records()] == [r.val for r in alone.records()]
         refused = call(*words, "--fresh", "--address", cluster.address, "--gpus-per-trial", "2", cwd=place)
         assert refused.returncode == 2
         assert (
@@ -258,7 +271,7 @@ def test_planted_identities_reach_no_file_and_no_line(place):
 @pytest.mark.skipif(not (SHARED / "breast_patches").is_dir(), reason="../shared/data/breast_patches is not here")
 def test_the_real_patches_plan_without_ray(inside):
     data = (SHARED / "breast_patches").resolve()
-    found = inside("--data", data, "--series", "post_1", "--intensity", "image", "--space", "real_patches", "--dry-run")
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "GE 2292 images of 181 patients, SIEMENS 848 images of 72 patients" in found.stdout
-    assert "78 trials to run" in found.stdout
+    ended = inside("--data", data, "--series", "post_1", "--intensity", "image", "--space", "real_patches", "--dry-run")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "GE 2292 images of 181 patients, SIEMENS 848 images of 72 patients" in ended.stdout
+    assert "78 trials to run" in ended.stdout

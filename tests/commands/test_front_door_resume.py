@@ -69,25 +69,25 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
 
 @pytest.mark.usefixtures("local_ray")
 def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, inside):
-    found = inside(*WORDS, "runs/first")
-    assert found.returncode == 0, found.stdout + found.stderr
-    one, more, both = (RunFolder(place / f"runs/{name}") for name in ("first", "more", "both"))
-    shutil.copytree(one.root, more.root)
+    ended = inside(*WORDS, "runs/first")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    first, more, both = (RunFolder(place / f"runs/{name}") for name in ("first", "more", "both"))
+    shutil.copytree(first.root, more.root)
     refused = inside(*WORDS, "runs/more", "--rates", "0.125", "--dry-run")
     assert refused.returncode == 2
     assert "belongs to another search space" in refused.stderr
     assert "Give --extend to add it to what is there" in refused.stderr
-    found = inside(*WORDS, "runs/more", "--rates", "0.125", "--seeds", "2", "--extend")
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "5 trials to run, 3 already done" in found.stdout
-    assert content(one).items() <= content(more).items()
+    ended = inside(*WORDS, "runs/more", "--rates", "0.125", "--seeds", "2", "--extend")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "5 trials to run, 3 already done" in ended.stdout
+    assert content(first).items() <= content(more).items()
     again = inside(*WORDS, "runs/more", "--dry-run")  # the first command still goes on in it
     assert "0 trials to run, 3 already done" in again.stdout
-    shutil.rmtree(more.trial(min(content(one))))
-    found = inside("merge", "runs/first", "runs/more", "--into", "runs/both")
-    assert found.returncode == 0, found.stderr
-    assert "8 finished trials and 0 others taken over" in found.stdout
-    assert content(both) == {**content(one), **content(more)}
+    shutil.rmtree(more.trial(min(content(first))))
+    ended = inside("merge", "runs/first", "runs/more", "--into", "runs/both")
+    assert ended.returncode == 0, ended.stderr
+    assert "8 finished trials and 0 others taken over" in ended.stdout
+    assert content(both) == {**content(first), **content(more)}
     again = inside(*WORDS, "runs/both", "--rates", "0.125", "--seeds", "2", "--dry-run")
     assert "0 trials to run, 8 already done" in again.stdout
 

@@ -189,11 +189,11 @@ def place(tmp_path_factory):
         "RAY_TMPDIR": str(ray_logs),
         "TMPDIR": str(outputs / "scratch"),
     }
-    found = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=outputs, env=environment, capture_output=True, text=True, timeout=500
     )
-    assert found.returncode == 0, found.stdout + found.stderr
-    (outputs / "said.txt").write_text(found.stdout + found.stderr)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (outputs / "said.txt").write_text(ended.stdout + ended.stderr)
     for log in ray_logs.rglob("*"):
         if log.is_file():
             shutil.copyfile(log, outputs / f"ray-{log.name}")
@@ -227,9 +227,9 @@ def test_ids_and_paths_are_only_where_they_are_documented(written):
     words = [
         f"{what}_{vendor}{number}" for what in ("PSEUDO", "FOLDER") for vendor in ("GE", "SIE") for number in range(6)
     ]
-    found = {name for name, content in written.items() if holds(content, [*words, "PSEUDO_PHI", "FOLDER_PHI"])}
-    tables = {name for name in found if name.endswith(".csv")}
-    assert found == tables, "ids or paths outside tables"
+    holders = {name for name, content in written.items() if holds(content, [*words, "PSEUDO_PHI", "FOLDER_PHI"])}
+    tables = {name for name in holders if name.endswith(".csv")}
+    assert holders == tables, "ids or paths outside tables"
     assert {Path(name).name for name in tables} == {
         "cohort.csv", "table.csv", "there_scores.csv", "unlabelled_predictions.csv",
     }  # fmt: skip

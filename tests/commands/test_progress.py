@@ -31,7 +31,7 @@ def ended(rate, in_domain=math.nan, cross=math.nan, kind="finished", vendor="SIE
 
 def table_of(*events, terminal=False, jobs=40, known=()):
     console = Console(file=io.StringIO(), width=80, force_terminal=terminal, legacy_windows=False)
-    table = TrialTable(console, Plan([[one] for one in SEEDS] * (jobs // 2), 0, 0, 0), known)
+    table = TrialTable(console, Plan([[config] for config in SEEDS] * (jobs // 2), 0, 0, 0), known)
     for event in events:
         table.show(event)
     return table, console
@@ -164,14 +164,14 @@ def test_tensorboard_has_the_curves_before_the_job_ends(tmp_path):
 
 
 def test_a_viewer_that_fails_is_told_of_once_and_the_others_go_on():
-    heard, told = [], []
+    heard, messages = [], []
 
     def broken(event):
         raise ConnectionError("no route to the server")
 
-    show = fan_out([broken, heard.append], told.append)
+    show = fan_out([broken, heard.append], messages.append)
     for event in EVENTS:
         show(event)
     assert heard == EVENTS
-    assert len(told) == 1
-    assert "no route to the server" in told[0]
+    assert len(messages) == 1
+    assert "no route to the server" in messages[0]

@@ -93,7 +93,7 @@ def test_no_source_runs_what_it_reads():
 
 
 @pytest.mark.parametrize(
-    ("code", "found"),
+    ("code", "dangerous"),
     [
         ("torch.load(path)", True),
         ("torch.load(path, weights_only=False)", True),
@@ -109,8 +109,8 @@ def test_no_source_runs_what_it_reads():
         ("runpy.run_path(path)", True),
     ],
 )
-def test_the_syntax_tree_test_sees(code, found):
-    assert bool([*dangerous_calls(ast.parse(code))]) is found
+def test_the_syntax_tree_test_sees(code, dangerous):
+    assert bool([*dangerous_calls(ast.parse(code))]) is dangerous
 
 
 # ------------------------------------------------------------------------------------------------ pickles in a run
@@ -240,8 +240,8 @@ def test_no_space_is_taken_from_a_run_folder(place, tmp_path):
         ["-m", "analysis", str(run), "--no-report"],
         [str(ROOT / "run_search.py"), "predict", str(run), "--data", str(place / "data"), "--all"],
     ):
-        found = subprocess.run([sys.executable, *words], cwd=run, env=environment, capture_output=True, text=True)
-        assert found.returncode == 0, found.stderr
+        ended = subprocess.run([sys.executable, *words], cwd=run, env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
         assert not mark.exists(), words
     with pytest.raises(ValueError, match="no search space 'grid'"):
         run_search_space("grid")

@@ -30,15 +30,15 @@ def test_every_own_field_moves_the_key():
         "transform": "x", "reconstruction": "x", "task": "x", "standardise": "image", "classifier": "x",
         "image_size": 64, "augment": "flips", "epochs": 3, "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0,
         "weight_decay": 0.0, "seed": 7, "init_from": "0123456789ab@0123456789ab", "frozen": "x", "slow": "x",
-        "slow_lr_multiplier": 0.1,
-        "schedule": "x", "clip_norm": 1.0, "average": 0.9, "test_time": "flips", "restarts": 1,
+        "slow_lr_multiplier": 0.1, "train_share": 0.5, "schedule": "x", "clip_norm": 1.0, "average": 0.9,
+        "test_time": "flips", "rate_hold": 0.5, "mask_moment": "shared", "restarts": 1,
     }  # fmt: skip
     assert set(other) == set(OWN_FIELDS)
     conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them
     needs = {"rate_to": conditional, "temperature_from": conditional, "temperature_to": conditional}
     bases = [{**base, **needs.get(name, {})} for name in other]
-    keys = {TrialConfig(**{**each, name: other[name]}).key() for each, name in zip(bases, other)}
-    assert len(keys | {TrialConfig(**each).key() for each in bases}) == len(other) + 2
+    keys = {TrialConfig(**{**fields, name: other[name]}).key() for fields, name in zip(bases, other)}
+    assert len(keys | {TrialConfig(**fields).key() for fields in bases}) == len(other) + 2
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def record(**changes):
 def test_domains_are_derived_from_the_vendors():
     assert record().in_domain("val") == 0.9
     assert record().cross_domain("test") == pytest.approx(0.65)
-    one = TrialRecord(TrialConfig("GE", 1), {"GE": 0.9}, {}, 1.0)
-    assert math.isnan(one.cross_domain("val"))
-    assert math.isnan(one.in_domain("test"))
+    alone = TrialRecord(TrialConfig("GE", 1), {"GE": 0.9}, {}, 1.0)
+    assert math.isnan(alone.cross_domain("val"))
+    assert math.isnan(alone.in_domain("test"))
     with pytest.raises(ValueError, match="split must be one of"):
-        one.in_domain("train")
+        alone.in_domain("train")
 
 
 def test_a_record_comes_back_as_it_was_and_its_json_is_strict():

@@ -94,8 +94,8 @@ def test_weights_come_along_to_either_kind_of_place(root, tmp_path):
     init_from = named(source, record.config.key())
     for folder in (RunFolder(root), RunFolder(root / "again")):
         bring_weights(folder, absent_weights(folder, {init_from}, [source]))
-        found = read_weights(folder, init_from)
-        assert (found.record, found.tensors["classifier.bias"].tolist()) == (record, [1, 1, 1])
+        weights = read_weights(folder, init_from)
+        assert (weights.record, weights.tensors["classifier.bias"].tolist()) == (record, [1, 1, 1])
         assert absent_weights(folder, {init_from}, []) == {}
 
 

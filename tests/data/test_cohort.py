@@ -192,9 +192,9 @@ def test_percentiles_of_a_long_series_come_from_a_subset(tmp_path, monkeypatch):
 
 def test_progress_ends_where_it_said(tmp_path):
     write_table_cohort(tmp_path / "data")
-    told = {}
-    read(tmp_path / "data", progress=lambda stage, done, total: told.update({stage: (done, total)}))
-    assert told == {"sheets": (1, 1), "headers": (32, 32), "images": (32, 32)}
+    reported = {}
+    read(tmp_path / "data", progress=lambda stage, done, total: reported.update({stage: (done, total)}))
+    assert reported == {"sheets": (1, 1), "headers": (32, 32), "images": (32, 32)}
 
 
 # ------------------------------------------------------------------------------------------------ Duke
@@ -308,7 +308,7 @@ def test_files_that_the_sheets_and_the_disk_do_not_share(tmp_path, copy_duke):
 
 
 @pytest.mark.parametrize(
-    ("sheet", "rows", "told"),
+    ("sheet", "rows", "words"),
     [
         (
             BOXES,
@@ -329,11 +329,11 @@ def test_files_that_the_sheets_and_the_disk_do_not_share(tmp_path, copy_duke):
         ),
     ],
 )
-def test_bad_sheets(tmp_path, sheet, rows, told, copy_duke):
+def test_bad_sheets(tmp_path, sheet, rows, words, copy_duke):
     copy_duke(tmp_path / "data", patients=1)
     save_sheet(tmp_path / "data" / sheet, rows, "Data" if sheet == CLINICAL else "Sheet1")
     message = error(tmp_path / "data")
-    assert told in message
+    assert words in message
     assert sheet in message
 
 
@@ -390,7 +390,7 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path, path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         (lambda t: t.drop(columns=["label", "path"]), "lacks the column 'path'; the columns found are 'patient_id'"),
         (lambda t: t.drop(columns="label"), "lacks the column 'label'"),
@@ -407,10 +407,10 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path, path):
         (lambda t: t.assign(split=["train", "val"] * 16), "puts 8 patients in more than one split"),
     ],
 )
-def test_bad_tables(tmp_path, change, told):
+def test_bad_tables(tmp_path, change, words):
     table = pd.DataFrame(write_table_cohort(tmp_path / "data"))
     change(table).to_csv(tmp_path / "data" / "labels.csv", index=False)
-    assert told in error(tmp_path / "data")
+    assert words in error(tmp_path / "data")
 
 
 def test_a_fixed_split_is_kept_and_ids_stay_texts(tmp_path):
@@ -626,8 +626,10 @@ def test_split_is_by_patient_stratified_and_repeatable():
     assert split.index.equals(table.index)
     assert set(split) == {"train", "val", "test"}
     assert table.assign(split=split).groupby("patient_id")["split"].nunique().max() == 1
-    each = table.assign(split=split, classes=table["patient_id"].str.split("-").str[1]).drop_duplicates("patient_id")
-    counts = each.groupby(["vendor", "classes", "split"]).size().unstack()
+    split_table = table.assign(split=split, classes=table["patient_id"].str.split("-").str[1]).drop_duplicates(
+        "patient_id"
+    )
+    counts = split_table.groupby(["vendor", "classes", "split"]).size().unstack()
     assert counts.loc[("GE", "01")].to_dict() == {"train": 18, "val": 6, "test": 6}
     assert counts.loc[("GE", "1")].to_dict() == {"train": 6, "val": 2, "test": 2}
     assert counts.loc[("GE", "0")].to_dict() == {"train": 1, "val": 1, "test": 1}
@@ -680,8 +682,8 @@ def test_position_matched_needs_positions(tmp_path):
     rows = write_table_cohort(tmp_path / "data")
     rows[0]["slice"] = ""
     save_labels(tmp_path / "data", rows)
-    told = error(tmp_path / "data", settings=CohortSettings(negatives="position_matched"))
-    assert "needs the slice number of every file" in told
+    message = error(tmp_path / "data", settings=CohortSettings(negatives="position_matched"))
+    assert "needs the slice number of every file" in message
 
 
 # ------------------------------------------------------------------------------------------------ real patches

@@ -133,3 +133,31 @@ def test_on_a_gpu_the_same_batch(run):
     held = [values.data_ptr() for values in images._resident[torch.device("cuda")]]
     images.gather(index, "cuda")
     assert held == [values.data_ptr() for values in images._resident[torch.device("cuda")]]
+
+
+def test_a_share_of_the_training_patients_is_nested_and_keeps_every_kind_of_patient(tmp_path):
+    write_table_cohort(tmp_path / "data", patients=40, vendors=("GE", "SIEMENS"))
+    cohort = open_cohort(tmp_path / "data", CohortSettings(), 8, tmp_path / "cache")
+    table = cohort.table.assign(split=split_patients(cohort.table, 0))
+    labels = table["label"].mask(table["patient_id"].str[-1].isin(["1", "2", "3"]), 0)  # patients without a tumour
+    table["label"] = labels
+    write_table(tmp_path / "cohort.csv", table)
+    whole = open_splits(tmp_path / "cohort.csv", cohort.images, "GE")
+    kinds = table[table["row"].isin(whole.train.rows.tolist())].groupby("patient_id")["label"].max()
+    assert sorted(kinds.unique()) == [0, 1]
+    before = set()
+    for share in (0.01, 0.1, 0.2, 0.5, 0.8, 1.0):
+        splits = open_splits(tmp_path / "cohort.csv", cohort.images, "GE", train_share=share)
+        rows = splits.train.rows.tolist()
+        patients = set(table["patient_id"][rows])
+        assert set(rows) == set(table["row"][table["patient_id"].isin(patients)])  # all images of a patient
+        assert before <= patients
+        for kind, of_kind in kinds.groupby(kinds):
+            assert len(patients & set(of_kind.index)) == max(1, round(share * len(of_kind))), (share, kind)
+        before = patients
+        for name in ("GE", "SIEMENS"):
+            assert splits.val[name].rows.tolist() == whole.val[name].rows.tolist()
+            assert splits.test[name].rows.tolist() == whole.test[name].rows.tolist()
+    assert before == set(kinds.index)
+    other_source = open_splits(tmp_path / "cohort.csv", cohort.images, "SIEMENS", train_share=0.1)
+    assert len(other_source.val["GE"]) == len(whole.train) + len(whole.val["GE"])  # another vendor's are not cut

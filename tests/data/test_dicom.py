@@ -147,7 +147,7 @@ def test_vendor_names(manufacturer, vendor):
 
 
 @pytest.mark.parametrize(
-    ("told", "tags"),
+    ("expected", "tags"),
     [
         ("not MR (modality CT)", {"Modality": "CT"}),
         ("not MR (modality missing)", {"Modality": None}),
@@ -165,8 +165,8 @@ def test_vendor_names(manufacturer, vendor):
         ("values that are not finite", {"RescaleSlope": "1e38"}),
     ],
 )
-def test_reason(tmp_path, told, tags):
-    assert reason(tmp_path / "x", **tags) == told
+def test_reason(tmp_path, expected, tags):
+    assert reason(tmp_path / "x", **tags) == expected
 
 
 def test_reason_of_what_is_no_dicom_file(tmp_path):
@@ -183,8 +183,8 @@ def test_reason_of_what_is_no_dicom_file(tmp_path):
 
 
 def test_a_manufacturer_cannot_smuggle_anything_into_a_table(tmp_path):
-    told = reason(tmp_path / "x", Manufacturer="A=cmd|'/C calc'!A0" + "x" * 20)
-    assert told == "unknown vendor (Acmd/C calcA0" + "x" * 20 + ")"
+    message = reason(tmp_path / "x", Manufacturer="A=cmd|'/C calc'!A0" + "x" * 20)
+    assert message == "unknown vendor (Acmd/C calcA0" + "x" * 20 + ")"
     assert reason(tmp_path / "x", Manufacturer="SIEMENS\tNAME") == "unknown vendor (missing or unreadable)"
     assert reason(tmp_path / "x", Modality="MRNAME^SURNAME") == "not MR (another modality)"
 
@@ -194,8 +194,8 @@ def test_a_length_that_runs_into_the_next_element_tells_nothing_of_it(tmp_path):
     at = whole.index(struct.pack("<HH2s", 8, 0x70, b"LO"))  # Manufacturer; InstitutionName comes next
     (tmp_path / "x").write_bytes(whole[: at + 6] + struct.pack("<H", 40) + whole[at + 8 :])
     assert b"PLANTEDHOSPITAL" in whole[at : at + 48]
-    told = reason(tmp_path / "x")
-    assert told == "unknown vendor (missing or unreadable)"
+    message = reason(tmp_path / "x")
+    assert message == "unknown vendor (missing or unreadable)"
 
 
 # ------------------------------------------------------------------------------------------------ encodings
@@ -293,7 +293,7 @@ def _read_or_reason(path):
 def test_mutated_files_give_an_image_or_a_reason(tmp_path):
     rng = np.random.default_rng(0)
     whole = [write_dicom(tmp_path / vendor, vendor=vendor, phi=True).read_bytes() for vendor in MAKERS]
-    found = []
+    results = []
     for number in range(150):
         data = bytearray(whole[number % 3])
         kind = number % 5
@@ -309,9 +309,9 @@ def test_mutated_files_give_an_image_or_a_reason(tmp_path):
             for at in rng.integers(128, 1100, rng.integers(1, 12)):
                 data[at] = rng.integers(0, 256)
         (tmp_path / "mutant").write_bytes(data)
-        found.append(_read_or_reason(tmp_path / "mutant"))
-    assert 10 < found.count("image") < 140
-    assert len(set(found)) > 5
+        results.append(_read_or_reason(tmp_path / "mutant"))
+    assert 10 < results.count("image") < 140
+    assert len(set(results)) > 5
 
 
 def test_truncated_and_mutated_copies_of_real_files(tmp_path):
@@ -336,10 +336,10 @@ def test_truncated_and_mutated_copies_of_real_files(tmp_path):
 
 def test_pydicoms_own_files_give_an_image_or_a_reason():
     files = sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm"))  # those that come with it
-    found = [_read_or_reason(file) for file in files]
-    assert len(found) > 30
-    assert "image" in found
-    assert any(told.startswith("not MR") for told in found)
+    results = [_read_or_reason(file) for file in files]
+    assert len(results) > 30
+    assert "image" in results
+    assert any(result.startswith("not MR") for result in results)
 
 
 def test_vendors_as_scanners_write_them():

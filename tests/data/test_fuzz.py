@@ -61,8 +61,8 @@ def test_a_cohort_with_dicom_mutants_is_read_and_every_mutant_is_named(tmp_path,
     assert read | set(skipped) == {row["path"] for row in rows} | set(made)
     assert len(read) - len(rows) + len(skipped) == DICOM
     assert all(skipped.values())
-    told = pd.concat([cohort.table, cohort.skipped]).to_csv()
-    assert not [word for word in (*PHI, "PLANTED") if word in told]
+    written = pd.concat([cohort.table, cohort.skipped]).to_csv()
+    assert not [word for word in (*PHI, "PLANTED") if word in written]
 
 
 def test_sheet_mutants_are_read_or_refused_by_name(tmp_path, reader):

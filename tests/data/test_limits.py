@@ -281,7 +281,7 @@ def test_entities_that_grow_are_refused(tmp_path, said_of):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "words"),
     [
         ("path,patient_id,label\n" + "," * 1_000_000, "labels.csv has a row of 1,000,001 columns, the limit is 256"),
         ("path,patient_id,label\n" + "x" * 200_000 + ",1,1\n", "line 2: field larger than field limit (131072)"),
@@ -290,11 +290,11 @@ def test_entities_that_grow_are_refused(tmp_path, said_of):
         ("path,patient_id,label\na.dcm,1,1\n".encode("utf-16"), "cannot be read as a comma-separated UTF-8 table"),
     ],
 )
-def test_tables_that_are_no_tables(tmp_path, text, told, said_of):
+def test_tables_that_are_no_tables(tmp_path, text, words, said_of):
     write_table_cohort(tmp_path, patients=1)
     (tmp_path / "labels.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     said, kib = said_of(tmp_path)
-    assert told in said
+    assert words in said
     assert kib < 150_000
 
 

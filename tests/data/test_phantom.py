@@ -213,9 +213,9 @@ def test_siemens_noise_is_white_and_ge_noise_is_correlated(native):
 
 @pytest.mark.parametrize(("n", "size"), [(8, 4), (8, 6), (4, 8), (6, 6)])
 def test_cropping_and_zero_filling_keep_dc_at_the_middle(n, size):
-    one = np.zeros((n, n))
-    one[n // 2, n // 2] = 1
-    moved = centre(one, size)
+    dc = np.zeros((n, n))
+    dc[n // 2, n // 2] = 1
+    moved = centre(dc, size)
     assert moved.shape == (size, size)
     assert moved[size // 2, size // 2] == 1
 

@@ -19,10 +19,10 @@ def disc(shape, at, radius):
     return np.hypot(y - at[0], x - at[1]) < radius
 
 
-def agree(one, other):
+def agree(first, second):
     """The same place to a third of a pixel, and nearly the same pixels: a crop of k-space rings at an edge."""
-    overlap = 2 * (one & other).sum() / (one.sum() + other.sum())
-    middles = [np.argwhere(mask).mean(axis=0) for mask in (one, other)]
+    overlap = 2 * (first & second).sum() / (first.sum() + second.sum())
+    middles = [np.argwhere(mask).mean(axis=0) for mask in (first, second)]
     return overlap > 0.8 and np.abs(middles[0] - middles[1]).max() < 1 / 3
 
 
@@ -85,8 +85,8 @@ def test_a_mask_goes_the_way_of_its_image(tmp_path, directions, orientation, spa
             tags = {"ImageOrientationPatient": directions, "PixelSpacing": spacing}
             write_dicom(tmp_path / "data" / rows[-1]["path"], pixels, vendor, **tags)
     save_labels(tmp_path / "data", rows)
-    one = {"GE": lesion[None], "GE_slices": np.array([2]), "SIEMENS": lesion[None], "SIEMENS_slices": np.array([2])}
-    np.savez(tmp_path / "data/masks.npz", **one)
+    arrays = {"GE": lesion[None], "GE_slices": np.array([2]), "SIEMENS": lesion[None], "SIEMENS_slices": np.array([2])}
+    np.savez(tmp_path / "data/masks.npz", **arrays)
     cohort = open_cohort(tmp_path / "data", CohortSettings(orientation=orientation), 32, tmp_path / "cache")
     masks = np.load(with_tumour_masks(cohort, tmp_path / "data").masks)
     images = np.load(cohort.images)

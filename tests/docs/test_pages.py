@@ -110,8 +110,8 @@ def test_commands_are_seen():
     assert [*commands(text, "python run_search.py")] == [["--space", "smoke"], ["--data", "DIR", "--space", "paper"]]
     with pytest.raises(SystemExit):
         accept_search(["--spaces", "smoke"])
-    found = [words for page in PAGES for words in commands(page.read_text(), "python run_search.py")]
-    assert len(found) > 35
+    seen = [words for page in PAGES for words in commands(page.read_text(), "python run_search.py")]
+    assert len(seen) > 35
 
 
 def rows(page, head):

@@ -62,11 +62,11 @@ def read_tables(text):
 def printed(tmp_path_factory):
     """Table -> (its run folder, what is printed of it)."""
     place = tmp_path_factory.mktemp("runs")
-    found = {}
+    texts = {}
     for table, (space, _) in SPACES.items():
         root = write_space(place / space, space)
-        found[table] = root, "\n\n".join(lines(table, [root]))
-    return found
+        texts[table] = root, "\n\n".join(lines(table, [root]))
+    return texts
 
 
 @pytest.mark.parametrize("table", SPACES)

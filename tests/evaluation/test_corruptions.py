@@ -18,12 +18,12 @@ def images(count=3, side=32):
     """Smooth blobs in [0, 1]."""
     y, x = np.mgrid[:side, :side]
     rng = np.random.default_rng(0)
-    found = [
+    slices = [
         sum(np.exp(-((y - a) ** 2 + (x - b) ** 2) / 20) for a, b in rng.uniform(8, side - 8, (4, 2)))
         for _ in range(count)
     ]
-    found = np.array(found) / np.max(found, axis=(1, 2), keepdims=True)
-    return torch.from_numpy(np.float32(found))[:, None]
+    slices = np.array(slices) / np.max(slices, axis=(1, 2), keepdims=True)
+    return torch.from_numpy(np.float32(slices))[:, None]
 
 
 def test_the_seven_were_met():
@@ -34,13 +34,13 @@ def test_the_seven_were_met():
 def test_severity_zero_is_the_image_and_each_one_above_is_worse(name):
     image, rows = images(), [5, 6, 7]
     assert corrupted(CORRUPTIONS[name], 0, image, rows) is image
-    found = [corrupted(CORRUPTIONS[name], severity, image, rows) for severity in range(1, SEVERITIES + 1)]
-    for each in found:
-        assert each.shape == image.shape
-        assert each.dtype == torch.float32
-        assert each.min() >= 0
-        assert each.max() <= 1
-    away = [float((each - image).square().mean()) for each in [image, *found]]
+    worse = [corrupted(CORRUPTIONS[name], severity, image, rows) for severity in range(1, SEVERITIES + 1)]
+    for changed in worse:
+        assert changed.shape == image.shape
+        assert changed.dtype == torch.float32
+        assert changed.min() >= 0
+        assert changed.max() <= 1
+    away = [float((changed - image).square().mean()) for changed in [image, *worse]]
     assert np.diff(away).min() > 0
     assert away[-1] > 4 * away[1]
 
@@ -106,15 +106,15 @@ def test_a_bias_field_is_smooth_and_a_factor():
 
 def test_gibbs_empties_the_outer_kspace():
     image = torch.rand(1, 1, 32, 32) * 0.2 + 0.4
-    found = kspace(corrupted(CORRUPTIONS["gibbs"], 5, image, [0])[0]).abs()
+    magnitude = kspace(corrupted(CORRUPTIONS["gibbs"], 5, image, [0])[0]).abs()
     k = torch.arange(32) - 16
     outer = torch.hypot(k[:, None].float(), k[None].float()) > 0.15 * 32 / math.sqrt(2) + 1.5
-    assert found[0][outer].max() < 0.1 * found[0][~outer].median()
+    assert magnitude[0][outer].max() < 0.1 * magnitude[0][~outer].median()
 
 
 def test_blur_is_scipys_gaussian():
     ndimage = pytest.importorskip("scipy.ndimage")
     image = images(1)
-    found = corrupted(CORRUPTIONS["blur"], 5, image, [0])[0, 0]
+    blurred = corrupted(CORRUPTIONS["blur"], 5, image, [0])[0, 0]
     expected = ndimage.gaussian_filter(image[0, 0].numpy(), 0.06 * 32, mode="constant", truncate=4)
-    np.testing.assert_allclose(found, expected, atol=0.01)
+    np.testing.assert_allclose(blurred, expected, atol=0.01)

@@ -106,24 +106,24 @@ def test_a_classifier_trains_on_one_image_of_its_smallest_size_and_refuses_a_sma
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_shapes_are_known_without_the_memory(name):
     network = build_member(config_of(name), "classifier")
-    found = {f"classifier.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
+    built = {f"classifier.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
     shapes = network_shapes(config_of(name))
-    assert {key: shape for key, shape in shapes.items() if key.startswith("classifier.")} == found
+    assert {key: shape for key, shape in shapes.items() if key.startswith("classifier.")} == built
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121"])
 def test_what_an_image_scores_depends_on_the_image_alone(name):
     network = build_member(config_of(name, image_size=64), "classifier").eval()
-    found = network(images(3), torch.rand(3, 7), torch.rand(3, 2))
-    torch.testing.assert_close(network(images(3), torch.full((3, 7), torch.nan), torch.zeros(3, 2)), found)
-    torch.testing.assert_close(network(images(3)[1:2], torch.rand(1, 7), torch.rand(1, 2)), found[1:2])
+    scores = network(images(3), torch.rand(3, 7), torch.rand(3, 2))
+    torch.testing.assert_close(network(images(3), torch.full((3, 7), torch.nan), torch.zeros(3, 2)), scores)
+    torch.testing.assert_close(network(images(3)[1:2], torch.rand(1, 7), torch.rand(1, 2)), scores[1:2])
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def cohort_files(tmp_path_factory):
     """The tiny cohort with acquisition parameters, some of them unknown. (cohort_csv, images_npy)"""
     torch.set_num_threads(1)
-    cohort, pixels = write_tiny(tmp_path_factory.mktemp("told"))
+    cohort, pixels = write_tiny(tmp_path_factory.mktemp("cohort"))
     table, rng = pd.read_csv(cohort), np.random.default_rng(0)
     for name in ("field_t", "tr_ms", "te_ms", "flip_deg", "spacing_mm", "thickness_mm"):
         table[name] = np.where(rng.random(len(table)) < 0.2, np.nan, FACTS[name] * rng.uniform(0.8, 1.25, len(table)))
@@ -133,8 +133,8 @@ def told(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "alexnet_adaptive"])
-def test_a_last_batch_of_one_half_batches_and_a_resumed_training(name, told):
-    splits = open_splits(*told, "GE")
+def test_a_last_batch_of_one_half_batches_and_a_resumed_training(name, cohort_files):
+    splits = open_splits(*cohort_files, "GE")
     size = len(splits.train) - 1
     config = config_of(name, image_size=64, epochs=2, batch_size=size, settle=0, side_dropout=0.3)
     epochs = train(config, splits, parts=2)
@@ -146,14 +146,14 @@ def test_a_last_batch_of_one_half_batches_and_a_resumed_training(name, told):
     assert np.isfinite(straight.loss)
 
 
-def test_running_statistics_are_exported_with_the_weights(told, tmp_path):
+def test_running_statistics_are_exported_with_the_weights(cohort_files, tmp_path):
     folder = RunFolder(tmp_path)
-    folder.cohort_csv.write_bytes(told[0].read_bytes())
+    folder.cohort_csv.write_bytes(cohort_files[0].read_bytes())
     config = config_of("resnet18", image_size=64, epochs=1, batch_size=8)
-    record = run_config(config, folder, told[1], "cpu", lambda line: None)
+    record = run_config(config, folder, cohort_files[1], "cpu", lambda line: None)
     network = load_model(folder, record)
     assert not torch.equal(network.classifier.features.bn1.running_mean, torch.zeros(3))
-    splits = open_splits(*told, "GE")
+    splits = open_splits(*cohort_files, "GE")
     saved = np.load(folder.trial(config.key(), "scores.npz"))
     scores = dict(zip(saved["row"].tolist(), saved["score"]))
     expected = [scores[row] for row in splits.test["SIEMENS"].rows.tolist()]
@@ -164,8 +164,8 @@ def test_the_adaptive_network_starts_as_alexnet_whatever_it_is_told():
     network = adaptive(listening=False).eval()
     torch.manual_seed(0)
     plain = AlexNet(0.1).eval()
-    found = network(images(3), torch.rand(3, 7), torch.zeros(3, 2))
-    torch.testing.assert_close(found, plain(images(3), torch.rand(3, 7), torch.zeros(3, 2)))
+    scores = network(images(3), torch.rand(3, 7), torch.zeros(3, 2))
+    torch.testing.assert_close(scores, plain(images(3), torch.rand(3, 7), torch.zeros(3, 2)))
     shared = {name: value for name, value in plain.state_dict().items() if not name.startswith("features.0.")}
     assert network.load_state_dict(shared, strict=False).unexpected_keys == []
 
@@ -183,8 +183,8 @@ def test_each_image_is_convolved_with_the_kernels_of_its_acquisition():
     torch.testing.assert_close(layer(images(3), mixed), torch.cat(slow), atol=1e-5, rtol=1e-4)
     assert not torch.allclose(slow[0], layer(images(1), mixed[1:2]), atol=1e-3)
     equal = layer(images(3), facts.expand(3, -1))
-    for one, image in itertools.zip_longest(equal, images(3)):
-        torch.testing.assert_close(one, layer(image[None], facts)[0], atol=1e-5, rtol=1e-4)
+    for convolved, image in itertools.zip_longest(equal, images(3)):
+        torch.testing.assert_close(convolved, layer(image[None], facts)[0], atol=1e-5, rtol=1e-4)
 
 
 def test_the_parameters_are_those_of_a_batch_in_their_order():
@@ -196,7 +196,7 @@ def test_what_is_unknown_is_a_learned_value_and_reaches_no_gradient():
     unknown = torch.tensor([[torch.nan] * 7, [torch.inf] * 7, [0.0] * 7, [-1.0] * 7])
     with torch.no_grad():
         network.manifold.absent.copy_(torch.arange(7))
-    assert torch.equal(network.manifold.told(unknown), torch.arange(7.0).expand(4, -1))
+    assert torch.equal(network.manifold.encode(unknown), torch.arange(7.0).expand(4, -1))
     mixed = torch.cat([unknown, torch.tensor([list(FACTS.values())])])
     network(images(5), mixed, torch.zeros(5, 2)).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
@@ -208,14 +208,14 @@ def test_parameters_are_hidden_one_by_one_in_training_only():
     with torch.no_grad():
         layer.absent.fill_(9)
     torch.manual_seed(1)
-    hidden = layer.train().told(facts) == 9
+    hidden = layer.train().encode(facts) == 9
     torch.testing.assert_close(hidden.float().mean(0), torch.full((7,), 0.3), atol=0.03, rtol=0)
     assert len(hidden.unique(dim=0)) > 100  # 7 coins, not one
     torch.manual_seed(1)
-    assert torch.equal(hidden, layer.told(facts) == 9)
-    assert not (layer.eval().told(facts) == 9).any()
+    assert torch.equal(hidden, layer.encode(facts) == 9)
+    assert not (layer.eval().encode(facts) == 9).any()
     sure = adaptive().manifold
-    assert torch.equal(sure.train().told(facts), sure.eval().told(facts))
+    assert torch.equal(sure.train().encode(facts), sure.eval().encode(facts))
 
 
 def test_the_adaptive_network_learns_to_listen():
@@ -243,7 +243,7 @@ def test_the_strided_convolution_is_the_library_s_with_the_same_gradients(kernel
         for convolution in (plain, fast):
             image = torch.rand(2, inner, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
             image = image.to(device).requires_grad_()
-            found = convolution(image)
-            (found * found).sum().backward()
-            results.append([found, image.grad, convolution.weight.grad, convolution.bias.grad])
+            outputs = convolution(image)
+            (outputs * outputs).sum().backward()
+            results.append([outputs, image.grad, convolution.weight.grad, convolution.bias.grad])
         torch.testing.assert_close(*results)

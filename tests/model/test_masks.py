@@ -49,15 +49,15 @@ def test_the_registry_was_met():
 @pytest.mark.parametrize("rate", RATES)
 def test_evaluation_mask_spends_exactly_the_budget_and_keeps_dc(name, rate, pattern):
     mask = build(name, rate, pattern).eval()
-    found = mask(torch.full((3,), rate))
-    assert found.shape == (3, 1, 1 if pattern == "lines" else 16, 16)
-    assert set(found.unique().tolist()) <= {0.0, 1.0}
-    assert (found.sum((1, 2, 3)) == round(rate * found[0].numel())).all()
-    assert (found[:, 0][(mask.radius == 0).expand(3, -1, -1)] == 1).all()
-    assert torch.equal(found, mask(torch.full((3,), rate)))
+    values = mask(torch.full((3,), rate))
+    assert values.shape == (3, 1, 1 if pattern == "lines" else 16, 16)
+    assert set(values.unique().tolist()) <= {0.0, 1.0}
+    assert (values.sum((1, 2, 3)) == round(rate * values[0].numel())).all()
+    assert (values[:, 0][(mask.radius == 0).expand(3, -1, -1)] == 1).all()
+    assert torch.equal(values, mask(torch.full((3,), rate)))
 
 
-@pytest.mark.parametrize(("name", "pattern"), [each for each in EVERY if each[0] != "loupe"])
+@pytest.mark.parametrize(("name", "pattern"), [pair for pair in EVERY if pair[0] != "loupe"])
 @pytest.mark.parametrize("rate", [1 / 16, 6 / 16, 1.0])
 def test_training_masks_are_binary_keep_dc_and_meet_the_rate_on_average(name, rate, pattern):
     torch.manual_seed(0)
@@ -102,14 +102,14 @@ def test_the_centre_is_kept_and_counted_in_the_budget(name, pattern):
     mask = build(name, 0.5, pattern, centre_fraction=0.25)
     nearest = build("lowpass", 0.25, pattern).eval()(torch.tensor([0.25]))[0, 0]
     rates = torch.full((20,), 0.5)
-    for found in (mask(rates), mask.eval()(rates)):
-        assert (found[:, 0][:, nearest == 1] == 1).all()
+    for values in (mask(rates), mask.eval()(rates)):
+        assert (values[:, 0][:, nearest == 1] == 1).all()
     assert (mask.eval()(rates).sum((1, 2, 3)) == nearest.numel() // 2).all()
     with pytest.raises(ValueError, match=r"centre_fraction is counted .* 0.5; got 0.75"):
         build(name, 0.5, pattern, centre_fraction=0.75)
 
 
-@pytest.mark.parametrize(("name", "pattern"), [each for each in EVERY if each[0] not in ("equispaced", "poisson_disc")])
+@pytest.mark.parametrize(("name", "pattern"), [pair for pair in EVERY if pair[0] not in ("equispaced", "poisson_disc")])
 @pytest.mark.parametrize("rate", RATES)
 def test_a_tied_mask_keeps_k_with_minus_k_within_one_coefficient_of_its_budget(name, rate, pattern):
     torch.manual_seed(0)
@@ -117,9 +117,9 @@ def test_a_tied_mask_keeps_k_with_minus_k_within_one_coefficient_of_its_budget(n
     rates = torch.full((20,), rate)
     axes = (-1,) if pattern == "lines" else (-2, -1)
     drawn, scored = mask(rates)[:, 0].detach(), mask.eval()(rates)[:, 0]
-    for found in (drawn, scored):
-        mirrored = found.flip(axes).roll((1,) * len(axes), axes)  # an even axis: its first index is its own mirror
-        assert torch.equal(found, mirrored)
+    for values in (drawn, scored):
+        mirrored = values.flip(axes).roll((1,) * len(axes), axes)  # an even axis: its first index is its own mirror
+        assert torch.equal(values, mirrored)
     budget = round(rate * scored[0].numel())
     assert ((scored.sum((1, 2)) == budget) | (scored.sum((1, 2)) == budget - 1)).all()
     # so what comes back is real: the measurement of a real image is that of a real, blurred one
@@ -224,7 +224,7 @@ def test_successive_softmaxes_are_those_of_picking_one_by_one():
     fast = successive_softmaxes(scores, counts)
     torch.testing.assert_close(fast, slow)
     torch.testing.assert_close(fast.sum(1), counts.double())
-    gradients = [torch.autograd.grad((each * weight).sum(), scores)[0] for each in (fast, slow)]
+    gradients = [torch.autograd.grad((relaxed * weight).sum(), scores)[0] for relaxed in (fast, slow)]
     torch.testing.assert_close(*gradients)
 
 
@@ -262,16 +262,16 @@ def test_random_uniform_and_variable_density_are_nested_in_the_rate():
 
 def test_variable_density_keeps_as_often_as_its_density_says():
     """At one pick beside DC, coefficient c is taken with probability w(c) / sum of w."""
-    found = torch.zeros(8)
+    kept = torch.zeros(8)
     for seed in range(1500):
-        found += build("variable_density", 2 / 8, side=8, seed=seed, density_power=2.0).eval()(torch.tensor([0.25]))[
+        kept += build("variable_density", 2 / 8, side=8, seed=seed, density_power=2.0).eval()(torch.tensor([0.25]))[
             0, 0, 0
         ]
     weight = (1 + 1e-3 - radius_of("lines", 8)[0] / 4) ** 2
     weight[4] = 0
     expected = weight / weight.sum()
     expected[4] = 1
-    np.testing.assert_allclose(found / 1500, expected, atol=0.045)
+    np.testing.assert_allclose(kept / 1500, expected, atol=0.045)
 
 
 @pytest.mark.parametrize(("pattern", "count"), [("lines", 3), ("lines", 5), ("points", 12), ("points", 40)])
@@ -290,8 +290,8 @@ def test_poisson_disc_points_are_as_far_apart_as_the_budget_lets_them(pattern, c
 def test_lowpass_is_the_nearest_lines_by_hand():
     mask = build("lowpass", 5 / 16).eval()(torch.tensor([5 / 16]))[0, 0, 0]
     assert mask.nonzero().flatten().tolist() == [6, 7, 8, 9, 10]  # DC is index 8
-    one = build("lowpass", 1 / 16).eval()(torch.tensor([1 / 16]))[0, 0, 0]
-    assert one.nonzero().flatten().tolist() == [8]
+    line = build("lowpass", 1 / 16).eval()(torch.tensor([1 / 16]))[0, 0, 0]
+    assert line.nonzero().flatten().tolist() == [8]
 
 
 def test_lowpass_points_is_a_disc():

@@ -40,23 +40,23 @@ def test_lines_equal_the_two_dimensional_definition(mask, side):
     rate = 5 / side
     network = build(rate, side=side, mask=mask).eval()
     image = images(side=side)
-    found = network.restore(image, torch.full((4,), rate)).image.detach().numpy()
+    restored = network.restore(image, torch.full((4,), rate)).image.detach().numpy()
     kept = network.sampling.mask.binary(torch.tensor([rate]))[0, 0].numpy()
     axes = (-2, -1)
     kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes=axes)), axes=axes)
     expected = np.abs(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace * kept, axes=axes)), axes=axes))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(restored, expected, atol=1e-6)
 
 
 def test_points_equal_the_two_dimensional_definition():
     network = build(0.25, side=16, pattern="points").eval()
     image = images(side=16)
-    found = network.restore(image, torch.full((4,), 0.25)).image.detach().numpy()
+    restored = network.restore(image, torch.full((4,), 0.25)).image.detach().numpy()
     kept = network.sampling.mask.binary(torch.tensor([0.25]))[0].numpy()
     axes = (-2, -1)
     kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes=axes)), axes=axes)
     expected = np.abs(np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace * kept, axes=axes)), axes=axes))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(restored, expected, atol=1e-6)
 
 
 def test_one_line_is_the_mean_of_each_row():
@@ -74,10 +74,10 @@ def test_the_mask_gets_the_gradient_of_the_loss():
 
 def test_standardised_images_have_mean_0_and_deviation_1_whatever_their_brightness():
     image = images()
-    found = standardised(image * 3 + 2)
-    torch.testing.assert_close(found, standardised(image), atol=1e-4, rtol=1e-4)
-    np.testing.assert_allclose(found.numpy().mean((1, 2, 3)), 0, atol=1e-5)
-    np.testing.assert_allclose(found.numpy().std((1, 2, 3)), 1, atol=1e-5)
+    output = standardised(image * 3 + 2)
+    torch.testing.assert_close(output, standardised(image), atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(output.numpy().mean((1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(output.numpy().std((1, 2, 3)), 1, atol=1e-5)
     assert standardised(torch.full((1, 1, 8, 8), 0.7)).abs().max() < 1e-3
 
 

@@ -110,10 +110,10 @@ def test_hqs_net_keeps_what_was_measured(transform, pattern):
     shaken(network.reconstruction)
     measurement = network.restore(images(side=16), torch.full((3,), 0.25)).measurement
     kspace, mask = measurement.kspace, measurement.mask
-    found = network.reconstruction.transform.forward(network.reconstruction(measurement))
+    restored = network.reconstruction.transform.forward(network.reconstruction(measurement))
     kept = mask.bool().expand_as(kspace)
-    torch.testing.assert_close(found[kept], kspace[kept], atol=1e-4, rtol=1e-4)
-    assert found[~kept].abs().max() > 0.01
+    torch.testing.assert_close(restored[kept], kspace[kept], atol=1e-4, rtol=1e-4)
+    assert restored[~kept].abs().max() > 0.01
 
 
 def test_a_step_of_hqs_net_is_its_equation(monkeypatch):
@@ -126,7 +126,7 @@ def test_a_step_of_hqs_net_is_its_equation(monkeypatch):
     mask = (images(1, side, seed=3) > 0.6).float()
     measurement = Measurement(images(1, side), mask, transform)
     kspace = measurement.kspace
-    found = network(measurement).detach().numpy()
+    restored = network(measurement).detach().numpy()
 
     def forward(x):
         return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(x, axes=(-2, -1)), norm="ortho"), axes=(-2, -1))
@@ -140,7 +140,7 @@ def test_a_step_of_hqs_net_is_its_equation(monkeypatch):
     added = network.blocks[0].layers(parts).detach().numpy()
     z = start + added[:, :1] + 1j * added[:, 1:]
     expected = inverse((1 - m) * forward(z) + m * (weight * forward(z) + y) / (1 + weight))
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(restored, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("side", [8, 21])
@@ -166,25 +166,25 @@ def test_haar_variation_and_loss_by_hand():
     assert loss.item() == pytest.approx((0.5**2 + ALPHA * wavelets + BETA * 14) / 4, rel=1e-5)
 
 
-def psnr(one, other):
-    return -10 * math.log10(np.mean((one - other) ** 2))
+def psnr(first, second):
+    return -10 * math.log10(np.mean((first - second) ** 2))
 
 
-def ssim(one, other, window=11, deviation=1.5):
+def ssim(first, second, window=11, deviation=1.5):
     """Wang et al. 2004, window by window: Gaussian weights, C1 = 0.01^2, C2 = 0.03^2, no border."""
     at = np.arange(window) - window // 2
     weight = np.exp(-(at[:, None] ** 2 + at[None, :] ** 2) / (2 * deviation**2))
     weight /= weight.sum()
-    found = []
-    for top in range(one.shape[0] - window + 1):
-        for left in range(one.shape[1] - window + 1):
-            x, y = (image[top : top + window, left : left + window] for image in (one, other))
+    values = []
+    for top in range(first.shape[0] - window + 1):
+        for left in range(first.shape[1] - window + 1):
+            x, y = (image[top : top + window, left : left + window] for image in (first, second))
             mx, my = (weight * x).sum(), (weight * y).sum()
             vx, vy = (weight * (x - mx) ** 2).sum(), (weight * (y - my) ** 2).sum()
             cov = (weight * (x - mx) * (y - my)).sum()
             c1, c2 = 0.01**2, 0.03**2
-            found.append((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
-    return np.mean(found)
+            values.append((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
+    return np.mean(values)
 
 
 @pytest.fixture(scope="module")
@@ -202,15 +202,15 @@ def test_psnr_and_ssim_equal_their_definitions(splits):
     network = build("unet", side=SIDE, mask="lowpass", temperature=None)
     shaken(network.reconstruction)
     some = splits.test["GE"]
-    found = reconstruction_quality(network, some, 0.25, parts=40)  # several batches
+    quality = reconstruction_quality(network, some, 0.25, parts=40)  # several batches
     image = some.gather(torch.arange(len(some))).image
     restored = network.restore(image, torch.full((len(some),), 0.25))
     zero_filled = network.sampling.transform.inverse(restored.measurement.kspace).abs()
     for suffix, estimate in (("", restored.image), ("_zero_filled", zero_filled)):
         pairs = [(e[0].astype(float), i[0].astype(float)) for e, i in zip(estimate.detach().numpy(), image.numpy())]
-        assert found[f"psnr{suffix}"] == pytest.approx(np.mean([psnr(*pair) for pair in pairs]), abs=1e-3)
-        assert found[f"ssim{suffix}"] == pytest.approx(np.mean([ssim(*pair) for pair in pairs]), abs=1e-4)
-    assert len(found) == 4
+        assert quality[f"psnr{suffix}"] == pytest.approx(np.mean([psnr(*pair) for pair in pairs]), abs=1e-3)
+        assert quality[f"ssim{suffix}"] == pytest.approx(np.mean([ssim(*pair) for pair in pairs]), abs=1e-4)
+    assert len(quality) == 4
 
 
 def test_an_image_restored_exactly_has_no_psnr_and_an_ssim_of_one(splits):
@@ -220,10 +220,10 @@ def test_an_image_restored_exactly_has_no_psnr_and_an_ssim_of_one(splits):
     table = splits.test["GE"]
     some = Images.__new__(Images)
     some.__dict__ |= table.__dict__ | {"_pixels": constant, "rows": torch.arange(2), "_at": torch.arange(2)}
-    found = reconstruction_quality(network, some, 1 / SIDE)
-    assert found["psnr"] == pytest.approx(20, abs=1e-3)  # the second alone: everywhere 0.1 off
-    one = reconstruction_quality(network, with_rows(some, [0]), 1 / SIDE)
-    assert one["ssim"] == pytest.approx(1, abs=1e-5)
+    quality = reconstruction_quality(network, some, 1 / SIDE)
+    assert quality["psnr"] == pytest.approx(20, abs=1e-3)  # the second alone: everywhere 0.1 off
+    of_first = reconstruction_quality(network, with_rows(some, [0]), 1 / SIDE)
+    assert of_first["ssim"] == pytest.approx(1, abs=1e-5)
 
 
 def with_rows(some, rows):
@@ -240,14 +240,14 @@ def test_its_own_loss_brings_it_nearer_to_the_image(name, steps, lr):
     image = torch.stack([((x - c) ** 2 + (y - 16) ** 2 < 40).float() for c in (10, 20)])[:, None]
     shown = image if name == "unet" else torch.zeros_like(image)
     optimizer = torch.optim.Adam(network.reconstruction.parameters(), lr=lr)
-    found = []
+    values = []
     for _ in range(steps):
         restored = network.restore(image, torch.full((2,), 12 / 32))
         optimizer.zero_grad()
         network.reconstruction.loss(restored.measurement, restored.estimate, shown).backward()
         optimizer.step()
-        found.append(psnr(restored.image.detach().numpy(), image.numpy()))
-    assert found[-1] > found[0] + 1  # dB
+        values.append(psnr(restored.image.detach().numpy(), image.numpy()))
+    assert values[-1] > values[0] + 1  # dB
 
 
 FIELDS = {**SMALL, "epochs": 3, "batch_size": 8, "settle": 0.3, "reconstruction": "hqs_net"}
@@ -284,8 +284,8 @@ def test_zero_filling_trains_the_mask_for_fidelity_and_alone_without_one_nothing
 
 def test_at_rate_one_nothing_of_it_matters(splits):
     plain = states(splits, sampling_rate=1.0, mask="lowpass")
-    told = states(splits, sampling_rate=1.0, mask="lowpass", reconstruction_epochs=2, reconstruction_weight=3.0)
-    assert not parts_that_moved(plain[-1], told[-1])
+    trained = states(splits, sampling_rate=1.0, mask="lowpass", reconstruction_epochs=2, reconstruction_weight=3.0)
+    assert not parts_that_moved(plain[-1], trained[-1])
     assert parts_that_moved(plain[0], plain[1]) == {"classifier"}
 
 
@@ -294,7 +294,7 @@ def test_a_run_keeps_the_quality_and_refuses_foreign_weights(tiny, tmp_path):
     (tmp_path / "cohort.csv").write_bytes(tiny[0].read_bytes())
     config = TrialConfig("GE", 0.25, **{**FIELDS, "epochs": 1, "settle": 1.0, "reconstruction_epochs": 0})
     record = run_config(config, folder, tiny[1], "cpu", lambda *_: None)
-    assert {vendor: set(found) for vendor, found in record.quality.items()} == {
+    assert {vendor: set(values) for vendor, values in record.quality.items()} == {
         vendor: {"psnr", "ssim", "psnr_zero_filled", "ssim_zero_filled"} for vendor in ("GE", "SIEMENS")
     }
     assert folder.read_record(config.key()) == record
@@ -328,12 +328,12 @@ def test_the_report_shows_the_quality_where_it_was_measured(tmp_path):
         quality = {"psnr": 30.0 - worse, "ssim": 0.9, "psnr_zero_filled": 20.0, "ssim_zero_filled": math.nan}
         folder.write_record(dataclasses.replace(record, quality={v: quality for v in ("GE", "SIEMENS")}))
     run = load(tmp_path)
-    found = quality_table(run.records, run.trials).set_index(["trained on", "test vendor"])
-    assert found["PSNR, dB"].to_dict() == {
+    shown = quality_table(run.records, run.trials).set_index(["trained on", "test vendor"])
+    assert shown["PSNR, dB"].to_dict() == {
         ("GE", "GE"): 18.5, ("GE", "SIEMENS"): 18.5, ("SIEMENS", "GE"): 28.5, ("SIEMENS", "SIEMENS"): 28.5,
     }  # fmt: skip
-    assert set(found["seeds"]) == {2}
-    assert found["SSIM, zero-filled"].isna().all()
+    assert set(shown["seeds"]) == {2}
+    assert shown["SSIM, zero-filled"].isna().all()
     page = render(reconstruction.parts(SimpleNamespace(run=run, measure=MEASURES["auc"])))
     assert "18.500" in page
     assert "unet" in page

@@ -78,8 +78,8 @@ def test_lines_are_the_last_axis_of_points(name):
     image = torch.rand(2, 1, 16, 16, dtype=torch.float64)
     kept = torch.rand(16) < 0.4
     lines, points = build(name, "lines"), build(name, "points")
-    found = lines.inverse(kept * lines.forward(image))
-    torch.testing.assert_close(found, points.inverse(kept * points.forward(image)))
+    by_lines = lines.inverse(kept * lines.forward(image))
+    torch.testing.assert_close(by_lines, points.inverse(kept * points.forward(image)))
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -113,8 +113,8 @@ def test_hadamard_refuses_a_side_that_is_no_power_of_two():
 def test_cosine_is_scipys_orthonormal_dct(side):
     image = np.random.default_rng(side).random((2, 1, side, side))
     points = build("cosine", "points")
-    found = points.forward(torch.from_numpy(image))
-    np.testing.assert_allclose(found, scipy.fft.dctn(image, axes=(-2, -1), norm="ortho"), atol=1e-12)
+    coefficients = points.forward(torch.from_numpy(image))
+    np.testing.assert_allclose(coefficients, scipy.fft.dctn(image, axes=(-2, -1), norm="ortho"), atol=1e-12)
     np.testing.assert_allclose(
         points.inverse(torch.from_numpy(image)), scipy.fft.idctn(image, axes=(-2, -1), norm="ortho"), atol=1e-12
     )
@@ -143,17 +143,17 @@ def test_the_fast_magnitude_and_its_gradients_are_the_plain_ones(name, pattern, 
             mask = mask.to(device)
             if hermitian == "tied":
                 mask = mask.flatten(-2)[..., mirror_index(shape)].reshape(mask.shape) + mask
-            found, expected = [], []
-            for magnitude, results in ((transform.magnitude, found), (super_magnitude(transform), expected)):
+            fast, expected = [], []
+            for magnitude, results in ((transform.magnitude, fast), (super_magnitude(transform), expected)):
                 image = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
                 image, kept = image.to(device).requires_grad_(), mask.clone().requires_grad_()
                 result = magnitude(image, kept)
                 weights = torch.rand(result.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
                 (weights.to(device) * result).sum().backward()
                 results += [result, image.grad, tied_gradient(kept.grad) if hermitian == "tied" else kept.grad]
-            torch.testing.assert_close(found, expected)
+            torch.testing.assert_close(fast, expected)
             single = transform.magnitude(image.detach().float(), mask.float())
-            torch.testing.assert_close(single, found[0].detach().float(), atol=2e-6, rtol=1e-5)
+            torch.testing.assert_close(single, fast[0].detach().float(), atol=2e-6, rtol=1e-5)
 
 
 def super_magnitude(transform):

@@ -81,15 +81,15 @@ def test_an_address_where_nobody_answers_is_said_at_once(address):
 def cluster(tmp_path_factory):
     """A head without CPU or GPU, and three unlike nodes, each with a scratch folder of its own. GPUs are declared."""
     ray.shutdown()  # whatever a test before this one left
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    found.scratch = {}
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    started.scratch = {}
     for name, amounts in NODES.items():
-        found.scratch[name] = tmp_path_factory.mktemp(name) / "scratch"
-        variables = {node_files.SCRATCH: str(found.scratch[name])}
-        found.add_node(resources={name: 10}, object_store_memory=80 * 2**20, env_vars=variables, **amounts)
-    with connected(found.address):
-        yield found
-    found.shutdown()
+        started.scratch[name] = tmp_path_factory.mktemp(name) / "scratch"
+        variables = {node_files.SCRATCH: str(started.scratch[name])}
+        started.add_node(resources={name: 10}, object_store_memory=80 * 2**20, env_vars=variables, **amounts)
+    with connected(started.address):
+        yield started
+    started.shutdown()
 
 
 @pytest.mark.usefixtures("cluster")
@@ -127,7 +127,7 @@ def test_the_package_reaches_nodes_that_have_none(cluster, tmp_path):
     copy = Path(shutil.copytree(ROOT / "tune_ks", tmp_path / "code/tune_ks")).parent
     (tmp_path / "driver.py").write_text(DRIVER)
     words = [sys.executable, tmp_path / "driver.py", cluster.address, copy, *NODES]
-    found = subprocess.run(
+    ended = subprocess.run(
         list(map(str, words)),
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(copy)},
@@ -135,8 +135,8 @@ def test_the_package_reaches_nodes_that_have_none(cluster, tmp_path):
         text=True,
         timeout=500,
     )
-    assert found.returncode == 0, found.stderr
-    paths = [Path(line) for line in found.stdout.split()]
+    assert ended.returncode == 0, ended.stderr
+    paths = [Path(line) for line in ended.stdout.split()]
     assert len(paths) == len(NODES)
     for path in paths:
         assert "runtime_resources" in path.parts
@@ -159,21 +159,21 @@ def test_a_file_that_a_node_does_not_see_is_fetched_once(cluster, tmp_path):
     with shared({256: source, 512: tmp_path / "large.npy"}, cluster=True) as files:
         assert ray.get(look.options(resources={"small": 1}).remote(files["256"]))[0] == str(source)
         assert not cluster.scratch["small"].exists(), "a path that the node sees is not copied"
-        hidden = {size: file | {"path": f"/elsewhere/{size}.npy"} for size, file in files.items()}
+        hidden = {size: file._replace(path=f"/elsewhere/{size}.npy") for size, file in files.items()}
         for size, path in (("256", source), ("512", tmp_path / "large.npy")):
-            found = ray.get([look.options(resources={"gpu": 1}).remote(hidden[size]) for _ in range(3)])
-            assert len(set(found)) == 1, "one copy, which all trials of the node map"
-            assert found[0][0].startswith(str(cluster.scratch["gpu"]))
-            assert found[0][2] == hashlib.sha256(path.read_bytes()).hexdigest()
+            seen = ray.get([look.options(resources={"gpu": 1}).remote(hidden[size]) for _ in range(3)])
+            assert len(set(seen)) == 1, "one copy, which all trials of the node map"
+            assert seen[0][0].startswith(str(cluster.scratch["gpu"]))
+            assert seen[0][2] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert (
             ray.get(look.options(resources={"gpu": 1}).remote(hidden["256"]))[1]
-            == Path(cluster.scratch["gpu"] / hidden["256"]["name"]).stat().st_ino
+            == Path(cluster.scratch["gpu"] / hidden["256"].copy_name).stat().st_ino
         ), "a later trial fetches nothing"
     scratch = cluster.scratch["gpu"]
     assert sorted(p.suffix for p in scratch.iterdir()) == [".lock", ".lock", ".npy", ".npy"]
     assert scratch.stat().st_mode & 0o077 == 0
     with shared({256: source}, cluster=False) as files:
-        absent = files["256"] | {"path": "/elsewhere/256.npy"}
+        absent = files["256"]._replace(path="/elsewhere/256.npy")
         assert on_this_node(absent) == Path("/elsewhere/256.npy"), "whoever opens it says that it is missing"
 
 
@@ -191,7 +191,7 @@ def test_a_search_runs_where_the_gpu_is_on_images_that_were_fetched(cluster, tmp
     @contextmanager
     def hidden(paths, cluster):
         with shared(paths, cluster) as files:
-            yield {size: file | {"path": "/elsewhere/images.npy"} for size, file in files.items()}
+            yield {size: file._replace(path="/elsewhere/images.npy") for size, file in files.items()}
 
     monkeypatch.setattr("tune_ks.search.search.shared", hidden)
     plan = plan_search(GRID, folder, VENDORS)

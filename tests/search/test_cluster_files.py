@@ -84,13 +84,13 @@ def test_the_slurm_script_is_one():
     directives = [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")]
     first_command = next(i for i, line in enumerate(lines) if line and not line.startswith("#"))
     assert all(not line.startswith("#SBATCH") for line in lines[first_command:]), "Slurm stops reading there"
-    found = dict(re.fullmatch(r"--([a-z-]+)(?:=(\S+))?", directive).groups() for directive in directives)
-    assert {name for name, value in found.items() if value} == set(SBATCH)
-    assert {name for name, value in found.items() if value is None} == {"requeue"}
-    assert re.fullmatch(r"B:TERM@\d+", found["signal"]), "the shell alone is told, and passes it on"
-    assert int(found["ntasks-per-node"]) == 1
-    assert re.fullmatch(r"\d+:\d\d:\d\d", found["time"])
-    assert re.fullmatch(r"\d+[KMGT]", found["mem"])
+    given = dict(re.fullmatch(r"--([a-z-]+)(?:=(\S+))?", directive).groups() for directive in directives)
+    assert {name for name, value in given.items() if value} == set(SBATCH)
+    assert {name for name, value in given.items() if value is None} == {"requeue"}
+    assert re.fullmatch(r"B:TERM@\d+", given["signal"]), "the shell alone is told, and passes it on"
+    assert int(given["ntasks-per-node"]) == 1
+    assert re.fullmatch(r"\d+:\d\d:\d\d", given["time"])
+    assert re.fullmatch(r"\d+[KMGT]", given["mem"])
 
 
 def test_the_slurm_script_starts_ray_and_passes_the_signal_to_the_search_alone(tmp_path):
@@ -146,17 +146,17 @@ def pods(group):
 @pytest.mark.parametrize("name", ["rayjob.yaml", "raycluster.yaml"])
 def test_the_kubernetes_files_have_what_kuberay_requires(name):
     text = (FILES / name).read_text()
-    found = yaml.safe_load(text)
-    assert found["apiVersion"] == "ray.io/v1"
-    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", found["metadata"]["name"])
-    cluster = found["spec"]
-    if found["kind"] == "RayJob":
-        cluster = found["spec"]["rayClusterSpec"]
-        assert found["spec"]["submissionMode"] in ("K8sJobMode", "HTTPMode", "SidecarMode", "InteractiveMode")
-        assert set(yaml.safe_load(found["spec"]["runtimeEnvYAML"])) == {"env_vars"}
-        assert found["spec"]["shutdownAfterJobFinishes"] is True
+    resource = yaml.safe_load(text)
+    assert resource["apiVersion"] == "ray.io/v1"
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", resource["metadata"]["name"])
+    cluster = resource["spec"]
+    if resource["kind"] == "RayJob":
+        cluster = resource["spec"]["rayClusterSpec"]
+        assert resource["spec"]["submissionMode"] in ("K8sJobMode", "HTTPMode", "SidecarMode", "InteractiveMode")
+        assert set(yaml.safe_load(resource["spec"]["runtimeEnvYAML"])) == {"env_vars"}
+        assert resource["spec"]["shutdownAfterJobFinishes"] is True
     else:
-        assert found["kind"] == "RayCluster"
+        assert resource["kind"] == "RayCluster"
     assert cluster["rayVersion"] == ray.__version__
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
     assert "nvidia.com/gpu" not in pods(cluster["headGroupSpec"])["resources"]["limits"]
@@ -169,12 +169,12 @@ def test_the_kubernetes_files_have_what_kuberay_requires(name):
 
 def test_the_cloud_file_is_valid_by_rays_own_schema():
     schema = json.loads((Path(ray.__file__).parent / "autoscaler/ray-schema.json").read_text())
-    found = yaml.safe_load((FILES / "aws.yaml").read_text())
-    jsonschema.validate(found, schema)
-    assert found["head_node_type"] in found["available_node_types"]
-    workers = [kind for name, kind in found["available_node_types"].items() if name != "head"]
-    assert sum(kind["max_workers"] for kind in workers) <= found["max_workers"]
+    cloud = yaml.safe_load((FILES / "aws.yaml").read_text())
+    jsonschema.validate(cloud, schema)
+    assert cloud["head_node_type"] in cloud["available_node_types"]
+    workers = [kind for name, kind in cloud["available_node_types"].items() if name != "head"]
+    assert sum(kind["max_workers"] for kind in workers) <= cloud["max_workers"]
     assert all(kind["min_workers"] >= 1 for kind in workers)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**found, "max_wrkers": 1}, schema)
-    assert f"ray[default]=={ray.__version__}" in found["setup_commands"][0]
+        jsonschema.validate({**cloud, "max_wrkers": 1}, schema)
+    assert f"ray[default]=={ray.__version__}" in cloud["setup_commands"][0]

@@ -56,13 +56,13 @@ def line(epoch, val, cross=math.nan):
     return {"job": 0, "epoch": epoch, "loss": 0.5, "val_in_domain": val, "val_cross_domain": cross}
 
 
-def run(scheduler, one, val, cross=math.nan, epochs=range(1, 9)):
+def run(scheduler, ray_trial, val, cross=math.nan, epochs=range(1, 9)):
     """The epoch after which the scheduler stops the trial; None where it lets it end."""
     for epoch in epochs:
-        if scheduler.on_trial_result(None, one, line(epoch, val, cross)) == "STOP":
+        if scheduler.on_trial_result(None, ray_trial, line(epoch, val, cross)) == "STOP":
             return epoch
-    scheduler.on_trial_result(None, one, {"job": 0, "finished": True, "val_in_domain": val})
-    scheduler.on_trial_complete(None, one, {})
+    scheduler.on_trial_result(None, ray_trial, {"job": 0, "finished": True, "val_in_domain": val})
+    scheduler.on_trial_complete(None, ray_trial, {})
     return None
 
 
@@ -74,7 +74,7 @@ def test_the_worst_is_stopped_after_the_grace_and_the_best_never(name):
     assert run(scheduler, trial(9), 0.3, 0.3) == 2  # a quarter of 8 epochs
     (stop,) = scheduler.stops["GE9"]
     assert stop.config.key() == TrialConfig.from_dict(trial(9).config["jobs"][0][0]).key()
-    assert [one["epoch"] for one in stop.history] == [1, 2]
+    assert [entry["epoch"] for entry in stop.history] == [1, 2]
     assert "after epoch 2 of 8" in stop.reason
     assert "behind the others of GE" in stop.reason
     assert run(scheduler, trial(0, "SIEMENS"), 0.3, 0.3) is None  # nobody of its own vendor to be compared with
@@ -87,7 +87,7 @@ def test_a_training_that_reached_its_last_epoch_is_not_thrown_away(name):
     for number in range(5):
         run(scheduler, trial(number), 0.9, 0.9)
     late = [*(line(epoch, 0.95, 0.95) for epoch in range(1, 8)), line(8, 0.1, 0.1)]
-    assert {scheduler.on_trial_result(None, trial(9), one) for one in late} == {"CONTINUE"}
+    assert {scheduler.on_trial_result(None, trial(9), entry) for entry in late} == {"CONTINUE"}
 
 
 @pytest.mark.parametrize("name", STOPPING)
@@ -99,8 +99,8 @@ def test_a_job_is_judged_by_its_first_seed_and_repeats_count_once(name):
     assert scheduler.on_trial_result(None, trial(8), second_seed) == "CONTINUE"
     first = [line(epoch, 0.95, 0.95) for epoch in (1, 2, 3)]
     again = [line(epoch, 0.1, 0.1) for epoch in (1, 2, 3)]  # its process died and it came again
-    assert {scheduler.on_trial_result(None, trial(9), one) for one in first + again} == {"CONTINUE"}
-    assert [{"job": 0, **one} for one in scheduler.histories["GE9"]] == first
+    assert {scheduler.on_trial_result(None, trial(9), entry) for entry in first + again} == {"CONTINUE"}
+    assert [{"job": 0, **entry} for entry in scheduler.histories["GE9"]] == first
 
 
 @pytest.mark.parametrize("name", STOPPING)
@@ -115,7 +115,7 @@ def test_a_stop_is_of_every_rate_of_the_training_and_of_no_other_seed(name, tmp_
     assert [event.kind for event in events] == ["stopped"]
     asked_for = [TrialConfig.from_dict(values) for values in rates]
     assert set(folder.stops()) == {config.key() for config in asked_for}
-    assert all([one["epoch"] for one in stop.history] == [1, 2] for stop in folder.stops().values())
+    assert all([entry["epoch"] for entry in stop.history] == [1, 2] for stop in folder.stops().values())
     entered = []
     monkeypatch.setattr(EarlyStopping, "remember", lambda self, training, history: entered.append(training))
     early_stopping(asked(name), folder)
@@ -199,9 +199,9 @@ def test_a_stop_is_read_back_and_ends_with_a_record(tmp_path):
     folder.write_config(config)
     folder.trial(config.key(), "checkpoint.pt").write_bytes(b"x")
     folder.write_stop(Stop(config, "worse", [line(1, 0.5)]))
-    (found,) = folder.stops().values()
-    assert (found.config, found.reason, found.history[0]["val_in_domain"]) == (config, "worse", 0.5)
-    assert math.isnan(found.history[0]["val_cross_domain"])
+    (stop,) = folder.stops().values()
+    assert (stop.config, stop.reason, stop.history[0]["val_in_domain"]) == (config, "worse", 0.5)
+    assert math.isnan(stop.history[0]["val_cross_domain"])
     assert not folder.trial(config.key(), "checkpoint.pt").exists()
     assert not folder.is_finished(config.key())
     assert folder.failures() == {}
@@ -215,8 +215,8 @@ def test_scoring_the_other_vendors_is_right_and_moves_no_bit(tmp_path):
     config = TrialConfig("GE", 0.25, temperature=1.0, **{**FIELDS, "epochs": 3})
     plain, scored = list(train(config, splits)), list(train(config, splits, cross_domain_at=[2, 3]))
     assert math.isnan(scored[0].cross)
-    assert ["val_cross_domain" in one for one in scored[-1].state["history"]] == [False, True, True]
-    assert [(one.loss, one.val) for one in plain] == [(one.loss, one.val) for one in scored]
+    assert ["val_cross_domain" in entry for entry in scored[-1].state["history"]] == [False, True, True]
+    assert [(entry.loss, entry.val) for entry in plain] == [(entry.loss, entry.val) for entry in scored]
     first, second = (finish(config, splits, epochs[-1].state) for epochs in (plain, scored))
     for name, weights in first.pipeline.state_dict().items():
         assert (weights == second.pipeline.state_dict()[name]).all(), name
@@ -231,11 +231,11 @@ def test_scoring_the_other_vendors_is_right_and_moves_no_bit(tmp_path):
 def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
     cohort_csv, images = write_tiny(tmp_path)
     folder = RunFolder(cohort_csv.parent)
-    one = space({"mask": "lowpass", "sampling_rate": 1.0, "vendor": "GE", "lr": [3e-3, 1e-3, 1e-6, 2e-6, 3e-6]})
+    asked = space({"mask": "lowpass", "sampling_rate": 1.0, "vendor": "GE", "lr": [3e-3, 1e-3, 1e-6, 2e-6, 3e-6]})
 
     def go(scheduler):
         events = []
-        wanted = one._replace(search=one.search | {"scheduler": scheduler, "reduction_factor": 2})
+        wanted = asked._replace(search=asked.search | {"scheduler": scheduler, "reduction_factor": 2})
         plan = plan_search(wanted, folder, VENDORS)
         run_search(wanted, folder, {64: images}, VENDORS, plan, Resources(), events.append)
         return [event for event in events if event.kind not in ("started", "epoch")]
@@ -245,12 +245,12 @@ def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
     assert len(ends) == 5
     assert stopped
     for key in stopped:
-        found = sorted(path.name for path in folder.trial(key).iterdir())
-        assert found == ["attempts.json", "config.json", "stopped.json"]
+        names = sorted(path.name for path in folder.trial(key).iterdir())
+        assert names == ["attempts.json", "config.json", "stopped.json"]
     assert stopped == set(folder.stops())
     assert len(list(folder.records())) == 5 - len(stopped)
-    kept = one._replace(search=one.search | {"scheduler": "pareto_halving"})
-    assert kept.fingerprint() == one.fingerprint()  # it is the same question
+    kept = asked._replace(search=asked.search | {"scheduler": "pareto_halving"})
+    assert kept.fingerprint() == asked.fingerprint()  # it is the same question
     again = plan_search(kept, folder, VENDORS)
     assert (again.left, again.finished, again.stopped) == (0, 5 - len(stopped), len(stopped))
     assert [event.kind for event in go("none")] == ["finished"] * len(stopped)  # without a scheduler, after all
@@ -259,7 +259,7 @@ def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
     splits = open_splits(folder.cohort_csv, images, "GE")
     torch.set_num_threads(1)  # as the worker did: another count gives other bits
     *_, last = train(record.config, splits)
-    assert [dict(one) for one in record.history] == last.state["history"]
+    assert [dict(asked) for asked in record.history] == last.state["history"]
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,9 @@ def test_optuna_suggests_all_seeds_of_a_point_and_is_rebuilt_from_the_records(ru
     again = plan_search(DRAWN, folder, VENDORS)
     assert again.suggestions == 6 - len(suggestions_in(folder))
     searcher = JobSearcher(again, DRAWN, folder, VENDORS, WORK)
-    told = [trial for study in searcher.studies for trial in study.study.trials]
-    assert len(told) == len(suggestions_in(folder))
-    for trial in told:
+    trials = [trial for study in searcher.studies for trial in study.study.trials]
+    assert len(trials) == len(suggestions_in(folder))
+    for trial in trials:
         mine = [r for r in known.values() if r.config.sampling_rate == trial.params["sampling_rate"]]
         values = [(r.in_domain("val"), r.cross_domain("val")) for r in mine]
         expected = [sum(column) / len(column) for column in zip(*values)]
@@ -168,11 +168,11 @@ def test_connected_leaves_a_cluster_that_it_found():
 
 @pytest.mark.parametrize("name", known_spaces())
 def test_every_shipped_space_loads_and_says_question_and_command(name):
-    found = load_space(name)
-    assert "run_search.py" in found.question
-    assert found.question.splitlines()[0].endswith(("?", "."))
-    assert found.grid(VENDORS)
-    assert len(found.fingerprint()) == 12
+    loaded = load_space(name)
+    assert "run_search.py" in loaded.question
+    assert loaded.question.splitlines()[0].endswith(("?", "."))
+    assert loaded.grid(VENDORS)
+    assert len(loaded.fingerprint()) == 12
 
 
 def test_the_shipped_spaces_are_the_ones_promised():

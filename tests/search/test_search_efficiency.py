@@ -39,7 +39,7 @@ def test_hypervolumes_against_epochs_are_those_known_by_hand():
         training(at[2], (0.8, 0.8), (0.6, 0.6)),  # it puts the others off the front of two objectives
     ]
     ended = in_order(records, space_of("grid", TWO))
-    assert [(one.spent, one.record.config, one.whole) for one in ended] == [
+    assert [(step.spent, step.record.config, step.whole) for step in ended] == [
         (3, at[0], True),  # two at once, in turn
         (4, at[1], True),
         (6, at[2], True),
@@ -57,14 +57,14 @@ def test_hypervolumes_against_epochs_are_those_known_by_hand():
 def test_a_replay_spends_what_it_asks_for(method):
     asked, count = table_configs(), 96 if method == "grid" else 10
     assert len(asked) == 96
-    trained = {key: [training(one, (0.7, 0.6)) for one in each] for key, each in asked.items()}
+    trained = {key: [training(step, (0.7, 0.6)) for step in configs] for key, configs in asked.items()}
     table, space = one_of_each(trained, 0), space_of(method, TWO, samples=count)
     first, again, other = (
         list(replay(searcher_of(space, seed), None, lambda config: table[config.key()])) for seed in (0, 0, 1)
     )
-    assert [one.spent for one in first][-1] == sum(len(one.record.history) for one in first) == count * 24
-    assert len({one.record.config.key("seed") for one in first}) == len(first) == count
-    assert {one.record.config.seed for one in first} == {0, 1, 2}
+    assert [step.spent for step in first][-1] == sum(len(step.record.history) for step in first) == count * 24
+    assert len({step.record.config.key("seed") for step in first}) == len(first) == count
+    assert {step.record.config.seed for step in first} == {0, 1, 2}
     assert first == again
     assert (first == other) == (method == "grid")
 
@@ -74,14 +74,14 @@ def test_a_stopped_training_costs_its_epochs_and_is_not_found():
     records = [training(config, (val, val)) for config, val in zip(at, (0.6, 0.7, 0.8, 0.9, 0.55))]
     for method in ("random, asha", "random, pareto_halving"):
         ended = in_order(records, space_of(method, TWO))
-        assert [one.whole for one in ended] == [True] * 4 + [False]
+        assert [step.whole for step in ended] == [True] * 4 + [False]
         assert ended[-1].spent == 4 * 24 + 6
         assert trace(ended, np.array([1000]), TWO)[0, 0] == pytest.approx(0.4**2)
 
 
 def test_a_mean_is_marked_where_it_differs_from_randoms_beyond_its_error():
-    found = np.array([0.5, 0.6, 0.7])
-    assert cell(found, found) == "60 (52, 68)"
-    assert cell(found, found - 0.1) == "60 (52, 68) +"
-    assert cell(found, found + 0.1) == "60 (52, 68) -"
-    assert cell(found, found[::-1]) == "60 (52, 68)"
+    values = np.array([0.5, 0.6, 0.7])
+    assert cell(values, values) == "60 (52, 68)"
+    assert cell(values, values - 0.1) == "60 (52, 68) +"
+    assert cell(values, values + 0.1) == "60 (52, 68) -"
+    assert cell(values, values[::-1]) == "60 (52, 68)"

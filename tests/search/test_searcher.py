@@ -44,12 +44,12 @@ def objective(config):
 
 def play(searcher, count, folder=None):
     """``count`` jobs asked for and told, and recorded in the folder; the configs in the order they were asked for."""
-    found = []
+    played = []
     for number in range(count):
         job = searcher.suggest(str(number))
         if job == searcher.FINISHED:
             break
-        found += job["jobs"][0]
+        played += job["jobs"][0]
         if folder:
             for values in job["jobs"][0]:
                 config, scores = TrialConfig.from_dict(values), objective(values)
@@ -58,7 +58,7 @@ def play(searcher, count, folder=None):
                 folder.write_config(config, job["start_point"])
                 folder.write_record(TrialRecord(config, val, {}, config.sampling_rate))
         searcher.on_trial_complete(str(number), {"finished": True, **objective(job["jobs"][0][0])})
-    return found
+    return played
 
 
 def test_every_sampler_of_a_space_is_here():
@@ -81,8 +81,8 @@ def test_a_sampler_begins_with_the_start_points_and_repeats_itself(sampler, tmp_
 
 @pytest.mark.parametrize(("sampler", "count"), [("tpe", 40), ("nsga2", 150), ("nsga3", 150), ("gp", 12)])
 def test_a_sampler_learns_from_what_it_is_told(sampler, count, tmp_path):
-    one = {**BLOCK, "vendor": "GE", "sampling_rate": 0.5}
-    configs = play(searcher_of(space(sampler, count, one), begun(tmp_path, []), ["GE"]), count)
+    block = {**BLOCK, "vendor": "GE", "sampling_rate": 0.5}
+    configs = play(searcher_of(space(sampler, count, block), begun(tmp_path, []), ["GE"]), count)
     off = [abs(config["lr"] - 0.01) for config in configs]
     assert np.median(off[-4:]) < np.median(off[:10]) / 2
 
@@ -175,8 +175,8 @@ def test_an_option_of_a_member_can_be_drawn_also_where_it_is_the_default(tmp_pat
     block = {"vendor": "GE", "temperature": 1.0, "sampling_rate": 0.5, "dropout": tune.choice([0.25, 0.5])}
     folder = begun(tmp_path, [])
     asked = space("random", 2, block)
-    found = play(searcher_of(asked, folder), 2, folder)
-    assert sorted(config.get("dropout", 0.5) for config in found) == [0.25, 0.5]
+    configs = play(searcher_of(asked, folder), 2, folder)
+    assert sorted(config.get("dropout", 0.5) for config in configs) == [0.25, 0.5]
     (study,) = searcher_of(asked, folder).studies
     assert sorted(trial.params["dropout"] for trial in study.study.trials) == [0.25, 0.5]
     assert {trial.state.name for trial in study.study.trials} == {"COMPLETE"}

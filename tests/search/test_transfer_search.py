@@ -9,7 +9,7 @@ import run_search
 from dicom_files import write_table_cohort
 from run_one import run_config
 from tune_ks.commands.arguments import search_parser
-from tune_ks.commands.search import finalists
+from tune_ks.commands.prepare_search import finalists
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort

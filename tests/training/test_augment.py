@@ -25,14 +25,16 @@ def moves_of(name, count, side, seed=0):
 @pytest.mark.parametrize("name", NAMES)
 def test_each_image_moves_as_numpy_would_move_it(name, side):
     image, moves = images(40, side, channels=2), moves_of(name, 40, side)
-    found = moved(image, moves).numpy()
+    moved_images = moved(image, moves).numpy()
     seen = set()
-    for one, expected, ((column_sign, column), (row_sign, row)) in zip(found, image.numpy(), moves.tolist()):
+    for moved_image, expected, ((column_sign, column), (row_sign, row)) in zip(
+        moved_images, image.numpy(), moves.tolist()
+    ):
         for axis, sign, offset in ((-1, column_sign, column), (-2, row_sign, row)):
             # mirrored about the middle is offset -1; the rest is a shift of the mirrored image
             expected = np.flip(expected, axis) if sign < 0 else expected
             expected = np.roll(expected, offset + 1 if sign < 0 else -offset, axis)
-        assert np.array_equal(one, expected)
+        assert np.array_equal(moved_image, expected)
         seen.add((column_sign, row_sign))
     assert len(seen) == (4 if "flips" in name else 1)
 
@@ -55,10 +57,10 @@ def test_the_target_moves_with_its_image(channels):
     image = images(6, 32)
     facts = (torch.zeros(6), torch.zeros(6, 2), torch.arange(6))
     batch = Batch(image, *facts, (image > 0.5).float()[:, :channels])
-    found = AUGMENTATIONS["flips_shifts"].build().apply(batch, moves_of("flips_shifts", 6, 32))
-    assert not torch.equal(found.image, image)
-    assert torch.equal(found.target, (found.image > 0.5).float()[:, :channels])
-    assert found[1:4] == batch[1:4]
+    applied = AUGMENTATIONS["flips_shifts"].build().apply(batch, moves_of("flips_shifts", 6, 32))
+    assert not torch.equal(applied.image, image)
+    assert torch.equal(applied.target, (applied.image > 0.5).float()[:, :channels])
+    assert applied[1:4] == batch[1:4]
     assert AUGMENTATIONS["none"].build().apply(batch, None) is batch
 
 
@@ -70,13 +72,13 @@ def test_in_k_space_it_is_a_phase_ramp_and_a_mirrored_index(name, side):
     expected = fourier.forward(moved(image, moves))
     centre, k = side // 2, torch.arange(side) - side // 2
     kspace = fourier.forward(image)
-    for one, of_image, target in zip(kspace[:, 0], moves.tolist(), expected[:, 0]):
+    for spectrum, of_image, target in zip(kspace[:, 0], moves.tolist(), expected[:, 0]):
         for axis, (sign, offset) in zip((-1, -2), of_image):
-            one = one.index_select(axis, (sign * k + centre) % side)
+            spectrum = spectrum.index_select(axis, (sign * k + centre) % side)
             angle = 2 * torch.pi / side * k.double() * (sign * offset + (1 - sign) * centre)
             ramp = torch.polar(torch.ones_like(angle), angle)
-            one = one * (ramp if axis == -1 else ramp[:, None])
-        assert torch.allclose(one, target, atol=1e-12)
+            spectrum = spectrum * (ramp if axis == -1 else ramp[:, None])
+        assert torch.allclose(spectrum, target, atol=1e-12)
     reversed_index = (-k + centre) % side
     of_real = kspace[:, :, reversed_index][..., reversed_index].conj()
     assert torch.allclose(of_real, kspace, atol=1e-12)  # so mirroring both axes is a conjugate

@@ -39,19 +39,19 @@ def test_drawn_rates_are_log_uniform_whole_lines_within_their_range():
 
 def test_drawn_temperatures_lie_in_their_range_and_are_absent_where_none_are_asked_for():
     config = dataclasses.replace(CONDITIONAL, temperature_from=0.5, temperature_to=2.0)
-    found = training_temperatures(config, 1000, np.random.default_rng(0))
-    assert 0.5 <= found.min() < 0.52
-    assert 1.92 < found.max() <= 2.0
+    temperatures = training_temperatures(config, 1000, np.random.default_rng(0))
+    assert 0.5 <= temperatures.min() < 0.52
+    assert 1.92 < temperatures.max() <= 2.0
     assert training_temperatures(CONDITIONAL, 10, np.random.default_rng(0)) is None
 
 
 def test_a_falling_rate_starts_dense_and_has_arrived_when_it_settles():
     config = TrialConfig("GE", 0.25, rate_start=1.0, **{**FIELDS, "epochs": 10})
-    found = [training_rates(config, epoch, 1, 64, np.random.default_rng(0)).item() for epoch in range(1, 11)]
-    assert found[0] == 1
+    rates = [training_rates(config, epoch, 1, 64, np.random.default_rng(0)).item() for epoch in range(1, 11)]
+    assert rates[0] == 1
     assert config.first_settled_epoch() == 6
-    assert found[5:] == [0.25] * 5
-    steps = np.diff(np.log(found[:6]))
+    assert rates[5:] == [0.25] * 5
+    steps = np.diff(np.log(rates[:6]))
     np.testing.assert_allclose(steps, math.log(0.25) / 5, rtol=1e-5)
 
 
@@ -70,9 +70,9 @@ def test_one_training_whatever_it_is_scored_at():
 def test_kernels_of_each_image_are_ordinary_convolutions_one_by_one():
     torch.manual_seed(0)
     image, kernel, bias = torch.rand(3, 2, 9, 9), torch.rand(3, 4, 2, 3, 3), torch.rand(3, 4)
-    found = convolve_each(image, kernel, bias, 2, 1)
+    fast = convolve_each(image, kernel, bias, 2, 1)
     slow = [functional.conv2d(i[None], k, b, 2, 1) for i, k, b in zip(image, kernel, bias)]
-    torch.testing.assert_close(found, torch.cat(slow))
+    torch.testing.assert_close(fast, torch.cat(slow))
     same = convolve_each(image, kernel[:1].expand(3, -1, -1, -1, -1), bias[:1].expand(3, -1), 2, 1)
     torch.testing.assert_close(same, functional.conv2d(image, kernel[0], bias[0], 2, 1))
 

@@ -52,38 +52,38 @@ def splits(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(splits):
     """key -> the epochs of a training by itself, and what it was worth in the end."""
-    found = {}
+    results = {}
     for config in PACK:
         epochs = list(train(config, splits, cross_domain_at=[2]))
-        found[config.key()] = epochs, finish(config, splits, epochs[-1].state)
-    return found
+        results[config.key()] = epochs, finish(config, splits, epochs[-1].state)
+    return results
 
 
 def packed(configs, splits, states=None, **options):
     """(members, key -> what each epoch was) of a pack."""
     members = [Training(config, splits, state) for config, state in zip(configs, states or [None] * len(configs))]
-    found = {config.key(): [] for config in configs}
+    epochs_of = {config.key(): [] for config in configs}
     for epochs in train_together(members, splits, cross_domain_at=[2], **options):
         for member, epoch in epochs.items():
-            found[member.config.key()].append(epoch)
-    return members, found
+            epochs_of[member.config.key()].append(epoch)
+    return members, epochs_of
 
 
-def same(found, expected):
+def same(trained, expected):
     """Losses and validation metrics of epochs, to float tolerance; NaN is NaN."""
-    assert [epoch.number for epoch in found] == [epoch.number for epoch in expected]
+    assert [epoch.number for epoch in trained] == [epoch.number for epoch in expected]
     for name in ("loss", "val", "cross"):
-        values = [[getattr(epoch, name) for epoch in epochs] for epochs in (found, expected)]
+        values = [[getattr(epoch, name) for epoch in epochs] for epochs in (trained, expected)]
         np.testing.assert_allclose(*values, rtol=1e-4, atol=1e-5)
 
 
 def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
     assert len({pack_key(config) for config in PACK}) == 1
-    members, found = packed(PACK, splits)
+    members, epochs_of = packed(PACK, splits)
     outcomes = finish_trainings(PACK, splits, [member.state() for member in members])
     for member, outcome in zip(members, outcomes, strict=True):
         epochs, expected = alone[member.config.key()]
-        same(found[member.config.key()], epochs)
+        same(epochs_of[member.config.key()], epochs)
         assert outcome.epoch == expected.epoch
         assert (outcome.mask == expected.mask).all()
         for split, vendor in itertools.product(("val", "test"), ("GE", "SIEMENS")):
@@ -97,31 +97,31 @@ def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
             torch.testing.assert_close(member.pipeline.state_dict()[name], values, rtol=1e-3, atol=1e-4)
         for name, values in epochs[-1].state.get("average", {}).items():
             torch.testing.assert_close(member.scored.state_dict()[name], values, rtol=1e-3, atol=1e-4)
-    orders = {tuple(torch.cat([own.index for own in member.draws]).tolist()) for member in members}
+    orders = {tuple(torch.cat([drawn.index for drawn in member.draws]).tolist()) for member in members}
     assert len(orders) == 3  # of seeds 0, 1 and 2
 
 
 def test_a_pack_in_parts_is_its_members_in_parts(splits):
-    _, found = packed(PACK[:2], splits, parts=2)
+    _, epochs_of = packed(PACK[:2], splits, parts=2)
     for config in PACK[:2]:
-        same(found[config.key()], list(train(config, splits, parts=2, cross_domain_at=[2])))
+        same(epochs_of[config.key()], list(train(config, splits, parts=2, cross_domain_at=[2])))
 
 
 def test_the_batches_that_a_member_meets_are_its_own(splits):
     """With wrong batches, dropout or mask noise the losses would differ by far more than the tolerance."""
     losses = [[epoch.loss for epoch in train(config, splits)] for config in (FIRST, PACK[1])]
-    assert max(abs(one - other) for one, other in zip(*losses)) > 1e-3
+    assert max(abs(loss - other) for loss, other in zip(*losses)) > 1e-3
 
 
 def test_a_member_that_fails_leaves_and_the_rest_go_on(splits, alone):
     configs = [PACK[0], FAILING, PACK[3]]
-    members, found = packed(configs, splits)
-    *_, failure = found[FAILING.key()]
+    members, epochs_of = packed(configs, splits)
+    *_, failure = epochs_of[FAILING.key()]
     assert isinstance(failure, TrainingFailed)
     assert "try a lower lr (now 1e+30)" in str(failure)
     assert not members[1].goes_on
     for config in (PACK[0], PACK[3]):
-        same(found[config.key()], alone[config.key()][0])
+        same(epochs_of[config.key()], alone[config.key()][0])
 
 
 def test_a_member_that_is_stopped_leaves_and_the_rest_go_on(splits, alone):
@@ -144,9 +144,9 @@ def test_a_pack_goes_on_as_another_pack_or_alone(splits, alone):
     states = [first[member].state for member in members]
     rest = list(train(PACK[0], splits, states[0], cross_domain_at=[2]))
     same(rest, alone[PACK[0].key()][0][1:])
-    _, found = packed([*PACK[1:3], PACK[3]], splits, [*states[1:], None])
+    _, epochs_of = packed([*PACK[1:3], PACK[3]], splits, [*states[1:], None])
     for config, begun in zip(PACK[1:4], (1, 1, 0)):
-        same(found[config.key()], alone[config.key()][0][begun:])
+        same(epochs_of[config.key()], alone[config.key()][0][begun:])
 
 
 def test_who_can_be_packed():
@@ -171,27 +171,27 @@ def test_networks_together_give_what_each_gives(name, convolve, device, monkeypa
     networks = [build_member(config, "classifier").to(device, torch.float64).train() for _ in range(count)]
     wide = {"device": device, "dtype": torch.float64}  # a GPU multiplies float32 with fewer digits
     torch.manual_seed(0)
-    image, told = torch.rand(count, 4, 1, 64, 64, **wide), (torch.zeros(4, 7, **wide), torch.zeros(4, 2, **wide))
+    image, facts = torch.rand(count, 4, 1, 64, 64, **wide), (torch.zeros(4, 7, **wide), torch.zeros(4, 2, **wide))
     expected = []
     for position, (network, images) in enumerate(zip(networks, image)):
         with Noise(position):
-            expected.append(network(images, *told))
+            expected.append(network(images, *facts))
     layers = [CLASSIFIERS[name].layers(network) for network in networks]
     assert {type(layer) for layer in layers[0]} <= set(FORMS)
     for kind in CONVOLUTIONS:
         monkeypatch.setitem(FORMS, kind, convolve)
     fused = Together(layers, [Noise(position) for position in range(count)])
-    found = fused(image.flatten(0, 1), *(torch.zeros(12, size, **wide) for size in (7, 2))).reshape(count, 4)
-    torch.testing.assert_close(found, torch.stack(expected))
+    together = fused(image.flatten(0, 1), *(torch.zeros(12, size, **wide) for size in (7, 2))).reshape(count, 4)
+    torch.testing.assert_close(together, torch.stack(expected))
     weights = torch.rand(count, **wide)
-    for outputs, by in ((torch.stack(expected), "alone"), (found, "together")):
+    for outputs, by in ((torch.stack(expected), "alone"), (together, "together")):
         (outputs.sum(1) * weights).sum().backward()
         for network in networks:
-            for one in network.parameters():
-                setattr(one, by, one.grad.clone())
-                one.grad = None
-    for one in itertools.chain.from_iterable(network.parameters() for network in networks):
-        torch.testing.assert_close(one.together, one.alone)
+            for parameter in network.parameters():
+                setattr(parameter, by, parameter.grad.clone())
+                parameter.grad = None
+    for parameter in itertools.chain.from_iterable(network.parameters() for network in networks):
+        torch.testing.assert_close(parameter.together, parameter.alone)
 
 
 def test_a_layer_without_a_form_is_refused_not_passed_by():
@@ -207,10 +207,10 @@ def test_a_stream_is_the_global_one_of_its_seed_whoever_draws_between():
     torch.manual_seed(99)
     outside = torch.rand(2)
     torch.manual_seed(99)
-    noise, found, met = Noise(7), [], []
+    noise, drawn, met = Noise(7), [], []
     for _ in range(2):
         met.append(torch.rand(1))
         with noise:
-            found.append(torch.rand(3))
-    assert torch.equal(torch.cat(found), expected)
+            drawn.append(torch.rand(3))
+    assert torch.equal(torch.cat(drawn), expected)
     assert torch.equal(torch.cat(met), outside)

@@ -86,8 +86,8 @@ def test_a_reversed_gradient_equals_two_separate_passes():
         functional.binary_cross_entropy_with_logits(drawn, ones)
         + functional.binary_cross_entropy_with_logits(predicted, 0 * ones)
     ) / 2
-    own = torch.autograd.grad(deceived, list(adversary.parameters()), retain_graph=True)
-    for parameter, expected in zip(adversary.parameters(), own, strict=True):
+    of_adversary = torch.autograd.grad(deceived, list(adversary.parameters()), retain_graph=True)
+    for parameter, expected in zip(adversary.parameters(), of_adversary, strict=True):
         torch.testing.assert_close(parameter.grad, expected)
     honest = Segmentation().loss(twin, batch)
     torch.testing.assert_close(logit.grad, torch.autograd.grad(honest - weight * deceived, twin)[0])
@@ -121,9 +121,9 @@ def test_a_mask_that_ignores_the_image_scores_as_its_definition_says(tiny, split
     mean = masks[train_rows].mean(axis=0)
     cuts = [mean > mean.max() * level / 32 for level in range(32)]
     best = max(cuts, key=lambda cut: mean_dice(cut, train_rows))
-    found = Segmentation.trivial(splits)
-    assert set(found) == {"GE", "SIEMENS"}
-    for vendor, value in found.items():
+    scores = Segmentation.trivial(splits)
+    assert set(scores) == {"GE", "SIEMENS"}
+    for vendor, value in scores.items():
         rows = table["row"][(table["vendor"] == vendor) & (table["split"] == "test")]
         assert value == pytest.approx(mean_dice(best, rows), abs=1e-6)
     assert TASKS["classification"].build.trivial(splits) == {}
@@ -192,9 +192,9 @@ def test_it_learns_where_a_bright_disc_is(tmp_path):
     config = TrialConfig("GE", 1.0, mask="lowpass", **{**FIELDS, **changes})
     *_, epoch = train(config, splits)
     outcome = finish(config, splits, epoch.state)
-    found = Segmentation.measure_each(splits.test, outcome.scores["test"])
+    dice = Segmentation.measure_each(splits.test, outcome.scores["test"])
     trivial = Segmentation.trivial(splits)
-    assert min(found.values()) > 0.8
+    assert min(dice.values()) > 0.8
     assert max(trivial.values()) < 0.5
 
 
@@ -264,8 +264,8 @@ def test_from_dicom_to_dice_through_the_front_door(tmp_path, capsys, monkeypatch
     assert "silent does not say where its tumours lie" in said
     words = [sys.executable, ROOT / "run_search.py", "--data", "data", *search]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-    found = subprocess.run([*map(str, words)], capture_output=True, timeout=500, env=environment, text=True)
-    assert found.returncode == 0, found.stdout + found.stderr
+    ended = subprocess.run([*map(str, words)], capture_output=True, timeout=500, env=environment, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     run = RunFolder(tmp_path / "run")
     records = list(run.records())
     assert [record.metric for record in records] == ["dice"] * 2

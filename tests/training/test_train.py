@@ -80,13 +80,13 @@ def last(config, splits, state=None):
     return epoch
 
 
-def same(one, other):
+def same(first, second):
     """Nested states, equal to the bit."""
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other))
-    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[name], second[name]) for name in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(same(a, b) for a, b in zip(first, second))
+    return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
 
 
 @pytest.mark.parametrize(
@@ -135,19 +135,19 @@ def test_a_fixed_mask_applied_beforehand_is_one_applied_at_every_step(splits, mo
     ids=["learned", "falling rate", "mirrored points", "mirrored cosine", "reconstruction"],
 )
 def test_what_does_not_change_places_with_the_mask_is_sampled_at_every_step(splits, config):
-    found = Training(config, splits)
-    assert found.trained is found.pipeline
-    assert found.images is splits.train
+    training = Training(config, splits)
+    assert training.trained is training.pipeline
+    assert training.images is splits.train
 
 
 def test_the_seed_moves_the_training_and_nothing_else_does(splits):
-    one, again = last(LEARNED, splits), last(LEARNED, splits)
+    first, again = last(LEARNED, splits), last(LEARNED, splits)
     torch.manual_seed(99)
     third = last(LEARNED, splits)
-    assert same(one.state, again.state)
-    assert same(one.state, third.state)
+    assert same(first.state, again.state)
+    assert same(first.state, third.state)
     other = last(TrialConfig("GE", 0.25, temperature=1.0, seed=1, **FIELDS), splits)
-    assert not same(one.state["weights"], other.state["weights"])
+    assert not same(first.state["weights"], other.state["weights"])
 
 
 def test_it_learns_a_bright_disc(tmp_path):
@@ -257,8 +257,8 @@ def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):
         for vendor, images in getattr(splits, split).items():
             chosen = (saved["split"] == code) & np.isin(saved["row"], images.rows.numpy())
             assert saved["row"][chosen].tolist() == images.rows.tolist()
-            found = auc(images.label, saved["score"][chosen])
-            assert getattr(record, split)[vendor] == pytest.approx(found, abs=1e-6)
+            recomputed = auc(images.label, saved["score"][chosen])
+            assert getattr(record, split)[vendor] == pytest.approx(recomputed, abs=1e-6)
     assert len(saved["row"]) == sum(record.images[name] for name in record.images if not name.startswith("train"))
     assert set(record.val_over_draws) == {"GE", "SIEMENS"}
     preview = np.load(folder.trial(key, "preview.npz"), allow_pickle=False)

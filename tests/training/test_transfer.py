@@ -21,7 +21,15 @@ from tune_ks.data.dataset import open_splits
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.planning.merge import merge_runs
 from tune_ks.planning.plan import plan_search
-from tune_ks.planning.pretrained import Pretrained, absent_weights, asks, bring_weights, named, resolve, weights_of
+from tune_ks.planning.pretrained import (
+    Pretrained,
+    absent_weights,
+    bring_weights,
+    named,
+    names_pretrained,
+    resolve,
+    weights_of,
+)
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space, load_space
 from tune_ks.training.optimiser import build_optimiser, start_epoch
 from tune_ks.training.tasks import build_task
@@ -120,9 +128,11 @@ def moved(config, place):
     folder, images, init_from = place
     splits, weights = open_splits(folder.cohort_csv, images, "GE"), read_weights(folder, init_from)
     epoch = next(train(dataclasses.replace(config, init_from=init_from), splits, weights=weights))
-    found = {name: (value - weights.tensors[name]).abs().max().item() for name, value in epoch.state["weights"].items()}
-    assert len(found) > 10
-    return found
+    distances = {
+        name: (value - weights.tensors[name]).abs().max().item() for name, value in epoch.state["weights"].items()
+    }
+    assert len(distances) > 10
+    return distances
 
 
 def test_frozen_parts_keep_their_bits_and_the_others_move(place):
@@ -229,15 +239,15 @@ def test_what_is_not_there_is_said_with_what_is(tmp_path):
 def test_the_word_becomes_a_block_a_config_and_another_pretraining_another_question(tmp_path):
     block = {**FIELDS, "temperature": 1.0, "sampling_rate": [0.25, 1.0], "init_from": [None, "pretrained"]}
     space = Space("s", "", [block, {**block, "init_from": None}], {**SEARCH_DEFAULTS, "seeds": 2})
-    assert asks(space)
-    found = {}
+    assert names_pretrained(space)
+    chosen_in = {}
     for number, val in enumerate((0.8, 0.7)):
         folder = source_run(tmp_path / str(number), dict.fromkeys(varied(sampling_rate=[0.25, 1.0], seed=[0, 1]), val))
         if number:  # the same questions, other weights
             for key in folder.finished():
                 write_whole(folder.trial(key, "model.safetensors"), save({"classifier.name": torch.zeros(1)}))
         resolved, chosen = resolve(space, ["GE"], Pretrained(str(folder.root)).choose)
-        assert not asks(resolved)
+        assert not names_pretrained(resolved)
         assert len(chosen) == 4
         plan = plan_search(resolved, RunFolder(tmp_path / "new"), ["GE"])
         configs = [config for job in plan.jobs for config in job]
@@ -246,9 +256,9 @@ def test_the_word_becomes_a_block_a_config_and_another_pretraining_another_quest
         assert [(c.seed, c.sampling_rate) for c in configs] == list(itertools.product((0, 1), (0.25, 1.0)))
         assert {c.init_from for c in configs} == set(chosen.values()) == weights_of(resolved, plan)
         assert all(chosen[dataclasses.replace(c, init_from=None).key()] == c.init_from for c in configs)
-        found[resolved.fingerprint()] = chosen
-    assert len(found) == 2
-    assert space.fingerprint() not in found
+        chosen_in[resolved.fingerprint()] = chosen
+    assert len(chosen_in) == 2
+    assert space.fingerprint() not in chosen_in
 
 
 def test_weights_come_along_whole_and_are_merged(tmp_path):
@@ -282,9 +292,9 @@ def test_seeds_and_rates_of_one_pretraining_are_one_curve_in_the_analysis(tmp_pa
         folder.write_record(TrialRecord(config, dict(SCORED), dict(SCORED), rate, facts=facts))
     table = average_over_seeds(load_run(tmp_path).trials)
     assert table["seeds"].tolist() == [2] * 9
-    found = curves(table)
-    assert sorted(found) == ["gumbel", f"gumbel, init_from {'a' * 12}", f"gumbel, init_from {'b' * 12}"]
-    assert [curve["sampling_rate"].tolist() for curve in found.values()] == [[0.25, 0.5, 1.0]] * 3
+    curve_of = curves(table)
+    assert sorted(curve_of) == ["gumbel", f"gumbel, init_from {'a' * 12}", f"gumbel, init_from {'b' * 12}"]
+    assert [curve["sampling_rate"].tolist() for curve in curve_of.values()] == [[0.25, 0.5, 1.0]] * 3
 
 
 def test_the_space_finetune_finds_every_trial_in_pretrain_and_its_parts_in_the_network(tmp_path):
@@ -293,14 +303,14 @@ def test_the_space_finetune_finds_every_trial_in_pretrain_and_its_parts_in_the_n
     folder = source_run(tmp_path, {config: 0.8 for job in asked for config in job})
     resolved, chosen = resolve(load_space("finetune"), vendors, Pretrained(str(tmp_path)).choose)
     assert len(chosen) == 54  # three kinds, three rates, two vendors, three seeds
-    found = {
+    configs = {
         (c.classifier, c.frozen, c.slow): c
         for job in plan_search(resolved, RunFolder(tmp_path / "none"), vendors).jobs
         for c in job
         if c.init_from
     }
-    assert len(found) == 3
-    for config in found.values():
+    assert len(configs) == 3
+    for config in configs.values():
         source = folder.read_record(config.init_from.partition("@")[0]).config
         assert (source.vendor, source.sampling_rate, source.seed) == (config.vendor, config.sampling_rate, config.seed)
         pipeline = build_pipeline(config, 64)

@@ -50,13 +50,13 @@ def searched(tmp_path_factory):
 
 def test_the_search_goes_on_and_every_reason_is_written_and_said(searched):
     folder, said = searched
-    found = {}
+    reasons = {}
     for key, reason in folder.failures().items():
         config = folder.read_config(key)
-        found[config.sampling_rate, config.image_size] = reason
-    assert found.keys() == REASONS.keys()
+        reasons[config.sampling_rate, config.image_size] = reason
+    assert reasons.keys() == REASONS.keys()
     for point, reason in REASONS.items():
-        assert reason in found[point]
+        assert reason in reasons[point]
         assert reason in said
     assert sorted(record.config.sampling_rate for record in folder.records()) == [0.25, 0.5, 0.625]
 

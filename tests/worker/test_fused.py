@@ -34,17 +34,17 @@ def run(tmp_path, monkeypatch):
     """A run folder, and a function that runs one trial in this process and returns what Ray would have been told."""
     torch.set_num_threads(1)
     cohort_csv, images = write_tiny(tmp_path)
-    folder, told = RunFolder(cohort_csv.parent), []
+    folder, reports = RunFolder(cohort_csv.parent), []
     monkeypatch.setattr(worker, "on_this_node", lambda file: file)
     monkeypatch.setattr(worker, "_nodes", lambda: worker.Nodes("node", {"node"}))
     monkeypatch.setattr(worker.ray, "get_gpu_ids", list)
-    monkeypatch.setattr(reporting.tune, "report", lambda line: told.append(line))
+    monkeypatch.setattr(reporting.tune, "report", lambda line: reports.append(line))
 
     def go(*jobs, together=8, **more):
-        told.clear()
+        reports.clear()
         work = dataclasses.replace(WORK, run=str(folder.root), files={"64": images}, session="mine", together=together)
         worker.trial({**work.with_jobs(list(jobs)).plain(), **more})
-        return told
+        return reports
 
     return folder, go
 
@@ -56,34 +56,36 @@ def together(folder):
 
 def test_points_of_a_grid_train_as_one_and_their_records_are_those_of_lone_trainings(run, tmp_path):
     folder, go = run
-    told = go(*([config] for config in POINTS))
+    reports = go(*([config] for config in POINTS))
     assert together(folder) == dict.fromkeys([config.sampling_rate for config in POINTS], 4)
-    assert [line["job"] for line in told if "epoch" in line] == [0, 1, 2, 3] * 2
-    assert [line["job"] for line in told if line.get("finished")] == [0, 1, 2, 3]
+    assert [line["job"] for line in reports if "epoch" in line] == [0, 1, 2, 3] * 2
+    assert [line["job"] for line in reports if line.get("finished")] == [0, 1, 2, 3]
     lone = RunFolder(tmp_path / "lone")
     lone.root.mkdir()
     lone.cohort_csv.write_bytes(folder.cohort_csv.read_bytes())
     for config in POINTS[:2]:
         alone = run_config(config, lone, folder.root / "images.npy", "cpu", lambda line: None)
-        found = folder.read_record(config.key())
-        losses = [[line["loss"] for line in record.history] for record in (found, alone)]
+        record_of_pack = folder.read_record(config.key())
+        losses = [[line["loss"] for line in record.history] for record in (record_of_pack, alone)]
         np.testing.assert_allclose(*losses, rtol=1e-4)
         for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
-            assert getattr(found, name) == pytest.approx(getattr(alone, name), abs=1e-3, nan_ok=True)
+            assert getattr(record_of_pack, name) == pytest.approx(getattr(alone, name), abs=1e-3, nan_ok=True)
         for name in ("config", "metric", "realised_rate", "epoch", "images", "trivial"):
-            assert getattr(found, name) == getattr(alone, name)
-        assert found.facts.keys() == alone.facts.keys() | {"trained_together"}
-        files = ({path.name for path in one.trial(config.key()).iterdir()} for one in (folder, lone))
+            assert getattr(record_of_pack, name) == getattr(alone, name)
+        assert record_of_pack.facts.keys() == alone.facts.keys() | {"trained_together"}
+        files = ({path.name for path in place.trial(config.key()).iterdir()} for place in (folder, lone))
         assert next(files) - {"attempts.json"} == next(files)
 
 
 def test_seeds_of_a_suggestion_train_as_one_and_report_as_one(run):
     folder, go = run
     seeds = [dataclasses.replace(POINTS[0], seed=seed) for seed in range(3)]
-    told = go(seeds)
-    assert ["epoch" in line for line in told] == [True, False, False] * 2 + [False]  # judged by the first
-    assert told[-1]["val_in_domain"] == pytest.approx(np.mean([one.in_domain("val") for one in folder.records()]))
-    assert [line["epoch_share"] for line in told] == sorted(line["epoch_share"] for line in told)
+    reports = go(seeds)
+    assert ["epoch" in line for line in reports] == [True, False, False] * 2 + [False]  # judged by the first
+    assert reports[-1]["val_in_domain"] == pytest.approx(
+        np.mean([record.in_domain("val") for record in folder.records()])
+    )
+    assert [line["epoch_share"] for line in reports] == sorted(line["epoch_share"] for line in reports)
     assert {record.facts["trained_together"] for record in folder.records()} == {3}
 
 
@@ -97,8 +99,8 @@ def test_what_cannot_train_with_the_others_trains_alone(run):
 def test_a_member_that_fails_is_named_alone(run):
     folder, go = run
     unbuilt = dataclasses.replace(POINTS[3], temperature=None)
-    told = go([POINTS[1]], [FAILING], [unbuilt])
-    reasons = {line["job"]: line["failed"] for line in told if line.get("finished")}
+    reports = go([POINTS[1]], [FAILING], [unbuilt])
+    reasons = {line["job"]: line["failed"] for line in reports if line.get("finished")}
     assert "the loss became" in reasons[1]
     assert "needs a temperature" in reasons[2]
     assert reasons[0] == ""
@@ -141,14 +143,14 @@ def test_a_member_that_the_scheduler_stopped_leaves_and_stays_away(run, monkeypa
     def driver(line):
         if line["job"] == 1 and line.get("epoch") == 1:
             folder.write_stop(Stop(POINTS[1], "worse", [line]))
-        told.append(line)
+        reports.append(line)
 
-    told = []
+    reports = []
     monkeypatch.setattr(reporting.tune, "report", driver)
     for _ in range(2):  # the second time as after its process died
-        told.clear()
+        reports.clear()
         go([POINTS[0]], [POINTS[1]], stopping=True)
-        assert {line["job"] for line in told if line.get("finished")} == {0}
+        assert {line["job"] for line in reports if line.get("finished")} == {0}
     assert set(folder.stops()) == {POINTS[1].key()}
     assert not (folder.trial(POINTS[1].key()) / "checkpoint.pt").exists()
     assert folder.read_record(POINTS[0].key()).facts["trained_together"] == 2
@@ -166,8 +168,8 @@ def test_an_interrupted_pack_goes_on_in_another(run, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             go(*([config] for config in POINTS[:3]))
     assert [(folder.trial(config.key()) / "checkpoint.pt").exists() for config in POINTS] == [True, True, True, False]
-    told = go([POINTS[0]], [POINTS[3]], [POINTS[2]], together=2)
-    assert [(line["job"], line["epoch"]) for line in told if "epoch" in line] == [
+    reports = go([POINTS[0]], [POINTS[3]], [POINTS[2]], together=2)
+    assert [(line["job"], line["epoch"]) for line in reports if "epoch" in line] == [
         (0, 1),
         (0, 2),
         (1, 1),
@@ -204,13 +206,17 @@ def test_the_searcher_hands_out_points_that_train_as_one(points, sizes, tmp_path
     alone = [dataclasses.replace(POINTS[0], classifier="resnet18"), dataclasses.replace(POINTS[0], vendor="SIEMENS")]
     configs = [POINTS[0], alone[0], *POINTS[1:3], alone[1], POINTS[3]]
     asked = Space("tiny", "", [FIELDS], SEARCH_DEFAULTS)
-    searcher = JobSearcher(Plan([[one] for one in configs], 0, 0, 0), asked, RunFolder(tmp_path), ["GE"], WORK, points)
+    searcher = JobSearcher(
+        Plan([[config] for config in configs], 0, 0, 0), asked, RunFolder(tmp_path), ["GE"], WORK, points
+    )
     handed = []
     while searcher.left:
         handed.append([TrialConfig.from_dict(job[0]) for job in searcher.suggest("x")["jobs"]])
     assert sorted(map(len, handed), reverse=True) == sizes
     assert handed[0][0] == configs[0]  # what comes first goes first
-    assert sorted(one.key() for configs in handed for one in configs) == sorted(one.key() for one in configs)
+    assert sorted(config.key() for configs in handed for config in configs) == sorted(
+        config.key() for config in configs
+    )
 
 
 @pytest.mark.parametrize("fused", ["0", "-1", "1.5", "many", ""])
@@ -243,7 +249,7 @@ def test_the_scheduler_judges_each_point_of_a_trial_and_ends_none_of_the_others(
             if f"t.{job}" not in scheduler.stops:
                 line = {"job": job, "epoch": epoch, "loss": 0.5, "val_in_domain": val}
                 assert scheduler.on_trial_result(None, Trial, line) == "CONTINUE"
-    assert {name: [one.config.lr for one in stops] for name, stops in scheduler.stops.items()} == {
+    assert {name: [stop.config.lr for stop in stops] for name, stops in scheduler.stops.items()} == {
         "t.1": [2e-3], "t.2": [3e-3], "t.3": [4e-3]
     }  # fmt: skip
     scheduler.on_trial_complete(None, Trial, {})

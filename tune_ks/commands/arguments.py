@@ -93,7 +93,8 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"run_search.py {name}",
         description={
-            "evaluate": "Score another cohort with the exported models: writes RUN/external/NAME.csv and the scores.",
+            "evaluate": "Score another cohort with the chosen models, with full sampling and with the low-pass at the "
+            "same rates: prints them by rate, writes RUN/external/NAME.csv, the scores, and the report again.",
             "predict": "Score images that need no labels: writes RUN/external/NAME_predictions.csv.",
         }[name],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -103,8 +104,8 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "--corruptions",
             action="store_true",
-            help="score corrupted images (ghosting, motion, noise ...) at five severities with the chosen models and "
-            "full sampling, nothing retrained: writes RUN/corruptions/NAME.csv",
+            help="score corrupted images (ghosting, motion, noise ...) at five severities with the same models, "
+            "nothing retrained: writes RUN/corruptions/NAME.csv",
         )
     parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
     add_data_arguments(parser, "the other cohort's folder", required=True)

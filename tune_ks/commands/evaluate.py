@@ -4,16 +4,15 @@ import argparse
 import re
 from typing import Any
 
-from rich.table import Table
-
 from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.core.config import is_key
+from tune_ks.commands.prepare_search import AnalysisSteps
+from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath, write_whole
 
 
-def evaluate_command(args: argparse.Namespace) -> int:
-    """Read the other cohort with the settings of the run, score it, write the tables."""
+def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
+    """Read the other cohort with the settings of the run, score it, write the tables and the report."""
     from tune_ks.commands.progress import Stages
     from tune_ks.data.cohort.cohort import open_cohort
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
@@ -23,6 +22,8 @@ def evaluate_command(args: argparse.Namespace) -> int:
     folder = RunFolder(args.run)
     name = output_name(args)
     keys = chosen_keys(folder, args.all)
+    if args.task == "evaluate":
+        keys = with_references(folder, keys)
     side = side_of(folder.read_record(keys[0]))
     labelled = args.task == "evaluate"
     masks = need_masks(folder, keys, labelled and not args.corruptions)
@@ -41,10 +42,11 @@ def evaluate_command(args: argparse.Namespace) -> int:
             written = write_external(folder, name, keys, cohort, progress)
         else:
             written = write_predictions(folder, name, keys, cohort, progress)
+    if labelled:
+        with stages.stage("analysis"):
+            written.append(analysis.show_evaluation(folder.root, None if args.corruptions else name))
     for path in written:
         say(f"wrote {path}")
-    if args.corruptions:
-        say(f"next: python -m analysis {folder.root}     shows AUC against severity")
     say(stages.budget())
     return OK
 
@@ -76,14 +78,10 @@ def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
 
 
 def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
-    """Write the metric and the scores of another cohort's images to RUN/external, and print the metric."""
+    """Write the metric and the scores of another cohort's images to RUN/external."""
     from tune_ks.evaluation.other_cohort import evaluate
 
     external = evaluate(folder, keys, cohort.table, cohort.images, progress, cohort.masks)
-    table = Table(*external.summary.columns, box=None)
-    for line in external.summary.itertuples(index=False):
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in line))
-    console.print(table)
     return write_tables(folder, {f"{name}.csv": external.summary, f"{name}_scores.csv": external.scores})
 
 
@@ -96,11 +94,11 @@ def write_predictions(folder: RunFolder, name: str, keys: list[str], cohort: Any
 
 
 def write_corrupted(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
-    """Write the scores of corrupted images to RUN/corruptions, those of full sampling included."""
+    """Write the scores of corrupted images to RUN/corruptions."""
     from tune_ks.evaluation.corrupted_images import robustness, write_robustness
 
     table = labelled_images(folder, cohort)
-    result = robustness(folder, with_full_sampling(folder, keys), table, cohort.images, progress)
+    result = robustness(folder, keys, table, cohort.images, progress)
     return write_robustness(folder, name, result)
 
 
@@ -122,10 +120,20 @@ def labelled_images(folder: RunFolder, cohort: Any) -> Any:
     return cohort.table
 
 
-def with_full_sampling(folder: RunFolder, keys: list[str]) -> list[str]:
-    """The keys, and those of every finished trial at sampling rate 1, which lower rates are compared with."""
-    full = [key for key in folder.finished() if folder.read_config(key).sampling_rate == 1]
-    return sorted({*keys, *full})
+def with_references(folder: RunFolder, keys: list[str]) -> list[str]:
+    """The keys, and those of the finished trials that they are compared with, of the same vendors trained on.
+
+    These are full sampling, and the low-pass at the same rates.
+    """
+    configs = {key: folder.read_config(key) for key in folder.finished()}
+    asked = {(configs[key].vendor, configs[key].sampling_rate) for key in keys}
+    vendors = {vendor for vendor, _ in asked}
+    references = set()
+    for key, config in configs.items():
+        is_low_pass = config.mask == LOW_PASS and (config.vendor, config.sampling_rate) in asked
+        if is_low_pass or (config.is_full and config.vendor in vendors):
+            references.add(key)
+    return sorted({*keys, *references})
 
 
 def output_name(args: argparse.Namespace) -> str:

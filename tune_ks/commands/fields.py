@@ -12,11 +12,13 @@ def print_fields() -> None:
     from tune_ks.training.members import owners, registries  # torch takes seconds to import
 
     of_members = {field: ", ".join(members) for field, members in registries().items()}
-    own = Table("field", "default", "allowed", "meaning", title="fields of every trial", title_justify="left", box=None)
+    fields = Table(
+        "field", "default", "allowed", "meaning", title="fields of every trial", title_justify="left", box=None
+    )
     for name, option in OWN_FIELDS.items():
         allowed = of_members.get(name, option.allowed)
-        own.add_row(name, _default(option) if name != "sampling_rate" else "", allowed, option.help)
-    console.print(own)
+        fields.add_row(name, _default(option) if name != "sampling_rate" else "", allowed, option.help)
+    console.print(fields)
     title = "options of members: given beside the others, for a trial that names such a member"
     options = Table("option", "default", "allowed", "meaning", "of", title=title, title_justify="left", box=None)
     for name, having in owners().items():

@@ -1,55 +1,16 @@
-"""Search: read the data, plan, search, analyse, and say what to do next. This is the command without a name."""
+"""Search: prepare, search, analyse, and say what to do next. This is the command without a name."""
 
 import argparse
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.table import Table
 
-from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, cache_beside, console, say
-from tune_ks.core.config import is_key
+from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
+from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import StoragePath, storage_path
-
-PHANTOM = Path("phantom")
-NOTHING = RunFolder("/nonexistent")  # stands for the run folder of a new search, which holds no trial
-
-
-class AnalysisSteps(NamedTuple):
-    """What a search asks of the analysis. run_search.py hands it in, so that tune_ks never imports the analysis."""
-
-    require_rule: Callable[[str, float], None]  # ValueError for a rule or an epsilon that it would refuse later
-    analyse: Callable[[StoragePath, str, float, bool], None]  # run folder, rule, epsilon, images: report and terminal
-    finalists: Callable[[StoragePath, str, float], dict[str, list[dict[str, Any]]]]  # vendor -> configs without seeds
-
-
-class PretrainedStart(NamedTuple):
-    """A space after the word "pretrained" was replaced by weights."""
-
-    space: Any
-    chosen: dict[str, str]  # key of the config from scratch -> KEY@HASH that it starts from
-    sources: list[RunFolder]  # that have these weights
-
-
-@dataclass(frozen=True)
-class PreparedSearch:
-    """A search whose arguments, data and run folder have been checked; nothing has been written yet."""
-
-    args: argparse.Namespace
-    analysis: AnalysisSteps
-    stages: Any  # of the output, with their times
-    space: Any
-    folder: RunFolder
-    cohorts: dict[int, Any]  # image size -> Cohort
-    vendors: list[str]  # of the cohort
-    plan: Any
-    weights: dict[str, RunFolder]  # KEY@HASH that the run folder lacks -> the run folder to copy it from
-    notes: dict[str, Any]  # fields of search.json that let the same command continue in the same way
 
 
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
@@ -85,51 +46,6 @@ def resources_of(args: argparse.Namespace) -> Any:
     )
 
 
-def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch:
-    """Read the space and the data, find the run folder, and plan what it lacks. ValueError for what does not fit."""
-    from tune_ks.commands.progress import Stages
-    from tune_ks.planning.plan import plan_finalists, plan_search
-    from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
-    from tune_ks.planning.space import ask_more, load_space
-    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
-
-    stages = Stages(console)
-    asked = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
-    cohorts = open_cohorts(args, asked, stages)
-    cohort = next(iter(cohorts.values()))
-    vendors = sorted(cohort.table["vendor"].unique())
-    require_vendors(asked, vendors)
-    space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
-    folder = RunFolder(args.run or default_run(RUNS, space, cohort))
-    known = folder if folder.search_json.exists() and not args.fresh else NOTHING
-    say(f"run folder: {folder.root} ({'resumed' if known is folder else 'new'})")
-    if known is folder:
-        require_unchanged(folder, args.init_from, chosen)
-        require_same(folder, space, cohort, args.split_seed, args.extend)
-        if warning := other_processor(folder):
-            say(f"warning: {warning}", style="yellow")
-    plan = plan_search(space, known, vendors, args.retry_failed)
-    notes: dict[str, Any] = {}
-    if chosen:
-        notes["init_from"] = notes_of(known, args.init_from, chosen)
-    if args.finalists:
-        notes["finalists"] = finalists(known, args, analysis)
-        plan = plan_finalists(known, notes["finalists"]["configs"], args.finalist_seeds)
-    weights = absent_weights(known, weights_of(space, plan), [known, *sources])
-    return PreparedSearch(
-        args=args,
-        analysis=analysis,
-        stages=stages,
-        space=space,
-        folder=folder,
-        cohorts=cohorts,
-        vendors=vendors,
-        plan=plan,
-        weights=weights,
-        notes=notes,
-    )
-
-
 def set_earlier_aside(folder: RunFolder, halt: Any) -> None:
     """Rename an earlier run folder, for ``--fresh``."""
     from tune_ks.core.lock import driver_lock
@@ -138,42 +54,6 @@ def set_earlier_aside(folder: RunFolder, halt: Any) -> None:
     if folder.root.exists():
         with driver_lock(folder.root, say, halt.because):
             say(f"the earlier run folder is now {set_aside(folder.root)}")
-
-
-def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
-    """Choose the weights for every config that says "pretrained", from the run that ``--init-from`` names.
-
-    Where that run is gone, the choice that an earlier command of the same search noted in its run folder is used, and
-    the weights that it copied there.
-    """
-    from tune_ks.planning.pretrained import Pretrained, asks, resolve
-
-    place = args.init_from
-    if place is None:
-        if asks(space):
-            raise ValueError(f"the space {space.name!r} begins from pretrained weights: give --init-from RUN")
-        return PretrainedStart(space, {}, [])
-    if not storage_path(place).exists():
-        return remembered_start(args, space, vendors, cohort)
-    source = Pretrained(place)
-    resolved, chosen = resolve(space, vendors, source.choose)
-    return PretrainedStart(resolved, chosen, [source.folder])
-
-
-def remembered_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
-    """What an earlier command of this search chose. ValueError where no run folder of this search noted it."""
-    from tune_ks.planning.pretrained import remembered
-    from tune_ks.planning.start_run import default_run
-
-    folders = [RunFolder(args.run)] if args.run else [RunFolder(root) for root in sorted(RUNS.glob(f"{space.name}-*"))]
-    for folder in folders:
-        noted = remembered(space, vendors, args.init_from, folder)
-        if noted is None:
-            continue
-        resolved, chosen = noted
-        if args.run or default_run(RUNS, resolved, cohort) == folder.root:
-            return PretrainedStart(resolved, chosen, [])
-    raise ValueError(f"--init-from: there is no {args.init_from}, and no run folder of this search that began from it")
 
 
 def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
@@ -252,65 +132,19 @@ def conclude(search: PreparedSearch, complete: bool) -> int:
     return FAILED_TRIALS if failures else OK
 
 
-def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
-    """Decode the images, once for every image size of the space, with tumour masks where its task reads them.
-
-    Returns image size -> Cohort, and prints what the cohort holds. Without ``--data`` a phantom is written first.
-    """
-    from tune_ks.data.cohort.cohort import open_cohort
-    from tune_ks.data.cohort.scan import CohortSettings
-    from tune_ks.data.cohort.tumour_masks import with_tumour_masks
-
-    data = args.data or write_default_phantom(args.workers, stages)
-    series = args.series or (None if args.data else "post_1")
-    given = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
-    settings = CohortSettings(series=series, **{name: value for name, value in given.items() if value})
-    cache = args.cache or cache_beside(args.run)
-    reads_masks = space.task().reads_masks
-    cohorts = {}
-    with stages.stage("reading DICOM") as progress:
-        for size in space.image_sizes():
-            cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
-            if reads_masks:
-                cohorts[size] = with_tumour_masks(cohorts[size], data)
-    say_cohort(list(cohorts.values()))
-    return cohorts
-
-
-def write_default_phantom(workers: int | None, stages: Any) -> Path:
-    """The folder of a phantom cohort, which stands in for data that were not given."""
-    from tune_ks.data.phantom.write import VERSION, PhantomSettings, write_phantom
-
-    with stages.stage("phantom") as progress:
-        return write_phantom(PHANTOM / f"version-{VERSION}", PhantomSettings(), workers=workers, progress=progress)
-
-
-def say_cohort(cohorts: list[Any]) -> None:
-    """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
-    cohort = cohorts[0]
-    per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
-    counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
-    sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
-    say(f"cohort: {counts}; sampled at {sides} px")
-    unknown = int((cohort.table["orientation"] == "unknown").sum())
-    if unknown:
-        say(f"orientation unknown for {unknown} images: they are used as stored")
-    along_rows = int((cohort.table["phase"] == "COL").sum())
-    if along_rows:
-        say(f"phase encoding runs along the other axis in {along_rows} images: lines stay the columns")
-    for reason, count in cohort.left_out.items():
-        say(f"left out {count}: {reason}")
-    for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
-        say(f"skipped {count} files: {reason}", style="yellow")
-
-
 def print_dry_run(search: PreparedSearch) -> None:
     """Print the plan and an estimate of its time."""
     from tune_ks.commands.progress import duration
     from tune_ks.planning.estimate import estimate_seconds
+    from tune_ks.planning.plan import about_fitness
 
     args = search.args
     print_plan(search.plan)
+    if not search.plan.suggestions:  # which may be anything
+        known = [record.config for record in search.folder.records()]
+        note = about_fitness([*chain.from_iterable(search.plan.jobs), *known])
+        if note:
+            say(note)
     estimate = estimate_seconds(search.plan, search.folder, search.cohorts, args.split_seed)
     fitting = int((os.cpu_count() or 1) // args.cpus_per_trial)
     slots = max(1, min(args.concurrent or fitting, fitting))
@@ -329,41 +163,3 @@ def print_plan(plan: Any) -> None:
     if plan.suggestions:
         say(f"and {plan.suggestions} suggestions that Optuna will make")
     say(str(plan))
-
-
-def finalists(folder: RunFolder, args: argparse.Namespace, analysis: AnalysisSteps) -> dict[str, Any]:
-    """The rule, and the configs, without seeds, of the rates that it chooses and of their neighbours; writes nothing.
-
-    Finalists of an earlier choice are trained to their end before there is another choice, which half of them trained
-    would distort. A config that a conditional training screened starts from its weights, or, with ``--from-scratch``,
-    from none.
-    """
-    from tune_ks.planning.plan import plan_finalists
-
-    asked = {"rule": args.rule, "epsilon": args.epsilon, "from_scratch": args.from_scratch}
-    before = folder.read_search().get("finalists", {})
-    is_same_choice = {**before, **asked} == before
-    if is_same_choice and plan_finalists(folder, before["configs"], args.finalist_seeds).left:
-        return before
-    chosen: dict[str, list[dict[str, Any]]] = {}
-    if folder.search_json.exists():
-        chosen = analysis.finalists(folder.root, args.rule, args.epsilon)
-    configs = list(chain.from_iterable(chosen.values()))
-    if not configs:
-        raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
-    return {**asked, "configs": [_with_start(folder, config, args.from_scratch) for config in configs]}
-
-
-def _with_start(folder: RunFolder, config: dict[str, Any], from_scratch: bool) -> dict[str, Any]:
-    """A finalist with the weights that it starts from, as ``init_from``: seed -> KEY@HASH.
-
-    The analysis gives KEY alone for a trial that a conditional training screened.
-    """
-    from tune_ks.planning.pretrained import named
-
-    config = dict(config)
-    init_from = config.pop("init_from", {})
-    screened = {seed: named(folder, key) for seed, key in init_from.items() if is_key(key)}
-    if not init_from or (screened and from_scratch):
-        return config
-    return {**config, "init_from": {**init_from, **screened}}

@@ -12,6 +12,7 @@ from typing import Any
 from tune_ks.core.options import Option, require
 
 Plain = float | int | str
+LOW_PASS = "lowpass"  # the mask family that every other one is compared with at the same rate
 
 
 def _field(default: Plain | None, words: str, kind: type = float, **more: Any) -> Any:
@@ -86,6 +87,9 @@ class TrialConfig:
     slow: str = _field("", "parts that learn at slow_lr_multiplier times their rate", str)
     slow_lr_multiplier: float = _field(
         0.01, "late layers at 1e-3 and the rest at 1e-5: Graf et al., ISMRM 2023", above=0
+    )
+    train_share: float = _field(
+        1.0, "share of the source vendor's training patients; a larger share holds a smaller one", above=0, most=1
     )
     seed: int = _field(0, "moves initialisation, mask noise and batch order; never the split", int)
     options: dict[str, Plain] = field(default_factory=dict)  # of the members; never change it after construction

@@ -90,6 +90,8 @@ class TrialRecord:
     seconds: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # device, threads, versions: never identifying
     images: dict[str, int] = field(default_factory=dict)  # "train GE", "val GE" ... -> images
+    # yardstick -> split -> vendor -> metric of a classical classifier under the same mask; None in older records
+    yardsticks: dict[str, dict[str, dict[str, float]]] | None = None
     options: dict[str, dict[str, Any]] | None = None  # field -> options of the member it names, defaults included
     mask_is_learned: bool | None = None  # None in a record of version 0.1.0, as is ``options``
 
@@ -139,7 +141,7 @@ class TrialRecord:
         """One JSON object; NaN is written as null, so that any reader can parse it."""
         names = [declared.name for declared in dataclasses.fields(self)]
         values = {name: getattr(self, name) for name in names if name != "config"}
-        for name in ("options", "mask_is_learned"):  # a record of version 0.1.0 stays as it was
+        for name in ("options", "mask_is_learned", "yardsticks"):  # an older record stays as it was
             if values[name] is None:
                 del values[name]
         return json.dumps(nan_to_null({"format": FORMAT, "config": self.config.non_default(), **values}), indent=1)
@@ -159,9 +161,27 @@ class TrialRecord:
             values[name] = null_to_nan(values.get(name, {}))
         quality = values.get("quality", {})
         values["quality"] = {vendor: null_to_nan(measures) for vendor, measures in quality.items()}
+        if values.get("yardsticks") is not None:
+            values["yardsticks"] = _yardsticks(values["yardsticks"])
         values["history"] = [null_to_nan(epoch) for epoch in values.get("history", [])]
         _require_types(values)
         return cls(config=config, **values)
+
+
+def yardstick_column(name: str) -> str:
+    """The column of scores.npz that holds the scores by a yardstick."""
+    return f"yardstick_{name}"
+
+
+def _yardsticks(values: Any) -> dict[str, dict[str, dict[str, float]]]:
+    """The field as it was before ``to_json``. ValueError where it is not yardstick -> split -> vendor -> number."""
+    try:
+        yardsticks: dict[str, dict[str, dict[str, float]]] = {}
+        for name, by_split in values.items():
+            yardsticks[name] = {split: null_to_nan(by_vendor) for split, by_vendor in by_split.items()}
+        return yardsticks
+    except (AttributeError, TypeError):
+        raise ValueError(f"yardsticks must be objects of objects of numbers, got {values!r}") from None
 
 
 def _require_types(values: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from tune_ks.core.storage import StoragePath, storage_path
-from tune_ks.data.cohort.table import read_table
+from tune_ks.data.cohort.table import read_table, training_patients
 from tune_ks.data.layouts.items import SPLITS
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
@@ -58,6 +58,14 @@ class Images:
     def side(self) -> int:
         """S, pixels a side."""
         return int(self._pixels.shape[-1])
+
+    @property
+    def identity(self) -> tuple[str, int, bytes] | None:
+        """The same for the same images of the same file, in any object; None where they are not those of a file."""
+        path = getattr(self._pixels, "filename", None)
+        if path is None:
+            return None
+        return str(path), Path(path).stat().st_mtime_ns, self.rows.numpy().tobytes()
 
     def gather(self, index: torch.Tensor, device: torch.device | str = "cpu") -> Batch:
         """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``.
@@ -135,8 +143,13 @@ class Splits(NamedTuple):
     test: dict[str, Images]  # every vendor's test rows
 
 
-def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str, masks_npy: Path | None = None) -> Splits:
-    """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits."""
+def open_splits(
+    cohort_csv: StoragePath, images_npy: Path, vendor: str, masks_npy: Path | None = None, train_share: float = 1.0
+) -> Splits:
+    """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits.
+
+    ``train_share`` of its training patients are trained on; the others are left out of the trial.
+    """
     table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
     pixels = _pixels(images_npy, table)
     masks = _masks(masks_npy, table)
@@ -151,8 +164,13 @@ def open_splits(cohort_csv: StoragePath, images_npy: Path, vendor: str, masks_np
         chosen = np.flatnonzero((table["vendor"] == name) & table["split"].isin(splits))
         return Images(table, pixels, chosen, masks)
 
+    train = images(vendor, "train")
+    if train_share < 1:
+        kept = table["patient_id"].isin(training_patients(table, vendor, train_share))
+        chosen = np.flatnonzero((table["vendor"] == vendor) & (table["split"] == "train") & kept)
+        train = Images(table, pixels, chosen, masks)
     return Splits(
-        train=images(vendor, "train"),
+        train=train,
         val={name: images(name, "val") if name == vendor else images(name, "train", "val") for name in known},
         test={name: images(name, "test") for name in known},
     )

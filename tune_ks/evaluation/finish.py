@@ -10,6 +10,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.quality import reconstruction_quality
+from tune_ks.evaluation.yardstick_scores import YardstickScores, yardstick_scores
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import Network
@@ -30,6 +31,7 @@ class ScoredTraining(NamedTuple):
     mask: np.ndarray  # (W,) or (H, W) bool
     probability: np.ndarray  # same shape, float32
     quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
+    yardsticks: YardstickScores
 
 
 def finish_trainings(
@@ -62,6 +64,7 @@ def finish_trainings(
             mask=mask,
             probability=probability,
             quality=_quality(network, splits.test, device, parts),
+            yardsticks=yardstick_scores(network.pipeline, network.config, splits, mask, device),
         )
         finished.append(training)
     return finished

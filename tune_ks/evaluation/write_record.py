@@ -11,11 +11,12 @@ from safetensors.torch import save as safetensors_bytes
 
 from tune_ks.core.arrays import write_npy, write_npz
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined
+from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
+from tune_ks.evaluation.yardstick_scores import YardstickScores
 from tune_ks.training.members import option_values
 from tune_ks.training.tasks import Task, task_of
 
@@ -40,6 +41,7 @@ def make_record(
         test_within=task.measure_each(splits.test, training.scores["test"], within=True),
         quality=training.quality,
         trivial=task.trivial(splits),
+        yardsticks=_yardstick_metrics(task, splits, training.yardsticks),
         epoch=training.epoch,
         history=training.history,
         seconds=round(seconds, 3),
@@ -125,6 +127,7 @@ def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "cohort": cohort,
         "side": splits.train.side,
+        "train_patients": len(splits.train.patient.unique()),
         "peak_mib": peak_memory_mib(),
     }
 
@@ -138,19 +141,37 @@ def _image_counts(config: TrialConfig, splits: Splits) -> dict[str, int]:
     return counts
 
 
+def _yardstick_metrics(
+    task: type[Task], splits: Splits, scores: YardstickScores
+) -> dict[str, dict[str, dict[str, float]]]:
+    """yardstick -> split -> vendor -> metric."""
+    metrics: dict[str, dict[str, dict[str, float]]] = {}
+    for name, by_split in scores.items():
+        metrics[name] = {}
+        for split, by_vendor in by_split.items():
+            metrics[name][split] = task.measure_each(getattr(splits, split), by_vendor)
+    return metrics
+
+
 def _score_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarray]:
-    """The columns of scores.npz: row of cohort.csv, code of the split, score of the image."""
+    """The columns of scores.npz: row of cohort.csv, code of the split, score of the image, scores by yardsticks."""
     rows, codes, scores = [], [], []
+    by_yardstick: dict[str, list[np.ndarray]] = {name: [] for name in training.yardsticks}
     for split, code in SPLIT_CODES.items():
         for vendor, images in getattr(splits, split).items():
             rows.append(images.rows.numpy())
             codes.append(np.full(len(images), code, np.int8))
             scores.append(training.scores[split][vendor])
-    return {
+            for name, of_yardstick in by_yardstick.items():
+                of_yardstick.append(training.yardsticks[name][split][vendor])
+    table = {
         "row": np.concatenate(rows).astype(np.int32),
         "split": np.concatenate(codes),
         "score": np.concatenate(scores).astype(np.float32),
     }
+    for name, of_yardstick in by_yardstick.items():
+        table[yardstick_column(name)] = np.concatenate(of_yardstick)
+    return table
 
 
 def _eight_bit(image: torch.Tensor) -> np.ndarray:

@@ -63,8 +63,9 @@ def _trainings(plan: Plan) -> dict[str, list[TrialConfig]]:
 def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
     """Seconds of one trial, from a few timed steps."""
     with TemporaryDirectory() as scratch:
-        write_table(Path(scratch) / "cohort.csv", with_splits(cohort.table, split_seed))
-        splits = open_splits(Path(scratch) / "cohort.csv", cohort.images, config.vendor, cohort.masks)
+        cohort_csv = Path(scratch) / "cohort.csv"
+        write_table(cohort_csv, with_splits(cohort.table, split_seed))
+        splits = open_splits(cohort_csv, cohort.images, config.vendor, cohort.masks, config.train_share)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

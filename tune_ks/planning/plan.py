@@ -1,9 +1,9 @@
 """What is left to do in a run folder: the configs that a space asks for, less those that the folder holds."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_each
 from tune_ks.planning.space import Block, Space
@@ -96,6 +96,20 @@ def _plan_suggestions(space: Space, vendors: list[str], folder: RunFolder, held:
         wanted = int(min(space.search["samples"], point.size()))
         new_suggestions += max(0, wanted - len(of_point))
     return Plan(jobs, new_suggestions, finished, len(held.failures), len(held.stops))
+
+
+def about_fitness(configs: Iterable[TrialConfig]) -> str:
+    """What a search of these configs can tell of whether its network is fit to judge a rate; "" where it compares."""
+    idle = [name for name, option in OWN_FIELDS.items() if option.part in ("mask", "reconstruction")]
+    networks = {config.key("vendor", "seed", "init_from", "train_share", *idle) for config in configs if config.is_full}
+    if not networks:
+        return "no training at full sampling: whether the network is fit to judge a rate will stay unknown"
+    if len(networks) == 1:
+        return (
+            "one network at full sampling: its training and the yardsticks alone will tell whether it is fit to judge "
+            "a rate (another classifier, more epochs or more width beside it would tell more)"
+        )
+    return ""
 
 
 def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int) -> Plan:

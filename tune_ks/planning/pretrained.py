@@ -96,7 +96,7 @@ def named(folder: RunFolder, key: str) -> str:
         raise ValueError(f"there is no {path}: nothing can begin from the trial {key}") from error
 
 
-def asks(space: Space) -> bool:
+def names_pretrained(space: Space) -> bool:
     """Whether a block of the space has init_from "pretrained"."""
     return any(PRETRAINED in _init_from(block) for block in space.blocks)
 
@@ -133,7 +133,9 @@ def notes_of(folder: RunFolder, place: str, chosen: dict[str, str]) -> dict[str,
     return {**noted, place: {**_noted(folder, place), **chosen}}
 
 
-def remembered(space: Space, vendors: list[str], place: str, folder: RunFolder) -> tuple[Space, dict[str, str]] | None:
+def resolve_as_noted(
+    space: Space, vendors: list[str], place: str, folder: RunFolder
+) -> tuple[Space, dict[str, str]] | None:
     """``resolve`` with the choices in ``place`` that search.json holds; None where it does not hold all of them."""
     chosen = _noted(folder, place)
     try:

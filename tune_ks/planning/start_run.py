@@ -14,6 +14,7 @@ from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import with_splits, write_table
+from tune_ks.data.layouts.detect import LAYOUTS
 from tune_ks.planning.space import Space
 
 SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
@@ -129,14 +130,14 @@ def set_aside(root: StoragePath) -> StoragePath:
 
 
 def start_points(layout: str, synthetic: bool) -> list[dict[str, Any]]:
-    """The sampling rates that a sampler tries first, and why.
+    """The sampling rates that a sampler tries first, and why. ``layout``: its name in LAYOUTS.
 
     The source study chose its rates by test scores of the Duke cohort: on Duke, starting from them would bring these
     test scores into the search. Every folder with Duke's sheets counts as Duke, except the phantom, which this program
     writes in the same layout.
     """
     full = {"sampling_rate": 1.0, "why": "full sampling"}
-    if layout == "duke" and not synthetic:
+    if LAYOUTS[layout].of_source_study and not synthetic:
         return [full]
     return [
         full,

@@ -39,7 +39,7 @@ def pack_key(config: TrialConfig) -> tuple | None:
     plain_layers = member_of(config, "classifier").layers is not None
     if not plain_layers or member_of(config, "reconstruction").learned or config.rate_from is not None:
         return None
-    return (config.vendor, config.epochs, config.batch_size, *shaping_values(config).values())
+    return (config.vendor, config.train_share, config.epochs, config.batch_size, *shaping_values(config).values())
 
 
 def pass_together(

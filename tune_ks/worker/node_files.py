@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import ray
@@ -25,9 +25,18 @@ AHEAD = 2  # messages that are requested at once
 SCRATCH = "TUNE_KS_SCRATCH"  # names the folder for fetched files; without it, one in the node's temporary folder
 
 
+class SharedFile(NamedTuple):
+    """A file of the driver's machine, as a job describes it. Ray sends this to the workers, never the content."""
+
+    path: str  # on the driver's machine
+    size: int  # bytes
+    copy_name: str  # file name of a copy on another node: the same for the same content of the same path
+    server: str | None = None  # name of the actor that reads it; None where no worker runs on another machine
+
+
 @contextmanager
-def shared(paths: Mapping[int | str, Path], cluster: bool) -> Iterator[dict[str, dict[str, Any]]]:
-    """Describe every file for a job: its ``path``, ``bytes``, a ``name`` for copies, and the ``server`` to ask for it.
+def shared(paths: Mapping[int | str, Path], cluster: bool) -> Iterator[dict[str, SharedFile]]:
+    """Describe every file for a job, by its label.
 
     On a ``cluster`` the server is an actor on this machine, which lives as long as the context; otherwise it is None.
     """
@@ -38,22 +47,22 @@ def shared(paths: Mapping[int | str, Path], cluster: bool) -> Iterator[dict[str,
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     name = f"tune_ks-files-{uuid.uuid4().hex[:12]}"
     options = {"name": name, "num_cpus": 0, "max_concurrency": 4, "scheduling_strategy": here}
-    server = ray.remote(_Server).options(**options).remote({file["name"]: file["path"] for file in files.values()})
+    server = ray.remote(_Server).options(**options).remote({file.copy_name: file.path for file in files.values()})
     try:
-        yield {label: file | {"server": name} for label, file in files.items()}
+        yield {label: file._replace(server=name) for label, file in files.items()}
     finally:
         ray.kill(server)
 
 
-def on_this_node(file: dict[str, Any]) -> Path:
+def on_this_node(file: SharedFile) -> Path:
     """Path of the file on this node. Where the driver's path is not visible, the first process to ask fetches a copy.
 
     Without a server the driver's path is returned as it is: opening it then raises FileNotFoundError.
     """
-    path = Path(file["path"])
-    if _is_whole(path, file) or not file["server"]:
+    path = Path(file.path)
+    if _is_whole(path, file) or not file.server:
         return path
-    copy = scratch_folder() / file["name"]
+    copy = scratch_folder() / file.copy_name
     with _locked(copy.with_suffix(".lock")):
         if not _is_whole(copy, file):
             _fetch(file, copy)
@@ -86,23 +95,23 @@ class _Server:
         return np.fromfile(self.paths[name], np.uint8, count, offset=offset)
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def _describe(path: Path) -> SharedFile:
     status = path.stat()
     identity = f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
     name = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16] + path.suffix
-    return {"path": str(path), "bytes": status.st_size, "name": name, "server": None}
+    return SharedFile(str(path), status.st_size, name)
 
 
-def _fetch(file: dict[str, Any], copy: Path) -> None:
+def _fetch(file: SharedFile, copy: Path) -> None:
     """Copy the file, whole or not at all, without holding more of it in memory than a few messages."""
-    server = ray.get_actor(file["server"])
-    offsets = iter(range(0, file["bytes"], CHUNK))
+    server = ray.get_actor(file.server)
+    offsets = iter(range(0, file.size, CHUNK))
     requested: deque[Any] = deque()  # messages in order, not yet written
 
     def request_next() -> None:
         offset = next(offsets, None)
         if offset is not None:
-            requested.append(server.read.remote(file["name"], offset, CHUNK))
+            requested.append(server.read.remote(file.copy_name, offset, CHUNK))
 
     with replacement(copy, mode=0o600) as temporary:
         with open(temporary, "wb") as target:
@@ -112,12 +121,12 @@ def _fetch(file: dict[str, Any], copy: Path) -> None:
                 target.write(memoryview(ray.get(requested.popleft())))
                 request_next()
         if not _is_whole(temporary, file):
-            raise OSError(f"{file['path']} changed while it was fetched: {file['bytes']} bytes were expected")
+            raise OSError(f"{file.path} changed while it was fetched: {file.size} bytes were expected")
 
 
-def _is_whole(path: Path, file: dict[str, Any]) -> bool:
+def _is_whole(path: Path, file: SharedFile) -> bool:
     try:
-        return path.stat().st_size == file["bytes"]
+        return path.stat().st_size == file.size
     except OSError:
         return False
 

@@ -49,7 +49,8 @@ def run_pack(
     unfinished = [config for config in configs if config.key() not in finished]
     if unfinished:
         patiently(folder, folder.cohort_csv.stat)  # a run folder that is away for a moment is no failure of a trial
-        splits = open_splits(folder.cohort_csv, images_npy, unfinished[0].vendor, masks_npy)
+        first = unfinished[0]
+        splits = open_splits(folder.cohort_csv, images_npy, first.vendor, masks_npy, first.train_share)
         yield from Pack(folder, splits, device, report).run(unfinished, attempts or {}, cross_domain_at)
 
 

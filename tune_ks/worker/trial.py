@@ -202,7 +202,7 @@ def most_together(config: TrialConfig, work: TrialWork, device: str) -> int:
         return work.together
     try:
         images, masks = files_of(config, work)
-        splits = open_splits(RunFolder(work.run).cohort_csv, images, config.vendor, masks)
+        splits = open_splits(RunFolder(work.run).cohort_csv, images, config.vendor, masks, config.train_share)
         return min(work.together, trainings_that_fit(config, splits, min(1.0, work.gpus)))
     except Exception:  # whatever fails in these steps fails in the training too, and alone it names its cause
         return 1

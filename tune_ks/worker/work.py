@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.worker.node_files import SharedFile
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class TrialWork:
     """
 
     run: str  # the run folder: an absolute path, or a URL
-    files: dict[str, dict[str, Any]]  # image size, or masks_name(image size) -> the file as node_files describes it
+    files: dict[str, SharedFile]  # image size, or masks_name(image size) -> the file
     session: str  # id of the driver, so that a worker of an earlier driver is recognised
     threads: int  # torch threads, as many as CPUs of the trial
     gpus: float  # of the trial; below 1 it shares a GPU

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from analysis.choice import noninferior_words as proof_words
+from analysis.choice.options import Options
 from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
+from analysis.choice.verdict import is_proven
 from analysis.report.parts import Panels, Paragraph, Part, number
 from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.fitness import UNDERFIT
 from analysis.statistics.measures import Measure
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
@@ -72,10 +75,11 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
     measure = analysis.measure
     likely = evidence.likely(selection, analysis.options)
     likely = f"{likely[0].upper()}{likely[1:]}." if likely else ""
+    against = evidence.against_full(selection, analysis.options)
     split = sentences.SPLITS[sentences.split_shown(selection)]
     about_gauges = (
-        f"{measure.title} on {split} patients [90 % interval]; the tick is full sampling, the scale {measure.gauge:g} "
-        "to 1."
+        f"{measure.title} on {split} patients [90 % interval over patients and, where it is known how far they differ, "
+        f"trainings]; the tick is full sampling, the scale {measure.gauge:g} to 1."
     )
     return VendorCard(
         vendor=computed.vendor,
@@ -85,9 +89,10 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
         texts=[
             Paragraph(about_gauges, "small"),
             Paragraph(sentences.plainly(selection, measure)),
-            Paragraph(evidence.not_separated(selection, analysis.options), "warning"),
+            Paragraph(computed.fitness.sentence, "warning" if computed.fitness.verdict == UNDERFIT else "small"),
+            *(Paragraph(said, "warning" if doubt else "") for said, doubt in against),
         ],
-        picks=[_proven(computed, measure), _unproven(computed, measure)],
+        picks=[_proven(computed, analysis.options), _unproven(computed, measure)],
         small_print=[
             Paragraph(likely, "small"),
             Paragraph(sentences.whose_labels(selection, measure), "seen"),
@@ -98,11 +103,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
 def _about_rate(selection: Selection) -> str:
     if math.isnan(selection.rate):
         return ""
-    interval = "no interval for the rate"
-    if selection.interval is not None and not any(math.isnan(end) for end in selection.interval):
-        low, high = selection.interval
-        interval = f"90 % interval {low:.3f} to {high:.3f}"
-    return f"of k-space, {interval}; rule {selection.rule}"
+    return f"of k-space; {evidence.about_rate(selection)}; rule {selection.rule}"
 
 
 def _gauge(selection: Selection, domain: str, measure: Measure) -> Gauge:
@@ -148,22 +149,31 @@ def _position(value: float, measure: Measure) -> str | None:
     return f"{100 * min(max(share, 0), 1):.1f}%"
 
 
-def _proven(computed: VendorAnalysis, measure: Measure) -> Pick:
-    words = proof_words.account(computed.proof, measure)
-    return _pick("proven", f"Proven: {PROVEN}", _choice_of(PROVEN, computed), words)
+def _proven(computed: VendorAnalysis, options: Options) -> Pick:
+    """Green only where something below full sampling is proven."""
+    words = proof_words.account(computed.proof, options.measure)
+    selection = _choice_of(PROVEN, computed)
+    if not computed.proof.rate < 1:
+        return _pick("unproven", f"Nothing below 1 is proven: {PROVEN}", selection, words)
+    of_endpoints = selection.verdicts if selection is not None else {}
+    for domain, verdict in of_endpoints.items():
+        if verdict.contradicts_proof:
+            words += f" {evidence.sentence(verdict, sentences.DOMAINS[domain], options.measure.title)}"
+    return _pick("proven", f"Proven: {PROVEN}", selection, words)
 
 
 def _unproven(computed: VendorAnalysis, measure: Measure) -> Pick:
+    """The estimate; it says so where the same rate is proven as well."""
     selection = _choice_of(UNPROVEN, computed)
     if selection is None:
-        words = "No choice."
-    elif math.isnan(selection.rate):
-        words = f"{selection.note}."
-    else:
-        rule = measure.words(RULES[UNPROVEN].summary.rstrip("."))
-        options = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
-        words = f"{rule}{options}: a point estimate, not a proof."
-    return _pick("unproven", f"Unproven: {UNPROVEN}", selection, words)
+        return _pick("unproven", f"Unproven: {UNPROVEN}", selection, "No choice.")
+    if math.isnan(selection.rate):
+        return _pick("unproven", f"Unproven: {UNPROVEN}", selection, f"{selection.note}.")
+    rule = measure.words(RULES[UNPROVEN].summary.rstrip("."))
+    options = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
+    if is_proven(selection.verdicts):
+        return _pick("proven", f"Also proven: {UNPROVEN}", selection, f"{rule}{options}; this rate is proven as well.")
+    return _pick("unproven", f"Unproven: {UNPROVEN}", selection, f"{rule}{options}: a point estimate, not a proof.")
 
 
 def _choice_of(rule: str, computed: VendorAnalysis) -> Selection | None:

@@ -9,6 +9,7 @@ from analysis.plots.curves import plot_curves
 from analysis.report.parts import Figure, Heading, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
+from analysis.results.curves_info import curves_info
 from analysis.results.source_table import CHOSEN_FOR, source_table
 
 HEIGHT = 480  # pixels
@@ -41,17 +42,18 @@ def _curves(analysis: Analysis, split: str) -> list[Part]:
             f"{word.capitalize()} {title} against the realised rate, trained on {vendor}: blue in-domain, orange "
             f"cross-domain (a hair to the right); small points are single trials{_extras(analysis, split)}."
         )
-        drawn = to_json(plot_curves(analysis, vendor, split))
+        drawn = to_json(plot_curves(curves_info(analysis, vendor, split)))
         panels.append([Figure(f"curves-{split}-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])
     return [Heading(f"On {word} patients"), Panels(panels)]
 
 
 def _extras(analysis: Analysis, split: str) -> str:
     """What else the figure holds."""
+    yardsticks = ", dotted lines with crosses the yardsticks" if len(analysis.yardsticks) else ""
     if split == "val":
-        return "; these are the scores that a rule may read"
+        return f"{yardsticks}; these are the scores that a rule may read"
     bars = analysis.configurations["test_in_domain_low"].notna().any()
-    words = ", bars are 90 % intervals" if bars else ", no interval can be computed"
+    words = (", bars are 90 % intervals" if bars else ", no interval can be computed") + yardsticks
     if len(analysis.baselines):
         words += f", dotted lines the {analysis.measure.yardstick.name}"
     return words

@@ -3,24 +3,43 @@
 from collections.abc import Sequence
 
 from analysis.report.parts import Paragraph, Part, table
-from analysis.report.sections.base import Section, labels_seen
+from analysis.report.sections.base import Section, known_columns, labels_seen
 from analysis.results.compute import Analysis
+from analysis.results.external import REFERENCES, settings_shown
 
 MISSING = "No external cohort was evaluated (RUN/external/NAME.csv)."
+WORDS = (
+    "Seeds averaged; low and high end patient-clustered 90 % intervals. minus: the metric less that "
+    "of full sampling, and of the low-pass at the same rate, on the same patients."
+)
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """A row a cohort, its vendor, and the trial that was scored on it."""
-    external = analysis.run.external
-    metric = analysis.run.metric
-    if external.empty:
+    """A row a cohort, vendor trained on, vendor scored on, mask and rate; the chosen ones are marked."""
+    external = analysis.external
+    if analysis.run.external.empty:
         return [Paragraph(MISSING, "small")]
-    trials = analysis.run.trials[["key", "vendor", "mask", "seed", "realised_rate"]]
-    trials = trials.rename(columns={"vendor": "trained on", "realised_rate": "rate"})
-    frame = external.rename(columns={"vendor": "scored on"}).merge(trials, on="key", how="left")
-    names = ["cohort", "trained on", "mask", "rate", "seed", "scored on", "images", "patients", metric, "key"]
-    frame = frame[names].dropna(axis="columns", how="all")
-    return [labels_seen(analysis), table(frame, "external", f"{analysis.measure.title} on other cohorts")]
+    strangers = sorted(set(analysis.run.external["key"]) - set(analysis.run.records))
+    left_out = f"Left out, because this folder has no record of these trials: {', '.join(strangers)}."
+    about_strangers = Paragraph(left_out if strangers else "", "small")
+    if external.empty:
+        return [about_strangers]
+    metric = analysis.run.metric
+    names = {"vendor": "trained on", "family": "mask", "realised_rate": "rate", "value": metric}
+    differences = [f"{name}{end}" for name in REFERENCES for end in ("", "_low", "_high")]
+    names |= {name: f"minus_{name}" for name in differences}
+    frame = external.drop(columns="mask").rename(columns=names)
+    chosen = {key for computed in analysis.vendors.values() for key in computed.selection.keys}
+    marked = external["keys"].map(lambda keys: bool(chosen.intersection(keys)))
+    shown = ["cohort", "trained on", "scored_on", "mask", *settings_shown(external, analysis.configurations), "rate"]
+    shown += ["seeds", "images", "patients", metric, "low", "high"]
+    shown += [f"minus_{name}" for name in differences]
+    return [
+        labels_seen(analysis),
+        table(known_columns(frame, shown), "external", f"{analysis.measure.title} on other cohorts", marked),
+        Paragraph(analysis.measure.words(WORDS), "small"),
+        about_strangers,
+    ]
 
 
 SECTION = Section("External cohorts", parts)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.plots.common import SPLIT_WORDS, to_json
-from analysis.plots.gallery import Exhibit, gallery
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.read.configurations import FULL
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, Picture, data_uri, number, slug
 from analysis.report.sections.base import Section
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.gallery import Exhibit, gallery
 from analysis.statistics.measures import Measure
 
 LOOK = (

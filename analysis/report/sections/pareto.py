@@ -13,6 +13,7 @@ from analysis.read.configurations import FULL
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.pareto_info import pareto_info
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
@@ -24,7 +25,7 @@ FILTERS = "pareto-filters"  # id of the form, which the page's script looks up
 NOTE = (
     "With the rate as a third objective and metric rising with it, every rate is on the front: the front pictures the "
     "trade-off, a rule chooses. Hypervolume: how much of the space above metric {chance:g}, {chance:g} (and below "
-    "rate 1) the measured front dominates; its 90 % interval is of the fronts drawn from both fitted curves, for the "
+    "rate 1) the measured front dominates; its 90 % interval is of the fronts drawn from both metrics, for the "
     "two metrics."
 )
 
@@ -95,11 +96,11 @@ def _plot(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     )
     if computed.uncertain_front is not None:
         alt += (
-            "; of the fronts drawn from both fitted curves half reach the green line, and 90 to 10 % the edges of the "
+            "; of the fronts drawn from both metrics half reach the green line, and 90 to 10 % the edges of the "
             "green band"
         )
     attributes = {"data-filtered": FILTERS, "data-vendor": vendor}
-    drawn = to_json(plot_pareto(analysis, vendor))
+    drawn = to_json(plot_pareto(pareto_info(analysis, vendor)))
     return [Figure(f"pareto-{slug(vendor)}", drawn, f"{alt}.", HEIGHT, title, attributes)]
 
 
@@ -111,10 +112,13 @@ def _optimal(analysis: Analysis) -> list[Part]:
     for vendor, computed in analysis.vendors.items():
         uncertain = computed.uncertain_front
         if uncertain is None:
-            why = f"{vendor}: fewer than two fitted curves, so how sure the front is can't be told."
+            why = (
+                f"{vendor}: how far a further training would differ is not known in both domains, so how sure the "
+                "front is can't be told."
+            )
             panels.append([Paragraph(why, "small")])
             continue
-        alt = f"In how many draws of both fitted curves a rate is not dominated by another, trained on {vendor}."
+        alt = f"In how many draws of both metrics a rate is not dominated by another, trained on {vendor}."
         drawn = to_json(plot_optimal(uncertain, measure))
         panels.append([Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {vendor}")])
         tables.append(_optimal_table(vendor, uncertain, measure))

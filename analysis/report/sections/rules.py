@@ -11,18 +11,21 @@ from analysis.choice.selection import Selection
 from analysis.read.configurations import FULL
 from analysis.report.parts import Paragraph, Part, number, table
 from analysis.report.sections.base import Section
-from analysis.results import sentences
+from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 
 CHOICES = (
-    "metric on test patients [90 % interval]. Full not better: the probability that full sampling is not better by "
-    "more than {tolerance:g}, the smaller of both metrics and of both at once. Labels seen: source-validation, "
-    "validation labels of the vendor trained on only; target-validation, validation labels of the other vendor(s) too, "
-    "so that the cross-domain metric speaks for new patients of those vendors and not for an unseen one; "
+    "metric on test patients [90 % interval]. Full not better: the probability on validation patients that full "
+    "sampling is not better by more than {tolerance:g}, the smaller of both metrics and of both at once; unknown with "
+    "one training of full sampling. Against full: by the difference on test patients, or by the proof. Labels seen: "
+    "source-validation, validation labels of the vendor trained on only; target-validation, validation labels of the "
+    "other vendor(s) too, so that the cross-domain metric speaks for new patients of those vendors and not for an "
+    "unseen one; "
     "leave-one-vendor-out (three or more vendors), validation labels of every vendor but the one held out, whose test "
     "metric the cross-domain one then is; oracle, the test labels themselves: what a choice would have been worth, "
     "biased upward, and no choice."
 )
+LOWEST = "the lowest tried"
 OPTIMISM = (
     "gap: test metric of the choice that the same rule makes on test scores (oracle) minus that of the honest choice, "
     "on the same patients. Oracle's luck: by how much the oracle's test metric would fall on new patients, from "
@@ -70,6 +73,8 @@ def _choice_row(selection: Selection, title: str) -> dict[str, Any]:
     if selection.interval is not None:
         low, high = selection.interval
         interval = f"{low:.3f} to {high:.3f}"
+    if selection.lowest:
+        interval = ", ".join(filter(None, [interval, LOWEST]))
     return {
         "trained on": selection.vendor,
         "rule": rule,
@@ -79,6 +84,7 @@ def _choice_row(selection: Selection, title: str) -> dict[str, Any]:
         "interval of the rate": interval,
         "full not better": min(selection.not_worse.values(), default=math.nan),
         **_scored(selection.values, title),
+        **{f"{word} against full": evidence.cell(selection.verdicts.get(d)) for d, word in sentences.DOMAINS.items()},
         "columns read": ", ".join(selection.columns_read),
     }
 
@@ -119,7 +125,7 @@ def _gap_row(gap: Optimism) -> dict[str, Any]:
         low, high = gap.gap_interval[domain]
         row[f"gap, {word}"] = gap.gap[domain]
         row[f"90 % interval, {word}"] = None if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
-        row[f"oracle's luck, {word}"] = gap.own[domain]
+        row[f"oracle's luck, {word}"] = gap.luck[domain]
     return row
 
 

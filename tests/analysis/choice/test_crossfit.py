@@ -30,14 +30,14 @@ def test_halves_share_no_patient_and_halve_every_kind():
     images = make_cohort(("GE",), 21, 4)[["patient_id", "label"]]
     for name, label in (("PHANTOM_GE_000", 0), ("PHANTOM_GE_001", 0), ("PHANTOM_GE_002", 1), ("PHANTOM_GE_003", 1)):
         images.loc[images["patient_id"] == name, "label"] = label
-    found = split_in_halves(images, 6, "GE")
-    assert found.shape == (12, 21)
-    assert (found[::2] + found[1::2] == 1).all()
-    assert set(found.sum(axis=1)) == {10, 11}
-    assert (found[:, 0] + found[:, 1] == 1).all()  # of the two without a tumour one in either half
-    assert (found[:, 2] + found[:, 3] == 1).all()
-    assert len({tuple(row) for row in found[::2]}) == 6  # another split each time
-    np.testing.assert_array_equal(found, split_in_halves(images, 6, "GE"))
+    halves = split_in_halves(images, 6, "GE")
+    assert halves.shape == (12, 21)
+    assert (halves[::2] + halves[1::2] == 1).all()
+    assert set(halves.sum(axis=1)) == {10, 11}
+    assert (halves[:, 0] + halves[:, 1] == 1).all()  # of the two without a tumour one in either half
+    assert (halves[:, 2] + halves[:, 3] == 1).all()
+    assert len({tuple(row) for row in halves[::2]}) == 6  # another split each time
+    np.testing.assert_array_equal(halves, split_in_halves(images, 6, "GE"))
 
 
 def test_a_half_is_scored_on_its_own_patients_only(run):
@@ -56,24 +56,24 @@ def test_a_half_is_scored_on_its_own_patients_only(run):
 
 def test_its_auc_is_a_mean_over_what_was_chosen(run):
     table = average_over_seeds(run.trials)
-    found = cross_fit(run, table, "GE", "epsilon", Options(epsilon=0.0), 4)
-    assert found.halves == 8
-    assert found.rates["share"].sum() == pytest.approx(1)
-    assert set(found.rates["realised_rate"]) <= set(table["realised_rate"])
+    fitted = cross_fit(run, table, "GE", "epsilon", Options(epsilon=0.0), 4)
+    assert fitted.halves == 8
+    assert fitted.rates["share"].sum() == pytest.approx(1)
+    assert set(fitted.rates["realised_rate"]) <= set(table["realised_rate"])
     keys = table.set_index("realised_rate")["keys"]
     halves = score_halves(run, [key for row in table["keys"] for key in row], "GE", 4)
-    each = {rate: [np.mean([half[k]["GE"] for k in keys[rate]]) for half in halves.reports] for rate in keys.index}
-    assert np.min(list(each.values()), axis=0).mean() <= found.value["in_domain"]
-    assert found.value["in_domain"] <= np.max(list(each.values()), axis=0).mean()
-    assert found.difference["in_domain"] == pytest.approx(found.value["in_domain"] - np.mean(each[1.0]))
+    by_rate = {rate: [np.mean([half[k]["GE"] for k in keys[rate]]) for half in halves.reports] for rate in keys.index}
+    assert np.min(list(by_rate.values()), axis=0).mean() <= fitted.value["in_domain"]
+    assert fitted.value["in_domain"] <= np.max(list(by_rate.values()), axis=0).mean()
+    assert fitted.difference["in_domain"] == pytest.approx(fitted.value["in_domain"] - np.mean(by_rate[1.0]))
 
 
 def test_a_rule_that_always_takes_full_sampling_differs_from_it_by_nothing(run):
     only = average_over_seeds(run.trials)
     only = only[only["full"].astype(bool)]
-    found = cross_fit(run, only, "GE", "epsilon", Options(), 3)
-    assert found.rates.to_dict("records") == [{"realised_rate": 1.0, "share": 1.0}]
-    assert found.difference == {"in_domain": 0.0, "cross_domain": 0.0}
+    fitted = cross_fit(run, only, "GE", "epsilon", Options(), 3)
+    assert fitted.rates.to_dict("records") == [{"realised_rate": 1.0, "share": 1.0}]
+    assert fitted.difference == {"in_domain": 0.0, "cross_domain": 0.0}
 
 
 def test_what_can_not_be_cross_fitted_says_why(run, tmp_path):
@@ -90,11 +90,11 @@ def test_what_can_not_be_cross_fitted_says_why(run, tmp_path):
 def test_one_vendor_has_no_cross_domain_number(tmp_path):
     write_run(tmp_path, vendors=("GE",), rates=RATES, seeds=(0, 1), masks=("gumbel",), patients=16)
     analysis = analyse(tmp_path, cross_fit=2)
-    found = analysis.vendors["GE"].cross_fit
+    fitted = analysis.vendors["GE"].cross_fit
     page = analysis.report.read_text()
     assert "share of halves that chose it" in page
     assert "cross-fitted on 4 halves" in page
-    assert math.isnan(found.value["cross_domain"])
+    assert math.isnan(fitted.value["cross_domain"])
     console = Console(record=True, width=400)
     print_analysis(analysis, console)
     text = console.export_text()

@@ -11,8 +11,8 @@ from tune_ks.core.run_folder import RunFolder
 
 
 def test_the_pick_stands_between_its_neighbours_and_full_sampling_joins(table_1):
-    found = finalists_of(compute(table_1, "epsilon", Options(epsilon=0.03)))
-    rates = {vendor: [config["sampling_rate"] for config in configs] for vendor, configs in found.items()}
+    chosen = finalists_of(compute(table_1, "epsilon", Options(epsilon=0.03)))
+    rates = {vendor: [config["sampling_rate"] for config in configs] for vendor, configs in chosen.items()}
     assert rates == {"GE": [0.1, 0.2, 0.3, 1.0], "SIEMENS": [0.1, 0.2, 0.3, 1.0]}
 
 
@@ -23,7 +23,7 @@ def test_finalists_keep_the_keys_of_the_trials_they_came_from(example):
         shutil.rmtree(folder.trial(record.config.key()))
         config = record.config.non_default() | {"sampling_rate": round(record.config.sampling_rate * 256) / 256}
         folder.write_record(type(record)(**{**vars(record), "config": TrialConfig.from_dict(config)}))
-    found = json.loads(analyse(example, epsilon=0.03, report=False).selection_json.read_text())["finalists"]
-    keys = {TrialConfig.from_dict(config).key() for configs in found.values() for config in configs}
+    chosen = json.loads(analyse(example, epsilon=0.03, report=False).selection_json.read_text())["finalists"]
+    keys = {TrialConfig.from_dict(config).key() for configs in chosen.values() for config in configs}
     assert len(keys) == 8
     assert keys <= set(folder.keys())

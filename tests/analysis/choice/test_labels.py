@@ -11,12 +11,15 @@ import pytest
 from rich.console import Console
 
 from analysis import analyse, print_analysis
+from analysis.choice.labels import readers
 from analysis.choice.leave_one_out import leave_one_vendor_out
-from analysis.choice.optimism import own_optimism
+from analysis.choice.optimism import oracle_luck
 from analysis.choice.options import Options
 from analysis.read.load import load
+from analysis.results import sentences
 from analysis.results.compute import compute
 from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
+from analysis.statistics.measures import MEASURES
 from analysis.statistics.resampling import trial_draws
 from synthetic_run import write_arrays, write_run
 from tune_ks.core.config import TrialConfig
@@ -51,10 +54,10 @@ def left_out(analysis, oracle=False):
 
 
 def test_the_labels_of_all_but_the_held_out_vendor_choose_and_it_alone_is_reported(analysis):
-    found = left_out(analysis)
-    assert {held: s.rate for held, s in found.items()} == {"SIEMENS": 0.2, "PHILIPS": 0.5}
-    assert {held: s.values["test_cross_domain"] for held, s in found.items()} == {"SIEMENS": 0.61, "PHILIPS": 0.72}
-    assert all(s.saw == "leave-one-vendor-out" and not s.oracle for s in found.values())
+    choices = left_out(analysis)
+    assert {held: s.rate for held, s in choices.items()} == {"SIEMENS": 0.2, "PHILIPS": 0.5}
+    assert {held: s.values["test_cross_domain"] for held, s in choices.items()} == {"SIEMENS": 0.61, "PHILIPS": 0.72}
+    assert all(s.saw == "leave-one-vendor-out" and not s.oracle for s in choices.values())
     assert {held: s.rate for held, s in left_out(analysis, oracle=True).items()} == {"SIEMENS": 1.0, "PHILIPS": 1.0}
     target = next(
         s for s in analysis.vendors["GE"].others if s.rule == "cross_domain" and not s.held_out and not s.oracle
@@ -65,10 +68,35 @@ def test_the_labels_of_all_but_the_held_out_vendor_choose_and_it_alone_is_report
 def test_a_sampler_that_may_have_read_the_held_out_vendor_is_named(by_hand, tmp_path):
     folder = RunFolder(shutil.copytree(by_hand, tmp_path / "run"))
     folder.search_json.write_text(json.dumps({"search": {"sampler": "tpe"}}))
-    found = left_out(compute(load(folder.root), "epsilon", Options()))
-    assert len(found) == 2
-    for held_out, selection in found.items():
-        assert f"drawn by tpe, which may have read the validation scores of {held_out}" in selection.note
+    computed = compute(load(folder.root), "epsilon", Options()).vendors["GE"]
+    choices = {s.held_out: s for s in computed.others if s.held_out and not s.oracle}
+    assert len(choices) == 2
+    for held_out, selection in choices.items():
+        words = sentences.whose_labels(selection, MEASURES["auc"])
+        assert f"the sampler of this search may have read the validation scores of {held_out}" in words
+        assert "has not seen" not in words
+    words = sentences.whose_labels(computed.selection, MEASURES["auc"])
+    assert computed.selection.saw == "source-validation"
+    assert "no label of another vendor" not in words
+    assert "labels of other vendors played a part" in words
+    assert "the sampler of this search" in sentences.labels(computed.selection)
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ({}, ""),
+        ({"sampler": "grid"}, ""),
+        ({"sampler": "qmc"}, ""),
+        ({"sampler": "tpe"}, "sampler"),  # both objectives are the default
+        ({"sampler": "tpe", "objectives": ["val_in_domain"]}, ""),
+        ({"sampler": "random", "scheduler": "pareto_halving"}, "scheduler"),
+        ({"sampler": "tpe", "scheduler": "pareto_halving"}, "sampler and the scheduler"),
+        ({"sampler": "tpe", "scheduler": "pareto_halving", "objectives": ["val_in_domain"]}, ""),
+    ],
+)
+def test_what_of_a_search_read_other_vendors(search, words):
+    assert readers({"search": search}) == words
 
 
 def test_a_proof_has_no_oracle(by_hand):
@@ -88,7 +116,7 @@ def test_the_gap_is_a_number_everywhere(analysis):
     siemens = gaps["cross_domain", "SIEMENS"]
     assert siemens.gap == pytest.approx({"in_domain": 0.88 - 0.85, "cross_domain": 0.69 - 0.61})
     assert gaps["cross_domain", ""].gap["cross_domain"] == pytest.approx((0.79 + 0.69 - 0.72 - 0.62) / 2)
-    assert all(math.isnan(value) for value in siemens.own.values())  # no per-image scores: said, not invented
+    assert all(math.isnan(value) for value in siemens.luck.values())  # no per-image scores: said, not invented
     written = json.loads(analysis.selection_json.read_text())
     assert written["optimism"][0]["own"] == {"in_domain": None, "cross_domain": None}
     assert [c["held_out"] for c in written["others"] if c["saw"] == "leave-one-vendor-out"] == ["PHILIPS", "SIEMENS"]
@@ -114,8 +142,8 @@ def test_nothing_of_the_held_out_vendors_validation_reaches_the_choice(tmp_path)
 
     def choices():
         run = load(tmp_path)
-        found = leave_one_vendor_out(run, trial_draws(run), "GE", ["cross_domain"], Options())
-        return {left.held_out: left.choices[0] for left in found}
+        leaves = leave_one_vendor_out(run, trial_draws(run), "GE", ["cross_domain"], Options())
+        return {left.held_out: left.choices[0] for left in leaves}
 
     before = choices()
     cohort = load(tmp_path).cohort
@@ -155,14 +183,14 @@ def equal_rates(rng, count, patients):
 
 def test_the_oracles_luck_is_found_and_one_rate_has_none():
     true = 0.7602  # Phi(1 / sqrt 2)
-    told, real = [], []
+    estimated, real = [], []
     for seed in range(16):
         table, draws = equal_rates(np.random.default_rng(seed), 12, 40)
-        told.append(own_optimism("epsilon", "GE", table, draws, Options(epsilon=0))["in_domain"])
+        estimated.append(oracle_luck("epsilon", "GE", table, draws, Options(epsilon=0))["in_domain"])
         real.append(max(of["test", "GE"].point for of in draws.values()) - true)
     # between equals the bootstrap finds 0.61 of the luck (60 seeds): half of a draw's spread is the sample's own
-    assert 0.4 < np.mean(told) / np.mean(real) < 0.9
+    assert 0.4 < np.mean(estimated) / np.mean(real) < 0.9
     table, draws = equal_rates(np.random.default_rng(0), 1, 40)
-    alone = own_optimism("epsilon", "GE", table, draws, Options())
+    alone = oracle_luck("epsilon", "GE", table, draws, Options())
     assert alone["in_domain"] == pytest.approx(0, abs=0.01)
     assert math.isnan(alone["cross_domain"])

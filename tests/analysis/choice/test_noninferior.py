@@ -3,19 +3,19 @@ import math
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy import stats
 
 from analysis import RULES
-from analysis.choice.difference import Difference, difference, two_way
+from analysis.choice.noninferior import Question, noninferior_curve
 from analysis.choice.noninferior_run import proof_of_vendor
 from analysis.choice.options import Options
 from analysis.read.configurations import average_over_seeds
 from analysis.read.load import load
 from analysis.results.compute import compute
 from analysis.statistics.bootstrap import Resampled
+from analysis.statistics.fitted import fit_vendor
 from analysis.statistics.resampling import trial_draws
-from analysis.statistics.uncertain_front import vendor_curves
 from synthetic_run import make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -34,11 +34,11 @@ def proofs_of(root, margin=0.02):
     """Only the proofs: no rule, no interval, no file."""
     run = load(root)
     table, draws = average_over_seeds(run.trials), trial_draws(run, 300)
-    found = {}
+    proofs = {}
     for vendor, own in table.groupby("vendor"):
-        fitted = vendor_curves(run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
-        found[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
-    return found
+        fitted = fit_vendor(own, run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
+        proofs[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
+    return proofs
 
 
 def forget(folder, rate, reason=None, seeds=(0, 1, 2)):
@@ -74,36 +74,9 @@ def test_without_full_sampling_or_with_one_seed_it_refuses(tmp_path):
     write_run(tmp_path / "a", rates=(0.25, 0.5), masks=("gumbel",), patients=16)
     assert "full sampling" in proofs_of(tmp_path / "a")["GE"].refused
     write_run(tmp_path / "b", rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=16)
-    found = proofs_of(tmp_path / "b")["GE"]
-    assert "seeds" in found.refused
-    assert math.isnan(found.rate)
-
-
-def test_seeds_add_their_own_variance():
-    shared = np.random.default_rng(0).normal(0, 0.02, (20_000, 1))
-    mine, full = shared + np.array([0.80, 0.82, 0.84]), shared + np.array([0.81, 0.82, 0.83])
-    both = two_way(mine, full, "law")
-    assert both.var() == pytest.approx(0.02**2 / 3 + 0.01**2 / 3, rel=0.05)  # s^2 / n of each, with n - 1
-    each = [[Resampled(a[:, s].mean(), a[:, s], 30) for s in range(3)] for a in (mine, full)]
-    found = difference(*each, "law")
-    assert found.of_patients == pytest.approx(0, abs=1e-9)
-    assert found.of_trainings**2 == pytest.approx(both.var(), rel=1e-6)
-    assert found.total_freedom == pytest.approx(4)  # three seeds and three seeds
-    assert found.lower() == pytest.approx(stats.t(4).ppf(0.05) * found.error, rel=0.01)
-
-
-def test_what_is_needed_makes_the_margin_resolvable_and_no_less_does():
-    met = 0
-    for trainings in (0.0, 0.002, 0.004, 0.02):
-        found = Difference(0.0, 0.03, trainings, patients=30, freedom=4)
-        patients, more = found.needed(0.02)
-        assert found._with(patients, more).resolvable() == pytest.approx(0.02, rel=1e-6)
-        assert found._with(0.99 * patients, more).resolvable() > 0.02
-        assert (more > 1) == (trainings > 0.004)  # only where patients alone would need too many
-        met += 1
-    assert met == 4
-    assert Difference(0.0, 0.03, 0.0, 30, 4).needed(0.0) == (math.inf, math.inf)
-    assert Difference(0.0, 0.0, 0.001, 30, 4).needed(0.5)[0] == pytest.approx(2 / 30)  # two patients at least
+    proof = proofs_of(tmp_path / "b")["GE"]
+    assert "seeds" in proof.refused
+    assert math.isnan(proof.rate)
 
 
 def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
@@ -111,15 +84,15 @@ def test_every_rule_has_a_rate_an_interval_and_a_probability(tmp_path):
     analysis = compute(load(tmp_path), "epsilon", Options())
     mine = [s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle]
     assert {s.rule for s in mine} == set(RULES)
-    for one in mine:
-        if math.isnan(one.rate):
-            assert one.note
+    for selection in mine:
+        if math.isnan(selection.rate):
+            assert selection.note
             continue
-        assert set(one.not_worse) == {"in_domain", "cross_domain", "both"}
-        assert one.not_worse["both"] <= min(one.not_worse["in_domain"], one.not_worse["cross_domain"])
-        assert one.columns_read
-        if one.rule != "noninferior":
-            assert one.interval[0] <= one.interval[1]
+        assert set(selection.not_worse) == {"in_domain", "cross_domain", "both"}
+        assert selection.not_worse["both"] <= min(selection.not_worse["in_domain"], selection.not_worse["cross_domain"])
+        assert selection.columns_read
+        if selection.rule != "noninferior":
+            assert selection.interval[0] <= selection.interval[1]
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +120,8 @@ def test_a_missing_rate_ends_the_sequence_and_says_why(equal_rates, tmp_path, re
 def test_a_seed_or_a_full_sampling_that_is_not_trained_yet_is_said(tmp_path):
     folder = write_run(tmp_path, rates=(0.5, 1.0), masks=("gumbel",), patients=16, source=("GE",))
     forget(folder, 0.5, seeds=(1,))
-    found = proofs_of(tmp_path)["GE"]
-    assert found.steps["why"].tolist() == ["fewer than 3 seeds with scores (one is not trained yet)"]
+    proof = proofs_of(tmp_path)["GE"]
+    assert proof.steps["why"].tolist() == ["fewer than 3 seeds with scores (one is not trained yet)"]
     forget(folder, 1.0)
     assert "full sampling (rate 1) is not trained yet" in proofs_of(tmp_path)["GE"].refused
 
@@ -179,16 +152,25 @@ def test_several_curves_share_the_five_per_cent(tmp_path):
     assert by_curve["gumbel, temperature 1"] < alone.steps["in_domain_lower"].iloc[0]  # 97.5 % is stricter than 95
 
 
-def test_drawn_rates_are_tested_on_the_fitted_curve_and_snap_to_a_trained_one(tmp_path):
-    rates = (0.07, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)
-    folder = write_run(
-        tmp_path, rates=rates, seeds=(0,), masks=("gumbel",), true_auc=equal, patients=120, source=("GE",)
-    )
+DRAWN = (0.07, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8)
+
+
+def draw_rates(root, **more):
+    """A folder whose rates below 1 were drawn, once each, with three trainings at full sampling."""
+    given = {"masks": ("gumbel",), "true_auc": equal, "patients": 120, "source": ("GE",)} | more
+    folder = write_run(root, rates=DRAWN, seeds=(0,), **given)
+    write_run(root, rates=(1.0,), seeds=(0, 1, 2), **given)
     search = json.loads(folder.search_json.read_text())
     folder.search_json.write_text(json.dumps(search | {"search": {"sampler": "tpe"}}))
+    return folder
+
+
+def test_drawn_rates_are_tested_on_the_fitted_curve_and_snap_to_a_trained_one(tmp_path):
+    folder = draw_rates(tmp_path)
     proof, table = proofs_of(tmp_path, 0.2)["GE"], average_over_seeds(load(tmp_path).trials)
     trained = set(table["realised_rate"])
     assert "fitted curve" in proof.how
+    assert "the 3 trainings of full sampling" in proof.how
     assert proof.steps["realised_rate"].tolist() == pytest.approx([2.0**-octave for octave in np.arange(0.5, 4.5, 0.5)])
     assert proof.steps["passed"].all()
     last = proof.steps["realised_rate"].iloc[-1]
@@ -197,7 +179,51 @@ def test_drawn_rates_are_tested_on_the_fitted_curve_and_snap_to_a_trained_one(tm
     assert row["realised_rate"] == proof.rate
     strict = proofs_of(tmp_path, 0.001)["GE"]
     assert strict.rate == 1
-    for key in folder.keys():
-        if folder.read_config(key).sampling_rate == 1:
-            folder.trial(key, "record.json").unlink()
+    forget(folder, 1.0, seeds=(2,))
+    assert "full sampling has fewer than 3 seeds" in proofs_of(tmp_path)["GE"].refused
+    forget(folder, 1.0, seeds=(0, 1))
     assert "full sampling" in proofs_of(tmp_path)["GE"].refused
+
+
+def test_a_jump_at_full_sampling_is_not_smeared_into_the_rates_below():
+    """Every training below 1 scores 0.80, full sampling 0.83: so do the curve and the difference, at every rate."""
+    rates = [0.07, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.0, 1.0]
+    rng = np.random.default_rng(0)
+    shift = {vendor: rng.normal(0, 0.02, 400) for vendor in ("GE", "SIEMENS")}
+    rows, draws = [], {}
+    for number, rate in enumerate(rates):
+        auc = 0.83 if rate == 1 else 0.80
+        key = str(number)
+        draws[key] = {
+            ("val", v): Resampled(auc, auc + moved + rng.normal(0, 1e-3, 400), 50) for v, moved in shift.items()
+        }
+        row = {"key": key, "configuration": f"{rate}", "vendor": "GE", "mask": "gumbel", "full": rate == 1}
+        row |= {"sampling_rate": rate, "realised_rate": rate, "val_in_domain": auc, "val_cross_domain": auc}
+        rows.append(row)
+    trials = pd.DataFrame(rows)
+    table = trials.groupby("configuration", as_index=False).first()
+    table["keys"] = trials.groupby("configuration")["key"].agg(list).to_numpy()
+    fitted = fit_vendor(table, trials, draws, "GE", "val")
+    question = Question("GE", 0.02, {"in_domain": 50, "cross_domain": 50})
+    proof = noninferior_curve(fitted.curves["gumbel"], table, draws, question)
+    assert len(proof.steps) == 7
+    assert proof.steps["in_domain_difference"].to_numpy() == pytest.approx(-0.03, abs=1e-3)
+    assert proof.rate == 1
+    assert noninferior_curve(fitted.curves["gumbel"], table, draws, question._replace(margin=0.04)).rate == 0.12
+
+
+def test_temperatures_are_several_curves_or_no_proof(tmp_path):
+    """Two temperatures with a curve each share the 5 %; temperatures of one rate each make none."""
+    folder = draw_rates(tmp_path, patients=80)
+    cohort = make_cohort(("GE", "SIEMENS"), 80, 6)
+    for rate in DRAWN:
+        write_trial(folder, cohort, TrialConfig("GE", rate, temperature=5.0), equal)
+    proof = proofs_of(tmp_path, 0.2)["GE"]
+    assert "2 curves, each at one-sided 97.5 %" in proof.how
+    assert set(proof.steps["curve"]) == {"gumbel, temperature 1", "gumbel, temperature 5"}
+    for key in folder.keys():
+        if not folder.read_config(key).is_full:
+            shutil.rmtree(folder.trial(key))
+    for number, rate in enumerate(DRAWN):
+        write_trial(folder, cohort, TrialConfig("GE", rate, temperature=1.0 + number), equal)
+    assert "7 curves, none of which has three rates" in proofs_of(tmp_path, 0.2)["GE"].refused

@@ -47,12 +47,13 @@ def new_rule(tmp_path, monkeypatch):
 
 def test_a_new_rule_with_an_option_is_one_file_and_one_line(new_rule, tmp_path, capsys):
     run = tmp_path / "run"
-    write_run(run, rates=(0.25, 0.5, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
+    write_run(run, rates=(0.25, 0.5, 1.0), seeds=(0, 1), masks=("gumbel",), patients=12, source=("GE",))
     assert analyse(run, rule=new_rule, report=False).vendors["GE"].selection.rate == 0.5
     assert main([str(run), "--rule", new_rule, "--largest-share", "0.3"]) == 0
     (choice,) = json.loads((run / "selection.json").read_text())["choices"]
     assert (choice["rule"], choice["rate"], choice["parameters"]) == (new_rule, 0.25, {"largest_share": 0.3})
-    assert choice["interval"] == [0.25, 0.25]
+    assert choice["interval"] == [0.25, 0.5]  # only the lowest rate is allowed: never of no width
+    assert choice["lowest_tried"] is True
     page = (run / "report.html").read_text()
     assert "chosen by the rule largest (largest share 0.3): the largest rate that keeps no more" in page
     capsys.readouterr()

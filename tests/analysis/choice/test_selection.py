@@ -60,8 +60,8 @@ def test_knee_is_on_the_curve():
 def test_every_rule_answers_or_says_why_not():
     met = 0
     for rule in RULES:
-        one = select(gumbel((0.5, 0.8, math.nan)), "GE", rule)
-        assert one.rate == 0.5 or (math.isnan(one.rate) and one.note)
+        selection = select(gumbel((0.5, 0.8, math.nan)), "GE", rule)
+        assert selection.rate == 0.5 or (math.isnan(selection.rate) and selection.note)
         nothing = select(gumbel((0.5, math.nan, math.nan), (1.0, math.nan, math.nan)), "GE", rule)
         assert math.isnan(nothing.rate)
         assert nothing.note
@@ -119,12 +119,12 @@ def test_full_sampling_belongs_to_every_family_and_a_seed_counts_once():
 
 def test_the_yardstick_is_never_chosen_beside_a_learned_mask(tmp_path):
     folder = RunFolder(tmp_path)
-    for one in (
+    for written in (
         record(0.1, (0.9, 0.6), (0.9, 0.6), mask="lowpass"),
         record(0.5, (0.9, 0.6), (0.9, 0.6), temperature=1.0),
         record(1.0, (0.9, 0.6), (0.9, 0.6)),
     ):
-        folder.write_record(one)
+        folder.write_record(written)
     analysis = compute(load(tmp_path), "epsilon", Options())
     assert analysis.vendors["GE"].selection.rate == 0.5
     by_family = {o.family: o.rate for o in analysis.vendors["GE"].others if o.family != "learned"}
@@ -157,18 +157,18 @@ def test_one_seed_and_one_vendor_say_so(tmp_path):
 @pytest.mark.parametrize("epsilon", [0.024, 0.03, 0.04, 0.058])
 def test_table_1_epsilon_gives_the_studys_own_choice(table_1, epsilon):
     analysis = compute(table_1, "epsilon", Options(epsilon=epsilon))
-    assert {v: found.selection.rate for v, found in analysis.vendors.items()} == {"GE": 0.242, "SIEMENS": 0.222}
+    assert {v: computed.selection.rate for v, computed in analysis.vendors.items()} == {"GE": 0.242, "SIEMENS": 0.222}
 
 
 @pytest.mark.parametrize("epsilon", [0.023, 0.0591])
 def test_table_1_beyond_those_epsilons_it_does_not(table_1, epsilon):
     analysis = compute(table_1, "epsilon", Options(epsilon=epsilon))
-    rates = [found.selection.rate for found in analysis.vendors.values()]
+    rates = [computed.selection.rate for computed in analysis.vendors.values()]
     assert rates != [0.242, 0.222]
 
 
 def test_table_1_fronts(table_1):
-    fronts = {v: found.fronts for v, found in compute(table_1, "epsilon", Options()).vendors.items()}
+    fronts = {v: computed.fronts for v, computed in compute(table_1, "epsilon", Options()).vendors.items()}
     assert fronts["GE"]["two_objectives"].points["realised_rate"].tolist() == [0.148, 0.664, 0.804, 1]
     assert fronts["SIEMENS"]["two_objectives"].points["realised_rate"].tolist() == [0.781, 0.882, 1]
     for vendor in ("GE", "SIEMENS"):

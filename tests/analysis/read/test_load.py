@@ -28,16 +28,16 @@ def spoil(run, text, number=0):
 
 
 def test_one_tidy_row_a_trial(run):
-    found = load(run)
-    assert len(found.trials) == len(found.records) == 12
-    assert not found.warnings
-    row = found.trials.set_index("key").loc[TrialConfig("GE", 0.25, temperature=1.0, seed=1).key()]
-    record = found.records[row.name]
+    loaded = load(run)
+    assert len(loaded.trials) == len(loaded.records) == 12
+    assert not loaded.warnings
+    row = loaded.trials.set_index("key").loc[TrialConfig("GE", 0.25, temperature=1.0, seed=1).key()]
+    record = loaded.records[row.name]
     assert row["val_in_domain"] == record.val["GE"]
     assert row["test_cross_domain"] == record.test["SIEMENS"]
     assert row["test_within_in_domain"] == record.test_within["GE"]
     assert row["export_gap"] == 0
-    assert len(found.skipped) == 1
+    assert len(loaded.skipped) == 1
 
 
 @pytest.mark.parametrize(
@@ -57,21 +57,21 @@ def test_one_tidy_row_a_trial(run):
 )
 def test_a_bad_record_is_counted_and_named_not_fatal(run, text, reason):
     key = spoil(run, text)
-    found = load(run)
-    assert len(found.trials) == 11
-    assert list(found.unreadable) == [key]
-    assert re.search(reason, found.unreadable[key])
-    assert str(run) not in found.unreadable[key]  # the report does not tell where it lay
-    assert key in found.warnings[0]
-    assert compute(found, "epsilon", Options()).vendors
+    loaded = load(run)
+    assert len(loaded.trials) == 11
+    assert list(loaded.unreadable) == [key]
+    assert re.search(reason, loaded.unreadable[key])
+    assert str(run) not in loaded.unreadable[key]  # the report does not tell where it lay
+    assert key in loaded.warnings[0]
+    assert compute(loaded, "epsilon", Options()).vendors
 
 
 def test_a_record_in_anothers_place_is_left_out(run):
     trials = sorted((run / "trials").iterdir())
     shutil.copy(trials[0] / "record.json", trials[1] / "record.json")
-    found = load(run)
-    assert list(found.unreadable) == [trials[1].name]
-    assert "belongs to the key" in found.unreadable[trials[1].name]
+    loaded = load(run)
+    assert list(loaded.unreadable) == [trials[1].name]
+    assert "belongs to the key" in loaded.unreadable[trials[1].name]
 
 
 def test_records_of_two_cohorts_are_not_mixed(run):
@@ -86,9 +86,9 @@ def test_records_of_two_cohorts_are_not_mixed(run):
         return json.dumps(values)
 
     keys = {spoil(run, more_images, 0), spoil(run, other_fingerprint, 1)}
-    found = load(run)
-    assert set(found.unreadable) == keys
-    assert all("another cohort" in reason for reason in found.unreadable.values())
+    loaded = load(run)
+    assert set(loaded.unreadable) == keys
+    assert all("another cohort" in reason for reason in loaded.unreadable.values())
 
 
 def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
@@ -97,12 +97,12 @@ def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
     folder.write_config(config)
     before = load(run)
     folder.write_stop(Stop(config, "behind the others", [{"epoch": 1, "loss": 0.6, "val_in_domain": 0.51}]))
-    found = load(run)
-    assert found.stopped[["key", "reason"]].values.tolist() == [[config.key(), "behind the others"]]
-    assert len(found.failures) == len(before.failures)
-    assert sorted(found.pending) == sorted(set(before.pending) - {config.key()})
-    assert config.key() not in set(found.trials["key"])
-    assert "1 stopped early" in found.counts()
+    loaded = load(run)
+    assert loaded.stopped[["key", "reason"]].values.tolist() == [[config.key(), "behind the others"]]
+    assert len(loaded.failures) == len(before.failures)
+    assert sorted(loaded.pending) == sorted(set(before.pending) - {config.key()})
+    assert config.key() not in set(loaded.trials["key"])
+    assert "1 stopped early" in loaded.counts()
     search = json.loads((run / "search.json").read_text())
     search["search"] = {"sampler": "grid", "scheduler": "pareto_halving", "objectives": ["val_cross_domain"]}
     (run / "search.json").write_text(json.dumps(search))
@@ -121,9 +121,9 @@ def test_failures_and_pending_are_told(run):
     )
     write_whole(run / "trials" / "0123456789ab" / "failure.json", b"{")
     write_whole(run / "trials" / "ba9876543210" / "config.json", b"{}")
-    found = load(run)
-    assert found.failures["key"].tolist() == sorted([config.key(), "0123456789ab"])
-    assert found.pending == ["ba9876543210"]
+    loaded = load(run)
+    assert loaded.failures["key"].tolist() == sorted([config.key(), "0123456789ab"])
+    assert loaded.pending == ["ba9876543210"]
     page = analyse(run).report.read_text()
     assert "the loss is &lt;NaN&gt;" in page
     assert "<NaN>" not in page
@@ -183,14 +183,14 @@ def test_a_bad_array_costs_its_own_part_only(run, name):
 
 
 def test_scores_of_unknown_images_are_not_used(run):
-    found = load(run)
-    key = next(iter(found.records))
-    assert images.image_scores(run, key, found.cohort) is not None
+    loaded = load(run)
+    key = next(iter(loaded.records))
+    assert images.image_scores(run, key, loaded.cohort) is not None
     path = run / "trials" / key / "scores.npz"
     with np.load(path) as file:
         arrays = dict(file)
     np.savez(path, **(arrays | {"row": arrays["row"] + 10_000}))
-    assert images.image_scores(run, key, found.cohort) is None
+    assert images.image_scores(run, key, loaded.cohort) is None
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,21 @@ def test_a_torn_search_json_is_a_warning(run):
 
 def test_external_cohorts_are_read_and_their_scores_are_not(run):
     write_whole(run / "external" / "elsewhere.csv", b"key,vendor,images,patients,auc\nabc,PHILIPS,10,5,0.7\n")
+    assert "no record of these trials: abc" in analyse(run).report.read_text()
+    lines = [
+        "key,vendor,images,patients,auc",
+        "abc,HITACHI,10,5,0.7",
+        f"{RunFolder(run).keys()[0]},PHILIPS,10,5,0.7",
+        "",
+    ]
+    write_whole(run / "external" / "elsewhere.csv", "\n".join(lines).encode())
     write_whole(run / "external" / "elsewhere_scores.csv", b"key,row,score\nabc,1,0.5\n")
-    found = load(run)
-    assert found.external["cohort"].tolist() == ["elsewhere"]
-    assert not found.warnings
-    assert "PHILIPS" in analyse(run).report.read_text()
+    loaded = load(run)
+    assert loaded.external["cohort"].tolist() == ["elsewhere", "elsewhere"]
+    assert not loaded.warnings
+    html = analyse(run).report.read_text()
+    assert "PHILIPS" in html
+    assert "HITACHI" not in html
 
 
 def test_what_is_no_run_folder_is_one_message(tmp_path, capsys):

@@ -15,12 +15,14 @@ from rich.console import Console
 
 from analysis import analyse, print_analysis
 from analysis.choice.crossfit import CrossFit
-from analysis.plots.gallery import gallery
 from analysis.plots.pareto import plot_pareto
 from analysis.report.page import render
 from analysis.report.parts import data_uri
 from analysis.report.report import write_report
 from analysis.report.sections import proof as proof_section
+from analysis.results import evidence, sentences
+from analysis.results.gallery import gallery
+from analysis.results.pareto_info import pareto_info
 from synthetic_run import make_cohort, write_run, write_trial
 from tune_ks.core.config import TrialConfig
 
@@ -103,34 +105,35 @@ def test_every_trial_and_the_labels_seen_are_told(page, analysis):
 def sections(html):
     """Heading of a section -> what a reader reads in it."""
     body = re.sub(r"<script.*?</script>", " ", html[html.index("<main") :], flags=re.DOTALL)
-    found = re.findall(r"<section id=[^>]*><h2>(.*?)</h2>(.*?)</section>", body, flags=re.DOTALL)
-    return {unescape(name): " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split()) for name, text in found}
+    parts = re.findall(r"<section id=[^>]*><h2>(.*?)</h2>(.*?)</section>", body, flags=re.DOTALL)
+    return {unescape(name): " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split()) for name, text in parts}
 
 
 def test_every_section_with_a_cross_domain_number_says_whose_labels_chose(html, analysis):
     met = 0
     for name, text in sections(html).items():
         if re.search(r"cross.domain", text):
-            told = "no label of another vendor" in text or "labels of the other vendor" in text
-            assert told, name
+            is_said = "no label of another vendor" in text or "labels of the other vendor" in text
+            assert is_said, name
             met += 1
     assert met >= 7
-    assert {s.saw for s in (found.selection for found in analysis.vendors.values())} == {"source-validation"}
+    assert {s.saw for s in (computed.selection for computed in analysis.vendors.values())} == {"source-validation"}
 
 
 def test_the_first_screen_says_the_choice_the_doubt_and_both_picks(html, analysis):
     text = sections(html)["The choice"]
     for vendor, computed in analysis.vendors.items():
         selection = computed.selection
-        assert f"{selection.rate:.3f} of k-space, 90 % interval {selection.interval[0]:.3f}" in text
+        assert f"{selection.rate:.3f} of k-space; 90 % interval of the rate {selection.interval[0]:.3f}" in text
         assert f"the model trained on {vendor} scores AUC {selection.values['test_in_domain']:.3f} instead of" in text
         assert "chosen by the rule epsilon (epsilon 0.06): the smallest rate whose in-domain AUC is within" in text
         for split in ("test_in_domain", "test_cross_domain"):
             for values in (selection.values, selection.full_sampling):
                 assert f"{values[split]:.3f} [{values[f'{split}_low']:.3f}, {values[f'{split}_high']:.3f}]" in text
         assert f"{computed.proof.resolvable:.3f}" in text
-    assert text.count("Proven: noninferior") == text.count("Unproven: epsilon") == 2
-    assert text.count("The evidence does not separate this rate from full sampling") == 2
+        for domain, verdict in selection.verdicts.items():
+            assert evidence.sentence(verdict, sentences.DOMAINS[domain], "AUC") in text
+    assert text.count("Nothing below 1 is proven: noninferior") == text.count("Unproven: epsilon") == 2
     assert text.count("Saw validation labels of the other vendor(s) too") == 2
 
 
@@ -185,7 +188,7 @@ def _shown(value):
 
 def test_the_attainment_band_holds_the_median_front(analysis):
     for vendor in analysis.vendors:
-        drawn = {trace.name: trace for trace in plot_pareto(analysis, vendor).data}
+        drawn = {trace.name: trace for trace in plot_pareto(pareto_info(analysis, vendor)).data}
         band, middle = drawn["front, 10 to 90 %"], drawn["front, median"]
         assert band.fill == "toself"
         half = list(band.x).index(max(band.x)) + 1  # the better surface first, then the worse one back
@@ -206,10 +209,10 @@ def test_the_source_studys_table_has_a_row_a_rate_and_every_vendor(html, analysi
     table = analysis.configurations
     for row in shown:
         for source, tested in (("GE", "GE"), ("GE", "SIEMENS"), ("SIEMENS", "SIEMENS"), ("SIEMENS", "GE")):
-            own = table[(table["vendor"] == source) & (table["family"] == row["mask"])]
-            one = own[(own["sampling_rate"] - float(row["nominal rate"])).abs() < 1e-3]
+            of_row = table[(table["vendor"] == source) & (table["family"] == row["mask"])]
+            at_rate = of_row[(of_row["sampling_rate"] - float(row["nominal rate"])).abs() < 1e-3]
             name = "test_in_domain" if source == tested else "test_cross_domain"
-            assert row[f"{source} tested on {tested}"].startswith(f"{one.iloc[0][name]:.3f} [")
+            assert row[f"{source} tested on {tested}"].startswith(f"{at_rate.iloc[0][name]:.3f} [")
     for vendor, computed in analysis.vendors.items():
         selection = computed.selection
         chosen = [row for row in shown if vendor in row["chosen for"]]

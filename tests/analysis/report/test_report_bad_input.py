@@ -34,8 +34,8 @@ def figures_of(path):
 
 
 def page_of(root, **settings):
-    found = analyse(root, **settings)
-    return found, text_of(found.report), figures_of(found.report)
+    analysis = analyse(root, **settings)
+    return analysis, text_of(analysis.report), figures_of(analysis.report)
 
 
 def no_invented_number(text):
@@ -56,35 +56,35 @@ def test_no_finished_trial(tmp_path):
     for key in keys:
         folder.trial(key, "record.json").unlink()
     folder.write_failure(TrialConfig("GE", 0.3), "the loss became NaN")
-    found, text, drawn = page_of(tmp_path)
-    assert found.vendors == {}
+    analysis, text, drawn = page_of(tmp_path)
+    assert analysis.vendors == {}
     assert drawn == []
     assert "No vendor has a finished trial, so there is no choice" in text
     assert "the loss became NaN" in text
     assert all(key in text for key in keys)  # pending
     assert "0123456789ab" in text  # the cohort is still known
     assert no_invented_number(text.replace("the loss became NaN", ""))
-    assert figures(found) == {}
+    assert figures(analysis) == {}
 
 
 def test_only_pending_trials_and_nothing_else(tmp_path):
     folder = RunFolder(tmp_path)
     for rate in (0.25, 1.0):
         folder.write_config(TrialConfig("GE", rate))
-    found, text, drawn = page_of(tmp_path)
-    assert (found.vendors, drawn, len(found.run.pending)) == ({}, [], 2)
+    analysis, text, drawn = page_of(tmp_path)
+    assert (analysis.vendors, drawn, len(analysis.run.pending)) == ({}, [], 2)
     assert "2 trial(s) were asked for and have not finished" in text
     assert "No vendor has a finished trial, so there is no choice" in text
     assert "Unknown: this run folder has no search.json" in text
     assert all(key in text for key in folder.keys())
-    assert json.loads(found.selection_json.read_text())["choices"] == []
+    assert json.loads(analysis.selection_json.read_text())["choices"] == []
     assert no_invented_number(text)
 
 
 def test_one_trial(tmp_path):
     write_run(tmp_path, **SMALL | {"rates": (0.25,)})
-    found, text, drawn = page_of(tmp_path)
-    assert len(found.run.trials) == 1
+    analysis, text, drawn = page_of(tmp_path)
+    assert len(analysis.run.trials) == 1
     assert "one configuration only" in text
     assert "Full sampling has no finished trial here" in text
     assert "no full sampling here" in text
@@ -96,15 +96,15 @@ def test_one_trial(tmp_path):
 
 def test_one_vendor_has_no_cross_domain_number(tmp_path, capsys):
     write_run(tmp_path, vendors=("GE",), **SMALL)
-    found, text, drawn = page_of(tmp_path)
+    analysis, text, drawn = page_of(tmp_path)
     assert "Nothing was tested, so nothing is proven" in text
-    print_analysis(found)
+    print_analysis(analysis)
     said = capsys.readouterr().out
     assert "noninferior" in said
     assert "noninferior (proven)" not in said
     assert "how sure the front is can't be told" in text
     assert "tested on GE" in text
-    assert found.vendors["GE"].proof.refused
+    assert analysis.vendors["GE"].proof.refused
     assert "no configuration has a cross-domain AUC, so there is no front of two AUCs to draw" in text
     assert "AUC not measured" in text
     assert "pareto-GE" not in drawn
@@ -117,16 +117,16 @@ def test_one_vendor_has_no_cross_domain_number(tmp_path, capsys):
 def test_all_cross_domain_scores_missing(tmp_path):
     folder = write_run(tmp_path, **SMALL)
     for key in folder.keys():
-        own = folder.read_record(key).config.vendor
+        source = folder.read_record(key).config.vendor
         read = json.loads(folder.trial(key, "record.json").read_text())
         dead = {
-            name: {v: s if v == own else None for v, s in read[name].items()}
+            name: {v: s if v == source else None for v, s in read[name].items()}
             for name in ("val", "test", "val_within", "test_within")
         }
         change(folder, key, **dead)
         folder.trial(key, "scores.npz").unlink()
-    found, text, drawn = page_of(tmp_path)
-    assert found.configurations["test_cross_domain"].isna().all()
+    analysis, text, drawn = page_of(tmp_path)
+    assert analysis.configurations["test_cross_domain"].isna().all()
     assert text.count("so there is no front of two AUCs to draw") == 1
     assert not [name for name in drawn if name.startswith("pareto")]
     assert "no cross-domain AUC: no other vendor was scored, so transfer is unknown" in text
@@ -135,13 +135,13 @@ def test_all_cross_domain_scores_missing(tmp_path):
 
 def test_one_seed_is_said_and_the_same_run_gives_the_same_page(tmp_path):
     write_run(tmp_path, **SMALL)
-    found, text, _ = page_of(tmp_path)
+    analysis, text, _ = page_of(tmp_path)
     assert "One seed a configuration" in text
     assert "full sampling has fewer than 3 seeds: how far a second training differs is unknown" in text
     assert "test in domain sd" not in text
     assert no_invented_number(text)
-    first = found.report.read_bytes()
-    assert write_report(found).read_bytes() == first
+    first = analysis.report.read_bytes()
+    assert write_report(analysis).read_bytes() == first
 
 
 TORN = (b"", b'{"format": 1, "conf', b"\x00\xff", b"[]", b"null")
@@ -163,10 +163,10 @@ def test_records_that_cannot_serve_are_named_with_the_reason_and_the_rest_is_dra
     for key, fields in zip(keys[len(TORN) :], ODD.values()):
         change(folder, key, **fields)
     bad = set(keys[: len(TORN) + len(ODD)])
-    found, text, drawn = page_of(tmp_path)
-    assert set(found.run.unreadable) == bad
-    assert set(found.run.trials["key"]) == set(keys) - bad
-    assert len(found.run.trials) == 2
+    analysis, text, drawn = page_of(tmp_path)
+    assert set(analysis.run.unreadable) == bad
+    assert set(analysis.run.trials["key"]) == set(keys) - bad
+    assert len(analysis.run.trials) == 2
     assert "10 record(s) could not be used and are left out" in text
     assert all(key in text for key in bad)
     assert all(reason in text for reason in ODD)
@@ -181,9 +181,9 @@ def test_an_odd_history_costs_the_learning_curve_only(tmp_path):
     for key, history in zip(keys, cycle([[], [{}], [{"epoch": 1, "loss": None}]])):
         change(folder, key, history=history)
     change(folder, keys[0], history=[{"loss": "low"}])  # no number: whoever wrote this record wrote it wrong
-    found, text, drawn = page_of(tmp_path)
-    assert len(found.run.trials) == 5
-    assert list(found.run.unreadable) == keys[:1]
+    analysis, text, drawn = page_of(tmp_path)
+    assert len(analysis.run.trials) == 5
+    assert list(analysis.run.unreadable) == keys[:1]
     assert "No record holds a history of epochs" in text
     assert "pareto-GE" in drawn
 
@@ -220,11 +220,11 @@ def test_a_watched_page_follows_the_records_and_ends_as_a_plain_one(tmp_path, mo
     def tell(analysis):
         seen.append((len(analysis.run.trials), "location.reload" in analysis.report.read_text()))
 
-    found = watch(tmp_path, {"rule": "epsilon"}, seconds=3, tell=tell)
+    analysis = watch(tmp_path, {"rule": "epsilon"}, seconds=3, tell=tell)
     assert seen == [(1, True), (2, True)]
     assert slept == [3, 3, 3]
-    assert len(found.run.trials) == 2
-    assert "location.reload" not in found.report.read_text()
+    assert len(analysis.run.trials) == 2
+    assert "location.reload" not in analysis.report.read_text()
     assert {path.name for path in stamps(tmp_path)} >= {"search.json", "record.json"}
 
 

@@ -49,9 +49,9 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield found
-        found.close()
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield launched
+        launched.close()
 
 
 class Heard:
@@ -178,17 +178,17 @@ def test_the_knob_moves_mask_image_and_both_aucs_together(page, run):
     for _ in range(int(slider.get_attribute("max"))):
         page.keyboard.press("ArrowRight")
         states.append(knob_state(page))
-    own = run.configurations[run.configurations["vendor"] == "GE"]
-    shown = own[(own["family"] == "gumbel") | own["full"]].drop_duplicates("sampling_rate")
+    of_vendor = run.configurations[run.configurations["vendor"] == "GE"]
+    shown = of_vendor[(of_vendor["family"] == "gumbel") | of_vendor["full"]].drop_duplicates("sampling_rate")
     assert len(states) == len(shown) == 6
     for name in ("name", "mask", "profile", "in", "cross", "image"):
         assert len({state[name] for state in states}) >= len(states) - (name == "image"), name
     assert len({state["full"] for state in states}) == 1
     for state in states:
         rate = float(re.search(r"rate ([0-9.]+)", state["name"])[1])
-        near = own[(own["realised_rate"] - rate).abs() < 1e-3]
-        told = float(re.search(r"AUC ([0-9.]+) \[", state["in"])[1])
-        assert any(abs(told - auc) < 6e-4 for auc in near["test_in_domain"])
+        near = of_vendor[(of_vendor["realised_rate"] - rate).abs() < 1e-3]
+        written = float(re.search(r"AUC ([0-9.]+) \[", state["in"])[1])
+        assert any(abs(written - auc) < 6e-4 for auc in near["test_in_domain"])
     assert "full sampling" in states[-1]["name"]
 
 
@@ -206,11 +206,11 @@ def test_the_source_studys_table_sorts_by_auc_and_saves_as_csv(page, run):
     heads = [cell.inner_text().strip(" ▲▼") for cell in table.locator("th").all()]
     column = heads.index("GE tested on SIEMENS")
     table.locator("th button").nth(column).click()
-    told = [text.split()[0] for text in table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()]
-    assert told == sorted(told)
-    assert len(set(told)) > 5
+    cells = [text.split()[0] for text in table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()]
+    assert cells == sorted(cells)
+    assert len(set(cells)) > 5
     rows = saved(page, "source-table")
-    assert [row["GE tested on SIEMENS"].split()[0] for row in rows] == told  # as it stands on the page
+    assert [row["GE tested on SIEMENS"].split()[0] for row in rows] == cells  # as it stands on the page
     assert {row["chosen for"] for row in rows} > {""}
 
 
@@ -281,7 +281,7 @@ def test_a_figure_saves_itself_as_svg_for_paper_whatever_the_page_looks_like(pho
     assert download.value.suggested_filename == "pareto-GE.svg"
     drawn = download.value.path().read_text()
     assert "<svg" in drawn[:200]
-    fills = {tuple(numbers(found)) for found in re.findall(r"<text[^>]*fill: (rgb\([^)]*\))", drawn)}
+    fills = {tuple(numbers(fill)) for fill in re.findall(r"<text[^>]*fill: (rgb\([^)]*\))", drawn)}
     assert fills == {(28, 36, 48)}
 
 
@@ -293,8 +293,10 @@ def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(browser, tmp_path
     assert "Dice" in read
     assert not re.search(r"\bAUCs?\b", read)
     gauge = page.locator("#knob-GE [data-domain=in]")
-    told = float(re.search(r"Dice ([0-9.]+) \[", gauge.locator("span").inner_text())[1])
-    assert float(gauge.locator("b").evaluate("dot => parseFloat(dot.style.left)")) == pytest.approx(100 * told, abs=0.1)
+    written = float(re.search(r"Dice ([0-9.]+) \[", gauge.locator("span").inner_text())[1])
+    assert float(gauge.locator("b").evaluate("dot => parseFloat(dot.style.left)")) == pytest.approx(
+        100 * written, abs=0.1
+    )
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.heard.outside() == []
     assert page.heard.quiet(), page.heard.said
@@ -303,8 +305,8 @@ def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(browser, tmp_path
 
 def test_a_watched_page_loads_itself_again_where_the_reader_was(browser, tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
-    found = analyse(tmp_path, report=False)
-    page = opened(browser, write_report(found, live=5), viewport={"width": 1280, "height": 600})
+    analysis = analyse(tmp_path, report=False)
+    page = opened(browser, write_report(analysis, live=5), viewport={"width": 1280, "height": 600})
     assert "2 finished, 0 failed, 0 not finished" in page.locator(".live").inner_text()
     page.evaluate("window.scrollTo({ top: 700, behavior: 'instant' }); window.old = true")
     page.wait_for_function("window.old === undefined && document.documentElement.dataset.ready")

@@ -9,15 +9,14 @@ from analysis.choice import noninferior_words as proof_words
 from analysis.choice.noninferior import STEP_COLUMNS, Proof
 from analysis.choice.options import Options
 from analysis.choice.selection import Selection
-from analysis.plots.gallery import MOST, gallery
 from analysis.plots.masks import profile
 from analysis.report.page import in_script, render
 from analysis.report.parts import slug, table
 from analysis.results import evidence, sentences
+from analysis.results.gallery import MOST, gallery
 from analysis.results.importance import hyperparameters, importance
 from analysis.results.json_values import json_values
 from analysis.statistics.measures import MEASURES
-from analysis.statistics.pareto import TWO
 from synthetic_run import write_run
 from tune_ks.core.config import OWN_FIELDS
 
@@ -31,32 +30,32 @@ def lowpass(width, kept):
 
 @pytest.mark.parametrize("kept", [1, 2, 5, 8])
 def test_the_profile_of_low_pass_is_low_pass(kept):
-    found = profile(lowpass(8, kept))
-    assert found.mask.tolist() == found.lowpass.tolist() == found.probability.tolist()
-    assert found.mask[0] == 1
+    computed = profile(lowpass(8, kept))
+    assert computed.mask.tolist() == computed.lowpass.tolist() == computed.probability.tolist()
+    assert computed.mask[0] == 1
 
 
 def test_a_profile_by_hand():
     mask = np.array([1, 0, 0, 0, 1, 1, 0, 1], dtype=bool)  # DC at 4; distances 4 3 2 1 0 1 2 3
-    found = profile(mask, np.linspace(0, 0.7, 8))
-    assert found.distance.tolist() == [0, 1, 2, 3, 4]
-    assert found.mask.tolist() == [1, 0.5, 0, 0.5, 1]
-    assert found.lowpass.tolist() == [1, 1, 0.5, 0, 0]  # the nearest four
-    assert found.probability == pytest.approx([0.4, 0.4, 0.4, 0.4, 0.0])
+    computed = profile(mask, np.linspace(0, 0.7, 8))
+    assert computed.distance.tolist() == [0, 1, 2, 3, 4]
+    assert computed.mask.tolist() == [1, 0.5, 0, 0.5, 1]
+    assert computed.lowpass.tolist() == [1, 1, 0.5, 0, 0]  # the nearest four
+    assert computed.probability == pytest.approx([0.4, 0.4, 0.4, 0.4, 0.0])
 
 
 def test_a_profile_of_points_spends_the_same_budget():
     mask = np.random.default_rng(0).random((16, 16)) < 0.3
-    found = profile(mask)
+    computed = profile(mask)
     offsets = np.arange(16) - 8
     distance = np.floor(np.hypot(offsets[:, None], offsets[None]) + 0.5).astype(int).clip(max=8)
     members = np.bincount(distance.ravel())
-    assert (found.mask * members).sum() == pytest.approx(mask.sum())
-    assert (found.lowpass * members).sum() == pytest.approx(mask.sum())
-    assert (np.diff(found.lowpass) <= 1e-12).all()
+    assert (computed.mask * members).sum() == pytest.approx(mask.sum())
+    assert (computed.lowpass * members).sum() == pytest.approx(mask.sum())
+    assert (np.diff(computed.lowpass) <= 1e-12).all()
 
 
-def own_table(n, effect):
+def table_of(n, effect):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"sampling_rate": 0.5, "mask.temperature": rng.uniform(0.1, 5, n), "full": False})
     frame["mask_lr_multiplier"] = rng.choice([1.0, 10.0, 30.0], n)
@@ -68,20 +67,20 @@ def own_table(n, effect):
 
 
 def test_importance_finds_what_moves_the_auc():
-    found = importance(own_table(60, 0.1), "score")
-    assert found.table["hyperparameter"].iloc[0] == "temperature"
-    assert found.table["importance"].iloc[0] > 0.03
-    assert found.explained > 0.8
-    assert found.configurations == 60
+    computed = importance(table_of(60, 0.1), "score")
+    assert computed.table["hyperparameter"].iloc[0] == "temperature"
+    assert computed.table["importance"].iloc[0] > 0.03
+    assert computed.explained > 0.8
+    assert computed.configurations == 60
 
 
 def test_importance_says_when_nothing_is_explained():
-    assert importance(own_table(60, 0.0), "score").explained < 0.2
+    assert importance(table_of(60, 0.0), "score").explained < 0.2
 
 
 def test_importance_needs_enough_that_varies():
-    assert importance(own_table(9, 0.1), "score") is None
-    same = own_table(60, 0.1).assign(**{"mask.temperature": 1.0}, mask_lr_multiplier=10.0)
+    assert importance(table_of(9, 0.1), "score") is None
+    same = table_of(60, 0.1).assign(**{"mask.temperature": 1.0}, mask_lr_multiplier=10.0)
     assert importance(same, "score") is None
     one_or_none = same.assign(**{"mask.temperature": [1.0, np.nan] * 30})  # that is the family again
     assert hyperparameters(one_or_none) == []
@@ -110,27 +109,12 @@ def choice(rate=0.25, differences=None, **fields):
     return Selection(**known | fields)
 
 
-def test_the_warning_speaks_only_of_what_was_computed():
-    def said(low, high, **fields):
-        return evidence.not_separated(choice(differences=dict.fromkeys(TWO, (low, high)), **fields), Options())
-
-    assert "does not separate this rate from full sampling" in said(-0.02, 0.03)
-    assert "in-domain +0.005 [-0.020, +0.030], cross-domain +0.005 [-0.020, +0.030]" in said(-0.02, 0.03)
-    assert said(-0.05, -0.01).startswith("This rate is worse than full sampling: test AUC in-domain -0.030 [-0.050, -")
-    assert said(0.01, 0.03) == ""
-    mixed = evidence.not_separated(choice(differences={TWO[0]: (-0.02, 0.01), TWO[1]: (-0.05, -0.01)}), Options())
-    assert mixed.startswith("This rate is worse than full sampling: test AUC cross-domain -0.030")
-    assert "includes 0 (in-domain -0.005" in mixed
-    assert "No paired interval of the in-domain and cross-domain difference" in evidence.not_separated(
-        choice(), Options()
-    )
-    unlikely = choice(not_worse={"in_domain": 0.88, "cross_domain": 0.91, "both": 0.85})
-    assert "better by more than 0.02 AUC: 0.88 in-domain, 0.91 cross-domain, 0.85 for both at once; 0.95 would be" in (
-        evidence.not_separated(unlikely, Options())
-    )
-    assert evidence.not_separated(choice(not_worse=dict.fromkeys(TWO, 0.99)), Options()) == ""
-    assert "no finished trial" in said(-0.02, 0.03, full_sampling={})
-    assert said(-0.02, 0.03, rate=1.0) == said(-0.02, 0.03, rate=np.nan) == ""
+def test_without_full_sampling_the_cost_is_unknown_and_at_rate_1_nothing_is_compared():
+    ((said, doubt),) = evidence.against_full(choice(full_sampling={}), Options())
+    assert "no finished trial" in said
+    assert doubt
+    assert evidence.against_full(choice(rate=1.0), Options()) == []
+    assert evidence.against_full(choice(rate=np.nan), Options()) == []
 
 
 def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule():
@@ -149,17 +133,20 @@ def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule()
 
 def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
     steps = pd.DataFrame(columns=STEP_COLUMNS)
-    found = Proof("GE", 1.0, "c", 0.02, steps, 0.046, {"in_domain": 736.0, "cross_domain": np.inf}, "")
-    assert proof_words.proven(found, AUC) == (
-        "No rate below 1 is proven to lose at most 0.02 in both AUCs. These data could prove a margin of about 0.046."
+    proof = Proof("GE", 1.0, "c", 0.02, steps, 0.046, {"in_domain": 736.0, "cross_domain": np.inf}, "")
+    assert proof_words.proven(proof, AUC) == (
+        "No rate below 1 is proven to lose at most 0.02 in both AUCs. If the rates are equal, these data could prove a "
+        "margin of about 0.046."
     )
-    assert proof_words.needed(found) == (
-        "0.02 would need: in-domain about 736 validation patients; cross-domain more seeds, not patients."
+    assert proof_words.needed(proof) == (
+        "0.02 would need, if the rates are equal: in-domain about 736 validation patients; cross-domain more seeds, "
+        "not patients."
     )
-    assert proof_words.proven(found._replace(rate=0.25), AUC).startswith(
-        "Not worse than full sampling by more than 0.02"
+    assert proof_words.proven(proof._replace(rate=0.25), AUC).startswith(
+        "0.250 of k-space is not worse than full sampling by more than 0.02"
     )
-    refused = found._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})
+    assert proof_words.needed(proof._replace(rate=0.25)) == ""
+    refused = proof._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})
     assert proof_words.proven(refused, AUC) == "Nothing was tested, so nothing is proven: full sampling was not run."
     assert proof_words.needed(refused) == ""
 

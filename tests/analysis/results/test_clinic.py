@@ -3,11 +3,13 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy import stats
 from scipy.special import expit
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_curve
@@ -15,9 +17,9 @@ from sklearn.metrics import brier_score_loss, roc_curve
 from analysis import analyse, print_analysis
 from analysis.read.trial_arrays import image_scores
 from analysis.report.export import figures
-from analysis.results.operating import SPECIFICITY, threshold
+from analysis.results.operating import SPECIFICITY, resampled_share, resampled_thresholds, threshold
 from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
-from analysis.statistics.bootstrap import patient_weights, resampled_mean
+from analysis.statistics.bootstrap import interval, patient_weights, resampled_mean
 from synthetic_run import make_cohort, write_run
 from tune_ks.core.metrics import auc
 
@@ -34,9 +36,9 @@ from tune_ks.core.metrics import auc
 def test_the_cut_leaves_no_more_negatives_above_than_allowed(negatives, specificity, cut):
     negatives = np.array(negatives, dtype=float)
     label, score = np.r_[np.zeros(len(negatives)), 1, 1], np.r_[negatives, -5, 50]
-    found = threshold(label, score, specificity)
-    assert found == cut
-    assert (negatives > found).mean() <= 1 - specificity + 1e-12
+    computed = threshold(label, score, specificity)
+    assert computed == cut
+    assert (negatives > computed).mean() <= 1 - specificity + 1e-12
 
 
 def test_the_cut_is_the_best_point_of_the_roc_curve():
@@ -45,8 +47,8 @@ def test_the_cut_is_the_best_point_of_the_roc_curve():
         label = rng.permutation(np.arange(80) < 30).astype(int)
         score = np.round(rng.normal(label, 1), 1)
         false, true, _ = roc_curve(label, score, drop_intermediate=False)
-        found = (score[label == 1] > threshold(label, score)).mean()
-        assert found == pytest.approx(true[false <= 1 - SPECIFICITY + 1e-12].max())
+        sensitivity = (score[label == 1] > threshold(label, score)).mean()
+        assert sensitivity == pytest.approx(true[false <= 1 - SPECIFICITY + 1e-12].max())
     assert math.isnan(threshold(np.ones(3), np.arange(3.0)))
 
 
@@ -55,9 +57,9 @@ def test_a_share_is_resampled_by_patient():
     patient = rng.integers(0, 6, 50)
     part, whole = rng.random(50) < 0.5, rng.random(50) < 0.7
     weights = patient_weights(6, 20, "share")
-    found = resampled_mean(part, whole, patient, weights)
-    assert found.point == pytest.approx(part[whole].mean())
-    for draw, value in zip(weights, found.draws):
+    resampled = resampled_mean(part, whole, patient, weights)
+    assert resampled.point == pytest.approx(part[whole].mean())
+    for draw, value in zip(weights, resampled.draws):
         rows = np.repeat(np.arange(50), draw[patient].astype(int))
         assert value == pytest.approx(part[rows][whole[rows]].mean())
 
@@ -76,24 +78,84 @@ def parts(analysis, source, vendor, split="test"):
         yield scores[(scores["split"] == split) & (scores["vendor"] == vendor)]
 
 
-def one(table, **where):
+def only_row(table, **where):
     for name, value in where.items():
         table = table[table[name.replace("_", " ")] == value]
     assert len(table) == 1
     return table.iloc[0]
 
 
+def scored_patients(rng, patients, images=5):
+    """Patient, label and score of images; scores of a patient are alike, and of tumours 1.5 higher."""
+    patient = np.repeat(np.arange(patients), images)
+    label = rng.integers(0, 2, len(patient))
+    label[:2] = 0, 1
+    score = rng.normal(0, np.sqrt(0.3), patients)[patient] + rng.normal(0, np.sqrt(0.7), len(patient)) + 1.5 * label
+    return patient, label, np.round(score, 1)  # with ties
+
+
+def test_resampled_thresholds_and_shares_are_those_of_repeated_images():
+    rng = np.random.default_rng(0)
+    patient, label, score = scored_patients(rng, 9)
+    negative = label == 0
+    weights = rng.multinomial(9, np.full(9, 1 / 9), 40).astype(float)
+    cuts = resampled_thresholds(score[negative], patient[negative], weights)
+    test_patient, test_label, test_score = scored_patients(rng, 7)
+    test_weights = rng.multinomial(7, np.full(7, 1 / 7), 40).astype(float)
+    cut = threshold(label, score)
+    for positive in (True, False):
+        here = test_label == positive
+        share = resampled_share(test_score[here], test_patient[here], test_weights, cut, cuts, above=positive)
+        assert share.point == pytest.approx(((test_score[here] > cut) == positive).mean())
+        for number in range(40):
+            drawn = np.repeat(score[negative], weights[number, patient[negative]].astype(int))
+            by_hand = threshold(np.zeros(len(drawn)), drawn)
+            assert cuts[number] == by_hand
+            drawn = np.repeat(test_score[here], test_weights[number, test_patient[here]].astype(int))
+            assert share.draws[number] == pytest.approx(((drawn > by_hand) == positive).mean())
+
+
+def test_a_draw_without_a_negative_has_no_threshold():
+    cuts = resampled_thresholds(np.array([0.1]), np.array([0]), np.array([[0.0, 2.0], [1.0, 1.0]]))
+    assert math.isnan(cuts[0])
+    assert cuts[1] == 0.1
+
+
+def test_sensitivity_at_a_carried_threshold_covers_the_truth_of_the_model():
+    """The model's own sensitivity at its own 90 % specificity: the threshold is of 15 patients, and no fixed number."""
+    truth = stats.norm.sf(stats.norm.ppf(0.9) - 1.5)
+    covered, as_known = [], []
+    rng = np.random.default_rng(1)
+    for _ in range(120):
+        patient, label, score = scored_patients(rng, 15)
+        negative = label == 0
+        patient = np.unique(patient[negative], return_inverse=True)[1]
+        cuts = resampled_thresholds(score[negative], patient, patient_weights(patient.max() + 1, 300, "val"))
+        test_patient, test_label, test_score = scored_patients(rng, 60)
+        weights = patient_weights(60, 300, "test")
+        positive, cut = test_label == 1, threshold(label, score)
+        drawn = (test_score[positive], test_patient[positive], weights, cut)
+        share = resampled_share(*drawn, cuts, above=True)
+        known = resampled_share(*drawn, np.full(300, cut), above=True)
+        low, high = interval(replace(share, patients=15))
+        covered.append(low <= truth <= high)
+        low, high = interval(known)
+        as_known.append(low <= truth <= high)
+    assert np.mean(covered) >= 0.85
+    assert np.mean(as_known) < 0.6
+
+
 @pytest.mark.parametrize("vendor", ["GE", "SIEMENS"])
 def test_the_threshold_is_the_source_vendors_wherever_it_is_applied(analysis, vendor):
     assert analysis.vendors["GE"].selection.rate < 1
-    row = one(analysis.clinic.operating, trained_on="GE", scored_on=vendor, rate="chosen")
-    found, stayed = [], []
+    row = only_row(analysis.clinic.operating, trained_on="GE", scored_on=vendor, rate="chosen")
+    detected, stayed = [], []
     for val, test in zip(parts(analysis, "GE", "GE", "val"), parts(analysis, "GE", vendor)):
         cut = threshold(val["label"].to_numpy(), val["score"].to_numpy())
-        found.append((test["score"][test["label"] == 1] > cut).mean())
+        detected.append((test["score"][test["label"] == 1] > cut).mean())
         stayed.append((test["score"][test["label"] == 0] <= cut).mean())
-    assert len(found) == 2
-    assert row["sensitivity"] == pytest.approx(np.mean(found))
+    assert len(detected) == 2
+    assert row["sensitivity"] == pytest.approx(np.mean(detected))
     assert row["specificity"] == pytest.approx(np.mean(stayed))
     assert row["low"] < row["sensitivity"] < row["high"]
     assert row["its low"] < row["specificity"] < row["its high"]
@@ -110,26 +172,26 @@ def test_a_shift_of_one_vendors_scores_is_seen_as_a_specificity_that_is_not_reac
     arrays["score"] = arrays["score"] + np.float32(2.0) * theirs
     np.savez_compressed(folder.trial(key, "scores.npz"), **arrays)
     after = analyse(tmp_path, report=False)
-    rows = [one(a.clinic.operating, scored_on="SIEMENS", rate="chosen") for a in (before, after)]
+    rows = [only_row(a.clinic.operating, scored_on="SIEMENS", rate="chosen") for a in (before, after)]
     assert rows[0]["specificity"] > 0.8
     assert rows[1]["specificity"] < 0.3
     assert rows[1]["sensitivity"] > rows[0]["sensitivity"]
     assert after.configurations["test_cross_domain"].equals(
         before.configurations["test_cross_domain"]
     )  # no AUC sees it
-    own = [one(a.clinic.operating, scored_on="GE", rate="chosen")["specificity"] for a in (before, after)]
-    assert own[0] == own[1]
+    of_ge = [only_row(a.clinic.operating, scored_on="GE", rate="chosen")["specificity"] for a in (before, after)]
+    assert of_ge[0] == of_ge[1]
 
 
 def test_brier_and_reliability_are_scikit_learns(analysis):
-    row = one(analysis.clinic.calibration, trained_on="GE", scored_on="SIEMENS", rate="chosen")
-    each = list(parts(analysis, "GE", "SIEMENS"))
-    assert row["Brier"] == pytest.approx(np.mean([brier_score_loss(p["label"], expit(p["score"])) for p in each]))
-    assert row["Brier of the prevalence"] == pytest.approx(brier_score_loss(each[0]["label"], np.full(96, 0.5)))
+    row = only_row(analysis.clinic.calibration, trained_on="GE", scored_on="SIEMENS", rate="chosen")
+    seeds = list(parts(analysis, "GE", "SIEMENS"))
+    assert row["Brier"] == pytest.approx(np.mean([brier_score_loss(p["label"], expit(p["score"])) for p in seeds]))
+    assert row["Brier of the prevalence"] == pytest.approx(brier_score_loss(seeds[0]["label"], np.full(96, 0.5)))
     assert row["low"] < row["Brier"] < row["high"]
     bins = analysis.clinic.reliability
     bins = bins[(bins["trained on"] == "GE") & (bins["scored on"] == "SIEMENS") & (bins["rate"] == "chosen")]
-    pooled = pd.concat(each)
+    pooled = pd.concat(seeds)
     observed, predicted = calibration_curve(pooled["label"], expit(pooled["score"]), n_bins=10)
     np.testing.assert_allclose(bins["observed"], observed)
     np.testing.assert_allclose(bins["predicted"], predicted)
@@ -137,37 +199,37 @@ def test_brier_and_reliability_are_scikit_learns(analysis):
 
 
 def test_subgroup_aucs_are_those_of_their_images(analysis):
-    cohort, found = analysis.run.cohort, analysis.clinic.subgroups
-    assert set(found["by"]) == {"field strength", "acquired matrix", "cohort of origin"}
+    cohort, groups = analysis.run.cohort, analysis.clinic.subgroups
+    assert set(groups["by"]) == {"field strength", "acquired matrix", "cohort of origin"}
     met = 0
-    for _, row in found[(found["trained on"] == "GE") & (found["by"] == "acquired matrix")].iterrows():
+    for _, row in groups[(groups["trained on"] == "GE") & (groups["by"] == "acquired matrix")].iterrows():
         inside = cohort.index[cohort["acquired_width"] == float(row["group"].split()[0])]
-        each = [p[p["row"].isin(inside)] for p in parts(analysis, "GE", row["scored on"])]
-        aucs = [auc(p["label"].to_numpy(), p["score"].to_numpy()) for p in each]
+        seeds = [p[p["row"].isin(inside)] for p in parts(analysis, "GE", row["scored on"])]
+        aucs = [auc(p["label"].to_numpy(), p["score"].to_numpy()) for p in seeds]
         assert row["chosen"] == pytest.approx(np.mean(aucs))
         assert row["chosen low"] < row["chosen"] < row["chosen high"]
         assert row["full sampling low"] < row["full sampling"] < row["full sampling high"]
-        assert row["images"] == len(each[0])
+        assert row["images"] == len(seeds[0])
         met += 1
     assert met == 4
 
 
 def test_a_group_of_too_few_patients_has_no_number(tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=40)
-    found = analyse(tmp_path, report=False, epsilon=0.5).clinic.subgroups
-    few = found[found[["with tumour", "without"]].min(axis=1) < PATIENTS]
-    assert 0 < len(few) < len(found)
+    groups = analyse(tmp_path, report=False, epsilon=0.5).clinic.subgroups
+    few = groups[groups[["with tumour", "without"]].min(axis=1) < PATIENTS]
+    assert 0 < len(few) < len(groups)
     assert (few["note"] == "too few patients").all()
     assert few[["chosen", "chosen low", "full sampling"]].isna().all(axis=None)
-    enough = found.drop(few.index)
+    enough = groups.drop(few.index)
     assert enough[["chosen", "chosen low", "full sampling"]].notna().all(axis=None)
 
 
 def test_what_is_not_recorded_is_said_and_names_are_not_shown():
     cohort = make_cohort(("GE",), 12, 2)
     plain = cohort.drop(columns=["field_t", "acquired_width"]).assign(width=64)
-    found, absent = subgroups(plain)
-    assert found == {}
+    tables, absent = subgroups(plain)
+    assert tables == {}
     assert "No subgroups by field strength: not recorded." in absent
     assert "No subgroups by stored matrix: 64 wide for every image." in absent
     named = plain.assign(patient_id=[f"{'anna' if n % 2 else 'bob'}_{n // 6}" for n in range(len(plain))])
@@ -175,9 +237,10 @@ def test_what_is_not_recorded_is_said_and_names_are_not_shown():
     assert "cohort of origin" not in subgroups(named)[0]
     many = plain.assign(patient_id=[f"{'ISPY1' if n % 2 else 'Breast_MRI'}_{n // 2}" for n in range(len(plain))])
     assert set(subgroups(many)[0]["cohort of origin"]) == {"ISPY1", "Breast_MRI"}
-    told = plain.assign(origin=["a", None] * 12, patient_id="x").assign(origin=lambda t: t["origin"].where(t.index > 3))
-    told.loc[5, "origin"] = "b"
-    groups = subgroups(told)[0]["cohort of origin"]
+    recorded = plain.assign(origin=["a", None] * 12, patient_id="x")
+    recorded = recorded.assign(origin=lambda t: t["origin"].where(t.index > 3))
+    recorded.loc[5, "origin"] = "b"
+    groups = subgroups(recorded)[0]["cohort of origin"]
     assert set(groups.dropna()) == {"a", "b"}
     assert groups.isna().sum() > 0
 
@@ -195,7 +258,7 @@ def test_the_answers_are_in_the_page_the_file_and_the_terminal(analysis):
     )
     console = Console(record=True, width=80, file=io.StringIO())
     print_analysis(analysis, console)
-    row = one(analysis.clinic.operating, trained_on="GE", scored_on="SIEMENS", rate="chosen")
+    row = only_row(analysis.clinic.operating, trained_on="GE", scored_on="SIEMENS", rate="chosen")
     text = " ".join(console.export_text().split())
     assert f"GE on SIEMENS: sensitivity at 90 % validation specificity: chosen {row['sensitivity']:.3f}" in text
 

@@ -53,9 +53,9 @@ def test_a_draw_of_a_measure_is_the_metric_of_the_images_drawn(name):
     weights = patient_weights(9, 30, "test")
     names = np.array([f"p{i}" for i in range(9)])
     order = rng.permutation(9)
-    found = MEASURES[name].resampled(label, score, names[patient], names[order], weights[:, order])
-    assert found.point == pytest.approx(METRICS[name].overall(label, score))
-    for draw, value in zip(weights, found.draws):
+    resampled = MEASURES[name].resampled(label, score, names[patient], names[order], weights[:, order])
+    assert resampled.point == pytest.approx(METRICS[name].overall(label, score))
+    for draw, value in zip(weights, resampled.draws):
         rows = [row for row in range(60) for _ in range(int(draw[patient[row]]))]
         assert value == pytest.approx(METRICS[name].overall(label[rows], score[rows]))
 
@@ -91,12 +91,31 @@ def slow_dice(score, images, drawn):
     return total / count
 
 
-def slow_interval(point, draws, patients, floor):
-    """Standard error with n - 1, Student's t on the logit of the share of the range."""
-    error = math.sqrt(sum((d - sum(draws) / len(draws)) ** 2 for d in draws) / len(draws) * patients / (patients - 1))
+def slow_variance(values):
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def slow_trainings(seeds):
+    """Variance of the mean over seeds that patients do not explain, and its freedom, by plain loops."""
+    count = len(seeds)
+    chance = 0
+    for number in range(count):
+        apart = [of_draw[number] - sum(of_draw) / count for of_draw in zip(*(seed.draws.tolist() for seed in seeds))]
+        chance += slow_variance(apart) / (count - 1)
+    scatter = slow_variance([seed.point for seed in seeds]) * count / (count - 1)
+    return max(scatter - chance, 0) / count, count - 1
+
+
+def slow_interval(point, draws, patients, floor, *trainings):
+    """Standard errors of patients and trainings, Student's t on the logit of the share of the range."""
+    parts = [(slow_variance(draws) * patients / (patients - 1), patients - 1), *trainings]
+    whole = sum(variance for variance, _ in parts)
+    error = math.sqrt(whole)
+    freedom = whole**2 / sum(variance**2 / of_part for variance, of_part in parts)
     share = (point - floor) / (1 - floor)
     slope = (1 - floor) * share * (1 - share)
-    reach = stats.t(patients - 1).ppf(0.95) * error / slope
+    reach = stats.t(freedom).ppf(0.95) * error / slope
     there = [math.log(share / (1 - share)) + sign * reach for sign in (-1, 1)]
     return [floor + (1 - floor) / (1 + math.exp(-end)) for end in there]
 
@@ -111,8 +130,8 @@ def test_points_intervals_and_differences_are_those_of_plain_loops(analysis):
         here = run.cohort[(run.cohort["split"] == "test") & (run.cohort["vendor"] == vendor)]
         images = list(zip(here["row"], here["patient_id"]))
         patients = sorted(set(here["patient_id"]))
-        each = (np.ones(len(patients)), *patient_weights(len(patients), 1000, vendor)[:DRAWN])
-        weights = [dict(zip(patients, w)) for w in each]
+        drawn_weights = (np.ones(len(patients)), *patient_weights(len(patients), 1000, vendor)[:DRAWN])
+        weights = [dict(zip(patients, w)) for w in drawn_weights]
         mine, theirs = (
             [np.mean([slow_dice(score[key], images, w) for key in table.loc[which, "keys"]]) for w in weights]
             for which in (name, full)
@@ -121,18 +140,20 @@ def test_points_intervals_and_differences_are_those_of_plain_loops(analysis):
         assert 2 < len(seen) < len(patients)
         assert row[f"test_{domain}"] == pytest.approx(mine[0])
         role = ("test", vendor)
-        each = [analysis.draws[key][role] for key in row["keys"]]
-        assert np.mean([one.draws[:DRAWN] for one in each], axis=0) == pytest.approx(mine[1:])
-        assert {one.patients for one in each} == {len(seen)}
-        drawn = np.mean([one.draws for one in each], axis=0)
-        ends = slow_interval(mine[0], drawn.tolist(), len(seen), 0.0)
+        seeds = [analysis.draws[key][role] for key in row["keys"]]
+        assert np.mean([resampled.draws[:DRAWN] for resampled in seeds], axis=0) == pytest.approx(mine[1:])
+        assert {resampled.patients for resampled in seeds} == {len(seen)}
+        drawn = np.mean([resampled.draws for resampled in seeds], axis=0)
+        trainings = slow_trainings(seeds)
+        of_full = [analysis.draws[key][role] for key in table.loc[full, "keys"]]
+        ends = slow_interval(mine[0], drawn.tolist(), len(seen), 0.0, trainings)
         assert [row[f"test_{domain}_low"], row[f"test_{domain}_high"]] == pytest.approx(ends)
-        apart = drawn - np.mean([analysis.draws[key][role].draws for key in table.loc[full, "keys"]], axis=0)
+        apart = drawn - np.mean([resampled.draws for resampled in of_full], axis=0)
         assert apart[:DRAWN] == pytest.approx(np.subtract(mine, theirs)[1:])
         assert row[f"difference_{domain}"] == pytest.approx(mine[0] - theirs[0])
-        ends = slow_interval(mine[0] - theirs[0], apart.tolist(), len(seen), -1.0)
+        ends = slow_interval(mine[0] - theirs[0], apart.tolist(), len(seen), -1.0, trainings, slow_trainings(of_full))
         assert [row[f"difference_{domain}_low"], row[f"difference_{domain}_high"]] == pytest.approx(ends)
-        ends = slow_interval(mine[0] - TRIVIAL, (drawn - TRIVIAL).tolist(), len(seen), -1.0)
+        ends = slow_interval(mine[0] - TRIVIAL, (drawn - TRIVIAL).tolist(), len(seen), -1.0, trainings)
         assert row[f"above_baseline_{domain}_low"] == pytest.approx(ends[0])
 
 
@@ -155,9 +176,9 @@ def test_nothing_of_a_dice_run_says_auc(analysis):
     html = words_of(analysis.report.read_text())
     console = Console(record=True, width=200, file=io.StringIO())
     print_analysis(analysis, console)
-    told = console.export_text()
+    printed = console.export_text()
     drawn = json.dumps([figure.to_plotly_json() for figure in figures(analysis).values()], default=str)
-    for text in (html, told, analysis.selection_json.read_text(), drawn):
+    for text in (html, printed, analysis.selection_json.read_text(), drawn):
         assert len(text) > 2000
         assert not re.search(r"\b(AUCs?|ROC|DeLong)\b|\"auc", text), re.search(
             r".{60}\b(AUCs?|ROC|DeLong)\b.{60}", text
@@ -167,7 +188,7 @@ def test_nothing_of_a_dice_run_says_auc(analysis):
     assert "both Dice values" in html
     assert "scores Dice" in html
     assert "the scale 0 to 1." in html
-    assert "in-domain test Dice" in told
+    assert "in-domain test Dice" in printed
     assert json.loads(analysis.selection_json.read_text())["metric"] == "dice"
 
 
@@ -175,7 +196,7 @@ def test_sections_of_classes_give_way_to_what_dice_has(analysis):
     html = analysis.report.read_text()
     heads = re.findall(r"<section id=[^>]*><h2>(.*?)</h2>", html)
     assert "Dice against the rate" in heads
-    assert not {"What a clinician asks", "Image quality", "One-number baselines"} & set(heads)
+    assert not {"What a clinician asks", "Image quality", "Without a network"} & set(heads)
     assert heads.count("How the intervals were made") == 1
     cells = re.findall(r"<td[^>]*>(.*?)</td>", re.search(r'<table id="trivial">(.*?)</table>', html, re.DOTALL)[1])
     assert cells == ["GE", "GE", f"{TRIVIAL:.3f}", "GE", "SIEMENS", f"{TRIVIAL:.3f}"]
@@ -187,7 +208,7 @@ def test_every_rule_chooses_and_cross_fits(analysis):
     chosen = {s.rule: s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle}
     assert set(chosen) == set(RULES)
     assert analysis.vendors["GE"].selection.rate == 0.25
-    assert analysis.vendors["GE"].curves["val"].in_domain is not None
+    assert len(analysis.vendors["GE"].fitted["val"].in_domain.draws) == 3  # of the learned mask, and full sampling
     for fitted in (computed.cross_fit for computed in analysis.vendors.values()):
         assert not fitted.refused
         assert fitted.halves == 2
@@ -196,25 +217,25 @@ def test_every_rule_chooses_and_cross_fits(analysis):
 
 def test_what_is_no_better_than_the_trivial_answer_is_said(tmp_path):
     folder = write_run(tmp_path, **SMALL, true_auc=lambda rate, inside, mask: TRIVIAL)
-    found = analyse(tmp_path, report=False)
+    analysis = analyse(tmp_path, report=False)
     (warning,) = [
-        text for text in found.warnings if text.startswith("GE") and "no evidence that anything was learned" in text
+        text for text in analysis.warnings if text.startswith("GE") and "no evidence that anything was learned" in text
     ]
     assert "is not above the answer that ignores the image (trivial, 0.300) by its interval" in warning
     for key in folder.keys():
         path = folder.trial(key, "record.json")
         path.write_text(json.dumps(json.loads(path.read_text()) | {"trivial": {}}))
-    found = analyse(tmp_path, report=False)
-    assert not [text for text in found.warnings if "learned" in text]
-    assert "Not told by these records." in page.render(trivial.parts(found))
+    analysis = analyse(tmp_path, report=False)
+    assert not [text for text in analysis.warnings if "learned" in text]
+    assert "Not told by these records." in page.render(trivial.parts(analysis))
 
 
 def test_nothing_found_and_everything_found_have_a_page(tmp_path):
     """Every Dice exactly 0 at the lowest rate, exactly 1 at full sampling."""
     far = {0.25: -4, 0.5: 0.6, 1.0: 5}
     write_run(tmp_path, **SMALL | {"rates": tuple(far), "patients": 24}, true_auc=lambda rate, *_: far[rate])
-    found = analyse(tmp_path)
-    none, some, all_ = (row for _, row in found.configurations.sort_values("sampling_rate").iterrows())
+    analysis = analyse(tmp_path)
+    none, some, all_ = (row for _, row in analysis.configurations.sort_values("sampling_rate").iterrows())
     for domain in TWO:
         name, apart = f"test_{domain}", f"difference_{domain}"
         assert (none[name], all_[name], none[apart]) == (0, 1, -1)
@@ -222,12 +243,12 @@ def test_nothing_found_and_everything_found_have_a_page(tmp_path):
         assert all_[f"{name}_high"] == 1 > 0.9 > all_[f"{name}_low"] > 0
         assert none[f"{apart}_low"] == -1 < none[f"{apart}_high"] < 0
         assert -1 < some[f"{apart}_low"] < some[apart] < some[f"{apart}_high"] < 0
-    fitted = found.vendors["GE"].curves["val"].in_domain
-    assert ((fitted.draws >= 0) & (fitted.draws <= 1)).all()
-    assert found.vendors["GE"].selection.rate == 1
+    drawn = analysis.vendors["GE"].fitted["val"].in_domain.draws
+    assert all(((draws >= 0) & (draws <= 1)).all() for draws in drawn.values())
+    assert analysis.vendors["GE"].selection.rate == 1
     assert not re.search(
         r"\b(nan|NaN|inf|Traceback)\b",
-        re.sub(r"<script.*?</script>", "", words_of(found.report.read_text()), flags=re.DOTALL),
+        re.sub(r"<script.*?</script>", "", words_of(analysis.report.read_text()), flags=re.DOTALL),
     )
 
 
@@ -235,10 +256,10 @@ def test_without_scores_there_are_points_and_no_interval(tmp_path):
     folder = write_run(tmp_path, **SMALL)
     for key in folder.keys():
         folder.trial(key, "scores.npz").unlink()
-    found = analyse(tmp_path, report=False)
-    assert found.configurations["test_in_domain_low"].isna().all()
-    assert found.vendors["GE"].selection.rate in (0.25, 1.0)
-    assert "No per-image scores lie beside these records" in page.render(intervals_of_values.parts(found))
+    analysis = analyse(tmp_path, report=False)
+    assert analysis.configurations["test_in_domain_low"].isna().all()
+    assert analysis.vendors["GE"].selection.rate in (0.25, 1.0)
+    assert "No per-image scores lie beside these records" in page.render(intervals_of_values.parts(analysis))
 
 
 def interrupt(seconds):
@@ -255,11 +276,11 @@ def test_a_folder_of_two_metrics_asks_which(tmp_path, capsys, monkeypatch):
     assert main([str(tmp_path), "--no-report"]) == 2
     assert capsys.readouterr().err.startswith("error: ")
     for metric in METRICS:
-        found = load(tmp_path, metric)
-        assert {record.metric for record in found.records.values()} == {found.metric} == {metric}
-        assert len(found.trials) == 2
-        assert found.pending == []
-        assert f"2 record(s) of another metric than {metric} are left out." in found.warnings
+        loaded = load(tmp_path, metric)
+        assert {record.metric for record in loaded.records.values()} == {loaded.metric} == {metric}
+        assert len(loaded.trials) == 2
+        assert loaded.pending == []
+        assert f"2 record(s) of another metric than {metric} are left out." in loaded.warnings
     monkeypatch.setattr(time, "sleep", interrupt)
     assert watch(tmp_path, {"metric": "dice"}).run.metric == "dice"
     with pytest.raises(RunError, match="no record of the metric 'f1'; it has: auc, dice"):

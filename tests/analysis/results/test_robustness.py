@@ -44,18 +44,18 @@ def test_the_more_robust_rate_is_found_and_only_where_it_is(tmp_path):
     label, score, vendor = write_scores(tmp_path / "corruptions/x.npz", ["low", "full"], {"low": 0.0, "full": 0.4})
     (worse,), warnings = load_corruptions(tmp_path)
     assert warnings == []
-    found = robust(worse, "GE", ["low"], ["full"], 0.25)
-    table = found.table.set_index(["corruption", "domain"])
+    compared = robust(worse, "GE", ["low"], ["full"], 0.25)
+    table = compared.table.set_index(["corruption", "domain"])
     for domain in ("in_domain", "cross_domain"):
         assert table.loc[("blur", domain), "low"] > 0
         assert table.loc[("motion", domain), "loses less by"] == 0
     ge = vendor == "GE"
     expected = [auc(label[ge], score[1, 0, severity, ge]) for severity in range(6)]
-    curves = found.curves.query("sampling == 'full sampling' and domain == 'in_domain' and corruption == 'blur'")
+    curves = compared.curves.query("sampling == 'full sampling' and domain == 'in_domain' and corruption == 'blur'")
     np.testing.assert_allclose(curves["auc"], expected)
     assert table.loc[("blur", "in_domain"), "full, corrupted"] == pytest.approx(np.mean(expected[1:]))
     assert (curves["low"] < curves["auc"]).all()
-    assert "loses less AUC than full sampling in 2 and more in 0" in verdict(found)
+    assert "loses less AUC than full sampling in 2 and more in 0" in verdict(compared)
     other_way = robust(worse, "SIEMENS", ["full"], ["low"], 0.25)
     assert "in 0 and more in 2" in verdict(other_way)
 
@@ -65,8 +65,8 @@ def test_seeds_are_averaged_and_what_was_not_scored_gives_nothing(tmp_path):
     write_scores(tmp_path / "corruptions/x.npz", keys, {"low0": 0.0, "low1": 0.2, "full": 0.4})
     (worse,), _ = load_corruptions(tmp_path)
     both = robust(worse, "GE", ["low0", "low1"], ["full"], 0.25).table
-    each = [robust(worse, "GE", [key], ["full"], 0.25).table for key in keys[:2]]
-    np.testing.assert_allclose(both["loses less by"], np.mean([one["loses less by"] for one in each], axis=0))
+    tables = [robust(worse, "GE", [key], ["full"], 0.25).table for key in keys[:2]]
+    np.testing.assert_allclose(both["loses less by"], np.mean([of_seed["loses less by"] for of_seed in tables], axis=0))
     assert robust(worse, "GE", ["absent"], ["full"], 0.25) is None
     assert robust(worse, "GE", ["full"], ["full"], 1.0) is None
     only = robust(worse, "PHILIPS", ["low0"], ["full"], 0.25).table

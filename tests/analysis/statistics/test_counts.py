@@ -26,17 +26,19 @@ def two_scores(rng, images, correlation=0.7):
 
 def test_delong_is_its_definition():
     label, scores = two_scores(np.random.default_rng(0), 70)
-    found = delong(label, scores)
+    computed = delong(label, scores)
     positives, negatives = scores[label], scores[~label]
     wins = (positives[:, None] > negatives[None]) + 0.5 * (positives[:, None] == negatives[None])  # (m, n, 2)
-    ten, one = wins.mean(axis=1), wins.mean(axis=0)
-    expected = np.cov(ten, rowvar=False) / len(ten) + np.cov(one, rowvar=False) / len(one)
-    np.testing.assert_allclose(found.covariance, expected)
-    np.testing.assert_allclose(found.auc, [auc(label, scores[:, k]) for k in (0, 1)])
-    assert found.error() == pytest.approx(math.sqrt(expected[0, 0]))
+    of_positives, of_negatives = wins.mean(axis=1), wins.mean(axis=0)
+    expected = np.cov(of_positives, rowvar=False) / len(of_positives) + np.cov(of_negatives, rowvar=False) / len(
+        of_negatives
+    )
+    np.testing.assert_allclose(computed.covariance, expected)
+    np.testing.assert_allclose(computed.auc, [auc(label, scores[:, k]) for k in (0, 1)])
+    assert computed.error() == pytest.approx(math.sqrt(expected[0, 0]))
     contrast = np.array([1, -1])
-    assert found.difference_error() == pytest.approx(math.sqrt(contrast @ expected @ contrast))
-    assert delong(label, scores[:, :1]).error() == pytest.approx(found.error())
+    assert computed.difference_error() == pytest.approx(math.sqrt(contrast @ expected @ contrast))
+    assert delong(label, scores[:, :1]).error() == pytest.approx(computed.error())
     assert delong(label, scores[:, [0, 0]]).difference_error() == pytest.approx(0, abs=1e-9)
 
 
@@ -55,11 +57,11 @@ def clustered(label, scores, patient, draws):
 def test_delong_agrees_with_the_clustered_bootstrap_where_patients_have_one_image(seed):
     draws = 4000
     label, scores = two_scores(np.random.default_rng(seed), 300)
-    found, resampled = delong(label, scores), clustered(label, scores, np.arange(300), draws)
+    computed, resampled = delong(label, scores), clustered(label, scores, np.arange(300), draws)
     # the deviation of B draws has relative error 1 / sqrt(2 B), three of which cover; DeLong's own bias is O(1 / n)
     bound = 3 / math.sqrt(2 * draws) + 3 / 300
-    assert resampled[0] == pytest.approx(found.error(), rel=bound)
-    assert resampled[1] == pytest.approx(found.difference_error(), rel=bound)
+    assert resampled[0] == pytest.approx(computed.error(), rel=bound)
+    assert resampled[1] == pytest.approx(computed.difference_error(), rel=bound)
 
 
 def test_delong_is_too_small_where_the_images_of_a_patient_are_alike():
@@ -73,15 +75,15 @@ def test_delong_is_too_small_where_the_images_of_a_patient_are_alike():
 def test_the_report_holds_both_errors_of_each_choice(tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=40)
     analysis = analyse(tmp_path, epsilon=0.3)
-    keys = {vendor: found.selection.keys for vendor, found in analysis.vendors.items()}
-    found = cross_check(analysis.run, analysis.configurations, analysis.draws, keys)
-    of_auc = found[found["what"] == "AUC"]
+    keys = {vendor: computed.selection.keys for vendor, computed in analysis.vendors.items()}
+    checked = cross_check(analysis.run, analysis.configurations, analysis.draws, keys)
+    of_auc = checked[checked["what"] == "AUC"]
     assert len(of_auc) == 4
     assert (of_auc["patients"] == 10).all()
     assert (of_auc["images"] == 60).all()
-    np.testing.assert_allclose(found["ratio"], found["clustered bootstrap"] / found["DeLong"])
-    chosen = [found.selection.rate < 1 for found in analysis.vendors.values()]
-    assert (found["what"] == "difference").sum() == 2 * sum(chosen) > 0
+    np.testing.assert_allclose(checked["ratio"], checked["clustered bootstrap"] / checked["DeLong"])
+    chosen = [computed.selection.rate < 1 for computed in analysis.vendors.values()]
+    assert (checked["what"] == "difference").sum() == 2 * sum(chosen) > 0
     assert 'id="cross-check"' in analysis.report.read_text()
 
 
@@ -116,7 +118,7 @@ def test_the_correlation_that_is_needed():
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "counts"),
     [
         ("60+/50-", {"": (60, 50)}),
         ("50-/60+", {"": (60, 50)}),
@@ -124,8 +126,8 @@ def test_the_correlation_that_is_needed():
         ("GE=60+/50-,siemens = 40+ / 30-", {"GE": (60, 50), "SIEMENS": (40, 30)}),
     ],
 )
-def test_counts_are_read_in_either_order(text, found):
-    assert counts_of(text) == found
+def test_counts_are_read_in_either_order(text, counts):
+    assert counts_of(text) == counts
 
 
 UNCLEAR = ("", "60", "60/50", "60+", "60+/50+", "60+/50-/3-", "-5+/6-", "GE:6+/5-", "6.5+/5-", "6+/5-,")

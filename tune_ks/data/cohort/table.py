@@ -43,6 +43,20 @@ def split_patients(
     return table["patient_id"].map(split).rename("split")
 
 
+def training_patients(table: pd.DataFrame, vendor: str, share: float) -> set[str]:
+    """A share of a vendor's training patients: of those with the same classes that share, and at least one.
+
+    Their order is the same for every share and every trial, so that a larger share holds a smaller one.
+    """
+    patients = _patients(table[(table["vendor"] == vendor) & (table["split"] == "train")])
+    chosen: set[str] = set()
+    for classes, alike in patients.groupby("classes"):
+        order = generator(0, "train_share", vendor, classes).permutation(len(alike))
+        count = max(1, round(share * len(alike)))
+        chosen |= set(alike.index[order[:count]])
+    return chosen
+
+
 def _patients(table: pd.DataFrame) -> pd.DataFrame:
     """patient -> vendor, and classes: "0", "1", "01", or "" where no label is known."""
     known = table.dropna(subset="label").astype({"label": int})

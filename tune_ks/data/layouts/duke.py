@@ -30,6 +30,7 @@ class Duke(Layout):
     """A folder that holds Duke's three sheets. Its files lie in FOLDER, or in the root itself."""
 
     recognised_by = f"Duke's sheets ({BOXES}, {CLINICAL} and {MAPPING}, .xlsx or .csv)"
+    of_source_study = True
 
     @classmethod
     def find_sheets(cls, root: Path) -> dict[str, Path] | None:

@@ -44,10 +44,10 @@ class AdaptiveConvolution(nn.Module):
 
     def forward(self, image: Tensor, acquisition: Tensor) -> Tensor:
         """(B, 1, H, W) images and (B, 7) parameters in the order of TYPICAL -> (B, O, H', W')."""
-        ((kernel, bias),) = split_kernels(self.emitter(self.told(acquisition)), [self.shape])
+        ((kernel, bias),) = split_kernels(self.emitter(self.encode(acquisition)), [self.shape])
         return convolve_each(image, kernel, bias, self.stride, self.padding)
 
-    def told(self, acquisition: Tensor) -> Tensor:
+    def encode(self, acquisition: Tensor) -> Tensor:
         """(B, 7) parameters as in the DICOM file -> (B, 7) finite numbers, the input of the filter-manifold network."""
         known = acquisition.isfinite() & (acquisition > 0)
         typical = acquisition.new_tensor(list(TYPICAL.values()))

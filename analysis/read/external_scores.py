@@ -1,0 +1,18 @@
+"""Scores per image of another cohort (RUN/external/NAME_scores.csv), as ``run_search.py evaluate`` writes them."""
+
+import pandas as pd
+
+from tune_ks.core.storage import StoragePath, open_whole
+
+COLUMNS = ("key", "vendor", "patient_id", "label", "score")
+
+
+def external_scores(root: StoragePath, cohort: str) -> pd.DataFrame | None:
+    """One row an image and model, with COLUMNS. None where the file is absent, torn, or lacks a column."""
+    path = root / "external" / f"{cohort}_scores.csv"
+    try:
+        table = pd.read_csv(open_whole(path), dtype={"key": str, "vendor": str, "patient_id": str})
+        numbers = table[["label", "score"]].apply(pd.to_numeric)
+        return table[["key", "vendor", "patient_id"]].join(numbers)
+    except (OSError, ValueError, KeyError, TypeError):  # pandas' parser errors are ValueErrors
+        return None

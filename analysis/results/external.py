@@ -1,0 +1,109 @@
+"""The models on another cohort: per vendor trained on, mask and rate the metric, and what it is above or below.
+
+Seeds are averaged inside each draw of patients; full sampling and the low-pass at the same rate are compared on the
+same patients, where they were scored there too.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.read.configurations import full_sampling_of, low_pass_of, varied_fields
+from analysis.read.external_scores import external_scores
+from analysis.read.load import Run
+from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
+from analysis.statistics.measures import MEASURES
+from analysis.statistics.resampling import configuration_draws, paired
+
+REFERENCES = ("full_sampling", "low_pass")
+MEASURED = ("value", "low", "high", *(f"{name}{end}" for name in REFERENCES for end in ("", "_low", "_high")))
+
+
+def external_table(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
+    """One row a cohort, configuration and vendor scored on, by vendor trained on and rate.
+
+    ``value`` is the metric with its patient-clustered interval; ``full_sampling`` and ``low_pass`` are the differences
+    to these, NaN where they were not scored on the cohort. Without per-image scores there are no intervals. Scores of
+    trials that the run does not hold are left out.
+    """
+    rows = []
+    if len(configurations):
+        for cohort, scored in run.external.groupby("cohort"):
+            rows += _of_cohort(run, configurations, str(cohort), scored)
+    if not rows:
+        return pd.DataFrame(columns=["cohort", *configurations.columns, "scored_on", "images", "patients", *MEASURED])
+    about = configurations.drop(columns=["keys", "seeds"])
+    table = pd.DataFrame(rows).merge(about, on="configuration", how="left")
+    order = ["cohort", "vendor", "scored_on", "realised_rate", "family"]
+    return table.sort_values(order, kind="stable", ignore_index=True)
+
+
+def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of one cohort; ``scored``: its rows of Run.external."""
+    draws = _draws(run, cohort)
+    keys_scored = set(scored["key"])
+    keys_of: dict[str, list[str]] = {}  # configuration -> its trials that were scored here
+    for row in configurations.itertuples():
+        keys_of[row.configuration] = [key for key in row.keys if key in keys_scored]
+    references = zip(full_sampling_of(configurations), low_pass_of(configurations))
+    rows = []
+    for (configuration, keys), others in zip(keys_of.items(), references, strict=True):
+        compared: dict[str, TrialDraws] = {}
+        for name, other in zip(REFERENCES, others, strict=True):
+            has_other = other is not None and other != configuration
+            compared[name] = configuration_draws(keys_of[other], draws) if has_other else {}
+        values = configuration_draws(keys, draws)
+        for vendor, of_vendor in scored[scored["key"].isin(keys)].groupby("vendor"):
+            about = {
+                "cohort": cohort,
+                "configuration": configuration,
+                "keys": keys,
+                "seeds": len(keys),
+                "scored_on": vendor,
+                "images": int(of_vendor["images"].max()),
+                "patients": int(of_vendor["patients"].max()),
+                "value": float(of_vendor[run.metric].mean()),
+            }
+            rows.append(about | _compared(values, compared, str(vendor)))
+    return rows
+
+
+def settings_shown(table: pd.DataFrame, configurations: pd.DataFrame) -> list[str]:
+    """The settings beside vendor, mask and rate in which the rows of an external table differ."""
+    names = [name for name in varied_fields(configurations) if name != "mask"]
+    return [name for name in names if name in table and table[name].nunique(dropna=False) > 1]
+
+
+def _compared(values: TrialDraws, references: dict[str, TrialDraws], vendor: str) -> dict[str, float]:
+    """The interval of a configuration on one vendor, and its differences to the references."""
+    role = ("test", vendor)
+    ends = interval(values[role]) if role in values else NOWHERE
+    columns = {"low": ends.low, "high": ends.high}
+    for name, other in references.items():
+        difference = paired(values, other).get(role)
+        ends = NOWHERE if difference is None else interval(difference)
+        columns[name] = math.nan if difference is None else difference.point
+        columns[f"{name}_low"] = ends.low
+        columns[f"{name}_high"] = ends.high
+    return columns
+
+
+def _draws(run: Run, cohort: str) -> dict[str, TrialDraws]:
+    """key -> ("test", vendor) -> the metric on resampled patients of another cohort; {} without per-image scores."""
+    scores = external_scores(run.root, cohort)
+    if scores is None:
+        return {}
+    measure = MEASURES[run.metric]
+    scores = scores[measure.counts(scores)]
+    draws: dict[str, TrialDraws] = {}
+    for vendor, of_vendor in scores.groupby("vendor"):
+        patients = np.unique(of_vendor["patient_id"])
+        weights = patient_weights(len(patients), DRAWS, "external", cohort, str(vendor))
+        for key, images in of_vendor.groupby("key"):
+            label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
+            if np.array_equal(np.unique(patient), patients):
+                resampled: Resampled = measure.resampled(label, score, patient, patients, weights)
+                draws.setdefault(str(key), {})["test", str(vendor)] = resampled
+    return draws

@@ -1,0 +1,188 @@
+"""Is the network fit to judge a rate? One verdict a source vendor, at full sampling, from what the records hold.
+
+A network that could not use all of k-space loses little when some of it is taken away: the rates that it calls good
+enough are then too low. Nothing here chooses a rate, so test metrics may be read.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.choice.selection import Selection
+from analysis.read.configurations import full_sampling_of, of_most_patients, plain_name
+from analysis.read.load import Run, config_fields, is_idle
+from analysis.statistics.bootstrap import TrialDraws, interval
+from analysis.statistics.measures import Measure
+from analysis.statistics.resampling import configuration_draws, domain_draws, paired
+
+UNDERFIT, FIT, UNKNOWN = "underfit", "fit", "unknown"
+SHARE = 0.2  # of the epochs: the last fifth is compared with the fifth before it
+FALL = 0.01  # by which share the loss must fall from one to the other to count as falling
+RISE = 0.005  # by how much the validation metric must rise
+NOT_OF_THE_RECIPE = ("vendor", "sampling_rate", "seed", "init_from", "train_share")
+
+
+class Fitness(NamedTuple):
+    """The verdict on the models trained on one vendor."""
+
+    vendor: str
+    verdict: str  # UNDERFIT, FIT or UNKNOWN
+    reasons: list[str]  # that speak against the network; none unless it is UNDERFIT
+    facts: list[str]  # what else was looked at, or could not be
+    keys: list[str]  # the trainings at full sampling that were judged
+
+    @property
+    def sentence(self) -> str:
+        """The verdict and why, in one sentence."""
+        if self.verdict == UNKNOWN:
+            return f"{self.vendor}: whether the network is fit to judge a rate is unknown: {'; '.join(self.facts)}."
+        if self.verdict == UNDERFIT:
+            return (
+                f"{self.vendor}: underfit: rates judged by this network are lower bounds of what k-space is worth. At "
+                f"full sampling {'; '.join(self.reasons)}."
+            )
+        return f"{self.vendor}: fit as far as can be told: at full sampling {'; '.join(self.facts)}."
+
+
+class Ending(NamedTuple):
+    """How trainings ended: the mean over the last fifth of the epochs against that over the fifth before."""
+
+    epochs: int  # of the longest training
+    best: list[int]  # the epoch with the best validation metric of each training
+    fall: float  # of the loss, as a share of what it was; the mean over trainings
+    rise: float  # of the in-domain validation metric
+
+
+def fitness(
+    run: Run,
+    configurations: pd.DataFrame,
+    draws: dict[str, TrialDraws],
+    selection: Selection,
+    measure: Measure,
+) -> Fitness:
+    """``configurations``: those of one source vendor. Judged is full sampling with the settings of the chosen one."""
+    row = judged(configurations, selection)
+    if row is None:
+        return Fitness(selection.vendor, UNKNOWN, [], ["full sampling (rate 1) has no finished trial"], [])
+    reasons: list[str] = []
+    facts: list[str] = []
+    about_epochs(ending([run.records[key].history for key in row["keys"]]), measure, reasons, facts)
+    about_yardstick(row, measure, reasons, facts)
+    about_rivals(row, configurations, draws, measure, reasons, facts)
+    return Fitness(selection.vendor, UNDERFIT if reasons else FIT, reasons, facts, list(row["keys"]))
+
+
+def judged(configurations: pd.DataFrame, selection: Selection) -> pd.Series | None:
+    """Full sampling that the chosen configuration is compared with; without a choice, the best one in validation."""
+    configurations = of_most_patients(configurations)
+    full = configurations[configurations["full"].astype(bool)]
+    if full.empty:
+        return None
+    for keys, name in zip(configurations["keys"], full_sampling_of(configurations)):
+        if tuple(keys) == selection.keys and name is not None:
+            return full[full["configuration"] == name].iloc[0]
+    return full.sort_values("val_in_domain", ascending=False, kind="stable").iloc[0]
+
+
+def ending(histories: list[list[dict[str, float]]]) -> Ending | None:
+    """How these trainings ended; None where no history holds two epochs with a loss and a validation metric."""
+    best, falls, rises = [], [], []
+    longest = 0
+    for history in histories:
+        loss = np.array([epoch.get("loss", math.nan) for epoch in history], dtype=float)
+        metric = np.array([epoch.get("val_in_domain", math.nan) for epoch in history], dtype=float)
+        if len(history) < 2 or not np.isfinite(loss).all() or not np.isfinite(metric).all():
+            continue
+        span = max(1, round(SHARE * len(history)))
+        earlier = slice(-2 * span, -span)
+        falls.append(1 - loss[-span:].mean() / loss[earlier].mean())
+        rises.append(metric[-span:].mean() - metric[earlier].mean())
+        best.append(int(metric.argmax()) + 1)
+        longest = max(longest, len(history))
+    if not best:
+        return None
+    return Ending(longest, best, float(np.mean(falls)), float(np.mean(rises)))
+
+
+def about_epochs(ended: Ending | None, measure: Measure, reasons: list[str], facts: list[str]) -> None:
+    """Whether more epochs would help: the loss still falls, and the validation metric still rises."""
+    if ended is None:
+        facts.append("the records hold no history of epochs")
+        return
+    best = ", ".join(map(str, ended.best))
+    course = (
+        f"over the last fifth of {ended.epochs} epochs the loss changes by {-ended.fall:+.1%} and the validation "
+        f"{measure.title} by {ended.rise:+.3f} (best epoch {best})"
+    )
+    if ended.fall > FALL and ended.rise > RISE:
+        reasons.append(f"training is not finished: {course}")
+    else:
+        facts.append(course)
+
+
+def about_yardstick(row: pd.Series, measure: Measure, reasons: list[str], facts: list[str]) -> None:
+    """Whether the network beats the best of what is reached without it, on the source vendor's test patients."""
+    value = row["above_baseline_in_domain"]
+    if row["best_yardstick"] is None or math.isnan(value):
+        facts.append("there is no yardstick to compare with")
+        return
+    ends = _ends(row["above_baseline_in_domain_low"], row["above_baseline_in_domain_high"])
+    score = f"test {measure.title} {row['test_in_domain']:.3f}"
+    against = f"the {row['best_yardstick']}: {value:+.3f}{ends}"
+    if value <= 0:
+        reasons.append(f"{score} is not above {against}")
+    elif row["above_baseline_in_domain_low"] > 0:
+        facts.append(f"{score} is above {against}")
+    else:
+        facts.append(f"{score} is not shown to be above {against}")
+
+
+def about_rivals(
+    row: pd.Series,
+    configurations: pd.DataFrame,
+    draws: dict[str, TrialDraws],
+    measure: Measure,
+    reasons: list[str],
+    facts: list[str],
+) -> None:
+    """Whether another network, more epochs or more width of this run is clearly better at full sampling."""
+    rivals = _rivals(row, configurations)
+    if rivals.empty:
+        facts.append("no other network, number of epochs or width was trained to compare with")
+        return
+    judged_draws = configuration_draws(row["keys"], draws)
+    better: list[tuple[float, str]] = []
+    for _, rival in rivals.iterrows():
+        above = paired(configuration_draws(rival["keys"], draws), judged_draws)
+        difference = domain_draws(above, row["vendor"], "test", "in_domain")
+        if difference is not None and interval(difference).low > 0:
+            ends = _ends(*interval(difference))
+            words = f"{_differing(rival, row)} is clearly better: {difference.point:+.3f}{ends} {measure.title}"
+            better.append((difference.point, words))
+    if better:
+        reasons.append(max(better)[1])
+    else:
+        facts.append(f"none of {len(rivals)} other configuration(s) is clearly better")
+
+
+def _rivals(row: pd.Series, configurations: pd.DataFrame) -> pd.DataFrame:
+    """The other configurations at full sampling that were trained on the same patients."""
+    others = configurations[configurations["full"].astype(bool)]
+    others = others[others["configuration"] != row["configuration"]]
+    return others[others["train_share"] == row["train_share"]]
+
+
+def _differing(rival: pd.Series, row: pd.Series) -> str:
+    """The settings in which a rival differs, as "classifier resnet18, epochs 60"."""
+    words = []
+    for name in config_fields(pd.DataFrame([rival])):
+        same = rival[name] == row[name] or (pd.isna(rival[name]) and pd.isna(row[name]))
+        if not same and not is_idle(name) and name not in NOT_OF_THE_RECIPE and not pd.isna(rival[name]):
+            words.append(f"{plain_name(name)} {rival[name]}")
+    return ", ".join(words) or "another start"
+
+
+def _ends(low: float, high: float) -> str:
+    return "" if math.isnan(low) or math.isnan(high) else f" [{low:+.3f}, {high:+.3f}]"

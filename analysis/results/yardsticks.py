@@ -1,0 +1,185 @@
+"""What a network has to beat at each rate: the classical classifiers that its record holds, and the run's baselines.
+
+A yardstick was trained and scored on the images as the trial's mask samples them, so it has a curve over the rate, as
+the network has. The best one for a vendor's test patients is taken by its test metric: an advantage over the network.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.read.configurations import of_most_patients
+from analysis.read.load import SCORES, Run
+from analysis.read.trial_arrays import yardstick_scores
+from analysis.statistics.baselines import best, held_out_images
+from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
+from analysis.statistics.measures import MEASURES
+from analysis.statistics.pareto import TWO
+from analysis.statistics.resampling import configuration_draws, domain_draws, paired
+from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
+
+COLUMNS = (
+    *("vendor", "configuration", "family", "full", "train_share", "realised_rate", "yardstick", *SCORES),
+    *(f"test_{domain}{end}" for domain in TWO for end in ("_low", "_high")),
+    *(f"above_{domain}{end}" for domain in TWO for end in ("", "_low", "_high")),
+)
+YardstickDraws = dict[str, dict[str, TrialDraws]]  # yardstick -> key of a trial -> (split, vendor) -> resampled metric
+
+
+class Reached(NamedTuple):
+    """What is reached without the network on one vendor's test patients."""
+
+    words: str  # as "best one-number baseline (p90, 0.644)"
+    draws: Resampled
+
+
+class YardstickCurve(NamedTuple):
+    """What a yardstick reaches under the masks of one family."""
+
+    yardstick: str
+    family: str
+    scores: pd.DataFrame  # SCORES by realised_rate
+
+
+def yardstick_table(
+    run: Run, configurations: pd.DataFrame, draws: dict[str, TrialDraws], by_yardstick: YardstickDraws
+) -> pd.DataFrame:
+    """One row a configuration and yardstick, seeds averaged: its metrics, and how far the network is above it.
+
+    ``above_DOMAIN`` is the network's test metric minus the yardstick's on the same patients, with its paired interval.
+    Empty where no record holds a yardstick.
+    """
+    rows = []
+    for row in configurations.itertuples():
+        records = [run.records[key] for key in row.keys]
+        for name in yardsticks_of(records):
+            columns = ("vendor", "configuration", "family", "full", "train_share")
+            about = {column: getattr(row, column) for column in columns}
+            reached = configuration_draws(row.keys, by_yardstick.get(name, {}))
+            spans = {"test": reached, "above": paired(configuration_draws(row.keys, draws), reached)}
+            rows.append(
+                about
+                | {"realised_rate": row.realised_rate, "yardstick": plain(name)}
+                | _scores(records, name)
+                | _intervals(spans, row.vendor)
+            )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def yardsticks_of(records: Sequence[TrialRecord]) -> list[str]:
+    """The names of the yardsticks that all these records hold, sorted."""
+    names = [set(record.yardsticks or {}) for record in records]
+    return sorted(set.intersection(*names)) if names else []
+
+
+def plain(name: str) -> str:
+    """A yardstick's name in words."""
+    return name.replace("_", " ")
+
+
+def yardstick_draws(run: Run) -> YardstickDraws:
+    """The metric of every yardstick on resampled test patients, the same in each draw as for the networks."""
+    measure = MEASURES[run.metric]
+    patients = {vendor: np.unique(images["patient_id"]) for vendor, images in held_out_images(run.cohort)}
+    weights = {vendor: patient_weights(len(names), DRAWS, vendor) for vendor, names in patients.items()}
+    computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
+    by_yardstick: YardstickDraws = {}
+    for key, record in run.records.items():
+        for name in yardsticks_of([record]):
+            scores = yardstick_scores(run.root, key, run.cohort, name)
+            if scores is None:
+                continue
+            scores = scores[measure.counts(scores) & (scores["split"] == "test")]
+            of_trial = by_yardstick.setdefault(name, {}).setdefault(key, {})
+            for vendor, images in scores.groupby("vendor"):
+                names = patients.get(str(vendor), np.array([]))
+                if not np.array_equal(np.unique(images["patient_id"]), names):
+                    continue
+                label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
+                same = (vendor, score.tobytes())
+                if same not in computed:
+                    computed[same] = measure.resampled(label, score, patient, names, weights[vendor])
+                of_trial["test", str(vendor)] = computed[same]
+    return by_yardstick
+
+
+def above_best(
+    run: Run,
+    configurations: pd.DataFrame,
+    draws: dict[str, TrialDraws],
+    baselines: pd.DataFrame,
+    by_yardstick: YardstickDraws,
+) -> pd.DataFrame:
+    """One row a configuration: how far its test metric is above the best of all that is reached without the network.
+
+    Columns ``above_baseline_DOMAIN``, its ``_low`` and ``_high``, and ``best_yardstick``: the best one in words, on the
+    source vendor's patients; None where there is none.
+    """
+    measure = MEASURES[run.metric]
+    base = {source: measure.yardstick.draws(run, baselines, source) for source in configurations["vendor"].unique()}
+    rows = []
+    for row in configurations.itertuples():
+        reached: dict[tuple[str, str], Reached] = {}
+        for role, value in base[row.vendor].items():
+            named = best(baselines, role[1], row.vendor)
+            which = "" if named is None else f"{named['baseline']}, "
+            reached[role] = Reached(f"{measure.yardstick.name} ({which}{value.point:.3f})", value)
+        for name in yardsticks_of([run.records[key] for key in row.keys]):
+            for role, value in configuration_draws(row.keys, by_yardstick.get(name, {})).items():
+                if role not in reached or value.point > reached[role].draws.point:
+                    reached[role] = Reached(f"best yardstick ({plain(name)}, {value.point:.3f})", value)
+        at_home = reached.get(("test", row.vendor))
+        best_draws = {role: value.draws for role, value in reached.items()}
+        span = {"above_baseline": paired(configuration_draws(row.keys, draws), best_draws)}
+        rows.append(
+            {"configuration": row.configuration, "best_yardstick": at_home.words if at_home else None}
+            | _intervals(span, row.vendor)
+        )
+    return pd.DataFrame(rows)
+
+
+def yardstick_curves(rows: pd.DataFrame) -> list[YardstickCurve]:
+    """The curves of one source vendor, full sampling in every one.
+
+    Configurations of one family and rate are averaged: their temperatures, for instance, make other masks. Only those
+    that were trained on the most patients count.
+    """
+    rows = of_most_patients(rows)
+    full = rows["full"].astype(bool)
+    curves = []
+    for (yardstick, family), below in rows[~full].groupby(["yardstick", "family"]):
+        together = pd.concat([below, rows[full & (rows["yardstick"] == yardstick)]])
+        means = together.groupby("realised_rate")[list(SCORES)].mean().reset_index()
+        curves.append(YardstickCurve(str(yardstick), str(family), means))
+    return curves
+
+
+def _scores(records: Sequence[TrialRecord], name: str) -> dict[str, float]:
+    """SCORES of a yardstick, the mean over the trials."""
+    scores: dict[str, float] = {}
+    for split in SPLITS:
+        of_yardstick = []
+        for record in records:
+            by_vendor = (record.yardsticks or {})[name].get(split, {})
+            of_yardstick.append(dataclasses.replace(record, val=by_vendor, test=by_vendor))
+        scores[f"{split}_in_domain"] = mean_of_defined(record.in_domain(split) for record in of_yardstick)
+        scores[f"{split}_cross_domain"] = mean_of_defined(record.cross_domain(split) for record in of_yardstick)
+    return scores
+
+
+def _intervals(spans: dict[str, TrialDraws], vendor: str) -> dict[str, float]:
+    """SPAN_DOMAIN_low and _high of every span; of a difference also SPAN_DOMAIN itself."""
+    columns = {}
+    for span, of_span in spans.items():
+        for domain in TWO:
+            of_domain = domain_draws(of_span, vendor, "test", domain)
+            ends = NOWHERE if of_domain is None else interval(of_domain)
+            if span != "test":
+                columns[f"{span}_{domain}"] = math.nan if of_domain is None else of_domain.point
+            columns[f"{span}_{domain}_low"] = ends.low
+            columns[f"{span}_{domain}_high"] = ends.high
+    return columns

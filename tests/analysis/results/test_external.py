@@ -1,0 +1,186 @@
+"""Another cohort: intervals and differences by hand, rows by rate, and the analysis made again as it was."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import RunError, analyse, analyse_again, print_external
+from analysis.choice.options import Options
+from analysis.read.configurations import low_pass_of
+from analysis.read.load import load
+from analysis.report import page
+from analysis.report.sections import external as section
+from analysis.results.compute import compute
+from analysis.statistics.bootstrap import Resampled, interval, patient_weights
+from synthetic_run import write_run
+from tune_ks.core.metrics import auc
+
+PATIENTS = 14
+LEFT_OUT = b"Images were left out"
+
+
+def write_external(folder, name="other", keys=None, vendors=("PHILIPS",)):
+    """Made-up scores of every trial on another cohort, in the files that ``evaluate`` writes."""
+    rows, lines = [], []
+    label = np.arange(4 * PATIENTS) % 2
+    for key in keys or folder.finished():
+        rng = np.random.default_rng([int(key[:6], 16)])
+        for vendor in vendors:
+            patient = [f"{vendor}_{number // 4:02}" for number in range(len(label))]
+            score = rng.normal(size=len(label)) + label
+            rows.append(
+                pd.DataFrame({"row": range(len(label)), "patient_id": patient, "vendor": vendor, "label": label})
+            )
+            rows[-1]["key"] = key
+            rows[-1]["score"] = score
+            lines.append((key, vendor, len(label), PATIENTS, auc(label, score)))
+    place = folder.root / "external"
+    place.mkdir(exist_ok=True)
+    pd.DataFrame(lines, columns=["key", "vendor", "images", "patients", "auc"]).to_csv(place / f"{name}.csv")
+    pd.concat(rows).to_csv(place / f"{name}_scores.csv", index=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_run(tmp_path / "run", rates=(0.25, 0.5, 1.0), seeds=(0, 1), patients=12, images=4)
+
+
+def computed(folder):
+    return compute(load(folder.root), "epsilon", Options())
+
+
+def test_rows_are_by_vendor_trained_on_and_rate_with_differences_by_hand(folder):
+    write_external(folder)
+    analysis = computed(folder)
+    table = analysis.external
+    assert len(table) == 2 * 5  # two vendors; two masks at two rates, and full sampling
+    of_ge = table[table["vendor"] == "GE"]
+    assert of_ge["realised_rate"].is_monotonic_increasing
+    scores = pd.read_csv(folder.root / "external" / "other_scores.csv", dtype={"key": str})
+    weights = patient_weights(PATIENTS, 1000, "external", "other", "PHILIPS")
+
+    def resampled(keys):
+        """Mean over seeds of the AUC on drawn patients, image by image."""
+        values = []
+        for draw in [np.ones(PATIENTS), *weights[:1000]]:
+            copies = np.repeat(draw.astype(int), 4)
+            of_draw = []
+            for key in keys:
+                images = scores[scores["key"] == key]
+                label = np.repeat(images["label"].to_numpy(), copies)
+                of_draw.append(auc(label, np.repeat(images["score"].to_numpy(), copies)))
+            values.append(np.mean(of_draw))
+        return np.array(values)
+
+    full = resampled(of_ge.loc[of_ge["full"].astype(bool), "keys"].iloc[0])
+    (low_pass,) = of_ge[(of_ge["mask"] == "lowpass") & (of_ge["sampling_rate"] == 0.25)].to_dict("records")
+    (learned,) = of_ge[(of_ge["family"] == "gumbel") & (of_ge["sampling_rate"] == 0.25)].to_dict("records")
+    drawn = resampled(learned["keys"])
+    assert learned["value"] == pytest.approx(drawn[0])
+    assert learned["seeds"] == 2
+    assert (learned["images"], learned["patients"]) == (56, 14)
+    expected = {
+        "": drawn,
+        "full_sampling_": drawn - full,
+        "low_pass_": drawn - resampled(low_pass["keys"]),
+    }
+    for name, values in expected.items():
+        ends = interval(Resampled(values[0], values[1:], PATIENTS, -1.0 if name else 0.0))
+        assert (learned[f"{name}low"], learned[f"{name}high"]) == pytest.approx(tuple(ends)), name
+    assert np.isnan(low_pass["low_pass"])
+    assert np.isnan(of_ge.loc[of_ge["full"].astype(bool), "full_sampling"]).all()
+
+
+def test_the_low_pass_of_a_configuration_has_its_rate_and_settings(folder):
+    table = computed(folder).configurations
+    named = dict(zip(table["configuration"], low_pass_of(table)))
+    rows = table.set_index("configuration")
+    met = 0
+    for name, other in named.items():
+        if rows.loc[name, "full"]:
+            assert other is None
+            continue
+        assert rows.loc[other, "mask"] == "lowpass"
+        assert (
+            rows.loc[other, ["vendor", "sampling_rate"]].tolist()
+            == rows.loc[name, ["vendor", "sampling_rate"]].tolist()
+        )
+        met += 1
+    assert met == 8
+
+
+def test_what_was_not_scored_is_not_compared(folder):
+    run = load(folder.root)
+    learned = [
+        key for key, record in run.records.items() if record.config.mask == "gumbel" and not record.config.is_full
+    ]
+    write_external(folder, keys=learned)
+    table = computed(folder).external
+    assert len(table) == 4
+    assert table[["full_sampling", "low_pass"]].isna().all(axis=None)
+    assert table[["low", "high"]].notna().all(axis=None)
+
+
+def test_without_scores_per_image_the_metric_stands_alone(folder):
+    write_external(folder)
+    (folder.root / "external" / "other_scores.csv").write_text("key,score\n")
+    analysis = computed(folder)
+    assert analysis.external["value"].notna().all()
+    assert analysis.external[["low", "full_sampling"]].isna().all(axis=None)
+    html = page.render(section.parts(analysis))
+    assert "AUC on other cohorts" in html
+    assert computed_without(folder).external.empty
+
+
+def computed_without(folder):
+    (folder.root / "external" / "other.csv").unlink()
+    return computed(folder)
+
+
+def test_the_terminal_prints_one_cohort_by_rate_and_no_hash(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    write_external(folder)
+    write_external(folder, "second", vendors=("HITACHI",))
+    analysis = computed(folder)
+    print_external(analysis, "other")
+    text = capsys.readouterr().out
+    assert "HITACHI" not in text
+    assert text.count("scored on 14 patients of PHILIPS (other)") == 2
+    assert text.count(", chosen") == 2
+    assert not any(key in text for key in folder.keys())
+    lines = [line.split() for line in text.splitlines() if "[" in line and "90 %" not in line]
+    assert len(lines) == 10
+    assert all("…" not in cell for line in lines for cell in line)
+
+
+def test_an_analysis_is_made_again_with_its_settings(folder):
+    first = analyse(folder.root, rule="cross_domain", epsilon=0.05, images=False, cross_fit=2)
+    before = [path.read_bytes() for path in (first.selection_json, first.report)]
+    assert LEFT_OUT in before[1]
+    again = analyse_again(folder.root)
+    assert (again.rule, again.options.values["epsilon"]) == ("cross_domain", 0.05)
+    assert [path.read_bytes() for path in (again.selection_json, again.report)] == before
+    with_images = analyse(folder.root)
+    assert LEFT_OUT not in with_images.report.read_bytes()
+    assert LEFT_OUT not in analyse_again(folder.root).report.read_bytes()
+
+
+@pytest.mark.parametrize("damage", [None, {}, {"made_with": 3}, {"made_with": {"rule": "best", "images": True}}])
+def test_settings_that_are_not_there_leave_images_out(folder, damage):
+    path = analyse(folder.root, report=False).selection_json
+    if damage is None:
+        path.unlink()
+    else:
+        values = json.loads(path.read_text())
+        del values["made_with"]
+        path.write_text(json.dumps(values | damage))
+    again = analyse_again(folder.root)
+    assert again.rule == "epsilon"
+    assert LEFT_OUT in again.report.read_bytes()
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    with pytest.raises(RunError, match="does not exist"):
+        analyse_again(tmp_path / "nowhere")
