@@ -44,6 +44,9 @@ class TrialConfig:
     rate_start: float | None = _field(
         None, "training starts at this rate and falls to sampling_rate until it settles", part="mask", above=0, most=1
     )
+    rate_hold: float = _field(
+        0.0, "share of the epochs before the mask settles that stay at rate_start", part="mask", least=0, below=1
+    )
     rate_from: float | None = _field(None, "conditional: trained at rates drawn per image from here ...")
     rate_to: float = _field(1.0, "... to here, log-uniformly, and scored at sampling_rate")
     temperature_from: float | None = _field(None, "conditional: temperatures drawn per image from here ...")
@@ -73,6 +76,10 @@ class TrialConfig:
     batch_size: int = _field(32, "images a step", int, above=0)
     lr: float = _field(3e-4, "learning rate of AdamW", above=0)
     mask_lr_multiplier: float = _field(10.0, "the mask's learning rate, in units of lr", part="mask", above=0)
+    mask_moment: str = _field(
+        "line", "AdamW's mean square of the mask's gradients: one for each line, or one that all lines share", str,
+        part="mask", choices=("line", "shared"),
+    )  # fmt: skip
     weight_decay: float = _field(1e-4, "of AdamW, on all but the mask", least=0)
     schedule: str = _field("constant", "how the learning rate changes from step to step", str)
     clip_norm: float | None = _field(None, "a gradient of a larger norm is scaled down to this norm", above=0)
@@ -108,6 +115,7 @@ class TrialConfig:
         object.__setattr__(self, "options", chosen)
         self._check_init_from()
         self._check_drawn_rates()
+        self._check_falling_rate()
 
     def __hash__(self) -> int:
         return hash(self.key())
@@ -134,6 +142,10 @@ class TrialConfig:
         within = self.rate_from <= self.sampling_rate <= self.rate_to
         require(within, "sampling_rate", "from rate_from to rate_to, where it was trained", self.sampling_rate)
         require(self.rate_start is None, "rate_start", "None where rate_from is given", self.rate_start)
+
+    def _check_falling_rate(self) -> None:
+        needed = self.rate_hold == 0 or self.rate_start is not None
+        require(needed, "rate_hold", "0 where rate_start is not given", self.rate_hold)
 
     @property
     def is_full(self) -> bool:

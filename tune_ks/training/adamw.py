@@ -29,7 +29,10 @@ CONSTANTS = {  # the other entries of a group, as torch.optim.AdamW writes them 
 class AdamW:
     """Decoupled weight decay (Loshchilov and Hutter, ICLR 2019) for float32 parameters on one device.
 
-    ``groups`` are dicts of ``params`` and ``lr``, and of ``weight_decay`` where it is not the given one.
+    ``groups`` are dicts of ``params`` and ``lr``, and of ``weight_decay`` where it is not the given one. In a group
+    with ``shared`` True all values of a parameter are divided by one mean square, that of all of its gradients. Values
+    whose gradients are only noise then stay where they are; with a mean square of their own they would move as far as
+    all others.
     """
 
     def __init__(self, groups: Sequence[dict[str, Any]], weight_decay: float) -> None:
@@ -57,7 +60,24 @@ class AdamW:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if parameters:
                 factor = 1.0 if factors is None else factors[position]
-                self._step(parameters, factor * group["lr"], group["weight_decay"], skip)
+                if group.get("shared"):
+                    self._shared_step(parameters, factor * group["lr"], group["weight_decay"], skip)
+                else:
+                    self._step(parameters, factor * group["lr"], group["weight_decay"], skip)
+
+    def _shared_step(self, parameters: list[Parameter], lr: float, weight_decay: float, skip: Tensor) -> None:
+        """The step of a ``shared`` group, in plain torch: such groups hold a mask's logits, which are few."""
+        for parameter in parameters:
+            moments = self._moments(parameter)
+            taken = 1 - skip  # a factor rather than a branch, which would wait for the device
+            gradient = torch.where(skip > 0, 0, parameter.grad)  # it may hold NaN where the step is skipped
+            moments["step"].add_(taken)
+            moments["exp_avg"].lerp_(gradient, (1 - BETAS[0]) * taken)
+            moments["exp_avg_sq"].lerp_(gradient.square().mean().expand_as(gradient), (1 - BETAS[1]) * taken)
+            mean = moments["exp_avg"] / (1 - BETAS[0] ** moments["step"]).clamp(min=EPSILON)
+            square = moments["exp_avg_sq"] / (1 - BETAS[1] ** moments["step"]).clamp(min=EPSILON)
+            parameter.mul_(1 - lr * weight_decay * taken)
+            parameter.sub_(lr * taken * mean / (square.sqrt() + EPSILON))
 
     def _step(self, parameters: list[Parameter], lr: float, weight_decay: float, skip: Tensor) -> None:
         moments = [self._moments(parameter) for parameter in parameters]

@@ -84,16 +84,20 @@ def _to_device(batches: Sequence[Tensor | None], device: str) -> Sequence[Tensor
 def training_rates(config: TrialConfig, epoch: int, size: int, lines: int, stream: np.random.Generator) -> Tensor:
     """(size,) sampling rates of one batch: constant, falling from epoch to epoch, or drawn for each image.
 
-    With ``rate_start`` the rate falls geometrically from it in the first epoch to ``sampling_rate`` in the first
-    settled epoch, because a training can fail to start at a low rate. With ``rate_from`` rates are log-uniform between
-    ``rate_from`` and ``rate_to``, rounded to whole numbers of the ``lines`` coefficients of a mask.
+    With ``rate_start`` the rate falls geometrically from it in the first epoch, or after the share ``rate_hold`` of the
+    epochs before the first settled one, to ``sampling_rate`` in the first settled epoch. A network that begins dense
+    learns from every line before the mask has to choose, and a training can fail to start at a low rate. With
+    ``rate_from`` rates are log-uniform between ``rate_from`` and ``rate_to``, rounded to whole numbers of the ``lines``
+    coefficients of a mask.
     """
     if config.rate_from is not None:
         drawn = np.exp(stream.uniform(math.log(config.rate_from), math.log(config.rate_to), size))
         return torch.from_numpy(np.maximum(np.round(drawn * lines), 1) / lines).float()
     rate = config.sampling_rate
     if config.rate_start is not None:
-        left = 1 - min(1.0, (epoch - 1) / max(1, config.first_settled_epoch() - 1))
+        falling = config.first_settled_epoch() - 1  # epochs from the first to the first settled one
+        held = config.rate_hold * falling
+        left = 1 - min(1.0, max(0.0, epoch - 1 - held) / max(1.0, falling - held))
         rate *= (config.rate_start / rate) ** left
     return torch.full((size,), rate)
 

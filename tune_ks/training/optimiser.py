@@ -1,6 +1,7 @@
 """The optimiser: which parameters are trained, and at which learning rate."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch.nn import Parameter
@@ -28,12 +29,14 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
     network = reconstruction + [name for name in learning if name.startswith("classifier.")]
     mask = [name for name in learning if name.startswith("sampling.")]
     mask_lr = config.lr * config.mask_lr_multiplier
+    of_mask: dict[str, Any] = {"weight_decay": 0.0}  # weight decay would pull every probability towards 1/2
+    if config.mask_moment == "shared":
+        of_mask["shared"] = True
     groups = [
         {"params": [*_chosen(learning, network, slow, False), *task.parameters()], "lr": config.lr},
         {"params": _chosen(learning, network, slow, True), "lr": config.lr * config.slow_lr_multiplier},
-        # no weight decay for the mask: it would pull every probability towards 1/2
-        {"params": _chosen(learning, mask, slow, False), "lr": mask_lr, "weight_decay": 0.0},
-        {"params": _chosen(learning, mask, slow, True), "lr": mask_lr * config.slow_lr_multiplier, "weight_decay": 0.0},
+        {"params": _chosen(learning, mask, slow, False), "lr": mask_lr, **of_mask},
+        {"params": _chosen(learning, mask, slow, True), "lr": mask_lr * config.slow_lr_multiplier, **of_mask},
     ]
     filled = [group for group in groups if group["params"]]
     return AdamW(filled, config.weight_decay)

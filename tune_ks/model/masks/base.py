@@ -20,6 +20,9 @@ PROBABILITY_FLOOR = 1e-6  # inclusion probabilities stay this far from 0 and 1, 
 
 CENTRE = Option("centre_fraction", 0.0, "share of k-space nearest DC that is always kept, counted", least=0, most=1)
 HERMITIAN = Option("hermitian", "none", "tied: k and -k are kept or left together", str, choices=("none", "tied"))
+START = Option(
+    "start_slope", None, "the logits start at start_slope (1/2 - |k| / k_max), DC highest; None: as published", least=0
+)
 TEMPERATURE = (
     Option("temperature", None, "of the relaxed draws", above=0),
     Option("temperature_end", None, "geometric annealing from temperature to here; None: constant", above=0),
@@ -92,6 +95,14 @@ class Mask(nn.Module, ABC):
         kept = torch.zeros(self.radius.numel(), dtype=torch.bool, device=self.radius.device)
         kept[self.order[self.radius.flatten()[self.order].argsort(stable=True)[:count]]] = True
         return self.whole_pairs(kept.reshape(self.radius.shape))
+
+    def centre_out(self, slope: float) -> Tensor:
+        """(H or 1, W) starting logits, ``slope`` / 2 at DC and -``slope`` / 2 at the outermost coefficient.
+
+        Without evidence the coefficients nearest to DC are kept, which hold the most energy. Around 0 every sigmoid has
+        a gradient that can move its logit either way.
+        """
+        return slope * (0.5 - self.radius / self.radius.max().clamp(min=1))
 
     @abstractmethod
     def probability(self, rate: Tensor) -> Tensor:

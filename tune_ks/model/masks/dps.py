@@ -9,6 +9,7 @@ from tune_ks.core.options import Member
 from tune_ks.model.masks.base import (
     CENTRE,
     HERMITIAN,
+    START,
     TEMPERATURE,
     Mask,
     check_temperature,
@@ -29,9 +30,10 @@ class DPS(Mask):
     exp(a_j / T) sum_{i <= min(j, k)} 1 / sum_{l >= i} exp(a_l / T). This takes a sort and two cumulative sums.
     """
 
-    def __init__(self, radius: Tensor, rate: float, **shared: Any) -> None:
+    def __init__(self, radius: Tensor, rate: float, *, start_slope: float | None = None, **shared: Any) -> None:
         super().__init__(radius, rate, **shared)
-        self.mask_logits = nn.Parameter(torch.zeros_like(radius))
+        start = torch.zeros_like(radius) if start_slope is None else self.centre_out(start_slope)
+        self.mask_logits = nn.Parameter(start)
         self.register_buffer("others", torch.nonzero(~self.centre.flatten()).flatten(), persistent=False)
 
     def probability(self, rate: Tensor) -> Tensor:
@@ -87,4 +89,4 @@ def successive_softmaxes(scores: Tensor, count: Tensor) -> Tensor:
     return torch.zeros_like(scores).scatter(1, index, torch.exp(ordered + share))
 
 
-MEMBER = Member(DPS, (*TEMPERATURE, CENTRE, HERMITIAN), check_temperature, learned=True)
+MEMBER = Member(DPS, (*TEMPERATURE, START, CENTRE, HERMITIAN), check_temperature, learned=True)

@@ -12,6 +12,7 @@ from tune_ks.model.masks.base import (
     CENTRE,
     HERMITIAN,
     PROBABILITY_FLOOR,
+    START,
     TEMPERATURE,
     Mask,
     check_temperature,
@@ -34,13 +35,20 @@ class Gumbel(Mask):
     sampling rate at every step; with "drift" they start at it and move freely, as in the source study.
     """
 
-    def __init__(self, radius: Tensor, rate: float, *, budget: str = "fixed", **shared: Any) -> None:
+    def __init__(
+        self, radius: Tensor, rate: float, *, budget: str = "fixed", start_slope: float | None = None, **shared: Any
+    ) -> None:
         super().__init__(radius, rate, **shared)
         self.is_budget_fixed = budget == "fixed"
+        start = self._flat(rate) if start_slope is None else self.centre_out(start_slope)
+        self.mask_logits = nn.Parameter(start)
+
+    def _flat(self, rate: float) -> Tensor:
+        """Equal logits whose probabilities have the mean ``rate``, with 1 at the centre."""
         in_centre = int(self.centre.sum())
-        others = radius.numel() - in_centre
-        start = torch.tensor((rate * radius.numel() - in_centre) / others if others else 1.0)
-        self.mask_logits = nn.Parameter(torch.full_like(radius, torch.logit(start, PROBABILITY_FLOOR).item()))
+        others = self.radius.numel() - in_centre
+        start = torch.tensor((rate * self.radius.numel() - in_centre) / others if others else 1.0)
+        return torch.full_like(self.radius, torch.logit(start, PROBABILITY_FLOOR).item())
 
     def probability(self, rate: Tensor) -> Tensor:
         prob = torch.sigmoid(self.tie(self.mask_logits))[None]
@@ -62,11 +70,13 @@ def logistic_noise(like: Tensor) -> Tensor:
 
 
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
-    """ValueError where the budget drifts although training varies the rate."""
+    """ValueError where the budget drifts although training varies the rate, or the start does not have the rate."""
     check_temperature(config, values)
+    flat = values["start_slope"] is None
+    require(flat or values["budget"] == "fixed", "budget", "'fixed' where start_slope is given", values["budget"])
     for name in ("rate_start", "rate_from"):
         given = getattr(config, name) is not None
         require(not given or values["budget"] == "fixed", "budget", f"'fixed' where {name} is given", values["budget"])
 
 
-MEMBER = Member(Gumbel, (*TEMPERATURE, BUDGET, CENTRE, HERMITIAN), check, learned=True)
+MEMBER = Member(Gumbel, (*TEMPERATURE, BUDGET, START, CENTRE, HERMITIAN), check, learned=True)

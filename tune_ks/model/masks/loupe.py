@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from tune_ks.core.options import Member
 from tune_ks.core.seeding import seed_for
-from tune_ks.model.masks.base import CENTRE, HERMITIAN, Mask, rescale_to_rate, straight_through
+from tune_ks.model.masks.base import CENTRE, HERMITIAN, START, Mask, rescale_to_rate, straight_through
 
 PROBABILITY_SLOPE = 5.0  # of p = sigmoid(5 w)
 MASK_SLOPE = 12.0  # s, of the relaxed comparison p' > u
-START = 0.01  # the probabilities start uniform in (0.01, 0.99), before the rescaling
+UNIFORM_FROM = 0.01  # the probabilities start uniform in (0.01, 0.99), before the rescaling
 
 
 class Loupe(Mask):
@@ -21,10 +21,15 @@ class Loupe(Mask):
     training keeps more than the budget; the mask that is scored and exported keeps exactly the budget.
     """
 
-    def __init__(self, radius: Tensor, rate: float, *, seed: int = 0, **shared: Any) -> None:
+    def __init__(
+        self, radius: Tensor, rate: float, *, seed: int = 0, start_slope: float | None = None, **shared: Any
+    ) -> None:
         super().__init__(radius, rate, seed=seed, **shared)
+        if start_slope is not None:
+            self.mask_logits = nn.Parameter(self.centre_out(start_slope) / PROBABILITY_SLOPE)
+            return
         stream = torch.Generator().manual_seed(seed_for(seed, "mask"))
-        start = torch.empty(radius.shape).uniform_(START, 1 - START, generator=stream)
+        start = torch.empty(radius.shape).uniform_(UNIFORM_FROM, 1 - UNIFORM_FROM, generator=stream)
         self.mask_logits = nn.Parameter(torch.logit(start) / PROBABILITY_SLOPE)
 
     def probability(self, rate: Tensor) -> Tensor:
@@ -48,5 +53,5 @@ class LoupeStraightThrough(Loupe):
         return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
 
 
-MEMBER = Member(Loupe, (CENTRE, HERMITIAN), learned=True)
-STRAIGHT_THROUGH = Member(LoupeStraightThrough, (CENTRE, HERMITIAN), learned=True)
+MEMBER = Member(Loupe, (START, CENTRE, HERMITIAN), learned=True)
+STRAIGHT_THROUGH = Member(LoupeStraightThrough, (START, CENTRE, HERMITIAN), learned=True)
