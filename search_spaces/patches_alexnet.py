@@ -1,6 +1,6 @@
 """What does a network say about the rates that is too weak to use the whole of k-space? The first version's recipe.
 
-    python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space real_patches_alexnet
+    python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space patches_alexnet
     python -m docs.tables rates RUN
 
 Cost: 78 trials, about a quarter of an hour for a series on two cores.
