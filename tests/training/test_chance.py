@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from run_one import run_config, train
 
+from benchmarks.alone import run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
