@@ -8,8 +8,33 @@ objectives. Many rates with one seed each, pooled by a fitted curve, tell more t
 
 # a small AlexNet on small images: two CPU cores train many of them in minutes
 SMALL = {"image_size": 64, "width": 0.125, "batch_size": 16, "lr": 5e-4, "augment": "flips"}
-# a small cohort gives a mask few steps, so the mask learns 30 times as fast as the network
-LEARNED = {"mask": "gumbel", "temperature": 1.0, "mask_lr_multiplier": 30.0}
+# a network that learns real patches of 64 px: chosen on source validation images only (docs/recipe.md)
+RECIPE = {
+    "classifier": "resnet18",
+    "width": 0.25,
+    "image_size": 64,
+    "standardise": "image",
+    "augment": "flips_shifts",
+    "test_time": "flips",
+    "epochs": 24,
+    "lr": 2e-3,
+    "weight_decay": 2e-2,
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "settle": 0.3,
+}
+# a mask that learns: it starts with nearly all lines, prefers those near DC until told otherwise, and is then thinned
+# out; a line whose gradient is only noise stays where it is (docs/masks.md)
+THINNED = {
+    "mask_lr_multiplier": 30.0,
+    "mask_moment": "shared",
+    "rate_start": 0.99,
+    "rate_hold": 0.3,
+    "start_slope": 6.0,
+}
+LEARNED = {"mask": "gumbel", "temperature": 1.0, **THINNED}
+# the mask of the source study, whose lines all start equal; 30 times the network's learning rate for small cohorts
+EQUAL_START = {"mask": "gumbel", "temperature": 1.0, "mask_lr_multiplier": 30.0}
 # at rate 1 every mask family keeps all of k-space, so the low-pass stands for all of them
 FULL = {"mask": "lowpass", "sampling_rate": 1.0}
 

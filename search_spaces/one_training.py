@@ -15,10 +15,10 @@ Expect the conditional curve near the separate ones at low rates and below them 
 screening: `--finalists` then trains the chosen rates separately. Results are in docs/families.md.
 """
 
-from search_spaces import LEARNED, SMALL, of_64
+from search_spaces import EQUAL_START, SMALL, of_64
 
 RATES = of_64(1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
-SEPARATE = {**SMALL, **LEARNED, "epochs": 30, "standardise": "image"}
+SEPARATE = {**SMALL, **EQUAL_START, "epochs": 30, "standardise": "image"}
 CONDITIONAL = {**SEPARATE, "epochs": 60, "rate_from": 1 / 64, "sampling_rate": RATES}
 
 SPACE = [

@@ -16,11 +16,11 @@ zero-filling's beyond the scatter of single trainings: what the classifier can l
 without the U-Net.
 """
 
-from search_spaces import FULL, LEARNED, SMALL, of_64
+from search_spaces import EQUAL_START, FULL, SMALL, of_64
 
 COMMON = {**SMALL, "epochs": 30, "standardise": "image", "reconstruction_channels": 16}
 LOWPASS = {**COMMON, "mask": "lowpass", "sampling_rate": of_64(4, 8)}
-LEARNED_MASK = {**COMMON, **LEARNED, "sampling_rate": 8 / 64}
+LEARNED_MASK = {**COMMON, **EQUAL_START, "sampling_rate": 8 / 64}
 UNET = {"reconstruction": "unet", "reconstruction_weight": 10.0}  # its squared errors are near 0.01
 
 SPACE = [

@@ -14,11 +14,11 @@ Expect a gain where trainings from scratch hardly start (the phantom at low rate
 patches). Results are in docs/families.md.
 """
 
-from search_spaces import LEARNED, SMALL, of_64
+from search_spaces import EQUAL_START, SMALL, of_64
 
 SPACE = {
     **SMALL,
-    **LEARNED,
+    **EQUAL_START,
     "epochs": 30,
     "standardise": "image",
     "init_from": [None, "pretrained"],

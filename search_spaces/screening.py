@@ -12,11 +12,11 @@ separately, and begins from the weights that screened them. Whether that helps i
 Expect AUCs near those of separate trainings at low rates, and lower ones at full sampling.
 """
 
-from search_spaces import LEARNED, SMALL, of_64
+from search_spaces import EQUAL_START, SMALL, of_64
 
 SPACE = {
     **SMALL,
-    **LEARNED,
+    **EQUAL_START,
     "epochs": 60,
     "standardise": "image",
     "rate_from": 1 / 64,

@@ -13,7 +13,7 @@ trained on too. The score is Dice; each record also holds the Dice of one fixed 
 Expect Dice to rise with the rate in both domains. Results are in docs/families.md.
 """
 
-from search_spaces import FULL, LEARNED, SMALL, of_64
+from search_spaces import EQUAL_START, FULL, SMALL, of_64
 
 RATES = of_64(2, 4, 8, 16)
 COMMON = {
@@ -30,9 +30,9 @@ COMMON = {
 ADVERSARY = {"adversarial_weight": 0.05}
 
 SPACE = [
-    {**COMMON, **LEARNED, "sampling_rate": RATES},
+    {**COMMON, **EQUAL_START, "sampling_rate": RATES},
     {**COMMON, "mask": "lowpass", "sampling_rate": [*RATES, 1.0]},
-    {**COMMON, **LEARNED, **ADVERSARY, "sampling_rate": 4 / 64},
+    {**COMMON, **EQUAL_START, **ADVERSARY, "sampling_rate": 4 / 64},
     {**COMMON, **FULL, **ADVERSARY},
 ]
 SEARCH = {"sampler": "grid", "seeds": 1}

@@ -36,9 +36,10 @@ def test_every_own_field_moves_the_key():
     assert set(other) == set(OWN_FIELDS)
     conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them
     needs = {"rate_to": conditional, "temperature_from": conditional, "temperature_to": conditional}
+    needs["rate_hold"] = {"rate_start": 0.9}
     bases = [{**base, **needs.get(name, {})} for name in other]
     keys = {TrialConfig(**{**fields, name: other[name]}).key() for fields, name in zip(bases, other)}
-    assert len(keys | {TrialConfig(**fields).key() for fields in bases}) == len(other) + 2
+    assert len(keys | {TrialConfig(**fields).key() for fields in bases}) == len(other) + 3
 
 
 @pytest.mark.parametrize(
