@@ -1,7 +1,7 @@
 """The models on another cohort: per vendor trained on, mask and rate the metric, and what it is above or below.
 
-Seeds are averaged inside each draw of patients; full sampling and the low-pass at the same rate are compared on the
-same patients, where they were scored there too.
+Intervals are over patients and trainings; full sampling and the low-pass at the same rate are compared on the same
+patients, where they were scored there too.
 """
 
 import math
@@ -13,9 +13,10 @@ import pandas as pd
 from analysis.read.configurations import full_sampling_of, low_pass_of, varied_fields
 from analysis.read.external_scores import external_scores
 from analysis.read.load import Run
-from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
+from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, patient_weights
+from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import MEASURES
-from analysis.statistics.resampling import configuration_draws, paired
+from analysis.statistics.training_noise import seeds_of, training_noise
 
 REFERENCES = ("full_sampling", "low_pass")
 MEASURED = ("value", "low", "high", *(f"{name}{end}" for name in REFERENCES for end in ("", "_low", "_high")))
@@ -24,7 +25,7 @@ MEASURED = ("value", "low", "high", *(f"{name}{end}" for name in REFERENCES for 
 def external_table(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
     """One row a cohort, configuration and vendor scored on, by vendor trained on and rate.
 
-    ``value`` is the metric with its patient-clustered interval; ``full_sampling`` and ``low_pass`` are the differences
+    ``value`` is the metric with its interval; ``full_sampling`` and ``low_pass`` are the differences
     to these, NaN where they were not scored on the cohort. Without per-image scores there are no intervals. Scores of
     trials that the run does not hold are left out.
     """
@@ -48,13 +49,13 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
     for row in configurations.itertuples():
         keys_of[row.configuration] = [key for key in row.keys if key in keys_scored]
     references = zip(full_sampling_of(configurations), low_pass_of(configurations))
+    sources = configurations["vendor"].tolist()
+    noise: dict[tuple[str, str], Noise | None] = {}
+    for source, rows_of in configurations.groupby("vendor"):
+        for vendor in scored["vendor"].unique():
+            noise[str(source), vendor] = training_noise(rows_of, draws, vendor, "test", "in_domain")
     rows = []
-    for (configuration, keys), others in zip(keys_of.items(), references, strict=True):
-        compared: dict[str, TrialDraws] = {}
-        for name, other in zip(REFERENCES, others, strict=True):
-            has_other = other is not None and other != configuration
-            compared[name] = configuration_draws(keys_of[other], draws) if has_other else {}
-        values = configuration_draws(keys, draws)
+    for (configuration, keys), others, source in zip(keys_of.items(), references, sources, strict=True):
         for vendor, of_vendor in scored[scored["key"].isin(keys)].groupby("vendor"):
             about = {
                 "cohort": cohort,
@@ -66,7 +67,12 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
                 "patients": int(of_vendor["patients"].max()),
                 "value": float(of_vendor[run.metric].mean()),
             }
-            rows.append(about | _compared(values, compared, str(vendor)))
+            seeds = _seeds(keys, draws, str(vendor))
+            compared: dict[str, list[Resampled]] = {}
+            for name, other in zip(REFERENCES, others, strict=True):
+                has_other = other is not None and other != configuration
+                compared[name] = _seeds(keys_of[other], draws, str(vendor)) if has_other else []
+            rows.append(about | _compared(seeds, compared, noise[source, str(vendor)]))
     return rows
 
 
@@ -76,15 +82,23 @@ def settings_shown(table: pd.DataFrame, configurations: pd.DataFrame) -> list[st
     return [name for name in names if name in table and table[name].nunique(dropna=False) > 1]
 
 
-def _compared(values: TrialDraws, references: dict[str, TrialDraws], vendor: str) -> dict[str, float]:
+def _seeds(keys: list[str], draws: dict[str, TrialDraws], vendor: str) -> list[Resampled]:
+    """The metric of each training on one vendor of the other cohort, whatever vendor it was trained on."""
+    return seeds_of(keys, draws, vendor, "test", "in_domain")
+
+
+def _compared(seeds: list[Resampled], references: dict[str, list[Resampled]], noise: Noise | None) -> dict[str, float]:
     """The interval of a configuration on one vendor, and its differences to the references."""
-    role = ("test", vendor)
-    ends = interval(values[role]) if role in values else NOWHERE
+    ends = estimate(seeds, [], noise).interval() if seeds else NOWHERE
     columns = {"low": ends.low, "high": ends.high}
     for name, other in references.items():
-        difference = paired(values, other).get(role)
-        ends = NOWHERE if difference is None else interval(difference)
-        columns[name] = math.nan if difference is None else difference.point
+        point = math.nan
+        ends = NOWHERE
+        if seeds and other:
+            difference = estimate(seeds, other, noise)
+            point = difference.point
+            ends = difference.interval()
+        columns[name] = point
         columns[f"{name}_low"] = ends.low
         columns[f"{name}_high"] = ends.high
     return columns

@@ -13,9 +13,10 @@ import pandas as pd
 from analysis.choice.selection import Selection
 from analysis.read.configurations import full_sampling_of, of_most_patients, plain_name
 from analysis.read.load import Run, config_fields, is_idle
-from analysis.statistics.bootstrap import TrialDraws, interval
+from analysis.statistics.bootstrap import TrialDraws
+from analysis.statistics.estimate import estimate
 from analysis.statistics.measures import Measure
-from analysis.statistics.resampling import configuration_draws, domain_draws, paired
+from analysis.statistics.training_noise import seeds_of, training_noise
 
 UNDERFIT, FIT, UNKNOWN = "underfit", "fit", "unknown"
 SHARE = 0.2  # of the epochs: the last fifth is compared with the fifth before it
@@ -152,13 +153,17 @@ def about_rivals(
     if rivals.empty:
         facts.append("no other network, number of epochs or width was trained to compare with")
         return
-    judged_draws = configuration_draws(row["keys"], draws)
+    vendor = row["vendor"]
+    noise = training_noise(configurations, draws, vendor, "test", "in_domain")
+    judged_seeds = seeds_of(row["keys"], draws, vendor, "test", "in_domain")
     better: list[tuple[float, str]] = []
     for _, rival in rivals.iterrows():
-        above = paired(configuration_draws(rival["keys"], draws), judged_draws)
-        difference = domain_draws(above, row["vendor"], "test", "in_domain")
-        if difference is not None and interval(difference).low > 0:
-            ends = _ends(*interval(difference))
+        seeds = seeds_of(rival["keys"], draws, vendor, "test", "in_domain")
+        if not seeds or not judged_seeds:
+            continue
+        difference = estimate(seeds, judged_seeds, noise)
+        if difference.interval().low > 0:
+            ends = _ends(*difference.interval())
             words = f"{_differing(rival, row)} is clearly better: {difference.point:+.3f}{ends} {measure.title}"
             better.append((difference.point, words))
     if better:

@@ -17,9 +17,11 @@ from analysis.read.load import SCORES, Run
 from analysis.read.trial_arrays import yardstick_scores
 from analysis.statistics.baselines import best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
+from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.pareto import TWO
-from analysis.statistics.resampling import configuration_draws, domain_draws, paired
+from analysis.statistics.resampling import configuration_draws, domain_draws
+from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
 COLUMNS = (
@@ -27,6 +29,7 @@ COLUMNS = (
     *(f"test_{domain}{end}" for domain in TWO for end in ("_low", "_high")),
     *(f"above_{domain}{end}" for domain in TWO for end in ("", "_low", "_high")),
 )
+Noises = dict[tuple[str, str], Noise | None]  # (vendor trained on, domain) -> the error of one training
 YardstickDraws = dict[str, dict[str, TrialDraws]]  # yardstick -> key of a trial -> (split, vendor) -> resampled metric
 
 
@@ -50,9 +53,10 @@ def yardstick_table(
 ) -> pd.DataFrame:
     """One row a configuration and yardstick, seeds averaged: its metrics, and how far the network is above it.
 
-    ``above_DOMAIN`` is the network's test metric minus the yardstick's on the same patients, with its paired interval.
-    Empty where no record holds a yardstick.
+    ``above_DOMAIN`` is the network's test metric minus the yardstick's on the same patients, with its paired interval
+    over patients and trainings. Empty where no record holds a yardstick.
     """
+    noise = noise_of(configurations, draws)
     rows = []
     for row in configurations.itertuples():
         records = [run.records[key] for key in row.keys]
@@ -60,12 +64,12 @@ def yardstick_table(
             columns = ("vendor", "configuration", "family", "full", "train_share")
             about = {column: getattr(row, column) for column in columns}
             reached = configuration_draws(row.keys, by_yardstick.get(name, {}))
-            spans = {"test": reached, "above": paired(configuration_draws(row.keys, draws), reached)}
             rows.append(
                 about
                 | {"realised_rate": row.realised_rate, "yardstick": plain(name)}
                 | _scores(records, name)
-                | _intervals(spans, row.vendor)
+                | _ends(reached, row.vendor)
+                | _above("above", row.keys, row.vendor, draws, reached, noise)
             )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -121,6 +125,7 @@ def above_best(
     """
     measure = MEASURES[run.metric]
     base = {source: measure.yardstick.draws(run, baselines, source) for source in configurations["vendor"].unique()}
+    noise = noise_of(configurations, draws)
     rows = []
     for row in configurations.itertuples():
         reached: dict[tuple[str, str], Reached] = {}
@@ -134,10 +139,9 @@ def above_best(
                     reached[role] = Reached(f"best yardstick ({plain(name)}, {value.point:.3f})", value)
         at_home = reached.get(("test", row.vendor))
         best_draws = {role: value.draws for role, value in reached.items()}
-        span = {"above_baseline": paired(configuration_draws(row.keys, draws), best_draws)}
         rows.append(
             {"configuration": row.configuration, "best_yardstick": at_home.words if at_home else None}
-            | _intervals(span, row.vendor)
+            | _above("above_baseline", row.keys, row.vendor, draws, best_draws, noise)
         )
     return pd.DataFrame(rows)
 
@@ -171,15 +175,41 @@ def _scores(records: Sequence[TrialRecord], name: str) -> dict[str, float]:
     return scores
 
 
-def _intervals(spans: dict[str, TrialDraws], vendor: str) -> dict[str, float]:
-    """SPAN_DOMAIN_low and _high of every span; of a difference also SPAN_DOMAIN itself."""
-    columns = {}
-    for span, of_span in spans.items():
+def noise_of(configurations: pd.DataFrame, draws: dict[str, TrialDraws]) -> Noises:
+    """How far a training lies from the mean of its rate, by vendor trained on and domain of its test metric."""
+    noise: Noises = {}
+    for vendor, rows in configurations.groupby("vendor"):
         for domain in TWO:
-            of_domain = domain_draws(of_span, vendor, "test", domain)
-            ends = NOWHERE if of_domain is None else interval(of_domain)
-            if span != "test":
-                columns[f"{span}_{domain}"] = math.nan if of_domain is None else of_domain.point
-            columns[f"{span}_{domain}_low"] = ends.low
-            columns[f"{span}_{domain}_high"] = ends.high
+            noise[str(vendor), domain] = training_noise(rows, draws, str(vendor), "test", domain)
+    return noise
+
+
+def _ends(reached: TrialDraws, vendor: str) -> dict[str, float]:
+    """The interval of a yardstick's own test metric, over patients: it is fitted, not trained from a seed."""
+    columns = {}
+    for domain in TWO:
+        of_domain = domain_draws(reached, vendor, "test", domain)
+        ends = NOWHERE if of_domain is None else interval(of_domain)
+        columns[f"test_{domain}_low"] = ends.low
+        columns[f"test_{domain}_high"] = ends.high
+    return columns
+
+
+def _above(
+    span: str, keys: list[str], vendor: str, draws: dict[str, TrialDraws], reached: TrialDraws, noise: Noises
+) -> dict[str, float]:
+    """SPAN_DOMAIN, its _low and _high: the trainings' mean minus what is ``reached``, over patients and trainings."""
+    columns = {}
+    for domain in TWO:
+        seeds = seeds_of(keys, draws, vendor, "test", domain)
+        yardstick = domain_draws(reached, vendor, "test", domain)
+        point = math.nan
+        ends = NOWHERE
+        if seeds and yardstick is not None:
+            above = estimate([seed - yardstick for seed in seeds], [], noise[vendor, domain])
+            point = above.point
+            ends = above.interval()
+        columns[f"{span}_{domain}"] = point
+        columns[f"{span}_{domain}_low"] = ends.low
+        columns[f"{span}_{domain}_high"] = ends.high
     return columns

@@ -96,8 +96,8 @@ def _plot(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     )
     if computed.uncertain_front is not None:
         alt += (
-            "; of the fronts drawn from both metrics half reach the green line, and 90 to 10 % the edges of the "
-            "green band"
+            f"; of the fronts drawn from both {measure.plural} half reach the green line, and 90 to 10 % the edges of "
+            "the green band"
         )
     attributes = {"data-filtered": FILTERS, "data-vendor": vendor}
     drawn = to_json(plot_pareto(pareto_info(analysis, vendor)))
@@ -118,7 +118,7 @@ def _optimal(analysis: Analysis) -> list[Part]:
             )
             panels.append([Paragraph(why, "small")])
             continue
-        alt = f"In how many draws of both metrics a rate is not dominated by another, trained on {vendor}."
+        alt = f"In how many draws of both {measure.plural} a rate is not dominated by another, trained on {vendor}."
         drawn = to_json(plot_optimal(uncertain, measure))
         panels.append([Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {vendor}")])
         tables.append(_optimal_table(vendor, uncertain, measure))

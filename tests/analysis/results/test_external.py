@@ -13,7 +13,8 @@ from analysis.read.load import load
 from analysis.report import page
 from analysis.report.sections import external as section
 from analysis.results.compute import compute
-from analysis.statistics.bootstrap import Resampled, interval, patient_weights
+from analysis.statistics.bootstrap import Resampled, patient_weights
+from analysis.statistics.estimate import estimate
 from synthetic_run import write_run
 from tune_ks.core.metrics import auc
 
@@ -61,34 +62,32 @@ def test_rows_are_by_vendor_trained_on_and_rate_with_differences_by_hand(folder)
     scores = pd.read_csv(folder.root / "external" / "other_scores.csv", dtype={"key": str})
     weights = patient_weights(PATIENTS, 1000, "external", "other", "PHILIPS")
 
-    def resampled(keys):
-        """Mean over seeds of the AUC on drawn patients, image by image."""
-        values = []
-        for draw in [np.ones(PATIENTS), *weights[:1000]]:
-            copies = np.repeat(draw.astype(int), 4)
-            of_draw = []
-            for key in keys:
-                images = scores[scores["key"] == key]
+    def seeds_of(keys):
+        """The AUC of each training on drawn patients, image by image."""
+        seeds = []
+        for key in keys:
+            images = scores[scores["key"] == key]
+            values = []
+            for draw in [np.ones(PATIENTS), *weights]:
+                copies = np.repeat(draw.astype(int), 4)
                 label = np.repeat(images["label"].to_numpy(), copies)
-                of_draw.append(auc(label, np.repeat(images["score"].to_numpy(), copies)))
-            values.append(np.mean(of_draw))
-        return np.array(values)
+                values.append(auc(label, np.repeat(images["score"].to_numpy(), copies)))
+            seeds.append(Resampled(values[0], np.array(values[1:]), PATIENTS))
+        return seeds
 
-    full = resampled(of_ge.loc[of_ge["full"].astype(bool), "keys"].iloc[0])
+    full = seeds_of(of_ge.loc[of_ge["full"].astype(bool), "keys"].iloc[0])
     (low_pass,) = of_ge[(of_ge["mask"] == "lowpass") & (of_ge["sampling_rate"] == 0.25)].to_dict("records")
     (learned,) = of_ge[(of_ge["family"] == "gumbel") & (of_ge["sampling_rate"] == 0.25)].to_dict("records")
-    drawn = resampled(learned["keys"])
-    assert learned["value"] == pytest.approx(drawn[0])
-    assert learned["seeds"] == 2
+    seeds = seeds_of(learned["keys"])
+    assert learned["value"] == pytest.approx(np.mean([seed.point for seed in seeds]))
+    assert learned["seeds"] == len(seeds) == 2
     assert (learned["images"], learned["patients"]) == (56, 14)
-    expected = {
-        "": drawn,
-        "full_sampling_": drawn - full,
-        "low_pass_": drawn - resampled(low_pass["keys"]),
-    }
-    for name, values in expected.items():
-        ends = interval(Resampled(values[0], values[1:], PATIENTS, -1.0 if name else 0.0))
-        assert (learned[f"{name}low"], learned[f"{name}high"]) == pytest.approx(tuple(ends)), name
+    expected = {"": [], "full_sampling": full, "low_pass": seeds_of(low_pass["keys"])}
+    for name, others in expected.items():
+        by_hand = estimate(seeds, others)
+        before = f"{name}_" if name else ""
+        assert (learned[f"{before}low"], learned[f"{before}high"]) == pytest.approx(tuple(by_hand.interval())), name
+        assert learned[name or "value"] == pytest.approx(by_hand.point)
     assert np.isnan(low_pass["low_pass"])
     assert np.isnan(of_ge.loc[of_ge["full"].astype(bool), "full_sampling"]).all()
 
