@@ -39,6 +39,7 @@ EQUAL_START = "gumbel, lines start equal"
 
 
 def main() -> None:
+    """Print the table as Markdown, one line a training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)

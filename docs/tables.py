@@ -5,7 +5,9 @@
 TABLE is one of:
 
     rates            results.md: every rate with all its seeds; differences to full sampling, to the low-pass at the
-                     same rate and to the best one-number baseline (space real_patches)
+                     same rate, to the best yardstick on the same sampled images and to the best one-number baseline
+                     (spaces real_patches and patches_alexnet)
+    recipes          recipe.md: full sampling with several recipes, on source validation alone (space recipes)
     corruptions      families.md: chosen rate against full sampling on corrupted images, for a RUN that was analysed and
                      that `run_search.py evaluate RUN --data DIR --corruptions` has scored
     families         families.md: mask families minus the low-pass at the same rate (space mask_families)
@@ -17,10 +19,11 @@ TABLE is one of:
 
 A cell "0.8 / 0.7" is the test metric in-domain / cross-domain; several in one cell are the seeds. "±" is the standard
 error of a mean over the pairs that were averaged: it holds the scatter of trainings, not that of patients. Brackets are
-90 % intervals by a bootstrap of patients, seeds averaged inside each draw; bold where 0 lies outside.
+90 % intervals over patients and trainings (analysis/statistics/estimate.py); bold where 0 lies outside.
 """
 
 import argparse
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,16 +34,18 @@ from scipy.stats import spearmanr
 
 from analysis.choice.options import Options
 from analysis.choice.rules.epsilon import EPSILON
-from analysis.read.load import Run, load
+from analysis.read.load import Run, config_fields, load
 from analysis.report.sections.image_quality import comparisons
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
+from analysis.results.yardsticks import YardstickDraws, yardstick_draws
 from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
-from analysis.statistics.bootstrap import Resampled, TrialDraws, interval
-from analysis.statistics.resampling import configuration_draws, domain_draws, paired, trial_draws
+from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws
+from analysis.statistics.estimate import Estimate, estimate
+from analysis.statistics.resampling import configuration_draws, domain_draws, trial_draws
+from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.record import mean_of_others
 
-DRAWS = 2000  # of patients, for the intervals of `rates`
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
 CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
@@ -92,21 +97,25 @@ def mean_and_error(values: pd.Series, form: str = "+.3f") -> str:
     return f"{values.mean():{form}} ± {values.sem():.3f}"
 
 
-def with_interval(resampled: Resampled | None, form: str = ".3f", difference: bool = False) -> str:
+def with_interval(known: Estimate | None, form: str = ".3f", difference: bool = False) -> str:
     """Value [low, high]; a difference is bold where 0 lies outside. Empty where there is none."""
-    if resampled is None:
+    if known is None:
         return ""
-    low, high = interval(resampled)
-    text = f"{resampled.point:{form}} [{low:{form}}, {high:{form}}]"
+    low, high = known.interval()
+    text = f"{known.point:{form}} [{low:{form}}, {high:{form}}]"
     return f"**{text}**" if difference and (low > 0 or high < 0) else text
 
 
-def differences(mine: TrialDraws, other: TrialDraws | None, vendor: str) -> list[str]:
-    """``mine`` minus ``other`` on the same patients, in-domain and cross-domain; empty cells without ``other``."""
-    if not other:
-        return [""] * len(DOMAINS)
-    both = [domain_draws(paired(mine, other), vendor, "test", domain) for domain in DOMAINS]
-    return [with_interval(resampled, "+.3f", difference=True) for resampled in both]
+def difference(mine: list[Resampled], other: list[Resampled]) -> str:
+    """The seeds of one rate minus those of another on the same patients; empty without ``other``."""
+    return with_interval(estimate(mine, other), "+.3f", difference=True) if mine and other else ""
+
+
+def above(mine: list[Resampled], fixed: Resampled | None) -> str:
+    """The seeds of one rate minus a score that no training moves; empty without it."""
+    if fixed is None or not mine:
+        return ""
+    return with_interval(estimate([seed - fixed for seed in mine]), "+.3f", difference=True)
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -114,31 +123,49 @@ def differences(mine: TrialDraws, other: TrialDraws | None, vendor: str) -> list
 
 def rates(run: Run) -> list[Table]:
     """Every rate and mask of the space real_patches, and the one-number baselines."""
-    draws, numbers = trial_draws(run, DRAWS), baselines(run.cohort, DRAWS)
-    best_number, scores, gains = _best_number(run.cohort, numbers), [], []
+    draws = trial_draws(run, DRAWS)
+    numbers = baselines(run.cohort, DRAWS)
+    best_number = _best_number(run.cohort, numbers)
+    by_yardstick = yardstick_draws(run)
+    scores = []
+    gains = []
     for vendor, of_vendor in run.trials.groupby("vendor"):
-        groups = of_vendor.groupby(["sampling_rate", "mask"])
-        drawn = {group: configuration_draws(part["key"].tolist(), draws) for group, part in groups}
-        full = configuration_draws(of_vendor.loc[of_vendor["full"], "key"].tolist(), draws)
-        for (rate, mask), part in groups:
+        for (rate, mask), part in of_vendor.groupby(["sampling_rate", "mask"]):
             about = [vendor, "full" if rate == 1 else mask, rate_name(rate)]
-            mine, lowpass = drawn[rate, mask], drawn.get((rate, "lowpass")) if mask != "lowpass" else None
-            scores.append(about + _score_cells(part, mine, vendor))
-            gain = [differences(mine, other, vendor) for other in (full if rate < 1 else None, lowpass, best_number)]
-            gains.append(sum(gain, about))
+            same_rate = of_vendor[(of_vendor["sampling_rate"] == rate) & (of_vendor["mask"] == "lowpass")]
+            against = {
+                "full": [] if rate == 1 else of_vendor.loc[of_vendor["full"], "key"].tolist(),
+                "low-pass": [] if mask == "lowpass" else same_rate["key"].tolist(),
+            }
+            keys = part["key"].tolist()
+            score_cells = []
+            gain_cells: dict[str, list[str]] = {"full": [], "low-pass": [], "yardstick": [], "baseline": []}
+            for domain in DOMAINS:
+                mine = seeds_of(keys, draws, vendor, "test", domain)
+                score_cells.append(with_interval(estimate(mine)) if mine else "")
+                score_cells.append(" ".join(f"{value:.3f}" for value in part[f"test_{domain}"]))
+                for other, other_keys in against.items():
+                    theirs = seeds_of(other_keys, draws, vendor, "test", domain)
+                    gain_cells[other].append(difference(mine, theirs))
+                gain_cells["yardstick"].append(above(mine, _best_yardstick(keys, by_yardstick, vendor, domain)))
+                gain_cells["baseline"].append(above(mine, domain_draws(best_number, vendor, "test", domain)))
+            scores.append(about + score_cells)
+            gains.append([*about, *itertools.chain.from_iterable(gain_cells.values())])
     about = ["trained on", "mask", "rate"]
     heads = [*about, "in-domain AUC", "seeds", "cross-domain AUC", "seeds"]
-    against = [f"{domain} - {other}" for other in ("full", "low-pass", "baseline") for domain in ("in", "cross")]
-    return [Table(heads, scores), Table([*about, *against], gains), _baseline_table(numbers)]
+    others = ("full", "low-pass", "yardstick", "baseline")
+    against_heads = [f"{domain} - {other}" for other in others for domain in ("in", "cross")]
+    return [Table(heads, scores), Table([*about, *against_heads], gains), _baseline_table(numbers)]
 
 
-def _score_cells(trials: pd.DataFrame, mine: TrialDraws, vendor: str) -> list[str]:
-    """For either domain the mean over seeds with its interval, and every seed."""
-    cells = []
-    for domain in DOMAINS:
-        cells.append(with_interval(domain_draws(mine, vendor, "test", domain)))
-        cells.append(" ".join(f"{value:.3f}" for value in trials[f"test_{domain}"]))
-    return cells
+def _best_yardstick(keys: list[str], by_yardstick: YardstickDraws, vendor: str, domain: str) -> Resampled | None:
+    """The yardstick with the highest test metric on the images as these trials sample them; None without any."""
+    known = []
+    for by_trial in by_yardstick.values():
+        resampled = domain_draws(configuration_draws(keys, by_trial), vendor, "test", domain)
+        if resampled is not None:
+            known.append(resampled)
+    return max(known, key=lambda resampled: resampled.point, default=None)
 
 
 def _best_number(cohort: pd.DataFrame, numbers: pd.DataFrame) -> TrialDraws:
@@ -156,6 +183,19 @@ def _baseline_table(numbers: pd.DataFrame) -> Table:
         value = f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
         rows.append([row.vendor, f"{row.baseline} ({row.direction})", value, f"{row.images}", f"{row.patients}"])
     return Table(["test vendor", "one-number baseline", "AUC", "images", "patients"], rows)
+
+
+def recipes(run: Run) -> list[Table]:
+    """The validation AUC of the source vendor at full sampling, one row a recipe: no test label is read."""
+    settings = config_fields(run.trials)
+    shown = [name for name in settings if name not in ("vendor", "seed") and run.trials[name].nunique(dropna=False) > 1]
+    rows = []
+    for _, part in run.trials.groupby(shown, dropna=False, sort=False):
+        of_vendor = part.set_index("vendor")["val_in_domain"]
+        values = [f"{value}" for value in part[shown].iloc[0]]
+        rows.append([*values, *(f"{of_vendor[vendor]:.3f}" for vendor in sorted(of_vendor.index))])
+    vendors = sorted(run.trials["vendor"].unique())
+    return [Table([*shown, *(f"{vendor} validation AUC" for vendor in vendors)], rows)]
 
 
 def corruptions(run: Run) -> list[Table]:
@@ -310,12 +350,17 @@ def reconstructions(run: Run) -> list[Table]:
     trials, draws, rows = run.trials.assign(network=names), trial_draws(run), []
     for (vendor, full, mask, rate), group in trials.groupby(["vendor", "full", "mask", "sampling_rate"]):
         networks = group.sort_values("seed").groupby("network")
-        drawn = {name: configuration_draws(part["key"].tolist(), draws) for name, part in networks}
+        keys = {name: part["key"].tolist() for name, part in networks}
         for name, part in networks:
             about = [vendor, "full" if full else mask, rate_name(rate), "" if full else name]
             seeds = [", ".join(f"{value:.3f}" for value in part[score]) for score in SCORES]
-            other = drawn.get("zero_filled") if name != "zero_filled" else None
-            rows.append([*about, *seeds, *differences(drawn[name], other, vendor)])
+            gains = []
+            for domain in DOMAINS:
+                mine = seeds_of(keys[name], draws, vendor, "test", domain)
+                filled = [] if name == "zero_filled" else keys.get("zero_filled", [])
+                other = seeds_of(filled, draws, vendor, "test", domain)
+                gains.append(difference(mine, other))
+            rows.append([*about, *seeds, *gains])
     about = ["trained on", "mask", "rate", "reconstruction"]
     return [Table([*about, "in-domain", "cross-domain", "gains in", "gains cross"], rows), _quality(run, trials)]
 
@@ -355,6 +400,7 @@ def _with_adversary(mask: str, weight: float) -> str:
 
 TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "rates": rates,
+    "recipes": recipes,
     "corruptions": corruptions,
     "families": families,
     "one_training": one_training,

@@ -20,6 +20,7 @@ IMAGES = 4
 WEIGHTS = "0" * 12 + "@" + "1" * 12
 SPACES = {  # table -> (space, rows of each of its tables)
     "rates": ("real_patches", [26, 26, 8]),
+    "recipes": ("recipes", [7]),
     "families": ("mask_families", [18]),
     "one_training": ("one_training", [6, 8, 10]),
     "pretraining": ("finetune", [10]),
