@@ -14,13 +14,14 @@ separate them.
 
 from search_spaces import FULL, RECIPE
 
+CONSTANT = {name: value for name, value in RECIPE.items() if name not in ("schedule", "warmup")}
 ALEXNET = {"width": 0.25, "image_size": 64, "epochs": 18, "lr": 5e-4, "augment": "flips"}
 
 SPACE = [
     {**ALEXNET, **FULL},
     {**RECIPE, **FULL},
     {**RECIPE, **FULL, "classifier": "alexnet"},
-    {**RECIPE, **FULL, "schedule": "constant", "warmup": None, "lr": 1e-3},
+    {**CONSTANT, **FULL},
     {**RECIPE, **FULL, "test_time": "none"},
     {**RECIPE, **FULL, "lr": 1e-3, "weight_decay": 1e-2},
     {**RECIPE, **FULL, "epochs": 48},
