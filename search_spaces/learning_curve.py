@@ -2,7 +2,7 @@
 
     python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space learning_curve
 
-Cost: 48 trials, each about as long as one of real_patches; a quarter of an hour on two cores.
+Cost: 48 trials, about half an hour on two cores (an estimate: the smallest share also validates ten times as often).
 
 A tenth to eight tenths of the training patients, at full sampling and with the low-pass at 4/64, three seeds, both
 vendors. A larger share holds the patients of a smaller one; validation and test patients are the same for all. The
@@ -15,14 +15,13 @@ rate is larger with more patients than what was measured with these. The report 
 patients").
 """
 
-from search_spaces import FULL, of_64
-from search_spaces.real_patches import COMMON
+from search_spaces import FULL, RECIPE, of_64
 
 SHARES = (0.1, 0.2, 0.4, 0.8)
 MASKS = (FULL, {"mask": "lowpass", "sampling_rate": of_64(4)})
 
 SPACE = []
 for share in SHARES:
-    of_share = {**COMMON, "settle": 0.0, "train_share": share, "epochs": round(COMMON["epochs"] / share)}
+    of_share = {**RECIPE, "settle": 0.0, "train_share": share, "epochs": round(RECIPE["epochs"] / share)}
     SPACE += [{**of_share, **mask} for mask in MASKS]
 SEARCH = {"sampler": "grid", "seeds": 3}
