@@ -27,7 +27,7 @@ import numpy as np
 import pydicom
 
 from benchmarks.tools import parser, print_heads, print_row, timed
-from tune_ks.data.cohort.cohort import Cohort, open_cohort
+from tune_ks.data.cohort.cohort import Cohort, open_cohort, usable_cores
 from tune_ks.data.cohort.prepare import PERCENTILES, crop_kspace, pad_to_square
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
@@ -58,7 +58,7 @@ def main() -> None:
 
 def print_decode(place: Path, args: argparse.Namespace) -> None:
     """One row for each folder of files."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     print(f"{cores} cores, load {os.getloadavg()[0]:.1f}")
     print_heads(HEADS)
     folders = {"given": args.data} if args.data else phantom_folders(place, args.slices)

@@ -32,7 +32,15 @@ from torch.nn import functional
 from benchmarks.gpu import synthetic
 from benchmarks.tools import clock_of, parser, print_heads, print_row, with_kept_memory
 from tune_ks.core.config import TrialConfig
-from tune_ks.model.classifiers.together import CONVOLUTIONS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.model.classifiers.together import (
+    CONVOLUTIONS,
+    FORMS,
+    Layers,
+    Noises,
+    Together,
+    convolve_in_groups,
+    convolve_in_turn,
+)
 from tune_ks.training import pack
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
@@ -102,12 +110,22 @@ class Vmapped:
         return values
 
 
+def in_groups(networks: Sequence[Layers], noises: Noises) -> Together:
+    """Together, with convolutions of M groups on every device."""
+    together = Together(networks, noises)
+    together.forms = FORMS | dict.fromkeys(CONVOLUTIONS, convolve_in_groups)
+    return together
+
+
+def in_turn(networks: Sequence[Layers], noises: Noises) -> Together:
+    """Together, with M convolutions one after another on every device."""
+    together = Together(networks, noises)
+    together.forms = FORMS | dict.fromkeys(CONVOLUTIONS, convolve_in_turn)
+    return together
+
+
 IN_TURN = "one after another"
-WAYS: dict[str, Callable] = {  # name -> what takes the place of the M classifiers
-    "groups": lambda networks, noises: Together(networks, noises, convolve_in_groups),
-    "in turn": lambda networks, noises: Together(networks, noises, convolve_in_turn),
-    "vmap": Vmapped,
-}
+WAYS: dict[str, Callable] = {"groups": in_groups, "in turn": in_turn, "vmap": Vmapped}  # in place of M classifiers
 
 
 def members_of(count: int, side: int, width: float, device: str) -> list[Training]:
@@ -166,6 +184,7 @@ class Processes:
             ours, theirs = context.Pipe()
             worker = context.Process(target=serve, args=(theirs, side, width, device), daemon=True)
             worker.start()
+            theirs.close()  # so that a process that has died ends the waiting with an EOFError
             self.workers.append(worker)
             self.pipes.append(ours)
         for pipe in self.pipes:

@@ -26,6 +26,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.model.transforms.base import Transform
+from tune_ks.training.adamw import AdamW
 from tune_ks.training.optimiser import build_optimiser
 from tune_ks.training.tasks import build_task
 
@@ -91,15 +92,13 @@ def step(side: int, width: float, rate: float, changes: dict, replaced: str, dev
     return partial(train_step, pipeline, optimiser, image, rates, label)
 
 
-def train_step(
-    pipeline: KSpaceClassifier, optimiser: torch.optim.Optimizer, image: Tensor, rates: Tensor, label: Tensor
-) -> None:
+def train_step(pipeline: KSpaceClassifier, optimiser: AdamW, image: Tensor, rates: Tensor, label: Tensor) -> None:
     """Forward, backward, optimiser."""
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     image.grad = None
     logit = pipeline(image, rates, torch.zeros(len(image), len(ACQUISITION), device=image.device))
     functional.binary_cross_entropy_with_logits(logit, label).backward()
-    optimiser.step()
+    optimiser.step(skip=torch.zeros((), device=image.device))
 
 
 def print_limits(unmasked: Callable[[], None], seconds: float, side: int, repeats: int, device: str) -> None:

@@ -21,7 +21,7 @@ import pandas as pd
 import ray
 import torch
 
-from benchmarks.alone import run_alone
+from benchmarks.alone import run_config
 from benchmarks.tools import parser
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -143,7 +143,7 @@ class _Trial:
         config = TrialConfig.from_dict({"vendor": VENDORS[0], "seed": seed, "image_size": SIDE, **fields})
         folder = RunFolder(place)
         folder.trial(config.key(), "record.json").unlink(missing_ok=True)
-        run_alone(config, folder, on_this_node(file))
+        run_config(config, folder, on_this_node(file))
 
     def memory(self) -> tuple[float, float, float]:
         rollup = _fields(Path("/proc/self/smaps_rollup").read_text())

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.alone import score_alone, train_alone
+from benchmarks.alone import finish, train_to_end
 from benchmarks.tools import parser
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
@@ -116,7 +116,7 @@ def test_scores(
         seed=seed,
     )
     splits = open_splits(csv, cohort.images, source)
-    outcome = score_alone(config, splits, train_alone(config, splits))
+    outcome = finish(config, splits, train_to_end(config, splits))
     table = table.set_index("row")
     parts = []
     for vendor, score in outcome.scores["test"].items():

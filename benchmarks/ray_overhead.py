@@ -130,7 +130,7 @@ def train_some(place: Path, some: list[TrialConfig], records: bool) -> None:
     """What a worker does with these configs, with or without its run folder."""
     import torch  # here, because the process that only times the others needs none of it
 
-    from benchmarks.alone import run_alone, score_alone, train_alone
+    from benchmarks.alone import finish, run_config, train_to_end
     from tune_ks.data.dataset import open_splits
 
     torch.set_num_threads(1)
@@ -139,10 +139,10 @@ def train_some(place: Path, some: list[TrialConfig], records: bool) -> None:
         folder.cohort_csv.write_bytes((place / "cohort.csv").read_bytes())
         for config in some:
             if records:
-                run_alone(config, folder, place / "images.npy")
+                run_config(config, folder, place / "images.npy")
             else:
                 splits = open_splits(folder.cohort_csv, place / "images.npy", config.vendor)
-                score_alone(config, splits, train_alone(config, splits))
+                finish(config, splits, train_to_end(config, splits))
 
 
 if __name__ == "__main__":

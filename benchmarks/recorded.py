@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from ray.tune.search import Searcher
 
-from benchmarks.alone import score_alone, train_alone
+from benchmarks.alone import finish, train_to_end
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -72,9 +72,9 @@ def record_training(configs: list[TrialConfig], folder: RunFolder, images: Path)
     """
     splits = open_splits(folder.cohort_csv, images, configs[0].vendor)
     started = time.monotonic()
-    state = train_alone(configs[0], splits, cross_domain_at=range(1, configs[0].epochs + 1))
+    state = train_to_end(configs[0], splits, cross_domain_at=range(1, configs[0].epochs + 1))
     for config in configs:
-        scored = score_alone(config, splits, state)
+        scored = finish(config, splits, state)
         folder.write_config(config)
         folder.write_record(make_record(config, splits, scored, time.monotonic() - started, "cpu", None))
         started = time.monotonic()

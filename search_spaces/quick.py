@@ -14,12 +14,12 @@ Expect the in-domain AUC to rise with the rate and then level off. The phantom s
 show that k-sampling does.
 """
 
-from search_spaces import FULL, LEARNED, SMALL, of_64
+from search_spaces import EQUAL_START, FULL, SMALL, of_64
 
 COMMON = {**SMALL, "epochs": 60}
 
 SPACE = [
-    {**COMMON, **LEARNED, "sampling_rate": of_64(1, 2, 4, 8, 16, 32)},
+    {**COMMON, **EQUAL_START, "sampling_rate": of_64(1, 2, 4, 8, 16, 32)},
     {**COMMON, "mask": "lowpass", "sampling_rate": of_64(2, 4, 8, 32)},
     {**COMMON, **FULL, "seed": [0, 1, 2]},
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from run_one import run_config
+from benchmarks.alone import run_config
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.merge import answer
 
@@ -53,7 +53,7 @@ def drive(*args, timeout=500, **options):
 
 
 def wait_for(condition, process=None):
-    """Until ``found()`` is true; an error after 500 s, or when ``process`` ends before."""
+    """Until ``condition()`` is true; an error after 500 s, or when ``process`` ends before."""
     deadline = time.monotonic() + 500
     while not condition():
         assert process is None or process.poll() is None, process.communicate()[0]

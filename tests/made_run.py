@@ -4,7 +4,7 @@ import contextlib
 import json
 
 from analysis import analyse
-from run_one import run_config
+from benchmarks.alone import run_config
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder

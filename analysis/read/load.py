@@ -26,6 +26,8 @@ TRIAL_COLUMNS = [
     *WITHIN,
     *FACTS,
     "start_point",
+    "at_chance",
+    "begun_again",
 ]
 COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
 
@@ -207,6 +209,8 @@ def _row(key: str, record: TrialRecord) -> dict[str, Any]:
         "epoch": _number(record.epoch),
         "seconds": _number(record.seconds),
         "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
+        "at_chance": bool(record.facts.get("at_chance", False)),  # its training learned nothing
+        "begun_again": int(record.facts.get("begun_again", 0)),  # how often it began again because of that
     }
 
 

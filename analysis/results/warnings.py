@@ -11,6 +11,8 @@ from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
 from analysis.statistics.measures import MEASURES, Measure
 
+NAMED = 8  # trials that one warning names; the others are marked in the table of all trials
+
 
 def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
     """Most serious first. ``table``: all configurations."""
@@ -27,7 +29,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> l
         lines += _about_the_yardstick(selection, table, measure)
     if len(table) and (table["seeds"] <= 1).all():
         lines.append("One seed a configuration: how far a second training would differ is unknown.")
-    return lines + _about_unfinished_trials(run, measure)
+    return lines + _about_trials_at_chance(run.trials) + _about_unfinished_trials(run, measure)
 
 
 def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
@@ -82,6 +84,23 @@ def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Mea
         f"{selection.vendor}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not above the "
         f"{chosen['best_yardstick'].iloc[0]} by its {measure.yardstick.interval}: "
         "this is no evidence that anything was learned."
+    ]
+
+
+def _about_trials_at_chance(trials: pd.DataFrame) -> list[str]:
+    """The trials whose training learned nothing, by name: a mean over seeds holds them like any other."""
+    at_chance = trials[trials["at_chance"].astype(bool)]
+    if at_chance.empty:
+        return []
+    names = [
+        f"{trial.key} ({trial.vendor}, {trial.mask}, rate {trial.sampling_rate:g}, seed {trial.seed})"
+        for trial in at_chance.head(NAMED).itertuples()
+    ]
+    if len(at_chance) > NAMED:
+        names.append(f"and {len(at_chance) - NAMED} more, marked in the table of all trials")
+    return [
+        f"{len(at_chance)} trial(s) stayed at chance, by training loss and in-domain validation: {'; '.join(names)}. "
+        "They are in the curves and means below; `restarts=1` in SPACE begins such a training once again."
     ]
 
 

@@ -31,7 +31,7 @@ def test_every_own_field_moves_the_key():
         "image_size": 64, "augment": "flips", "epochs": 3, "batch_size": 8, "lr": 0.1, "mask_lr_multiplier": 1.0,
         "weight_decay": 0.0, "seed": 7, "init_from": "0123456789ab@0123456789ab", "frozen": "x", "slow": "x",
         "slow_lr_multiplier": 0.1, "train_share": 0.5, "schedule": "x", "clip_norm": 1.0, "average": 0.9,
-        "test_time": "flips", "rate_hold": 0.5, "mask_moment": "shared",
+        "test_time": "flips", "rate_hold": 0.5, "mask_moment": "shared", "restarts": 1,
     }  # fmt: skip
     assert set(other) == set(OWN_FIELDS)
     conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them
@@ -57,6 +57,10 @@ def test_every_own_field_moves_the_key():
         ({"temperature_from": 1}, "temperature_from must be None where rate_from is"),
         ({"init_from": "runs/one"}, "init_from must be KEY@HASH, 12 hexadecimal digits each, or None, got 'runs/one'"),
         ({"init_from": 1}, "init_from must be a text, got 1"),
+        (
+            {"init_from": "0123456789ab@0123456789ab", "restarts": 1},
+            "restarts must be 0 where init_from is given, got 1",
+        ),
         ({"slow_lr_multiplier": 0}, "slow_lr_multiplier must be above 0, got 0"),
         ({"width": math.inf}, "width must be a finite number or a text, got inf"),
         ({"width": [1]}, "width must be a finite number or a text, got [1]"),

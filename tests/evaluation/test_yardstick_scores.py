@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from run_one import run_config
+from benchmarks.alone import run_config
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc

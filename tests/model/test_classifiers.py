@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.alone import run_config, train
 from devices import DEVICES
-from run_one import run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder

@@ -382,3 +382,22 @@ def test_the_literal_reading_fails_as_the_design_says():
         assert prob.mean().item() == pytest.approx(1 - rate)  # column 1 is what is dropped
     assert literal(0.75).eval()(above).sum() == 0  # argmax
     assert literal(0.25).eval()(below).mean() == 1
+
+
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_centre_out_start_prefers_what_is_near_dc_and_meets_the_rate(name, pattern):
+    mask = build(name, 0.25, pattern, start_slope=6.0).eval()
+    kept = mask(torch.full((1,), 0.25))[0, 0].bool()
+    assert kept.sum() == round(0.25 * kept.numel())
+    assert mask.radius[kept].max() <= mask.radius[~kept].min()
+    probability = mask.probability(torch.tensor([0.25]))[0].detach()
+    assert probability.sum().item() == pytest.approx(0.25 * kept.numel(), rel=1e-4)
+    ordered = probability.flatten()[mask.radius.flatten().argsort()]
+    assert (ordered.diff() <= 1e-6).all()
+
+
+def test_a_centre_out_start_has_the_logits_of_its_formula():
+    mask = build("gumbel", 0.25, start_slope=6.0)
+    expected = [6 * (0.5 - abs(k) / 8) for k in range(-8, 8)]
+    assert mask.mask_logits.detach()[0].tolist() == pytest.approx(expected)

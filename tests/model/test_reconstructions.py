@@ -16,7 +16,7 @@ from analysis.report.page import render
 from analysis.report.sections import reconstruction
 from analysis.results.reconstruction import quality_table
 from analysis.statistics.measures import MEASURES
-from run_one import run_config, train
+from benchmarks.alone import run_config, train
 from tests.synthetic_run import write_run
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 import run_search
+from benchmarks.alone import run_config
 from dicom_files import write_table_cohort
-from run_one import run_config
 from tune_ks.commands.arguments import search_parser
 from tune_ks.commands.prepare_search import finalists
 from tune_ks.core.config import TrialConfig

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ STEPS = 30
 ONE_EPOCH = """
 import sys
 from pathlib import Path
-from run_one import finish, train
+from benchmarks.alone import finish, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
@@ -157,3 +158,27 @@ def test_a_process_that_trains_does_not_import_the_compiler(tmp_path):
     assert result.returncode == 0, result.stderr
     control = [*command, "torch._dynamo"]  # the assertion can fail
     assert subprocess.run(control, env=environment, capture_output=True, timeout=500).returncode == 1
+
+
+def test_a_shared_mean_square_moves_values_in_proportion_to_their_gradient():
+    """Against the formula in numpy; a step that is skipped changes nothing, whatever its gradient holds."""
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=8)
+    parameter = torch.nn.Parameter(torch.tensor(start, dtype=torch.float32))
+    optimizer = AdamW([{"params": [parameter], "lr": 0.1, "weight_decay": 0.0, "shared": True}], 0.0)
+    value = start.copy()
+    mean = np.zeros(8)
+    square = 0.0
+    for step in range(1, 6):
+        gradient = rng.normal(size=8) * [10, 10, 1, 1, 0.1, 0.1, 0, 0]
+        parameter.grad = torch.tensor(gradient, dtype=torch.float32)
+        optimizer.step(torch.zeros(()))
+        parameter.grad = torch.full((8,), float("nan"))
+        optimizer.step(torch.ones(()))
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * (gradient**2).mean()
+        value -= 0.1 * (mean / (1 - 0.9**step)) / np.sqrt(square / (1 - 0.999**step))
+        assert parameter.detach().numpy() == pytest.approx(value, rel=1e-4, abs=1e-5)
+    moved = np.abs(value - start)
+    assert (moved[6:] < 1e-6).all()
+    assert moved[:2].min() > 10 * moved[4:6].max()

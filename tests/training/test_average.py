@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from run_one import finish, train
+from benchmarks.alone import finish, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc

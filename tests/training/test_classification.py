@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from run_one import train
+from benchmarks.alone import train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch, open_splits

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from run_one import finish, run_config, train
+from benchmarks.alone import finish, run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder

@@ -39,9 +39,9 @@ def test_an_option_of_one_name_is_declared_alike_by_all_that_have_it():
 def test_every_option_moves_the_key_and_its_default_does_not():
     other = {
         "temperature": 2.0, "temperature_end": 0.1, "budget": "drift", "centre_fraction": 0.1, "hermitian": "tied",
-        "density_power": 2.0, "start_slope": 3.0, "reconstruction_channels": 16, "reconstruction_weight": 1.0, "reconstruction_epochs": 5,
+        "density_power": 2.0, "reconstruction_channels": 16, "reconstruction_weight": 1.0, "reconstruction_epochs": 5,
         "adversarial_weight": 0.1, "width": 0.5, "dropout": 0.1, "side_dropout": 0.3,
-        "warmup": 0.1, "final_lr": 0.1, "mask_schedule": "constant", "rise": 0.1, "start_lr": 0.1,
+        "start_slope": 3.0, "warmup": 0.1, "final_lr": 0.1, "mask_schedule": "constant", "rise": 0.1, "start_lr": 0.1,
         "label_smoothing": 0.1, "class_weights": "balanced", "mixup": 0.2,
         "mirror": 0.1, "shift": 0.1, "angle_deg": 5.0, "zoom": 0.2, "elastic": 0.1, "gamma": 0.1, "contrast": 0.1,
         "brightness": 0.1,

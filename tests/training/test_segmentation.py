@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 import run_search
+from benchmarks.alone import finish, run_config, train
 from dicom_files import save_labels, write_dicom
-from run_one import finish, run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder

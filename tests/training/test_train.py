@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from run_one import finish, run_config, train
+from benchmarks.alone import finish, run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc

@@ -11,7 +11,7 @@ from safetensors.torch import save
 
 from analysis.read.configurations import average_over_seeds, curves
 from analysis.read.load import load as load_run
-from run_one import run_config, train
+from benchmarks.alone import run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig, digest
 from tune_ks.core.record import TrialRecord

@@ -6,8 +6,8 @@ import pytest
 import torch
 from ray.cluster_utils import Cluster
 
+from benchmarks.alone import run_config
 from faults import GRID, content, drive, start, wait_for
-from run_one import run_config
 from tiny import write_tiny
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from run_one import run_config
+from benchmarks.alone import run_config
 from tiny import write_tiny
 from tiny_space import WORK
 from tune_ks.core.config import TrialConfig

@@ -86,6 +86,9 @@ class TrialConfig:
     average: float = _field(
         0.0, "decay of the moving average of the weights, which is scored and exported; 0: none", least=0, below=1
     )
+    restarts: int = _field(
+        0, "how often a training that stayed at chance begins again, with other initial weights", int, least=0
+    )
     init_from: str | None = _field(None, "KEY@HASH of a finished trial whose weights it begins from", str)
     frozen: str = _field("", "parts of the network, by the names of their parameters, that stay as they begin", str)
     slow: str = _field("", "parts that learn at slow_lr_multiplier times their rate", str)
@@ -120,6 +123,8 @@ class TrialConfig:
     def _check_init_from(self) -> None:
         well_formed = self.init_from is None or is_weights(self.init_from)
         require(well_formed, "init_from", "KEY@HASH, 12 hexadecimal digits each, or None", self.init_from)
+        if self.init_from is not None:
+            require(not self.restarts, "restarts", "0 where init_from is given", self.restarts)
         for name in ("frozen", "slow"):  # sorted, so that the order in which parts are written does not change the key
             object.__setattr__(self, name, " ".join(sorted(set(getattr(self, name).split()))))
 

@@ -13,6 +13,7 @@ from tune_ks.data.dataset import Images, Splits
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.augmentations import Augmentation, build_augmentation
 from tune_ks.training.average import Average
+from tune_ks.training.chance import stayed_at_chance
 from tune_ks.training.draws import draw_epoch
 from tune_ks.training.noise import Noise
 from tune_ks.training.optimiser import build_optimiser, clip_gradient, is_of_mask, start_epoch
@@ -50,27 +51,11 @@ class Training:
         weights: Weights | None = None,
     ) -> None:
         self.config = config
+        self.splits = splits
         self.device = device
-        torch.manual_seed(seed_for(config.seed, "init"))
-        self.pipeline = build_pipeline(config, splits.train.side).to(device)
-        self.task = build_task(config).to(device)
-        self.task.prepare(splits.train)
-        self.augmentation = build_augmentation(config)
-        if weights is not None:
-            begin_from(self.pipeline, config, weights)
-        self.optimizer = build_optimiser(config, self.pipeline, self.task)
-        self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
-        self.schedule = build_schedule(config)
-        self.average = Average(self.pipeline, config.average) if config.average else None
-        self.images = splits.train
-        self.trained = self.pipeline
-        if not self.task.mixup:  # it does not commute with sampling
-            self.images, self.trained = sampled_beforehand(
-                config, self.pipeline, self.augmentation, splits.train, device
-            )
-        self.history: list[dict[str, float]] = []
-        self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
         self.left = False  # True when it ended before its last epoch: it failed, or a scheduler stopped it
+        self.restarts = 0 if state is None else state.get("restarts", 0)
+        self._begin(weights)
         if state is not None:
             self.pipeline.load_state_dict(state["weights"])
             self.task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
@@ -79,6 +64,29 @@ class Training:
                 self.average.load_state_dict(state["average"])
             self.history = list(state["history"])
             self.best = state["best"]
+
+    def _begin(self, weights: Weights | None = None) -> None:
+        """Initial weights, those of the ``restarts``-th restart, and an empty history."""
+        config = self.config
+        train = self.splits.train
+        purpose = ("init", self.restarts) if self.restarts else ("init",)
+        torch.manual_seed(seed_for(config.seed, *purpose))
+        self.pipeline = build_pipeline(config, train.side).to(self.device)
+        self.task = build_task(config).to(self.device)
+        self.task.prepare(train)
+        self.augmentation = build_augmentation(config)
+        if weights is not None:
+            begin_from(self.pipeline, config, weights)
+        self.optimizer = build_optimiser(config, self.pipeline, self.task)
+        self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
+        self.schedule = build_schedule(config)
+        self.average = Average(self.pipeline, config.average) if config.average else None
+        self.images = train
+        self.trained = self.pipeline
+        if not self.task.mixup:  # it does not commute with sampling
+            self.images, self.trained = sampled_beforehand(config, self.pipeline, self.augmentation, train, self.device)
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
 
     @property
     def network(self) -> Network:
@@ -96,18 +104,42 @@ class Training:
         return Network(self.config, self.trained, self.noise)
 
     @property
+    def at_chance(self) -> bool:
+        """Whether all epochs were trained, and it stayed at chance (tune_ks.training.chance)."""
+        config = self.config
+        if len(self.history) < config.epochs:
+            return False
+        alone = self.pipeline.reconstruction.epochs_alone
+        losses = [line["loss"] for line in self.history if line["epoch"] > alone]
+        first = config.first_settled_epoch()
+        values = [line["val_in_domain"] for line in self.history if line["epoch"] >= first]
+        label = self.splits.val[config.vendor].label.numpy()
+        return stayed_at_chance(losses, self.task.constant_loss(), values, label)
+
+    @property
+    def begins_again(self) -> bool:
+        """Whether it stayed at chance, and its config allows another restart."""
+        return self.restarts < self.config.restarts and self.at_chance
+
+    @property
     def goes_on(self) -> bool:
         """Whether there is another epoch to train."""
-        return not self.left and len(self.history) < self.config.epochs
+        return not self.left and (len(self.history) < self.config.epochs or self.begins_again)
 
     @property
     def is_whole(self) -> bool:
-        """Whether all epochs were trained."""
-        return not self.left and len(self.history) == self.config.epochs
+        """Whether all epochs were trained, those of the restarts included."""
+        return not self.left and len(self.history) == self.config.epochs and not self.begins_again
 
     def begin_epoch(self) -> None:
-        """Draw the next epoch's random numbers, seed the modules' noise, set the mask's temperature and mode."""
+        """Draw the next epoch's random numbers, seed the modules' noise, set the mask's temperature and mode.
+
+        A training that stayed at chance and may restart begins again here, with its first epoch.
+        """
         config = self.config
+        if self.begins_again:
+            self.restarts += 1
+            self._begin()
         self.number = len(self.history) + 1
         self.noise = Noise(seed_for(config.seed, "noise", self.number), self.device)
         mask = self.pipeline.sampling.mask
@@ -161,6 +193,8 @@ class Training:
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
+        if self.restarts:
+            state["restarts"] = self.restarts
         return state
 
 

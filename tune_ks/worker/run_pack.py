@@ -189,6 +189,10 @@ class OpenTrial:
         if self.weights:
             loaded = loaded_parts(training.pipeline, self.config, self.weights)
             facts["init_from"] = {"question": self.weights.question(), "loaded": loaded}
+        if self.training.at_chance:
+            facts["at_chance"] = True
+        if self.training.restarts:
+            facts["begun_again"] = self.training.restarts
         if self.conditional:
             facts["training"] = self.config.training().key()
         return facts

@@ -17,6 +17,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     names = ["key", "vendor", "mask", *varied, "seed", "sampling_rate", "mean_probability", "realised_rate"]
     names += ["distinct_rate", "val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain", "epoch"]
     names += ["seconds", "start_point"]
+    names += [name for name in ("at_chance", "begun_again") if frame[name].any()]
     return [labels_seen(analysis), table(known_columns(frame, names), "trials", "Every seed, not the best")]
 
 

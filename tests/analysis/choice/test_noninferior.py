@@ -35,9 +35,9 @@ def proofs_of(root, margin=0.02):
     run = load(root)
     table, draws = average_over_seeds(run.trials), trial_draws(run, 300)
     proofs = {}
-    for vendor, own in table.groupby("vendor"):
-        fitted = fit_vendor(own, run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
-        proofs[vendor] = proof_of_vendor(run, own, draws, fitted, vendor, margin)
+    for vendor, configurations in table.groupby("vendor"):
+        fitted = fit_vendor(configurations, run.trials[run.trials["vendor"] == vendor], draws, vendor, "val")
+        proofs[vendor] = proof_of_vendor(run, configurations, draws, fitted, vendor, margin)
     return proofs
 
 

@@ -89,8 +89,8 @@ def test_without_any_cross_domain_auc_no_number_is_made_up(tmp_path):
     assert not math.isnan(analysis.vendors["GE"].cross_fit.value["in_domain"])
     chosen = {s.rule: s for s in [analysis.vendors["GE"].selection, *analysis.vendors["GE"].others] if not s.oracle}
     assert set(chosen) == set(RULES)
-    for one in chosen.values():
-        assert "cross_domain" not in one.not_worse
-        if one.rule != "knee":  # there may be none
-            assert math.isnan(one.rate) == any("cross_domain" in name for name in one.columns_read)
-        assert not math.isnan(one.rate) or one.note
+    for selection in chosen.values():
+        assert "cross_domain" not in selection.not_worse
+        if selection.rule != "knee":  # there may be none
+            assert math.isnan(selection.rate) == any("cross_domain" in name for name in selection.columns_read)
+        assert not math.isnan(selection.rate) or selection.note

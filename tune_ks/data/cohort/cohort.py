@@ -65,7 +65,7 @@ def open_cohort(
     files = layout.files()
     signature = _signature(layout, files, settings, image_size, labels_required)
     if not (cache_dir / signature / "settings.json").exists():
-        with ChildPool(workers or _cores()) as pool:
+        with ChildPool(workers or usable_cores()) as pool:
             scan = Scan(layout, settings, image_size, pool, progress or (lambda *_: None))
             scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
@@ -103,7 +103,7 @@ def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
         raise InputError(f"the cache {folder} is damaged ({error}): delete it, it is made again") from error
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Cores that this process may use; those of the machine where the system cannot say it (macOS)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -1,6 +1,6 @@
 """Several networks of the same shape computed as one: grouped convolutions, batched matrix products."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -22,12 +22,10 @@ class Together:
     layers values are (B, M C, H, W), and (M, B, F) after they are flattened.
     """
 
-    def __init__(
-        self, networks: Sequence[Layers], noises: Noises, convolve: Callable[..., Tensor] | None = None
-    ) -> None:
+    def __init__(self, networks: Sequence[Layers], noises: Noises) -> None:
         self.networks = networks
         self.noises = noises
-        self.forms = FORMS | (dict.fromkeys(CONVOLUTIONS, convolve) if convolve else {})
+        self.forms = FORMS  # type of a layer -> what computes it for all networks
 
     def __call__(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         """Acquisition and condition are not used: the only input of a network of plain layers is the image."""

@@ -1,5 +1,6 @@
 """The contract of a task: the loss of training, the score of an image, and the metric of the scores."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,6 +37,10 @@ class Task(nn.Module, ABC):
 
     def prepare(self, images: Images) -> None:
         """Read what the loss needs to know of the training images, once before training."""
+
+    def constant_loss(self) -> float:
+        """The training loss of the best answer that ignores the image; NaN where chance is not defined."""
+        return math.nan
 
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch) -> Tensor:

@@ -1,5 +1,7 @@
 """Classification: does the image show a tumour? The metric is the AUC."""
 
+import math
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,10 +30,20 @@ class Classification(Task):
         self.balanced = class_weights == "balanced"
         self.mixup = mixup
         self.weights = (1.0, 1.0)  # of the labels 0 and 1
+        self.prevalence = math.nan  # share of the training images that have the label 1
 
     def prepare(self, images: Images) -> None:
+        self.prevalence = float((images.label == 1).double().mean())
         if self.balanced:
             self.weights = balanced_weights(images.label)
+
+    def constant_loss(self) -> float:
+        """-a log(a / (a + b)) - b log(b / (a + b)), with the mean weighted targets a for a tumour and b for none."""
+        of_0 = self.weights[0] * (1 - self.prevalence)
+        of_1 = self.weights[1] * self.prevalence
+        moved = self.label_smoothing / 2
+        targets = (of_1 * (1 - moved) + of_0 * moved, of_0 * (1 - moved) + of_1 * moved)
+        return -sum(target * math.log(target / sum(targets)) for target in targets if target > 0)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         label = batch.label
