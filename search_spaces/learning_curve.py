@@ -2,7 +2,7 @@
 
     python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space learning_curve
 
-Cost: 48 trials, each about as long as one of real_patches; a quarter of an hour on two cores.
+Cost: 48 trials, about half an hour on two cores (an estimate: the smallest share also validates ten times as often).
 
 A tenth to eight tenths of the training patients, at full sampling and with the low-pass at 4/64, three seeds, both
 vendors. A larger share holds the patients of a smaller one; validation and test patients are the same for all. The
