@@ -24,7 +24,7 @@ RECIPE = {
     "settle": 0.3,
 }
 # a mask that learns: it starts with nearly all lines, prefers those near DC until told otherwise, and is then thinned
-# out; a line whose gradient is only noise stays where it is (docs/masks.md)
+# out; a line whose gradient is only noise stays where it is (docs/recipe.md)
 THINNED = {
     "mask_lr_multiplier": 30.0,
     "mask_moment": "shared",
