@@ -10,7 +10,10 @@ from analysis.read.load import Run
 from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
 from analysis.statistics.measures import MEASURES, Measure
+from tune_ks.core.record import TrialRecord
 
+FULLY_OCCUPIED = 0.9  # share of stored k-space from which on nothing is said about its empty part
+WASTED = 0.25  # share of a learned mask's budget outside the occupied band from which on it is named
 NAMED = 8  # trials that one warning names; the others are marked in the table of all trials
 
 
@@ -29,6 +32,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> l
         lines += _about_the_yardstick(selection, table, measure)
     if len(table) and (table["seeds"] <= 1).all():
         lines.append("One seed a configuration: how far a second training would differ is unknown.")
+    lines += _about_empty_kspace(run)
     return lines + _about_trials_at_chance(run.trials) + _about_unfinished_trials(run, measure)
 
 
@@ -85,6 +89,46 @@ def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Mea
         f"{chosen['best_yardstick'].iloc[0]} by its {measure.yardstick.interval}: "
         "this is no evidence that anything was learned."
     ]
+
+
+def _about_empty_kspace(run: Run) -> list[str]:
+    """Where stored k-space is partly empty, and which learned masks spend their budget there."""
+    lines = []
+    for vendor, trials in run.trials.groupby("vendor"):
+        records = [run.records[key] for key in trials["key"]]
+        shares = [
+            record.facts["occupied_share"] for record in records if _is_number(record.facts.get("occupied_share"))
+        ]
+        if not shares or max(shares) > FULLY_OCCUPIED:
+            continue
+        lines.append(
+            f"{vendor}: 99 % of the energy beyond DC lies in the inner {max(shares):.0%} of the stored k-space, so "
+            "higher rates lose next to nothing by construction. A rate is a share of stored, not of acquired k-space."
+        )
+        wasteful = [record for record in records if _is_wasteful(record)]
+        named = [f"{record.config.mask} at {record.config.sampling_rate:.3g}" for record in wasteful]
+        if named:
+            more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+            lines.append(
+                f"{vendor}: {len(named)} learned mask(s) keep empty lines while they leave out occupied ones: "
+                f"{', '.join(named[:NAMED])}{more}. Such a mask has not learned (docs/recipe.md)."
+            )
+    return lines
+
+
+def _is_wasteful(record: TrialRecord) -> bool:
+    """Whether a learned mask keeps more than WASTED of its budget outside the band, which it does not fill."""
+    outside = record.facts.get("kept_outside")
+    share = record.facts.get("occupied_share")
+    side = record.facts.get("side")
+    if not (record.mask_is_learned and all(map(_is_number, (outside, share, side)))):
+        return False
+    count = record.realised_rate * (side if record.config.pattern == "lines" else side**2)
+    return record.realised_rate < share and outside > WASTED * count
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _about_trials_at_chance(trials: pd.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
+from tune_ks.evaluation.occupied import occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
 from tune_ks.training.members import option_values
 from tune_ks.training.tasks import Task, task_of
@@ -45,7 +46,7 @@ def make_record(
         epoch=training.epoch,
         history=training.history,
         seconds=round(seconds, 3),
-        facts=_facts(splits, device, cohort),
+        facts=_facts(splits, device, cohort) | _about_the_band(splits, training),
         images=_image_counts(config, splits),
         options=option_values(config),
         mask_is_learned=training.pipeline.sampling.mask.learned,
@@ -130,6 +131,13 @@ def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
         "train_patients": len(splits.train.patient.unique()),
         "peak_mib": peak_memory_mib(),
     }
+
+
+def _about_the_band(splits: Splits, training: ScoredTraining) -> dict[str, Any]:
+    """The share of stored k-space that holds something, and how many of the kept coefficients lie outside it."""
+    sampling = training.pipeline.sampling
+    band = occupied_band(splits.train, sampling.transform, sampling.mask.radius, training.mask)
+    return {"occupied_share": round(band.share, 6), "kept_outside": band.kept_outside}
 
 
 def _image_counts(config: TrialConfig, splits: Splits) -> dict[str, int]:

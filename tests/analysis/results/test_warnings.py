@@ -40,3 +40,33 @@ def test_without_such_trials_nothing_is_said(made):
     analysis = compute(load(made), "epsilon", Options())
     assert not any("at chance" in line for line in analysis.warnings)
     assert "at chance" not in str(trials.parts(analysis))
+
+
+def with_facts(run, facts):
+    """The warnings of a run whose learned trials of one vendor have these facts."""
+    folder = RunFolder(run)
+    for key in folder.finished():
+        record = folder.read_record(key)
+        if record.config.vendor == "GE":
+            learned = record.config.mask == "gumbel"
+            folder.write_record(dataclasses.replace(record, facts=record.facts | facts, mask_is_learned=learned))
+    return [line for line in warnings.of_run(load(run), load(run).trials.assign(seeds=2), {}) if "k-space" in line]
+
+
+def test_a_learned_mask_that_keeps_empty_lines_is_named(run):
+    lines = with_facts(run, {"occupied_share": 0.5, "kept_outside": 13, "side": 32})
+    assert lines[0].startswith("GE: 99 % of the energy beyond DC lies in the inner 50% of the stored k-space")
+    learned = [key for key in RunFolder(run).finished() if _is_low_and_learned(RunFolder(run).read_record(key))]
+    assert learned
+    assert f"GE: {len(learned)} learned mask(s) keep empty lines" in " ".join(lines)
+    assert all(line.startswith("GE") for line in lines)
+
+
+def _is_low_and_learned(record):
+    return record.config.vendor == "GE" and record.mask_is_learned and record.realised_rate < 0.5
+
+
+def test_a_mask_within_the_band_and_an_occupied_kspace_are_not_named(run):
+    lines = with_facts(run, {"occupied_share": 0.5, "kept_outside": 0, "side": 32})
+    assert len(lines) == 1
+    assert with_facts(run, {"occupied_share": 0.95, "kept_outside": 13, "side": 32}) == []
