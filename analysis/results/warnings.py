@@ -110,7 +110,7 @@ def _about_empty_kspace(run: Run) -> list[str]:
         if named:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
             lines.append(
-                f"{vendor}: {len(named)} learned mask(s) keep empty lines while they leave out occupied ones: "
+                f"{vendor}: {len(named)} learned mask(s) keep empty lines of k-space and leave out occupied ones: "
                 f"{', '.join(named[:NAMED])}{more}. Such a mask has not learned (docs/recipe.md)."
             )
     return lines
