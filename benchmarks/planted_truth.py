@@ -20,7 +20,9 @@ import torch
 
 from benchmarks.alone import finish, train_to_end
 from search_spaces import RECIPE, THINNED
+from tune_ks.core.arrays import read_array
 from tune_ks.core.metrics import METRICS
+from tune_ks.core.storage import storage_path
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import split_patients, write_table
@@ -62,7 +64,7 @@ def write_cohorts(folder: Path) -> None:
     write_phantom(folder / "phantom", PHANTOM)
     cohort = open_cohort(folder / "phantom", CohortSettings(series="post_1"), SIDE, folder / "cache")
     table = cohort.table.copy()
-    images, table["label"] = planted(np.load(cohort.images), table["vendor"].to_numpy(), PLANT)
+    images, table["label"] = planted(read_array(storage_path(cohort.images)), table["vendor"].to_numpy(), PLANT)
     table["split"] = split_patients(table, 0)
     kept = lines_of(PLANT.bands, SIDE)
     kept[SIDE // 2] = True
