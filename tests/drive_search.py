@@ -1,6 +1,6 @@
 """A whole driver as a process: the search of a space file over the tiny cohort, locked and planned as run_search does.
 
-python drive_search.py RUN SPACE.py [--hang-after S] [--retry-failed] [--address A] [--no-lock]
+python drive_search.py RUN SPACE.py [--hang-after S] [--retry-failed] [--address A] [--concurrent N] [--no-lock]
 """
 
 import argparse
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--hang-after", type=float, default=600)
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--address")
+    parser.add_argument("--concurrent", type=int)
     parser.add_argument("--no-lock", action="store_true", help="as a worker that outlives its driver")
     args = parser.parse_args()
     space, folder, console = load_space(args.space), RunFolder(args.run), Console()
@@ -40,7 +41,7 @@ def main() -> int:
                 write_tiny(folder.root)
             plan = plan_search(space, folder, VENDORS, args.retry_failed)
             if plan.left:
-                resources = Resources(address=args.address, hang_after=args.hang_after)
+                resources = Resources(address=args.address, concurrent=args.concurrent, hang_after=args.hang_after)
                 images = {64: folder.root / "images.npy"}
                 for image_size in set(space.image_sizes()) - {64}:  # the same pixels under another name
                     images[image_size] = folder.root / f"images{image_size}.npy"

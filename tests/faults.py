@@ -29,17 +29,23 @@ SEARCH = {{"sampler": "tpe", "samples": 2, "seeds": 1}}
 """
 
 
-def start(run, space, *words, faults=None, log=None, **options):
-    """A driver process of tests/drive_search.py; ``faults`` as tests/faulty takes them."""
+def variables(run, faults=None, log=None):
+    """The environment of a process with ``faults``, as tests/faulty takes them."""
     path = [TESTS / "faulty", TESTS, TESTS.parent, *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path)), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    env.pop("RAY_ADDRESS", None)
+    values = {"PYTHONPATH": os.pathsep.join(map(str, path)), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     if faults is not None:
         file = Path(run).with_name(f"{Path(run).name}-faults.json")
         file.write_text(json.dumps(faults))
-        env["FAULTS"] = str(file)
+        values["FAULTS"] = str(file)
     if log is not None:
-        env["FAULT_LOG"] = str(log)
+        values["FAULT_LOG"] = str(log)
+    return values
+
+
+def start(run, space, *words, faults=None, log=None, **options):
+    """A driver process of tests/drive_search.py."""
+    env = os.environ | variables(run, faults, log)
+    env.pop("RAY_ADDRESS", None)
     words = [sys.executable, str(TESTS / "drive_search.py"), str(run), str(space), *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(words, env=env, start_new_session=True, **pipes | options)
@@ -52,11 +58,12 @@ def drive(*args, timeout=500, **options):
     return process.returncode, said
 
 
-def wait_for(condition, process=None):
-    """Until ``condition()`` is true; an error after 500 s, or when ``process`` ends before."""
+def wait_for(condition, *processes):
+    """Until ``condition()`` is true; an error after 500 s, or when one of the ``processes`` ends before."""
     deadline = time.monotonic() + 500
     while not condition():
-        assert process is None or process.poll() is None, process.communicate()[0]
+        for process in processes:
+            assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -69,6 +76,11 @@ def alone(config, source, root):
     torch.set_num_threads(1)  # as every worker had: another count gives other bits
     run_config(config, folder, source.root / "images.npy", "cpu", lambda line: None)
     return content(folder)
+
+
+def stamps(folder):
+    """key -> when its record was written."""
+    return {key: folder.trial(key, "record.json").stat().st_mtime_ns for key in folder.finished()}
 
 
 def content(folder):

@@ -1,10 +1,10 @@
 """What the tests of the commands share: cohorts of DICOM files, a finished search, commands run in this process."""
 
-import subprocess
+import functools
 
 import pytest
 
-import run_search
+import front_door
 from dicom_files import write_table_cohort
 from front_door import SPACE, call
 from local_ray import start_local_ray
@@ -30,15 +30,9 @@ def place(cohorts):
 
 
 @pytest.fixture
-def inside(cohorts, capsys, monkeypatch):
-    """As ``call`` in the folder, but in this process, which has imported everything."""
-    monkeypatch.chdir(cohorts)
-
-    def run(*words):
-        code = run_search.main(list(map(str, words)))
-        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
-
-    return run
+def inside(cohorts):
+    """As ``call`` in the folder, but in this process."""
+    return functools.partial(front_door.inside, cwd=cohorts)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_the_same_command_runs_nothing_twice(place, inside):
 @pytest.mark.usefixtures("local_ray")
 def test_fresh_sets_the_old_folder_aside(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/old")
-    ended = inside("--data", "data", "--space", "space.py", "--run", "runs/old", "--fresh")
+    ended = inside("--data", "data", "--space", "space.py", "--run", "runs/old", "--fresh", "--concurrent", 1)
     assert ended.returncode == 0, ended.stderr
     assert "4 trials to run, 0 already done" in ended.stdout
     assert len(list(RunFolder(place / "runs/old.before-1").records())) == 4
@@ -70,7 +70,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
 @pytest.mark.usefixtures("local_ray")
 def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/finalists")
-    words = ["--data", "data", "--space", "space.py", "--run", "runs/finalists"]
+    words = ["--data", "data", "--space", "space.py", "--run", "runs/finalists", "--concurrent", 1]
     ended = inside(*words, "--finalists", "--finalist-seeds", "2")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "plan: 4 trials to run, 4 already done" in ended.stdout
@@ -86,7 +86,7 @@ def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, insi
 
 
 def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
-    ended = call("evaluate", "runs/one", "--data", "elsewhere", "--all", cwd=place)
+    ended = inside("evaluate", "runs/one", "--data", "elsewhere", "--all")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     table = pd.read_csv(place / "runs/one/external/elsewhere.csv")
     assert list(table.columns) == ["key", "vendor", "images", "patients", "auc"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dicom_files import write_table_cohort
-from front_door import call
+from front_door import inside
+from local_ray import start_local_ray
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation.other_cohort import load_model
@@ -25,7 +26,8 @@ def legacy(tmp_path_factory):
         archive.extractall(folder)
     write_table_cohort(folder / "data", patients=6, side=64)
     before = {path: path.stat().st_mtime_ns for path in folder.glob("run/trials/*/record.json")}
-    result = call("--data", "data", "--space", "space.py", "--run", "run", cwd=folder)
+    start_local_ray()
+    result = inside("--data", "data", "--space", "space.py", "--run", "run", cwd=folder)
     return folder, before, result
 
 
@@ -54,8 +56,8 @@ def test_it_is_analysed_with_old_and_new_records_side_by_side(legacy):
 
 def test_it_is_extended_by_a_rate(legacy):
     folder, _, _ = legacy
-    words = ("--data", "data", "--space", "space.py", "--run", "run", "--extend", "--rates", "0.125")
-    result = call(*words, cwd=folder)
+    words = ("--data", "data", "--space", "space.py", "--run", "run", "--extend", "--rates", "0.125", "--concurrent", 1)
+    result = inside(*words, cwd=folder)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2 trials to run, 12 already done" in result.stdout
     records = list(RunFolder(folder / "run").records())

@@ -260,7 +260,7 @@ def call(copy, *words):
 
 
 def test_a_search_runs_with_a_new_member_of_every_kind_and_its_option(copy):
-    result = call(copy, "--data", "data", "--space", "space.py", "--run", "run")
+    result = call(copy, "--data", "data", "--space", "space.py", "--run", "run", "--concurrent", "1")
     assert result.returncode == 0, result.stdout + result.stderr
     records = [json.loads(path.read_text()) for path in copy.glob("run/trials/*/record.json")]
     assert len(records) == 2

@@ -42,7 +42,7 @@ import analysis.__main__
 import run_search
 
 for code in (
-    run_search.main(["--data", "../data/here", "--space", "space.py", "--run", "runs/one"]),
+    run_search.main(["--data", "../data/here", "--space", "space.py", "--run", "runs/one", "--concurrent", "1"]),
     analysis.__main__.main(["runs/one"]),
     run_search.main(["evaluate", "runs/one", "--data", "../data/there", "--all"]),
     run_search.main(["predict", "runs/one", "--data", "../data/unlabelled", "--all"]),

@@ -3,11 +3,15 @@ hooks of its own, so modules are changed here just after their import.
 
 FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
 "steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"},
-"delete": a file that goes when the first trial begins, "storage_wait": seconds, "old_version": true where the
-workers have a version of the program that knows fewer fields, "escapes": number}. FAULT_LOG takes a line for each
-record that was written. A kill is of the driver, at that point of a worker, which then stands still.
+"hold": {"folder": path, "step": number}, "delete": a file that goes when the first trial begins,
+"storage_wait": seconds, "old_version": true where the workers have a version of the program that knows fewer fields,
+"escapes": number}. FAULT_LOG takes a line for each record that was written.
+
+A kill is of the driver, at that point of a worker, which then stands still. A hold is of every worker, before that
+training step of its process: it leaves a file in the folder, and goes on when the folder is gone.
 """
 
+import contextlib
 import importlib.machinery
 import inspect
 import json
@@ -49,6 +53,14 @@ def change_storage(module):
     module.write_whole = write
 
 
+def stand_still(folder):
+    """So that a test meets a trial at work, however fast it trains."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / str(os.getpid())).touch()
+    while folder.exists():
+        time.sleep(0.05)
+
+
 def change_train(module):
     step = module.step
 
@@ -57,6 +69,8 @@ def change_train(module):
         steps += 1
         if steps == STEPS_OF_AN_EPOCH + 2:
             kill_driver("mid_epoch")
+        if "hold" in FAULTS and steps == FAULTS["hold"]["step"]:
+            stand_still(Path(FAULTS["hold"]["folder"]))
         given = inspect.signature(step).bind(*args, **named).arguments
         for training in given["trainings"]:
             fault(FAULTS.get("steps", {}).get(str(training.config.sampling_rate)), module, given.get("parts", 1))

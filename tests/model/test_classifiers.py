@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from benchmarks.alone import run_config, train
 from devices import DEVICES
+from noise import images
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -32,10 +33,6 @@ FACTS = dict(zip(ACQUISITION, (3.0, 5.5, 2.45, 10.0, 0.7, 0.7, 1.1)))  # one sca
 def config_of(name, **changes):
     fields = {"classifier": name, "width": 0.05, "image_size": SMALLEST[name], "mask": "lowpass"}
     return TrialConfig("GE", 1.0, **{**fields, **changes})
-
-
-def images(count, side=64, seed=0):
-    return torch.rand(count, 1, side, side, generator=torch.Generator().manual_seed(seed))
 
 
 def adaptive(side_dropout=0.0, listening=True):
@@ -122,7 +119,6 @@ def test_what_an_image_scores_depends_on_the_image_alone(name):
 @pytest.fixture(scope="module")
 def cohort_files(tmp_path_factory):
     """The tiny cohort with acquisition parameters, some of them unknown. (cohort_csv, images_npy)"""
-    torch.set_num_threads(1)
     cohort, pixels = write_tiny(tmp_path_factory.mktemp("cohort"))
     table, rng = pd.read_csv(cohort), np.random.default_rng(0)
     for name in ("field_t", "tr_ms", "te_ms", "flip_deg", "spacing_mm", "thickness_mm"):

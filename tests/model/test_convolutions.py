@@ -52,7 +52,6 @@ def every_network():
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory):
     """The convolutions, forwards and backwards, of one training step of every network: each a Call as JSON."""
-    torch.set_num_threads(1)
     cohort, images = write_tiny(tmp_path_factory.mktemp("tiny"), patients=5, per_patient=2)
     splits = open_splits(cohort, images, "GE", images.with_name("masks.npy"))
     count, recorder = 0, Recorder()

@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from noise import images
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.masks import MASKS
 from tune_ks.model.pipeline import build_pipeline, standardised
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64}
-
-
-def images(count=4, side=64, seed=0):
-    return torch.rand(count, 1, side, side, generator=torch.Generator().manual_seed(seed))
 
 
 def build(rate, side=64, **changes):
@@ -24,7 +21,7 @@ def build(rate, side=64, **changes):
 def test_rate_one_is_the_identity_bit_for_bit(mask, pattern):
     if (mask, pattern) == ("equispaced", "points"):
         pytest.skip("equispaced is for lines")
-    image = images()
+    image = images(4)
     network = build(1.0, mask=mask, pattern=pattern)
     assert torch.equal(network.restore(image, torch.ones(4)).image, image)
     conditional = build(0.5, mask=mask, pattern=pattern, rate_from=0.25).eval()  # rate 1 among other rates
@@ -39,7 +36,7 @@ def test_lines_equal_the_two_dimensional_definition(mask, side):
     """|F^-1 M F x| with NumPy's whole transform and the exported mask repeated down the rows."""
     rate = 5 / side
     network = build(rate, side=side, mask=mask).eval()
-    image = images(side=side)
+    image = images(4, side)
     restored = network.restore(image, torch.full((4,), rate)).image.detach().numpy()
     kept = network.sampling.mask.binary(torch.tensor([rate]))[0, 0].numpy()
     axes = (-2, -1)
@@ -50,7 +47,7 @@ def test_lines_equal_the_two_dimensional_definition(mask, side):
 
 def test_points_equal_the_two_dimensional_definition():
     network = build(0.25, side=16, pattern="points").eval()
-    image = images(side=16)
+    image = images(4, 16)
     restored = network.restore(image, torch.full((4,), 0.25)).image.detach().numpy()
     kept = network.sampling.mask.binary(torch.tensor([0.25]))[0].numpy()
     axes = (-2, -1)
@@ -61,19 +58,19 @@ def test_points_equal_the_two_dimensional_definition():
 
 def test_one_line_is_the_mean_of_each_row():
     network = build(1 / 64, mask="lowpass").eval()
-    image = images()
+    image = images(4)
     restored = network.restore(image, torch.full((4,), 1 / 64)).image
     torch.testing.assert_close(restored, image.mean(-1, keepdim=True).expand_as(image))
 
 
 def test_the_mask_gets_the_gradient_of_the_loss():
     network = build(0.25)
-    network(images(), torch.full((4,), 0.25), torch.zeros(4, 7)).square().sum().backward()
+    network(images(4), torch.full((4,), 0.25), torch.zeros(4, 7)).square().sum().backward()
     assert network.sampling.mask.mask_logits.grad.abs().sum() > 0
 
 
 def test_standardised_images_have_mean_0_and_deviation_1_whatever_their_brightness():
-    image = images()
+    image = images(4)
     output = standardised(image * 3 + 2)
     torch.testing.assert_close(output, standardised(image), atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(output.numpy().mean((1, 2, 3)), 0, atol=1e-5)
@@ -82,7 +79,7 @@ def test_standardised_images_have_mean_0_and_deviation_1_whatever_their_brightne
 
 
 def test_a_standardised_network_does_not_see_gain_and_offset():
-    given, changed, image = (torch.full((4,), 1.0), torch.zeros(4, 7)), {}, images()
+    given, changed, image = (torch.full((4,), 1.0), torch.zeros(4, 7)), {}, images(4)
     for name in ("image", "none"):
         torch.manual_seed(0)
         network = build(1.0, standardise=name).eval()
@@ -93,7 +90,7 @@ def test_a_standardised_network_does_not_see_gain_and_offset():
 def test_a_small_image_is_enlarged_after_sampling():
     network = build(0.25, side=32).eval()
     assert network.sampling.mask.radius.shape == (1, 32)
-    assert network(images(side=32), torch.full((4,), 0.25), torch.zeros(4, 7)).shape == (4,)
+    assert network(images(4, 32), torch.full((4,), 0.25), torch.zeros(4, 7)).shape == (4,)
 
 
 @pytest.mark.parametrize("field", ["transform", "mask", "reconstruction", "classifier"])

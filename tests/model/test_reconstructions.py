@@ -17,6 +17,7 @@ from analysis.report.sections import reconstruction
 from analysis.results.reconstruction import quality_table
 from analysis.statistics.measures import MEASURES
 from benchmarks.alone import run_config, train
+from noise import images
 from tests.synthetic_run import write_run
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
@@ -34,10 +35,6 @@ from tune_ks.model.transforms import TRANSFORMS, Fourier
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2}
 SIDE = 40  # pixels of the tiny cohort
 PATTERNS = list(itertools.product(sorted(TRANSFORMS), ("lines", "points")))
-
-
-def images(count=3, side=32, seed=0):
-    return torch.rand(count, 1, side, side, generator=torch.Generator().manual_seed(seed))
 
 
 def build(name, rate=0.25, side=32, **changes):
@@ -63,7 +60,7 @@ def test_the_three_were_met():
 def test_it_starts_at_the_zero_filled_image_and_stays_a_real_one(name, transform, pattern):
     for side in (16,) if transform == "hadamard" else (16, 21):
         network = build(name, rate=5 / side, side=side, transform=transform, pattern=pattern).eval()
-        given = images(side=side), torch.full((3,), 5 / side)
+        given = images(3, side), torch.full((3,), 5 / side)
         restored = network.restore(*given)
         zero_filled = network.sampling.transform.inverse(restored.measurement.kspace).abs()
         torch.testing.assert_close(restored.image, zero_filled, atol=1e-5, rtol=1e-4)
@@ -77,7 +74,7 @@ def test_it_starts_at_the_zero_filled_image_and_stays_a_real_one(name, transform
 
 @pytest.mark.parametrize("name", RECONSTRUCTIONS)
 def test_rate_one_is_the_identity_whatever_it_has_learned(name):
-    image = images()
+    image = images(3, 32)
     full = build(name, rate=1.0)
     shaken(full.reconstruction)
     assert torch.equal(full.restore(image, torch.ones(3)).image, image)
@@ -92,7 +89,7 @@ def test_rate_one_is_the_identity_whatever_it_has_learned(name):
 def test_its_loss_reaches_the_mask_and_all_that_it_learns(name):
     network = build(name)
     shaken(network.reconstruction)
-    image = images()
+    image = images(3, 32)
     restored = network.restore(image, torch.full((3,), 0.25))
     loss = network.reconstruction.loss(restored.measurement, restored.estimate, image)
     assert loss.shape == ()
@@ -108,7 +105,7 @@ def test_its_loss_reaches_the_mask_and_all_that_it_learns(name):
 def test_hqs_net_keeps_what_was_measured(transform, pattern):
     network = build("hqs_net", side=16, transform=transform, pattern=pattern).eval()
     shaken(network.reconstruction)
-    measurement = network.restore(images(side=16), torch.full((3,), 0.25)).measurement
+    measurement = network.restore(images(3, 16), torch.full((3,), 0.25)).measurement
     kspace, mask = measurement.kspace, measurement.mask
     restored = network.reconstruction.transform.forward(network.reconstruction(measurement))
     kept = mask.bool().expand_as(kspace)
@@ -189,7 +186,6 @@ def ssim(first, second, window=11, deviation=1.5):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    torch.set_num_threads(1)
     return write_tiny(tmp_path_factory.mktemp("tiny"), side=SIDE)
 
 

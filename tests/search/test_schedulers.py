@@ -237,7 +237,7 @@ def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
         events = []
         wanted = asked._replace(search=asked.search | {"scheduler": scheduler, "reduction_factor": 2})
         plan = plan_search(wanted, folder, VENDORS)
-        run_search(wanted, folder, {64: images}, VENDORS, plan, Resources(), events.append)
+        run_search(wanted, folder, {64: images}, VENDORS, plan, Resources(concurrent=1), events.append)
         return [event for event in events if event.kind not in ("started", "epoch")]
 
     ends = go("pareto_halving")
@@ -259,7 +259,7 @@ def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
     splits = open_splits(folder.cohort_csv, images, "GE")
     torch.set_num_threads(1)  # as the worker did: another count gives other bits
     *_, last = train(record.config, splits)
-    assert [dict(asked) for asked in record.history] == last.state["history"]
+    assert [dict(line) for line in record.history] == last.state["history"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import math
 import pytest
 import ray
 
+from faults import stamps
 from tiny import write_tiny
 from tiny_space import DRAWN, FIELDS, GRID, VENDORS, WORK, space
 from tune_ks.core.config import TrialConfig
@@ -45,16 +46,16 @@ def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
     plan = plan_search(GRID, folder, VENDORS)
     assert (plan.left, plan.finished) == (6, 0)
     first = plan._replace(jobs=plan.jobs[:2])
-    search(GRID, run, first)
+    search(GRID, run, first, concurrent=1)
     assert len(by_key(folder)) == 2
-    stamps = {key: folder.trial(key, "record.json").stat().st_mtime_ns for key in by_key(folder)}
+    before = stamps(folder)
     again = plan_search(GRID, folder, VENDORS)
     assert (again.left, again.finished) == (4, 2)
     events = search(GRID, run, fused="2", concurrent=1)  # two of them as one: nobody else sees a difference
     ends = [event for event in events if event.kind == "finished"]
     assert len({event.configs[0].key() for event in ends}) == len({event.job for event in ends}) == len(ends) == 4
     assert sorted(record.facts.get("trained_together", 1) for record in folder.records()) == [1, 1, 1, 1, 2, 2]
-    assert stamps.items() <= {k: folder.trial(k, "record.json").stat().st_mtime_ns for k in by_key(folder)}.items()
+    assert before.items() <= stamps(folder).items()
     assert plan_search(GRID, folder, VENDORS).left == 0
     assert folder.keys() == sorted(by_key(folder)) == sorted(c[0].key() for c in plan.jobs)
     assert not list(folder.root.rglob("*.pkl"))
@@ -79,7 +80,7 @@ def test_a_failed_trial_is_named_and_the_search_goes_on(run):
 def test_a_missing_mask_setting_fails_its_trial_alone(run):
     folder, _ = run
     asked = space({"mask": "gumbel", "sampling_rate": 0.5, "temperature": [None, 1.0], "vendor": "GE"})
-    search(asked, run)
+    search(asked, run, concurrent=1)
     assert len(by_key(folder)) == 1
     assert "needs a temperature" in next(iter(folder.failures().values()))
 
@@ -102,7 +103,7 @@ def test_optuna_suggests_all_seeds_of_a_point_and_is_rebuilt_from_the_records(ru
         values = [(r.in_domain("val"), r.cross_domain("val")) for r in mine]
         expected = [sum(column) / len(column) for column in zip(*values)]
         assert trial.values == pytest.approx(expected) or len(mine) > 2
-    search(DRAWN, run)
+    search(DRAWN, run, concurrent=1)
     assert known.items() <= by_key(folder).items()
     assert plan_search(DRAWN, folder, VENDORS).left == 0
 

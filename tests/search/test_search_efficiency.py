@@ -57,7 +57,7 @@ def test_hypervolumes_against_epochs_are_those_known_by_hand():
 def test_a_replay_spends_what_it_asks_for(method):
     asked, count = table_configs(), 96 if method == "grid" else 10
     assert len(asked) == 96
-    trained = {key: [training(step, (0.7, 0.6)) for step in configs] for key, configs in asked.items()}
+    trained = {key: [training(config, (0.7, 0.6)) for config in configs] for key, configs in asked.items()}
     table, space = one_of_each(trained, 0), space_of(method, TWO, samples=count)
     first, again, other = (
         list(replay(searcher_of(space, seed), None, lambda config: table[config.key()])) for seed in (0, 0, 1)

@@ -24,8 +24,8 @@ SPACES = {
     "screen": {**COMMON, "sampling_rate": [0.25, 1.0], "rate_from": 1 / 64},
     "tune": {**COMMON, "sampling_rate": 0.25, "slow": "classifier.features", "init_from": [None, "pretrained"]},
 }
-SCREEN = ("--data", "data", "--space", "screen.py", "--run", "runs/screen")
-TUNE = ("--data", "data", "--space", "tune.py", "--init-from")
+SCREEN = ("--data", "data", "--concurrent", "1", "--space", "screen.py", "--run", "runs/screen")
+TUNE = ("--data", "data", "--concurrent", "1", "--space", "tune.py", "--init-from")
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +131,9 @@ def test_weights_that_changed_since_a_run_began_from_them_are_refused(capsys):
         (TUNE[:-1], "the space 'tune' begins from pretrained weights: give --init-from RUN"),
         ((*TUNE, "runs/none"), "there is no runs/none, and no run folder of this search that began from it"),
         ((*TUNE, "data"), "data is no run folder with finished trials, nor RUN/trials/KEY of one"),
-        ((*TUNE[:3], "half.py", "--init-from", "runs/screen"), "no finished trial with vendor GE, sampling_rate 0.5, "),
-        ((*TUNE[:3], "named.py"), "the weights 0123456789ab@0123456789ab are not in this run folder, and"),
-        ((*TUNE[:3], "drawn.py"), "init_from must be KEY@HASH"),
+        ((*TUNE[:5], "half.py", "--init-from", "runs/screen"), "no finished trial with vendor GE, sampling_rate 0.5, "),
+        ((*TUNE[:5], "named.py"), "the weights 0123456789ab@0123456789ab are not in this run folder, and"),
+        ((*TUNE[:5], "drawn.py"), "init_from must be KEY@HASH"),
     ],
 )
 def test_what_cannot_serve_is_one_message_and_nothing_is_written(capsys, place, words, said):

@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from benchmarks.alone import finish, train
-from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
-from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation.finish import exported_mask
 from tune_ks.training import training as state_of_training
 from tune_ks.training.scoring import score
@@ -21,12 +19,6 @@ from tune_ks.training.training import Training
 FIELDS = {"image_size": 64, "epochs": 4, "batch_size": 8, "lr": 1e-3, "settle": 0.5}
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, mask_lr_multiplier=300.0, width=0.05, average=0.9, **FIELDS)
 WITH_BATCH_NORM = TrialConfig("GE", 0.25, mask="lowpass", classifier="resnet18", width=0.05, average=0.6, **FIELDS)
-
-
-@pytest.fixture(scope="module")
-def splits(tmp_path_factory):
-    torch.set_num_threads(1)
-    return open_splits(*write_tiny(tmp_path_factory.mktemp("tiny")), "GE")
 
 
 def watched(config, splits, monkeypatch):

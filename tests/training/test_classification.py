@@ -25,7 +25,6 @@ OPTIONS = [{"label_smoothing": 0.2}, {"class_weights": "balanced"}, {"mixup": 0.
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory):
     """Fewer images with a tumour than without, so that balancing the classes changes the loss."""
-    torch.set_num_threads(1)
     return open_splits(*write_tiny(tmp_path_factory.mktemp("tiny"), per_patient=5), "GE")
 
 

@@ -12,7 +12,6 @@ from benchmarks.alone import finish, run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.dataset import open_splits
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.per_image import convolve_each
 from tune_ks.model.pipeline import build_member, build_pipeline
@@ -100,9 +99,7 @@ def test_a_told_classifier_starts_as_alexnet_and_learns_to_listen(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(CLASSIFIERS) - {"resnet18", "densenet121"}))  # these see as alexnet does
-def test_a_conditional_training_learns_and_is_scored_at_any_rate_with_the_same_weights(name, tmp_path):
-    torch.set_num_threads(1)
-    splits = open_splits(*write_tiny(tmp_path), "GE")
+def test_a_conditional_training_learns_and_is_scored_at_any_rate_with_the_same_weights(name, splits):
     config = dataclasses.replace(CONDITIONAL, classifier=name, temperature_from=0.5, temperature_to=2.0, epochs=2)
     other = dataclasses.replace(config, sampling_rate=1.0)
     *_, epoch = train(config, splits)
@@ -122,7 +119,6 @@ def test_a_range_below_one_line_is_refused():
 
 def test_one_training_is_trained_once_and_each_rate_has_its_record(tmp_path):
     """As the worker does it: the second rate finds the training whole, and gives the bits of a lone one."""
-    torch.set_num_threads(1)
     cohort, images = write_tiny(tmp_path / "one")
     configs = [dataclasses.replace(CONDITIONAL, sampling_rate=rate) for rate in (0.25, 1.0)]
     folder, lone = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "lone")

@@ -10,9 +10,7 @@ from torch import nn
 
 from benchmarks.alone import finish, train
 from devices import DEVICES
-from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
-from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.together import CONVOLUTIONS, FORMS, Together, convolve_in_groups, convolve_in_turn
@@ -41,12 +39,6 @@ PACK = [  # alike in their shapes, different in everything else
     TrialConfig("GE", 0.25, mask="variable_density", lr=1e-3, augment="flips", **FIELDS),
 ]
 FAILING = dataclasses.replace(FIRST, lr=1e30, seed=5)
-
-
-@pytest.fixture(scope="module")
-def splits(tmp_path_factory):
-    torch.set_num_threads(1)
-    return open_splits(*write_tiny(tmp_path_factory.mktemp("tiny")), "GE")
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,7 @@ import pytest
 import torch
 
 from benchmarks.alone import train
-from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
-from tune_ks.data.dataset import open_splits
 from tune_ks.training.schedules import SCHEDULES, build_schedule
 from tune_ks.training.train import train_together
 from tune_ks.training.training import Training
@@ -17,12 +15,6 @@ from tune_ks.training.training import Training
 STEPS = (1, 2, 7, 100)
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 4, "batch_size": 8, "settle": 0, "slow": "classifier.features"}
 LEARNED = TrialConfig("GE", 0.25, temperature=1.0, lr=1e-3, **FIELDS)
-
-
-@pytest.fixture(scope="module")
-def splits(tmp_path_factory):
-    torch.set_num_threads(1)
-    return open_splits(*write_tiny(tmp_path_factory.mktemp("tiny")), "GE")
 
 
 def built(name, **options):

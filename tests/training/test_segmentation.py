@@ -2,10 +2,6 @@
 
 import itertools
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +13,8 @@ from torch.nn import functional
 import run_search
 from benchmarks.alone import finish, run_config, train
 from dicom_files import save_labels, write_dicom
+from front_door import inside
+from local_ray import start_local_ray
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -29,7 +27,6 @@ from tune_ks.training.tasks.adversary import Adversary, reversed_gradient
 from tune_ks.training.tasks.segmentation import Segmentation
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).parents[2]
 FIELDS = {"task": "segmentation", "classifier": "unet", "width": 0.1, "image_size": 32, "dropout": 0.0}
 FIELDS |= {"epochs": 3, "batch_size": 8, "lr": 3e-3, "augment": "flips", "settle": 0.4}
 CONFIG = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
@@ -43,7 +40,6 @@ def batch_of(*targets):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    torch.set_num_threads(1)
     return write_tiny(tmp_path_factory.mktemp("tiny"), side=48)
 
 
@@ -253,18 +249,17 @@ def refused(capsys, *words):
 
 
 def test_from_dicom_to_dice_through_the_front_door(tmp_path, capsys, monkeypatch):
+    start_local_ray()
     monkeypatch.chdir(tmp_path)
     for name, vendors in (("data", ("GE", "SIEMENS")), ("elsewhere", ("PHILIPS",)), ("silent", ("GE", "SIEMENS"))):
         write_drawn(tmp_path / name, 5, vendors)
     (tmp_path / "silent/masks.npz").unlink()
     block = {**FIELDS, "epochs": 2, "vendor": "GE", "mask": "lowpass", "sampling_rate": [0.25, 1.0]}
     (tmp_path / "space.py").write_text(f"SPACE = {block}")
-    search = ["--space", "space.py", "--run", "run", "--concurrent", 2]
+    search = ["--space", "space.py", "--run", "run", "--concurrent", 1]
     said = refused(capsys, "--data", "silent", *search)
     assert "silent does not say where its tumours lie" in said
-    words = [sys.executable, ROOT / "run_search.py", "--data", "data", *search]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run([*map(str, words)], capture_output=True, timeout=500, env=environment, text=True)
+    ended = inside("--data", "data", *search, cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     run = RunFolder(tmp_path / "run")
     records = list(run.records())

@@ -64,17 +64,6 @@ ONE_OF_EACH = [
 ]
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    torch.set_num_threads(1)
-    return write_tiny(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def splits(tiny):
-    return open_splits(*tiny, "GE")
-
-
 def last(config, splits, state=None):
     *_, epoch = train(config, splits, state)
     return epoch
@@ -267,13 +256,12 @@ def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):
     assert run_config(LEARNED, folder, images_npy, "cpu", lambda *_: pytest.fail("it ran twice")) == record
 
 
-def test_the_exported_model_scores_as_the_record_says(tiny, tmp_path):
+def test_the_exported_model_scores_as_the_record_says(tiny, splits, tmp_path):
     from tune_ks.evaluation.other_cohort import load_model
 
     folder = RunFolder(tmp_path)
     (tmp_path / "cohort.csv").write_bytes(tiny[0].read_bytes())
     record = run_config(LEARNED, folder, tiny[1], "cpu", lambda *_: None)
-    splits = open_splits(*tiny, "GE")
     logits = score(load_model(folder, record), splits.test["SIEMENS"], LEARNED)
     assert auc(splits.test["SIEMENS"].label, logits) == record.test["SIEMENS"]
     path = folder.trial(LEARNED.key(), "model.safetensors")

@@ -44,7 +44,6 @@ SCORED = {"GE": 0.9, "SIEMENS": 0.7}
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A finished source trial in a run folder over the tiny cohort, and the folder's path; images.npy beside it."""
-    torch.set_num_threads(1)
     folder = RunFolder(tmp_path_factory.mktemp("source"))
     _, images = write_tiny(folder.root)
     run_config(SOURCE, folder, images, "cpu", lambda _: None)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from benchmarks.alone import finish, train
-from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.data.dataset import open_splits
@@ -20,17 +19,6 @@ from tune_ks.training.views import VIEWS, views_of
 FIELDS = {"image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3, "settle": 0}
 PLAIN = TrialConfig("GE", 0.25, temperature=1.0, width=0.05, **FIELDS)
 SMOOTHED = dataclasses.replace(PLAIN, test_time="flips")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    torch.set_num_threads(1)
-    return write_tiny(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def splits(tiny):
-    return open_splits(*tiny, "GE")
 
 
 def numpy_views(image):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from faults import DRAWN, GRID, alone, content, drive
+from faults import DRAWN, GRID, alone, content, drive, stamps
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.worker.checkpoints import load_checkpoint
 
@@ -17,14 +17,13 @@ def place(tmp_path_factory):
     return folder
 
 
-def killed(run, space, point, log):
+def killed(run, space, point, log, workers=1):
     """One driver that dies at ``point``; what was finished before must stay as it was."""
     folder = RunFolder(run)
-    before = {key: folder.trial(key, "record.json").stat().st_mtime_ns for key in content(folder)}
-    code, said = drive(run, space, faults={"kill": point}, log=log)
+    before = stamps(folder)
+    code, said = drive(run, space, "--concurrent", workers, faults={"kill": point}, log=log)
     assert code == SIGKILLED, said
-    after = {key: folder.trial(key, "record.json").stat().st_mtime_ns for key in content(folder)}
-    assert before.items() <= after.items()
+    assert before.items() <= stamps(folder).items()
     return folder
 
 
@@ -34,7 +33,7 @@ def test_a_grid_killed_at_four_named_points_ends_with_the_bits_of_each_trial_tra
     assert not content(folder)
     killed(run, space, "mid_epoch", log)
     assert any(load_checkpoint(folder.trial(key, "checkpoint.pt")) for key in folder.keys())
-    killed(run, space, "before_record", log)
+    killed(run, space, "before_record", log, workers=2)
     assert any(folder.trial(key, "model.safetensors").exists() for key in folder.keys() if not folder.is_finished(key))
     killed(run, space, "checkpoint", log)
     assert list(folder.root.glob("trials/*/.checkpoint.pt.*")), "no write was cut short"

@@ -1,28 +1,30 @@
 """What a search stands on goes away: a node, the storage for a while, the last free byte, the right to write."""
 
+import shutil
 import subprocess
 
 import pytest
-import torch
 from ray.cluster_utils import Cluster
 
 from benchmarks.alone import run_config
-from faults import GRID, content, drive, start, wait_for
+from faults import GRID, content, drive, stamps, start, variables, wait_for
 from tiny import write_tiny
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import load_space
 from tune_ks.worker.attempts import read_attempts
 
+SECOND_EPOCH = 6  # the step of a worker, of four in an epoch, that is in the second epoch of its first trial
+SECOND_TRIAL = 14  # and one in the first epoch of its second trial
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with the space, and what a search of it must find: its configs, each trained alone."""
     folder = tmp_path_factory.mktemp("places")
-    (folder / "space.py").write_text(GRID.replace('"epochs": 3', '"epochs": 60'))  # long enough to be met at work
+    (folder / "space.py").write_text(GRID)
     run = RunFolder(folder / "alone")
     _, images = write_tiny(run.root)
-    torch.set_num_threads(1)  # as every worker has: another count gives other bits
     plan = plan_search(load_space(str(folder / "space.py")), run, ["GE", "SIEMENS"])
     for (config,) in plan.jobs:
         run_config(config, run, images, "cpu", lambda line: None)
@@ -30,15 +32,18 @@ def place(tmp_path_factory):
     return folder
 
 
-def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place):
+def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place, monkeypatch):
+    folder, held = RunFolder(place / "nodes"), place / "hold-nodes"
+    for name, value in variables(folder.root, held_in(held, SECOND_EPOCH)).items():
+        monkeypatch.setenv(name, value)  # workers have the environment of their node, not that of the driver
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    folder = RunFolder(place / "nodes")
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         process = start(folder.root, place / "space.py", "--address", cluster.address)
         dead = nodes[0].node_id
         wait_for(lambda: any(at_work_on(folder, key, dead) for key in folder.keys()), process)
         cluster.remove_node(nodes[0], allow_graceful=False)
+        shutil.rmtree(held)
         said, _ = process.communicate(timeout=500)
     finally:
         cluster.shutdown()
@@ -51,6 +56,12 @@ def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place):
     assert all(attempts[0].node == dead != attempts[-1].node for attempts in moved)
 
 
+def held_in(folder, step):
+    """Faults that let each worker stand still before a step, until the folder is removed."""
+    folder.mkdir()
+    return {"hold": {"folder": str(folder), "step": step}}
+
+
 def at_work_on(folder, key, node):
     attempts = read_attempts(folder, key)
     begun = attempts and attempts[-1].node == node and folder.trial(key, "checkpoint.pt").exists()
@@ -59,18 +70,19 @@ def at_work_on(folder, key, node):
 
 def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
     run, away = RunFolder(place / "gone"), place / "away"
-    output = place / "gone.log"
+    output, held = place / "gone.log", place / "hold-gone"
     with output.open("w") as file:
-        process = start(run.root, place / "space.py", stdout=file)
-    wait_for(run.finished, process)
+        process = start(run.root, place / "space.py", faults=held_in(held, SECOND_TRIAL), stdout=file)
+    wait_for(lambda: len(list(held.iterdir())) == 2, process)
     run.root.rename(away)
     before = sorted(RunFolder(away).finished())
+    shutil.rmtree(held)
     waiting = "gone cannot be written (No such file or directory): waiting for it"
     wait_for(lambda: waiting in output.read_text(), process)
     assert not run.root.exists(), "a new run folder was made where the old one had been"
     away.rename(run.root)
     assert process.wait(500) == 0, output.read_text()
-    assert len(before) < 4
+    assert 0 < len(before) < 4
     assert content(run) == content(RunFolder(place / "alone"))
 
 
@@ -95,11 +107,11 @@ def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, di
     assert "Nothing finished is lost" in said
     assert "tried again" not in said
     assert not run.failures(), "a full disk was charged to a trial"
-    stamps = {key: run.trial(key, "record.json").stat().st_mtime_ns for key in run.finished()}
+    before = stamps(run)
     (disk / "filler").unlink()
     code, said = drive(run.root, place / "space.py")
     assert code == 0, said
-    assert stamps.items() <= {key: run.trial(key, "record.json").stat().st_mtime_ns for key in run.finished()}.items()
+    assert before.items() <= stamps(run).items()
     assert content(run) == content(RunFolder(place / "alone"))
 
 
@@ -114,8 +126,11 @@ def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_sam
     """A worker that outlives its driver meets the next driver's: drivers without the lock, at the same moment."""
     run = RunFolder(tmp_path / "run")
     log = tmp_path / "records.log"
-    words = (run.root, place / "space.py", "--no-lock")
-    processes = [start(*words, log=log) for _ in range(2)]
+    words, held = (run.root, place / "space.py", "--no-lock"), tmp_path / "hold"
+    faults = held_in(held, SECOND_EPOCH)
+    processes = [start(*words, faults=faults, log=log) for _ in range(2)]
+    wait_for(lambda: len(list(held.iterdir())) == 4, *processes)
+    shutil.rmtree(held)
     said = [process.communicate(timeout=500)[0] for process in processes]
     # one that meets a trial of the other leaves it to it, and may end with trials left
     assert sorted(process.returncode for process in processes) in ([0, 0], [0, 130]), said

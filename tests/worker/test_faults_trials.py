@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from faults import FIELDS, alone, content, drive
+from faults import FIELDS, alone, content, drive, stamps
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.search.events import how_it_died
 from tune_ks.worker.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, parts_of_a_batch
@@ -80,13 +80,11 @@ def test_a_worker_that_was_killed_goes_on_elsewhere_to_the_same_bits(searched, t
 
 def test_retry_failed_runs_those_alone(searched):
     folder, _ = searched
-    stamps = {key: folder.trial(key, "record.json").stat().st_mtime_ns for key in content(folder)}
-    code, said = drive(folder.root, folder.root.parent / "space.py", "--retry-failed", timeout=500)
+    before = stamps(folder)
+    code, said = drive(folder.root, folder.root.parent / "space.py", "--retry-failed", "--concurrent", 1, timeout=500)
     assert code == 1, said
     assert "/6 trials" in said
-    assert (
-        stamps.items() <= {key: folder.trial(key, "record.json").stat().st_mtime_ns for key in content(folder)}.items()
-    )
+    assert before.items() <= stamps(folder).items()
     (left,) = folder.failures().values()
     assert "the loss became" in left
 
@@ -132,7 +130,7 @@ def test_workers_of_another_version_end_the_search_with_the_reason(tmp_path):
     """Ray would start such a trial again for ever: no attempt of it ever begins, so none is counted."""
     (tmp_path / "space.py").write_text(f'SPACE = {{"vendor": "GE", "mask": "lowpass", "sampling_rate": 0.5, {FIELDS}}}')
     faults = {"old_version": True, "escapes": 1}  # one start of a worker is enough to be seen
-    code, said = drive(tmp_path / "run", tmp_path / "space.py", faults=faults, timeout=500)
+    code, said = drive(tmp_path / "run", tmp_path / "space.py", "--concurrent", 1, faults=faults, timeout=500)
     assert code == 2, said
     assert "a trial cannot begin in its worker: ValueError: unknown field 'colour'" in said
     assert "Does every node have this program?" in said

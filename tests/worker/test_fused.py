@@ -32,7 +32,6 @@ FAILING = dataclasses.replace(POINTS[0], lr=1e30)
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run folder, and a function that runs one trial in this process and returns what Ray would have been told."""
-    torch.set_num_threads(1)
     cohort_csv, images = write_tiny(tmp_path)
     folder, reports = RunFolder(cohort_csv.parent), []
     monkeypatch.setattr(worker, "on_this_node", lambda file: file)

@@ -19,6 +19,8 @@ STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "A
 # training step. 32 MiB is the largest threshold that older versions accept; with a larger one they return even more
 KEEP_FREED = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**32}"}
 START_SLOWLY = {"RAY_gcs_server_port_wait_time_s": "180"}  # seconds that Ray's first process has on a busy machine
+# Tune starts every worker by itself: those that Ray starts beforehand, one for each CPU, would never be used
+NO_SPARE_WORKERS = {"RAY_prestart_worker_first_driver": "0"}
 PACK = 16  # configs that train together on a GPU, if its memory suffices and the user asks for no other number
 ANSWER_WITHIN = 10.0  # seconds until a cluster must have answered
 
@@ -116,7 +118,7 @@ def connected(address: str | None) -> Iterator[None]:
 def connect(address: str | None) -> None:
     """Start Ray on this machine, or connect to the cluster at ``address``. ValueError when it cannot be used."""
     # Ray's processes inherit these. Its default niceness of workers, 15, starves a search on a busy machine
-    for name, value in {"RAY_worker_niceness": "0", **START_SLOWLY, **KEEP_FREED}.items():
+    for name, value in {"RAY_worker_niceness": "0", **START_SLOWLY, **NO_SPARE_WORKERS, **KEEP_FREED}.items():
         os.environ.setdefault(name, value)
     local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
     options = {"runtime_env": code_for_the_nodes()} if address else local
