@@ -20,7 +20,7 @@ SPACE = [
 ]
 """
 SHORT = SPACE.replace("3000", "3").replace('{"mask"', '{"vendor": "GE", "mask"')
-WORDS = ("--data", "data", "--space", "short.py", "--concurrent", 1, "--run")
+WORDS = ("--data", "data", "--space", "short.py", "--run")
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,11 @@ def place(cohorts):
 
 
 def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place, inside):
-    words = ("--data", "data", "--space", "long.py", "--run", "runs/long", "--concurrent", 1)
-    words, options = command(*words, cwd=place)
+    words, options = command("--data", "data", "--space", "long.py", "--run", "runs/long", cwd=place)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     run = RunFolder(place / "runs/long")
     process = subprocess.Popen(words, **pipes, **options)
-    wait_for(lambda: len(run.finished()) == 4 and list(run.root.glob("trials/*/checkpoint.pt")), process)
+    wait_for(lambda: len(run.finished()) == 4, process)
     second = inside("--data", "data", "--space", "long.py", "--run", "runs/long")
     assert second.returncode == 2
     assert f"error: another search works in runs/long: process {process.pid} on " in second.stderr
