@@ -9,7 +9,7 @@ import pytest
 
 import run_search
 from faults import content, wait_for
-from front_door import command
+from front_door import call, command
 from tune_ks.core.run_folder import RunFolder
 
 FIELDS = '"width": 0.05, "image_size": 64'
@@ -29,6 +29,14 @@ def place(cohorts):
     (cohorts / "long.py").write_text(SPACE)
     (cohorts / "short.py").write_text(SHORT)
     return cohorts
+
+
+@pytest.fixture(scope="module")
+def first(place):
+    """A finished search of the short space, which either of two tests may need first."""
+    ended = call(*WORDS, "runs/first", cwd=place)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return RunFolder(place / "runs/first")
 
 
 def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place, inside):
@@ -68,10 +76,8 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, inside):
-    ended = inside(*WORDS, "runs/first")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    first, more, both = (RunFolder(place / f"runs/{name}") for name in ("first", "more", "both"))
+def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, first, inside):
+    more, both = (RunFolder(place / f"runs/{name}") for name in ("more", "both"))
     shutil.copytree(first.root, more.root)
     refused = inside(*WORDS, "runs/more", "--rates", "0.125", "--dry-run")
     assert refused.returncode == 2
@@ -92,13 +98,13 @@ def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, 
     assert "0 trials to run, 8 already done" in again.stdout
 
 
-def test_runs_that_do_not_belong_together_are_not_merged(place, monkeypatch, capsys):
+def test_runs_that_do_not_belong_together_are_not_merged(place, first, monkeypatch, capsys):
     monkeypatch.chdir(place)
     for name, field, value in (("cohort", "cohort", {"fingerprint": "0123"}), ("split", "split_seed", 7)):
-        shutil.copytree("runs/first", f"runs/{name}")
+        shutil.copytree(first.root, f"runs/{name}")
         path = place / f"runs/{name}/search.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
-    shutil.copytree("runs/first", "runs/conflict")
+    shutil.copytree(first.root, "runs/conflict")
     conflict = RunFolder("runs/conflict")
     path = conflict.trial(conflict.keys()[0], "record.json")
     path.write_text(path.read_text().replace('"epoch": ', '"epoch": 1'))
