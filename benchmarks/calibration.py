@@ -284,7 +284,7 @@ def by_tpe(simulation: Simulation) -> None:
 def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     """One run: name -> covered (0 to 1), worse (0 to 1), regret, chosen rate."""
     search = simulate(setting, rng)
-    table = search.table.merge(metric_intervals(search.table, search.draws, {}), on="configuration")
+    table = search.table.merge(metric_intervals(search.table, search.draws), on="configuration")
     rates = table["realised_rate"].to_numpy(float)
     truth = {domain: getattr(setting, domain)(rates) for domain in VENDOR}
     fitted = fit_vendor(table, search.trials, search.draws, VENDOR["in_domain"], "val")

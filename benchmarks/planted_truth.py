@@ -29,14 +29,14 @@ from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.planted import Plant, lines_of, planted
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.model.masks import MASKS
 from tune_ks.training.members import config_from
 
 SIDE = 64
 PLANT = Plant(bands=((19, 21),), level=0.3, contrast=1.35)
 BUDGET = 8 / SIDE
 PHANTOM = PhantomSettings(patients=240, slices=4, matrix=96)
-TEMPERED = ("gumbel", "dps")
-LEARNED = ("gumbel", "dps", "loupe", "loupe_straight_through")
+LEARNED = [name for name, member in MASKS.items() if member.learned]
 EQUAL_START = "gumbel, lines start equal"
 
 
@@ -94,6 +94,12 @@ def train_one(task: tuple[Path, str, int]) -> str:
     return f"| {name} | {seed} {held} {' | '.join(aucs)} |"
 
 
+def thinned(name: str) -> dict[str, Any]:
+    """The fields of a learned mask that is thinned out, with a temperature where the family has one."""
+    options = {option.name for option in MASKS[name].options}
+    return {"mask": name, **THINNED, **({"temperature": 1.0} if "temperature" in options else {})}
+
+
 def settings_of(name: str) -> dict[str, Any]:
     """The fields of a config for one row of the table."""
     if name in ("full sampling", "oracle"):
@@ -102,8 +108,7 @@ def settings_of(name: str) -> dict[str, Any]:
         return {"mask": "lowpass", "sampling_rate": BUDGET}
     if name == EQUAL_START:
         return {"mask": "gumbel", "temperature": 1.0, "sampling_rate": BUDGET}
-    tempered = {"temperature": 1.0} if name in TEMPERED else {}
-    return {"mask": name, "sampling_rate": BUDGET, **THINNED, **tempered}
+    return {"sampling_rate": BUDGET, **thinned(name)}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ error of a mean over the pairs that were averaged: it holds the scatter of train
 """
 
 import argparse
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,16 +37,17 @@ from analysis.read.load import Run, config_fields, load
 from analysis.report.sections.image_quality import comparisons
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
-from analysis.results.yardsticks import YardstickDraws, yardstick_draws
+from analysis.results.yardsticks import best_yardsticks, yardstick_draws
 from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
-from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws
+from analysis.statistics.bootstrap import DRAWS, TrialDraws
 from analysis.statistics.estimate import Estimate, estimate
-from analysis.statistics.resampling import configuration_draws, domain_draws, trial_draws
+from analysis.statistics.resampling import domain_draws, trial_draws
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.record import mean_of_others
 
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
+Draws = dict[str, TrialDraws]  # key of a trial -> (split, vendor) -> resampled metric
 CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
 
 
@@ -106,16 +106,24 @@ def with_interval(known: Estimate | None, form: str = ".3f", difference: bool = 
     return f"**{text}**" if difference and (low > 0 or high < 0) else text
 
 
-def difference(mine: list[Resampled], other: list[Resampled]) -> str:
-    """The seeds of one rate minus those of another on the same patients; empty without ``other``."""
-    return with_interval(estimate(mine, other), "+.3f", difference=True) if mine and other else ""
+def differences(keys: list[str], others: list[str], draws: Draws, vendor: str) -> list[str]:
+    """Trials minus other trials on the same patients, in-domain and cross-domain; empty cells without either."""
+    cells = []
+    for domain in DOMAINS:
+        mine, theirs = (seeds_of(side, draws, vendor, "test", domain) for side in (keys, others))
+        cells.append(with_interval(estimate(mine, theirs), "+.3f", difference=True) if mine and theirs else "")
+    return cells
 
 
-def above(mine: list[Resampled], fixed: Resampled | None) -> str:
-    """The seeds of one rate minus a score that no training moves; empty without it."""
-    if fixed is None or not mine:
-        return ""
-    return with_interval(estimate([seed - fixed for seed in mine]), "+.3f", difference=True)
+def distances(keys: list[str], fixed: TrialDraws, draws: Draws, vendor: str) -> list[str]:
+    """Trials minus a score that no training moves, in-domain and cross-domain; empty cells without either."""
+    cells = []
+    for domain in DOMAINS:
+        mine = seeds_of(keys, draws, vendor, "test", domain)
+        other = domain_draws(fixed, vendor, "test", domain)
+        known = estimate([seed - other for seed in mine]) if mine and other is not None else None
+        cells.append(with_interval(known, "+.3f", difference=True))
+    return cells
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -130,27 +138,21 @@ def rates(run: Run) -> list[Table]:
     scores = []
     gains = []
     for vendor, of_vendor in run.trials.groupby("vendor"):
+        keys_of = {group: part["key"].tolist() for group, part in of_vendor.groupby(["sampling_rate", "mask"])}
+        full = of_vendor.loc[of_vendor["full"], "key"].tolist()
         for (rate, mask), part in of_vendor.groupby(["sampling_rate", "mask"]):
+            keys = keys_of[rate, mask]
             about = [vendor, "full" if rate == 1 else mask, rate_name(rate)]
-            same_rate = of_vendor[(of_vendor["sampling_rate"] == rate) & (of_vendor["mask"] == "lowpass")]
-            against = {
-                "full": [] if rate == 1 else of_vendor.loc[of_vendor["full"], "key"].tolist(),
-                "low-pass": [] if mask == "lowpass" else same_rate["key"].tolist(),
-            }
-            keys = part["key"].tolist()
-            score_cells = []
-            gain_cells: dict[str, list[str]] = {"full": [], "low-pass": [], "yardstick": [], "baseline": []}
-            for domain in DOMAINS:
-                mine = seeds_of(keys, draws, vendor, "test", domain)
-                score_cells.append(with_interval(estimate(mine)) if mine else "")
-                score_cells.append(" ".join(f"{value:.3f}" for value in part[f"test_{domain}"]))
-                for other, other_keys in against.items():
-                    theirs = seeds_of(other_keys, draws, vendor, "test", domain)
-                    gain_cells[other].append(difference(mine, theirs))
-                gain_cells["yardstick"].append(above(mine, _best_yardstick(keys, by_yardstick, vendor, domain)))
-                gain_cells["baseline"].append(above(mine, domain_draws(best_number, vendor, "test", domain)))
-            scores.append(about + score_cells)
-            gains.append([*about, *itertools.chain.from_iterable(gain_cells.values())])
+            low_pass = [] if mask == "lowpass" else keys_of.get((rate, "lowpass"), [])
+            best_yardstick = best_yardsticks(run, keys, by_yardstick)
+            scores.append(about + _score_cells(part, draws, vendor))
+            gains.append(
+                about
+                + differences(keys, [] if rate == 1 else full, draws, vendor)
+                + differences(keys, low_pass, draws, vendor)
+                + distances(keys, {role: reached.draws for role, reached in best_yardstick.items()}, draws, vendor)
+                + distances(keys, best_number, draws, vendor)
+            )
     about = ["trained on", "mask", "rate"]
     heads = [*about, "in-domain AUC", "seeds", "cross-domain AUC", "seeds"]
     others = ("full", "low-pass", "yardstick", "baseline")
@@ -158,14 +160,14 @@ def rates(run: Run) -> list[Table]:
     return [Table(heads, scores), Table([*about, *against_heads], gains), _baseline_table(numbers)]
 
 
-def _best_yardstick(keys: list[str], by_yardstick: YardstickDraws, vendor: str, domain: str) -> Resampled | None:
-    """The yardstick with the highest test metric on the images as these trials sample them; None without any."""
-    known = []
-    for by_trial in by_yardstick.values():
-        resampled = domain_draws(configuration_draws(keys, by_trial), vendor, "test", domain)
-        if resampled is not None:
-            known.append(resampled)
-    return max(known, key=lambda resampled: resampled.point, default=None)
+def _score_cells(trials: pd.DataFrame, draws: Draws, vendor: str) -> list[str]:
+    """For either domain the mean over seeds with its interval, and every seed."""
+    cells = []
+    for domain in DOMAINS:
+        mine = seeds_of(trials["key"].tolist(), draws, vendor, "test", domain)
+        cells.append(with_interval(estimate(mine) if mine else None))
+        cells.append(" ".join(f"{value:.3f}" for value in trials[f"test_{domain}"]))
+    return cells
 
 
 def _best_number(cohort: pd.DataFrame, numbers: pd.DataFrame) -> TrialDraws:
@@ -354,13 +356,8 @@ def reconstructions(run: Run) -> list[Table]:
         for name, part in networks:
             about = [vendor, "full" if full else mask, rate_name(rate), "" if full else name]
             seeds = [", ".join(f"{value:.3f}" for value in part[score]) for score in SCORES]
-            gains = []
-            for domain in DOMAINS:
-                mine = seeds_of(keys[name], draws, vendor, "test", domain)
-                filled = [] if name == "zero_filled" else keys.get("zero_filled", [])
-                other = seeds_of(filled, draws, vendor, "test", domain)
-                gains.append(difference(mine, other))
-            rows.append([*about, *seeds, *gains])
+            filled = [] if name == "zero_filled" else keys.get("zero_filled", [])
+            rows.append([*about, *seeds, *differences(keys[name], filled, draws, vendor)])
     about = ["trained on", "mask", "rate", "reconstruction"]
     return [Table([*about, "in-domain", "cross-domain", "gains in", "gains cross"], rows), _quality(run, trials)]
 

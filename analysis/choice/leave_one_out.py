@@ -53,7 +53,7 @@ def _hold_out(
     """The choices without one vendor; None where nothing is left to choose by or to report on."""
     seen, seen_draws = _without_vendor(run, draws, vendor, held_out)
     table = average_over_seeds(seen.trials)
-    table = table.merge(metric_intervals(table, seen_draws, {}), how="left")
+    table = table.merge(metric_intervals(table, seen_draws), how="left")
     candidates = candidates_of(seen, table, seen_draws, vendor, options)
     if candidates.table["val_cross_domain"].isna().all() or candidates.table["test_cross_domain"].isna().all():
         return None

@@ -21,7 +21,14 @@ from analysis.results.clinic import Clinic, clinic, no_clinic
 from analysis.results.external import external_table
 from analysis.results.fitness import Fitness, fitness
 from analysis.results.transfer import transfer_loss
-from analysis.results.yardsticks import YardstickDraws, above_best, yardstick_draws, yardstick_table
+from analysis.results.yardsticks import (
+    Noises,
+    YardstickDraws,
+    above_best,
+    noise_of,
+    yardstick_draws,
+    yardstick_table,
+)
 from analysis.statistics.fitted import Fitted
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
@@ -93,7 +100,9 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
     baselines = measure.yardstick.table(run)
     draws = trial_draws(run)
     by_yardstick = yardstick_draws(run)
-    table = _with_intervals(average_over_seeds(run.trials), run, draws, baselines, by_yardstick)
+    table = average_over_seeds(run.trials)
+    noise = noise_of(table, draws)
+    table = _with_intervals(table, run, draws, baselines, by_yardstick, noise)
     counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
     if len(counted):
         table = table.fillna(table[["configuration"]].merge(counted, how="left"))
@@ -112,7 +121,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         configurations=table,
         vendors=vendors,
         baselines=baselines,
-        yardsticks=yardstick_table(run, table, draws, by_yardstick),
+        yardsticks=yardstick_table(run, table, draws, by_yardstick, noise),
         external=external_table(run, table),
         warnings=said,
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
@@ -129,13 +138,13 @@ def _with_intervals(
     draws: dict[str, TrialDraws],
     baselines: pd.DataFrame,
     by_yardstick: YardstickDraws,
+    noise: Noises,
 ) -> pd.DataFrame:
     """The configurations with the intervals of their test metric and of its distance to full sampling and yardstick."""
     if table.empty:
         return table
-    above = above_best(run, table, draws, baselines, by_yardstick)
-    intervals = metric_intervals(table, draws, {})
-    intervals = intervals.drop(columns=[name for name in above if name != "configuration" and name in intervals])
+    above = above_best(run, table, draws, baselines, by_yardstick, noise)
+    intervals = metric_intervals(table, draws)
     return table.merge(intervals, on="configuration", how="left").merge(above, on="configuration", how="left")
 
 

@@ -1,5 +1,6 @@
-"""What an analysis computes, as the values that JSON has."""
+"""What an analysis computes, as the values that JSON has; and whether a value read from JSON is a finite number."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,3 +23,8 @@ def _plain(value: Any, digits: int) -> Any:
     if hasattr(value, "tolist"):  # an array or a scalar of numpy
         return _plain(value.tolist(), digits)
     return round(value, digits) if isinstance(value, float) else value
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a finite number; True and False are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

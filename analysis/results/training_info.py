@@ -1,11 +1,11 @@
 """What the learning curves of one source vendor show: the numbers that records hold for each epoch."""
 
-import math
 from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.results.compute import Analysis
+from analysis.results.json_values import is_number
 from tune_ks.core.record import TrialRecord
 
 
@@ -56,11 +56,7 @@ def _curve(record: TrialRecord, key: str, entry: str) -> LearningCurve:
     """Epochs without a number are left out; one without its number ``epoch`` is counted among those that are left."""
     curve = LearningCurve(key, record.config.seed, record.realised_rate, [], [])
     for epoch in record.history:
-        if _is_number(epoch.get(entry)):
+        if is_number(epoch.get(entry)):
             curve.epochs.append(epoch.get("epoch", len(curve.epochs) + 1))
             curve.values.append(float(epoch[entry]))
     return curve
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.choice.labels import readers
 from analysis.choice.selection import Selection
 from analysis.read.load import Run
+from analysis.results.json_values import is_number
 from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
 from analysis.statistics.measures import MEASURES, Measure
@@ -96,9 +97,8 @@ def _about_empty_kspace(run: Run) -> list[str]:
     lines = []
     for vendor, trials in run.trials.groupby("vendor"):
         records = [run.records[key] for key in trials["key"]]
-        shares = [
-            record.facts["occupied_share"] for record in records if _is_number(record.facts.get("occupied_share"))
-        ]
+        noted = [record.facts.get("occupied_share") for record in records]
+        shares = [share for share in noted if is_number(share)]
         if not shares or max(shares) > FULLY_OCCUPIED:
             continue
         lines.append(
@@ -121,14 +121,10 @@ def _is_wasteful(record: TrialRecord) -> bool:
     outside = record.facts.get("kept_outside")
     share = record.facts.get("occupied_share")
     side = record.facts.get("side")
-    if not (record.mask_is_learned and all(map(_is_number, (outside, share, side)))):
+    if not (record.mask_is_learned and all(map(is_number, (outside, share, side)))):
         return False
     count = record.realised_rate * (side if record.config.pattern == "lines" else side**2)
     return record.realised_rate < share and outside > WASTED * count
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _about_trials_at_chance(trials: pd.DataFrame) -> list[str]:

@@ -49,14 +49,17 @@ class YardstickCurve(NamedTuple):
 
 
 def yardstick_table(
-    run: Run, configurations: pd.DataFrame, draws: dict[str, TrialDraws], by_yardstick: YardstickDraws
+    run: Run,
+    configurations: pd.DataFrame,
+    draws: dict[str, TrialDraws],
+    by_yardstick: YardstickDraws,
+    noise: Noises,
 ) -> pd.DataFrame:
     """One row a configuration and yardstick, seeds averaged: its metrics, and how far the network is above it.
 
     ``above_DOMAIN`` is the network's test metric minus the yardstick's on the same patients, with its paired interval
     over patients and trainings. Empty where no record holds a yardstick.
     """
-    noise = noise_of(configurations, draws)
     rows = []
     for row in configurations.itertuples():
         records = [run.records[key] for key in row.keys]
@@ -117,6 +120,7 @@ def above_best(
     draws: dict[str, TrialDraws],
     baselines: pd.DataFrame,
     by_yardstick: YardstickDraws,
+    noise: Noises,
 ) -> pd.DataFrame:
     """One row a configuration: how far its test metric is above the best of all that is reached without the network.
 
@@ -125,7 +129,6 @@ def above_best(
     """
     measure = MEASURES[run.metric]
     base = {source: measure.yardstick.draws(run, baselines, source) for source in configurations["vendor"].unique()}
-    noise = noise_of(configurations, draws)
     rows = []
     for row in configurations.itertuples():
         reached: dict[tuple[str, str], Reached] = {}
@@ -133,10 +136,9 @@ def above_best(
             named = best(baselines, role[1], row.vendor)
             which = "" if named is None else f"{named['baseline']}, "
             reached[role] = Reached(f"{measure.yardstick.name} ({which}{value.point:.3f})", value)
-        for name in yardsticks_of([run.records[key] for key in row.keys]):
-            for role, value in configuration_draws(row.keys, by_yardstick.get(name, {})).items():
-                if role not in reached or value.point > reached[role].draws.point:
-                    reached[role] = Reached(f"best yardstick ({plain(name)}, {value.point:.3f})", value)
+        for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items():
+            if role not in reached or candidate.draws.point > reached[role].draws.point:
+                reached[role] = candidate
         at_home = reached.get(("test", row.vendor))
         best_draws = {role: value.draws for role, value in reached.items()}
         rows.append(
@@ -144,6 +146,16 @@ def above_best(
             | _above("above_baseline", row.keys, row.vendor, draws, best_draws, noise)
         )
     return pd.DataFrame(rows)
+
+
+def best_yardsticks(run: Run, keys: list[str], by_yardstick: YardstickDraws) -> dict[tuple[str, str], Reached]:
+    """(split, vendor) -> the yardstick with the highest metric on the images as these trials sample them."""
+    reached: dict[tuple[str, str], Reached] = {}
+    for name in yardsticks_of([run.records[key] for key in keys]):
+        for role, value in configuration_draws(keys, by_yardstick.get(name, {})).items():
+            if role not in reached or value.point > reached[role].draws.point:
+                reached[role] = Reached(f"best yardstick ({plain(name)}, {value.point:.3f})", value)
+    return reached
 
 
 def yardstick_curves(rows: pd.DataFrame) -> list[YardstickCurve]:

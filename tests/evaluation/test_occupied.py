@@ -20,6 +20,8 @@ def images_of(lines, seed=0):
     images = torch.from_numpy(np.fft.ifft(kspace, axis=-1).real.astype(np.float32))[:, None]
 
     class Few:
+        side = SIDE
+
         def __len__(self):
             return len(images)
 

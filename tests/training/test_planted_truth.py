@@ -6,17 +6,16 @@ import pytest
 from scipy.stats import rankdata
 
 from benchmarks.alone import finish, train_to_end
-from search_spaces import RECIPE, THINNED
+from benchmarks.planted_truth import LEARNED, thinned
+from search_spaces import RECIPE
 from tune_ks.data.cohort.table import COLUMNS, split_patients
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.planted import Plant, lines_of, planted
-from tune_ks.model.masks import MASKS
 from tune_ks.training.members import config_from
 
 SIDE = 40
 BAND = (11, 11)
 SMALL = {"width": 0.125, "image_size": SIDE, "epochs": 20, "batch_size": 16, "test_time": "none"}
-LEARNED = [name for name, member in MASKS.items() if member.learned]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +52,7 @@ def result_of(splits, **values):
 
 @pytest.mark.parametrize(("family", "seed"), [("gumbel", 1), *((family, 0) for family in LEARNED)])
 def test_a_learned_mask_holds_the_planted_lines(splits, family, seed):
-    tempered = {"temperature": 1.0} if "temperature" in [option.name for option in MASKS[family].options] else {}
-    mask, auc = result_of(splits, mask=family, sampling_rate=6 / SIDE, seed=seed, **THINNED, **tempered)
+    mask, auc = result_of(splits, sampling_rate=6 / SIDE, seed=seed, **thinned(family))
     kept = {abs(int(k) - SIDE // 2) for k in np.flatnonzero(mask & lines_of((BAND,), SIDE))}
     assert mask.sum() == 6
     assert kept == {11}  # k and -k are conjugates in a real image: either holds the line

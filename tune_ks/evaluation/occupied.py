@@ -14,6 +14,7 @@ from tune_ks.model.transforms.base import Transform
 
 ENERGY = 0.99  # share of the energy beyond DC that the occupied band holds
 IMAGES = 256  # images that are looked at, evenly spread over the training images
+AT_ONCE = 32  # of them: the k-space of 32 images of 256 pixels takes 16 MiB
 
 
 class Occupied(NamedTuple):
@@ -41,16 +42,17 @@ def mean_energy(images: Images, transform: Transform, rows: int) -> np.ndarray:
     """(1, W) for masks of lines (``rows`` 1), (H, W) for masks of points: mean energy of each coefficient."""
     count = min(IMAGES, len(images))
     index = torch.linspace(0, len(images) - 1, count).round().long()
-    energy = transform.forward(images.gather(index).image).abs().square().mean((0, 1))  # (H, W)
-    return (energy.mean(0, keepdim=True) if rows == 1 else energy).double().numpy()
+    energy = torch.zeros(images.side, images.side, dtype=torch.float64)
+    for chunk in index.split(AT_ONCE):
+        energy += transform.forward(images.gather(chunk).image).abs().square().double().sum((0, 1)) / count
+    return (energy.mean(0, keepdim=True) if rows == 1 else energy).numpy()
 
 
 def band_radius(energy: np.ndarray, distance: np.ndarray) -> float:
     """The smallest distance from DC within which ENERGY of the energy beyond DC lies."""
-    beyond = np.where(distance > 0, energy, 0.0)
-    total = beyond.sum()
-    if total <= 0:
+    order = distance.argsort(axis=None)
+    outwards = distance.flat[order]
+    within = np.where(outwards > 0, energy.flat[order], 0.0).cumsum()
+    if within[-1] <= 0:
         return 0.0
-    steps = np.unique(distance)
-    within = np.array([beyond[distance <= step].sum() for step in steps])
-    return float(steps[np.searchsorted(within, ENERGY * total * (1 - 1e-12))])
+    return float(outwards[np.searchsorted(within, ENERGY * within[-1] * (1 - 1e-12))])

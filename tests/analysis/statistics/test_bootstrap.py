@@ -177,7 +177,7 @@ def test_the_interval_of_one_seed_is_a_bootstrap_by_hand(tmp_path):
     folder = write_run(tmp_path, vendors=("GE", "SIEMENS"), rates=(0.25,), seeds=(0,), masks=("gumbel",), patients=12)
     run = load(tmp_path)
     table = average_over_seeds(run.trials)
-    intervals = metric_intervals(table, trial_draws(run, 50), {})
+    intervals = metric_intervals(table, trial_draws(run, 50))
     intervals = intervals.set_index("configuration")
     row = table[table["vendor"] == "GE"].iloc[0]
     with np.load(folder.trial(row["keys"][0], "scores.npz")) as file:

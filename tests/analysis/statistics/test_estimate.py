@@ -127,7 +127,7 @@ def test_intervals_cover_the_truth_of_the_rate_and_not_only_of_its_trainings(see
     covered, of_patients = [], []
     for number in range(150):
         table, draws = trained(np.random.default_rng(number), seeds_of_rate)
-        intervals = metric_intervals(table, draws, {}).set_index("configuration")
+        intervals = metric_intervals(table, draws).set_index("configuration")
         for row in table[~table["full"]].itertuples():
             low, high = (intervals.loc[row.configuration, f"difference_in_domain_{end}"] for end in ("low", "high"))
             covered.append(low <= 0 <= high)

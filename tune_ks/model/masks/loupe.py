@@ -25,12 +25,14 @@ class Loupe(Mask):
         self, radius: Tensor, rate: float, *, seed: int = 0, start_slope: float | None = None, **shared: Any
     ) -> None:
         super().__init__(radius, rate, seed=seed, **shared)
-        if start_slope is not None:
-            self.mask_logits = nn.Parameter(self.centre_out(start_slope) / PROBABILITY_SLOPE)
-            return
+        start = self._uniform(seed) if start_slope is None else self.centre_out(start_slope)
+        self.mask_logits = nn.Parameter(start / PROBABILITY_SLOPE)
+
+    def _uniform(self, seed: int) -> Tensor:
+        """Logits of probabilities that are uniform in (UNIFORM_FROM, 1 - UNIFORM_FROM)."""
         stream = torch.Generator().manual_seed(seed_for(seed, "mask"))
-        start = torch.empty(radius.shape).uniform_(UNIFORM_FROM, 1 - UNIFORM_FROM, generator=stream)
-        self.mask_logits = nn.Parameter(torch.logit(start) / PROBABILITY_SLOPE)
+        start = torch.empty(self.radius.shape).uniform_(UNIFORM_FROM, 1 - UNIFORM_FROM, generator=stream)
+        return torch.logit(start)
 
     def probability(self, rate: Tensor) -> Tensor:
         prob = torch.sigmoid(PROBABILITY_SLOPE * self.tie(self.mask_logits))[None]
