@@ -190,7 +190,7 @@ def _baseline_table(numbers: pd.DataFrame) -> Table:
 def recipes(run: Run) -> list[Table]:
     """The validation AUC of the source vendor at full sampling, one row a recipe: no test label is read."""
     settings = config_fields(run.trials)
-    shown = [name for name in settings if name not in ("vendor", "seed") and run.trials[name].nunique(dropna=False) > 1]
+    shown = [name for name in settings if name not in ("vendor", "seed") and run.trials[name].nunique() > 1]
     rows = []
     for _, part in run.trials.groupby(shown, dropna=False, sort=False):
         of_vendor = part.set_index("vendor")["val_in_domain"]
