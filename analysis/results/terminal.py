@@ -14,7 +14,7 @@ from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
 from analysis.read.configurations import plain_name
-from analysis.results import evidence, sentences, transfer
+from analysis.results import evidence, patient_level, sentences, transfer
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 
@@ -52,6 +52,8 @@ def print_external(analysis: Analysis, cohort: str, console: Console | None = No
             mark = ", chosen" if chosen.intersection(row["keys"]) else ""
             table.add_row(f"{row['family']}{mark}", *_external_cells(row, names))
         _print_wide(table, console)
+    for line in patient_level.sentences(patient_level.external_level(analysis, cohort)):
+        console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def _print_wide(table: Table, console: Console) -> None:
@@ -87,6 +89,7 @@ def _lines(analysis: Analysis) -> list[str]:
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += transfer.sentences(analysis.transfer, measure.title)
+    lines += patient_level.sentences(patient_level.patient_level(analysis))
     lines += sentences.operating(analysis.clinic.operating)
     lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
     repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
