@@ -17,6 +17,7 @@ from analysis.read.configurations import plain_name
 from analysis.results import evidence, patient_level, sentences, transfer
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
+from analysis.results.rate_units import in_units
 
 WIDE = 120  # letters that a line of an external table needs
 
@@ -105,6 +106,8 @@ def _choices(analysis: Analysis) -> list[str]:
     for computed in analysis.vendors.values():
         sure = evidence.how_sure(computed.selection, analysis.options) or "no interval of the rate"
         lines += [sentences.chosen(computed.selection, measure), f"  {sure}"]
+        if in_other_units := in_units(analysis.run, computed.vendor, computed.selection.rate):
+            lines.append(f"  {in_other_units}")
         lines += [f"  {said}" for said, _ in evidence.against_full(computed.selection, analysis.options)]
         lines.append(f"  {sentences.whose_labels(computed.selection, measure)}")
         for selection in computed.others:

@@ -117,6 +117,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
             if reads_masks:
                 cohorts[size] = with_tumour_masks(cohorts[size], data)
     say_cohort(list(cohorts.values()))
+    say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
     return cohorts
 
 
@@ -147,6 +148,14 @@ def say_cohort(cohorts: list[Any]) -> None:
         say(f"left out {count}: {reason}")
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
         say(f"skipped {count} files: {reason}", style="yellow")
+
+
+def say_bands(cohort: Any) -> None:
+    """Print how much of the stored k-space of each vendor and series holds anything. Nothing of it is stored."""
+    from tune_ks.data.occupied import FULLY_OCCUPIED, occupied_bands
+
+    for band in occupied_bands(cohort.table, cohort.images):
+        say(band.sentence(), style="yellow" if band.share <= FULLY_OCCUPIED else None)
 
 
 def labels_of_patients(table: Any) -> str:
