@@ -75,7 +75,7 @@ def rate_units(run: Run, vendor: str) -> RateUnits:
 
 def _k_max(spacing_mm: float, in_lines: bool) -> RateUnit:
     nyquist = 1 / (2 * spacing_mm)
-    title = "k_max in 1/mm (low-pass with as many lines)"
+    title = "k_max of as many lines, 1/mm"
     if in_lines:
         return RateUnit("k_max_per_mm", "1/mm", title, nyquist)
     return RateUnit("k_max_per_mm", "1/mm", title.replace("lines", "points"), nyquist * 2 / math.sqrt(math.pi), 0.5)

@@ -21,7 +21,7 @@ from analysis.statistics.uncertain_front import UncertainFront
 
 FEW = 8  # temperatures that get a box each; more get a range
 HEIGHT = 440  # pixels
-OPTIMAL_HEIGHT = 280
+OPTIMAL_HEIGHT = 320
 FILTERS = "pareto-filters"  # id of the form, which the page's script looks up
 NOTE = (
     "With the rate as a third objective and metric rising with it, every rate is on the front: the front pictures the "

@@ -120,7 +120,7 @@ def test_the_rate_axis_switches_to_other_units_and_back_and_no_point_moves(page)
         ticks = [tick.text_content() for tick in plot.query_selector_all(".xtick")]
         x = page.evaluate("(plot) => plot.data.map((trace) => trace.x)", plot)
         seen[label] = (title, ticks, x)
-    assert seen["1/mm"][0] == "k_max in 1/mm (low-pass with as many lines)"
+    assert seen["1/mm"][0] == "k_max of as many lines, 1/mm"
     assert seen["1/mm"][1] == ["0.05", "0.1", "0.2", "0.5"]  # the highest is 1 / (2 x 0.8 mm) = 0.625
     assert seen["band"][1] == ["0.2", "0.5", "1", "2"]  # 2: the band is half of the lines
     assert seen["rate"][:2] == ("realised rate (share of k-space)", ["0.062", "0.12", "0.25", "0.5", "1"])
