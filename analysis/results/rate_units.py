@@ -105,7 +105,7 @@ def with_rate_units(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
 def in_units(run: Run, vendor: str, rate: float) -> str:
     """The rate in words; "" where nothing is known, or no rate was chosen.
 
-    As "Rate 0.25 of GE: k_max 0.16 1/mm, 0.53 of the occupied band".
+    As "Rate 0.25 of GE: k_max 0.16 1/mm, 0.53 of the occupied band."
     """
     said = []
     for unit in rate_units(run, vendor).units:
@@ -113,4 +113,4 @@ def in_units(run: Run, vendor: str, rate: float) -> str:
         said.append(f"k_max {value:.3g} 1/mm" if unit.name == "k_max_per_mm" else f"{value:.2f} of the occupied band")
     if math.isnan(rate) or not said:
         return ""
-    return f"Rate {rate:.3g} of {vendor}: {', '.join(said)}"
+    return f"Rate {rate:.3g} of {vendor}: {', '.join(said)}."

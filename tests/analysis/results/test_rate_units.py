@@ -9,6 +9,7 @@ import pytest
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report.page import render
+from analysis.report.sections import choice
 from analysis.report.sections import configurations as section
 from analysis.results.compute import compute
 from analysis.results.rate_units import RateUnit, in_units, rate_units, with_rate_units
@@ -34,13 +35,14 @@ def test_both_units_are_those_by_hand_and_the_unknown_ones_are_named(folder):
     assert table["k_max_per_mm"]["GE"].to_dict() == {0.25: 0.25, 1.0: 1.0}  # Nyquist: 1 / (2 x 0.5 mm)
     assert table["share_of_band"]["GE"].to_dict() == pytest.approx({0.25: 0.625, 1.0: 2.5})
     assert table.loc["SIEMENS", ["k_max_per_mm", "share_of_band"]].isna().all(axis=None)
-    assert in_units(analysis.run, "GE", 0.25) == "Rate 0.25 of GE: k_max 0.25 1/mm, 0.62 of the occupied band"
+    assert in_units(analysis.run, "GE", 0.25) == "Rate 0.25 of GE: k_max 0.25 1/mm, 0.62 of the occupied band."
     assert in_units(analysis.run, "SIEMENS", 0.25) == ""
     assert rate_units(analysis.run, "SIEMENS").notes == [
         "SIEMENS: the pixel spacing is unknown, so k_max is not known in 1/mm.",
         "SIEMENS: these records do not say how much of stored k-space is occupied.",
     ]
     assert "k max per mm" in render(section.parts(analysis))
+    assert "of GE: k_max" in render(choice.parts(analysis))
 
 
 def test_points_have_the_radius_of_a_disc_and_images_of_two_sizes_no_spacing(folder):

@@ -99,7 +99,8 @@ def _refuse_outside(root: Path, paths: Iterable[str]) -> None:
 
 def _without_folders(root: Path, table: pd.DataFrame, files: list[str]) -> pd.DataFrame:
     """The table with a row for each of ``files`` in place of every row of a folder; InputError for one named twice."""
-    is_folder = [os.path.isdir(os.path.join(root, path)) for path in table["path"]]
+    known = set(files)  # a folder is none of them, so that only paths that are not among them are looked at on disk
+    is_folder = [path not in known and os.path.isdir(os.path.join(root, path)) for path in table["path"]]
     if not any(is_folder):
         return table
     line_of: dict[str, int] = {}
