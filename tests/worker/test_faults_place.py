@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import drive_search
 from benchmarks.alone import run_config
 from faults import GRID, content, drive, stamps, start, variables, wait_for
 from local_ray import start_cluster
@@ -117,10 +118,11 @@ def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, di
     assert content(run) == content(RunFolder(place / "alone"))
 
 
-def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk):
+def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk, monkeypatch, capsys):
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    code, said = drive(disk / "run", place / "space.py")
-    assert code == 2
+    monkeypatch.setattr("sys.argv", ["drive_search.py", str(disk / "run"), str(place / "space.py")])
+    assert drive_search.main() == 2
+    said = "".join(capsys.readouterr())
     assert said == f"error: the run folder {disk}/run cannot be written (Read-only file system): give another --run\n"
 
 
