@@ -56,7 +56,13 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
     from tune_ks.planning.space import ask_more, load_space
-    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
+    from tune_ks.planning.start_run import (
+        default_run,
+        other_processor,
+        require_same,
+        require_trainable,
+        require_vendors,
+    )
 
     stages = Stages(console)
     asked = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
@@ -64,6 +70,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(asked, vendors)
+    require_trainable(asked, cohort, args.split_seed)
     space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
     known = folder if folder.search_json.exists() and not args.fresh else NOTHING

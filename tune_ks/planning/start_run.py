@@ -13,6 +13,7 @@ from tune_ks.core.record import FORMAT, migrated
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.cohort.cohort import Cohort
+from tune_ks.data.cohort.require_splits import require_splits
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.layouts.detect import LAYOUTS
 from tune_ks.planning.space import Space
@@ -28,6 +29,14 @@ def require_vendors(space: Space, vendors: list[str]) -> None:
         raise ValueError(
             f"the space {space.name!r} trains on {', '.join(absent)}, and the cohort has {', '.join(vendors)} only"
         )
+
+
+def require_trainable(space: Space, cohort: Cohort, split_seed: int) -> None:
+    """ValueError when the split of the cohort's patients leaves a trial of the space nothing to train or measure on."""
+    vendors = sorted(cohort.table["vendor"].unique())
+    sources = {point.fixed["vendor"] for point in space.grid(vendors)}
+    classes = (1,) if space.task().reads_masks else (1, 0)  # a segmenter is measured on images with a tumour
+    require_splits(with_splits(cohort.table, split_seed), sources, classes)
 
 
 def default_run(runs: Path, space: Space, cohort: Cohort) -> Path:
