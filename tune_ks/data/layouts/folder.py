@@ -11,6 +11,7 @@ class PatientFolders(Layout):
     """Any folder has this layout. Files that lie in the root itself belong to the patient "unknown"."""
 
     has_labels = False
+    is_raw_export = True
 
     @classmethod
     def find_sheets(cls, root: Path) -> dict[str, Path]:

@@ -19,13 +19,17 @@ class Item:
     slice: float = math.nan  # counted from 1
     slices: float = math.nan  # of the patient's series as it was scanned
     split: str = ""
-    sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own
+    sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own, or stands in for it
 
 
 @dataclass
 class Listing:
-    """Files to read, files that cannot be read as (path, reason), and reason -> number of files left out on purpose."""
+    """Files to read, files that cannot be read as (path, reason), and reason -> number of files left out on purpose.
+
+    ``notes`` are sentences that the user must know before believing a number.
+    """
 
     items: list[Item] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)

@@ -8,17 +8,20 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from tune_ks.data.dicom.reader import named_vendor
 from tune_ks.data.layouts.base import FileStatus, Layout, file_status
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
-from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
+from tune_ks.data.layouts.sheets import SHOWN_LETTERS, InputError, read_table, require_columns
 
 LABELS = "labels.csv"
+COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site")
+SHOWN_COLUMNS = 12  # of those that are not used
 NO_LABEL = ("", "nan", "NaN")  # how labels.csv may write an unknown label
 LABEL_OF = {**dict.fromkeys(NO_LABEL), "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
 class LabelTable(Layout):
-    """A folder that holds ``labels.csv``: columns path, patient_id, label; optional series, split, slice, slices."""
+    """A folder that holds ``labels.csv``: columns path, patient_id, label, and optionally those of COLUMNS."""
 
     recognised_by = f"{LABELS} (columns path, patient_id, label)"
 
@@ -42,8 +45,9 @@ class LabelTable(Layout):
         _check_rows(sheet, table)
         _refuse_outside(self.root, table["path"])
         table, left_out = _one_series(sheet, table, series)
+        table = _with_sites(sheet, table)
         _check_splits(sheet, table)
-        listing = Listing(left_out=left_out)
+        listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table))
         for item in _items(sheet, table):
             if labels_required and item.label is None:
                 listing.skipped.append((item.path, "no label"))
@@ -130,12 +134,51 @@ def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
 def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
     """One Item for each row. InputError for a label or a slice number that cannot be read."""
     columns = {name: table[name].tolist() for name in ("path", "patient_id", "series", "split") if name in table}
+    if "vendor" in table:
+        columns["sheet_vendor"] = _vendors(sheet, table["vendor"])
     if "label" in table:
         columns["label"] = _labels(sheet, table["label"])
     for name in ("slice", "slices"):
         if name in table:
             columns[name] = _numbers(sheet, table[name])
     return [Item(**dict(zip(columns, values))) for values in zip(*columns.values())]
+
+
+def with_site(site: str, patient: str) -> str:
+    """A patient's id among all sites: the site goes before it, because two hospitals may count their patients alike."""
+    return f"{site}_{patient}" if site else patient
+
+
+def _with_sites(sheet: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the column ``site`` in its patients' ids. InputError where two ids would become one."""
+    if "site" not in table:
+        return table
+    pairs = list(zip(table["site"], table["patient_id"]))
+    joined = [with_site(*pair) for pair in pairs]
+    if len(set(joined)) < len(set(pairs)):
+        raise InputError(f"{sheet.name}: site and patient_id, joined by '_', give two patients one id; rename a site")
+    return table.assign(patient_id=joined)
+
+
+def _unused_columns(sheet: Path, table: pd.DataFrame) -> list[str]:
+    unused = [name for name in table.columns if name not in COLUMNS]
+    if not unused:
+        return []
+    shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in unused[:SHOWN_COLUMNS])
+    more = " ..." if len(unused) > SHOWN_COLUMNS else ""
+    return [f"{sheet.name}: not used: the column {shown}{more}; used are {', '.join(COLUMNS)}"]
+
+
+def _vendors(sheet: Path, column: pd.Series) -> list[str]:
+    """The vendor of each row, "" where a cell is empty."""
+    vendor_of = {"": ""}
+    for line, text in column.drop_duplicates().items():
+        if text:
+            try:
+                vendor_of[text] = named_vendor(text)
+            except ValueError as error:
+                raise InputError(f"{sheet.name}: line {line}: {error}") from None
+    return [vendor_of[text] for text in column]
 
 
 def _labels(sheet: Path, column: pd.Series) -> list[int | None]:
