@@ -26,7 +26,7 @@ from tune_ks.data.cohort.candidates import Candidate, fill_slices
 from tune_ks.data.cohort.position_matched import unmatched_negatives
 from tune_ks.data.cohort.table import COLUMNS, write_table
 from tune_ks.data.dicom.reader import ORIENTATIONS, VENDORS, Header
-from tune_ks.data.layouts.base import FileStatus, Layout
+from tune_ks.data.layouts.base import FileStatus, Layout, shown
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
 from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError, counted
@@ -123,6 +123,11 @@ class Scan:
         self.progress("sheets", 0, 1)
         listing = self.layout.listing(self.settings.series, labels_required, files)
         self.progress("sheets", 1, 1)
+        listing.skipped = [(shown(path), reason) for path, reason in listing.skipped]
+        foreign = [item for item in listing.items if shown(item.path) != item.path]
+        if foreign:  # no table could hold such a name
+            listing.items = [item for item in listing.items if shown(item.path) == item.path]
+            listing.skipped += [(shown(item.path), "a name that is not UTF-8") for item in foreign]
         if self.settings.site:
             for item in listing.items:
                 item.patient_id = with_site(self.settings.site, item.patient_id)
@@ -307,10 +312,10 @@ def reasons_of(reasons: Iterable[str] | Counter[str]) -> str:
     counts = Counter(reasons)
     if not counts:
         return ""
-    shown = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(SHOWN_REASONS))
+    most = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(SHOWN_REASONS))
     hidden = len(counts) - SHOWN_REASONS
     more = f" and {hidden} more reasons" if hidden > 0 else ""
-    return f" Left out: {shown}{more}."
+    return f" Left out: {most}{more}."
 
 
 def _side_of(candidate: Candidate) -> int:
@@ -330,8 +335,8 @@ def _about_planes(images: list[Candidate]) -> list[str]:
     counts = Counter(candidate.header.plane for candidate in images if candidate.header.plane)
     if len(counts) < 2:
         return []
-    shown = ", ".join(f"{count} {plane}" for plane, count in counts.most_common())
-    return [f"images of several planes ({shown}): a network knows the planes that it was trained on"]
+    planes = ", ".join(f"{count} {plane}" for plane, count in counts.most_common())
+    return [f"images of several planes ({planes}): a network knows the planes that it was trained on"]
 
 
 def _fingerprint(table: pd.DataFrame, candidates: list[Candidate], settings: CohortSettings) -> dict[str, str]:

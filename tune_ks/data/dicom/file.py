@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
 
@@ -37,6 +38,8 @@ IN_GROUPS = {  # sequence of a functional group -> its tags, and what they are c
     "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
     "MRFOVGeometrySequence": {"InPlanePhaseEncodingDirection": "InPlanePhaseEncodingDirection"},
 }
+FIRST_VRS = (b"UL", b"CS", b"UI", b"OB", b"SH")  # of the elements that a file may begin with
+UNDEFINED_LENGTH = 0xFFFFFFFF
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 TAG_NUMBERS = [Tag(name) for name in TAGS]  # looked up once: pydicom would look them up again for every file
 
@@ -98,7 +101,10 @@ def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
     """The TAGS of one file; values longer than ``defer_bytes`` stay in the file. Raises UnusableFile, among others."""
     with _open(path) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, specific_tags=TAG_NUMBERS)
+        bare = _has_no_preamble(file)
+        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, force=bare, specific_tags=TAG_NUMBERS)
+    if bare:
+        _name_syntax(dataset)
     if any("end of file" in str(warning.message).lower() for warning in caught):
         raise UnusableFile("truncated")
     for name in TAGS:
@@ -108,6 +114,29 @@ def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
         return open_dataset(path)  # the values of a long header lie in it: the file is read whole
     _lift_functional_groups(dataset)
     return dataset
+
+
+def _has_no_preamble(file: BinaryIO) -> bool:
+    """Whether a file begins with DICOM's first elements at once: some archives write it, and every viewer reads it."""
+    head = file.read(132)
+    file.seek(0)
+    if head[128:] == b"DICM" or len(head) < 132:
+        return False
+    group, element = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:4], "little")
+    is_explicit = head[4:6] in FIRST_VRS
+    is_implicit = int.from_bytes(head[4:8], "little") <= MAX_VALUE_BYTES
+    return (group == 2 and element <= 2 and is_explicit) or (
+        group == 8 and element <= 0x18 and (is_explicit or is_implicit)
+    )
+
+
+def _name_syntax(dataset: pydicom.Dataset) -> None:
+    """Give a file without meta information the transfer syntax that its elements show. Compressed pixels show none."""
+    meta = dataset.file_meta
+    element = dataset.get_item("PixelData", keep_deferred=True) if "PixelData" in dataset else None
+    if meta.get("TransferSyntaxUID") is None and getattr(element, "length", 0) != UNDEFINED_LENGTH:
+        is_implicit, _ = dataset.original_encoding
+        meta.TransferSyntaxUID = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
 
 
 def _is_deferred(dataset: pydicom.Dataset, keyword: str) -> bool:

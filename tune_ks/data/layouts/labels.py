@@ -1,16 +1,18 @@
 """Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file."""
 
+import math
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tune_ks.data.dicom.reader import named_vendor
 from tune_ks.data.layouts.base import FileStatus, Layout, file_status
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
+from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
 from tune_ks.data.layouts.sheets import SHOWN_LETTERS, InputError, read_table, require_columns
 
 LABELS = "labels.csv"
@@ -33,13 +35,13 @@ class LabelTable(Layout):
 
     def files(self) -> list[FileStatus]:
         """The files that ``labels.csv`` names, whether or not they are there."""
-        paths = sorted(set(read_labels(self.sheets["labels"])["path"]))
+        paths = sorted(set(read_labels(self.sheets["labels"], self.root)["path"]))
         return [file_status(os.path.join(self.root, path), path) for path in paths]
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
         """The rows of one series. InputError for a table that contradicts itself or leaves the folder."""
         sheet = self.sheets["labels"]
-        table = read_labels(sheet)
+        table = read_labels(sheet, self.root)
         if labels_required:
             require_columns(sheet, table.columns, "label")
         _check_rows(sheet, table)
@@ -56,12 +58,15 @@ class LabelTable(Layout):
         return listing
 
 
-def read_labels(path: Path) -> pd.DataFrame:
-    """``labels.csv`` as texts without stray blanks. InputError where it lacks the paths or the patients."""
+def read_labels(path: Path, root: Path) -> pd.DataFrame:
+    """``labels.csv`` as texts without stray blanks, its paths as the disk writes them.
+
+    InputError where it lacks the paths or the patients.
+    """
     table = read_table(path)
     require_columns(path, table.columns, "path", "patient_id")
-    paths = [text if "/" in text else text.replace("\\", "/") for text in table["path"]]  # written on Windows
-    return table.assign(path=paths)
+    disk = NamesOnDisk(root)
+    return table.assign(path=[disk.written(path) for path in table["path"]])
 
 
 def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
@@ -72,7 +77,8 @@ def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
         empty = table.index[table[column] == ""]
         if len(empty):
             raise InputError(f"{sheet.name}: no {column} in line {empty[0]} ({len(empty)} such lines)")
-    repeated = table["path"][table["path"].duplicated()]
+    plain = table["path"].map(_plain)
+    repeated = table["path"][plain.duplicated()]
     if len(repeated):
         raise InputError(f"{sheet.name} lists {repeated.iloc[0]} more than once ({len(repeated)} lines too many)")
 
@@ -81,16 +87,20 @@ def _refuse_outside(root: Path, paths: Iterable[str]) -> None:
     """InputError for a path that leaves the folder: a table must not make this program read other files."""
     inside = os.path.realpath(root) + os.sep
     for path in paths:
-        if _is_absolute_or_climbs(path) or not os.path.realpath(os.path.join(root, path)).startswith(inside):
+        if is_absolute_or_climbs(path):
             raise InputError(
                 f"{LABELS} names {path!r}, which leaves the folder; give paths relative to it, without '..'"
             )
+        if not os.path.realpath(os.path.join(root, path)).startswith(inside):
+            raise InputError(
+                f"{LABELS} names {path!r}, a link that leaves the folder, and a table must not lead to other files;"
+                f" copy the files into the folder, or put {LABELS} into a folder that holds both links and files"
+            )
 
 
-def _is_absolute_or_climbs(path: str) -> bool:
-    pure = PurePosixPath(path)
-    has_drive = re.match(r"[A-Za-z]:", path) is not None
-    return pure.is_absolute() or ".." in pure.parts or has_drive or "\0" in path
+def _plain(path: str) -> str:
+    """The path without empty parts and '.': a/b, a//b and ./a/b are one file."""
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[pd.DataFrame, Counter[str]]:
@@ -141,6 +151,7 @@ def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
     for name in ("slice", "slices"):
         if name in table:
             columns[name] = _numbers(sheet, table[name])
+    _check_slices(sheet, table, columns)
     return [Item(**dict(zip(columns, values))) for values in zip(*columns.values())]
 
 
@@ -188,6 +199,21 @@ def _labels(sheet: Path, column: pd.Series) -> list[int | None]:
             f"{sheet.name}: label must be 0 or 1 (or empty); it also holds {', '.join(map(repr, unknown[:5]))}"
         )
     return [LABEL_OF[text] for text in column]
+
+
+def _check_slices(sheet: Path, table: pd.DataFrame, columns: dict[str, list[Any]]) -> None:
+    """InputError for a slice that lies outside its series."""
+    count = len(table)
+    numbers = pd.Series(columns.get("slice", [math.nan] * count), table.index)
+    slices = pd.Series(columns.get("slices", [math.nan] * count), table.index)
+    wrong = (numbers < 1) | (slices < 1) | (numbers > slices) | (numbers == math.inf)
+    if wrong.any():
+        line = wrong.index[wrong][0]
+        of = f" of {slices[line]:g}" if not math.isnan(slices[line]) else ""
+        raise InputError(
+            f"{sheet.name}: slice must lie in its series, counted from 1; line {line}: {numbers[line]:g}{of}"
+            f" ({int(wrong.sum())} such lines)"
+        )
 
 
 def _numbers(sheet: Path, column: pd.Series) -> list[float]:
