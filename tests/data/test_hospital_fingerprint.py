@@ -14,6 +14,7 @@ from tune_ks.data.cohort import scan
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
+from tune_ks.data.dicom.reader import read_header
 from tune_ks.planning.space import load_space
 from tune_ks.planning.start_run import create_run, default_run, is_of_cohort, note_fingerprint, require_same
 
@@ -46,17 +47,16 @@ HEADERS = {
 }
 
 
-def test_every_header_value_that_makes_an_image_moves_the_fingerprint(root):
-    rows = pd.read_csv(root / "labels.csv").to_dict("records")
+def test_every_header_value_that_makes_an_image_moves_the_fingerprint(root, tmp_path):
     before = opened(root)
-    met = {before.fingerprint}
-    for tags in HEADERS.values():
-        write_dicom(root / rows[0]["path"], anatomy(seed=0), "GE", phi=True, **tags)
-        changed = opened(root)
-        assert changed.fingerprint_1 == before.fingerprint_1  # which covers the stored pixels alone
-        met.add(changed.fingerprint)
-    assert len(met) == 1 + len(HEADERS)
-    write_dicom(root / rows[0]["path"], anatomy(seed=0), "GE", phi=True, PatientName="other", SeriesInstanceUID="1.2.9")
+    plain = {"vendor": "GE", "phi": True}
+    recipes = [read_header(write_dicom(tmp_path / "x", **plain, **tags)).recipe for tags in HEADERS.values()]
+    assert len({*recipes, read_header(write_dicom(tmp_path / "x", **plain)).recipe}) == 1 + len(HEADERS)
+    write_dicom(root / "GE0" / "0.dcm", anatomy(seed=0), **plain, **HEADERS["turned"])
+    changed = opened(root)
+    assert changed.fingerprint != before.fingerprint
+    assert changed.fingerprint_1 == before.fingerprint_1  # which covers the stored pixels alone
+    write_dicom(root / "GE0" / "0.dcm", anatomy(seed=0), **plain, PatientAge="050Y", SeriesInstanceUID="1.2.9")
     assert opened(root).fingerprint == before.fingerprint  # nothing of the image: another export of the same scan
 
 

@@ -173,8 +173,9 @@ def say_cohort(cohorts: list[Any]) -> None:
         say(f"warning: {note}", style="yellow")
     for reason, count in cohort.left_out.items():
         say(f"left out {count}: {reason}")
+    examples = cohort.skipped.groupby("reason")["path"].first()
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
-        say(f"skipped {count} files: {reason}", style="yellow")
+        say(f"skipped {count} files: {reason} (for example {examples[reason]})", style="yellow")
 
 
 def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
