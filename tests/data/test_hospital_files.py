@@ -274,6 +274,12 @@ def test_a_raw_export_keeps_series_planes_and_localizers_apart(tmp_path):
         "images of several planes (8 axial, 1 sagittal): a network knows the planes that it was trained on",
     )
     assert "1.2." not in cohort.images.with_name("table.csv").read_text()
+    save_labels(tmp_path / "data", [{"path": "p", "patient_id": "p", "label": ""}])  # a row of a folder chooses no file
+    of_folder = opened(tmp_path / "data", labels_required=False)
+    assert of_folder.skipped.values.tolist() == cohort.skipped.values.tolist()
+    assert of_folder.table["high"].tolist() == cohort.table["high"].tolist()
+    save_labels(tmp_path / "data", [{"path": "p/scout.dcm", "patient_id": "p", "label": ""}])  # this one does
+    assert opened(tmp_path / "data", labels_required=False).skipped.empty
 
 
 # ------------------------------------------------------------------------------------------------ who is who

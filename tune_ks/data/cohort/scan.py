@@ -24,7 +24,7 @@ from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
 from tune_ks.data.cohort.position_matched import unmatched_negatives
-from tune_ks.data.cohort.table import COLUMNS, write_table
+from tune_ks.data.cohort.table import COLUMNS, WHERE_GIVEN, write_table
 from tune_ks.data.dicom.reader import ORIENTATIONS, VENDORS, Header
 from tune_ks.data.layouts.base import FileStatus, Layout, shown
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
@@ -168,18 +168,12 @@ class Scan:
         tasks = [self._task(chunk) for chunk in chunks]
         candidates = []
         for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= LOCAL_FILES):
-            reason = answer if isinstance(answer, str) else self._why_unusable(item, answer)
+            reason = answer if isinstance(answer, str) else _why_unusable(item, answer)
             if reason:
                 self.skipped.append((item.path, reason))
             else:
                 candidates.append(Candidate(item, answer, is_image=item.label != LEFT_OUT))
         return candidates
-
-    def _why_unusable(self, item: Item, header: Header) -> str:
-        """Why a file that can be read does not serve; "" where it does."""
-        if self.layout.is_raw_export and header.is_localizer:
-            return "a localizer (ImageType)"
-        return _vendor_conflict(item, header)
 
     def _decode(self, candidates: list[Candidate], side: int, images: Path) -> pd.DataFrame:
         """Fill ``images`` and return its table."""
@@ -197,7 +191,8 @@ class Scan:
         table.insert(0, "row", np.arange(len(table)))
         if table["label"].notna().all():
             table["label"] = table["label"].astype(int)
-        return table[list(COLUMNS)]
+        given = [name for name in WHERE_GIVEN if (table[name] != "").any()]
+        return table[[*COLUMNS, *given]]
 
     def _read_pixels(self, candidates: list[Candidate], images: Path) -> None:
         """Write the image of every candidate that has a row and note its facts; those that cannot serve are skipped."""
@@ -218,13 +213,13 @@ class Scan:
     def _series_groups(self, candidates: list[Candidate]) -> list[list[Candidate]]:
         """The files to decode, those of one patient's series together.
 
-        In a raw export the folders say little: there the files' own series and planes stay apart too.
+        Files that nobody chose lie in folders that say little: their own series and planes stay apart too.
         """
         groups: dict[tuple[str, ...], list[Candidate]] = {}
         for candidate in candidates:
             if candidate.is_image or self.settings.intensity == "series":
                 series = (candidate.item.patient_id, candidate.item.series)
-                if self.layout.is_raw_export:
+                if not candidate.item.is_chosen:
                     series += (candidate.header.series_hash, candidate.header.plane)
                 groups.setdefault(series, []).append(candidate)
         return list(groups.values())
@@ -366,6 +361,13 @@ def _whole_numbers(row: list[Any]) -> list[Any]:
     return [int(cell) if isinstance(cell, float) else cell for cell in row]
 
 
+def _why_unusable(item: Item, header: Header) -> str:
+    """Why a file that can be read does not serve; "" where it does."""
+    if header.is_localizer and not item.is_chosen:
+        return "a localizer (ImageType)"
+    return _vendor_conflict(item, header)
+
+
 def _vendor_conflict(item: Item, header: Header) -> str:
     """The reason to skip a file whose maker is not the one that the sheet says; "" where they agree."""
     if item.sheet_vendor not in VENDORS or item.sheet_vendor == header.vendor:
@@ -377,7 +379,7 @@ def _table_row(candidate: Candidate, side: int) -> dict[str, Any]:
     item = candidate.item
     header = candidate.header
     row = {name: value for name, value in vars(header).items() if name in COLUMNS}
-    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split")}
+    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split", *WHERE_GIVEN)}
     row["label"] = math.nan if item.label is None else item.label
     row["position"] = candidate.position
     row["spacing_mm"] = header.spacing_mm * max(header.height, header.width) / side

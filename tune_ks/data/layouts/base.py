@@ -26,7 +26,6 @@ class Layout(ABC):
 
     has_labels: ClassVar[bool] = True  # whether it says which images are positive
     recognised_by: ClassVar[str] = ""  # what a folder must hold, for the message that no layout was recognised
-    is_raw_export: ClassVar[bool] = False  # whether nobody chose the files: scouts and other series lie among them
     of_source_study: ClassVar[bool] = False  # whether the source study chose its rates by test scores of such a cohort
 
     kind: str  # its name in LAYOUTS

@@ -11,7 +11,6 @@ class PatientFolders(Layout):
     """Any folder has this layout. Files that lie in the root itself belong to the patient "unknown"."""
 
     has_labels = False
-    is_raw_export = True
 
     @classmethod
     def find_sheets(cls, root: Path) -> dict[str, Path]:
@@ -25,7 +24,7 @@ class PatientFolders(Layout):
             folders = PurePosixPath(file.path).parts[:-1]
             patient = folders[0] if folders else "unknown"
             if series is None or series in folders[1:]:
-                listing.items.append(Item(file.path, patient, series="/".join(folders[1:])))
+                listing.items.append(Item(file.path, patient, series="/".join(folders[1:]), is_chosen=False))
             else:
                 listing.left_out["another series"] += 1
         if files and not listing.items:

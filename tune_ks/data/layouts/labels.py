@@ -1,10 +1,10 @@
-"""Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file."""
+"""Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file, or of a folder."""
 
 import math
 import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -16,14 +16,18 @@ from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
 from tune_ks.data.layouts.sheets import SHOWN_LETTERS, InputError, read_table, require_columns
 
 LABELS = "labels.csv"
-COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site")
+COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site", "breast")
 SHOWN_COLUMNS = 12  # of those that are not used
 NO_LABEL = ("", "nan", "NaN")  # how labels.csv may write an unknown label
 LABEL_OF = {**dict.fromkeys(NO_LABEL), "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
 class LabelTable(Layout):
-    """A folder that holds ``labels.csv``: columns path, patient_id, label, and optionally those of COLUMNS."""
+    """A folder with ``labels.csv``: columns path, patient_id, label, and optionally the others of COLUMNS.
+
+    A path may be a folder. Its row then holds for every file below it, so that one row a patient is enough: all images
+    of a patient get the patient's label.
+    """
 
     recognised_by = f"{LABELS} (columns path, patient_id, label)"
 
@@ -34,9 +38,17 @@ class LabelTable(Layout):
         return {"labels": path} if path.is_file() else None
 
     def files(self) -> list[FileStatus]:
-        """The files that ``labels.csv`` names, whether or not they are there."""
-        paths = sorted(set(read_labels(self.sheets["labels"], self.root)["path"]))
-        return [file_status(os.path.join(self.root, path), path) for path in paths]
+        """The files that ``labels.csv`` names, whether or not they are there, and those of the folders it names."""
+        named = sorted(set(read_labels(self.sheets["labels"], self.root)["path"]))
+        _refuse_outside(self.root, named)
+        files: dict[str, FileStatus] = {}
+        for path in named:
+            if os.path.isdir(os.path.join(self.root, path)):
+                below = self.files_below(self.root / path)
+            else:
+                below = [file_status(os.path.join(self.root, path), path)]
+            files |= {file.path: file for file in below}
+        return sorted(files.values())
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
         """The rows of one series. InputError for a table that contradicts itself or leaves the folder."""
@@ -46,11 +58,15 @@ class LabelTable(Layout):
             require_columns(sheet, table.columns, "label")
         _check_rows(sheet, table)
         _refuse_outside(self.root, table["path"])
+        chosen = set(table["path"])
+        table = _without_folders(self.root, table, [file.path for file in files])
+        _refuse_outside(self.root, table["path"])
         table, left_out = _one_series(sheet, table, series)
         table = _with_sites(sheet, table)
         _check_splits(sheet, table)
         listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table))
         for item in _items(sheet, table):
+            item.is_chosen = item.path in chosen
             if labels_required and item.label is None:
                 listing.skipped.append((item.path, "no label"))
             else:
@@ -103,6 +119,25 @@ def _plain(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
+def _without_folders(root: Path, table: pd.DataFrame, files: list[str]) -> pd.DataFrame:
+    """The table with a row for each of ``files`` in place of every row of a folder; InputError for one named twice."""
+    known = set(files)  # a folder is none of them, so that only paths that are not among them are looked at on disk
+    is_folder = [path not in known and os.path.isdir(os.path.join(root, path)) for path in table["path"]]
+    if not any(is_folder):
+        return table
+    line_of: dict[str, int] = {}
+    for line, path, folder in zip(table.index, table["path"], is_folder):
+        start = "" if PurePosixPath(path) == PurePosixPath(".") else f"{PurePosixPath(path)}/"
+        below = [file for file in files if file.startswith(start)] if folder else [path]
+        if not below:
+            raise InputError(f"{LABELS} names the folder {path!r}, which holds no file")
+        for file in below:
+            if file in line_of:
+                raise InputError(f"{LABELS} names {file!r} twice: in line {line_of[file]} and in line {line}")
+            line_of[file] = line
+    return table.loc[list(line_of.values())].assign(path=list(line_of))
+
+
 def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[pd.DataFrame, Counter[str]]:
     """The rows of one series, and how many rows belong to another."""
     if "series" not in table:
@@ -143,7 +178,8 @@ def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
 
 def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
     """One Item for each row. InputError for a label or a slice number that cannot be read."""
-    columns = {name: table[name].tolist() for name in ("path", "patient_id", "series", "split") if name in table}
+    texts = ("path", "patient_id", "series", "split", "breast")
+    columns = {name: table[name].tolist() for name in texts if name in table}
     if "vendor" in table:
         columns["sheet_vendor"] = _vendors(sheet, table["vendor"])
     if "label" in table:
