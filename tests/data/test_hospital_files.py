@@ -95,9 +95,9 @@ def test_a_vendor_column_against_the_file(tmp_path):
 
 
 def test_columns_that_are_not_used_are_named(tmp_path):
-    rows = write_table_cohort(tmp_path / "data", patients=1, age=lambda row: 50, Slice=lambda row: 1)
+    rows = write_table_cohort(tmp_path / "data", patients=1, age=lambda row: 50, **{"Jane Doe": lambda row: 1})
     (note,) = opened(tmp_path / "data").notes
-    assert "not used: the column 'age', 'Slice'; used are path, patient_id" in note
+    assert "not used: the column 'age', number 6; used are path, patient_id" in note
     assert len(rows) == 8
     (again,) = opened(tmp_path / "data").notes  # from the cache
     assert again == note

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -13,11 +14,12 @@ from tune_ks.data.dicom.reader import named_vendor
 from tune_ks.data.layouts.base import FileStatus, Layout, file_status
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
-from tune_ks.data.layouts.sheets import SHOWN_LETTERS, InputError, read_table, require_columns
+from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
 
 LABELS = "labels.csv"
 COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site", "breast")
 SHOWN_COLUMNS = 12  # of those that are not used
+PLAIN_WORD = re.compile(r"[A-Za-z]\w{0,19}", re.ASCII)  # a column's name that may be printed: it holds no person's data
 NO_LABEL = ("", "nan", "NaN")  # how labels.csv may write an unknown label
 LABEL_OF = {**dict.fromkeys(NO_LABEL), "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
@@ -208,12 +210,16 @@ def _with_sites(sheet: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unused_columns(sheet: Path, table: pd.DataFrame) -> list[str]:
-    unused = [name for name in table.columns if name not in COLUMNS]
+    """A note that names the columns that nothing reads; where a name is no plain word, its place."""
+    unused = []
+    for number, name in enumerate(table.columns, start=1):
+        if name not in COLUMNS:
+            unused.append(repr(name) if PLAIN_WORD.fullmatch(name) else f"number {number}")
     if not unused:
         return []
-    shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in unused[:SHOWN_COLUMNS])
     more = " ..." if len(unused) > SHOWN_COLUMNS else ""
-    return [f"{sheet.name}: not used: the column {shown}{more}; used are {', '.join(COLUMNS)}"]
+    names = ", ".join(unused[:SHOWN_COLUMNS])
+    return [f"{sheet.name}: not used: the column {names}{more}; used are {', '.join(COLUMNS)}"]
 
 
 def _vendors(sheet: Path, column: pd.Series) -> list[str]:
