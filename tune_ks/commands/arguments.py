@@ -140,5 +140,12 @@ def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: 
         help="raw keeps the images of GE upside down, to measure the effect",
     )
     data.add_argument("--negatives", choices=["all", "position_matched"], help="which slices without a tumour are used")
+    data.add_argument(
+        "--vendor-of",
+        metavar="MAKER=VENDOR",
+        action="append",
+        help="the vendor of files whose Manufacturer says MAKER (nothing before '=': files that name none); repeatable",
+    )
+    data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
     data.add_argument("--workers", type=int, help="processes that decode DICOM; otherwise one per CPU")
