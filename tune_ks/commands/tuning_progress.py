@@ -51,13 +51,13 @@ class TuningProgress:
             self._say(config, event)
 
     def headline(self) -> str:
-        """5 trainings done, 2 running; 3 recipes, compared after 8 and 24 epochs; 1 min 20 s of 8 min 00 s."""
+        """5 trainings ended, 2 running; recipes tried: 3, compared after 8 and 24 epochs; 1 min 20 s of 8 min 00 s."""
         used = self.searcher.clock()
-        parts = [f"{self.ended} trainings done, {len(self.running)} running"]
+        parts = [f"{self.ended} trainings ended, {len(self.running)} running"]
         rungs = self.searcher.rungs
         if rungs:
             recipes = len(self.searcher.contestants)
-            parts.append(f"{recipes} recipes, compared after {' and '.join(map(str, rungs))} epochs")
+            parts.append(f"recipes tried: {recipes}, compared after {' and '.join(map(str, rungs))} epochs")
         parts.append(f"{duration(used)} of {duration(self.seconds)}, ETA {duration(max(0.0, self.seconds - used))}")
         for epochs in reversed(rungs):
             best = best_so_far(self.searcher.board.ranked(epochs), self.candidates)

@@ -11,7 +11,9 @@ WIDTH = 116  # of a line, without the indent
 
 
 def rate_name(rate: float) -> str:
-    """4/64 for a rate of whole lines of 64, else the number."""
+    """4/64 for a rate of whole lines of 64, else the number; "full" for 1."""
+    if rate == 1:
+        return "full"
     return f"{round(64 * rate)}/64" if (64 * rate).is_integer() else f"{rate:.3g}"
 
 
@@ -68,9 +70,9 @@ def _about_scatter(comparison: Comparison) -> str:
     if math.isnan(comparison.scatter):
         return "There was no time for more seeds: give more minutes to know how much of a difference is chance."
     return (
-        f"The seeds of one recipe scatter by {comparison.scatter:.3f} (standard deviation); so the means of "
-        f"{comparison.seeds} seeds of two equal recipes differ by up to {comparison.by_chance:.3f} in 95 of 100 cases. "
-        "Other validation patients would change more than that."
+        f"The seeds of one recipe scatter by {comparison.scatter:.3f} (standard deviation). The means over "
+        f"{comparison.seeds} seeds of two equally good recipes would often differ by up to {comparison.by_chance:.3f} "
+        "(two standard errors). Other validation patients would change more than other seeds do."
     )
 
 

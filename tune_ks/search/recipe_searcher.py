@@ -37,6 +37,7 @@ from tune_ks.planning.candidates import Candidates, recipe_key, rounded
 from tune_ks.planning.scoreboard import Scoreboard
 from tune_ks.worker.work import TrialWork
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # without it every new study prints a line
 SEED = 0  # so that the same results give the same next recipe
 TRIES = 64  # when so many draws in a row were made before, there is hardly another recipe
 FIRST_DRAWS = 8  # recipes before TPE learns from them
