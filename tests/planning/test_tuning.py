@@ -13,6 +13,7 @@ from tune_ks.planning.budget import (
     Costs,
     choose_rungs,
     expected_seconds,
+    least_seconds,
     path_seconds,
     recipes_that_fit,
     rungs_of,
@@ -166,7 +167,10 @@ def test_rungs_are_fewer_where_there_is_time():
         enough = RECIPES * expected_seconds(rungs, 2.0)
         assert choose_rungs(24, 2.0, enough) == rungs
         assert len(choose_rungs(24, 2.0, enough - 1)) == len(rungs) + 1
-    assert choose_rungs(24, 2.0, 0.0) == [3, 8, 24]
+    two = 2 * path_seconds([3, 8, 24], 2.0)
+    assert choose_rungs(24, 2.0, two) == [3, 8, 24]
+    assert choose_rungs(24, 2.0, two - 1) == [24], "two recipes had no time for three rungs"
+    assert least_seconds(24, 2.0) == 2 * 25 * 2
     # by hand: 3 + 1 epochs, then 8 + 1 for one in three, then 24 + 1 for one in nine, of 2 s each
     assert expected_seconds([3, 8, 24], 2.0) == pytest.approx(2 * (4 + 9 / 3 + 25 / 9))
     assert path_seconds([3, 8, 24], 2.0) == 2 * (4 + 9 + 25)

@@ -60,11 +60,11 @@ def test_too_few_minutes_are_one_message_after_the_first_rung(folder):
     machine = Machine(folder, auc)
     searcher = machine.run(machine.searcher(minutes=0.5))
     assert "--minutes 0.5 is too short for these data: an epoch of one recipe" in searcher.too_short
-    assert "both trained to epoch 9. --minutes 2 would do" in searcher.too_short
+    assert "both trained to epoch 9. --minutes 1 would do" in searcher.too_short
     assert len(machine.trained) == 4
     assert not searcher.left
     again = Machine(folder, auc)
-    searcher = again.run(again.searcher(minutes=2))
+    searcher = again.run(again.searcher(minutes=1))  # as it said
     assert not searcher.too_short
     assert len(searcher.board.ranked(9)) >= 2
     assert not {c.key() for c in again.trained} & {c.key() for c in machine.trained}

@@ -78,7 +78,12 @@ def expected_seconds(rungs: Sequence[int], seconds_per_epoch: float) -> float:
 
 
 def choose_rungs(epochs: int, seconds_per_epoch: float, seconds: float) -> list[int]:
-    """The fewest rungs with which RECIPES recipes fit into the ``seconds`` of the search; otherwise the most rungs."""
+    """The fewest rungs with which RECIPES recipes fit into the ``seconds`` of the search; otherwise the most rungs.
+
+    Where the time is so short that two recipes cannot take all these rungs, they are trained to the end at once.
+    """
+    if 2 * path_seconds(rungs_of(epochs, RUNGS), seconds_per_epoch) > seconds:
+        return [epochs]
     for count in range(1, RUNGS):
         rungs = rungs_of(epochs, count)
         if RECIPES * expected_seconds(rungs, seconds_per_epoch) <= seconds:
@@ -93,8 +98,8 @@ def recipes_that_fit(rungs: Sequence[int], seconds_per_epoch: float, seconds: fl
 
 
 def least_seconds(epochs: int, seconds_per_epoch: float) -> float:
-    """The least that a tuning needs: the default and one other recipe at the last rung."""
-    return 2 * path_seconds(rungs_of(epochs, RUNGS), seconds_per_epoch)
+    """The least that a tuning needs: the default and one other recipe, trained to the end."""
+    return 2 * path_seconds([epochs], seconds_per_epoch)
 
 
 def search_seconds(seconds: float) -> float:

@@ -225,9 +225,13 @@ class RecipeSearcher(Searcher):
         return any(config.key() in self.asked for config in self.candidates.trainings(recipe, self.rungs[rung]))
 
     def _try_another(self) -> None:
-        """A recipe of START that was not tried yet, or one that Optuna draws; none when the time for that is over."""
+        """A recipe of START that was not tried yet, or one that Optuna draws; none when the time for that is over.
+
+        Time is kept for more seeds of the best recipes, but first there must be two recipes.
+        """
         expected = expected_seconds(self.rungs, self.seconds_per_epoch())
-        if self.left_seconds() - (self.seconds - search_seconds(self.seconds)) < expected:
+        kept = self.seconds - search_seconds(self.seconds) if len(self.contestants) > 1 else 0.0
+        if self.left_seconds() - kept < expected:
             self.stage = SEEDS
             return
         for recipe in self.candidates.starts:
