@@ -11,6 +11,7 @@ from tune_ks.planning.budget import (
     MORE_SEEDS,
     RECIPES,
     Costs,
+    Pace,
     choose_rungs,
     expected_seconds,
     least_seconds,
@@ -163,19 +164,20 @@ def test_no_test_score_and_no_score_of_another_vendor_changes_the_comparison():
 def test_rungs_are_fewer_where_there_is_time():
     assert [rungs_of(24, count) for count in (1, 2, 3)] == [[24], [8, 24], [3, 8, 24]]
     assert rungs_of(2, 3) == [1, 2]
+    pace = Pace(epoch=2.0, once=5.0)
     for rungs in ([24], [8, 24]):
-        enough = RECIPES * expected_seconds(rungs, 2.0)
-        assert choose_rungs(24, 2.0, enough) == rungs
-        assert len(choose_rungs(24, 2.0, enough - 1)) == len(rungs) + 1
-    two = 2 * path_seconds([3, 8, 24], 2.0)
-    assert choose_rungs(24, 2.0, two) == [3, 8, 24]
-    assert choose_rungs(24, 2.0, two - 1) == [24], "two recipes had no time for three rungs"
-    assert least_seconds(24, 2.0) == 2 * 25 * 2
-    # by hand: 3 + 1 epochs, then 8 + 1 for one in three, then 24 + 1 for one in nine, of 2 s each
-    assert expected_seconds([3, 8, 24], 2.0) == pytest.approx(2 * (4 + 9 / 3 + 25 / 9))
-    assert path_seconds([3, 8, 24], 2.0) == 2 * (4 + 9 + 25)
-    assert recipes_that_fit([3, 8, 24], 2.0, 2 * 38 + 5 * 2 * (4 + 3 + 25 / 9) + 1) == 1 + 5
-    assert recipes_that_fit([3, 8, 24], 2.0, 1.0) == 1
+        enough = RECIPES * expected_seconds(rungs, pace)
+        assert choose_rungs(24, pace, enough) == rungs
+        assert len(choose_rungs(24, pace, enough - 1)) == len(rungs) + 1
+    two = 2 * path_seconds([3, 8, 24], pace)
+    assert choose_rungs(24, pace, two) == [3, 8, 24]
+    assert choose_rungs(24, pace, two - 1) == [24], "two recipes had no time for three rungs"
+    assert least_seconds(24, pace) == 2 * (24 * 2 + 5)
+    # by hand: 3 epochs, then 8 for one in three, then 24 for one in nine
+    assert expected_seconds([3, 8, 24], pace) == pytest.approx(11 + 21 / 3 + 53 / 9)
+    assert path_seconds([3, 8, 24], pace) == 11 + 21 + 53
+    assert recipes_that_fit([3, 8, 24], pace, 85 + 5 * (11 + 7 + 53 / 9) + 1) == 1 + 5
+    assert recipes_that_fit([3, 8, 24], pace, 1.0) == 1
 
 
 def test_more_seeds_of_few_recipes_go_before_one_seed_of_many():

@@ -224,7 +224,7 @@ def print_dry_run(tuning: PreparedTuning) -> None:
     """Print what may be tried, and what fits into the minutes on this machine, from a few timed steps."""
     from tune_ks.commands.progress import duration
     from tune_ks.planning.budget import (
-        SCORING_EPOCHS,
+        Pace,
         choose_rungs,
         least_seconds,
         recipes_that_fit,
@@ -239,13 +239,17 @@ def print_dry_run(tuning: PreparedTuning) -> None:
         say(f"  {name}: {domain.domain_str}, the default is {candidates.default[name]}")
     fitting = int((os.cpu_count() or 1) // args.cpus_per_trial)
     slots = max(1, min(args.concurrent or fitting, fitting))
-    trainings = candidates.trainings(candidates.default, candidates.epochs)
-    seconds = [time_config(config, tuning.cohort, args.split_seed) for config in trainings]
-    per_epoch = seconds_together(seconds, slots) / (candidates.epochs + SCORING_EPOCHS)
-    rungs = choose_rungs(candidates.epochs, per_epoch, search_seconds(tuning.seconds))
-    count = recipes_that_fit(rungs, per_epoch, search_seconds(tuning.seconds))
-    least = duration(least_seconds(candidates.epochs, per_epoch))
+    seconds = []
+    for epochs in (1, 2):
+        trainings = candidates.trainings(candidates.default, epochs)
+        times = [time_config(config, tuning.cohort, args.split_seed) for config in trainings]
+        seconds.append(seconds_together(times, slots))
+    epoch = max(0.0, seconds[1] - seconds[0])
+    pace = Pace(epoch, max(0.0, seconds[0] - epoch))
+    rungs = choose_rungs(candidates.epochs, pace, search_seconds(tuning.seconds))
+    count = recipes_that_fit(rungs, pace, search_seconds(tuning.seconds))
+    least = duration(least_seconds(candidates.epochs, pace))
     say(
-        f"about {per_epoch:.1f} s an epoch of a recipe, {slots} trainings at once: about {count} recipes in "
+        f"about {pace.epoch:.1f} s an epoch of a recipe, {slots} trainings at once: about {count} recipes in "
         f"{args.minutes:g} minutes, compared after {' and '.join(map(str, rungs))} epochs; the least is {least}"
     )

@@ -7,9 +7,12 @@ about the end. All times are seconds of the clock, with several trainings at onc
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import NamedTuple
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
+from tune_ks.planning.candidates import Candidates
 
 REDUCTION = 3  # of the recipes at a rung, one in so many goes on
 RUNGS = 3  # at most
@@ -17,7 +20,18 @@ RECIPES = 9  # with fewer rungs each recipe is judged better, but so many recipe
 SEEDS_SHARE = 0.3  # of the minutes: kept for more seeds of the best recipes
 FINALISTS = 3  # recipes that are trained with more seeds, beside the default
 MORE_SEEDS = (1, 2)
-SCORING_EPOCHS = 1  # scoring every image at the end takes about as long as an epoch
+SCORING_EPOCHS = 2  # of a record that does not say how long an epoch took: scoring took about so many epochs
+
+
+class Pace(NamedTuple):
+    """Seconds of an epoch, and of what comes once in a training: opening the data, scoring every image at the end."""
+
+    epoch: float
+    once: float
+
+    def of(self, epochs: int) -> float:
+        """Seconds of a training of so many epochs."""
+        return epochs * self.epoch + self.once
 
 
 class Costs:
@@ -27,26 +41,39 @@ class Costs:
     """
 
     def __init__(self) -> None:
-        self.seconds_per_epoch: dict[tuple, list[float]] = {}
+        self.paces: dict[tuple, list[Pace]] = {}
 
     def enter(self, record: TrialRecord) -> None:
         """Learn from a finished training."""
         if record.seconds:
-            per_epoch = record.seconds / (record.config.epochs + SCORING_EPOCHS)
             for group in _groups(record.config):
-                self.seconds_per_epoch.setdefault(group, []).append(per_epoch)
+                self.paces.setdefault(group, []).append(pace_of(record))
 
     def seconds(self, config: TrialConfig) -> float:
         """Of one training; NaN where nothing has ended yet."""
         for group in _groups(config):
-            known = self.seconds_per_epoch.get(group)
+            known = self.paces.get(group)
             if known:
-                return sum(known) / len(known) * (config.epochs + SCORING_EPOCHS)
+                return fmean(pace.epoch for pace in known) * config.epochs + fmean(pace.once for pace in known)
         return math.nan
 
     def together(self, configs: Sequence[TrialConfig], slots: int) -> float:
         """Of several trainings, ``slots`` at once."""
         return seconds_together([self.seconds(config) for config in configs], slots)
+
+    def pace(self, candidates: Candidates, slots: int) -> Pace:
+        """Of all trainings of the default recipe, ``slots`` at once."""
+        of_one_epoch = self.together(candidates.trainings(candidates.default, 1), slots)
+        of_two_epochs = self.together(candidates.trainings(candidates.default, 2), slots)
+        epoch = of_two_epochs - of_one_epoch
+        return Pace(epoch, of_one_epoch - epoch)
+
+
+def pace_of(record: TrialRecord) -> Pace:
+    """How long an epoch took, and the rest of the training."""
+    epochs = record.config.epochs
+    epoch = record.facts.get("epoch_seconds") or record.seconds / (epochs + SCORING_EPOCHS)
+    return Pace(epoch, max(0.0, record.seconds - epochs * epoch))
 
 
 def _groups(config: TrialConfig) -> list[tuple]:
@@ -66,40 +93,39 @@ def rungs_of(epochs: int, count: int) -> list[int]:
     return sorted({max(1, round(epochs / REDUCTION**number)) for number in range(count)})
 
 
-def path_seconds(rungs: Sequence[int], seconds_per_epoch: float) -> float:
-    """Of a recipe that reaches the last rung; ``seconds_per_epoch`` are those of all its trainings."""
-    return sum(rung + SCORING_EPOCHS for rung in rungs) * seconds_per_epoch
+def path_seconds(rungs: Sequence[int], pace: Pace) -> float:
+    """Of a recipe that reaches the last rung; ``pace`` is that of all its trainings together."""
+    return sum(pace.of(rung) for rung in rungs)
 
 
-def expected_seconds(rungs: Sequence[int], seconds_per_epoch: float) -> float:
+def expected_seconds(rungs: Sequence[int], pace: Pace) -> float:
     """Of a recipe on average: each rung is reached by one in REDUCTION of the recipes of the rung before."""
-    shares = [(rung + SCORING_EPOCHS) / REDUCTION**number for number, rung in enumerate(rungs)]
-    return sum(shares) * seconds_per_epoch
+    return sum(pace.of(rung) / REDUCTION**number for number, rung in enumerate(rungs))
 
 
-def choose_rungs(epochs: int, seconds_per_epoch: float, seconds: float) -> list[int]:
+def choose_rungs(epochs: int, pace: Pace, seconds: float) -> list[int]:
     """The fewest rungs with which RECIPES recipes fit into the ``seconds`` of the search; otherwise the most rungs.
 
     Where the time is so short that two recipes cannot take all these rungs, they are trained to the end at once.
     """
-    if 2 * path_seconds(rungs_of(epochs, RUNGS), seconds_per_epoch) > seconds:
+    if 2 * path_seconds(rungs_of(epochs, RUNGS), pace) > seconds:
         return [epochs]
     for count in range(1, RUNGS):
         rungs = rungs_of(epochs, count)
-        if RECIPES * expected_seconds(rungs, seconds_per_epoch) <= seconds:
+        if RECIPES * expected_seconds(rungs, pace) <= seconds:
             return rungs
     return rungs_of(epochs, RUNGS)
 
 
-def recipes_that_fit(rungs: Sequence[int], seconds_per_epoch: float, seconds: float) -> int:
+def recipes_that_fit(rungs: Sequence[int], pace: Pace, seconds: float) -> int:
     """About how many recipes can be compared: the default goes to the last rung, the others as far as they get."""
-    others = seconds - path_seconds(rungs, seconds_per_epoch)
-    return 1 + max(0, math.floor(others / expected_seconds(rungs, seconds_per_epoch)))
+    others = seconds - path_seconds(rungs, pace)
+    return 1 + max(0, math.floor(others / expected_seconds(rungs, pace)))
 
 
-def least_seconds(epochs: int, seconds_per_epoch: float) -> float:
+def least_seconds(epochs: int, pace: Pace) -> float:
     """The least that a tuning needs: the default and one other recipe, trained to the end."""
-    return 2 * path_seconds([epochs], seconds_per_epoch)
+    return 2 * pace.of(epochs)
 
 
 def search_seconds(seconds: float) -> float:

@@ -24,8 +24,8 @@ from tune_ks.planning.budget import (
     MORE_SEEDS,
     REDUCTION,
     RUNGS,
-    SCORING_EPOCHS,
     Costs,
+    Pace,
     choose_rungs,
     expected_seconds,
     least_seconds,
@@ -144,11 +144,6 @@ class RecipeSearcher(Searcher):
             busy += max(0.0, self.costs.seconds(config) - (now - since))
         return self.seconds - now - busy / self.slots
 
-    def seconds_per_epoch(self) -> float:
-        """Of all trainings of the default recipe, from its first rung; NaN before that has ended."""
-        epochs = self.first_trainings[0].epochs
-        return self.first_costs.together(self.first_trainings, self.slots) / (epochs + SCORING_EPOCHS)
-
     def _read_folder(self) -> set[str]:
         """Enter what the run folder holds; returns the keys of all trainings that were begun there."""
         for record in self.folder.records():
@@ -177,28 +172,28 @@ class RecipeSearcher(Searcher):
         self._queue(self.board.missing(self.candidates.default, self.first_trainings[0].epochs))
         if self.queue or self.running:
             return
-        per_epoch = self.seconds_per_epoch()
+        pace = self.first_costs.pace(self.candidates, self.slots)
         score = self.board.score(self.candidates.default, self.first_trainings[0].epochs)
         self.stage = END
-        if score is None or math.isnan(score.value + per_epoch):  # the default failed
+        if score is None or math.isnan(score.value):  # the default failed
             return
         is_new = len(self.asked) <= len(self.first_trainings)
-        self.too_short = self._said_too_short(per_epoch) if is_new else ""
+        self.too_short = self._said_too_short(pace) if is_new else ""
         if self.too_short:
             return
-        self.rungs = choose_rungs(self.candidates.epochs, per_epoch, search_seconds(self.seconds))
+        self.rungs = choose_rungs(self.candidates.epochs, pace, search_seconds(self.seconds))
         self.stage = TRYING
         self._restore()
 
-    def _said_too_short(self, per_epoch: float) -> str:
+    def _said_too_short(self, pace: Pace) -> str:
         """The error where the time does not even allow to compare the default with one other recipe; else ""."""
-        needed = least_seconds(self.candidates.epochs, per_epoch)
+        needed = least_seconds(self.candidates.epochs, pace)
         if needed <= self.seconds - self.clock():
             return ""
         minutes = math.ceil(1.2 * (self.clock() + needed) / 60)
         return (
             f"--minutes {self.seconds / 60:g} is too short for these data: an epoch of one recipe (every vendor, both "
-            f"rates, {self.slots} trainings at once) takes {per_epoch:.1f} s here, and the least that can be compared "
+            f"rates, {self.slots} trainings at once) takes {pace.epoch:.1f} s here, and the least that can be compared "
             f"is the default and one other recipe, both trained to epoch {self.candidates.epochs}. "
             f"--minutes {minutes} would do; what was trained is kept"
         )
@@ -229,7 +224,7 @@ class RecipeSearcher(Searcher):
 
         Time is kept for more seeds of the best recipes, but first there must be two recipes.
         """
-        expected = expected_seconds(self.rungs, self.seconds_per_epoch())
+        expected = expected_seconds(self.rungs, self.costs.pace(self.candidates, self.slots))
         kept = self.seconds - search_seconds(self.seconds) if len(self.contestants) > 1 else 0.0
         if self.left_seconds() - kept < expected:
             self.stage = SEEDS
