@@ -138,6 +138,7 @@ def write_trial(
     write_array(folder, key, "mask.npy", mask)
     if config.mask != "lowpass":
         write_array(folder, key, "probability.npy", np.where(mask, 0.9, 0.1).astype(np.float32))
+        write_arrays(folder, key, "mask_history.npz", **mask_history(config.sampling_rate, width))
     write_arrays(folder, key, "scores.npz", row=used["row"].to_numpy(np.int32), split=split, score=score)
     rows = used["row"].to_numpy(np.int32)[:4]
     picture = rng.integers(0, 255, (len(rows), width, width), dtype=np.uint8)
@@ -159,6 +160,14 @@ def write_trial(
     folder.write_config(config)
     folder.write_record(record)
     return record
+
+
+def mask_history(rate: float, width: int) -> dict[str, np.ndarray]:
+    """Five epochs of a mask that is thinned out from full to ``rate``, evenly."""
+    count = np.bincount(np.abs(np.arange(width) - width // 2))
+    kept = np.linspace(1, rate, 5)[:, None] * np.ones(len(count))
+    energy = np.where(np.arange(len(count)) == 0, 0.0, 0.5 ** np.arange(len(count)))
+    return {"probability": kept, "count": count, "energy": energy / energy.sum()}
 
 
 def write_array(folder: RunFolder, key: str, name: str, array: np.ndarray) -> None:

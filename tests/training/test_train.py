@@ -89,6 +89,8 @@ def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path)
         resumed = last(config, splits, load_checkpoint(tmp_path / "checkpoint.pt")["state"])
         assert resumed.number == straight.number == 4
         assert same(resumed.state, straight.state)
+        masks = straight.state.get("mask_history", [])
+        assert len(masks) == (4 if MASKS[config.mask].learned and config.sampling_rate < 1 else 0)
 
 
 def test_moments_of_another_layout_are_those_of_the_same_weights(splits):
@@ -252,6 +254,12 @@ def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):
     assert set(record.val_over_draws) == {"GE", "SIEMENS"}
     preview = np.load(folder.trial(key, "preview.npz"), allow_pickle=False)
     assert preview["full"].shape == preview["sampled"].shape == (4, 64, 64)
+    history = np.load(folder.trial(key, "mask_history.npz"), allow_pickle=False)
+    assert history["probability"].shape == (4, 33)  # epochs, distances from DC
+    assert history["count"].tolist() == [1, *[2] * 31, 1]
+    assert history["energy"].sum() == pytest.approx(1)
+    kept = (history["probability"] * history["count"]).sum(1)
+    assert kept == pytest.approx(np.full(4, 16), abs=1e-3)  # the budget of every epoch
     assert not (folder.trial(key) / "checkpoint.pt").exists()
     assert run_config(LEARNED, folder, images_npy, "cpu", lambda *_: pytest.fail("it ran twice")) == record
 

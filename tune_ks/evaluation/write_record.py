@@ -16,8 +16,9 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
-from tune_ks.evaluation.occupied import occupied_band
+from tune_ks.evaluation.occupied import mean_energy, occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
+from tune_ks.model.masks.by_distance import sum_by_distance
 from tune_ks.training.members import option_values
 from tune_ks.training.tasks import Task, task_of
 
@@ -78,12 +79,31 @@ def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training
     write_npy(folder.trial(key, "mask.npy"), training.mask)
     if record.mask_is_learned:
         write_npy(folder.trial(key, "probability.npy"), training.probability)
+    if training.mask_history is not None:
+        write_npz(folder.trial(key, "mask_history.npz"), **mask_history(splits, training))
     weights = {name: value.detach().cpu().contiguous() for name, value in training.pipeline.state_dict().items()}
     write_whole(folder.trial(key, "model.safetensors"), safetensors_bytes(weights))
     preview = preview_images(record.config, splits, training, device)
     if preview:
         write_npz(folder.trial(key, "preview.npz"), **preview)
     folder.write_record(record)
+
+
+def mask_history(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarray]:
+    """How the mask was learned, by whole distance from DC: ``probability`` (E, D), ``count`` and ``energy`` (D,).
+
+    ``count`` is the number of coefficients at a distance, ``energy`` their share of the training images' energy beyond
+    DC (0 at DC itself).
+    """
+    sampling = training.pipeline.sampling
+    radius = sampling.mask.radius
+    energy = sum_by_distance(torch.from_numpy(mean_energy(splits.train, sampling.transform, len(radius))), radius)
+    energy[0] = 0
+    return {
+        "probability": training.mask_history,
+        "count": sum_by_distance(torch.ones_like(radius), radius).int().numpy(),
+        "energy": (energy / energy.sum().clamp(min=1e-12)).float().numpy(),
+    }
 
 
 @torch.no_grad()
