@@ -156,7 +156,7 @@ def test_no_test_label_and_no_label_of_another_vendor_changes_the_space_file(tmp
     [
         (["--data", "nowhere", "--minutes", "5"], "nowhere"),
         (["--data", "data", "--minutes", "5", "--space", "nonesuch"], "there is no search space 'nonesuch'"),
-        (["--data", "data", "--minutes", "5", "--space", "quick"], "tune cannot use the space 'tune'"),
+        (["--data", "data", "--minutes", "5", "--space", "quick"], "tune cannot use the space 'quick'"),
         (["--data", "data", "--minutes", "5", "--space-out", "mine.txt"], "--space-out must be a .py file"),
         (["--data", "data", "--minutes", "5", "--space-out", "mine.py"], "mine.py exists and was not written by tune"),
         (["--data", "data", "--minutes", "5", "--concurrent", "0"], "--concurrent must be 1 or more, got 0"),

@@ -1,6 +1,7 @@
 """The searcher of a tuning on a made machine: rungs, the time, seeds of the best, and what it goes on with."""
 
 import math
+import time
 from collections import Counter
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.budget import MORE_SEEDS
 from tune_ks.planning.candidates import recipe_key
+from tune_ks.search.events import Halt
 from tuning import CANDIDATES, Machine
 
 
@@ -20,6 +22,14 @@ def whole(machine, seed=0):
     """Names of the recipes that were trained to the last epoch, for every vendor and both rates."""
     counts = Counter(recipe_key(c) for c in machine.trained if c.epochs == 9 and c.seed == seed)
     return {key for key, count in counts.items() if count == 4}
+
+
+def test_a_deadline_ends_a_search_without_a_fault():
+    halt = Halt()
+    assert not halt.stop_all()
+    halt.deadline = time.monotonic()
+    assert halt.stop_all()
+    assert not halt.reason
 
 
 @pytest.fixture

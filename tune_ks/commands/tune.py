@@ -69,8 +69,9 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
     from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
 
     stages = Stages(console)
-    space = load_space(args.space)._replace(name=NAME)
+    space = load_space(args.space)
     candidates_of(space, ["GE"])  # before the data are read
+    space = space._replace(name=NAME)
     cohorts = open_cohorts(args, space, stages)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
