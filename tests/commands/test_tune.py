@@ -29,7 +29,8 @@ SPACE = {
 START = [{"lr": 1e-3}]
 SEARCH = {"sampler": "tpe"}
 '''
-WORDS = ("tune", "--data", "data", "--space", "two.py", "--minutes", "30", "--run", "runs/tuned")
+# one at a time: a process that trains takes longer to start than to train here
+WORDS = ("tune", "--data", "data", "--space", "two.py", "--minutes", "30", "--run", "runs/tuned", "--concurrent", "1")
 NAMED_AS_PYTHON = "data of 'a' and \\b"  # a folder whose name a docstring must not end or change
 
 
