@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.mask_share import distinct_rate
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -149,7 +150,7 @@ def write_trial(
         trivial=dict.fromkeys(measured["test"], TRIVIAL) if metric == "dice" else {},
         realised_rate=float(mask.mean()),
         mean_probability=config.sampling_rate,
-        distinct_rate=float((mask | np.roll(mask[::-1], 1)).mean()),
+        distinct_rate=distinct_rate(mask),
         epoch=3,
         seconds=1.5,
         history=[{"epoch": e, "loss": 1 / e, "val_in_domain": 0.5 + e / 10} for e in (1, 2, 3)],

@@ -15,7 +15,6 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.write_record import distinct_rate
 from tune_ks.model.masks import MASKS
 from tune_ks.training import train as training
 from tune_ks.training import training as member
@@ -297,15 +296,3 @@ def test_a_checkpoint_that_carries_code_is_not_run(tmp_path):
     torch.save({"state": Harm()}, tmp_path / "checkpoint.pt")
     assert load_checkpoint(tmp_path / "checkpoint.pt") == {}
     assert not (tmp_path / "harmed").exists()
-
-
-def test_distinct_rate_by_hand():
-    """Eight lines, DC at 4: lines 3 and 5 are conjugates, line 0 is its own."""
-    for kept, expected in (([4], 1), ([4, 5], 3), ([4, 3, 5], 3), ([0], 1), ([4, 5, 6, 7, 0], 8), (range(8), 8)):
-        mask = np.zeros(8, bool)
-        mask[list(kept)] = True
-        assert distinct_rate(mask) == expected / 8
-    half = np.zeros((4, 4), bool)
-    half[2:, :] = True
-    half[0, :] = True
-    assert distinct_rate(half) == 1

@@ -11,6 +11,7 @@ from safetensors.torch import save as safetensors_bytes
 
 from tune_ks.core.arrays import write_npy, write_npz
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.mask_share import distinct_rate
 from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
@@ -52,17 +53,6 @@ def make_record(
         options=option_values(config),
         mask_is_learned=training.pipeline.sampling.mask.learned,
     )
-
-
-def distinct_rate(mask: np.ndarray) -> float:
-    """Share of the k-space of a real image that the kept coefficients determine: k and -k are conjugates.
-
-    ``mask`` (W,) or (H, W) of bool, DC at N // 2. Mirroring an even axis about N // 2 leaves index 0, its own mirror.
-    """
-    mirrored = mask
-    for axis, size in enumerate(mask.shape):
-        mirrored = np.take(mirrored, (2 * (size // 2) - np.arange(size)) % size, axis=axis)
-    return float((mask | mirrored).mean())
 
 
 def peak_memory_mib() -> int:
