@@ -14,7 +14,7 @@ from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
 from analysis.read.configurations import plain_name
-from analysis.results import evidence, sentences, transfer
+from analysis.results import evidence, other_vendors, sentences, transfer
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 
@@ -86,6 +86,7 @@ def _lines(analysis: Analysis) -> list[str]:
     lines += _choices(analysis)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
+    lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure.title)
     lines += transfer.sentences(analysis.transfer, measure.title)
     lines += sentences.operating(analysis.clinic.operating)
     lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]

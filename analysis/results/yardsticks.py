@@ -20,7 +20,7 @@ from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws,
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.pareto import TWO
-from analysis.statistics.resampling import configuration_draws, domain_draws
+from analysis.statistics.resampling import configuration_draws, domain_draws, marked
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
@@ -96,6 +96,7 @@ def yardstick_draws(run: Run) -> YardstickDraws:
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
     by_yardstick: YardstickDraws = {}
     for key, record in run.records.items():
+        left_out = record.others("test").left_out
         for name in yardsticks_of([record]):
             scores = yardstick_scores(run.root, key, run.cohort, name)
             if scores is None:
@@ -110,7 +111,8 @@ def yardstick_draws(run: Run) -> YardstickDraws:
                 same = (vendor, score.tobytes())
                 if same not in computed:
                     computed[same] = measure.resampled(label, score, patient, names, weights[vendor])
-                of_trial["test", str(vendor)] = computed[same]
+                in_mean = vendor not in left_out
+                of_trial["test", str(vendor)] = dataclasses.replace(computed[same], in_mean=in_mean)
     return by_yardstick
 
 
@@ -140,7 +142,7 @@ def above_best(
             if role not in reached or candidate.draws.point > reached[role].draws.point:
                 reached[role] = candidate
         at_home = reached.get(("test", row.vendor))
-        best_draws = {role: value.draws for role, value in reached.items()}
+        best_draws = marked({role: value.draws for role, value in reached.items()}, run.records[row.keys[0]])
         rows.append(
             {"configuration": row.configuration, "best_yardstick": at_home.words if at_home else None}
             | _above("above_baseline", row.keys, row.vendor, draws, best_draws, noise)

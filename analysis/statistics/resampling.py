@@ -1,5 +1,6 @@
 """Every trial's metric on resampled patients of each split and vendor; all trials share them, to pair differences."""
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from analysis.read.trial_arrays import image_scores
 from analysis.statistics.baselines import held_out_images
 from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, average, patient_weights
 from analysis.statistics.measures import MEASURES
+from tune_ks.core.record import SPLITS, TrialRecord
 
 UNKNOWN = Resampled(math.nan, np.array([math.nan]), 0)
 
@@ -53,7 +55,18 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
             if np.array_equal(group.scored, names):
                 value = measure.resampled(group.label, score[group.places], group.patient, names, weights)
                 by_trial[key][group.split, group.vendor] = value
+        by_trial[key] = marked(by_trial[key], record)
     return by_trial
+
+
+def marked(of_trial: TrialDraws, record: TrialRecord) -> TrialDraws:
+    """The same values; those of vendors that the record leaves out of its cross-domain mean are marked."""
+    left_out = {split: record.others(split).left_out for split in SPLITS}
+    values = dict(of_trial)
+    for (split, vendor), value in of_trial.items():
+        if vendor in left_out[split]:
+            values[split, vendor] = dataclasses.replace(value, in_mean=False)
+    return values
 
 
 class Group(NamedTuple):
@@ -113,7 +126,8 @@ def paired(scores: TrialDraws, other: TrialDraws) -> TrialDraws:
 
 
 def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> Resampled | None:
-    """The metric in-domain, or its mean over the other vendors; None where nothing was scored."""
-    inside = domain == "in_domain"
-    scores = [value for (s, v), value in of_trial.items() if s == split and (v == vendor) == inside]
+    """The metric in-domain, or its mean over the other vendors that count; None where nothing was scored."""
+    if domain == "in_domain":
+        return of_trial.get((split, vendor))
+    scores = [value for (s, v), value in of_trial.items() if s == split and v != vendor and value.in_mean]
     return average(scores) if scores else None
