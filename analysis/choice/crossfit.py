@@ -135,7 +135,7 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
         scores = image_scores(run.root, key, run.cohort)
         if scores is None:
             raise Unscored(f"trial {key} has no scores per image that can be read")
-        scores = scores[measure.counts(scores) & scores["split"].isin(["val", "test"])]
+        scores = measure.of_counted(scores[scores["split"].isin(["val", "test"])])
         if not patients:
             left_out = _left_out(scores, vendor, run.metric)
         for test_vendor, images in scores.groupby("vendor"):

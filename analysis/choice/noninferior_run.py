@@ -149,12 +149,16 @@ def missing_rates(trainings: Trainings, curve: pd.DataFrame) -> dict[float, str]
     Such a training failed, is not finished, or was made for another vendor only: the same grid is meant for both.
     Rates that no trial folder names yet are not known here.
     """
-    below_full = curve[~curve["full"].astype(bool)]
-    questions = {trainings.questions[key] for keys in below_full["keys"] for key in keys}
+    questions: set[str] = set()
+    for keys, full in zip(curve["keys"], curve["full"]):
+        if not full:
+            questions.update(trainings.questions[key] for key in keys)
     reasons: dict[float, str] = {}
     for question in questions:
         reasons |= dict.fromkeys(trainings.elsewhere.get(question, ()), NOT_YET)
     reasons |= _reasons_here(trainings.unfinished, questions)
+    if not reasons:
+        return {}
     complete = set(curve.loc[curve["seeds"] >= MIN_SEEDS, "sampling_rate"])
     return {rate: why for rate, why in reasons.items() if rate not in complete}
 

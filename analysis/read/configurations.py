@@ -117,9 +117,11 @@ def varied_fields(configurations: pd.DataFrame) -> list[str]:
 
 def _varies(rows: pd.DataFrame, name: str) -> bool:
     """Whether a column has several values: of an option or a mask's field within one member, else anywhere."""
+    if rows[name].nunique(dropna=False) <= 1:
+        return False
     field = name.partition(".")[0] if "." in name else "mask"
     if name == field or not ("." in name or is_idle(name)):
-        return rows[name].nunique(dropna=False) > 1
+        return True
     return bool((rows.groupby(field)[name].nunique(dropna=False) > 1).any())
 
 

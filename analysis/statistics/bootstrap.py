@@ -13,6 +13,7 @@ of the scarcer class.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ class Resampled:
         in_mean = self.in_mean and other.in_mean
         return Resampled(self.point - other.point, self.draws - other.draws, fewest, -1.0, in_mean)
 
-    @property
+    @cached_property
     def error(self) -> float:
         """Standard error; NaN unknown. n - 1 in place of n: a bootstrap of n patients is too narrow by that factor."""
         finite = self.draws[np.isfinite(self.draws)]
