@@ -29,8 +29,10 @@ def to_json(figure: go.Figure) -> str:
 
 def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:
     """An empty figure: the legend stands above the axes, so that it covers neither titles nor points."""
-    figure = go.Figure()
-    figure.update_layout(
+    axes = {}
+    for axis, title in (("xaxis", x), ("yaxis", y)):
+        axes[axis] = {"title": {"text": title, "standoff": 8}, "zeroline": False, "automargin": True}
+    layout = go.Layout(  # in one call: each update of a layout is checked as a whole
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -40,10 +42,9 @@ def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         hovermode="closest",
         dragmode=False,  # a finger that scrolls the page must not zoom
+        **axes,
     )
-    for axis, title in (("xaxis", x), ("yaxis", y)):
-        figure.update_layout({axis: {"title": {"text": title, "standoff": 8}, "zeroline": False, "automargin": True}})
-    return figure
+    return go.Figure(layout=layout)
 
 
 def rate_axis(figure: go.Figure, rates: pd.Series) -> None:
