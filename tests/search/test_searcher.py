@@ -198,10 +198,12 @@ CONSTRAINED = {"objectives": ["val_cross_domain"], "in_domain_loss": 0.2, "block
 
 
 def constraints_of(study):
-    """rate -> the constraint value of every trial that the study was told of."""
-    return {
-        trial.params["sampling_rate"]: trial.constraints for trial in study.study.trials if trial.state.is_finished()
-    }
+    """rate -> the constraint value of every trial that the study was told of; None without one."""
+    values = {}
+    for trial in study.study.trials:
+        if trial.state.is_finished():
+            values[trial.params["sampling_rate"]] = trial.constraints.get("in-domain loss")
+    return values
 
 
 def told(rate):
