@@ -16,6 +16,9 @@ the trainings that happened, which an interval over patients alone would be of.
 Printed: a table of the coverage of 90 % intervals (goal: 85 to 95 %), for all rates and for the chosen one; a table of
 regret, the AUC that a choice has less than the best rate; and a table of the proofs, of which at most 5 % may be false.
 "drawn" rates are a sampler's: evenly spread, or chosen by Optuna's TPE on the validation scores of the same patients.
+"epochs": every training keeps the epoch whose in-domain validation AUC, an endpoint of the proof, is the best. All
+epochs are equally good in truth and half of a training's own noise changes from epoch to epoch, so that what is gained
+is luck alone; "below 1 only" is what no search does: at full sampling the last epoch is kept.
 """
 
 import math
@@ -28,6 +31,7 @@ import numpy as np
 import optuna
 import pandas as pd
 from scipy.special import expit, logit, ndtri
+from scipy.stats import rankdata
 
 from analysis.choice.noninferior import MARGIN, Proof, Question, noninferior, noninferior_curve
 from analysis.choice.options import Options
@@ -48,6 +52,7 @@ IMAGE = 0.55
 DRIFT_PATIENT = 0.025  # these two change with the logarithm of the rate
 DRIFT_IMAGE = 0.05
 TRAINING = 0.125
+OF_EPOCH = 0.5  # share of it that changes from epoch to epoch
 VENDOR = {"in_domain": "GE", "cross_domain": "SIEMENS"}
 PATCH_RATES = np.array([1, 2, 4, 8, 16, 32, 64]) / 64
 TABLE_RATES = np.array([38, 62, 91, 127, 154, 170, 182, 206, 227, 256]) / 256
@@ -65,6 +70,7 @@ class Setting(NamedTuple):
     images: int = 13  # a patient
     sampler: str = ""  # "": a grid; "spread" or "tpe": the proof is of the fitted curve
     seeds_of_full: int = 3  # where a sampler drew the rates
+    epochs: tuple[int, int] = (1, 1)  # among which the best is kept, below rate 1 and at it
 
 
 def patches_in(rate: np.ndarray) -> np.ndarray:
@@ -155,6 +161,15 @@ PROOFS = {
 SAMPLES = 24  # rates that a sampler draws
 
 
+EPOCHS = {"epochs": (30, 30), "epochs below 1 only": (30, 1)}
+PROOFS |= {
+    f"{kind}, {name}, {patients} patients": PROOFS[f"grid, {name}, {patients} patients"]._replace(epochs=epochs)
+    for kind, epochs in EPOCHS.items()
+    for name in ("jump", "worse by the margin", "flat")
+    for patients in PATIENTS
+}
+
+
 class Search(NamedTuple):
     """One simulated search of one source vendor."""
 
@@ -172,13 +187,25 @@ class Reader(NamedTuple):
     drift: np.ndarray  # (n,) part that changes with the logarithm of the rate
     weights: np.ndarray  # (B, P)
 
-    def read(self, auc: float, octave: float, rng: np.random.Generator) -> Resampled:
-        """The AUC of a training whose true one is ``auc``; ``octave``: its log rate, of mean 0 and variance 1."""
-        score = self.shared + octave * self.drift + rng.normal(0, math.sqrt(TRAINING), len(self.label))
+    def read(self, auc: float, octave: float, rng: np.random.Generator, epochs: int = 1) -> Resampled:
+        """The AUC of a training whose true one is ``auc``; ``octave``: its log rate, of mean 0 and variance 1.
+
+        The best of ``epochs`` readings of these patients, where there are several.
+        """
+        noise = rng.normal(0, math.sqrt(TRAINING), len(self.label))
+        score = self.shared + octave * self.drift
         spread = 2 * (PATIENT + CONTRAST / 4 + IMAGE + TRAINING + octave**2 * (DRIFT_PATIENT + DRIFT_IMAGE))
         score += math.sqrt(spread) * ndtri(auc) * self.label  # the AUC of images of different patients
+        score += noise if epochs == 1 else self._best_noise(score, noise, epochs, rng)
         patients = np.arange(self.weights.shape[1])
         return resampled_auc(win_matrix(self.label, score, self.patient, patients), self.weights)
+
+    def _best_noise(self, score: np.ndarray, noise: np.ndarray, epochs: int, rng: np.random.Generator) -> np.ndarray:
+        """(n,) the noise of the epoch with the best AUC; OF_EPOCH of the variance is drawn anew in each."""
+        own = rng.normal(0, math.sqrt(OF_EPOCH * TRAINING), (epochs, len(noise)))
+        noises = math.sqrt(1 - OF_EPOCH) * noise + own
+        ranks = rankdata(score + noises, axis=1)
+        return noises[(ranks * self.label).sum(axis=1).argmax()]  # the sum of the positives' ranks rises with the AUC
 
 
 def reader(patients: int, images: int, rng: np.random.Generator) -> Reader:
@@ -223,7 +250,9 @@ class Simulation:
             for split in ("val", "test"):
                 row[f"{split}_{domain}"] = math.nan
                 if split in splits:
-                    value = self.readers[split, domain].read(expit(true), octave, self.rng)
+                    chosen_here = (split, domain) == ("val", "in_domain")
+                    epochs = self.setting.epochs[int(rate == 1)] if chosen_here else 1
+                    value = self.readers[split, domain].read(expit(true), octave, self.rng, epochs)
                     self.draws[key][split, vendor] = value
                     row[f"{split}_{domain}"] = value.point
         self.rows.append(row)

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.mask_share import distinct_rate
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -138,6 +139,7 @@ def write_trial(
     write_array(folder, key, "mask.npy", mask)
     if config.mask != "lowpass":
         write_array(folder, key, "probability.npy", np.where(mask, 0.9, 0.1).astype(np.float32))
+        write_arrays(folder, key, "mask_history.npz", **mask_history(config.sampling_rate, width))
     write_arrays(folder, key, "scores.npz", row=used["row"].to_numpy(np.int32), split=split, score=score)
     rows = used["row"].to_numpy(np.int32)[:4]
     picture = rng.integers(0, 255, (len(rows), width, width), dtype=np.uint8)
@@ -148,7 +150,7 @@ def write_trial(
         trivial=dict.fromkeys(measured["test"], TRIVIAL) if metric == "dice" else {},
         realised_rate=float(mask.mean()),
         mean_probability=config.sampling_rate,
-        distinct_rate=float((mask | np.roll(mask[::-1], 1)).mean()),
+        distinct_rate=distinct_rate(mask),
         epoch=3,
         seconds=1.5,
         history=[{"epoch": e, "loss": 1 / e, "val_in_domain": 0.5 + e / 10} for e in (1, 2, 3)],
@@ -159,6 +161,14 @@ def write_trial(
     folder.write_config(config)
     folder.write_record(record)
     return record
+
+
+def mask_history(rate: float, width: int) -> dict[str, np.ndarray]:
+    """Five epochs of a mask that is thinned out from full to ``rate``, evenly."""
+    count = np.bincount(np.abs(np.arange(width) - width // 2))
+    kept = np.linspace(1, rate, 5)[:, None] * np.ones(len(count))
+    energy = np.where(np.arange(len(count)) == 0, 0.0, 0.5 ** np.arange(len(count)))
+    return {"probability": kept, "count": count, "energy": energy / energy.sum()}
 
 
 def write_array(folder: RunFolder, key: str, name: str, array: np.ndarray) -> None:

@@ -96,6 +96,7 @@ def oracle_luck(
         in_domain_se=np.array([score.error for score in scores["in_domain"]]),
         measure=options.measure,
         configuration=table.index.to_numpy(),
+        in_domain_draws=np.stack([score.draws for score in scores["in_domain"]], axis=1),
     )
     draws_of = {domain: np.array([score.draws[:CHOICES] for score in by_rate]) for domain, by_rate in scores.items()}
     gained: dict[str, list[float]] = {domain: [] for domain in scores}

@@ -146,7 +146,15 @@ def evidence(table: pd.DataFrame, fitted: Fitted | None, proof: Proof | None, me
             draws[domain] = np.stack([scores.draws[name] for name in names], axis=1)
     if "in_domain" in draws:
         error = draws["in_domain"].std(axis=0)
-    points = Points(rate=rate, **values, in_domain_se=error, measure=measure, configuration=names, proof=proof)
+    points = Points(
+        rate=rate,
+        **values,
+        in_domain_se=error,
+        measure=measure,
+        configuration=names,
+        proof=proof,
+        in_domain_draws=draws.get("in_domain"),
+    )
     return Evidence(points, draws)
 
 

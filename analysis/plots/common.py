@@ -1,6 +1,7 @@
 """What all figures share: colours, layout, words on hover, and how a figure becomes part of a page."""
 
 import math
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -9,8 +10,11 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.offline import get_plotlyjs
 
+from analysis.results.rate_units import RateUnit
+
 BLUE, ORANGE, GREEN, GREY = "#2f7fd1", "#d9622b", "#2a9d6f", "#8a8f98"  # to be read on white and on black
 DOMAINS = {"in_domain": ("in-domain", BLUE), "cross_domain": ("cross-domain", ORANGE)}
+RATE_TITLE = "realised rate (share of k-space)"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "pentagon", "hexagon")
 SPLIT_WORDS = {"val": "validation", "test": "test"}
@@ -47,19 +51,50 @@ def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:
     return go.Figure(layout=layout)
 
 
-def rate_axis(figure: go.Figure, rates: pd.Series) -> None:
-    """A logarithmic axis of the realised rate, with a little room at its ends."""
+def rate_axis(figure: go.Figure, rates: pd.Series, units: Sequence[RateUnit] = ()) -> None:
+    """A logarithmic axis of the realised rate, with a little room at its ends.
+
+    With ``units`` buttons below the axis change its ticks and title to those of another unit; no point moves.
+    """
     ticks = rate_ticks(rates)
     low = math.log10(rates.min() * 0.88) if len(rates) else -1
     figure.update_layout(
         xaxis={
-            "title": {"text": "realised rate (share of k-space)", "standoff": 8},
+            "title": {"text": RATE_TITLE, "standoff": 8},
             "type": "log",
             "range": [low, math.log10(1.12)],
             "tickvals": ticks,
             "ticktext": [f"{tick:.2g}" for tick in ticks],
         }
     )
+    if units and len(rates):
+        _add_switch(figure, ticks, [(unit, *unit.ticks(rates.min())) for unit in units])
+
+
+def _add_switch(figure: go.Figure, ticks: list[float], units: list[tuple[RateUnit, list[float], list[str]]]) -> None:
+    """A button for the rate, and one for each unit with its ticks: dark on light, whatever the page's colours."""
+    buttons = [_button("rate", RATE_TITLE, ticks, [f"{tick:.2g}" for tick in ticks])]
+    buttons += [_button(unit.button, unit.title, places, texts) for unit, places, texts in units]
+    menu = {
+        "type": "buttons",
+        "direction": "right",
+        "buttons": buttons,
+        "showactive": True,
+        "x": 0,
+        "xanchor": "left",
+        "y": 0,
+        "yanchor": "top",
+        "pad": {"t": 46, "l": 0, "b": 0, "r": 0},
+        "bgcolor": "#e6ebf1",
+        "bordercolor": GREY,
+        "font": {"color": "#1c2430", "size": 11},
+    }
+    figure.update_layout(updatemenus=[menu], margin={"b": 92})
+
+
+def _button(label: str, title: str, places: list[float], texts: list[str]) -> dict[str, Any]:
+    change = {"xaxis.title.text": title, "xaxis.tickvals": places, "xaxis.ticktext": texts}
+    return {"label": label, "method": "relayout", "args": [change]}
 
 
 def rate_ticks(rates: pd.Series) -> list[float]:

@@ -88,7 +88,7 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
     rates = info.configurations["realised_rate"]
     if info.baselines is not None:
         _add_baselines(figure, info.baselines, info.measure.yardstick.name, rates)
-    rate_axis(figure, rates)
+    rate_axis(figure, rates, info.rate_units)
     return figure
 
 

@@ -1,6 +1,7 @@
 """The Pareto plot of one source vendor, and how often each rate is Pareto-optimal."""
 
 import math
+from collections.abc import Sequence
 from itertools import cycle
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from analysis.plots.common import (
 )
 from analysis.read.configurations import FULL
 from analysis.results.pareto_info import ParetoInfo
+from analysis.results.rate_units import RateUnit
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import SURFACES, UncertainFront
@@ -76,7 +78,7 @@ def plot_pareto(info: ParetoInfo) -> go.Figure:
     return figure
 
 
-def plot_optimal(uncertain: UncertainFront, measure: Measure) -> go.Figure:
+def plot_optimal(uncertain: UncertainFront, measure: Measure, units: Sequence[RateUnit] = ()) -> go.Figure:
     """Probability of being Pareto-optimal against the realised rate, with and without the rate as an objective."""
     optimal = uncertain.probability_optimal
     figure = blank("", "probability Pareto-optimal")
@@ -93,7 +95,7 @@ def plot_optimal(uncertain: UncertainFront, measure: Measure) -> go.Figure:
                 hovertemplate=f"rate %{{x:.3f}}: optimal in %{{y:.0%}} of draws ({name})<extra></extra>",
             )
         )
-    rate_axis(figure, optimal["realised_rate"])
+    rate_axis(figure, optimal["realised_rate"], units)
     figure.update_layout(yaxis={"range": [-0.04, 1.06]})
     return figure
 

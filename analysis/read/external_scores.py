@@ -8,11 +8,15 @@ COLUMNS = ("key", "vendor", "patient_id", "label", "score")
 
 
 def external_scores(root: StoragePath, cohort: str) -> pd.DataFrame | None:
-    """One row an image and model, with COLUMNS. None where the file is absent, torn, or lacks a column."""
+    """One row an image and model, with COLUMNS and, where it is known, breast.
+
+    None where the file is absent, torn, or lacks a column.
+    """
     path = root / "external" / f"{cohort}_scores.csv"
     try:
         table = pd.read_csv(open_whole(path), dtype={"key": str, "vendor": str, "patient_id": str})
         numbers = table[["label", "score"]].apply(pd.to_numeric)
-        return table[["key", "vendor", "patient_id"]].join(numbers)
+        texts = ["key", "vendor", "patient_id", *table.columns.intersection(["breast"])]
+        return table[texts].join(numbers)
     except (OSError, ValueError, KeyError, TypeError):  # pandas' parser errors are ValueErrors
         return None

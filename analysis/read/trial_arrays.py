@@ -19,6 +19,14 @@ class Preview(NamedTuple):
     full: np.ndarray  # (4, S, S) uint8
 
 
+class MaskHistory(NamedTuple):
+    """How a learned mask moved, by whole distance from DC, 0 to D - 1."""
+
+    probability: np.ndarray  # (E, D) mean inclusion probability at the end of each epoch
+    count: np.ndarray  # (D,) int, coefficients there
+    energy: np.ndarray  # (D,) their share of the training images' energy beyond DC
+
+
 class ScoredImages(NamedTuple):
     """What one trial was scored on."""
 
@@ -92,6 +100,18 @@ def preview(root: StoragePath, key: str) -> Preview | None:
     images = Preview(held["row"], held["sampled"].astype(np.uint8), held["full"].astype(np.uint8))
     same_shape = images.sampled.ndim == 3 and images.sampled.shape == images.full.shape
     return images if same_shape and len(images.row) == len(images.full) else None
+
+
+def mask_history(root: StoragePath, key: str) -> MaskHistory | None:
+    """The history of a learned mask; None too where its arrays do not fit together."""
+    held = arrays(RunFolder(root).trial(key, "mask_history.npz"), MaskHistory._fields)
+    if held is None:
+        return None
+    history = MaskHistory(**{name: array.astype(np.float64) for name, array in held.items()})
+    distances = history.count.shape
+    fits = history.probability.ndim == 2 and history.probability.shape[1:] == distances == history.energy.shape
+    finite = all(np.isfinite(array).all() for array in history)
+    return history if fits and finite and len(history.probability) and history.count.sum() > 0 else None
 
 
 def _array(path: StoragePath) -> np.ndarray | None:

@@ -54,7 +54,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> Iterator[tuple[s
         yield "optimal", plot_optimal(computed.uncertain_front, analysis.measure)
     for split in ("test", "val"):
         if analysis.configurations[f"{split}_in_domain"].notna().any():
-            yield f"curves-{split}", plot_curves(curves_info(analysis, vendor, split))
+            yield f"curves-{split}", plot_curves(curves_info(analysis, vendor, split)._replace(rate_units=[]))
     by_patients = patients_info(analysis, vendor)
     if by_patients is not None:
         yield "patients", plot_patients(by_patients)

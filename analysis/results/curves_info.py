@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.choice.selection import Selection
 from analysis.read.configurations import curve_of, curves
 from analysis.results.compute import Analysis
+from analysis.results.rate_units import RateUnit, rate_units
 from analysis.results.yardsticks import YardstickCurve, yardstick_curves
 from analysis.statistics.baselines import best
 from analysis.statistics.fitted import Curves
@@ -44,6 +45,7 @@ class CurvesInfo(NamedTuple):
     selection: Selection
     yardsticks: list[YardstickCurve]
     baselines: list[BaselineLevel] | None  # None where the run has none, and on validation patients
+    rate_units: list[RateUnit] = []  # noqa: RUF012 - read only; that the axis can switch to
 
 
 def curves_info(analysis: Analysis, vendor: str, split: str) -> CurvesInfo:
@@ -61,6 +63,7 @@ def curves_info(analysis: Analysis, vendor: str, split: str) -> CurvesInfo:
         selection=computed.selection,
         yardsticks=yardstick_curves(yardsticks[yardsticks["vendor"] == vendor]),
         baselines=_levels(analysis.baselines, vendor) if split == "test" else None,
+        rate_units=rate_units(analysis.run, vendor).units,
     )
 
 

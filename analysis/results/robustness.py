@@ -21,6 +21,12 @@ from tune_ks.core.domains import other_vendors
 from tune_ks.core.storage import StoragePath
 
 NAMES = ("keys", "corruptions", "score", "label", "patient", "vendor")
+# Corruption -> what its first version did otherwise: files without versions were scored with the first ones.
+FIRST_VERSIONS = {
+    "bias_field": "the field had a constant term, and the image was not scaled again",
+    "gibbs": "the disc lay half a line beside DC, and the real part was shown",
+    "spike": "the real part was shown, with stripes of half the height",
+}
 
 
 class Corrupted(NamedTuple):
@@ -33,6 +39,7 @@ class Corrupted(NamedTuple):
     label: np.ndarray  # (n,)
     patient: np.ndarray  # (n,) int
     vendor: np.ndarray  # (n,) str
+    versions: np.ndarray  # (C,) int
 
 
 class Robust(NamedTuple):
@@ -54,8 +61,24 @@ def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
             continue
         keys = [str(key) for key in values.pop("keys")]
         corruptions = [str(corruption) for corruption in values.pop("corruptions")]
-        sets.append(Corrupted(path.stem, keys, corruptions, **values))
+        noted = arrays(path, ("versions",)) or {"versions": np.ones(len(corruptions), np.int16)}
+        sets.append(Corrupted(path.stem, keys, corruptions, **values, **noted))
+        warnings += _outdated(sets[-1])
     return sets, warnings
+
+
+def _outdated(images: Corrupted) -> list[str]:
+    """One sentence where corruptions had another meaning when the file was written."""
+    changed = []
+    for name, version in zip(images.corruptions, images.versions):
+        if version == 1 and name in FIRST_VERSIONS:
+            changed.append(f"{name.replace('_', ' ')} ({FIRST_VERSIONS[name]})")
+    if not changed:
+        return []
+    return [
+        f"corruptions/{images.name}.npz was scored with the first version of {'; '.join(changed)}: score it again "
+        "before you compare it with newer ones."
+    ]
 
 
 def _fit(values: dict[str, np.ndarray]) -> bool:

@@ -15,8 +15,8 @@ DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
 SPLITS = {"val": "validation", "test": "test"}
 RETROSPECTIVE = (
     "Sampling here is retrospective, of reconstructed magnitude images: a rate is a share of k-space lines, not scan "
-    "time. The k-space of a magnitude image repeats itself (line k and line N - k), so the distinct rate stands beside "
-    "the realised one."
+    "time. The k-space of a magnitude image repeats itself (line k and line N - k), so a kept line gives its "
+    "mirror too: the distinct rate, beside the realised one, is the share of k-space that the kept lines determine."
 )
 
 

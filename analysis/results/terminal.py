@@ -14,9 +14,10 @@ from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
 from analysis.read.configurations import plain_name
-from analysis.results import evidence, other_vendors, sentences, transfer
+from analysis.results import evidence, other_vendors, patient_level, sentences, transfer
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
+from analysis.results.rate_units import in_units
 
 WIDE = 120  # letters that a line of an external table needs
 
@@ -52,6 +53,8 @@ def print_external(analysis: Analysis, cohort: str, console: Console | None = No
             mark = ", chosen" if chosen.intersection(row["keys"]) else ""
             table.add_row(f"{row['family']}{mark}", *_external_cells(row, names))
         _print_wide(table, console)
+    for line in patient_level.sentences(patient_level.external_level(analysis, cohort)):
+        console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def _print_wide(table: Table, console: Console) -> None:
@@ -88,6 +91,7 @@ def _lines(analysis: Analysis) -> list[str]:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure.title)
     lines += transfer.sentences(analysis.transfer, measure.title)
+    lines += patient_level.sentences(patient_level.patient_level(analysis))
     lines += sentences.operating(analysis.clinic.operating)
     lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
     repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
@@ -103,6 +107,8 @@ def _choices(analysis: Analysis) -> list[str]:
     for computed in analysis.vendors.values():
         sure = evidence.how_sure(computed.selection, analysis.options) or "no interval of the rate"
         lines += [sentences.chosen(computed.selection, measure), f"  {sure}"]
+        if in_other_units := in_units(analysis.run, computed.vendor, computed.selection.rate):
+            lines.append(f"  {in_other_units}")
         lines += [f"  {said}" for said, _ in evidence.against_full(computed.selection, analysis.options)]
         lines.append(f"  {sentences.whose_labels(computed.selection, measure)}")
         for selection in computed.others:

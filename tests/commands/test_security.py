@@ -161,7 +161,15 @@ def test_a_pickle_anywhere_in_a_run_folder_is_not_run(place):
     run, mark = place / "run", place / "ran"
     payload = Payload(mark)
     forms = [pickled_array, pickled_arrays, pickled_by_torch, pickle.dumps]
-    names = ("mask.npy", "probability.npy", "scores.npz", "preview.npz", "checkpoint.pt", "model.safetensors")
+    names = (
+        "mask.npy",
+        "probability.npy",
+        "scores.npz",
+        "preview.npz",
+        "mask_history.npz",
+        "checkpoint.pt",
+        "model.safetensors",
+    )
     extra = ("tuner.pkl", "searcher-state.pkl", "params.pkl", "trainable.pkl", "checkpoint_000001/checkpoint.pkl")
     met = 0
     for form in forms:

@@ -2,12 +2,16 @@
 
 import importlib
 import json
+import shutil
 
+import pandas as pd
 import pytest
 
-from dicom_files import write_dicom, write_table_cohort
+from dicom_files import save_labels, write_dicom, write_table_cohort
+from tune_ks.commands.prepare_search import labels_of_patients
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.layouts.base import Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
 from tune_ks.data.layouts.sheets import InputError
@@ -89,3 +93,55 @@ def test_a_new_layout_is_a_file_and_a_line(tmp_path, monkeypatch):
     assert cohort.layout == "json"
     assert cohort.table["label"].tolist() == [0, 1, 0, 1]
     assert cohort.table["patient_id"].tolist() == ["GE", "GE", "SIEMENS", "SIEMENS"]
+
+
+def test_one_row_a_patient_is_enough(tmp_path):
+    """A row of a folder stands for every file below it: the same cohort as with a row for each file."""
+    rows = write_table_cohort(tmp_path / "files", patients=2, images=3)
+    for row in rows:
+        row["label"] = int(row["patient_id"].endswith("1"))
+        row["breast"] = "left" if row["patient_id"].endswith("0") else "right"
+    save_labels(tmp_path / "files", rows)
+    shutil.copytree(tmp_path / "files", tmp_path / "folders")
+    of_patient = {row["patient_id"]: {**row, "path": row["patient_id"]} for row in rows}
+    columns = ("path", "patient_id", "label", "breast")
+    short = [{name: row[name] for name in columns} for row in of_patient.values()]
+    save_labels(tmp_path / "folders", short)
+    expected = read(tmp_path / "files")
+    cohort = read(tmp_path / "folders")
+    assert len(short) == 4
+    assert len(cohort.table) == 12
+    assert cohort.fingerprint == expected.fingerprint
+    columns = ["path", "patient_id", "label", "breast"]
+    pd.testing.assert_frame_equal(cohort.table[columns], expected.table[columns])
+    assert labels_of_patients(cohort.table).startswith("labels: every image has the label of its patient (2 patients")
+    again = read(tmp_path / "folders")  # from the cache
+    assert again.table["breast"].tolist() == cohort.table["breast"].tolist()
+
+
+def test_without_breasts_a_table_is_as_before_and_mixed_labels_are_of_images(tmp_path):
+    write_table_cohort(tmp_path / "data", patients=1)
+    cohort = read(tmp_path / "data")
+    assert list(cohort.table) == list(COLUMNS)
+    assert labels_of_patients(cohort.table) == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"path": "GE0/0.dcm"}, "names 'GE0/0.dcm' twice: in line [0-9]+ and in line [0-9]+"),
+        ({"path": "empty"}, "names the folder 'empty', which holds no file"),
+        ({"path": ".."}, "which leaves the folder"),
+    ],
+)
+def test_a_folder_that_can_not_be_meant_is_refused(tmp_path, more, message):
+    write_table_cohort(tmp_path / "data", patients=1)
+    (tmp_path / "data" / "empty").mkdir()
+    whole = {"patient_id": "GE0", "label": 1}
+    save_labels(tmp_path / "data", [{"path": "GE0", **whole}, {**whole, **more}])
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "data")
+
+
+def read(root):
+    return open_cohort(root, CohortSettings(), 16, root.parent / f"{root.name}_cache")

@@ -8,8 +8,11 @@ import torch
 
 from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.corruptions.base import SEVERITIES, corrupted, kspace, magnitude
+from tune_ks.evaluation.corruptions.bias_field import corrupt as bias_field
 from tune_ks.evaluation.corruptions.ghosting import corrupt as ghosting
+from tune_ks.evaluation.corruptions.gibbs import corrupt as gibbs
 from tune_ks.evaluation.corruptions.motion import corrupt as motion
+from tune_ks.evaluation.corruptions.spike import corrupt as spike
 
 NAMES = sorted(CORRUPTIONS)
 
@@ -96,20 +99,49 @@ def test_rician_noise_of_nothing_is_rayleigh():
     assert noise.mean().item() == pytest.approx(strength * math.sqrt(math.pi / 2), rel=0.02)
 
 
-def test_a_bias_field_is_smooth_and_a_factor():
-    image = torch.full((1, 1, 32, 32), 0.2)
-    field = corrupted(CORRUPTIONS["bias_field"], 5, image, [0])[0, 0] / 0.2
-    steps = field.log().diff(dim=0).abs().max()
-    assert field.std() > 0.05
-    assert steps < 0.6  # of neighbours; strength times the slope of four polynomials
+def test_ghosting_is_torchios_only_where_half_the_width_is_odd():
+    """torchio's Ghosting with two ghosts: every second column from index 0 is weaker, that of DC is restored."""
+    for side, equal in ((34, True), (32, False)):
+        image = images(1, side)[0]
+        column = torch.arange(side)
+        weaker = (column % 2 == 0) & (column != side // 2)
+        theirs = magnitude(torch.where(weaker, 0.6 * kspace(image), kspace(image)))
+        assert torch.allclose(ghosting(image, 0.4, 0), theirs, atol=1e-5) == equal
 
 
-def test_gibbs_empties_the_outer_kspace():
-    image = torch.rand(1, 1, 32, 32) * 0.2 + 0.4
-    magnitude = kspace(corrupted(CORRUPTIONS["gibbs"], 5, image, [0])[0]).abs()
-    k = torch.arange(32) - 16
-    outer = torch.hypot(k[:, None].float(), k[None].float()) > 0.15 * 32 / math.sqrt(2) + 1.5
-    assert magnitude[0][outer].max() < 0.1 * magnitude[0][~outer].median()
+def test_a_bias_field_is_smooth_and_a_factor_that_makes_nothing_brighter():
+    flat = torch.full((1, 32, 32), 0.2)
+    for seed in range(20):
+        field = (bias_field(flat, 0.6, seed) / 0.2).log()[0]  # a flat image has no percentiles to be scaled to
+        assert field.mean().item() == pytest.approx(0, abs=1e-5)
+        assert field.std() > 0.05
+        assert field.diff(dim=0).abs().max() < 0.6  # of neighbours; strength times the slope of the polynomials
+        coefficients = np.polynomial.legendre.legvander2d(*np.meshgrid(*[np.linspace(-1, 1, 32)] * 2), (3, 3))
+        fitted = np.linalg.lstsq(coefficients.reshape(-1, 16), field.T.reshape(-1).numpy(), rcond=None)[0].reshape(4, 4)
+        assert np.abs(fitted[np.add.outer(range(4), range(4)) > 3]).max() < 1e-3
+    image = images(1)[0]
+    worse = bias_field(image, 0.6, 3)
+    np.testing.assert_allclose(np.percentile(worse, (1, 99)), np.percentile(image, (1, 99)), atol=1e-5)
+
+
+def test_gibbs_cuts_a_disc_about_dc_and_shows_the_magnitude():
+    """The twin, in numpy; about (N - 1) / 2 the image would not be real."""
+    image = images(1)[0]
+    k = np.arange(32) - 16
+    kept = k[:, None] ** 2 + k[None] ** 2 <= 32  # ((1 - 0.75) * 32) ** 2 / 2, (4, 4) on its edge
+    spectrum = np.fft.fftshift(np.fft.fft2(image[0].numpy())) * kept
+    cut = np.fft.ifft2(np.fft.ifftshift(spectrum))
+    assert np.abs(cut.imag).max() < 1e-6
+    np.testing.assert_allclose(gibbs(image, 0.75, 0)[0], np.abs(cut), atol=1e-6)
+
+
+def test_a_spike_is_one_coefficient_and_its_magnitude_is_shown():
+    image = images(1)[0]
+    spectrum = np.fft.fft2(image[0].numpy())
+    rng = np.random.default_rng(7)
+    row, column = (int((-1) ** rng.integers(2) * rng.integers(2, 8)) for _ in range(2))
+    spectrum[row, column] *= 0.4 * abs(spectrum[0, 0]) / abs(spectrum[row, column])
+    np.testing.assert_allclose(spike(image, 0.4, 7)[0], np.abs(np.fft.ifft2(spectrum)), atol=1e-4)
 
 
 def test_blur_is_scipys_gaussian():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tune_ks.evaluation.occupied import band_radius, occupied_band
+from tune_ks.data.occupied import band_radius
+from tune_ks.evaluation.occupied import occupied_band
 from tune_ks.model.transforms import TRANSFORMS
 
 SIDE = 16

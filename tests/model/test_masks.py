@@ -287,6 +287,26 @@ def test_poisson_disc_points_are_as_far_apart_as_the_budget_lets_them(pattern, c
     assert nearest >= 0.5 * (side / count if pattern == "lines" else side / math.sqrt(count))
 
 
+@pytest.mark.parametrize(("pattern", "count", "centre"), [("lines", 8, 0), ("lines", 4, 0), ("points", 30, 12 / 256)])
+def test_poisson_disc_keeps_its_distance_from_dc_and_the_centre_too(pattern, count, centre):
+    """A law over seeds: what is not in the centre lies no nearer than the distance to anything that is kept."""
+    side = 64 if pattern == "lines" else 16
+    rate = count / radius_of(pattern, side).numel()
+    nearer = {"kept": 0, "none": 0}
+    for seed in range(40):
+        for spacing in nearer:
+            mask = build("poisson_disc", rate, pattern, side, seed=seed, centre_fraction=centre, centre_spacing=spacing)
+            kept = mask.select(count)
+            assert kept.sum() == count
+            points = kept.nonzero().float()
+            apart = torch.cdist(points, points)
+            apart[mask.centre[kept]] = torch.inf  # rows of the centre: they stay, whatever is near
+            apart.fill_diagonal_(torch.inf)
+            nearer[spacing] += bool(apart.min() ** 2 < mask.square(count) - 1e-3)
+    assert nearer["kept"] == 0
+    assert nearer["none"] >= 36  # the way of version 0.1.0, whose keys it keeps
+
+
 def test_lowpass_is_the_nearest_lines_by_hand():
     mask = build("lowpass", 5 / 16).eval()(torch.tensor([5 / 16]))[0, 0, 0]
     assert mask.nonzero().flatten().tolist() == [6, 7, 8, 9, 10]  # DC is index 8

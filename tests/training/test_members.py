@@ -44,7 +44,7 @@ def test_every_option_moves_the_key_and_its_default_does_not():
         "start_slope": 3.0, "warmup": 0.1, "final_lr": 0.1, "mask_schedule": "constant", "rise": 0.1, "start_lr": 0.1,
         "label_smoothing": 0.1, "class_weights": "balanced", "mixup": 0.2,
         "mirror": 0.1, "shift": 0.1, "angle_deg": 5.0, "zoom": 0.2, "elastic": 0.1, "gamma": 0.1, "contrast": 0.1,
-        "brightness": 0.1,
+        "brightness": 0.1, "centre_spacing": "kept",
     }  # fmt: skip
     assert set(other) == set(owners())
     base = {"vendor": "GE", "sampling_rate": 0.5}

@@ -17,7 +17,6 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
-from tune_ks.evaluation.write_record import distinct_rate
 from tune_ks.model.masks import MASKS
 from tune_ks.training import train as training
 from tune_ks.training import training as member
@@ -91,6 +90,8 @@ def test_resumed_from_any_epoch_is_the_same_to_the_bit(config, splits, tmp_path)
         resumed = last(config, splits, load_checkpoint(tmp_path / "checkpoint.pt")["state"])
         assert resumed.number == straight.number == 4
         assert same(resumed.state, straight.state)
+        masks = straight.state.get("mask_history", [])
+        assert len(masks) == (4 if MASKS[config.mask].learned and config.sampling_rate < 1 else 0)
 
 
 def test_moments_of_another_layout_are_those_of_the_same_weights(splits):
@@ -256,6 +257,12 @@ def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):
     assert set(record.val_over_draws) == {"GE", "SIEMENS"}
     preview = np.load(folder.trial(key, "preview.npz"), allow_pickle=False)
     assert preview["full"].shape == preview["sampled"].shape == (4, 64, 64)
+    history = np.load(folder.trial(key, "mask_history.npz"), allow_pickle=False)
+    assert history["probability"].shape == (4, 33)  # epochs, distances from DC
+    assert history["count"].tolist() == [1, *[2] * 31, 1]
+    assert history["energy"].sum() == pytest.approx(1)
+    kept = (history["probability"] * history["count"]).sum(1)
+    assert kept == pytest.approx(np.full(4, 16), abs=1e-3)  # the budget of every epoch
     assert not (folder.trial(key) / "checkpoint.pt").exists()
     assert run_config(LEARNED, folder, images_npy, "cpu", lambda *_: pytest.fail("it ran twice")) == record
 
@@ -293,15 +300,3 @@ def test_a_checkpoint_that_carries_code_is_not_run(tmp_path):
     torch.save({"state": Harm()}, tmp_path / "checkpoint.pt")
     assert load_checkpoint(tmp_path / "checkpoint.pt") == {}
     assert not (tmp_path / "harmed").exists()
-
-
-def test_distinct_rate_by_hand():
-    """Eight lines, DC at 4: lines 3 and 5 are conjugates, line 0 is its own."""
-    for kept, expected in (([4], 1), ([4, 5], 3), ([4, 3, 5], 3), ([0], 1), ([4, 5, 6, 7, 0], 8), (range(8), 8)):
-        mask = np.zeros(8, bool)
-        mask[list(kept)] = True
-        assert distinct_rate(mask) == expected / 8
-    half = np.zeros((4, 4), bool)
-    half[2:, :] = True
-    half[0, :] = True
-    assert distinct_rate(half) == 1

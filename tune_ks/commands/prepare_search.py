@@ -117,6 +117,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
             if reads_masks:
                 cohorts[size] = with_tumour_masks(cohorts[size], data)
     say_cohort(list(cohorts.values()))
+    say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
     return cohorts
 
 
@@ -135,6 +136,8 @@ def say_cohort(cohorts: list[Any]) -> None:
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
     sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
     say(f"cohort: {counts}; sampled at {sides} px")
+    if sentence := labels_of_patients(cohort.table):
+        say(sentence)
     unknown = int((cohort.table["orientation"] == "unknown").sum())
     if unknown:
         say(f"orientation unknown for {unknown} images: they are used as stored")
@@ -145,6 +148,26 @@ def say_cohort(cohorts: list[Any]) -> None:
         say(f"left out {count}: {reason}")
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
         say(f"skipped {count} files: {reason}", style="yellow")
+
+
+def say_bands(cohort: Any) -> None:
+    """Print how much of the stored k-space of each vendor and series holds anything. Nothing of it is stored."""
+    from tune_ks.data.occupied import FULLY_OCCUPIED, occupied_bands
+
+    for band in occupied_bands(cohort.table, cohort.images):
+        say(band.sentence(), style="yellow" if band.share <= FULLY_OCCUPIED else None)
+
+
+def labels_of_patients(table: Any) -> str:
+    """What to say where the labels are those of patients: no patient has images of both classes. Else ""."""
+    classes = table.dropna(subset="label").groupby("patient_id")["label"].agg(["min", "max"])
+    if classes.empty or (classes["min"] != classes["max"]).any():
+        return ""
+    positive = int((classes["max"] == 1).sum())
+    return (
+        f"labels: every image has the label of its patient ({positive} patients with it, {len(classes) - positive} "
+        "without): images of a positive patient that show nothing count as positive too"
+    )
 
 
 def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:

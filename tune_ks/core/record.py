@@ -79,7 +79,7 @@ class TrialRecord:
     realised_rate: float  # mean of the binary mask that was scored and exported
     metric: str = "auc"
     mean_probability: float | None = None  # mean inclusion probability at the best epoch
-    distinct_rate: float | None = None  # share of k-space that Hermitian symmetry does not repeat
+    distinct_rate: float | None = None  # share of k-space that the kept coefficients determine (mask_share.py)
     val_over_draws: dict[str, float] = field(default_factory=dict)  # mean over random masks: the export gap
     val_within: dict[str, float] = field(default_factory=dict)  # within-patient metric
     test_within: dict[str, float] = field(default_factory=dict)

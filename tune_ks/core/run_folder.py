@@ -23,7 +23,8 @@ class RunFolder:
     RUN/trials/KEY/record.json     the results; exists only for a finished trial
     RUN/trials/KEY/failure.json    why the trial ended without a record
     RUN/trials/KEY/stopped.json    why a scheduler ended the trial early
-    RUN/trials/KEY/checkpoint.pt, scores.npz, mask.npy, model.safetensors, preview.npz
+    RUN/trials/KEY/checkpoint.pt, scores.npz, mask.npy, model.safetensors, preview.npz,
+                                   probability.npy and mask_history.npz of a learned mask
     RUN/trainings/KEY/checkpoint.pt  of a conditional training
     RUN/weights/KEY@HASH/model.safetensors, record.json  copies from a finished trial, of this or another run, that
                                    trials start from

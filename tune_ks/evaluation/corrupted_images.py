@@ -72,6 +72,7 @@ def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[S
         npz,
         keys=np.array(result.keys),
         corruptions=np.array(list(CORRUPTIONS)),
+        versions=np.array([corruption.version for corruption in CORRUPTIONS.values()], np.int16),
         score=result.scores,
         label=result.table["label"].to_numpy(np.int8),
         patient=np.unique(result.table["patient_id"].to_numpy(str), return_inverse=True)[1].astype(np.int32),

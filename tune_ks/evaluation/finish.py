@@ -32,6 +32,7 @@ class ScoredTraining(NamedTuple):
     probability: np.ndarray  # same shape, float32
     quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
     yardsticks: YardstickScores
+    mask_history: np.ndarray | None  # (E, D) float32, by epoch and distance from DC; None of no learned mask
 
 
 def finish_trainings(
@@ -65,6 +66,7 @@ def finish_trainings(
             probability=probability,
             quality=_quality(network, splits.test, device, parts),
             yardsticks=yardstick_scores(network.pipeline, network.config, splits, mask, device),
+            mask_history=_mask_history(state),
         )
         finished.append(training)
     return finished
@@ -80,6 +82,14 @@ def exported_mask(pipeline: KSpaceClassifier, rate: float, device: str = "cpu") 
     if len(binary) == 1:  # lines: (1, W)
         return binary[0], probability[0]
     return binary, probability
+
+
+def _mask_history(state: dict[str, Any]) -> np.ndarray | None:
+    """(E, D) of the state of a whole training; None where not every epoch has its mask."""
+    by_epoch = state.get("mask_history", [])
+    if not by_epoch or len(by_epoch) != len(state["history"]):
+        return None
+    return torch.stack(by_epoch).numpy()
 
 
 def _best_network(config: TrialConfig, side: int, state: dict[str, Any], device: str) -> Network:

@@ -1,7 +1,7 @@
-"""How much of the stored k-space holds anything: the occupied band, and the kept lines that lie outside it.
+"""The occupied band of the images that a trial was trained on, and the kept lines that lie outside it.
 
-Scanners fill outer k-space with zeros, and images are resampled: the outer lines of the stored image are then (nearly)
-empty. A rate counts them all the same, and a mask that spends its budget on them keeps nothing.
+The band of a whole cohort, by vendor and series, is measured in tune_ks/data/occupied.py. A mask that spends its budget
+outside of it keeps nothing.
 """
 
 from typing import NamedTuple
@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from tune_ks.data.dataset import Images
+from tune_ks.data.occupied import IMAGES, band_radius
 from tune_ks.model.transforms.base import Transform
 
-ENERGY = 0.99  # share of the energy beyond DC that the occupied band holds
-IMAGES = 256  # images that are looked at, evenly spread over the training images
-AT_ONCE = 32  # of them: the k-space of 32 images of 256 pixels takes 16 MiB
+AT_ONCE = 32  # images: the k-space of 32 images of 256 pixels takes 16 MiB
 
 
 class Occupied(NamedTuple):
@@ -46,13 +45,3 @@ def mean_energy(images: Images, transform: Transform, rows: int) -> np.ndarray:
     for chunk in index.split(AT_ONCE):
         energy += transform.forward(images.gather(chunk).image).abs().square().double().sum((0, 1)) / count
     return (energy.mean(0, keepdim=True) if rows == 1 else energy).numpy()
-
-
-def band_radius(energy: np.ndarray, distance: np.ndarray) -> float:
-    """The smallest distance from DC within which ENERGY of the energy beyond DC lies."""
-    order = distance.argsort(axis=None)
-    outwards = distance.flat[order]
-    within = np.where(outwards > 0, energy.flat[order], 0.0).cumsum()
-    if within[-1] <= 0:
-        return 0.0
-    return float(outwards[np.searchsorted(within, ENERGY * within[-1] * (1 - 1e-12))])

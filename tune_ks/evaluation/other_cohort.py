@@ -73,7 +73,8 @@ def evaluate(
     for done, record in enumerate(_records(folder, keys)):
         _require_side(record, images.side)
         scores = score(load_model(folder, record, device), images, record.config, device)
-        columns = table[["row", "path", "patient_id", "vendor", "label"]]
+        names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
+        columns = table[names]
         per_image = columns.assign(key=record.config.key(), score=scores)
         scored.append(per_image)
         for vendor, of_vendor in per_image.groupby("vendor"):

@@ -12,13 +12,15 @@ from safetensors.torch import save as safetensors_bytes
 from tune_ks.core.arrays import write_npy, write_npz
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.domains import ClassPatients
+from tune_ks.core.mask_share import distinct_rate
 from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
-from tune_ks.evaluation.occupied import occupied_band
+from tune_ks.evaluation.occupied import mean_energy, occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
+from tune_ks.model.masks.by_distance import sum_by_distance
 from tune_ks.training.members import option_values
 from tune_ks.training.tasks import Task, task_of
 
@@ -55,17 +57,6 @@ def make_record(
     )
 
 
-def distinct_rate(mask: np.ndarray) -> float:
-    """Share of the k-space of a real image that the kept coefficients determine: k and -k are conjugates.
-
-    ``mask`` (W,) or (H, W) of bool, DC at N // 2. Mirroring an even axis about N // 2 leaves index 0, its own mirror.
-    """
-    mirrored = mask
-    for axis, size in enumerate(mask.shape):
-        mirrored = np.take(mirrored, (2 * (size // 2) - np.arange(size)) % size, axis=axis)
-    return float((mask | mirrored).mean())
-
-
 def peak_memory_mib() -> int:
     """Peak memory of this process in MiB. The system counts it in KiB on Linux, and in bytes on macOS."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -80,12 +71,31 @@ def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training
     write_npy(folder.trial(key, "mask.npy"), training.mask)
     if record.mask_is_learned:
         write_npy(folder.trial(key, "probability.npy"), training.probability)
+    if training.mask_history is not None:
+        write_npz(folder.trial(key, "mask_history.npz"), **mask_history(splits, training))
     weights = {name: value.detach().cpu().contiguous() for name, value in training.pipeline.state_dict().items()}
     write_whole(folder.trial(key, "model.safetensors"), safetensors_bytes(weights))
     preview = preview_images(record.config, splits, training, device)
     if preview:
         write_npz(folder.trial(key, "preview.npz"), **preview)
     folder.write_record(record)
+
+
+def mask_history(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarray]:
+    """How the mask was learned, by whole distance from DC: ``probability`` (E, D), ``count`` and ``energy`` (D,).
+
+    ``count`` is the number of coefficients at a distance, ``energy`` their share of the training images' energy beyond
+    DC (0 at DC itself).
+    """
+    sampling = training.pipeline.sampling
+    radius = sampling.mask.radius
+    energy = sum_by_distance(torch.from_numpy(mean_energy(splits.train, sampling.transform, len(radius))), radius)
+    energy[0] = 0
+    return {
+        "probability": training.mask_history,
+        "count": sum_by_distance(torch.ones_like(radius), radius).int().numpy(),
+        "energy": (energy / energy.sum().clamp(min=1e-12)).float().numpy(),
+    }
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from torch import Tensor
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
+from tune_ks.model.masks.by_distance import mean_by_distance
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.augmentations import Augmentation, build_augmentation
 from tune_ks.training.average import Average
@@ -63,6 +64,7 @@ class Training:
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
             self.history = list(state["history"])
+            self.mask_history = list(state.get("mask_history", []))
             self.best = state["best"]
 
     def _begin(self, weights: Weights | None = None) -> None:
@@ -86,6 +88,7 @@ class Training:
         if not self.task.mixup:  # it does not commute with sampling
             self.images, self.trained = sampled_beforehand(config, self.pipeline, self.augmentation, train, self.device)
         self.history: list[dict[str, float]] = []
+        self.mask_history: list[Tensor] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
 
     @property
@@ -175,12 +178,26 @@ class Training:
         self.history.append({"epoch": self.number, "loss": loss, "val_in_domain": val})
         if not math.isnan(cross):
             self.history[-1]["val_cross_domain"] = cross
+        self._keep_mask()
         # only in-domain validation may choose the epoch; the cross-domain vendors must not
         settled = self.number >= self.config.first_settled_epoch()
         if settled and (val > self.best["val"] or not self.best["epoch"]):
             exported = {name: value.detach().cpu().clone() for name, value in self.scored.state_dict().items()}
             self.best = {"val": val, "epoch": self.number, "weights": exported}
         return Epoch(self.number, loss, val, self.state(), cross)
+
+    @torch.no_grad()
+    def _keep_mask(self) -> None:
+        """Add the probabilities at the epoch's last rate, (D,) by distance from DC, where one learned mask is trained.
+
+        A conditional training has a mask for every rate, and a checkpoint of an earlier version lacks its first epochs:
+        neither has a history of its mask.
+        """
+        mask = self.scored.sampling.mask
+        learns_one_mask = mask.learned and not self.pipeline.nothing_to_sample and self.config.rate_from is None
+        if learns_one_mask and len(self.mask_history) == self.number - 1:
+            probability = mask.probability(self.draws[-1].rates[-1:])[0]
+            self.mask_history.append(mean_by_distance(probability, mask.radius).float())
 
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on. The tensors are not copied: training changes them."""
@@ -191,6 +208,8 @@ class Training:
             "history": list(self.history),
             "best": self.best,
         }
+        if self.mask_history:
+            state["mask_history"] = list(self.mask_history)
         if self.average is not None:
             state["average"] = self.average.state_dict()
         if self.restarts:

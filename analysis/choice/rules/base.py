@@ -23,10 +23,22 @@ class Points:
     rate: np.ndarray  # (n,) realised
     in_domain: np.ndarray  # (n,) metric on the vendor trained on
     cross_domain: np.ndarray  # (n,) mean metric on the other vendors
-    in_domain_se: np.ndarray  # (n,) standard error of ``in_domain``
+    in_domain_se: np.ndarray  # (n,) standard error of ``in_domain``, not paired
     measure: Measure
     configuration: np.ndarray  # (n,) names, by which a proof says which candidate it is about
     proof: Proof | None = None  # what was proven on validation patients; None where the scores are of test patients
+    in_domain_draws: np.ndarray | None = None  # (D, n) ``in_domain`` on resampled patients, the same for all n
+
+    def gap_error(self, best: int) -> np.ndarray:
+        """(n,) standard error of in_domain[best] - in_domain, paired by patient where there are draws.
+
+        Without draws the errors are those of independent trainings, and their squares add up. 0 at ``best``.
+        """
+        if self.in_domain_draws is not None:
+            return (self.in_domain_draws[:, best, None] - self.in_domain_draws).std(axis=0)
+        error = np.hypot(self.in_domain_se, self.in_domain_se[best])
+        error[best] = 0.0
+        return error
 
 
 class Pick(NamedTuple):
@@ -94,8 +106,8 @@ class Rule:
         return (self.choose.__doc__ or "").splitlines()[0]
 
 
-def near_best(values: np.ndarray, loss: float) -> np.ndarray:
-    """(n,) -> True where a value is at most ``loss`` below the best one; False where it is NaN."""
+def near_best(values: np.ndarray, loss: float | np.ndarray) -> np.ndarray:
+    """(n,) -> True where a value is at most ``loss`` (one, or (n,)) below the best one; False where it is NaN."""
     best = np.max(values, initial=-np.inf, where=np.isfinite(values))
     return values >= best - loss - SLACK
 

@@ -15,6 +15,7 @@ from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
+from analysis.results.rate_units import in_units
 from analysis.statistics.measures import Measure
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
@@ -94,6 +95,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
         ],
         picks=[_proven(computed, analysis.options), _unproven(computed, measure)],
         small_print=[
+            Paragraph(in_units(analysis.run, computed.vendor, selection.rate), "small"),
             Paragraph(likely, "small"),
             Paragraph(sentences.whose_labels(selection, measure), "seen"),
         ],

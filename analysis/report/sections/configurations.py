@@ -7,21 +7,25 @@ from analysis.read.configurations import varied_fields
 from analysis.report.parts import Paragraph, Part, table
 from analysis.report.sections.base import Section, known_columns, labels_seen
 from analysis.results.compute import Analysis
+from analysis.results.rate_units import with_rate_units
 from analysis.statistics.pareto import TWO
 
 DIFFERENCE = (
     "difference: test metric minus that of full sampling on the same patients, seeds averaged inside each draw of "
-    "patients; low and high are the ends of patient-clustered 90 % intervals."
+    "patients; low and high are the ends of patient-clustered 90 % intervals. k max per mm: in 1/mm, of a low-pass "
+    "with as many lines or points; share of band: the rate divided by the share of stored k-space that holds 99 % of "
+    "the energy beyond DC; both of the vendor trained on, empty where the pixel spacing or the band is unknown."
 )
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
     """A row a configuration: its metrics, their intervals, and their differences to full sampling."""
-    frame = analysis.configurations
-    if frame.empty:
+    if analysis.configurations.empty:
         return []
+    frame = with_rate_units(analysis.run, analysis.configurations)
     varied = [name for name in varied_fields(frame) if name != "mask"]
-    names = ["vendor", "family", *varied, "sampling_rate", "realised_rate", "distinct_rate", "seeds"]
+    names = ["vendor", "family", *varied, "sampling_rate", "realised_rate", "k_max_per_mm", "share_of_band"]
+    names += ["distinct_rate", "seeds"]
     names += [f"val_{domain}" for domain in TWO]
     names += [f"test_{domain}{end}" for domain, end in product(TWO, ("", "_sd", "_low", "_high"))]
     names += ["above_baseline_in_domain_low"]

@@ -10,6 +10,7 @@ from analysis.report.parts import Figure, Heading, Panels, Paragraph, Part, slug
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.curves_info import curves_info
+from analysis.results.rate_units import rate_units
 from analysis.results.source_table import CHOSEN_FOR, source_table
 
 HEIGHT = 480  # pixels
@@ -27,7 +28,16 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     shown: list[Part] = []
     for split in ("test", "val"):
         shown += _curves(analysis, split)
-    return [*shown, labels_seen(analysis), *_source_table(analysis)]
+    shown += [Paragraph(_about_units(analysis), "small"), labels_seen(analysis)]
+    return [*shown, *_source_table(analysis)]
+
+
+def _about_units(analysis: Analysis) -> str:
+    """What the buttons below the axes switch to, and what is not known."""
+    notes = []
+    for vendor in analysis.vendors:
+        notes += rate_units(analysis.run, vendor).notes
+    return " ".join(["The buttons below an axis show the rate in other units; no point moves.", *notes])
 
 
 def _curves(analysis: Analysis, split: str) -> list[Part]:

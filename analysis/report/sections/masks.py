@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.plots.common import SPLIT_WORDS, to_json
+from analysis.plots.mask_path import plot_bands, plot_energy, plot_probabilities
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.read.configurations import FULL
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, Picture, data_uri, number, slug
@@ -16,6 +17,7 @@ from analysis.report.sections.base import Section
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.gallery import Exhibit, gallery
+from analysis.results.mask_path import MaskPath, mask_path
 from analysis.statistics.measures import Measure
 
 LOOK = (
@@ -28,6 +30,11 @@ PROFILE_ALT = (
     "Share of k-space kept at each distance from DC: learned probability, exported mask, and low-pass at the same rate."
 )
 PROFILE_HEIGHT = 260  # pixels
+PATH_HEIGHT = 280  # pixels
+PATH_WORDS = (
+    "A network first learns from nearly all of k-space; then the mask is thinned out to its budget. A line that the "
+    "network needs keeps its probability, and the energy shows whether the budget goes to lines that hold anything."
+)
 GAUGES = {"in": "in-domain", "cross": "cross-domain"}  # name in knob.js and report.css -> words
 KINDS = {"probability": "Inclusion probability", "mask": "Exported mask"}  # of a heat map of masks
 
@@ -105,6 +112,9 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         _knob(analysis, computed, visible, comparable),
         Panels([_line_masks(vendor, exhibits, kind) for kind in KINDS]),
     ]
+    path = mask_path(analysis, exhibits)
+    if path is not None:
+        shown.append(Details(f"How the mask {path.name} was learned, epoch by epoch", _path_parts(vendor, path)))
     if comparable:
         shown.append(Details("All rates at once", [_grid(analysis, vendor, comparable)]))
     return shown
@@ -243,6 +253,20 @@ def _line_masks(vendor: str, exhibits: list[Exhibit], kind: str) -> list[Part]:
     alt = f"{KINDS[kind]} over k-space lines, trained on {vendor}, a row a rate."
     name = f"masks-{slug(vendor)}" if kind == "mask" else f"masks-{kind}-{slug(vendor)}"
     return [Figure(name, to_json(drawn), alt, drawn.layout.height, KINDS[kind])]
+
+
+def _path_parts(vendor: str, path: MaskPath) -> list[Part]:
+    """Probabilities, bands and energy of one trial over its epochs."""
+    drawn = {
+        "probabilities": (plot_probabilities(path), "Inclusion probability by distance from DC"),
+        "bands": (plot_bands(path), "Kept coefficients by band"),
+        "energy": (plot_energy(path), "Share of the energy beyond DC that is kept"),
+    }
+    panels = []
+    for kind, (figure, words) in drawn.items():
+        alt = f"{words}, epoch by epoch, of the mask {path.name} trained on {vendor}."
+        panels.append([Figure(f"mask-{kind}-{slug(vendor)}", to_json(figure), alt, PATH_HEIGHT, words)])
+    return [Paragraph(f"{PATH_WORDS} Trial {path.key}.", "small"), Panels(panels)]
 
 
 def _pairs(cohort: pd.DataFrame, comparable: list[Exhibit]) -> list[Pair]:

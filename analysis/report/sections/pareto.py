@@ -14,13 +14,14 @@ from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, P
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.pareto_info import pareto_info
+from analysis.results.rate_units import rate_units
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
 
 FEW = 8  # temperatures that get a box each; more get a range
 HEIGHT = 440  # pixels
-OPTIMAL_HEIGHT = 280
+OPTIMAL_HEIGHT = 320
 FILTERS = "pareto-filters"  # id of the form, which the page's script looks up
 NOTE = (
     "With the rate as a third objective and metric rising with it, every rate is on the front: the front pictures the "
@@ -119,7 +120,7 @@ def _optimal(analysis: Analysis) -> list[Part]:
             panels.append([Paragraph(why, "small")])
             continue
         alt = f"In how many draws of both {measure.plural} a rate is not dominated by another, trained on {vendor}."
-        drawn = to_json(plot_optimal(uncertain, measure))
+        drawn = to_json(plot_optimal(uncertain, measure, rate_units(analysis.run, vendor).units))
         panels.append([Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {vendor}")])
         tables.append(_optimal_table(vendor, uncertain, measure))
     if not tables:

@@ -166,7 +166,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", ["scores.npz", "mask.npy", "probability.npy", "preview.npz"])
+@pytest.mark.parametrize("name", ["scores.npz", "mask.npy", "probability.npy", "preview.npz", "mask_history.npz"])
 def test_a_bad_array_costs_its_own_part_only(run, name):
     """Every trial's array is damaged, in one of four ways in turn."""
     paths = [path for trial in sorted((run / "trials").iterdir()) if (path := trial / name).exists()]

@@ -3,7 +3,9 @@
 import csv
 import re
 import shutil
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from analysis import analyse
@@ -39,6 +41,10 @@ def run(tmp_path_factory):
     )
     for trial in sorted((warm / "trials").iterdir()):
         shutil.copytree(trial, root / "trials" / trial.name)
+    for record in folder.records():
+        folder.write_record(replace(record, facts={"side": 32, "occupied_share": 0.5}))
+    cohort = pd.read_csv(folder.cohort_csv)
+    cohort.assign(spacing_mm=0.8).to_csv(folder.cohort_csv, index=False)
     folder.write_failure(TrialConfig("GE", 0.3), "the loss became NaN in epoch 2")
     external = "key,vendor,images,patients,auc\n" + f"{folder.keys()[0]},PHILIPS,40,20,0.61\n"
     (root / "external").mkdir()
@@ -100,6 +106,30 @@ def test_every_figure_is_drawn_and_nothing_is_fetched(page):
         assert plot.query_selector("svg.main-svg, .parcoords")
     assert page.heard.asked
     assert page.heard.outside() == []
+    assert page.heard.quiet(), page.heard.said
+
+
+def test_the_rate_axis_switches_to_other_units_and_back_and_no_point_moves(page):
+    plot = page.query_selector("#curves-test-GE")
+    plot.scroll_into_view_if_needed()
+    seen = {}
+    for label in ("1/mm", "band", "rate"):
+        plot.query_selector(f".updatemenu-button:has-text('{label}')").click()
+        page.wait_for_timeout(50)
+        title = plot.query_selector(".xtitle").text_content()
+        ticks = [tick.text_content() for tick in plot.query_selector_all(".xtick")]
+        x = page.evaluate("(plot) => plot.data.map((trace) => trace.x)", plot)
+        seen[label] = (title, ticks, x)
+    assert seen["1/mm"][0] == "k_max of as many lines, 1/mm"
+    assert seen["1/mm"][1] == ["0.05", "0.1", "0.2", "0.5"]  # the highest is 1 / (2 x 0.8 mm) = 0.625
+    assert seen["band"][1] == ["0.2", "0.5", "1", "2"]  # 2: the band is half of the lines
+    assert seen["rate"][:2] == ("realised rate (share of k-space)", ["0.062", "0.12", "0.25", "0.5", "1"])
+    assert seen["1/mm"][2] == seen["band"][2] == seen["rate"][2]
+    inside = """(plot) => [...plot.querySelectorAll('.updatemenu-button')].every((button) => {
+        const a = button.getBoundingClientRect(), b = plot.getBoundingClientRect();
+        return a.left >= b.left && a.right <= b.right && a.bottom <= b.bottom;
+    })"""
+    assert page.evaluate(inside, plot)
     assert page.heard.quiet(), page.heard.said
 
 

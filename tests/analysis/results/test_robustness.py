@@ -43,7 +43,7 @@ def write_scores(path, keys, fall, vendors=("GE", "SIEMENS"), patients=30, image
 def test_the_more_robust_rate_is_found_and_only_where_it_is(tmp_path):
     label, score, vendor = write_scores(tmp_path / "corruptions/x.npz", ["low", "full"], {"low": 0.0, "full": 0.4})
     (worse,), warnings = load_corruptions(tmp_path)
-    assert warnings == []
+    assert warnings == []  # blur and motion are what they always were
     compared = robust(worse, "GE", ["low"], ["full"], 0.25)
     table = compared.table.set_index(["corruption", "domain"])
     for domain in ("in_domain", "cross_domain"):
@@ -71,6 +71,19 @@ def test_seeds_are_averaged_and_what_was_not_scored_gives_nothing(tmp_path):
     assert robust(worse, "GE", ["full"], ["full"], 1.0) is None
     only = robust(worse, "PHILIPS", ["low0"], ["full"], 0.25).table
     assert set(only["domain"]) == {"cross_domain"}
+
+
+def test_a_file_scored_with_earlier_corruptions_says_so(tmp_path):
+    write_scores(tmp_path / "corruptions/x.npz", ["low", "full"], {"low": 0.0, "full": 0.4})
+    values = dict(np.load(tmp_path / "corruptions/x.npz"))
+    values["corruptions"] = np.array(["blur", "bias_field"])
+    write_npz(tmp_path / "corruptions/x.npz", **values)
+    (_,), (warning,) = load_corruptions(tmp_path)
+    assert "x.npz was scored with the first version of bias field (the field had a constant term" in warning
+    write_npz(tmp_path / "corruptions/x.npz", **values, versions=np.array([1, 2]))
+    assert load_corruptions(tmp_path)[1] == []
+    write_npz(tmp_path / "corruptions/x.npz", **values, versions=np.array([1, 1]))
+    assert load_corruptions(tmp_path)[1] == [warning]
 
 
 def test_the_page_shows_the_figures_or_says_what_to_type(tmp_path):

@@ -27,7 +27,7 @@ class Cohort:
     orientation (canonical | unknown | raw), height and width (pixels before padding), spacing_mm (of the cached image),
     model, field_t, tr_ms, te_ms, flip_deg, acquired_width (samples), thickness_mm, phase (ROW | COL | ""), low and high
     (the percentiles used, in the file's unit), mean, p75 and p90 (of the cached image), digest (of the stored pixels).
-    NaN or "" where the file does not say.
+    NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image.
     """
 
     table: pd.DataFrame

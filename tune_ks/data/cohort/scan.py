@@ -24,7 +24,7 @@ from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
 from tune_ks.data.cohort.position_matched import unmatched_negatives
-from tune_ks.data.cohort.table import COLUMNS, write_table
+from tune_ks.data.cohort.table import COLUMNS, WHERE_GIVEN, write_table
 from tune_ks.data.dicom.reader import ORIENTATIONS, Header
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
@@ -128,7 +128,8 @@ class Scan:
         table.insert(0, "row", np.arange(len(table)))
         if table["label"].notna().all():
             table["label"] = table["label"].astype(int)
-        return table[list(COLUMNS)]
+        given = [name for name in WHERE_GIVEN if (table[name] != "").any()]
+        return table[[*COLUMNS, *given]]
 
     def _read_pixels(self, candidates: list[Candidate], images: Path) -> None:
         """Write the image of every candidate that has a row and note its facts; those that cannot serve are skipped."""
@@ -261,7 +262,7 @@ def _table_row(candidate: Candidate, side: int) -> dict[str, Any]:
     item = candidate.item
     header = candidate.header
     row = {name: value for name, value in vars(header).items() if name in COLUMNS}
-    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split")}
+    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split", *WHERE_GIVEN)}
     row["label"] = math.nan if item.label is None else item.label
     row["position"] = candidate.position
     row["spacing_mm"] = header.spacing_mm * max(header.height, header.width) / side

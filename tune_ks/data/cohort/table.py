@@ -10,12 +10,13 @@ from tune_ks.core.storage import StoragePath, open_whole, write_whole
 from tune_ks.data.layouts.items import SPLITS
 from tune_ks.data.layouts.sheets import InputError, counted
 
-TEXTS = ("path", "patient_id", "vendor", "series", "split", "orientation", "model", "phase", "digest")
+TEXTS = ("path", "patient_id", "vendor", "series", "split", "orientation", "model", "phase", "digest", "breast")
 COLUMNS = (
     *("row", "path", "patient_id", "vendor", "series", "label", "slice", "position", "split"),
     *("orientation", "height", "width", "spacing_mm", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
     *("acquired_width", "thickness_mm", "phase", "low", "high", "mean", "p75", "p90", "digest"),
 )
+WHERE_GIVEN = ("breast",)  # columns of a table only where an image has them
 MIN_PATIENTS = 3  # of a vendor, and of a stratum: one for each split
 POOLED = "few"  # the stratum of patients from strata that are too small
 

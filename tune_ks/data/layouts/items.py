@@ -19,6 +19,7 @@ class Item:
     slice: float = math.nan  # counted from 1
     slices: float = math.nan  # of the patient's series as it was scanned
     split: str = ""
+    breast: str = ""  # which of the patient's breasts it shows, in any words; "" where nothing says
     sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own
 
 

@@ -1,4 +1,4 @@
-"""Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file."""
+"""Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file, or of a folder."""
 
 import os
 import re
@@ -18,7 +18,11 @@ LABEL_OF = {**dict.fromkeys(NO_LABEL), "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
 class LabelTable(Layout):
-    """A folder that holds ``labels.csv``: columns path, patient_id, label; optional series, split, slice, slices."""
+    """A folder with ``labels.csv``: columns path, patient_id, label; optional series, split, slice, slices, breast.
+
+    A path may be a folder. Its row then holds for every file below it, so that one row a patient is enough: all images
+    of a patient get the patient's label.
+    """
 
     recognised_by = f"{LABELS} (columns path, patient_id, label)"
 
@@ -29,9 +33,17 @@ class LabelTable(Layout):
         return {"labels": path} if path.is_file() else None
 
     def files(self) -> list[FileStatus]:
-        """The files that ``labels.csv`` names, whether or not they are there."""
-        paths = sorted(set(read_labels(self.sheets["labels"])["path"]))
-        return [file_status(os.path.join(self.root, path), path) for path in paths]
+        """The files that ``labels.csv`` names, whether or not they are there, and those of the folders it names."""
+        named = set(read_labels(self.sheets["labels"])["path"])
+        _refuse_outside(self.root, named)
+        files: dict[str, FileStatus] = {}
+        for path in named:
+            if os.path.isdir(os.path.join(self.root, path)):
+                below = self.files_below(self.root / path)
+            else:
+                below = [file_status(os.path.join(self.root, path), path)]
+            files |= {file.path: file for file in below}
+        return sorted(files.values())
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
         """The rows of one series. InputError for a table that contradicts itself or leaves the folder."""
@@ -40,6 +52,8 @@ class LabelTable(Layout):
         if labels_required:
             require_columns(sheet, table.columns, "label")
         _check_rows(sheet, table)
+        _refuse_outside(self.root, table["path"])
+        table = _without_folders(self.root, table, [file.path for file in files])
         _refuse_outside(self.root, table["path"])
         table, left_out = _one_series(sheet, table, series)
         _check_splits(sheet, table)
@@ -81,6 +95,25 @@ def _refuse_outside(root: Path, paths: Iterable[str]) -> None:
             raise InputError(
                 f"{LABELS} names {path!r}, which leaves the folder; give paths relative to it, without '..'"
             )
+
+
+def _without_folders(root: Path, table: pd.DataFrame, files: list[str]) -> pd.DataFrame:
+    """The table with a row for each of ``files`` in place of every row of a folder; InputError for one named twice."""
+    known = set(files)  # a folder is none of them, so that only paths that are not among them are looked at on disk
+    is_folder = [path not in known and os.path.isdir(os.path.join(root, path)) for path in table["path"]]
+    if not any(is_folder):
+        return table
+    line_of: dict[str, int] = {}
+    for line, path, folder in zip(table.index, table["path"], is_folder):
+        start = "" if PurePosixPath(path) == PurePosixPath(".") else f"{PurePosixPath(path)}/"
+        below = [file for file in files if file.startswith(start)] if folder else [path]
+        if not below:
+            raise InputError(f"{LABELS} names the folder {path!r}, which holds no file")
+        for file in below:
+            if file in line_of:
+                raise InputError(f"{LABELS} names {file!r} twice: in line {line_of[file]} and in line {line}")
+            line_of[file] = line
+    return table.loc[list(line_of.values())].assign(path=list(line_of))
 
 
 def _is_absolute_or_climbs(path: str) -> bool:
@@ -129,7 +162,8 @@ def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
 
 def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
     """One Item for each row. InputError for a label or a slice number that cannot be read."""
-    columns = {name: table[name].tolist() for name in ("path", "patient_id", "series", "split") if name in table}
+    texts = ("path", "patient_id", "series", "split", "breast")
+    columns = {name: table[name].tolist() for name in texts if name in table}
     if "label" in table:
         columns["label"] = _labels(sheet, table["label"])
     for name in ("slice", "slices"):

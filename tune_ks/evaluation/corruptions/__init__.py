@@ -1,4 +1,7 @@
-"""Image -> worse image at five severities: every corruption by name. MONAI is imported only when it is needed."""
+"""Image -> worse image at five severities: every corruption by name. MONAI is imported only when it is needed.
+
+Version 2 of three of them: what changed since version 1 is in analysis/results/robustness.py.
+"""
 
 from tune_ks.evaluation.corruptions import bias_field, blur, ghosting, gibbs, motion, rician, spike
 from tune_ks.evaluation.corruptions.base import Corruption
@@ -7,8 +10,8 @@ CORRUPTIONS = {
     "ghosting": Corruption(ghosting.corrupt, ghosting.STRENGTHS),
     "motion": Corruption(motion.corrupt, motion.STRENGTHS),
     "rician": Corruption(rician.corrupt, rician.STRENGTHS),
-    "bias_field": Corruption(bias_field.corrupt, bias_field.STRENGTHS),
-    "gibbs": Corruption(gibbs.corrupt, gibbs.STRENGTHS),
-    "spike": Corruption(spike.corrupt, spike.STRENGTHS),
+    "bias_field": Corruption(bias_field.corrupt, bias_field.STRENGTHS, version=2),
+    "gibbs": Corruption(gibbs.corrupt, gibbs.STRENGTHS, version=2),
+    "spike": Corruption(spike.corrupt, spike.STRENGTHS, version=2),
     "blur": Corruption(blur.corrupt, blur.STRENGTHS),
 }

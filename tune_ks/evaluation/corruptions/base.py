@@ -18,10 +18,13 @@ class Corruption(NamedTuple):
 
     The seed fixes the random part (where, in which direction), the strength its amount. So an image is corrupted in
     the same way at every severity, only more strongly.
+
+    ``version`` is raised when the same seed and strength give another image. Files of corrupted scores hold it.
     """
 
     corrupt: Callable[[Tensor, float, int], Tensor]
     strengths: tuple[float, float, float, float, float]  # of severity 1 to 5
+    version: int = 1
 
 
 def corrupted(corruption: Corruption, severity: int, image: Tensor, rows: list[int]) -> Tensor:

@@ -17,6 +17,11 @@ UNIFORM_FROM = 0.01  # the probabilities start uniform in (0.01, 0.99), before t
 class Loupe(Mask):
     """The relaxed mask, as published: values in (0, 1) in training, with one u per coefficient and image.
 
+    The slopes are those of the authors' code, github.com/cagladbahadir/LOUPE (read at commit 07cd0dc): in
+    loupe/models.py the defaults of loupe_model are pmask_slope = 5 and sample_slope = 12, and scripts/train_v2.py sets
+    neither. In loupe/layers.py ThresholdRandomMask has 12 too, but ProbMask alone 10, and starts from probabilities
+    uniform in (0.01, 0.99) (eps = 0.01). Its masks are of points, and DC is not held.
+
     The relaxation is biased: E[m] = (softplus(s p') - softplus(s (p' - 1))) / s, which is above p' for small p'. So
     training keeps more than the budget; the mask that is scored and exported keeps exactly the budget.
     """

@@ -13,9 +13,9 @@ from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms.base import Transform
 
 STEPS = 5
-LAMBDA = 0.0  # images here are sampled without noise: what was measured is kept as it is (the released code's default)
-ALPHA, BETA = 0.002, 0.005  # weights of wavelets and TV for images in [0, 1], as in the authors' released code
-LEVELS = 3  # of the wavelet transform, as in that code; its Daubechies-4 is replaced by Haar
+LAMBDA = 0.0  # images here are sampled without noise: what was measured is kept as it is
+ALPHA, BETA = 0.002, 0.005  # weights of wavelets and TV for images in [0, 1]
+LEVELS = 3  # of the wavelet transform
 
 
 class HQSNet(Reconstruction):
@@ -23,6 +23,13 @@ class HQSNet(Reconstruction):
 
     Each step has its ResBlock. Before training z = x, so the result is the zero-filled image.
     Wang et al., MLMIR 2020 (arXiv:2007.14979).
+
+    The authors' code, github.com/alanqrwang/HQSNet, has two values of lambda. Its scripts take 0 where --lmbda is not
+    given (scripts/run.py at 849e9d6; scripts/train_network.py at 6c390e5, as data_consistency in hqsnet/loss.py), and
+    so do we. The README (43caedd) calls scripts/run.py with --lmbda 1.8, and get_lmbda in hqsnet/utils.py (6c390e5)
+    returns 1.8. ALPHA = 0.002 and BETA = 0.005 are get_reg_coeff in that file, and w_coeff and tv_coeff of the README.
+    STEPS = 5 (K) and 64 channels are the defaults of scripts/run.py. Three levels of db4 wavelets (get_wavelets in
+    hqsnet/loss.py) are Haar's here.
     """
 
     def __init__(self, transform: Transform, reconstruction_channels: int = 64, **training: Any) -> None:

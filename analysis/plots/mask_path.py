@@ -1,0 +1,68 @@
+"""How a learned mask moved from epoch to epoch: its probabilities, and the energy and the lines it keeps."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from analysis.plots.common import BLUE, GREY, blank
+from analysis.results.mask_path import MaskPath
+
+
+def plot_probabilities(path: MaskPath) -> go.Figure:
+    """A heat map: inclusion probability over the epoch and the distance from DC."""
+    epochs, distances = path.probability.shape
+    figure = blank("epoch", "distance from DC", legend=False)
+    figure.add_trace(
+        go.Heatmap(
+            x=np.arange(1, epochs + 1),
+            y=np.arange(distances),
+            z=path.probability.T.round(3),
+            zmin=0,
+            zmax=1,
+            colorscale="Viridis",
+            colorbar={"thickness": 10, "title": {"text": "prob.", "side": "top"}},
+            hovertemplate="epoch %{x}, distance %{y}: %{z:.2f}<extra></extra>",
+        )
+    )
+    return figure
+
+
+def plot_bands(path: MaskPath) -> go.Figure:
+    """Expected number of kept coefficients in each band, stacked: their sum is the budget of the epoch."""
+    figure = blank("epoch", "coefficients kept")
+    colours = sample_colorscale("Viridis", np.linspace(0.2, 0.9, len(path.bands)).tolist())
+    for colour, (words, kept) in zip(colours, path.bands.items()):
+        figure.add_trace(
+            go.Scatter(
+                x=np.arange(1, len(kept) + 1),
+                y=kept.round(2),
+                name=words,
+                mode="lines",
+                stackgroup="kept",
+                line={"width": 1, "color": colour},
+                hovertemplate=f"{words}: %{{y:.1f}} at epoch %{{x}}<extra></extra>",
+            )
+        )
+    return figure
+
+
+def plot_energy(path: MaskPath) -> go.Figure:
+    """Share of the energy beyond DC that the mask keeps, and that as many coefficients nearest to DC would keep."""
+    figure = blank("epoch", "energy kept")
+    curves = (
+        ("learned mask", path.energy, {"color": BLUE}),
+        ("low-pass, as many", path.lowpass_energy, {"color": GREY, "dash": "dash"}),
+    )
+    for words, share, line in curves:
+        figure.add_trace(
+            go.Scatter(
+                x=np.arange(1, len(share) + 1),
+                y=share.round(4),
+                name=words,
+                mode="lines",
+                line=line,
+                hovertemplate=f"{words}: %{{y:.3f}} at epoch %{{x}}<extra></extra>",
+            )
+        )
+    figure.update_layout(yaxis={"rangemode": "tozero"})
+    return figure

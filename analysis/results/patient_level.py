@@ -1,0 +1,203 @@
+"""AUC of patients, and of breasts, beside that of images: the scores of a unit's images pooled to one.
+
+A unit is positive where one of its images is. The AUC of units exists only where there are units without the label; in
+Duke every patient has a tumour, so that finding the slice is all that can be measured there. Attention pooling, which
+would have to be trained (MONAI's MILModel), is left out: no task of this program trains on the label of a patient.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.read.configurations import FULL, keys_of_full
+from analysis.read.external_scores import external_scores
+from analysis.read.trial_arrays import image_scores
+from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.pooling import POOLS
+from analysis.statistics.bootstrap import DRAWS, Resampled, patient_weights, resampled_auc, win_matrix
+from analysis.statistics.estimate import estimate
+
+COLUMNS = (
+    *("trained on", "tested on", "unit", "pooled by", "rate", "seeds", "with", "without"),
+    *("AUC", "low", "high", "minus full", "its low", "its high", "AUC of images"),
+)
+IMAGES = "images"  # the unit of the scores as they are
+Scores = Callable[[str], pd.DataFrame | None]  # key -> vendor, patient_id, label, score and, where known, breast
+
+
+class Units(NamedTuple):
+    """The images of one vendor, by unit."""
+
+    number: np.ndarray  # (n,) of each image: which unit it belongs to
+    label: np.ndarray  # (U,) 1 where one image of the unit is positive
+    patient: np.ndarray  # (U,) whose unit it is
+
+
+class PatientLevel(NamedTuple):
+    """The table, and a sentence for each vendor and unit for which no AUC is defined."""
+
+    table: pd.DataFrame  # COLUMNS; empty where nothing is defined
+    notes: list[str]
+
+
+class Compared(NamedTuple):
+    """The trainings of a chosen rate, or of full sampling, and the vendor that they were trained on."""
+
+    vendor: str
+    rate: float
+    keys: list[str]
+    full: list[str]  # the trainings at full sampling, to be compared with; [] for full sampling itself
+
+
+def patient_level(analysis: Analysis) -> PatientLevel:
+    """On the test patients of the run, for each chosen rate and full sampling."""
+
+    def scores_of(key: str) -> pd.DataFrame | None:
+        scores = image_scores(analysis.run.root, key, analysis.run.cohort)
+        if scores is None:
+            return None
+        if "breast" in analysis.run.cohort:
+            scores["breast"] = analysis.run.cohort.loc[scores["row"], "breast"].to_numpy()
+        return scores[scores["split"] == "test"]
+
+    return _levels(analysis, scores_of, "")
+
+
+def external_level(analysis: Analysis, cohort: str) -> PatientLevel:
+    """On all patients of another cohort, as ``run_search.py evaluate`` scored them."""
+    scores = external_scores(analysis.run.root, cohort)
+    by_key = {} if scores is None else {str(key): of_key for key, of_key in scores.groupby("key")}
+    return _levels(analysis, by_key.get, cohort)
+
+
+def _levels(analysis: Analysis, scores_of: Scores, purpose: str) -> PatientLevel:
+    """``purpose`` sets the draws of patients of one cohort apart from those of another."""
+    rows: list[dict] = []
+    notes: dict[str, None] = {}  # without repetition, in order
+    if not analysis.measure.of_classes:
+        return PatientLevel(pd.DataFrame(columns=COLUMNS), [])
+    for computed in analysis.vendors.values():
+        known: dict[tuple[str, ...], list[Resampled]] = {}
+        for compared in _compared(analysis, computed):
+            for key in compared.keys:
+                scores = scores_of(key)
+                if scores is None:
+                    continue
+                for where, value in _resampled(scores.dropna(subset="label"), purpose, notes):
+                    known.setdefault((key, *where), []).append(value)
+        for compared in _compared(analysis, computed):
+            rows += _rows(compared, known)
+    return PatientLevel(pd.DataFrame(rows, columns=COLUMNS), list(notes))
+
+
+def _compared(analysis: Analysis, computed: VendorAnalysis) -> list[Compared]:
+    """The chosen rate and full sampling of one vendor, those of them that there are."""
+    selection = computed.selection
+    full = list(keys_of_full(analysis.configurations, selection.keys))
+    pair = []
+    if selection.keys and set(selection.keys) != set(full):
+        pair.append(Compared(computed.vendor, selection.rate, list(selection.keys), full))
+    if full:
+        pair.append(Compared(computed.vendor, 1.0, full, []))
+    return pair
+
+
+def _resampled(
+    scores: pd.DataFrame, purpose: str, notes: dict[str, None]
+) -> Iterator[tuple[tuple[str, str, str, int, int], Resampled]]:
+    """(vendor, unit, pool, units with, units without) and the AUC on resampled patients, for what is defined."""
+    for vendor, images in scores.groupby("vendor"):
+        patients = np.unique(images["patient_id"])
+        weights = patient_weights(len(patients), DRAWS, *filter(None, (purpose, str(vendor))))
+        score = images["score"].to_numpy(float)
+        for name, units in _units_of(images).items():
+            positive = int(units.label.sum())
+            negative = len(units.label) - positive
+            if not positive or not negative:
+                notes[_why_not(str(vendor), name, positive, negative)] = None
+                continue
+            for pool_name, pool in POOLS.items():
+                pooled = pool(score, units.number, len(units.label))
+                value = resampled_auc(win_matrix(units.label, pooled, units.patient, patients), weights)
+                yield (str(vendor), name, pool_name, positive, negative), value
+            of_images = win_matrix(images["label"].to_numpy(), score, images["patient_id"].to_numpy(), patients)
+            yield (str(vendor), name, IMAGES, positive, negative), resampled_auc(of_images, weights)
+
+
+def _units_of(images: pd.DataFrame) -> dict[str, Units]:
+    """Patients, and breasts where every image says which one it shows."""
+    named = {"patient": images["patient_id"].astype(str)}
+    if "breast" in images and images["breast"].notna().all() and (images["breast"].astype(str) != "").all():
+        named["breast"] = images["patient_id"].astype(str) + "\n" + images["breast"].astype(str)
+    units = {}
+    for name, of_image in named.items():
+        names, first, number = np.unique(of_image.to_numpy(str), return_index=True, return_inverse=True)
+        label = np.zeros(len(names), int)
+        np.maximum.at(label, number, images["label"].to_numpy(int))
+        units[name] = Units(number, label, images["patient_id"].to_numpy()[first])
+    return units
+
+
+def _why_not(vendor: str, unit: str, positive: int, negative: int) -> str:
+    plural = {"patient": "patients", "breast": "breasts"}[unit]
+    has = "has" if positive else "lacks"
+    return (
+        f"{vendor}: no AUC of {plural}: each of the {positive + negative} {plural} tested {has} the label, so what is "
+        "measured is which images show it, not who has it."
+    )
+
+
+def _rows(compared: Compared, known: dict[tuple[str, ...], list[Resampled]]) -> list[dict]:
+    """A row for each vendor tested on, unit and pool."""
+    rows = []
+    wheres = {where[1:] for where in known if where[0] in compared.keys and where[3] != IMAGES}
+    for where in sorted(wheres):
+        vendor, unit, pool, positive, negative = where
+        seeds = _seeds(known, compared.keys, where)
+        of_images = _seeds(known, compared.keys, (vendor, unit, IMAGES, positive, negative))
+        full = _seeds(known, compared.full, where)
+        value = estimate(seeds)
+        ends = value.interval()
+        row = {
+            "trained on": compared.vendor,
+            "tested on": vendor,
+            "unit": unit,
+            "pooled by": pool.replace("_", "-"),
+            "rate": compared.rate,
+            "seeds": len(seeds),
+            "with": positive,
+            "without": negative,
+            "AUC": value.point,
+            "low": ends.low,
+            "high": ends.high,
+            "AUC of images": float(np.mean([seed.point for seed in of_images])),
+        }
+        if full:
+            apart = estimate(seeds, full)
+            ends = apart.interval()
+            row |= {"minus full": apart.point, "its low": ends.low, "its high": ends.high}
+        rows.append(row)
+    return rows
+
+
+def _seeds(known: dict[tuple, list[Resampled]], keys: list[str], where: tuple) -> list[Resampled]:
+    seeds = []
+    for key in keys:
+        seeds += [value for value in known.get((key, *where), []) if math.isfinite(value.error)]
+    return seeds
+
+
+def sentences(level: PatientLevel) -> list[str]:
+    """A line for each vendor trained on, tested on and unit, with both pools; then why others have none."""
+    lines = []
+    for (source, vendor, unit), part in level.table.groupby(["trained on", "tested on", "unit"], sort=False):
+        said = []
+        for row in part.to_dict("records"):
+            rate = FULL if row["rate"] == 1 else f"rate {row['rate']:.3g}"
+            said.append(f"{rate} {row['AUC']:.3f} [{row['low']:.3f}, {row['high']:.3f}] by {row['pooled by']}")
+        counts = f"{part['with'].iloc[0]} with and {part['without'].iloc[0]} without"
+        lines.append(f"Test AUC by {unit}, trained on {source}, tested on {vendor} ({counts}): {'; '.join(said)}.")
+    return [*lines, *level.notes]
