@@ -43,7 +43,7 @@ from analysis.statistics.bootstrap import DRAWS, TrialDraws
 from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.resampling import domain_draws, trial_draws
 from analysis.statistics.training_noise import seeds_of
-from tune_ks.core.record import mean_of_others
+from tune_ks.core.domains import mean_of_others
 
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]

@@ -23,7 +23,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
 ANALYSIS = {
     "report": (7, {"numpy", "pandas", "plotly", "jinja2", "markupsafe", "PIL"}),
     "plots": (6, {"numpy", "pandas", "plotly"}),
-    "results": (5, {"numpy", "pandas", "scipy", "sklearn", "rich"}),
+    "results": (5, {"numpy", "pandas", "scipy", "sklearn", "rich", "optuna"}),
     "choice": (4, {"numpy", "pandas", "moocore"}),
     "statistics": (3, {"numpy", "pandas", "scipy", "sklearn", "moocore", "kneed"}),
     "read": (2, {"numpy", "pandas"}),
@@ -34,7 +34,7 @@ OTHERS = {"search_spaces": {"ray"}, "run_search.py": set()}
 ONLY_IN = {  # package -> the places that may import it
     "pyarrow": ("tune_ks/core/object_path.py",),
     "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space.py", "search_spaces/"),
-    "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py"),
+    "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py", "analysis/results/sampler_importance.py"),
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
     "sklearn": ("analysis/statistics/", "analysis/results/"),
     "monai": ("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),

@@ -16,13 +16,15 @@ import pandas as pd
 from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.selection import evidence, with_scores
+from analysis.read.class_patients import count_patients
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
 from analysis.statistics.fitted import fit_vendor
 from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.resampling import domain_draws
-from tune_ks.core.metrics import DOMAINS
+from tune_ks.core.domains import ClassPatients, other_vendors
+from tune_ks.core.metrics import DOMAINS, METRICS
 from tune_ks.core.seeding import generator
 
 DRAWS = 200  # of patients inside a half, for the curves; what fit_curve asks for
@@ -46,7 +48,7 @@ class Halves(NamedTuple):
     """The metric of every trial on every half of the patients."""
 
     chooses: list[dict[str, TrialDraws]]  # half -> key -> as if ("val", vendor)
-    reports: list[dict[str, dict[str, float]]]  # half -> key -> vendor -> metric on the other half
+    reports: list[dict[str, TrialDraws]]  # half -> key -> the same on the other half, without draws
 
 
 class Patients(NamedTuple):
@@ -54,6 +56,7 @@ class Patients(NamedTuple):
 
     names: np.ndarray  # (P,) sorted
     weights: np.ndarray  # (2 repeats * (1 + DRAWS), P)
+    in_mean: bool  # whether the vendor counts in the cross-domain mean
 
 
 class Unscored(ValueError):
@@ -132,20 +135,33 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
         scores = image_scores(run.root, key, run.cohort)
         if scores is None:
             raise Unscored(f"trial {key} has no scores per image that can be read")
-        scores = scores[measure.counts(scores) & scores["split"].isin(["val", "test"])]
+        scores = measure.of_counted(scores[scores["split"].isin(["val", "test"])])
+        if not patients:
+            left_out = _left_out(scores, vendor, run.metric)
         for test_vendor, images in scores.groupby("vendor"):
             name = str(test_vendor)
             if name not in patients:
-                patients[name] = _halved(images, repeats, name)
+                patients[name] = _halved(images, repeats, name, name not in left_out)
             _score(halves, key, name, images, patients[name], measure)
     if vendor not in patients:
         raise Unscored(f"no trial has scores of {vendor}")
     return halves
 
 
-def _halved(images: pd.DataFrame, repeats: int, vendor: str) -> Patients:
+def _left_out(scores: pd.DataFrame, vendor: str, metric: str) -> set[str]:
+    """The vendors that the cross-domain mean leaves out, as half of their patients are too few."""
+    defined, patients = {}, {}
+    classes = METRICS[metric].classes
+    for name, images in scores.groupby("vendor"):
+        whole = count_patients(images["label"], images["patient_id"])
+        patients[str(name)] = ClassPatients(*(count // 2 for count in whole))
+        defined[str(name)] = 1.0 if set(classes) <= set(images["label"]) else math.nan  # any number: it has a value
+    return set(other_vendors(defined, vendor, patients, classes).left_out)
+
+
+def _halved(images: pd.DataFrame, repeats: int, vendor: str, in_mean: bool) -> Patients:
     halves = split_in_halves(images, repeats, vendor)
-    return Patients(np.unique(images["patient_id"]), _weights(halves, vendor))
+    return Patients(np.unique(images["patient_id"]), _weights(halves, vendor), in_mean)
 
 
 def _score(halves: Halves, key: str, vendor: str, images: pd.DataFrame, patients: Patients, measure: Measure) -> None:
@@ -158,10 +174,11 @@ def _score(halves: Halves, key: str, vendor: str, images: pd.DataFrame, patients
     by_half = whole.draws.reshape(count, 1 + DRAWS)
     fewest = whole.patients // 2
     for half in range(count):
-        resampled = Resampled(float(by_half[half, 0]), by_half[half, 1:], fewest)
         other_half = half ^ 1
+        resampled = Resampled(float(by_half[half, 0]), by_half[half, 1:], fewest, in_mean=patients.in_mean)
+        on_other = Resampled(float(by_half[other_half, 0]), by_half[other_half, :0], fewest, in_mean=patients.in_mean)
         halves.chooses[half].setdefault(key, {})["val", vendor] = resampled
-        halves.reports[half].setdefault(key, {})[vendor] = float(by_half[other_half, 0])
+        halves.reports[half].setdefault(key, {})["val", vendor] = on_other
 
 
 def split_in_halves(images: pd.DataFrame, repeats: int, vendor: str) -> np.ndarray:
@@ -214,10 +231,7 @@ def _choose(
     return None if row is None else candidate.iloc[row]
 
 
-def _mean(reports: dict[str, dict[str, float]], keys: list[str], vendor: str, domain: str) -> float:
-    """Mean over the seeds (``keys``) of the metric in-domain, or of its mean over the other vendors; NaN unknown."""
-    means = []
-    for key in keys:
-        values = [value for other, value in reports[key].items() if (other == vendor) == (domain == "in_domain")]
-        means.append(np.mean(values) if values else math.nan)
-    return float(np.mean(means))
+def _mean(reports: Mapping[str, TrialDraws], keys: list[str], vendor: str, domain: str) -> float:
+    """Mean over the seeds (``keys``) of the metric of a domain; NaN unknown."""
+    scores = [domain_draws(reports[key], vendor, "val", domain) for key in keys]
+    return float(np.mean([math.nan if score is None else score.point for score in scores]))

@@ -37,10 +37,11 @@ def leave_one_vendor_out(
 ) -> list[LeftOut]:
     """The choices of ``rules`` with each other vendor held out in turn.
 
-    Empty with fewer than three vendors, or where the other vendors have no validation scores.
+    A vendor that the cross-domain mean leaves out is not held out. Empty with fewer than three vendors, or where the
+    other vendors have no validation scores.
     """
     records = [record for record in run.records.values() if record.config.vendor == vendor]
-    others = sorted({name for record in records for name in record.test} - {vendor})
+    others = sorted({name for record in records for name in record.others("test").counted})
     if len(others) < 2:
         return []
     left_out = [_hold_out(run, draws, vendor, held_out, rules, options) for held_out in others]

@@ -112,14 +112,15 @@ def noninferior(
     nominal rate -> why it has no finished trial; such a rate is a step that does not pass, for none may be skipped.
     """
     missing = missing or {}
-    full = table[table["full"].astype(bool)]
-    reference = _seeds_by_domain(full.iloc[0]["keys"], draws, vendor) if len(full) else {}
+    is_full = table["full"].to_numpy(bool)
+    reference = _seeds_by_domain(table["keys"].iloc[int(is_full.argmax())], draws, vendor) if is_full.any() else {}
     lacks = _reference_lacks(reference, missing)
     if lacks:
         return refusal(vendor, margin, lacks)
+    full = table[is_full]
     absent = sorted(set(missing) - set(table["sampling_rate"]))
     steps = [(rate, Step(rate, "", 0, {}, f"{missing[rate]}: no step may be skipped")) for rate in absent]
-    for row in table[~table["full"].astype(bool)].itertuples():
+    for row in table[~is_full].itertuples():
         seeds = _seeds_by_domain(row.keys, draws, vendor)
         step = _trained_step(row, seeds, reference, missing.get(row.sampling_rate))
         steps.append((row.sampling_rate, step))

@@ -43,7 +43,7 @@ def proof_of_vendor(
     ...) each is tested at 5 % divided by their number (Bonferroni), since several curves are several chances to
     succeed. Pooled curves would prove a mean over curves, and no curve that can be used.
     """
-    patients = validation_patients(run.cohort, vendor)
+    patients = validation_patients(run, vendor)
     by_name = curves(table) or {"": table}
     alpha = ALPHA / len(by_name)
     if sampler_of(run) == "grid":
@@ -106,11 +106,16 @@ def _proofs_of_drawn_rates(
     return proofs
 
 
-def validation_patients(cohort: pd.DataFrame, vendor: str) -> dict[str, int]:
-    """Endpoint -> patients that it is validated on: of another vendor, all that are not test patients."""
+def validation_patients(run: Run, vendor: str) -> dict[str, int]:
+    """Endpoint -> patients that it is validated on: of the other vendors that count, all that are not test patients."""
+    cohort = run.cohort
+    counted: set[str] = set()
+    for record in run.records.values():
+        if record.config.vendor == vendor:
+            counted.update(record.others("val").counted)
     held_out = set(cohort.loc[cohort["split"] == "test", "patient_id"])
     inside = cohort[(cohort["split"] == "val") & (cohort["vendor"] == vendor)]
-    others = cohort[(cohort["vendor"] != vendor) & ~cohort["patient_id"].isin(held_out)]
+    others = cohort[cohort["vendor"].isin(counted) & ~cohort["patient_id"].isin(held_out)]
     return {"in_domain": inside["patient_id"].nunique(), "cross_domain": others["patient_id"].nunique()}
 
 
@@ -144,12 +149,16 @@ def missing_rates(trainings: Trainings, curve: pd.DataFrame) -> dict[float, str]
     Such a training failed, is not finished, or was made for another vendor only: the same grid is meant for both.
     Rates that no trial folder names yet are not known here.
     """
-    below_full = curve[~curve["full"].astype(bool)]
-    questions = {trainings.questions[key] for keys in below_full["keys"] for key in keys}
+    questions: set[str] = set()
+    for keys, full in zip(curve["keys"], curve["full"]):
+        if not full:
+            questions.update(trainings.questions[key] for key in keys)
     reasons: dict[float, str] = {}
     for question in questions:
         reasons |= dict.fromkeys(trainings.elsewhere.get(question, ()), NOT_YET)
     reasons |= _reasons_here(trainings.unfinished, questions)
+    if not reasons:
+        return {}
     complete = set(curve.loc[curve["seeds"] >= MIN_SEEDS, "sampling_rate"])
     return {rate: why for rate, why in reasons.items() if rate not in complete}
 

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, GREY, blank, rate_colours
+from analysis.plots.common import BLUE, DOMAINS, GREY, blank, rate_colours
 from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
 from analysis.results.importance import Importance, hyperparameters
+from analysis.results.sampler_importance import SamplerImportance
 
 FEW = 8  # values that get a tick each
 SHADES = 9  # of the colour scale
@@ -27,6 +28,21 @@ def plot_importance(importance: Importance, title: str) -> go.Figure:
             hovertemplate="%{y}: %{x:.4f}<extra></extra>",
         )
     )
+    return figure
+
+
+def plot_sampler_importance(importance: SamplerImportance) -> go.Figure:
+    """Two bars a hyperparameter, in-domain and cross-domain: shares of the variance, most important on top."""
+    figure = blank("share of the variance", "")
+    rows = importance.table[::-1]
+    names = [name.replace("_", " ") for name in rows["hyperparameter"]]
+    for domain, (word, colour) in DOMAINS.items():
+        if rows[domain].isna().all():
+            continue
+        hover = f"%{{y}}, {word}: %{{x:.2f}}<extra></extra>"
+        shares = rows[domain].round(4).tolist()
+        bars = go.Bar(x=shares, y=names, name=word, orientation="h", marker={"color": colour}, hovertemplate=hover)
+        figure.add_trace(bars)
     return figure
 
 

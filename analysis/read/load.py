@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.read.class_patients import with_patients
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
@@ -81,6 +82,7 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
     of_metric = {key: record for key, record in records.items() if record.metric == metric}
     if len(of_metric) < len(records):
         warnings.append(f"{len(records) - len(of_metric)} record(s) of another metric than {metric} are left out.")
+    of_metric = with_patients(of_metric, cohort)
     return Run(
         root=folder.root,
         metric=metric,

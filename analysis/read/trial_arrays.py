@@ -27,15 +27,26 @@ class MaskHistory(NamedTuple):
     energy: np.ndarray  # (D,) their share of the training images' energy beyond DC
 
 
-def image_scores(
-    root: StoragePath, key: str, cohort: pd.DataFrame, known: dict[bytes, pd.DataFrame] | None = None
-) -> pd.DataFrame | None:
-    """One row an image of one trial: row, split, score (a logit), label, patient_id, vendor.
+class ScoredImages(NamedTuple):
+    """What one trial was scored on."""
 
-    None when scores.npz is absent, torn, or names rows that the cohort does not have. ``known`` keeps what is read of
-    the cohort, for a caller with many trials of the same images.
+    images: pd.DataFrame  # one row an image: row, split, label, patient_id, vendor; not to be changed
+    score: np.ndarray  # (n,) float64, logits
+
+
+def scored_images(
+    root: StoragePath, key: str, cohort: pd.DataFrame, known: dict[bytes, pd.DataFrame]
+) -> ScoredImages | None:
+    """The images and scores of one trial; None when scores.npz is absent, torn, or names rows that the cohort lacks.
+
+    ``known`` keeps what is read of the cohort: trials of the same images get the same table, not a copy.
     """
-    return _image_scores(root, key, cohort, "score", known)
+    return _scored_images(root, key, cohort, "score", known)
+
+
+def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFrame | None:
+    """One row an image of one trial: row, split, score (a logit), label, patient_id, vendor; None as above."""
+    return _image_scores(root, key, cohort, "score")
 
 
 def yardstick_scores(root: StoragePath, key: str, cohort: pd.DataFrame, name: str) -> pd.DataFrame | None:
@@ -43,24 +54,30 @@ def yardstick_scores(root: StoragePath, key: str, cohort: pd.DataFrame, name: st
     return _image_scores(root, key, cohort, yardstick_column(name))
 
 
-def _image_scores(
-    root: StoragePath, key: str, cohort: pd.DataFrame, column: str, known: dict[bytes, pd.DataFrame] | None = None
-) -> pd.DataFrame | None:
+def _image_scores(root: StoragePath, key: str, cohort: pd.DataFrame, column: str) -> pd.DataFrame | None:
+    scored = _scored_images(root, key, cohort, column, {})
+    return None if scored is None else scored.images.assign(score=scored.score)
+
+
+def _scored_images(
+    root: StoragePath, key: str, cohort: pd.DataFrame, column: str, known: dict[bytes, pd.DataFrame]
+) -> ScoredImages | None:
     columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", column))
     if columns is None or cohort.empty:
         return None
     row = columns["row"]
     split = columns["split"]
     score = columns[column]
-    if not (row.shape == split.shape == score.shape and row.ndim == 1) or not np.isin(row, cohort.index).all():
+    if not (row.shape == split.shape == score.shape and row.ndim == 1):
         return None
-    known = {} if known is None else known
     images = row.tobytes() + split.tobytes()
     if images not in known:
+        if not np.isin(row, cohort.index).all():
+            return None
         names = {code: name for name, code in SPLIT_CODES.items()}
         about = cohort.loc[row, ["label", "patient_id", "vendor"]].reset_index(drop=True)
         known[images] = about.assign(row=row, split=[names.get(int(s), "unknown") for s in split])
-    return known[images].assign(score=score.astype(np.float64))
+    return ScoredImages(known[images], score.astype(np.float64))
 
 
 def mask(root: StoragePath, key: str) -> np.ndarray | None:

@@ -20,6 +20,7 @@ from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
 from analysis.results.external import external_table
 from analysis.results.fitness import Fitness, fitness
+from analysis.results.other_vendors import other_vendors_table
 from analysis.results.transfer import transfer_loss
 from analysis.results.yardsticks import (
     Noises,
@@ -73,6 +74,7 @@ class Analysis:
     clinic: Clinic  # tables about the choices, over all vendors
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
     transfer: pd.DataFrame  # what training on another vendor costs on the same images: COLUMNS of results.transfer
+    other_vendors: pd.DataFrame  # each vendor of a cross-domain mean by itself: COLUMNS of results.other_vendors
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
@@ -127,6 +129,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
         draws=draws,
         transfer=transfer_loss(table, draws),
+        other_vendors=other_vendors_table(run, table, draws, selections),
         from_counts=counted,
         selection_json=run.root / "selection.json",
     )

@@ -110,7 +110,7 @@ def _draws(run: Run, cohort: str) -> dict[str, TrialDraws]:
     if scores is None:
         return {}
     measure = MEASURES[run.metric]
-    scores = scores[measure.counts(scores)]
+    scores = measure.of_counted(scores)
     draws: dict[str, TrialDraws] = {}
     for vendor, of_vendor in scores.groupby("vendor"):
         patients = np.unique(of_vendor["patient_id"])

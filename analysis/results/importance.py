@@ -52,7 +52,7 @@ def importance(configurations: pd.DataFrame, score: str) -> Importance | None:
     gains = []
     for fold, (learn, left_out) in enumerate(KFold(FOLDS, shuffle=True, random_state=0).split(values)):
         forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=fold).fit(values[learn], target[learn])
-        predicted[left_out] = forest.predict(values[left_out])
+        predicted[left_out] = predict(forest, values[left_out])
         gains.append(_gains(forest, values[left_out], target[left_out], generator(fold, "importance")))
     gained = np.concatenate(gains, axis=1)
     table = pd.DataFrame(
@@ -62,6 +62,15 @@ def importance(configurations: pd.DataFrame, score: str) -> Importance | None:
     return Importance(table, float(r2_score(target, predicted)), len(target))
 
 
+def predict(forest: RandomForestRegressor, values: np.ndarray) -> np.ndarray:
+    """The numbers of forest.predict, bit for bit, without its checks and its job for every tree."""
+    inputs = np.ascontiguousarray(values, dtype=np.float32)  # as the trees hold their thresholds
+    total = np.zeros(len(values))
+    for tree in forest.estimators_:
+        total += tree.tree_.predict(inputs).reshape(-1)
+    return total / len(forest.estimators_)
+
+
 def _gains(
     forest: RandomForestRegressor, values: np.ndarray, target: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
@@ -69,11 +78,11 @@ def _gains(
 
     scikit-learn's permutation_importance, with the repeats in one call of the forest: ten times faster.
     """
-    error = np.abs(forest.predict(values) - target).mean()
+    error = np.abs(predict(forest, values) - target).mean()
     gains = []
     for field in range(values.shape[1]):
         shuffled = np.tile(values, (REPEATS, 1, 1))
         shuffled[:, :, field] = random.permuted(shuffled[:, :, field], axis=1)
-        predicted = forest.predict(shuffled.reshape(-1, values.shape[1])).reshape(REPEATS, -1)
+        predicted = predict(forest, shuffled.reshape(-1, values.shape[1])).reshape(REPEATS, -1)
         gains.append(np.abs(predicted - target).mean(axis=1) - error)
     return np.array(gains)

@@ -1,10 +1,12 @@
 """AUC against the severity of a corruption, of the chosen rate and of full sampling: is a low rate more robust?"""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from analysis.read.class_patients import count_patients
 from analysis.read.trial_arrays import arrays
 from analysis.statistics.bootstrap import (
     DRAWS,
@@ -15,6 +17,7 @@ from analysis.statistics.bootstrap import (
     resampled_auc,
     win_matrix,
 )
+from tune_ks.core.domains import other_vendors
 from tune_ks.core.storage import StoragePath
 
 NAMES = ("keys", "corruptions", "score", "label", "patient", "vendor")
@@ -88,7 +91,7 @@ def robust(images: Corrupted, vendor: str, chosen: list[str], full: list[str], r
     """The models ``chosen`` and ``full`` (keys of seeds) trained on ``vendor``; None where either was not scored.
 
     Seeds are averaged inside each draw of patients, so every difference is paired. Cross-domain is the mean over the
-    other vendors.
+    other vendors that count.
     """
     scored = set(images.keys)
     if not chosen or not full or not scored.issuperset([*chosen, *full]) or set(chosen) == set(full):
@@ -142,10 +145,14 @@ def verdict(comparison: Robust) -> str:
 
 def _domains(images: Corrupted, vendor: str) -> dict[str, list[str]]:
     """Domain -> its vendors among the images; without a domain that has none."""
-    vendors = sorted(set(images.vendor))
+    scores, patients = {}, {}
+    for name in np.unique(images.vendor).tolist():
+        here = images.vendor == name
+        scores[name] = math.nan if len(np.unique(images.label[here])) < 2 else 1.0  # any number: it has an AUC
+        patients[name] = count_patients(pd.Series(images.label[here]), pd.Series(images.patient[here]))
     domains = {
-        "in_domain": [name for name in vendors if name == vendor],
-        "cross_domain": [name for name in vendors if name != vendor],
+        "in_domain": [name for name in scores if name == vendor],
+        "cross_domain": list(other_vendors(scores, vendor, patients).counted),
     }
     return {domain: names for domain, names in domains.items() if names}
 

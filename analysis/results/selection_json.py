@@ -39,6 +39,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "optimism": [_optimism(gap) for computed in vendors for gap in computed.optimism],
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
+        "other_vendors": analysis.other_vendors.to_dict("records"),
         "transfer": analysis.transfer.to_dict("records"),
         "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},

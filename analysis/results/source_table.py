@@ -1,6 +1,7 @@
 """The source study's Table 1: a row a rate, and for each vendor trained on, the test metric on every vendor."""
 
 import math
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
@@ -10,6 +11,9 @@ from analysis.read.configurations import FULL, plain_name, varied_fields
 from analysis.read.load import is_idle
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.statistics.bootstrap import NOWHERE, TrialDraws
+from analysis.statistics.estimate import estimate
+from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.record import TrialRecord, mean_of_defined
 
 CHOSEN_FOR = "chosen for"  # the column that names the vendors whose choice a row is
@@ -26,7 +30,7 @@ def source_table(analysis: Analysis) -> pd.DataFrame:
     varied = [name for name in varied_fields(configurations) if name != "mask"]
     by = ["mask", *(_heading(name) for name in varied), "nominal rate"]
     vendors = list(analysis.vendors)
-    tables = [_of_vendor(computed, varied, analysis.run.records) for computed in analysis.vendors.values()]
+    tables = [_of_vendor(computed, varied, analysis) for computed in analysis.vendors.values()]
     frame = reduce(lambda left, right: left.merge(right, on=by, how="outer"), tables)
     frame["full"] = frame["mask"] == FULL
     frame = frame.sort_values(["full", *by], kind="stable", ignore_index=True)
@@ -37,8 +41,10 @@ def source_table(analysis: Analysis) -> pd.DataFrame:
     return frame.drop(columns=helpers).dropna(axis="columns", how="all")
 
 
-def _of_vendor(computed: VendorAnalysis, varied: list[str], records: dict[str, TrialRecord]) -> pd.DataFrame:
+def _of_vendor(computed: VendorAnalysis, varied: list[str], analysis: Analysis) -> pd.DataFrame:
     """One source vendor's columns, a row a configuration."""
+    records = analysis.run.records
+    draws = analysis.draws
     vendor = computed.vendor
     table = computed.configurations
     columns: dict[str, list[Any]] = {"mask": table["family"].tolist()}
@@ -49,7 +55,7 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], records: dict[str, T
     others = _others(table, records, vendor)
     for name in (vendor, *others):
         means = [mean_of_defined(records[key].test.get(name, math.nan) for key in keys) for keys in table["keys"]]
-        spreads = _spreads(table, name == vendor, len(others))
+        spreads = _spreads(table, draws, vendor, name, len(others))
         columns[f"{vendor} tested on {name}"] = [_scored(mean, spread) for mean, spread in zip(means, spreads)]
     columns[_seeds(vendor)] = table["seeds"].tolist()
     keys_of_choice = set(computed.selection.keys)
@@ -81,12 +87,18 @@ def _scored(mean: float, spread: str) -> str | None:
     return None if math.isnan(mean) else f"{mean:.3f}{spread}"
 
 
-def _spreads(table: pd.DataFrame, in_domain: bool, others: int) -> list[str]:
-    """The interval of each row; of several other vendors only their mean has one, so it is left out."""
-    if not in_domain and others != 1:
-        return [""] * len(table)
-    name = "test_in_domain" if in_domain else "test_cross_domain"
-    return [sentences.spread(row, name) for row in table.to_dict("records")]
+def _spreads(table: pd.DataFrame, draws: Mapping[str, TrialDraws], source: str, vendor: str, others: int) -> list[str]:
+    """The interval of each row on the test patients of one vendor."""
+    if vendor == source or others == 1:  # then it is in the table, also where it comes from counts of patients
+        name = "test_in_domain" if vendor == source else "test_cross_domain"
+        return [sentences.spread(row, name) for row in table.to_dict("records")]
+    noise = training_noise(table, draws, vendor, "test", "in_domain")
+    spreads = []
+    for keys in table["keys"]:
+        seeds = seeds_of(keys, draws, vendor, "test", "in_domain")
+        ends = estimate(seeds, [], noise).interval() if seeds else NOWHERE
+        spreads.append(sentences.spread({"on_low": ends.low, "on_high": ends.high}, "on"))
+    return spreads
 
 
 def _seeds(vendor: str) -> str:

@@ -7,7 +7,7 @@ question: does a lower rate shrink the loss? Only configurations that were train
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -28,7 +28,7 @@ class Pair(NamedTuple):
 
     tested_on: str
     trained_on: str  # the other vendor
-    row: pd.Series  # of the configuration that was trained on the test vendor
+    row: dict[str, Any]  # of the configuration that was trained on the test vendor
     at_home: list[Resampled]
     from_afar: list[Resampled]
 
@@ -71,9 +71,9 @@ def _pairs(table: pd.DataFrame, draws: Mapping[str, TrialDraws], tested_on: str,
     role = ("test", tested_on)
     shared = [name for name in config_fields(table) if name not in ("vendor", "seed")]
     others = {}
-    for _, row in table[table["vendor"] == trained_on].iterrows():
+    for row in table[table["vendor"] == trained_on].to_dict("records"):
         others[_values(row, shared)] = row
-    for _, row in table[table["vendor"] == tested_on].sort_values("realised_rate", kind="stable").iterrows():
+    for row in table[table["vendor"] == tested_on].sort_values("realised_rate", kind="stable").to_dict("records"):
         other = others.get(_values(row, shared))
         if other is None:
             continue
@@ -83,11 +83,12 @@ def _pairs(table: pd.DataFrame, draws: Mapping[str, TrialDraws], tested_on: str,
             yield Pair(tested_on, trained_on, row, at_home, from_afar)
 
 
-def _values(row: pd.Series, names: list[str]) -> tuple:
+def _values(row: dict[str, Any], names: list[str]) -> tuple:
     """What is asked, without the mask's fields at full sampling, where they mean nothing."""
     if row["full"]:
         names = [name for name in names if name.partition(".")[0] not in ("mask", "pattern", "sampling_rate")]
-    return (bool(row["full"]), *("" if pd.isna(row[name]) else row[name] for name in names))
+    values = [row[name] for name in names]
+    return (bool(row["full"]), *("" if value is None or value != value else value for value in values))
 
 
 def _scores(keys: list[str], draws: Mapping[str, TrialDraws], role: tuple[str, str]) -> list[Resampled]:

@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.choice.labels import readers
 from analysis.choice.selection import Selection
 from analysis.read.load import Run
+from analysis.results import other_vendors
 from analysis.results.json_values import is_number
 from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
@@ -31,6 +32,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> l
     for vendor, selection in selections.items():
         lines += _about_the_choice(selection, table[table["vendor"] == vendor], measure)
         lines += _about_the_yardstick(selection, table, measure)
+    lines += other_vendors.warnings(run, list(selections))
     if len(table) and (table["seeds"] <= 1).all():
         lines.append("One seed a configuration: how far a second training would differ is unknown.")
     lines += _about_empty_kspace(run)

@@ -18,9 +18,9 @@ from analysis.read.trial_arrays import yardstick_scores
 from analysis.statistics.baselines import best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
-from analysis.statistics.measures import MEASURES
+from analysis.statistics.measures import MEASURES, Measure
 from analysis.statistics.pareto import TWO
-from analysis.statistics.resampling import configuration_draws, domain_draws
+from analysis.statistics.resampling import configuration_draws, domain_draws, marked
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
@@ -96,11 +96,12 @@ def yardstick_draws(run: Run) -> YardstickDraws:
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
     by_yardstick: YardstickDraws = {}
     for key, record in run.records.items():
+        left_out = record.others("test").left_out
         for name in yardsticks_of([record]):
             scores = yardstick_scores(run.root, key, run.cohort, name)
             if scores is None:
                 continue
-            scores = scores[measure.counts(scores) & (scores["split"] == "test")]
+            scores = measure.of_counted(scores[scores["split"] == "test"])
             of_trial = by_yardstick.setdefault(name, {}).setdefault(key, {})
             for vendor, images in scores.groupby("vendor"):
                 names = patients.get(str(vendor), np.array([]))
@@ -110,7 +111,8 @@ def yardstick_draws(run: Run) -> YardstickDraws:
                 same = (vendor, score.tobytes())
                 if same not in computed:
                     computed[same] = measure.resampled(label, score, patient, names, weights[vendor])
-                of_trial["test", str(vendor)] = computed[same]
+                in_mean = vendor not in left_out
+                of_trial["test", str(vendor)] = dataclasses.replace(computed[same], in_mean=in_mean)
     return by_yardstick
 
 
@@ -128,24 +130,30 @@ def above_best(
     source vendor's patients; None where there is none.
     """
     measure = MEASURES[run.metric]
-    base = {source: measure.yardstick.draws(run, baselines, source) for source in configurations["vendor"].unique()}
+    base = {source: _best_baselines(run, baselines, source, measure) for source in configurations["vendor"].unique()}
     rows = []
     for row in configurations.itertuples():
-        reached: dict[tuple[str, str], Reached] = {}
-        for role, value in base[row.vendor].items():
-            named = best(baselines, role[1], row.vendor)
-            which = "" if named is None else f"{named['baseline']}, "
-            reached[role] = Reached(f"{measure.yardstick.name} ({which}{value.point:.3f})", value)
+        reached = dict(base[row.vendor])
         for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items():
             if role not in reached or candidate.draws.point > reached[role].draws.point:
                 reached[role] = candidate
         at_home = reached.get(("test", row.vendor))
-        best_draws = {role: value.draws for role, value in reached.items()}
+        best_draws = marked({role: value.draws for role, value in reached.items()}, run.records[row.keys[0]])
         rows.append(
             {"configuration": row.configuration, "best_yardstick": at_home.words if at_home else None}
             | _above("above_baseline", row.keys, row.vendor, draws, best_draws, noise)
         )
     return pd.DataFrame(rows)
+
+
+def _best_baselines(run: Run, baselines: pd.DataFrame, source: str, measure: Measure) -> dict[tuple[str, str], Reached]:
+    """(split, vendor) -> the best of the run's baselines, which are the same at every rate."""
+    reached = {}
+    for role, value in measure.yardstick.draws(run, baselines, source).items():
+        named = best(baselines, role[1], source)
+        which = "" if named is None else f"{named['baseline']}, "
+        reached[role] = Reached(f"{measure.yardstick.name} ({which}{value.point:.3f})", value)
+    return reached
 
 
 def best_yardsticks(run: Run, keys: list[str], by_yardstick: YardstickDraws) -> dict[tuple[str, str], Reached]:

@@ -13,6 +13,7 @@ of the scarcer class.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -50,13 +51,15 @@ class Resampled:
     draws: np.ndarray  # (B,); NaN for a draw on which it is undefined
     patients: int  # that it rests on (of an AUC, those of the scarcer class); over several vendors, the fewest
     floor: float = 0.0  # the least value it can take: 0 of a metric, -1 of a difference; the greatest is 1
+    in_mean: bool = True  # False: of a vendor that the cross-domain mean leaves out (tune_ks.core.domains)
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         """The paired difference; both were resampled with the same weights."""
         fewest = min(self.patients, other.patients)
-        return Resampled(self.point - other.point, self.draws - other.draws, fewest, -1.0)
+        in_mean = self.in_mean and other.in_mean
+        return Resampled(self.point - other.point, self.draws - other.draws, fewest, -1.0, in_mean)
 
-    @property
+    @cached_property
     def error(self) -> float:
         """Standard error; NaN unknown. n - 1 in place of n: a bootstrap of n patients is too narrow by that factor."""
         finite = self.draws[np.isfinite(self.draws)]
@@ -75,6 +78,7 @@ def average(values: Sequence[Resampled]) -> Resampled:
         draws=np.mean([value.draws for value in values], axis=0),
         patients=min(value.patients for value in values),
         floor=min(value.floor for value in values),
+        in_mean=all(value.in_mean for value in values),
     )
 
 

@@ -120,7 +120,8 @@ def correlation_needed(distance: float, first: float, second: float) -> float:
 
 def _error(row: Any, records: dict[str, TrialRecord], counts: dict[str, Counts], domain: str) -> tuple[float, int]:
     """One configuration's standard error and the patients of its scarcer class; NaN where a vendor has no counts."""
-    vendors = [v for v in records[row.keys[0]].test if (v == row.vendor) == (domain == "in_domain")]
+    record = records[row.keys[0]]
+    vendors = [row.vendor] if domain == "in_domain" else record.others("test").counted
     known = {vendor: counts.get(vendor.upper(), counts.get("")) for vendor in vendors}
     if not vendors or None in known.values():
         return math.nan, 0

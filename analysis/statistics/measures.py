@@ -36,7 +36,7 @@ class Measure(NamedTuple):
     plural: str
     chance: float  # value of an answer without knowledge; hypervolume counts from here
     of_classes: bool  # scores separate two classes, so that thresholds, calibration and DeLong have a meaning
-    counts: Callable[[pd.DataFrame], pd.Series]  # rows with label and score -> True for those that the draws use
+    counts: Callable[[np.ndarray, np.ndarray], np.ndarray]  # label and score (n,) -> True for those that draws use
     resampled: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], Resampled]
     yardstick: Yardstick
 
@@ -49,9 +49,17 @@ class Measure(NamedTuple):
         """A text that says "metric" and "metrics" -> the same text with this metric's name."""
         return text.replace("metrics", self.plural).replace("metric", self.title)
 
+    def of_counted(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """The rows (with label and score) that the draws use."""
+        return scores[self.counts(scores["label"].to_numpy(), scores["score"].to_numpy())]
 
-def _labelled(images: pd.DataFrame) -> pd.Series:
-    return images["label"].isin([0, 1])
+
+def _labelled(label: np.ndarray, score: np.ndarray) -> np.ndarray:
+    return (label == 0) | (label == 1)
+
+
+def _labelled_with_score(label: np.ndarray, score: np.ndarray) -> np.ndarray:
+    return _labelled(label, score) & ~np.isnan(score)
 
 
 def _auc(
@@ -72,7 +80,7 @@ MEASURES = {  # a key of METRICS -> its measure
         plural="AUCs",
         chance=0.5,
         of_classes=True,
-        counts=lambda images: _labelled(images) & images["score"].notna(),
+        counts=_labelled_with_score,
         resampled=_auc,
         yardstick=Yardstick(
             name="best one-number baseline",

@@ -62,10 +62,14 @@ def knee(rate: np.ndarray, score: np.ndarray) -> float | None:
     ``rate`` (n,) and ``score`` (n,). Kneedle (Satopaa et al., ICDCS workshops 2011) on the running maximum, which is
     increasing. None with fewer than four distinct rates, with a flat curve, and where there is no knee.
     """
-    best = pd.DataFrame({"rate": rate, "score": score}).dropna().groupby("rate")["score"].max().cummax()
-    if len(best) < 4 or best.iloc[-1] <= best.iloc[0]:
+    known = ~(np.isnan(rate) | np.isnan(score))
+    rates, group = np.unique(rate[known], return_inverse=True)
+    best = np.full(len(rates), -np.inf)
+    np.maximum.at(best, group, score[known])
+    best = np.maximum.accumulate(best)
+    if len(best) < 4 or best[-1] <= best[0]:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rate = kneed.KneeLocator(best.index.to_numpy(), best.to_numpy(), curve="concave", direction="increasing").knee
-    return None if rate is None else float(rate)
+        at_knee = kneed.KneeLocator(rates, best, curve="concave", direction="increasing").knee
+    return None if at_knee is None else float(at_knee)

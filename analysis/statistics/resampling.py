@@ -1,5 +1,6 @@
 """Every trial's metric on resampled patients of each split and vendor; all trials share them, to pair differences."""
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -7,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.load import Run
-from analysis.read.trial_arrays import image_scores
+from analysis.read.trial_arrays import scored_images
 from analysis.statistics.baselines import held_out_images
 from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, average, patient_weights
 from analysis.statistics.measures import MEASURES
+from tune_ks.core.record import SPLITS, TrialRecord
 
 UNKNOWN = Resampled(math.nan, np.array([math.nan]), 0)
 
@@ -33,27 +35,38 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
     measure = MEASURES[run.metric]
     by_trial: dict[str, TrialDraws] = {}
     known: dict[bytes, pd.DataFrame] = {}
-    grouped: dict[bytes, list[Group]] = {}  # by the images that count: all trials of a vendor have the same
+    grouped: dict[tuple[int, bytes], list[Group]] = {}  # by the images that count: all trials of a vendor have the same
     for key, record in run.records.items():
-        scores = image_scores(run.root, key, run.cohort, known)
-        if scores is None:
+        scored = scored_images(run.root, key, run.cohort, known)
+        if scored is None:
             continue
-        counts = measure.counts(scores).to_numpy(bool)
-        images = "".join(scores["split"]).encode() + scores["row"].to_numpy().tobytes() + counts.tobytes()
-        if images not in grouped:
-            grouped[images] = _groups(scores, counts)
+        counts = measure.counts(scored.images["label"].to_numpy(), scored.score)
+        same = id(scored.images), counts.tobytes()  # ``known`` keeps every table, so an id stays that of one table
+        if same not in grouped:
+            grouped[same] = _groups(scored.images, counts)
         by_trial[key] = {}
-        score = scores["score"].to_numpy()
-        for group in grouped[images]:
+        for group in grouped[same]:
             role = (group.split, group.vendor, group.vendor == record.config.vendor)
             if role not in patients:
                 drawn = patient_weights(len(group.scored), draws, *map(str, role))
                 patients[role] = Patients(group.scored, drawn)
             names, weights = patients[role]
             if np.array_equal(group.scored, names):
-                value = measure.resampled(group.label, score[group.places], group.patient, names, weights)
+                score = scored.score[group.places]
+                value = measure.resampled(group.label, score, group.patient, np.arange(len(names)), weights)
                 by_trial[key][group.split, group.vendor] = value
+        by_trial[key] = marked(by_trial[key], record)
     return by_trial
+
+
+def marked(of_trial: TrialDraws, record: TrialRecord) -> TrialDraws:
+    """The same values; those of vendors that the record leaves out of its cross-domain mean are marked."""
+    left_out = {split: record.others(split).left_out for split in SPLITS}
+    values = dict(of_trial)
+    for (split, vendor), value in of_trial.items():
+        if vendor in left_out[split]:
+            values[split, vendor] = dataclasses.replace(value, in_mean=False)
+    return values
 
 
 class Group(NamedTuple):
@@ -63,23 +76,23 @@ class Group(NamedTuple):
     vendor: str
     places: np.ndarray  # of the trial's images
     label: np.ndarray
-    patient: np.ndarray
+    patient: np.ndarray  # of each image, its place in ``scored``
     scored: np.ndarray  # (P,) its patients, sorted
 
 
-def _groups(scores: pd.DataFrame, counts: np.ndarray) -> list[Group]:
+def _groups(images: pd.DataFrame, counts: np.ndarray) -> list[Group]:
     """The images that count, by split and vendor."""
     groups = []
-    for (split, vendor), images in scores[counts].groupby(["split", "vendor"]):
-        patient = images["patient_id"].to_numpy(object)
+    for (split, vendor), of_group in images[counts].groupby(["split", "vendor"]):
+        names, patient = np.unique(of_group["patient_id"].to_numpy(object), return_inverse=True)
         groups.append(
             Group(
                 split=str(split),
                 vendor=str(vendor),
-                places=images.index.to_numpy(),
-                label=images["label"].to_numpy(),
+                places=of_group.index.to_numpy(),
+                label=of_group["label"].to_numpy(),
                 patient=patient,
-                scored=np.unique(patient),
+                scored=names,
             )
         )
     return groups
@@ -113,7 +126,10 @@ def paired(scores: TrialDraws, other: TrialDraws) -> TrialDraws:
 
 
 def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> Resampled | None:
-    """The metric in-domain, or its mean over the other vendors; None where nothing was scored."""
-    inside = domain == "in_domain"
-    scores = [value for (s, v), value in of_trial.items() if s == split and (v == vendor) == inside]
-    return average(scores) if scores else None
+    """The metric in-domain, or its mean over the other vendors that count; None where nothing was scored."""
+    if domain == "in_domain":
+        return of_trial.get((split, vendor))
+    scores = [value for (s, v), value in of_trial.items() if s == split and v != vendor and value.in_mean]
+    if not scores:
+        return None
+    return scores[0] if len(scores) == 1 else average(scores)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.statistics.pareto import THREE, TWO
+from benchmarks import constrained
 from benchmarks.recorded import replay
 from benchmarks.search_efficiency import cell, one_of_each, scheduler_of, searcher_of, space_of, table_configs, trace
 from tiny_space import WORK
@@ -85,3 +86,28 @@ def test_a_mean_is_marked_where_it_differs_from_randoms_beyond_its_error():
     assert cell(values, values - 0.1) == "60 (52, 68) +"
     assert cell(values, values + 0.1) == "60 (52, 68) -"
     assert cell(values, values[::-1]) == "60 (52, 68)"
+
+
+def test_the_answer_of_a_constrained_search_is_judged_by_hand():
+    at = [TrialConfig("GE", rate, epochs=2, temperature=1.0) for rate in (1.0, 0.5, 0.25)]
+    records = [
+        training(at[0], (0.90, 0.60), (0.5, 0.61)),
+        training(at[1], (0.885, 0.70), (0.5, 0.66)),  # the best that keeps the in-domain AUC
+        training(at[2], (0.87, 0.80), (0.5, 0.80)),  # loses more than 0.02
+    ]
+    ended = in_order(records, space_of("grid", TWO))
+    below = constrained.below_the_best(ended, np.array([1, 3, 6]), records)
+    np.testing.assert_allclose(below, [[np.nan, np.nan], [0.1, 0.05], [0, 0]], atol=1e-12)
+    assert constrained.best(records[2:], 0.9) is None
+
+
+def test_a_simulated_search_that_is_constrained_begins_with_full_sampling_and_ends():
+    table = one_of_each(constrained.simulated_table(table_configs()), 0)
+    space = space_of("tpe", TWO)
+    space = space._replace(search=space.search | constrained.METHODS["tpe, constrained"] | {"samples": 12})
+    ended = list(replay(constrained.searcher_of(space, 0), None, lambda config: table[config.key()]))
+    assert len(ended) == 12
+    assert ended[0].record.config.is_full
+    below = constrained.play(space, [table], np.array([12 * 24]))
+    assert below.shape == (1, 1, 2)
+    assert below[0, 0, 0] >= 0 or np.isnan(below[0, 0, 0])

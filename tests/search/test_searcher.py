@@ -14,7 +14,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.planning.plan import Plan, plan_search, suggestions_in
 from tune_ks.planning.space import SAMPLERS as NAMES
-from tune_ks.planning.space import SEARCH_DEFAULTS, Block, Space
+from tune_ks.planning.space import SEARCH_DEFAULTS, Block, Space, load_space
 from tune_ks.planning.start_run import start_points
 from tune_ks.search.searcher import SAMPLERS, JobSearcher, nearest
 
@@ -192,3 +192,88 @@ def test_a_pending_suggestion_is_told_when_it_ends(tmp_path):
     assert trial.params == {"sampling_rate": 0.5, "lr": 0.5}
     assert trial.values == list(objective(pending.non_default()).values())
     assert len(suggestions_in(folder)) == 1
+
+
+CONSTRAINED = {"objectives": ["val_cross_domain"], "in_domain_loss": 0.2, "block": {**BLOCK, "vendor": "GE"}}
+
+
+def constraints_of(study):
+    """rate -> the constraint value of every trial that the study was told of; None without one."""
+    values = {}
+    for trial in study.study.trials:
+        if trial.state.is_finished():
+            values[trial.params["sampling_rate"]] = trial.constraints.get("in-domain loss")
+    return values
+
+
+def told(rate):
+    return {"finished": True, "val_in_domain": rate, "val_cross_domain": 1 - rate}
+
+
+def test_a_constrained_trial_waits_for_full_sampling_and_then_has_its_loss(tmp_path):
+    searcher = searcher_of(space(**CONSTRAINED), begun(tmp_path, start_points("table", synthetic=False)), ["GE"])
+    jobs = [searcher.suggest(str(number))["jobs"][0][0] for number in range(3)]
+    rates = [job["sampling_rate"] for job in jobs]
+    study = searcher.studies[0]
+    searcher.on_trial_complete("1", told(rates[1]))
+    assert constraints_of(study) == {}
+    searcher.on_trial_complete("0", told(rates[0]))
+    searcher.on_trial_complete("2", told(rates[2]))
+    assert rates[0] == 1.0
+    for rate, value in constraints_of(study).items():
+        assert value == pytest.approx(1.0 - 0.2 - rate)
+    assert sorted(constraints_of(study)) == sorted(rates)
+    assert [trial.value for trial in study.study.best_trials] == [0.0]  # full sampling: the only feasible one
+
+
+def test_a_study_that_is_built_again_has_the_same_constraints(tmp_path):
+    folder = begun(tmp_path, start_points("table", synthetic=False))
+    searcher = searcher_of(space(**CONSTRAINED), folder, ["GE"])
+    play(searcher, 6, folder)
+    again = searcher_of(space(**CONSTRAINED), folder, ["GE"])
+    assert len(constraints_of(again.studies[0])) == 6
+    assert constraints_of(again.studies[0]) == pytest.approx(constraints_of(searcher.studies[0]))
+    plain = searcher_of(space(block=CONSTRAINED["block"]), folder, ["GE"])
+    assert set(constraints_of(plain.studies[0]).values()) == {None}
+
+
+def test_the_constraint_moves_a_search_to_the_rates_that_keep_it(tmp_path):
+    """The best cross-domain metric lies at the lowest rate, which the constraint forbids."""
+    shares = []
+    for loss in (0.2, None):
+        asked = space(samples=40, **{**CONSTRAINED, "in_domain_loss": loss})
+        searcher = searcher_of(asked, begun(tmp_path / str(loss), start_points("table", False)), ["GE"])
+        for number in range(40):
+            job = searcher.suggest(str(number))["jobs"][0][0]
+            searcher.on_trial_complete(str(number), told(job["sampling_rate"]))
+        asked_rates = [trial.params["sampling_rate"] for trial in searcher.studies[0].study.trials[-20:]]
+        shares.append(np.mean([0.7 < rate < 0.9 for rate in asked_rates]))
+    assert shares[0] > 0.5
+    assert shares[1] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("search", "rate", "message"),
+    [
+        ({"sampler": "tpe", "in_domain_loss": 1}, "tune.uniform(0.1, 1)", "from 0 to below 1"),
+        ({"sampler": "tpe", "in_domain_loss": "small"}, "tune.uniform(0.1, 1)", "from 0 to below 1"),
+        ({"sampler": "grid", "in_domain_loss": 0.02}, "[0.5, 1]", "reads no result"),
+        ({"sampler": "tpe", "in_domain_loss": 0.02}, "tune.uniform(0.1, 0.5)", "the highest here is 0.5"),
+        ({"sampler": "tpe", "in_domain_loss": 0.02}, "0.25", "the highest here is 0.25"),
+    ],
+)
+def test_a_constraint_that_cannot_be_kept_is_one_message(search, rate, message, tmp_path):
+    lr = "tune.loguniform(1e-4, 1e-2)" if search["sampler"] == "tpe" else "1e-3"
+    text = (
+        f"from ray import tune\nSPACE = {{'sampling_rate': {rate}, 'lr': {lr}, 'mask': 'lowpass'}}\nSEARCH = {search}\n"
+    )
+    (tmp_path / "s.py").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_space(str(tmp_path / "s.py"))
+
+
+def test_a_space_without_the_constraint_keeps_its_fingerprint():
+    """The default run folder is named by it; 0.1.0 knew no constraint."""
+    assert load_space("quick").fingerprint() == "90eff27d38e2"
+    constrained = space(**CONSTRAINED)
+    assert constrained.fingerprint() != space(objectives=["val_cross_domain"], block=CONSTRAINED["block"]).fingerprint()

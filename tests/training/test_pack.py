@@ -1,5 +1,6 @@
 """Several trainings as one: each is what it is alone, whoever is beside it, fails, is stopped or begins later."""
 
+import copy
 import dataclasses
 import itertools
 
@@ -11,10 +12,12 @@ from torch import nn
 from benchmarks.alone import finish, train
 from devices import DEVICES
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.domains import ClassPatients
 from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.together import CONVOLUTIONS, FORMS, Together, convolve_in_groups, convolve_in_turn
 from tune_ks.model.pipeline import build_member
+from tune_ks.training import train as training_module
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
 from tune_ks.training.train import TrainingFailed, train_together
@@ -91,6 +94,19 @@ def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
             torch.testing.assert_close(member.scored.state_dict()[name], values, rtol=1e-3, atol=1e-4)
     orders = {tuple(torch.cat([drawn.index for drawn in member.draws]).tolist()) for member in members}
     assert len(orders) == 3  # of seeds 0, 1 and 2
+
+
+def test_a_small_vendor_is_not_in_the_cross_domain_mean_of_an_epoch(splits, monkeypatch):
+    """As in the record that the training will write: the search must not follow a vendor of few patients."""
+    sizes = {"GE": 9, "SIEMENS": 9, "SMALL": 2}
+    val = {"GE": splits.val["GE"], "SIEMENS": splits.val["SIEMENS"], "SMALL": splits.val["GE"]}
+    for vendor, size in sizes.items():
+        val[vendor] = copy.copy(val[vendor])
+        val[vendor].class_patients = lambda size=size: ClassPatients(size, size)
+    metrics = {"SIEMENS": 0.75, "SMALL": 0.25}
+    monkeypatch.setattr(training_module, "_measured", lambda trainings, _, vendor, *__: {trainings[0]: metrics[vendor]})
+    training = Training(FIRST, splits)
+    assert training_module._cross_domain([training], splits._replace(val=val), 1) == {training: 0.75}
 
 
 def test_a_pack_in_parts_is_its_members_in_parts(splits):

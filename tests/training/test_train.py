@@ -5,10 +5,12 @@ import dataclasses
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from analysis.read.class_patients import class_patients
 from benchmarks.alone import finish, run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
@@ -250,6 +252,8 @@ def test_a_finished_trial_leaves_whole_files_that_agree(tiny, tmp_path):
             recomputed = auc(images.label, saved["score"][chosen])
             assert getattr(record, split)[vendor] == pytest.approx(recomputed, abs=1e-6)
     assert len(saved["row"]) == sum(record.images[name] for name in record.images if not name.startswith("train"))
+    assert record.patients == class_patients(pd.read_csv(folder.cohort_csv, dtype={"patient_id": str}), "GE")
+    assert min(record.patients["val SIEMENS"]) > 0
     assert set(record.val_over_draws) == {"GE", "SIEMENS"}
     preview = np.load(folder.trial(key, "preview.npz"), allow_pickle=False)
     assert preview["full"].shape == preview["sampled"].shape == (4, 64, 64)

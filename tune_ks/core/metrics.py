@@ -79,9 +79,10 @@ class Metric(NamedTuple):
     title: str  # in text and on axes
     overall: Callable[[np.ndarray, np.ndarray], float]
     within: Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+    classes: tuple[int, ...]  # the labels of which it needs images
 
 
 METRICS = {  # TrialRecord.metric -> how it is computed
-    "auc": Metric("AUC", auc, within_patient_auc),
-    "dice": Metric("Dice", mean_dice, within_patient_dice),
+    "auc": Metric("AUC", auc, within_patient_auc, classes=(1, 0)),
+    "dice": Metric("Dice", mean_dice, within_patient_dice, classes=(1,)),
 }

@@ -1,4 +1,4 @@
-"""The result of one trial: TrialRecord, Stop, and their JSON. Standard library only.
+"""The result of one trial: TrialRecord, Stop, and their JSON.
 
 TrialConfig, TrialRecord and RunFolder are the whole contract between the search, which writes, and the analysis, which
 reads.
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import TrialConfig, is_plain
+from tune_ks.core.domains import ClassPatients, OtherVendors, mean_of_others, other_vendors
+from tune_ks.core.metrics import METRICS
 from tune_ks.core.options import require
 
 FORMAT = 1  # the format of all files of a run folder; a newer format is refused
@@ -90,6 +92,8 @@ class TrialRecord:
     seconds: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # device, threads, versions: never identifying
     images: dict[str, int] = field(default_factory=dict)  # "train GE", "val GE" ... -> images
+    # "val GE", "test GE" ... -> patients with a tumour, patients without; None in older records
+    patients: dict[str, ClassPatients] | None = None
     # yardstick -> split -> vendor -> metric of a classical classifier under the same mask; None in older records
     yardsticks: dict[str, dict[str, dict[str, float]]] | None = None
     options: dict[str, dict[str, Any]] | None = None  # field -> options of the member it names, defaults included
@@ -121,8 +125,15 @@ class TrialRecord:
         return self._scores(split).get(self.config.vendor, math.nan)
 
     def cross_domain(self, split: str) -> float:
-        """Mean of the metric over the other vendors that have one; NaN when none has."""
-        return mean_of_others(self._scores(split), self.config.vendor)
+        """Mean of the metric over ``others``; NaN where there is none."""
+        return mean_of_others(self._scores(split), self.config.vendor, self._patients(split), self._classes())
+
+    def others(self, split: str) -> OtherVendors:
+        """The vendors that the cross-domain mean is over, and those that are left out of it.
+
+        A record without numbers of patients leaves out only vendors without a value.
+        """
+        return other_vendors(self._scores(split), self.config.vendor, self._patients(split), self._classes())
 
     def pretraining(self) -> str | None:
         """Name of the question that the initial weights were trained for (Weights.question); None from scratch.
@@ -137,11 +148,23 @@ class TrialRecord:
             raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
         return self.val if split == "val" else self.test
 
+    def _patients(self, split: str) -> dict[str, ClassPatients]:
+        """Vendor -> its patients in the split, as far as the record says."""
+        known = {}
+        for role, patients in (self.patients or {}).items():
+            name, _, vendor = role.partition(" ")
+            if name == split:
+                known[vendor] = patients
+        return known
+
+    def _classes(self) -> tuple[int, ...]:
+        return METRICS[self.metric].classes if self.metric in METRICS else (1, 0)
+
     def to_json(self) -> str:
         """One JSON object; NaN is written as null, so that any reader can parse it."""
         names = [declared.name for declared in dataclasses.fields(self)]
         values = {name: getattr(self, name) for name in names if name != "config"}
-        for name in ("options", "mask_is_learned", "yardsticks"):  # an older record stays as it was
+        for name in ("options", "mask_is_learned", "yardsticks", "patients"):  # an older record stays as it was
             if values[name] is None:
                 del values[name]
         return json.dumps(nan_to_null({"format": FORMAT, "config": self.config.non_default(), **values}), indent=1)
@@ -163,6 +186,8 @@ class TrialRecord:
         values["quality"] = {vendor: null_to_nan(measures) for vendor, measures in quality.items()}
         if values.get("yardsticks") is not None:
             values["yardsticks"] = _yardsticks(values["yardsticks"])
+        if values.get("patients") is not None:
+            values["patients"] = _class_patients(values["patients"])
         values["history"] = [null_to_nan(epoch) for epoch in values.get("history", [])]
         _require_types(values)
         return cls(config=config, **values)
@@ -182,6 +207,15 @@ def _yardsticks(values: Any) -> dict[str, dict[str, dict[str, float]]]:
         return yardsticks
     except (AttributeError, TypeError):
         raise ValueError(f"yardsticks must be objects of objects of numbers, got {values!r}") from None
+
+
+def _class_patients(values: Any) -> dict[str, ClassPatients]:
+    """The field as it was before ``to_json``. ValueError where it is not role -> two counts."""
+    pairs = values.values() if isinstance(values, dict) else [None]
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(type(count) is int for count in pair):
+            raise ValueError(f"patients must be an object of pairs of counts, got {values!r}")
+    return {role: ClassPatients(*pair) for role, pair in values.items()}
 
 
 def _require_types(values: Mapping[str, Any]) -> None:
@@ -232,11 +266,6 @@ def migrated(values: dict[str, Any]) -> dict[str, Any]:
             )
         values = MIGRATIONS[step](values)
     return values
-
-
-def mean_of_others(scores: Mapping[str, float], vendor: str) -> float:
-    """Mean over the vendors that are not ``vendor`` and have a value; NaN when none has."""
-    return mean_of_defined(score for other, score in scores.items() if other != vendor)
 
 
 def mean_of_defined(values: Iterable[float]) -> float:

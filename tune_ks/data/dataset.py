@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tune_ks.core.domains import ClassPatients
 from tune_ks.core.storage import StoragePath, storage_path
 from tune_ks.data.cohort.table import read_table, training_patients
 from tune_ks.data.layouts.items import SPLITS
@@ -58,6 +59,11 @@ class Images:
     def side(self) -> int:
         """S, pixels a side."""
         return int(self._pixels.shape[-1])
+
+    def class_patients(self) -> ClassPatients:
+        """The patients with an image of each class."""
+        with_tumour = len(self.patient[self.label == 1].unique())
+        return ClassPatients(with_tumour, len(self.patient[self.label == 0].unique()))
 
     @property
     def identity(self) -> tuple[str, int, bytes] | None:

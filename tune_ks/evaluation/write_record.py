@@ -11,6 +11,7 @@ from safetensors.torch import save as safetensors_bytes
 
 from tune_ks.core.arrays import write_npy, write_npz
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.domains import ClassPatients
 from tune_ks.core.mask_share import distinct_rate
 from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
 from tune_ks.core.run_folder import RunFolder
@@ -50,6 +51,7 @@ def make_record(
         seconds=round(seconds, 3),
         facts=_facts(splits, device, cohort) | _about_the_band(splits, training),
         images=_image_counts(config, splits),
+        patients=_patient_counts(splits),
         options=option_values(config),
         mask_is_learned=training.pipeline.sampling.mask.learned,
     )
@@ -156,6 +158,15 @@ def _image_counts(config: TrialConfig, splits: Splits) -> dict[str, int]:
     for split in SPLIT_CODES:
         for vendor, images in getattr(splits, split).items():
             counts[f"{split} {vendor}"] = len(images)
+    return counts
+
+
+def _patient_counts(splits: Splits) -> dict[str, ClassPatients]:
+    """Patients of each class by "val GE", "test SIEMENS" and so on."""
+    counts = {}
+    for split in SPLIT_CODES:
+        for vendor, images in getattr(splits, split).items():
+            counts[f"{split} {vendor}"] = images.class_patients()
     return counts
 
 

@@ -23,7 +23,8 @@ STOPPING = {
     "reduction_factor": 3,  # r: 1 / r of the compared trials go on, to r times as many epochs; median ignores it
     "compare_within": ["vendor"],  # only trials with the same values in these fields are compared
 }
-SEARCH_DEFAULTS = {**ASKED, **STOPPING}
+CONSTRAINT = {"in_domain_loss": None}  # in-domain validation metric that may be lost against full sampling
+SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **STOPPING}
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
 PRETRAINED = "pretrained"  # as init_from: stands for the matching trial of the run folder given as --init-from
@@ -68,6 +69,9 @@ class Space(NamedTuple):
         """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name and the fields of STOPPING."""
         blocks = [_described_block(block) for block in self.blocks]
         search = {name: self.search[name] for name in ASKED}
+        for name, default in CONSTRAINT.items():
+            if self.search[name] != default:  # so that spaces of before keep their fingerprint
+                search[name] = self.search[name]
         return digest(json.dumps([blocks, search], sort_keys=True).encode())
 
     def without_scheduler(self) -> "Space":
@@ -178,6 +182,7 @@ def _check(space: Space) -> None:
     """ValueError where SEARCH, or a config with the lowest or highest values of a block, is not allowed."""
     _check_search(space.search)
     space.task()
+    _check_constraint(space)
     _check_stopping(space)
     chosen = _options_of_members(space)
     for block in space.grid(["GE"]):
@@ -204,6 +209,24 @@ def _check_search(search: Mapping[str, Any]) -> None:
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
     if unknown or not search["objectives"]:
         raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")
+
+
+def _check_constraint(space: Space) -> None:
+    loss = space.search["in_domain_loss"]
+    if loss is None:
+        return
+    if isinstance(loss, bool) or not isinstance(loss, (int, float)) or not 0 <= loss < 1:
+        raise ValueError(f"in_domain_loss is a part of the metric, from 0 to below 1, or None; got {loss!r}")
+    if space.search["sampler"] == "grid":
+        raise ValueError("in_domain_loss steers a sampler, and a 'grid' reads no result: name a sampler in SEARCH")
+    for block in space.grid(["GE"]):
+        rate = block.drawn.get("sampling_rate")
+        highest = None if rate is None else max(getattr(rate, "categories", None) or [rate.upper])
+        if highest != 1:
+            raise ValueError(
+                "in_domain_loss compares with full sampling, so every block must draw the sampling_rate up to 1 "
+                f"(tune.uniform(0.1, 1)); the highest here is {highest or block.fixed.get('sampling_rate')!r}"
+            )
 
 
 def _options_of_members(space: Space) -> set[str]:

@@ -1,14 +1,16 @@
 """Ray's searcher: hands out the jobs of a plan, then Optuna's suggestions. Its studies are rebuilt from records."""
 
 import itertools
+import math
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
@@ -17,12 +19,14 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.seeding import seed_for
 from tune_ks.planning.plan import Plan, all_seeds, belongs, config_at, suggestions_in
 from tune_ks.planning.space import OBJECTIVES, Block, Space
+from tune_ks.search.constraint import InDomainConstraint
 from tune_ks.training.members import settings_of
 from tune_ks.training.pack import pack_key
 from tune_ks.worker.jobs import objectives_of
 from tune_ks.worker.work import TrialWork
 
 TRIES = 64  # when so many suggestions in a row were made before, there is hardly another one
+IN_DOMAIN = "val_in_domain"  # the objective that a constraint is about
 SEED = 0  # of every search, so that its run folder alone says what was drawn
 
 SAMPLERS = {
@@ -50,10 +54,11 @@ class PointStudy:
         self.asked = len(of_point)
         directions = [OBJECTIVES[name] for name in self.objectives]
         self.study = optuna.create_study(directions=directions, sampler=self._sampler(space.search["sampler"]))
-        for configs in of_point:
-            past = self._past_trial(configs, folder, space.search["seeds"])
-            if past is not None:
-                self.study.add_trial(past)
+        loss = space.search["in_domain_loss"]
+        self.constraint = None if loss is None else InDomainConstraint(loss)
+        # full sampling first: every constraint is then the one against the best of it
+        for configs in sorted(of_point, key=lambda configs: not configs[0].is_full):
+            self._add_past(configs, folder, space.search["seeds"])
         starts = folder.read_search().get("start_points", [])
         known_rates = {configs[0].sampling_rate for configs in of_point}
         self.starts = deque(self._open_start_points(starts, known_rates))
@@ -100,12 +105,16 @@ class PointStudy:
         without values: those of half a training are not those of a whole one.
         """
         result = result or {"failed": "no result"}
-        values = [result.get(name, float("nan")) for name in self.objectives]
-        undefined = any(value != value for value in values)
+        values = [result.get(name, math.nan) for name in self.objectives]
+        in_domain = result.get(IN_DOMAIN, math.nan)
+        needed = values if self.constraint is None else [*values, in_domain]
+        undefined = any(math.isnan(value) for value in needed)
         if result.get("failed") or (result.get("finished") and undefined):
             self.study.tell(suggestion, state=TrialState.FAIL)
-        elif result.get("finished"):
+        elif result.get("finished") and self.constraint is None:
             self.study.tell(suggestion, values)
+        elif result.get("finished"):
+            self.constraint.enter(suggestion, in_domain, partial(self.study.tell, suggestion, values))
         else:
             self.study.tell(suggestion, state=TrialState.PRUNED)
 
@@ -119,20 +128,27 @@ class PointStudy:
     def _seed_for(self, *purpose: str | int) -> int:
         return seed_for(self.seed, *purpose) % 2**31
 
-    def _past_trial(self, configs: list[TrialConfig], folder: RunFolder, seeds: int) -> FrozenTrial | None:
-        """An earlier suggestion as a trial of the study; None where it has not ended, or has no value."""
+    def _add_past(self, configs: list[TrialConfig], folder: RunFolder, seeds: int) -> None:
+        """Enter an earlier suggestion into the study; not where it has not ended, or has no value."""
         asked = {"params": self.params(configs[0]), "distributions": self.distributions}
         if any(folder.is_stopped(config.key()) for config in configs):
-            return create_trial(state=TrialState.PRUNED, **asked)
+            self.study.add_trial(create_trial(state=TrialState.PRUNED, **asked))
+            return
         records = [folder.read_record(config.key()) for config in configs if folder.is_finished(config.key())]
         if len(records) < seeds:
-            return None
+            return
+        names = self.objectives if self.constraint is None else [*self.objectives, IN_DOMAIN]
         means = []
-        for name in self.objectives:
+        for name in names:
             values = [objectives_of(record)[name] for record in records]
             means.append(sum(values) / len(values))
-        undefined = any(mean != mean for mean in means)
-        return None if undefined else create_trial(values=means, **asked)
+        if any(math.isnan(mean) for mean in means):
+            return
+        past = create_trial(values=means[: len(self.objectives)], **asked)
+        if self.constraint is None:
+            self.study.add_trial(past)
+        else:
+            self.constraint.enter(past, means[-1], partial(self.study.add_trial, past))
 
     def _open_start_points(self, starts: list[dict[str, Any]], known: set[float]) -> Iterator[tuple[float, str]]:
         """(rate, why) of the start points that were not asked for yet."""

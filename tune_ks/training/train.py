@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tune_ks.core.record import mean_of_others
+from tune_ks.core.domains import mean_of_others
+from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Batch, Splits
 from tune_ks.training.draws import Draws
 from tune_ks.training.mixup import mixed
@@ -95,15 +96,17 @@ def _in_domain(trainings: list[Training], splits: Splits, parts: int) -> dict[Tr
 
 
 def _cross_domain(trainings: list[Training], splits: Splits, parts: int) -> dict[Training, float]:
-    """The cross-domain validation metric of each training: the mean over the other vendors."""
+    """The cross-domain validation metric of each training: the mean over the other vendors that its record counts."""
     if not trainings:
         return {}
     source = trainings[0].config.vendor
+    patients = {vendor: images.class_patients() for vendor, images in splits.val.items()}
     by_vendor = {vendor: _measured(trainings, splits, vendor, parts) for vendor in splits.val if vendor != source}
     means = {}
     for training in trainings:
         of_training = {vendor: metrics[training] for vendor, metrics in by_vendor.items()}
-        means[training] = mean_of_others(of_training, source)
+        classes = METRICS[training.task.metric].classes
+        means[training] = mean_of_others(of_training, source, patients, classes)
     return means
 
 
