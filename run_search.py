@@ -1,4 +1,4 @@
-"""The command line: start or resume a search, evaluate its models on other data, merge run folders.
+"""The command line: start or resume a search, tune its recipe, evaluate its models on other data, merge run folders.
 
 python run_search.py                                     the quick search on a phantom, nothing else needed
 python run_search.py --data DIR --space paper            a search on your own DICOM files
@@ -6,6 +6,7 @@ python run_search.py --data DIR --space finetune --init-from RUN     from the we
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
 python run_search.py predict RUN --data DIR              their scores for images without labels
+python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate
 python run_search.py --help-fields                       what a search space may set
 python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one folder
 
@@ -22,13 +23,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tune_ks.commands.arguments import evaluate_parser, merge_parser, search_parser
+from tune_ks.commands.arguments import evaluate_parser, merge_parser, search_parser, tune_parser
 from tune_ks.commands.evaluate import evaluate_command
 from tune_ks.commands.fields import print_fields
 from tune_ks.commands.merge import merge_command
 from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
 from tune_ks.commands.prepare_search import AnalysisSteps
 from tune_ks.commands.search import search_command
+from tune_ks.commands.tune import tune_command
 from tune_ks.core.storage import StoragePath
 
 
@@ -58,6 +60,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
         return evaluate_parser(name).parse_args(argv[1:]), partial(evaluate_command, analysis=ANALYSIS)
     if name == "merge":
         return merge_parser().parse_args(argv[1:]), merge_command
+    if name == "tune":
+        return tune_parser().parse_args(argv[1:]), tune_command
     args = search_parser().parse_args(argv)
     return args, fields_command if args.help_fields else partial(search_command, analysis=ANALYSIS)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import run_search
 
 ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
 SPACE = """
 SPACE = [
     {"mask": "gumbel", "temperature": 1.0, "sampling_rate": 0.25, "width": 0.05, "image_size": 64, "epochs": 3},
@@ -18,18 +20,39 @@ SPACE = [
 """
 
 
-def command(*words, cwd):
-    return [sys.executable, str(ROOT / "run_search.py"), *map(str, words)], {
+def command(*words, cwd, code=ROOT):
+    """(words, options) of the process. ``code`` is the folder of the program; only Ray is not started whole."""
+    path = os.pathsep.join(map(str, (TESTS / "faulty", code, TESTS)))
+    return [sys.executable, str(code / "run_search.py"), *map(str, words)], {
         "cwd": cwd,
-        "env": os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT)},
+        "env": os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": path},
         "text": True,
     }
 
 
-def call(*words, cwd):
+def call(*words, cwd, code=ROOT):
     """The process when it has ended."""
-    words, options = command(*words, cwd=cwd)
+    words, options = command(*words, cwd=cwd, code=code)
     return subprocess.run(words, capture_output=True, timeout=500, **options)
+
+
+SEVERAL = """
+import json, os, sys
+from front_door import inside
+for words in json.load(sys.stdin):
+    ended = inside(*words, cwd=os.getcwd())
+    print(json.dumps([ended.returncode, ended.stdout, ended.stderr]))
+"""
+
+
+def call_one_after_another(*commands, cwd, code=ROOT):
+    """As ``call`` of each command, in a single process, which imports everything once; how each ended."""
+    _, options = command(cwd=cwd, code=code)
+    text = json.dumps([[str(word) for word in words] for words in commands])
+    process = subprocess.run([sys.executable, "-c", SEVERAL], input=text, capture_output=True, timeout=500, **options)
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    return [subprocess.CompletedProcess(words, *json.loads(line)) for words, line in zip(commands, lines, strict=True)]
 
 
 def inside(*words, cwd):

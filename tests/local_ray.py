@@ -1,9 +1,23 @@
-"""Ray on this machine, started once for all the tests of a process that search in it; it ends with the process."""
+"""Ray on this machine, started once for all the tests of a process that search in it; it ends with the process.
+
+And a cluster of several nodes on this machine, for tests of their own.
+"""
 
 import ray
+import ray._private.node
+from ray.cluster_utils import Cluster
+
+from lean_ray import leave_out
 
 
 def start_local_ray():
     """Two CPUs. Does nothing where Ray runs already."""
     if not ray.is_initialized():
+        leave_out(ray._private.node)
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
+
+
+def start_cluster(**head):
+    """A cluster whose first node has the resources ``head``; the caller adds others, and shuts it down."""
+    leave_out(ray._private.node)
+    return Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **head})

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "commands": (7, {"rich", "optuna", "tensorboardX", "mlflow"}),
     "search": (6, {"ray", "optuna", "numpy", "moocore"}),
     "worker": (5, {"ray", "torch", "numpy"}),
-    "evaluation": (4, {"torch", "numpy", "pandas", "safetensors", "monai", "sklearn"}),
+    "evaluation": (4, {"torch", "numpy", "pandas", "safetensors", "monai", "scipy"}),
     "planning": (4, {"torch", "ray"}),
     "training": (3, {"torch", "numpy", "safetensors"}),
     "model": (2, {"torch", "numpy", "monai"}),
@@ -35,7 +36,7 @@ ONLY_IN = {  # package -> the places that may import it
     "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space.py", "search_spaces/"),
     "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py", "analysis/results/sampler_importance.py"),
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
-    "sklearn": ("tune_ks/evaluation/yardsticks/", "analysis/statistics/", "analysis/results/"),
+    "sklearn": ("analysis/statistics/", "analysis/results/"),
     "monai": ("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),
     "plotly": ("analysis/plots/", "analysis/report/export.py"),
     "jinja2": ("analysis/report/page.py",),
@@ -51,18 +52,22 @@ def sources():
     return [ROOT / "run_search.py", *(p for folder in folders for p in sorted((ROOT / folder).rglob("*.py")))]
 
 
+@cache
 def imports(path):
     """Every module that a file imports anywhere in it, as dotted names."""
+    names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                yield full if file_of(full) else node.module
+                names.append(full if file_of(full) else node.module)
+    return names
 
 
+@cache
 def file_of(module):
     """The project's file that a dotted name means, or None."""
     path = module.replace(".", "/")

@@ -33,22 +33,20 @@ def to_json(figure: go.Figure) -> str:
 
 def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:
     """An empty figure: the legend stands above the axes, so that it covers neither titles nor points."""
-    axes = {}
+    layout: dict[str, Any] = {
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
+        "margin": {"l": 58, "r": 14, "t": 16, "b": 48},
+        "showlegend": legend,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+        "hovermode": "closest",
+        "dragmode": False,  # a finger that scrolls the page must not zoom
+    }
     for axis, title in (("xaxis", x), ("yaxis", y)):
-        axes[axis] = {"title": {"text": title, "standoff": 8}, "zeroline": False, "automargin": True}
-    layout = go.Layout(  # in one call: each update of a layout is checked as a whole
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY, "size": 12, "family": "system-ui, sans-serif"},
-        margin={"l": 58, "r": 14, "t": 16, "b": 48},
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
-        hovermode="closest",
-        dragmode=False,  # a finger that scrolls the page must not zoom
-        **axes,
-    )
-    return go.Figure(layout=layout)
+        layout[axis] = {"title": {"text": title, "standoff": 8}, "zeroline": False, "automargin": True}
+    return go.Figure(layout=layout)  # at once: each update of a figure takes as long as its start
 
 
 def rate_axis(figure: go.Figure, rates: pd.Series, units: Sequence[RateUnit] = ()) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ray.cluster_utils import Cluster
 
 import run_search
 from dicom_files import PHI, write_dicom, write_table_cohort
-from front_door import SPACE, call
+from front_door import SPACE, call_one_after_another
+from local_ray import start_cluster
 from tune_ks.core.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -158,15 +158,18 @@ def test_predict_needs_no_labels_and_no_sheet(place, inside):
 
 def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
     """Ray counts GPUs, it does not make them: the resource is declared, the trials fall back to the CPU."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1, "include_dashboard": False})
+    cluster = start_cluster(num_cpus=4, num_gpus=1)
     try:
-        words = ["--data", "data", "--space", "space.py", "--run", "runs/cluster"]
-        ended = call(*words, "--address", cluster.address, "--gpus-per-trial", "0.25", cwd=place)
+        words = ["--data", "data", "--space", "space.py", "--address", cluster.address]
+        ended, refused = call_one_after_another(
+            [*words, "--run", "runs/cluster", "--gpus-per-trial", "0.25"],
+            [*words, "--run", "runs/refused", "--gpus-per-trial", "2"],
+            cwd=place,
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert "4 trials to run" in ended.stdout
         on_cluster, alone = RunFolder(place / "runs/cluster"), RunFolder(place / "runs/one")
         assert [r.val for r in on_cluster.records()] == [r.val for r in alone.records()]
-        refused = call(*words, "--fresh", "--address", cluster.address, "--gpus-per-trial", "2", cwd=place)
         assert refused.returncode == 2
         assert (
             "a trial asks for 1 CPUs and 2 GPUs, and no node of the cluster has both: they have 4 CPUs and 1 GPUs"

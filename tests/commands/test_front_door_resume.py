@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 import run_search
-from faults import content, wait_for
-from front_door import call, command
+from faults import content, variables, wait_for
+from front_door import command, inside
+from local_ray import start_local_ray
 from tune_ks.core.run_folder import RunFolder
 
 FIELDS = '"width": 0.05, "image_size": 64'
@@ -20,7 +21,7 @@ SPACE = [
 ]
 """
 SHORT = SPACE.replace("3000", "3").replace('{"mask"', '{"vendor": "GE", "mask"')
-WORDS = ("--data", "data", "--space", "short.py", "--run")
+WORDS = ("--data", "data", "--space", "short.py", "--concurrent", 1, "--run")
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +35,20 @@ def place(cohorts):
 @pytest.fixture(scope="module")
 def first(place):
     """A finished search of the short space, which either of two tests may need first."""
-    ended = call(*WORDS, "runs/first", cwd=place)
+    start_local_ray()
+    ended = inside(*WORDS, "runs/first", cwd=place)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return RunFolder(place / "runs/first")
 
 
-def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place, inside):
-    words, options = command("--data", "data", "--space", "long.py", "--run", "runs/long", cwd=place)
+def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place):
+    typed = ("--data", "data", "--space", "long.py", "--run", "runs/long", "--concurrent", 1)
+    words, options = command(*typed, cwd=place)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     run = RunFolder(place / "runs/long")
     process = subprocess.Popen(words, **pipes, **options)
     wait_for(lambda: len(run.finished()) == 4, process)
-    second = inside("--data", "data", "--space", "long.py", "--run", "runs/long")
+    second = inside(*typed, cwd=place)
     assert second.returncode == 2
     assert f"error: another search works in runs/long: process {process.pid} on " in second.stderr
     process.send_signal(signal.SIGTERM)
@@ -59,12 +62,13 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
     begun = [key for key in run.keys() if not run.is_finished(key)]
     assert any(run.trial(key, "checkpoint.pt").exists() for key in begun)
     page = (run.root / "report.html").stat().st_mtime_ns
-    log = place / "log.txt"
+    log, held = place / "log.txt", place / "held"
+    held.mkdir()  # the trial and the driver stand still, so that the driver is at work when the second signal comes
+    faults = {"hold": {"folder": str(held), "step": 2}, "hold_export": str(held)}
+    options["env"] |= variables(run.root, faults)
     with log.open("w") as file:
         process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, **options)
-    attempts = [run.trial(key, "attempts.json") for key in begun]
-    before = [path.read_bytes() for path in attempts]
-    wait_for(lambda: [path.read_bytes() for path in attempts] != before, process)
+    wait_for(lambda: list(held.iterdir()), process)
     process.send_signal(signal.SIGINT)
     wait_for(lambda: "stopping: SIGINT came" in log.read_text(), process)  # two that nobody has heard are one
     process.send_signal(signal.SIGINT)
@@ -75,26 +79,25 @@ def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at
     assert (run.root / "report.html").stat().st_mtime_ns == page, "it went on to the report"
 
 
-@pytest.mark.usefixtures("local_ray")
-def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, first, inside):
+def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, first):
     more, both = (RunFolder(place / f"runs/{name}") for name in ("more", "both"))
     shutil.copytree(first.root, more.root)
-    refused = inside(*WORDS, "runs/more", "--rates", "0.125", "--dry-run")
+    refused = inside(*WORDS, "runs/more", "--rates", "0.125", "--dry-run", cwd=place)
     assert refused.returncode == 2
     assert "belongs to another search space" in refused.stderr
     assert "Give --extend to add it to what is there" in refused.stderr
-    ended = inside(*WORDS, "runs/more", "--rates", "0.125", "--seeds", "2", "--extend")
+    ended = inside(*WORDS, "runs/more", "--rates", "0.125", "--seeds", "2", "--extend", cwd=place)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "5 trials to run, 3 already done" in ended.stdout
     assert content(first).items() <= content(more).items()
     again = inside(*WORDS, "runs/more", "--dry-run")  # the first command still goes on in it
     assert "0 trials to run, 3 already done" in again.stdout
     shutil.rmtree(more.trial(min(content(first))))
-    ended = inside("merge", "runs/first", "runs/more", "--into", "runs/both")
+    ended = inside("merge", "runs/first", "runs/more", "--into", "runs/both", cwd=place)
     assert ended.returncode == 0, ended.stderr
     assert "8 finished trials and 0 others taken over" in ended.stdout
     assert content(both) == {**content(first), **content(more)}
-    again = inside(*WORDS, "runs/both", "--rates", "0.125", "--seeds", "2", "--dry-run")
+    again = inside(*WORDS, "runs/both", "--rates", "0.125", "--seeds", "2", "--dry-run", cwd=place)
     assert "0 trials to run, 8 already done" in again.stdout
 
 

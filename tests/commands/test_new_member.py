@@ -1,15 +1,13 @@
 """A new member is one file and one line of its registry: shown with one of each kind, in a copy of the program."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from dicom_files import write_table_cohort
+from front_door import call_one_after_another
 
 ROOT = Path(__file__).parents[2]
 MEMBERS = {  # file -> its text
@@ -253,14 +251,21 @@ def copy(tmp_path_factory):
     return root
 
 
-def call(copy, *words):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy)}
-    command = [sys.executable, str(copy / "run_search.py"), *words]
-    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=500)
+@pytest.fixture(scope="module")
+def ended(copy):
+    """How three commands ended: a search, one with an option that its members do not have, and corrupted images."""
+    (copy / "wrong.py").write_text('SPACE = {"mask": "lowpass", "skip": 3, "sampling_rate": 0.5, "image_size": 64}\n')
+    return call_one_after_another(
+        ["--data", "data", "--space", "space.py", "--run", "run", "--concurrent", "1"],
+        ["--data", "data", "--space", "wrong.py", "--dry-run"],
+        ["evaluate", "run", "--data", "data", "--corruptions"],
+        cwd=copy,
+        code=copy,
+    )
 
 
-def test_a_search_runs_with_a_new_member_of_every_kind_and_its_option(copy):
-    result = call(copy, "--data", "data", "--space", "space.py", "--run", "run", "--concurrent", "1")
+def test_a_search_runs_with_a_new_member_of_every_kind_and_its_option(copy, ended):
+    result, _, _ = ended
     assert result.returncode == 0, result.stdout + result.stderr
     records = [json.loads(path.read_text()) for path in copy.glob("run/trials/*/record.json")]
     assert len(records) == 2
@@ -275,15 +280,14 @@ def test_a_search_runs_with_a_new_member_of_every_kind_and_its_option(copy):
     assert (copy / "run/report.html").exists()
 
 
-def test_its_option_is_refused_where_no_named_member_has_it(copy):
-    (copy / "wrong.py").write_text('SPACE = {"mask": "lowpass", "skip": 3, "sampling_rate": 0.5, "image_size": 64}\n')
-    result = call(copy, "--data", "data", "--space", "wrong.py", "--dry-run")
+def test_its_option_is_refused_where_no_named_member_has_it(ended):
+    _, result, _ = ended
     assert result.returncode == 2
     assert "skip is an option of the mask outer, and this trial's mask is lowpass" in result.stderr
 
 
-def test_a_new_corruption_is_applied_and_drawn(copy):
-    result = call(copy, "evaluate", "run", "--data", "data", "--corruptions")
+def test_a_new_corruption_is_applied_and_drawn(copy, ended):
+    _, _, result = ended
     assert result.returncode == 0, result.stdout + result.stderr
     (table,) = copy.glob("run/corruptions/*.csv")
     assert "darker" in table.read_text()

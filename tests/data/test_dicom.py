@@ -114,7 +114,7 @@ def test_header_facts_and_units(tmp_path):
         "vendor": "GE", "model": "Model", "field_t": 1.5, "tr_ms": 5.0, "te_ms": 2.0, "flip_deg": 0,
         "acquired_width": 12.0, "width": 16, "height": 16, "spacing_mm": 0.5, "thickness_mm": 2.0,
         "orientation": "canonical", "scan_slices": pytest.approx(math.nan, nan_ok=True), "phase": "ROW",
-        "compressed": False,
+        "compressed": False, "plane": "axial", "is_localizer": False, "series_hash": "", "recipe": header.recipe,
     }  # fmt: skip
     assert math.isnan(header.flip_deg)
 

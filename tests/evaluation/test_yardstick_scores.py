@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from benchmarks.alone import run_config
 from tiny import write_tiny
@@ -106,6 +107,16 @@ def test_source_validation_alone_chooses_the_penalty():
     np.testing.assert_allclose(chosen, by_hand[best](new), atol=1e-2)  # ... and choose the best of the penalties
     for of_val in (Labelled(val.numbers[:0], label[:0]), Labelled(val.numbers[::2], label[::2])):
         np.testing.assert_allclose(linear.fit(train, of_val)(new), by_hand[1.0](new), atol=1e-2)
+
+
+@pytest.mark.parametrize("inverse_penalty", linear.INVERSE_PENALTIES)
+def test_the_regression_is_the_one_of_scikit_learn(inverse_penalty):
+    rng = np.random.default_rng(2)
+    label = rng.integers(0, 2, 150)
+    numbers = rng.normal(size=(150, 35)) + 0.5 * label[:, None]
+    computed = linear._regression(numbers, label, inverse_penalty)
+    library = LogisticRegression(C=inverse_penalty, max_iter=1000).fit(numbers, label)
+    np.testing.assert_allclose(computed, [*library.coef_[0], library.intercept_[0]], rtol=1e-5, atol=1e-6)
 
 
 def logistic(train, inverse_penalty):

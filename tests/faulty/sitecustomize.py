@@ -1,14 +1,16 @@
-"""Faults for tests. Python runs this file in every process started with this folder on PYTHONPATH; the product has no
-hooks of its own, so modules are changed here just after their import.
+"""Changes for tests. Python runs this file in every process started with this folder on PYTHONPATH; the product has no
+hooks of its own, so modules are changed here just after their import. Ray always starts as lean_ray.py says; the rest
+are faults that a test asks for.
 
 FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
 "steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"},
-"hold": {"folder": path, "step": number}, "delete": a file that goes when the first trial begins,
+"hold": {"folder": path, "step": number}, "hold_export": path, "delete": a file that goes when the first trial begins,
 "storage_wait": seconds, "old_version": true where the workers have a version of the program that knows fewer fields,
 "escapes": number}. FAULT_LOG takes a line for each record that was written.
 
 A kill is of the driver, at that point of a worker, which then stands still. A hold is of every worker, before that
-training step of its process: it leaves a file in the folder, and goes on when the folder is gone.
+training step of its process: it leaves a file in the folder, and goes on when the folder is gone. "hold_export" is
+the same of the driver, when it has searched and is about to export and analyse.
 """
 
 import contextlib
@@ -19,6 +21,8 @@ import os
 import signal
 import time
 from pathlib import Path
+
+from lean_ray import leave_out
 
 FAULTS = json.loads(Path(os.environ["FAULTS"]).read_text()) if os.environ.get("FAULTS") else {}
 os.environ.setdefault("FAULT_DRIVER", str(os.getpid()))  # the first Python process; the others inherit it
@@ -93,6 +97,17 @@ def fault(kind, module, parts):
         raise module.torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
 
 
+def change_exports(module):
+    export_run = module.export_run
+
+    def held(*args):
+        if "hold_export" in FAULTS:
+            stand_still(Path(FAULTS["hold_export"]))
+        export_run(*args)
+
+    module.export_run = held
+
+
 def change_faults(module):
     module.STORAGE_WAIT = FAULTS.get("storage_wait", module.STORAGE_WAIT)
 
@@ -110,18 +125,21 @@ def change_watch(module):
     module.ESCAPES = FAULTS.get("escapes", module.ESCAPES)
 
 
+ALWAYS = {"ray._private.node": leave_out}
 CHANGES = {
     "tune_ks.core.config": change_config,
     "tune_ks.worker.faults": change_faults,
     "tune_ks.core.storage": change_storage,
     "tune_ks.training.train": change_train,
     "tune_ks.search.events": change_watch,
+    "tune_ks.commands.exports": change_exports,
 }
 _exec_module = importlib.machinery.SourceFileLoader.exec_module
 
 
 def exec_module(loader, module):
     _exec_module(loader, module)
+    ALWAYS.get(module.__name__, lambda module: None)(module)
     if FAULTS or os.environ.get("FAULT_LOG"):
         CHANGES.get(module.__name__, lambda module: None)(module)
 

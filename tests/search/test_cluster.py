@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import ray
 from ray import cloudpickle
-from ray.cluster_utils import Cluster
 
 import run_search as front_door
+from local_ray import start_cluster
 from tiny import write_tiny
 from tiny_space import GRID, VENDORS, WORK
 from tune_ks.core.run_folder import RunFolder
@@ -81,7 +81,7 @@ def test_an_address_where_nobody_answers_is_said_at_once(address):
 def cluster(tmp_path_factory):
     """A head without CPU or GPU, and three unlike nodes, each with a scratch folder of its own. GPUs are declared."""
     ray.shutdown()  # whatever a test before this one left
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    started = start_cluster(num_cpus=0)
     started.scratch = {}
     for name, amounts in NODES.items():
         started.scratch[name] = tmp_path_factory.mktemp(name) / "scratch"

@@ -37,7 +37,7 @@ def test_a_grid_killed_at_four_named_points_ends_with_the_bits_of_each_trial_tra
     assert any(folder.trial(key, "model.safetensors").exists() for key in folder.keys() if not folder.is_finished(key))
     killed(run, space, "checkpoint", log)
     assert list(folder.root.glob("trials/*/.checkpoint.pt.*")), "no write was cut short"
-    code, said = drive(run, space, log=log)
+    code, said = drive(run, space, "--concurrent", 1, log=log)
     assert code == 0, said
     assert len(content(folder)) == 4
     for record in folder.records():
@@ -52,7 +52,7 @@ def test_optuna_killed_has_every_key_once_its_history_and_keys_that_repeat_alone
     run, space, log = place / "drawn", place / "drawn.py", place / "drawn.log"
     folder = killed(run, space, "before_record", log)
     asked = set(folder.keys())
-    code, said = drive(run, space, log=log)
+    code, said = drive(run, space, "--concurrent", 1, log=log)
     assert code == 0, said
     assert asked <= set(folder.keys()), "a suggestion was forgotten"
     assert len(content(folder)) == len(folder.keys()) == 4

@@ -4,10 +4,11 @@ import shutil
 import subprocess
 
 import pytest
-from ray.cluster_utils import Cluster
 
+import drive_search
 from benchmarks.alone import run_config
 from faults import GRID, content, drive, stamps, start, variables, wait_for
+from local_ray import start_cluster
 from tiny import write_tiny
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
@@ -36,7 +37,7 @@ def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place, m
     folder, held = RunFolder(place / "nodes"), place / "hold-nodes"
     for name, value in variables(folder.root, held_in(held, SECOND_EPOCH)).items():
         monkeypatch.setenv(name, value)  # workers have the environment of their node, not that of the driver
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster = start_cluster(num_cpus=0)
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         process = start(folder.root, place / "space.py", "--address", cluster.address)
@@ -72,8 +73,9 @@ def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
     run, away = RunFolder(place / "gone"), place / "away"
     output, held = place / "gone.log", place / "hold-gone"
     with output.open("w") as file:
-        process = start(run.root, place / "space.py", faults=held_in(held, SECOND_TRIAL), stdout=file)
-    wait_for(lambda: len(list(held.iterdir())) == 2, process)
+        words = (run.root, place / "space.py", "--concurrent", 1)
+        process = start(*words, faults=held_in(held, SECOND_TRIAL), stdout=file)
+    wait_for(lambda: list(held.iterdir()), process)
     run.root.rename(away)
     before = sorted(RunFolder(away).finished())
     shutil.rmtree(held)
@@ -101,7 +103,8 @@ def disk(tmp_path):
 def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, disk):
     run = RunFolder(disk / "run")
     (disk / "filler").write_bytes(bytes(61 * 2**20))
-    code, said = drive(run.root, place / "space.py", faults={"storage_wait": 2})
+    words = (run.root, place / "space.py", "--concurrent", 1)
+    code, said = drive(*words, faults={"storage_wait": 2})
     assert code == 2, said
     assert f"error: {run.root} cannot be written: No space left on device (waited" in said
     assert "Nothing finished is lost" in said
@@ -109,16 +112,17 @@ def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, di
     assert not run.failures(), "a full disk was charged to a trial"
     before = stamps(run)
     (disk / "filler").unlink()
-    code, said = drive(run.root, place / "space.py")
+    code, said = drive(*words)
     assert code == 0, said
     assert before.items() <= stamps(run).items()
     assert content(run) == content(RunFolder(place / "alone"))
 
 
-def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk):
+def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk, monkeypatch, capsys):
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    code, said = drive(disk / "run", place / "space.py")
-    assert code == 2
+    monkeypatch.setattr("sys.argv", ["drive_search.py", str(disk / "run"), str(place / "space.py")])
+    assert drive_search.main() == 2
+    said = "".join(capsys.readouterr())
     assert said == f"error: the run folder {disk}/run cannot be written (Read-only file system): give another --run\n"
 
 
@@ -126,10 +130,10 @@ def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_sam
     """A worker that outlives its driver meets the next driver's: drivers without the lock, at the same moment."""
     run = RunFolder(tmp_path / "run")
     log = tmp_path / "records.log"
-    words, held = (run.root, place / "space.py", "--no-lock"), tmp_path / "hold"
+    words, held = (run.root, place / "space.py", "--no-lock", "--concurrent", 1), tmp_path / "hold"
     faults = held_in(held, SECOND_EPOCH)
     processes = [start(*words, faults=faults, log=log) for _ in range(2)]
-    wait_for(lambda: len(list(held.iterdir())) == 4, *processes)
+    wait_for(lambda: len(list(held.iterdir())) == 2, *processes)
     shutil.rmtree(held)
     said = [process.communicate(timeout=500)[0] for process in processes]
     # one that meets a trial of the other leaves it to it, and may end with trials left

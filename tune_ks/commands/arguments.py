@@ -1,7 +1,9 @@
 """The arguments of every command."""
 
 import argparse
+import math
 from pathlib import Path
+from typing import Any
 
 EXIT_CODES = (
     "0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage is "
@@ -14,7 +16,8 @@ def search_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
-        "The same command again continues where it ended. Other commands: evaluate, predict, merge (each with --help).",
+        "The same command again continues where it ended. Other commands: tune, evaluate, predict, merge (each with "
+        "--help).",
         epilog=f"exit codes: {EXIT_CODES}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -56,22 +59,13 @@ def search_parser() -> argparse.ArgumentParser:
     place.add_argument(
         "--dry-run", action="store_true", help="print the plan and an estimate of its time; start nothing"
     )
-    resources = parser.add_argument_group("what the search may use")
-    resources.add_argument("--address", help="a running Ray cluster (auto, or HOST:PORT); otherwise this machine")
-    resources.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs of a trial, and so its torch threads")
-    resources.add_argument(
-        "--gpus-per-trial", type=float, help="0.25 lets four trials share a GPU; otherwise 1 if there is a GPU"
-    )
-    resources.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    resources = add_resource_arguments(parser)
     resources.add_argument(
         "--fused",
         metavar="N",
         default="auto",
         help="how many points of a grid, or seeds of a suggestion, train together; auto: on a GPU as many as fit into "
         "its memory, up to 16; on a CPU 1 (docs/performance.md)",
-    )
-    resources.add_argument(
-        "--hang-after", type=float, default=3600, help="seconds without an epoch after which a trial is ended"
     )
     viewers = parser.add_argument_group(
         "other programs that show the search (RUN/tensorboard is written at the end in any case)"
@@ -86,6 +80,49 @@ def search_parser() -> argparse.ArgumentParser:
         "--help-fields", action="store_true", help="print the fields that a space may set, and whose they are"
     )
     return parser
+
+
+def tune_parser() -> argparse.ArgumentParser:
+    """The arguments of ``tune``."""
+    parser = argparse.ArgumentParser(
+        prog="run_search.py tune",
+        description="Compare training recipes at full sampling and at one low rate, on the source vendor's validation "
+        "images alone, and write a space file that searches the rates with the best one. The same command again goes "
+        "on where it ended; with more minutes it adds to what is there.",
+        epilog=f"exit codes: {EXIT_CODES}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    question = parser.add_argument_group("what is tuned")
+    question.add_argument(
+        "--minutes", type=minutes, required=True, help="it ends within so many minutes, reading the data included"
+    )
+    question.add_argument(
+        "--space",
+        default="recipe_candidates",
+        help="what may be tried: a space whose SPACE draws the fields of a recipe, with START (docs/recipe.md)",
+    )
+    question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
+    add_data_arguments(
+        parser, "a folder of DICOM files in Duke's layout, or with labels.csv; without it a phantom is written"
+    )
+    place = parser.add_argument_group("where the results go")
+    place.add_argument("--space-out", type=Path, metavar="FILE", help="the space file; otherwise RUN.py")
+    place.add_argument(
+        "--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/tune-<hash of the space and the cohort>"
+    )
+    place.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
+    place.add_argument("--dry-run", action="store_true", help="print what fits into the minutes; start nothing")
+    add_resource_arguments(parser)
+    parser.set_defaults(fused="1")
+    return parser
+
+
+def minutes(text: str) -> float:
+    """A number of minutes above 0."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError
+    return value
 
 
 def evaluate_parser(name: str) -> argparse.ArgumentParser:
@@ -126,6 +163,21 @@ def merge_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_resource_arguments(parser: argparse.ArgumentParser) -> Any:
+    """The arguments that say where trials run, the same for every command that trains; returns their group."""
+    resources = parser.add_argument_group("what it may use")
+    resources.add_argument("--address", help="a running Ray cluster (auto, or HOST:PORT); otherwise this machine")
+    resources.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs of a trial, and so its torch threads")
+    resources.add_argument(
+        "--gpus-per-trial", type=float, help="0.25 lets four trials share a GPU; otherwise 1 if there is a GPU"
+    )
+    resources.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    resources.add_argument(
+        "--hang-after", type=float, default=3600, help="seconds without an epoch after which a trial is ended"
+    )
+    return resources
+
+
 def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: bool = False) -> None:
     """The arguments that say where the images are and how they are read, the same for every command."""
     data = parser.add_argument_group("the data")
@@ -140,5 +192,12 @@ def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: 
         help="raw keeps the images of GE upside down, to measure the effect",
     )
     data.add_argument("--negatives", choices=["all", "position_matched"], help="which slices without a tumour are used")
+    data.add_argument(
+        "--vendor-of",
+        metavar="MAKER=VENDOR",
+        action="append",
+        help="the vendor of files whose Manufacturer says MAKER (nothing before '=': files that name none); repeatable",
+    )
+    data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
     data.add_argument("--workers", type=int, help="processes that decode DICOM; otherwise one per CPU")

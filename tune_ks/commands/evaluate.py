@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.commands.prepare_search import AnalysisSteps
+from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath, write_whole
@@ -31,10 +31,11 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     cache = args.cache or cache_beside(args.run)
     with stages.stage("reading DICOM") as progress:
         cohort = open_cohort(
-            args.data, settings, side, cache, args.workers, progress, labels_required=labelled, require_vendors=1
+            args.data, settings, side, cache, args.workers, progress, labels_required=labelled, exact_size=True
         )
         if masks:
             cohort = with_tumour_masks(cohort, args.data)
+    say_cohort([cohort])
     with stages.stage("scoring") as progress:
         if args.corruptions:
             written = write_corrupted(folder, name, keys, cohort, progress)
@@ -55,8 +56,7 @@ def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
     """The CohortSettings of the run, with those that this command gives in their place."""
     from tune_ks.data.cohort.scan import CohortSettings
 
-    given = {name: getattr(args, name) for name in ("series", "intensity", "orientation", "negatives")}
-    given = {name: value for name, value in given.items() if value}
+    given = given_settings(args)
     try:
         of_run = dict(folder.read_search().get("cohort", {}).get("settings", {}))
         return CohortSettings(**{**of_run, **given})
@@ -113,8 +113,9 @@ def write_tables(folder: RunFolder, tables: dict[str, Any]) -> list[StoragePath]
 def labelled_images(folder: RunFolder, cohort: Any) -> Any:
     """The images that no model was trained on: the test patients of the run's cohort, or all of another cohort."""
     from tune_ks.data.cohort.table import read_table
+    from tune_ks.planning.start_run import is_of_cohort
 
-    if cohort.fingerprint == folder.read_search().get("cohort", {}).get("fingerprint"):
+    if is_of_cohort(folder.read_search(), cohort):
         table = read_table(folder.cohort_csv)
         return table[table["split"] == "test"]
     return cohort.table

@@ -1,6 +1,7 @@
 """What a search needs before it starts: its space, its data, its run folder and its plan. Writes no run folder."""
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
@@ -56,7 +57,13 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
     from tune_ks.planning.space import ask_more, load_space
-    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
+    from tune_ks.planning.start_run import (
+        default_run,
+        other_processor,
+        require_same,
+        require_trainable,
+        require_vendors,
+    )
 
     stages = Stages(console)
     asked = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
@@ -64,6 +71,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(asked, vendors)
+    require_trainable(asked, cohort, args.split_seed)
     space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
     known = folder if folder.search_json.exists() and not args.fresh else NOTHING
@@ -106,8 +114,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
 
     data = args.data or write_default_phantom(args.workers, stages)
     series = args.series or (None if args.data else "post_1")
-    given = {name: getattr(args, name) for name in ("intensity", "orientation", "negatives")}
-    settings = CohortSettings(series=series, **{name: value for name, value in given.items() if value})
+    settings = CohortSettings(**{**given_settings(args), "series": series})
     cache = args.cache or cache_beside(args.run)
     reads_masks = space.task().reads_masks
     cohorts = {}
@@ -129,8 +136,29 @@ def write_default_phantom(workers: int | None, stages: Any) -> Path:
         return write_phantom(PHANTOM / f"version-{VERSION}", PhantomSettings(), workers=workers, progress=progress)
 
 
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of CohortSettings that the arguments set. ValueError where one is no such value."""
+    from tune_ks.data.dicom.reader import named_vendor
+
+    names = ("series", "intensity", "orientation", "negatives", "site")
+    given = {name: getattr(args, name) for name in names if getattr(args, name)}
+    if args.site and not re.fullmatch(r"[\w-][\w .+-]{0,39}", args.site):
+        raise ValueError(f"--site must be 1 to 40 letters, digits, blanks and '.+-_', got {args.site!r}")
+    vendor_of = {}
+    for text in args.vendor_of or []:
+        maker, separator, vendor = text.rpartition("=")
+        if not separator:
+            raise ValueError(
+                f"--vendor-of must look like MAKER=VENDOR, got {text!r}; '=GE' is for files without a maker"
+            )
+        vendor_of[maker.strip()] = named_vendor(vendor)
+    return {**given, "vendor_of": vendor_of} if vendor_of else given
+
+
 def say_cohort(cohorts: list[Any]) -> None:
     """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
+    from tune_ks.data.cohort.doubts import doubts
+
     cohort = cohorts[0]
     per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
@@ -144,10 +172,13 @@ def say_cohort(cohorts: list[Any]) -> None:
     along_rows = int((cohort.table["phase"] == "COL").sum())
     if along_rows:
         say(f"phase encoding runs along the other axis in {along_rows} images: lines stay the columns")
+    for note in dict.fromkeys(chain.from_iterable((*cohort.notes, *doubts(cohort.table)) for cohort in cohorts)):
+        say(f"warning: {note}", style="yellow")
     for reason, count in cohort.left_out.items():
         say(f"left out {count}: {reason}")
+    examples = cohort.skipped.groupby("reason")["path"].first()
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
-        say(f"skipped {count} files: {reason}", style="yellow")
+        say(f"skipped {count} files: {reason} (for example {examples[reason]})", style="yellow")
 
 
 def say_bands(cohort: Any) -> None:

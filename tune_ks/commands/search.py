@@ -61,7 +61,7 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
     from tune_ks.commands.live_viewers import fan_out
     from tune_ks.commands.progress import TrialTable
     from tune_ks.planning.pretrained import bring_weights
-    from tune_ks.planning.start_run import create_run, extend_run, note
+    from tune_ks.planning.start_run import create_run, extend_run, note, note_fingerprint
     from tune_ks.search.search import run_search
 
     args = search.args
@@ -69,8 +69,10 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
     if not folder.search_json.exists():
         cohort = next(iter(search.cohorts.values()))
         create_run(folder, search.space, cohort, args.split_seed, args.command_line, synthetic=args.data is None)
-    elif args.extend:
-        extend_run(folder, search.space, args.command_line)
+    else:
+        note_fingerprint(folder, next(iter(search.cohorts.values())))
+        if args.extend:
+            extend_run(folder, search.space, args.command_line)
     say(f"plan: {search.plan}")
     if not search.plan.left:
         return

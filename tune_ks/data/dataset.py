@@ -145,7 +145,8 @@ class Splits(NamedTuple):
     """The images of one trial. Test patients are the same whichever vendor is the source."""
 
     train: Images  # the source vendor's
-    val: dict[str, Images]  # the source vendor's val rows; all train and val rows of every other vendor
+    # the source vendor's val rows; of every other vendor all train and val rows, but for patients of ``train``
+    val: dict[str, Images]
     test: dict[str, Images]  # every vendor's test rows
 
 
@@ -154,7 +155,8 @@ def open_splits(
 ) -> Splits:
     """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits.
 
-    ``train_share`` of its training patients are trained on; the others are left out of the trial.
+    ``train_share`` of its training patients are trained on; the others are left out of the trial. A training patient
+    who was also scanned by another vendor validates nothing, whatever the share.
     """
     table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
     pixels = _pixels(images_npy, table)
@@ -166,18 +168,23 @@ def open_splits(
     if unknown:
         raise ValueError(f"{cohort_csv}: split must be one of {', '.join(SPLITS)}; it also holds {unknown[0]!r}")
 
-    def images(name: str, *splits: str) -> Images:
-        chosen = np.flatnonzero((table["vendor"] == name) & table["split"].isin(splits))
-        return Images(table, pixels, chosen, masks)
+    def images(name: str, *splits: str, without: frozenset[str] = frozenset()) -> Images:
+        wanted = (table["vendor"] == name) & table["split"].isin(splits) & ~table["patient_id"].isin(without)
+        return Images(table, pixels, np.flatnonzero(wanted), masks)
 
     train = images(vendor, "train")
+    trained = frozenset(table.loc[(table["vendor"] == vendor) & (table["split"] == "train"), "patient_id"])
     if train_share < 1:
         kept = table["patient_id"].isin(training_patients(table, vendor, train_share))
         chosen = np.flatnonzero((table["vendor"] == vendor) & (table["split"] == "train") & kept)
         train = Images(table, pixels, chosen, masks)
+    val = {vendor: images(vendor, "val")}
+    for name in known:
+        if name != vendor:
+            val[name] = images(name, "train", "val", without=trained)
     return Splits(
         train=train,
-        val={name: images(name, "val") if name == vendor else images(name, "train", "val") for name in known},
+        val={name: val[name] for name in known},
         test={name: images(name, "test") for name in known},
     )
 

@@ -135,12 +135,14 @@ def _of_network(position: int, scores: dict[str, np.ndarray]) -> dict[str, np.nd
 
 
 def _quality(network: Network, test: dict[str, Images], device: str, parts: int) -> dict[str, dict[str, float]]:
-    """vendor -> quality of a learned reconstruction on the test images; {} where there is nothing to reconstruct."""
+    """vendor -> quality of a learned reconstruction on its test images; {} where there is nothing to reconstruct."""
     pipeline = network.pipeline
     has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
     if pipeline.nothing_to_sample or not has_parameters:
         return {}
     quality = {}
     for vendor, images in test.items():
+        if len(images) == 0:
+            continue
         quality[vendor] = reconstruction_quality(pipeline, images, network.config.sampling_rate, device, parts)
     return quality

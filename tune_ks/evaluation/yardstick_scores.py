@@ -79,6 +79,8 @@ class Lens:
 
     @torch.no_grad()
     def _computed(self, yardstick: Yardstick, images: Images) -> np.ndarray:
+        if len(images) == 0:
+            return yardstick.numbers(np.empty((0, images.side, images.side), np.float32))
         chunks = []
         for index in torch.arange(len(images)).split(CHUNK):
             image = images.gather(index, self.device).image
@@ -86,4 +88,4 @@ class Lens:
                 rates = torch.full((len(index),), self.rate, device=image.device)
                 image = self.sampling(image, rates).zero_filled
             chunks.append(yardstick.numbers(image[:, 0].float().cpu().numpy()))
-        return np.concatenate(chunks) if chunks else yardstick.numbers(np.empty((0, images.side, images.side)))
+        return np.concatenate(chunks)

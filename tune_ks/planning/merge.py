@@ -67,6 +67,9 @@ def _identity(folder: RunFolder) -> dict[str, Any]:
     """What must be the same in runs that become one, by the name that a message uses for it."""
     search = folder.read_search()
     return {
+        "fingerprint format (one is of an older version: extend that one in place of merging)": search.get(
+            "cohort", {}
+        ).get("fingerprint_format", 1),
         "cohort": search.get("cohort", {}).get("fingerprint"),
         "split_seed": search.get("split_seed"),
         "cohort.csv": read_whole(folder.cohort_csv),

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import runpy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,12 +43,16 @@ class Block(NamedTuple):
 
 
 class Space(NamedTuple):
-    """``blocks`` are the dicts of SPACE, ``search`` is SEARCH with its defaults filled in."""
+    """``blocks`` are the dicts of SPACE, ``search`` is SEARCH with its defaults filled in.
+
+    ``start`` is START, which only the command ``tune`` reads: values of drawn fields that it tries first.
+    """
 
     name: str
     question: str
     blocks: list[dict[str, Any]]
     search: dict[str, Any]
+    start: Sequence[dict[str, Any]] = ()
 
     def grid(self, vendors: list[str]) -> list[Block]:
         """Every combination of the listed values. A SPACE without a vendor means each of the cohort's ``vendors``."""
@@ -122,7 +126,7 @@ def load_space(name: str) -> Space:
     except Exception as error:  # the user's file may raise any exception; the message passes it on
         raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
     try:
-        space = Space(path.stem, module.get("__doc__") or "", _blocks(module), _search(module))
+        space = Space(path.stem, module.get("__doc__") or "", _blocks(module), _search(module), _start(module))
         _check(space)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -145,6 +149,14 @@ def _search(module: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}")
     return {**SEARCH_DEFAULTS, **given}
+
+
+def _start(module: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """START of a space file; [] where it has none."""
+    start = module.get("START", [])
+    if not isinstance(start, list) or not all(isinstance(values, Mapping) for values in start):
+        raise ValueError("START must be a list of dicts of field -> value")
+    return [dict(values) for values in start]
 
 
 def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterable[float]) -> Space:

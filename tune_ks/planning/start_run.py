@@ -13,11 +13,17 @@ from tune_ks.core.record import FORMAT, migrated
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.cohort.cohort import Cohort
-from tune_ks.data.cohort.table import with_splits, write_table
+from tune_ks.data.cohort.require_splits import require_splits
+from tune_ks.data.cohort.table import read_table, with_splits, write_table
 from tune_ks.data.layouts.detect import LAYOUTS
 from tune_ks.planning.space import Space
 
 SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
+FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.scan
+HEADER_COLUMNS = (
+    *("orientation", "height", "width", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
+    *("acquired_width", "thickness_mm", "phase"),
+)  # of cohort.csv: what the files' headers say, whatever the image size
 PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
@@ -30,10 +36,77 @@ def require_vendors(space: Space, vendors: list[str]) -> None:
         )
 
 
+def require_trainable(space: Space, cohort: Cohort, split_seed: int) -> None:
+    """ValueError when the split of the cohort's patients leaves a trial of the space nothing to train or measure on."""
+    vendors = sorted(cohort.table["vendor"].unique())
+    sources = {point.fixed["vendor"] for point in space.grid(vendors)}
+    classes = (1,) if space.task().reads_masks else (1, 0)  # a segmenter is measured on images with a tumour
+    require_splits(with_splits(cohort.table, split_seed), sources, classes)
+
+
 def default_run(runs: Path, space: Space, cohort: Cohort) -> Path:
     """The folder of a space and a cohort: named after both, so that the same command finds it again."""
-    both = hashlib.sha256(f"{space.fingerprint()}/{cohort.fingerprint}".encode()).hexdigest()[:8]
+    named = [_named_after(runs, space, fingerprint) for fingerprint in (cohort.fingerprint, cohort.fingerprint_1)]
+    if not named[0].exists() and (named[1] / "search.json").exists():
+        return named[1]  # of a version that named it after a fingerprint of format 1
+    return named[0]
+
+
+def _named_after(runs: Path, space: Space, fingerprint: str) -> Path:
+    both = hashlib.sha256(f"{space.fingerprint()}/{fingerprint}".encode()).hexdigest()[:8]
     return runs / f"{space.name}-{both}"
+
+
+def is_of_cohort(search: dict[str, Any], cohort: Cohort) -> bool:
+    """Whether search.json names this cohort, by a fingerprint of the format that it was written in.
+
+    A run folder of format 1 that was continued by a later version also names the fingerprint of format 2.
+    """
+    known = search.get("cohort", {})
+    later = known.get("fingerprint_2")
+    if later is not None and later != cohort.fingerprint:
+        return False
+    return known.get("fingerprint") == _fingerprint_of_format(known, cohort)
+
+
+def _fingerprint_of_format(known: dict[str, Any], cohort: Cohort) -> str:
+    """The cohort's fingerprint of the format that the ``cohort`` of a search.json was written in."""
+    return cohort.fingerprint_1 if known.get("fingerprint_format", 1) == 1 else cohort.fingerprint
+
+
+def _require_cohort(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -> None:
+    """ValueError where the run folder's images are not this cohort's, with what differs where the folder says it."""
+    known = search.get("cohort", {})
+    another = "another cohort (other images, labels, tumour masks or settings)"
+    _require_equal(folder, another, known.get("fingerprint"), _fingerprint_of_format(known, cohort))
+    headers = "another cohort (the same pixels under other headers, or read by another version)"
+    _require_equal(folder, headers, known.get("fingerprint_2", cohort.fingerprint), cohort.fingerprint)
+    if known.get("fingerprint_format", 1) == 1 and "fingerprint_2" not in known and folder.cohort_csv.exists():
+        _require_same_headers(folder, cohort)
+
+
+def _require_same_headers(folder: RunFolder, cohort: Cohort) -> None:
+    """ValueError where cohort.csv of an older run folder has other values of the headers than the cohort.
+
+    A fingerprint of format 1 does not cover them.
+    """
+    before = read_table(folder.cohort_csv)
+    for name in HEADER_COLUMNS:
+        differs = (before[name] != cohort.table[name]) & ~(before[name].isna() & cohort.table[name].isna())
+        if differs.any():
+            raise ValueError(
+                f"{folder.root} was started on the same pixels under other headers: {name} of {int(differs.sum())} of"
+                f" {len(before)} images is not what its cohort.csv says. Give another --run, or --fresh to set the old"
+                " one aside"
+            )
+
+
+def note_fingerprint(folder: RunFolder, cohort: Cohort) -> None:
+    """Let an older run folder that continues name the cohort's fingerprint of today's format too."""
+    search = folder.read_search()
+    known = search.get("cohort", {})
+    if known.get("fingerprint_format", 1) < FINGERPRINT_FORMAT and "fingerprint_2" not in known:
+        note(folder, "cohort", {**known, "fingerprint_2": cohort.fingerprint})
 
 
 def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, extend: bool = False) -> None:
@@ -43,9 +116,7 @@ def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: in
     """
     search = folder.read_search()
     migrated(search)  # ValueError for a format that this program does not read
-    fingerprint = search.get("cohort", {}).get("fingerprint")
-    another_cohort = "another cohort (other images, labels, tumour masks or settings)"
-    _require_equal(folder, another_cohort, fingerprint, cohort.fingerprint)
+    _require_cohort(folder, search, cohort)
     another_split = "another split_seed (another split of the patients)"
     _require_equal(folder, another_split, search.get("split_seed"), split_seed)
     spaces = [lines.get("space_fingerprint") for lines in (search, *search.get("earlier", []))]
@@ -160,7 +231,8 @@ def create_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int,
         "start_points": start_points(cohort.layout, synthetic) if space.search["sampler"] != "grid" else [],
         "cohort": {
             "fingerprint": cohort.fingerprint,
-            "settings": vars(cohort.settings),
+            "fingerprint_format": FINGERPRINT_FORMAT,
+            "settings": cohort.settings.facts(),
             "synthetic": synthetic,
             "layout": cohort.layout,
             "counts": counts.reset_index().to_dict("records"),

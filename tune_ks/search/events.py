@@ -1,6 +1,7 @@
 """What the driver sees of a running search: Ray's callbacks as Events, how a worker died, when it ends early."""
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -33,13 +34,17 @@ class Event(NamedTuple):
 
 
 class Halt(tune.Stopper):
-    """Ends the whole search once it was given a reason. It never stops a single trial. ``say`` prints a line."""
+    """Ends the whole search once it was given a reason. It never stops a single trial. ``say`` prints a line.
+
+    A search with a ``deadline`` (of time.monotonic) also ends there. That is no fault, and needs no reason.
+    """
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self.say = say or (lambda text: None)
         self.reason = ""
         self.interrupted = False
         self.at_once = False  # a second signal came
+        self.deadline = math.inf
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles it into a state that nobody reads
@@ -48,7 +53,12 @@ class Halt(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return bool(self.reason)
+        return bool(self.reason) or self.is_late
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() >= self.deadline
 
     def because(self, reason: str) -> None:
         """Give a reason to end. The first one is kept and printed."""

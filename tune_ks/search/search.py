@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from ray import tune
 
@@ -43,10 +44,12 @@ def run_search(
     show: Callable[[Event], None],
     halt: Halt | None = None,
     masks: dict[int, Path] | None = None,
+    make_searcher: Callable[[TrialWork, int], Any] | None = None,
 ) -> None:
     """Run everything that the plan has left, until it is done or ``halt`` has a reason.
 
     ``images`` is image size -> cached .npy file; so are the tumours' ``masks``, for the tasks that read them.
+    ``make_searcher`` (what every trial is given, number of trials at once) makes another searcher than the plan's.
     StorageError when the run folder could not be written any more; everything finished before is in it.
     """
     for name, value in RAY_SETTINGS.items():
@@ -74,10 +77,13 @@ def run_search(
         )
         # at most an equal share of the jobs, so that no slot is idle while another one has a pack
         points = min(work.together, math.ceil(len(plan.jobs) / concurrent))
-        searcher = JobSearcher(plan, space, folder, vendors, work, points)
+        if make_searcher is None:
+            searcher = JobSearcher(plan, space, folder, vendors, work, points)
+        else:
+            searcher = make_searcher(work, concurrent)
         trainable = tune.with_resources(trial, {"cpu": resources.cpus, "gpu": gpus})
         rounds = 0
-        while searcher.left and rounds < ROUNDS and not halt.reason:
+        while searcher.left and rounds < ROUNDS and not halt.stop_all():
             watcher = Watcher(folder, work.session, work.hang_after, halt, show, stopping.stops if stopping else {})
             tune_config = tune.TuneConfig(
                 search_alg=searcher,

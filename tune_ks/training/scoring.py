@@ -49,7 +49,9 @@ def score(
 def score_together(
     networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
 ) -> np.ndarray:
-    """(M, n) scores of the same n images by M networks; see ``score``."""
+    """(M, n) scores of the same n images by M networks; see ``score``. (M, 0) where there are no images."""
+    if len(images) == 0:
+        return np.empty((len(networks), 0), np.float32)
     for config, pipeline, _ in networks:
         pipeline.eval()
         if "temperature" in config.options:
@@ -67,7 +69,7 @@ def score_together(
         for network, output in zip(networks, outputs, strict=True):
             of_batch.append(task_of(network.config).score(output, batch))
         scores.append(torch.stack(of_batch))
-    return torch.cat(scores, dim=1).cpu().numpy() if scores else np.empty((len(networks), 0), np.float32)
+    return torch.cat(scores, dim=1).cpu().numpy()
 
 
 def rates_of(config: TrialConfig, batch: Batch) -> Tensor:

@@ -116,6 +116,8 @@ class Pack:
         whole = [trial for trial in trials if trial.training.is_whole]
         if not whole:
             return
+        for trial in whole:
+            trial.epoch_seconds = trial.latest_seconds
         configs = [trial.config for trial in whole]
         states = [trial.training.state() for trial in whole]
         scored = finish_trainings(configs, self.splits, states, self.device, whole[0].parts)
@@ -147,6 +149,8 @@ class OpenTrial:
         # the seconds of a shared training are counted once, by the trial that trained it
         shared_before = self.conditional and epochs_done == config.epochs
         self.seconds = 0.0 if shared_before else saved.get("seconds", 0.0)
+        self.latest_seconds = 0.0  # of the last thing that the clock counted
+        self.epoch_seconds = 0.0  # of the last epoch
         self.half_batch_from = saved.get("half_batch_from_epoch", 0)  # counted from 1; 0: never
         if self.parts > 1 and not self.half_batch_from:
             self.half_batch_from = epochs_done + 1
@@ -177,8 +181,8 @@ class OpenTrial:
         return record
 
     def _facts(self, training: ScoredTraining, together: int) -> dict[str, Any]:
-        """How this trial came to its record, where that is not the plain way."""
-        facts: dict[str, Any] = {}
+        """How long its last epoch took, and how it came to its record, where that is not the plain way."""
+        facts: dict[str, Any] = {"epoch_seconds": round(self.epoch_seconds, 3)}
         start_point = self.folder.start_point(self.config.key())
         if start_point:
             facts["start_point"] = start_point
@@ -228,5 +232,6 @@ class Clock:
         """Add the seconds since the last call to the trials."""
         now = time.monotonic()
         for trial in trials:
-            trial.seconds += (now - self.counted_until) / len(trials)
+            trial.latest_seconds = (now - self.counted_until) / len(trials)
+            trial.seconds += trial.latest_seconds
         self.counted_until = now

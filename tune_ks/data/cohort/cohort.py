@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +37,10 @@ class Cohort:
     images: Path  # a .npy file, float32 (n, S, S) in [0, 1]
     fingerprint: str  # 12 hexadecimal digits of content and settings: the same on every machine
     image_side: int  # S, pixels
+    fingerprint_1: str = ""  # of format 1, by which run folders of version 0.2.0 and older know their cohort
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> files left out on purpose
     layout: str = ""  # a key of LAYOUTS: what the folder and its sheets look like
+    notes: tuple[str, ...] = ()  # what the user must know before believing a number
     masks: Path | None = None  # of the tumours: a .npy file, uint8 (n, S, S) of 0 and 1; only where a task needs them
 
 
@@ -50,12 +53,14 @@ def open_cohort(
     progress: Progress | None = None,
     labels_required: bool = True,
     require_vendors: int = 1,
+    exact_size: bool = False,
 ) -> Cohort:
     """Read a folder of DICOM files, or the cache of an earlier read of the same files, sheets and settings.
 
     ``workers`` child processes decode (None: one for each core). Where labels are not required, a folder needs no
-    sheets: then each folder directly below ``root`` is a patient. Raises InputError when the folder cannot be used. A
-    bad file never stops the scan, it is named in ``skipped``.
+    sheets: then each folder directly below ``root`` is a patient. ``exact_size`` skips the images that are smaller than
+    ``image_size``, for models that were trained at that size; otherwise all are sampled at the smallest one's. Raises
+    InputError when the folder cannot be used. A bad file never stops the scan, it is named in ``skipped``.
     """
     root = Path(root)
     cache_dir = Path(cache_dir)
@@ -63,27 +68,34 @@ def open_cohort(
         raise InputError(f"image_size must be at least 1 pixel, got {image_size}")
     layout = detect(root, labels_required, ignore=cache_dir)
     files = layout.files()
-    signature = _signature(layout, files, settings, image_size, labels_required)
+    signature = _signature(layout, files, settings, image_size, labels_required, exact_size)
     if not (cache_dir / signature / "settings.json").exists():
         with ChildPool(workers or usable_cores()) as pool:
-            scan = Scan(layout, settings, image_size, pool, progress or (lambda *_: None))
+            scan = Scan(layout, settings, image_size, pool, progress or (lambda *_: None), exact_size)
             scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     vendors = sorted(cohort.table["vendor"].unique())
     if len(vendors) < require_vendors:
         raise InputError(
             f"{root} holds usable images of {counted(len(vendors), 'vendor')} ({', '.join(vendors)}), and this needs"
-            f" {require_vendors}.{reasons_of(cohort.skipped['reason'])}"
+            f" {require_vendors}.{reasons_of(Counter(cohort.skipped['reason']) + Counter(cohort.left_out))}"
         )
     return cohort
 
 
-def _signature(layout: Layout, files: list[FileStatus], settings: CohortSettings, image_size: int, labels: bool) -> str:
+def _signature(
+    layout: Layout,
+    files: list[FileStatus],
+    settings: CohortSettings,
+    image_size: int,
+    labels: bool,
+    exact_size: bool,
+) -> str:
     """The name of a cache: a hash of all that its content depends on."""
-    facts = [VERSION, layout.kind, dataclasses.asdict(settings), image_size, labels, layout.sheet_digests()]
+    facts = [VERSION, layout.kind, settings.facts(), image_size, labels, layout.sheet_digests(), exact_size]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for path, size, mtime in files:
-        digest.update(f"{path}\0{size}\0{mtime}\0".encode(errors="surrogateescape"))
+    for file in files:
+        digest.update("\0".join(map(str, file)).encode(errors="surrogateescape") + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -95,9 +107,11 @@ def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
             skipped=pd.read_csv(folder / "skipped.csv", dtype=str, keep_default_na=False),
             settings=settings,
             images=folder / "images.npy",
-            fingerprint=facts["fingerprint"],
+            fingerprint=facts["fingerprints"]["2"],
+            fingerprint_1=facts["fingerprints"]["1"],
             image_side=facts["image_side"],
             left_out=facts["left_out"],
+            notes=tuple(facts["notes"]),
         )
     except (ValueError, KeyError, FileNotFoundError) as error:
         raise InputError(f"the cache {folder} is damaged ({error}): delete it, it is made again") from error

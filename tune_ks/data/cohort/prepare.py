@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tune_ks.data.child_process import Report
-from tune_ks.data.dicom.reader import Header, UnusableFile, read_file, read_header
+from tune_ks.data.dicom.reader import Header, UnusableFile, VendorNames, read_file, read_header
 from tune_ks.data.kspace import centre, to_image, to_kspace
 
 PERCENTILES = (1.0, 99.0)  # become 0 and 1
@@ -40,16 +40,25 @@ def crop_kspace(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def read_headers(
-    report: Report, number: int, root: str, paths: list[str], crashed: list[int], orientation: str
+    report: Report,
+    number: int,
+    root: str,
+    paths: list[str],
+    crashed: list[int],
+    orientation: str,
+    vendors: list[str],
+    vendor_of: dict[str, str],
 ) -> tuple[int, list[Header | str]]:
     """``number`` (of the task) and, for each file, its header or the reason why it cannot serve.
 
-    ``crashed`` are the indices of files that crashed a child before: they are not read again.
+    ``crashed`` are the indices of files that crashed a child before: they are not read again. ``vendors`` stand in for
+    makers that the files do not name, and ``vendor_of`` goes before what they say (VendorNames).
     """
     headers: list[Header | str] = []
     for i, path in enumerate(paths):
         report(i)
-        headers.append(CRASHED if i in crashed else _header_or_reason(Path(root) / path, orientation))
+        names = VendorNames(vendor_of, vendors[i])
+        headers.append(CRASHED if i in crashed else _header_or_reason(Path(root) / path, orientation, names))
     return number, headers
 
 
@@ -61,6 +70,8 @@ def write_group(
     rows: list[int],
     crashed: list[int],
     orientation: str,
+    vendors: list[str],
+    vendor_of: dict[str, str],
     intensity: str,
     images: str,
 ) -> tuple[int, list[dict[str, Any] | str]]:
@@ -80,7 +91,8 @@ def write_group(
         try:
             if i in crashed:
                 raise UnusableFile(CRASHED)
-            small, digest = _read_small(Path(root) / path, orientation, side)
+            names = VendorNames(vendor_of, vendors[i])
+            small, digest = _read_small(Path(root) / path, orientation, names, side)
         except UnusableFile as unusable:
             answers.append(unusable.reason)
             continue
@@ -99,9 +111,9 @@ def write_group(
     return number, answers
 
 
-def _read_small(path: Path, orientation: str, side: int) -> tuple[np.ndarray, str]:
+def _read_small(path: Path, orientation: str, names: VendorNames, side: int) -> tuple[np.ndarray, str]:
     """The (side, side) image of one file in the file's intensity unit, and the digest of its stored pixels."""
-    file = read_file(path, orientation)
+    file = read_file(path, orientation, names)
     small = crop_kspace(pad_to_square(file.image), side)
     if small.min() == small.max():
         raise UnusableFile(FLAT)
@@ -125,8 +137,8 @@ def _limits(values: np.ndarray) -> dict[str, float]:
     return {"low": float(low), "high": float(high)}
 
 
-def _header_or_reason(path: Path, orientation: str) -> Header | str:
+def _header_or_reason(path: Path, orientation: str, names: VendorNames) -> Header | str:
     try:
-        return read_header(path, orientation)
+        return read_header(path, orientation, names)
     except UnusableFile as unusable:
         return unusable.reason

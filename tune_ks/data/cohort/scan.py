@@ -11,7 +11,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,17 @@ from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
 from tune_ks.data.cohort.position_matched import unmatched_negatives
 from tune_ks.data.cohort.table import COLUMNS, WHERE_GIVEN, write_table
-from tune_ks.data.dicom.reader import ORIENTATIONS, Header
-from tune_ks.data.layouts.base import FileStatus, Layout
+from tune_ks.data.dicom.reader import ORIENTATIONS, VENDORS, Header
+from tune_ks.data.layouts.base import FileStatus, Layout, shown
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
+from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError, counted
 from tune_ks.data.whole_folder import whole_folder
 
-VERSION = 1  # of what a cache holds; a change of the reader that changes any number raises it
+FIRST_SETTINGS = ("series", "intensity", "orientation", "negatives")
+FAR_SMALLER = 1 / 3  # of the usual side of the vendor's images: a smaller image is no image of the series
+FEW = 1 / 4  # of the vendor's images: where more are far smaller, there is no usual side
+VERSION = 2  # of what a cache holds; a change of the reader that changes any number raises it
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
 SHOWN_REASONS = 5  # in a message
@@ -46,6 +50,8 @@ class CohortSettings:
     intensity: str = "series"  # series: percentiles over all files of a (patient, series); image: of each image alone
     orientation: str = "canonical"  # canonical | raw
     negatives: str = "all"  # all | position_matched: as many along the patient's axis as the positives have there
+    site: str = ""  # goes before every patient's id
+    vendor_of: dict[str, str] = field(default_factory=dict)  # what Manufacturer says, "" for nothing -> vendor
 
     def __post_init__(self) -> None:
         allowed = {
@@ -57,47 +63,104 @@ class CohortSettings:
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")
 
+    def facts(self) -> dict[str, Any]:
+        """As JSON. Fields that came later are left out where they are not set: earlier fingerprints stay."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if name in FIRST_SETTINGS or value}
+
 
 class Scan:
     """One reading of a folder, from its files to its cache. ``progress`` is called with stage, done and total."""
 
     def __init__(
-        self, layout: Layout, settings: CohortSettings, image_size: int, pool: ChildPool, progress: Progress
+        self,
+        layout: Layout,
+        settings: CohortSettings,
+        image_size: int,
+        pool: ChildPool,
+        progress: Progress,
+        exact_size: bool = False,
     ) -> None:
         self.layout = layout
         self.settings = settings
         self.image_size = image_size
         self.pool = pool
         self.progress = progress
+        self.exact_size = exact_size
         self.root = str(layout.root)
         self.skipped: list[tuple[str, str]] = []  # path and reason of files that cannot serve
+        self.left_out: Counter[str] = Counter()  # reason -> files left out on purpose
+        self.notes: list[str] = []
 
     def write(self, cache_dir: Path, signature: str, files: list[FileStatus], labels_required: bool) -> None:
         """Fill ``cache_dir/signature``, whole or not at all."""
         listing = self._list(files, labels_required)
         self.skipped = listing.skipped
+        self.left_out = listing.left_out
+        self.notes = listing.notes
         candidates = self._read_headers(sorted(listing.items, key=lambda item: item.path))
+        self._need_images(candidates, "file")
+        candidates = self._of_usual_size(candidates)
         self._need_images(candidates, "file")
         fill_slices(candidates)
         if self.settings.negatives == "position_matched":
             dropped = unmatched_negatives(candidates)
             for candidate in dropped:
                 candidate.is_image = False
-            listing.left_out["negative slices dropped to match the positions of positive ones"] = len(dropped)
-        self._need_images([candidate for candidate in candidates if candidate.is_image], "labelled file")
-        side = min(self.image_size, *(max(c.header.height, c.header.width) for c in candidates))
+            self.left_out["negative slices dropped to match the positions of positive ones"] = len(dropped)
+        images = [candidate for candidate in candidates if candidate.is_image]
+        self._need_images(images, "labelled file")
+        side = self._side(candidates)
+        self.notes += _about_planes(images)
         target = cache_dir / signature
         with whole_folder(target, (target / "settings.json").exists) as scratch:
             table = self._decode(candidates, side, scratch / "images.npy")
             if labels_required:
                 self._require_both_classes(table)
-            self._write_texts(scratch, table, side, listing.left_out)
+            self._write_texts(scratch, table, side, _fingerprint(table, candidates, self.settings))
 
     def _list(self, files: list[FileStatus], labels_required: bool) -> Listing:
         self.progress("sheets", 0, 1)
         listing = self.layout.listing(self.settings.series, labels_required, files)
         self.progress("sheets", 1, 1)
+        listing.skipped = [(shown(path), reason) for path, reason in listing.skipped]
+        foreign = [item for item in listing.items if shown(item.path) != item.path]
+        if foreign:  # no table could hold such a name
+            listing.items = [item for item in listing.items if shown(item.path) == item.path]
+            listing.skipped += [(shown(item.path), "a name that is not UTF-8") for item in foreign]
+        if self.settings.site:
+            for item in listing.items:
+                item.patient_id = with_site(self.settings.site, item.patient_id)
         return listing
+
+    def _of_usual_size(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Without the files that are too small for the models, or far smaller than the vendor's others; see Cohort."""
+        sides: dict[str, list[int]] = {}
+        for candidate in candidates:
+            sides.setdefault(candidate.header.vendor, []).append(_side_of(candidate))
+        least = {vendor: _least_side(of_vendor) for vendor, of_vendor in sides.items()}
+        kept = []
+        for candidate in candidates:
+            side = _side_of(candidate)
+            if side < least[candidate.header.vendor]:  # whatever the image size, so that all sizes have the same rows
+                self.skipped.append((candidate.item.path, "far smaller than the vendor's other images"))
+            elif self.exact_size and side < self.image_size:
+                self.skipped.append((candidate.item.path, f"smaller than the models' {self.image_size} pixels"))
+            else:
+                kept.append(candidate)
+        return kept
+
+    def _side(self, candidates: list[Candidate]) -> int:
+        """The side that all images get: nothing is enlarged. A note names the image that makes it less than asked."""
+        smallest = min(candidates, key=_side_of)
+        side = _side_of(smallest)
+        if side >= self.image_size:
+            return self.image_size
+        self.notes.append(
+            f"{self.image_size} pixels a side were asked for, and all images are sampled at {side}, which the smallest"
+            f" has ({smallest.item.path})"
+        )
+        return side
 
     def _read_headers(self, items: list[Item]) -> list[Candidate]:
         """The items whose files can be read; the others are skipped."""
@@ -105,7 +168,7 @@ class Scan:
         tasks = [self._task(chunk) for chunk in chunks]
         candidates = []
         for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= LOCAL_FILES):
-            reason = answer if isinstance(answer, str) else _vendor_conflict(item, answer)
+            reason = answer if isinstance(answer, str) else _why_unusable(item, answer)
             if reason:
                 self.skipped.append((item.path, reason))
             else:
@@ -148,11 +211,17 @@ class Scan:
                 candidate.facts = answer
 
     def _series_groups(self, candidates: list[Candidate]) -> list[list[Candidate]]:
-        """The files to decode, those of one patient's series together."""
-        groups: dict[tuple[str, str], list[Candidate]] = {}
+        """The files to decode, those of one patient's series together.
+
+        Files that nobody chose lie in folders that say little: their own series and planes stay apart too.
+        """
+        groups: dict[tuple[str, ...], list[Candidate]] = {}
         for candidate in candidates:
             if candidate.is_image or self.settings.intensity == "series":
-                groups.setdefault((candidate.item.patient_id, candidate.item.series), []).append(candidate)
+                series = (candidate.item.patient_id, candidate.item.series)
+                if not candidate.item.is_chosen:
+                    series += (candidate.header.series_hash, candidate.header.plane)
+                groups.setdefault(series, []).append(candidate)
         return list(groups.values())
 
     def _task(self, items: list[Item], **more: Any) -> dict[str, Any]:
@@ -162,6 +231,8 @@ class Scan:
             "paths": [item.path for item in items],
             "crashed": [],
             "orientation": self.settings.orientation,
+            "vendors": [item.sheet_vendor for item in items],
+            "vendor_of": self.settings.vendor_of,
             **more,
         }
 
@@ -194,9 +265,13 @@ class Scan:
     def _need_images(self, usable: list[Any], noun: str) -> None:
         if not usable:
             raise InputError(
-                f"{self.root} holds no usable {noun}.{reasons_of(reason for _, reason in self.skipped)}"
-                " Files must be single-frame MR images in DICOM format, of a known maker"
+                f"{self.root} holds no usable {noun}.{self._reasons()}"
+                " Files must be single-frame MR images in DICOM format, of a known maker (or name it: --vendor-of"
+                " 'MAKER=VENDOR', or a column vendor in labels.csv)"
             )
+
+    def _reasons(self) -> str:
+        return reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)
 
     def _require_both_classes(self, table: pd.DataFrame) -> None:
         for vendor, labels in table.groupby("vendor")["label"]:
@@ -207,43 +282,78 @@ class Scan:
                 raise InputError(
                     f"{vendor} has {positive} positive and {negative} negative images, so nothing"
                     f" can be measured on it; add {lacks} ones, or remove its files."
-                    f"{reasons_of(reason for _, reason in self.skipped)}"
+                    f"{self._reasons()}"
                 )
 
-    def _write_texts(self, folder: Path, table: pd.DataFrame, side: int, left_out: dict[str, int]) -> None:
+    def _write_texts(self, folder: Path, table: pd.DataFrame, side: int, fingerprints: dict[str, str]) -> None:
         """Everything of the cache but the images."""
         skipped = pd.DataFrame(sorted(self.skipped), columns=["path", "reason"])
         settings = {
             "version": VERSION,
-            "settings": dataclasses.asdict(self.settings),
+            "settings": self.settings.facts(),
             "image_size": self.image_size,
             "image_side": side,
-            "fingerprint": _fingerprint(table, self.settings),
-            "left_out": dict(sorted(left_out.items())),
+            "fingerprints": fingerprints,
+            "left_out": dict(sorted(self.left_out.items())),
+            "notes": self.notes,
         }
         write_table(folder / "table.csv", table)
         write_whole(folder / "skipped.csv", skipped.to_csv(index=False).encode())
         write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
 
 
-def reasons_of(reasons: Iterable[str]) -> str:
-    """Of the reasons of many files: ' Left out: 12 files (truncated), 3 files (not MR).', or nothing."""
+def reasons_of(reasons: Iterable[str] | Counter[str]) -> str:
+    """Of many files' reasons, or their counts: ' Left out: 12 files (truncated), 3 files (not MR).', or nothing."""
     counts = Counter(reasons)
     if not counts:
         return ""
-    shown = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(SHOWN_REASONS))
+    most = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(SHOWN_REASONS))
     hidden = len(counts) - SHOWN_REASONS
     more = f" and {hidden} more reasons" if hidden > 0 else ""
-    return f" Left out: {shown}{more}."
+    return f" Left out: {most}{more}."
 
 
-def _fingerprint(table: pd.DataFrame, settings: CohortSettings) -> str:
-    """Hash of the content alone, without what differs between machines. A split that labels.csv gives is content."""
+def _side_of(candidate: Candidate) -> int:
+    """Pixels a side of the square that an image is padded to."""
+    return max(candidate.header.height, candidate.header.width)
+
+
+def _least_side(sides: list[int]) -> float:
+    """The side from which on an image is no stranger among those of its vendor; 0 where they have no usual side."""
+    usual = sorted(sides)[len(sides) // 2]
+    strangers = sum(side < FAR_SMALLER * usual for side in sides)
+    return FAR_SMALLER * usual if strangers <= FEW * len(sides) else 0
+
+
+def _about_planes(images: list[Candidate]) -> list[str]:
+    """A note where the images are of several planes."""
+    counts = Counter(candidate.header.plane for candidate in images if candidate.header.plane)
+    if len(counts) < 2:
+        return []
+    planes = ", ".join(f"{count} {plane}" for plane, count in counts.most_common())
+    return [f"images of several planes ({planes}): a network knows the planes that it was trained on"]
+
+
+def _fingerprint(table: pd.DataFrame, candidates: list[Candidate], settings: CohortSettings) -> dict[str, str]:
+    """Format -> hash of the content alone, without what differs between machines or with the image size.
+
+    Format 1 covers the table's paths, patients, vendors, series, labels, splits and digests of the stored pixels. A
+    split that labels.csv gives is content. Format 2 also covers all that makes images of these pixels: the header's
+    values, the files that count only in the percentiles, and VERSION.
+    """
     facts = table[["path", "patient_id", "vendor", "series", "label", "split", "digest"]].astype(object)
     rows = facts.where(facts.notna(), None).to_numpy().tolist()
     rows = [_whole_numbers(row) for row in rows]
-    text = json.dumps([dataclasses.asdict(settings), rows], sort_keys=True)
-    return digest(text.encode())
+    content = [settings.facts(), rows]
+    files = []
+    for candidate in candidates:
+        if candidate.facts is not None:
+            item = candidate.item
+            files.append([item.path, item.patient_id, item.series, candidate.facts["digest"], candidate.header.recipe])
+    return {
+        "1": digest(json.dumps(content, sort_keys=True).encode()),
+        "2": digest(json.dumps([VERSION, *content, sorted(files)], sort_keys=True).encode()),
+    }
 
 
 def _whole_numbers(row: list[Any]) -> list[Any]:
@@ -251,10 +361,17 @@ def _whole_numbers(row: list[Any]) -> list[Any]:
     return [int(cell) if isinstance(cell, float) else cell for cell in row]
 
 
+def _why_unusable(item: Item, header: Header) -> str:
+    """Why a file that can be read does not serve; "" where it does."""
+    if header.is_localizer and not item.is_chosen:
+        return "a localizer (ImageType)"
+    return _vendor_conflict(item, header)
+
+
 def _vendor_conflict(item: Item, header: Header) -> str:
     """The reason to skip a file whose maker is not the one that the sheet says; "" where they agree."""
-    if not item.sheet_vendor or item.sheet_vendor == header.vendor:
-        return ""
+    if item.sheet_vendor not in VENDORS or item.sheet_vendor == header.vendor:
+        return ""  # where the sheet's name is of the user's own making, the maker that the file names goes before it
     return f"the sheet says {item.sheet_vendor}, the file says {header.vendor}"
 
 

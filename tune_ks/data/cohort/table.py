@@ -27,21 +27,32 @@ def split_patients(
     """ "train", "val" or "test" for each row, the same for all rows of a patient.
 
     Stratified by vendor and by the classes that a patient has. A stratum of three patients or more has at least one in
-    each split; smaller strata are pooled within their vendor. InputError for a vendor of fewer than three patients.
+    each split; smaller strata are pooled within their vendor. Patients whom several vendors scanned are a group of
+    their own (``GE+SIEMENS``). A group of fewer than three is trained on, where the vendor has three patients or more
+    with the others. InputError for a vendor of fewer than three patients.
     """
     if len(fractions) != 3 or min(fractions) <= 0 or not math.isclose(sum(fractions), 1):
         raise ValueError(f"fractions must be three positive numbers that sum to 1, got {fractions}")
     split: dict[str, str] = {}
+    _require_patients(table)
     for vendor, patients in _patients(table).groupby("vendor"):
         if len(patients) < MIN_PATIENTS:
-            raise InputError(
-                f"{vendor} has {counted(len(patients), 'patient')}: a split by patient into {', '.join(SPLITS)}"
-                f" needs at least {MIN_PATIENTS}"
-            )
+            split |= dict.fromkeys(patients.index, "train")
+            continue
         for stratum, of_stratum in patients.groupby(_strata(patients["classes"])):
             order = generator(split_seed, "split", vendor, stratum).permutation(len(of_stratum))
             split |= zip(of_stratum.index[order], _split_names(len(of_stratum), fractions))
     return table["patient_id"].map(split).rename("split")
+
+
+def _require_patients(table: pd.DataFrame) -> None:
+    """InputError for a vendor of fewer than MIN_PATIENTS patients; one whom two vendors scanned counts for both."""
+    for vendor, count in table.groupby("vendor")["patient_id"].nunique().items():
+        if count < MIN_PATIENTS:
+            raise InputError(
+                f"{vendor} has {counted(count, 'patient')}: a split by patient into {', '.join(SPLITS)}"
+                f" needs at least {MIN_PATIENTS}"
+            )
 
 
 def training_patients(table: pd.DataFrame, vendor: str, share: float) -> set[str]:

@@ -20,7 +20,7 @@ from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import apply
-from tune_ks.data.dicom.reader import read_geometry
+from tune_ks.data.dicom.reader import VendorNames, read_geometry
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.sheets import InputError, read_columns
 
@@ -58,8 +58,10 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not masks.exists():
         _write(masks, cohort, Path(root), DrawnMasks(drawn) if source == drawn else BoxMasks(boxes))
-    fingerprint = digest(f"{cohort.fingerprint}/{content}".encode())
-    return dataclasses.replace(cohort, masks=masks, fingerprint=fingerprint)
+    with_masks = {
+        name: digest(f"{getattr(cohort, name)}/{content}".encode()) for name in ("fingerprint", "fingerprint_1")
+    }
+    return dataclasses.replace(cohort, masks=masks, **with_masks)
 
 
 def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:
@@ -156,7 +158,8 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
 def _mask_of_image(row: Row, cohort: Cohort, root: Path, stored: StoredMasks) -> np.ndarray:
     """(S, S) bool: the mask of one image, turned, padded and shrunk as the image was."""
     try:
-        plan = read_geometry(root / row["path"], cohort.settings.orientation)
+        names = VendorNames(cohort.settings.vendor_of, row["vendor"])
+        plan = read_geometry(root / row["path"], cohort.settings.orientation, names)
     except UnusableFile as unusable:
         raise InputError(f"{row['path']} was read before and cannot be now: {unusable.reason}") from None
     mask = stored.of_row(row, plan.stored)

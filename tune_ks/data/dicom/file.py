@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
 
@@ -25,8 +26,21 @@ TAGS = [
     "FlipAngle", "AcquisitionMatrix", "InPlanePhaseEncodingDirection", "SliceThickness", "PixelSpacing",
     "ImageOrientationPatient", "ImagesInAcquisition", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "NumberOfFrames",
-    "RescaleSlope", "RescaleIntercept", "PixelData",
+    "RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelPaddingRangeLimit", "ImageType",
+    "SeriesInstanceUID", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "PixelData",
 ]  # fmt: skip
+GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")  # of an enhanced MR file
+IN_GROUPS = {  # sequence of a functional group -> its tags, and what they are called in a file without groups
+    "PixelMeasuresSequence": {"PixelSpacing": "PixelSpacing", "SliceThickness": "SliceThickness"},
+    "PlaneOrientationSequence": {"ImageOrientationPatient": "ImageOrientationPatient"},
+    "PixelValueTransformationSequence": {"RescaleSlope": "RescaleSlope", "RescaleIntercept": "RescaleIntercept"},
+    "MRTimingAndRelatedParametersSequence": {"RepetitionTime": "RepetitionTime", "FlipAngle": "FlipAngle"},
+    "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
+    "MRFOVGeometrySequence": {"InPlanePhaseEncodingDirection": "InPlanePhaseEncodingDirection"},
+}
+FIRST_VRS = (b"UL", b"CS", b"UI", b"OB", b"SH")  # of the elements that a file may begin with
+UNDEFINED_LENGTH = 0xFFFFFFFF
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 TAG_NUMBERS = [Tag(name) for name in TAGS]  # looked up once: pydicom would look them up again for every file
 
 
@@ -87,13 +101,69 @@ def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
     """The TAGS of one file; values longer than ``defer_bytes`` stay in the file. Raises UnusableFile, among others."""
     with _open(path) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, specific_tags=TAG_NUMBERS)
+        bare = _has_no_preamble(file)
+        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, force=bare, specific_tags=TAG_NUMBERS)
+    if bare:
+        _name_syntax(dataset)
     if any("end of file" in str(warning.message).lower() for warning in caught):
         raise UnusableFile("truncated")
     for name in TAGS:
-        if name != "PixelData" and name in dataset and _length(dataset, name) > MAX_VALUE_BYTES:
+        if name not in ("PixelData", *GROUPS) and name in dataset and _length(dataset, name) > MAX_VALUE_BYTES:
             raise UnusableFile(f"damaged ({name} is longer than {MAX_VALUE_BYTES} bytes)")
+    if defer_bytes is not None and any(_is_deferred(dataset, name) for name in GROUPS):
+        return open_dataset(path)  # the values of a long header lie in it: the file is read whole
+    _lift_functional_groups(dataset)
     return dataset
+
+
+def _has_no_preamble(file: BinaryIO) -> bool:
+    """Whether a file begins with DICOM's first elements at once: some archives write it, and every viewer reads it."""
+    head = file.read(132)
+    file.seek(0)
+    if head[128:] == b"DICM" or len(head) < 132:
+        return False
+    group, element = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:4], "little")
+    is_explicit = head[4:6] in FIRST_VRS
+    is_implicit = int.from_bytes(head[4:8], "little") <= MAX_VALUE_BYTES
+    return (group == 2 and element <= 2 and is_explicit) or (
+        group == 8 and element <= 0x18 and (is_explicit or is_implicit)
+    )
+
+
+def _name_syntax(dataset: pydicom.Dataset) -> None:
+    """Give a file without meta information the transfer syntax that its elements show. Compressed pixels show none."""
+    meta = dataset.file_meta
+    element = dataset.get_item("PixelData", keep_deferred=True) if "PixelData" in dataset else None
+    if meta.get("TransferSyntaxUID") is None and getattr(element, "length", 0) != UNDEFINED_LENGTH:
+        is_implicit, _ = dataset.original_encoding
+        meta.TransferSyntaxUID = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
+
+
+def _is_deferred(dataset: pydicom.Dataset, keyword: str) -> bool:
+    element = dataset.get_item(keyword, keep_deferred=True) if keyword in dataset else None
+    return element is not None and element.value is None and getattr(element, "length", 0) > 0
+
+
+def _lift_functional_groups(dataset: pydicom.Dataset) -> None:
+    """Give a one-frame enhanced file the tags of its functional groups where every other file has them."""
+    if integer(dataset, "NumberOfFrames", 1) > 1:
+        return
+    for sequence in GROUPS:
+        items = _value(dataset, sequence) if sequence in dataset else None
+        for group in list(items or [])[:1]:
+            for name, tags in IN_GROUPS.items():
+                inner = _value(group, name) if name in group else None
+                for values in list(inner or [])[:1]:
+                    _lift(values, tags, dataset)
+
+
+def _lift(values: pydicom.Dataset, tags: dict[str, str], dataset: pydicom.Dataset) -> None:
+    """Copy the ``tags`` that ``dataset`` lacks; a value of absurd length is left out."""
+    for name, target in tags.items():
+        if name in values and target not in dataset and _length(values, name) <= MAX_VALUE_BYTES:
+            value = _value(values, name)
+            if value is not None:
+                setattr(dataset, target, value)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -136,16 +206,38 @@ def text(dataset: pydicom.Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> list[float] | None:
-    """Exactly ``count`` finite numbers, or None."""
+    """Exactly ``count`` finite numbers, or None. A comma is read as the decimal sign, which DICOM does not allow."""
     value = _value(dataset, keyword)
     parts = [value] if isinstance(value, (int, float, str)) else value
     try:
-        values = [float(part) for part in parts]
+        values = [float(_with_point(part)) for part in parts]
     except (TypeError, ValueError, OverflowError):
         return None
     if len(values) != count or not all(map(math.isfinite, values)):
         return None
     return values
+
+
+def _with_point(part: Any) -> Any:
+    """A number that pydicom left as text because of its decimal comma, with a point."""
+    is_comma = isinstance(part, str) and DECIMAL_COMMA.fullmatch(part.strip())
+    return part.replace(",", ".") if is_comma else part
+
+
+def is_filled(dataset: pydicom.Dataset, keyword: str) -> bool:
+    """Whether a tag is there and holds anything."""
+    return keyword in dataset and _length(dataset, keyword) > 0
+
+
+def number_or_refuse(dataset: pydicom.Dataset, keyword: str, default: float) -> float:
+    """A finite number, ``default`` where the tag is absent. UnusableFile where it is there and cannot be read."""
+    if keyword not in dataset:
+        return default
+    values = numbers(dataset, keyword, 1)
+    if values is None:
+        state = "cannot be read" if is_filled(dataset, keyword) else "is empty"
+        raise UnusableFile(f"{keyword} {state}")
+    return values[0]
 
 
 def number(dataset: pydicom.Dataset, keyword: str, default: float) -> float:
@@ -168,4 +260,7 @@ def integer(dataset: pydicom.Dataset, keyword: str, default: int = 0) -> int:
 def _length(dataset: pydicom.Dataset, keyword: str) -> int:
     """Bytes of a value, without parsing it."""
     element = dataset.get_item(keyword, keep_deferred=True)
-    return getattr(element, "length", 0)
+    length = getattr(element, "length", None)
+    if length is None:  # it was parsed before
+        return 0 if getattr(element, "is_empty", True) else 1
+    return length

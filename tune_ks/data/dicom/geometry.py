@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pydicom
 
-from tune_ks.data.dicom.file import UnusableFile, integer, numbers
+from tune_ks.data.dicom.file import UnusableFile, integer, is_filled, numbers
 from tune_ks.data.limits import MAX_SIDE
 
 ORIENTATIONS = ("canonical", "raw")
+PLANES = {frozenset((0, 1)): "axial", frozenset((1, 2)): "sagittal", frozenset((0, 2)): "coronal"}
 MAX_SKEW = 0.1  # by which the products of the two directions may differ from those of unit vectors at right angles
 
 
@@ -71,6 +72,12 @@ def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
     )
 
 
+def plane_of(dataset: pydicom.Dataset) -> str:
+    """axial, sagittal or coronal, oblique planes by their nearest; "" where the file does not say it."""
+    directions = _patient_directions(numbers(dataset, "ImageOrientationPatient", 6))
+    return "" if directions is None else PLANES[frozenset(direction.axis for direction in directions)]
+
+
 def apply(image: np.ndarray, plan: Geometry) -> np.ndarray:
     """(Rows, Columns) as stored -> (height, width) of the plan."""
     if plan.transpose:
@@ -85,10 +92,15 @@ def apply(image: np.ndarray, plan: Geometry) -> np.ndarray:
 
 
 def _spacing_mm(dataset: pydicom.Dataset) -> tuple[float, float]:
-    """Distance between rows, and between columns; NaN for both where it is unknown."""
+    """Distance between rows, and between columns; NaN for both where the file does not give it.
+
+    UnusableFile where it gives what is no spacing: the image could be stretched, and nobody would know.
+    """
+    if not is_filled(dataset, "PixelSpacing"):
+        return math.nan, math.nan
     spacing = numbers(dataset, "PixelSpacing", 2)
     if not spacing or min(spacing) <= 0:
-        return math.nan, math.nan
+        raise UnusableFile("PixelSpacing cannot be read")
     return spacing[0], spacing[1]
 
 

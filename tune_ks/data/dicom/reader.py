@@ -1,13 +1,15 @@
 """The one DICOM reader: a file -> the header values that matter and a canonical image, or why it cannot serve.
 
 Nothing that identifies a person leaves this module: no name, date, identifier, institution or UID, and no free text
-except the names of the maker and the model.
+except the names of the maker and the model. Of the series' UID a hash leaves it, which tells series apart in memory and
+is never written.
 """
 
 import hashlib
+import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +17,23 @@ from typing import NamedTuple
 import numpy as np
 import pydicom
 
-from tune_ks.data.dicom.file import DEFER_BYTES, UnusableFile, guarded, numbers, open_dataset, positive, text
-from tune_ks.data.dicom.geometry import ORIENTATIONS, Geometry, apply, geometry
-from tune_ks.data.dicom.pixels import check_pixels, in_unit_of_file, stored_pixels
+from tune_ks.data.dicom.file import (
+    DEFER_BYTES,
+    MAX_SHOWN,
+    UnusableFile,
+    guarded,
+    integer,
+    numbers,
+    open_dataset,
+    positive,
+    text,
+)
+from tune_ks.data.dicom.geometry import ORIENTATIONS, Geometry, apply, geometry, plane_of
+from tune_ks.data.dicom.pixels import check_pixels, in_unit_of_file, scale_of, stored_pixels
 
 # A maker's older name is kept apart from its newer one unless only the letter case or legal form changed.
-VENDORS = {  # vendor -> what Manufacturer looks like, letter case aside
-    "GE": r"\bge\b|general electric",
+VENDORS = {  # vendor -> what Manufacturer looks like in small letters, all signs between words made blanks
+    "GE": r"\bge\b|\bg e\b|\bgems\b|\bgehc\b|\bgehealthcare\b|general electric",
     "SIEMENS": r"siemens",
     "PHILIPS": r"philips",
     "CANON": r"\bcanon\b",
@@ -34,7 +46,19 @@ VENDORS = {  # vendor -> what Manufacturer looks like, letter case aside
     "BRUKER": r"bruker",
     "HYPERFINE": r"hyperfine",
     "MPTRONIC": r"mptronic",  # code 1 of the Duke sheet; no file of it is known
+    "NEUSOFT": r"neusoft",
+    "ALLTECH": r"alltech",
+    "FONAR": r"\bfonar\b",
+    "PARAMED": r"paramed",
+    "PICKER": r"\bpicker\b",
+    "MARCONI": r"\bmarconi\b",
+    "SHIMADZU": r"shimadzu",
+    "SYNAPTIVE": r"synaptive",
+    "MINDRAY": r"mindray",
+    "XINGAOYI": r"xingaoyi",
+    "WANDONG": r"wandong",
 }
+VENDOR_NAME = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,19}")  # of a vendor that is not in VENDORS and that the user names
 PHASE_AXES = {"ROW": "ROW", "ROWS": "ROW", "COL": "COL", "COLUMN": "COL"}  # as files write it -> as DICOM defines it
 OTHER_AXIS = {"ROW": "COL", "COL": "ROW", "": ""}
 GAUSS_PER_TESLA = 1e4
@@ -60,6 +84,10 @@ class Header:
     scan_slices: float  # slices in the acquisition (ImagesInAcquisition)
     phase: str  # InPlanePhaseEncodingDirection in this orientation: ROW | COL | ""
     compressed: bool
+    plane: str  # axial | sagittal | coronal, oblique ones by their nearest; ""
+    is_localizer: bool  # ImageType says so
+    series_hash: str  # of SeriesInstanceUID; "" without one. It stays in memory
+    recipe: str  # 12 hexadecimal digits of every header value that the finished image and its acquisition depend on
 
 
 class ImageFile(NamedTuple):
@@ -70,17 +98,36 @@ class ImageFile(NamedTuple):
     digest: str  # 8 hexadecimal digits of the decoded stored pixels
 
 
-def read_header(path: str | PathLike, orientation: str = "canonical") -> Header:
+@dataclass(frozen=True)
+class VendorNames:
+    """What the user says of makers. ``given`` goes before VENDORS, ``otherwise`` is for files of no known maker."""
+
+    given: dict[str, str] = field(default_factory=dict)  # what Manufacturer says, in any case; "" for nothing -> vendor
+    otherwise: str = ""
+
+    def vendor(self, manufacturer: str) -> str:
+        """The vendor of a file; "" where nobody knows it."""
+        said = manufacturer.casefold()
+        for name, vendor in self.given.items():
+            if name.casefold() == said:
+                return vendor
+        return vendor_of(manufacturer) or self.otherwise
+
+
+NO_NAMES = VendorNames()
+
+
+def read_header(path: str | PathLike, orientation: str = "canonical", names: VendorNames = NO_NAMES) -> Header:
     """The header of one file; its pixels are checked for presence and length, not decoded. Raises UnusableFile."""
-    return _read_plan(path, orientation)[0]
+    return _read_plan(path, orientation, names)[0]
 
 
-def read_geometry(path: str | PathLike, orientation: str = "canonical") -> Geometry:
+def read_geometry(path: str | PathLike, orientation: str = "canonical", names: VendorNames = NO_NAMES) -> Geometry:
     """How the stored image of one file becomes the canonical one. Raises UnusableFile."""
-    return _read_plan(path, orientation)[1]
+    return _read_plan(path, orientation, names)[1]
 
 
-def read_file(path: str | PathLike, orientation: str = "canonical") -> ImageFile:
+def read_file(path: str | PathLike, orientation: str = "canonical", names: VendorNames = NO_NAMES) -> ImageFile:
     """Header, image and digest of one file. Raises UnusableFile and nothing else.
 
     Rescale slope and intercept are applied, MONOCHROME1 is inverted, unequal pixel spacing is resampled to the finer of
@@ -94,12 +141,21 @@ def read_file(path: str | PathLike, orientation: str = "canonical") -> ImageFile
     Orientation "raw" leaves every image as stored.
     """
     _check_orientation(orientation)
-    return guarded(lambda: _read_file(Path(path), orientation))
+    return guarded(lambda: _read_file(Path(path), orientation, names))
 
 
 def vendor_of(manufacturer: str) -> str:
     """GE, SIEMENS, PHILIPS ... (a key of VENDORS) from what Manufacturer says; "" when it is none that is known."""
-    return next((name for name, looks in VENDORS.items() if re.search(looks, manufacturer, re.IGNORECASE)), "")
+    words = " ".join(re.findall(r"[a-z0-9]+", manufacturer.lower()))
+    return next((name for name, looks in VENDORS.items() if re.search(looks, words)), "")
+
+
+def named_vendor(text: str) -> str:
+    """The vendor that a user means: one of VENDORS, or the text as a new name. ValueError where it is no name."""
+    name = vendor_of(text) or re.sub(r"[\s_]+", "_", text.strip()).upper()
+    if not VENDOR_NAME.fullmatch(name):
+        raise ValueError(f"a vendor's name is 1 to 20 letters, digits, '-' and '_', got {text[:MAX_SHOWN]!r}")
+    return name
 
 
 def _check_orientation(orientation: str) -> None:
@@ -107,14 +163,14 @@ def _check_orientation(orientation: str) -> None:
         raise ValueError(f"orientation must be one of {ORIENTATIONS}, got {orientation!r}")
 
 
-def _read_plan(path: str | PathLike, orientation: str) -> tuple[Header, Geometry]:
+def _read_plan(path: str | PathLike, orientation: str, names: VendorNames) -> tuple[Header, Geometry]:
     _check_orientation(orientation)
-    return guarded(lambda: _header(open_dataset(Path(path), DEFER_BYTES), Path(path), orientation))
+    return guarded(lambda: _header(open_dataset(Path(path), DEFER_BYTES), Path(path), orientation, names))
 
 
-def _read_file(path: Path, orientation: str) -> ImageFile:
+def _read_file(path: Path, orientation: str, names: VendorNames) -> ImageFile:
     dataset = open_dataset(path)
-    header, plan = _header(dataset, path, orientation)
+    header, plan = _header(dataset, path, orientation, names)
     stored = stored_pixels(dataset, path, header.compressed)
     digest = hashlib.sha256(repr(stored.shape).encode())
     digest.update(np.ascontiguousarray(stored, dtype="<i4"))
@@ -122,10 +178,11 @@ def _read_file(path: Path, orientation: str) -> ImageFile:
     return ImageFile(header, image, digest.hexdigest()[:8])
 
 
-def _header(dataset: pydicom.Dataset, path: Path, orientation: str) -> tuple[Header, Geometry]:
+def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: VendorNames) -> tuple[Header, Geometry]:
     _require_mr(dataset)
-    vendor = _known_vendor(dataset)
+    vendor = _known_vendor(dataset, names)
     compressed = check_pixels(dataset, path)
+    scale = scale_of(dataset)
     plan = geometry(dataset, orientation)
     header = Header(
         vendor=vendor,
@@ -143,8 +200,36 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str) -> tuple[Hea
         scan_slices=positive(dataset, "ImagesInAcquisition"),
         phase=_phase_axis(dataset, plan.transpose),
         compressed=compressed,
+        plane=plane_of(dataset),
+        is_localizer=_is_localizer(dataset),
+        series_hash=_series_hash(dataset),
+        recipe="",
     )
-    return header, plan
+    values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe")}
+    made_from = [scale, integer(dataset, "BitsStored"), integer(dataset, "PixelRepresentation"), plan, values]
+    return replace(header, recipe=_hash(json.dumps(made_from, sort_keys=True), 12)), plan
+
+
+def _hash(text: str, digits: int) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def _is_localizer(dataset: pydicom.Dataset) -> bool:
+    """Whether ImageType names a scout image, with which a technician plans the scan."""
+    try:
+        values = dataset.get("ImageType") or ()
+    except Exception:  # a damaged value names nothing
+        return False
+    values = [values] if isinstance(values, str) else values
+    return any(str(value).strip().upper() in ("LOCALIZER", "SCOUT") for value in values)
+
+
+def _series_hash(dataset: pydicom.Dataset) -> str:
+    try:
+        uid = str(dataset.get("SeriesInstanceUID") or "")
+    except Exception:  # a damaged value tells nothing apart
+        return ""
+    return _hash(uid, 8) if uid else ""
 
 
 def _require_mr(dataset: pydicom.Dataset) -> None:
@@ -156,9 +241,9 @@ def _require_mr(dataset: pydicom.Dataset) -> None:
     raise UnusableFile(f"not MR ({shown})")
 
 
-def _known_vendor(dataset: pydicom.Dataset) -> str:
+def _known_vendor(dataset: pydicom.Dataset, names: VendorNames) -> str:
     manufacturer = text(dataset, "Manufacturer")
-    vendor = vendor_of(manufacturer)
+    vendor = names.vendor(manufacturer)
     if not vendor:
         raise UnusableFile(f"unknown vendor ({manufacturer or 'missing or unreadable'})")
     return vendor

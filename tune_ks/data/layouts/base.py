@@ -17,6 +17,7 @@ class FileStatus(NamedTuple):
     path: str  # relative to the root, with /
     size: int  # bytes
     mtime_ns: int
+    ctime_ns: int = -1  # also of a file whose content was changed and whose time was set back
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,18 @@ class Layout(ABC):
         return digests
 
 
+def shown(path: str) -> str:
+    """A file's name as text, whatever its bytes: those that are no UTF-8 are written as \\xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def file_status(path: str | os.PathLike, relative: str) -> FileStatus:
     """Size and time of one file. -1 for both where it cannot be reached: opening it will say why."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
         return FileStatus(relative, -1, -1)
-    return FileStatus(relative, status.st_size, status.st_mtime_ns)
+    return FileStatus(relative, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _walk(start: Path, root: Path, ignore: Path | None) -> Iterator[FileStatus]:
@@ -80,14 +86,27 @@ def _walk(start: Path, root: Path, ignore: Path | None) -> Iterator[FileStatus]:
     folders = [(str(start), start.relative_to(root).as_posix())]
     while folders:
         folder, relative = folders.pop()
-        if not _is_new(folder, seen) or os.path.realpath(folder) == ignored:
+        try:
+            if not _is_new(folder, seen) or os.path.realpath(folder) == ignored:
+                continue
+            entries = _visible_entries(folder)
+        except OSError:  # it cannot be read, or is gone: it is named like a file that cannot be opened
+            yield FileStatus(relative, -1, -1)
             continue
         prefix = "" if relative == "." else f"{relative}/"
-        for entry in _visible_entries(folder):
-            if entry.is_dir():
+        for entry in entries:
+            if _is_folder(entry):
                 folders.append((entry.path, prefix + entry.name))
             else:
                 yield file_status(entry.path, prefix + entry.name)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """False also for a link to itself, or to a name that no system knows: opening it as a file will say why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tune_ks.data.layouts.base import Layout
+from tune_ks.data.layouts.base import Layout, shown
 from tune_ks.data.layouts.duke import Duke
 from tune_ks.data.layouts.folder import PatientFolders
 from tune_ks.data.layouts.labels import LabelTable
@@ -42,11 +42,11 @@ def _why_no_labels(root: Path) -> str:
         message = layout.message_if_incomplete(root)
         if message:
             return message
-    names = sorted(path.name for path in root.iterdir())
+    names = sorted(shown(path.name) for path in root.iterdir())
     if not names:
         return f"{root} is empty; give the folder that holds the DICOM files and their labels"
     known = " nor ".join(layout.recognised_by for layout in LAYOUTS.values() if layout.has_labels)
-    shown = ", ".join(names[:SHOWN_NAMES])
+    some = ", ".join(names[:SHOWN_NAMES])
     if len(names) > SHOWN_NAMES:
-        shown += " ..."
-    return f"{root} has no labels: neither {known}. It holds {shown}"
+        some += " ..."
+    return f"{root} has no labels: neither {known}. It holds {some}"

@@ -21,6 +21,7 @@ CLINICAL = "Clinical_and_Other_Features"
 MAPPING = "Breast-Cancer-MRI-filepath_filename-mapping"
 SHEETS = {"boxes": BOXES, "clinical": CLINICAL, "mapping": MAPPING}
 ORIGINAL = "original_path_and_filename"  # column of the mapping sheet that says patient, series and slice
+UID = "sop_instance_UID"  # its column that names the file itself, wherever it lies
 ON_DISK = ("classic_path", "descriptive_path")  # its columns that say where the file lies, of two ways to download it
 CODES = {"0": "GE", "1": "MPTRONIC", "2": "SIEMENS"}  # vendor by the sheet's code; 1 is in the legend and never occurs
 MARGIN = 5  # slices between the box and a negative slice
@@ -61,25 +62,31 @@ class Duke(Layout):
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
         """The files of one series (None: SERIES) that the sheets name and the disk has."""
-        return list_duke(self.sheets, series or SERIES, [file.path for file in files])
+        return list_duke(self.sheets, series or SERIES, files)
 
 
-def list_duke(sheets: dict[str, Path], series: str, disk: list[str]) -> Listing:
-    """The files of one series that the sheets name and that are among ``disk``, relative paths."""
+def list_duke(sheets: dict[str, Path], series: str, disk: list[FileStatus]) -> Listing:
+    """The files of one series that the sheets name and that are among ``disk``."""
     facts = _read_sheets(sheets)
     mapping = facts.mapping
     known = mapping["series"].value_counts().sort_index()
     if series not in known:
         names = ", ".join(f"{name!r} ({count} files)" for name, count in known.items())
         raise InputError(f"{sheets['mapping'].name} has no series {series!r}; it has {names}")
-    finder = _Finder(disk, set(mapping["patient"]))
+    finder = _Finder(disk, set(mapping["patient"]), set(mapping[UID]) if UID in mapping else set())
     listing = Listing()
     for row in mapping[mapping["series"] == series].to_dict("records"):
-        if row["patient"] not in finder.patients:
+        places = finder.find(row["patient"], [row[name] for name in ON_DISK if name in row], row.get(UID, ""))
+        if not places and row["patient"] not in finder.patients:
             listing.left_out["in the mapping sheet, but the patient's folder is not here"] += 1
             continue
-        path = finder.find(row["patient"], [row[name] for name in ON_DISK if name in row])
+        path = places[0] if places else None
         reason = facts.why_unusable(row["patient"], path)
+        if len(places) > 1:
+            if finder.have_one_size(places):
+                listing.left_out["further copies of a file, in another folder of the patient"] += len(places) - 1
+            else:
+                reason = "several files on disk fit it, and they are no copies of one file"
         if reason:
             listing.skipped.append((path or row[ORIGINAL], reason))
         else:
@@ -140,35 +147,63 @@ class _SheetFacts:
 
 
 class _Finder:
-    """Files on disk by the names of the mapping sheet: zero padding and runs of blanks differ between the two."""
+    """Files on disk by the names of the mapping sheet.
 
-    def __init__(self, disk: list[str], patients: set[str]) -> None:
-        self.patients: set[str] = set()  # those that have files here
+    Zero padding, runs of blanks and letter case differ between the two. Some ways to download leave out the patient's
+    folder (one folder for each series), or name a file by its SOP instance UID.
+    """
+
+    def __init__(self, disk: list[FileStatus], patients: set[str], uids: set[str]) -> None:
+        self.patients: set[str] = set()  # those that have files in a folder of their own
         self.paths_by_key: dict[str, list[str]] = {}
-        for path in disk:
-            patient = next((part for part in path.split("/")[:-1] if part in patients), None)
+        self.paths_by_uid: dict[str, list[str]] = {}
+        self.size = {file.path: file.size for file in disk}
+        names = {patient.casefold(): patient for patient in patients}
+        for file in disk:
+            *folders, name = file.path.split("/")
+            patient = next((names[part.casefold()] for part in folders if part.casefold() in names), None)
             if patient is not None:
                 self.patients.add(patient)
-                self.paths_by_key.setdefault(_key(patient, path), []).append(path)
+                self.paths_by_key.setdefault(_key(patient, file.path), []).append(file.path)
+            else:
+                self.paths_by_key.setdefault(_key_of_series(file.path), []).append(file.path)
+            stem = name.rsplit(".dcm", 1)[0]
+            if stem in uids:
+                self.paths_by_uid.setdefault(stem, []).append(file.path)
 
-    def find(self, patient: str, names: list[str]) -> str | None:
-        """The file that one of the sheet's ``names`` means; None where no file fits, or several fit equally well."""
-        for name in names:
-            file_name = name.rsplit("/", 1)[-1]
-            candidates = self.paths_by_key.get(_key(patient, name), [])
-            same_name = [path for path in candidates if path.endswith("/" + file_name)]
-            if len(candidates) == 1 or len(same_name) == 1:
-                return (same_name or candidates)[0]
-        return None
+    def find(self, patient: str, names: list[str], uid: str) -> list[str]:
+        """The files that one of the sheet's ``names`` means, or its ``uid``: [] where none fits, several for copies."""
+        for key_of in (lambda name: _key(patient, name), _key_of_series):
+            for name in names:
+                paths = self.paths_by_key.get(key_of(name), [])
+                same_name = [path for path in paths if path.endswith("/" + name.rsplit("/", 1)[-1])]
+                if same_name or paths:
+                    return same_name or paths
+        return self.paths_by_uid.get(uid, [])
+
+    def have_one_size(self, paths: list[str]) -> bool:
+        """Whether these files have the same name and size: copies of one file."""
+        names = {path.rsplit("/", 1)[-1].casefold() for path in paths}
+        return len(names) == 1 and len({self.size[path] for path in paths}) == 1
 
 
 def _key(patient: str, path: str) -> str:
-    """The path from the patient's folder on, without zero padding: '.../1-004.dcm' -> 'Breast_MRI_001/.../1-4.dcm'."""
-    folders, _, name = path.rpartition("/")
+    """The path from the patient's folder on, without zero padding: '.../1-004.dcm' -> 'breast_mri_001/.../1-4.dcm'."""
+    folders, _, name = path.casefold().rpartition("/")
+    patient = patient.casefold()
     _, separator, rest = f"/{folders}/".partition(f"/{patient}/")
     start = patient if separator else ""
-    name = re.sub(r"(\d+)(?=\.dcm$)", lambda match: str(int(match[1])), name, flags=re.IGNORECASE)
-    return " ".join(f"{start}/{rest}{name}".split())
+    return " ".join(f"{start}/{rest}{_without_padding(name)}".split())
+
+
+def _key_of_series(path: str) -> str:
+    """The folder of the series and the file, without zero padding."""
+    *folders, name = path.casefold().split("/")
+    return f"//{folders[-1] if folders else ''}/{_without_padding(name)}"
+
+
+def _without_padding(name: str) -> str:
+    return re.sub(r"(\d+)(?=\.dcm$)", lambda match: str(int(match[1])), name)
 
 
 def _refuse_repeated(sheet: Path, items: list[Item]) -> None:
@@ -222,7 +257,7 @@ def _read_vendors(path: Path) -> dict[str, str]:
 
 def _read_mapping(path: Path) -> pd.DataFrame:
     """One row for each file: patient, series, slice (from 1) and the sheet's columns of paths."""
-    table = read_columns(path, ORIGINAL, optional=ON_DISK)
+    table = read_columns(path, ORIGINAL, optional=(*ON_DISK, UID))
     if not any(name in table for name in ON_DISK):
         raise InputError(f"{path.name} needs the column {' or '.join(ON_DISK)}; it has {', '.join(table.columns)}")
     parts = table[ORIGINAL].str.extract(r"/(?P<patient>[^/]+)/(?P<series>[^/]+)/[^/]*?(?P<slice>\d+)\.dcm$")

@@ -24,7 +24,7 @@ class PatientFolders(Layout):
             folders = PurePosixPath(file.path).parts[:-1]
             patient = folders[0] if folders else "unknown"
             if series is None or series in folders[1:]:
-                listing.items.append(Item(file.path, patient, series="/".join(folders[1:])))
+                listing.items.append(Item(file.path, patient, series="/".join(folders[1:]), is_chosen=False))
             else:
                 listing.left_out["another series"] += 1
         if files and not listing.items:

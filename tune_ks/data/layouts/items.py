@@ -20,13 +20,18 @@ class Item:
     slices: float = math.nan  # of the patient's series as it was scanned
     split: str = ""
     breast: str = ""  # which of the patient's breasts it shows, in any words; "" where nothing says
-    sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own
+    sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own, or stands in for it
+    is_chosen: bool = True  # False: it was found in a folder, where scouts and other series may lie beside it
 
 
 @dataclass
 class Listing:
-    """Files to read, files that cannot be read as (path, reason), and reason -> number of files left out on purpose."""
+    """Files to read, files that cannot be read as (path, reason), and reason -> number of files left out on purpose.
+
+    ``notes`` are sentences that the user must know before believing a number.
+    """
 
     items: list[Item] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)

@@ -1,24 +1,31 @@
 """Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file, or of a folder."""
 
+import math
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
+from tune_ks.data.dicom.reader import named_vendor
 from tune_ks.data.layouts.base import FileStatus, Layout, file_status
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
+from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
 from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
 
 LABELS = "labels.csv"
+COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site", "breast")
+SHOWN_COLUMNS = 12  # of those that are not used
+PLAIN_WORD = re.compile(r"[A-Za-z]\w{0,19}", re.ASCII)  # a column's name that may be printed: it holds no person's data
 NO_LABEL = ("", "nan", "NaN")  # how labels.csv may write an unknown label
 LABEL_OF = {**dict.fromkeys(NO_LABEL), "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
 class LabelTable(Layout):
-    """A folder with ``labels.csv``: columns path, patient_id, label; optional series, split, slice, slices, breast.
+    """A folder with ``labels.csv``: columns path, patient_id, label, and optionally the others of COLUMNS.
 
     A path may be a folder. Its row then holds for every file below it, so that one row a patient is enough: all images
     of a patient get the patient's label.
@@ -34,7 +41,7 @@ class LabelTable(Layout):
 
     def files(self) -> list[FileStatus]:
         """The files that ``labels.csv`` names, whether or not they are there, and those of the folders it names."""
-        named = set(read_labels(self.sheets["labels"])["path"])
+        named = sorted(set(read_labels(self.sheets["labels"], self.root)["path"]))
         _refuse_outside(self.root, named)
         files: dict[str, FileStatus] = {}
         for path in named:
@@ -48,17 +55,20 @@ class LabelTable(Layout):
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
         """The rows of one series. InputError for a table that contradicts itself or leaves the folder."""
         sheet = self.sheets["labels"]
-        table = read_labels(sheet)
+        table = read_labels(sheet, self.root)
         if labels_required:
             require_columns(sheet, table.columns, "label")
         _check_rows(sheet, table)
         _refuse_outside(self.root, table["path"])
+        chosen = set(table["path"])
         table = _without_folders(self.root, table, [file.path for file in files])
         _refuse_outside(self.root, table["path"])
         table, left_out = _one_series(sheet, table, series)
+        table = _with_sites(sheet, table)
         _check_splits(sheet, table)
-        listing = Listing(left_out=left_out)
+        listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table))
         for item in _items(sheet, table):
+            item.is_chosen = item.path in chosen
             if labels_required and item.label is None:
                 listing.skipped.append((item.path, "no label"))
             else:
@@ -66,12 +76,15 @@ class LabelTable(Layout):
         return listing
 
 
-def read_labels(path: Path) -> pd.DataFrame:
-    """``labels.csv`` as texts without stray blanks. InputError where it lacks the paths or the patients."""
+def read_labels(path: Path, root: Path) -> pd.DataFrame:
+    """``labels.csv`` as texts without stray blanks, its paths as the disk writes them.
+
+    InputError where it lacks the paths or the patients.
+    """
     table = read_table(path)
     require_columns(path, table.columns, "path", "patient_id")
-    paths = [text if "/" in text else text.replace("\\", "/") for text in table["path"]]  # written on Windows
-    return table.assign(path=paths)
+    disk = NamesOnDisk(root)
+    return table.assign(path=[disk.written(path) for path in table["path"]])
 
 
 def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
@@ -82,7 +95,8 @@ def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
         empty = table.index[table[column] == ""]
         if len(empty):
             raise InputError(f"{sheet.name}: no {column} in line {empty[0]} ({len(empty)} such lines)")
-    repeated = table["path"][table["path"].duplicated()]
+    plain = table["path"].map(_plain)
+    repeated = table["path"][plain.duplicated()]
     if len(repeated):
         raise InputError(f"{sheet.name} lists {repeated.iloc[0]} more than once ({len(repeated)} lines too many)")
 
@@ -91,10 +105,20 @@ def _refuse_outside(root: Path, paths: Iterable[str]) -> None:
     """InputError for a path that leaves the folder: a table must not make this program read other files."""
     inside = os.path.realpath(root) + os.sep
     for path in paths:
-        if _is_absolute_or_climbs(path) or not os.path.realpath(os.path.join(root, path)).startswith(inside):
+        if is_absolute_or_climbs(path):
             raise InputError(
                 f"{LABELS} names {path!r}, which leaves the folder; give paths relative to it, without '..'"
             )
+        if not os.path.realpath(os.path.join(root, path)).startswith(inside):
+            raise InputError(
+                f"{LABELS} names {path!r}, a link that leaves the folder, and a table must not lead to other files;"
+                f" copy the files into the folder, or put {LABELS} into a folder that holds both links and files"
+            )
+
+
+def _plain(path: str) -> str:
+    """The path without empty parts and '.': a/b, a//b and ./a/b are one file."""
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _without_folders(root: Path, table: pd.DataFrame, files: list[str]) -> pd.DataFrame:
@@ -114,12 +138,6 @@ def _without_folders(root: Path, table: pd.DataFrame, files: list[str]) -> pd.Da
                 raise InputError(f"{LABELS} names {file!r} twice: in line {line_of[file]} and in line {line}")
             line_of[file] = line
     return table.loc[list(line_of.values())].assign(path=list(line_of))
-
-
-def _is_absolute_or_climbs(path: str) -> bool:
-    pure = PurePosixPath(path)
-    has_drive = re.match(r"[A-Za-z]:", path) is not None
-    return pure.is_absolute() or ".." in pure.parts or has_drive or "\0" in path
 
 
 def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[pd.DataFrame, Counter[str]]:
@@ -164,12 +182,56 @@ def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
     """One Item for each row. InputError for a label or a slice number that cannot be read."""
     texts = ("path", "patient_id", "series", "split", "breast")
     columns = {name: table[name].tolist() for name in texts if name in table}
+    if "vendor" in table:
+        columns["sheet_vendor"] = _vendors(sheet, table["vendor"])
     if "label" in table:
         columns["label"] = _labels(sheet, table["label"])
     for name in ("slice", "slices"):
         if name in table:
             columns[name] = _numbers(sheet, table[name])
+    _check_slices(sheet, table, columns)
     return [Item(**dict(zip(columns, values))) for values in zip(*columns.values())]
+
+
+def with_site(site: str, patient: str) -> str:
+    """A patient's id among all sites: the site goes before it, because two hospitals may count their patients alike."""
+    return f"{site}_{patient}" if site else patient
+
+
+def _with_sites(sheet: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the column ``site`` in its patients' ids. InputError where two ids would become one."""
+    if "site" not in table:
+        return table
+    pairs = list(zip(table["site"], table["patient_id"]))
+    joined = [with_site(*pair) for pair in pairs]
+    if len(set(joined)) < len(set(pairs)):
+        raise InputError(f"{sheet.name}: site and patient_id, joined by '_', give two patients one id; rename a site")
+    return table.assign(patient_id=joined)
+
+
+def _unused_columns(sheet: Path, table: pd.DataFrame) -> list[str]:
+    """A note that names the columns that nothing reads; where a name is no plain word, its place."""
+    unused = []
+    for number, name in enumerate(table.columns, start=1):
+        if name not in COLUMNS:
+            unused.append(repr(name) if PLAIN_WORD.fullmatch(name) else f"number {number}")
+    if not unused:
+        return []
+    more = " ..." if len(unused) > SHOWN_COLUMNS else ""
+    names = ", ".join(unused[:SHOWN_COLUMNS])
+    return [f"{sheet.name}: not used: the column {names}{more}; used are {', '.join(COLUMNS)}"]
+
+
+def _vendors(sheet: Path, column: pd.Series) -> list[str]:
+    """The vendor of each row, "" where a cell is empty."""
+    vendor_of = {"": ""}
+    for line, text in column.drop_duplicates().items():
+        if text:
+            try:
+                vendor_of[text] = named_vendor(text)
+            except ValueError as error:
+                raise InputError(f"{sheet.name}: line {line}: {error}") from None
+    return [vendor_of[text] for text in column]
 
 
 def _labels(sheet: Path, column: pd.Series) -> list[int | None]:
@@ -179,6 +241,21 @@ def _labels(sheet: Path, column: pd.Series) -> list[int | None]:
             f"{sheet.name}: label must be 0 or 1 (or empty); it also holds {', '.join(map(repr, unknown[:5]))}"
         )
     return [LABEL_OF[text] for text in column]
+
+
+def _check_slices(sheet: Path, table: pd.DataFrame, columns: dict[str, list[Any]]) -> None:
+    """InputError for a slice that lies outside its series."""
+    count = len(table)
+    numbers = pd.Series(columns.get("slice", [math.nan] * count), table.index)
+    slices = pd.Series(columns.get("slices", [math.nan] * count), table.index)
+    wrong = (numbers < 1) | (slices < 1) | (numbers > slices) | (numbers == math.inf)
+    if wrong.any():
+        line = wrong.index[wrong][0]
+        of = f" of {slices[line]:g}" if not math.isnan(slices[line]) else ""
+        raise InputError(
+            f"{sheet.name}: slice must lie in its series, counted from 1; line {line}: {numbers[line]:g}{of}"
+            f" ({int(wrong.sum())} such lines)"
+        )
 
 
 def _numbers(sheet: Path, column: pd.Series) -> list[float]:

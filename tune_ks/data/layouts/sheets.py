@@ -59,8 +59,8 @@ def columns_or_reason(
 def read_table(path: Path) -> pd.DataFrame:
     """A sheet with its header in the first row: every cell as text without stray blanks; the index is the line, from 1.
 
-    No text is taken for a missing value; of repeated names the first counts. Blank lines are left out. InputError for a
-    row longer than the header.
+    No text is taken for a missing value; of repeated names the first counts. Lines without a value are left out.
+    InputError for a value beyond the header.
     """
     rows = _rows(path)
     names = [_cell(cell) for cell in next(rows, [])]
@@ -68,14 +68,15 @@ def read_table(path: Path) -> pd.DataFrame:
     lines = []
     values = []
     for line, row in enumerate(rows, start=2):
-        if len(row) > len(names):
+        if len(row) > len(names) and any(_cell(cell) for cell in row[len(names) :]):
             raise InputError(
                 f"{path.name}: line {line} has {len(row)} values, the header names {len(names)} columns; a value that"
                 " holds a comma must stand in double quotes"
             )
-        if row:
+        cells = _cells(row, places)
+        if any(cells):  # Excel leaves rows of commas behind
             lines.append(line)
-            values.append(_cells(row, places))
+            values.append(cells)
     return pd.DataFrame(values, columns=list(places), index=lines, dtype=str)
 
 

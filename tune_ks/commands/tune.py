@@ -1,0 +1,256 @@
+"""Tune: compare recipes within some minutes, and write a space file that searches the rates with the best one."""
+
+import argparse
+import math
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, say
+from tune_ks.commands.prepare_search import open_cohorts
+from tune_ks.commands.search import resources_of, set_earlier_aside
+from tune_ks.core.run_folder import RunFolder
+
+NAME = "tune"  # of its run folders, so that a search of the same space has another one
+DONE = "tuned_minutes"  # field of search.json: a tuning of so many minutes has come to its end
+
+
+@dataclass(frozen=True)
+class PreparedTuning:
+    """A tuning whose arguments, data and run folder have been checked; nothing has been written yet."""
+
+    args: argparse.Namespace
+    started: float  # of time.monotonic: when the command began
+    stages: Any
+    space: Any
+    candidates: Any
+    cohort: Any
+    vendors: list[str]
+    folder: RunFolder
+    space_out: Path
+
+    @property
+    def seconds(self) -> float:
+        return 60 * self.args.minutes
+
+
+def tune_command(args: argparse.Namespace) -> int:
+    """Prepare, train, compare, write the space file. Heavy imports wait until the arguments are known to be good."""
+    started = time.monotonic()
+    if args.space_out is not None:
+        from tune_ks.commands.tuned_space import require_free
+
+        require_free(args.space_out)
+    from tune_ks.core.lock import driver_lock
+    from tune_ks.search.events import Halt
+
+    resources = resources_of(args)
+    tuning = prepare(args, started)
+    if args.dry_run:
+        print_dry_run(tuning)
+        return OK
+    halt = Halt(say)
+    if args.fresh:
+        set_earlier_aside(tuning.folder, halt)
+    with driver_lock(tuning.folder.root, say, halt.because):
+        train(tuning, resources, halt)
+        return conclude(tuning, halt)
+
+
+def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
+    """Read the space and the data, find the run folder. ValueError for what does not fit."""
+    from tune_ks.commands.progress import Stages
+    from tune_ks.commands.tuned_space import require_free
+    from tune_ks.planning.candidates import candidates_of
+    from tune_ks.planning.space import load_space
+    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
+
+    stages = Stages(console)
+    space = load_space(args.space)
+    candidates_of(space, ["GE"])  # before the data are read
+    space = space._replace(name=NAME)
+    cohorts = open_cohorts(args, space, stages)
+    cohort = next(iter(cohorts.values()))
+    vendors = sorted(cohort.table["vendor"].unique())
+    require_vendors(space, vendors)
+    folder = RunFolder(args.run or default_run(RUNS, space, cohort))
+    space_out = args.space_out or space_beside(folder)
+    require_free(space_out)
+    known = folder.search_json.exists() and not args.fresh
+    say(f"run folder: {folder.root} ({'resumed' if known else 'new'})")
+    if known:
+        require_same(folder, space, cohort, args.split_seed)
+        if warning := other_processor(folder):
+            say(f"warning: {warning}", style="yellow")
+    return PreparedTuning(
+        args=args,
+        started=started,
+        stages=stages,
+        space=space,
+        candidates=candidates_of(space, vendors),
+        cohort=cohort,
+        vendors=vendors,
+        folder=folder,
+        space_out=space_out,
+    )
+
+
+def space_beside(folder: RunFolder) -> Path:
+    """RUN.py; in ``runs`` where the run folder is in an object store. A run folder itself holds nothing to execute."""
+    parent = folder.root.parent if isinstance(folder.root, Path) else RUNS
+    return parent / f"{folder.root.name}.py"
+
+
+def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
+    """Create the run folder, and train what the minutes allow. ValueError where they allow no comparison."""
+    from tune_ks.commands.tuning_progress import TuningProgress
+    from tune_ks.planning.plan import Plan
+    from tune_ks.planning.start_run import create_run, note
+    from tune_ks.search.recipe_searcher import RecipeSearcher
+    from tune_ks.search.search import run_search
+
+    folder = tuning.folder
+    if not folder.search_json.exists():
+        command = tuning.args.command_line
+        synthetic = tuning.args.data is None
+        create_run(folder, tuning.space, tuning.cohort, tuning.args.split_seed, command, synthetic)
+    if folder.read_search().get(DONE, 0) >= tuning.args.minutes:
+        say("this tuning is done; more minutes would add to it")
+        return
+    progress = TuningProgress(console, tuning.candidates, tuning.seconds)
+    searchers = []
+
+    def make_searcher(work: Any, slots: int) -> RecipeSearcher:
+        used = sum(record.seconds or 0.0 for record in folder.records()) / slots
+        begun = tuning.started - used
+
+        def clock() -> float:
+            return time.monotonic() - begun
+
+        halt.deadline = begun + tuning.seconds
+        searchers.append(RecipeSearcher(tuning.candidates, folder, work, slots, tuning.seconds, clock))
+        progress.begin(searchers[0])
+        say_end(halt.deadline)
+        return searchers[0]
+
+    images = {tuning.space.image_sizes()[0]: tuning.cohort.images}
+    started = time.monotonic()
+    with progress:
+        nothing = Plan([], 0, 0, 0)
+        run_search(
+            tuning.space, folder, images, tuning.vendors, nothing, resources, progress.show, halt,
+            make_searcher=make_searcher,
+        )  # fmt: skip
+    tuning.stages.add("training", time.monotonic() - started)
+    if searchers[0].too_short:
+        raise ValueError(searchers[0].too_short)
+    if not halt.interrupted:
+        note(folder, DONE, tuning.args.minutes)
+
+
+def say_end(deadline: float) -> None:
+    """Print when the tuning ends at the latest."""
+    from tune_ks.commands.progress import duration
+
+    left = max(0.0, deadline - time.monotonic())
+    ends = datetime.now() + timedelta(seconds=left)
+    say(f"training ends within {duration(left)}, at {ends:%H:%M:%S}")
+
+
+def scoreboard(tuning: PreparedTuning) -> Any:
+    """The Scoreboard of the run folder."""
+    from tune_ks.planning.scoreboard import Scoreboard
+
+    board = Scoreboard(tuning.candidates)
+    for record in tuning.folder.records():
+        board.enter(record)
+    for key, reason in tuning.folder.failures().items():
+        board.enter_failure(tuning.folder.read_config(key), reason)
+    return board
+
+
+def conclude(tuning: PreparedTuning, halt: Any) -> int:
+    """Print the comparison, write the space file, say what to do next. Returns the exit code."""
+    from tune_ks.commands.tuned_space import next_command, space_text, write_space
+    from tune_ks.commands.tuning_words import conclusions, table_lines
+    from tune_ks.planning.budget import RUNGS, rungs_of
+    from tune_ks.planning.scoreboard import RULE
+
+    candidates = tuning.candidates
+    command = tuning.args.command_line
+    board = scoreboard(tuning)
+    epochs = sorted({record.config.epochs for record in tuning.folder.records()})
+    comparison = board.compare(epochs or rungs_of(candidates.epochs, RUNGS))
+    if comparison is None and not halt.interrupted:
+        raise ValueError(nothing_compared(tuning, board))
+    if comparison is not None:
+        say(f"validation AUC of {len(comparison.rows) + len(comparison.others)} recipes:")
+        for line in table_lines(comparison, candidates):
+            say(f"  {line}")
+        say(f"rule: {RULE}")
+        for sentence in conclusions(comparison, candidates):
+            say(sentence)
+    failures = list(board.failures.items())
+    for key, reason in failures[:10]:
+        say(f"failed: {key}: {reason}", style="red")
+    say(tuning.stages.budget())
+    if halt.interrupted:
+        say(f"the tuning is not at its end; the same command goes on:\n  {command}")
+        return INTERRUPTED
+    following = next_command(tuning.args, tuning.space_out)
+    write_space(tuning.space_out, space_text(comparison, candidates, tuning.vendors, command, following))
+    say(f"wrote {tuning.space_out}: a search of the rates with the best recipe")
+    say(f"next:\n  {following}")
+    return FAILED_TRIALS if failures else OK
+
+
+def nothing_compared(tuning: PreparedTuning, board: Any) -> str:
+    """Why no recipe could be compared with the default."""
+    if board.failures:
+        key, reason = next(iter(board.failures.items()))
+        return f"the default recipe could not be trained, so there is nothing to compare with: {key}: {reason}"
+    if any(math.isnan(value) for value in board.values.values()):
+        return "the default recipe has no validation AUC: a source vendor needs validation images of both labels"
+    return (
+        f"--minutes {tuning.args.minutes:g} ended before the default recipe was trained to epoch "
+        f"{tuning.candidates.epochs} for every vendor and both rates. What was trained is kept: the same command with "
+        "more minutes goes on"
+    )
+
+
+def print_dry_run(tuning: PreparedTuning) -> None:
+    """Print what may be tried, and what fits into the minutes on this machine, from a few timed steps."""
+    from tune_ks.commands.progress import duration
+    from tune_ks.planning.budget import (
+        Pace,
+        choose_rungs,
+        least_seconds,
+        recipes_that_fit,
+        search_seconds,
+        seconds_together,
+    )
+    from tune_ks.planning.estimate import time_config
+
+    args = tuning.args
+    candidates = tuning.candidates
+    for name, domain in candidates.drawn.items():
+        say(f"  {name}: {domain.domain_str}, the default is {candidates.default[name]}")
+    fitting = int((os.cpu_count() or 1) // args.cpus_per_trial)
+    slots = max(1, min(args.concurrent or fitting, fitting))
+    seconds = []
+    for epochs in (1, 2):
+        trainings = candidates.trainings(candidates.default, epochs)
+        times = [time_config(config, tuning.cohort, args.split_seed) for config in trainings]
+        seconds.append(seconds_together(times, slots))
+    epoch = max(0.0, seconds[1] - seconds[0])
+    pace = Pace(epoch, max(0.0, seconds[0] - epoch))
+    rungs = choose_rungs(candidates.epochs, pace, search_seconds(tuning.seconds))
+    count = recipes_that_fit(rungs, pace, search_seconds(tuning.seconds))
+    least = duration(least_seconds(candidates.epochs, pace))
+    say(
+        f"about {pace.epoch:.1f} s an epoch of a recipe, {slots} trainings at once: about {count} recipes in "
+        f"{args.minutes:g} minutes, compared after {' and '.join(map(str, rungs))} epochs; the least is {least}"
+    )

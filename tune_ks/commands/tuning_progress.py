@@ -1,0 +1,88 @@
+"""What the user sees while recipes are compared: one line that is redrawn on a terminal, lines in a log file."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from tune_ks.commands.progress import PAUSE, SPOKEN, duration
+from tune_ks.commands.tuning_words import best_so_far, rate_name
+from tune_ks.core.config import TrialConfig
+from tune_ks.planning.candidates import Candidates, recipe_key
+from tune_ks.search.events import Event
+
+
+class TuningProgress:
+    """How many trainings have ended, how much time is left, and the best recipe so far."""
+
+    def __init__(self, console: Console, candidates: Candidates, seconds: float) -> None:
+        self.console = console
+        self.candidates = candidates
+        self.seconds = seconds
+        self.searcher: Any = None
+        self.ended = 0
+        self.running: dict[str, TrialConfig] = {}
+        self.spoken = time.monotonic()
+        self.live = Live(self, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "TuningProgress":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.live.stop()
+
+    def begin(self, searcher: Any) -> None:
+        """Read the state of this searcher from now on."""
+        self.searcher = searcher
+        if self.console.is_terminal:
+            self.live.start()
+
+    def show(self, event: Event) -> None:
+        config = event.configs[0]
+        if event.kind in ("started", "epoch"):
+            self.running[event.job] = config
+        else:
+            self.running.pop(event.job, None)
+        if event.kind in ("finished", "failed"):
+            self.ended += 1
+        if not self.console.is_terminal:
+            self._say(config, event)
+
+    def headline(self) -> str:
+        """5 trainings ended, 2 running; recipes tried: 3, compared after 8 and 24 epochs; 1 min 20 s of 8 min 00 s."""
+        used = self.searcher.clock()
+        parts = [f"{self.ended} trainings ended, {len(self.running)} running"]
+        rungs = self.searcher.rungs
+        if rungs:
+            recipes = len(self.searcher.contestants)
+            parts.append(f"recipes tried: {recipes}, compared after {' and '.join(map(str, rungs))} epochs")
+        parts.append(f"{duration(used)} of {duration(self.seconds)}, ETA {duration(max(0.0, self.seconds - used))}")
+        for epochs in reversed(rungs):
+            best = best_so_far(self.searcher.board.ranked(epochs), self.candidates)
+            if best:
+                parts.append(f"{best} (epoch {epochs})")
+                break
+        return "; ".join(parts)
+
+    def _say(self, config: TrialConfig, event: Event) -> None:
+        now = time.monotonic()
+        reason = event.result.get("failed") or (event.kind == "lost" and event.result.get("lost"))
+        if event.kind in ("finished", "failed") and (reason or self.ended <= SPOKEN):
+            line = f"{self.headline()} | {self._name(config)}"
+        elif now - self.spoken >= PAUSE:
+            line = self.headline()
+        else:
+            return
+        self.spoken = now
+        self.console.print(f"{line}: {reason}" if reason else line, soft_wrap=True, markup=False)
+
+    def _name(self, config: TrialConfig) -> str:
+        recipe = self.searcher.board.recipes.get(recipe_key(config), self.candidates.default)
+        rate = rate_name(config.sampling_rate)
+        seed = f", seed {config.seed}" if config.seed else ""
+        return f"{config.vendor} {rate}, {config.epochs} epochs{seed}: {self.candidates.differences(recipe)}"
+
+    def __rich__(self) -> Text:
+        return Text(self.headline(), overflow="ellipsis", no_wrap=True)

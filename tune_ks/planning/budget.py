@@ -1,0 +1,148 @@
+"""What fits into the minutes of a tuning: how many rungs, how many recipes, which seeds.
+
+A rung is a number of epochs after which recipes are compared: one in REDUCTION of them goes on to the next rung. Every
+rung is a whole training with a schedule of its own, because a learning rate that has not come down yet says little
+about the end. All times are seconds of the clock, with several trainings at once.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.planning.candidates import Candidates
+
+REDUCTION = 3  # of the recipes at a rung, one in so many goes on
+RUNGS = 3  # at most
+RECIPES = 9  # with fewer rungs each recipe is judged better, but so many recipes shall fit
+SEEDS_SHARE = 0.3  # of the minutes: kept for more seeds of the best recipes
+FINALISTS = 3  # recipes that are trained with more seeds, beside the default
+MORE_SEEDS = (1, 2)
+SCORING_EPOCHS = 2  # of a record that does not say how long an epoch took: scoring took about so many epochs
+
+
+class Pace(NamedTuple):
+    """Seconds of an epoch, and of what comes once in a training: opening the data, scoring every image at the end."""
+
+    epoch: float
+    once: float
+
+    def of(self, epochs: int) -> float:
+        """Seconds of a training of so many epochs."""
+        return epochs * self.epoch + self.once
+
+
+class Costs:
+    """Seconds that trainings take, from those that have ended.
+
+    A training is compared with those of the same network and vendor, else with those of the vendor, else with all.
+    """
+
+    def __init__(self) -> None:
+        self.paces: dict[tuple, list[Pace]] = {}
+
+    def enter(self, record: TrialRecord) -> None:
+        """Learn from a finished training."""
+        if record.seconds:
+            for group in _groups(record.config):
+                self.paces.setdefault(group, []).append(pace_of(record))
+
+    def seconds(self, config: TrialConfig) -> float:
+        """Of one training; NaN where nothing has ended yet."""
+        for group in _groups(config):
+            known = self.paces.get(group)
+            if known:
+                return fmean(pace.epoch for pace in known) * config.epochs + fmean(pace.once for pace in known)
+        return math.nan
+
+    def together(self, configs: Sequence[TrialConfig], slots: int) -> float:
+        """Of several trainings, ``slots`` at once."""
+        return seconds_together([self.seconds(config) for config in configs], slots)
+
+    def pace(self, candidates: Candidates, slots: int) -> Pace:
+        """Of all trainings of the default recipe, ``slots`` at once."""
+        of_one_epoch = self.together(candidates.trainings(candidates.default, 1), slots)
+        of_two_epochs = self.together(candidates.trainings(candidates.default, 2), slots)
+        epoch = of_two_epochs - of_one_epoch
+        return Pace(epoch, of_one_epoch - epoch)
+
+
+def pace_of(record: TrialRecord) -> Pace:
+    """How long an epoch took, and the rest of the training."""
+    epochs = record.config.epochs
+    epoch = record.facts.get("epoch_seconds") or record.seconds / (epochs + SCORING_EPOCHS)
+    return Pace(epoch, max(0.0, record.seconds - epochs * epoch))
+
+
+def _groups(config: TrialConfig) -> list[tuple]:
+    """The groups of trainings that are as long an epoch, from the narrowest to the widest."""
+    network = (config.classifier, config.options.get("width"), config.augment, config.is_full)
+    return [(config.vendor, *network), (config.vendor, *network[:2]), (config.vendor,), ()]
+
+
+def seconds_together(seconds: Iterable[float], slots: int) -> float:
+    """Of trainings that take so long each, ``slots`` at once: their share of the slots, or the longest of them."""
+    seconds = list(seconds)
+    return max(sum(seconds) / slots, *seconds) if seconds else 0.0
+
+
+def rungs_of(epochs: int, count: int) -> list[int]:
+    """The epochs of ``count`` rungs that end with ``epochs``: [3, 8, 24] for 24 and 3."""
+    return sorted({max(1, round(epochs / REDUCTION**number)) for number in range(count)})
+
+
+def path_seconds(rungs: Sequence[int], pace: Pace) -> float:
+    """Of a recipe that reaches the last rung; ``pace`` is that of all its trainings together."""
+    return sum(pace.of(rung) for rung in rungs)
+
+
+def expected_seconds(rungs: Sequence[int], pace: Pace) -> float:
+    """Of a recipe on average: each rung is reached by one in REDUCTION of the recipes of the rung before."""
+    return sum(pace.of(rung) / REDUCTION**number for number, rung in enumerate(rungs))
+
+
+def choose_rungs(epochs: int, pace: Pace, seconds: float) -> list[int]:
+    """The fewest rungs with which RECIPES recipes fit into the ``seconds`` of the search; otherwise the most rungs.
+
+    Where the time is so short that two recipes cannot take all these rungs, they are trained to the end at once.
+    """
+    if 2 * path_seconds(rungs_of(epochs, RUNGS), pace) > seconds:
+        return [epochs]
+    for count in range(1, RUNGS):
+        rungs = rungs_of(epochs, count)
+        if RECIPES * expected_seconds(rungs, pace) <= seconds:
+            return rungs
+    return rungs_of(epochs, RUNGS)
+
+
+def recipes_that_fit(rungs: Sequence[int], pace: Pace, seconds: float) -> int:
+    """About how many recipes can be compared: the default goes to the last rung, the others as far as they get."""
+    others = seconds - path_seconds(rungs, pace)
+    return 1 + max(0, math.floor(others / expected_seconds(rungs, pace)))
+
+
+def least_seconds(epochs: int, pace: Pace) -> float:
+    """The least that a tuning needs: the default and one other recipe, trained to the end."""
+    return 2 * pace.of(epochs)
+
+
+def search_seconds(seconds: float) -> float:
+    """The part of the time in which new recipes are tried; the rest is for more seeds of the best ones."""
+    return (1 - SEEDS_SHARE) * seconds
+
+
+def seeds_that_fit(seconds_each: Sequence[Sequence[float]], seconds: float) -> tuple[int, tuple[int, ...]]:
+    """(how many other recipes beside the default, which seeds) are trained at the end.
+
+    ``seconds_each`` holds, for the default and then for the other recipes, best first, the seconds of each of
+    MORE_SEEDS. All seeds of few recipes go before one seed of many: without a scatter between seeds no difference means
+    anything. (0, ()) where not even one seed of the default and of the best other recipe fits.
+    """
+    for count in range(len(MORE_SEEDS), 0, -1):
+        for others in range(min(FINALISTS, len(seconds_each) - 1), 0, -1):
+            needed = sum(sum(of_recipe[:count]) for of_recipe in seconds_each[: others + 1])
+            if needed <= seconds:
+                return others, MORE_SEEDS[:count]
+    return 0, ()
