@@ -13,6 +13,7 @@ import numpy as np
 from tune_ks.core.storage import StoragePath, open_whole, read_whole, write_whole
 
 MAX_ARRAY_BYTES = 2**30  # of one unpacked array; the largest one written is four previews of at most 4096 x 4096
+MAX_FILE_BYTES = MAX_ARRAY_BYTES + 2**16  # of a .npy file: its array, and the header before it
 
 
 def write_npz(path: StoragePath, **arrays: np.ndarray) -> None:
@@ -31,7 +32,7 @@ def write_npy(path: StoragePath, array: np.ndarray) -> None:
 
 def read_array(path: StoragePath) -> np.ndarray:
     """The array of a .npy file."""
-    content = read_whole(path)
+    content = read_whole(path, MAX_FILE_BYTES)
     try:
         return _array(content)
     except Exception as error:  # numpy's reader raises many kinds of errors for a damaged file
