@@ -1,7 +1,7 @@
 """What each JSON file of a run folder may hold: types and bounds of its fields, checked before other code meets them.
 
 A run folder may come from anywhere, and a value of another type or of 401 digits would end in a traceback far away from
-the file. Every field may be absent or null, as in files of older versions, and fields that are not named here pass: who
+the file. Every field may be absent, as in files of older versions, and fields that are not named here pass: who
 uses a field says what is missing. Whole numbers and numbers are finite and bounded; texts are ``printable``.
 """
 
@@ -17,6 +17,7 @@ from tune_ks.core.printable import printable
 DEEPEST = 24  # levels of lists and objects; the files that this program writes have seven
 VENDORS = 100  # of a record: a cohort has a few makers
 LONGEST = 100_000  # epochs of a history, and images sizes, seeds and spaces of a search
+ABSENT: Any = None  # a default that pydantic does not check: the field may be absent, but not null
 WHOLE = 2**63  # bound of a whole number, exclusive
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -43,11 +44,11 @@ class _Spaces(_Checked):
 class _Cohort(_Checked):
     fingerprint: str | None = None
     fingerprint_2: str | None = None
-    fingerprint_format: Count | None = None
-    settings: Things | None = None
+    fingerprint_format: Count = ABSENT
+    settings: Things = ABSENT
     synthetic: bool | None = None
     layout: str | None = None
-    counts: Annotated[list[dict[str, str | Number | None]], Field(max_length=LONGEST)] | None = None
+    counts: Annotated[list[dict[str, str | Number | None]], Field(max_length=LONGEST)] = ABSENT
 
 
 class _StartPoint(_Checked):
@@ -66,36 +67,36 @@ class Search(_Spaces):
     """search.json."""
 
     split_seed: Annotated[int, Field(ge=-WHOLE, lt=WHOLE)] | None = None
-    start_points: Annotated[list[_StartPoint], Field(max_length=LONGEST)] | None = None
-    cohort: _Cohort | None = None
-    versions: dict[str, str | None] | None = None
-    init_from: dict[str, dict[str, str]] | None = None
-    finalists: _Finalists | None = None
-    earlier: Annotated[list[_Spaces], Field(max_length=LONGEST)] | None = None
-    tuned_minutes: Number | None = None
+    start_points: Annotated[list[_StartPoint], Field(max_length=LONGEST)] = ABSENT
+    cohort: _Cohort = ABSENT
+    versions: dict[str, str | None] = ABSENT
+    init_from: dict[str, dict[str, str]] = ABSENT
+    finalists: _Finalists = ABSENT
+    earlier: Annotated[list[_Spaces], Field(max_length=LONGEST)] = ABSENT
+    tuned_minutes: Number = ABSENT
 
 
 class Record(_Checked):
     """record.json."""
 
-    config: Things | None = None
-    val: Values | None = None
-    test: Values | None = None
-    val_over_draws: Values | None = None
-    val_within: Values | None = None
-    test_within: Values | None = None
-    trivial: Values | None = None
-    quality: Annotated[dict[str, Values], Field(max_length=VENDORS)] | None = None
+    config: Things = ABSENT
+    val: Values = ABSENT
+    test: Values = ABSENT
+    val_over_draws: Values = ABSENT
+    val_within: Values = ABSENT
+    test_within: Values = ABSENT
+    trivial: Values = ABSENT
+    quality: Annotated[dict[str, Values], Field(max_length=VENDORS)] = ABSENT
     yardsticks: dict[str, dict[str, Values]] | None = None
     realised_rate: Number | None = None
     mean_probability: Number | None = None
     distinct_rate: Number | None = None
-    metric: str | None = None
+    metric: str = ABSENT
     epoch: Count | None = None
-    history: Annotated[list[Line], Field(max_length=LONGEST)] | None = None
+    history: Annotated[list[Line], Field(max_length=LONGEST)] = ABSENT
     seconds: Number | None = None
-    facts: Things | None = None
-    images: Annotated[dict[str, Count], Field(max_length=3 * VENDORS)] | None = None
+    facts: Things = ABSENT
+    images: Annotated[dict[str, Count], Field(max_length=3 * VENDORS)] = ABSENT
     patients: Annotated[dict[str, list[Count]], Field(max_length=3 * VENDORS)] | None = None
     options: dict[str, Things] | None = None
     mask_is_learned: bool | None = None
@@ -110,22 +111,22 @@ class Config(_Checked):
 class Failure(_Checked):
     """failure.json."""
 
-    config: Things | None = None
-    reason: str | None = None
+    config: Things = ABSENT
+    reason: str = ABSENT
 
 
 class Stopped(_Checked):
     """stopped.json."""
 
-    config: Things | None = None
-    reason: str | None = None
-    history: Annotated[list[Line], Field(max_length=LONGEST)] | None = None
+    config: Things = ABSENT
+    reason: str = ABSENT
+    history: Annotated[list[Line], Field(max_length=LONGEST)] = ABSENT
 
 
 class Attempts(_Checked):
     """attempts.json."""
 
-    attempts: Annotated[list[Things], Field(max_length=LONGEST)] | None = None
+    attempts: Annotated[list[Things], Field(max_length=LONGEST)] = ABSENT
 
 
 class Lock(_Checked):
@@ -135,18 +136,18 @@ class Lock(_Checked):
     pid: Count | None = None
     token: str | None = None
     since: str | None = None
-    beat: Count | None = None
+    beat: Count | str | None = None
 
 
 class _Choice(_Checked):
-    keys: Annotated[list[str], Field(max_length=LONGEST)] | None = None
+    keys: Annotated[list[str], Field(max_length=LONGEST)] = ABSENT
 
 
 class ChosenRates(_Checked):
     """selection.json."""
 
-    choices: Annotated[list[_Choice], Field(max_length=LONGEST)] | None = None
-    made_with: Things | None = None
+    choices: Annotated[list[_Choice], Field(max_length=LONGEST)] = ABSENT
+    made_with: Things = ABSENT
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {
