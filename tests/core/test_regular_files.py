@@ -254,10 +254,11 @@ def test_a_merge_copies_files_only_and_is_whole_or_not_begun(run, tmp_path, kind
 
 def test_a_merge_of_plain_folders_is_as_before(run, tmp_path):
     (run / "search.json").write_text(json.dumps({**read_json(run / "search.json"), "space_fingerprint": "0"}))
+    (run / "trials" / RunFolder(run).keys()[0] / ".ipynb_checkpoints").mkdir()  # hidden names are left out
     target = RunFolder(tmp_path / "target")
     require_mergeable([RunFolder(run)], target)
     assert merge_runs([RunFolder(run)], target).finished == 4
-    for path in (run / "trials").glob("*/*"):
+    for path in (run / "trials").glob("*/[!.]*"):
         assert read_whole(target.root / path.relative_to(run)) == path.read_bytes()
 
 

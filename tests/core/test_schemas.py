@@ -149,7 +149,7 @@ def test_no_value_anywhere_is_a_traceback(made, tmp_path, name):
         for kind in chosen:
             path.write_text(with_value(values, place, HOSTILE[kind]))
             assert len(said_of(path)) < 400, f"{kind} at {place}"
-            if met % 11 == 0:  # the readers of the whole folder, which take longer
+            if met % 17 == 0:  # the readers of the whole folder, which take longer
                 use(run)
             met += 1
             path.write_text(whole)
@@ -210,6 +210,9 @@ def test_a_run_with_one_bad_record_is_exported_and_analysed(made, tmp_path, caps
     with pytest.raises(ValueError, match=r"record\.json: val: input should be a valid dictionary"):
         [*folder.records()]
     assert [record.config.key() for record in folder.readable_records()] == folder.finished()[1:]
+    failed = next(run.rglob("failure.json"))
+    failed.write_text('{"reason": 7}')
+    assert "failure.json cannot be read" in folder.failures()[failed.parent.name]
     export_run(folder)
     assert {path.name for path in (run / "tensorboard").iterdir()} == {*folder.finished()[1:]}
     assert analysis_main([str(run), "--no-report"]) == 0

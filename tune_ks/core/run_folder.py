@@ -148,11 +148,12 @@ class RunFolder:
 
     def readable_records(self) -> Iterator[TrialRecord]:
         """Every finished trial whose record can be read; the analysis and the search's end name the others."""
-        for record in read_each(self.root, self._record_or_none, self.finished()):
+        for record in read_each(self.root, self.readable_record, self.finished()):
             if record is not None:
                 yield record
 
-    def _record_or_none(self, key: str) -> TrialRecord | None:
+    def readable_record(self, key: str) -> TrialRecord | None:
+        """One record; None where it cannot be read."""
         try:
             return self.read_record(key)
         except ValueError:
@@ -166,7 +167,10 @@ class RunFolder:
         """key -> reason, for trials that ended without a record."""
         reasons = {}
         for key in self._unfinished_with(FAILURE):
-            values = read_json(self.trial(key, FAILURE))
+            try:
+                values = read_json(self.trial(key, FAILURE))
+            except ValueError as error:
+                values = {"reason": f"{FAILURE} cannot be read ({error})"}
             reasons[key] = str(values.get("reason", "no reason was written"))
         return reasons
 

@@ -49,7 +49,8 @@ def _require_files_only(folder: RunFolder) -> None:
         return
     for kind in ("trials", "weights"):
         for path in (folder.root / kind).glob("*/*"):
-            require_regular(path)
+            if not path.name.startswith("."):
+                require_regular(path)
 
 
 def _require_same_cohort(folders: list[RunFolder]) -> None:
