@@ -1,6 +1,6 @@
 """Which recipe trains a network that is fit to judge a rate? What the command `tune` may try.
 
-    python run_search.py tune --data DIR --minutes 30
+    python run_search.py tune --data DIR --minutes 30 --space recipe_candidates
 
 Cost: as many minutes as are given. With few minutes only the recipes of START are compared.
 

@@ -90,7 +90,7 @@ def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "5 trials to run, 3 already done" in ended.stdout
     assert content(first).items() <= content(more).items()
-    again = inside(*WORDS, "runs/more", "--dry-run")  # the first command still goes on in it
+    again = inside(*WORDS, "runs/more", "--dry-run", cwd=place)  # the first command still goes on in it
     assert "0 trials to run, 3 already done" in again.stdout
     shutil.rmtree(more.trial(min(content(first))))
     ended = inside("merge", "runs/first", "runs/more", "--into", "runs/both", cwd=place)
@@ -103,7 +103,8 @@ def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, 
 
 def test_runs_that_do_not_belong_together_are_not_merged(place, first, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    for name, field, value in (("cohort", "cohort", {"fingerprint": "0123"}), ("split", "split_seed", 7)):
+    other = {"fingerprint": "0123", "fingerprint_format": 2}
+    for name, field, value in (("cohort", "cohort", other), ("split", "split_seed", 7)):
         shutil.copytree(first.root, f"runs/{name}")
         path = place / f"runs/{name}/search.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))

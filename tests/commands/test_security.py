@@ -298,7 +298,7 @@ def test_a_table_leads_nowhere_else(tmp_path):
     (tmp_path / "data" / "linked").symlink_to(tmp_path / "outside")
     for path in OUTSIDE:
         save_labels(tmp_path / "data", [{**rows[0], "path": path}, *rows[1:]])
-        assert "which leaves the folder" in refuse(tmp_path / "data"), path
+        assert "leaves the folder" in refuse(tmp_path / "data"), path
     (tmp_path / "data" / "inside.dcm").symlink_to(tmp_path / "data" / rows[0]["path"])
     save_labels(tmp_path / "data", [{**rows[0], "path": "inside.dcm"}, *rows[1:]])
     cohort = open_cohort(tmp_path / "data", CohortSettings(), 16, tmp_path / "cache", 1)

@@ -82,11 +82,12 @@ def _require_no_conflict(folders: list[RunFolder]) -> None:
 def _identity(folder: RunFolder) -> dict[str, Any]:
     """What must be the same in runs that become one, by the name that a message uses for it."""
     search = folder.read_search()
+    cohort = search.get("cohort", {})
+    noted = "fingerprint_2" in cohort  # a folder of an older version that was continued with this one
+    form = 2 if noted else cohort.get("fingerprint_format", 1)
     return {
-        "fingerprint format (one is of an older version: extend that one in place of merging)": search.get(
-            "cohort", {}
-        ).get("fingerprint_format", 1),
-        "cohort": search.get("cohort", {}).get("fingerprint"),
+        "fingerprint format (one is of an older version: continue that one with its own command first)": form,
+        "cohort": cohort.get("fingerprint_2", cohort.get("fingerprint")),
         "split_seed": search.get("split_seed"),
         "cohort.csv": read_whole(folder.cohort_csv),
     }
