@@ -7,17 +7,18 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.__main__ import main as analysis_main
 from analysis.read.load import load
-from analysis.read.trial_arrays import scored_images
+from analysis.read.trial_arrays import LARGEST_SIDE, mask, probability, scored_images
 from synthetic_run import write_run
 from tune_ks.commands.arguments import merge_parser
 from tune_ks.commands.evaluate import chosen_keys
 from tune_ks.commands.merge import merge_command
 from tune_ks.commands.prepare_search import require_run_folder
-from tune_ks.core.arrays import read_array, read_arrays
+from tune_ks.core.arrays import HEADER_BYTES, read_array, read_arrays
 from tune_ks.core.lock import LockFile, driver_lock
 from tune_ks.core.object_path import ObjectPath
 from tune_ks.core.regular_files import NotRegular, read_regular
@@ -276,6 +277,22 @@ def test_the_analysis_names_what_it_cannot_open_and_goes_on(run, name, kind):
         assert scored_images(run, path.parent.name, read.cohort, {}) is None
     else:
         assert re.search("is a |too large|is absent", " ".join(read.warnings))  # a loop of links leads to nothing
+
+
+def test_arrays_are_bounded_by_the_cohort_and_the_largest_side(run):
+    """In numbers of the attack: zeros, of which a few kilobytes unpack to hundreds of megabytes."""
+    cohort = load(run).cohort
+    key = RunFolder(run).keys()[0]
+    folder = run / "trials" / key
+    assert scored_images(run, key, cohort, {}) is not None
+    zeros = np.zeros(len(cohort) + HEADER_BYTES, np.int64)
+    np.savez_compressed(folder / "scores.npz", row=zeros, split=zeros, score=zeros)
+    assert scored_images(run, key, cohort, {}) is None
+    for side, kept in ((LARGEST_SIDE, True), (LARGEST_SIDE + 1, False)):
+        np.save(folder / "mask.npy", np.zeros((1, side), bool))
+        np.save(folder / "probability.npy", np.zeros(side, np.float32))
+        assert (mask(run, key) is not None) is kept
+        assert (probability(run, key) is not None) is kept
 
 
 def test_a_folder_is_not_put_where_a_link_leads(tmp_path):

@@ -145,11 +145,11 @@ def test_no_value_anywhere_is_a_traceback(made, tmp_path, name):
     for place in places(values):
         chosen = [*HOSTILE]
         if len(place) > 1:
-            chosen = chosen[met % 7 :: 7]  # there are many places so deep
+            chosen = chosen[met % 9 :: 9]  # there are many places so deep
         for kind in chosen:
             path.write_text(with_value(values, place, HOSTILE[kind]))
             assert len(said_of(path)) < 400, f"{kind} at {place}"
-            if met % 17 == 0:  # the readers of the whole folder, which take longer
+            if met % 31 == 0:  # the readers of the whole folder, which take longer
                 use(run)
             met += 1
             path.write_text(whole)
