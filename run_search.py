@@ -31,6 +31,7 @@ from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
 from tune_ks.commands.prepare_search import AnalysisSteps
 from tune_ks.commands.search import search_command
 from tune_ks.commands.tune import tune_command
+from tune_ks.core.printable import say_error
 from tune_ks.core.storage import StoragePath
 
 
@@ -44,12 +45,10 @@ def main(argv: list[str] | None = None) -> int:
         with sigterm_as_interrupt():
             return command(args)
     except KeyboardInterrupt:
-        print(
-            f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}", file=sys.stderr
-        )
+        say_error(f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}")
         return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, ArithmeticError, RecursionError) as error:
+        say_error(f"error: {error}")
         return BAD_INPUT
 
 

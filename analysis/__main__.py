@@ -11,6 +11,7 @@ from analysis.choice.options import declared
 from analysis.choice.rules import DEFAULT
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
 from tune_ks.core.metrics import METRICS
+from tune_ks.core.printable import printable, say_error
 
 
 class Arguments(NamedTuple):
@@ -107,8 +108,13 @@ def main(arguments: list[str] | None = None) -> int:
         analysis = _once(given) if given.watch is None else _watch(given, given.watch)
         if given.figures:
             _figures(analysis)
-    except (RunError, OSError) as error:  # OSError: a folder that can't be read or written
-        print(f"error: {error}", file=sys.stderr)
+    except (
+        RunError,
+        OSError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        say_error(f"error: {error}")
         return 2
     return 0
 
@@ -121,12 +127,12 @@ def _once(given: Arguments) -> Analysis:
 
 def _watch(given: Arguments, seconds: int) -> Analysis:
     analysis = watch(given.run, given.settings, given.images, seconds, _tell)
-    print(f"stopped; the page stays: {analysis.report}")
+    print(printable(f"stopped; the page stays: {analysis.report}"))
     return analysis
 
 
 def _tell(analysis: Analysis) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}", flush=True)
+    print(printable(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}"), flush=True)
 
 
 def _figures(analysis: Analysis) -> None:
@@ -135,9 +141,11 @@ def _figures(analysis: Analysis) -> None:
     try:
         paths = write_figures(analysis)
     except NoBrowser as error:
-        print(error, file=sys.stderr)
+        say_error(error)
     else:
-        print(f"{len(paths)} figures: {paths[0].parent}" if paths else "no finished trial: no figure to write")
+        print(
+            printable(f"{len(paths)} figures: {paths[0].parent}") if paths else "no finished trial: no figure to write"
+        )
 
 
 if __name__ == "__main__":

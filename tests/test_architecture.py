@@ -18,7 +18,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "training": (3, {"torch", "numpy", "safetensors"}),
     "model": (2, {"torch", "numpy", "monai"}),
     "data": (2, {"torch", "numpy", "pandas", "pydicom", "scipy", "openpyxl"}),
-    "core": (1, {"numpy", "pyarrow", "filelock"}),
+    "core": (1, {"numpy", "pandas", "pyarrow", "filelock", "rich", "pydantic"}),
 }
 ANALYSIS = {
     "report": (7, {"numpy", "pandas", "plotly", "jinja2", "markupsafe", "PIL"}),
@@ -32,6 +32,7 @@ WINGS = {"tune_ks": TUNE_KS, "analysis": ANALYSIS}
 TOP = {"tune_ks": 0, "analysis": 8}  # floor of the files beside the wings: __init__ here; analyse, __main__ there
 OTHERS = {"search_spaces": {"ray"}, "run_search.py": set()}
 ONLY_IN = {  # package -> the places that may import it
+    "pydantic": ("tune_ks/core/schemas.py",),
     "pyarrow": ("tune_ks/core/object_path.py",),
     "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space.py", "search_spaces/"),
     "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py", "analysis/results/sampler_importance.py"),
@@ -41,7 +42,7 @@ ONLY_IN = {  # package -> the places that may import it
     "plotly": ("analysis/plots/", "analysis/report/export.py"),
     "jinja2": ("analysis/report/page.py",),
     "PIL": ("analysis/report/parts.py",),
-    "rich": ("tune_ks/commands/", "analysis/results/terminal.py"),
+    "rich": ("tune_ks/commands/", "tune_ks/core/terminal.py", "analysis/results/terminal.py"),
 }
 LETTERS = ("transforms", "masks", "reconstructions", "classifiers")
 STDLIB = sys.stdlib_module_names

@@ -1,6 +1,7 @@
 """What all figures share: colours, layout, words on hover, and how a figure becomes part of a page."""
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -18,6 +19,8 @@ RATE_TITLE = "realised rate (share of k-space)"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "pentagon", "hexagon")
 SPLIT_WORDS = {"val": "validation", "test": "test"}
+# plotly writes < > / as JSON escapes; its texts may also hold them as they are
+FOREIGN_TAG = re.compile(r"(?:<|\\u003c)(?!(?:/|\\u002f)?(?:br|b|i|sub|sup|extra)(?:>|\\u003e))", re.IGNORECASE)
 SHADES = sample_colorscale("Viridis", [0.12 + 0.83 * step / 64 for step in range(65)])  # seen on white and on black
 
 
@@ -27,8 +30,12 @@ def plotly_js() -> str:
 
 
 def to_json(figure: go.Figure) -> str:
-    """A figure as the JSON that the page's script draws in the reader's colours."""
-    return str(figure.to_json())
+    """A figure as the JSON that the page's script draws in the reader's colours.
+
+    plotly.js draws a part of HTML in its texts, links included. Only the tags of this program stay: the name of a mask
+    that holds another tag is shown as it is written.
+    """
+    return FOREIGN_TAG.sub("&lt;", str(figure.to_json()))
 
 
 def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:

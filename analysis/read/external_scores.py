@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from tune_ks.core.storage import StoragePath, open_whole
+from tune_ks.core.storage import StoragePath
+from tune_ks.core.tables import read_csv
 
 COLUMNS = ("key", "vendor", "patient_id", "label", "score")
 
@@ -14,7 +15,7 @@ def external_scores(root: StoragePath, cohort: str) -> pd.DataFrame | None:
     """
     path = root / "external" / f"{cohort}_scores.csv"
     try:
-        table = pd.read_csv(open_whole(path), dtype={"key": str, "vendor": str, "patient_id": str})
+        table = read_csv(path, dtype={"key": str, "vendor": str, "patient_id": str})
         numbers = table[["label", "score"]].apply(pd.to_numeric)
         texts = ["key", "vendor", "patient_id", *table.columns.intersection(["breast"])]
         return table[texts].join(numbers)

@@ -14,7 +14,8 @@ from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.storage import StoragePath, open_whole, read_each, storage_path, without_place
+from tune_ks.core.storage import StoragePath, read_each, storage_path, without_place
+from tune_ks.core.tables import read_csv
 
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
 WITHIN = ("test_within_in_domain", "test_within_cross_domain")
@@ -113,6 +114,10 @@ def _open(root: str | StoragePath) -> RunFolder:
     folder = RunFolder(root)
     if not (root / "trials").is_dir() and not folder.search_json.exists():
         raise RunError(f"{root} is not a run folder: it holds neither search.json nor trials/")
+    try:
+        folder.require_own_folders()
+    except ValueError as error:
+        raise RunError(str(error)) from error
     return folder
 
 
@@ -332,7 +337,7 @@ def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dty
     if not path.exists():
         return empty
     try:
-        table = pd.read_csv(open_whole(path), dtype=dtype)
+        table = read_csv(path, dtype=dtype)
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
         warnings.append(f"{path.name} can't be read ({error}): what needs it is left out.")
         return empty

@@ -5,10 +5,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tune_ks.core.arrays import read_array, read_arrays
+from tune_ks.core.arrays import MAX_ARRAY_BYTES, read_array, read_arrays
 from tune_ks.core.record import SPLIT_CODES, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
+
+LARGEST_SIDE = 4096  # pixels of an image, as the reader of images allows
+ROW_BYTES = 8  # of a value for one image of the cohort
 
 
 class Preview(NamedTuple):
@@ -62,8 +65,11 @@ def _image_scores(root: StoragePath, key: str, cohort: pd.DataFrame, column: str
 def _scored_images(
     root: StoragePath, key: str, cohort: pd.DataFrame, column: str, known: dict[bytes, pd.DataFrame]
 ) -> ScoredImages | None:
-    columns = arrays(RunFolder(root).trial(key, "scores.npz"), ("row", "split", column))
-    if columns is None or cohort.empty:
+    if cohort.empty:
+        return None
+    path = RunFolder(root).trial(key, "scores.npz")
+    columns = arrays(path, ("row", "split", column), ROW_BYTES * len(cohort))  # an image is scored once
+    if columns is None:
         return None
     row = columns["row"]
     split = columns["split"]
@@ -83,18 +89,18 @@ def _scored_images(
 def mask(root: StoragePath, key: str) -> np.ndarray | None:
     """The exported binary mask: bool (W,) for lines, (H, W) for points, DC at the centre index N // 2."""
     array = _array(RunFolder(root).trial(key, "mask.npy"))
-    return None if array is None or array.ndim not in (1, 2) else array.astype(bool)
+    return array.astype(bool) if _has_a_masks_shape(array) else None
 
 
 def probability(root: StoragePath, key: str) -> np.ndarray | None:
     """The learned inclusion probabilities in [0, 1], of the mask's shape; None for fixed families."""
     array = _array(RunFolder(root).trial(key, "probability.npy"))
-    return None if array is None or array.ndim not in (1, 2) else array.astype(np.float64)
+    return array.astype(np.float64) if _has_a_masks_shape(array) else None
 
 
 def preview(root: StoragePath, key: str) -> Preview | None:
     """The preview the worker wrote."""
-    held = arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"))
+    held = arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"), 4 * LARGEST_SIDE**2)
     if held is None:
         return None
     images = Preview(held["row"], held["sampled"].astype(np.uint8), held["full"].astype(np.uint8))
@@ -104,7 +110,7 @@ def preview(root: StoragePath, key: str) -> Preview | None:
 
 def mask_history(root: StoragePath, key: str) -> MaskHistory | None:
     """The history of a learned mask; None too where its arrays do not fit together."""
-    held = arrays(RunFolder(root).trial(key, "mask_history.npz"), MaskHistory._fields)
+    held = arrays(RunFolder(root).trial(key, "mask_history.npz"), MaskHistory._fields, 8 * LARGEST_SIDE**2)
     if held is None:
         return None
     history = MaskHistory(**{name: array.astype(np.float64) for name, array in held.items()})
@@ -114,16 +120,23 @@ def mask_history(root: StoragePath, key: str) -> MaskHistory | None:
     return history if fits and finite and len(history.probability) and history.count.sum() > 0 else None
 
 
+def _has_a_masks_shape(array: np.ndarray | None) -> bool:
+    return array is not None and array.ndim in (1, 2) and max(array.shape) <= LARGEST_SIDE
+
+
 def _array(path: StoragePath) -> np.ndarray | None:
     try:
-        return read_array(path)
+        return read_array(path, 8 * LARGEST_SIDE**2)  # as float64
     except (OSError, ValueError):
         return None
 
 
-def arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """The named arrays of an .npz, never a pickle; None when the file is absent, torn, or lacks one."""
+def arrays(path: StoragePath, names: tuple[str, ...], limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray] | None:
+    """The named arrays of an .npz, never a pickle; None when the file is absent, torn, too large, or lacks one.
+
+    ``limit``: the most bytes of an array.
+    """
     try:
-        return read_arrays(path, names)
+        return read_arrays(path, names, limit)
     except (OSError, ValueError):
         return None

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 
 from analysis.plots.clinic import plot_operating, plot_reliability
+from analysis.plots.common import to_json
 from analysis.plots.curves import plot_curves
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.plots.pareto import plot_optimal, plot_pareto
@@ -93,7 +94,7 @@ def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list
     scales = []
     for name, figure in figures(analysis).items():
         for kind, scale in SCALES.items():
-            drawn.append(figure)
+            drawn.append(pio.from_json(to_json(figure)))
             names.append(f"{name}.{kind}")
             heights.append(int(figure.layout.height or HEIGHT))
             scales.append(scale)

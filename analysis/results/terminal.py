@@ -18,13 +18,14 @@ from analysis.results import evidence, other_vendors, patient_level, sentences, 
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
+from tune_ks.core.terminal import SafeConsole
 
 WIDE = 120  # letters that a line of an external table needs
 
 
 def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
     """Print one row a choice (the rule asked for first), its test metrics, and whose labels chose."""
-    console = console or Console()
+    console = console or SafeConsole()
     for warning in analysis.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
     if analysis.vendors:
@@ -35,7 +36,7 @@ def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
 
 def print_external(analysis: Analysis, cohort: str, console: Console | None = None) -> None:
     """Print one table a vendor trained on and vendor scored on of another cohort: its models by rate."""
-    console = console or Console()
+    console = console or SafeConsole()
     rows = analysis.external[analysis.external["cohort"] == cohort]
     chosen = {key for computed in analysis.vendors.values() for key in computed.selection.keys}
     names = settings_shown(rows, analysis.configurations)
@@ -59,7 +60,7 @@ def print_external(analysis: Analysis, cohort: str, console: Console | None = No
 
 def _print_wide(table: Table, console: Console) -> None:
     """Print a table in lines of WIDE letters or more: a narrow terminal folds its lines, but no cell is cut."""
-    drawing = Console(file=io.StringIO(), width=max(console.width, WIDE))
+    drawing = SafeConsole(file=io.StringIO(), width=max(console.width, WIDE))
     with drawing.capture() as drawn:
         drawing.print(table)
     lines = [line.rstrip() for line in drawn.get().splitlines()]

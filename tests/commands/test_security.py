@@ -210,11 +210,10 @@ def test_an_array_claims_no_memory_that_its_file_does_not_hold(tmp_path):
         arrays.read_arrays(tmp_path / "b.npz", ("row",))
 
 
-def test_a_bomb_of_an_archive_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrays, "MAX_ARRAY_BYTES", 10**6)
+def test_a_bomb_of_an_archive_is_not_unpacked(tmp_path):
     np.savez_compressed(tmp_path / "c.npz", row=np.zeros(10**7))
     with pytest.raises(ValueError, match=r"c\.npz does not hold row whole"):
-        arrays.read_arrays(tmp_path / "c.npz", ("row",))
+        arrays.read_arrays(tmp_path / "c.npz", ("row",), limit=10**6)
     np.savez_compressed(tmp_path / "d.npz", row=np.arange(10))
     assert arrays.read_arrays(tmp_path / "d.npz", ("row",))["row"].tolist() == list(range(10))
 

@@ -8,7 +8,8 @@ from tune_ks.commands.output import OK, cache_beside, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.storage import StoragePath
+from tune_ks.core.tables import write_csv
 
 
 def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
@@ -20,6 +21,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
 
     stages = Stages(console)
     folder = RunFolder(args.run)
+    folder.require_own_folders()
     name = output_name(args)
     keys = chosen_keys(folder, args.all)
     if args.task == "evaluate":
@@ -106,7 +108,7 @@ def write_tables(folder: RunFolder, tables: dict[str, Any]) -> list[StoragePath]
     """Write tables to RUN/external by their file names; returns the paths."""
     paths = {folder.root / "external" / name: table for name, table in tables.items()}
     for path, table in paths.items():
-        write_whole(path, table.to_csv(index=False).encode())
+        write_csv(path, table)
     return list(paths)
 
 

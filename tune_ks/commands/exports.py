@@ -27,7 +27,7 @@ OBJECTIVES = ("val_in_domain", "val_cross_domain")
 
 def export_run(folder: RunFolder) -> None:
     """Write RUN/optuna_journal.log and RUN/tensorboard/KEY/ of every finished trial."""
-    records = list(folder.records())
+    records = list(folder.readable_records())
     with tempfile.TemporaryDirectory() as scratch:  # both libraries write local files only
         journal = Path(scratch) / "optuna_journal.log"
         events = Path(scratch) / "tensorboard"

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from tune_ks.core.storage import storage_path
+from tune_ks.core.terminal import SafeConsole
 
 OK, FAILED_TRIALS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130  # exit codes
 RUNS = Path("runs")
-console = Console(highlight=False)
+console = SafeConsole(highlight=False)
 
 
 def say(text: str, style: str | None = None) -> None:

@@ -74,6 +74,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     require_trainable(asked, cohort, args.split_seed)
     space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
+    require_run_folder(folder, args.fresh)
     known = folder if folder.search_json.exists() and not args.fresh else NOTHING
     say(f"run folder: {folder.root} ({'resumed' if known is folder else 'new'})")
     if known is folder:
@@ -101,6 +102,19 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
         weights=weights,
         notes=notes,
     )
+
+
+def require_run_folder(folder: RunFolder, fresh: bool) -> None:
+    """ValueError for a folder that leads elsewhere by a link, and for ``fresh`` on a folder that is no run folder.
+
+    ``fresh`` would rename the folder, which may be any folder of the user.
+    """
+    if fresh and folder.is_other_folder():
+        raise ValueError(
+            f"{folder.root} is no run folder (it has no search.json), so --fresh leaves it alone: give another --run"
+        )
+    if not fresh:
+        folder.require_own_folders()
 
 
 def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:

@@ -83,7 +83,7 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
     images = {size: cohort.images for size, cohort in search.cohorts.items()}
     masks = {size: cohort.masks for size, cohort in search.cohorts.items() if cohort.masks}
     viewers = fan_out(live_viewers(args, folder), say)
-    with TrialTable(console, search.plan, folder.records()) as table:
+    with TrialTable(console, search.plan, folder.readable_records()) as table:
 
         def show(event: Any) -> None:
             table.show(event)
@@ -143,7 +143,7 @@ def print_dry_run(search: PreparedSearch) -> None:
     args = search.args
     print_plan(search.plan)
     if not search.plan.suggestions:  # which may be anything
-        known = [record.config for record in search.folder.records()]
+        known = [record.config for record in search.folder.readable_records()]
         note = about_fitness([*chain.from_iterable(search.plan.jobs), *known])
         if note:
             say(note)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, say
-from tune_ks.commands.prepare_search import open_cohorts
+from tune_ks.commands.prepare_search import open_cohorts, require_run_folder
 from tune_ks.commands.search import resources_of, set_earlier_aside
 from tune_ks.core.run_folder import RunFolder
 
@@ -79,6 +79,7 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
     space_out = args.space_out or space_beside(folder)
     require_free(space_out)
+    require_run_folder(folder, args.fresh)
     known = folder.search_json.exists() and not args.fresh
     say(f"run folder: {folder.root} ({'resumed' if known else 'new'})")
     if known:
@@ -124,7 +125,7 @@ def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
     searchers = []
 
     def make_searcher(work: Any, slots: int) -> RecipeSearcher:
-        used = sum(record.seconds or 0.0 for record in folder.records()) / slots
+        used = sum(record.seconds or 0.0 for record in folder.readable_records()) / slots
         begun = tuning.started - used
 
         def clock() -> float:
@@ -165,7 +166,7 @@ def scoreboard(tuning: PreparedTuning) -> Any:
     from tune_ks.planning.scoreboard import Scoreboard
 
     board = Scoreboard(tuning.candidates)
-    for record in tuning.folder.records():
+    for record in tuning.folder.readable_records():
         board.enter(record)
     for key, reason in tuning.folder.failures().items():
         board.enter_failure(tuning.folder.read_config(key), reason)
@@ -182,7 +183,7 @@ def conclude(tuning: PreparedTuning, halt: Any) -> int:
     candidates = tuning.candidates
     command = tuning.args.command_line
     board = scoreboard(tuning)
-    epochs = sorted({record.config.epochs for record in tuning.folder.records()})
+    epochs = sorted({record.config.epochs for record in tuning.folder.readable_records()})
     comparison = board.compare(epochs or rungs_of(candidates.epochs, RUNGS))
     if comparison is None and not halt.interrupted:
         raise ValueError(nothing_compared(tuning, board))

@@ -13,6 +13,7 @@ import numpy as np
 from tune_ks.core.storage import StoragePath, open_whole, read_whole, write_whole
 
 MAX_ARRAY_BYTES = 2**30  # of one unpacked array; the largest one written is four previews of at most 4096 x 4096
+HEADER_BYTES = 2**16  # the most that may stand before an array in a .npy file
 
 
 def write_npz(path: StoragePath, **arrays: np.ndarray) -> None:
@@ -29,29 +30,29 @@ def write_npy(path: StoragePath, array: np.ndarray) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def read_array(path: StoragePath) -> np.ndarray:
-    """The array of a .npy file."""
-    content = read_whole(path)
+def read_array(path: StoragePath, limit: int = MAX_ARRAY_BYTES) -> np.ndarray:
+    """The array of a .npy file, of at most ``limit`` bytes."""
+    content = read_whole(path, limit + HEADER_BYTES)
     try:
         return _array(content)
     except Exception as error:  # numpy's reader raises many kinds of errors for a damaged file
         raise ValueError(f"{path} is not a whole array ({type(error).__name__})") from None
 
 
-def read_arrays(path: StoragePath, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The named arrays of a .npz file."""
+def read_arrays(path: StoragePath, names: tuple[str, ...], limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
+    """The named arrays of a .npz file, each of at most ``limit`` bytes when it is unpacked."""
     content = open_whole(path)
     try:
         with zipfile.ZipFile(content) as archive:
-            return {name: _array(_unpacked(archive, f"{name}.npy")) for name in names}
+            return {name: _array(_unpacked(archive, f"{name}.npy", limit)) for name in names}
     except Exception as error:  # zipfile's reader does so too
         raise ValueError(f"{path} does not hold {', '.join(names)} whole ({type(error).__name__})") from None
 
 
-def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     """One file of an archive. zipfile never unpacks more bytes than the archive states for it."""
-    if archive.getinfo(name).file_size > MAX_ARRAY_BYTES:
-        raise ValueError(f"{name} is larger than {MAX_ARRAY_BYTES} bytes")
+    if archive.getinfo(name).file_size > limit + HEADER_BYTES:
+        raise ValueError(f"{name} is larger than {limit} bytes")
     return archive.read(name)
 
 

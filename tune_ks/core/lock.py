@@ -28,6 +28,7 @@ from typing import Any
 
 from filelock import lock_descriptor
 
+from tune_ks.core.regular_files import open_regular
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.storage import StoragePath, write_whole
 
@@ -43,7 +44,7 @@ class LockFile:
     """RUN/driver.lock: its content names the holder; where the file system can, the operating system locks it too."""
 
     def __init__(self, root: StoragePath) -> None:
-        """OSError when the run folder cannot be written."""
+        """OSError when the run folder cannot be written, ValueError when another thing than a file has the name."""
         self.root = root
         self.path = root / "driver.lock"
         self.holder = {  # as this driver writes itself
@@ -56,7 +57,7 @@ class LockFile:
         if isinstance(root, Path):
             try:
                 root.mkdir(parents=True, exist_ok=True)
-                self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+                self.descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT)
             except OSError as error:
                 reason = f"the run folder {root} cannot be written ({error.strerror}): give another --run"
                 raise OSError(reason) from error
@@ -86,7 +87,7 @@ class LockFile:
 
     def is_mine(self) -> bool:
         """False when the file names another driver, or another folder lies where this one was."""
-        if self.descriptor is not None and not os.path.samestat(os.stat(self.path), os.fstat(self.descriptor)):
+        if self.descriptor is not None and not os.path.samestat(os.lstat(self.path), os.fstat(self.descriptor)):
             return False
         return self.read().get("token") in (self.holder["token"], None)
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
+from tune_ks.core.regular_files import LARGEST, require_within
+
 SCHEMES = ("s3", "gs")  # pyarrow opens them with the credentials of the environment
 
 
@@ -103,8 +105,10 @@ class ObjectPath:
             raise ValueError(f"an object is opened for reading only and written whole, got mode {mode!r}")
         return self._store().open_input_file(self.path)
 
-    def read_bytes(self) -> bytes:
-        with self._store().open_input_stream(self.path, compression=None) as file:
+    def read_bytes(self, limit: int = LARGEST) -> bytes:
+        """The whole object. FileNotFoundError when it is absent, ValueError when it has more than ``limit`` bytes."""
+        with self._store().open_input_file(self.path) as file:
+            require_within(self, file.size(), limit)
             return file.read()
 
     def read_text(self) -> str:

@@ -15,6 +15,7 @@ from tune_ks.core.config import TrialConfig, is_plain
 from tune_ks.core.domains import ClassPatients, OtherVendors, mean_of_others, other_vendors
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.options import require
+from tune_ks.core.schemas import parse_json
 
 FORMAT = 1  # the format of all files of a run folder; a newer format is refused
 MIGRATIONS: dict[
@@ -172,7 +173,7 @@ class TrialRecord:
     @classmethod
     def from_json(cls, text: str) -> "TrialRecord":
         """Read a text of ``to_json``. ValueError when it is truncated, of a newer format, or has unknown fields."""
-        values = parse_json(text)
+        values = parse_json(text, "record.json")
         if "config" not in values:
             raise ValueError("not a trial record: it has no config")
         values = migrated(values)
@@ -272,17 +273,6 @@ def mean_of_defined(values: Iterable[float]) -> float:
     """Mean of the values that are not NaN; NaN when there is none."""
     defined = [value for value in values if not math.isnan(value)]
     return sum(defined) / len(defined) if defined else math.nan
-
-
-def parse_json(text: str | bytes) -> dict[str, Any]:
-    """Read one JSON object. ValueError when it is truncated, nested too deeply, or not an object."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not a whole JSON object ({str(error)[:100]})") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"not a JSON object but {type(values).__name__}")
-    return values
 
 
 def null_to_nan(values: Mapping[str, Any]) -> dict[str, float]:

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tune_ks.core.config import TrialConfig, is_key
-from tune_ks.core.record import FORMAT, Stop, TrialRecord, nan_to_null, null_to_nan, parse_json
+from tune_ks.core.record import FORMAT, Stop, TrialRecord, nan_to_null, null_to_nan
+from tune_ks.core.regular_files import NotRegular, require_no_link
+from tune_ks.core.schemas import parse_json
 from tune_ks.core.storage import StoragePath, read_each, read_whole, storage_path, write_whole
 
 CONFIG = "config.json"
@@ -13,6 +16,9 @@ RECORD = "record.json"
 FAILURE = "failure.json"
 STOPPED = "stopped.json"
 CHECKPOINT = "checkpoint.pt"
+LARGEST_JSON = 2**26  # bytes of a JSON file; a record of a thousand epochs has a quarter of a million
+FOLDERS = ("trials", "trainings", "weights", "external", "corruptions", "tensorboard", "figures")
+BEFORE_SEARCH_JSON = ("driver.lock", "cohort.csv", "skipped.csv")  # all that a new run folder holds before search.json
 
 
 class RunFolder:
@@ -36,6 +42,22 @@ class RunFolder:
         self.search_json = self.root / "search.json"
         self.cohort_csv = self.root / "cohort.csv"
         self.skipped_csv = self.root / "skipped.csv"
+
+    def require_own_folders(self) -> None:
+        """ValueError where a folder of the run is a link, which leads out of it. The run folder itself may be one.
+
+        Every command asks this before it reads or writes below the run folder.
+        """
+        if isinstance(self.root, Path):
+            for name in FOLDERS:
+                require_no_link(self.root / name)
+
+    def is_other_folder(self) -> bool:
+        """Whether something is there that no search wrote: no run folder, nor the beginning of one."""
+        if self.search_json.exists() or not self.root.exists():
+            return False
+        names = [path.name for path in self.root.iterdir()]
+        return any(name not in BEFORE_SEARCH_JSON and not _is_cut_short(name) for name in names)
 
     def trial(self, key: str, name: str = "") -> StoragePath:
         """The folder of one trial, or one file in it."""
@@ -113,16 +135,29 @@ class RunFolder:
         """One record; ValueError names the file and what is wrong with it."""
         path = self.trial(key, RECORD)
         try:
-            record = TrialRecord.from_json(read_whole(path).decode())
-        except (ValueError, TypeError, AttributeError) as error:
+            record = TrialRecord.from_json(read_whole(path, LARGEST_JSON).decode())
+        except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"{path}: {error}") from error
         if record.config.key() != key:
             raise ValueError(f"{path}: its config belongs to the key {record.config.key()}")
         return record
 
     def records(self) -> Iterator[TrialRecord]:
-        """Every finished trial, in order of key."""
+        """Every finished trial, in order of key. ValueError at one that cannot be read."""
         yield from read_each(self.root, self.read_record, self.finished())
+
+    def readable_records(self) -> Iterator[TrialRecord]:
+        """Every finished trial whose record can be read; the analysis and the search's end name the others."""
+        for record in read_each(self.root, self.readable_record, self.finished()):
+            if record is not None:
+                yield record
+
+    def readable_record(self, key: str) -> TrialRecord | None:
+        """One record; None where it cannot be read."""
+        try:
+            return self.read_record(key)
+        except ValueError:
+            return None
 
     def write_failure(self, config: TrialConfig, reason: str) -> None:
         values = {"format": FORMAT, "config": config.non_default(), "reason": reason}
@@ -132,7 +167,10 @@ class RunFolder:
         """key -> reason, for trials that ended without a record."""
         reasons = {}
         for key in self._unfinished_with(FAILURE):
-            values = read_json(self.trial(key, FAILURE))
+            try:
+                values = read_json(self.trial(key, FAILURE))
+            except ValueError as error:
+                values = {"reason": f"{FAILURE} cannot be read ({error})"}
             reasons[key] = str(values.get("reason", "no reason was written"))
         return reasons
 
@@ -168,10 +206,17 @@ class RunFolder:
         return read_json(self.search_json) if self.search_json.exists() else {}
 
 
+def _is_cut_short(name: str) -> bool:
+    """Whether a file is left from a write of the beginning of a run folder that was cut short."""
+    return name.startswith(tuple(f".{whole}." for whole in (*BEFORE_SEARCH_JSON, "search.json")))
+
+
 def read_json(path: StoragePath) -> dict[str, Any]:
-    """A file that holds one JSON object. ValueError names it when it does not."""
+    """A file that holds one JSON object, checked by the schema of its name. ValueError names it when it does not."""
     try:
-        return parse_json(read_whole(path))
+        return parse_json(read_whole(path, LARGEST_JSON), path.name)
+    except NotRegular:
+        raise
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

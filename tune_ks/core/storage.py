@@ -2,7 +2,7 @@
 
 A local path is a plain pathlib.Path, a name in a store an ObjectPath with the same methods. Content passes through two
 functions: read_whole reads every file, write_whole writes every file, whole or not at all. The only other open file is
-the driver's lock (tune_ks.core.lock).
+the driver's lock (tune_ks.core.lock). Local files are opened as tune_ks.core.regular_files says.
 """
 
 import errno
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from tune_ks.core.object_path import ObjectPath
+from tune_ks.core.regular_files import LARGEST, read_regular, require_no_link
 
 REQUESTS = 16  # at the same time, when many objects are read or written
 StoragePath = Path | ObjectPath
@@ -32,14 +33,17 @@ def storage_path(place: str | StoragePath) -> StoragePath:
     return ObjectPath.parse(place) if "://" in str(place) else Path(place)
 
 
-def read_whole(path: StoragePath) -> bytes:
-    """The content of one file. FileNotFoundError when it is absent."""
-    return path.read_bytes()
+def read_whole(path: StoragePath, limit: int = LARGEST) -> bytes:
+    """The content of one file. FileNotFoundError when it is absent, ValueError when it is no file or too large.
+
+    ``limit``: the most bytes that it may have.
+    """
+    return path.read_bytes(limit) if isinstance(path, ObjectPath) else read_regular(path, limit)
 
 
-def open_whole(path: StoragePath) -> BinaryIO:
+def open_whole(path: StoragePath, limit: int = LARGEST) -> BinaryIO:
     """The content of one file as a seekable file in memory, the same for both kinds of path."""
-    return io.BytesIO(read_whole(path))
+    return io.BytesIO(read_whole(path, limit))
 
 
 _REQUIRED: ContextVar[StoragePath | None] = ContextVar("required", default=None)
@@ -74,7 +78,7 @@ def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
         return
     _require_folder(_REQUIRED.get())
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacement(path) as temporary, open(temporary, "wb") as file:
+    with replacement(path) as temporary, open(temporary, "wb") as file:  # new, and so no link
         file.write(data)
         if sync:
             file.flush()
@@ -119,6 +123,8 @@ def put_folder(local: Path, target: StoragePath) -> None:
     if isinstance(target, ObjectPath):
         target.clear()
     else:
+        if target.is_symlink():
+            require_no_link(target)
         shutil.rmtree(target, ignore_errors=True)
 
     def put(path: Path) -> None:

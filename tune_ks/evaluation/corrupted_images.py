@@ -12,7 +12,8 @@ import torch
 from tune_ks.core.arrays import write_npz
 from tune_ks.core.metrics import auc
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.storage import StoragePath
+from tune_ks.core.tables import write_csv
 from tune_ks.data.dataset import all_images
 from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.corruptions.base import SEVERITIES, Corruption, corrupted
@@ -78,7 +79,7 @@ def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[S
         patient=np.unique(result.table["patient_id"].to_numpy(str), return_inverse=True)[1].astype(np.int32),
         vendor=result.table["vendor"].to_numpy(str),
     )
-    write_whole(csv, result.summary.to_csv(index=False).encode())
+    write_csv(csv, result.summary)
     return [csv, npz]
 
 

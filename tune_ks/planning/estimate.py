@@ -27,7 +27,7 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
     A trial that Optuna has still to draw counts as the mean of the known ones; NaN where none is known.
     """
     measured: dict[str, list[float]] = {}
-    for record in folder.records():
+    for record in folder.readable_records():
         if record.seconds:
             measured.setdefault(cost_key(record.config), []).append(record.seconds)
     known = [seconds for times in measured.values() for seconds in times]

@@ -1,10 +1,12 @@
 """Several run folders of one cohort and one split become one. No result is lost, and a conflict is an error."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import is_weights
 from tune_ks.core.record import TrialRecord
+from tune_ks.core.regular_files import require_regular
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import copy_whole, read_whole
 from tune_ks.planning.pretrained import RECORD, WEIGHTS
@@ -24,17 +26,31 @@ class Merged(NamedTuple):
 def require_mergeable(sources: list[RunFolder], target: RunFolder) -> None:
     """ValueError that names what differs: the cohort, the split, or two records of one trial. Writes nothing."""
     _require_run_folders(sources, target)
+    for folder in sources:
+        _require_files_only(folder)
     folders = [*sources, target] if target.search_json.exists() else sources
     _require_same_cohort(folders)
     _require_no_conflict(folders)
 
 
 def _require_run_folders(sources: list[RunFolder], target: RunFolder) -> None:
+    for folder in (*sources, target):
+        folder.require_own_folders()
     for folder in sources:
         if not folder.search_json.exists():
             raise ValueError(f"{folder.root} is not a run folder: it has no search.json")
     if target.root.exists() and not target.search_json.exists() and any(target.root.iterdir()):
         raise ValueError(f"{target.root} exists and is not a run folder: give a new one as --into")
+
+
+def _require_files_only(folder: RunFolder) -> None:
+    """ValueError where a trial or a copy of weights holds anything but files, which could not be copied."""
+    if not isinstance(folder.root, Path):  # a store holds objects only
+        return
+    for kind in ("trials", "weights"):
+        for path in (folder.root / kind).glob("*/*"):
+            if not path.name.startswith("."):
+                require_regular(path)
 
 
 def _require_same_cohort(folders: list[RunFolder]) -> None:

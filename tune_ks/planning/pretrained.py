@@ -32,6 +32,7 @@ class Pretrained:
         root = storage_path(place)
         is_single_trial = is_key(root.name) and root.parent.name == "trials"
         self.folder = RunFolder(root.parent.parent if is_single_trial else root)
+        self.folder.require_own_folders()
         self.place = place
         self.names: dict[str, str] = {}
         keys = [root.name] if is_single_trial else self.folder.finished()

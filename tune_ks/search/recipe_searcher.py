@@ -146,7 +146,7 @@ class RecipeSearcher(Searcher):
 
     def _read_folder(self) -> set[str]:
         """Enter what the run folder holds; returns the keys of all trainings that were begun there."""
-        for record in self.folder.records():
+        for record in self.folder.readable_records():
             self._enter_record(record)
         for key, reason in self.folder.failures().items():
             self.board.enter_failure(self.folder.read_config(key), reason)

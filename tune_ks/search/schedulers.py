@@ -185,7 +185,7 @@ def early_stopping(space: Space, folder: RunFolder) -> EarlyStopping | None:
     if space.search["scheduler"] == "none":
         return None
     scheduler = EarlyStopping(space)
-    judged = [(record.config.training(), record.history) for record in folder.records()]
+    judged = [(record.config.training(), record.history) for record in folder.readable_records()]
     judged += [(stop.config.training(), stop.history) for stop in folder.stops().values()]
     known = set()  # a training that is scored at many rates was compared once
     for training, history in judged:

@@ -134,7 +134,8 @@ class PointStudy:
         if any(folder.is_stopped(config.key()) for config in configs):
             self.study.add_trial(create_trial(state=TrialState.PRUNED, **asked))
             return
-        records = [folder.read_record(config.key()) for config in configs if folder.is_finished(config.key())]
+        finished = [config.key() for config in configs if folder.is_finished(config.key())]
+        records = [record for record in map(folder.readable_record, finished) if record is not None]
         if len(records) < seeds:
             return
         names = self.objectives if self.constraint is None else [*self.objectives, IN_DOMAIN]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from tune_ks.core.printable import printable
 from tune_ks.core.storage import StoragePath, read_whole, write_whole
 
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -37,5 +38,5 @@ def load_checkpoint(path: StoragePath) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except Exception as error:  # torch reports damaged files in many ways
-        print(f"{path}: this checkpoint cannot be read ({type(error).__name__}), starting the trial anew")
+        print(printable(f"{path}: this checkpoint cannot be read ({type(error).__name__}), starting the trial anew"))
         return {}

@@ -204,7 +204,8 @@ class OpenTrial:
     def _remove_leftovers(self) -> None:
         """Remove writes that were cut short (dotfiles), and the checkpoint where no other trial needs it."""
         for leftover in self.folder.trial(self.config.key()).glob(".*"):
-            leftover.unlink(missing_ok=True)
+            if not leftover.is_dir():  # a folder is no write: a notebook's checkpoints, for example
+                leftover.unlink(missing_ok=True)
         if not self.conditional:
             self.checkpoint.unlink(missing_ok=True)
 

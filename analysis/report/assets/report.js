@@ -95,7 +95,8 @@ const tables = {
   /** RFC 4180; a text that a spreadsheet would run as a formula gets a quote before it. */
   csv(table) {
     const cell = (text) => {
-      const plain = /^[=+@\t\r]|^-(?!\d*\.?\d)/.test(text) ? "'" + text : text;
+      const number = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text);
+      const plain = /^[=+\-@\t\r\n]/.test(text) && !number ? "'" + text : text;
       return /[",\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
     };
     const line = (cells, read) => [...cells].map((c) => cell(read(c))).join(",");

@@ -16,13 +16,13 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     run = analysis.run
     unreadable = pd.DataFrame(list(run.unreadable.items()), columns=["record left out", "why"])
     pending = pd.DataFrame({"asked for, not finished": run.pending})
-    skipped = run.skipped.groupby("reason").agg(files=("path", "size"), example=("path", "first")).reset_index()
+    skipped = run.skipped.groupby("reason").agg(files=("path", "size")).reset_index()
     tables = [
         table(run.failures, "failures", "Failed trials"),
         table(run.stopped, "stopped", "Trials that a scheduler stopped early"),
         table(unreadable, "left-out", "Records left out"),
         table(pending, "pending", "Trials without a record"),
-        table(skipped, "skipped", "Files of the cohort that were skipped"),
+        table(skipped, "skipped", "Files of the cohort that were skipped (skipped.csv names them)"),
     ]
     filled = [shown for shown in tables if shown.rows]
     return filled or [Paragraph(NOTHING, "small")]

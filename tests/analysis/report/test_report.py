@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import re
 import struct
 import zlib
@@ -10,11 +11,13 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
 from analysis import analyse, print_analysis
 from analysis.choice.crossfit import CrossFit
+from analysis.plots.common import to_json
 from analysis.plots.pareto import plot_pareto
 from analysis.report.page import render
 from analysis.report.parts import data_uri
@@ -269,6 +272,30 @@ def test_a_vendor_named_like_a_tag_stays_text(tmp_path):
     body = text[text.index("<body>") :]
     assert "<b>GE" not in body
     assert "&lt;b&gt;GE" in body
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('<a href="https://x.example">gumbel</a>', '&lt;a href="https://x.example">gumbel&lt;/a>'),
+        ("<A HREF='x'>", "&lt;A HREF='x'>"),
+        ("<br>two<br><b>three</b><extra></extra>", "<br>two<br><b>three</b><extra></extra>"),
+        ("<brx onclick=1>", "&lt;brx onclick=1>"),
+    ],
+)
+def test_a_text_of_a_figure_is_no_link(text, shown):
+    figure = go.Figure(go.Scatter(x=[text], y=[-0.5], name=text, text=[text], customdata=[[text]], hovertemplate=text))
+    figure.update_layout(xaxis={"title": {"text": text}, "ticktext": [text]})
+    drawn = json.loads(to_json(figure))
+    trace = drawn["data"][0]
+    assert [*trace["x"], trace["name"], *trace["text"], *trace["customdata"][0]] == [shown] * 4
+    assert trace["hovertemplate"] == drawn["layout"]["xaxis"]["title"]["text"] == shown
+    assert trace["y"] == [-0.5]
+
+
+def test_skipped_files_are_counted_and_not_named(html):
+    assert "truncated" in html
+    assert "bad/1.dcm" not in html
 
 
 def test_png_decodes_to_the_image():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from tune_ks.core.run_folder import read_json
+from tune_ks.core.tables import read_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort.scan import VERSION, CohortSettings, Progress, Scan, reasons_of
 from tune_ks.data.cohort.table import read_table
@@ -104,7 +105,7 @@ def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
         facts = read_json(folder / "settings.json")
         return Cohort(
             table=read_table(folder / "table.csv"),
-            skipped=pd.read_csv(folder / "skipped.csv", dtype=str, keep_default_na=False),
+            skipped=read_csv(folder / "skipped.csv", dtype=str, keep_default_na=False),
             settings=settings,
             images=folder / "images.npy",
             fingerprint=facts["fingerprints"]["2"],

@@ -20,6 +20,7 @@ import pandas as pd
 
 from tune_ks.core.config import digest
 from tune_ks.core.storage import write_whole
+from tune_ks.core.tables import write_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
@@ -298,7 +299,7 @@ class Scan:
             "notes": self.notes,
         }
         write_table(folder / "table.csv", table)
-        write_whole(folder / "skipped.csv", skipped.to_csv(index=False).encode())
+        write_csv(folder / "skipped.csv", skipped)
         write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
 
 

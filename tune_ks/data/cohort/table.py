@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.seeding import generator
-from tune_ks.core.storage import StoragePath, open_whole, write_whole
+from tune_ks.core.storage import StoragePath
+from tune_ks.core.tables import read_csv, write_csv
 from tune_ks.data.layouts.items import SPLITS
 from tune_ks.data.layouts.sheets import InputError, counted
 
@@ -107,7 +108,7 @@ def with_splits(table: pd.DataFrame, split_seed: int) -> pd.DataFrame:
 def read_table(path: StoragePath) -> pd.DataFrame:
     """A table as ``write_table`` wrote it. ValueError names the file, and the columns that are missing."""
     try:
-        table = pd.read_csv(open_whole(path), dtype=str, keep_default_na=False, index_col=False)
+        table = read_csv(path, dtype=str, keep_default_na=False, index_col=False)
         missing = [name for name in COLUMNS if name not in table]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
@@ -122,4 +123,4 @@ def read_table(path: StoragePath) -> pd.DataFrame:
 
 def write_table(path: StoragePath, table: pd.DataFrame) -> None:
     """Write a cohort's table as CSV, whole or not at all."""
-    write_whole(path, table.to_csv(index=False).encode())
+    write_csv(path, table)

@@ -84,6 +84,7 @@ class DrawnMasks(StoredMasks):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.file = path.resolve()  # in the user's own data, where it may be a link
         self.patient = ""  # the last one read: the rows of a patient stand together in the table
         self.masks_by_slice: dict[int, np.ndarray] = {}
 
@@ -101,7 +102,7 @@ class DrawnMasks(StoredMasks):
     def _read(self, patient: str) -> dict[int, np.ndarray]:
         """Slice number -> mask."""
         try:
-            arrays = read_arrays(self.path, (patient, f"{patient}_slices"))
+            arrays = read_arrays(self.file, (patient, f"{patient}_slices"))
         except ValueError as error:
             raise InputError(f"{error}; every patient with a tumour needs both") from None
         masks, numbers = arrays.values()

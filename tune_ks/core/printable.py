@@ -1,0 +1,30 @@
+"""The terminal's door: what is printed holds no character that a terminal obeys or that turns a line around.
+
+Names of files, values of a sheet and texts of a run folder may hold ESC, which moves the cursor, recolours or retitles
+the terminal, and signs of right-to-left writing, which show one name as another. They are printed as \\x1b, \\u202e.
+"""
+
+import sys
+import unicodedata
+
+OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: controls, formats, lone surrogates, separators of lines
+KEPT = "\n\t"
+
+
+def printable(text: object) -> str:
+    """The text with \\x1b, \\u202e ... in place of such characters; line ends and tabs stay."""
+    words = str(text)
+    if words.isprintable():
+        return words
+    return "".join(map(_shown, words))
+
+
+def _shown(letter: str) -> str:
+    if letter in KEPT or unicodedata.category(letter) not in OBEYED:
+        return letter
+    return ascii(letter)[1:-1]
+
+
+def say_error(text: object) -> None:
+    """Print a message to standard error."""
+    print(printable(text), file=sys.stderr)
