@@ -67,5 +67,5 @@ def test_a_record_decides_by_its_own_patients_and_keeps_them():
 def test_damaged_numbers_of_patients_are_refused(damaged):
     record = TrialRecord(TrialConfig("GE", 1.0), val={}, test={}, realised_rate=1.0)
     values = json.loads(record.to_json()) | {"patients": json.loads(damaged)}
-    with pytest.raises(ValueError, match="patients must be an object of pairs of counts"):
+    with pytest.raises(ValueError, match="patients"):
         TrialRecord.from_json(json.dumps(values))
