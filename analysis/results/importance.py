@@ -14,7 +14,7 @@ from tune_ks.core.seeding import generator
 ENOUGH = 10  # configurations below full sampling; fewer say nothing about a hyperparameter
 FOLDS = 5
 REPEATS = 10
-TREES = 100
+TREES = 40
 
 
 class Importance(NamedTuple):
