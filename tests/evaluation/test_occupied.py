@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tune_ks.data.occupied import band_radius
-from tune_ks.evaluation.occupied import occupied_band
+from tune_ks.evaluation.occupied import mean_energy, occupied_band
 from tune_ks.model.transforms import TRANSFORMS
 
 SIDE = 16
@@ -37,7 +37,7 @@ def test_the_band_ends_at_the_last_line_that_holds_energy(lines):
     transform = TRANSFORMS["fourier"].build(axes=(-1,))
     mask = np.zeros(SIDE, bool)
     mask[[0, 1, 8, 15]] = True  # k = -8, -7, 0, 7
-    band = occupied_band(images_of(lines), transform, transform.radius(1, SIDE), mask)
+    band = occupied_band(mean_energy(images_of(lines), transform, 1), transform.radius(1, SIDE), mask)
     assert band.share == (2 * max(lines) + 1) / SIDE
     assert band.kept_outside == sum(abs(k) > max(lines) for k in (-8, -7, 0, 7))
 
@@ -66,6 +66,6 @@ def test_every_transform_has_a_band(name):
         transform = TRANSFORMS[name].build(axes=axes)
         radius = transform.radius(rows, SIDE)
         mask = np.ones(radius.shape, bool).squeeze(0) if rows == 1 else np.ones(radius.shape, bool)
-        band = occupied_band(images_of([1, 2, 3]), transform, radius, mask)
+        band = occupied_band(mean_energy(images_of([1, 2, 3]), transform, rows), radius, mask)
         assert 0 < band.share <= 1
         assert band.kept_outside == round((1 - band.share) * radius.numel())

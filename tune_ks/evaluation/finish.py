@@ -9,6 +9,7 @@ import torch
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
+from tune_ks.evaluation.occupied import mean_energy
 from tune_ks.evaluation.quality import reconstruction_quality
 from tune_ks.evaluation.yardstick_scores import YardstickScores, yardstick_scores
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
@@ -32,6 +33,7 @@ class ScoredTraining(NamedTuple):
     probability: np.ndarray  # same shape, float32
     quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
     yardsticks: YardstickScores
+    energy: np.ndarray  # (1, W) or (H, W), mean energy of each coefficient of the training images
     mask_history: np.ndarray | None  # (E, D) float32, by epoch and distance from DC; None of no learned mask
 
 
@@ -56,6 +58,7 @@ def finish_trainings(
     finished = []
     for position, (network, state) in enumerate(zip(networks, states, strict=True)):
         mask, probability = exported_mask(network.pipeline, network.config.sampling_rate, device)
+        sampling = network.pipeline.sampling
         training = ScoredTraining(
             pipeline=network.pipeline,
             epoch=state["best"]["epoch"],
@@ -66,6 +69,7 @@ def finish_trainings(
             probability=probability,
             quality=_quality(network, splits.test, device, parts),
             yardsticks=yardstick_scores(network.pipeline, network.config, splits, mask, device),
+            energy=mean_energy(splits.train, sampling.transform, rows=len(sampling.mask.radius)),
             mask_history=_mask_history(state),
         )
         finished.append(training)

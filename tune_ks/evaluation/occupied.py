@@ -23,13 +23,12 @@ class Occupied(NamedTuple):
     kept_outside: int
 
 
-def occupied_band(images: Images, transform: Transform, radius: torch.Tensor, mask: np.ndarray) -> Occupied:
-    """Measured on the training images, for the exported ``mask`` (W,) or (H, W); ``radius`` is (1, W) or (H, W).
+def occupied_band(energy: np.ndarray, radius: torch.Tensor, mask: np.ndarray) -> Occupied:
+    """For the exported ``mask`` (W,) or (H, W); ``energy``, of ``mean_energy``, and ``radius`` are (1, W) or (H, W).
 
     The band is the smallest disc (for lines: interval) around DC that holds ENERGY of what the images hold beyond DC.
     Without any energy beyond DC it is DC alone.
     """
-    energy = mean_energy(images, transform, radius.shape[0])
     distance = radius.cpu().numpy()
     reach = band_radius(energy, distance)
     outside = distance > reach

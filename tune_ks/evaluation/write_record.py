@@ -18,7 +18,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
-from tune_ks.evaluation.occupied import mean_energy, occupied_band
+from tune_ks.evaluation.occupied import occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
 from tune_ks.model.masks.by_distance import sum_by_distance
 from tune_ks.training.members import option_values
@@ -49,7 +49,7 @@ def make_record(
         epoch=training.epoch,
         history=training.history,
         seconds=round(seconds, 3),
-        facts=_facts(splits, device, cohort) | _about_the_band(splits, training),
+        facts=_facts(splits, device, cohort) | _about_the_band(training),
         images=_image_counts(config, splits),
         patients=_patient_counts(splits),
         options=option_values(config),
@@ -72,7 +72,7 @@ def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training
     if record.mask_is_learned:
         write_npy(folder.trial(key, "probability.npy"), training.probability)
     if training.mask_history is not None:
-        write_npz(folder.trial(key, "mask_history.npz"), **mask_history(splits, training))
+        write_npz(folder.trial(key, "mask_history.npz"), **mask_history(training))
     weights = {name: value.detach().cpu().contiguous() for name, value in training.pipeline.state_dict().items()}
     write_whole(folder.trial(key, "model.safetensors"), safetensors_bytes(weights))
     preview = preview_images(record.config, splits, training, device)
@@ -81,15 +81,14 @@ def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training
     folder.write_record(record)
 
 
-def mask_history(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarray]:
+def mask_history(training: ScoredTraining) -> dict[str, np.ndarray]:
     """How the mask was learned, by whole distance from DC: ``probability`` (E, D), ``count`` and ``energy`` (D,).
 
     ``count`` is the number of coefficients at a distance, ``energy`` their share of the training images' energy beyond
     DC (0 at DC itself).
     """
-    sampling = training.pipeline.sampling
-    radius = sampling.mask.radius
-    energy = sum_by_distance(torch.from_numpy(mean_energy(splits.train, sampling.transform, len(radius))), radius)
+    radius = training.pipeline.sampling.mask.radius
+    energy = sum_by_distance(torch.from_numpy(training.energy), radius)
     energy[0] = 0
     return {
         "probability": training.mask_history,
@@ -145,10 +144,9 @@ def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
     }
 
 
-def _about_the_band(splits: Splits, training: ScoredTraining) -> dict[str, Any]:
+def _about_the_band(training: ScoredTraining) -> dict[str, Any]:
     """The share of stored k-space that holds something, and how many of the kept coefficients lie outside it."""
-    sampling = training.pipeline.sampling
-    band = occupied_band(splits.train, sampling.transform, sampling.mask.radius, training.mask)
+    band = occupied_band(training.energy, training.pipeline.sampling.mask.radius, training.mask)
     return {"occupied_share": round(band.share, 6), "kept_outside": band.kept_outside}
 
 
