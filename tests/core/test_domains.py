@@ -63,9 +63,17 @@ def test_a_record_decides_by_its_own_patients_and_keeps_them():
     assert older.cross_domain("test") == pytest.approx(1.7 / 3)  # a record of before keeps its meaning
 
 
-@pytest.mark.parametrize("damaged", ["[1, 2]", '{"val GE": 3}', '{"val GE": [1]}', '{"val GE": [1, true]}'])
-def test_damaged_numbers_of_patients_are_refused(damaged):
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [
+        ("[1, 2]", r"patients: input should be a valid dictionary, got \[1, 2\]"),
+        ('{"val GE": 3}', "patients.val GE: input should be a valid list, got 3"),
+        ('{"val GE": [1]}', r"patients.val GE: list should have at least 2 items .*, got \[1\]"),
+        ('{"val GE": [1, true]}', "patients.val GE.1: input should be a valid integer, got True"),
+    ],
+)
+def test_damaged_numbers_of_patients_are_refused(damaged, message):
     record = TrialRecord(TrialConfig("GE", 1.0), val={}, test={}, realised_rate=1.0)
     values = json.loads(record.to_json()) | {"patients": json.loads(damaged)}
-    with pytest.raises(ValueError, match="patients"):
+    with pytest.raises(ValueError, match=message):
         TrialRecord.from_json(json.dumps(values))

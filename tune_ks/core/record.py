@@ -172,7 +172,10 @@ class TrialRecord:
 
     @classmethod
     def from_json(cls, text: str) -> "TrialRecord":
-        """Read a text of ``to_json``. ValueError when it is truncated, of a newer format, or has unknown fields."""
+        """Read a text of ``to_json``. ValueError when it is truncated, of a newer format, or has unknown fields.
+
+        The types and bounds of its values are those of the schema of record.json.
+        """
         values = parse_json(text, "record.json")
         if "config" not in values:
             raise ValueError("not a trial record: it has no config")
@@ -188,9 +191,9 @@ class TrialRecord:
         if values.get("yardsticks") is not None:
             values["yardsticks"] = _yardsticks(values["yardsticks"])
         if values.get("patients") is not None:
-            values["patients"] = _class_patients(values["patients"])
+            values["patients"] = {role: ClassPatients(*pair) for role, pair in values["patients"].items()}
         values["history"] = [null_to_nan(epoch) for epoch in values.get("history", [])]
-        _require_types(values)
+        _require_plain_options(values.get("options") or {})
         return cls(config=config, **values)
 
 
@@ -199,44 +202,16 @@ def yardstick_column(name: str) -> str:
     return f"yardstick_{name}"
 
 
-def _yardsticks(values: Any) -> dict[str, dict[str, dict[str, float]]]:
-    """The field as it was before ``to_json``. ValueError where it is not yardstick -> split -> vendor -> number."""
-    try:
-        yardsticks: dict[str, dict[str, dict[str, float]]] = {}
-        for name, by_split in values.items():
-            yardsticks[name] = {split: null_to_nan(by_vendor) for split, by_vendor in by_split.items()}
-        return yardsticks
-    except (AttributeError, TypeError):
-        raise ValueError(f"yardsticks must be objects of objects of numbers, got {values!r}") from None
+def _yardsticks(values: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """The field as it was before ``to_json``: yardstick -> split -> vendor -> number."""
+    yardsticks: dict[str, dict[str, dict[str, float]]] = {}
+    for name, by_split in values.items():
+        yardsticks[name] = {split: null_to_nan(by_vendor) for split, by_vendor in by_split.items()}
+    return yardsticks
 
 
-def _class_patients(values: Any) -> dict[str, ClassPatients]:
-    """The field as it was before ``to_json``. ValueError where it is not role -> two counts."""
-    pairs = values.values() if isinstance(values, dict) else [None]
-    for pair in pairs:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(type(count) is int for count in pair):
-            raise ValueError(f"patients must be an object of pairs of counts, got {values!r}")
-    return {role: ClassPatients(*pair) for role, pair in values.items()}
-
-
-def _require_types(values: Mapping[str, Any]) -> None:
-    """ValueError where a value of a record has a type that the program cannot use."""
-    for name in ("facts", "images"):
-        if not isinstance(values.get(name, {}), dict):
-            raise ValueError(f"{name} must be an object, got {values[name]!r}")
-    if not all(isinstance(count, int) for count in values.get("images", {}).values()):
-        raise ValueError(f"images must be counts, got {values['images']!r}")
-    _require_options(values.get("options"))
-    if not isinstance(values.get("mask_is_learned"), bool | None):
-        raise ValueError(f"mask_is_learned must be true or false, got {values['mask_is_learned']!r}")
-
-
-def _require_options(options: object) -> None:
-    """ValueError where ``options`` is neither None nor field -> option -> plain value."""
-    if options is None:
-        return
-    if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
-        raise ValueError(f"options must be an object of objects, got {options!r}")
+def _require_plain_options(options: Mapping[str, Mapping[str, Any]]) -> None:
+    """ValueError where the value of an option is not plain."""
     for values in options.values():
         for name, value in values.items():
             require(is_plain(value), f"the option {name}", "a finite number, a text or null", value)

@@ -24,6 +24,7 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 Number = Annotated[float, Field(allow_inf_nan=True)]  # null, which means "not measured", is read as NaN elsewhere
 Values = Annotated[dict[str, Number | None], Field(max_length=VENDORS)]  # by vendor
 Line = Annotated[dict[str, Number | None], Field(max_length=10 * VENDORS)]  # of a history
+Pair = Annotated[list[Count], Field(min_length=2, max_length=2)]  # patients with an image of each class
 Things = dict[str, Any]
 
 
@@ -97,7 +98,7 @@ class Record(_Checked):
     seconds: Number | None = None
     facts: Things = ABSENT
     images: Annotated[dict[str, Count], Field(max_length=3 * VENDORS)] = ABSENT
-    patients: Annotated[dict[str, list[Count]], Field(max_length=3 * VENDORS)] | None = None
+    patients: Annotated[dict[str, Pair], Field(max_length=3 * VENDORS)] | None = None
     options: dict[str, Things] | None = None
     mask_is_learned: bool | None = None
 
