@@ -3,6 +3,8 @@
 import argparse
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -16,18 +18,12 @@ from tune_ks.core.run_folder import RunFolder
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     """Prepare, search, analyse. Heavy imports wait until the arguments are known to be good."""
     analysis.require_rule(args.rule, args.epsilon)
-    from tune_ks.core.lock import driver_lock
-    from tune_ks.search.events import Halt
-
     resources = resources_of(args)
     search = prepare(args, analysis)
     if args.dry_run:
         print_dry_run(search)
         return OK
-    halt = Halt(say)
-    if args.fresh:
-        set_earlier_aside(search.folder, halt)
-    with driver_lock(search.folder.root, say, halt.because):
+    with held(search.folder, args.fresh) as halt:
         run_plan(search, resources, halt)
         return conclude(search, complete=not halt.reason)
 
@@ -46,14 +42,19 @@ def resources_of(args: argparse.Namespace) -> Any:
     )
 
 
-def set_earlier_aside(folder: RunFolder, halt: Any) -> None:
-    """Rename an earlier run folder, for ``--fresh``."""
+@contextmanager
+def held(folder: RunFolder, fresh: bool) -> Iterator[Any]:
+    """Hold the lock of a run folder, which with ``fresh`` is an empty one; yields what can end the search early."""
     from tune_ks.core.lock import driver_lock
     from tune_ks.planning.start_run import set_aside
+    from tune_ks.search.events import Halt
 
-    if folder.root.exists():
+    halt = Halt(say)
+    if fresh and folder.root.exists():
         with driver_lock(folder.root, say, halt.because):
             say(f"the earlier run folder is now {set_aside(folder.root)}")
+    with driver_lock(folder.root, say, halt.because):
+        yield halt
 
 
 def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, say
 from tune_ks.commands.prepare_search import open_cohorts, require_run_folder
-from tune_ks.commands.search import resources_of, set_earlier_aside
+from tune_ks.commands.search import held, resources_of
 from tune_ks.core.run_folder import RunFolder
 
 NAME = "tune"  # of its run folders, so that a search of the same space has another one
@@ -44,18 +44,12 @@ def tune_command(args: argparse.Namespace) -> int:
         from tune_ks.commands.tuned_space import require_free
 
         require_free(args.space_out)
-    from tune_ks.core.lock import driver_lock
-    from tune_ks.search.events import Halt
-
     resources = resources_of(args)
     tuning = prepare(args, started)
     if args.dry_run:
         print_dry_run(tuning)
         return OK
-    halt = Halt(say)
-    if args.fresh:
-        set_earlier_aside(tuning.folder, halt)
-    with driver_lock(tuning.folder.root, say, halt.because):
+    with held(tuning.folder, args.fresh) as halt:
         train(tuning, resources, halt)
         return conclude(tuning, halt)
 
