@@ -32,17 +32,7 @@ def plot_bands(path: MaskPath) -> go.Figure:
     figure = blank("epoch", "coefficients kept")
     colours = sample_colorscale("Viridis", np.linspace(0.2, 0.9, len(path.bands)).tolist())
     for colour, (words, kept) in zip(colours, path.bands.items()):
-        figure.add_trace(
-            go.Scatter(
-                x=np.arange(1, len(kept) + 1),
-                y=kept.round(2),
-                name=words,
-                mode="lines",
-                stackgroup="kept",
-                line={"width": 1, "color": colour},
-                hovertemplate=f"{words}: %{{y:.1f}} at epoch %{{x}}<extra></extra>",
-            )
-        )
+        _add_curve(figure, words, kept.round(2), ".1f", {"width": 1, "color": colour}, stackgroup="kept")
     return figure
 
 
@@ -54,15 +44,21 @@ def plot_energy(path: MaskPath) -> go.Figure:
         ("low-pass, as many", path.lowpass_energy, {"color": GREY, "dash": "dash"}),
     )
     for words, share, line in curves:
-        figure.add_trace(
-            go.Scatter(
-                x=np.arange(1, len(share) + 1),
-                y=share.round(4),
-                name=words,
-                mode="lines",
-                line=line,
-                hovertemplate=f"{words}: %{{y:.3f}} at epoch %{{x}}<extra></extra>",
-            )
-        )
+        _add_curve(figure, words, share.round(4), ".3f", line)
     figure.update_layout(yaxis={"rangemode": "tozero"})
     return figure
+
+
+def _add_curve(figure: go.Figure, words: str, values: np.ndarray, form: str, line: dict, **style: str) -> None:
+    """(E,) values over the epochs, with a number format for the hover."""
+    figure.add_trace(
+        go.Scatter(
+            x=np.arange(1, len(values) + 1),
+            y=values,
+            name=words,
+            mode="lines",
+            line=line,
+            hovertemplate=f"{words}: %{{y:{form}}} at epoch %{{x}}<extra></extra>",
+            **style,
+        )
+    )
