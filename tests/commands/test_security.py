@@ -283,8 +283,9 @@ def refuse(root):
     return str(caught.value)
 
 
+LINKS = ("link.dcm", "linked/0.dcm")
 OUTSIDE = (
-    *("../x.dcm", "/x.dcm", "a/../../x.dcm", "link.dcm", "linked/0.dcm", "a/\0.dcm"),
+    *("../x.dcm", "/x.dcm", "a/../../x.dcm", *LINKS, "a/\0.dcm"),
     *("C:\\x.dcm", "C:x.dcm", "..\\x.dcm", "a\\..\\..\\x.dcm", "\\\\host\\x"),
 )
 
@@ -297,7 +298,8 @@ def test_a_table_leads_nowhere_else(tmp_path):
     (tmp_path / "data" / "linked").symlink_to(tmp_path / "outside")
     for path in OUTSIDE:
         save_labels(tmp_path / "data", [{**rows[0], "path": path}, *rows[1:]])
-        assert "leaves the folder" in refuse(tmp_path / "data"), path
+        said = "a link that leaves the folder" if path in LINKS else "which leaves the folder"
+        assert said in refuse(tmp_path / "data"), path
     (tmp_path / "data" / "inside.dcm").symlink_to(tmp_path / "data" / rows[0]["path"])
     save_labels(tmp_path / "data", [{**rows[0], "path": "inside.dcm"}, *rows[1:]])
     cohort = open_cohort(tmp_path / "data", CohortSettings(), 16, tmp_path / "cache", 1)
