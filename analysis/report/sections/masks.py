@@ -32,8 +32,9 @@ PROFILE_ALT = (
 PROFILE_HEIGHT = 260  # pixels
 PATH_HEIGHT = 280  # pixels
 PATH_WORDS = (
-    "A network first learns from nearly all of k-space; then the mask is thinned out to its budget. A line that the "
-    "network needs keeps its probability, and the energy shows whether the budget goes to lines that hold anything."
+    "A mask keeps its budget from the first epoch, or begins nearly full and is thinned out to it (rate_start). A line "
+    "that the network needs gains or keeps probability; the energy shows whether the budget goes to lines that hold "
+    "anything."
 )
 GAUGES = {"in": "in-domain", "cross": "cross-domain"}  # name in knob.js and report.css -> words
 KINDS = {"probability": "Inclusion probability", "mask": "Exported mask"}  # of a heat map of masks
