@@ -12,6 +12,8 @@ from tune_ks.core.storage import StoragePath
 
 LARGEST_SIDE = 4096  # pixels of an image, as the reader of images allows
 ROW_BYTES = 8  # of a value for one image of the cohort
+INTEGERS = "biu"  # kinds of numpy's types: bool, integers with and without a sign
+NUMBERS = INTEGERS + "f"
 
 
 class Preview(NamedTuple):
@@ -76,6 +78,8 @@ def _scored_images(
     score = columns[column]
     if not (row.shape == split.shape == score.shape and row.ndim == 1):
         return None
+    if not (are_of(INTEGERS, row, split) and are_of(NUMBERS, score)):
+        return None
     images = row.tobytes() + split.tobytes()
     if images not in known:
         if not np.isin(row, cohort.index).all():
@@ -89,29 +93,29 @@ def _scored_images(
 def mask(root: StoragePath, key: str) -> np.ndarray | None:
     """The exported binary mask: bool (W,) for lines, (H, W) for points, DC at the centre index N // 2."""
     array = _array(RunFolder(root).trial(key, "mask.npy"))
-    return array.astype(bool) if _has_a_masks_shape(array) else None
+    return None if array is None else array.astype(bool)
 
 
 def probability(root: StoragePath, key: str) -> np.ndarray | None:
     """The learned inclusion probabilities in [0, 1], of the mask's shape; None for fixed families."""
     array = _array(RunFolder(root).trial(key, "probability.npy"))
-    return array.astype(np.float64) if _has_a_masks_shape(array) else None
+    return None if array is None or not np.isfinite(array).all() else array.astype(np.float64)
 
 
 def preview(root: StoragePath, key: str) -> Preview | None:
     """The preview the worker wrote."""
     held = arrays(RunFolder(root).trial(key, "preview.npz"), ("row", "sampled", "full"), 4 * LARGEST_SIDE**2)
-    if held is None:
+    if held is None or not are_of(INTEGERS, *held.values()):
         return None
     images = Preview(held["row"], held["sampled"].astype(np.uint8), held["full"].astype(np.uint8))
     same_shape = images.sampled.ndim == 3 and images.sampled.shape == images.full.shape
-    return images if same_shape and len(images.row) == len(images.full) else None
+    return images if same_shape and images.row.shape == (len(images.full),) else None
 
 
 def mask_history(root: StoragePath, key: str) -> MaskHistory | None:
     """The history of a learned mask; None too where its arrays do not fit together."""
     held = arrays(RunFolder(root).trial(key, "mask_history.npz"), MaskHistory._fields, 8 * LARGEST_SIDE**2)
-    if held is None:
+    if held is None or not are_of(NUMBERS, *held.values()):
         return None
     history = MaskHistory(**{name: array.astype(np.float64) for name, array in held.items()})
     distances = history.count.shape
@@ -120,15 +124,19 @@ def mask_history(root: StoragePath, key: str) -> MaskHistory | None:
     return history if fits and finite and len(history.probability) and history.count.sum() > 0 else None
 
 
-def _has_a_masks_shape(array: np.ndarray | None) -> bool:
-    return array is not None and array.ndim in (1, 2) and max(array.shape) <= LARGEST_SIDE
-
-
 def _array(path: StoragePath) -> np.ndarray | None:
+    """A mask, or the probabilities of one: numbers of a mask's shape; None where there is no such array."""
     try:
-        return read_array(path, 8 * LARGEST_SIDE**2)  # as float64
+        array = read_array(path, 8 * LARGEST_SIDE**2)  # as float64
     except (OSError, ValueError):
         return None
+    has_its_shape = array.ndim in (1, 2) and max(array.shape) <= LARGEST_SIDE
+    return array if has_its_shape and are_of(NUMBERS, array) else None
+
+
+def are_of(kinds: str, *values: np.ndarray) -> bool:
+    """Whether all arrays are of these kinds of numbers (INTEGERS, NUMBERS), and not of texts, dates or records."""
+    return all(value.dtype.kind in kinds for value in values)
 
 
 def arrays(path: StoragePath, names: tuple[str, ...], limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray] | None:

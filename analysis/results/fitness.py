@@ -98,7 +98,8 @@ def ending(histories: list[list[dict[str, float]]]) -> Ending | None:
             continue
         span = max(1, round(SHARE * len(history)))
         earlier = slice(-2 * span, -span)
-        falls.append(1 - loss[-span:].mean() / loss[earlier].mean())
+        before = loss[earlier].mean()
+        falls.append(1 - loss[-span:].mean() / before if before else 0.0)  # a loss of 0 falls no further
         rises.append(metric[-span:].mean() - metric[earlier].mean())
         best.append(int(metric.argmax()) + 1)
         longest = max(longest, len(history))

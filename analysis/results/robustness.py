@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.class_patients import count_patients
-from analysis.read.trial_arrays import arrays
+from analysis.read.trial_arrays import INTEGERS, NUMBERS, are_of, arrays
 from analysis.statistics.bootstrap import (
     DRAWS,
     Resampled,
@@ -20,7 +20,11 @@ from analysis.statistics.bootstrap import (
 from tune_ks.core.domains import other_vendors
 from tune_ks.core.storage import StoragePath
 
-NAMES = ("keys", "corruptions", "score", "label", "patient", "vendor")
+SEVERITIES = 5
+LARGEST_SCORES = 2**30  # bytes of the scores of all files: 200 models, 8 corruptions and 20,000 images have three quarters
+LARGEST_IMAGES = 2**20  # labels of a file, a byte each
+LARGEST_NAMES = 2**20  # bytes of the keys, and of the names of corruptions
+VALUE_BYTES = 256  # of a value for one image: a vendor of 64 letters
 # Corruption -> what its first version did otherwise: files without versions were scored with the first ones.
 FIRST_VERSIONS = {
     "bias_field": "the field had a constant term, and the image was not scaled again",
@@ -53,18 +57,46 @@ class Robust(NamedTuple):
 
 def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
     """The files of RUN/corruptions, and a warning for each that can't be used."""
-    sets, warnings = [], []
+    sets: list[Corrupted] = []
+    warnings = []
+    room = LARGEST_SCORES
     for path in sorted((root / "corruptions").glob("*.npz")):
-        values = arrays(path, NAMES)
-        if values is None or not _fit(values):
-            warnings.append(f"corruptions/{path.name} is truncated or was not written by the evaluation: left out.")
+        images = _read(path, room)
+        if images is None:
+            warnings.append(
+                f"corruptions/{path.name} is truncated, was not written by the evaluation, or is too large "
+                f"({LARGEST_SCORES >> 20} MiB of scores are read in all): left out."
+            )
             continue
-        keys = [str(key) for key in values.pop("keys")]
-        corruptions = [str(corruption) for corruption in values.pop("corruptions")]
-        noted = arrays(path, ("versions",)) or {"versions": np.ones(len(corruptions), np.int16)}
-        sets.append(Corrupted(path.stem, keys, corruptions, **values, **noted))
-        warnings += _outdated(sets[-1])
+        room -= images.score.nbytes
+        sets.append(images)
+        warnings += _outdated(images)
     return sets, warnings
+
+
+def _read(path: StoragePath, room: int) -> Corrupted | None:
+    """One file, with at most ``room`` bytes of scores; None where it cannot be used.
+
+    The names and labels, which are small, are read first: they say how large each of the others has to be.
+    """
+    names = arrays(path, ("keys", "corruptions"), LARGEST_NAMES)
+    labels = arrays(path, ("label",), LARGEST_IMAGES)
+    if names is None or labels is None or not _are_lists([*names.values(), *labels.values()]):
+        return None
+    keys = [str(key) for key in names["keys"]]
+    corruptions = [str(corruption) for corruption in names["corruptions"]]
+    label = labels["label"]
+    of_images = arrays(path, ("patient", "vendor"), VALUE_BYTES * len(label))
+    scores = arrays(path, ("score",), min(room, 8 * len(keys) * len(corruptions) * (SEVERITIES + 1) * len(label)))
+    if of_images is None or scores is None:
+        return None
+    versions = arrays(path, ("versions",), LARGEST_NAMES) or {"versions": np.ones(len(corruptions), np.int16)}
+    images = Corrupted(path.stem, keys, corruptions, label=label, **of_images, **scores, **versions)
+    return images if _fit(images) else None
+
+
+def _are_lists(values: list[np.ndarray]) -> bool:
+    return all(value.ndim == 1 for value in values)
 
 
 def _outdated(images: Corrupted) -> list[str]:
@@ -81,10 +113,19 @@ def _outdated(images: Corrupted) -> list[str]:
     ]
 
 
-def _fit(values: dict[str, np.ndarray]) -> bool:
-    """Whether the scores are of these models and corruptions."""
-    shape = values["score"].shape
-    return len(shape) == 4 and shape[:2] == (len(values["keys"]), len(values["corruptions"]))
+def _fit(images: Corrupted) -> bool:
+    """Whether the arrays are of these models, corruptions and images, and hold what they should."""
+    count = len(images.label)
+    expected = (len(images.keys), len(images.corruptions), SEVERITIES + 1, count)
+    return (
+        images.score.shape == expected
+        and images.patient.shape == images.vendor.shape == (count,)
+        and images.versions.shape == (len(images.corruptions),)
+        and are_of(INTEGERS, images.label, images.patient, images.versions)
+        and are_of(NUMBERS, images.score)
+        and images.vendor.dtype.kind == "U"
+        and bool(np.isin(images.label, (0, 1)).all())
+    )
 
 
 def robust(images: Corrupted, vendor: str, chosen: list[str], full: list[str], rate: float) -> Robust | None:

@@ -7,6 +7,7 @@ from typing import Any
 from tune_ks.commands.output import OK, cache_beside, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
 from tune_ks.core.config import LOW_PASS, is_key
+from tune_ks.core.printable import shown
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -175,7 +176,7 @@ def selected_keys(folder: RunFolder) -> list[str]:
         raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
     wrong = [key for key in keys if not is_key(key)]
     if wrong:
-        raise ValueError(f"{path} names {wrong[0]!r}, which is no key (12 hexadecimal digits): run the analysis again")
+        raise ValueError(f"{path} names {shown(wrong[0])}, which is no key (12 hexadecimal digits): run the analysis again")
     if not keys:
         raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
     return keys

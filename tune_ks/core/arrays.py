@@ -14,6 +14,7 @@ from tune_ks.core.storage import StoragePath, open_whole, read_whole, write_whol
 
 MAX_ARRAY_BYTES = 2**30  # of one unpacked array; the largest one written is four previews of at most 4096 x 4096
 HEADER_BYTES = 2**16  # the most that may stand before an array in a .npy file
+OTHER_ARRAYS = 8  # of a .npz file, beside those that are asked for: scores.npz holds those of the yardsticks
 
 
 def write_npz(path: StoragePath, **arrays: np.ndarray) -> None:
@@ -40,8 +41,11 @@ def read_array(path: StoragePath, limit: int = MAX_ARRAY_BYTES) -> np.ndarray:
 
 
 def read_arrays(path: StoragePath, names: tuple[str, ...], limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
-    """The named arrays of a .npz file, each of at most ``limit`` bytes when it is unpacked."""
-    content = open_whole(path)
+    """The named arrays of a .npz file, each of at most ``limit`` bytes when it is unpacked.
+
+    The file itself may be as large as so many arrays, and as a few others, are unpacked.
+    """
+    content = open_whole(path, (len(names) + OTHER_ARRAYS) * (limit + HEADER_BYTES))
     try:
         with zipfile.ZipFile(content) as archive:
             return {name: _array(_unpacked(archive, f"{name}.npy", limit)) for name in names}

@@ -183,6 +183,9 @@ class TrialConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
         """Build from plain values, given flat. ValueError where the vendor or the rate is missing."""
+        for name in ("self", "options"):  # of __init__
+            if name in values:
+                raise ValueError(f"a config has no field {name!r}")
         missing = [name for name in ("vendor", "sampling_rate") if name not in values]
         if missing:
             raise ValueError(f"the field {missing[0]!r} is missing: every trial needs a vendor and a sampling_rate")

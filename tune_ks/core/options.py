@@ -1,4 +1,4 @@
-"""The settings of a member of the system: Option, and Member, one line of a registry. Standard library only.
+"""The settings of a member of the system: Option, and Member, one line of a registry. No package of others.
 
 Options are checked by this module's own code rather than by pydantic or msgspec: a member declares plain limits once,
 and the check, its message, --help-fields and the analysis' defaults all come from that declaration; the module must
@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from tune_ks.core.printable import shown
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Member:
 def require(holds: bool, name: str, allowed: str, value: object) -> None:
     """ValueError that names the field, the allowed values and the given one, where ``holds`` is false."""
     if not holds:
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+        raise ValueError(f"{name} must be {allowed}, got {shown(value)}")
 
 
 def as_kind(name: str, value: Any, kind: type) -> Any:
@@ -106,7 +108,7 @@ def as_kind(name: str, value: Any, kind: type) -> Any:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} must be a number, got {value!r}") from None
+        raise ValueError(f"{name} must be a number, got {shown(value)}") from None
     require(math.isfinite(number), name, "a finite number", value)
     if kind is int:
         require(number == int(number), name, "a whole number", value)

@@ -9,6 +9,7 @@ import unicodedata
 
 OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: controls, formats, lone surrogates, separators of lines
 KEPT = "\n\t"
+LONGEST = 60  # letters of a value in a message
 
 
 def printable(text: object) -> str:
@@ -16,13 +17,19 @@ def printable(text: object) -> str:
     words = str(text)
     if words.isprintable():
         return words
-    return "".join(map(_shown, words))
+    return "".join(map(_escaped, words))
 
 
-def _shown(letter: str) -> str:
+def _escaped(letter: str) -> str:
     if letter in KEPT or unicodedata.category(letter) not in OBEYED:
         return letter
     return ascii(letter)[1:-1]
+
+
+def shown(value: object) -> str:
+    """A value for a message, as Python writes it, cut after ``LONGEST`` letters."""
+    words = repr(value)
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
 
 
 def say_error(text: object) -> None:

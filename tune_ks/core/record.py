@@ -15,6 +15,7 @@ from tune_ks.core.config import TrialConfig, is_plain
 from tune_ks.core.domains import ClassPatients, OtherVendors, mean_of_others, other_vendors
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.options import require
+from tune_ks.core.printable import shown
 from tune_ks.core.schemas import parse_json
 
 FORMAT = 1  # the format of all files of a run folder; a newer format is refused
@@ -182,7 +183,7 @@ class TrialRecord:
         values = migrated(values)
         unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
         if unknown:
-            raise ValueError(f"unknown field in the record: {', '.join(unknown)}")
+            raise ValueError(f"unknown field in the record: {', '.join(unknown)[:100]}")
         config = TrialConfig.from_dict(values.pop("config"))
         for name in ("val", "test", "val_over_draws", "val_within", "test_within", "trivial"):
             values[name] = null_to_nan(values.get(name, {}))
@@ -233,7 +234,7 @@ def migrated(values: dict[str, Any]) -> dict[str, Any]:
     values = dict(values)
     file_format = values.pop("format", None)
     if not isinstance(file_format, int) or isinstance(file_format, bool) or file_format > FORMAT:
-        raise ValueError(f"record format {file_format}, this program reads up to {FORMAT}: use a newer version of it")
+        raise ValueError(f"record format {shown(file_format)}, this program reads up to {FORMAT}: use a newer version of it")
     for step in range(file_format, FORMAT):
         if step not in MIGRATIONS:
             raise ValueError(

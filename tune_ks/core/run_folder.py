@@ -194,8 +194,10 @@ class RunFolder:
         try:
             history = [null_to_nan(line) for line in values["history"]]
             return Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path}: {error!r}") from error
+        except KeyError as error:
+            raise ValueError(f"{path}: the field {error} is missing") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
     def _unfinished_with(self, name: str) -> list[str]:
         """The keys of trials that have the file ``name`` and no record."""

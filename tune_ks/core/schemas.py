@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tune_ks.core.printable import printable
+from tune_ks.core.printable import printable, shown
 
 DEEPEST = 24  # levels of lists and objects; the files that this program writes have seven
 VENDORS = 100  # of a record: a cohort has a few makers
@@ -57,11 +57,17 @@ class _StartPoint(_Checked):
     why: str
 
 
+class _Finalist(_Checked):
+    """A config without a seed; ``init_from``: seed -> KEY@HASH."""
+
+    init_from: dict[Annotated[str, Field(pattern=r"^\d{1,18}$")], str] | None = None
+
+
 class _Finalists(_Checked):
     rule: str | None = None
     epsilon: Number | None = None
     from_scratch: bool | None = None
-    configs: list[Things]
+    configs: Annotated[list[_Finalist], Field(max_length=LONGEST)]
 
 
 class Search(_Spaces):
@@ -187,9 +193,7 @@ def _check(values: dict[str, Any], name: str) -> None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        got = repr(first["input"])
-        shown = got if len(got) <= 60 else f"{got[:60]}..."
-        raise ValueError(f"{place[:100]}: {first['msg'].lower()}, got {shown}") from None
+        raise ValueError(f"{place[:100]}: {first['msg'].lower()}, got {shown(first['input'])}") from None
 
 
 @cache

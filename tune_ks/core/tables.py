@@ -14,6 +14,7 @@ import pandas as pd
 from tune_ks.core.storage import StoragePath, open_whole, write_whole
 
 FORMULA = tuple("=+-@\t\r\n")  # a cell that begins with one of them is run, or is one after its blanks are cut off
+LARGEST_TABLE = 2**30  # bytes; the table of a million images has a third of it
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -43,7 +44,7 @@ def write_csv(path: StoragePath, table: pd.DataFrame) -> None:
 
 def read_csv(path: StoragePath, **options: Any) -> pd.DataFrame:
     """pandas.read_csv of a table that ``write_csv`` wrote. Its errors are ValueErrors or OSErrors."""
-    return _with_texts(pd.read_csv(open_whole(path), **options), unguarded)
+    return _with_texts(pd.read_csv(open_whole(path, LARGEST_TABLE), **options), unguarded)
 
 
 def _with_texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

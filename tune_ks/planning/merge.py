@@ -163,7 +163,7 @@ def _name_spaces(source: RunFolder, target: RunFolder) -> None:
     search = target.read_search()
     of_source = source.read_search()
     earlier = list(search.get("earlier", []))
-    known = {lines["space_fingerprint"] for lines in (search, *earlier)}
+    known = {lines.get("space_fingerprint") for lines in (search, *earlier)}
     added = []
     for lines in (of_source, *of_source.get("earlier", [])):
         fields = {name: lines.get(name) for name in SPACE_FIELDS}

@@ -118,8 +118,11 @@ def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int)
     Where a config names the weights that it starts from, ``init_from`` is a dict of seed -> KEY@HASH.
     """
     asked = []
-    for seed in range(seeds):
-        asked += [_finalist(values, seed) for values in configs]
+    try:
+        for seed in range(seeds):
+            asked += [_finalist(values, seed) for values in configs]
+    except ValueError as error:
+        raise ValueError(f"{folder.search_json}: finalists: {error}") from error
     jobs = [[config] for config in asked if not folder.is_finished(config.key())]
     return Plan(jobs, 0, len(asked) - len(jobs), 0)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tune_ks.core.config import TrialConfig, digest, is_key, is_weights
 from tune_ks.core.record import TrialRecord
-from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.run_folder import LARGEST_JSON, RunFolder
 from tune_ks.core.storage import read_whole, storage_path, write_whole
 from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan, config_at, in_turn
@@ -194,7 +194,7 @@ def bring_weights(folder: RunFolder, absent: dict[str, RunFolder]) -> None:
     for init_from, source in absent.items():
         key, _, expected = init_from.partition("@")
         weights = read_whole(source.trial(key, WEIGHTS))
-        record = read_whole(source.trial(key, RECORD))
+        record = read_whole(source.trial(key, RECORD), LARGEST_JSON)
         if digest(weights) != expected:
             raise ValueError(f"{source.trial(key, WEIGHTS)} has changed since this command began: give it again")
         write_whole(folder.weights(init_from, WEIGHTS), weights)

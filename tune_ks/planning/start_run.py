@@ -169,7 +169,7 @@ def extend_run(folder: RunFolder, space: Space, command: str) -> None:
     if search.get("space_fingerprint") == space.fingerprint():
         return
     before = {name: search.get(name) for name in SPACE_FIELDS}
-    earlier = [lines for lines in search.get("earlier", []) if lines["space_fingerprint"] != space.fingerprint()]
+    earlier = [lines for lines in search.get("earlier", []) if lines.get("space_fingerprint") != space.fingerprint()]
     values = {**search, **_space_fields(space, command), "earlier": [*earlier, before]}
     write_json(folder.search_json, values)
 

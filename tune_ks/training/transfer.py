@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tune_ks.core.config import TrialConfig, digest
 from tune_ks.core.record import TrialRecord
-from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.run_folder import LARGEST_JSON, RunFolder
 from tune_ks.core.storage import read_whole
 from tune_ks.model.pipeline import KSpaceClassifier
 
@@ -33,7 +33,7 @@ def read_weights(folder: RunFolder, init_from: str) -> Weights:
         content = read_whole(path)
         if digest(content) != init_from.partition("@")[2]:
             raise ValueError(f"its content is {digest(content)} now: it was changed after it came here")
-        record = TrialRecord.from_json(read_whole(folder.weights(init_from, "record.json")).decode())
+        record = TrialRecord.from_json(read_whole(folder.weights(init_from, "record.json"), LARGEST_JSON).decode())
         return Weights(record, load(content))
     except (FileNotFoundError, SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: the weights to begin from cannot be used ({error})") from error
