@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from analysis.analyse import _last_settings
 from analysis.read.load import load
 from tiny_space import DRAWN, GRID, VENDORS, WORK
 from tune_ks.commands.evaluate import chosen_keys, selected_keys, settings_for, with_references
-from tune_ks.commands.exports import export_run
+from tune_ks.core.json_text import DEEPEST
 from tune_ks.core.lock import LockFile
 from tune_ks.core.printable import printable
 from tune_ks.core.record import SPLITS, TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.schemas import DEEPEST, SCHEMAS
+from tune_ks.core.schemas import SCHEMAS
 from tune_ks.planning.merge import merge_runs, require_mergeable
 from tune_ks.planning.plan import plan_finalists, plan_search
 from tune_ks.planning.pretrained import Pretrained, notes_of, require_unchanged
@@ -157,10 +158,8 @@ class Damaged:
     def messages(self, name: str) -> list[str]:
         """What the readers of a file say of it; "" of each that read it."""
         key = self.paths[name].parent.name
-        said = []
-        for reader in READERS[name]:
-            said.append(message_of(lambda: reader(self.folder, key), name, self.folder))
-        return said
+        readers = [partial(reader, self.folder, key) for reader in READERS[name]]
+        return [message_of(read, name, self.folder) for read in readers]
 
     def whole_messages(self, name: str) -> list[str]:
         """What the readers of a whole run folder say while one file of it is changed."""

@@ -12,6 +12,8 @@ from tune_ks.core.run_folder import RunFolder, read_json
 
 COUNTS = [{"vendor": "GE", "split": "val", "label": 0, "images": 1, "patients": 1}]
 SPACE = {"space": "s", "question": "?", "space_fingerprint": "0", "search": {"seeds": 1}, "command": "python"}
+WEIGHTS = "0123456789ab@0123456789ab"
+FINALIST = {"vendor": "GE", "sampling_rate": 1.0, "init_from": {"0": WEIGHTS}}
 ATTEMPT = {"token": "t", "session": "s", "node": "n", "accumulate": 1, "together": 1, "ended": None, "detail": ""}
 SELECTION = {"made_with": {"rule": "knee", "images": True, "patients": None, "cross_fit": 0, "epsilon": 0.02}}
 
@@ -28,7 +30,7 @@ def write_whole_run(root: Path) -> RunFolder:
         write(folder.trial(key, name), end)
     for key in keys:
         complete_record(folder, key)
-    write(folder.trial(keys[0], "config.json"), {"start_point": "full", **read_json(folder.trial(keys[0], "config.json"))})
+    folder.write_config(folder.read_config(keys[0]), start_point="full")
     write(folder.trial(keys[0], "attempts.json"), {"attempts": [ATTEMPT]})
     write(root / "driver.lock", {"host": "h", "pid": 7, "token": "t", "since": "now", "beat": 3})
     complete_search(folder)
@@ -63,8 +65,8 @@ def complete_search(folder: RunFolder) -> None:
         **SPACE,
         "earlier": [SPACE],
         "start_points": [{"sampling_rate": 1.0, "why": "full"}],
-        "init_from": {"runs/other": {"0123456789ab": "0123456789ab@0123456789ab"}},
-        "finalists": {"rule": "knee", "epsilon": 0.03, "from_scratch": False, "configs": [{"vendor": "GE", "sampling_rate": 1.0, "init_from": {"0": "0123456789ab@0123456789ab"}}]},
+        "init_from": {"runs/other": {"0123456789ab": WEIGHTS}},
+        "finalists": {"rule": "knee", "epsilon": 0.03, "from_scratch": False, "configs": [FINALIST]},
         "tuned_minutes": 30.0,
     }
     write(folder.search_json, search | more)

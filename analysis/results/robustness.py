@@ -21,7 +21,7 @@ from tune_ks.core.domains import other_vendors
 from tune_ks.core.storage import StoragePath
 
 SEVERITIES = 5
-LARGEST_SCORES = 2**30  # bytes of the scores of all files: 200 models, 8 corruptions and 20,000 images have three quarters
+LARGEST_SCORES = 2**30  # bytes of the scores of all files; 200 models, 8 corruptions and 20,000 images have 768 MB
 LARGEST_IMAGES = 2**20  # labels of a file, a byte each
 LARGEST_NAMES = 2**20  # bytes of the keys, and of the names of corruptions
 VALUE_BYTES = 256  # of a value for one image: a vendor of 64 letters

@@ -11,9 +11,10 @@ from analysis.__main__ import main as analysis_main
 from analysis.read.load import load
 from synthetic_run import write_run
 from tune_ks.commands.exports import export_run
+from tune_ks.core.json_text import DEEPEST, parse_json
 from tune_ks.core.lock import LockFile
 from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.schemas import DEEPEST, SCHEMAS, VENDORS, parse_json
+from tune_ks.core.schemas import SCHEMAS, VENDORS
 from tune_ks.planning.merge import require_mergeable
 from tune_ks.planning.start_run import note, other_processor
 from tune_ks.worker.attempts import read_attempts

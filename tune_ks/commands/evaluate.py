@@ -176,7 +176,9 @@ def selected_keys(folder: RunFolder) -> list[str]:
         raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
     wrong = [key for key in keys if not is_key(key)]
     if wrong:
-        raise ValueError(f"{path} names {shown(wrong[0])}, which is no key (12 hexadecimal digits): run the analysis again")
+        raise ValueError(
+            f"{path} names {shown(wrong[0])}, which is no key (12 hexadecimal digits): run the analysis again"
+        )
     if not keys:
         raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
     return keys

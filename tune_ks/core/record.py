@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from tune_ks.core.config import TrialConfig, is_plain
 from tune_ks.core.domains import ClassPatients, OtherVendors, mean_of_others, other_vendors
+from tune_ks.core.json_text import parse_json
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.options import require
 from tune_ks.core.printable import shown
-from tune_ks.core.schemas import parse_json
 
 FORMAT = 1  # the format of all files of a run folder; a newer format is refused
 MIGRATIONS: dict[
@@ -234,7 +234,9 @@ def migrated(values: dict[str, Any]) -> dict[str, Any]:
     values = dict(values)
     file_format = values.pop("format", None)
     if not isinstance(file_format, int) or isinstance(file_format, bool) or file_format > FORMAT:
-        raise ValueError(f"record format {shown(file_format)}, this program reads up to {FORMAT}: use a newer version of it")
+        raise ValueError(
+            f"record format {shown(file_format)}, this program reads up to {FORMAT}: use a newer version of it"
+        )
     for step in range(file_format, FORMAT):
         if step not in MIGRATIONS:
             raise ValueError(

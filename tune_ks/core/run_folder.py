@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.core.config import TrialConfig, is_key
+from tune_ks.core.json_text import parse_json
 from tune_ks.core.record import FORMAT, Stop, TrialRecord, nan_to_null, null_to_nan
 from tune_ks.core.regular_files import NotRegular, require_no_link
-from tune_ks.core.schemas import parse_json
 from tune_ks.core.storage import StoragePath, read_each, read_whole, storage_path, write_whole
 
 CONFIG = "config.json"

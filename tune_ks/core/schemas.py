@@ -1,24 +1,20 @@
 """What each JSON file of a run folder may hold: types and bounds of its fields, checked before other code meets them.
 
-A run folder may come from anywhere, and a value of another type or of 401 digits would end in a traceback far away from
-the file. Every field may be absent, as in files of older versions, and fields that are not named here pass: who
-uses a field says what is missing. Whole numbers and numbers are finite and bounded; texts are ``printable``.
+Every field may be absent, as in files of older versions, and fields that are not named here pass: who uses a field says
+what is missing.
 """
 
-import json
-import math
 from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tune_ks.core.printable import printable, shown
+from tune_ks.core.json_text import WHOLE
+from tune_ks.core.printable import shown
 
-DEEPEST = 24  # levels of lists and objects; the files that this program writes have seven
 VENDORS = 100  # of a record: a cohort has a few makers
 LONGEST = 100_000  # epochs of a history, and images sizes, seeds and spaces of a search
 ABSENT: Any = None  # a default that pydantic does not check: the field may be absent, but not null
-WHOLE = 2**63  # bound of a whole number, exclusive
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Number = Annotated[float, Field(allow_inf_nan=True)]  # null, which means "not measured", is read as NaN elsewhere
@@ -169,25 +165,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 }
 
 
-def parse_json(text: str | bytes, name: str = "") -> dict[str, Any]:
-    """Read one JSON object, checked by the schema of the file ``name``.
-
-    ValueError when it is truncated, nested too deeply, not an object, or holds a value that the schema does not allow.
-    Signs that a terminal obeys and lone surrogates become \\\\x1b, \\\\ud800 ... in its texts.
-    """
-    try:
-        values = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_not_a_number)
-        if not isinstance(values, dict):
-            raise ValueError(f"not a JSON object but {type(values).__name__}")
-        values = _plain(values, 0)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not a whole JSON object ({str(error)[:100]})") from None
-    if name in SCHEMAS:
-        _check(values, name)
-    return values
-
-
-def _check(values: dict[str, Any], name: str) -> None:
+def require_schema(values: dict[str, Any], name: str) -> None:
+    """ValueError that names the first field which the schema of the file ``name`` does not allow, and what came."""
     try:
         _schema(name).validate_python(values)
     except ValidationError as error:
@@ -199,34 +178,3 @@ def _check(values: dict[str, Any], name: str) -> None:
 @cache
 def _schema(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(SCHEMAS[name])
-
-
-def _whole(digits: str) -> int:
-    number = int(digits) if len(digits) <= 20 else WHOLE
-    if not -WHOLE <= number < WHOLE:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return number
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {digits[:20]} is not finite")
-    return number
-
-
-def _not_a_number(word: str) -> None:
-    """NaN and Infinity, which JSON does not have, are read as null."""
-
-
-def _plain(value: Any, depth: int) -> Any:
-    """The value with printable texts. ValueError where it is nested too deeply."""
-    if isinstance(value, str):
-        return printable(value)
-    if depth > DEEPEST:
-        raise ValueError(f"nested more than {DEEPEST} levels deep")
-    if isinstance(value, dict):
-        return {printable(name): _plain(item, depth + 1) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item, depth + 1) for item in value]
-    return value
