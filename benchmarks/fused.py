@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.gpu import synthetic
+from benchmarks.synthetic import synthetic
 from benchmarks.tools import clock_of, parser, print_heads, print_row, with_kept_memory
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.classifiers.together import (
@@ -260,12 +260,17 @@ def main() -> None:
     print(
         f"{machine}, torch {torch.__version__}; AlexNet, batch {BATCH}, {args.repeats} turns; ms a training and step\n"
     )
-    ways = [f"as one: {name}" for name in WAYS]
-    against = ["the best one against one after another", "against processes"]
-    print_heads(["px", "width", "M", IN_TURN, "processes side by side (how many)", *ways, *against])
+    print_table_heads()
     for side in sizes.sides:
         for width in sizes.widths:
             print_size(side, width, sizes, args.device, args.repeats)
+
+
+def print_table_heads() -> None:
+    """The heads of the table whose rows ``print_size`` prints."""
+    ways = [f"as one: {name}" for name in WAYS]
+    against = ["the best one against one after another", "against processes"]
+    print_heads(["px", "width", "M", IN_TURN, "processes side by side (how many)", *ways, *against])
 
 
 def sizes_of(args: argparse.Namespace) -> Sizes:

@@ -72,8 +72,13 @@ def main() -> None:
         print_limits(steps["no mask"], seconds["no mask"], side, args.repeats, device)
 
 
-def step(side: int, width: float, rate: float, changes: dict, replaced: str, device: str) -> Callable[[], None]:
-    """One training step, on images that stay the same; ``replaced`` names the fast parts to do without."""
+def step(
+    side: int, width: float, rate: float, changes: dict, replaced: str, device: str, compiled: bool = False
+) -> Callable[[], None]:
+    """One training step, on images that stay the same; ``replaced`` names the fast parts to do without.
+
+    ``compiled``: forward and backward through torch.compile, which records CUDA graphs on a GPU.
+    """
     values = {"sampling_rate": rate, "width": width, "image_size": side, **changes}
     config = TrialConfig("GE", **values)
     torch.manual_seed(0)
@@ -89,7 +94,8 @@ def step(side: int, width: float, rate: float, changes: dict, replaced: str, dev
     label = torch.arange(BATCH, device=device).remainder(2).float()
     rates = torch.full((BATCH,), config.sampling_rate, device=device)
     optimiser = build_optimiser(config, pipeline, build_task(config).to(device))
-    return partial(train_step, pipeline, optimiser, image, rates, label)
+    network = torch.compile(pipeline, mode="reduce-overhead") if compiled else pipeline
+    return partial(train_step, network, optimiser, image, rates, label)
 
 
 def train_step(pipeline: KSpaceClassifier, optimiser: AdamW, image: Tensor, rates: Tensor, label: Tensor) -> None:

@@ -64,23 +64,14 @@ def holder_of(folder: RunFolder, key: str) -> str:
 
 
 READERS: dict[str, tuple[Reader, ...]] = {
-    "search.json": (
-        lambda folder, key: folder.read_search(),
-        lambda folder, key: other_processor(folder),
-        lambda folder, key: notes_of(folder, "runs/other", {}),
-        lambda folder, key: require_unchanged(folder, "runs/other", {}),
-        lambda folder, key: settings_for(folder, NO_SETTINGS),
-    ),
+    "search.json": (lambda folder, key: folder.read_search(),),
     "record.json": (record_of,),
     "config.json": (config_of,),
     "failure.json": (lambda folder, key: folder.failures()[key],),
     "stopped.json": (lambda folder, key: folder.stops()[key],),
     "attempts.json": (attempts_of,),
     "driver.lock": (holder_of,),
-    "selection.json": (
-        lambda folder, key: selected_keys(folder),
-        lambda folder, key: _last_settings(folder.root),
-    ),
+    "selection.json": (lambda folder, key: selected_keys(folder), lambda folder, key: _last_settings(folder.root)),
 }
 NO_SETTINGS = argparse.Namespace(series="", intensity="", orientation="", negatives="", site="", vendor_of=None)
 
@@ -89,6 +80,10 @@ def whole_readers(folder: RunFolder) -> Iterator[Callable[[], Any]]:
     """What reads many files of a run folder at once: a resumed or extended search, a merge, an export, the analysis."""
     absent = RunFolder(folder.root.parent / "absent")
     yield lambda: load(folder.root)
+    yield lambda: other_processor(folder)
+    yield lambda: notes_of(folder, "runs/other", {})
+    yield lambda: require_unchanged(folder, "runs/other", {})
+    yield lambda: settings_for(folder, NO_SETTINGS)
     yield lambda: Pretrained(str(folder.root))
     yield lambda: require_mergeable([folder], absent)
     yield lambda: plan_search(GRID, folder, VENDORS)

@@ -44,6 +44,11 @@ ONLY_IN = {  # package -> the places that may import it
     "PIL": ("analysis/report/parts.py",),
     "rich": ("tune_ks/commands/", "tune_ks/core/terminal.py", "analysis/results/terminal.py"),
 }
+TRAINING_SIDE = (  # what trains, checkpoints and scores a network; it starts where only these packages are installed
+    *("tune_ks/training/", "tune_ks/model/", "tune_ks/data/dataset.py"),
+    *("tune_ks/worker/run_pack.py", "benchmarks/gpu.py"),
+)
+ITS_PACKAGES = {"torch", "numpy", "pandas", "safetensors"}
 LETTERS = ("transforms", "masks", "reconstructions", "classifiers")
 STDLIB = sys.stdlib_module_names
 
@@ -144,6 +149,26 @@ def test_a_package_is_imported_in_its_one_place():
                 met.add(package)
                 assert name.startswith(ONLY_IN[package]), f"{name} imports {package}"
     assert met == set(ONLY_IN)
+
+
+def test_the_training_side_starts_with_four_packages():
+    """Whatever else a member needs, it imports when it is built."""
+    waiting = []
+    for name in TRAINING_SIDE:
+        inside = sorted((ROOT / name).rglob("*.py")) if name.endswith("/") else [ROOT / name]
+        waiting += [path.relative_to(ROOT).as_posix() for path in inside]
+    met = {}
+    while waiting:
+        name = waiting.pop()
+        if name in met:
+            continue
+        modules = [module for node in ast.parse((ROOT / name).read_text()).body for module in imported_by(node)]
+        met[name] = {module.split(".")[0] for module in modules if file_of(module) is None} - STDLIB
+        waiting += [file_of(module) for module in modules if file_of(module)]
+    assert {name: packages - ITS_PACKAGES for name, packages in met.items() if packages - ITS_PACKAGES} == {}
+    assert set().union(*met.values()) == ITS_PACKAGES
+    assert {"tune_ks/core/record.py", "tune_ks/data/layouts/sheets.py", "benchmarks/layer.py"} <= met.keys()
+    assert len(met) > 100
 
 
 def test_figures_are_drawn_from_finished_values():

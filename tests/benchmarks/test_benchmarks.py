@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HELPERS = {"__init__", "tools", "alone", "constrained", "recorded"}
+HELPERS = {"__init__", "tools", "alone", "constrained", "recorded", "same_step", "synthetic"}
 NAMES = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - HELPERS)
 
 

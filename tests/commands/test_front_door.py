@@ -47,6 +47,20 @@ def test_the_same_command_runs_nothing_twice(place, inside):
     assert {p: p.stat().st_mtime_ns for p in (place / "runs/one/trials").rglob("*") if p.is_file()} == stamps
 
 
+def test_a_search_with_one_bad_record_still_ends_with_a_report(place, inside):
+    run = RunFolder(shutil.copytree(place / "runs/one", place / "runs/bad"))
+    bad = run.finished()[0]
+    run.trial(bad, "record.json").write_text('{"format": 1, "config": {}, "val": 7}')
+    for name in ("report.html", "selection.json"):
+        (run.root / name).unlink()
+    ended = inside("--data", "data", "--space", "space.py", "--run", "runs/bad")
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "1 record(s) could not be used" in (run.root / "report.html").read_text()
+    trials = json.loads((run.root / "selection.json").read_text())["trials"]
+    assert (trials["finished"], trials["unreadable"]) == (3, 1)
+
+
 @pytest.mark.usefixtures("local_ray")
 def test_fresh_sets_the_old_folder_aside(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/old")

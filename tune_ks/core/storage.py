@@ -85,9 +85,9 @@ def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
             os.fsync(file.fileno())
 
 
-def copy_whole(source: StoragePath, target: StoragePath) -> None:
-    """Write the content of ``source`` as ``target``."""
-    write_whole(target, read_whole(source))
+def copy_whole(source: StoragePath, target: StoragePath, limit: int = LARGEST) -> None:
+    """Write the content of ``source``, of at most ``limit`` bytes, as ``target``."""
+    write_whole(target, read_whole(source, limit))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from tune_ks.core.record import TrialRecord
 from tune_ks.core.regular_files import require_regular
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import copy_whole, read_whole
+from tune_ks.core.tables import LARGEST_TABLE
 from tune_ks.planning.pretrained import RECORD, WEIGHTS
 from tune_ks.planning.start_run import SPACE_FIELDS, note
 
@@ -89,7 +90,7 @@ def _identity(folder: RunFolder) -> dict[str, Any]:
         "fingerprint format (one is of an older version: continue that one with its own command first)": form,
         "cohort": cohort.get("fingerprint_2", cohort.get("fingerprint")),
         "split_seed": search.get("split_seed"),
-        "cohort.csv": read_whole(folder.cohort_csv),
+        "cohort.csv": read_whole(folder.cohort_csv, LARGEST_TABLE),
     }
 
 
@@ -118,9 +119,9 @@ def merge_runs(sources: list[RunFolder], target: RunFolder) -> Merged:
 
 
 def _copy_cohort(source: RunFolder, target: RunFolder) -> None:
-    copy_whole(source.cohort_csv, target.cohort_csv)
+    copy_whole(source.cohort_csv, target.cohort_csv, LARGEST_TABLE)
     if source.skipped_csv.exists():
-        copy_whole(source.skipped_csv, target.skipped_csv)
+        copy_whole(source.skipped_csv, target.skipped_csv, LARGEST_TABLE)
     copy_whole(source.search_json, target.search_json)
 
 
