@@ -56,6 +56,7 @@ EPOCHS = 30
 LAYER_WAYS = ("no mask", "learned lines", "learned points", "fixed lines, each step")
 AIM = 1.10  # of learned lines, in unmasked steps
 TINY = {"images": 32, "sides": [64], "width": 0.05, "batch": 8, "packs": [2], "repeats": 1, "slices": 4, "epochs": 2}
+TINY |= {"trials": 4}
 
 
 class Left(NamedTuple):
@@ -124,6 +125,7 @@ def arguments() -> argparse.Namespace:
     given.add_argument("--packs", type=int, nargs="+", default=[4, 10], help="trials trained as one")
     given.add_argument("--slices", type=int, default=600, help="DICOM files of the part decode")
     given.add_argument("--epochs", type=int, default=EPOCHS, help="of the part whole")
+    given.add_argument("--trials", type=int, default=TRIALS, help="of the part whole, at ten rates in turn")
     given.add_argument("--repeats", type=int, default=3)
     args = given.parse_args()
     if args.tiny:
@@ -367,26 +369,36 @@ def run_whole(args: argparse.Namespace, left: Left) -> None:
     from tune_ks.core.run_folder import RunFolder
     from tune_ks.worker.run_pack import run_pack
 
+    class Run(RunFolder):
+        """A run folder whose config.json files name no start point: reading them would need pydantic."""
+
+        def start_point(self, key: str) -> None:
+            return None
+
     with tempfile.TemporaryDirectory(prefix="tune_ks_gpu_") as name:
-        folder = RunFolder(Path(name) / "run")
+        folder = Run(Path(name) / "run")
         table, images = write_synthetic(Path(name), args.images, args.side)
         folder.root.mkdir()
         table.rename(folder.cohort_csv)
-        rates = np.linspace(0.1, 1.0, TRIALS // 2).tolist() * 2
-        configs = [config_of(args, rate, seed=n, epochs=args.epochs) for n, rate in enumerate(rates)]
+        rates = np.linspace(0.1, 1.0, TRIALS // 2)
+        configs = []
+        for number in range(args.trials):
+            configs.append(config_of(args, float(rates[number % len(rates)]), seed=number, epochs=args.epochs))
         size = args.packs[-1]
         print_heads(["trials", "seconds", "images a second"])
         started = time.perf_counter()
-        for first in range(0, TRIALS, size):
-            if left.is_over(f"trial {first + 1} of {TRIALS}"):
+        for first in range(0, args.trials, size):
+            if left.is_over(f"trial {first + 1} of {args.trials}"):
                 return
             for config, result in run_pack(configs[first : first + size], folder, images, args.device, go_on):
                 if isinstance(result, Exception):
                     raise RuntimeError(f"rate {config.sampling_rate:.2f}: {result}")
             seconds = time.perf_counter() - started
-            done = min(first + size, TRIALS)
-            print_row([f"{done} of {TRIALS}", f"{seconds:.0f}", f"{done * args.epochs * args.images / seconds:,.0f}"])
-    print(f"\n{seconds / 60:.1f} minutes; {1e6 * seconds / (TRIALS * args.epochs * args.images):.1f} us an image")
+            done = min(first + size, args.trials)
+            print_row(
+                [f"{done} of {args.trials}", f"{seconds:.0f}", f"{done * args.epochs * args.images / seconds:,.0f}"]
+            )
+    print(f"\n{seconds / 60:.1f} minutes; {1e6 * seconds / (args.trials * args.epochs * args.images):.1f} us an image")
 
 
 def go_on(config: TrialConfig, line: dict[str, float]) -> bool:
