@@ -132,7 +132,7 @@ def search_with_dying_nodes(folder: RunFolder, space: Path, file: str, count: in
         cluster.shutdown()
 
 
-def wait_for_file(folder: RunFolder, name: str, process: subprocess.Popen) -> None:
+def wait_for_file(folder: RunFolder, name: str, process: Warm) -> None:
     """Wait until a trial has the file; RuntimeError if the driver ends before."""
     while not any(folder.root.glob(f"trials/*/{name}")):
         if process.poll() is not None:
