@@ -13,7 +13,7 @@ from warm import Warm
 SCRIPT = """
 import json, os, sys
 import beside
-print(json.dumps([__name__, sys.argv[1:], os.getcwd(), dict(os.environ), [beside.NAME, sys.modules["beside"].__file__]]))
+print(json.dumps([__name__, sys.argv[1:], os.getcwd(), dict(os.environ), beside.NAME, beside.__file__]))
 print("to the other file", file=sys.stderr)
 sys.exit(int(sys.argv[1]))
 """

@@ -1,8 +1,8 @@
 """Scripts in processes of their own which need not import the large packages: they are forked from one that has.
 
-A process that imports torch and the others takes 2 s of a CPU for that, and the tests start a hundred. Here Python's fork
-server imports them once. Everything else is as in a process that was started anew: its script, words, environment, folder,
-signals, exit code and output. Ray is not imported beforehand, because it reads its settings from the environment then.
+A process that imports torch and the others takes 2 s of a CPU for that, and the tests start a hundred. Here Python's
+fork server imports them once. Everything else is as in a process that was started anew: its script, words, environment,
+folder, signals, exit code and output. Ray is not imported beforehand: it reads its settings from the environment then.
 """
 
 import atexit
