@@ -3,7 +3,6 @@
 import warnings
 from typing import NamedTuple
 
-import kneed
 import moocore
 import numpy as np
 import pandas as pd
@@ -62,6 +61,8 @@ def knee(rate: np.ndarray, score: np.ndarray) -> float | None:
     ``rate`` (n,) and ``score`` (n,). Kneedle (Satopaa et al., ICDCS workshops 2011) on the running maximum, which is
     increasing. None with fewer than four distinct rates, with a flat curve, and where there is no knee.
     """
+    import kneed  # here, because it brings in half of scipy, which only this rule needs
+
     known = ~(np.isnan(rate) | np.isnan(score))
     rates, group = np.unique(rate[known], return_inverse=True)
     best = np.full(len(rates), -np.inf)
