@@ -61,8 +61,6 @@ def knee(rate: np.ndarray, score: np.ndarray) -> float | None:
     ``rate`` (n,) and ``score`` (n,). Kneedle (Satopaa et al., ICDCS workshops 2011) on the running maximum, which is
     increasing. None with fewer than four distinct rates, with a flat curve, and where there is no knee.
     """
-    import kneed  # here, because it brings in half of scipy, which only this rule needs
-
     known = ~(np.isnan(rate) | np.isnan(score))
     rates, group = np.unique(rate[known], return_inverse=True)
     best = np.full(len(rates), -np.inf)
@@ -70,6 +68,8 @@ def knee(rate: np.ndarray, score: np.ndarray) -> float | None:
     best = np.maximum.accumulate(best)
     if len(best) < 4 or best[-1] <= best[0]:
         return None
+    import kneed  # here, because it brings in half of scipy, which a short curve does not need
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         at_knee = kneed.KneeLocator(rates, best, curve="concave", direction="increasing").knee
