@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -14,6 +15,7 @@ from pydicom.uid import (
 )
 
 from dicom_files import AXIAL, ROTATED, by_header, write_dicom
+from tune_ks.data import child_process
 from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header, read_planned
 
 SCALES = [
@@ -106,19 +108,51 @@ def test_pixels_that_contradict_their_bits_have_the_same_reason(tmp_path):
     assert reasons == ["values that need more than the 12 bits of BitsStored", "HighBit contradicts the pixels"]
 
 
-@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless])
-def test_other_encodings_are_left_to_pydicom(tmp_path, syntax):
+@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_rare_encodings_are_left_to_pydicom(tmp_path, syntax):
     file = pydicom.dcmread(write_dicom(tmp_path / "x"))
     expected = file.pixel_array.astype(np.float32)
-    if syntax.is_encapsulated:
-        file.compress(syntax)
-    else:
-        if not syntax.is_little_endian:
-            file.PixelData = file.pixel_array.astype(">u2").tobytes()
-        file.file_meta.TransferSyntaxUID = syntax
+    if not syntax.is_little_endian:
+        file.PixelData = file.pixel_array.astype(">u2").tobytes()
+    file.file_meta.TransferSyntaxUID = syntax
     pydicom.dcmwrite(tmp_path / "y", file, enforce_file_format=True)
     assert read_planned(tmp_path / "y", read_header(tmp_path / "y")) is None
     assert np.array_equal(by_header(tmp_path / "y").image, expected)
+
+
+def compressed_files(folder):
+    """Written here, and the nine encodings where they are."""
+    file = pydicom.dcmread(write_dicom(folder / "x", np.arange(256).reshape(16, 16), BitsStored=9, HighBit=8))
+    file.compress(RLELossless)
+    file.save_as(folder / "rle")
+    syntaxes = Path(__file__).parents[3] / "shared" / "data" / "dicom_syntaxes"
+    return [folder / "rle", *(path for path in sorted(syntaxes.glob("*.dcm")) if read_header(path).compressed)]
+
+
+def test_compressed_pixels_are_decoded_without_parsing_in_a_child_only(tmp_path, monkeypatch):
+    files = compressed_files(tmp_path)
+    assert len(files) in (1, 7)
+    for path in files:
+        header = read_header(path)
+        assert read_planned(path, header) is None
+        with monkeypatch.context() as patched:
+            patched.setattr(child_process, "in_child", True)
+            planned = read_planned(path, header)
+            whole = read_file(path)
+        assert planned.image.tobytes() == whole.image.tobytes()
+        assert planned.digest == whole.digest
+
+
+def test_of_a_damaged_stream_pydicom_says_what_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr(child_process, "in_child", True)
+    path = compressed_files(tmp_path)[0]
+    content = path.read_bytes()
+    at = content.rindex(b"\xfe\xff\x00\xe0") + 8  # the first bytes of the last fragment: the number of its segments
+    path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
+    assert read_planned(path, read_header(path)) is None
+    whole, planned = ways(path)
+    assert whole == planned
+    assert whole.startswith("damaged")
 
 
 def test_a_file_that_changed_since_is_read_whole(tmp_path):

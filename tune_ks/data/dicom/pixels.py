@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tune_ks.data import child_process
@@ -59,8 +60,10 @@ class Stored(NamedTuple):
     bits: int  # of a value
     high_bit: int  # of the container, where the highest bit of the value lies
     signed: bool
+    photometric: str  # as PhotometricInterpretation says it
+    syntax: str  # UID of the transfer syntax
     scale: Scale
-    place: Place | None  # None where pydicom must read them: compressed, or not stored in the plainest way
+    place: Place | None  # None where pydicom must parse the file again, because it is not stored in the plainest way
 
 
 def check_pixels(dataset: pydicom.Dataset, path: Path) -> bool:
@@ -88,14 +91,20 @@ def stored_of(dataset: pydicom.Dataset, path: Path) -> Stored:
         bits=bits,
         high_bit=integer(dataset, "HighBit", bits - 1),
         signed=integer(dataset, "PixelRepresentation", 0) == 1,
+        photometric=text(dataset, "PhotometricInterpretation"),
+        syntax=str(dataset.file_meta.TransferSyntaxUID),
         scale=_scale_of(dataset),
         place=_place(dataset, path),
     )
 
 
 def pixels_at(path: Path, stored: Stored) -> np.ndarray | None:
-    """(Rows, Columns) integers as stored, without parsing the file again. None where that cannot be, or it changed."""
-    if stored.place is None:
+    """(Rows, Columns) integers as stored, without parsing the file again. None where that cannot be, or it changed.
+
+    Compressed ones only in a child process: native decoders can crash.
+    """
+    compressed = UID(stored.syntax).is_encapsulated
+    if stored.place is None or (compressed and not child_process.in_child):
         return None
     count = stored.rows * stored.columns
     with open_file(path) as file:
@@ -103,10 +112,35 @@ def pixels_at(path: Path, stored: Stored) -> np.ndarray | None:
         if (status.st_size, status.st_mtime_ns) != (stored.place.size, stored.place.modified_ns):
             return None
         file.seek(stored.place.offset)
-        content = file.read(count * stored.allocated // 8)
+        content = file.read(-1 if compressed else count * stored.allocated // 8)
+    if compressed:
+        return _decoded(content, stored)
     kind = "i" if stored.signed else "u"
     values = np.frombuffer(content, f"<{kind}{stored.allocated // 8}", count)
     return _aligned(values.reshape(stored.rows, stored.columns), stored)
+
+
+def _decoded(content: bytes, stored: Stored) -> np.ndarray | None:
+    """Compressed pixels, from the file's bytes that begin with them; None where pydicom shall say why they are bad."""
+    try:
+        decoder = get_decoder(UID(stored.syntax))
+        pixels, _ = decoder.as_array(
+            content,
+            raw=True,
+            decoding_plugin=_plugin(decoder),
+            correct_unused_bits=True,
+            rows=stored.rows,
+            columns=stored.columns,
+            samples_per_pixel=1,
+            number_of_frames=1,
+            bits_allocated=stored.allocated,
+            bits_stored=stored.bits,
+            pixel_representation=int(stored.signed),
+            photometric_interpretation=stored.photometric,
+        )
+    except Exception:  # a damaged file can make the decoders fail in any way
+        return None
+    return pixels if pixels.shape == (stored.rows, stored.columns) else None
 
 
 def stored_pixels(dataset: pydicom.Dataset, path: Path, stored: Stored, compressed: bool) -> np.ndarray:
@@ -232,11 +266,12 @@ def _place(dataset: pydicom.Dataset, path: Path) -> Place | None:
     Of all other files pydicom says whether they can be read, and how.
     """
     element = dataset.get_item("PixelData", keep_deferred=True)
+    syntax = dataset.file_meta.TransferSyntaxUID
     is_plain = (
-        dataset.file_meta.TransferSyntaxUID in PLAIN_SYNTAXES
+        (syntax.is_encapsulated or syntax in PLAIN_SYNTAXES)
         and isinstance(element, RawDataElement)
         and element.is_little_endian
-        and element.length != UNDEFINED_LENGTH
+        and (element.length == UNDEFINED_LENGTH) == syntax.is_encapsulated
         and all(type(value_or_none(dataset, name)) is int for name in SIZES)
         and dataset.PixelRepresentation in (0, 1)
         and value_or_none(dataset, "PhotometricInterpretation") in GREY_SCALE
@@ -259,16 +294,19 @@ def _decode(dataset: pydicom.Dataset, stored: Stored, compressed: bool) -> np.nd
         decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
     except NotImplementedError:
         raise UnusableFile("an encoding that no decoder knows") from None
-    plugin = ""
-    if compressed:
-        plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
-        if not plugin:
-            raise UnusableFile("an encoding that no decoder knows")
+    plugin = _plugin(decoder) if compressed else ""
     # pydicom would cut off what does not fit into BitsStored, and so fold a bright image that says too few bits
     pixels, _ = decoder.as_array(dataset, raw=True, decoding_plugin=plugin, correct_unused_bits=compressed)
     if pixels.shape != (dataset.Rows, dataset.Columns):
         raise UnusableFile("damaged (decoded to another size)")
     return pixels if compressed else _aligned(pixels, stored)
+
+
+def _plugin(decoder: Decoder) -> str:
+    plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
+    if not plugin:
+        raise UnusableFile("an encoding that no decoder knows")
+    return plugin
 
 
 def _aligned(pixels: np.ndarray, stored: Stored) -> np.ndarray:
