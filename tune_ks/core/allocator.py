@@ -1,4 +1,4 @@
-"""How a process that works on large arrays keeps its memory, as environment variables of the C library (glibc)."""
+"""How a process that trains asks glibc to hold its memory, by variables that are read when the process starts."""
 
 # glibc returns freed memory to the system, and every page that is needed again costs a page fault: up to a quarter of a
 # training step. 32 MiB is the largest threshold that older versions accept; with a larger one they return even more

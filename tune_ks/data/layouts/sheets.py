@@ -137,11 +137,11 @@ def _rows(
 
 
 def _rows_xlsx(path: Path, sheet: str | None) -> Iterator[Sequence[Any]]:
-    import openpyxl  # here, because most processes that read a table meet no workbook
-
     with zipfile.ZipFile(path) as archive:  # it states what each of its files unpacks to, and unpacks no more than that
         unpacked = sum(member.file_size for member in archive.infolist())
     _require_small(path, "unpacks to", unpacked, MAX_SHEET_BYTES)
+    import openpyxl  # here, because a training needs no workbook
+
     workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         worksheet = workbook[sheet] if sheet in workbook.sheetnames else workbook.worksheets[0]
