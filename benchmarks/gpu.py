@@ -381,9 +381,8 @@ def run_whole(args: argparse.Namespace, left: Left) -> None:
         folder.root.mkdir()
         table.rename(folder.cohort_csv)
         rates = np.linspace(0.1, 1.0, TRIALS // 2)
-        configs = []
-        for number in range(args.trials):
-            configs.append(config_of(args, float(rates[number % len(rates)]), seed=number, epochs=args.epochs))
+        wanted = [float(rates[number % len(rates)]) for number in range(args.trials)]
+        configs = [config_of(args, rate, seed=n, epochs=args.epochs) for n, rate in enumerate(wanted)]
         size = args.packs[-1]
         print_heads(["trials", "seconds", "images a second"])
         started = time.perf_counter()
