@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import schema_mutants
-from analysis.analyse import _last_settings
+from analysis.analyse import last_settings
 from analysis.read.load import load
 from tiny_space import DRAWN, GRID, VENDORS, WORK
 from tune_ks.commands.evaluate import chosen_keys, selected_keys, settings_for, with_references
@@ -71,7 +71,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "stopped.json": (lambda folder, key: folder.stops()[key],),
     "attempts.json": (attempts_of,),
     "driver.lock": (holder_of,),
-    "selection.json": (lambda folder, key: selected_keys(folder), lambda folder, key: _last_settings(folder.root)),
+    "selection.json": (lambda folder, key: selected_keys(folder), lambda folder, key: last_settings(folder.root)),
 }
 NO_SETTINGS = argparse.Namespace(series="", intensity="", orientation="", negatives="", site="", vendor_of=None)
 
