@@ -30,13 +30,13 @@ def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
 
 def resources_of(args: argparse.Namespace) -> Any:
     """The Resources that the arguments ask for."""
-    from tune_ks.search.cluster import Resources
+    from tune_ks.search.cluster import Resources, wanted_address
 
     return Resources(
         cpus=args.cpus_per_trial,
         gpus=args.gpus_per_trial,
         concurrent=args.concurrent,
-        address=args.address or os.environ.get("RAY_ADDRESS"),  # which `ray job submit` sets
+        address=wanted_address(args.address),
         hang_after=args.hang_after,
         fused=args.fused,
     )
