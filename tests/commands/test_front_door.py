@@ -111,6 +111,12 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
         assert ", chosen" in text
         assert not any(key in text for key in full)
         assert "wrote runs/one/report.html" in text
+    before = (place / "runs/one/external/elsewhere.csv").read_bytes()
+    write_table_cohort(place / "other/elsewhere", patients=3, side=64, vendors=("Philips",), images=6)
+    other = inside("evaluate", "runs/one", "--data", "other/elsewhere")
+    assert other.returncode == 2, "another cohort, in a folder of the same name"
+    assert "external/elsewhere.csv holds results of another cohort: give these another --name" in other.stderr
+    assert (place / "runs/one/external/elsewhere.csv").read_bytes() == before
     report = (place / "runs/one/report.html").read_text()
     assert '<table id="external">' in report
     assert report.count("PHILIPS") > 4

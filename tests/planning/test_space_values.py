@@ -38,7 +38,7 @@ OTHERS = [
     ("'lr': {0.1, 0.2}", "lr: several values are written as a list"),
     ("'vendor': tune.choice(['GE', 'SIEMENS'])", "vendor must be a value or a list: no sampler draws it"),
     ("'image_size': tune.choice([64, 128])", "image_size must be a value or a list: no sampler draws it"),
-    ("'image_size': 32", "needs an image_size of 63 or more, got 32"),
+    ("'image_size': 32, 'lr': tune.uniform(0.1, 1)", "needs an image_size of 63 or more, got 32"),
     (
         "'image_size': 62, 'classifier': tune.choice(['resnet18', 'alexnet', 'resnet18'])",
         "the classifier 'alexnet' needs an image_size of 63 or more, got 62",
