@@ -1,10 +1,13 @@
 """Splits and patients as hospitals hand them over: a split without a class, patients of two makers, shared numbers."""
 
+import dataclasses
+import io
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from tiny import write_tiny
 from tune_ks.data.cohort.require_splits import require_splits
@@ -78,23 +81,35 @@ def write_labelled(root, split):
 
 
 def test_training_on_one_vendor_and_testing_on_another_alone(tmp_path):
-    """No image validates across vendors, none tests in the domain: undefined, and no trial fails of it."""
+    """No image validates across vendors, none tests in the domain: undefined, no trial fails of it, none says nan."""
+    from analysis import analyse, print_analysis
     from benchmarks.alone import run_config
+    from tune_ks.commands.exports import export_run
     from tune_ks.core.config import TrialConfig
-    from tune_ks.core.run_folder import RunFolder
+    from tune_ks.core.run_folder import RunFolder, write_json
 
     cohort_csv, images = write_tiny(tmp_path, patients=4)
     table = pd.read_csv(cohort_csv)
     number = table["patient_id"].str[-1].astype(int)
     table["split"] = np.where(table["vendor"] == "SIEMENS", "test", np.where(number < 2, "train", "val"))
     table.to_csv(cohort_csv, index=False)
-    config = TrialConfig("GE", 0.25, temperature=1.0, width=0.05, image_size=64, epochs=1)
+    folder = RunFolder(tmp_path)
+    cohort = {"fingerprint": "0123456789ab", "settings": {}, "synthetic": False, "counts": []}
+    search = {"format": 1, "space": "mine", "split_seed": 0, "cohort": cohort, "versions": {}, "command": "python"}
+    write_json(folder.search_json, search)
+    small = TrialConfig("GE", 0.25, temperature=1.0, width=0.05, image_size=64, epochs=1)
+    said = io.StringIO()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        record = run_config(config, RunFolder(tmp_path), images)
-    assert record.images["val SIEMENS"] == record.images["test GE"] == 0
-    assert np.isnan([record.val["SIEMENS"], record.test["GE"]]).all()
-    assert np.isfinite([record.val["GE"], record.test["SIEMENS"]]).all()
+        records = [run_config(dataclasses.replace(small, sampling_rate=rate), folder, images) for rate in (0.25, 1.0)]
+        export_run(folder)
+        print_analysis(analyse(folder.root, report=False), Console(file=said, width=1000))
+    for record in records:
+        assert record.images["val SIEMENS"] == record.images["test GE"] == 0
+        assert np.isnan([record.val["SIEMENS"], record.test["GE"]]).all()
+        assert np.isfinite([record.val["GE"], record.test["SIEMENS"]]).all()
+    assert "GE: 0.250 of k-space by the rule" in said.getvalue() or "GE: 1.000 of k-space" in said.getvalue()
+    assert "nan" not in said.getvalue()
 
 
 def test_patients_of_both_makers_are_split_once():
