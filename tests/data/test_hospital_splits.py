@@ -1,8 +1,10 @@
 """Splits and patients as hospitals hand them over: a split without a class, patients of two makers, shared numbers."""
 
+import contextlib
 import dataclasses
 import io
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -72,6 +74,27 @@ def test_a_search_is_refused_before_it_starts(tmp_path):
         assert "GE has 0 positive and 0 negative images in val" in result.stderr
         assert not (tmp_path / "run").exists()
     assert len(table) == 16
+
+
+@pytest.mark.parametrize(("sampler", "objectives", "said"), [
+    ("tpe", "['val_in_domain', 'val_cross_domain']", "the sampler 'tpe' would learn from val_cross_domain, and no"),
+    ("tpe", "['val_in_domain', 'realised_rate']", ""),
+    ("random", "['val_in_domain', 'val_cross_domain']", ""),
+])  # fmt: skip
+def test_a_sampler_does_not_learn_from_what_no_trial_has(tmp_path, sampler, objectives, said):
+    from tune_ks.planning.space import load_space
+    from tune_ks.planning.start_run import require_objectives
+
+    table = of_patients(*WHOLE[:3], *((f"SIEMENS{n}", "SIEMENS", "test", "01") for n in range(3)))
+    (tmp_path / "space.py").write_text(
+        "from ray import tune\nSPACE = {'vendor': 'GE', 'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 1)}\n"
+        f"SEARCH = {{'sampler': '{sampler}', 'objectives': {objectives}}}"
+    )
+    space = load_space(str(tmp_path / "space.py"))
+    whole = of_patients(*WHOLE)
+    require_objectives(space, SimpleNamespace(table=whole), 0)
+    with pytest.raises(ValueError, match=said) if said else contextlib.nullcontext():
+        require_objectives(space, SimpleNamespace(table=table), 0)
 
 
 def write_labelled(root, split):
