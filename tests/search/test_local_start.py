@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import ray
@@ -16,7 +17,7 @@ import ray
 import psutil  # Ray's own copy, which can be imported after it
 
 from tune_ks.search import cluster, local_start
-from tune_ks.search.cluster import Resources, connected, wanted_address
+from tune_ks.search.cluster import ClusterAddress, Resources, connected, wanted_address
 from tune_ks.search.local_start import folder_of_ray, require_token_file, short_place, why_not_started
 
 LONG = "/" + "long/" * 30
@@ -43,6 +44,7 @@ def test_nobody_else_reaches_ray_on_this_machine():
         return os.environ["RAY_AUTH_MODE"]
 
     assert ray.get(mode.remote()) == "token"
+    assert cluster.asks_for_token(node().gcs_address)
     met = []
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         listening = [known for known in process.net_connections("inet") if known.status == psutil.CONN_LISTEN]
@@ -194,7 +196,7 @@ def alone(monkeypatch, tmp_path):
     """No Ray is connected, none may be started, and no cluster is known but by what a test sets."""
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("Ray would look for minutes"))
-    monkeypatch.setattr(cluster, "use_token_if_any", lambda: None)
+    monkeypatch.setattr(cluster, "use_token_as", lambda cluster: None)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     return monkeypatch
@@ -237,6 +239,30 @@ def test_what_answers_and_is_of_no_use_is_one_message(alone, error, said):
     alone.setattr(ray, "init", fail)
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert said in refused(f"127.0.0.1:{server.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown"), [("token", True), ("", False), ("disabled", False), (psutil.AccessDenied, True), (None, True)]
+)
+def test_the_token_is_shown_unless_the_cluster_asks_for_none(monkeypatch, mode, shown):
+    """A driver with a token and a cluster without one do not understand each other, nor the other way round."""
+    enabled = []
+
+    class Process:
+        info: ClassVar = {"name": "raylet", "cmdline": ["raylet", "--gcs-address=10.0.0.1:6379"]}
+
+        def environ(self):
+            if mode is psutil.AccessDenied:
+                raise psutil.AccessDenied
+            return {"RAY_AUTH_MODE": mode} if mode else {}
+
+    processes = [] if mode is None else [Process()]
+    monkeypatch.setattr(psutil, "process_iter", lambda names: iter(processes))
+    setup = cluster.authentication_token_setup
+    monkeypatch.setattr(setup, "maybe_enable_token_auth_if_token_available", lambda **_: enabled.append(1))
+    cluster.use_token_as(ClusterAddress("head.example.org:6379"))
+    assert bool(enabled) == shown
+    assert cluster.asks_for_token("head.example.org:637") is None, "another port"
 
 
 def test_the_front_door_says_it_in_one_line(alone, tmp_path, capsys):

@@ -1,8 +1,10 @@
 """Where trials run: what a trial needs, how many fit at once, the connection to Ray, and the code for its nodes."""
 
+import contextlib
 import logging
 import math
 import os
+import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,6 +18,9 @@ from ray._private.authentication import authentication_token_setup
 
 import tune_ks
 from tune_ks.search.local_start import folder_of_ray, start_here
+
+# isort: split
+import psutil  # Ray's own copy, which can be imported after it
 
 # where an object store is, for nodes that were started without these variables; its keys are never sent
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
@@ -173,7 +178,7 @@ def join(cluster: ClusterAddress) -> None:
             require_answer(cluster.address)
         except ConnectionError as error:
             raise ValueError(silence) from error
-    use_token_if_any()
+    use_token_as(cluster)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env=code_for_the_nodes())
     except ConnectionError as error:
@@ -188,10 +193,29 @@ def join(cluster: ClusterAddress) -> None:
         raise ValueError(f"the Ray cluster at {cluster.address}{cluster.said_by} cannot be used: {reason}") from error
 
 
-def use_token_if_any() -> None:
-    """Show the cluster the token of this user, where there is one. Ray does it for the address "auto" only."""
-    logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
-    authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+def use_token_as(cluster: ClusterAddress) -> None:
+    """Show the token of this user, where there is one, unless the cluster asks for none: it must be both or neither.
+
+    Ray itself shows it for the address "auto", whatever the cluster asks for, and else never. Where the user says
+    RAY_AUTH_MODE, that is done.
+    """
+    if asks_for_token(cluster.address) is not False:
+        logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
+        authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+def asks_for_token(address: str) -> bool | None:
+    """Whether the cluster with this port asks for a token, by the environment of its raylet on this machine.
+
+    A search needs one here. None where it is not found, or belongs to another user.
+    """
+    port = address.rpartition(":")[2]
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = process.info["cmdline"] or []
+        if process.info["name"] == "raylet" and any(re.fullmatch(rf"--gcs-address=.*:{port}", word) for word in words):
+            with contextlib.suppress(psutil.Error):
+                return process.environ().get("RAY_AUTH_MODE", "").lower() == "token"
+    return None
 
 
 def require_answer(address: str) -> None:
