@@ -105,6 +105,8 @@ def write_labelled(root, split):
 
 def test_training_on_one_vendor_and_testing_on_another_alone(tmp_path):
     """No image validates across vendors, none tests in the domain: undefined, no trial fails of it, none says nan."""
+    from optuna.exceptions import ExperimentalWarning
+
     from analysis import analyse, print_analysis
     from benchmarks.alone import run_config
     from tune_ks.commands.exports import export_run
@@ -124,6 +126,7 @@ def test_training_on_one_vendor_and_testing_on_another_alone(tmp_path):
     said = io.StringIO()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ExperimentalWarning)  # as exports.py does
         records = [run_config(dataclasses.replace(small, sampling_rate=rate), folder, images) for rate in (0.25, 1.0)]
         export_run(folder)
         print_analysis(analyse(folder.root, report=False), Console(file=said, width=1000))
