@@ -8,9 +8,10 @@ from contextlib import ExitStack
 
 import ray
 import ray._private.node
+import ray.air._internal.usage
 from ray.cluster_utils import Cluster
 
-from lean_ray import leave_out
+from lean_ray import count_no_callbacks, leave_out
 from tune_ks.search.local_start import folder_of_ray, start_here
 
 
@@ -18,6 +19,7 @@ def start_local_ray():
     """Two CPUs, started as a search starts it. Does nothing where Ray runs already."""
     if not ray.is_initialized():
         leave_out(ray._private.node)
+        count_no_callbacks(ray.air._internal.usage)
         stack = ExitStack()
         start_here(stack.enter_context(folder_of_ray()), num_cpus=2)
         stack.callback(ray.shutdown)
@@ -27,4 +29,5 @@ def start_local_ray():
 def start_cluster(**head):
     """A cluster whose first node has the resources ``head``; the caller adds others, and shuts it down."""
     leave_out(ray._private.node)
+    count_no_callbacks(ray.air._internal.usage)
     return Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **head})
