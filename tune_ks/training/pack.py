@@ -20,6 +20,7 @@ class Network(NamedTuple):
     config: TrialConfig
     pipeline: KSpaceClassifier
     noise: AbstractContextManager = nullcontext()  # the random state for its modules; by default torch's global state
+    mask: Tensor | None = None  # (1 or B, H or 1, W): the images' masks where they are known; None: drawn or computed
 
 
 class Passed(NamedTuple):
@@ -56,7 +57,7 @@ def pass_together(
     restored = []
     for network, batch, rate in zip(networks, batches, rates, strict=True):
         with network.noise:
-            restored.append(network.pipeline.restore(batch.image, rate))
+            restored.append(network.pipeline.restore(batch.image, rate, network.mask))
     entering = []
     for position, network in enumerate(networks):
         if position not in unclassified:
@@ -83,11 +84,11 @@ def classify_together(entering: Sequence[Entering]) -> Sequence[Tensor]:
     if not entering:
         return []
     first = entering[0]
-    config, pipeline, noise = first.network
+    pipeline = first.network.pipeline
     if len(entering) == 1:
-        with noise:
+        with first.network.noise:
             return [pipeline.classify(first.image, first.rate, first.acquisition)]
-    layers = member_of(config, "classifier").layers
+    layers = member_of(first.network.config, "classifier").layers
     networks = [batch.network for batch in entering]
     layers_of_all = [layers(network.pipeline.classifier) for network in networks]
     together = Together(layers_of_all, [network.noise for network in networks])

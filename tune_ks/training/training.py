@@ -101,10 +101,15 @@ class Training:
         """The weights that are scored and exported: the averaged ones, or those of the last step."""
         return self.pipeline if self.average is None else self.average.pipeline
 
-    @property
-    def learner(self) -> Network:
-        """The network for training: it does not sample where a fixed mask was applied to the images beforehand."""
-        return Network(self.config, self.trained, self.noise)
+    def learner(self, rates: Tensor) -> Network:
+        """The network for training on images at ``rates`` (B,), given on the host.
+
+        It does not sample where a fixed mask was applied to the images beforehand.
+        """
+        mask = self.epoch_mask
+        if mask is None and self.samples_fixed_masks:
+            mask = self.pipeline.sampling.mask.probability(rates)
+        return Network(self.config, self.trained, self.noise, mask)
 
     @property
     def at_chance(self) -> bool:
@@ -159,6 +164,17 @@ class Training:
             if self.average is not None:
                 self.average.settle_mask()
             mask.eval()  # from here on the network is trained on the binary mask that will be exported
+        self.samples_fixed_masks = not (mask.random or self.trained.nothing_to_sample)
+        self.epoch_mask = self._epoch_mask()
+
+    @torch.no_grad()
+    def _epoch_mask(self) -> Tensor | None:
+        """(1, H or 1, W), the mask of every image of the epoch; None where images differ or the mask still learns."""
+        mask = self.pipeline.sampling.mask
+        is_drawn = mask.random and mask.training
+        if self.trained.nothing_to_sample or mask.rates_differ or is_drawn:
+            return None
+        return mask.binary(self.draws[0].rates[:1])
 
     def update(self, skip: Tensor) -> None:
         """Change the weights by their gradients; not where ``skip`` is 1 (a float on the device, 0 or 1)."""
