@@ -1,16 +1,16 @@
 """A simulated GPU: tensors that say they lie on cuda:0 and are computed on the CPU.
 
-Torch's FakeTensorMode cannot do this job where torch is built for CPUs: autograd asks for the guard of the CUDA device,
-which such a build lacks, and the process aborts at the first parameter on ``cuda``. So plain CPU tensors are labelled by
-their storage instead. Two modes see every call: one answers questions about the device and moves tensors, the other sees
-every operation, also those of backward passes. They
+Torch's FakeTensorMode cannot do this where torch is built for CPUs: autograd asks for the guard of the CUDA device, which
+such a build lacks, and the process aborts at the first parameter on ``cuda``. So plain CPU tensors are labelled by their
+storage. Two modes see every call: one answers questions about the device and moves tensors, the other sees every
+operation, also those of backward passes. They
 
 - raise DevicesMeet where an operation gets tensors of both devices that a GPU would refuse;
 - note every wait: where the host reads a value of the GPU, or copies to it from memory that is not pinned;
 - count the launches: operations on the GPU that are no views.
 
-Not simulated: the GPU's own random generators (numbers come from the CPU's, so that a simulated training can be compared
-with one on the CPU, bit for bit), its fused kernels (the CPU's are called), its memory, streams and speed.
+Not simulated are the GPU's random generators (numbers come from the CPU's, so a simulated training can be compared with
+one on the CPU), its fused kernels (the CPU's are called), bfloat16, memory, streams and speed.
 """
 
 import sys
@@ -32,9 +32,7 @@ GPU = torch.device("cuda", 0)
 CPU = torch.device("cpu")
 PACKAGE = str(Path(__file__).parents[1] / "tune_ks")
 # operations whose result the host needs before it can go on
-READS = {
-    "_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "equal", "bincount", "repeat_interleave",
-}  # fmt: skip
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "equal", "bincount"}
 
 
 class DevicesMeet(RuntimeError):
@@ -47,6 +45,7 @@ class SimulatedGPU:
     def __init__(self) -> None:
         self.waits: list[tuple[str, str]] = []
         self.launches = 0
+        self.autocast: list[bool] = []  # whether each call of torch.autocast asked for bfloat16
         self._storages: dict[int, StorageWeakRef] = {}  # of tensors on the GPU; a weak reference keeps the address
         self._pinned: dict[int, StorageWeakRef] = {}
 
@@ -62,6 +61,10 @@ class SimulatedGPU:
         """Say that a tensor lies on the GPU from now on."""
         storage = tensor.untyped_storage()
         self._storages[storage._cdata] = StorageWeakRef(storage)
+
+    def take(self, tensor: Tensor) -> None:
+        """Say that a tensor lies on the CPU from now on."""
+        self._storages.pop(tensor.untyped_storage()._cdata, None)
 
     def pin(self, tensor: Tensor) -> Tensor:
         pinned = tensor.clone()
@@ -140,7 +143,7 @@ class _Operations(TorchDispatchMode):
         if to_gpu:
             for tensor in fresh:
                 self.gpu.put(tensor)
-            if fresh or func._schema.is_mutable:
+            if (fresh and "empty" not in name) or func._schema.is_mutable:
                 self.gpu.launches += 1
         return result
 
@@ -151,7 +154,8 @@ class _Operations(TorchDispatchMode):
                 to_gpu = self.gpu.has(args[0])
                 self.gpu.moved(args[1], to_gpu, is_patient=to_gpu and bool(args[2:] and args[2]))
             return
-        strict = name.startswith(("_foreach", "_fused"))  # elsewhere a number may lie on the CPU: it travels with the call
+        # a single number may lie on the CPU: it travels with the call. These operations refuse it
+        strict = name.startswith(("_foreach", "_fused"))
         if any(tensor.dim() or strict for tensor in elsewhere):
             shapes = [f"{tuple(tensor.shape)} on {'cuda' if self.gpu.has(tensor) else 'cpu'}" for tensor in given]
             raise DevicesMeet(f"{_place()}: {func} got {', '.join(shapes)}")
@@ -201,29 +205,22 @@ class _Calls(TorchFunctionMode):
     def _is_cuda(self, func: Any, tensor: Tensor) -> bool:
         return self.gpu.has(tensor)
 
-    def _to(self, func: Any, tensor: Tensor, *args: Any, non_blocking: bool = False, **kwargs: Any) -> Tensor:
-        device = kwargs.get("device")
-        rest = []
+    def _to(self, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Tensor.to, in each of its three forms: device and dtype, dtype alone, or those of another tensor."""
+        flags = [value for value in args if isinstance(value, bool)]  # non_blocking, copy
+        given = {"device": None, "dtype": tensor.dtype, "non_blocking": flags[:1] == [True], "copy": False}
         for value in args:
-            if isinstance(value, (str, torch.device)):
-                device = value
-            elif isinstance(value, Tensor):  # device and dtype of another tensor
-                device = value.device
-                rest.append(value.dtype)
-            else:
-                rest.append(value)
-        kwargs.pop("device", None)
-        if device is None:
-            return func(tensor, *rest, non_blocking=non_blocking, **kwargs)
-        if rest and isinstance(rest[-1], bool) and len(rest) > 1:  # Module.to gives (device, dtype, non_blocking)
-            non_blocking = rest.pop()
-        rest = [value for value in rest if value is not None]
-        kwargs = {name: value for name, value in kwargs.items() if value is not None}
-
-        def unmoved() -> Tensor:
-            return func(tensor, *rest, **kwargs) if rest or kwargs else tensor
-
-        return self._moved(tensor, _is_gpu(device), non_blocking, unmoved)
+            if isinstance(value, Tensor):
+                given |= {"device": self._device(Tensor.device.__get__, value), "dtype": value.dtype}
+            elif isinstance(value, torch.dtype):
+                given["dtype"] = value
+            elif isinstance(value, (str, torch.device)):
+                given["device"] = value
+        given |= {name: value for name, value in kwargs.items() if value is not None}
+        device = given.pop("device")
+        result = func(tensor, **given)
+        to_gpu = self.gpu.has(tensor) if device is None else _is_gpu(device)
+        return self._moved(tensor, to_gpu, given["non_blocking"], lambda: result)
 
     def _moved(self, tensor: Tensor, to_gpu: bool, is_patient: bool, unmoved: Callable[[], Tensor]) -> Tensor:
         """``unmoved()``, on the other device where the tensor does not lie on the wanted one."""
@@ -231,9 +228,11 @@ class _Calls(TorchFunctionMode):
         if self.gpu.has(tensor) == to_gpu:
             return result
         self.gpu.moved(tensor, to_gpu, is_patient)
-        copied = torch.empty_like(result.detach(), device=CPU).copy_(result.detach())
+        copied = result.detach().clone()
         if to_gpu:
             self.gpu.put(copied)
+        else:
+            self.gpu.take(copied)
         return copied
 
     def _read(self, func: Any, tensor: Tensor) -> Any:
@@ -271,12 +270,12 @@ def _watched(gpu: SimulatedGPU) -> Callable[..., Any]:
 @contextmanager
 def simulated_gpu(monkeypatch: Any) -> Iterator[SimulatedGPU]:
     """Inside, device "cuda" is a simulated GPU without bounds, which does not use bfloat16."""
+    gpu = SimulatedGPU()
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: (2**36, 2**36))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "simulated GPU")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device=None: 3 * 2**20)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device=None: None)
-    monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())
-    gpu = SimulatedGPU()
+    monkeypatch.setattr(torch, "autocast", lambda device, dtype, enabled: gpu.autocast.append(enabled) or nullcontext())
     grouped = clip_grad._group_tensors_by_device_and_dtype
 
     def on_the_gpu(lists: list[list[Tensor]], **kwargs: Any) -> dict:

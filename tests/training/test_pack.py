@@ -182,13 +182,13 @@ def test_networks_together_give_what_each_gives(name, convolve, device, monkeypa
     image, facts = torch.rand(count, 4, 1, 64, 64, **wide), (torch.zeros(4, 7, **wide), torch.zeros(4, 2, **wide))
     expected = []
     for position, (network, images) in enumerate(zip(networks, image)):
-        with Noise(position):
+        with Noise(position, device):
             expected.append(network(images, *facts))
     layers = [CLASSIFIERS[name].layers(network) for network in networks]
     assert {type(layer) for layer in layers[0]} <= set(FORMS)
     for kind in CONVOLUTIONS:
         monkeypatch.setitem(FORMS, kind, convolve)
-    fused = Together(layers, [Noise(position) for position in range(count)])
+    fused = Together(layers, [Noise(position, device) for position in range(count)])
     together = fused(image.flatten(0, 1), *(torch.zeros(12, size, **wide) for size in (7, 2))).reshape(count, 4)
     torch.testing.assert_close(together, torch.stack(expected))
     weights = torch.rand(count, **wide)

@@ -48,9 +48,16 @@ class KSpaceClassifier(nn.Module):
 
     def restore(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Restored:
         """(B, 1, H, W) images and (B,) rates -> the images after sampling, by ``mask`` where it is given."""
-        if self.nothing_to_sample:
+        return self.reconstruct(image, rate, self.measure(image, rate, mask))
+
+    def measure(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Measurement | None:
+        """The first half of ``restore``; None where there is nothing to sample."""
+        return None if self.nothing_to_sample else self.sampling(image, rate, mask)
+
+    def reconstruct(self, image: Tensor, rate: Tensor, measurement: Measurement | None) -> Restored:
+        """The second half of ``restore``."""
+        if measurement is None:
             return Restored(image, None, None)
-        measurement = self.sampling(image, rate, mask)
         estimate = self.reconstruction(measurement)
         restored = self.reconstruction.magnitude(estimate)
         if self.rates_vary:  # some rates may be 1

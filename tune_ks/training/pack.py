@@ -12,6 +12,7 @@ from tune_ks.data.dataset import Batch
 from tune_ks.model.classifiers.together import Together
 from tune_ks.model.members import member_of, shaping_values
 from tune_ks.model.pipeline import KSpaceClassifier, Restored
+from tune_ks.model.sampling import zero_fill_together
 
 
 class Network(NamedTuple):
@@ -51,13 +52,10 @@ def pass_together(
 ) -> list[Passed]:
     """Pass each network's batch, at its (B,) rates, through the network.
 
-    Networks at the positions ``unclassified`` run without their classifier. The classifiers of several networks run as
-    one; that of a single network runs by itself.
+    Networks at the positions ``unclassified`` run without their classifier. The transforms and the classifiers of
+    several networks run as one; those of a single network run by themselves.
     """
-    restored = []
-    for network, batch, rate in zip(networks, batches, rates, strict=True):
-        with network.noise:
-            restored.append(network.pipeline.restore(batch.image, rate, network.mask))
+    restored = _restore_together(networks, [batch.image for batch in batches], rates)
     entering = []
     for position, network in enumerate(networks):
         if position not in unclassified:
@@ -68,6 +66,22 @@ def pass_together(
         output = None if position in unclassified else next(outputs)
         passed.append(Passed(images, output))
     return passed
+
+
+def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rates: Sequence[Tensor]) -> list[Restored]:
+    """The images of each network after sampling. Networks that train together all reconstruct by zero-filling."""
+    measurements = []
+    for network, image, rate in zip(networks, images, rates, strict=True):
+        with network.noise:
+            measurements.append(network.pipeline.measure(image, rate, network.mask))
+    sampled = [measurement for measurement in measurements if measurement is not None]
+    if len(sampled) > 1:
+        zero_fill_together(sampled)
+    restored = []
+    for network, image, rate, measurement in zip(networks, images, rates, measurements, strict=True):
+        with network.noise:
+            restored.append(network.pipeline.reconstruct(image, rate, measurement))
+    return restored
 
 
 class Entering(NamedTuple):

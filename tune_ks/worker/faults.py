@@ -15,6 +15,8 @@ from tune_ks.core.storage import never_created
 
 STORAGE_WAIT = 180.0  # seconds that a trial waits for storage that is missing or full before the search stops
 PERMANENT = {errno.EROFS, errno.EACCES, errno.EPERM}  # errors that waiting does not cure
+# CUDNN_STATUS_ALLOC_FAILED, CUFFT_ALLOC_FAILED, CUBLAS_STATUS_ALLOC_FAILED; cuDNN 9: ..._DEVICE_ALLOCATION_FAILED
+LIBRARIES_OUT_OF_MEMORY = ("ALLOC_FAILED", "ALLOCATION_FAILED")
 Result = TypeVar("Result")
 
 
@@ -64,7 +66,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if not isinstance(error, RuntimeError):
         return False
-    signs = ("out of memory", "not enough memory", "can't allocate memory")
+    signs = ("out of memory", "not enough memory", "can't allocate memory", *LIBRARIES_OUT_OF_MEMORY)
     return any(sign in str(error) for sign in signs)
 
 

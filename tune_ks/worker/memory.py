@@ -1,4 +1,4 @@
-"""How many trainings a GPU has room for."""
+"""A GPU as a trial finds it: can torch use it, what part of its memory, and for how many trainings is there room?"""
 
 import torch
 
@@ -8,6 +8,33 @@ from tune_ks.training.train import step
 from tune_ks.training.training import Training
 
 FILLED = 0.8  # share of the memory that is used: allocators leave gaps, and scoring is not measured
+CONTEXT_BYTES = 600 * 2**20  # what a process takes of a GPU beside its tensors: CUDA's context and the kernels
+
+
+def unusable_gpu() -> str | None:
+    """In words, why torch cannot use a GPU that Ray counts: its build is for CPUs, or the driver is too old."""
+    if torch.cuda.is_available():
+        return None
+    return (
+        f"Ray counts a GPU that torch {torch.__version__} cannot use: install a torch for this GPU and its driver, or "
+        "give --gpus-per-trial 0."
+    )
+
+
+def limit_memory(share: float) -> None:
+    """Keep this process to its ``share`` of the GPU, so that a trial that needs too much ends no other trial there.
+
+    Above it torch.OutOfMemoryError is raised, and the trial is retried as after any lack of memory.
+    """
+    if not 0 < share < 1:
+        return
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction(memory_fraction(share, total))
+
+
+def memory_fraction(share: float, total: int) -> float:
+    """The part of a GPU of ``total`` bytes that tensors may take: the share less the process's context."""
+    return max(share / 2, share - CONTEXT_BYTES / total)
 
 
 def trainings_that_fit(config: TrialConfig, splits: Splits, share: float) -> int:
@@ -33,7 +60,7 @@ def _step_bytes(config: TrialConfig, splits: Splits, count: int) -> int:
     """
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    trainings = [Training(config, splits, device="cuda") for _ in range(count)]
+    trainings = [Training(config, splits, device="cuda", together=count) for _ in range(count)]
     for training in trainings:
         training.begin_epoch()
     for _ in range(2):

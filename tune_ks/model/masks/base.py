@@ -112,6 +112,9 @@ class Mask(nn.Module, ABC):
     def draw(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W), one mask per image, differentiable where the family is learned."""
 
+    def prepare(self, rate: Tensor) -> object:
+        """Called before an epoch with the (n,) rates of its images, on the host: compute beforehand what needs them."""
+
     def binary(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W) of 0 and 1: the mask that is scored and exported."""
         return self.whole_pairs(keep_largest(self.probability(rate).detach(), self.order))

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from tune_ks.model.transforms.base import Transform
 
-
 CPU = torch.device("cpu")
 
 
@@ -47,13 +46,13 @@ def walsh(signal: Tensor) -> Tensor:
     return signal[..., sequency_order(size, signal.device)] / size**0.5
 
 
-@lru_cache(maxsize=16)  # kept on the device: a copy in every step would make the host wait for a GPU
+@lru_cache(maxsize=16)
 def sequency_order(size: int, device: torch.device = CPU) -> Tensor:
     """(N,) the natural index of each sequency: the bits of its Gray code reversed."""
-    sequency = torch.arange(size)
+    sequency = torch.arange(size, device=device)
     gray = sequency ^ (sequency >> 1)
     natural = torch.zeros_like(gray)
     for _ in range(size.bit_length() - 1):
         natural = (natural << 1) | (gray & 1)
         gray = gray >> 1
-    return natural.to(device)
+    return natural
