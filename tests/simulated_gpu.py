@@ -1,7 +1,7 @@
 """A simulated GPU: tensors that say they lie on cuda:0 and are computed on the CPU.
 
-Torch's FakeTensorMode cannot do this where torch is built for CPUs: autograd asks for the guard of the CUDA device, which
-such a build lacks, and the process aborts at the first parameter on ``cuda``. So plain CPU tensors are labelled by their
+Torch's FakeTensorMode cannot do this where torch is built for CPUs: autograd asks for the guard of the CUDA device, and
+such a build has none: the process aborts at the first parameter on ``cuda``. So plain CPU tensors are labelled by their
 storage. Two modes see every call: one answers questions about the device and moves tensors, the other sees every
 operation, also those of backward passes. They
 
