@@ -21,6 +21,7 @@ from tiny import write_tiny
 from tiny_space import GRID, VENDORS, WORK
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
+from tune_ks.search import cluster as search_cluster
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_on
 from tune_ks.search.search import run_search
 from tune_ks.search.searcher import JobSearcher
@@ -216,3 +217,12 @@ def test_nothing_large_travels_with_a_trial(tmp_path):
     assert len(cloudpickle.dumps(searcher)) < 1000
     assert images.stat().st_size > 10**6
     assert os.path.getsize(cohort_csv) > 3000
+
+
+@pytest.mark.parametrize(("asked", "gpus"), [(Resources(), 0), (Resources(address="auto"), 1)])
+def test_a_gpu_of_this_machine_that_torch_cannot_use_is_left_out_and_named(asked, gpus, monkeypatch, capsys):
+    """One slot for each GPU would leave the CPUs idle. Of another machine's GPU only its workers can tell."""
+    monkeypatch.setattr(search_cluster, "unusable_gpu", lambda: "Ray counts a GPU that torch cannot use.")
+    monkeypatch.setattr(search_cluster.ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8, "GPU": 1}}])
+    assert slots_in_cluster(asked) == (gpus, 1 if gpus else 8)
+    assert ("Every trial gets CPUs only." in capsys.readouterr().out) == (gpus == 0)
