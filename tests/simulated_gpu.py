@@ -121,6 +121,11 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 class _Operations(TorchDispatchMode):
     """Every operation: are its tensors on one device, does the host wait, and where does the result lie?"""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here; torch's own answer imports its compiler, which takes seconds."""
+        return False
+
     def __init__(self, gpu: SimulatedGPU) -> None:
         super().__init__()
         self.gpu = gpu

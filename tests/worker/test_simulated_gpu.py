@@ -80,10 +80,10 @@ def every_member():
         configs.append(config_of(mask, augment=augmentations[number % len(augmentations)], schedule=schedule))
         told = ("alexnet_film", "alexnet_hyper")[number % 2]
         configs.append(config_of(mask, augment="warp", classifier=told, rate_from=1 / 16))
-        if mask != "equispaced":  # it is of lines only
+        if MASKS[mask].learned or mask == "poisson_disc":  # other fixed masks select points as they select lines
             transform = list(TRANSFORMS)[number % len(TRANSFORMS)]
             configs.append(config_of(mask, pattern="points", transform=transform, rate_start=0.9, augment="flips"))
-    configs += [config_of(transform=transform, augment="flips_shifts") for transform in TRANSFORMS]
+    configs += [config_of(transform=name, augment="flips_shifts") for name in ("hadamard", "cosine")]
     learned = {"reconstruction_channels": 4, "reconstruction_weight": 1.0, "reconstruction_epochs": 1}
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
     configs += [config_of(classifier=name) for name in ("alexnet_adaptive", "resnet18", "densenet121")]
