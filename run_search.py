@@ -31,6 +31,7 @@ from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
 from tune_ks.commands.prepare_search import AnalysisSteps
 from tune_ks.commands.search import search_command
 from tune_ks.commands.tune import tune_command
+from tune_ks.core.collector import whole_process
 from tune_ks.core.printable import say_error
 from tune_ks.core.storage import StoragePath
 
@@ -121,4 +122,5 @@ def sigterm_as_interrupt() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with whole_process():
+        sys.exit(main())

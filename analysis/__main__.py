@@ -10,6 +10,7 @@ from analysis.analyse import SECONDS, watch
 from analysis.choice.options import declared
 from analysis.choice.rules import DEFAULT
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
+from tune_ks.core.collector import whole_process
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.printable import printable, say_error
 
@@ -149,4 +150,5 @@ def _figures(analysis: Analysis) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with whole_process():
+        sys.exit(main())

@@ -25,7 +25,7 @@ from tune_ks.search import cluster as search_cluster
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_on
 from tune_ks.search.search import run_search
 from tune_ks.search.searcher import JobSearcher
-from tune_ks.worker import node_files
+from tune_ks.worker import faults, node_files
 from tune_ks.worker.attempts import read_attempts
 from tune_ks.worker.node_files import on_this_node, shared
 from tune_ks.worker.trial import trial
@@ -115,8 +115,8 @@ with connected(sys.argv[1]):
 
     @ray.remote(num_cpus=0)
     def where():
-        import tune_ks.search.cluster, tune_ks.worker.trial
-        assert tune_ks.search.cluster.KEEP_FREED.items() <= os.environ.items()
+        import tune_ks.core.allocator, tune_ks.search.cluster, tune_ks.worker.trial
+        assert tune_ks.core.allocator.KEEP_FREED.items() <= os.environ.items()
         return tune_ks.worker.trial.__file__
 
     print(*(ray.get(where.options(resources={name: 1}).remote()) for name in sys.argv[3:]), sep="\\n")
@@ -222,7 +222,7 @@ def test_nothing_large_travels_with_a_trial(tmp_path):
 @pytest.mark.parametrize(("asked", "gpus"), [(Resources(), 0), (Resources(address="auto"), 1)])
 def test_a_gpu_of_this_machine_that_torch_cannot_use_is_left_out_and_named(asked, gpus, monkeypatch, capsys):
     """One slot for each GPU would leave the CPUs idle. Of another machine's GPU only its workers can tell."""
-    monkeypatch.setattr(search_cluster, "unusable_gpu", lambda: "Ray counts a GPU that torch cannot use.")
+    monkeypatch.setattr(faults, "unusable_gpu", lambda: "Ray counts a GPU that torch cannot use.")
     monkeypatch.setattr(search_cluster.ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8, "GPU": 1}}])
     assert slots_in_cluster(asked) == (gpus, 1 if gpus else 8)
     assert ("Every trial gets CPUs only." in capsys.readouterr().out) == (gpus == 0)

@@ -12,8 +12,8 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.training.precision import set_precision
 from tune_ks.worker import trial as worker
-from tune_ks.worker.faults import is_lost_device, is_out_of_memory
-from tune_ks.worker.memory import CONTEXT_BYTES, limit_memory, memory_fraction, unusable_gpu
+from tune_ks.worker.faults import is_lost_device, is_out_of_memory, unusable_gpu
+from tune_ks.worker.memory import CONTEXT_BYTES, limit_memory, memory_fraction
 from tune_ks.worker.run_pack import splits_of
 
 CONFIG = TrialConfig("GE", 0.25, temperature=1.0, image_size=64, width=0.05)

@@ -62,7 +62,6 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "training/training.py:_begin",
     "training/training.py:sample",
     "training/transfer.py:begin_from",
-    "worker/run_pack.py:save",
 }
 
 

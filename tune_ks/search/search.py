@@ -18,9 +18,9 @@ from tune_ks.search.cluster import Resources, connected, slots_in_cluster
 from tune_ks.search.events import Event, Halt, Watcher
 from tune_ks.search.schedulers import early_stopping
 from tune_ks.search.searcher import JobSearcher
+from tune_ks.worker.entry import run_trial
 from tune_ks.worker.faults import StorageError
 from tune_ks.worker.node_files import masks_name, shared
-from tune_ks.worker.trial import trial
 from tune_ks.worker.work import TrialWork
 
 ROUNDS = 5  # at most so many fits that lose jobs: jobs that Ray dropped with a node that died go to the next fit
@@ -81,7 +81,7 @@ def run_search(
             searcher = JobSearcher(plan, space, folder, vendors, work, points)
         else:
             searcher = make_searcher(work, concurrent)
-        trainable = tune.with_resources(trial, {"cpu": resources.cpus, "gpu": gpus})
+        trainable = tune.with_resources(run_trial, {"cpu": resources.cpus, "gpu": gpus})
         rounds = 0
         while searcher.left and rounds < ROUNDS and not halt.stop_all():
             watcher = Watcher(folder, work.session, work.hang_after, halt, show, stopping.stops if stopping else {})

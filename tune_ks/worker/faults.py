@@ -1,4 +1,4 @@
-"""What can go wrong around a trial, and how it is handled: storage that is not there, a hang, too little memory."""
+"""What can go wrong around a trial, and how it is handled: storage or a GPU that is not there, a hang, no memory."""
 
 import errno
 import faulthandler
@@ -73,3 +73,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_lost_device(error: BaseException) -> bool:
     """Whether it is a CUDA error after which this process cannot use the GPU any more."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error) and not is_out_of_memory(error)
+
+
+def unusable_gpu() -> str | None:
+    """In words, why torch cannot use a GPU that Ray counts: its build is for CPUs, or the driver is too old."""
+    if torch.cuda.is_available():
+        return None
+    return (
+        f"Ray counts a GPU that torch {torch.__version__} cannot use: install a torch for this GPU and its driver, or "
+        "give --gpus-per-trial 0."
+    )

@@ -1,4 +1,4 @@
-"""A GPU as a trial finds it: can torch use it, what part of its memory, and for how many trainings is there room?"""
+"""The memory of a GPU: a trial's part of it, and how many trainings it has room for."""
 
 import torch
 
@@ -9,16 +9,6 @@ from tune_ks.training.training import Training
 
 FILLED = 0.8  # share of the memory that is used: allocators leave gaps, and scoring is not measured
 CONTEXT_BYTES = 600 * 2**20  # what a process takes of a GPU beside its tensors: CUDA's context and the kernels
-
-
-def unusable_gpu() -> str | None:
-    """In words, why torch cannot use a GPU that Ray counts: its build is for CPUs, or the driver is too old."""
-    if torch.cuda.is_available():
-        return None
-    return (
-        f"Ray counts a GPU that torch {torch.__version__} cannot use: install a torch for this GPU and its driver, or "
-        "give --gpus-per-trial 0."
-    )
 
 
 def limit_memory(share: float) -> None:

@@ -27,9 +27,9 @@ from tune_ks.worker.attempts import (
     read_attempts,
     start_attempt,
 )
-from tune_ks.worker.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
+from tune_ks.worker.faults import StorageError, is_lost_device, is_out_of_memory, patiently, unusable_gpu, watchdog
 from tune_ks.worker.jobs import ConfigResult, Jobs
-from tune_ks.worker.memory import limit_memory, trainings_that_fit, unusable_gpu
+from tune_ks.worker.memory import limit_memory, trainings_that_fit
 from tune_ks.worker.node_files import masks_name, on_this_node
 from tune_ks.worker.run_pack import run_pack, splits_of
 from tune_ks.worker.work import TrialWork
