@@ -30,6 +30,7 @@ from tune_ks.training.pack import pack_key
 from tune_ks.training.schedules import SCHEDULES
 from tune_ks.training.train import train_together
 from tune_ks.training.training import Training
+from tune_ks.worker.memory import CONTEXT_BYTES, FILLED, trainings_that_fit
 from tune_ks.worker.run_pack import run_pack
 
 FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 4, "settle": 0.5, "lr": 1e-3}
@@ -203,6 +204,20 @@ def test_images_that_do_not_fit_are_copied_without_a_wait(splits, watched, fast_
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: (0, 0))
     list(train(config_of(), splits, device="cuda"))
     require_patience(watched)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_how_many_trainings_fit_is_measured_by_steps_on_the_gpu(share, splits, watched, monkeypatch):
+    total = 2**33
+    peaks = iter([10 * 2**20, 14 * 2**20])  # of one training, and of two
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device=None: next(peaks))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device=None: 0)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: (total, total))
+    allowed = total if share == 1 else total / 4 - CONTEXT_BYTES
+    expected = 1 + int((FILLED * allowed - 10 * 2**20) // (4 * 2**20))
+    assert trainings_that_fit(config_of(), splits, share) == expected
+    assert {place for place, _ in watched.gpu.waits} <= ONCE
 
 
 def test_a_run_folder_is_written_resumed_begun_from_and_evaluated(tiny, tmp_path, watched, monkeypatch):

@@ -34,7 +34,8 @@ def trainings_that_fit(config: TrialConfig, splits: Splits, share: float) -> int
     bytes_of_two = _step_bytes(config, splits, 2)
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info()
-    return room(bytes_of_one, bytes_of_two, FILLED * min(free, share * total))
+    allowed = total if share == 1 else memory_fraction(share, total) * total
+    return room(bytes_of_one, bytes_of_two, FILLED * min(free, allowed))
 
 
 def room(bytes_of_one: float, bytes_of_two: float, budget: float) -> int:
