@@ -173,7 +173,7 @@ def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
         words = ["--data", "data", "--space", "space.py", "--address", cluster.address]
         ended, refused = call_one_after_another(
             [*words, "--run", "runs/cluster", "--gpus-per-trial", "0.25"],
-            [*words, "--run", "runs/refused", "--gpus-per-trial", "2"],
+            [*words, "--run", "runs/refused", "--gpus-per-trial", "1", "--cpus-per-trial", "5"],
             cwd=place,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -182,7 +182,7 @@ def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
         assert [r.val for r in on_cluster.records()] == [r.val for r in alone.records()]
         assert refused.returncode == 2
         assert (
-            "a trial asks for 1 CPUs and 2 GPUs, and no node of the cluster has both: they have 4 CPUs and 1 GPUs"
+            "a trial asks for 5 CPUs and 1 GPUs, and no node of the cluster has both: they have 4 CPUs and 1 GPUs"
             in refused.stderr
         )
         assert cluster.head_node.all_processes

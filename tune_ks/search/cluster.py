@@ -37,7 +37,7 @@ class Resources:
     """What one trial needs, and where the cluster is. ValueError for values that Ray cannot provide."""
 
     cpus: float = 1
-    gpus: float | None = None  # None: 1 if any node has a GPU; with a fraction trials share a GPU
+    gpus: float | None = None  # None: 1 if any node has a GPU; with a fraction trials share a GPU; never more than 1
     concurrent: int | None = None  # at most so many trials at once
     address: str | None = None  # of a running cluster; None: this machine
     hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
@@ -57,8 +57,11 @@ class Resources:
     def _check_amounts(self) -> None:
         if not (math.isfinite(self.cpus) and self.cpus > 0):
             raise ValueError(f"--cpus-per-trial must be above 0, got {self.cpus:g}")
-        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus == int(self.gpus) > 1):
-            raise ValueError(f"--gpus-per-trial must be 0, a fraction of one GPU, or whole GPUs, got {self.gpus:g}")
+        if self.gpus is not None and not 0 <= self.gpus <= 1:
+            raise ValueError(
+                f"--gpus-per-trial must be 0, a fraction of one GPU, or 1, because a training runs on one GPU; "
+                f"got {self.gpus:g}"
+            )
 
     def _check_limits(self) -> None:
         if self.concurrent is not None and self.concurrent < 1:
@@ -93,7 +96,7 @@ def slots_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     slots = int(node.get("CPU", 0) / cpus + 1e-9)
     if not gpus:
         return slots
-    per_gpu = int(1 / gpus + 1e-9) if gpus <= 1 else 1 / gpus  # a trial never uses parts of two GPUs
+    per_gpu = int(1 / gpus + 1e-9)  # a trial never uses parts of two GPUs
     return min(slots, int(node.get("GPU", 0) * per_gpu + 1e-9))
 
 
@@ -104,7 +107,13 @@ def slots_in_cluster(resources: Resources) -> tuple[float, int]:
     cluster it is the number itself, because a cluster may grow when trials wait.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    from tune_ks.worker.faults import unusable_gpu  # torch takes a second to import
+
     gpus = gpus_of_a_trial(resources, nodes)
+    trouble = unusable_gpu() if gpus and resources.address is None else None
+    if trouble:
+        print(f"{trouble} Every trial gets CPUs only.")
+        gpus = 0.0
     slots = sum(slots_on(node, resources.cpus, gpus) for node in nodes)
     if slots < 1:
         amounts = sorted({f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes})
