@@ -18,6 +18,7 @@ from ray._private.authentication import authentication_token_setup
 
 import tune_ks
 from tune_ks.core.allocator import KEEP_FREED
+from tune_ks.core.printable import printable
 from tune_ks.search.local_start import folder_of_ray, start_here
 
 # isort: split
@@ -112,7 +113,7 @@ def slots_in_cluster(resources: Resources) -> tuple[float, int]:
     gpus = gpus_of_a_trial(resources, nodes)
     trouble = unusable_gpu() if gpus and resources.address is None else None
     if trouble:
-        print(f"{trouble} Every trial gets CPUs only.")
+        print(printable(f"{trouble} Every trial gets CPUs only."))
         gpus = 0.0
     slots = sum(slots_on(node, resources.cpus, gpus) for node in nodes)
     if slots < 1:

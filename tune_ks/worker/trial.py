@@ -10,6 +10,7 @@ import ray
 import torch
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.printable import printable
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.training.pack import pack_key
@@ -182,7 +183,7 @@ def device_of(work: TrialWork) -> str:
         return "cpu"
     trouble = unusable_gpu()
     if trouble:
-        print(f"{trouble} This trial trains on the CPU.")
+        print(printable(f"{trouble} This trial trains on the CPU."))
         return "cpu"
     limit_memory(work.gpus)
     return "cuda"
