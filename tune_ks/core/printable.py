@@ -4,7 +4,6 @@ Names of files, values of a sheet and texts of a run folder may hold ESC, which 
 the terminal, and signs of right-to-left writing, which show one name as another. They are printed as \\x1b, \\u202e.
 """
 
-import sys
 import unicodedata
 
 OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: controls, formats, lone surrogates, separators of lines
@@ -23,8 +22,3 @@ def _shown(letter: str) -> str:
     if letter in KEPT or unicodedata.category(letter) not in OBEYED:
         return letter
     return ascii(letter)[1:-1]
-
-
-def say_error(text: object) -> None:
-    """Print a message to standard error."""
-    print(printable(text), file=sys.stderr)

@@ -23,6 +23,7 @@ from tune_ks.data.dicom.geometry import apply
 from tune_ks.data.dicom.reader import VendorNames, read_geometry
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.sheets import InputError, read_columns
+from tune_ks.data.whole_folder import remove_abandoned
 
 VERSION = 1  # of what is cached; a change that moves any pixel raises it
 DRAWN = "masks.npz"
@@ -142,6 +143,7 @@ class BoxMasks(StoredMasks):
 
 def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
     """The masks of a cohort's table, whole or not at all."""
+    remove_abandoned(path.parent, lambda name: name == path.name)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(descriptor)
     try:
