@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wings of one floor do not know each other
     "commands": (7, {"rich", "optuna", "tensorboardX", "mlflow"}),
-    "search": (6, {"ray", "optuna", "numpy", "moocore"}),
+    "search": (6, {"ray", "optuna", "numpy", "moocore", "psutil"}),
     "worker": (5, {"ray", "torch", "numpy"}),
     "evaluation": (4, {"torch", "numpy", "pandas", "safetensors", "monai", "sklearn"}),
     "planning": (4, {"torch", "ray"}),

@@ -113,7 +113,7 @@ class LastingStream:
             os.dup2(nowhere, self.lost.fileno())
             os.close(nowhere)
         self.log.add(f"{time.strftime('%Y-%m-%d %H:%M:%S')}: {self.name} takes no more words; they go on here\n")
-        self.log.add(self.unsaid)
+        self.log.add(self.unsaid if self.unsaid.endswith("\n") else f"{self.unsaid}\n")  # a live table ends with none
         self.unsaid = ""
 
 

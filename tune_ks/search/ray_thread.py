@@ -16,7 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import ray
 from ray._private import auto_init_hook
+
+# isort: split
+import psutil  # Ray's own copy, which can be imported after it
 
 from tune_ks.search.events import Halt
 
@@ -42,6 +46,9 @@ class RayThread:
         self.has_ended = False
         self.given_up = False
         self.error: BaseException | None = None
+        self.is_ours = not (on_cluster or ray.is_initialized())  # Ray: started by this search, on this machine
+        self.before: set[psutil.Process] = set()
+        self.processes: set[psutil.Process] = set()  # of Ray
         os.environ.update(WAIT_FOR_GCS)
 
     def __enter__(self) -> "RayThread":
@@ -49,9 +56,14 @@ class RayThread:
 
     def __exit__(self, *failure: object) -> None:
         self.may_end.set()
+        if self.given_up:  # without its GCS, Ray does not end all of its processes
+            for process in self.processes:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
 
     def run(self, search: Callable[[], None]) -> None:
         """Run ``search`` in the thread; its exception is raised here. The halt has a reason where Ray was given up."""
+        self.before = children()
         threading.Thread(target=self._work, args=(search,), daemon=True).start()
         try:
             while not (self.has_ended or self._is_over()):
@@ -60,9 +72,15 @@ class RayThread:
             if not self.has_ended:
                 self.given_up = True
                 self.may_search.set()
+                self._note_processes()
                 auto_init_hook.enable_auto_connect = False  # its next call would start Ray, or join any cluster here
-        if self.error is not None and not self._is_over():
+        if self.error is None or self._is_over():
+            return
+        if not self.halt.interrupted:
             raise self.error
+        self._give_up(
+            f"Ray ended with an error ({type(self.error).__name__})"
+        )  # as when a signal meets it at its start
 
     def watch(self, gcs: str) -> None:
         """From now on the main thread looks whether the GCS at this address answers. It takes its signals back first:
@@ -79,6 +97,7 @@ class RayThread:
             news = self.news.get(timeout=LOOK_EVERY)
             self.has_ended = news == "ended"
             self.halt.take_signals()
+            self._note_processes()
             self.may_search.set()
 
     def unless_given_up(self, show: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -99,6 +118,10 @@ class RayThread:
             self.news.put("ended")
             self.may_end.wait()
 
+    def _note_processes(self) -> None:
+        if self.is_ours:
+            self.processes |= children() - self.before
+
     def _is_over(self) -> bool:
         """Whether Ray is given up: it is gone, or does not come to an end. Gives the halt its reason."""
         if self._is_gone():
@@ -117,6 +140,11 @@ class RayThread:
     def _give_up(self, reason: str) -> None:
         self.given_up = True
         self.halt.without_ray(reason)
+
+
+def children() -> set[psutil.Process]:
+    """The processes that this one has started, and those that they have started."""
+    return set(psutil.Process().children(recursive=True))
 
 
 def answers(address: str) -> bool:
