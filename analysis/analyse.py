@@ -86,10 +86,10 @@ def analyse_again(run: str | StoragePath) -> Analysis:
     Where it holds none (an earlier version wrote it, or no analysis yet) the settings are the defaults, and images of
     patients are left out of the report, as they may have been before.
     """
-    return analyse(run, **_last_settings(storage_path(run)))
+    return analyse(run, **last_settings(storage_path(run)))
 
 
-def _last_settings(run: StoragePath) -> dict[str, Any]:
+def last_settings(run: StoragePath) -> dict[str, Any]:
     """The arguments of analyse() that selection.json holds; without images where it does not hold them whole."""
     try:
         made_with = read_json(run / "selection.json")["made_with"]

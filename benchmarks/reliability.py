@@ -11,7 +11,6 @@ search. The searches train the tiny cohort of the tests on two CPU cores; a driv
 
 import random
 import signal
-import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -24,6 +23,7 @@ from benchmarks.tools import parser, print_heads, print_row, timed
 from faults import DRAWN, GRID, content, drive, start
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.worker.attempts import read_attempts
+from warm import Warm
 
 SPACES = {"grid": GRID, "tpe": DRAWN}
 MOMENTS = {  # name -> (the file that must exist before a node is killed, how many nodes are killed)
@@ -132,7 +132,7 @@ def search_with_dying_nodes(folder: RunFolder, space: Path, file: str, count: in
         cluster.shutdown()
 
 
-def wait_for_file(folder: RunFolder, name: str, process: subprocess.Popen) -> None:
+def wait_for_file(folder: RunFolder, name: str, process: Warm) -> None:
     """Wait until a trial has the file; RuntimeError if the driver ends before."""
     while not any(folder.root.glob(f"trials/*/{name}")):
         if process.poll() is not None:

@@ -15,6 +15,8 @@ TABLE is one of:
     pretraining      families.md: from scratch, and pre-trained minus that (spaces screened, finetune)
     classifiers      families.md: classifiers minus AlexNet (spaces side_information, classifiers)
     reconstructions  families.md: reconstructions minus zero-filling, PSNR and SSIM (space reconstructions)
+    members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
+                     that learns (space patches_members)
     segmentation     families.md: Dice by rate, beside one mask for every image (space segmentation)
 
 A cell "0.8 / 0.7" is the test metric in-domain / cross-domain; several in one cell are the seeds. "±" is the standard
@@ -378,6 +380,26 @@ def _with_epochs_alone(reconstruction: str, epochs: int) -> str:
     return f"{reconstruction}, first alone ({epochs} epochs)" if epochs else reconstruction
 
 
+def members(run: Run) -> list[Table]:
+    """Low-pass trainings at every rate; one training for all rates and a U-Net, and what they gain on those."""
+    trials, draws = run.trials[run.trials["mask"] == "lowpass"], trial_draws(run, DRAWS)
+    together = trials["rate_from"].notna()
+    reconstructed = trials["reconstruction"] != "zero_filled"
+    words = pd.Series("a training a rate", trials.index)
+    words = words.mask(together, "one training").mask(reconstructed, "U-Net")
+    rows = []
+    for (vendor, rate), part in trials.assign(words=words).groupby(["vendor", "sampling_rate"]):
+        keys = {name: group["key"].tolist() for name, group in part.groupby("words")}
+        for name, group in part.groupby("words"):
+            about = [vendor, rate_name(rate), name]
+            separate = [] if name == "a training a rate" else keys.get("a training a rate", [])
+            rows.append(
+                [*about, *_score_cells(group, draws, vendor), *differences(keys[name], separate, draws, vendor)]
+            )
+    heads = ["trained on", "rate", "", "in-domain AUC", "seeds", "cross-domain AUC", "seeds", "gains in", "gains cross"]
+    return [Table(heads, rows)]
+
+
 def segmentation(run: Run) -> list[Table]:
     """Dice of every seed by rate, with and without an adversary, and that of one mask for every image."""
     weights = option(run, run.trials, "adversarial_weight")
@@ -404,6 +426,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "pretraining": pretraining,
     "classifiers": classifiers,
     "reconstructions": reconstructions,
+    "members": members,
     "segmentation": segmentation,
 }
 

@@ -1,18 +1,28 @@
-"""What holds for every test: Ray's settings, and the order.
+"""What holds for every test: Ray's settings, the order, and what tests of several wings share.
 
 A busy machine may take minutes to start Ray, and no worker of it is spare.
 """
 
 import os
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from order import in_order
 
+os.fsync = lambda descriptor: None  # no test cuts the power, and waiting for the disk takes a fifth of their time
 # read by Ray when it is imported, so they are set before any test imports it
 os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "180")
 os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "180")
 os.environ.setdefault("RAY_DASHBOARD_STARTUP_TIMEOUT_S", "180")
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # as a search sets it
+
+
+@pytest.fixture(scope="session")
+def patches_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for ``../shared/data/breast_patches``, which takes 10 s to read."""
+    return tmp_path_factory.mktemp("patches")
 
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import torch
 from benchmarks.alone import run_config
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.merge import answer
+from warm import Warm
 
 TESTS = Path(__file__).parent
 FIELDS = '"width": 0.05, "image_size": 64, "epochs": 3, "batch_size": 8, "lr": 1e-3, "settle": 0.5'
@@ -26,6 +25,24 @@ DRAWN = f"""
 from ray import tune
 SPACE = {{"mask": "gumbel", "temperature": 1.0, "sampling_rate": tune.quniform(1 / 64, 1.0, 1 / 64), {FIELDS}}}
 SEARCH = {{"sampler": "tpe", "samples": 2, "seeds": 1}}
+"""
+
+HANG_AFTER = 40  # seconds; a tiny epoch takes a tenth of one on a quiet machine
+PLANTED = {  # sampling rate -> what happens in its first training step
+    0.5: "die_once",
+    0.0625: "die",
+    0.125: "raise",
+    0.375: "hang",
+    0.625: "memory",
+    0.75: "memory_always",
+}
+PLANTED_SPACE = f"""
+COMMON = {{"vendor": "GE", "mask": "lowpass", {FIELDS}}}
+SPACE = [
+    {{**COMMON, "sampling_rate": {[0.25, *PLANTED]}}},
+    {{**COMMON, "sampling_rate": 1.0, "lr": 1e30}},
+    {{**COMMON, "sampling_rate": 1.0, "image_size": 96}},
+]
 """
 
 
@@ -43,12 +60,11 @@ def variables(run, faults=None, log=None):
 
 
 def start(run, space, *words, faults=None, log=None, **options):
-    """A driver process of tests/drive_search.py."""
+    """A driver process of tests/drive_search.py; ``options`` are those of Warm."""
     env = os.environ | variables(run, faults, log)
     env.pop("RAY_ADDRESS", None)
-    words = [sys.executable, str(TESTS / "drive_search.py"), str(run), str(space), *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(words, env=env, start_new_session=True, **pipes | options)
+    words = [TESTS / "drive_search.py", run, space, *words]
+    return Warm(words, env=env, start_new_session=True, **options)
 
 
 def drive(*args, timeout=500, **options):

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import run_search
+from warm import Warm
 
 ROOT = Path(__file__).parents[1]
 TESTS = Path(__file__).parent
@@ -32,8 +34,12 @@ def command(*words, cwd, code=ROOT):
 
 def call(*words, cwd, code=ROOT):
     """The process when it has ended."""
-    words, options = command(*words, cwd=cwd, code=code)
-    return subprocess.run(words, capture_output=True, timeout=500, **options)
+    (_, *words), options = command(*words, cwd=cwd, code=code)
+    with tempfile.TemporaryDirectory() as folder:
+        errors = Path(folder, "errors")
+        process = Warm(words, env=options["env"], cwd=cwd, errors=errors)
+        said, complaints = process.communicate(timeout=500)
+    return subprocess.CompletedProcess(words, process.returncode, said, complaints)
 
 
 SEVERAL = """

@@ -110,26 +110,30 @@ def write_trial(
 ) -> TrialRecord:
     """One trial: scores with a patient effect whose expected metric is the truth, and everything beside them."""
     rng = np.random.default_rng([config.seed, int(1e6 * config.sampling_rate), len(config.mask), len(config.vendor)])
-    val = (cohort["split"] == "val") | ((cohort["vendor"] != config.vendor) & (cohort["split"] == "train"))
-    used = cohort[val | (cohort["split"] == "test")]
-    inside = (used["vendor"] == config.vendor).to_numpy()
-    wanted = [true_auc(config.sampling_rate, bool(i), config.mask) for i in inside]
-    patient = pd.factorize(used["patient_id"])[0]
+    columns = {name: cohort[name].to_numpy() for name in ("row", "vendor", "split", "label", "patient_id")}
+    inside = columns["vendor"] == config.vendor
+    tested = columns["split"] == "test"
+    used = tested | (columns["split"] == "val") | (~inside & (columns["split"] == "train"))
+    columns = {name: values[used] for name, values in columns.items()}
+    label, vendors, inside, tested = columns["label"], columns["vendor"], inside[used], tested[used]
+    wanted = np.where(inside, *(true_auc(config.sampling_rate, within, config.mask) for within in (True, False)))
+    patient = pd.factorize(columns["patient_id"])[0]
     effect = np.random.default_rng(7).normal(0, np.sqrt(0.3), patient.max() + 1)[patient]  # shared by all trials
-    noise = effect + rng.normal(0, np.sqrt(0.7), len(used))
+    noise = effect + rng.normal(0, np.sqrt(0.7), len(label))
     if metric == "dice":
-        seen = (used["label"] == 1) & (patient % LOST > 0)
+        seen = (label == 1) & (patient % LOST > 0)
         score = np.where(seen, np.clip(wanted + 0.1 * noise, 0, 1), np.nan).astype(np.float32)
     else:
-        score = (noise + np.sqrt(2) * norm.ppf(wanted) * used["label"].to_numpy()).astype(np.float32)
-    split = np.where(used["split"] == "test", 1, 0).astype(np.int8)
+        score = (noise + np.sqrt(2) * norm.ppf(wanted) * label).astype(np.float32)
     measured: dict[str, dict[str, float]] = {"val": {}, "test": {}, "val_within": {}, "test_within": {}}
-    for code, name in enumerate(("val", "test")):
-        for vendor in used["vendor"].unique():
-            here = (split == code) & (used["vendor"] == vendor).to_numpy()
-            label, of_patient = used["label"].to_numpy()[here], patient[here]
-            measured[name][vendor] = METRICS[metric].overall(label, score[here])
-            measured[f"{name}_within"][vendor] = METRICS[metric].within(label, score[here], of_patient)
+    images = {}
+    for name, of_split in (("val", ~tested), ("test", tested)):
+        for vendor in pd.unique(vendors):
+            here = of_split & (vendors == vendor)
+            measured[name][vendor] = METRICS[metric].overall(label[here], score[here])
+            measured[f"{name}_within"][vendor] = METRICS[metric].within(label[here], score[here], patient[here])
+            images[f"{name} {vendor}"] = here.sum().item()
+    row, split = columns["row"].astype(np.int32), tested.astype(np.int8)
     width = WIDTH
     kept = np.argsort(np.abs(np.arange(width) - width // 2), kind="stable")[
         : max(round(config.sampling_rate * width), 1)
@@ -140,10 +144,9 @@ def write_trial(
     if config.mask != "lowpass":
         write_array(folder, key, "probability.npy", np.where(mask, 0.9, 0.1).astype(np.float32))
         write_arrays(folder, key, "mask_history.npz", **mask_history(config.sampling_rate, width))
-    write_arrays(folder, key, "scores.npz", row=used["row"].to_numpy(np.int32), split=split, score=score)
-    rows = used["row"].to_numpy(np.int32)[:4]
-    picture = rng.integers(0, 255, (len(rows), width, width), dtype=np.uint8)
-    write_arrays(folder, key, "preview.npz", row=rows, sampled=picture // 2, full=picture)
+    write_arrays(folder, key, "scores.npz", row=row, split=split, score=score)
+    picture = rng.integers(0, 255, (len(row[:4]), width, width), dtype=np.uint8)
+    write_arrays(folder, key, "preview.npz", row=row[:4], sampled=picture // 2, full=picture)
     record = TrialRecord(
         config,
         metric=metric,
@@ -154,7 +157,7 @@ def write_trial(
         epoch=3,
         seconds=1.5,
         history=[{"epoch": e, "loss": 1 / e, "val_in_domain": 0.5 + e / 10} for e in (1, 2, 3)],
-        images={f"test {v}": int(((split == 1) & (used["vendor"] == v)).sum()) for v in used["vendor"].unique()},
+        images={name: count for name, count in images.items() if name.startswith("test")},
         val_over_draws=measured["val"],
         **measured,
     )

@@ -53,10 +53,10 @@ def training_noise(
 
 def _scored(table: pd.DataFrame, draws: Mapping[str, TrialDraws], vendor: str, split: str, domain: str) -> list[Scored]:
     configurations = []
-    for row, curve in zip(table.itertuples(), curve_of(table)):
-        seeds = seeds_of(row.keys, draws, vendor, split, domain)
+    for keys, rate, curve in zip(table["keys"], table["realised_rate"], curve_of(table)):
+        seeds = seeds_of(keys, draws, vendor, split, domain)
         if seeds:
-            configurations.append(Scored(int(curve), row.realised_rate, seeds))
+            configurations.append(Scored(int(curve), rate, seeds))
     return configurations
 
 

@@ -280,9 +280,9 @@ def test_planted_identities_reach_no_file_and_no_line(place):
 
 
 @pytest.mark.skipif(not (SHARED / "breast_patches").is_dir(), reason="../shared/data/breast_patches is not here")
-def test_the_real_patches_plan_without_ray(inside):
-    data = (SHARED / "breast_patches").resolve()
-    ended = inside("--data", data, "--series", "post_1", "--intensity", "image", "--space", "real_patches", "--dry-run")
+def test_the_real_patches_plan_without_ray(inside, patches_cache):
+    words = ("--data", (SHARED / "breast_patches").resolve(), "--series", "pre", "--intensity", "image")
+    ended = inside(*words, "--cache", patches_cache, "--space", "real_patches", "--dry-run")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "GE 2292 images of 181 patients, SIEMENS 848 images of 72 patients" in ended.stdout
     assert "78 trials to run" in ended.stdout

@@ -26,6 +26,7 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "pretraining": ("finetune", [10]),
     "classifiers": ("side_information", [6, 6]),
     "reconstructions": ("reconstructions", [22, 28]),
+    "members": ("patches_members", [14]),
     "segmentation": ("segmentation", [8]),
 }
 

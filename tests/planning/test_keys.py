@@ -16,7 +16,15 @@ DRAWN = {  # the values of rate_temperature, whose fields are drawn by Optuna
     "temperature": [0.1, 0.75, 5.0],
     "mask_lr_multiplier": [1.0, 12.5, 30.0],
 }
-NEW = ("headline", "learning_curve", "patches_families", "real_patches", "recipe_candidates", "recipes")  # since 0.1.0
+NEW = (  # since 0.1.0
+    "headline",
+    "learning_curve",
+    "patches_families",
+    "patches_members",
+    "real_patches",
+    "recipe_candidates",
+    "recipes",
+)
 RENAMED = {"real_patches": "patches_alexnet"}  # name in version 0.1.0 -> name today
 FINGERPRINTS = {  # of version 0.1.0; a run folder without --run is named by it
     "classifiers": "15f13bfb4f28",

@@ -72,9 +72,7 @@ def at_work_on(folder, key, node):
 def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
     run, away = RunFolder(place / "gone"), place / "away"
     output, held = place / "gone.log", place / "hold-gone"
-    with output.open("w") as file:
-        words = (run.root, place / "space.py", "--concurrent", 1)
-        process = start(*words, faults=held_in(held, SECOND_TRIAL), stdout=file)
+    process = start(run.root, place / "space.py", "--concurrent", 1, faults=held_in(held, SECOND_TRIAL), output=output)
     wait_for(lambda: list(held.iterdir()), process)
     run.root.rename(away)
     before = sorted(RunFolder(away).finished())

@@ -4,28 +4,11 @@ import json
 
 import pytest
 
-from faults import FIELDS, alone, content, drive, stamps
+from faults import FIELDS, HANG_AFTER, alone, content, drive, stamps
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.search.events import how_it_died
 from tune_ks.worker.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, parts_of_a_batch
 
-HANG_AFTER = 40  # seconds; a tiny epoch takes a tenth of one on a quiet machine
-PLANTED = {  # sampling rate -> what happens in its first training step
-    0.5: "die_once",
-    0.0625: "die",
-    0.125: "raise",
-    0.375: "hang",
-    0.625: "memory",
-    0.75: "memory_always",
-}
-SPACE = f"""
-COMMON = {{"vendor": "GE", "mask": "lowpass", {FIELDS}}}
-SPACE = [
-    {{**COMMON, "sampling_rate": {[0.25, *PLANTED]}}},
-    {{**COMMON, "sampling_rate": 1.0, "lr": 1e30}},
-    {{**COMMON, "sampling_rate": 1.0, "image_size": 96}},
-]
-"""
 REASONS = {  # (sampling rate, image size) -> what failure.json must say
     (0.0625, 64): "its process died 4 times; the last time: ",
     (0.125, 64): "ArithmeticError: planted",
@@ -37,15 +20,12 @@ REASONS = {  # (sampling rate, image size) -> what failure.json must say
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
+def searched(search_with_faults):
     """The run folder of a search with every planted fault, and what its driver said."""
-    place = tmp_path_factory.mktemp("trials")
-    (place / "space.py").write_text(SPACE)
-    faults = {"steps": {str(rate): kind for rate, kind in PLANTED.items()}, "delete": str(place / "run/images96.npy")}
-    words = (place / "run", place / "space.py", "--hang-after", HANG_AFTER)
-    code, said = drive(*words, faults=faults, timeout=500)
-    assert code == 1, said
-    return RunFolder(place / "run"), said
+    folder, process = search_with_faults
+    said, _ = process.communicate(timeout=500)
+    assert process.returncode == 1, said
+    return folder, said
 
 
 def test_the_search_goes_on_and_every_reason_is_written_and_said(searched):

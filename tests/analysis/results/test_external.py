@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import RunError, analyse, analyse_again, print_external
+from analysis.analyse import last_settings
 from analysis.choice.options import Options
 from analysis.read.configurations import low_pass_of
 from analysis.read.load import load
@@ -163,21 +164,34 @@ def test_an_analysis_is_made_again_with_its_settings(folder):
     assert [path.read_bytes() for path in (again.selection_json, again.report)] == before
     with_images = analyse(folder.root)
     assert LEFT_OUT not in with_images.report.read_bytes()
-    assert LEFT_OUT not in analyse_again(folder.root).report.read_bytes()
+    assert last_settings(folder.root)["images"]
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory):
+    """The selection.json of an analysis with all settings at their defaults."""
+    folder = write_run(
+        tmp_path_factory.mktemp("analysed") / "run", rates=(0.25, 1.0), seeds=(0,), patients=12, images=4
+    )
+    return analyse(folder.root, report=False).selection_json
+
+
+def test_an_analysis_without_settings_leaves_images_out(analysed):
+    values = json.loads(analysed.read_text())
+    del values["made_with"]
+    analysed.write_text(json.dumps(values))
+    again = analyse_again(analysed.parent)
+    assert again.rule == "epsilon"
+    assert LEFT_OUT in again.report.read_bytes()
 
 
 @pytest.mark.parametrize("damage", [None, {}, {"made_with": 3}, {"made_with": {"rule": "best", "images": True}}])
-def test_settings_that_are_not_there_leave_images_out(folder, damage):
-    path = analyse(folder.root, report=False).selection_json
-    if damage is None:
-        path.unlink()
-    else:
-        values = json.loads(path.read_text())
-        del values["made_with"]
-        path.write_text(json.dumps(values | damage))
-    again = analyse_again(folder.root)
-    assert again.rule == "epsilon"
-    assert LEFT_OUT in again.report.read_bytes()
+def test_settings_that_are_not_there_are_the_defaults_without_images(analysed, tmp_path, damage):
+    if damage is not None:
+        values = json.loads(analysed.read_text())
+        values.pop("made_with", None)
+        (tmp_path / "selection.json").write_text(json.dumps(values | damage))
+    assert last_settings(tmp_path) == {"images": False}
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
