@@ -132,13 +132,14 @@ def test_a_signal_outside_the_trials_ends_with_130_and_the_command(stage, place,
 
     monkeypatch.setattr(at, signalled)
     page = (first.root / "report.html").stat().st_mtime_ns
+    before = signal.getsignal(signal.SIGTERM)
     ended = inside(*WORDS, "runs/first", cwd=place)
     assert ended.returncode == 130
     said = ended.stdout + ended.stderr
     assert f"the same command goes on:\n  python run_search.py {' '.join(map(str, WORDS))} runs/first\n" in said.lower()
     assert ("SIGTERM came" in said) == (stage != "reading")
     assert ((first.root / "report.html").stat().st_mtime_ns > page) == (stage != "reading")
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, first):

@@ -1,8 +1,8 @@
 """Ray's part of a search in a thread of its own, so that the main thread hears every signal and can go on without Ray.
 
 A call to Ray that waits for a process of Ray's which is gone lets no signal through, and after a minute Ray ends the
-whole program. So such calls are made in this thread alone, Ray is told to wait for a day, and the main thread looks
-whether Ray's first process, the GCS, still answers. Where it does not, the search ends with what the run folder holds.
+whole program. So such calls are made in this thread alone, Ray is told to wait longer, and the main thread looks whether
+Ray's first process, the GCS, still answers. Where it does not, the search ends with what the run folder holds.
 
 The thread lives until Ray is shut down: Linux ends Ray's processes with the thread that started them.
 """
@@ -24,7 +24,9 @@ import psutil  # Ray's own copy, which can be imported after it
 
 from tune_ks.search.events import Halt
 
-WAIT_FOR_GCS = {"RAY_gcs_rpc_server_reconnect_timeout_s": "86400"}  # read by Ray when it starts
+# seconds after the loss of the GCS until Ray ends the driver, which has its report by then. Ray's processes inherit it:
+# where the driver was killed, two of them wait so long before they end
+WAIT_FOR_GCS = {"RAY_gcs_rpc_server_reconnect_timeout_s": "300"}
 LOOK_EVERY = 0.5  # seconds
 SILENT_HERE = 1.0  # seconds without an answer after which Ray on this machine is gone; nobody starts it again
 SILENT_THERE = 60.0  # the same of a cluster, whose GCS may be started again, or be cut off for a moment
