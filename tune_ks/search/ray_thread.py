@@ -1,8 +1,8 @@
 """Ray's part of a search in a thread of its own, so that the main thread hears every signal and can go on without Ray.
 
 A call to Ray that waits for a process of Ray's which is gone lets no signal through, and after a minute Ray ends the
-whole program. So such calls are made in this thread alone, Ray is told to wait longer, and the main thread looks whether
-Ray's first process, the GCS, still answers. Where it does not, the search ends with what the run folder holds.
+whole program. So such calls are made in this thread alone, Ray is told to wait longer, and the main thread looks
+whether Ray's first process, the GCS, still answers. Where it does not, the search ends with what the run folder holds.
 
 The thread lives until Ray is shut down: Linux ends Ray's processes with the thread that started them.
 """
