@@ -32,6 +32,7 @@ from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
 from tune_ks.commands.prepare_search import AnalysisSteps
 from tune_ks.commands.search import search_command
 from tune_ks.commands.tune import tune_command
+from tune_ks.core.collector import whole_process
 from tune_ks.core.lasting_words import say_error
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.system import HANGUP, ignore_signals
@@ -132,6 +133,7 @@ def signals_of_a_command() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    exit_code = main()
-    ignore_signals(signal.SIGINT, signal.SIGTERM)  # all is written and said: a late one must not change the exit code
-    sys.exit(exit_code)
+    with whole_process():
+        exit_code = main()
+        ignore_signals(signal.SIGINT, signal.SIGTERM)  # all is written and said: a late one must not change the code
+        sys.exit(exit_code)

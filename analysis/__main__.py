@@ -10,6 +10,7 @@ from analysis.analyse import SECONDS, watch
 from analysis.choice.options import declared
 from analysis.choice.rules import DEFAULT
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
+from tune_ks.core.collector import whole_process
 from tune_ks.core.lasting_words import say_error, say_line
 from tune_ks.core.metrics import METRICS
 
@@ -147,4 +148,5 @@ def _figures(analysis: Analysis) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with whole_process():
+        sys.exit(main())

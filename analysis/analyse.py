@@ -1,9 +1,7 @@
 """A run folder in, selection.json and report.html out: once, or again whenever a record arrives."""
 
-import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,31 +11,17 @@ from analysis.read.load import RunError, load
 from analysis.results.compute import Analysis, compute, require_settings, with_cross_fits
 from analysis.results.selection_json import selection_text
 from analysis.statistics.hanley_mcneil import Counts
+from tune_ks.core.collector import collected_rarely
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.storage import StoragePath, read_each, storage_path, write_whole
 
 SECONDS = 10
 ENDS = ("config", "record", "failure", "stopped")
-RARELY = 200_000  # new objects; Python's own number is some thousands
 WATCHED = ("search.json", *(f"trials/*/{name}.json" for name in ENDS), "external/*.csv")
 
 
-@contextmanager
-def _collected_rarely() -> Iterator[None]:
-    """While inside, Python looks for unreachable circles of objects rarely.
-
-    An analysis makes millions of objects and hardly any circles; looking for them takes a tenth of its time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(RARELY)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-@_collected_rarely()
+@collected_rarely()  # it makes millions of objects and hardly any circles: looking for them takes a tenth of its time
 def analyse(
     run: str | StoragePath,
     rule: str = DEFAULT,

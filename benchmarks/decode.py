@@ -34,6 +34,7 @@ from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 PER_PATIENT = 20  # slices of a patient in the folders written here
+PER_SERIES = 4  # different ones among them
 SMALL = 32  # pixels a side of the files of the second start
 HEADS = [
     *("files", "slices", "plain, a second", "loops at once", "ours", "of cores x plain", "of loops at once"),
@@ -140,7 +141,7 @@ def phantom_folders(place: Path, slices: int) -> dict[str, Path]:
     """Folders of the same phantom images, copied until there are enough: of two sizes, uncompressed and compressed."""
     folders = {}
     for side in (512, 256):
-        root = write_phantom(place / f"phantom{side}", PhantomSettings(patients=3, slices=4, matrix=side))
+        root = write_phantom(place / f"phantom{side}", PhantomSettings(patients=3, slices=PER_SERIES, matrix=side))
         files = sorted(root.rglob("*.dcm"))
         folders[f"{side} px"] = copies(files, place / f"{side}", slices)
         compressed = [jpeg_lossless(file, place / f"jpeg{side}" / f"{i}.dcm") for i, file in enumerate(files)]
@@ -149,11 +150,15 @@ def phantom_folders(place: Path, slices: int) -> dict[str, Path]:
 
 
 def copies(files: list[Path], folder: Path, slices: int) -> Path:
-    """``slices`` files that are copies of ``files``, in turn, PER_PATIENT of them in each patient's folder."""
+    """``slices`` files that are copies of ``files``, PER_PATIENT of them in each patient's folder.
+
+    ``files`` hold PER_SERIES of each series one after another; those of a patient are copies of one series.
+    """
     for number in range(slices):
-        path = folder / f"patient{number // PER_PATIENT:04d}" / f"{number % PER_PATIENT:03d}.dcm"
+        patient = number // PER_PATIENT
+        path = folder / f"patient{patient:04d}" / f"{number % PER_PATIENT:03d}.dcm"
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(files[number % len(files)], path)
+        shutil.copyfile(files[(patient * PER_SERIES + number % PER_SERIES) % len(files)], path)
     return folder
 
 
@@ -178,7 +183,7 @@ def jpeg_lossless(source: Path, target: Path) -> Path:
 
 def print_second_start(place: Path, slices: int, repeats: int) -> None:
     """What opening a cohort costs when its images are in the cache."""
-    root = write_phantom(place / "small", PhantomSettings(patients=3, slices=4, matrix=SMALL))
+    root = write_phantom(place / "small", PhantomSettings(patients=3, slices=PER_SERIES, matrix=SMALL))
     folder = copies(sorted(root.rglob("*.dcm")), place / "many", slices)
     cache = place / "cache"
 

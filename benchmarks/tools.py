@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from benchmarks import ROOT
+from tune_ks.core.allocator import KEEP_FREED
 
 ANSWER = "measured:"  # begins the line with which a child process answers
 
@@ -100,8 +101,6 @@ def with_kept_memory() -> None:
 
     The allocator reads them only when a process starts.
     """
-    from tune_ks.search.cluster import KEEP_FREED  # here, because it loads Ray
-
     if not KEEP_FREED.keys() <= os.environ.keys():
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | KEEP_FREED)
 

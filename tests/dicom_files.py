@@ -8,7 +8,7 @@ import pandas as pd
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from tune_ks.data.dicom.reader import read_file
+from tune_ks.data.dicom.reader import read_file, read_header, read_planned
 
 MAKERS = {"GE": "GE MEDICAL SYSTEMS", "SIEMENS": "SIEMENS", "PHILIPS": "Philips Medical Systems"}
 AXIAL, ROTATED = [1, 0, 0, 0, 1, 0], [-1, 0, 0, 0, -1, 0]
@@ -69,6 +69,12 @@ def write_dicom(path, pixels=None, vendor="SIEMENS", phi=False, **tags):
 
 def read_image(path, orientation="canonical"):
     return read_file(path, orientation).image
+
+
+def by_header(path, orientation="canonical"):
+    """The file as a scan reads it: its header, and later its pixels alone where that can be."""
+    header = read_header(path, orientation)
+    return read_planned(path, header) or read_file(path, orientation)
 
 
 def write_table_cohort(root, patients=4, images=4, vendors=("GE", "SIEMENS"), side=16, **columns):

@@ -5,19 +5,22 @@ And a cluster of several nodes on this machine, for tests of their own.
 
 import ray
 import ray._private.node
+import ray.air._internal.usage
 from ray.cluster_utils import Cluster
 
-from lean_ray import leave_out
+from lean_ray import count_no_callbacks, leave_out
 
 
 def start_local_ray():
     """Two CPUs. Does nothing where Ray runs already."""
     if not ray.is_initialized():
         leave_out(ray._private.node)
+        count_no_callbacks(ray.air._internal.usage)
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
 
 
 def start_cluster(**head):
     """A cluster whose first node has the resources ``head``; the caller adds others, and shuts it down."""
     leave_out(ray._private.node)
+    count_no_callbacks(ray.air._internal.usage)
     return Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **head})

@@ -1,15 +1,15 @@
 """Which hyperparameters change the metric: permutation importance on a random forest, with the variance explained."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
 
 from analysis.read.configurations import plain_name, varied_fields
 from tune_ks.core.seeding import generator
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestRegressor
 
 ENOUGH = 10  # configurations below full sampling; fewer say nothing about a hyperparameter
 FOLDS = 5
@@ -41,6 +41,11 @@ def importance(configurations: pd.DataFrame, score: str) -> Importance | None:
     fields = hyperparameters(configurations)
     if len(below) < ENOUGH or not fields:
         return None
+    # here, because scikit-learn is most of a second to import, and a small search has too few configurations
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import KFold
+
     inputs = pd.DataFrame({"sampling_rate": np.log2(below["sampling_rate"].astype(float))})
     for name in fields:
         column = below[name]
@@ -62,7 +67,7 @@ def importance(configurations: pd.DataFrame, score: str) -> Importance | None:
     return Importance(table, float(r2_score(target, predicted)), len(target))
 
 
-def predict(forest: RandomForestRegressor, values: np.ndarray) -> np.ndarray:
+def predict(forest: "RandomForestRegressor", values: np.ndarray) -> np.ndarray:
     """The numbers of forest.predict, bit for bit, without its checks and its job for every tree."""
     inputs = np.ascontiguousarray(values, dtype=np.float32)  # as the trees hold their thresholds
     total = np.zeros(len(values))
@@ -72,7 +77,7 @@ def predict(forest: RandomForestRegressor, values: np.ndarray) -> np.ndarray:
 
 
 def _gains(
-    forest: RandomForestRegressor, values: np.ndarray, target: np.ndarray, random: np.random.Generator
+    forest: "RandomForestRegressor", values: np.ndarray, target: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
     """(fields, REPEATS) by how much the mean absolute error grows when a field is shuffled.
 

@@ -13,9 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from analysis.statistics.bootstrap import LEVEL, widened
 from tune_ks.core.seeding import generator
@@ -140,6 +137,11 @@ def patient_shift(bootstrap: np.ndarray, group: np.ndarray, patients: float) -> 
 
 def _fit(points: Points, grid: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """The process -> its level, (G, n) weights of the points in the smoothed curve, (G, G) posterior covariance."""
+    # here, because scikit-learn is most of a second to import, and a small search has no curve
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
     repeated = points.noise is not None
     noise = points.noise if repeated else np.full(len(points.rate), SMALLEST_NOISE)
     level = np.average(points.mean, weights=1 / noise)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
@@ -45,12 +44,18 @@ def delong(label: np.ndarray, scores: np.ndarray) -> DeLong:
     m, n = len(positives), len(negatives)
     if min(m, n) < 2:
         return DeLong(np.full(scores.shape[1], np.nan), np.full((scores.shape[1],) * 2, np.nan))
-    everywhere = rankdata(np.concatenate([positives, negatives]), axis=0)
-    below = (everywhere[:m] - rankdata(positives, axis=0)) / n  # of each positive, the share of negatives it beats
-    above = 1 - (everywhere[m:] - rankdata(negatives, axis=0)) / m
+    everywhere = _midranks(np.concatenate([positives, negatives]))
+    below = (everywhere[:m] - _midranks(positives)) / n  # of each positive, the share of negatives it beats
+    above = 1 - (everywhere[m:] - _midranks(negatives)) / m
     covariance = np.cov(below, rowvar=False).reshape(-1, scores.shape[1]) / m
     covariance = covariance + np.cov(above, rowvar=False).reshape(-1, scores.shape[1]) / n
     return DeLong(below.mean(axis=0), covariance)
+
+
+def _midranks(scores: np.ndarray) -> np.ndarray:
+    """(n, k) -> the ranks in each column, from 1; equal scores share their mean rank. A NaN makes its column NaN."""
+    table = pd.DataFrame(scores)
+    return table.rank().where(table.notna().all(), axis=1).to_numpy()
 
 
 def cross_check(run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], keys: dict[str, tuple]) -> pd.DataFrame:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 from analysis.statistics.bootstrap import LEVEL, NOWHERE, Interval, Resampled, average, t_interval
@@ -106,6 +105,8 @@ class Estimate(NamedTuple):
 
 def _least(beyond: Callable[[float], float], fewest: float) -> float:
     """The least number of times, from ``fewest``, at which a falling function is not above 0."""
+    from scipy.optimize import brentq  # here, because a command that only checks a rule's name needs no root
+
     if beyond(fewest) <= 0:
         return fewest
     return math.exp(brentq(lambda log_times: beyond(math.exp(log_times)), math.log(fewest), math.log(MOST)))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from analysis.read.configurations import full_sampling_of
 from analysis.read.load import RunError
@@ -113,7 +113,7 @@ def correlation_needed(distance: float, first: float, second: float) -> float:
         return math.nan
     if distance <= 0:
         return math.inf
-    z = norm.ppf((1 + LEVEL) / 2)
+    z = ndtri((1 + LEVEL) / 2)
     least = (first**2 + second**2 - (distance / z) ** 2) / (2 * first * second)
     return math.inf if least > 1 else max(float(least), 0.0)
 

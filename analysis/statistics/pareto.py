@@ -3,7 +3,6 @@
 import warnings
 from typing import NamedTuple
 
-import kneed
 import moocore
 import numpy as np
 import pandas as pd
@@ -69,6 +68,8 @@ def knee(rate: np.ndarray, score: np.ndarray) -> float | None:
     best = np.maximum.accumulate(best)
     if len(best) < 4 or best[-1] <= best[0]:
         return None
+    import kneed  # here, because it brings in half of scipy, which a short curve does not need
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         at_knee = kneed.KneeLocator(rates, best, curve="concave", direction="increasing").knee

@@ -54,7 +54,7 @@ ALLOWED = {  # (file, call) -> why it opens no file of a run folder, or opens it
     ("tune_ks/core/arrays.py", "zipfile.ZipFile"): "in memory",
     ("tune_ks/core/arrays.py", "np.savez_compressed"): "in memory",
     ("tune_ks/core/arrays.py", "np.save"): "in memory",
-    ("tune_ks/worker/checkpoints.py", "torch.save"): "in memory",
+    ("tune_ks/worker/checkpoints.py", "torch.save"): "to the file that write_whole has opened",
     ("tune_ks/evaluation/other_cohort.py", "load"): "in memory: the weights that read_whole read",
     ("tune_ks/training/transfer.py", "load"): "in memory: the weights that read_whole read",
     ("tune_ks/commands/exports.py", "JournalFileBackend"): "in a temporary folder",

@@ -59,6 +59,24 @@ def test_what_was_written_is_read_again(root):
     assert record.read_text() == "whole, µ"
 
 
+def test_a_function_writes_the_content_and_its_failure_leaves_the_old_one(root):
+    path = root / "trials/k1/checkpoint.pt"
+
+    def parts(file):
+        file.write(b"one ")
+        file.write(memoryview(b"two"))
+
+    def fails(file):
+        file.write(b"half")
+        raise MemoryError
+
+    write_whole(path, parts, sync=False)
+    with pytest.raises(MemoryError):
+        write_whole(path, fails)
+    assert read_whole(path) == b"one two"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
 @pytest.fixture
 def filled(root):
     """A place with three files."""

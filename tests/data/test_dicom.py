@@ -12,7 +12,7 @@ import numpy as np
 import pydicom.data
 import pytest
 
-from dicom_files import AXIAL, MAKERS, PHI, ROTATED, anatomy, read_image, write_dicom
+from dicom_files import AXIAL, MAKERS, PHI, ROTATED, anatomy, by_header, read_image, write_dicom
 from tune_ks.data import child_process
 from tune_ks.data.dicom import pixels
 from tune_ks.data.dicom import reader as dicom
@@ -115,6 +115,7 @@ def test_header_facts_and_units(tmp_path):
         "acquired_width": 12.0, "width": 16, "height": 16, "spacing_mm": 0.5, "thickness_mm": 2.0,
         "orientation": "canonical", "scan_slices": pytest.approx(math.nan, nan_ok=True), "phase": "ROW",
         "compressed": False, "plane": "axial", "is_localizer": False, "series_hash": "", "recipe": header.recipe,
+        "plan": header.plan,
     }  # fmt: skip
     assert math.isnan(header.flip_deg)
 
@@ -277,17 +278,28 @@ def test_a_child_prints_nothing_into_its_answers(child_work):
 
 
 def _read_or_reason(path):
-    """Whatever the file: an image, or UnusableFile, and no warning that could quote it."""
+    """Whatever the file: an image, or UnusableFile, and no warning that could quote it; the same by both ways."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        planned = _planned_or_none(path)
         try:
             image = read_image(path)
         except UnusableFile as unusable:
+            assert planned is None
             return unusable.reason[:100]
+    assert planned is None or np.array_equal(planned.image, image)
     assert image.dtype == np.float32
     assert image.ndim == 2
     assert np.isfinite(image).all()
     return "image"
+
+
+def _planned_or_none(path):
+    """The file as a scan reads it; None where its header or its pixels have a reason."""
+    try:
+        return by_header(path)
+    except UnusableFile:
+        return None
 
 
 def test_mutated_files_give_an_image_or_a_reason(tmp_path):

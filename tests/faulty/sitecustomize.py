@@ -23,7 +23,7 @@ import signal
 import time
 from pathlib import Path
 
-from lean_ray import leave_out
+from lean_ray import count_no_callbacks, leave_out
 
 FAULTS = json.loads(Path(os.environ["FAULTS"]).read_text()) if os.environ.get("FAULTS") else {}
 os.environ.setdefault("FAULT_DRIVER", str(os.getpid()))  # the first Python process; the others inherit it
@@ -139,7 +139,7 @@ def change_ray(module):
     module.Node.start_ray_processes = held
 
 
-ALWAYS = {"ray._private.node": change_ray}
+ALWAYS = {"ray._private.node": change_ray, "ray.air._internal.usage": count_no_callbacks}
 CHANGES = {
     "tune_ks.core.config": change_config,
     "tune_ks.worker.faults": change_faults,

@@ -115,8 +115,8 @@ with connected(sys.argv[1]):
 
     @ray.remote(num_cpus=0)
     def where():
-        import tune_ks.search.cluster, tune_ks.worker.trial
-        assert tune_ks.search.cluster.KEEP_FREED.items() <= os.environ.items()
+        import tune_ks.core.allocator, tune_ks.search.cluster, tune_ks.worker.trial
+        assert tune_ks.core.allocator.KEEP_FREED.items() <= os.environ.items()
         return tune_ks.worker.trial.__file__
 
     print(*(ray.get(where.options(resources={name: 1}).remote()) for name in sys.argv[3:]), sep="\\n")

@@ -227,7 +227,7 @@ def print_dry_run(tuning: PreparedTuning) -> None:
         search_seconds,
         seconds_together,
     )
-    from tune_ks.planning.estimate import time_config
+    from tune_ks.planning.estimate import Timer
 
     args = tuning.args
     candidates = tuning.candidates
@@ -235,10 +235,11 @@ def print_dry_run(tuning: PreparedTuning) -> None:
         say(f"  {name}: {domain.domain_str}, the default is {candidates.default[name]}")
     fitting = int(machine_cores() // args.cpus_per_trial)
     slots = max(1, min(args.concurrent or fitting, fitting))
+    timer = Timer({tuning.space.image_sizes()[0]: tuning.cohort}, args.split_seed)
     seconds = []
     for epochs in (1, 2):
         trainings = candidates.trainings(candidates.default, epochs)
-        times = [time_config(config, tuning.cohort, args.split_seed) for config in trainings]
+        times = [timer.seconds_of(config) for config in trainings]
         seconds.append(seconds_together(times, slots))
     epoch = max(0.0, seconds[1] - seconds[0])
     pace = Pace(epoch, max(0.0, seconds[0] - epoch))

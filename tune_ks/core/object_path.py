@@ -114,7 +114,7 @@ class ObjectPath:
     def read_text(self) -> str:
         return self.read_bytes().decode()
 
-    def write_bytes(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes | memoryview) -> None:
         """Replace the object by one PUT. A process that dies before its end leaves the old object."""
         view = memoryview(data)  # data of another type fail here, before the upload
         with self._store().open_output_stream(self.path, compression=None) as file:

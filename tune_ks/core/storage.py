@@ -68,21 +68,32 @@ def _require_folder(root: StoragePath | None) -> None:
         raise FileNotFoundError(errno.ENOENT, "the run folder is not there", str(root))
 
 
-def write_whole(path: StoragePath, data: bytes, sync: bool = True) -> None:
+def write_whole(path: StoragePath, data: bytes | Callable[[BinaryIO], None], sync: bool = True) -> None:
     """Write one file whole or not at all; its folder is made when it is absent.
 
+    ``data`` is the content, or a function that writes it to an open file; after its error the old file stays.
     ``sync=False`` leaves out the fsync, for a file that a power cut may take (a checkpoint) but a killed process not.
     """
     if isinstance(path, ObjectPath):
-        path.write_bytes(data)
+        path.write_bytes(_in_memory(data) if callable(data) else data)
         return
     _require_folder(_REQUIRED.get())
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacement(path) as temporary, open(temporary, "wb") as file:  # new, and so no link
-        file.write(data)
+        if callable(data):
+            data(file)
+        else:
+            file.write(data)
         if sync:
             file.flush()
             os.fsync(file.fileno())
+
+
+def _in_memory(write: Callable[[BinaryIO], None]) -> memoryview:
+    """What ``write`` writes. A store would keep the beginning of a stream whose rest has failed."""
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getbuffer()
 
 
 def copy_whole(source: StoragePath, target: StoragePath) -> None:

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tune_ks.core.allocator import KEEP_FREED
+from tune_ks.core.collector import collected_rarely
 from tune_ks.core.system import HANGUP, ignore_signals, limit_memory
 from tune_ks.data.limits import DECODER_BYTES
 
@@ -45,7 +47,8 @@ class Child:
     def __init__(self, silence_s: float = SILENCE_S) -> None:
         package_root = str(Path(__file__).resolve().parents[2])
         paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+        threads = {"OMP_NUM_THREADS": "1"}
+        environment = {**KEEP_FREED, **os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads}
         self.silence_s = silence_s
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", "from tune_ks.data.child_process import serve; serve()"],
@@ -258,7 +261,9 @@ def serve() -> None:
             return
         module, name = function.split(":")
         try:
-            send("done", getattr(importlib.import_module(module), name)(lambda value: send("report", value), **task))
+            with collected_rarely():
+                called = getattr(importlib.import_module(module), name)
+                send("done", called(lambda value: send("report", value), **task))
         except BrokenPipeError:
             return
         except Exception:

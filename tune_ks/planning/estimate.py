@@ -26,6 +26,7 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
 
     A trial that Optuna has still to draw counts as the mean of the known ones; NaN where none is known.
     """
+    timer = Timer(cohorts, split_seed)
     measured: dict[str, list[float]] = {}
     for record in folder.readable_records():
         if record.seconds:
@@ -33,7 +34,7 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
     known = [seconds for times in measured.values() for seconds in times]
     total = 0.0
     for key, configs in _trainings(plan).items():
-        times = measured.get(key) or [time_config(configs[0], cohorts[configs[0].image_size], split_seed)]
+        times = measured.get(key) or [timer.seconds_of(configs[0])]
         known += times
         total += len(configs) * fmean(times)
     return total + plan.suggestions * (fmean(known) if known else math.nan)
@@ -60,22 +61,39 @@ def _trainings(plan: Plan) -> dict[str, list[TrialConfig]]:
     return groups
 
 
-def time_config(config: TrialConfig, cohort: Cohort, split_seed: int) -> float:
-    """Seconds of one trial, from a few timed steps."""
-    with TemporaryDirectory() as scratch:
-        cohort_csv = Path(scratch) / "cohort.csv"
-        write_table(cohort_csv, with_splits(cohort.table, split_seed))
-        splits = open_splits(cohort_csv, cohort.images, config.vendor, cohort.masks, config.train_share)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        training, scoring = timed_steps(config, splits)
-        scoring *= views_of(config)
-    finally:
-        torch.set_num_threads(threads)
-    return config.epochs * (len(splits.train) * training + len(splits.val[config.vendor]) * scoring) + scoring * (
-        _images(splits) + DRAWS * sum(map(len, splits.val.values()))
-    )
+class Timer:
+    """Times trials on a cohort (image size -> Cohort), which is split once for every kind of trial that needs it."""
+
+    def __init__(self, cohorts: dict[int, Cohort], split_seed: int) -> None:
+        self.cohorts = cohorts
+        self.split_seed = split_seed
+        self.splits: dict[tuple[int, str, float], Splits] = {}
+
+    def seconds_of(self, config: TrialConfig) -> float:
+        """Seconds of one trial, from a few timed steps."""
+        splits = self._splits(config)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            training, scoring = timed_steps(config, splits)
+            scoring *= views_of(config)
+        finally:
+            torch.set_num_threads(threads)
+        return config.epochs * (len(splits.train) * training + len(splits.val[config.vendor]) * scoring) + scoring * (
+            _images(splits) + DRAWS * sum(map(len, splits.val.values()))
+        )
+
+    def _splits(self, config: TrialConfig) -> Splits:
+        kind = (config.image_size, config.vendor, config.train_share)
+        if kind not in self.splits:
+            cohort = self.cohorts[config.image_size]
+            with TemporaryDirectory() as scratch:
+                cohort_csv = Path(scratch) / "cohort.csv"
+                write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
+                self.splits[kind] = open_splits(
+                    cohort_csv, cohort.images, config.vendor, cohort.masks, config.train_share
+                )
+        return self.splits[kind]
 
 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:

@@ -12,12 +12,10 @@ from typing import Any
 import ray
 
 import tune_ks
+from tune_ks.core.allocator import KEEP_FREED
 
 # where an object store is, for nodes that were started without these variables; its keys are never sent
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
-# glibc returns freed memory to the system, and every page that is needed again costs a page fault: up to a quarter of a
-# training step. 32 MiB is the largest threshold that older versions accept; with a larger one they return even more
-KEEP_FREED = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**32}"}
 START_SLOWLY = {"RAY_gcs_server_port_wait_time_s": "180"}  # seconds that Ray's first process has on a busy machine
 # Tune starts every worker by itself: those that Ray starts beforehand, one for each CPU, would never be used
 NO_SPARE_WORKERS = {"RAY_prestart_worker_first_driver": "0"}

@@ -22,9 +22,9 @@ from tune_ks.search.events import Event, Halt, Watcher
 from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.schedulers import early_stopping
 from tune_ks.search.searcher import JobSearcher
+from tune_ks.worker.entry import run_trial
 from tune_ks.worker.faults import StorageError
 from tune_ks.worker.node_files import masks_name, shared
-from tune_ks.worker.trial import trial
 from tune_ks.worker.work import TrialWork
 
 ROUNDS = 5  # at most so many fits that lose jobs: jobs that Ray dropped with a node that died go to the next fit
@@ -124,7 +124,7 @@ class _Search:
 
     def _fit(self, searcher: Any, stopping: Any, work: TrialWork, concurrent: int) -> None:
         """Fits of Ray Tune until the searcher has nothing left, or the halt has a reason."""
-        trainable = tune.with_resources(trial, {"cpu": self.resources.cpus, "gpu": work.gpus})
+        trainable = tune.with_resources(run_trial, {"cpu": self.resources.cpus, "gpu": work.gpus})
         rounds = 0
         while searcher.left and rounds < ROUNDS and not self.halt.stop_all():
             stops = stopping.stops if stopping else {}

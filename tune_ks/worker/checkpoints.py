@@ -2,26 +2,63 @@
 
 import hashlib
 import io
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import torch
+from torch.serialization import get_crc32_options, set_crc32_options
 
 from tune_ks.core.printable import printable
 from tune_ks.core.storage import StoragePath, read_whole, write_whole
 
 DIGEST_BYTES = hashlib.sha256().digest_size
+SHARE = 0.05  # of the time of a training that may go into its checkpoints, the first and the last one not counted
 
 
-def save_checkpoint(path: StoragePath, values: dict[str, Any], write: Callable[..., None] = write_whole) -> None:
+class CheckpointClock:
+    """When checkpoints are due: after the first epoch, and then as rarely as SHARE demands.
+
+    A checkpoint of w seconds is followed by w (1 / SHARE - 1) seconds without one: a death costs at most that time and
+    an epoch. The trainings of a pack share a clock, because each of them waits while another one is written.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+        self.ended: float | None = None  # of the last checkpoint
+        self.took = 0.0  # seconds of the checkpoints that were last due
+
+    def is_due(self) -> bool:
+        """Whether the epoch that has just ended is to be written. Asked once an epoch."""
+        if self.ended is not None and self.now() - self.ended < self.took * (1 / SHARE - 1):
+            return False
+        self.took = 0.0
+        return True
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around the writing of one checkpoint. One that failed is not counted: storage may have been away for long."""
+        started = self.now()
+        yield
+        self.ended = self.now()
+        self.took += self.ended - started
+
+
+def save_checkpoint(path: StoragePath, values: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
     """Replace the checkpoint whole. It ends with a digest, because torch does not notice a flipped bit in a tensor.
 
-    ``write`` gets (path, content, sync) when the content is ready; a power cut may take a checkpoint, so no sync.
+    ``check`` is called just before the new one takes the place of the old one, which stays where it raises.
     """
-    buffer = io.BytesIO()
-    torch.save(values, buffer)
-    content = buffer.getvalue()
-    write(path, content + hashlib.sha256(content).digest(), False)
+
+    def content(file: BinaryIO) -> None:
+        hashed = _Hashed(file)
+        with _without_crc():
+            torch.save(values, hashed)
+        file.write(hashed.digest.digest())
+        check()
+
+    write_whole(path, content, sync=False)  # a power cut may take a checkpoint
 
 
 def load_checkpoint(path: StoragePath) -> dict[str, Any]:
@@ -40,3 +77,29 @@ def load_checkpoint(path: StoragePath) -> dict[str, Any]:
     except Exception as error:  # torch reports damaged files in many ways
         print(printable(f"{path}: this checkpoint cannot be read ({type(error).__name__}), starting the trial anew"))
         return {}
+
+
+class _Hashed:
+    """An open file that hashes what is written to it: one pass, and no copy in memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+@contextmanager
+def _without_crc() -> Iterator[None]:
+    """Without torch's own checksums, which take half of the time of a checkpoint: the digest covers all of it."""
+    before = get_crc32_options()
+    set_crc32_options(False)
+    try:
+        yield
+    finally:
+        set_crc32_options(before)

@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.evaluation.finish import ScoredTraining, finish_trainings
 from tune_ks.evaluation.write_record import make_record, write_trial
@@ -17,7 +15,7 @@ from tune_ks.training.train import TrainingFailed, train_together
 from tune_ks.training.training import Epoch, Training
 from tune_ks.training.transfer import loaded_parts, read_weights
 from tune_ks.worker.attempts import Attempt, Superseded, require_owner
-from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
+from tune_ks.worker.checkpoints import CheckpointClock, load_checkpoint, save_checkpoint
 from tune_ks.worker.faults import patiently
 
 Report = Callable[[TrialConfig, dict[str, float]], bool]
@@ -63,6 +61,7 @@ class Pack:
         self.device = device
         self.report = report
         self.clock = Clock()
+        self.checkpoints = CheckpointClock()
         self.trials: list[OpenTrial] = []
 
     def run(
@@ -96,19 +95,31 @@ class Pack:
         for epochs in train_together(members, self.splits, parts, cross_domain_at):
             trained = [trial for trial in self.trials if trial.training in epochs]
             self.clock.share_among(trained)
+            is_due = self.checkpoints.is_due()
             for trial in trained:
-                failure = self._after_epoch(trial, epochs[trial.training])
+                failure = self._after_epoch(trial, epochs[trial.training], is_due)
                 if failure is not None:
                     yield trial.config, failure
             yield from self._finish(trained)
 
-    def _after_epoch(self, trial: "OpenTrial", epoch: Epoch | TrainingFailed) -> Exception | None:
+    def _after_epoch(self, trial: "OpenTrial", epoch: Epoch | TrainingFailed, is_due: bool) -> Exception | None:
         """Save and report an epoch. A training that failed, or that another process has taken over, leaves the pack."""
-        failure = epoch if isinstance(epoch, TrainingFailed) else _unless_superseded(trial.save)
+        failure = epoch if isinstance(epoch, TrainingFailed) else self._saved(trial, is_due)
         if isinstance(failure, Exception):
             trial.training.left = True
             return failure
         trial.training.left = not self.report(trial.config, trial.training.history[-1])
+        return None
+
+    def _saved(self, trial: "OpenTrial", is_due: bool) -> Superseded | None:
+        """Write the checkpoint where it is due, and in any case after the last epoch: then only the scoring is left."""
+        try:
+            if is_due or trial.training.is_whole:
+                trial.write_checkpoint(self.checkpoints)
+            else:
+                trial.require_owner()
+        except Superseded as error:
+            return error
         return None
 
     def _finish(self, trials: list["OpenTrial"]) -> Iterator[Result]:
@@ -162,14 +173,19 @@ class OpenTrial:
         """How many parts a batch is split into, so that it needs less memory."""
         return self.attempt.accumulate if self.attempt else 1
 
-    def save(self) -> None:
+    def require_owner(self) -> None:
+        """Superseded where another process has started the trial."""
+        if self.attempt:
+            require_owner(self.folder, self.config.key(), self.attempt)
+
+    def write_checkpoint(self, clock: CheckpointClock) -> None:
         """Write the checkpoint of the last epoch."""
         values = {
             "state": self.training.state(),
             "seconds": self.seconds,
             "half_batch_from_epoch": self.half_batch_from,
         }
-        save_checkpoint(self.checkpoint, values, partial(self._write, write_whole))
+        self._write(self._replace_checkpoint, values, clock)
 
     def write_record(self, training: ScoredTraining, together: int) -> TrialRecord:
         """Write the record and the files beside it; ``together`` is how many trainings the pack held."""
@@ -209,13 +225,16 @@ class OpenTrial:
         if not self.conditional:
             self.checkpoint.unlink(missing_ok=True)
 
+    def _replace_checkpoint(self, values: dict[str, Any], clock: CheckpointClock) -> None:
+        with clock.writing():
+            save_checkpoint(self.checkpoint, values, self.require_owner)
+
     def _write(self, action: Callable[..., None], *args: Any) -> None:
-        if self.attempt:
-            require_owner(self.folder, self.config.key(), self.attempt)
+        self.require_owner()
         patiently(self.folder, action, *args)
 
 
-def _unless_superseded(write: Callable[..., TrialRecord | None], *args: Any) -> TrialRecord | Superseded | None:
+def _unless_superseded(write: Callable[..., TrialRecord], *args: Any) -> TrialRecord | Superseded:
     """The result of ``write(*args)``, or the exception where another process has started the trial."""
     try:
         return write(*args)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from tune_ks.data.child_process import Report
-from tune_ks.data.dicom.reader import Header, UnusableFile, VendorNames, read_file, read_header
+from tune_ks.data.cohort.percentiles import percentiles
+from tune_ks.data.dicom.reader import Header, UnusableFile, VendorNames, read_file, read_header, read_planned
 from tune_ks.data.kspace import centre, to_image, to_kspace
 
 PERCENTILES = (1.0, 99.0)  # become 0 and 1
@@ -74,12 +75,13 @@ def write_group(
     vendor_of: dict[str, str],
     intensity: str,
     images: str,
+    headers: list[Header],
 ) -> tuple[int, list[dict[str, Any] | str]]:
     """Decode the files of one patient's series and write them, scaled to [0, 1], to their ``rows`` of ``images``.
 
-    A row of -1 is a file that only counts in the percentiles; ``crashed`` are the indices of files that crashed a child
-    before. Returns ``number`` (of the task) and, for each file, its facts (digest, low, high, mean, p75, p90) or the
-    reason why it cannot serve.
+    ``headers`` are what ``read_headers`` returned for these files. A row of -1 is a file that only counts in the
+    percentiles; ``crashed`` are the indices of files that crashed a child before. Returns ``number`` (of the task) and,
+    for each file, its facts (digest, low, high, mean, p75, p90) or the reason why it cannot serve.
     """
     store = np.load(images, mmap_mode="r+", allow_pickle=False)
     side = store.shape[1]
@@ -92,7 +94,7 @@ def write_group(
             if i in crashed:
                 raise UnusableFile(CRASHED)
             names = VendorNames(vendor_of, vendors[i])
-            small, digest = _read_small(Path(root) / path, orientation, names, side)
+            small, digest = _read_small(Path(root) / path, orientation, names, side, headers[i])
         except UnusableFile as unusable:
             answers.append(unusable.reason)
             continue
@@ -102,8 +104,8 @@ def write_group(
             samples.append(small.ravel()[::stride])
             answers.append({"digest": digest})
         else:
-            answers.append({"digest": digest, **_limits(small)})
-    of_series = _limits(np.concatenate(samples)) if samples else {}
+            answers.append({"digest": digest, **_limits([small])})
+    of_series = _limits(samples) if samples else {}
     for i, row in enumerate(rows):
         facts = answers[i]
         if row >= 0 and not isinstance(facts, str):
@@ -111,9 +113,9 @@ def write_group(
     return number, answers
 
 
-def _read_small(path: Path, orientation: str, names: VendorNames, side: int) -> tuple[np.ndarray, str]:
+def _read_small(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> tuple[np.ndarray, str]:
     """The (side, side) image of one file in the file's intensity unit, and the digest of its stored pixels."""
-    file = read_file(path, orientation, names)
+    file = read_planned(path, header) or read_file(path, orientation, names)
     small = crop_kspace(pad_to_square(file.image), side)
     if small.min() == small.max():
         raise UnusableFile(FLAT)
@@ -128,13 +130,13 @@ def _scale(store: np.ndarray, row: int, facts: dict[str, Any]) -> dict[str, Any]
         return FLAT
     scaled = np.clip((store[row] - low) / (high - low), 0, 1)
     store[row] = scaled
-    p75, p90 = np.percentile(scaled, (75, 90))
-    return facts | {"mean": float(scaled.mean(dtype=np.float64)), "p75": float(p75), "p90": float(p90)}
+    p75, p90 = percentiles([scaled], (75, 90))
+    return facts | {"mean": float(scaled.mean(dtype=np.float64)), "p75": p75, "p90": p90}
 
 
-def _limits(values: np.ndarray) -> dict[str, float]:
-    low, high = np.percentile(values, PERCENTILES)
-    return {"low": float(low), "high": float(high)}
+def _limits(images: list[np.ndarray]) -> dict[str, float]:
+    low, high = percentiles(images, PERCENTILES)
+    return {"low": low, "high": high}
 
 
 def _header_or_reason(path: Path, orientation: str, names: VendorNames) -> Header | str:

@@ -202,7 +202,8 @@ class Scan:
         tasks = []
         for group in groups:
             rows = [candidate.row for candidate in group]
-            tasks.append(self._task([candidate.item for candidate in group], rows=rows, **common))
+            headers = [candidate.header for candidate in group]
+            tasks.append(self._task([candidate.item for candidate in group], rows=rows, headers=headers, **common))
         is_small = sum(map(len, groups)) <= LOCAL_FILES
         local = is_small and not any(candidate.header.compressed for candidate in candidates)
         for candidate, answer in self._answers("images", "write_group", groups, tasks, local):

@@ -7,12 +7,13 @@ import stat
 import warnings
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
@@ -42,6 +43,7 @@ FIRST_VRS = (b"UL", b"CS", b"UI", b"OB", b"SH")  # of the elements that a file m
 UNDEFINED_LENGTH = 0xFFFFFFFF
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 TAG_NUMBERS = [Tag(name) for name in TAGS]  # looked up once: pydicom would look them up again for every file
+SHORT = {Tag(name): name for name in TAGS if name not in ("PixelData", *GROUPS)}  # of MAX_VALUE_BYTES at most
 
 
 class UnusableFile(ValueError):
@@ -99,7 +101,7 @@ def guarded(read: Callable[[], Any]) -> Any:
 
 def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
     """The TAGS of one file; values longer than ``defer_bytes`` stay in the file. Raises UnusableFile, among others."""
-    with _open(path) as file, warnings.catch_warnings(record=True) as caught:
+    with open_file(path) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bare = _has_no_preamble(file)
         dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, force=bare, specific_tags=TAG_NUMBERS)
@@ -107,9 +109,9 @@ def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
         _name_syntax(dataset)
     if any("end of file" in str(warning.message).lower() for warning in caught):
         raise UnusableFile("truncated")
-    for name in TAGS:
-        if name not in ("PixelData", *GROUPS) and name in dataset and _length(dataset, name) > MAX_VALUE_BYTES:
-            raise UnusableFile(f"damaged ({name} is longer than {MAX_VALUE_BYTES} bytes)")
+    for tag in dataset.keys() & SHORT.keys():
+        if _length(dataset, tag) > MAX_VALUE_BYTES:
+            raise UnusableFile(f"damaged ({SHORT[tag]} is longer than {MAX_VALUE_BYTES} bytes)")
     if defer_bytes is not None and any(_is_deferred(dataset, name) for name in GROUPS):
         return open_dataset(path)  # the values of a long header lie in it: the file is read whole
     _lift_functional_groups(dataset)
@@ -149,10 +151,10 @@ def _lift_functional_groups(dataset: pydicom.Dataset) -> None:
     if integer(dataset, "NumberOfFrames", 1) > 1:
         return
     for sequence in GROUPS:
-        items = _value(dataset, sequence) if sequence in dataset else None
+        items = value_or_none(dataset, sequence) if sequence in dataset else None
         for group in list(items or [])[:1]:
             for name, tags in IN_GROUPS.items():
-                inner = _value(group, name) if name in group else None
+                inner = value_or_none(group, name) if name in group else None
                 for values in list(inner or [])[:1]:
                     _lift(values, tags, dataset)
 
@@ -160,13 +162,13 @@ def _lift_functional_groups(dataset: pydicom.Dataset) -> None:
 def _lift(values: pydicom.Dataset, tags: dict[str, str], dataset: pydicom.Dataset) -> None:
     """Copy the ``tags`` that ``dataset`` lacks; a value of absurd length is left out."""
     for name, target in tags.items():
-        if name in values and target not in dataset and _length(values, name) <= MAX_VALUE_BYTES:
-            value = _value(values, name)
+        if name in values and target not in dataset and _length(values, tag_of(name)) <= MAX_VALUE_BYTES:
+            value = value_or_none(values, name)
             if value is not None:
                 setattr(dataset, target, value)
 
 
-def _open(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
     """A regular file of a size that one image may have, open for reading. Raises UnusableFile."""
     try:
         _check_status(path.stat())  # before it is opened: opening a named pipe would wait for ever
@@ -187,9 +189,19 @@ def _check_status(status: os.stat_result) -> None:
         raise UnusableFile(f"too large for one image ({sizes})")
 
 
-def _value(dataset: pydicom.Dataset, keyword: str) -> Any:
+@cache
+def tag_of(keyword: str) -> BaseTag:
+    """The number of a tag: a file is asked by it in half the time that asking by keyword takes."""
+    return Tag(keyword)
+
+
+def value_or_none(dataset: pydicom.Dataset, keyword: str) -> Any:
+    """A value; None where the file lacks it, and where it cannot be read."""
+    tag = tag_of(keyword)
+    if tag not in dataset:
+        return None
     try:
-        return dataset.get(keyword)
+        return dataset[tag].value
     except Exception:  # one malformed value must not cost the file; what is needed is checked by the caller
         return None
 
@@ -199,7 +211,7 @@ def text(dataset: pydicom.Dataset, keyword: str) -> str:
 
     "" for a value with control characters: its length is damaged, so that it holds other elements too, perhaps a name.
     """
-    value = str(_value(dataset, keyword) or "").strip("\0 \r\n")
+    value = str(value_or_none(dataset, keyword) or "").strip("\0 \r\n")
     if not value.isprintable() or len(value) > MAX_TEXT:
         return ""
     return re.sub(r"[^A-Za-z0-9 ._/+-]", "", value).strip()[:MAX_SHOWN]
@@ -207,7 +219,7 @@ def text(dataset: pydicom.Dataset, keyword: str) -> str:
 
 def numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> list[float] | None:
     """Exactly ``count`` finite numbers, or None. A comma is read as the decimal sign, which DICOM does not allow."""
-    value = _value(dataset, keyword)
+    value = value_or_none(dataset, keyword)
     parts = [value] if isinstance(value, (int, float, str)) else value
     try:
         values = [float(_with_point(part)) for part in parts]
@@ -226,12 +238,13 @@ def _with_point(part: Any) -> Any:
 
 def is_filled(dataset: pydicom.Dataset, keyword: str) -> bool:
     """Whether a tag is there and holds anything."""
-    return keyword in dataset and _length(dataset, keyword) > 0
+    tag = tag_of(keyword)
+    return tag in dataset and _length(dataset, tag) > 0
 
 
 def number_or_refuse(dataset: pydicom.Dataset, keyword: str, default: float) -> float:
     """A finite number, ``default`` where the tag is absent. UnusableFile where it is there and cannot be read."""
-    if keyword not in dataset:
+    if tag_of(keyword) not in dataset:
         return default
     values = numbers(dataset, keyword, 1)
     if values is None:
@@ -257,9 +270,9 @@ def integer(dataset: pydicom.Dataset, keyword: str, default: int = 0) -> int:
     return int(number(dataset, keyword, default))
 
 
-def _length(dataset: pydicom.Dataset, keyword: str) -> int:
+def _length(dataset: pydicom.Dataset, tag: BaseTag) -> int:
     """Bytes of a value, without parsing it."""
-    element = dataset.get_item(keyword, keep_deferred=True)
+    element = dataset.get_item(tag, keep_deferred=True)
     length = getattr(element, "length", None)
     if length is None:  # it was parsed before
         return 0 if getattr(element, "is_empty", True) else 1

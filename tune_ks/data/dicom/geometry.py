@@ -1,6 +1,7 @@
 """How a stored image becomes the canonical one: orientation by the patient's axes, equal pixel spacing."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
     between_rows, between_columns = _spacing_mm(dataset)
     turn = _Turn()
     if orientation == "canonical":
-        canonical = _canonical_turn(numbers(dataset, "ImageOrientationPatient", 6))
+        canonical = _canonical_turn(_cosines(dataset))
         orientation = "unknown" if canonical is None else "canonical"
         turn = canonical or turn
     if turn.transpose:
@@ -74,7 +75,7 @@ def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
 
 def plane_of(dataset: pydicom.Dataset) -> str:
     """axial, sagittal or coronal, oblique planes by their nearest; "" where the file does not say it."""
-    directions = _patient_directions(numbers(dataset, "ImageOrientationPatient", 6))
+    directions = _patient_directions(_cosines(dataset))
     return "" if directions is None else PLANES[frozenset(direction.axis for direction in directions)]
 
 
@@ -111,7 +112,13 @@ def _refuse_absurd(height: int, width: int) -> None:
         )
 
 
-def _canonical_turn(cosines: list[float] | None) -> _Turn | None:
+def _cosines(dataset: pydicom.Dataset) -> tuple[float, ...] | None:
+    """The six direction cosines of the image's rows and columns; None where the file lacks them."""
+    cosines = numbers(dataset, "ImageOrientationPatient", 6)
+    return None if cosines is None else tuple(cosines)
+
+
+def _canonical_turn(cosines: tuple[float, ...] | None) -> _Turn | None:
     """The turn after which both indices grow along positive patient axes, columns along the first of the two axes.
 
     None where the six direction cosines are missing or are no directions of an image.
@@ -126,7 +133,8 @@ def _canonical_turn(cosines: list[float] | None) -> _Turn | None:
     return _Turn(transpose, flip_rows=of_rows.sign < 0, flip_columns=of_columns.sign < 0)
 
 
-def _patient_directions(cosines: list[float] | None) -> tuple[_Direction, _Direction] | None:
+@lru_cache(maxsize=256)  # the files of a series have the same ones
+def _patient_directions(cosines: tuple[float, ...] | None) -> tuple[_Direction, _Direction] | None:
     """Where the column index grows to, and the row index. None where the cosines are unusable."""
     if cosines is None:
         return None

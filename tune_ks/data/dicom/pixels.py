@@ -6,17 +6,64 @@ from typing import NamedTuple
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.pixels.decoders.base import Decoder
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tune_ks.data import child_process
-from tune_ks.data.dicom.file import UnusableFile, guarded, integer, number_or_refuse, numbers, open_dataset, text
+from tune_ks.data.dicom.file import (
+    UNDEFINED_LENGTH,
+    UnusableFile,
+    guarded,
+    integer,
+    number_or_refuse,
+    numbers,
+    open_dataset,
+    open_file,
+    text,
+    value_or_none,
+)
 from tune_ks.data.limits import MAX_SIDE
 
 PADDING_BYTES = 1024  # some writers pad uncompressed pixel data; more than this is not one image
 PLUGINS = ("gdcm", "pydicom")  # gdcm: JPEG family; pydicom's own: RLE. Others may be installed, under other licences
 GREY_SCALE = ("MONOCHROME1", "MONOCHROME2")
 BITS = (8, 16, 32)
+SIZES = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel")
+PLAIN_SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+
+
+class Scale(NamedTuple):
+    """How stored integers become intensities."""
+
+    inverted: bool  # MONOCHROME1
+    slope: float
+    intercept: float
+    padding: tuple[int, int] | None  # the stored values, from and to, that fill what was not measured
+
+
+class Place(NamedTuple):
+    """Where the pixels of a file lie, as long as the file has not changed."""
+
+    offset: int  # bytes
+    size: int  # bytes of the whole file
+    modified_ns: int
+
+
+class Stored(NamedTuple):
+    """How one file stores its pixels."""
+
+    rows: int
+    columns: int
+    allocated: int  # bits of a pixel's container
+    bits: int  # of a value
+    high_bit: int  # of the container, where the highest bit of the value lies
+    signed: bool
+    photometric: str  # as PhotometricInterpretation says it
+    syntax: str  # UID of the transfer syntax
+    scale: Scale
+    place: Place | None  # None where pydicom must parse the file again, because it is not stored in the plainest way
 
 
 def check_pixels(dataset: pydicom.Dataset, path: Path) -> bool:
@@ -34,17 +81,79 @@ def check_pixels(dataset: pydicom.Dataset, path: Path) -> bool:
     return False
 
 
-def stored_pixels(dataset: pydicom.Dataset, path: Path, compressed: bool) -> np.ndarray:
+def stored_of(dataset: pydicom.Dataset, path: Path) -> Stored:
+    """How a file stores its pixels, which were checked. UnusableFile where their scale cannot be read."""
+    bits = integer(dataset, "BitsStored")
+    return Stored(
+        rows=integer(dataset, "Rows"),
+        columns=integer(dataset, "Columns"),
+        allocated=integer(dataset, "BitsAllocated"),
+        bits=bits,
+        high_bit=integer(dataset, "HighBit", bits - 1),
+        signed=integer(dataset, "PixelRepresentation", 0) == 1,
+        photometric=text(dataset, "PhotometricInterpretation"),
+        syntax=str(dataset.file_meta.TransferSyntaxUID),
+        scale=_scale_of(dataset),
+        place=_place(dataset, path),
+    )
+
+
+def pixels_at(path: Path, stored: Stored) -> np.ndarray | None:
+    """(Rows, Columns) integers as stored, without parsing the file again. None where that cannot be, or it changed.
+
+    Compressed ones only in a child process: native decoders can crash.
+    """
+    compressed = UID(stored.syntax).is_encapsulated
+    if stored.place is None or (compressed and not child_process.in_child):
+        return None
+    count = stored.rows * stored.columns
+    with open_file(path) as file:
+        status = os.fstat(file.fileno())
+        if (status.st_size, status.st_mtime_ns) != (stored.place.size, stored.place.modified_ns):
+            return None
+        file.seek(stored.place.offset)
+        content = file.read(-1 if compressed else count * stored.allocated // 8)
+    if compressed:
+        return _decoded(content, stored)
+    kind = "i" if stored.signed else "u"
+    values = np.frombuffer(content, f"<{kind}{stored.allocated // 8}", count)
+    return _aligned(values.reshape(stored.rows, stored.columns), stored)
+
+
+def _decoded(content: bytes, stored: Stored) -> np.ndarray | None:
+    """Compressed pixels, from the file's bytes that begin with them; None where pydicom shall say why they are bad."""
+    try:
+        decoder = get_decoder(UID(stored.syntax))
+        pixels, _ = decoder.as_array(
+            content,
+            raw=True,
+            decoding_plugin=_plugin(decoder),
+            correct_unused_bits=True,
+            rows=stored.rows,
+            columns=stored.columns,
+            samples_per_pixel=1,
+            number_of_frames=1,
+            bits_allocated=stored.allocated,
+            bits_stored=stored.bits,
+            pixel_representation=int(stored.signed),
+            photometric_interpretation=stored.photometric,
+        )
+    except Exception:  # a damaged file can make the decoders fail in any way
+        return None
+    return pixels if pixels.shape == (stored.rows, stored.columns) else None
+
+
+def stored_pixels(dataset: pydicom.Dataset, path: Path, stored: Stored, compressed: bool) -> np.ndarray:
     """(Rows, Columns) integers as stored. Compressed ones are decoded in a child process: native decoders can crash."""
     if not compressed or child_process.in_child:
-        return _decode(dataset, compressed)
+        return _decode(dataset, stored, compressed)
     try:
-        stored = child_process.call("tune_ks.data.dicom.pixels:decode_stored", {"path": str(path)})
+        decoded = child_process.call("tune_ks.data.dicom.pixels:decode_stored", {"path": str(path)})
     except child_process.ChildDied:
         raise UnusableFile("the decoder crashed") from None
-    if isinstance(stored, str):
-        raise UnusableFile(stored)
-    return stored
+    if isinstance(decoded, str):
+        raise UnusableFile(decoded)
+    return decoded
 
 
 def decode_stored(report: child_process.Report, path: str) -> np.ndarray | str:
@@ -55,16 +164,7 @@ def decode_stored(report: child_process.Report, path: str) -> np.ndarray | str:
         return unusable.reason
 
 
-class Scale(NamedTuple):
-    """How stored integers become intensities."""
-
-    inverted: bool  # MONOCHROME1
-    slope: float
-    intercept: float
-    padding: tuple[int, int] | None  # the stored values, from and to, that fill what was not measured
-
-
-def scale_of(dataset: pydicom.Dataset) -> Scale:
+def _scale_of(dataset: pydicom.Dataset) -> Scale:
     """The scale of one file. UnusableFile where it is given and cannot be read: 1 instead would be a guess."""
     slope = number_or_refuse(dataset, "RescaleSlope", 1)
     if slope == 0:
@@ -77,24 +177,25 @@ def scale_of(dataset: pydicom.Dataset) -> Scale:
     )
 
 
-def in_unit_of_file(stored: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
+def in_unit_of_file(pixels: np.ndarray, stored: Stored) -> np.ndarray:
     """Stored integers -> float32 intensities: MONOCHROME1 inverted, then RescaleSlope and RescaleIntercept applied.
 
     Pixels of PixelPaddingValue become as dark as the darkest measured one: as they are stored they would squeeze the
     tissue into a corner of the scale.
     """
-    scale = scale_of(dataset)
-    image = stored.astype(np.float64)
+    scale = stored.scale
+    image = pixels.astype(np.float64)
     if scale.inverted:
         # about the range that can be stored, which is the same for a whole series
-        signed = integer(dataset, "PixelRepresentation", 0) == 1
-        largest = -1 if signed else 2 ** integer(dataset, "BitsStored") - 1
+        largest = -1 if stored.signed else 2**stored.bits - 1
         image = largest - image
     with np.errstate(all="ignore"):
         image = (image * scale.slope + scale.intercept).astype(np.float32)
     if not np.isfinite(image).all():
         raise UnusableFile("values that are not finite")
-    return _darkened(image, _is_padding(stored, scale.padding, integer(dataset, "BitsAllocated")))
+    if scale.padding is None:
+        return image
+    return _darkened(image, _is_padding(pixels, scale.padding, stored.allocated))
 
 
 def _padding(dataset: pydicom.Dataset) -> tuple[int, int] | None:
@@ -105,12 +206,10 @@ def _padding(dataset: pydicom.Dataset) -> tuple[int, int] | None:
     return int(min(first[0], last[0])), int(max(first[0], last[0]))
 
 
-def _is_padding(stored: np.ndarray, padding: tuple[int, int] | None, bits: int) -> np.ndarray:
+def _is_padding(pixels: np.ndarray, padding: tuple[int, int], bits: int) -> np.ndarray:
     """Which pixels are padding. Signed and unsigned writings of one value are the same: writers mix them up."""
-    if padding is None:
-        return np.zeros(stored.shape, bool)
     first, last = padding
-    return (stored.astype(np.int64) - first) % 2**bits <= last - first
+    return (pixels.astype(np.int64) - first) % 2**bits <= last - first
 
 
 def _darkened(image: np.ndarray, padding: np.ndarray) -> np.ndarray:
@@ -161,45 +260,72 @@ def _check_length(dataset: pydicom.Dataset, path: Path, syntax: UID) -> None:
         raise UnusableFile("pixel data longer than one image")
 
 
+def _place(dataset: pydicom.Dataset, path: Path) -> Place | None:
+    """Where the pixels lie, if every value that their layout follows from is there and as the standard has it.
+
+    Of all other files pydicom says whether they can be read, and how.
+    """
+    element = dataset.get_item("PixelData", keep_deferred=True)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    is_plain = (
+        (syntax.is_encapsulated or syntax in PLAIN_SYNTAXES)
+        and isinstance(element, RawDataElement)
+        and element.is_little_endian
+        and (element.length == UNDEFINED_LENGTH) == syntax.is_encapsulated
+        and all(type(value_or_none(dataset, name)) is int for name in SIZES)
+        and dataset.PixelRepresentation in (0, 1)
+        and value_or_none(dataset, "PhotometricInterpretation") in GREY_SCALE
+        and ("NumberOfFrames" not in dataset or value_or_none(dataset, "NumberOfFrames") == 1)
+    )
+    if not is_plain:
+        return None
+    status = os.stat(path)
+    return Place(element.value_tell, status.st_size, status.st_mtime_ns)
+
+
 def _open_and_decode(path: Path) -> np.ndarray:
     dataset = open_dataset(path)
-    return _decode(dataset, check_pixels(dataset, path))
+    compressed = check_pixels(dataset, path)
+    return _decode(dataset, stored_of(dataset, path), compressed)
 
 
-def _decode(dataset: pydicom.Dataset, compressed: bool) -> np.ndarray:
+def _decode(dataset: pydicom.Dataset, stored: Stored, compressed: bool) -> np.ndarray:
     try:
         decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
     except NotImplementedError:
         raise UnusableFile("an encoding that no decoder knows") from None
-    plugin = ""
-    if compressed:
-        plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
-        if not plugin:
-            raise UnusableFile("an encoding that no decoder knows")
+    plugin = _plugin(decoder) if compressed else ""
     # pydicom would cut off what does not fit into BitsStored, and so fold a bright image that says too few bits
-    stored, _ = decoder.as_array(dataset, raw=True, decoding_plugin=plugin, correct_unused_bits=compressed)
-    if stored.shape != (dataset.Rows, dataset.Columns):
+    pixels, _ = decoder.as_array(dataset, raw=True, decoding_plugin=plugin, correct_unused_bits=compressed)
+    if pixels.shape != (dataset.Rows, dataset.Columns):
         raise UnusableFile("damaged (decoded to another size)")
-    return stored if compressed else _aligned(stored, dataset)
+    return pixels if compressed else _aligned(pixels, stored)
 
 
-def _aligned(stored: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
+def _plugin(decoder: Decoder) -> str:
+    plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
+    if not plugin:
+        raise UnusableFile("an encoding that no decoder knows")
+    return plugin
+
+
+def _aligned(pixels: np.ndarray, stored: Stored) -> np.ndarray:
     """Pixels as their containers hold them -> values of BitsStored bits, whose highest lies at HighBit.
 
     UnusableFile where the bits beside them hold anything but a sign: the header and the data contradict each other.
     """
-    bits = integer(dataset, "BitsStored")
-    below = integer(dataset, "HighBit", bits - 1) + 1 - bits
-    above = integer(dataset, "BitsAllocated") - bits - below
+    bits = stored.bits
+    below = stored.high_bit + 1 - bits
+    above = stored.allocated - bits - below
     if below:
-        if (stored & (2**below - 1)).any():
+        if (pixels & (2**below - 1)).any():
             raise UnusableFile("HighBit contradicts the pixels")
-        stored = stored >> below
+        pixels = pixels >> below
     if not above and not below:
-        return stored
-    values = (stored << (above + below)) >> (above + below)  # of a signed type the second shift repeats the sign
-    is_same = values == stored
-    without_sign = stored == (values & (2**bits - 1))
+        return pixels
+    values = (pixels << (above + below)) >> (above + below)  # of a signed type the second shift repeats the sign
+    is_same = values == pixels
+    without_sign = pixels == (values & (2**bits - 1))
     if not (is_same | without_sign).all():
         raise UnusableFile(f"values that need more than the {bits} bits of BitsStored")
     return values

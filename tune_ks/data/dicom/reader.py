@@ -29,7 +29,7 @@ from tune_ks.data.dicom.file import (
     text,
 )
 from tune_ks.data.dicom.geometry import ORIENTATIONS, Geometry, apply, geometry, plane_of
-from tune_ks.data.dicom.pixels import check_pixels, in_unit_of_file, scale_of, stored_pixels
+from tune_ks.data.dicom.pixels import Stored, check_pixels, in_unit_of_file, pixels_at, stored_of, stored_pixels
 
 # A maker's older name is kept apart from its newer one unless only the letter case or legal form changed.
 VENDORS = {  # vendor -> what Manufacturer looks like in small letters, all signs between words made blanks
@@ -65,6 +65,13 @@ GAUSS_PER_TESLA = 1e4
 MAX_TESLA = 100  # a larger field strength is in gauss, as some older files have it
 
 
+class ImagePlan(NamedTuple):
+    """How the pixels of a file become its canonical image."""
+
+    stored: Stored
+    geometry: Geometry
+
+
 @dataclass(frozen=True)
 class Header:
     """What a file says of its canonical image. NaN or "" where it is silent."""
@@ -88,6 +95,7 @@ class Header:
     is_localizer: bool  # ImageType says so
     series_hash: str  # of SeriesInstanceUID; "" without one. It stays in memory
     recipe: str  # 12 hexadecimal digits of every header value that the finished image and its acquisition depend on
+    plan: ImagePlan = field(repr=False)
 
 
 class ImageFile(NamedTuple):
@@ -119,12 +127,13 @@ NO_NAMES = VendorNames()
 
 def read_header(path: str | PathLike, orientation: str = "canonical", names: VendorNames = NO_NAMES) -> Header:
     """The header of one file; its pixels are checked for presence and length, not decoded. Raises UnusableFile."""
-    return _read_plan(path, orientation, names)[0]
+    _check_orientation(orientation)
+    return guarded(lambda: _header(open_dataset(Path(path), DEFER_BYTES), Path(path), orientation, names))
 
 
 def read_geometry(path: str | PathLike, orientation: str = "canonical", names: VendorNames = NO_NAMES) -> Geometry:
     """How the stored image of one file becomes the canonical one. Raises UnusableFile."""
-    return _read_plan(path, orientation, names)[1]
+    return read_header(path, orientation, names).plan.geometry
 
 
 def read_file(path: str | PathLike, orientation: str = "canonical", names: VendorNames = NO_NAMES) -> ImageFile:
@@ -142,6 +151,14 @@ def read_file(path: str | PathLike, orientation: str = "canonical", names: Vendo
     """
     _check_orientation(orientation)
     return guarded(lambda: _read_file(Path(path), orientation, names))
+
+
+def read_planned(path: str | PathLike, header: Header) -> ImageFile | None:
+    """``read_file`` of a file whose ``header`` was read before: its pixels alone are read, and nothing is parsed again.
+
+    None where only ``read_file`` can do it: the pixels are compressed or stored in a rare way, or the file has changed.
+    """
+    return guarded(lambda: _read_planned(Path(path), header))
 
 
 def vendor_of(manufacturer: str) -> str:
@@ -163,26 +180,30 @@ def _check_orientation(orientation: str) -> None:
         raise ValueError(f"orientation must be one of {ORIENTATIONS}, got {orientation!r}")
 
 
-def _read_plan(path: str | PathLike, orientation: str, names: VendorNames) -> tuple[Header, Geometry]:
-    _check_orientation(orientation)
-    return guarded(lambda: _header(open_dataset(Path(path), DEFER_BYTES), Path(path), orientation, names))
-
-
 def _read_file(path: Path, orientation: str, names: VendorNames) -> ImageFile:
     dataset = open_dataset(path)
-    header, plan = _header(dataset, path, orientation, names)
-    stored = stored_pixels(dataset, path, header.compressed)
-    digest = hashlib.sha256(repr(stored.shape).encode())
-    digest.update(np.ascontiguousarray(stored, dtype="<i4"))
-    image = apply(in_unit_of_file(stored, dataset), plan)
+    header = _header(dataset, path, orientation, names)
+    return _image_file(header, stored_pixels(dataset, path, header.plan.stored, header.compressed))
+
+
+def _read_planned(path: Path, header: Header) -> ImageFile | None:
+    pixels = pixels_at(path, header.plan.stored)
+    return None if pixels is None else _image_file(header, pixels)
+
+
+def _image_file(header: Header, pixels: np.ndarray) -> ImageFile:
+    """``pixels`` are (Rows, Columns) integers as stored."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels, dtype="<i4"))
+    image = apply(in_unit_of_file(pixels, header.plan.stored), header.plan.geometry)
     return ImageFile(header, image, digest.hexdigest()[:8])
 
 
-def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: VendorNames) -> tuple[Header, Geometry]:
+def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: VendorNames) -> Header:
     _require_mr(dataset)
     vendor = _known_vendor(dataset, names)
     compressed = check_pixels(dataset, path)
-    scale = scale_of(dataset)
+    stored = stored_of(dataset, path)
     plan = geometry(dataset, orientation)
     header = Header(
         vendor=vendor,
@@ -204,10 +225,11 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: Vendo
         is_localizer=_is_localizer(dataset),
         series_hash=_series_hash(dataset),
         recipe="",
+        plan=ImagePlan(stored, plan),
     )
-    values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe")}
-    made_from = [scale, integer(dataset, "BitsStored"), integer(dataset, "PixelRepresentation"), plan, values]
-    return replace(header, recipe=_hash(json.dumps(made_from, sort_keys=True), 12)), plan
+    values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe", "plan")}
+    made_from = [stored.scale, stored.bits, integer(dataset, "PixelRepresentation"), plan, values]
+    return replace(header, recipe=_hash(json.dumps(made_from, sort_keys=True), 12))
 
 
 def _hash(text: str, digits: int) -> str:

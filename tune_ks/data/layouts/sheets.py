@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
 
 from tune_ks.data import child_process
@@ -141,6 +140,8 @@ def _rows_xlsx(path: Path, sheet: str | None) -> Iterator[Sequence[Any]]:
     with zipfile.ZipFile(path) as archive:  # it states what each of its files unpacks to, and unpacks no more than that
         unpacked = sum(member.file_size for member in archive.infolist())
     _require_small(path, "unpacks to", unpacked, MAX_SHEET_BYTES)
+    import openpyxl  # here, because a training needs no workbook
+
     workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         worksheet = workbook[sheet] if sheet in workbook.sheetnames else workbook.worksheets[0]

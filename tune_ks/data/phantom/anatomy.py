@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
 
 from tune_ks.data.phantom.scanner import GLAND_T1_MS, Slice, uptake_for
 
@@ -284,6 +283,8 @@ class Patient:
 
     @staticmethod
     def _vessel(path: np.ndarray, radius: float, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
+        from scipy.spatial import cKDTree  # here, because most commands find the phantom written
+
         near = path[np.abs(path[:, 2] - z) < radius + 1.0]  # a slice is 2 mm thick
         share = np.zeros((y.size, x.size), np.float32)
         if near.size == 0:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import openpyxl
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
@@ -242,6 +241,8 @@ def clinical_row(exam: Exam) -> list[Any]:
 
 
 def _save(path: Path, sheet: str, rows: list[list[Any]]) -> None:
+    import openpyxl  # here, because most commands find the phantom written
+
     workbook = openpyxl.Workbook()
     worksheet = workbook.active
     worksheet.title = sheet

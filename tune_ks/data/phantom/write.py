@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from tune_ks.core.seeding import generator, seed_for
 from tune_ks.core.system import usable_cores
@@ -194,6 +193,8 @@ def _through(cut: np.ndarray, z: float, radius: float, count: int, rng: np.rando
 
 def _other_slices(positive: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """(patients, k) positive slices -> (patients, k) negative ones: a permutation the label rule allows, or None."""
+    from scipy.optimize import linear_sum_assignment  # here, because most commands find the phantom written
+
     n, k = positive.shape
     slot = np.repeat(np.arange(n), k)  # patient of each negative slice that is wanted
     pool = positive.ravel()
