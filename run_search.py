@@ -15,9 +15,11 @@ is wrong (one message says how); 130 interrupted, or trials are left: the same c
 """
 
 import argparse
+import errno
 import shlex
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,8 +53,15 @@ def main(argv: list[str] | None = None) -> int:
         say_error(f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     except (ValueError, OSError, ArithmeticError, RecursionError) as error:
-        say_error(f"error: {error}")
+        say_error(f"error: {message_of(error)}")
         return BAD_INPUT
+
+
+def message_of(error: Exception) -> str:
+    """What to say of an error. That of a full disk may name no file, and then the places that may be full are named."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        return f"{error}: is the disk of the run folder, of --cache or of {tempfile.gettempdir()} full?"
+    return str(error)
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], int]]:

@@ -17,6 +17,7 @@ os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "180")
 os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "180")
 os.environ.setdefault("RAY_DASHBOARD_STARTUP_TIMEOUT_S", "180")
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # as a search sets it
+os.environ.setdefault("RAY_worker_niceness", "0")  # at 15, which is its default, workers starve beside other work
 
 
 @pytest.fixture(scope="session")

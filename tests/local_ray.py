@@ -3,20 +3,27 @@
 And a cluster of several nodes on this machine, for tests of their own.
 """
 
+import atexit
+from contextlib import ExitStack
+
 import ray
 import ray._private.node
 import ray.air._internal.usage
 from ray.cluster_utils import Cluster
 
 from lean_ray import count_no_callbacks, leave_out
+from tune_ks.search.local_start import folder_of_ray, start_here
 
 
 def start_local_ray():
-    """Two CPUs. Does nothing where Ray runs already."""
+    """Two CPUs, started as a search starts it. Does nothing where Ray runs already."""
     if not ray.is_initialized():
         leave_out(ray._private.node)
         count_no_callbacks(ray.air._internal.usage)
-        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
+        stack = ExitStack()
+        start_here(stack.enter_context(folder_of_ray()), num_cpus=2)
+        stack.callback(ray.shutdown)
+        atexit.register(stack.close)
 
 
 def start_cluster(**head):

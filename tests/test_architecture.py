@@ -34,7 +34,7 @@ OTHERS = {"search_spaces": {"ray"}, "run_search.py": set()}
 ONLY_IN = {  # package -> the places that may import it
     "pydantic": ("tune_ks/core/schemas.py",),
     "pyarrow": ("tune_ks/core/object_path.py",),
-    "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space.py", "search_spaces/"),
+    "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space", "search_spaces/"),
     "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py", "analysis/results/sampler_importance.py"),
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
     "sklearn": ("analysis/statistics/", "analysis/results/"),

@@ -135,11 +135,11 @@ def operating(rows: pd.DataFrame) -> list[str]:
     """A line a source and test vendor: sensitivity at the threshold set on the source's validation."""
     lines = []
     for (source, vendor), part in rows.groupby(["trained on", "scored on"], sort=False):
-        rates = [
-            f"{row['rate']} {row['sensitivity']:.3f} [{row['low']:.3f}, {row['high']:.3f}] "
-            f"(specificity really reached {row['specificity']:.3f})"
-            for _, row in part.iterrows()
-        ]
+        rates = []
+        for _, row in part.iterrows():
+            ends = "" if math.isnan(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"  # too few patients
+            reached = f"(specificity really reached {row['specificity']:.3f})"
+            rates.append(f"{row['rate']} {row['sensitivity']:.3f}{ends} {reached}")
         lines.append(f"{source} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(rates)}.")
     return lines
 

@@ -25,6 +25,8 @@ port=${RAY_PORT:-$((20000 + SLURM_JOB_ID % 20000))} # two jobs on one node must 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(getent ahostsv4 "$head" | awk '{print $1; exit}'):$port
 export OMP_NUM_THREADS=1 RAY_worker_niceness=0
+export RAY_AUTH_MODE=token # whoever knows the token can run code here; the nodes read it in the shared home
+(umask 077 && ray get-auth-token --generate > /dev/null)
 export TUNE_KS_SCRATCH=${TMPDIR:-/tmp}/tune_ks-$SLURM_JOB_ID
 forget() { # what nodes fetched are images of patients
     srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 rm -rf "$TUNE_KS_SCRATCH" || true

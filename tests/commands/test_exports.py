@@ -1,6 +1,7 @@
 """The viewers that the README names read what a run exports: each through its own program."""
 
 import json
+import math
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,8 @@ from tune_ks.core.run_folder import RunFolder
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, capfd, caplog):
+    """A run with an undefined validation metric, whose export prints nothing."""
     run = RunFolder(tmp_path)
     history = [{"epoch": 1, "loss": 0.7, "val_in_domain": 0.6}, {"epoch": 2, "loss": 0.5, "val_in_domain": 0.8}]
     for vendor in ("GE", "SIEMENS"):
@@ -28,8 +30,11 @@ def folder(tmp_path):
             scores = {"GE": 0.5 + rate / 3, "SIEMENS": 0.6}
             run.write_record(TrialRecord(config, scores, scores, rate, epoch=2, history=history))
     undefined = TrialConfig("GE", 0.75, temperature=1.0)
-    run.write_record(TrialRecord(undefined, {"GE": 0.7}, {}, 0.75, epoch=2, history=history))
+    without = [{**line, "val_in_domain": math.nan} for line in history]
+    run.write_record(TrialRecord(undefined, {"GE": math.nan}, {"GE": 0.7}, 0.75, epoch=2, history=without))
     export_run(run)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records, "without pytest the terminal has them"
     return run
 
 
@@ -75,6 +80,8 @@ def test_tensorboard_reads_every_trial(folder):
     events.Reload()
     assert [(e.step, pytest.approx(e.value)) for e in events.Scalars("loss")] == [(1, 0.7), (2, 0.5)]
     assert {"val_in_domain", "val_auc/GE", "val_auc/SIEMENS", "test_auc/GE"} <= set(events.Tags()["scalars"])
+    undefined = folder.root / "tensorboard" / TrialConfig("GE", 0.75, temperature=1.0).key()
+    assert set(EventAccumulator(str(undefined)).Reload().Tags()["scalars"]) == {"loss", "test_auc/GE"}
 
 
 def test_exports_are_made_anew_each_time(folder):

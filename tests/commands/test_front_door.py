@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import run_search
-from dicom_files import PHI, write_dicom, write_table_cohort
+from dicom_files import PHI, anatomy, save_labels, write_dicom, write_table_cohort
 from front_door import SPACE, call_one_after_another
 from local_ray import start_cluster
 from tune_ks.core.run_folder import RunFolder
@@ -111,6 +111,16 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
         assert ", chosen" in text
         assert not any(key in text for key in full)
         assert "wrote runs/one/report.html" in text
+    before = (place / "runs/one/external/elsewhere.csv").read_bytes()
+    rows = write_table_cohort(place / "other/elsewhere", patients=3, side=64, vendors=("Philips",), images=6)
+    save_labels(place / "other/elsewhere", [*rows, {**rows[0], "path": "gone/1.dcm"}])
+    write_dicom(place / "other/elsewhere" / rows[0]["path"], anatomy(64, 64), "Philips", ImageOrientationPatient=None)
+    other = inside("evaluate", "runs/one", "--data", "other/elsewhere")
+    assert other.returncode == 2, "another cohort, in a folder of the same name"
+    assert "external/elsewhere.csv holds results of another cohort: give these another --name" in other.stderr
+    assert (place / "runs/one/external/elsewhere.csv").read_bytes() == before
+    assert "orientation unknown for 1 images: they are used as stored" in other.stdout
+    assert "skipped 1 files: no such file (for example gone/1.dcm)" in other.stdout
     report = (place / "runs/one/report.html").read_text()
     assert '<table id="external">' in report
     assert report.count("PHILIPS") > 4
@@ -163,7 +173,7 @@ def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
         words = ["--data", "data", "--space", "space.py", "--address", cluster.address]
         ended, refused = call_one_after_another(
             [*words, "--run", "runs/cluster", "--gpus-per-trial", "0.25"],
-            [*words, "--run", "runs/refused", "--gpus-per-trial", "2"],
+            [*words, "--run", "runs/refused", "--gpus-per-trial", "1", "--cpus-per-trial", "5"],
             cwd=place,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -172,7 +182,7 @@ def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
         assert [r.val for r in on_cluster.records()] == [r.val for r in alone.records()]
         assert refused.returncode == 2
         assert (
-            "a trial asks for 1 CPUs and 2 GPUs, and no node of the cluster has both: they have 4 CPUs and 1 GPUs"
+            "a trial asks for 5 CPUs and 1 GPUs, and no node of the cluster has both: they have 4 CPUs and 1 GPUs"
             in refused.stderr
         )
         assert cluster.head_node.all_processes

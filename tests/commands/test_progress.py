@@ -10,7 +10,8 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tune_ks.commands.live_viewers import MlflowLogger, TensorBoardLogger, fan_out
-from tune_ks.commands.progress import SHOWN, SPOKEN, TrialTable
+from tune_ks.commands.progress import SHOWN, SPOKEN, Stages, TrialTable
+from tune_ks.commands.ticker import Ticker
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.planning.plan import Plan
@@ -53,8 +54,8 @@ EVENTS = [
 def test_best_and_front_so_far_are_those_of_finished_trials():
     table, _ = table_of(*EVENTS)
     assert table.standing() == [
-        "GE best AUC 0.700 at 0.3; front of 1: 0.3: 0.700 0.600",
-        "SIEMENS best AUC 0.850 at 0.5; front of 2: 1: 0.850 0.650  0.25: 0.800 0.700",
+        "GE best val AUC 0.700 at rate 0.3; front (rate: in-domain/cross): 0.3: 0.700/0.600",
+        "SIEMENS best val AUC 0.850 at rate 0.5; front (rate: in-domain/cross): 1: 0.850/0.650, 0.25: 0.800/0.700",
     ]
     assert re.fullmatch(r"7/40 trials, 1 stopped early, 1 failed, 0 running, .*, ETA .*", table.headline())
 
@@ -62,19 +63,23 @@ def test_best_and_front_so_far_are_those_of_finished_trials():
 def test_a_resumed_search_begins_with_what_it_knows():
     record = TrialRecord(config(0.9), {"SIEMENS": 0.9, "GE": 0.9}, {}, 0.9)
     table, _ = table_of(*EVENTS, known=[record])
-    assert table.standing()[1] == "SIEMENS best AUC 0.900 at 0.9; front of 1: 0.9: 0.900 0.900"
+    assert table.standing()[1].startswith(
+        "SIEMENS best val AUC 0.900 at rate 0.9; front (rate: in-domain/cross): 0.9: 0.9"
+    )
     assert table.headline().startswith("7/40")
 
 
 def test_the_table_fits_80_columns_and_a_screen():
     events = [ended(k / 100, 0.5 + k / 300, 0.9 - k / 300) for k in range(1, 30)]
-    running = [Event(f"r{k}", "epoch", [config(0.123456)], {"epoch_share": 0.5}) for k in range(200)]
+    report = {"epoch_share": 0.5, "epoch": 10, "loss": 0.51234}
+    running = [Event(f"r{k}", "epoch", [config(0.123456)], report) for k in range(200)]
     table, console = table_of(*EVENTS, *events, *running, EVENTS[5])
     console.print(table)
     lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 5) :]
     assert any(f"and {200 - SHOWN} more" in line for line in lines)
     assert any(line.startswith("SIEMENS best") and line.rstrip().endswith("…") for line in lines)
     assert any("the loss became" in line for line in lines)
+    assert any("50%, loss 0.512" in line for line in lines)
     assert max(map(len, lines)) <= 80
     with table_of(terminal=True)[0] as live:
         live.show(EVENTS[0])
@@ -85,11 +90,67 @@ def test_a_log_file_is_quiet_but_for_failures(monkeypatch):
     table, console = table_of(*many, EVENTS[5], jobs=400)
     lines = console.file.getvalue().splitlines()
     assert len(lines) == SPOKEN + 1  # a pause lasts longer than this test
-    assert "the loss became nan" in lines[-1]
-    monkeypatch.setattr("tune_ks.commands.progress.PAUSE", 0.0)
+    assert lines[0].endswith("| SIEMENS variable_density rate 0.001: val AUC in-domain 0.500, cross 0.500")
+    assert "val AUC in-domain -, cross -; the loss became nan" in lines[-1]
+    monkeypatch.setattr("tune_ks.commands.ticker.PAUSE", 0.0)
     table.show(EVENTS[0])
-    assert "front of" in console.file.getvalue().splitlines()[-1]
+    assert "front (rate: in-domain/cross)" in console.file.getvalue().splitlines()[-1]
     assert "\x1b" not in console.file.getvalue()
+
+
+def test_a_log_file_says_that_the_first_trial_runs_and_how_far_it_is_before_it_ends(monkeypatch):
+    table, console = table_of(Event("a", "started", [SEEDS[0]], {}), Event("b", "started", [SEEDS[1]], {}))
+    assert console.file.getvalue() == "0/40 trials, 1 running, 0 s, ETA after the first epoch\n"
+    table.say_state()
+    assert console.file.getvalue().count("\n") == 1, "a line has just been printed"
+    monkeypatch.setattr("tune_ks.commands.ticker.PAUSE", 0.01)
+    with table:  # nobody reports: the ticker alone prints
+        wait_for(lambda: f"running: GE gumbel rate 0.5: epoch 1 of {SEEDS[0].epochs}" in console.file.getvalue())
+        table.show(Event("a", "epoch", [SEEDS[0]], {"epoch_share": 0.15, "epoch": 3, "loss": 0.5}))
+        wait_for(lambda: "epoch 3 of" in console.file.getvalue())
+    line = console.file.getvalue().splitlines()[-1]
+    assert re.match(r"0/40 trials, 2 running, \d+ s, ETA [\d smin]+ \|", line)
+    assert line.endswith(f"running: GE gumbel rate 0.5: epoch 3 of {SEEDS[0].epochs} done, loss 0.500")
+    assert not table.ticker.thread.is_alive()
+
+
+def test_a_log_file_says_how_far_a_stage_is(monkeypatch):
+    monkeypatch.setattr("tune_ks.commands.ticker.PAUSE", 0.01)
+    console = Console(file=io.StringIO(), width=80)
+    stages = Stages(console)
+    with stages.stage("reading DICOM") as progress:
+        wait_for(lambda: re.search(r"^reading DICOM, \d+ s$", console.file.getvalue(), re.MULTILINE))
+        progress("headers", 64, 1000)
+        wait_for(
+            lambda: re.search(r"^reading DICOM: headers 64 of 1000, \d+ s$", console.file.getvalue(), re.MULTILINE)
+        )
+    assert stages.budget().startswith("time: reading DICOM ")
+    said = console.file.getvalue()
+    time.sleep(0.05)
+    assert console.file.getvalue() == said, "its end ends the lines"
+
+
+def wait_for(happened):
+    for _ in range(6000):
+        if happened():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen within a minute")
+
+
+def test_a_log_file_that_is_gone_ends_the_ticker_and_not_the_search(monkeypatch):
+    monkeypatch.setattr("tune_ks.commands.ticker.PAUSE", 0.001)
+    calls = []
+
+    def tell():
+        calls.append(len(calls))
+        raise {0: RuntimeError, 1: OSError}[calls[-1]]
+
+    ticker = Ticker(tell)
+    ticker.start()
+    ticker.thread.join(60)
+    assert calls == [0, 1], "a dict that changes while it is read is read again"
+    ticker.stop()
 
 
 def lines_of(job, configs, epochs=(1, 2, 3)):

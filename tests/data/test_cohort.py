@@ -193,7 +193,7 @@ def test_progress_ends_where_it_said(tmp_path):
     write_table_cohort(tmp_path / "data")
     reported = {}
     read(tmp_path / "data", progress=lambda stage, done, total: reported.update({stage: (done, total)}))
-    assert reported == {"sheets": (1, 1), "headers": (32, 32), "images": (32, 32)}
+    assert reported == {"files": (1, 1), "sheets": (1, 1), "headers": (32, 32), "images": (32, 32)}
 
 
 # ------------------------------------------------------------------------------------------------ Duke

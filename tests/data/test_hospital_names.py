@@ -14,6 +14,7 @@ from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.layouts import base
 from tune_ks.data.layouts.detect import detect
+from tune_ks.data.layouts.folder_tree import FolderTree
 from tune_ks.data.layouts.names import NamesOnDisk
 from tune_ks.data.layouts.sheets import InputError
 
@@ -100,12 +101,12 @@ def test_names_as_another_system_writes_them(tmp_path):
 def test_a_name_that_exists_or_fits_two_files_stays_as_it_is(tmp_path):
     for name in ("a.dcm", "A.dcm", "b\\c.dcm"):
         (tmp_path / name).touch()
-    disk = NamesOnDisk(tmp_path)
+    disk = NamesOnDisk(FolderTree(tmp_path))
     for name in ("a.dcm", "A.dcm", "b\\c.dcm", "A.DCM", "absent/x", "../up", "/etc/passwd", "C:\\x"):
         assert disk.written(name).replace("\\", "/") == name.replace("\\", "/")
     (tmp_path / "a.dcm").unlink()
     assert disk.written("a.dcm") == "a.dcm"  # listed before: the folder is read once
-    assert NamesOnDisk(tmp_path).written("a.dcm") == "A.dcm"
+    assert NamesOnDisk(FolderTree(tmp_path)).written("a.dcm") == "A.dcm"
 
 
 def test_a_link_to_a_store_is_called_a_link(tmp_path):

@@ -1,10 +1,15 @@
 """Splits and patients as hospitals hand them over: a split without a class, patients of two makers, shared numbers."""
 
+import contextlib
+import dataclasses
+import io
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from tiny import write_tiny
 from tune_ks.data.cohort.require_splits import require_splits
@@ -71,6 +76,27 @@ def test_a_search_is_refused_before_it_starts(tmp_path):
     assert len(table) == 16
 
 
+@pytest.mark.parametrize(("sampler", "objectives", "said"), [
+    ("tpe", "['val_in_domain', 'val_cross_domain']", "the sampler 'tpe' would learn from val_cross_domain, and no"),
+    ("tpe", "['val_in_domain', 'realised_rate']", ""),
+    ("random", "['val_in_domain', 'val_cross_domain']", ""),
+])  # fmt: skip
+def test_a_sampler_does_not_learn_from_what_no_trial_has(tmp_path, sampler, objectives, said):
+    from tune_ks.planning.space import load_space
+    from tune_ks.planning.start_run import require_objectives
+
+    table = of_patients(*WHOLE[:3], *((f"SIEMENS{n}", "SIEMENS", "test", "01") for n in range(3)))
+    (tmp_path / "space.py").write_text(
+        "from ray import tune\nSPACE = {'vendor': 'GE', 'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 1)}\n"
+        f"SEARCH = {{'sampler': '{sampler}', 'objectives': {objectives}}}"
+    )
+    space = load_space(str(tmp_path / "space.py"))
+    whole = of_patients(*WHOLE)
+    require_objectives(space, SimpleNamespace(table=whole), 0)
+    with pytest.raises(ValueError, match=said) if said else contextlib.nullcontext():
+        require_objectives(space, SimpleNamespace(table=table), 0)
+
+
 def write_labelled(root, split):
     from dicom_files import write_table_cohort
 
@@ -78,23 +104,38 @@ def write_labelled(root, split):
 
 
 def test_training_on_one_vendor_and_testing_on_another_alone(tmp_path):
-    """No image validates across vendors, none tests in the domain: undefined, and no trial fails of it."""
+    """No image validates across vendors, none tests in the domain: undefined, no trial fails of it, none says nan."""
+    from optuna.exceptions import ExperimentalWarning
+
+    from analysis import analyse, print_analysis
     from benchmarks.alone import run_config
+    from tune_ks.commands.exports import export_run
     from tune_ks.core.config import TrialConfig
-    from tune_ks.core.run_folder import RunFolder
+    from tune_ks.core.run_folder import RunFolder, write_json
 
     cohort_csv, images = write_tiny(tmp_path, patients=4)
     table = pd.read_csv(cohort_csv)
     number = table["patient_id"].str[-1].astype(int)
     table["split"] = np.where(table["vendor"] == "SIEMENS", "test", np.where(number < 2, "train", "val"))
     table.to_csv(cohort_csv, index=False)
-    config = TrialConfig("GE", 0.25, temperature=1.0, width=0.05, image_size=64, epochs=1)
+    folder = RunFolder(tmp_path)
+    cohort = {"fingerprint": "0123456789ab", "settings": {}, "synthetic": False, "counts": []}
+    search = {"format": 1, "space": "mine", "split_seed": 0, "cohort": cohort, "versions": {}, "command": "python"}
+    write_json(folder.search_json, search)
+    small = TrialConfig("GE", 0.25, temperature=1.0, width=0.05, image_size=64, epochs=1)
+    said = io.StringIO()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        record = run_config(config, RunFolder(tmp_path), images)
-    assert record.images["val SIEMENS"] == record.images["test GE"] == 0
-    assert np.isnan([record.val["SIEMENS"], record.test["GE"]]).all()
-    assert np.isfinite([record.val["GE"], record.test["SIEMENS"]]).all()
+        warnings.simplefilter("ignore", ExperimentalWarning)  # as exports.py does
+        records = [run_config(dataclasses.replace(small, sampling_rate=rate), folder, images) for rate in (0.25, 1.0)]
+        export_run(folder)
+        print_analysis(analyse(folder.root, report=False), Console(file=said, width=1000))
+    for record in records:
+        assert record.images["val SIEMENS"] == record.images["test GE"] == 0
+        assert np.isnan([record.val["SIEMENS"], record.test["GE"]]).all()
+        assert np.isfinite([record.val["GE"], record.test["SIEMENS"]]).all()
+    assert "GE: 0.250 of k-space by the rule" in said.getvalue() or "GE: 1.000 of k-space" in said.getvalue()
+    assert "nan" not in said.getvalue()
 
 
 def test_patients_of_both_makers_are_split_once():

@@ -95,13 +95,16 @@ def test_a_mask_goes_the_way_of_its_image(tmp_path, directions, orientation, spa
         assert agree(masks[i] == 1, images[i] > 0.5)
 
 
-def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path, copy_duke):
+@pytest.mark.parametrize("site", ["", "north"])
+def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path, copy_duke, site):
+    """With --site too, which goes before the patients' ids and stands in none of the folder's sheets."""
     copy_duke(tmp_path / "duke", csv=True)
-    cohort = open_cohort(tmp_path / "duke", CohortSettings(), 16, tmp_path / "cache", workers=1)
+    cohort = open_cohort(tmp_path / "duke", CohortSettings(site=site), 16, tmp_path / "cache", workers=1)
     masks = np.load(with_tumour_masks(cohort, tmp_path / "duke").masks)
     box = np.zeros((16, 16))
     box[:4, :4] = 1  # rows and columns 1 to 4
     assert set(cohort.table["label"]) == {0, 1}
+    assert cohort.table["patient_id"].str.startswith(f"{site}_" if site else "Breast_MRI_").all()
     for row in cohort.table.itertuples():
         assert np.array_equal(masks[row.row], box * row.label)
 
@@ -109,7 +112,8 @@ def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path, copy_duke):
 def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path, copy_duke):
     copy_duke(tmp_path / "duke", csv=True)
     root = tmp_path / "duke"
-    plain = open_cohort(root, CohortSettings(), 16, tmp_path / "cache", workers=1)
+    settings = CohortSettings(site="north")  # masks.npz names patients as the folder does
+    plain = open_cohort(root, settings, 16, tmp_path / "cache", workers=1)
     assert plain.masks is None
     before = sorted(p.name for p in plain.images.parent.iterdir())
     cohort = with_tumour_masks(plain, root)
@@ -117,11 +121,11 @@ def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path, copy_d
     stamp = first.stat().st_mtime_ns
     assert with_tumour_masks(plain, root) == cohort
     assert first.stat().st_mtime_ns == stamp
-    patients = sorted(set(plain.table["patient_id"]))
+    patients = sorted({patient.removeprefix("north_") for patient in plain.table["patient_id"]})
     numbers = np.arange(1, 25)
     drawn = {patient: np.ones((24, 16, 16), bool) for patient in patients}
     np.savez(root / "masks.npz", **drawn, **{f"{patient}_slices": numbers for patient in patients})
-    again = open_cohort(root, CohortSettings(), 16, tmp_path / "cache", workers=1)
+    again = open_cohort(root, settings, 16, tmp_path / "cache", workers=1)
     assert again.images == plain.images  # masks are no part of what the images depend on
     redrawn = with_tumour_masks(again, root)
     second = redrawn.masks

@@ -9,8 +9,8 @@ import torch
 from gumbel_literal import GumbelLiteral
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import FIXED_MASKS_0_1_0
-from tune_ks.model.masks import MASKS, Gumbel
-from tune_ks.model.masks.base import keep_largest, mirror_index, rescale_to_rate
+from tune_ks.model.masks import MASKS, Gumbel, fixed
+from tune_ks.model.masks.base import Mask, keep_first, keep_largest, mirror_index, rescale_to_rate
 from tune_ks.model.masks.dps import successive_softmaxes
 from tune_ks.model.masks.fixed import FixedMask
 from tune_ks.model.masks.gumbel import logistic_noise
@@ -221,7 +221,8 @@ def test_successive_softmaxes_are_those_of_picking_one_by_one():
             gone = gone | (torch.arange(7) == pick)
         slow.append(total)
     slow = torch.stack(slow)
-    fast = successive_softmaxes(scores, counts)
+    index = scores.argsort(dim=1, descending=True)
+    fast = successive_softmaxes(scores, index, torch.arange(scores.shape[1]) < counts[:, None])
     torch.testing.assert_close(fast, slow)
     torch.testing.assert_close(fast.sum(1), counts.double())
     gradients = [torch.autograd.grad((relaxed * weight).sum(), scores)[0] for relaxed in (fast, slow)]
@@ -240,6 +241,29 @@ def test_dps_draws_exactly_its_budget_and_as_often_as_plackett_and_luce_say():
     prob = mask.probability(torch.tensor([0.5])).detach()[0, 0]
     assert prob.sum().item() == pytest.approx(2, abs=1e-4)
     assert prob.argsort().tolist() == [3, 1, 0, 2]
+
+
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+@pytest.mark.parametrize("hermitian", ["none", "tied"])
+def test_dps_sorts_its_logits_to_the_mask_of_its_probabilities(pattern, hermitian):
+    """The slow twin finds the probabilities of every rate by bisection, and keeps the largest."""
+    rates = torch.tensor([1 / 16, 0.1, 0.25, 0.6, 1.0])
+    for seed, slope in ((0, None), (1, 3.0)):
+        mask = build("dps", 1 / 16, pattern, seed=seed, hermitian=hermitian, centre_fraction=0.02, start_slope=slope)
+        assert torch.equal(mask.binary(rates), Mask.binary(mask, rates))  # as it starts: equal logits, or rings of them
+        with torch.no_grad():
+            mask.mask_logits.add_(torch.randn(mask.mask_logits.shape, generator=torch.Generator().manual_seed(seed)))
+        assert torch.equal(mask.binary(rates), Mask.binary(mask, rates))
+
+
+def test_a_fixed_mask_forgets_masks_of_other_counts_and_selects_them_again(monkeypatch):
+    mask = build("variable_density", 1 / 16)
+    rates = torch.arange(1, 17) / 16
+    expected = torch.stack([build("variable_density", 1 / 16).probability(rate[None])[0] for rate in rates])
+    monkeypatch.setattr(fixed, "CHOSEN_BYTES", 3 * mask.radius.nbytes)
+    for rows in ([0, 1], [2, 1], [3, 4, 5, 6], [0]):
+        assert torch.equal(mask.probability(rates[rows]), expected[rows])
+        assert len(mask.chosen) <= max(3, len(rows))
 
 
 def test_equispaced_by_hand_and_its_gaps():
@@ -337,6 +361,18 @@ def test_keep_largest_by_hand():
     prob = torch.tensor([[[0.9, 0.1, 0.5, 0.5]]])  # mean 0.5: two are kept
     assert keep_largest(prob, torch.tensor([0, 1, 2, 3])).tolist() == [[[1, 0, 1, 0]]]
     assert keep_largest(prob, torch.tensor([3, 2, 1, 0])).tolist() == [[[1, 0, 0, 1]]]
+
+
+def test_keep_first_is_a_plain_sort():
+    stream = torch.Generator().manual_seed(0)
+    values = torch.randint(0, 4, (5, 3, 4), generator=stream).float()  # many are equal
+    order = torch.randperm(12, generator=stream)
+    counts = [0, 1, 5, 11, 12]
+    kept = keep_first(values, order, torch.tensor(counts))
+    place = {index: position for position, index in enumerate(order.tolist())}
+    for row, count, of_row in zip(values.flatten(1).tolist(), counts, kept.flatten(1).tolist(), strict=True):
+        falling = sorted(range(12), key=lambda index: (-row[index], place[index]))
+        assert [index for index in range(12) if of_row[index]] == sorted(falling[:count])
 
 
 def test_straight_through_draw_is_the_two_class_gumbel_softmax():

@@ -7,7 +7,8 @@ import torch
 from noise import images
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.masks import MASKS
-from tune_ks.model.pipeline import build_pipeline, standardised
+from tune_ks.model.pipeline import build_mask, build_pipeline, build_transform, standardised
+from tune_ks.model.sampling import Measurement, Sampling, zero_fill_together
 
 SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64}
 
@@ -97,3 +98,33 @@ def test_a_small_image_is_enlarged_after_sampling():
 def test_an_unknown_member_is_named_with_the_known_ones(field):
     with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'nonesuch'"):
         build(0.5, **{field: "nonesuch"})
+
+
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+def test_measurements_that_are_zero_filled_together_are_those_of_each(pattern):
+    """Two symmetric masks, two that are not, and one that all images share; values and gradients."""
+    configs = [
+        TrialConfig("GE", 0.25, temperature=1.0, pattern=pattern, hermitian=hermitian, seed=seed)
+        for seed, hermitian in enumerate(("none", "tied", "none", "tied", "none"))
+    ]
+    images = torch.rand(len(configs), 4, 1, 16, 16)
+    rates = torch.full((4,), 0.25)
+    samplings, measured = [], []
+    for config, image in zip(configs, images, strict=True):
+        transform = build_transform(config)
+        samplings.append(Sampling(transform, build_mask(config, transform.radius(1 if pattern == "lines" else 16, 16))))
+        measured.append(samplings[-1](image, rates))
+    shared = measured[0].mask.detach()[:1, 0].round()
+    measured[-1] = samplings[-1](images[-1], rates, shared)
+    plain = [Measurement(measurement.image, measurement.mask, measurement.transform) for measurement in measured]
+    zero_fill_together(measured)
+    logits = [sampling.mask.mask_logits for sampling in samplings[:-1]]
+    gradients = []
+    for way in (measured, plain):
+        torch.testing.assert_close(way[-1].mask, shared[:, None].expand(4, -1, -1, -1))
+        loss = sum((measurement.zero_filled * image.flip(-1)).sum() for measurement, image in zip(way, images))
+        gradients.append(torch.autograd.grad(loss, logits, retain_graph=True))
+    for together, alone in zip(measured, plain, strict=True):
+        assert "zero_filled" in vars(together)
+        torch.testing.assert_close(together.zero_filled, alone.zero_filled)
+    torch.testing.assert_close(*gradients)

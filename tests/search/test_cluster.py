@@ -21,10 +21,11 @@ from tiny import write_tiny
 from tiny_space import GRID, VENDORS, WORK
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
+from tune_ks.search import cluster as search_cluster
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_on
 from tune_ks.search.search import run_search
 from tune_ks.search.searcher import JobSearcher
-from tune_ks.worker import node_files
+from tune_ks.worker import faults, node_files
 from tune_ks.worker.attempts import read_attempts
 from tune_ks.worker.node_files import on_this_node, shared
 from tune_ks.worker.trial import trial
@@ -43,8 +44,6 @@ NODES = {"gpu": {"num_cpus": 3, "num_gpus": 1}, "small": {"num_cpus": 1}, "other
         (1, 1, 2),
         (1, 0.5, 4),
         (1, 0.3, 6),
-        (1, 2, 1),
-        (1, 3, 0),
         (4, 0.2, 2),
     ],
 )
@@ -57,8 +56,9 @@ def test_slots_of_a_node_with_eight_cpus_and_two_gpus(cpus, gpus, slots):
     [
         (["--cpus-per-trial", "0"], "--cpus-per-trial must be above 0, got 0"),
         (["--cpus-per-trial", "nan"], "--cpus-per-trial must be above 0, got nan"),
-        (["--gpus-per-trial", "1.5"], "a fraction of one GPU, or whole GPUs, got 1.5"),
-        (["--gpus-per-trial", "-1"], "a fraction of one GPU, or whole GPUs, got -1"),
+        (["--gpus-per-trial", "1.5"], "a fraction of one GPU, or 1, because a training runs on one GPU; got 1.5"),
+        (["--gpus-per-trial", "2"], "because a training runs on one GPU; got 2"),
+        (["--gpus-per-trial", "-1"], "because a training runs on one GPU; got -1"),
         (["--concurrent", "0"], "--concurrent must be 1 or more, got 0"),
         (["--address", "ray://head:10001"], "--address must be auto or HOST:PORT, got ray://head:10001"),
     ],
@@ -217,3 +217,12 @@ def test_nothing_large_travels_with_a_trial(tmp_path):
     assert len(cloudpickle.dumps(searcher)) < 1000
     assert images.stat().st_size > 10**6
     assert os.path.getsize(cohort_csv) > 3000
+
+
+@pytest.mark.parametrize(("asked", "gpus"), [(Resources(), 0), (Resources(address="auto"), 1)])
+def test_a_gpu_of_this_machine_that_torch_cannot_use_is_left_out_and_named(asked, gpus, monkeypatch, capsys):
+    """One slot for each GPU would leave the CPUs idle. Of another machine's GPU only its workers can tell."""
+    monkeypatch.setattr(faults, "unusable_gpu", lambda: "Ray counts a GPU that torch cannot use.")
+    monkeypatch.setattr(search_cluster.ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 8, "GPU": 1}}])
+    assert slots_in_cluster(asked) == (gpus, 1 if gpus else 8)
+    assert ("Every trial gets CPUs only." in capsys.readouterr().out) == (gpus == 0)

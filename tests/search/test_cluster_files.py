@@ -36,7 +36,7 @@ SBATCH = [
 TOOLS = {  # what the script calls of Slurm and Ray, played by one machine
     "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
     "scontrol": '[ "$1" = requeue ] && echo "$@" >> "$PLACE/called"; echo localhost',
-    "ray": 'echo ray "$@" >> "$PLACE/called"; exec python3 -c "$LISTEN" "$@"',
+    "ray": 'echo ray "$@" >> "$PLACE/called"; [ "$1" = get-auth-token ] || exec python3 -c "$LISTEN" "$@"',
 }
 LISTEN = """
 import re, socket, sys, time
@@ -125,10 +125,11 @@ def test_the_slurm_script_starts_ray_and_passes_the_signal_to_the_search_alone(t
         subprocess.run(["kill", "--", f"-{job.pid}"], stderr=subprocess.DEVNULL)
     assert not fetched.exists(), "images of patients stay on a node"
     called = (tmp_path / "called").read_text().splitlines()
-    assert called[0].startswith("ray start --head --node-ip-address=127.0.0.1")
-    assert "--num-cpus=8 --num-gpus=2 --block" in called[0]
-    assert called[1].startswith("run_search.py --address 127.0.0.1:")
-    assert called[2:] == ["saved", f"requeue {os.getpid()}"]
+    assert called[0] == "ray get-auth-token --generate"
+    assert called[1].startswith("ray start --head --node-ip-address=127.0.0.1")
+    assert "--num-cpus=8 --num-gpus=2 --block" in called[1]
+    assert called[2].startswith("run_search.py --address 127.0.0.1:")
+    assert called[3:] == ["saved", f"requeue {os.getpid()}"]
 
 
 def pods(group):

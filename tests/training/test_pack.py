@@ -16,10 +16,14 @@ from tune_ks.core.domains import ClassPatients
 from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.together import CONVOLUTIONS, FORMS, Together, convolve_in_groups, convolve_in_turn
+from tune_ks.model.masks import MASKS
 from tune_ks.model.pipeline import build_member
+from tune_ks.training import scoring
 from tune_ks.training import train as training_module
+from tune_ks.training import training as training_state
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
+from tune_ks.training.scoring import score
 from tune_ks.training.train import TrainingFailed, train_together
 from tune_ks.training.training import Training
 
@@ -182,13 +186,13 @@ def test_networks_together_give_what_each_gives(name, convolve, device, monkeypa
     image, facts = torch.rand(count, 4, 1, 64, 64, **wide), (torch.zeros(4, 7, **wide), torch.zeros(4, 2, **wide))
     expected = []
     for position, (network, images) in enumerate(zip(networks, image)):
-        with Noise(position):
+        with Noise(position, device):
             expected.append(network(images, *facts))
     layers = [CLASSIFIERS[name].layers(network) for network in networks]
     assert {type(layer) for layer in layers[0]} <= set(FORMS)
     for kind in CONVOLUTIONS:
         monkeypatch.setitem(FORMS, kind, convolve)
-    fused = Together(layers, [Noise(position) for position in range(count)])
+    fused = Together(layers, [Noise(position, device) for position in range(count)])
     together = fused(image.flatten(0, 1), *(torch.zeros(12, size, **wide) for size in (7, 2))).reshape(count, 4)
     torch.testing.assert_close(together, torch.stack(expected))
     weights = torch.rand(count, **wide)
@@ -222,3 +226,48 @@ def test_a_stream_is_the_global_one_of_its_seed_whoever_draws_between():
             drawn.append(torch.rand(3))
     assert torch.equal(torch.cat(drawn), expected)
     assert torch.equal(torch.cat(met), outside)
+
+
+KNOWN = [dataclasses.replace(FIRST, mask=mask, temperature=None if mask != "dps" else 1.0) for mask in MASKS]
+KNOWN += [dataclasses.replace(KNOWN[-2], rate_from=0.1), dataclasses.replace(KNOWN[4], augment="warp", rate_start=0.9)]
+
+
+@pytest.mark.parametrize("config", KNOWN, ids=lambda config: f"{config.mask}-{config.rate_from}-{config.rate_start}")
+def test_a_mask_that_is_known_beforehand_is_the_one_that_each_batch_would_compute(config, splits, monkeypatch):
+    if config.mask == "gumbel":
+        config = dataclasses.replace(config, temperature=1.0)
+    training = Training(config, splits)
+    for epoch in (1, 2):  # the second one is settled
+        training.history = [{}] * (epoch - 1)
+        training.begin_epoch()
+        drawn = training.draws[0]
+        mask = training.learner(drawn.rates_on_host).mask
+        sampling = training.pipeline.sampling
+        is_known = (epoch == 2 or not sampling.mask.random) and not training.trained.nothing_to_sample
+        assert (mask is not None) == is_known
+        if is_known:
+            image = splits.train.gather(drawn.index).image
+            assert torch.equal(sampling(image, drawn.rates, mask).mask, sampling(image, drawn.rates).mask)
+    images = splits.val["GE"]
+    fast = score(training.pipeline, images, config)
+    monkeypatch.setattr(scoring, "_with_mask", lambda network, device: network)
+    assert np.array_equal(fast, score(training.pipeline, images, config))
+
+
+def test_sampled_images_of_a_pack_share_their_memory(splits, monkeypatch):
+    config = dataclasses.replace(PACK[-1], augment="none")
+    monkeypatch.setattr(training_state, "SAMPLED_BYTES", 2 * 4 * len(splits.train) * 64**2)
+    assert [Training(config, splits, together=count).images is splits.train for count in (1, 2, 3)] == [
+        False, False, True
+    ]  # fmt: skip
+
+
+def test_a_released_training_holds_no_moments_even_in_a_state_from_before(splits):
+    training = Training(FIRST, splits)
+    epoch = next(train_together([training], splits))[training]
+    assert len(epoch.state["optimizer"]["state"][0]) == 3
+    training.release()
+    assert epoch.state["optimizer"]["state"][0] == {}
+    assert all(parameter.grad is None for parameter in training.pipeline.parameters())
+    assert finish_trainings([FIRST], splits, [epoch.state | {"best": {**epoch.state["best"], "epoch": 1,
+        "weights": training.pipeline.state_dict()}}])[0].epoch == 1  # fmt: skip

@@ -166,7 +166,10 @@ def merge_parser() -> argparse.ArgumentParser:
 def add_resource_arguments(parser: argparse.ArgumentParser) -> Any:
     """The arguments that say where trials run, the same for every command that trains; returns their group."""
     resources = parser.add_argument_group("what it may use")
-    resources.add_argument("--address", help="a running Ray cluster (auto, or HOST:PORT); otherwise this machine")
+    resources.add_argument(
+        "--address",
+        help="a running Ray cluster (auto, or HOST:PORT); local: this machine; otherwise as RAY_ADDRESS says, or local",
+    )
     resources.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs of a trial, and so its torch threads")
     resources.add_argument(
         "--gpus-per-trial", type=float, help="0.25 lets four trials share a GPU; otherwise 1 if there is a GPU"

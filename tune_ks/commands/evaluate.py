@@ -2,14 +2,18 @@
 
 import argparse
 import re
+import shlex
 from typing import Any
 
+from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.output import OK, cache_beside, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
+
+TAKEN = ("_scores", "_predictions", "_cohort")  # ends of the names of files that are written beside NAME.csv
 
 
 def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
@@ -38,7 +42,10 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
         if masks:
             cohort = with_tumour_masks(cohort, args.data)
     say_cohort([cohort])
+    results = results_of(folder, name, args)
+    require_same_cohort(results, cohort)
     with stages.stage("scoring") as progress:
+        note_cohort(results, cohort)  # before the results, which another cohort's must never replace
         if args.corruptions:
             written = write_corrupted(folder, name, keys, cohort, progress)
         elif labelled:
@@ -52,6 +59,13 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
         say(f"wrote {path}")
     say(stages.budget())
     return OK
+
+
+def results_of(folder: RunFolder, name: str, args: argparse.Namespace) -> StoragePath:
+    """The table that this command writes."""
+    if args.corruptions:
+        return folder.root / "corruptions" / f"{name}.csv"
+    return folder.root / "external" / (f"{name}.csv" if args.task == "evaluate" else f"{name}_predictions.csv")
 
 
 def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
@@ -146,6 +160,8 @@ def output_name(args: argparse.Namespace) -> str:
         raise ValueError(
             f"--name must be 1 to 100 letters, digits, blanks and '.+-_', not starting with a dot, got {name!r}"
         )
+    if name.endswith(TAKEN):
+        raise ValueError(f"--name must not end with {' or '.join(TAKEN)}, as other files do, got {name!r}")
     return name
 
 
@@ -166,7 +182,9 @@ def selected_keys(folder: RunFolder) -> list[str]:
     """The keys in selection.json. ValueError when it is missing, damaged, or names no trial."""
     path = folder.root / "selection.json"
     if not path.exists():
-        raise ValueError(f"{path} is missing: run `python -m analysis {folder.root}` first, or give --all")
+        raise ValueError(
+            f"{path} is missing: run `python -m analysis {shlex.quote(str(folder.root))}` first, or give --all"
+        )
     keys: list[Any] = []
     try:
         for choice in read_json(path)["choices"]:

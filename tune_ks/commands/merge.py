@@ -1,6 +1,7 @@
 """Merge: several run folders of one cohort into one."""
 
 import argparse
+import shlex
 
 from tune_ks.commands.output import OK, say
 from tune_ks.core.run_folder import RunFolder
@@ -17,5 +18,5 @@ def merge_command(args: argparse.Namespace) -> int:
     with driver_lock(target.root, say, lambda reason: None):
         counts = merge_runs(sources, target)
     say(f"{target.root}: {counts.finished} finished trials and {counts.unfinished} others taken over")
-    say(f"next:\n  python -m analysis {target.root}")
+    say(f"next:\n  python -m analysis {shlex.quote(str(target.root))}")
     return OK

@@ -60,6 +60,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     from tune_ks.planning.start_run import (
         default_run,
         other_processor,
+        require_objectives,
         require_same,
         require_trainable,
         require_vendors,
@@ -72,6 +73,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(asked, vendors)
     require_trainable(asked, cohort, args.split_seed)
+    require_objectives(asked, cohort, args.split_seed)
     space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
     require_run_folder(folder, args.fresh)

@@ -1,7 +1,7 @@
 """Search: prepare, search, analyse, and say what to do next. This is the command without a name."""
 
 import argparse
-import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,13 +31,13 @@ def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
 
 def resources_of(args: argparse.Namespace) -> Any:
     """The Resources that the arguments ask for."""
-    from tune_ks.search.cluster import Resources
+    from tune_ks.search.cluster import Resources, wanted_address
 
     return Resources(
         cpus=args.cpus_per_trial,
         gpus=args.gpus_per_trial,
         concurrent=args.concurrent,
-        address=args.address or os.environ.get("RAY_ADDRESS"),  # which `ray job submit` sets
+        address=wanted_address(args.address),
         hang_after=args.hang_after,
         fused=args.fused,
     )
@@ -136,13 +136,20 @@ def conclude(search: PreparedSearch, halt: Any) -> int:
         state = f"{left} trials are left" if left else "interrupted after the last trial"
         say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
-    say("next:")
-    if args.data is None:
-        say("  python run_search.py --data DIR --space paper     the same on your own DICOM files")
-    say(f"  python run_search.py evaluate {folder.root} --data DIR     the chosen models on another hospital's images")
-    if failures:
-        say("  the same command with --retry-failed     runs the failed trials again")
+    say("\n  ".join(["next:", *next_steps(folder, is_phantom=args.data is None, has_failures=bool(failures))]))
     return FAILED_TRIALS if failures else OK
+
+
+def next_steps(folder: RunFolder, is_phantom: bool, has_failures: bool) -> list[str]:
+    """Commands that may follow a search, to be copied as they are, each with what it does."""
+    steps = []
+    if is_phantom:
+        steps.append("python run_search.py --data DIR --space paper     the same on your own DICOM files")
+    run = shlex.quote(str(folder.root))
+    steps.append(f"python run_search.py evaluate {run} --data DIR     the chosen models on another hospital's images")
+    if has_failures:
+        steps.append("the same command with --retry-failed     runs the failed trials again")
+    return steps
 
 
 def print_dry_run(search: PreparedSearch) -> None:

@@ -1,5 +1,9 @@
-"""The TensorBoard files of one trial, in RUN/tensorboard/KEY: written while it trains, and again from its record."""
+"""The TensorBoard files of one trial, in RUN/tensorboard/KEY: written while it trains, and again from its record.
 
+A value that is not finite is left out: TensorBoard draws no point for it, and tensorboardX prints a line for each.
+"""
+
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,7 @@ class TensorBoardRun:
         """The point of every curve that a line of a history has; epochs count from 1."""
         for name in CURVES:
             if name in line:
-                self.writer.add_scalar(name, line[name], number)
+                self._add(name, line[name], number)
 
     def add_record(self, record: TrialRecord) -> None:
         """The curves, the metric of every split and vendor at the best epoch, and the config."""
@@ -35,8 +39,12 @@ class TensorBoardRun:
             self.add_epoch(number, line)
         for split in ("val", "test"):
             for vendor, value in getattr(record, split).items():
-                self.writer.add_scalar(f"{split}_{record.metric}/{vendor}", value, record.epoch)
+                self._add(f"{split}_{record.metric}/{vendor}", value, record.epoch)
         self.writer.add_text("config", str(record.config.non_default()))
+
+    def _add(self, name: str, value: float | None, number: int) -> None:
+        if value is not None and math.isfinite(value):
+            self.writer.add_scalar(name, value, number)
 
     def close(self) -> None:
         self.writer.close()

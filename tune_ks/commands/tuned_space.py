@@ -79,10 +79,12 @@ def space_text(
 def next_command(args: Any, path: Path) -> str:
     """The command that searches with the file: the same data, and how they are read, and the new space."""
     words = []
-    for name in ("data", "series", "intensity", "orientation", "negatives", "cache", "workers", "address"):
+    for name in ("data", "series", "intensity", "orientation", "negatives", "site", "cache", "workers", "address"):
         value = getattr(args, name)
         if value is not None:
             words += [f"--{name}", str(value)]
+    for text in args.vendor_of or []:
+        words += ["--vendor-of", text]
     if args.split_seed:
         words += ["--split-seed", str(args.split_seed)]
     if args.gpus_per_trial is not None:

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tune_ks.commands.progress import PAUSE, SPOKEN, duration
+from tune_ks.commands import ticker
+from tune_ks.commands.progress import SPOKEN, duration
 from tune_ks.commands.tuning_words import best_so_far, rate_name
 from tune_ks.core.config import TrialConfig
 from tune_ks.planning.candidates import Candidates, recipe_key
@@ -26,18 +27,22 @@ class TuningProgress:
         self.running: dict[str, TrialConfig] = {}
         self.spoken = time.monotonic()
         self.live = Live(self, console=console, refresh_per_second=2, transient=True)
+        self.ticker = ticker.Ticker(self.say_state)
 
     def __enter__(self) -> "TuningProgress":
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.live.stop()
+        self.ticker.stop()
 
     def begin(self, searcher: Any) -> None:
         """Read the state of this searcher from now on."""
         self.searcher = searcher
         if self.console.is_terminal:
             self.live.start()
+        else:
+            self.ticker.start()
 
     def show(self, event: Event) -> None:
         config = event.configs[0]
@@ -66,17 +71,20 @@ class TuningProgress:
                 break
         return "; ".join(parts)
 
-    def _say(self, config: TrialConfig, event: Event) -> None:
+    def say_state(self) -> None:
+        """Print the headline, unless a line came less than a minute ago."""
         now = time.monotonic()
+        if now - self.spoken >= ticker.PAUSE:
+            self.spoken = now
+            self.console.print(self.headline(), soft_wrap=True, markup=False)
+
+    def _say(self, config: TrialConfig, event: Event) -> None:
         reason = event.result.get("failed") or (event.kind == "lost" and event.result.get("lost"))
         if event.kind in ("finished", "failed") and (reason or self.ended <= SPOKEN):
+            self.spoken = time.monotonic()
             line = f"{self.headline()} | {self._name(config)}"
-        elif now - self.spoken >= PAUSE:
-            line = self.headline()
-        else:
-            return
-        self.spoken = now
-        self.console.print(f"{line}: {reason}" if reason else line, soft_wrap=True, markup=False)
+            self.console.print(f"{line}: {reason}" if reason else line, soft_wrap=True, markup=False)
+        self.say_state()
 
     def _name(self, config: TrialConfig) -> str:
         recipe = self.searcher.board.recipes.get(recipe_key(config), self.candidates.default)

@@ -106,7 +106,7 @@ def replacement(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """An empty temporary file beside ``path``, for its new content.
 
     At the end it gets the permissions ``mode`` and takes the place of ``path`` in one step. After an error it is
-    deleted, and ``path`` stays as it was.
+    deleted, and ``path`` stays as it was; the error of a full disk, which names no file, then names ``path``.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(descriptor)
@@ -115,8 +115,10 @@ def replacement(path: Path, mode: int = 0o644) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, mode)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)
         raise
 
 

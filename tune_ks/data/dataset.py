@@ -138,7 +138,10 @@ class Images:
 
 
 def _on_device(batch: Batch, device: torch.device) -> Batch:
-    return Batch(*(values.to(device) for values in batch))
+    """The batch on the device. For a GPU it goes through pinned memory, so that the host does not wait for the copy."""
+    if device.type != "cuda":
+        return Batch(*(values.to(device) for values in batch))
+    return Batch(*(values.pin_memory().to(device, non_blocking=True) for values in batch))
 
 
 class Splits(NamedTuple):

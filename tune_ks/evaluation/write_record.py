@@ -21,6 +21,7 @@ from tune_ks.evaluation.occupied import occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
 from tune_ks.model.masks.by_distance import sum_by_distance
 from tune_ks.training.members import option_values
+from tune_ks.training.precision import ON_A_GPU
 from tune_ks.training.tasks import Task, task_of
 
 
@@ -125,7 +126,7 @@ def _over_random_masks(
 def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
     """What the numbers may depend on beside the config."""
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "device": "cpu",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -133,6 +134,18 @@ def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
         "side": splits.train.side,
         "train_patients": len(splits.train.patient.unique()),
         "peak_mib": peak_memory_mib(),
+        **_about_the_gpu(device),
+    }
+
+
+def _about_the_gpu(device: str) -> dict[str, Any]:
+    """Its name, the peak of this process's tensors there in MiB, and the precision; {} for a CPU."""
+    if torch.device(device).type != "cuda":
+        return {}
+    return {
+        "device": torch.cuda.get_device_name(device),
+        "gpu_peak_mib": torch.cuda.max_memory_allocated(device) // 2**20,
+        "precision": ON_A_GPU,
     }
 
 

@@ -46,11 +46,18 @@ class KSpaceClassifier(nn.Module):
         self.nothing_to_sample = config.is_full
         self.rates_vary = config.rate_from is not None or config.rate_start is not None
 
-    def restore(self, image: Tensor, rate: Tensor) -> Restored:
-        """(B, 1, H, W) images and (B,) rates -> the images after sampling."""
-        if self.nothing_to_sample:
+    def restore(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Restored:
+        """(B, 1, H, W) images and (B,) rates -> the images after sampling, by ``mask`` where it is given."""
+        return self.reconstruct(image, rate, self.measure(image, rate, mask))
+
+    def measure(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Measurement | None:
+        """The first half of ``restore``; None where there is nothing to sample."""
+        return None if self.nothing_to_sample else self.sampling(image, rate, mask)
+
+    def reconstruct(self, image: Tensor, rate: Tensor, measurement: Measurement | None) -> Restored:
+        """The second half of ``restore``."""
+        if measurement is None:
             return Restored(image, None, None)
-        measurement = self.sampling(image, rate)
         estimate = self.reconstruction(measurement)
         restored = self.reconstruction.magnitude(estimate)
         if self.rates_vary:  # some rates may be 1
@@ -66,8 +73,10 @@ class KSpaceClassifier(nn.Module):
         k-space, so that a low rate would lose nothing. A map of logits is resized to the size of the image.
         ``network`` replaces the classifier; a pack passes its classifiers as one.
         """
-        # the transforms need float32; the network runs in bfloat16 on a GPU
-        with torch.autocast(restored.device.type, dtype=torch.bfloat16, enabled=restored.is_cuda):
+        # the transforms need float32; the network is trained in bfloat16 on a GPU. Scores stay float32: bfloat16 would
+        # give many images the same score
+        in_bfloat16 = restored.is_cuda and self.classifier.training
+        with torch.autocast(restored.device.type, dtype=torch.bfloat16, enabled=in_bfloat16):
             entering = resized(restored, self.image_size)
             if self.standardised:
                 entering = standardised(entering)

@@ -1,8 +1,10 @@
 """y = M F x: what the scanner would keep of an image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor, nn
 
 from tune_ks.model.masks.base import Mask
@@ -32,6 +34,21 @@ class Measurement:
         return self.transform.magnitude(self.image, self.mask)
 
 
+def zero_fill_together(measurements: Sequence[Measurement]) -> None:
+    """Compute ``zero_filled`` of several measurements of the same size, in one call for each kind of transform."""
+    kinds: dict[tuple, list[Measurement]] = {}
+    for measurement in measurements:
+        transform = measurement.transform
+        kind = (type(transform), transform.axes, transform.masks_are_symmetric)
+        kinds.setdefault(kind, []).append(measurement)
+    for alike in kinds.values():
+        images = torch.cat([measurement.image for measurement in alike])
+        masks = torch.cat([measurement.mask for measurement in alike])
+        magnitudes = alike[0].transform.magnitude(images, masks).chunk(len(alike))
+        for measurement, magnitude in zip(alike, magnitudes, strict=True):
+            vars(measurement)["zero_filled"] = magnitude  # where the cached property would keep it
+
+
 class Sampling(nn.Module):
     """(B, 1, H, W) images and (B,) sampling rates -> their Measurement."""
 
@@ -44,5 +61,7 @@ class Sampling(nn.Module):
         self.transform = transform
         self.mask = mask
 
-    def forward(self, image: Tensor, rate: Tensor) -> Measurement:
-        return Measurement(image, self.mask(rate), self.transform)
+    def forward(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Measurement:
+        """``mask`` (1 or B, H or 1, W) replaces the mask's own, where the caller has computed it for these rates."""
+        of_images = self.mask(rate) if mask is None else mask.expand(len(rate), -1, -1)[:, None]
+        return Measurement(image, of_images, self.transform)

@@ -40,14 +40,15 @@ def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], 
     return total + plan.suggestions * (fmean(known) if known else math.nan)
 
 
-def cost_key(config: TrialConfig) -> str:
+def cost_key(config: TrialConfig, *left_out: str) -> str:
     """A key that configs with equally long trainings share.
 
-    The rate, the seed, the initial weights, and options that do not change the network's shapes are left out.
+    The rate, the seed, the initial weights, options that do not change the network's shapes, and the fields
+    ``left_out`` are not in it.
     """
     shaping = shaping_values(config)
     without_cost = [name for name in config.options if name not in shaping]
-    key = config.key("sampling_rate", "seed", "init_from", *without_cost)
+    key = config.key("sampling_rate", "seed", "init_from", *without_cost, *left_out)
     return f"{key}/{config.is_full}"
 
 
@@ -62,26 +63,36 @@ def _trainings(plan: Plan) -> dict[str, list[TrialConfig]]:
 
 
 class Timer:
-    """Times trials on a cohort (image size -> Cohort), which is split once for every kind of trial that needs it."""
+    """Times trials on a cohort (image size -> Cohort).
+
+    The cohort is split once for all trials on the same images, and the steps of a network are timed once.
+    """
 
     def __init__(self, cohorts: dict[int, Cohort], split_seed: int) -> None:
         self.cohorts = cohorts
         self.split_seed = split_seed
         self.splits: dict[tuple[int, str, float], Splits] = {}
+        self.steps: dict[str, tuple[float, float]] = {}  # seconds per image of training and of scoring
 
     def seconds_of(self, config: TrialConfig) -> float:
         """Seconds of one trial, from a few timed steps."""
         splits = self._splits(config)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            training, scoring = timed_steps(config, splits)
-            scoring *= views_of(config)
-        finally:
-            torch.set_num_threads(threads)
+        training, scoring = self._timed(config, splits)
+        scoring *= views_of(config)
         return config.epochs * (len(splits.train) * training + len(splits.val[config.vendor]) * scoring) + scoring * (
             _images(splits) + DRAWS * sum(map(len, splits.val.values()))
         )
+
+    def _timed(self, config: TrialConfig, splits: Splits) -> tuple[float, float]:
+        network = cost_key(config, "vendor", "epochs")  # an image takes as long, whoever made it and however often
+        if network not in self.steps:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                self.steps[network] = timed_steps(config, splits)
+            finally:
+                torch.set_num_threads(threads)
+        return self.steps[network]
 
     def _splits(self, config: TrialConfig) -> Splits:
         kind = (config.image_size, config.vendor, config.train_share)

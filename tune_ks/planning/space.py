@@ -12,6 +12,7 @@ from ray.tune.search.sample import Domain, Integer
 
 from tune_ks.core.config import OWN_FIELDS, digest
 from tune_ks.model.members import named
+from tune_ks.planning.space_values import require_usable
 from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.tasks import Task, task_named
 
@@ -145,6 +146,8 @@ def _blocks(module: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _search(module: Mapping[str, Any]) -> dict[str, Any]:
     """SEARCH of a space file with its defaults filled in."""
     given = module.get("SEARCH", {})
+    if not isinstance(given, Mapping):
+        raise ValueError(f"SEARCH must be a dict of {', '.join(SEARCH_DEFAULTS)}, got {given!r}")
     unknown = sorted(set(given) - set(SEARCH_DEFAULTS))
     if unknown:
         raise ValueError(f"SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}")
@@ -180,6 +183,8 @@ def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterab
 
 def _check(space: Space) -> None:
     """ValueError where SEARCH, or a config with the lowest or highest values of a block, is not allowed."""
+    for block in space.blocks:
+        require_usable(block)
     _check_search(space.search)
     space.task()
     _check_constraint(space)
@@ -192,9 +197,8 @@ def _check(space: Space) -> None:
                 f"(tune.uniform(0.1, 1)); got the sampler {space.search['sampler']!r} and the domains "
                 f"{sorted(block.drawn)}"
             )
-        for edge in ("lower", "upper"):  # a domain is checked at both ends; nothing is drawn from it
-            ends = {name: _edge(domain, edge) for name, domain in block.drawn.items()}
-            values = {**block.fixed, **ends}
+        for drawn in _examples(block):
+            values = {**block.fixed, **drawn}
             if values.get("init_from") == PRETRAINED and not block.drawn:
                 del values["init_from"]
             require_own_options(config_from(values), chosen)
@@ -250,18 +254,34 @@ def _check_stopping(space: Space) -> None:
     search = space.search
     if search["scheduler"] not in SCHEDULERS:
         raise ValueError(f"scheduler must be one of {', '.join(SCHEDULERS)}, got {search['scheduler']!r}")
+    fields = search["compare_within"]
+    if not isinstance(fields, (list, tuple)):
+        raise ValueError(f"compare_within must be a list of fields of a trial, got {fields!r}")
     if not isinstance(search["grace"], (int, float)) or not 0 < search["grace"] < 1:
         raise ValueError(f"grace is a share of the epochs, above 0 and below 1, got {search['grace']!r}")
     if not isinstance(search["reduction_factor"], int) or search["reduction_factor"] < 2:
         raise ValueError(f"reduction_factor must be a whole number of 2 or more, got {search['reduction_factor']!r}")
     known = [*OWN_FIELDS, *sorted(owners())]
-    unknown = [name for name in search["compare_within"] if name not in known]
+    unknown = [name for name in fields if name not in known]
     if unknown:
         raise ValueError(f"compare_within takes fields of a trial: {', '.join(known)}; got {unknown[0]!r}")
     if search["scheduler"] != "none" and math.ceil(search["grace"] * space.epochs()) >= space.epochs():
         raise ValueError(
             f"with {space.epochs()} epochs and a grace of {search['grace']:g} there is no epoch left to stop at"
         )
+
+
+def _examples(block: Block) -> list[dict[str, Any]]:
+    """Values of the drawn fields: all at their lower ends, all at their upper ends, and each category once.
+
+    A category stands beside the lower ends of the others. Nothing is drawn.
+    """
+    lower = {name: _edge(domain, "lower") for name, domain in block.drawn.items()}
+    upper = {name: _edge(domain, "upper") for name, domain in block.drawn.items()}
+    examples = [lower, upper]
+    for name, domain in block.drawn.items():
+        examples += [{**lower, name: category} for category in getattr(domain, "categories", ())]
+    return examples
 
 
 def _edge(domain: Domain, edge: str) -> Any:

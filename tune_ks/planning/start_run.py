@@ -18,6 +18,8 @@ from tune_ks.data.cohort.table import read_table, with_splits, write_table
 from tune_ks.data.layouts.detect import LAYOUTS
 from tune_ks.planning.space import Space
 
+LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials found
+CROSS_DOMAIN = "val_cross_domain"
 SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
 FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.scan
 HEADER_COLUMNS = (
@@ -42,6 +44,27 @@ def require_trainable(space: Space, cohort: Cohort, split_seed: int) -> None:
     sources = {point.fixed["vendor"] for point in space.grid(vendors)}
     classes = (1,) if space.task().reads_masks else (1, 0)  # a segmenter is measured on images with a tumour
     require_splits(with_splits(cohort.table, split_seed), sources, classes)
+
+
+def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:
+    """ValueError where a sampler learns from an objective that no trial can have: it would draw at random.
+
+    The cross-domain metric of validation needs another vendor that validates; one that only tests has none.
+    """
+    if space.search["sampler"] not in LEARNING or CROSS_DOMAIN not in space.search["objectives"]:
+        return
+    vendors = sorted(cohort.table["vendor"].unique())
+    table = with_splits(cohort.table, split_seed)
+    classes = {1} if space.task().reads_masks else {0, 1}
+    labels = table[table["split"] == "val"].dropna(subset="label").groupby("vendor")["label"].agg(set)
+    validating = {vendor for vendor, of_vendor in labels.items() if classes <= of_vendor}
+    for source in sorted({point.fixed["vendor"] for point in space.grid(vendors)}):
+        if not validating - {source}:
+            raise ValueError(
+                f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no vendor but {source} "
+                "has validation images of each class: write 'objectives': ['val_in_domain', 'realised_rate'] in "
+                "SEARCH, or give another vendor validation patients"
+            )
 
 
 def default_run(runs: Path, space: Space, cohort: Cohort) -> Path:

@@ -1,18 +1,27 @@
 """Where trials run: what a trial needs, how many fit at once, the connection to Ray, and the code for its nodes."""
 
+import contextlib
+import logging
 import math
 import os
+import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
+from ray._common.utils import get_ray_address_file
+from ray._private.authentication import authentication_token_setup
 
 import tune_ks
 from tune_ks.core.allocator import KEEP_FREED
+from tune_ks.search.local_start import folder_of_ray, start_here
+
+# isort: split
+import psutil  # Ray's own copy, which can be imported after it
 
 # where an object store is, for nodes that were started without these variables; its keys are never sent
 STORAGE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
@@ -28,7 +37,7 @@ class Resources:
     """What one trial needs, and where the cluster is. ValueError for values that Ray cannot provide."""
 
     cpus: float = 1
-    gpus: float | None = None  # None: 1 if any node has a GPU; with a fraction trials share a GPU
+    gpus: float | None = None  # None: 1 if any node has a GPU; with a fraction trials share a GPU; never more than 1
     concurrent: int | None = None  # at most so many trials at once
     address: str | None = None  # of a running cluster; None: this machine
     hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
@@ -38,16 +47,21 @@ class Resources:
         self._check_amounts()
         self._check_limits()
         if self.address and "://" in self.address:
+            said_by = " from RAY_ADDRESS" if self.address == os.environ.get("RAY_ADDRESS") else ""
             raise ValueError(
-                f"--address must be auto or HOST:PORT, got {self.address}: a search reads its data where it is "
-                "started, so start it on a node of the cluster, or hand it over with `ray job submit`"
+                f"--address must be auto or HOST:PORT, got {self.address}{said_by}: a search reads its data where it "
+                "is started, so start it on a node of the cluster, or hand it over with `ray job submit`; --address "
+                "local searches on this machine"
             )
 
     def _check_amounts(self) -> None:
         if not (math.isfinite(self.cpus) and self.cpus > 0):
             raise ValueError(f"--cpus-per-trial must be above 0, got {self.cpus:g}")
-        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus == int(self.gpus) > 1):
-            raise ValueError(f"--gpus-per-trial must be 0, a fraction of one GPU, or whole GPUs, got {self.gpus:g}")
+        if self.gpus is not None and not 0 <= self.gpus <= 1:
+            raise ValueError(
+                f"--gpus-per-trial must be 0, a fraction of one GPU, or 1, because a training runs on one GPU; "
+                f"got {self.gpus:g}"
+            )
 
     def _check_limits(self) -> None:
         if self.concurrent is not None and self.concurrent < 1:
@@ -64,6 +78,12 @@ class Resources:
         return int(self.fused)
 
 
+def wanted_address(given: str | None) -> str | None:
+    """The address that is ``given``, or that RAY_ADDRESS says (`ray job submit` sets it); None for this machine."""
+    address = given or os.environ.get("RAY_ADDRESS")
+    return None if address in (None, "", "local") else address
+
+
 def gpus_of_a_trial(resources: Resources, nodes: Iterable[Mapping[str, float]]) -> float:
     """GPUs of a trial: as asked for; by default 1 if any node has a GPU, otherwise 0."""
     if resources.gpus is not None:
@@ -76,7 +96,7 @@ def slots_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     slots = int(node.get("CPU", 0) / cpus + 1e-9)
     if not gpus:
         return slots
-    per_gpu = int(1 / gpus + 1e-9) if gpus <= 1 else 1 / gpus  # a trial never uses parts of two GPUs
+    per_gpu = int(1 / gpus + 1e-9)  # a trial never uses parts of two GPUs
     return min(slots, int(node.get("GPU", 0) * per_gpu + 1e-9))
 
 
@@ -87,7 +107,13 @@ def slots_in_cluster(resources: Resources) -> tuple[float, int]:
     cluster it is the number itself, because a cluster may grow when trials wait.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    from tune_ks.worker.faults import unusable_gpu  # torch takes a second to import
+
     gpus = gpus_of_a_trial(resources, nodes)
+    trouble = unusable_gpu() if gpus and resources.address is None else None
+    if trouble:
+        print(f"{trouble} Every trial gets CPUs only.")
+        gpus = 0.0
     slots = sum(slots_on(node, resources.cpus, gpus) for node in nodes)
     if slots < 1:
         amounts = sorted({f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes})
@@ -106,29 +132,97 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    connect(address)
-    try:
+    with ExitStack() as stack:
+        folder = None if address else stack.enter_context(folder_of_ray())
+        connect(address, folder)
+        stack.callback(ray.shutdown)
         yield
-    finally:
-        ray.shutdown()
 
 
-def connect(address: str | None) -> None:
-    """Start Ray on this machine, or connect to the cluster at ``address``. ValueError when it cannot be used."""
+def connect(address: str | None, folder: str | None = None) -> None:
+    """Start Ray on this machine, or connect to the cluster at ``address``. ValueError when it cannot be used.
+
+    ``folder`` is where Ray on this machine keeps its files (None: in RAY_TMPDIR).
+    """
     # Ray's processes inherit these. Its default niceness of workers, 15, starves a search on a busy machine
     for name, value in {"RAY_worker_niceness": "0", **START_SLOWLY, **NO_SPARE_WORKERS, **KEEP_FREED}.items():
         os.environ.setdefault(name, value)
-    local = {"object_store_memory": 128 * 2**20, "include_dashboard": False}
-    options = {"runtime_env": code_for_the_nodes()} if address else local
+    if address is None:
+        start_here(folder)
+    else:
+        join(find_cluster(address))
+
+
+class ClusterAddress(NamedTuple):
+    """Where a cluster is, and who says so, for a message."""
+
+    address: str  # HOST:PORT, or "auto" where Ray has to look for it
+    said_by: str = ""
+
+
+def find_cluster(address: str) -> ClusterAddress:
+    """The HOST:PORT that ``address`` means. Ray itself would try an old address of "auto" for minutes."""
+    variable = os.environ.get("RAY_ADDRESS", "")
+    if address in ("auto", variable) and variable not in ("", "auto"):
+        return ClusterAddress(variable, ", which RAY_ADDRESS says")
+    if address != "auto":
+        return ClusterAddress(address)
+    path = Path(get_ray_address_file(None))
     try:
-        if address and address != "auto":
-            require_answer(address)
-        # "local", because without an address Ray joins any cluster that runs on this machine
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
+        return ClusterAddress(path.read_text().strip() or "auto", f", which {path} says")
+    except OSError:
+        return ClusterAddress("auto")
+
+
+def join(cluster: ClusterAddress) -> None:
+    """Connect to a running cluster. ValueError when nothing answers there, or does not let this program in."""
+    silence = (
+        f"no Ray cluster answers at {cluster.address}{cluster.said_by}: start one with `ray start --head`, or give "
+        "--address local to search on this machine"
+    )
+    if cluster.address != "auto":
+        try:
+            require_answer(cluster.address)
+        except ConnectionError as error:
+            raise ValueError(silence) from error
+    use_token_as(cluster)
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env=code_for_the_nodes())
     except ConnectionError as error:
-        raise ValueError(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
-    except RuntimeError as error:  # another version of Ray or Python, or the cluster's token is missing
-        raise ValueError(f"the Ray cluster at {address or 'this machine'} cannot be used: {error}") from error
+        if cluster.address == "auto":
+            raise ValueError(silence) from error
+        raise ValueError(
+            f"what answers at {cluster.address}{cluster.said_by} does not let this program in: it is no Ray cluster, "
+            "or one of another version, or one with another token than this machine has (docs/cluster.md)"
+        ) from error
+    except Exception as error:  # another version of Ray or Python, no token, a node that does not answer in time
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"the Ray cluster at {cluster.address}{cluster.said_by} cannot be used: {reason}") from error
+
+
+def use_token_as(cluster: ClusterAddress) -> None:
+    """Show the token of this user, where there is one, unless the cluster asks for none: it must be both or neither.
+
+    Ray itself shows it for the address "auto", whatever the cluster asks for, and else never. Where the user says
+    RAY_AUTH_MODE, that is done.
+    """
+    if asks_for_token(cluster.address) is not False:
+        logging.getLogger(authentication_token_setup.__name__).setLevel(logging.ERROR)
+        authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+def asks_for_token(address: str) -> bool | None:
+    """Whether the cluster with this port asks for a token, by the environment of its raylet on this machine.
+
+    A search needs one here. None where it is not found, or belongs to another user.
+    """
+    port = address.rpartition(":")[2]
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = process.info["cmdline"] or []
+        if process.info["name"] == "raylet" and any(re.fullmatch(rf"--gcs-address=.*:{port}", word) for word in words):
+            with contextlib.suppress(psutil.Error):
+                return process.environ().get("RAY_AUTH_MODE", "").lower() == "token"
+    return None
 
 
 def require_answer(address: str) -> None:

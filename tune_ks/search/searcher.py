@@ -25,6 +25,7 @@ from tune_ks.training.pack import pack_key
 from tune_ks.worker.jobs import objectives_of
 from tune_ks.worker.work import TrialWork
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # without it every new study prints a line
 TRIES = 64  # when so many suggestions in a row were made before, there is hardly another one
 IN_DOMAIN = "val_in_domain"  # the objective that a constraint is about
 SEED = 0  # of every search, so that its run folder alone says what was drawn

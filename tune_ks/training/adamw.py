@@ -111,6 +111,13 @@ class AdamW:
             }
         return self.state[parameter]
 
+    def release(self) -> None:
+        """Forget every gradient and moment, also those in a ``state_dict`` that was taken before."""
+        self.zero_grad()
+        for moments in self.state.values():
+            moments.clear()
+        self.state = {}
+
     def state_dict(self) -> dict[str, Any]:
         """The state in the layout of torch.optim.AdamW. The tensors are not copied."""
         numbers = {parameter: number for number, parameter in enumerate(self.parameters())}

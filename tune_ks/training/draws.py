@@ -23,6 +23,7 @@ class Draws(NamedTuple):
 
     index: Tensor  # (B,) int64, positions in the training images, on the device that Images.gather expects
     rates: Tensor  # (B,)
+    rates_on_host: Tensor  # (B,), the same: a fixed mask is looked up there, without waiting for a GPU
     temperatures: Tensor | None  # (B,); None where the config does not draw them
     augmentation: Tensor | None  # (B, ...); None where the augmentation draws nothing
     mixing: Mixing | None = None  # None where no images are mixed
@@ -57,6 +58,7 @@ def draw_epoch(
     columns = (
         order.to(images.home(device)).split(config.batch_size),
         _to_device(rates, device),
+        rates,
         _to_device(temperatures, device),
         _to_device(augmentations, device),
         _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),

@@ -12,6 +12,7 @@ from tune_ks.data.dataset import Batch
 from tune_ks.model.classifiers.together import Together
 from tune_ks.model.members import member_of, shaping_values
 from tune_ks.model.pipeline import KSpaceClassifier, Restored
+from tune_ks.model.sampling import zero_fill_together
 
 
 class Network(NamedTuple):
@@ -20,6 +21,7 @@ class Network(NamedTuple):
     config: TrialConfig
     pipeline: KSpaceClassifier
     noise: AbstractContextManager = nullcontext()  # the random state for its modules; by default torch's global state
+    mask: Tensor | None = None  # (1 or B, H or 1, W): the images' masks where they are known; None: drawn or computed
 
 
 class Passed(NamedTuple):
@@ -50,13 +52,10 @@ def pass_together(
 ) -> list[Passed]:
     """Pass each network's batch, at its (B,) rates, through the network.
 
-    Networks at the positions ``unclassified`` run without their classifier. The classifiers of several networks run as
-    one; that of a single network runs by itself.
+    Networks at the positions ``unclassified`` run without their classifier. The transforms and the classifiers of
+    several networks run as one; those of a single network run by themselves.
     """
-    restored = []
-    for network, batch, rate in zip(networks, batches, rates, strict=True):
-        with network.noise:
-            restored.append(network.pipeline.restore(batch.image, rate))
+    restored = _restore_together(networks, [batch.image for batch in batches], rates)
     entering = []
     for position, network in enumerate(networks):
         if position not in unclassified:
@@ -67,6 +66,22 @@ def pass_together(
         output = None if position in unclassified else next(outputs)
         passed.append(Passed(images, output))
     return passed
+
+
+def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rates: Sequence[Tensor]) -> list[Restored]:
+    """The images of each network after sampling. Networks that train together all reconstruct by zero-filling."""
+    measurements = []
+    for network, image, rate in zip(networks, images, rates, strict=True):
+        with network.noise:
+            measurements.append(network.pipeline.measure(image, rate, network.mask))
+    sampled = [measurement for measurement in measurements if measurement is not None]
+    if len(sampled) > 1:
+        zero_fill_together(sampled)
+    restored = []
+    for network, image, rate, measurement in zip(networks, images, rates, measurements, strict=True):
+        with network.noise:
+            restored.append(network.pipeline.reconstruct(image, rate, measurement))
+    return restored
 
 
 class Entering(NamedTuple):
@@ -83,11 +98,11 @@ def classify_together(entering: Sequence[Entering]) -> Sequence[Tensor]:
     if not entering:
         return []
     first = entering[0]
-    config, pipeline, noise = first.network
+    pipeline = first.network.pipeline
     if len(entering) == 1:
-        with noise:
+        with first.network.noise:
             return [pipeline.classify(first.image, first.rate, first.acquisition)]
-    layers = member_of(config, "classifier").layers
+    layers = member_of(first.network.config, "classifier").layers
     networks = [batch.network for batch in entering]
     layers_of_all = [layers(network.pipeline.classifier) for network in networks]
     together = Together(layers_of_all, [network.noise for network in networks])

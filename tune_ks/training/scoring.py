@@ -52,12 +52,15 @@ def score_together(
     """(M, n) scores of the same n images by M networks; see ``score``. (M, 0) where there are no images."""
     if len(images) == 0:
         return np.empty((len(networks), 0), np.float32)
-    for config, pipeline, _ in networks:
+    for network in networks:
+        pipeline = network.pipeline
         pipeline.eval()
-        if "temperature" in config.options:
-            pipeline.sampling.mask.temperature = config.options["temperature"]
+        options = network.config.options
+        if "temperature" in options:
+            pipeline.sampling.mask.temperature = options["temperature"]
         if random_mask:
             pipeline.sampling.mask.train()
+    networks = [_with_mask(network, device) for network in networks]
     scores = []
     size = max(1, EVALUATION_BATCH // (parts * len(networks)))
     for index in torch.arange(len(images), device=images.home(device)).split(size):
@@ -70,6 +73,15 @@ def score_together(
             of_batch.append(task_of(network.config).score(output, batch))
         scores.append(torch.stack(of_batch))
     return torch.cat(scores, dim=1).cpu().numpy()
+
+
+def _with_mask(network: Network, device: str) -> Network:
+    """The network with the one mask of all images, so that it is computed once; unchanged where masks are drawn."""
+    mask = network.pipeline.sampling.mask
+    if network.pipeline.nothing_to_sample or (mask.random and mask.training):
+        return network
+    place = device if mask.learned else "cpu"  # the host looks up a fixed mask
+    return network._replace(mask=mask.binary(torch.full((1,), network.config.sampling_rate, device=place)))
 
 
 def rates_of(config: TrialConfig, batch: Batch) -> Tensor:

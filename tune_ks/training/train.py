@@ -25,6 +25,7 @@ class Piece(NamedTuple):
 
     batch: Batch
     rates: Tensor  # (B,)
+    rates_on_host: Tensor  # (B,), the same
     temperatures: Tensor | None  # (B,); None where the config does not draw them
 
 
@@ -171,9 +172,10 @@ def _in_pieces(batch: Batch, draws: Draws, parts: int) -> list[Piece]:
     size = math.ceil(len(draws.rates) / parts)
     columns = [values.split(size) for values in batch]
     rates = draws.rates.split(size)
+    rates_on_host = draws.rates_on_host.split(size)
     temperatures = [None] * len(rates) if draws.temperatures is None else draws.temperatures.split(size)
     batches = [Batch(*values) for values in zip(*columns, strict=True)]
-    return [Piece(*piece) for piece in zip(batches, rates, temperatures, strict=True)]
+    return [Piece(*piece) for piece in zip(batches, rates, rates_on_host, temperatures, strict=True)]
 
 
 def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tensor]:
@@ -181,7 +183,7 @@ def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tens
     for training, piece in zip(trainings, pieces, strict=True):
         if piece.temperatures is not None:
             training.pipeline.sampling.mask.temperature = piece.temperatures
-    networks = [training.learner for training in trainings]
+    networks = [training.learner(piece.rates_on_host) for training, piece in zip(trainings, pieces, strict=True)]
     batches = [piece.batch for piece in pieces]
     rates = [piece.rates for piece in pieces]
     unclassified = [position for position, training in enumerate(trainings) if training.reconstructs_alone]

@@ -23,7 +23,7 @@ from tune_ks.training.schedules import build_schedule
 from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
 
-SAMPLED_BYTES = 2**30  # training images are kept after a fixed mask was applied, up to this size
+SAMPLED_BYTES = 2**30  # training images are kept after a fixed mask was applied, up to this size in a process
 
 
 class Epoch(NamedTuple):
@@ -50,8 +50,11 @@ class Training:
         state: dict[str, Any] | None = None,
         device: str = "cpu",
         weights: Weights | None = None,
+        together: int = 1,
     ) -> None:
+        """``together`` trainings share the memory of this process."""
         self.config = config
+        self.together = together
         self.splits = splits
         self.device = device
         self.left = False  # True when it ended before its last epoch: it failed, or a scheduler stopped it
@@ -86,7 +89,9 @@ class Training:
         self.images = train
         self.trained = self.pipeline
         if not self.task.mixup:  # it does not commute with sampling
-            self.images, self.trained = sampled_beforehand(config, self.pipeline, self.augmentation, train, self.device)
+            self.images, self.trained = sampled_beforehand(
+                config, self.pipeline, self.augmentation, train, self.device, SAMPLED_BYTES // self.together
+            )
         self.history: list[dict[str, float]] = []
         self.mask_history: list[Tensor] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
@@ -101,10 +106,15 @@ class Training:
         """The weights that are scored and exported: the averaged ones, or those of the last step."""
         return self.pipeline if self.average is None else self.average.pipeline
 
-    @property
-    def learner(self) -> Network:
-        """The network for training: it does not sample where a fixed mask was applied to the images beforehand."""
-        return Network(self.config, self.trained, self.noise)
+    def learner(self, rates: Tensor) -> Network:
+        """The network for training on images at ``rates`` (B,), given on the host.
+
+        It does not sample where a fixed mask was applied to the images beforehand.
+        """
+        mask = self.epoch_mask
+        if mask is None and self.samples_fixed_masks:
+            mask = self.pipeline.sampling.mask.probability(rates)
+        return Network(self.config, self.trained, self.noise, mask)
 
     @property
     def at_chance(self) -> bool:
@@ -159,6 +169,19 @@ class Training:
             if self.average is not None:
                 self.average.settle_mask()
             mask.eval()  # from here on the network is trained on the binary mask that will be exported
+        self.samples_fixed_masks = not (mask.random or self.trained.nothing_to_sample)
+        if self.samples_fixed_masks:
+            mask.prepare(torch.cat([drawn.rates_on_host for drawn in self.draws]))
+        self.epoch_mask = self._epoch_mask()
+
+    @torch.no_grad()
+    def _epoch_mask(self) -> Tensor | None:
+        """(1, H or 1, W), the mask of every image of the epoch; None where images differ or the mask still learns."""
+        mask = self.pipeline.sampling.mask
+        is_drawn = mask.random and mask.training
+        if self.trained.nothing_to_sample or mask.rates_differ or is_drawn:
+            return None
+        return mask.binary(self.draws[0].rates[:1])
 
     def update(self, skip: Tensor) -> None:
         """Change the weights by their gradients; not where ``skip`` is 1 (a float on the device, 0 or 1)."""
@@ -199,6 +222,10 @@ class Training:
             probability = mask.probability(self.draws[-1].rates[-1:])[0]
             self.mask_history.append(mean_by_distance(probability, mask.radius).float())
 
+    def release(self) -> None:
+        """Forget gradients and moments once the last epoch was trained and saved: scoring needs the memory."""
+        self.optimizer.release()
+
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on. The tensors are not copied: training changes them."""
         state = {
@@ -218,19 +245,24 @@ class Training:
 
 
 def sampled_beforehand(
-    config: TrialConfig, pipeline: KSpaceClassifier, augmentation: Augmentation, images: Images, device: str
+    config: TrialConfig,
+    pipeline: KSpaceClassifier,
+    augmentation: Augmentation,
+    images: Images,
+    device: str,
+    most_bytes: int = SAMPLED_BYTES,
 ) -> tuple[Images, KSpaceClassifier]:
     """Apply a fixed mask once; return the sampled images and a pipeline without sampling.
 
     Both are returned unchanged where the mask is random, the rate varies, the reconstruction is trained or has a loss,
-    the augmentation does not commute with sampling, or the images would take more than SAMPLED_BYTES. The returned
+    the augmentation does not commute with sampling, or the images would take more than ``most_bytes``. The returned
     pipeline shares its modules with the given one, so training either trains both.
     """
     varies = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
     reconstruction = pipeline.reconstruction
     has_parameters = any(True for _ in reconstruction.parameters())
     learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone
-    is_large = 4 * len(images) * images.side**2 > SAMPLED_BYTES
+    is_large = 4 * len(images) * images.side**2 > most_bytes
     if varies or learns or is_large or not augmentation.commutes(pipeline.sampling.transform):
         return images, pipeline
 

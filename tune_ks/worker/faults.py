@@ -1,4 +1,4 @@
-"""What can go wrong around a trial, and how it is handled: storage that is not there, a hang, too little memory."""
+"""What can go wrong around a trial, and how it is handled: storage or a GPU that is not there, a hang, no memory."""
 
 import errno
 import faulthandler
@@ -15,6 +15,8 @@ from tune_ks.core.storage import never_created
 
 STORAGE_WAIT = 180.0  # seconds that a trial waits for storage that is missing or full before the search stops
 PERMANENT = {errno.EROFS, errno.EACCES, errno.EPERM}  # errors that waiting does not cure
+# CUDNN_STATUS_ALLOC_FAILED, CUFFT_ALLOC_FAILED, CUBLAS_STATUS_ALLOC_FAILED; cuDNN 9: ..._DEVICE_ALLOCATION_FAILED
+LIBRARIES_OUT_OF_MEMORY = ("ALLOC_FAILED", "ALLOCATION_FAILED")
 Result = TypeVar("Result")
 
 
@@ -64,10 +66,20 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if not isinstance(error, RuntimeError):
         return False
-    signs = ("out of memory", "not enough memory", "can't allocate memory")
+    signs = ("out of memory", "not enough memory", "can't allocate memory", *LIBRARIES_OUT_OF_MEMORY)
     return any(sign in str(error) for sign in signs)
 
 
 def is_lost_device(error: BaseException) -> bool:
     """Whether it is a CUDA error after which this process cannot use the GPU any more."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error) and not is_out_of_memory(error)
+
+
+def unusable_gpu() -> str | None:
+    """In words, why torch cannot use a GPU that Ray counts: its build is for CPUs, or the driver is too old."""
+    if torch.cuda.is_available():
+        return None
+    return (
+        f"Ray counts a GPU that torch {torch.__version__} cannot use: install a torch for this GPU and its driver, or "
+        "give --gpus-per-trial 0."
+    )

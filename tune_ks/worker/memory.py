@@ -1,4 +1,4 @@
-"""How many trainings a GPU has room for."""
+"""The memory of a GPU: a trial's part of it, and how many trainings it has room for."""
 
 import torch
 
@@ -8,6 +8,23 @@ from tune_ks.training.train import step
 from tune_ks.training.training import Training
 
 FILLED = 0.8  # share of the memory that is used: allocators leave gaps, and scoring is not measured
+CONTEXT_BYTES = 600 * 2**20  # what a process takes of a GPU beside its tensors: CUDA's context and the kernels
+
+
+def limit_memory(share: float) -> None:
+    """Keep this process to its ``share`` of the GPU, so that a trial that needs too much ends no other trial there.
+
+    Above it torch.OutOfMemoryError is raised, and the trial is retried as after any lack of memory.
+    """
+    if not 0 < share < 1:
+        return
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction(memory_fraction(share, total))
+
+
+def memory_fraction(share: float, total: int) -> float:
+    """The part of a GPU of ``total`` bytes that tensors may take: the share less the process's context."""
+    return max(share / 2, share - CONTEXT_BYTES / total)
 
 
 def trainings_that_fit(config: TrialConfig, splits: Splits, share: float) -> int:
@@ -17,7 +34,8 @@ def trainings_that_fit(config: TrialConfig, splits: Splits, share: float) -> int
     bytes_of_two = _step_bytes(config, splits, 2)
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info()
-    return room(bytes_of_one, bytes_of_two, FILLED * min(free, share * total))
+    allowed = total if share == 1 else memory_fraction(share, total) * total
+    return room(bytes_of_one, bytes_of_two, FILLED * min(free, allowed))
 
 
 def room(bytes_of_one: float, bytes_of_two: float, budget: float) -> int:
@@ -33,7 +51,7 @@ def _step_bytes(config: TrialConfig, splits: Splits, count: int) -> int:
     """
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    trainings = [Training(config, splits, device="cuda") for _ in range(count)]
+    trainings = [Training(config, splits, device="cuda", together=count) for _ in range(count)]
     for training in trainings:
         training.begin_epoch()
     for _ in range(2):

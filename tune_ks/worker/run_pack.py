@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
@@ -48,8 +51,20 @@ def run_pack(
     if unfinished:
         patiently(folder, folder.cohort_csv.stat)  # a run folder that is away for a moment is no failure of a trial
         first = unfinished[0]
-        splits = open_splits(folder.cohort_csv, images_npy, first.vendor, masks_npy, first.train_share)
+        splits = splits_of(first, folder, images_npy, masks_npy)
         yield from Pack(folder, splits, device, report).run(unfinished, attempts or {}, cross_domain_at)
+
+
+def splits_of(config: TrialConfig, folder: RunFolder, images_npy: Path, masks_npy: Path | None) -> Splits:
+    """The images of a trial: the same objects as of the last call with the same files, so that a GPU keeps its copy."""
+    files = [folder.cohort_csv, images_npy, *([masks_npy] if masks_npy else [])]
+    versions = tuple(file.stat().st_mtime_ns for file in files)
+    return _open_splits(versions, folder.cohort_csv, images_npy, config.vendor, masks_npy, config.train_share)
+
+
+@lru_cache(maxsize=1)  # one: a GPU has room for the images of one trial
+def _open_splits(versions: tuple[int, ...], *given: Any) -> Splits:
+    return open_splits(*given)
 
 
 class Pack:
@@ -67,6 +82,8 @@ class Pack:
     def run(
         self, configs: list[TrialConfig], attempts: Mapping[str, Attempt], cross_domain_at: Collection[int]
     ) -> Iterator[Result]:
+        if torch.device(self.device).type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)  # the record states the peak of this pack
         yield from self._open(configs, attempts)
         self._report_earlier_epochs()
         self.clock.share_among(self.trials)
@@ -77,7 +94,8 @@ class Pack:
         """Open every trial; yields those that cannot be, because there is no such network or no such weights."""
         for config in configs:
             try:
-                trial = OpenTrial(config, self.folder, self.splits, self.device, attempts.get(config.key()))
+                attempt = attempts.get(config.key())
+                trial = OpenTrial(config, self.folder, self.splits, self.device, attempt, len(configs))
                 self.trials.append(trial)
             except ValueError as error:
                 yield config, error
@@ -130,6 +148,8 @@ class Pack:
         for trial in whole:
             trial.epoch_seconds = trial.latest_seconds
         configs = [trial.config for trial in whole]
+        for trial in whole:
+            trial.training.release()
         states = [trial.training.state() for trial in whole]
         scored = finish_trainings(configs, self.splits, states, self.device, whole[0].parts)
         self.clock.share_among(whole)
@@ -144,7 +164,13 @@ class OpenTrial:
     """
 
     def __init__(
-        self, config: TrialConfig, folder: RunFolder, splits: Splits, device: str, attempt: Attempt | None
+        self,
+        config: TrialConfig,
+        folder: RunFolder,
+        splits: Splits,
+        device: str,
+        attempt: Attempt | None,
+        together: int = 1,
     ) -> None:
         self.config = config
         self.folder = folder
@@ -166,7 +192,7 @@ class OpenTrial:
         if self.parts > 1 and not self.half_batch_from:
             self.half_batch_from = epochs_done + 1
         self.weights = read_weights(folder, config.init_from) if config.init_from else None
-        self.training = Training(config, splits, state, device, self.weights)
+        self.training = Training(config, splits, state, device, self.weights, together)
 
     @property
     def parts(self) -> int:

@@ -12,8 +12,8 @@ import torch
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.dataset import open_splits
 from tune_ks.training.pack import pack_key
+from tune_ks.training.precision import set_precision
 from tune_ks.training.tasks import task_of
 from tune_ks.training.train import TrainingFailed
 from tune_ks.worker.attempts import (
@@ -27,11 +27,11 @@ from tune_ks.worker.attempts import (
     read_attempts,
     start_attempt,
 )
-from tune_ks.worker.faults import StorageError, is_lost_device, is_out_of_memory, patiently, watchdog
+from tune_ks.worker.faults import StorageError, is_lost_device, is_out_of_memory, patiently, unusable_gpu, watchdog
 from tune_ks.worker.jobs import ConfigResult, Jobs
-from tune_ks.worker.memory import trainings_that_fit
+from tune_ks.worker.memory import limit_memory, trainings_that_fit
 from tune_ks.worker.node_files import masks_name, on_this_node
-from tune_ks.worker.run_pack import run_pack
+from tune_ks.worker.run_pack import run_pack, splits_of
 from tune_ks.worker.work import TrialWork
 
 
@@ -49,6 +49,7 @@ def trial(values: dict[str, Any]) -> None:
     """
     work = TrialWork(**values)
     torch.set_num_threads(work.threads)  # more threads than CPUs made trials ten times slower
+    set_precision()
     jobs = Jobs(work.jobs)
     try:
         while jobs.waiting():
@@ -81,7 +82,7 @@ class PackAttempt:
         self.jobs = jobs
         self.folder = RunFolder(work.run)
         self.nodes = _nodes()
-        self.device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
+        self.device = device_of(work)
         limits = {}
         for config in waiting:
             attempts = read_attempts(self.folder, config.key())
@@ -175,6 +176,18 @@ class PackAttempt:
             os._exit(1)
 
 
+def device_of(work: TrialWork) -> str:
+    """Where a trial trains: on the GPU that Ray gave it if torch can use that GPU, otherwise on the CPU."""
+    if not ray.get_gpu_ids():
+        return "cpu"
+    trouble = unusable_gpu()
+    if trouble:
+        print(f"{trouble} This trial trains on the CPU.")
+        return "cpu"
+    limit_memory(work.gpus)
+    return "cuda"
+
+
 def leave_out_stopped(work: TrialWork, jobs: Jobs) -> None:
     """Mark the configs that a scheduler stopped before this process started. A trial's only job ends with its trial."""
     if not work.stopping or len(jobs.jobs) == 1:
@@ -197,12 +210,17 @@ def next_pack(waiting: list[TrialConfig], limits: dict[str, float], most: int) -
 
 
 def most_together(config: TrialConfig, work: TrialWork, device: str) -> int:
-    """How many configs may train together: as many as were asked for, on a GPU no more than fit."""
+    """How many configs may train together: as many as were asked for, on a GPU no more than fit.
+
+    On a CPU in place of a GPU, one: a pack gains nothing there.
+    """
+    if device == "cpu" and work.gpus:
+        return 1
     if work.together == 1 or device == "cpu" or pack_key(config) is None:
         return work.together
     try:
         images, masks = files_of(config, work)
-        splits = open_splits(RunFolder(work.run).cohort_csv, images, config.vendor, masks, config.train_share)
+        splits = splits_of(config, RunFolder(work.run), images, masks)
         return min(work.together, trainings_that_fit(config, splits, min(1.0, work.gpus)))
     except Exception:  # whatever fails in these steps fails in the training too, and alone it names its cause
         return 1

@@ -17,6 +17,7 @@ from sklearn.metrics import brier_score_loss, roc_curve
 from analysis import analyse, print_analysis
 from analysis.read.trial_arrays import image_scores
 from analysis.report.export import figures
+from analysis.results import sentences
 from analysis.results.operating import SPECIFICITY, resampled_share, resampled_thresholds, threshold
 from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
 from analysis.statistics.bootstrap import interval, patient_weights, resampled_mean
@@ -271,3 +272,13 @@ def test_without_scores_it_says_so(tmp_path):
     assert analysis.clinic.operating.empty
     assert sum("no per-image scores" in text for text in analysis.clinic.absent) == 2
     assert "no per-image scores, so none of this can be computed" in analysis.report.read_text()
+
+
+def test_a_sensitivity_of_too_few_patients_is_told_without_an_interval():
+    row = {"trained on": "GE", "scored on": "SIEMENS", "specificity": 0.25}
+    rows = [row | {"rate": "chosen", "sensitivity": 0.75, "low": math.nan, "high": math.nan}]
+    rows.append(row | {"rate": "full sampling", "sensitivity": 0.5, "low": 0.4, "high": 0.6})
+    assert sentences.operating(pd.DataFrame(rows)) == [
+        "GE on SIEMENS: sensitivity at 90 % validation specificity: chosen 0.750 (specificity really reached 0.250), "
+        "full sampling 0.500 [0.400, 0.600] (specificity really reached 0.250)."
+    ]

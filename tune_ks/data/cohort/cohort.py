@@ -72,12 +72,15 @@ def open_cohort(
     if image_size < 1:
         raise InputError(f"image_size must be at least 1 pixel, got {image_size}")
     remove_abandoned(cache_dir, lambda name: bool(SIGNATURE.fullmatch(name)))  # of whichever cohort: images of patients
+    progress = progress or (lambda *_: None)
+    progress("files", 0, 1)
     layout = detect(root, labels_required, ignore=cache_dir)
     files = layout.files()
+    progress("files", 1, 1)
     signature = _signature(layout, files, settings, image_size, labels_required, exact_size)
     if not (cache_dir / signature / "settings.json").exists():
         with ChildPool(workers or usable_cores()) as pool:
-            scan = Scan(layout, settings, image_size, pool, progress or (lambda *_: None), exact_size)
+            scan = Scan(layout, settings, image_size, pool, progress, exact_size)
             scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     vendors = sorted(cohort.table["vendor"].unique())

@@ -31,6 +31,7 @@ from tune_ks.data.layouts.base import FileStatus, Layout, shown
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
 from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError, counted
+from tune_ks.data.new_array import new_array
 from tune_ks.data.whole_folder import whole_folder
 
 FIRST_SETTINGS = ("series", "intensity", "orientation", "negatives")
@@ -181,7 +182,7 @@ class Scan:
         wanted = [candidate for candidate in candidates if candidate.is_image]
         for row, candidate in enumerate(wanted):
             candidate.row = row
-        store = np.lib.format.open_memmap(images, mode="w+", dtype=np.float32, shape=(len(wanted), side, side))
+        store = new_array(images, np.float32, (len(wanted), side, side))
         del store  # the children open it by name
         self._read_pixels(candidates, images)
         kept = [candidate for candidate in wanted if candidate.facts is not None]
@@ -392,7 +393,7 @@ def _keep_rows(images: Path, rows: list[int]) -> None:
     """Rewrite ``images`` with these rows only, in this order."""
     old = np.load(images, mmap_mode="r", allow_pickle=False)
     shorter = images.with_name("shorter.npy")
-    new = np.lib.format.open_memmap(shorter, mode="w+", dtype=old.dtype, shape=(len(rows), *old.shape[1:]))
+    new = new_array(shorter, old.dtype, (len(rows), *old.shape[1:]))
     for i, row in enumerate(rows):
         new[i] = old[row]
     new.flush()

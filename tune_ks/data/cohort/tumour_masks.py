@@ -22,7 +22,9 @@ from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import apply
 from tune_ks.data.dicom.reader import VendorNames, read_geometry
 from tune_ks.data.layouts.detect import detect
+from tune_ks.data.layouts.labels import without_site
 from tune_ks.data.layouts.sheets import InputError, read_columns
+from tune_ks.data.new_array import new_array
 from tune_ks.data.whole_folder import remove_abandoned
 
 VERSION = 1  # of what is cached; a change that moves any pixel raises it
@@ -148,8 +150,9 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
     os.close(descriptor)
     try:
         shape = (len(cohort.table), cohort.image_side, cohort.image_side)
-        masks = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        masks = new_array(temporary, np.uint8, shape)
         for row in cohort.table[cohort.table["label"] == 1].to_dict("records"):
+            row["patient_id"] = without_site(cohort.settings.site, row["patient_id"])
             masks[row["row"]] = _mask_of_image(row, cohort, root, stored)
         masks.flush()
         os.chmod(temporary, 0o644)

@@ -1,7 +1,6 @@
 """Any folder of DICOM files with labels.csv, a table with the path, patient and label of each file, or of a folder."""
 
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from tune_ks.data.dicom.reader import named_vendor
-from tune_ks.data.layouts.base import FileStatus, Layout, file_status
+from tune_ks.data.layouts.base import FileStatus, Layout
+from tune_ks.data.layouts.folder_tree import FolderTree, plain
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
 from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
@@ -20,6 +20,7 @@ LABELS = "labels.csv"
 COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site", "breast")
 SHOWN_COLUMNS = 12  # of those that are not used
 PLAIN_WORD = re.compile(r"[A-Za-z]\w{0,19}", re.ASCII)  # a column's name that may be printed: it holds no person's data
+ABSENT = "no such file"  # the words of tune_ks.data.dicom.file, which is not asked for each of many absent files
 NO_LABEL = ("", "nan", "NaN")  # how labels.csv may write an unknown label
 LABEL_OF = {**dict.fromkeys(NO_LABEL), "0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
@@ -41,28 +42,28 @@ class LabelTable(Layout):
 
     def files(self) -> list[FileStatus]:
         """The files that ``labels.csv`` names, whether or not they are there, and those of the folders it names."""
-        named = sorted(set(read_labels(self.sheets["labels"], self.root)["path"]))
-        _refuse_outside(self.root, named)
+        tree = FolderTree(self.root)
+        named = sorted(set(read_labels(self.sheets["labels"], tree)["path"]))
+        _refuse_outside(tree, named)
         files: dict[str, FileStatus] = {}
         for path in named:
-            if os.path.isdir(os.path.join(self.root, path)):
-                below = self.files_below(self.root / path)
-            else:
-                below = [file_status(os.path.join(self.root, path), path)]
-            files |= {file.path: file for file in below}
+            below = self.files_below(self.root / path) if tree.is_folder(path) else [tree.status(path)]
+            for file in below:
+                files[file.path] = file
         return sorted(files.values())
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
         """The rows of one series. InputError for a table that contradicts itself or leaves the folder."""
         sheet = self.sheets["labels"]
-        table = read_labels(sheet, self.root)
+        tree = FolderTree(self.root)
+        table = read_labels(sheet, tree)
         if labels_required:
             require_columns(sheet, table.columns, "label")
         _check_rows(sheet, table)
-        _refuse_outside(self.root, table["path"])
+        _refuse_outside(tree, table["path"])
         chosen = set(table["path"])
-        table = _without_folders(self.root, table, [file.path for file in files])
-        _refuse_outside(self.root, table["path"])
+        table = _without_folders(tree, table, [file.path for file in files])
+        _refuse_outside(tree, [path for path in table["path"] if path not in chosen])
         table, left_out = _one_series(sheet, table, series)
         table = _with_sites(sheet, table)
         _check_splits(sheet, table)
@@ -71,19 +72,21 @@ class LabelTable(Layout):
             item.is_chosen = item.path in chosen
             if labels_required and item.label is None:
                 listing.skipped.append((item.path, "no label"))
+            elif not tree.exists(item.path):
+                listing.skipped.append((item.path, ABSENT))
             else:
                 listing.items.append(item)
         return listing
 
 
-def read_labels(path: Path, root: Path) -> pd.DataFrame:
+def read_labels(path: Path, tree: FolderTree) -> pd.DataFrame:
     """``labels.csv`` as texts without stray blanks, its paths as the disk writes them.
 
     InputError where it lacks the paths or the patients.
     """
     table = read_table(path)
     require_columns(path, table.columns, "path", "patient_id")
-    disk = NamesOnDisk(root)
+    disk = NamesOnDisk(tree)
     return table.assign(path=[disk.written(path) for path in table["path"]])
 
 
@@ -95,36 +98,28 @@ def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
         empty = table.index[table[column] == ""]
         if len(empty):
             raise InputError(f"{sheet.name}: no {column} in line {empty[0]} ({len(empty)} such lines)")
-    plain = table["path"].map(_plain)
-    repeated = table["path"][plain.duplicated()]
+    repeated = table["path"][table["path"].map(plain).duplicated()]
     if len(repeated):
         raise InputError(f"{sheet.name} lists {repeated.iloc[0]} more than once ({len(repeated)} lines too many)")
 
 
-def _refuse_outside(root: Path, paths: Iterable[str]) -> None:
+def _refuse_outside(tree: FolderTree, paths: Iterable[str]) -> None:
     """InputError for a path that leaves the folder: a table must not make this program read other files."""
-    inside = os.path.realpath(root) + os.sep
     for path in paths:
         if is_absolute_or_climbs(path):
             raise InputError(
                 f"{LABELS} names {path!r}, which leaves the folder; give paths relative to it, without '..'"
             )
-        if not os.path.realpath(os.path.join(root, path)).startswith(inside):
+        if tree.leaves(path):
             raise InputError(
                 f"{LABELS} names {path!r}, a link that leaves the folder, and a table must not lead to other files;"
                 f" copy the files into the folder, or put {LABELS} into a folder that holds both links and files"
             )
 
 
-def _plain(path: str) -> str:
-    """The path without empty parts and '.': a/b, a//b and ./a/b are one file."""
-    return "/".join(part for part in path.split("/") if part not in ("", "."))
-
-
-def _without_folders(root: Path, table: pd.DataFrame, files: list[str]) -> pd.DataFrame:
+def _without_folders(tree: FolderTree, table: pd.DataFrame, files: list[str]) -> pd.DataFrame:
     """The table with a row for each of ``files`` in place of every row of a folder; InputError for one named twice."""
-    known = set(files)  # a folder is none of them, so that only paths that are not among them are looked at on disk
-    is_folder = [path not in known and os.path.isdir(os.path.join(root, path)) for path in table["path"]]
+    is_folder = [tree.is_folder(path) for path in table["path"]]
     if not any(is_folder):
         return table
     line_of: dict[str, int] = {}
@@ -196,6 +191,11 @@ def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
 def with_site(site: str, patient: str) -> str:
     """A patient's id among all sites: the site goes before it, because two hospitals may count their patients alike."""
     return f"{site}_{patient}" if site else patient
+
+
+def without_site(site: str, patient: str) -> str:
+    """The inverse of ``with_site``: the id as the folder's own files have it, which know no site."""
+    return patient.removeprefix(f"{site}_") if site else patient
 
 
 def _with_sites(sheet: Path, table: pd.DataFrame) -> pd.DataFrame:

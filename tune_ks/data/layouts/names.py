@@ -1,16 +1,19 @@
 """Names in a table -> names on disk: separators, letter case and composed letters differ between systems."""
 
-import os
 import re
 import unicodedata
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable
+
+from tune_ks.data.layouts.folder_tree import FolderTree
+
+DRIVE = re.compile(r"[A-Za-z]:")  # of Windows
 
 
 class NamesOnDisk:
-    """Finds files below ``root`` by paths that another system wrote."""
+    """Finds the files of a folder by paths that another system wrote."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, tree: FolderTree) -> None:
+        self.tree = tree
         self.names_in: dict[str, dict[str, list[str]]] = {}  # folder -> name without case and composition -> its names
 
     def written(self, path: str) -> str:
@@ -19,7 +22,7 @@ class NamesOnDisk:
         A path that exists stays as it is. Else backslashes become slashes, and a part may differ from the name on disk
         in letter case (``.DCM``) and in how its letters are composed (NFC of Windows and Linux, NFD of macOS).
         """
-        if os.path.lexists(os.path.join(self.root, path)):
+        if is_absolute_or_climbs(path) or self.tree.exists(path):
             return path
         path = path.replace("\\", "/")
         if is_absolute_or_climbs(path):
@@ -37,7 +40,7 @@ class NamesOnDisk:
     def _name(self, folder: str, part: str) -> str | None:
         """The name in ``folder`` that ``part`` means."""
         if folder not in self.names_in:
-            self.names_in[folder] = _names_by_form(os.path.join(self.root, folder))
+            self.names_in[folder] = _names_by_form(self.tree.listing(folder))
         names = self.names_in[folder].get(_form(part), [])
         if part in names:
             return part
@@ -46,18 +49,14 @@ class NamesOnDisk:
 
 def is_absolute_or_climbs(path: str) -> bool:
     """Whether a path of a table names a place of its own, or leads upward."""
-    pure = PurePosixPath(path)
-    has_drive = re.match(r"[A-Za-z]:", path) is not None
-    return pure.is_absolute() or ".." in pure.parts or has_drive or "\0" in path
+    has_drive = DRIVE.match(path) is not None
+    return path.startswith("/") or ".." in path.split("/") or has_drive or "\0" in path
 
 
-def _names_by_form(folder: str) -> dict[str, list[str]]:
+def _names_by_form(listing: Iterable[str]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
-    try:
-        for name in os.listdir(folder):
-            names.setdefault(_form(name), []).append(name)
-    except OSError:  # it is not there, or cannot be read: nothing is found in it
-        pass
+    for name in listing:
+        names.setdefault(_form(name), []).append(name)
     return names
 
 

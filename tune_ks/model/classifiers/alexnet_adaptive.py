@@ -40,6 +40,7 @@ class AdaptiveConvolution(nn.Module):
         self.shape = tuple(convolution.weight.shape)
         self.side_dropout = side_dropout
         self.absent = nn.Parameter(torch.zeros(len(TYPICAL)))
+        self.register_buffer("typical", torch.tensor(list(TYPICAL.values())), persistent=False)
         self.emitter = emit_convolutions([convolution], len(TYPICAL), HIDDEN)
 
     def forward(self, image: Tensor, acquisition: Tensor) -> Tensor:
@@ -50,8 +51,7 @@ class AdaptiveConvolution(nn.Module):
     def encode(self, acquisition: Tensor) -> Tensor:
         """(B, 7) parameters as in the DICOM file -> (B, 7) finite numbers, the input of the filter-manifold network."""
         known = acquisition.isfinite() & (acquisition > 0)
-        typical = acquisition.new_tensor(list(TYPICAL.values()))
-        octaves = torch.where(known, acquisition / typical, 1.0).log2()
+        octaves = torch.where(known, acquisition / self.typical, 1.0).log2()
         if self.training and self.side_dropout:
             known = known & (torch.rand_like(acquisition) >= self.side_dropout)
         return torch.where(known, octaves, self.absent)

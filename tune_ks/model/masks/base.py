@@ -112,6 +112,9 @@ class Mask(nn.Module, ABC):
     def draw(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W), one mask per image, differentiable where the family is learned."""
 
+    def prepare(self, rate: Tensor) -> object:
+        """Called before an epoch with the (n,) rates of its images, on the host: compute beforehand what needs them."""
+
     def binary(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W) of 0 and 1: the mask that is scored and exported."""
         return self.whole_pairs(keep_largest(self.probability(rate).detach(), self.order))
@@ -173,11 +176,15 @@ def keep_largest(prob: Tensor, order: Tensor) -> Tensor:
     Equal probabilities are taken in the seeded ``order`` (N,), not by index or radius. Otherwise an untrained mask,
     where all are equal, would become a low-pass filter.
     """
-    flat = prob.flatten(1)[:, order]
-    count = (flat.mean(1) * flat.shape[1]).round().clamp(min=1)
-    rank = flat.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    kept = (rank < count[:, None]).to(prob.dtype)
-    return torch.empty_like(kept).index_copy_(1, order, kept).reshape(prob.shape)
+    count = (prob.flatten(1)[:, order].mean(1) * order.numel()).round().clamp(min=1)
+    return keep_first(prob, order, count)
+
+
+def keep_first(values: Tensor, order: Tensor, count: Tensor) -> Tensor:
+    """(B, H', W) values -> (B, H', W) with ones at the ``count`` (B,) largest, equal ones taken in ``order`` (N,)."""
+    falling = order[values.flatten(1)[:, order].argsort(dim=1, descending=True, stable=True)]
+    kept = (torch.arange(order.numel(), device=order.device) < count[:, None]).to(values.dtype)
+    return torch.empty_like(kept).scatter_(1, falling, kept).reshape(values.shape)
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:

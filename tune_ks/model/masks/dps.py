@@ -13,6 +13,7 @@ from tune_ks.model.masks.base import (
     TEMPERATURE,
     Mask,
     check_temperature,
+    keep_first,
     per_image,
     straight_through,
 )
@@ -57,10 +58,18 @@ class DPS(Mask):
     def draw(self, rate: Tensor) -> Tensor:
         noise = -torch.empty((len(rate), *self.radius.shape), device=rate.device).exponential_().log()
         scores = self.tie(self.mask_logits + noise).flatten(1)[:, self.others]
-        soft = successive_softmaxes(scores / per_image(self.temperature, 2), self._picks(rate))
-        rank = scores.argsort(dim=1, descending=True).argsort(dim=1)
-        hard = (rank < self._picks(rate)[:, None]).to(soft.dtype)
+        index = scores.argsort(dim=1, descending=True)
+        picks = torch.arange(scores.shape[1], device=scores.device) < self._picks(rate)[:, None]
+        soft = successive_softmaxes(scores / per_image(self.temperature, 2), index, picks)
+        hard = torch.zeros_like(soft).scatter(1, index, picks.to(soft.dtype))
         return self.whole_pairs(self._with_centre(straight_through(hard, soft)))
+
+    def binary(self, rate: Tensor) -> Tensor:
+        """As in the base class. The probabilities rise with the logits, so a sort of the logits gives their order."""
+        logits = self.tie(self.mask_logits.detach())
+        ranked = torch.where(self.centre, torch.inf, logits).expand(len(rate), -1, -1)
+        count = (rate * self.radius.numel()).round().clamp(min=1)
+        return self.whole_pairs(keep_first(ranked, self.order, count))
 
     def _picks(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B,) number of kept coefficients outside the centre."""
@@ -77,14 +86,14 @@ def rung(log_time: Tensor, log_speed: Tensor) -> Tensor:
     return -torch.expm1(-torch.exp(log_time + log_speed))
 
 
-def successive_softmaxes(scores: Tensor, count: Tensor) -> Tensor:
-    """(B, N) scores and (B,) counts k -> (B, N), the sum of the softmaxes of k successive picks without replacement.
+def successive_softmaxes(scores: Tensor, index: Tensor, picks: Tensor) -> Tensor:
+    """(B, N) scores -> (B, N), the sum of the softmaxes of k successive picks without replacement.
 
-    The i-th softmax leaves out the i - 1 largest scores. Each row sums to its k.
+    ``index`` (B, N) sorts the scores from the largest down, ``picks`` (B, N) is true at the first k of each row. The
+    i-th softmax leaves out the i - 1 largest scores. Each row sums to its k.
     """
-    ordered, index = scores.sort(dim=1, descending=True)
+    ordered = scores.gather(1, index)
     left = ordered.flip(1).logcumsumexp(1).flip(1)  # log of the sum over the scores left at the i-th pick
-    picks = torch.arange(scores.shape[1], device=scores.device) < count[:, None]
     share = torch.where(picks, -left, NEVER).logcumsumexp(1)
     return torch.zeros_like(scores).scatter(1, index, torch.exp(ordered + share))
 

@@ -8,11 +8,14 @@ from torch import Tensor
 
 from tune_ks.model.masks.base import Mask
 
+CHOSEN_BYTES = 2**28  # a conditional training of points meets thousands of counts
+
 
 class FixedMask(Mask):
     """The same mask for every image, of exactly round(rate N) coefficients (if tied, at most one less).
 
-    ``select(count)`` is called once per count; the masks are kept in ``chosen``.
+    ``select(count)`` is called once per count; the masks are kept in ``chosen``, up to CHOSEN_BYTES. Rates are read by
+    the host, which waits for a GPU where they lie there: a training gives them on the host.
     """
 
     learned = False
@@ -27,10 +30,16 @@ class FixedMask(Mask):
         """(H or 1, W) bool mask with ``count`` true values, including the centre."""
 
     def probability(self, rate: Tensor) -> Tensor:
+        return torch.stack([self.chosen[count] for count in self.prepare(rate)])
+
+    def prepare(self, rate: Tensor) -> list[int]:
+        """Select the masks of (B,) rates; returns their counts."""
         counts = (rate * self.radius.numel()).round().clamp(min=1).long().tolist()
+        if len(set(self.chosen) | set(counts)) * self.radius.nbytes > CHOSEN_BYTES:
+            self.chosen = {count: mask for count, mask in self.chosen.items() if count in counts}
         for count in set(counts) - set(self.chosen):
             self.chosen[count] = self.whole_pairs(self.select(count)).to(self.radius)
-        return torch.stack([self.chosen[count] for count in counts])
+        return counts
 
     def draw(self, rate: Tensor) -> Tensor:
         return self.probability(rate)

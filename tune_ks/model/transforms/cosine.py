@@ -59,5 +59,5 @@ def _turn(like: Tensor) -> Tensor:
 def _scale(like: Tensor) -> Tensor:
     size = like.shape[-1]
     scale = torch.full((size,), math.sqrt(2 / size), device=like.device, dtype=like.dtype)
-    scale[0] = math.sqrt(1 / size)
+    scale[:1] = math.sqrt(1 / size)  # a slice: a single value would be copied to a GPU, and the host would wait
     return scale

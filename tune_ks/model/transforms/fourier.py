@@ -91,9 +91,9 @@ class _Magnitude(torch.autograd.Function):
 def _weight(sides: list[int], spectrum: Tensor) -> Tensor:
     """(W // 2 + 1,) weights w(k) / N."""
     weight = torch.full((spectrum.shape[-1],), 2.0, dtype=spectrum.real.dtype, device=spectrum.device)
-    weight[0] = 1
+    weight[:1] = 1  # slices: a single value would be copied to a GPU, and the host would wait
     if sides[-1] % 2 == 0:
-        weight[-1] = 1
+        weight[-1:] = 1
     return weight / torch.Size(sides).numel()
 
 

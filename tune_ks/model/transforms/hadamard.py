@@ -1,9 +1,13 @@
 """Walsh-Hadamard transform in sequency order, DC at index 0 (Hadamard sensing: Wang et al., MICCAI 2021)."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
 from tune_ks.model.transforms.base import Transform
+
+CPU = torch.device("cpu")
 
 
 class Hadamard(Transform):
@@ -39,12 +43,13 @@ def walsh(signal: Tensor) -> Tensor:
         lower = pairs[..., 1, :]
         signal = torch.stack([upper + lower, upper - lower], dim=-2).reshape(shape)
         span *= 2
-    return signal[..., sequency_order(size).to(signal.device)] / size**0.5
+    return signal[..., sequency_order(size, signal.device)] / size**0.5
 
 
-def sequency_order(size: int) -> Tensor:
+@lru_cache(maxsize=16)
+def sequency_order(size: int, device: torch.device = CPU) -> Tensor:
     """(N,) the natural index of each sequency: the bits of its Gray code reversed."""
-    sequency = torch.arange(size)
+    sequency = torch.arange(size, device=device)
     gray = sequency ^ (sequency >> 1)
     natural = torch.zeros_like(gray)
     for _ in range(size.bit_length() - 1):

@@ -1,0 +1,62 @@
+"""Results of another cohort are never replaced; the commands that are proposed can be copied whatever the path."""
+
+import shlex
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tune_ks.commands.arguments import tune_parser
+from tune_ks.commands.evaluate import output_name, results_of
+from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
+from tune_ks.commands.search import next_steps
+from tune_ks.commands.tuned_space import next_command
+from tune_ks.core.run_folder import RunFolder, write_json
+
+ONE = SimpleNamespace(fingerprint="0123456789ab")
+OTHER = SimpleNamespace(fingerprint="ba9876543210")
+
+
+@pytest.mark.parametrize(
+    ("task", "corruptions", "path"),
+    [
+        ("evaluate", False, "external/images.csv"),
+        ("evaluate", True, "corruptions/images.csv"),
+        ("predict", False, "external/images_predictions.csv"),
+    ],
+)
+def test_results_of_a_cohort_may_be_written_again_and_those_of_another_not(tmp_path, task, corruptions, path):
+    csv = results_of(RunFolder(tmp_path), "images", Namespace(task=task, corruptions=corruptions))
+    assert csv == tmp_path / path
+    require_same_cohort(csv, ONE)  # there is nothing yet
+    note_cohort(csv, ONE)
+    require_same_cohort(csv, OTHER)  # its scoring was interrupted: nothing is lost
+    csv.write_text("key,auc\n")
+    require_same_cohort(csv, ONE)
+    with pytest.raises(ValueError, match=r"images\w*\.csv holds results of another cohort: give these another --name"):
+        require_same_cohort(csv, OTHER)
+    for file in csv.parent.glob("*.json"):
+        file.unlink()
+    with pytest.raises(ValueError, match="of an earlier version, which does not say of which cohort"):
+        require_same_cohort(csv, ONE)
+    for damaged in ({"fingerprint": None}, {"fingerprint": [1]}, {}):
+        write_json(csv.with_name(f"{csv.stem}_cohort.json"), damaged)
+        with pytest.raises(ValueError, match="holds results"):
+            require_same_cohort(csv, ONE)
+
+
+@pytest.mark.parametrize("name", ["images_scores", "images_predictions", "images_cohort"])
+def test_a_name_that_is_another_files_is_refused(name):
+    with pytest.raises(ValueError, match="--name must not end with _scores or _predictions or _cohort"):
+        output_name(Namespace(name=name, data=Path("images")))
+
+
+def test_the_next_command_can_be_copied():
+    steps = next_steps(RunFolder("runs/my run; rm x"), is_phantom=True, has_failures=True)
+    assert len(steps) == 3
+    command = shlex.split(steps[1].partition("     ")[0])
+    assert command == ["python", "run_search.py", "evaluate", "runs/my run; rm x", "--data", "DIR"]
+    words = ["--data", "my data", "--minutes", "3", "--site", "north", "--vendor-of", "ACME=GE", "--vendor-of", "=GE"]
+    following = shlex.split(next_command(tune_parser().parse_args(words), Path("my space.py")))
+    assert following[2:] == [*words[:2], *words[4:6], *words[6:], "--space", "my space.py"]

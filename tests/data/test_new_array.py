@@ -1,0 +1,64 @@
+"""A full disk ends in one message that names the file, before a process could be killed over a page without room."""
+
+import errno
+import resource
+import shutil
+from collections import namedtuple
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import run_search
+from tune_ks.core.storage import write_whole
+from tune_ks.data.new_array import new_array
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@contextmanager
+def no_file_above(size):
+    """The system refuses to write more into a file, with an error that names none, as that of a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_new_array_is_zeros_that_can_be_filled(tmp_path):
+    array = new_array(tmp_path / "a.npy", np.float32, (2, 3, 3))
+    array[1] = 5
+    array.flush()
+    read = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert read.dtype == np.float32
+    assert read.tolist() == [np.zeros((3, 3)).tolist(), np.full((3, 3), 5.0).tolist()]
+
+
+def test_a_disk_without_room_is_refused_by_the_file_s_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(2**40, 0, 2**20))
+    new_array(tmp_path / "fits.npy", np.uint8, (2**10, 2**10))
+    with pytest.raises(
+        OSError, match=r"No space left on device \(1 MiB are needed, 1 MiB are free\): '.*b\.npy'"
+    ) as full:
+        new_array(tmp_path / "b.npy", np.uint8, (2**10, 2**10 + 1))
+    assert full.value.errno == errno.ENOSPC
+    assert not (tmp_path / "b.npy").exists()
+
+
+def test_a_write_that_the_system_refuses_names_its_file_and_leaves_the_old_one(tmp_path):
+    write_whole(tmp_path / "record.json", b"old")
+    with no_file_above(10_000), pytest.raises(OSError, match=r"record\.json") as error:
+        write_whole(tmp_path / "record.json", bytes(50_000))
+    assert error.value.errno == errno.EFBIG
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+    assert (tmp_path / "record.json").read_bytes() == b"old"
+
+
+def test_a_full_disk_that_names_no_file_says_which_places_there_are():
+    said = run_search.message_of(OSError(errno.ENOSPC, "No space left on device"))
+    assert "No space left on device: is the disk of the run folder, of --cache or of /" in said
+    named = OSError(errno.ENOSPC, "No space left on device", "a.npy")
+    assert run_search.message_of(named) == str(named)
+    assert run_search.message_of(ValueError("x")) == "x"

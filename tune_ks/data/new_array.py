@@ -1,0 +1,23 @@
+"""A new .npy file that is filled piece by piece, where the disk has room for all of it."""
+
+import errno
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def new_array(path: str | Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap:
+    """A .npy file of zeros, mapped into memory. OSError, which names it, where the disk has not so much room.
+
+    The file takes its room as it is filled, and a process that fills a page for which there is none is killed.
+    """
+    need = math.prod(shape) * np.dtype(dtype).itemsize
+    free = shutil.disk_usage(os.path.dirname(path) or ".").free
+    if need > free:
+        words = f"{os.strerror(errno.ENOSPC)} ({need / 2**20:,.0f} MiB are needed, {free / 2**20:,.0f} MiB are free)"
+        raise OSError(errno.ENOSPC, words, str(path))
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
