@@ -20,6 +20,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -34,8 +35,9 @@ from tune_ks.commands.prepare_search import AnalysisSteps
 from tune_ks.commands.search import search_command
 from tune_ks.commands.tune import tune_command
 from tune_ks.core.collector import whole_process
-from tune_ks.core.printable import say_error
+from tune_ks.core.lasting_words import say_error
 from tune_ks.core.storage import StoragePath
+from tune_ks.core.system import HANGUP, ignore_signals
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     # this line is printed as the one that resumes the search, which --fresh would set aside
     args.command_line = "python run_search.py " + shlex.join(word for word in argv if word != "--fresh")
     try:
-        with sigterm_as_interrupt():
+        with signals_of_a_command():
             return command(args)
     except KeyboardInterrupt:
         say_error(f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}")
@@ -121,15 +123,26 @@ ANALYSIS = AnalysisSteps(
 
 
 @contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does. While trials run, Halt handles both."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def signals_of_a_command() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does, by KeyboardInterrupt; a terminal that is closed (SIGHUP) does not end it.
+
+    While a search holds its run folder, Halt hears SIGTERM and SIGINT. Processes that are started ignore SIGHUP too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, signal.default_int_handler)}
+    if HANGUP is not None:
+        before[HANGUP] = signal.signal(HANGUP, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":
     with whole_process():
-        sys.exit(main())
+        exit_code = main()
+        ignore_signals(signal.SIGINT, signal.SIGTERM)  # all is written and said: a late one must not change the code
+        sys.exit(exit_code)

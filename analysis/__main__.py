@@ -11,8 +11,8 @@ from analysis.choice.options import declared
 from analysis.choice.rules import DEFAULT
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
 from tune_ks.core.collector import whole_process
+from tune_ks.core.lasting_words import say_error, say_line
 from tune_ks.core.metrics import METRICS
-from tune_ks.core.printable import printable, say_error
 
 
 class Arguments(NamedTuple):
@@ -128,12 +128,12 @@ def _once(given: Arguments) -> Analysis:
 
 def _watch(given: Arguments, seconds: int) -> Analysis:
     analysis = watch(given.run, given.settings, given.images, seconds, _tell)
-    print(printable(f"stopped; the page stays: {analysis.report}"))
+    say_line(f"stopped; the page stays: {analysis.report}")
     return analysis
 
 
 def _tell(analysis: Analysis) -> None:
-    print(printable(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}"), flush=True)
+    say_line(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}")
 
 
 def _figures(analysis: Analysis) -> None:
@@ -144,9 +144,7 @@ def _figures(analysis: Analysis) -> None:
     except NoBrowser as error:
         say_error(error)
     else:
-        print(
-            printable(f"{len(paths)} figures: {paths[0].parent}") if paths else "no finished trial: no figure to write"
-        )
+        say_line(f"{len(paths)} figures: {paths[0].parent}" if paths else "no finished trial: no figure to write")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """What the tests of the commands share: cohorts of DICOM files, a finished search, commands run in this process."""
 
 import functools
+import os
+import signal
+import subprocess
 
 import pytest
 
 import front_door
 from dicom_files import write_table_cohort
-from front_door import SPACE, call
+from faults import wait_for
+from front_door import SPACE, command
 from local_ray import start_local_ray
+from tune_ks.core.lasting_words import LOG
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +26,23 @@ def cohorts(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def place(cohorts):
-    """The same folder with a small space, and one finished search in runs/one, by a process as a user starts it."""
+    """The same folder with a small space, and one finished search in runs/one, by a process as a user starts it.
+
+    Its words were piped to `head -3`, and its terminal was closed then.
+    """
     (cohorts / "space.py").write_text(SPACE)
-    ended = call("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=cohorts)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    cohorts.joinpath("said.txt").write_text(ended.stdout)
+    words, options = command("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=cohorts)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    process = subprocess.Popen(words, **pipes, **options)
+    head = [process.stdout.readline() for _ in range(3)]
+    process.stdout.close()
+    run = cohorts / "runs/one"
+    wait_for(lambda: list(run.glob("trials/*/config.json")), process)  # Ray's processes are there, and hear it too
+    os.killpg(process.pid, signal.SIGHUP)
+    errors = process.stderr.read()
+    said = "".join(head) + (run / LOG).read_text() + errors
+    assert process.wait() == 0, said
+    cohorts.joinpath("said.txt").write_text(said)
     return cohorts
 
 

@@ -265,6 +265,14 @@ def prepare_bad(place):
     (place / "other.py").write_text(SPACE.replace("0.25", "0.5"))
 
 
+def test_a_search_that_nobody_listens_to_says_its_words_in_the_run_folder(place):
+    """``place`` closed its pipe after three lines and its terminal once trials ran: all the same it ended with 0."""
+    said = (place / "runs/one/terminal.log").read_text()
+    for part in ("run folder: runs/one (new)", "4/4 trials", "runs/one/report.html", "next:\n"):
+        assert part in said
+    assert len(RunFolder(place / "runs/one").finished()) == 4
+
+
 def test_unknown_words_are_refused_by_name(place, capsys):
     with pytest.raises(SystemExit) as stop:
         run_search.main(["--dta", "x"])

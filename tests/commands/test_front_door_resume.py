@@ -1,9 +1,13 @@
 """The front door of a search that is not alone or not at its end: a second driver, signals, extension, merging."""
 
+import contextlib
+import importlib
 import json
+import os
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -41,42 +45,101 @@ def first(place):
     return RunFolder(place / "runs/first")
 
 
-def test_a_second_driver_is_refused_one_signal_ends_with_a_report_and_two_end_at_once(place):
+def test_a_second_driver_is_refused_and_a_signal_in_any_stage_leaves_a_report_and_no_process(place):
+    """SIGTERM to all processes while trials run, of which Ray's die first; then to the driver while Ray starts, and
+    once more when it is about to export.
+    """
     typed = ("--data", "data", "--space", "long.py", "--run", "runs/long", "--concurrent", 1)
     words, options = command(*typed, cwd=place)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    temporary = place / "t"
+    temporary.mkdir()
+    options["env"] |= {"TMPDIR": str(temporary), "RAY_TMPDIR": "/tmp"}
     run = RunFolder(place / "runs/long")
-    process = subprocess.Popen(words, **pipes, **options)
+    log = place / "log.txt"
+    with log.open("w") as file:
+        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, **options)
     wait_for(lambda: len(run.finished()) == 4, process)
     second = inside(*typed, cwd=place)
     assert second.returncode == 2
     assert f"error: another search works in runs/long: process {process.pid} on " in second.stderr
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=500)
+    for pid in processes_of(process.pid):
+        os.kill(pid, signal.SIGTERM)  # as systemd and Slurm do, and `timeout` to its process group
+    process.wait(timeout=500)
+    said = log.read_text()
     assert process.returncode == 130, said
-    for part in ("stopping: SIGTERM came", "trials are left; the same command goes on:\n", "--run runs/long"):
+    for part in ("stopping: SIGTERM came", "without it\n", "trials are left; the same command goes on:\n"):
         assert part in said
-    assert (run.root / "report.html").exists()
+    assert "Traceback" not in said
+    for name in ("report.html", "selection.json", "optuna_journal.log", "tensorboard"):
+        assert (run.root / name).exists()
     assert len(run.finished()) == 4
     assert not run.failures()
     begun = [key for key in run.keys() if not run.is_finished(key)]
     assert any(run.trial(key, "checkpoint.pt").exists() for key in begun)
+    assert not list(temporary.glob("tune_ks_ray_*"))
+    wait_for(lambda: not processes_of(process.pid))
+
     page = (run.root / "report.html").stat().st_mtime_ns
-    log, held = place / "log.txt", place / "held"
-    held.mkdir()  # the trial and the driver stand still, so that the driver is at work when the second signal comes
-    faults = {"hold": {"folder": str(held), "step": 2}, "hold_export": str(held)}
-    options["env"] |= variables(run.root, faults)
+    attempts = {key: run.trial(key, "attempts.json").read_bytes() for key in begun}
+    starting, exporting = place / "starting", place / "exporting"
+    starting.mkdir()
+    exporting.mkdir()
+    options["env"] |= variables(run.root, {"hold_ray": str(starting), "hold_export": str(exporting)})
     with log.open("w") as file:
-        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, **options)
-    wait_for(lambda: list(held.iterdir()), process)
-    process.send_signal(signal.SIGINT)
-    wait_for(lambda: "stopping: SIGINT came" in log.read_text(), process)  # two that nobody has heard are one
+        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, **options)
+    wait_for(lambda: list(starting.iterdir()), process)
+    process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "stopping: SIGTERM came" in log.read_text(), process)
+    shutil.rmtree(starting)
+    wait_for(lambda: list(exporting.iterdir()), process)
     process.send_signal(signal.SIGINT)
     process.wait(timeout=500)
     said = log.read_text()
     assert process.returncode == 130, said
     assert "interrupted; nothing finished is lost" in said
+    assert "Traceback" not in said
     assert (run.root / "report.html").stat().st_mtime_ns == page, "it went on to the report"
+    assert attempts == {key: run.trial(key, "attempts.json").read_bytes() for key in begun}, "a trial began"
+    assert not list(temporary.glob("tune_ks_ray_*"))
+    wait_for(lambda: not processes_of(process.pid))
+
+
+def processes_of(session):
+    """The processes of a session, which those of a driver keep: also when their parents have died."""
+    members = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, of_session = folder.joinpath("stat").read_text().rpartition(")")[2].split()[:4]
+            if int(of_session) == session and state != "Z":
+                members.append(int(folder.name))
+    return members
+
+
+@pytest.mark.parametrize("stage", ["reading", "export", "report"])
+def test_a_signal_outside_the_trials_ends_with_130_and_the_command(stage, place, first, monkeypatch):
+    """In a resumed search that has nothing left to train; nothing of it is lost, and the report is written."""
+    at = {
+        "reading": "tune_ks.data.cohort.cohort.detect",
+        "export": "tune_ks.commands.exports.export_run",
+        "report": "analysis.analyse",
+    }[stage]
+    module, _, name = at.rpartition(".")
+    work = getattr(importlib.import_module(module), name)
+
+    def signalled(*args, **options):
+        signal.raise_signal(signal.SIGTERM)
+        return work(*args, **options)
+
+    monkeypatch.setattr(at, signalled)
+    page = (first.root / "report.html").stat().st_mtime_ns
+    before = signal.getsignal(signal.SIGTERM)
+    ended = inside(*WORDS, "runs/first", cwd=place)
+    assert ended.returncode == 130
+    said = ended.stdout + ended.stderr
+    assert f"the same command goes on:\n  python run_search.py {' '.join(map(str, WORDS))} runs/first\n" in said.lower()
+    assert ("SIGTERM came" in said) == (stage != "reading")
+    assert ((first.root / "report.html").stat().st_mtime_ns > page) == (stage != "reading")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, first):

@@ -42,7 +42,7 @@ def test_a_console_prints_no_such_character_and_keeps_its_own_colours():
 
 
 def prints(tree):
-    """Every call of print or of rich's Console, as it is written."""
+    """Every call of print or of rich's Console, as it is written; words for the user are said in other ways."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "Console"):
             yield ast.unparse(node)
@@ -56,4 +56,4 @@ def test_every_print_passes_the_door():
             for call in prints(ast.parse(text)):
                 assert call.startswith("print(printable("), f"{path.name}: {call}"
                 met += 1
-    assert met >= 5
+    assert met >= 1

@@ -64,6 +64,8 @@ ALLOWED = {  # (file, call) -> why it opens no file of a run folder, or opens it
     ("tune_ks/commands/tuned_space.py", "trial.write_text"): "in a temporary folder",
     ("tune_ks/search/events.py", "Path(trial.error_file).read_text"): "Ray's file, in Ray's folder of this session",
     ("tune_ks/worker/node_files.py", "open"): "in the scratch folder, which only this user can write",
+    ("tune_ks/core/system.py", "open"): "a lock in the scratch folder of a node, which only this user can write",
+    ("tune_ks/core/lasting_words.py", "os.open"): "os.devnull",
     ("tune_ks/worker/node_files.py", "np.fromfile"): "the cache of images",
     ("analysis/report/parts.py", "Image.fromarray(pixels).save"): "in memory",
     ("analysis/analyse.py", "load"): "load() of a run folder",

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from tune_ks.data.layouts import detect as layouts
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.whole_folder import OWNER
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PLAIN = CohortSettings()
@@ -118,8 +120,7 @@ def test_in_children_and_in_this_process_alike(tmp_path, monkeypatch):
     assert here.fingerprint == there.fingerprint
 
 
-def test_the_number_of_children_is_known_on_a_system_without_affinity(tmp_path, monkeypatch):
-    """As on macOS: there is no os.sched_getaffinity, and all cores of the machine count."""
+def test_there_is_a_child_for_every_core_that_may_be_used(tmp_path, monkeypatch):
     asked = []
 
     class Pool(child_process.ChildPool):
@@ -128,12 +129,10 @@ def test_the_number_of_children_is_known_on_a_system_without_affinity(tmp_path, 
             super().__init__(workers)
 
     monkeypatch.setattr(cohort_module, "ChildPool", Pool)
+    monkeypatch.setattr(cohort_module, "usable_cores", lambda: 5)
     write_table_cohort(tmp_path / "data", patients=1)
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    for count, workers in ((5, 5), (None, 1)):  # None: the system does not say it
-        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
-        open_cohort(tmp_path / "data", PLAIN, 8, tmp_path / str(count))
-        assert asked.pop() == workers
+    open_cohort(tmp_path / "data", PLAIN, 8, tmp_path / "cache")
+    assert asked == [5]
 
 
 def test_orientation_is_canonical_or_raw(tmp_path):
@@ -562,6 +561,19 @@ def test_no_half_written_cache(tmp_path, monkeypatch):
     assert len(read(tmp_path / "data").table) == 32
     names = sorted(path.name for path in (tmp_path / "cache").rglob("*") if path.is_file())
     assert names == ["images.npy", "settings.json", "skipped.csv", "table.csv"]
+
+
+def test_what_a_killed_reading_left_is_removed_whichever_cohort_it_read(tmp_path):
+    write_table_cohort(tmp_path / "data")
+    abandoned = tmp_path / "cache" / f".{'0' * 16}.abcdefgh"
+    foreign = tmp_path / "cache" / ".notes.abcdefgh"
+    for folder in (abandoned, foreign):
+        folder.mkdir(parents=True)
+        (folder / "images.npy").write_bytes(b"of patients")
+        (folder / OWNER).write_text(socket.gethostname())
+    assert len(read(tmp_path / "data").table) == 32
+    assert not abandoned.exists()
+    assert foreign.exists()
 
 
 def test_cache_inside_the_folder_is_not_read_as_data(tmp_path, monkeypatch):

@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import json
 import math
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pydicom
 import pytest
 
 from tune_ks.core.metrics import auc
+from tune_ks.data import child_process
 from tune_ks.data.kspace import centre
 from tune_ks.data.phantom import write as phantom
 from tune_ks.data.phantom.files import TOP
@@ -352,9 +355,25 @@ def contents(root: Path) -> dict[Path, bytes]:
     return {path.relative_to(root): path.read_bytes() for path in root.rglob("*.dcm")}
 
 
-def test_same_settings_same_bytes_whatever_the_workers(root, tmp_path):
+def test_same_settings_same_bytes_whatever_the_workers_and_the_signals_they_get(root, tmp_path, monkeypatch):
     reported = []
-    again = write_phantom(tmp_path / "a" / "again", SMALL, workers=2, progress=lambda *line: reported.append(line))
+    children = set()
+
+    class Child(child_process.Child):
+        def call(self, *args):
+            answer = super().call(*args)
+            children.add(self.process.pid)
+            return answer
+
+    def progress(*line):
+        reported.append(line)
+        for child in children:  # as Ctrl-C, `timeout` and a closed terminal send them to all processes
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(child, number)
+
+    monkeypatch.setattr(child_process, "Child", Child)
+    again = write_phantom(tmp_path / "a" / "again", SMALL, workers=2, progress=progress)
+    assert 1 <= len(children) <= 2, "a signal ended a child"
     assert reported == [("phantom", i, 6) for i in range(1, 7)]
     ours = contents(root)
     assert ours == contents(again)
@@ -387,3 +406,17 @@ def test_written_once_and_never_over_something_else(root, tmp_path, monkeypatch)
     with pytest.raises(OSError, match="disk full"):
         write_phantom(tmp_path / "torn", SMALL, workers=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign"]  # nothing half-written stays
+
+
+def test_an_interrupted_phantom_leaves_nothing_and_a_child_that_fails_is_one_message(tmp_path, monkeypatch):
+    def interrupt(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_phantom(tmp_path / "a", SMALL, workers=1, progress=interrupt)
+    answers = iter([OSError("disk full")])
+    monkeypatch.setattr(child_process.ChildPool, "run", lambda *_: answers)
+    for reason in ("disk full", "a process that drew a patient died"):  # the second time no patient comes
+        with pytest.raises(OSError, match=reason):
+            write_phantom(tmp_path / "b", SMALL, workers=2)
+    assert list(tmp_path.iterdir()) == []

@@ -4,13 +4,14 @@ are faults that a test asks for.
 
 FAULTS is the path of a JSON file: {"kill": "first_record" | "mid_epoch" | "before_record" | "checkpoint",
 "steps": {"RATE": "die" | "die_once" | "raise" | "hang" | "memory" | "memory_always"},
-"hold": {"folder": path, "step": number}, "hold_export": path, "delete": a file that goes when the first trial begins,
+"hold": {"folder": path, "step": number}, "hold_export": path, "hold_ray": path,
+"delete": a file that goes when the first trial begins,
 "storage_wait": seconds, "old_version": true where the workers have a version of the program that knows fewer fields,
 "escapes": number}. FAULT_LOG takes a line for each record that was written.
 
 A kill is of the driver, at that point of a worker, which then stands still. A hold is of every worker, before that
 training step of its process: it leaves a file in the folder, and goes on when the folder is gone. "hold_export" is
-the same of the driver, when it has searched and is about to export and analyse.
+the same of the driver, when it has searched and is about to export and analyse, "hold_ray" when it is within ray.init.
 """
 
 import contextlib
@@ -126,7 +127,19 @@ def change_watch(module):
     module.ESCAPES = FAULTS.get("escapes", module.ESCAPES)
 
 
-ALWAYS = {"ray._private.node": leave_out, "ray.air._internal.usage": count_no_callbacks}
+def change_ray(module):
+    leave_out(module)
+    start_ray_processes = module.Node.start_ray_processes
+
+    def held(*args):
+        if "hold_ray" in FAULTS and os.getpid() == int(os.environ["FAULT_DRIVER"]):
+            stand_still(Path(FAULTS["hold_ray"]))
+        start_ray_processes(*args)
+
+    module.Node.start_ray_processes = held
+
+
+ALWAYS = {"ray._private.node": change_ray, "ray.air._internal.usage": count_no_callbacks}
 CHANGES = {
     "tune_ks.core.config": change_config,
     "tune_ks.worker.faults": change_faults,

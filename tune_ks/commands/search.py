@@ -1,7 +1,6 @@
 """Search: prepare, search, analyse, and say what to do next. This is the command without a name."""
 
 import argparse
-import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from rich.table import Table
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.system import machine_cores
 
 
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
@@ -26,7 +26,7 @@ def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
         return OK
     with held(search.folder, args.fresh) as halt:
         run_plan(search, resources, halt)
-        return conclude(search, complete=not halt.reason)
+        return conclude(search, halt)
 
 
 def resources_of(args: argparse.Namespace) -> Any:
@@ -45,7 +45,11 @@ def resources_of(args: argparse.Namespace) -> Any:
 
 @contextmanager
 def held(folder: RunFolder, fresh: bool) -> Iterator[Any]:
-    """Hold the lock of a run folder, which with ``fresh`` is an empty one; yields what can end the search early."""
+    """Hold the lock of a run folder, which with ``fresh`` is an empty one; yields what can end the search early.
+
+    From here to the end the first signal ends the search with a report, and words that no terminal takes lie in RUN.
+    """
+    from tune_ks.core.lasting_words import log
     from tune_ks.core.lock import driver_lock
     from tune_ks.planning.start_run import set_aside
     from tune_ks.search.events import Halt
@@ -54,7 +58,8 @@ def held(folder: RunFolder, fresh: bool) -> Iterator[Any]:
     if fresh and folder.root.exists():
         with driver_lock(folder.root, say, halt.because):
             say(f"the earlier run folder is now {set_aside(folder.root)}")
-    with driver_lock(folder.root, say, halt.because):
+    with driver_lock(folder.root, say, halt.because), halt.on_signals():
+        log.lie_in(folder.root)
         yield halt
 
 
@@ -108,8 +113,11 @@ def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
     return viewers
 
 
-def conclude(search: PreparedSearch, complete: bool) -> int:
-    """Export and analyse; print the failures and what to do next. Returns the exit code."""
+def conclude(search: PreparedSearch, halt: Any) -> int:
+    """Export and analyse; print the failures and what to do next. Returns the exit code.
+
+    A signal that comes meanwhile lets all of it be written, and counts for the exit code.
+    """
     from tune_ks.commands.exports import export_run
     from tune_ks.planning.plan import plan_search
 
@@ -124,8 +132,9 @@ def conclude(search: PreparedSearch, complete: bool) -> int:
     failures = folder.failures()
     for key, reason in list(failures.items())[:10]:
         say(f"failed: {key}: {reason}", style="red")
-    if left or not complete:
-        say(f"{left or 'some'} trials are left; the same command goes on:\n  {args.command_line}")
+    if left or halt.reason:
+        state = f"{left} trials are left" if left else "interrupted after the last trial"
+        say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     say("\n  ".join(["next:", *next_steps(folder, is_phantom=args.data is None, has_failures=bool(failures))]))
     return FAILED_TRIALS if failures else OK
@@ -157,7 +166,7 @@ def print_dry_run(search: PreparedSearch) -> None:
         if note:
             say(note)
     estimate = estimate_seconds(search.plan, search.folder, search.cohorts, args.split_seed)
-    fitting = int((os.cpu_count() or 1) // args.cpus_per_trial)
+    fitting = int(machine_cores() // args.cpus_per_trial)
     slots = max(1, min(args.concurrent or fitting, fitting))
     say(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
 

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, consol
 from tune_ks.commands.prepare_search import open_cohorts, require_run_folder
 from tune_ks.commands.search import held, resources_of
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.system import machine_cores
 
 NAME = "tune"  # of its run folders, so that a search of the same space has another one
 DONE = "tuned_minutes"  # field of search.json: a tuning of so many minutes has come to its end
@@ -140,7 +140,7 @@ def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
             make_searcher=make_searcher,
         )  # fmt: skip
     tuning.stages.add("training", time.monotonic() - started)
-    if searchers[0].too_short:
+    if searchers and searchers[0].too_short:
         raise ValueError(searchers[0].too_short)
     if not halt.interrupted:
         note(folder, DONE, tuning.args.minutes)
@@ -233,7 +233,7 @@ def print_dry_run(tuning: PreparedTuning) -> None:
     candidates = tuning.candidates
     for name, domain in candidates.drawn.items():
         say(f"  {name}: {domain.domain_str}, the default is {candidates.default[name]}")
-    fitting = int((os.cpu_count() or 1) // args.cpus_per_trial)
+    fitting = int(machine_cores() // args.cpus_per_trial)
     slots = max(1, min(args.concurrent or fitting, fitting))
     timer = Timer({tuning.space.image_sizes()[0]: tuning.cohort}, args.split_seed)
     seconds = []

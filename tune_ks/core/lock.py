@@ -26,11 +26,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import lock_descriptor
-
 from tune_ks.core.regular_files import open_regular
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.storage import StoragePath, write_whole
+from tune_ks.core.system import lock_file, write_at_start
 
 BEAT = 5.0  # seconds between two heartbeats
 PATIENCE = 20.0  # seconds without a heartbeat after which a driver whose lock we cannot see is taken for dead
@@ -109,13 +108,10 @@ class LockFile:
         """Whether the operating system locks the file for this driver. RunBusy when it does so for another."""
         if self.descriptor is None:
             return False
-        try:
-            locked = lock_descriptor(self.descriptor, blocking=False)
-        except OSError:  # a file system without locks
-            return False
-        if not locked:
+        locked = lock_file(self.descriptor)
+        if locked is False:
             raise self.busy(holder)
-        return True
+        return bool(locked)
 
     def _require_no_heartbeat(self, holder: dict[str, Any]) -> None:
         """Watch the file for PATIENCE seconds, or until it is released. RunBusy when a driver writes to it."""
@@ -131,9 +127,7 @@ class LockFile:
         if self.descriptor is None:
             write_whole(self.path, content)
         else:  # into the file that is locked: a replaced file would have no lock
-            os.pwrite(self.descriptor, content, 0)
-            os.ftruncate(self.descriptor, len(content))
-            os.fsync(self.descriptor)
+            write_at_start(self.descriptor, content)
 
 
 @contextmanager

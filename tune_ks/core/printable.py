@@ -4,7 +4,6 @@ Names of files, values of a sheet and texts of a run folder may hold ESC, which 
 the terminal, and signs of right-to-left writing, which show one name as another. They are printed as \\x1b, \\u202e.
 """
 
-import sys
 import unicodedata
 
 OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: controls, formats, lone surrogates, separators of lines
@@ -30,8 +29,3 @@ def shown(value: object) -> str:
     """A value for a message, as Python writes it, cut after ``LONGEST`` letters."""
     words = repr(value)
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
-
-
-def say_error(text: object) -> None:
-    """Print a message to standard error."""
-    print(printable(text), file=sys.stderr)

@@ -10,8 +10,9 @@ import os
 import stat
 from pathlib import Path
 
+from tune_ks.core.system import NOT_FOLLOWED
+
 LARGEST = 4 * 2**30  # bytes of one file; the largest ones are checkpoints and weights
-NOT_FOLLOWED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFIFO: "a pipe",

@@ -13,7 +13,6 @@ import math
 import os
 import pickle
 import queue
-import resource
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 
 from tune_ks.core.allocator import KEEP_FREED
 from tune_ks.core.collector import collected_rarely
+from tune_ks.core.system import HANGUP, ignore_signals, limit_memory
 from tune_ks.data.limits import DECODER_BYTES
 
 SILENCE_S = 120.0  # a child that sends nothing for this long is taken for hung, and killed
@@ -116,11 +116,13 @@ class ChildPool:
         self.workers = workers
         self.silence_s = silence_s
         self.children: dict[int, Child] = {}
+        self.is_closed = False
 
     def __enter__(self) -> "ChildPool":
         return self
 
     def __exit__(self, *failure: object) -> None:
+        self.is_closed = True  # before the children end, so that no thread starts another one
         self.close()
 
     def close(self) -> None:
@@ -130,10 +132,14 @@ class ChildPool:
         self.children.clear()
 
     def child(self, number: int) -> Child:
-        """Child ``number``, started where it is not running yet."""
+        """Child ``number``, started where it is not running yet. ChildDied when the pool has ended."""
         if number not in self.children:
             self.children[number] = Child(self.silence_s)
-        return self.children[number]
+        child = self.children[number]
+        if self.is_closed:
+            child.close()
+            raise ChildDied(None)
+        return child
 
     def run(self, function: str, tasks: Iterable[Task], revise: Callable[[Task, Any], Task | None]) -> Iterator[Any]:
         """Results of ``function`` over ``tasks``, in the order in which they are done.
@@ -195,7 +201,7 @@ class _Run:
     def _work(self, number: int) -> None:
         """Give tasks to child ``number`` until none is waiting."""
         try:
-            while not self.stopped.is_set():
+            while not (self.stopped.is_set() or self.pool.is_closed):
                 self._finish(number, self.waiting.get_nowait())
         except queue.Empty:
             pass
@@ -206,7 +212,7 @@ class _Run:
 
     def _finish(self, number: int, task: Task | None) -> None:
         """Try one task, as often as ``revise`` asks for it."""
-        while task is not None and not self.stopped.is_set():
+        while task is not None and not (self.stopped.is_set() or self.pool.is_closed):
             try:
                 self.messages.put(("result", self.pool.child(number).call(self.function, task)))
                 return
@@ -240,8 +246,8 @@ def serve() -> None:
     """The loop of a child process: read a call, answer it, until the parent closes the pipe."""
     global in_child
     in_child = True
-    resource.setrlimit(resource.RLIMIT_DATA, (DECODER_BYTES, DECODER_BYTES))  # does not count the mapped images
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    limit_memory(DECODER_BYTES)
+    ignore_signals(signal.SIGINT, signal.SIGTERM, HANGUP)  # meant for the parent, which ends its children
     answers = _take_stdout()
 
     def send(kind: str, value: Any) -> None:

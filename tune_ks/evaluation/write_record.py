@@ -1,8 +1,6 @@
 """A finished training as the run folder keeps it: the record, and the files beside it."""
 
 import platform
-import resource
-import sys
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from tune_ks.core.mask_share import distinct_rate
 from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
+from tune_ks.core.system import peak_memory_mib
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
 from tune_ks.evaluation.occupied import occupied_band
@@ -56,13 +55,6 @@ def make_record(
         options=option_values(config),
         mask_is_learned=training.pipeline.sampling.mask.learned,
     )
-
-
-def peak_memory_mib() -> int:
-    """Peak memory of this process in MiB. The system counts it in KiB on Linux, and in bytes on macOS."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit_bytes = 1 if sys.platform == "darwin" else 1024
-    return peak * unit_bytes // 2**20
 
 
 def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training: ScoredTraining, device: str) -> None:

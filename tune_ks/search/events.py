@@ -21,6 +21,8 @@ from tune_ks.worker.jobs import job_of, jobs_of
 
 ENDS = ("finished", "failed", "stopped")
 ESCAPES = 3  # times that a trial's code may raise, which no failing training does, before the search ends
+HEARD = (signal.SIGINT, signal.SIGTERM)
+SAME = 1.0  # seconds within which two SIGTERMs are one: `timeout` sends it to its command, and to the whole group
 LOW_MEMORY = "running low on memory"  # said by Ray's memory monitor; of other deaths it says "maybe the OOM killer"
 
 
@@ -42,9 +44,10 @@ class Halt(tune.Stopper):
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self.say = say or (lambda text: None)
         self.reason = ""
-        self.interrupted = False
-        self.at_once = False  # a second signal came
+        self.since = math.inf  # time.monotonic() of the reason
+        self.interrupted = False  # by a signal or by the loss of Ray, which is no fault of the run folder's
         self.deadline = math.inf
+        self.last_signal: tuple[int, float] | None = None  # its number, and time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles it into a state that nobody reads
@@ -64,29 +67,45 @@ class Halt(tune.Stopper):
         """Give a reason to end. The first one is kept and printed."""
         if not self.reason:
             self.reason = reason
+            self.since = time.monotonic()
             self.say(f"stopping: {reason}")
+
+    def without_ray(self, reason: str) -> None:
+        """End because Ray is of no more use: what the run folder holds is reported."""
+        if self.reason:
+            self.say(f"{reason}: what is finished is reported without it")
+        self.because(f"{reason}; what is finished is reported")
+        self.interrupted = True
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
         """SIGINT or SIGTERM (of Slurm, Kubernetes) once: halt, then write the report; twice: KeyboardInterrupt."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def on_signal(number: int, frame: object) -> None:
-            if self.interrupted:
-                self.at_once = True
-                raise KeyboardInterrupt
-            self.interrupted = True
-            self.because(f"{signal.Signals(number).name} came; what is finished is reported, once more stops at once")
-
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in HEARD}
+        self.take_signals()
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        if self.at_once:  # raised again, because Ray may have swallowed the first one
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def take_signals(self) -> None:
+        """Hear the signals from now on, also where Ray took them meanwhile; nothing outside the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            for number in HEARD:
+                signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        now = time.monotonic()
+        if self.last_signal is None:
+            self.last_signal = (number, now)
+            self.interrupted = True
+            name = signal.Signals(number).name
+            text = f"{name} came; what is finished is reported, once more stops at once"
+            if self.reason:
+                self.say(text)
+            self.because(text)
+        elif self.last_signal[0] != signal.SIGTERM or number != signal.SIGTERM or now - self.last_signal[1] > SAME:
             raise KeyboardInterrupt
 
 

@@ -5,10 +5,13 @@ import os
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import ray
 from ray import tune
 
 from tune_ks.core.run_folder import RunFolder
@@ -16,6 +19,7 @@ from tune_ks.planning.plan import Plan
 from tune_ks.planning.space import Space
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster
 from tune_ks.search.events import Event, Halt, Watcher
+from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.schedulers import early_stopping
 from tune_ks.search.searcher import JobSearcher
 from tune_ks.worker.entry import run_trial
@@ -55,36 +59,76 @@ def run_search(
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
     halt = halt or Halt()
-    with ExitStack() as stack:
+    with halt.on_signals(), RayThread(halt, resources.address is not None) as ray_thread, ExitStack() as stack:
         # entered first, removed after Ray has ended. A second signal may interrupt the removal, so errors are ignored
         scratch = stack.enter_context(TemporaryDirectory(prefix="tune_ks_ray_", ignore_cleanup_errors=True))
-        stack.enter_context(connected(resources.address))
-        stack.enter_context(halt.on_signals())  # after connecting, because Ray sets a handler of SIGTERM that exits
-        gpus, concurrent = slots_in_cluster(resources)
-        stopping = early_stopping(space, folder)
-        paths = files_by_label(images, masks or {})
-        on_cluster = resources.address is not None
+        search = _Search(
+            space=space,
+            folder=folder,
+            files=files_by_label(images, masks or {}),
+            vendors=vendors,
+            plan=plan,
+            resources=resources,
+            show=ray_thread.unless_given_up(show),
+            halt=halt,
+            make_searcher=make_searcher,
+            scratch=scratch,
+        )
+        if not halt.stop_all():
+            ray_thread.run(partial(search.run, stack, ray_thread.watch))
+    if halt.reason and not halt.interrupted:
+        raise StorageError(f"{halt.reason}. Nothing finished is lost: the same command goes on when this is mended")
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search within Ray's thread. What it opens lies on the stack, which the main thread closes."""
+
+    space: Space
+    folder: RunFolder
+    files: dict[int | str, Path]
+    vendors: list[str]
+    plan: Plan
+    resources: Resources
+    show: Callable[[Event], None]
+    halt: Halt
+    make_searcher: Callable[[TrialWork, int], Any] | None
+    scratch: str
+
+    def run(self, stack: ExitStack, watch: Callable[[str], None]) -> None:
+        """Connect to Ray, and fit until nothing is left; ``watch`` is told where Ray's first process answers."""
+        stack.enter_context(connected(self.resources.address))
+        watch(ray.get_runtime_context().gcs_address)
+        gpus, concurrent = slots_in_cluster(self.resources)
+        stopping = early_stopping(self.space, self.folder)
+        on_cluster = self.resources.address is not None
         work = TrialWork(
-            run=str(folder.root.resolve()),
-            files=stack.enter_context(shared(paths, cluster=on_cluster)),
+            run=str(self.folder.root.resolve()),
+            files=stack.enter_context(shared(self.files, cluster=on_cluster)),
             session=uuid.uuid4().hex,
-            threads=max(1, int(resources.cpus)),
+            threads=max(1, int(self.resources.cpus)),
             gpus=gpus,
-            together=resources.pack(gpus),
-            hang_after=resources.hang_after,
+            together=self.resources.pack(gpus),
+            hang_after=self.resources.hang_after,
             stopping=stopping is not None,
             cross_domain_at=stopping.cross_domain_at if stopping else [],
         )
+        self._fit(self._searcher(work, concurrent), stopping, work, concurrent)
+
+    def _searcher(self, work: TrialWork, concurrent: int) -> Any:
+        if self.make_searcher is not None:
+            return self.make_searcher(work, concurrent)
         # at most an equal share of the jobs, so that no slot is idle while another one has a pack
-        points = min(work.together, math.ceil(len(plan.jobs) / concurrent))
-        if make_searcher is None:
-            searcher = JobSearcher(plan, space, folder, vendors, work, points)
-        else:
-            searcher = make_searcher(work, concurrent)
-        trainable = tune.with_resources(run_trial, {"cpu": resources.cpus, "gpu": gpus})
+        points = min(work.together, math.ceil(len(self.plan.jobs) / concurrent))
+        return JobSearcher(self.plan, self.space, self.folder, self.vendors, work, points)
+
+    def _fit(self, searcher: Any, stopping: Any, work: TrialWork, concurrent: int) -> None:
+        """Fits of Ray Tune until the searcher has nothing left, or the halt has a reason."""
+        trainable = tune.with_resources(run_trial, {"cpu": self.resources.cpus, "gpu": work.gpus})
         rounds = 0
-        while searcher.left and rounds < ROUNDS and not halt.stop_all():
-            watcher = Watcher(folder, work.session, work.hang_after, halt, show, stopping.stops if stopping else {})
+        while searcher.left and rounds < ROUNDS and not self.halt.stop_all():
+            stops = stopping.stops if stopping else {}
+            watcher = Watcher(self.folder, work.session, work.hang_after, self.halt, self.show, stops)
             tune_config = tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=stopping,
@@ -92,12 +136,11 @@ def run_search(
                 max_concurrent_trials=concurrent,
                 reuse_actors=True,
             )
-            tune.Tuner(trainable, tune_config=tune_config, run_config=_run_config(scratch, watcher, halt)).fit()
+            run_config = _run_config(self.scratch, watcher, self.halt)
+            tune.Tuner(trainable, tune_config=tune_config, run_config=run_config).fit()
             if watcher.lost:
                 rounds += 1
                 searcher.queue.extend(watcher.lost)
-    if halt.reason and not halt.interrupted:
-        raise StorageError(f"{halt.reason}. Nothing finished is lost: the same command goes on when this is mended")
 
 
 def files_by_label(images: dict[int, Path], masks: dict[int, Path]) -> dict[int | str, Path]:

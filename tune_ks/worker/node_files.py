@@ -3,7 +3,6 @@
 Trials map a file into memory, so a node holds it once, however many trials it runs. A job never carries a file.
 """
 
-import fcntl
 import hashlib
 import os
 import tempfile
@@ -19,6 +18,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune_ks.core.storage import replacement
+from tune_ks.core.system import is_private, one_process_at_a_time, user_name_of_files
 
 CHUNK = 32 * 2**20  # bytes of one message
 AHEAD = 2  # messages that are requested at once
@@ -63,7 +63,7 @@ def on_this_node(file: SharedFile) -> Path:
     if _is_whole(path, file) or not file.server:
         return path
     copy = scratch_folder() / file.copy_name
-    with _locked(copy.with_suffix(".lock")):
+    with one_process_at_a_time(copy.with_suffix(".lock")):
         if not _is_whole(copy, file):
             _fetch(file, copy)
     return copy
@@ -77,10 +77,9 @@ def masks_name(size: int) -> str:
 def scratch_folder() -> Path:
     """The folder for copies on this node. Only this user may read it, because the images are of patients."""
     named = os.environ.get(SCRATCH)
-    folder = Path(named) if named else Path(tempfile.gettempdir()) / f"tune_ks-{os.getuid()}"
+    folder = Path(named) if named else Path(tempfile.gettempdir()) / f"tune_ks-{user_name_of_files()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+    if not is_private(folder):
         raise PermissionError(f"{folder} must belong to this user and be closed to others (mode 700): set {SCRATCH}")
     return folder
 
@@ -129,11 +128,3 @@ def _is_whole(path: Path, file: SharedFile) -> bool:
         return path.stat().st_size == file.size
     except OSError:
         return False
-
-
-@contextmanager
-def _locked(lock: Path) -> Iterator[None]:
-    """Let in one process of this node at a time. When a process dies, the system releases its lock."""
-    with open(lock, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from tune_ks.core.run_folder import read_json
+from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort.scan import VERSION, CohortSettings, Progress, Scan, reasons_of
@@ -18,6 +19,9 @@ from tune_ks.data.cohort.table import read_table
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.sheets import InputError, counted
+from tune_ks.data.whole_folder import remove_abandoned
+
+SIGNATURE = re.compile("[0-9a-f]{16}")  # the name of a cache
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def open_cohort(
     cache_dir = Path(cache_dir)
     if image_size < 1:
         raise InputError(f"image_size must be at least 1 pixel, got {image_size}")
+    remove_abandoned(cache_dir, lambda name: bool(SIGNATURE.fullmatch(name)))  # of whichever cohort: images of patients
     progress = progress or (lambda *_: None)
     progress("files", 0, 1)
     layout = detect(root, labels_required, ignore=cache_dir)
@@ -119,10 +124,3 @@ def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
         )
     except (ValueError, KeyError, FileNotFoundError) as error:
         raise InputError(f"the cache {folder} is damaged ({error}): delete it, it is made again") from error
-
-
-def usable_cores() -> int:
-    """Cores that this process may use; those of the machine where the system cannot say it (macOS)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

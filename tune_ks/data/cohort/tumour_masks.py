@@ -25,6 +25,7 @@ from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.labels import without_site
 from tune_ks.data.layouts.sheets import InputError, read_columns
 from tune_ks.data.new_array import new_array
+from tune_ks.data.whole_folder import remove_abandoned
 
 VERSION = 1  # of what is cached; a change that moves any pixel raises it
 DRAWN = "masks.npz"
@@ -144,6 +145,7 @@ class BoxMasks(StoredMasks):
 
 def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
     """The masks of a cohort's table, whole or not at all."""
+    remove_abandoned(path.parent, lambda name: name == path.name)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(descriptor)
     try:

@@ -3,19 +3,19 @@
 It shows that the tool works, never that k-sampling does. ``anatomy`` draws the breasts, ``scanner`` scans them.
 """
 
+import contextlib
 import dataclasses
 import json
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tune_ks.core.seeding import generator, seed_for
+from tune_ks.core.system import usable_cores
+from tune_ks.data.child_process import ChildPool, Report, Task
 from tune_ks.data.phantom.anatomy import Lesion, Patient
 from tune_ks.data.phantom.files import (
     SERIES,
@@ -117,10 +117,13 @@ def write_phantom(
     with whole_folder(root, lambda: _holds(root, description)) as scratch:
         plans = [plan for vendor in PROTOCOLS for plan in plan_vendor(vendor, settings)]
         patients = []
-        for patient in _write_patients(plans, settings, scratch, workers):
-            patients.append(patient)
-            if progress is not None:
-                progress("phantom", len(patients), len(plans))
+        with contextlib.closing(_write_patients(plans, settings, scratch, workers)) as written:
+            for patient in written:  # closed at once when a signal comes, and its processes with it
+                patients.append(patient)
+                if progress is not None:
+                    progress("phantom", len(patients), len(plans))
+        if len(patients) < len(plans):
+            raise OSError(f"{root} cannot be written: a process that drew a patient died. Is there too little memory?")
         patients.sort(key=lambda patient: patient.patient_id)
         write_sheets(scratch, patients)
         write_masks(scratch, patients)
@@ -215,14 +218,31 @@ def _write_patients(
     plans: list[PlannedPatient], settings: PhantomSettings, scratch: Path, workers: int | None
 ) -> Iterator[WrittenPatient]:
     """Every patient as soon as it is written."""
-    count = min(workers or min(os.cpu_count() or 1, 8), len(plans))
+    count = min(workers or min(usable_cores(), 8), len(plans))
     if count == 1:
         yield from (_write_patient(plan, settings, scratch) for plan in plans)
         return
-    # spawned, not forked: the caller may hold threads of torch or Ray
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(_write_patient, plan, settings, scratch) for plan in plans]):
-            yield future.result()
+    tasks = [{"plan": plan, "settings": settings, "scratch": scratch} for plan in plans]
+    with ChildPool(count) as pool:
+        for answer in pool.run("tune_ks.data.phantom.write:write_patient_in_child", tasks, _give_up):
+            if isinstance(answer, OSError):
+                raise answer
+            yield answer
+
+
+def write_patient_in_child(
+    report: Report, plan: PlannedPatient, settings: PhantomSettings, scratch: Path
+) -> WrittenPatient | OSError:
+    """What a child process does; an error of the storage is an answer, because the caller says it in one line."""
+    try:
+        return _write_patient(plan, settings, scratch)
+    except OSError as error:
+        return error
+
+
+def _give_up(task: Task, last_report: Any) -> None:
+    """A child that died over a patient dies over it again: the phantom cannot be written."""
+    return None
 
 
 def _write_patient(plan: PlannedPatient, settings: PhantomSettings, scratch: Path) -> WrittenPatient:
