@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import math
+import resource
 
 import numpy as np
 import pytest
@@ -151,3 +152,17 @@ def test_a_training_that_dies_goes_on_from_what_was_written_with_the_same_bits(s
     whole.cohort_csv.write_bytes(folder.cohort_csv.read_bytes())
     assert run_config(CONFIG, whole, images).test == record.test
     assert dataclasses.asdict(record.config) == dataclasses.asdict(CONFIG)
+
+
+def test_a_disk_without_room_is_an_error_of_the_disk_and_the_old_checkpoint_stays(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"epoch": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_checkpoint(path, {"epoch": 2, "weights": torch.zeros(2**16)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_checkpoint(path) == {"epoch": 1}
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -53,8 +53,11 @@ def save_checkpoint(path: StoragePath, values: dict[str, Any], check: Callable[[
 
     def content(file: BinaryIO) -> None:
         hashed = _Hashed(file)
-        with _without_crc():
-            torch.save(values, hashed)
+        try:
+            with _without_crc():
+                torch.save(values, hashed)
+        except RuntimeError as error:  # torch's own, after a write failed: the disk is full
+            raise hashed.error or error from error
         file.write(hashed.digest.digest())
         check()
 
@@ -80,15 +83,20 @@ def load_checkpoint(path: StoragePath) -> dict[str, Any]:
 
 
 class _Hashed:
-    """An open file that hashes what is written to it: one pass, and no copy in memory."""
+    """An open file that hashes what is written to it: one pass, and no copy in memory. ``error``: why a write failed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.digest = hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)
-        return self.file.write(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
 
     def flush(self) -> None:
         self.file.flush()
