@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.alone import finish, train_to_end
-from search_spaces import RECIPE, THINNED
+from search_spaces import RECIPE, THINNED, THINNED_LOUPE
 from tune_ks.core.arrays import read_array
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.storage import storage_path
@@ -37,6 +37,7 @@ PLANT = Plant(bands=((19, 21),), level=0.3, contrast=1.35)
 BUDGET = 8 / SIDE
 PHANTOM = PhantomSettings(patients=240, slices=4, matrix=96)
 LEARNED = [name for name, member in MASKS.items() if member.learned]
+LOUPE = ("loupe", "loupe_straight_through")
 EQUAL_START = "gumbel, lines start equal"
 
 
@@ -96,8 +97,10 @@ def train_one(task: tuple[Path, str, int]) -> str:
 
 def thinned(name: str) -> dict[str, Any]:
     """The fields of a learned mask that is thinned out, with a temperature where the family has one."""
-    options = {option.name for option in MASKS[name].options}
-    return {"mask": name, **THINNED, **({"temperature": 1.0} if "temperature" in options else {})}
+    fields = {"mask": name, **(THINNED_LOUPE if name in LOUPE else THINNED)}
+    if "temperature" in {option.name for option in MASKS[name].options}:
+        fields["temperature"] = 1.0
+    return fields
 
 
 def settings_of(name: str) -> dict[str, Any]:

@@ -32,6 +32,8 @@ THINNED = {
     "rate_hold": 0.3,
     "start_slope": 6.0,
 }
+# LOUPE's logits are five times its parameter: at one learning rate they would move five times as far as the others'
+THINNED_LOUPE = {**THINNED, "mask_lr_multiplier": 6.0}
 LEARNED = {"mask": "gumbel", "temperature": 1.0, **THINNED}
 # the mask of the source study, whose lines all start equal; 30 times the network's learning rate for small cohorts
 EQUAL_START = {"mask": "gumbel", "temperature": 1.0, "mask_lr_multiplier": 30.0}

@@ -7,10 +7,11 @@ from scipy.stats import rankdata
 
 from benchmarks.alone import finish, train_to_end
 from benchmarks.planted_truth import LEARNED, thinned
-from search_spaces import RECIPE
+from search_spaces import RECIPE, THINNED, THINNED_LOUPE
 from tune_ks.data.cohort.table import COLUMNS, split_patients
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.planted import Plant, lines_of, planted
+from tune_ks.model.masks.loupe import PROBABILITY_SLOPE
 from tune_ks.training.members import config_from
 
 SIDE = 40
@@ -57,6 +58,13 @@ def test_a_learned_mask_holds_the_planted_lines(splits, family, seed):
     assert mask.sum() == 6
     assert kept == {11}  # k and -k are conjugates in a real image: either holds the line
     assert auc > 0.9
+
+
+def test_one_step_moves_the_logits_of_loupe_as_far_as_those_of_the_other_families():
+    assert THINNED_LOUPE["mask_lr_multiplier"] * PROBABILITY_SLOPE == THINNED["mask_lr_multiplier"]
+    for family in LEARNED:
+        expected = THINNED_LOUPE if family.startswith("loupe") else THINNED
+        assert thinned(family)["mask_lr_multiplier"] == expected["mask_lr_multiplier"]
 
 
 def test_a_low_pass_below_the_planted_lines_sees_nothing(splits):
