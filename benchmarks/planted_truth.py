@@ -39,6 +39,7 @@ PHANTOM = PhantomSettings(patients=240, slices=4, matrix=96)
 LEARNED = [name for name, member in MASKS.items() if member.learned]
 LOUPE = ("loupe", "loupe_straight_through")
 EQUAL_START = "gumbel, lines start equal"
+ROWS = (*LEARNED, EQUAL_START, "lowpass", "full sampling", "oracle")
 
 
 def main() -> None:
@@ -46,12 +47,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--masks", nargs="+", choices=ROWS, default=ROWS, metavar="MASK", help="some of the rows")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_cohorts(folder)
         tasks = []
-        for name in (*LEARNED, EQUAL_START, "lowpass", "full sampling", "oracle"):
+        for name in arguments.masks:
             tasks += [(folder, name, seed) for seed in range(arguments.seeds)]
         print("| mask | seed | planted lines held, of 6 | of 3 pairs | empty of label | AUC, GE | AUC, SIEMENS |")
         print("| --- | --- | --- | --- | --- | --- | --- |")

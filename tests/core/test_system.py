@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tune_ks.core import system
+from tune_ks.core import file_locks, system
 
 ROOT = Path(__file__).parents[2]
 PLACE = "tune_ks/core/system.py"
@@ -79,18 +79,18 @@ def test_peak_memory_of_this_process_holds_what_it_has_touched():
 def test_a_locked_file_is_free_when_it_is_closed_and_none_can_lock_where_there_are_no_locks(tmp_path, monkeypatch):
     path = tmp_path / "lock"
     with open(path, "w") as first, open(path, "r+") as second:
-        assert system.lock_file(first.fileno()) is True
-        assert system.lock_file(second.fileno()) is False
+        assert file_locks.lock_file(first.fileno()) is True
+        assert file_locks.lock_file(second.fileno()) is False
     with open(path, "r+") as third:
-        assert system.lock_file(third.fileno()) is True
+        assert file_locks.lock_file(third.fileno()) is True
 
     def fails(descriptor, blocking=True):
         raise OSError("no locks here")
 
-    monkeypatch.setattr(system, "lock_descriptor", fails)
+    monkeypatch.setattr(file_locks, "lock_descriptor", fails)
     with open(path, "r+") as file:
-        assert system.lock_file(file.fileno()) is None
-    with system.one_process_at_a_time(path):
+        assert file_locks.lock_file(file.fileno()) is None
+    with file_locks.one_process_at_a_time(path):
         pass  # it comes in
 
 

@@ -26,10 +26,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tune_ks.core.file_locks import lock_file
 from tune_ks.core.regular_files import open_regular
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.storage import StoragePath, write_whole
-from tune_ks.core.system import lock_file, write_at_start
+from tune_ks.core.system import write_at_start
 
 BEAT = 5.0  # seconds between two heartbeats
 PATIENCE = 20.0  # seconds without a heartbeat after which a driver whose lock we cannot see is taken for dead

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tune_ks.core.system import lock_file
+from tune_ks.core.file_locks import lock_file
 
 OWNER = ".owner"  # names the machine whose process writes the folder
 RANDOM = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # what tempfile makes of a name

@@ -17,8 +17,9 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tune_ks.core.file_locks import one_process_at_a_time
 from tune_ks.core.storage import replacement
-from tune_ks.core.system import is_private, one_process_at_a_time, user_name_of_files
+from tune_ks.core.system import is_private, user_name_of_files
 
 CHUNK = 32 * 2**20  # bytes of one message
 AHEAD = 2  # messages that are requested at once
