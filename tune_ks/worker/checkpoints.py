@@ -83,7 +83,7 @@ def load_checkpoint(path: StoragePath) -> dict[str, Any]:
 
 
 class _Hashed:
-    """An open file that hashes what is written to it: one pass, and no copy in memory. ``error``: why a write failed."""
+    """An open file that hashes what is written to it, without a copy in memory. ``error`` says why a write failed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
