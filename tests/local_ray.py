@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import ray
 import ray._private.node
 import ray.air._internal.usage
+from ray._private.services import node_ip_address_from_perspective
 from ray.cluster_utils import Cluster
 
 from lean_ray import count_no_callbacks, leave_out
@@ -30,4 +31,6 @@ def start_cluster(**head):
     """A cluster whose first node has the resources ``head``; the caller adds others, and shuts it down."""
     leave_out(ray._private.node)
     count_no_callbacks(ray.air._internal.usage)
-    return Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **head})
+    # beside a Ray in this process it would listen on 127.0.0.1 as that does, and no driver would find it there
+    of_head = {"include_dashboard": False, "node_ip_address": node_ip_address_from_perspective(), **head}
+    return Cluster(initialize_head=True, head_node_args=of_head)
