@@ -412,8 +412,12 @@ def test_an_interrupted_phantom_leaves_nothing_and_a_child_that_fails_is_one_mes
     def interrupt(*_):
         signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        write_phantom(tmp_path / "a", SMALL, workers=1, progress=interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever other tests have left
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write_phantom(tmp_path / "a", SMALL, workers=1, progress=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     answers = iter([OSError("disk full")])
     monkeypatch.setattr(child_process.ChildPool, "run", lambda *_: answers)
     for reason in ("disk full", "a process that drew a patient died"):  # the second time no patient comes
