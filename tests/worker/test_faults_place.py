@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import psutil
 import pytest
 
 import drive_search
@@ -42,8 +43,11 @@ def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place, m
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         process = start(folder.root, place / "space.py", "--address", cluster.address)
         dead = nodes[0].node_id
-        wait_for(lambda: any(at_work_on(folder, key, dead) for key in folder.keys()), process)
+        wait_for(lambda: len(list(held.iterdir())) == 2, process)  # both workers stand still
+        assert any(at_work_on(folder, key, dead) for key in folder.keys())
         cluster.remove_node(nodes[0], allow_graceful=False)
+        # a worker that is let go before the death of its node has reached it may still finish its trial
+        wait_for(lambda: not all(psutil.pid_exists(int(worker.name)) for worker in held.iterdir()), process)
         shutil.rmtree(held)
         said, _ = process.communicate(timeout=500)
     finally:
