@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from tune_ks.search import ray_thread
+from tune_ks.search.cluster import answers
 from tune_ks.search.events import SAME, Halt
-from tune_ks.search.ray_thread import RayThread, answers
+from tune_ks.search.ray_thread import RayThread
 
 
 @pytest.fixture(autouse=True)

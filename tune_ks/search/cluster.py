@@ -18,7 +18,7 @@ from ray._private.authentication import authentication_token_setup
 
 import tune_ks
 from tune_ks.core.allocator import KEEP_FREED
-from tune_ks.core.printable import printable
+from tune_ks.core.lasting_words import say_line
 from tune_ks.search.local_start import folder_of_ray, start_here
 
 # isort: split
@@ -113,7 +113,7 @@ def slots_in_cluster(resources: Resources) -> tuple[float, int]:
     gpus = gpus_of_a_trial(resources, nodes)
     trouble = unusable_gpu() if gpus and resources.address is None else None
     if trouble:
-        print(printable(f"{trouble} Every trial gets CPUs only."))
+        say_line(f"{trouble} Every trial gets CPUs only.")
         gpus = 0.0
     slots = sum(slots_on(node, resources.cpus, gpus) for node in nodes)
     if slots < 1:
@@ -181,11 +181,8 @@ def join(cluster: ClusterAddress) -> None:
         f"no Ray cluster answers at {cluster.address}{cluster.said_by}: start one with `ray start --head`, or give "
         "--address local to search on this machine"
     )
-    if cluster.address != "auto":
-        try:
-            require_answer(cluster.address)
-        except ConnectionError as error:
-            raise ValueError(silence) from error
+    if cluster.address != "auto" and not answers(cluster.address):  # Ray itself would try for minutes
+        raise ValueError(silence)
     use_token_as(cluster)
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env=code_for_the_nodes())
@@ -226,13 +223,14 @@ def asks_for_token(address: str) -> bool | None:
     return None
 
 
-def require_answer(address: str) -> None:
-    """ConnectionError at once when nothing listens there: Ray itself would try for minutes."""
+def answers(address: str, within: float = ANSWER_WITHIN) -> bool:
+    """Whether a process listens at HOST:PORT, asked for at most ``within`` seconds."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), ANSWER_WITHIN).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise ConnectionError(str(error)) from error
+        socket.create_connection((host.strip("[]"), int(port)), within).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def code_for_the_nodes() -> dict[str, Any]:

@@ -10,7 +10,6 @@ The thread lives until Ray is shut down: Linux ends Ray's processes with the thr
 import contextlib
 import os
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from ray._private import auto_init_hook
 # isort: split
 import psutil  # Ray's own copy, which can be imported after it
 
+from tune_ks.search.cluster import answers
 from tune_ks.search.events import Halt
 
 # seconds after the loss of the GCS until Ray ends the driver, which has its report by then. Ray's processes inherit it:
@@ -135,7 +135,7 @@ class RayThread:
     def _is_gone(self) -> bool:
         if self.gcs is None:
             return False
-        if answers(self.gcs):
+        if answers(self.gcs, ANSWER_WITHIN):
             self.heard = time.monotonic()
         return time.monotonic() - self.heard > self.silence
 
@@ -147,13 +147,3 @@ class RayThread:
 def children() -> set[psutil.Process]:
     """The processes that this one has started, and those that they have started."""
     return set(psutil.Process().children(recursive=True))
-
-
-def answers(address: str) -> bool:
-    """Whether a process listens at HOST:PORT."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_WITHIN).close()
-    except OSError:
-        return False
-    return True
