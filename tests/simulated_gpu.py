@@ -44,14 +44,19 @@ class SimulatedGPU:
 
     def __init__(self) -> None:
         self.waits: list[tuple[str, str]] = []
-        self.launches = 0
+        self.launched: list[tuple[str, str]] = []  # (place in the package, operation)
         self.autocast: list[bool] = []  # whether each call of torch.autocast asked for bfloat16
         self._storages: dict[int, StorageWeakRef] = {}  # of tensors on the GPU; a weak reference keeps the address
         self._pinned: dict[int, StorageWeakRef] = {}
 
     def clear(self) -> None:
         self.waits = []
-        self.launches = 0
+        self.launched = []
+
+    @property
+    def launches(self) -> int:
+        """How many operations were launched."""
+        return len(self.launched)
 
     def has(self, tensor: Tensor) -> bool:
         """Whether a tensor lies on the GPU."""
@@ -149,7 +154,7 @@ class _Operations(TorchDispatchMode):
             for tensor in fresh:
                 self.gpu.put(tensor)
             if (fresh and "empty" not in name) or func._schema.is_mutable:
-                self.gpu.launches += 1
+                self.gpu.launched.append((_place(), name))
         return result
 
     def _check(self, func: Any, name: str, args: tuple, given: list[Tensor]) -> None:

@@ -74,10 +74,11 @@ def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     """(M, B, F) values times each network's dropout of ones, drawn from its random state as when trained alone."""
     if not layers[0].training:
         return values
+    ones = torch.ones_like(values[0], memory_format=torch.contiguous_format)
     factors = []
     for layer, noise in zip(layers, noises, strict=True):
         with noise:
-            factors.append(layer(torch.ones_like(values[0], memory_format=torch.contiguous_format)))
+            factors.append(layer(ones))
     return values * torch.stack(factors)
 
 
