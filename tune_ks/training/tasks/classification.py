@@ -67,8 +67,10 @@ class Classification(Task):
         for task, batch in zip(tasks, batches, strict=True):
             target, weight = task._target(batch.label)
             targets.append(target)
-            weights.append(torch.ones_like(target) if weight is None else weight)
-        weight = torch.stack(weights) if any(task.balanced for task in tasks) else None
+            weights.append(weight)
+        weight = None
+        if any(task.balanced for task in tasks):
+            weight = torch.stack([torch.ones_like(targets[0]) if of_task is None else of_task for of_task in weights])
         of_images = functional.binary_cross_entropy_with_logits(
             torch.stack(list(outputs)), torch.stack(targets), weight, reduction="none"
         )
