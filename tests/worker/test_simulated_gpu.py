@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import launches
 from benchmarks.alone import finish, train
 from simulated_gpu import DevicesMeet, simulated_gpu
 from tiny import write_tiny
@@ -198,6 +199,15 @@ def test_a_pack_of_every_mask_trains_as_on_the_cpu_without_a_wait_in_a_step(spli
         losses[device] = [[line["loss"] for line in training.history] for training in scored]
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=1e-4)
     require_patience(watched)
+
+
+@pytest.mark.parametrize("name", launches.KINDS)
+def test_a_pack_of_eight_launches_little_more_than_twice_what_one_training_does(name, watched):
+    """A loop over the members in the step, of masks, losses or optimisers, would launch three to five times as much."""
+    kind = launches.KINDS[name]
+    alone = launches.launched([kind.config], kind.settled, watched.gpu).total()
+    together = launches.launched(launches.differing(kind.config, 8), kind.settled, watched.gpu).total()
+    assert 80 <= alone < together <= 2.1 * alone
 
 
 def test_images_that_do_not_fit_are_copied_without_a_wait(splits, watched, fast_scoring, monkeypatch):

@@ -67,13 +67,9 @@ class Gumbel(LearnedMask):
 
     def from_noise(self, noise: Tensor, logits: Tensor, rate: Tensor, temperature: float | Tensor) -> Tensor:
         logits = torch.logit(self._probability(logits, rate), PROBABILITY_FLOOR)
-        soft = torch.sigmoid((logits + self.tie(logistic(noise))) / per_image(temperature, 2))
+        logistic = torch.logit(noise, PROBABILITY_FLOOR / 10)  # noise of that law: g0 - g1 of two Gumbel variables
+        soft = torch.sigmoid((logits + self.tie(logistic)) / per_image(temperature, 2))
         return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
-
-
-def logistic(uniform: Tensor) -> Tensor:
-    """Uniform numbers -> standard logistic noise, the law of g0 - g1 for two Gumbel variables."""
-    return torch.logit(uniform.clamp(PROBABILITY_FLOOR / 10, 1 - PROBABILITY_FLOOR / 10))
 
 
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
