@@ -3,9 +3,9 @@
     python -m benchmarks.launches                       # one training, and packs of 8
     python -m benchmarks.launches --members 16 --where  # also which operations of the second kind of pack, from where
 
-Tensors say that they lie on ``cuda:0`` and are computed on the CPU (``tests/simulated_gpu.py``); a launch is an operation
-that is no view. A card differs: an operation on a list of many small tensors takes several kernels there, and a dropout
-takes one where the CPU takes three. What the counts show is how they grow with the members.
+Tensors say that they lie on ``cuda:0`` and are computed on the CPU (``tests/simulated_gpu.py``); a launch is an
+operation that is no view. On a card an operation on a list of many small tensors takes several kernels. What the counts
+show is how they grow with the members.
 
 AlexNet at 64 px, Fourier lines at rate 0.25. The members of the first kind of pack differ in their seeds only, those of
 the second also in rate, temperature, learning rate and weight decay.
@@ -92,11 +92,11 @@ def launched(configs: list[TrialConfig], settled: bool, gpu: Any) -> Counter[tup
 @contextmanager
 def simulated() -> Iterator[Any]:
     """A simulated GPU. Its random generators are the CPU's."""
-    sys.path.insert(0, TESTS)
-    from pytest import MonkeyPatch
-    from simulated_gpu import simulated_gpu
+    import pytest
 
-    with MonkeyPatch.context() as patched:
+    from simulated_gpu import simulated_gpu  # of the tests
+
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(training_module, "Noise", lambda seed, device: Noise(seed))
         with simulated_gpu(patched) as gpu:
             yield gpu
@@ -108,6 +108,7 @@ def main() -> None:
     arguments.add_argument("--members", type=int, default=8, help="trainings of a pack")
     arguments.add_argument("--where", action="store_true", help="also which operations a pack launches, from where")
     args = arguments.parse_args()
+    sys.path.insert(0, TESTS)
     torch.set_num_threads(1)
     packs: dict[str, Callable] = {f"{args.members} seeds": seeds, f"{args.members} that differ": differing}
     print_heads(["a step of", "one training", *packs, "times one training"])
