@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from devices import DEVICES
 from gumbel_literal import GumbelLiteral
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import FIXED_MASKS_0_1_0
@@ -402,21 +403,23 @@ SETTINGS = [{}, {"hermitian": "tied"}, {"centre_fraction": 0.1875}]
 @pytest.mark.parametrize("name", LEARNED)
 @pytest.mark.parametrize("pattern", ["lines", "points"])
 @pytest.mark.parametrize("settings", [*SETTINGS, {"rate_from": 0.25}])
-def test_masks_drawn_together_are_those_that_each_draws(name, pattern, settings):
+@pytest.mark.parametrize("device", DEVICES)
+def test_masks_drawn_together_are_those_that_each_draws(name, pattern, settings, device):
     """Values and gradients, for members that differ in rate, logits and, where the family has one, temperature."""
+    wide = {"device": device, "dtype": torch.float64}
     masks = []
     rates = []
     for number, rate in enumerate((0.25, 0.5, 0.75)):
         tempered = {"temperature": 0.5 + number} if name in ("gumbel", "dps") else {}
-        mask = build(name, rate, pattern, **settings, **tempered).double()
+        mask = build(name, rate, pattern, **settings, **tempered)
         torch.nn.init.normal_(mask.mask_logits, generator=torch.Generator().manual_seed(number))
-        masks.append(mask)
-        rates.append(torch.full((5,), rate, dtype=torch.float64))
+        masks.append(mask.to(**wide))
+        rates.append(torch.full((5,), rate, **wide))
         if "rate_from" in settings:
             rates[-1][::2] = 0.375
-            mask.temperature = torch.linspace(0.5, 2, 5, dtype=torch.float64) if number == 1 else mask.temperature
+            mask.temperature = torch.linspace(0.5, 2, 5, **wide) if number == 1 else mask.temperature
     assert len({mask.kind for mask in masks}) == 1
-    weights = torch.rand(5, *masks[0].radius.shape, dtype=torch.float64)
+    weights = torch.rand(5, *masks[0].radius.shape, **wide)
     expected = []
     noises = []
     for number, (mask, rate) in enumerate(zip(masks, rates, strict=True)):
