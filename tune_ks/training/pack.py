@@ -74,7 +74,8 @@ def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rat
     masks = _masks_together(networks, rates)
     measurements = []
     for network, image, rate, mask in zip(networks, images, rates, masks, strict=True):
-        measurements.append(network.pipeline.measure(image, rate, mask))
+        with network.noise:
+            measurements.append(network.pipeline.measure(image, rate, mask))
     sampled = [measurement for measurement in measurements if measurement is not None]
     if len(sampled) > 1:
         zero_fill_together(sampled)
@@ -88,22 +89,23 @@ def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rat
 def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> list[Tensor | None]:
     """The masks (1 or B, H or 1, W) of each network's images; None where it computes them itself, or does not sample.
 
-    Random masks are drawn here, those of one kind in one call. Each network draws its random numbers itself.
+    Random masks of one kind are drawn here, in one call. The random numbers are those of each network.
     """
     masks = [network.mask for network in networks]
     noises: dict[int, Tensor] = {}
     kinds: dict[tuple, list[int]] = {}  # kind of mask -> positions of the networks
     for position, network in enumerate(networks):
         mask = network.pipeline.sampling.mask
-        if network.mask is None and mask.is_drawn and not network.pipeline.nothing_to_sample:
+        is_drawn = mask.is_drawn and not network.pipeline.nothing_to_sample
+        if network.mask is None and is_drawn and mask.kind is not None:
             with network.noise:
                 noises[position] = mask.noise(len(rates[position]))
             kinds.setdefault(mask.kind, []).append(position)
     for positions in kinds.values():
         alike = [networks[position].pipeline.sampling.mask for position in positions]
         drawn = draw_together(alike, [rates[at] for at in positions], [noises[at] for at in positions])
-        for position, mask in zip(positions, drawn, strict=True):
-            masks[position] = mask
+        for position, of_network in zip(positions, drawn, strict=True):
+            masks[position] = of_network
     return masks
 
 

@@ -43,6 +43,7 @@ class Mask(nn.Module, ABC):
 
     learned = True  # True where the family has parameters
     random = True  # True where training draws a new mask for every image
+    kind: tuple[Any, ...] | None = None  # random masks of equal kinds can be drawn in one call; None: each by itself
 
     def __init__(
         self,

@@ -68,11 +68,11 @@ class Classification(Task):
             target, weight = task._target(batch.label)
             targets.append(target)
             weights.append(weight)
-        weight = None
+        of_all = None
         if any(task.balanced for task in tasks):
-            weight = torch.stack([torch.ones_like(targets[0]) if of_task is None else of_task for of_task in weights])
+            of_all = torch.stack([torch.ones_like(targets[0]) if weight is None else weight for weight in weights])
         of_images = functional.binary_cross_entropy_with_logits(
-            torch.stack(list(outputs)), torch.stack(targets), weight, reduction="none"
+            torch.stack(list(outputs)), torch.stack(targets), of_all, reduction="none"
         )
         return of_images.mean(1).unbind()
 
