@@ -92,10 +92,10 @@ def require_rule(rule: str, epsilon: float) -> None:
 
 
 def analyse_run(run: StoragePath, rule: str, epsilon: float, images: bool) -> None:
-    """Analyse the run folder, and print what was chosen."""
-    from analysis import analyse, print_analysis
+    """Analyse the run folder, and print what was chosen on one screen."""
+    from analysis import analyse, print_summary
 
-    print_analysis(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
+    print_summary(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
 
 
 def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dict[str, Any]]]:

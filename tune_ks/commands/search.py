@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -14,6 +14,8 @@ from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.system import machine_cores
+
+SHOWN_FAILURES = 3  # at the end of a search; the report has all of them
 
 
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
@@ -97,7 +99,8 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
             viewers(event)
 
         space = search.space.without_scheduler() if args.finalists else search.space
-        run_search(space, folder, images, search.vendors, search.plan, resources, show, halt, masks)
+        slots = table.has_slots
+        run_search(space, folder, images, search.vendors, search.plan, resources, show, halt, masks, has_slots=slots)
     search.stages.add("search", time.monotonic() - started)
 
 
@@ -130,25 +133,40 @@ def conclude(search: PreparedSearch, halt: Any) -> int:
     say(search.stages.budget())
     left = plan_search(search.space, folder, search.vendors).left
     failures = folder.failures()
-    for key, reason in list(failures.items())[:10]:
-        say(f"failed: {key}: {reason}", style="red")
+    say_failures(failures)
     if left or halt.reason:
         state = f"{left} trials are left" if left else "interrupted after the last trial"
         say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
-    say("\n  ".join(["next:", *next_steps(folder, is_phantom=args.data is None, has_failures=bool(failures))]))
+    say("next:")
+    for what, command in next_steps(args, folder, has_failures=bool(failures)):
+        say(f"  {what}:\n    {command}")
     return FAILED_TRIALS if failures else OK
 
 
-def next_steps(folder: RunFolder, is_phantom: bool, has_failures: bool) -> list[str]:
-    """Commands that may follow a search, to be copied as they are, each with what it does."""
+def say_failures(failures: Mapping[str, str]) -> None:
+    """Print the first failures of trials, and how many more there are."""
+    for key, reason in list(failures.items())[:SHOWN_FAILURES]:
+        say(f"failed: {key}: {reason}", style="red")
+    hidden = len(failures) - SHOWN_FAILURES
+    if hidden > 0:
+        say(f"failed: {hidden} more, which the report lists", style="red")
+
+
+def next_steps(args: argparse.Namespace, folder: RunFolder, has_failures: bool) -> list[tuple[str, str]]:
+    """What may follow a search, and the command that does it, to be copied as it is."""
     steps = []
-    if is_phantom:
-        steps.append("python run_search.py --data DIR --space paper     the same on your own DICOM files")
-    run = shlex.quote(str(folder.root))
-    steps.append(f"python run_search.py evaluate {run} --data DIR     the chosen models on another hospital's images")
     if has_failures:
-        steps.append("the same command with --retry-failed     runs the failed trials again")
+        steps.append(("train the failed trials again", f"{args.command_line} --retry-failed"))
+    if not args.finalists:
+        # a proof needs several seeds of a rate, and a grid gives most rates one
+        steps.append(
+            ("more seeds near the chosen rates, without which none is proven", f"{args.command_line} --finalists")
+        )
+    if args.data is None:
+        steps.append(("the same on your own DICOM files", "python run_search.py --data DIR --space paper"))
+    run = shlex.quote(str(folder.root))
+    steps.append(("the chosen models on another hospital's images", f"python run_search.py evaluate {run} --data DIR"))
     return steps
 
 
