@@ -76,7 +76,7 @@ def test_the_table_fits_80_columns_and_a_screen():
     table, console = table_of(*EVENTS, *events, *running, EVENTS[5])
     console.print(table)
     lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 6) :]
-    assert any(f"and {200 - SHOWN} more" in line for line in lines)
+    assert any(f"+{200 - SHOWN} more" in line for line in lines)
     assert any(line.startswith("SIEMENS best") and line.rstrip().endswith("…") for line in lines)
     assert any("the loss became" in line for line in lines)
     assert any(re.search(r"SIEMENS +variable_density +0.123 +10/30 +0.512 +- +- +running", line) for line in lines)
@@ -129,7 +129,7 @@ def test_an_ended_trial_keeps_its_last_epoch_and_loss():
     report = {"epoch_share": 1.0, "epoch": 30, "loss": 0.25, "val_in_domain": 0.1}
     done = {"finished": True, "epoch_share": 1.0, "val_in_domain": 0.8, "val_cross_domain": 0.7}
     shared = Event("b", "finished", SEEDS, done)
-    table, console = table_of(Event("a", "epoch", SEEDS, report), Event("a", "finished", SEEDS, done), shared)
+    _, console = table_of(Event("a", "epoch", SEEDS, report), Event("a", "finished", SEEDS, done), shared)
     lines = console.file.getvalue().splitlines()
     assert lines[0].split() == ["GE", "gumbel", "0.5", "30/30", "0.250", "0.800", "0.700", "1/40"]
     assert lines[1].split()[3:5] == ["100%", "-"]

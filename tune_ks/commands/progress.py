@@ -251,7 +251,7 @@ class TrialTable:
         for config, result in list(self.running.values())[:SHOWN]:
             table.add_row(*_cells(config, result, "running").values())
         if len(self.running) > SHOWN:
-            table.add_row(*[""] * (len(COLUMNS) - 1), f"and {len(self.running) - SHOWN} more")
+            table.add_row(*[""] * (len(COLUMNS) - 1), f"+{len(self.running) - SHOWN} more")
         for config, result in reversed(self.results):
             table.add_row(*_cells(config, result, _end(result)).values(), style="dim")
         below = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*self._last_trouble(), *self.standing())]

@@ -67,7 +67,7 @@ def test_what_takes_a_choice_back_stands_below_its_row(analysis, chosen):
 def test_the_verdict_is_that_of_the_less_favourable_endpoint(analysis):
     selection = analysis.vendors["GE"].selection
     kinds = {of_endpoint.kind for of_endpoint in selection.verdicts.values()}
-    worst = [kind for kind in brief.AGAINST_FULL if kind in kinds][0]
+    worst = next(kind for kind in brief.AGAINST_FULL if kind in kinds)
     said = brief.verdict(selection)
     assert said.endswith(brief.AGAINST_FULL[worst])
     assert said.startswith(("proven, ", "unproven, "))

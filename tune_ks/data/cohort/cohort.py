@@ -83,13 +83,59 @@ def open_cohort(
             scan = Scan(layout, settings, image_size, pool, progress, exact_size)
             scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
+    _require_vendors(cohort, root, require_vendors)
+    return cohort
+
+
+def survey_cohort(
+    root: Path,
+    settings: CohortSettings,
+    image_size: int,
+    cache_dir: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    require_vendors: int = 1,
+) -> Cohort:
+    """The cohort as ``open_cohort`` gives it, but no pixel is decoded and nothing is written.
+
+    Where ``cache_dir`` holds an earlier read of the same files, it is that. Else ``images`` does not exist, and there
+    is no fingerprint. InputError as in ``open_cohort``.
+    """
+    root = Path(root)
+    progress = progress or (lambda *_: None)
+    layout = detect(root, labels_required=True, ignore=cache_dir)
+    files = layout.files()
+    signature = _signature(layout, files, settings, image_size, labels=True, exact_size=False)
+    if (cache_dir / signature / "settings.json").exists():
+        cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
+    else:
+        with ChildPool(workers or usable_cores()) as pool:
+            scan = Scan(layout, settings, image_size, pool, progress)
+            table, side = scan.survey(files, labels_required=True)
+        scan.require_both_classes(table)
+        cohort = Cohort(
+            table=table,
+            skipped=pd.DataFrame(sorted(scan.skipped), columns=["path", "reason"]),
+            settings=settings,
+            images=cache_dir / signature / "images.npy",
+            fingerprint="",
+            image_side=side,
+            left_out=dict(sorted(scan.left_out.items())),
+            layout=layout.kind,
+            notes=tuple(scan.notes),
+        )
+    _require_vendors(cohort, root, require_vendors)
+    return cohort
+
+
+def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
+    """InputError where the cohort has images of fewer vendors."""
     vendors = sorted(cohort.table["vendor"].unique())
-    if len(vendors) < require_vendors:
+    if len(vendors) < count:
         raise InputError(
             f"{root} holds usable images of {counted(len(vendors), 'vendor')} ({', '.join(vendors)}), and this needs"
-            f" {require_vendors}.{reasons_of(Counter(cohort.skipped['reason']) + Counter(cohort.left_out))}"
+            f" {count}.{reasons_of(Counter(cohort.skipped['reason']) + Counter(cohort.left_out))}"
         )
-    return cohort
 
 
 def _signature(
