@@ -102,7 +102,7 @@ class Scan:
         with whole_folder(target, (target / "settings.json").exists) as scratch:
             table = self._decode(candidates, side, scratch / "images.npy")
             if labels_required:
-                self.require_both_classes(table)
+                require_both_classes(table, self._reasons())
             self._write_texts(scratch, table, side, _fingerprint(table, candidates, self.settings))
 
     def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
@@ -288,18 +288,6 @@ class Scan:
     def _reasons(self) -> str:
         return reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)
 
-    def require_both_classes(self, table: pd.DataFrame) -> None:
-        for vendor, labels in table.groupby("vendor")["label"]:
-            positive = int((labels == 1).sum())
-            negative = int((labels == 0).sum())
-            if positive == 0 or negative == 0:
-                lacks = "negative" if positive else "positive"
-                raise InputError(
-                    f"{vendor} has {positive} positive and {negative} negative images, so nothing"
-                    f" can be measured on it; add {lacks} ones, or remove its files."
-                    f"{self._reasons()}"
-                )
-
     def _write_texts(self, folder: Path, table: pd.DataFrame, side: int, fingerprints: dict[str, str]) -> None:
         """Everything of the cache but the images."""
         skipped = pd.DataFrame(sorted(self.skipped), columns=["path", "reason"])
@@ -315,6 +303,20 @@ class Scan:
         write_table(folder / "table.csv", table)
         write_csv(folder / "skipped.csv", skipped)
         write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
+
+
+def require_both_classes(table: pd.DataFrame, reasons: str) -> None:
+    """InputError where a vendor has images of one class only; ``reasons`` say what was left out, as reasons_of does."""
+    for vendor, labels in table.groupby("vendor")["label"]:
+        positive = int((labels == 1).sum())
+        negative = int((labels == 0).sum())
+        if positive == 0 or negative == 0:
+            lacks = "negative" if positive else "positive"
+            raise InputError(
+                f"{vendor} has {positive} positive and {negative} negative images, so nothing"
+                f" can be measured on it; add {lacks} ones, or remove its files."
+                f"{reasons}"
+            )
 
 
 def reasons_of(reasons: Iterable[str] | Counter[str]) -> str:
