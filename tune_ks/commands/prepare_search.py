@@ -165,8 +165,6 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
     from tune_ks.data.cohort.tumour_masks import naming_masks
     from tune_ks.data.layouts.detect import detect
-    from tune_ks.data.phantom.planned import planned_cohort
-    from tune_ks.data.phantom.write import PhantomSettings
 
     data = args.data or phantom_folder()
     settings = cohort_settings(args)
@@ -178,7 +176,7 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     with stages.stage("reading headers") as progress:
         for size in space.image_sizes():
             if is_planned:
-                cohorts[size] = planned_cohort(data, PhantomSettings(), settings, size)
+                cohorts[size] = planned_phantom(data, settings, size)
                 continue
             layout = detect(data, labels_required=True, ignore=cache)
             cached = cached_cohort(layout, settings, size, cache)
@@ -190,6 +188,14 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     if all(cohort.is_decoded for cohort in cohorts.values()):
         say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
     return cohorts
+
+
+def planned_phantom(folder: Path, settings: Any, image_size: int) -> Any:
+    """The cohort of a phantom that is not written yet."""
+    from tune_ks.data.phantom.planned import planned_cohort
+    from tune_ks.data.phantom.write import PhantomSettings
+
+    return planned_cohort(folder, PhantomSettings(), settings, image_size)
 
 
 def phantom_folder() -> Path:
