@@ -11,7 +11,7 @@ from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 
 def test_the_planned_images_patients_labels_and_splits_are_those_written(tmp_path):
-    phantom = PhantomSettings(patients=6, matrix=32)
+    phantom = PhantomSettings(patients=4, slices=2, matrix=32)
     settings = CohortSettings(series="post_1")
     planned = planned_cohort(tmp_path / "p", phantom, settings, 64)
     write_phantom(tmp_path / "p", phantom, workers=1)
@@ -22,6 +22,6 @@ def test_the_planned_images_patients_labels_and_splits_are_those_written(tmp_pat
         table = with_splits(cohort.table, 3)[columns]
         return table.sort_values(["patient_id", "slice"], ignore_index=True)
 
-    assert len(planned.table) == 2 * 6 * 4
+    assert len(planned.table) == 2 * 4 * 2
     pd.testing.assert_frame_equal(facts(planned), facts(written), check_dtype=False)
     assert planned.image_side == written.image_side == 32
