@@ -2,17 +2,18 @@
 
     python -m benchmarks.simulated_cluster [--trials 2000] [--only scale shared changes]
 
-Ray's own ray.cluster_utils.Cluster starts the nodes on this machine. Their GPUs are declared, there are none. The search
-is the project's: run_search with its searcher, its slots, its events and its workers (attempts, jobs, packs, reports to
-Ray, records). Only the training is not real: each trial replays one that was recorded beforehand, because 32 trainings
-at once are too much for a small machine. A worker is a real process that has imported all that a training needs, 250
-MiB; 32 of them and the nodes need 10 GiB.
+Ray's own ray.cluster_utils.Cluster starts the nodes on this machine. Their GPUs are declared, there are none. The
+search is the project's: run_search with its searcher, its slots, its events and its workers (attempts, jobs, packs,
+reports to Ray, records). Only the training is not real: each trial replays one that was recorded beforehand, because
+32 trainings at once are too much for a small machine. A worker is a real process that has imported all that a training
+needs, 250 MiB; 32 of them and the nodes need 10 GiB.
 
 scale: one fit of all trials, as 200 slots have it; their epochs take no time, so that the driver is what they wait for.
 shared: four trials on a GPU; packs. changes: nodes that are killed, join, and leave while a search runs.
 The driver's CPU time is its process's, less that of the thread that looks at memory and at the object stores.
 """
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -242,7 +243,7 @@ class Search:
         self.images = write_cohort(Path(self.folder.root))
         (self.folder.root / EPOCH_SECONDS).write_text(str(epoch_seconds))
         (self.folder.root / RECORDED).symlink_to(place / RECORDED)
-        self.resources = Resources(hang_after=600, **resources)
+        self.resources = Resources(hang_after=600, **{"fused": "1", **resources})
         self.epochs = epochs
         self.marks: list[Mark] = []
         self.look = Look()
@@ -285,30 +286,38 @@ class Search:
 
 
 def scale(simulated: Simulated, place: Path, trials: int) -> None:
-    """All GPUs with one trial each, in one fit."""
+    """All GPUs with one trial each, in one fit: short trials, and at the end long ones."""
     simulated.resize(NODES)
+    check_the_look_at_stores()
     long = trials // LONG_SHARE
     search.FIT_TRIALS = trials
-    before = time.process_time()
-    began = time.monotonic()
+    began = Mark(time.monotonic(), time.process_time(), "", 0)
+    ray_began = cpu_of_ray()
     ended = Search(place, [SHORT] * (trials - long) + [LONG] * long, 0.0, address=simulated.cluster.address).run()
     marks = ended.marks
-    started = next(mark for mark in marks if mark.kind == "epoch")
-    print(f"\n{trials} trials on {NODES} x {GPUS} GPUs: {len(marks)} events, all recorded once")
-    print_heads(["part", "trials", "events", "CPU ms an event", "CPU ms a trial", "wall ms an event", "wall ms a trial"])
-    print_row(["until the first epoch", "", "", f"{started.cpu - before:.1f} s", "", f"{started.wall - began:.1f} s", ""])
-    print_part("all", marks)
-    short = [mark for mark in marks if mark.epochs == SHORT]
-    print_part(f"first {WINDOW} of {SHORT} epochs", until(short, WINDOW, 0))
-    print_part(f"last {WINDOW} of {SHORT} epochs", until(short, trials - long, trials - long - WINDOW))
-    print_part(f"of {LONG} epochs", [mark for mark in marks if mark.wall > short[-1].wall])
-    print_resources(ended)
+    print(f"\n{trials} trials on {NODES} x {GPUS} GPUs: {len(marks)} events; every trial has its record, once\n")
+    cost = ["CPU ms an event", "CPU ms a trial", "wall ms an event", "wall ms a trial"]
+    print_heads(["trials", "number", "events", *cost])
+    for name, part in parts_of(marks).items():
+        print_part(name, part)
+    first = next(mark for mark in marks if mark.kind == "epoch")
+    print(f"\nuntil the first epoch: {first.cpu - began.cpu:.1f} s CPU, {first.wall - began.wall:.1f} s")
+    print_resources(ended, ray_began)
 
 
-def until(marks: list[Mark], last: int, first: int) -> list[Mark]:
-    """The marks from the end of the trial number ``first`` to that of ``last``."""
-    ends = np.cumsum([mark.kind == "finished" for mark in marks])
-    return [mark for mark, number in zip(marks, ends, strict=True) if first <= number <= last]
+def parts_of(marks: list[Mark]) -> dict[str, list[Mark]]:
+    """Name -> marks of a part of a search. All slots are at work in each of them but the first."""
+    first_long = next(number for number, mark in enumerate(marks) if mark.epochs == LONG)
+    last_short = max(number for number, mark in enumerate(marks) if mark.epochs == SHORT)
+    ends = [number for number, mark in enumerate(marks[:first_long]) if mark.kind == "finished"]
+    early = ends[2 * NODES * GPUS :][:WINDOW]
+    late = ends[-WINDOW:]
+    return {
+        "all": marks,
+        f"early, {SHORT} epochs": marks[early[0] : early[-1] + 1],
+        f"late, {SHORT} epochs": marks[late[0] : late[-1] + 1],
+        f"at the end, {LONG} epochs": marks[last_short + 1 :],
+    }
 
 
 def print_part(name: str, marks: list[Mark]) -> None:
@@ -316,24 +325,47 @@ def print_part(name: str, marks: list[Mark]) -> None:
     trials = sum(mark.kind == "finished" for mark in marks)
     cpu = 1000 * (marks[-1].cpu - marks[0].cpu)
     wall = 1000 * (marks[-1].wall - marks[0].wall)
-    each = [f"{cpu / len(marks):.2f}", f"{cpu / trials:.1f}", f"{wall / len(marks):.1f}", f"{wall / trials:.0f}"]
-    print_row([name, trials, len(marks), *each])
+    of_events = [f"{cpu / len(marks):.2f}", f"{cpu / trials:.1f}"]
+    print_row([name, trials, len(marks), *of_events, f"{wall / len(marks):.1f}", f"{wall / trials:.0f}"])
 
 
-def print_resources(ended: Searched) -> None:
-    """What the processes and the object stores held."""
+def print_resources(ended: Searched, ray_began: dict[str, float]) -> None:
+    """What the processes and the object stores held, and the CPU time of Ray's own processes."""
     look = ended.look
-    written = sum(look.store_written.values())
     driver = psutil.Process().memory_full_info().pss
+    spent = {name: 1000 * (seconds - ray_began[name]) / ended.asked for name, seconds in cpu_of_ray().items()}
+    files = len(list(Path(ended.folder.root).rglob("*.json"))) / ended.asked
     print(
-        f"\n{look.workers} workers at once, {mib(look.worker_bytes)} MiB; Ray's own processes {mib(look.node_bytes)} MiB; "
-        f"driver {mib(driver)} MiB\nobject stores: {look.store_bytes / 1e6:.2f} MB at most, "
-        f"{written / 1e6:.2f} MB written in all; run folder: "
-        f"{len(list(Path(ended.folder.root).rglob('*.json'))) / ended.asked:.1f} files a trial"
+        f"memory: {look.workers} workers at once {mib(look.worker_bytes)} MiB, Ray's own processes "
+        f"{mib(look.node_bytes)} MiB, driver {mib(driver)} MiB\n"
+        f"object stores: {look.store_bytes} bytes at most, {sum(look.store_written.values())} bytes written in all\n"
+        f"Ray's first process (gcs_server): {spent['gcs_server']:.1f} ms CPU a trial; all raylets together "
+        f"{spent['raylet']:.1f} ms\nrun folder: {files:.1f} JSON files a trial"
     )
 
 
+def check_the_look_at_stores() -> None:
+    """RuntimeError where an object of a megabyte in a store is not seen: then nothing would be."""
+    look = Look()
+    kept = ray.put(np.zeros(10**6, np.uint8))
+    look._look_at_stores()
+    if look.store_bytes < 10**6:
+        raise RuntimeError(f"an object of 10^6 bytes was put into a store, {look.store_bytes} bytes were seen")
+    del kept
+
+
+def cpu_of_ray() -> dict[str, float]:
+    """Name of a process of Ray's -> CPU seconds of all such processes that live now."""
+    seconds = dict.fromkeys(("gcs_server", "raylet"), 0.0)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.name() in seconds:
+                seconds[process.name()] += sum(process.cpu_times()[:2])
+    return seconds
+
+
 def mib(count: float) -> str:
+    """Bytes as whole MiB."""
     return f"{count / 2**20:.0f}"
 
 
@@ -342,12 +374,13 @@ def shared(simulated: Simulated, place: Path, trials: int) -> None:
     simulated.resize(1)
     address = simulated.cluster.address
     print("\n")
-    print_heads(["one node of 8 GPUs", "trials", "records", "at once", "most on one GPU", "GPUs used", "trained together"])
+    heads = ["one node of 8 GPUs", "trials", "records", "at once", "most on one GPU", "GPUs used", "trained together"]
+    print_heads(heads)
     for name, resources in {
         "--gpus-per-trial 0.25": {"gpus": 0.25, "cpus": 0.5, "concurrent": 16},
         "--fused 8": {"fused": "8"},
     }.items():
-        ended = Search(place, [SHORT] * (trials // 20), 0.5, address=address, **resources).run()
+        ended = Search(place, [SHORT] * max(64, trials // 10), 0.5, address=address, **resources).run()
         places = ended.places()
         of_gpus: dict[str, list[dict[str, Any]]] = {}
         for one in places:
@@ -368,7 +401,7 @@ def at_once(places: list[dict[str, Any]]) -> int:
 def changes(simulated: Simulated, place: Path, trials: int) -> None:
     """Nodes are killed, join, and leave while one search runs."""
     simulated.resize(2)
-    asked = trials // 5
+    asked = max(160, trials // 10)
     epochs = 6
     running = Search(place, [epochs] * asked, 1.0, address=simulated.cluster.address)
     said: list[tuple[str, str, float]] = []  # what happened, the node, when

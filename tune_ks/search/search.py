@@ -36,6 +36,7 @@ RAY_SETTINGS = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray rewrites its state as trials report, and nobody reads it
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a traceback for each trial of a dead node; Watcher says it in a line
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Halt has its own, for SIGTERM too
 }
 
