@@ -57,6 +57,7 @@ LONG_SHARE = 10  # of so many trials of the first scene, one is long
 WINDOW = 300  # trials at the beginning and at the end of a search whose cost is compared
 RECORDED = "recorded"  # folder in a run folder: the run that is replayed
 EPOCH_SECONDS = "epoch_seconds"  # file in a run folder
+CHECKED = 10**6  # bytes of the object that shows that the look at the stores sees something
 LOOK_EVERY = 5.0  # seconds between two looks at memory and at the object stores
 
 
@@ -338,7 +339,8 @@ def print_resources(ended: Searched, ray_began: dict[str, float]) -> None:
     print(
         f"memory: {look.workers} workers at once {mib(look.worker_bytes)} MiB, Ray's own processes "
         f"{mib(look.node_bytes)} MiB, driver {mib(driver)} MiB\n"
-        f"object stores: {look.store_bytes} bytes at most, {sum(look.store_written.values())} bytes written in all\n"
+        f"object stores: {look.store_bytes} bytes at most, {sum(look.store_written.values())} bytes written in all, "
+        f"with the {CHECKED} bytes of the check\n"
         f"Ray's first process (gcs_server): {spent['gcs_server']:.1f} ms CPU a trial; all raylets together "
         f"{spent['raylet']:.1f} ms\nrun folder: {files:.1f} JSON files a trial"
     )
@@ -347,10 +349,10 @@ def print_resources(ended: Searched, ray_began: dict[str, float]) -> None:
 def check_the_look_at_stores() -> None:
     """RuntimeError where an object of a megabyte in a store is not seen: then nothing would be."""
     look = Look()
-    kept = ray.put(np.zeros(10**6, np.uint8))
+    kept = ray.put(np.zeros(CHECKED, np.uint8))
     look._look_at_stores()
-    if look.store_bytes < 10**6:
-        raise RuntimeError(f"an object of 10^6 bytes was put into a store, {look.store_bytes} bytes were seen")
+    if look.store_bytes < CHECKED:
+        raise RuntimeError(f"an object of {CHECKED} bytes was put into a store, {look.store_bytes} bytes were seen")
     del kept
 
 
