@@ -86,4 +86,5 @@ def a_search(tmp_path, resources):
         halt=Halt(),
         make_searcher=None,
         scratch=str(tmp_path),
+        has_slots=lambda slots: None,
     )
