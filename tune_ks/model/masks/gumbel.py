@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.options import Member, Option, require
@@ -18,7 +19,6 @@ from tune_ks.model.masks.base import (
     check_temperature,
     per_image,
     rescale_to_rate,
-    straight_through,
 )
 
 BUDGET = Option(
@@ -58,15 +58,37 @@ class Gumbel(Mask):
 
     def draw(self, rate: Tensor) -> Tensor:
         logits = torch.logit(self.probability(self.distinct(rate)), PROBABILITY_FLOOR)
+        logits = torch.where(self.centre, torch.inf, logits)  # kept whatever the noise, with a gradient of 0
         noise = logistic_noise(logits.expand(len(rate), -1, -1))
-        soft = torch.sigmoid((logits + self.tie(noise)) / per_image(self.temperature))
-        return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
+        return _Kept.apply(logits, self.tie(noise), per_image(self.temperature))
+
+
+class _Kept(torch.autograd.Function):
+    """Straight through: 1 where s = sigmoid((logits + noise) / temperature) is above 1/2, with the gradient of s.
+
+    ``noise`` (B, H or 1, W) is overwritten. Fewer passes over memory than ``straight_through`` needs.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, noise: Tensor, temperature: float | Tensor) -> Tensor:
+        soft = noise.detach().add_(logits).div_(temperature).sigmoid_()
+        ctx.save_for_backward(soft)
+        ctx.shape = logits.shape
+        ctx.temperature = temperature
+        return torch.gt(soft, 0.5, out=torch.empty_like(soft))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (soft,) = ctx.saved_tensors
+        of_draws = torch.ops.aten.sigmoid_backward(gradient, soft).div_(ctx.temperature)
+        return of_draws.sum_to_size(ctx.shape), None, None
 
 
 def logistic_noise(like: Tensor) -> Tensor:
     """Standard logistic noise, the law of g0 - g1 for two Gumbel variables; shape and device of ``like``."""
     uniform = torch.rand_like(like).clamp_(PROBABILITY_FLOOR / 10, 1 - PROBABILITY_FLOOR / 10)
-    return torch.logit(uniform)
+    return uniform.logit_()
 
 
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
