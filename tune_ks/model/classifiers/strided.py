@@ -35,11 +35,20 @@ class _Strided(torch.autograd.Function):
         image, weight = ctx.saved_tensors
         of_weight = of_bias = None
         if ctx.needs_input_grad[1]:
-            of_weight = torch.nn.grad.conv2d_weight(image, weight.shape, gradient, ctx.stride, ctx.padding)
+            of_weight = weight_gradient(gradient, image, weight, ctx.stride, ctx.padding)
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3))
         of_image = input_gradient(gradient, weight, image.shape[-2:], ctx.stride, ctx.padding)
         return of_image, of_weight, of_bias, None, None
+
+
+def weight_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """dL/dw (O, I, k, k). torch.nn.grad.conv2d_weight gives the same bits, but is not told how the weight is laid out.
+
+    Without the layout the library takes a way that is nearly twice as slow.
+    """
+    settings = ([stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1)  # no dilation, not transposed, one group
+    return torch.ops.aten.convolution_backward(gradient, image, weight, None, *settings, [False, True, False])[1]
 
 
 def input_gradient(gradient: Tensor, weight: Tensor, size: torch.Size, stride: int, padding: int) -> Tensor:
