@@ -104,7 +104,7 @@ def _even_and_odd(mask: Tensor, axes: tuple[int, ...], is_symmetric: bool) -> tu
     else:
         behind = behind.flip(-1)
     even = (ahead + behind).div_(2)
-    return even, None if is_symmetric else (ahead - behind).div_(2)
+    return even, None if is_symmetric else ahead.sub_(behind).div_(2)
 
 
 def _joined(ahead: Tensor, behind: Tensor, shape: torch.Size, axes: tuple[int, ...]) -> Tensor:
