@@ -115,18 +115,18 @@ def _joined(ahead: Tensor, behind: Tensor, shape: torch.Size, axes: tuple[int, .
     side = shape[-1]
     centre = side // 2
     for values in (ahead,) if behind is ahead else (ahead, behind):
-        values[..., :1] /= 2
+        values[..., :1].div_(2)
         if side % 2 == 0:
-            values[..., -1:] /= 2
+            values[..., -1:].div_(2)
     if len(axes) == 2:
         ahead = torch.fft.fftshift(ahead, dim=-2)
         behind = behind.roll(-(shape[-2] // 2 + 1), -2).flip(-2, -1)
     else:
         behind = behind.flip(-1)
     whole = torch.cat([behind, ahead[..., 1 : side - centre]], dim=-1)
-    whole[..., centre] += ahead[..., 0]
+    whole[..., centre].add_(ahead[..., 0])
     if side % 2 == 0:
-        whole[..., 0] += ahead[..., centre]
+        whole[..., 0].add_(ahead[..., centre])
     return whole
 
 
