@@ -145,9 +145,10 @@ def _heard(analysis: Analysis, computed: VendorAnalysis, domain: str) -> str:
     where, count = _patients(analysis.run, selection, domain)
     verdict = selection.verdicts[domain]
     whose = f"{count} " if count else "the "
-    people = f"{whose}{SPLITS[split_shown(selection)]} patients"
+    noun = "phantoms" if is_synthetic(analysis.run) else "patients"
+    people = f"{whose}{SPLITS[split_shown(selection)]} {noun}"
     if verdict.basis is Basis.PROOF:
-        people = "the proof on validation patients"
+        people = f"the proof on validation {noun}"
     said = AGAINST_ALL[verdict.kind].format(where=where, people=people, margin=verdict.margin)
     return said
 
@@ -192,8 +193,6 @@ def _doubts(computed: VendorAnalysis, analysis: Analysis) -> list[str]:
     """What takes the numbers back, most serious first."""
     selection = computed.selection
     doubts = []
-    if is_synthetic(analysis.run):
-        doubts.append("these are phantoms and no patients")
     if selection.oracle:
         doubts.append("TEST scores chose it (an oracle's choice), so its numbers are too high")
     if selection.values.get("seeds", math.nan) == 1:

@@ -213,6 +213,15 @@ const tables = {
   },
 };
 
+const TITLE = 44; // pixels of the two lines above a figure that is saved
+
+/** The figure's title, and on the first screen the vendor trained on. */
+function titleOf(plot) {
+  const title = plot.closest("figure").querySelector("h3");
+  const vendor = plot.closest(".of-vendor");
+  return [title, vendor && vendor.querySelector("h3")].filter(Boolean).map((head) => head.textContent).join(", ");
+}
+
 function save(name, text, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));
@@ -226,9 +235,11 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   if (button.dataset.save === "svg") {
     const plot = document.getElementById(button.dataset.of);
-    // a file is for paper: dark ink on white, whatever the page looks like
+    // a file is for paper: dark ink on white, whatever the page looks like, with what the page says above the figure
     const layout = deepen(structuredClone(plot.layout), { ...inked(plot.layout, PAPER), paper_bgcolor: "#ffffff" });
-    const size = { width: plot.clientWidth, height: plot.clientHeight };
+    layout.title = { text: `${titleOf(plot)}<br>${document.title}`, font: { size: 13 }, x: 0.01, y: 0.99, yanchor: "top" };
+    layout.margin = { ...layout.margin, t: ((layout.margin || {}).t || 16) + TITLE };
+    const size = { width: plot.clientWidth, height: plot.clientHeight + TITLE };
     Plotly.downloadImage({ data: plot.data, layout }, { format: "svg", filename: plot.id, ...size });
   } else if (button.dataset.save === "csv") {
     save(`${button.dataset.of}.csv`, tables.csv(document.getElementById(button.dataset.of)), "text/csv");
