@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from analysis.report.packed import packed, packed_library
 from analysis.report.parts import Part, slug
 from analysis.results.json_values import json_values
 
@@ -36,9 +37,10 @@ def render(parts: Iterable[Part]) -> Markup:
 
 
 def render_page(title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None) -> str:
-    """Sections in order -> the whole page; plotly.js is embedded once, and nothing is fetched.
+    """Sections in order -> the whole page; plotly.js is embedded once, packed, and nothing is fetched.
 
-    ``live`` brings the notice and the script that loads the page again.
+    The first section is open, the others are folded. ``live`` brings the notice and the script that loads the page
+    again.
     """
     names = SCRIPTS if live is None else (*SCRIPTS, RELOAD)
     return ENVIRONMENT.get_template("page.html").render(
@@ -47,7 +49,7 @@ def render_page(title: str, sections: Sequence[RenderedSection], plotly: str, li
         live=live,
         style=asset("report.css"),
         scripts=[asset(name) for name in names],
-        plotly=Markup(plotly),
+        plotly=packed_library(plotly),
     )
 
 
@@ -73,6 +75,7 @@ def _environment() -> Environment:
     )
     environment.filters["slug"] = slug
     environment.filters["in_script"] = in_script
+    environment.filters["packed"] = packed
     return environment
 
 

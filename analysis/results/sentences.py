@@ -68,6 +68,17 @@ def labels(selection: Selection) -> str:
     return f"Saw {seen.get(selection.saw, alone)}."
 
 
+def labels_briefly(selection: Selection) -> str:
+    """Whose labels chose the rate, without a vendor's name, so that vendors can share the words."""
+    seen = {
+        "oracle": "test labels",
+        "target-validation": "validation of the other vendor(s) too",
+        "leave-one-vendor-out": "validation of every vendor but one",
+    }
+    words = seen.get(selection.saw, "validation of the vendor trained on only")
+    return f"{words}, and the {selection.also_read} of the search read every vendor's" if selection.also_read else words
+
+
 def chosen(selection: Selection, measure: Measure) -> str:
     """One line of numbers: the rate, its metrics against full sampling."""
     if math.isnan(selection.rate):

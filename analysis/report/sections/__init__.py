@@ -7,6 +7,7 @@ from analysis.report.sections import (
     configurations,
     curves,
     external,
+    front,
     hyperparameters,
     image_quality,
     intervals_of_classes,
@@ -29,6 +30,7 @@ from analysis.report.sections import (
 )
 
 SECTIONS = {
+    "front": front.SECTION,
     "choice": choice.SECTION,
     "proof": proof.SECTION,
     "pareto": pareto.SECTION,

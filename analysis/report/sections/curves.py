@@ -13,7 +13,7 @@ from analysis.results.curves_info import curves_info
 from analysis.results.rate_units import rate_units
 from analysis.results.source_table import CHOSEN_FOR, source_table
 
-HEIGHT = 480  # pixels
+HEIGHT = 440  # pixels
 NOTE = (
     '"A tested on B": trained on A, scored on test patients of B; mean over seeds [90 % interval]. '
     "The nominal rate was asked for, the other rates are those of the exported masks. The table of configurations "
@@ -22,14 +22,14 @@ NOTE = (
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """The curves on test patients, on validation patients, and the source study's table."""
+    """The curves on the patients that the first screen does not show, and the source study's table."""
     if not analysis.vendors:
         return []
     shown: list[Part] = []
     for split in ("test", "val"):
-        shown += _curves(analysis, split)
-    shown += [Paragraph(_about_units(analysis), "small"), labels_seen(analysis)]
-    return [*shown, *_source_table(analysis)]
+        if split != split_on_front(analysis):
+            shown += _curves(analysis, split)
+    return [*shown, Paragraph(_about_units(analysis), "small"), *_source_table(analysis)]
 
 
 def _about_units(analysis: Analysis) -> str:
@@ -40,21 +40,29 @@ def _about_units(analysis: Analysis) -> str:
     return " ".join(["The buttons below an axis show the rate in other units; no point moves.", *notes])
 
 
+def split_on_front(analysis: Analysis) -> str:
+    """The split whose curves are on the first screen: test where there is any such score, else val."""
+    return "val" if analysis.configurations["test_in_domain"].isna().all() else "test"
+
+
 def _curves(analysis: Analysis, split: str) -> list[Part]:
     """A figure a vendor; one sentence where the split was not scored."""
     word = SPLIT_WORDS[split]
-    title = analysis.measure.title
     if analysis.configurations[f"{split}_in_domain"].isna().all():
-        return [Paragraph(f"No {word} {title} in these records: that curve is left out.", "small")]
-    panels: list[list[Part]] = []
-    for vendor in analysis.vendors:
-        alt = (
-            f"{word.capitalize()} {title} against the realised rate, trained on {vendor}: blue in-domain, orange "
-            f"cross-domain (a hair to the right); small points are single trials{_extras(analysis, split)}."
-        )
-        drawn = to_json(plot_curves(curves_info(analysis, vendor, split)))
-        panels.append([Figure(f"curves-{split}-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])
+        return [Paragraph(f"No {word} {analysis.measure.title} in these records: that curve is left out.", "small")]
+    panels = [[figure(analysis, vendor, split, f"Trained on {vendor}")] for vendor in analysis.vendors]
     return [Heading(f"On {word} patients"), Panels(panels)]
+
+
+def figure(analysis: Analysis, vendor: str, split: str, title: str) -> Figure:
+    """One vendor's curves on one split."""
+    alt = (
+        f"{SPLIT_WORDS[split].capitalize()} {analysis.measure.title} against the realised rate, trained on {vendor}: "
+        f"blue in-domain, orange cross-domain (a hair to the right); small points are single "
+        f"trials{_extras(analysis, split)}."
+    )
+    drawn = to_json(plot_curves(curves_info(analysis, vendor, split)))
+    return Figure(f"curves-{split}-{slug(vendor)}", drawn, alt, HEIGHT, title)
 
 
 def _extras(analysis: Analysis, split: str) -> str:
