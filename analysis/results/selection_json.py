@@ -10,11 +10,12 @@ from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Verdict
 from analysis.read.load import SCORES
-from analysis.results import sentences
+from analysis.results import sentences, versus_lowpass
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
 from analysis.results.fitness import Fitness
 from analysis.results.json_values import json_values
+from analysis.results.versus_lowpass import VersusLowpass
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
 
@@ -40,6 +41,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
         "other_vendors": analysis.other_vendors.to_dict("records"),
+        "versus_lowpass": _versus(analysis.versus_lowpass, analysis.measure),
         "transfer": analysis.transfer.to_dict("records"),
         "clinic": _clinic(analysis.clinic),
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
@@ -65,6 +67,15 @@ def _optimism(gap: Optimism) -> dict[str, Any]:
     values = gap._asdict()
     values["own"] = values.pop("luck")  # "own" is its name in files of format 1
     return values
+
+
+def _versus(versus: VersusLowpass, measure: Measure) -> dict[str, Any]:
+    """Every comparison with the low-pass, their means over rates, and what they say in words."""
+    return {
+        "sentences": versus_lowpass.lines(versus, measure.title),
+        "means": versus.means.to_dict("records"),
+        "rows": versus.rows.to_dict("records"),
+    }
 
 
 def _clinic(clinic: Clinic) -> dict[str, Any]:

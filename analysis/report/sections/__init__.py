@@ -26,10 +26,12 @@ from analysis.report.sections import (
     trials,
     trivial,
     trouble,
+    versus_lowpass,
 )
 
 SECTIONS = {
     "choice": choice.SECTION,
+    "versus_lowpass": versus_lowpass.SECTION,
     "proof": proof.SECTION,
     "pareto": pareto.SECTION,
     "curves": curves.SECTION,

@@ -12,7 +12,7 @@ from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
 from analysis.report.parts import Panels, Paragraph, Part, number
 from analysis.report.sections.base import Section
-from analysis.results import evidence, sentences
+from analysis.results import evidence, sentences, versus_lowpass
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.rate_units import in_units
@@ -92,6 +92,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
             Paragraph(sentences.plainly(selection, measure)),
             Paragraph(computed.fitness.sentence, "warning" if computed.fitness.verdict == UNDERFIT else "small"),
             *(Paragraph(said, "warning" if doubt else "") for said, doubt in against),
+            Paragraph(versus_lowpass.headline(analysis.versus_lowpass, computed.vendor, measure.title)),
         ],
         picks=[_proven(computed, analysis.options), _unproven(computed, measure)],
         small_print=[
