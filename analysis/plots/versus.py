@@ -1,5 +1,6 @@
 """Mask families minus the low-pass at equal rate: a difference with its interval at every rate."""
 
+import math
 from html import escape
 from itertools import cycle
 
@@ -7,31 +8,33 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.plots.common import DOMAINS, GREY, SYMBOLS, blank, rate_axis
+from analysis.read.configurations import SAME_RATE
 from analysis.results.versus_info import VersusInfo
 
-STEP = 1.035  # between points of one rate, so that their bars stand side by side
+STEP = 1.035  # factor between points of one rate, so that their bars stand side by side
+WIDEST = 1.6  # factor between the outermost of them: the next rate is twice as high
+APART = 0.12  # between the two domains of a family, where families stand side by side
 
 
 def plot_versus(info: VersusInfo) -> go.Figure:
     """A point a family, rate and domain; above 0 the family is better. Filled: it holds after Holm's correction.
 
-    The legend has one entry a domain (a colour, which hides it) and one a family (a symbol); dotted lines are the
-    means over rates of learned families.
+    Where there is one rate, the families stand side by side in place of the rates. The legend has one entry a domain
+    (a colour, which hides it) and one a family (a symbol); dotted lines are the means over rates of learned families.
     """
     figure = blank("", f"minus low-pass, test {info.measure.title}")
     names = list(dict.fromkeys(info.rows["family"]))
     symbols = dict(zip(names, cycle(SYMBOLS)))
-    places = len(names) * len(DOMAINS)
-    for side, (domain, (word, colour)) in enumerate(DOMAINS.items()):
-        of_domain = info.rows[info.rows["domain"] == domain]
+    rows = info.rows.assign(x=_places(info.rows, names))
+    for domain, (word, colour) in DOMAINS.items():
+        of_domain = rows[rows["domain"] == domain]
         if of_domain.empty:
             continue
         _add_entry(figure, word, mode="lines", line={"color": colour, "width": 6}, legendgroup=word)
-        for number, name in enumerate(names):
-            aside = STEP ** (side * len(names) + number - (places - 1) / 2)
-            _add_points(figure, of_domain[of_domain["family"] == name], aside, symbols[name], domain)
+        for name in names:
+            _add_points(figure, of_domain[of_domain["family"] == name], symbols[name], domain)
         _add_means(figure, info, domain)
-    for name in names:
+    for name in [] if _is_of_one_rate(rows) else names:
         _add_entry(figure, escape(name), mode="markers", marker={"symbol": symbols[name], "size": 8, "color": GREY})
     if info.rows["low"].notna().any():
         marker = {"symbol": "circle-open", "size": 8, "color": GREY}
@@ -39,10 +42,47 @@ def plot_versus(info: VersusInfo) -> go.Figure:
     if len(info.means):
         line = {"color": GREY, "width": 1, "dash": "dot"}
         _add_entry(figure, "mean over rates", mode="lines", line=line)
-    rate_axis(figure, info.rows["rate"], info.rate_units)
+    if _is_of_one_rate(rows):
+        figure.update_layout(xaxis=_axis_of_families(names, rows["rate"].iloc[0]))
+    else:
+        rate_axis(figure, rows["rate"], info.rate_units)
+        figure.update_layout(xaxis={"range": [math.log10(rows["x"].min() / 1.1), math.log10(rows["x"].max() * 1.1)]})
     figure.add_hline(y=0, line={"color": GREY, "width": 1.5})
     figure.update_layout(yaxis={"tickformat": "+.2~f"})
     return figure
+
+
+def _is_of_one_rate(rows: pd.DataFrame) -> bool:
+    return bool(rows["rate"].max() <= rows["rate"].min() * (1 + SAME_RATE))
+
+
+def _places(rows: pd.DataFrame, names: list[str]) -> list[float]:
+    """Where each point stands: near its rate, or, of one rate, near the number of its family."""
+    domains = list(DOMAINS)
+    number = len(names) * len(domains)
+    step = min(STEP, WIDEST ** (1 / number))
+    one_rate = _is_of_one_rate(rows)
+    places = []
+    for row in rows.itertuples():
+        family = names.index(row.family)
+        side = domains.index(row.domain)
+        if one_rate:
+            places.append(family + (side - 0.5) * 2 * APART)
+        else:
+            places.append(row.rate * step ** (side * len(names) + family - (number - 1) / 2))
+    return places
+
+
+def _axis_of_families(names: list[str], rate: float) -> dict:
+    """An axis with the names of families."""
+    return {
+        "title": {"text": f"mask, at realised rate {rate:.3g}", "standoff": 8},
+        "tickvals": list(range(len(names))),
+        "ticktext": [escape(name).replace("_", " ") for name in names],
+        "range": [-0.6, len(names) - 0.4],
+        "tickangle": -45 if len(names) > 2 else 0,
+        "showgrid": False,
+    }
 
 
 def _add_entry(figure: go.Figure, name: str, **style) -> None:
@@ -50,7 +90,7 @@ def _add_entry(figure: go.Figure, name: str, **style) -> None:
     figure.add_trace(go.Scatter(x=[None], y=[None], name=name, hoverinfo="skip", **style))
 
 
-def _add_points(figure: go.Figure, rows: pd.DataFrame, aside: float, symbol: str, domain: str) -> None:
+def _add_points(figure: go.Figure, rows: pd.DataFrame, symbol: str, domain: str) -> None:
     """The differences of one family in one domain, with their intervals where there are any."""
     word, colour = DOMAINS[domain]
     bars = None
@@ -65,7 +105,7 @@ def _add_points(figure: go.Figure, rows: pd.DataFrame, aside: float, symbol: str
         }
     figure.add_trace(
         go.Scatter(
-            x=(rows["rate"] * aside).tolist(),
+            x=rows["x"].tolist(),
             y=rows["difference"].tolist(),
             mode="markers",
             name=word,
@@ -76,6 +116,7 @@ def _add_points(figure: go.Figure, rows: pd.DataFrame, aside: float, symbol: str
                 "line": {"width": 2},
             },
             error_y=bars,
+            meta={"rates": rows["rate"].tolist()},
             text=[_about(row) for row in rows.to_dict("records")],
             hovertemplate=f"%{{text}}<br>{word} %{{y:+.3f}}<extra></extra>",
             legendgroup=word,

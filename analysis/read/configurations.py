@@ -104,7 +104,7 @@ def beside_the_mask(configurations: pd.DataFrame) -> list[str]:
 
 
 def _is_of_the_mask(name: str) -> bool:
-    """Whether a column of ``config_fields`` says how a mask is made or learned; which pattern it has is no part of it."""
+    """Whether a column of ``config_fields`` says how a mask is made or learned; its pattern is no part of that."""
     part = OWN_FIELDS[name].part if name in OWN_FIELDS else name.partition(".")[0]
     return part == "mask" and name != "pattern"
 

@@ -35,16 +35,19 @@ def render(parts: Iterable[Part]) -> Markup:
     return Markup(ENVIRONMENT.get_template("parts.html").render(parts=list(parts)).strip())
 
 
-def render_page(title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None) -> str:
+def render_page(
+    title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None, mark: str = ""
+) -> str:
     """Sections in order -> the whole page; plotly.js is embedded once, and nothing is fetched.
 
-    ``live`` brings the notice and the script that loads the page again.
+    ``live`` brings the notice and the script that loads the page again; ``mark`` is written across a saved figure.
     """
     names = SCRIPTS if live is None else (*SCRIPTS, RELOAD)
     return ENVIRONMENT.get_template("page.html").render(
         title=title,
         sections=sections,
         live=live,
+        mark=mark,
         style=asset("report.css"),
         scripts=[asset(name) for name in names],
         plotly=Markup(plotly),

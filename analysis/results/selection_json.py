@@ -15,6 +15,7 @@ from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
 from analysis.results.fitness import Fitness
 from analysis.results.json_values import json_values
+from analysis.results.read_by_rules import read_table
 from analysis.results.versus_lowpass import VersusLowpass
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
@@ -44,6 +45,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "versus_lowpass": _versus(analysis.versus_lowpass, analysis.measure),
         "transfer": analysis.transfer.to_dict("records"),
         "clinic": _clinic(analysis.clinic),
+        "read_by_rules": {computed.vendor: read_table(computed).to_dict("records") for computed in vendors},
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {
             "finished": len(run.trials),
@@ -108,6 +110,7 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "configuration": selection.configuration,
         "keys": selection.keys,
         "columns_read": selection.columns_read,
+        "read_fitted": selection.read_fitted,
         "oracle": selection.oracle,
         "saw": selection.saw,
         "held_out": selection.held_out or None,

@@ -6,7 +6,7 @@ import numpy as np
 def holm(p_values: np.ndarray) -> np.ndarray:
     """(n,) p values -> (n,) adjusted ones: below alpha, a test holds though n were made; NaN stays and does not count.
 
-    The smallest of m is multiplied by m, the next by m - 1 and so on; none is below the one before it, and none above 1.
+    The smallest of m is multiplied by m, the next by m - 1 and so on; none is below the one before it or above 1.
     """
     p_values = np.asarray(p_values, float)
     adjusted = np.full(len(p_values), np.nan)

@@ -2,6 +2,7 @@
 "use strict";
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const [PAPER_WIDTH, PAPER_HEIGHT] = [720, 480]; // pixels: 7.5 x 5 inches
 const PAPER = ["#1c2430", "#d5dae1", "#ffffff"]; // ink, lines and cards of a figure that is saved
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -33,6 +34,30 @@ function deepen(layout, flat) {
     let at = layout;
     for (const name of names.slice(0, -1)) at = at[name] = at[name] || {};
     at[names[names.length - 1]] = value;
+  }
+  return layout;
+}
+
+/** The layout of a saved figure: dark ink on white whatever the page looks like, its title, and the mark of a phantom. */
+function printed(plot) {
+  const figure = plot.closest("figure");
+  const heads = [plot.closest("section")?.querySelector("h2"), figure?.querySelector("h3")];
+  const [first, ...rest] = heads.filter(Boolean).map((head) => head.textContent.trim().replaceAll("<", "&lt;"));
+  const mark = document.documentElement.dataset.mark;
+  if (mark) rest.push(`synthetic cohort (${mark.toLowerCase()}): no evidence about patients`);
+  const text = `<b>${first || plot.id}</b><br>${rest.join("; ")}`;
+  const layout = deepen(structuredClone(plot.layout), { ...inked(plot.layout, PAPER), paper_bgcolor: "#ffffff", updatemenus: [] });
+  const margin = layout.margin || {};
+  if (layout.showlegend === false) { // a legend above the axes grows with its entries, so the title is part of it
+    layout.title = { text, x: 0.05, xanchor: "left", y: 1, yanchor: "top", yref: "container", pad: { t: 14 }, font: { size: 13 } };
+    layout.margin = { ...margin, t: (margin.t || 0) + 46 };
+  } else {
+    layout.legend = { ...layout.legend, title: { text, side: "top", font: { size: 13 } } };
+    layout.margin = { ...margin, b: 52 };
+  }
+  if (mark) {
+    layout.annotations = [...(layout.annotations || []), { text: mark, xref: "paper", yref: "paper", x: 0.5, y: 0.5, textangle: -20,
+      showarrow: false, font: { size: 40, color: "rgba(176,0,32,0.22)" } }];
   }
   return layout;
 }
@@ -118,10 +143,8 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   if (button.dataset.save === "svg") {
     const plot = document.getElementById(button.dataset.of);
-    // a file is for paper: dark ink on white, whatever the page looks like
-    const layout = deepen(structuredClone(plot.layout), { ...inked(plot.layout, PAPER), paper_bgcolor: "#ffffff" });
-    const size = { width: plot.clientWidth, height: plot.clientHeight };
-    Plotly.downloadImage({ data: plot.data, layout }, { format: "svg", filename: plot.id, ...size });
+    const height = Math.max(PAPER_HEIGHT, plot.layout.height || plot.clientHeight);
+    Plotly.downloadImage({ data: plot.data, layout: printed(plot) }, { format: "svg", filename: plot.id, width: PAPER_WIDTH, height });
   } else if (button.dataset.save === "csv") {
     save(`${button.dataset.of}.csv`, tables.csv(document.getElementById(button.dataset.of)), "text/csv");
   } else if (button.closest("th")) {

@@ -17,12 +17,12 @@ from analysis.results.versus_lowpass import CHANCE, headline, single_rates
 HEIGHT = 420  # pixels
 HOW = (
     "Each mask is compared with the low-pass that agrees in all but the mask and has the same realised rate (to 1 % of "
-    "it), on the same test patients. Differences are paired by patient; seeds are averaged on either side, and the 90 % "
-    "intervals hold the error of patients and, where it is known, of trainings. Test labels are read here and choose "
+    "it), on the same test patients. Differences are paired by patient; seeds are averaged on either side, and the 90 "
+    "% intervals hold the error of patients and, where it is known, of trainings. Test labels are read here and choose "
     "nothing: where a family has several settings at one rate, in-domain validation chose which stands for it. p: "
     "two-sided, of no difference. p, Holm: adjusted for all learned masks, rates, domains and vendors of this run (of "
-    "the means: for all means); below {level:g} a difference holds though so many were looked at. A learned mask may "
-    "be worse than low-pass: it was then trained badly, as it could have become one."
+    "the means: for all means); below {level:g} a difference holds though so many were looked at. Fixed masks stand "
+    "beside the learned ones and are in no correction."
 )
 
 
@@ -38,7 +38,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     if versus.rows.empty:
         return shown
     shown += [Panels([_figure(analysis, vendor) for vendor in analysis.vendors]), labels_seen(analysis)]
-    if len(versus.means):
+    if (versus.means["rates"] > 1).any():
         shown.append(table(means_table(analysis), "versus-means", "Learned mask minus low-pass, mean over rates"))
     shown.append(table(rows_table(analysis), "versus-low-pass", f"Mask minus low-pass at equal rate, test {title}"))
     return [*shown, Paragraph(HOW.format(level=CHANCE), "small")]

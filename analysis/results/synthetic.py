@@ -1,0 +1,11 @@
+"""What stands in every figure of a cohort that is made up."""
+
+from analysis.results.compute import Analysis
+
+MARK = "PHANTOM"
+SENTENCE = "synthetic cohort (phantom): no evidence about patients"
+
+
+def phantom_mark(analysis: Analysis) -> str:
+    """MARK where the cohort is synthetic; else empty."""
+    return MARK if (analysis.run.search.get("cohort") or {}).get("synthetic") else ""
