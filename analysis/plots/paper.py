@@ -10,9 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 INK, LINE, WHITE = "#1c2430", "#d5dae1", "#ffffff"
-MARK_COLOUR = "rgba(176,0,32,0.22)"
-TITLE_HEIGHT = 46  # pixels above the axes of a figure without a legend
-LETTERS = "ABCDEFGH"
+MARK_COLOUR = "rgba(214,40,60,0.4)"  # seen on white and on a dark heat map
+TITLE_HEIGHT, LINE_HEIGHT = 28, 17  # pixels above the axes of a figure without a legend: of a title, of a line more
+LETTERS = "ABCDEFGH"  # of panels
+CROWD, SMALL = 8, 9  # legend entries from which on a panel's are this small (points)
 COLUMNS = 2  # panels side by side in a joint figure
 NUMBERS = ["trace", "x", "y", "z", "low", "high", "about"]
 
@@ -26,12 +27,14 @@ class Panel(NamedTuple):
 
 
 def on_paper(figure: go.Figure, title: str, about: str, mark: str = "") -> go.Figure:
-    """The figure with dark ink on white and its title; ``about``: a second line. Buttons of the page are left out.
+    """A copy with dark ink on white and its title; ``about``: the lines below it. Buttons of the page are left out.
 
     The title is the legend's where there is one: a legend above the axes grows with its entries, and would cover any
     other. ``mark`` is written across the axes.
     """
+    figure = go.Figure(figure)
     text = f"<b>{title}</b><br>{about}"
+    height = TITLE_HEIGHT + LINE_HEIGHT * (1 + about.count("<br>"))
     axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE}
     layout: dict[str, Any] = {
         "paper_bgcolor": WHITE,
@@ -46,9 +49,9 @@ def on_paper(figure: go.Figure, title: str, about: str, mark: str = "") -> go.Fi
     else:
         place = {"x": 0.05, "xanchor": "left", "xref": "container", "y": 1, "yanchor": "top", "yref": "container"}
         layout["title"] = {"text": text, **place, "pad": {"t": 14}, "font": {"size": 13}}
-        layout["margin"] = {"t": TITLE_HEIGHT + (figure.layout.margin.t or 0)}
+        layout["margin"] = {"t": height + (figure.layout.margin.t or 0)}
         if figure.layout.height:
-            layout["height"] = figure.layout.height + TITLE_HEIGHT
+            layout["height"] = figure.layout.height + height
     figure.update_layout(layout)
     if mark:
         figure.add_annotation(
@@ -62,6 +65,20 @@ def on_paper(figure: go.Figure, title: str, about: str, mark: str = "") -> go.Fi
             font={"size": 40, "color": MARK_COLOUR},
         )
     return figure
+
+
+def as_panel(figure: go.Figure, number: int, height: int) -> go.Figure:
+    """A figure of on_paper() as the panel ``number`` of a joint figure: with its letter, and a smaller legend."""
+    panel = go.Figure(figure)
+    letter = f"<b>{LETTERS[number]}</b>   "
+    listed = sum(trace.showlegend is not False for trace in panel.data)
+    if panel.layout.showlegend:
+        panel.layout.legend.title.text = letter + panel.layout.legend.title.text
+        if listed > CROWD:
+            panel.layout.legend.font.size = SMALL
+    else:
+        panel.layout.title.text = letter + panel.layout.title.text
+    return panel.update_layout(height=height)
 
 
 def numbers(figure: go.Figure) -> pd.DataFrame:
@@ -105,7 +122,7 @@ def _plain(text: Any) -> str:
 
 
 def joint(panels: Sequence[Panel]) -> go.Figure:
-    """Drawn panels in a grid with their letters, as one figure; they stay vectors."""
+    """Drawn panels in a grid, as one figure; they stay vectors."""
     width = max(panel.width for panel in panels)
     height = max(panel.height for panel in panels)
     across = min(COLUMNS, len(panels))
@@ -127,14 +144,5 @@ def joint(panels: Sequence[Panel]) -> go.Figure:
             sizey=panel.height,
             sizing="stretch",
             layer="above",
-        )
-        figure.add_annotation(
-            text=f"<b>{LETTERS[number]}</b>",
-            x=left + 4,
-            y=top + 2,
-            xanchor="left",
-            yanchor="top",
-            showarrow=False,
-            font={"size": 18, "color": INK},
         )
     return figure

@@ -13,7 +13,7 @@ from analysis.plots.clinic import plot_operating, plot_reliability
 from analysis.plots.common import SPLIT_WORDS, to_json
 from analysis.plots.curves import plot_curves
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
-from analysis.plots.paper import Panel, joint, numbers, on_paper
+from analysis.plots.paper import Panel, as_panel, joint, numbers, on_paper
 from analysis.plots.pareto import plot_optimal, plot_pareto
 from analysis.plots.patients import plot_patients
 from analysis.plots.training import plot_training
@@ -33,7 +33,7 @@ from analysis.results.versus_info import versus_info
 from tune_ks.core.storage import StoragePath, put_folder
 
 WIDTH, HEIGHT = 720, 480  # pixels of a figure: 7.5 x 5 inches
-PANEL_WIDTH, PANEL_HEIGHT = 480, 400  # of a panel of the joint figure, whose two columns are 7.5 inches in print
+PANEL_WIDTH, PANEL_HEIGHT = 480, 440  # of a panel of the joint figure, whose two columns are 7.5 inches in print
 PIXELS = 96  # an inch
 DPI = 300  # of PNG and TIFF
 KINDS = ("pdf", "svg", "png")  # the TIFF is made of the PNG
@@ -91,7 +91,7 @@ def printed(analysis: Analysis, figure: PaperFigure) -> go.Figure:
     mark = phantom_mark(analysis)
     about = f"trained on {figure.vendor}"
     if mark:
-        about += f"; {SENTENCE}"
+        about += f"<br>{SENTENCE}"
     return on_paper(figure.figure, figure.title, about, mark)
 
 
@@ -159,9 +159,10 @@ def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list
             numbers(drawing).to_csv(place / f"{figure.file}.csv", index=False, float_format="%.6g")
             drawings.append(Drawing(place / figure.file, drawing, WIDTH, int(drawing.layout.height or HEIGHT)))
             if figure.name in JOINT:
-                panel = Path(aside) / figure.file
-                panels.setdefault(figure.vendor, []).append(panel)
-                drawings.append(Drawing(panel, go.Figure(drawing), PANEL_WIDTH, PANEL_HEIGHT, kinds=("svg",)))
+                of_vendor = panels.setdefault(figure.vendor, [])
+                panel = as_panel(drawing, len(of_vendor), PANEL_HEIGHT)
+                of_vendor.append(Path(aside) / figure.file)
+                drawings.append(Drawing(of_vendor[-1], panel, PANEL_WIDTH, PANEL_HEIGHT, kinds=("svg",)))
         _draw(drawings)
         _draw([_joint(place / f"joint-{slug(vendor)}", paths) for vendor, paths in panels.items() if len(paths) > 1])
         for name, text in (methods(analysis) | paper_tables(analysis)).items():

@@ -40,24 +40,26 @@ function deepen(layout, flat) {
 
 /** The layout of a saved figure: dark ink on white whatever the page looks like, its title, and the mark of a phantom. */
 function printed(plot) {
-  const figure = plot.closest("figure");
-  const heads = [plot.closest("section")?.querySelector("h2"), figure?.querySelector("h3")];
+  const section = plot.closest("section");
+  const before = [...(section?.querySelectorAll("h3") || [])].filter((head) => !head.closest("figure, .table-top")
+    && head.compareDocumentPosition(plot) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1); // as "Trained on GE", "On test patients"
+  const heads = [section?.querySelector("h2"), before, plot.closest("figure")?.querySelector("h3")];
   const [first, ...rest] = heads.filter(Boolean).map((head) => head.textContent.trim().replaceAll("<", "&lt;"));
   const mark = document.documentElement.dataset.mark;
-  if (mark) rest.push(`synthetic cohort (${mark.toLowerCase()}): no evidence about patients`);
-  const text = `<b>${first || plot.id}</b><br>${rest.join("; ")}`;
+  const warning = mark ? `<br>synthetic cohort (${mark.toLowerCase()}): no evidence about patients` : "";
+  const text = `<b>${first || plot.id}</b><br>${rest.join("; ")}${warning}`;
   const layout = deepen(structuredClone(plot.layout), { ...inked(plot.layout, PAPER), paper_bgcolor: "#ffffff", updatemenus: [] });
   const margin = layout.margin || {};
   if (layout.showlegend === false) { // a legend above the axes grows with its entries, so the title is part of it
     layout.title = { text, x: 0.05, xanchor: "left", y: 1, yanchor: "top", yref: "container", pad: { t: 14 }, font: { size: 13 } };
-    layout.margin = { ...margin, t: (margin.t || 0) + 46 };
+    layout.margin = { ...margin, t: (margin.t || 0) + (mark ? 62 : 46) };
   } else {
     layout.legend = { ...layout.legend, title: { text, side: "top", font: { size: 13 } } };
     layout.margin = { ...margin, b: 52 };
   }
   if (mark) {
     layout.annotations = [...(layout.annotations || []), { text: mark, xref: "paper", yref: "paper", x: 0.5, y: 0.5, textangle: -20,
-      showarrow: false, font: { size: 40, color: "rgba(176,0,32,0.22)" } }];
+      showarrow: false, font: { size: 40, color: "rgba(214,40,60,0.4)" } }];
   }
   return layout;
 }
