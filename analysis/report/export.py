@@ -184,8 +184,9 @@ def _draw(drawings: list[Drawing]) -> None:
     """Every drawing in all its formats, in one start of the browser."""
     figures_drawn, files, widths, heights, scales = [], [], [], [], []
     for drawing in drawings:
+        safe = pio.from_json(to_json(drawing.figure))
         for kind in drawing.kinds:
-            figures_drawn.append(pio.from_json(to_json(drawing.figure)).update_layout(height=drawing.height))
+            figures_drawn.append(safe)
             files.append(f"{drawing.file}.{kind}")
             widths.append(drawing.width)
             heights.append(drawing.height)
