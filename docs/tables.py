@@ -10,14 +10,15 @@ TABLE is one of:
     recipes          recipe.md: full sampling with several recipes, on source validation alone (space recipes)
     corruptions      families.md: chosen rate against full sampling on corrupted images, for a RUN that was analysed and
                      that `run_search.py evaluate RUN --data DIR --corruptions` has scored
-    families         families.md: mask families minus the low-pass at the same rate (space mask_families)
-    one_training     families.md: one conditional training against separate ones (space one_training)
-    pretraining      families.md: from scratch, and pre-trained minus that (spaces screened, finetune)
-    classifiers      families.md: classifiers minus AlexNet (spaces side_information, classifiers)
-    reconstructions  families.md: reconstructions minus zero-filling, PSNR and SSIM (space reconstructions)
+    families         families_underfit.md: mask families minus the low-pass at the same rate (space mask_families)
+    one_training     families_underfit.md: one conditional training against separate ones (space one_training)
+    pretraining      families_underfit.md: from scratch, and pre-trained minus that (spaces screened, finetune)
+    classifiers      families_underfit.md: classifiers minus AlexNet (spaces side_information, classifiers)
+    reconstructions  families_underfit.md: reconstructions minus zero-filling, PSNR and SSIM (space reconstructions)
     members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
                      that learns (space patches_members)
-    segmentation     families.md: Dice by rate, beside one mask for every image (space segmentation)
+    networks         families.md: networks minus the AlexNet, with the recipe that learns (space patches_networks)
+    segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
 
 A cell "0.8 / 0.7" is the test metric in-domain / cross-domain; several in one cell are the seeds. "±" is the standard
 error of a mean over the pairs that were averaged: it holds the scatter of trainings, not that of patients. Brackets are
@@ -407,22 +408,35 @@ def _with_epochs_alone(reconstruction: str, epochs: int) -> str:
 
 def members(run: Run) -> list[Table]:
     """Low-pass trainings at every rate; one training for all rates and a U-Net, and what they gain on those."""
-    trials, draws = run.trials[run.trials["mask"] == "lowpass"], trial_draws(run, DRAWS)
+    trials = run.trials[run.trials["mask"] == "lowpass"]
     together = trials["rate_from"].notna()
     reconstructed = trials["reconstruction"] != "zero_filled"
     words = pd.Series("a training a rate", trials.index)
     words = words.mask(together, "one training").mask(reconstructed, "U-Net")
+    return [_against(trials.assign(words=words), "a training a rate", trial_draws(run, DRAWS))]
+
+
+def networks(run: Run) -> list[Table]:
+    """Low-pass trainings of every network, and what each gains on the AlexNet."""
+    trials = run.trials[run.trials["mask"] == "lowpass"]
+    hidden = option(run, trials, "side_dropout")
+    words = [_with_hidden(name, share) for name, share in zip(trials["classifier"], hidden)]
+    return [_against(trials.assign(words=words), "alexnet", trial_draws(run, DRAWS))]
+
+
+def _against(trials: pd.DataFrame, reference: str, draws: Draws) -> Table:
+    """AUCs of what the column ``words`` names, at rates where there are several, and their gains on ``reference``."""
     rows = []
-    for (vendor, rate), part in trials.assign(words=words).groupby(["vendor", "sampling_rate"]):
+    for (vendor, rate), part in trials.groupby(["vendor", "sampling_rate"]):
         keys = {name: group["key"].tolist() for name, group in part.groupby("words")}
+        if len(keys) == 1:
+            continue
         for name, group in part.groupby("words"):
             about = [vendor, rate_name(rate), name]
-            separate = [] if name == "a training a rate" else keys.get("a training a rate", [])
-            rows.append(
-                [*about, *_score_cells(group, draws, vendor), *differences(keys[name], separate, draws, vendor)]
-            )
+            others = [] if name == reference else keys.get(reference, [])
+            rows.append([*about, *_score_cells(group, draws, vendor), *differences(keys[name], others, draws, vendor)])
     heads = ["trained on", "rate", "", "in-domain AUC", "seeds", "cross-domain AUC", "seeds", "gains in", "gains cross"]
-    return [Table(heads, rows)]
+    return Table(heads, rows)
 
 
 def segmentation(run: Run) -> list[Table]:
@@ -452,6 +466,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "classifiers": classifiers,
     "reconstructions": reconstructions,
     "members": members,
+    "networks": networks,
     "segmentation": segmentation,
 }
 

@@ -10,7 +10,7 @@ All three networks have an eighth of their usual width. They see the same images
 standardised: low-pass at 8/64 and full sampling, both vendors, three seeds.
 
 Expect ResNet and DenseNet to do as well in-domain and no better across vendors, because their batch norm keeps the
-statistics of the vendor trained on. Results with one seed are in docs/families.md.
+statistics of the vendor trained on. Results with one seed are in docs/families_underfit.md.
 """
 
 from search_spaces import SMALL, of_64

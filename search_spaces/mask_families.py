@@ -10,7 +10,7 @@ Every family at five rates k/64, and full sampling; one seed, both vendors. Ever
 families are compared at the same realised rate. For more seeds run the same command with "seeds" raised.
 
 Expect the learned families close to the low-pass, and the families that leave out the centre of k-space below it.
-Results are in docs/families.md.
+Results are in docs/families_underfit.md.
 """
 
 from search_spaces import FULL, SMALL, of_64

@@ -3,8 +3,7 @@
     python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space patches_members
     python -m docs.tables members RUN
 
-Cost: 30 trainings, 42 records at 64 px, about an hour on two cores by estimate: the U-Net and the single training take
-longest.
+Cost: 30 trainings, 42 records at 64 px, about 45 minutes on two cores: the U-Net and the single training take longest.
 
 The low-pass at 4/64, 16/64 and full sampling on real patches, three seeds, both vendors, each rate trained separately
 as in real_patches. Against these: one training whose rates are drawn per image, which does not know the rate and takes
@@ -12,7 +11,7 @@ twice the epochs, scored at the three rates; and at 4/64 a U-Net trained togethe
 seed start with the same classifier, so differences are paired.
 
 Expect the single training near the separate ones at low rates and below them at full sampling, and no gain from the
-U-Net: what the classifier can learn from its image it can learn without it. It has not been run whole yet.
+U-Net: what the classifier can learn from its image it can learn without it. Results are in docs/families.md.
 """
 
 from search_spaces import FULL, RECIPE, of_64

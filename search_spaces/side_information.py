@@ -11,7 +11,7 @@ and full sampling, both vendors, three seeds. The first convolution starts as Al
 differences are paired. Each image is standardised, so that its brightness tells nothing.
 
 Expect no gain across vendors without hidden parameters, and little with them: within one vendor some parameters never
-change, so the network can not learn what another vendor's values mean. Results are in docs/families.md.
+change, so the network can not learn what another vendor's values mean. Results are in docs/families_underfit.md.
 """
 
 from search_spaces import SMALL, of_64

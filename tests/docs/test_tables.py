@@ -27,6 +27,7 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "classifiers": ("side_information", [6, 6]),
     "reconstructions": ("reconstructions", [22, 28]),
     "members": ("patches_members", [14]),
+    "networks": ("patches_networks", [16]),
     "segmentation": ("segmentation", [8]),
 }
 

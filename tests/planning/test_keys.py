@@ -20,6 +20,7 @@ NEW = (  # since 0.1.0
     "headline",
     "learning_curve",
     "patches_families",
+    "patches_networks",
     "patches_members",
     "real_patches",
     "recipe_candidates",
