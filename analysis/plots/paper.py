@@ -35,14 +35,7 @@ def on_paper(figure: go.Figure, title: str, about: str, mark: str = "") -> go.Fi
     figure = go.Figure(figure)
     text = f"<b>{title}</b><br>{about}"
     height = TITLE_HEIGHT + LINE_HEIGHT * (1 + about.count("<br>"))
-    axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE}
-    layout: dict[str, Any] = {
-        "paper_bgcolor": WHITE,
-        "font": {"color": INK},
-        "xaxis": axis,
-        "yaxis": axis,
-        "updatemenus": [],
-    }
+    layout: dict[str, Any] = {"updatemenus": []}
     if figure.layout.showlegend:
         layout["legend"] = {"title": {"text": text, "side": "top", "font": {"size": 13}}}
         layout["margin"] = {"b": 52}
@@ -52,7 +45,7 @@ def on_paper(figure: go.Figure, title: str, about: str, mark: str = "") -> go.Fi
         layout["margin"] = {"t": height + (figure.layout.margin.t or 0)}
         if figure.layout.height:
             layout["height"] = figure.layout.height + height
-    figure.update_layout(layout)
+    on_white(figure).update_layout(layout)
     if mark:
         figure.add_annotation(
             text=mark,
@@ -65,6 +58,12 @@ def on_paper(figure: go.Figure, title: str, about: str, mark: str = "") -> go.Fi
             font={"size": 40, "color": MARK_COLOUR},
         )
     return figure
+
+
+def on_white(figure: go.Figure) -> go.Figure:
+    """The figure itself, with dark ink on white."""
+    axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE}
+    return figure.update_layout(paper_bgcolor=WHITE, font={"color": INK}, xaxis=axis, yaxis=axis)
 
 
 def as_panel(figure: go.Figure, number: int, height: int) -> go.Figure:
