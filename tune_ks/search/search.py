@@ -49,11 +49,13 @@ def run_search(
     halt: Halt | None = None,
     masks: dict[int, Path] | None = None,
     make_searcher: Callable[[TrialWork, int], Any] | None = None,
+    has_slots: Callable[[int], None] = lambda slots: None,
 ) -> None:
     """Run everything that the plan has left, until it is done or ``halt`` has a reason.
 
     ``images`` is image size -> cached .npy file; so are the tumours' ``masks``, for the tasks that read them.
     ``make_searcher`` (what every trial is given, number of trials at once) makes another searcher than the plan's.
+    ``has_slots`` is told how many trials run at once, when Ray has started.
     StorageError when the run folder could not be written any more; everything finished before is in it.
     """
     for name, value in RAY_SETTINGS.items():
@@ -72,6 +74,7 @@ def run_search(
             show=ray_thread.unless_given_up(show),
             halt=halt,
             make_searcher=make_searcher,
+            has_slots=has_slots,
             scratch=scratch,
         )
         if not halt.stop_all():
@@ -93,6 +96,7 @@ class _Search:
     show: Callable[[Event], None]
     halt: Halt
     make_searcher: Callable[[TrialWork, int], Any] | None
+    has_slots: Callable[[int], None]
     scratch: str
 
     def run(self, stack: ExitStack, watch: Callable[[str], None]) -> None:
@@ -100,6 +104,7 @@ class _Search:
         stack.enter_context(connected(self.resources.address))
         watch(ray.get_runtime_context().gcs_address)
         gpus, concurrent = slots_in_cluster(self.resources)
+        self.has_slots(concurrent)
         stopping = early_stopping(self.space, self.folder)
         on_cluster = self.resources.address is not None
         work = TrialWork(

@@ -150,9 +150,9 @@ def test_methods_say_cohort_members_rule_versions_and_whom_to_cite(analysis):
     assert "`" not in texts["methods.txt"]
 
 
-def test_whoever_the_readme_names_for_a_member_is_cited():
+def test_whoever_the_docs_name_for_a_member_is_cited():
     fields = {"M": "mask", "F": "transform", "R": "reconstruction", "C": "classifier"}
-    rows = re.findall(r"^\| ([MFRC]) \| `(\w+)` \|.*\| ([^|]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| ([MFRC]) \| `(\w+)` \|.*\| ([^|]+) \|$", (ROOT / "docs/members.md").read_text(), re.MULTILINE)
     named = {(fields[letter], member): text for letter, member, text in rows if re.search(r"\b(19|20)\d\d|arXiv", text)}
     assert set(named) == set(REFERENCES)
     for place, text in named.items():

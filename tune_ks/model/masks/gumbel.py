@@ -14,12 +14,10 @@ from tune_ks.model.masks.base import (
     PROBABILITY_FLOOR,
     START,
     TEMPERATURE,
-    Mask,
     check_temperature,
-    per_image,
     rescale_to_rate,
-    straight_through,
 )
+from tune_ks.model.masks.learned import LearnedMask, per_image, straight_through
 
 BUDGET = Option(
     "budget", "fixed", "fixed: the mean probability is held at the rate; drift: it moves freely", str,
@@ -27,7 +25,7 @@ BUDGET = Option(
 )  # fmt: skip
 
 
-class Gumbel(Mask):
+class Gumbel(LearnedMask):
     """The learned mask of the source study: one logit per line (or point), all equal at the start.
 
     The difference of the two Gumbel noises of the two-class Gumbel-softmax (Jang et al., ICLR 2017) is logistic noise,
@@ -50,23 +48,28 @@ class Gumbel(Mask):
         start = torch.tensor((rate * self.radius.numel() - in_centre) / others if others else 1.0)
         return torch.full_like(self.radius, torch.logit(start, PROBABILITY_FLOOR).item())
 
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        return (*super().kind, self.is_budget_fixed)
+
     def probability(self, rate: Tensor) -> Tensor:
-        prob = torch.sigmoid(self.tie(self.mask_logits))[None]
+        return self._probability(self.mask_logits[None], rate).expand(len(rate), -1, -1)
+
+    def _probability(self, logits: Tensor, rate: Tensor) -> Tensor:
+        """(..., 1, H or 1, W) logits and (..., B) rates -> (..., B, H or 1, W); B is 1 where the budget drifts."""
+        prob = torch.sigmoid(self.tie(logits))
         if self.is_budget_fixed:
             return rescale_to_rate(prob, rate, self.centre)
-        return torch.where(self.centre, 1, prob).expand(len(rate), -1, -1)
+        return torch.where(self.centre, 1, prob)
 
-    def draw(self, rate: Tensor) -> Tensor:
-        logits = torch.logit(self.probability(self.distinct(rate)), PROBABILITY_FLOOR)
-        noise = logistic_noise(logits.expand(len(rate), -1, -1))
-        soft = torch.sigmoid((logits + self.tie(noise)) / per_image(self.temperature))
+    def noise(self, count: int) -> Tensor:
+        return torch.rand(count, *self.radius.shape, device=self.radius.device)
+
+    def from_noise(self, noise: Tensor, logits: Tensor, rate: Tensor, temperature: float | Tensor) -> Tensor:
+        logits = torch.logit(self._probability(logits, rate), PROBABILITY_FLOOR)
+        logistic = torch.logit(noise, PROBABILITY_FLOOR / 10)  # noise of that law: g0 - g1 of two Gumbel variables
+        soft = torch.sigmoid((logits + self.tie(logistic)) / per_image(temperature, 2))
         return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
-
-
-def logistic_noise(like: Tensor) -> Tensor:
-    """Standard logistic noise, the law of g0 - g1 for two Gumbel variables; shape and device of ``like``."""
-    uniform = torch.rand_like(like).clamp_(PROBABILITY_FLOOR / 10, 1 - PROBABILITY_FLOOR / 10)
-    return torch.logit(uniform)
 
 
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
