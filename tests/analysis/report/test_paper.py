@@ -152,7 +152,8 @@ def test_methods_say_cohort_members_rule_versions_and_whom_to_cite(analysis):
 
 def test_whoever_the_docs_name_for_a_member_is_cited():
     fields = {"M": "mask", "F": "transform", "R": "reconstruction", "C": "classifier"}
-    rows = re.findall(r"^\| ([MFRC]) \| `(\w+)` \|.*\| ([^|]+) \|$", (ROOT / "docs/members.md").read_text(), re.MULTILINE)
+    page = (ROOT / "docs/members.md").read_text()
+    rows = re.findall(r"^\| ([MFRC]) \| `(\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE)
     named = {(fields[letter], member): text for letter, member, text in rows if re.search(r"\b(19|20)\d\d|arXiv", text)}
     assert set(named) == set(REFERENCES)
     for place, text in named.items():
