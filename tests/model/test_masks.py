@@ -1,6 +1,7 @@
 """Laws of every mask family, and the learned one's numbers against independent definitions."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,10 +12,17 @@ from gumbel_literal import GumbelLiteral
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import FIXED_MASKS_0_1_0
 from tune_ks.model.masks import MASKS, Gumbel, fixed
-from tune_ks.model.masks.base import Mask, keep_first, keep_largest, mirror_index, rescale_to_rate
+from tune_ks.model.masks.base import (
+    PROBABILITY_FLOOR,
+    Mask,
+    keep_first,
+    keep_largest,
+    mirror_index,
+    rescale_to_rate,
+)
 from tune_ks.model.masks.dps import successive_softmaxes
 from tune_ks.model.masks.fixed import FixedMask
-from tune_ks.model.masks.learned import draw_together
+from tune_ks.model.masks.learned import draw_together, per_image, straight_through
 from tune_ks.model.pipeline import build_mask, build_pipeline, build_transform
 from tune_ks.training.members import config_from, require_own_options
 
@@ -388,6 +396,36 @@ def test_straight_through_draw_is_the_two_class_gumbel_softmax():
         drawn = mask(torch.full((20_000,), 0.4)).detach()[:, 0, 0]
         others = drawn[:, radius_of("lines")[0] > 0].mean(0)
         np.testing.assert_allclose(others, (0.4 * 16 - 1) / 15, atol=0.02)
+
+
+def plain_draw(mask, rate):
+    """A draw of a Gumbel mask as its equation has it, by autograd."""
+    logits = torch.logit(mask.probability(mask.distinct(rate)), PROBABILITY_FLOOR)
+    noise = torch.logit(mask.noise(len(rate)), PROBABILITY_FLOOR / 10)
+    soft = torch.sigmoid((logits + mask.tie(noise)) / per_image(mask.temperature, 2))
+    return torch.where(mask.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
+
+
+@pytest.mark.parametrize("hermitian", ["none", "tied"])
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+def test_a_draw_in_few_passes_is_the_plain_one_to_the_last_bit(pattern, hermitian):
+    for rates_differ in (False, True):
+        for temperature in (1.0, 0.3, torch.tensor([0.5, 1.0, 4.0])):
+            mask = build("gumbel", 0.25, pattern, hermitian=hermitian, centre_fraction=0.1, start_slope=4.0)
+            mask.temperature, mask.rates_differ = temperature, rates_differ
+            rate = torch.tensor([0.25, 0.5, 0.75]) if rates_differ else torch.full((3,), 0.25)
+            results = []
+            for draw in (mask.draw, partial(plain_draw, mask)):
+                torch.manual_seed(0)
+                mask.zero_grad()
+                values = draw(rate)
+                (torch.rand(values.shape, generator=torch.Generator().manual_seed(1)) * values).sum().backward()
+                results.append((values, mask.mask_logits.grad.clone()))
+            (fast, gradient), (plain, expected) = results
+            assert 0 < fast.sum() < fast.numel()
+            assert torch.equal(fast, plain)
+            assert expected.abs().max() > 0
+            torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-8)
 
 
 def test_logistic_noise_has_its_moments():

@@ -264,12 +264,14 @@ def test_a_run_folder_is_written_resumed_begun_from_and_evaluated(tiny, tmp_path
 def test_a_wait_in_a_step_is_found(splits, watched, monkeypatch):
     """As it was before: a single value that is set is copied to the GPU."""
 
-    def weight(sides, spectrum):
-        values = torch.full((spectrum.shape[-1],), 2.0, device=spectrum.device)
-        values[0] = 1
-        return values
+    joined = fourier._joined
 
-    monkeypatch.setattr(fourier, "_weight", weight)
+    def joined_with_a_wait(ahead, *others):
+        weight = torch.full((ahead.shape[-1],), 2.0, device=ahead.device)
+        weight[0] = 1
+        return joined(ahead, *others)
+
+    monkeypatch.setattr(fourier, "_joined", joined_with_a_wait)
     next(train(config_of(), splits, device="cuda"))
     assert watched.in_steps == {("model/transforms/fourier.py:backward", "copy to the GPU"): watched.steps}
     assert watched.steps == 2

@@ -115,11 +115,16 @@ def slots_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     return min(slots, int(node.get("GPU", 0) * per_gpu + 1e-9))
 
 
+def slots_now(cpus: float, gpus: float) -> int:
+    """How many such trials fit on the nodes that are alive now, at once. Counted per node: a trial runs on one node."""
+    return sum(slots_on(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"])
+
+
 def slots_in_cluster(resources: Resources) -> tuple[float, int]:
     """(GPUs of a trial, number of trials at once) on the connected cluster. ValueError when no trial fits on any node.
 
-    Counted per node, because a trial runs on a single node. On this machine ``concurrent`` is an upper limit; on a
-    cluster it is the number itself, because a cluster may grow when trials wait.
+    On this machine ``concurrent`` is an upper limit; on a cluster it is the number itself, because a cluster may grow
+    when trials wait.
     """
     return slots_on_nodes(resources, [node["Resources"] for node in ray.nodes() if node["Alive"]])
 
