@@ -36,17 +36,20 @@ def render(parts: Iterable[Part]) -> Markup:
     return Markup(ENVIRONMENT.get_template("parts.html").render(parts=list(parts)).strip())
 
 
-def render_page(title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None) -> str:
+def render_page(
+    title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None, mark: str = ""
+) -> str:
     """Sections in order -> the whole page; plotly.js is embedded once, packed, and nothing is fetched.
 
     The first section is open, the others are folded. ``live`` brings the notice and the script that loads the page
-    again.
+    again; ``mark`` is written across a saved figure.
     """
     names = SCRIPTS if live is None else (*SCRIPTS, RELOAD)
     return ENVIRONMENT.get_template("page.html").render(
         title=title,
         sections=sections,
         live=live,
+        mark=mark,
         style=asset("report.css"),
         scripts=[asset(name) for name in names],
         plotly=packed_library(plotly),

@@ -6,6 +6,7 @@ from analysis.plots.common import plotly_js
 from analysis.report.page import Live, RenderedSection, render, render_page
 from analysis.report.sections import SECTIONS
 from analysis.results.compute import Analysis
+from analysis.results.synthetic import phantom_mark
 from analysis.results.warnings import is_synthetic
 from tune_ks.core.storage import StoragePath, write_whole
 
@@ -21,7 +22,7 @@ def write_report(analysis: Analysis, images: bool = True, live: int | None = Non
         title += " (phantom)"
     notice = None if live is None else Live(live, analysis.run.counts())
     path = analysis.run.root / "report.html"
-    write_whole(path, render_page(title, sections, plotly_js(), notice).encode())
+    write_whole(path, render_page(title, sections, plotly_js(), notice, phantom_mark(analysis)).encode())
     return path
 
 

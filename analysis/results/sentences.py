@@ -118,7 +118,16 @@ def plainly(selection: Selection, measure: Measure) -> str:
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     return (
         f"Keeping {kept}, the model trained on {selection.vendor}{result}; chosen by the rule {selection.rule}{used}: "
-        f"{rule[:1].lower()}{rule[1:]}."
+        f"{rule[:1].lower()}{rule[1:]}{read(selection)}."
+    )
+
+
+def read(selection: Selection) -> str:
+    """What the rule read, where that is not the observed mean: the end of a sentence about a rule."""
+    if not selection.read_fitted:
+        return ""
+    return (
+        f"; it read the fitted {SPLITS['test' if selection.oracle else 'val']} mean of each rate, not the observed one"
     )
 
 

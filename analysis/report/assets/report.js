@@ -2,6 +2,7 @@
 "use strict";
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const [PAPER_WIDTH, PAPER_HEIGHT] = [720, 480]; // pixels: 7.5 x 5 inches
 const PAPER = ["#1c2430", "#d5dae1", "#ffffff"]; // ink, lines and cards of a figure that is saved
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -55,6 +56,32 @@ async function unpacked(element) {
 const TOO_OLD = "This browser is too old to draw figures (it has no DecompressionStream); every number is in the tables.";
 const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false };
 const texts = new Map(); // plot -> its figure as JSON, until it is drawn
+
+/** The layout of a saved figure: dark ink on white whatever the page looks like, its title, and the mark of a phantom. */
+function printed(plot) {
+  const section = plot.closest("section");
+  const before = [...(section?.querySelectorAll("h3") || [])].filter((head) => !head.closest("figure, .table-top")
+    && head.compareDocumentPosition(plot) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1); // as "Trained on GE", "On test patients"
+  const heads = [section?.querySelector("h2"), before, plot.closest("figure")?.querySelector("h3")];
+  const [first, ...rest] = heads.filter(Boolean).map((head) => head.textContent.trim().replaceAll("<", "&lt;"));
+  const mark = document.documentElement.dataset.mark;
+  const warning = mark ? `<br>synthetic cohort (${mark.toLowerCase()}): no evidence about patients` : "";
+  const text = `<b>${first || plot.id}</b><br>${rest.join("; ")}${warning}`;
+  const layout = deepen(structuredClone(plot.layout), { ...inked(plot.layout, PAPER), paper_bgcolor: "#ffffff", updatemenus: [] });
+  const margin = layout.margin || {};
+  if (layout.showlegend === false) { // a legend above the axes grows with its entries, so the title is part of it
+    layout.title = { text, x: 0.05, xanchor: "left", y: 1, yanchor: "top", yref: "container", pad: { t: 14 }, font: { size: 13 } };
+    layout.margin = { ...margin, t: (margin.t || 0) + (mark ? 62 : 46) };
+  } else {
+    layout.legend = { ...layout.legend, title: { text, side: "top", font: { size: 13 } } };
+    layout.margin = { ...margin, b: 52 };
+  }
+  if (mark) {
+    layout.annotations = [...(layout.annotations || []), { text: mark, xref: "paper", yref: "paper", x: 0.5, y: 0.5, textangle: -20,
+      showarrow: false, font: { size: 40, color: "rgba(214,40,60,0.4)" } }];
+  }
+  return layout;
+}
 
 const plots = {
   all: () => [...document.querySelectorAll(".plot")],
@@ -213,15 +240,6 @@ const tables = {
   },
 };
 
-const TITLE = 44; // pixels of the two lines above a figure that is saved
-
-/** The figure's title, and on the first screen the vendor trained on. */
-function titleOf(plot) {
-  const title = plot.closest("figure").querySelector("h3");
-  const vendor = plot.closest(".of-vendor");
-  return [title, vendor && vendor.querySelector("h3")].filter(Boolean).map((head) => head.textContent).join(", ");
-}
-
 function save(name, text, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));
@@ -235,12 +253,8 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   if (button.dataset.save === "svg") {
     const plot = document.getElementById(button.dataset.of);
-    // a file is for paper: dark ink on white, whatever the page looks like, with what the page says above the figure
-    const layout = deepen(structuredClone(plot.layout), { ...inked(plot.layout, PAPER), paper_bgcolor: "#ffffff" });
-    layout.title = { text: `${titleOf(plot)}<br>${document.title}`, font: { size: 13 }, x: 0.01, y: 0.99, yanchor: "top" };
-    layout.margin = { ...layout.margin, t: ((layout.margin || {}).t || 16) + TITLE };
-    const size = { width: plot.clientWidth, height: plot.clientHeight + TITLE };
-    Plotly.downloadImage({ data: plot.data, layout }, { format: "svg", filename: plot.id, ...size });
+    const height = Math.max(PAPER_HEIGHT, plot.layout.height || plot.clientHeight);
+    Plotly.downloadImage({ data: plot.data, layout: printed(plot) }, { format: "svg", filename: plot.id, width: PAPER_WIDTH, height });
   } else if (button.dataset.save === "csv") {
     save(`${button.dataset.of}.csv`, tables.csv(document.getElementById(button.dataset.of)), "text/csv");
   } else if ("unfold" in button.dataset) {

@@ -27,11 +27,13 @@ from analysis.report.sections import (
     trials,
     trivial,
     trouble,
+    versus_lowpass,
 )
 
 SECTIONS = {
     "front": front.SECTION,
     "choice": choice.SECTION,
+    "versus_lowpass": versus_lowpass.SECTION,
     "proof": proof.SECTION,
     "pareto": pareto.SECTION,
     "curves": curves.SECTION,

@@ -8,7 +8,7 @@ from analysis.choice.noninferior_words import account
 from analysis.report.parts import Details, Paragraph, Part, Picture
 from analysis.report.sections import curves, masks, pareto
 from analysis.report.sections.base import Section
-from analysis.results import evidence, sentences, warnings
+from analysis.results import evidence, sentences, versus_lowpass, warnings
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.gallery import Exhibit, chosen_exhibit
@@ -65,11 +65,6 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     return [cohort, *banner, *shown, Front(vendors), filters]
 
 
-def versus_sentence(analysis: Analysis, vendor: str) -> str:
-    """Whether the learned mask beats low-pass, in one sentence; "" until results.versus_lowpass brings it."""
-    return ""
-
-
 def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:
     vendor = computed.vendor
     return FrontVendor(
@@ -99,11 +94,17 @@ def _texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     ]
     return [
         Paragraph(numbers(analysis, computed.vendor), "numbers"),
-        Paragraph(versus_sentence(analysis, computed.vendor)),
+        Paragraph(_against_lowpass(analysis, computed.vendor)),
         *(Paragraph(text, "warning") for text in about if not (said and said in text)),
         Paragraph(f"Rule {selection.rule}. {sentences.labels(selection)}", "seen", whose_labels),
         Details("Reasons, and how sure", reasons),
     ]
+
+
+def _against_lowpass(analysis: Analysis, vendor: str) -> str:
+    """Whether the learned mask beats low-pass; the block's title names the vendor."""
+    said = versus_lowpass.headline(analysis.versus_lowpass, vendor, analysis.measure.title).removeprefix(f"{vendor}: ")
+    return f"{said[:1].upper()}{said[1:]}"
 
 
 def _against_full(analysis: Analysis, computed: VendorAnalysis) -> list[tuple[str, bool]]:

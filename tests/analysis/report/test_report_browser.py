@@ -331,6 +331,9 @@ def test_a_figure_saves_itself_as_svg_for_paper_whatever_the_page_looks_like(pho
     assert "<svg" in drawn[:200]
     fills = {tuple(numbers(fill)) for fill in re.findall(r"<text[^>]*fill: (rgb\([^)]*\))", drawn)}
     assert fills == {(28, 36, 48)}
+    assert re.search(r'<svg[^>]*width="720" height="480"', drawn)  # a screen of 390 px
+    assert "Pareto front" in drawn
+    assert "Trained on GE" in drawn
 
 
 def fold(page):
