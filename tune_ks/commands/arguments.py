@@ -18,8 +18,8 @@ def search_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
-        "The same command again continues where it ended. Other commands: tune, evaluate, predict, merge (each with "
-        "--help).",
+        "The same command again continues where it ended. Other commands: tune, evaluate, predict, export, merge (each "
+        "with --help).",
         epilog=f"exit codes: {EXIT_CODES}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -164,6 +164,21 @@ def trial_key(text: str) -> str:
     if not is_key(text):
         raise argparse.ArgumentTypeError(f"a trial's key has 12 hexadecimal digits, got {text[:40]!r}")
     return text
+
+
+def export_parser() -> argparse.ArgumentParser:
+    """The arguments of ``export``."""
+    parser = argparse.ArgumentParser(
+        prog="run_search.py export",
+        description="Write one trained model with its mask to a folder that needs torch alone: the network "
+        "(torch.export), a script that loads it, the mask as CSV and as a list of lines, and metadata as in a MONAI "
+        "bundle. For research only: this is no medical device.",
+    )
+    parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder to write; new or empty")
+    parser.add_argument("--key", type=trial_key, help="a finished trial; otherwise the chosen one, if it is only one")
+    parser.add_argument("--onnx", action="store_true", help="write models/model.onnx too; needs tune_ks[onnx]")
+    return parser
 
 
 def merge_parser() -> argparse.ArgumentParser:
