@@ -20,7 +20,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.evaluation.bundle import metadata
 from tune_ks.evaluation.decisions import NOTICE
-from tune_ks.evaluation.exported_model import exported_model
+from tune_ks.evaluation.exported_model import exported_model, require_onnx, write_onnx
 
 ROOT = Path(__file__).parents[2]
 KEY = TrialConfig("GE", 0.25, **SMALL).key()
@@ -154,19 +154,20 @@ def test_what_can_not_be_exported_is_one_message_and_writes_nothing(place):
 
 
 def test_onnx_gives_the_same_or_says_what_it_needs(place, tmp_path):
-    words = ["export", place / "run", "--key", KEY, "--onnx", "--into", tmp_path / "onnx"]
     try:
         import onnxscript  # noqa: F401
         from onnx.reference import ReferenceEvaluator
     except ImportError:
-        code, _, errors = run(*words)
+        code, _, errors = run("export", place / "run", "--key", KEY, "--onnx", "--into", tmp_path / "onnx")
         assert code == 2
         assert "pip install 'tune_ks[onnx]'" in errors
         assert not (tmp_path / "onnx").exists()
         return
-    code, _, errors = run(*words)
-    assert code == 0, errors
-    session = ReferenceEvaluator(str(tmp_path / "onnx/models/model.onnx"))
+    folder = RunFolder(place / "run")
+    record = folder.read_record(KEY)
+    require_onnx(record.config)
+    write_onnx(exported_model(folder, record), tmp_path / "model.onnx")
+    session = ReferenceEvaluator(str(tmp_path / "model.onnx"))
     saved = np.load(place / f"run/trials/{KEY}/scores.npz")
     image = np.load(place / "images.npy")[saved["row"][:3], None]
     (logit,) = session.run(None, {"image": image})

@@ -27,7 +27,8 @@ NOT_HERE = {  # on AWS the whole repository is the folder tune_ks; a mask that C
     "tune_ks/constraints.txt",
     "checkerboard.py",
 }
-VALUES = {  # what a placeholder of a page may stand for
+VALUES = {
+    "KEY": "0123456789ab",  # what a placeholder of a page may stand for
     "$series": "pre",
     "SETTING": "equal, 15 patients",
     "NAME": "smoke",
