@@ -5,9 +5,10 @@ python run_search.py --data DIR --space paper            a search on your own DI
 python run_search.py --data DIR --space finetune --init-from RUN     from the weights of another search's trials
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
-python run_search.py predict RUN --data DIR              their scores for images without labels
+python run_search.py predict RUN --data DIR              their calls of images and patients without labels
 python run_search.py export RUN --into DIR               one chosen model with its mask, which needs torch alone
 python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate
+python run_search.py check --data DIR                    what a search would understand of a folder; writes nothing
 python run_search.py --help-fields                       what a search space may set
 python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one folder
 
@@ -27,7 +28,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tune_ks.commands.arguments import evaluate_parser, export_parser, merge_parser, search_parser, tune_parser
+from tune_ks.commands.arguments import (
+    check_parser,
+    evaluate_parser,
+    export_parser,
+    merge_parser,
+    search_parser,
+    tune_parser,
+)
+from tune_ks.commands.check import check_command
 from tune_ks.commands.evaluate import evaluate_command
 from tune_ks.commands.export import export_command
 from tune_ks.commands.fields import print_fields
@@ -73,6 +82,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
         return evaluate_parser(name).parse_args(argv[1:]), partial(evaluate_command, analysis=ANALYSIS)
     if name == "export":
         return export_parser().parse_args(argv[1:]), export_command
+    if name == "check":
+        return check_parser().parse_args(argv[1:]), check_command
     if name == "merge":
         return merge_parser().parse_args(argv[1:]), merge_command
     if name == "tune":
@@ -96,10 +107,10 @@ def require_rule(rule: str, epsilon: float) -> None:
 
 
 def analyse_run(run: StoragePath, rule: str, epsilon: float, images: bool) -> None:
-    """Analyse the run folder, and print what was chosen."""
-    from analysis import analyse, print_analysis
+    """Analyse the run folder, and print what was chosen on one screen."""
+    from analysis import analyse, print_summary
 
-    print_analysis(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
+    print_summary(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
 
 
 def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dict[str, Any]]]:

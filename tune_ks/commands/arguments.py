@@ -18,8 +18,8 @@ def search_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
-        "The same command again continues where it ended. Other commands: tune, evaluate, predict, export, merge (each "
-        "with --help).",
+        "The same command again continues where it ended. Other commands: check, tune, evaluate, predict, export, "
+        "merge (each with --help).",
         epilog=f"exit codes: {EXIT_CODES}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -178,6 +178,23 @@ def export_parser() -> argparse.ArgumentParser:
     parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder to write; new or empty")
     parser.add_argument("--key", type=trial_key, help="a finished trial; otherwise the chosen one, if it is only one")
     parser.add_argument("--onnx", action="store_true", help="write models/model.onnx too; needs tune_ks[onnx]")
+    return parser
+
+
+def check_parser() -> argparse.ArgumentParser:
+    """The arguments of ``check``."""
+    parser = argparse.ArgumentParser(
+        prog="run_search.py check",
+        description="Say what a search would understand of a folder: layout, series, vendors, patients, classes, "
+        "splits, sizes, what is left out and why, and what would be refused. Reads sheets and headers, decodes a few "
+        "images for the occupied band of k-space, and writes nothing.",
+        epilog="exit codes: 0 a search would take the folder; 2 it would refuse it, with the message that it gives",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_data_arguments(parser, "the folder; without it the phantom, where one was written")
+    question = parser.add_argument_group("for which search")
+    question.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
+    question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
     return parser
 
 

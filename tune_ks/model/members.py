@@ -1,5 +1,6 @@
 """The registry of every field of a config that names a part of the model, and the member that it names."""
 
+from difflib import get_close_matches
 from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
@@ -43,5 +44,7 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
 def named(registry: dict, field: str, name: str):
     """registry[name]. ValueError that lists the known names where there is none of this name."""
     if name not in registry:
-        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")
+        near = get_close_matches(str(name), registry, n=1)
+        meant = f", did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}{meant}")
     return registry[name]
