@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from tune_ks.core.config import is_key
+
 EXIT_CODES = (
     "0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage is "
     "wrong (one message says how); 130 interrupted, or trials are left: the same command continues."
@@ -16,8 +18,8 @@ def search_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
-        "The same command again continues where it ended. Other commands: check, tune, evaluate, predict, merge "
-        "(each with --help).",
+        "The same command again continues where it ended. Other commands: check, tune, evaluate, predict, export, "
+        "merge (each with --help).",
         epilog=f"exit codes: {EXIT_CODES}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -132,7 +134,9 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
         description={
             "evaluate": "Score another cohort with the chosen models, with full sampling and with the low-pass at the "
             "same rates: prints them by rate, writes RUN/external/NAME.csv, the scores, and the report again.",
-            "predict": "Score images that need no labels: writes RUN/external/NAME_predictions.csv.",
+            "predict": "Score images of any folder of DICOM, which need no labels, with the chosen models: "
+            "writes the probability, threshold and call of each image (RUN/external/NAME_predictions.csv) and of each "
+            "patient (NAME_patient_predictions.csv). For research only: this is no medical device.",
         }[name],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -148,6 +152,32 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
     add_data_arguments(parser, "the other cohort's folder", required=True)
     parser.add_argument("--all", action="store_true", help="every finished trial, not only the chosen ones")
     parser.add_argument("--name", help="name of the output; otherwise the data folder's name")
+    parser.set_defaults(key=None, json=False)
+    if name == "predict":
+        parser.add_argument("--key", type=trial_key, help="one finished trial, in place of the chosen ones")
+        parser.add_argument("--json", action="store_true", help="write NAME_predictions.json too, with all of it")
+    return parser
+
+
+def trial_key(text: str) -> str:
+    """The key of a trial: 12 hexadecimal digits."""
+    if not is_key(text):
+        raise argparse.ArgumentTypeError(f"a trial's key has 12 hexadecimal digits, got {text[:40]!r}")
+    return text
+
+
+def export_parser() -> argparse.ArgumentParser:
+    """The arguments of ``export``."""
+    parser = argparse.ArgumentParser(
+        prog="run_search.py export",
+        description="Write one trained model with its mask to a folder that needs torch alone: the network "
+        "(torch.export), a script that loads it, the mask as CSV and as a list of lines, and metadata as in a MONAI "
+        "bundle. For research only: this is no medical device.",
+    )
+    parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder to write; new or empty")
+    parser.add_argument("--key", type=trial_key, help="a finished trial; otherwise the chosen one, if it is only one")
+    parser.add_argument("--onnx", action="store_true", help="write models/model.onnx too; needs tune_ks[onnx]")
     return parser
 
 
