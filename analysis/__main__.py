@@ -20,7 +20,7 @@ class Arguments(NamedTuple):
     """The command line, typed."""
 
     run: str
-    settings: dict[str, Any]  # of analyse(): rule, patients, cross_fit, metric, and the rules' options
+    settings: dict[str, Any]  # of analyse(): rule, patients, cross_fit, metric, prevalence, and the rules' options
     images: bool
     report: bool
     figures: bool
@@ -37,9 +37,14 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         parser.error("--watch writes a page: leave --no-report out")
     if given.cross_fit < 0:
         parser.error(f"--cross-fit must be 0 or more repeats, got {given.cross_fit}")
+    if given.prevalence is not None and not 0 < given.prevalence < 1:
+        parser.error(f"--prevalence must be a share between 0 and 1, got {given.prevalence:g}: for 1 % give 0.01")
     return Arguments(
         run=given.run,
-        settings={name: getattr(given, name) for name in ("rule", "patients", "cross_fit", "metric", *declared())},
+        settings={
+            name: getattr(given, name)
+            for name in ("rule", "patients", "cross_fit", "metric", "prevalence", *declared())
+        },
         images=given.images,
         report=given.report,
         figures=given.figures,
@@ -77,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--metric", choices=list(METRICS), help="which records to read, where a run folder holds those of several"
+    )
+    parser.add_argument(
+        "--prevalence",
+        type=float,
+        metavar="SHARE",
+        help="give PPV and NPV also at this share of images with a tumour, as 0.01",
     )
     parser.add_argument(
         "--no-images", dest="images", action="store_false", help="keep patients' images out of the report"

@@ -30,6 +30,7 @@ def analyse(
     patients: dict[str, Counts] | None = None,
     cross_fit: int = 0,
     metric: str | None = None,
+    prevalence: float | None = None,
     **options: float,
 ) -> Analysis:
     """Analyse a run folder; write RUN/selection.json and, unless ``report`` is False, RUN/report.html.
@@ -37,14 +38,17 @@ def analyse(
     ``rule`` is a key of RULES; ``options`` are those that the rules declare (``epsilon=0.03``); ``images=False`` keeps
     the previews out of the report; ``patients`` are the test patients by vendor ("" for all) of results that came
     without per-image scores; ``cross_fit`` repeats the choice on that many halvings of the held-out patients;
-    ``metric`` says which records, where a folder holds those of several. RunError when the folder or an argument can't
+    ``metric`` says which records, where a folder holds those of several; ``prevalence`` is a share of images with a
+    tumour for which PPV and NPV are given beside that of the test images. RunError when the folder or an argument can't
     serve; whatever is wrong inside the folder becomes a warning.
     """
     values = Options(**options)
     require_settings(rule, values)
     if cross_fit < 0:
         raise RunError(f"cross_fit is a number of repeats and must be 0 or more, got {cross_fit}")
-    analysis = compute(load(run, metric), rule, values, patients)
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise RunError(f"prevalence is a share between 0 and 1, got {prevalence:g}; for one in a hundred give 0.01")
+    analysis = compute(load(run, metric), rule, values, patients, prevalence)
     if cross_fit:
         analysis = with_cross_fits(analysis, cross_fit)
     made_with = {
@@ -56,6 +60,8 @@ def analyse(
     }
     if metric is not None:
         made_with["metric"] = metric
+    if prevalence is not None:
+        made_with["prevalence"] = prevalence
     write_whole(analysis.selection_json, selection_text(analysis, made_with).encode())
     if not report:
         return analysis
@@ -86,10 +92,20 @@ def last_settings(run: StoragePath) -> dict[str, Any]:
             "patients": {vendor: Counts(*map(int, pair)) for vendor, pair in counts.items()} or None,
             "cross_fit": int(made_with["cross_fit"]),
             "metric": made_with.get("metric"),
+            "prevalence": _prevalence(made_with.get("prevalence")),
             **{name: float(made_with[name]) for name in declared()},
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {"images": False}
+
+
+def _prevalence(value: Any) -> float | None:
+    """What selection.json holds; ValueError for what is no share."""
+    if value is None:
+        return None
+    if not 0 < float(value) < 1:
+        raise ValueError("a prevalence is a share between 0 and 1")
+    return float(value)
 
 
 def watch(

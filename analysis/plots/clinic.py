@@ -1,5 +1,6 @@
-"""What a clinician asks, drawn: sensitivity and specificity at a threshold set beforehand, and reliability."""
+"""What a clinician asks, drawn: sensitivity and specificity at a threshold set beforehand, ROC, and reliability."""
 
+from collections.abc import Sequence
 from html import escape
 from itertools import product
 from typing import NamedTuple
@@ -7,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, blank, faded
+from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, blank
+from analysis.results.at_threshold import RocCurve
 from tune_ks.core.operating_point import SPECIFICITY
 
 OTHERS = (ORANGE, GREEN, GREY)  # vendors that were not trained on, as cross-domain elsewhere
@@ -51,8 +53,68 @@ def plot_operating(rows: pd.DataFrame) -> go.Figure:
     return figure
 
 
+def plot_roc(curves: Sequence[RocCurve], reached: pd.DataFrame) -> go.Figure:
+    """One vendor trained on and one scored on: a line a seed, and where the threshold set beforehand lies on it.
+
+    ``reached``: the rows of ``clinic.operating`` of the same vendors; their mean points have intervals.
+    """
+    figure = blank("1 - specificity", "sensitivity")
+    ends = {"x": [0, 1], "y": [0, 1], "mode": "lines", "line": {"color": GREY, "width": 1, "dash": "dash"}}
+    figure.add_trace(go.Scatter(**ends, name="chance", hoverinfo="skip"))
+    named = set()
+    for curve in curves:
+        figure.add_trace(_roc_line(curve, showlegend=curve.rate not in named))
+        named.add(curve.rate)
+    for row in reached.to_dict("records"):
+        figure.add_trace(_roc_point(row))
+    figure.update_layout(
+        xaxis={"range": [-0.02, 1.02], "constrain": "domain"},
+        yaxis={"range": [-0.02, 1.02], "scaleanchor": "x", "constrain": "domain"},
+    )
+    return figure
+
+
+def _roc_line(curve: RocCurve, showlegend: bool) -> go.Scatter:
+    full = curve.rate == FULL_SAMPLING
+    return go.Scatter(
+        x=curve.false_positive.round(4).tolist(),
+        y=curve.true_positive.round(4).tolist(),
+        mode="lines",
+        name=f"{curve.rate}, a line a seed",
+        legendgroup=curve.rate,
+        showlegend=showlegend,
+        line={"color": GREY if full else _domain_colour(curve.source, curve.vendor), "width": 1.3},
+        opacity=0.75,
+        hovertemplate=f"{curve.rate}, seed {curve.seed}: sensitivity %{{y:.3f}}, 1 - specificity %{{x:.3f}}"
+        "<extra></extra>",
+    )
+
+
+def _roc_point(row: dict) -> go.Scatter:
+    """The mean of the seeds' points, each at its own threshold, with both intervals."""
+    full = row["rate"] == FULL_SAMPLING
+    one = pd.Series([row["sensitivity"]])
+    beside = pd.Series([1 - row["specificity"]])
+    colour = GREY if full else _domain_colour(row["trained on"], row["scored on"])
+    return go.Scatter(
+        x=beside.round(4).tolist(),
+        y=one.round(4).tolist(),
+        mode="markers",
+        name=f"{row['rate']}, at the threshold",
+        marker={"size": 12, "symbol": "diamond-open" if full else "diamond", "color": colour, "line": {"width": 2}},
+        error_x=_bars(beside, 1 - pd.Series([row["its high"]]), 1 - pd.Series([row["its low"]])),
+        error_y=_bars(one, pd.Series([row["low"]]), pd.Series([row["high"]])),
+        hovertemplate=f"{row['rate']}, mean of seeds at the threshold: sensitivity %{{y:.3f}}, 1 - specificity "
+        "%{x:.3f}<extra></extra>",
+    )
+
+
+def _domain_colour(source: str, vendor: str) -> str:
+    return BLUE if vendor == source else ORANGE
+
+
 def plot_reliability(rows: pd.DataFrame) -> go.Figure:
-    """One source vendor's rows of ``clinic.reliability``: observed against predicted, and images a bin below."""
+    """One source vendor's rows of ``clinic.reliability``: observed against predicted, and where its bins end below."""
     figure = blank("predicted probability of a tumour", "observed share")
     vendors = rows["scored on"].unique()
     rates = rows["rate"].unique()
@@ -62,13 +124,14 @@ def plot_reliability(rows: pd.DataFrame) -> go.Figure:
         bins = rows[(rows["scored on"] == vendor) & (rows["rate"] == rate)]
         figure.add_trace(_observed(bins, vendor, rate, colours[vendor]))
         if rate != FULL_SAMPLING:
-            figure.add_trace(_images(bins, vendor, colours[vendor]))
+            figure.add_trace(_bin_ends(bins, vendor, colours[vendor]))
     ends = {"x": [0, 1], "y": [0, 1], "mode": "lines", "line": {"color": GREY, "width": 1, "dash": "dash"}}
     figure.add_trace(go.Scatter(**ends, name="calibrated", hoverinfo="skip"))
+    below = 0.06 + 0.05 * len(vendors)
     figure.update_layout(
-        xaxis={"range": [0, 1], "anchor": "y2"},
-        yaxis={"range": [-0.02, 1.02], "domain": [0.3, 1]},
-        yaxis2={"domain": [0, 0.2], "title": {"text": "images"}, "zeroline": False, "automargin": True, "nticks": 3},
+        xaxis={"range": [-0.02, 1.02], "anchor": "y2"},
+        yaxis={"range": [-0.02, 1.02], "domain": [below + 0.04, 1]},
+        yaxis2={"domain": [0, below], "zeroline": False, "automargin": True, "autorange": "reversed"},
     )
     return figure
 
@@ -84,21 +147,29 @@ def _observed(bins: pd.DataFrame, vendor: str, rate: str, colour: str) -> go.Sca
         line={"color": colour, "width": 1.5, "dash": "dot" if full else "solid"},
         marker={"size": 8, "symbol": "circle-open" if full else "circle"},
         error_y=None if full else _bars(bins["observed"], bins["low"], bins["high"]),
-        customdata=bins["images"].tolist(),
-        hovertemplate="predicted %{x:.2f}, observed %{y:.2f}, %{customdata:.0f} images<extra></extra>",
+        customdata=bins[["images", "with tumour"]].round(1).to_numpy().tolist(),
+        hovertemplate="predicted %{x:.2f}, observed %{y:.2f}: %{customdata[0]:.0f} images, %{customdata[1]:.0f} with a "
+        "tumour<extra></extra>",
     )
 
 
-def _images(bins: pd.DataFrame, vendor: str, colour: str) -> go.Bar:
-    """How many images each bin holds."""
-    return go.Bar(
-        x=((bins["from"] + bins["to"]) / 2).round(3).tolist(),
-        y=bins["images"].round(1).tolist(),
-        name=f"images, {escape(vendor)}",
-        marker={"color": faded(colour, 0.6)},
+def _bin_ends(bins: pd.DataFrame, vendor: str, colour: str) -> go.Scatter:
+    """Where each bin begins and ends; as all hold about as many images, short ones are where predictions crowd."""
+    x, text = [], []
+    for row in bins.to_dict("records"):
+        said = f"{row['images']:.0f} images, {row['with tumour']:.0f} of them with a tumour"
+        x += [round(row["from"], 4), round(row["to"], 4), None]
+        text += [said, said, ""]
+    return go.Scatter(
+        x=x,
+        y=[f"{escape(vendor)}: {len(bins)} x {bins['images'].mean():.0f}"] * len(x),
+        text=text,
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        marker={"size": 9, "symbol": "line-ns", "line": {"width": 1.5, "color": colour}},
         yaxis="y2",
         showlegend=False,
-        hovertemplate="%{y:.0f} images<extra></extra>",
+        hovertemplate="%{x:.3f}: %{text}<extra></extra>",
     )
 
 

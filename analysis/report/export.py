@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from PIL import Image
 
-from analysis.plots.clinic import plot_operating, plot_reliability
+from analysis.plots.clinic import plot_operating, plot_reliability, plot_roc
 from analysis.plots.common import SPLIT_WORDS, to_json
 from analysis.plots.curves import plot_curves
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
@@ -21,6 +21,7 @@ from analysis.plots.versus import plot_versus
 from analysis.report.no_browser import NEEDS, NoBrowser
 from analysis.report.paper_tables import paper_tables
 from analysis.report.parts import slug
+from analysis.results.clinic import roc_of
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.curves_info import curves_info
 from analysis.results.gallery import gallery
@@ -142,6 +143,12 @@ def _clinic(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figu
         rows = table[table["trained on"] == vendor]
         if len(rows):
             yield name, title, plot(rows)
+    rows = analysis.clinic.operating
+    rows = rows[rows["trained on"] == vendor]
+    for scored_on in dict.fromkeys(curve.vendor for curve in analysis.clinic.roc if curve.source == vendor):
+        curves = roc_of(analysis.clinic, vendor, scored_on)
+        drawn = plot_roc(curves, rows[rows["scored on"] == scored_on])
+        yield f"roc-on-{slug(scored_on)}", f"ROC on test images of {scored_on}", drawn
 
 
 def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list[StoragePath]:

@@ -1,7 +1,6 @@
 """Sensitivity at a fixed threshold, calibration and subgroups of each choice and of full sampling, on test patients."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,21 +11,28 @@ from analysis.choice.selection import Selection
 from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
-from analysis.results.operating import resampled_share, resampled_thresholds
+from analysis.results.at_threshold import (
+    CONFUSION,
+    PREDICTIVE,
+    RocCurve,
+    confusion_rows,
+    of_patients,
+    predictive_rows,
+    roc_curves,
+    why_no_patients,
+)
+from analysis.results.operating import Cut, Part, cuts_of, part_of, reached
+from analysis.results.reliability import reliability_rows
 from analysis.results.subgroups import PATIENTS, subgroups
 from analysis.statistics.bootstrap import (
-    DRAWS,
     Resampled,
     average,
     interval,
-    patient_weights,
     resampled_auc,
     resampled_mean,
     win_matrix,
 )
-from tune_ks.core.operating_point import threshold
 
-BINS = np.linspace(0, 1, 11)
 CHOSEN, FULL = "chosen", "full sampling"  # the two rates that are compared
 ABOUT = ["trained on", "scored on", "rate"]
 COLUMNS = {  # of each table
@@ -35,7 +41,9 @@ COLUMNS = {  # of each table
         *ABOUT,
         *("Brier", "low", "high", "Brier of the prevalence", "prevalence", "mean prediction", "images"),
     ],
-    "reliability": [*ABOUT, "from", "to", "predicted", "observed", "low", "high", "images"],
+    "reliability": [*ABOUT, "from", "to", "predicted", "observed", "low", "high", "images", "with tumour"],
+    "confusion": [*ABOUT, *CONFUSION],
+    "predictive": [*ABOUT, *PREDICTIVE],
     "subgroups": [
         *("trained on", "scored on", "by", "group", "with tumour", "without", "images"),
         *(f"{rate}{end}" for rate in (CHOSEN, FULL) for end in ("", " low", " high")),
@@ -50,56 +58,88 @@ class Clinic(NamedTuple):
     operating: pd.DataFrame  # at 90 % specificity on the source vendor's validation, whose patients are drawn too
     calibration: pd.DataFrame
     reliability: pd.DataFrame  # a row a bin of predicted probability; images of all seeds pooled, counts a seed's mean
+    confusion: pd.DataFrame  # counts at the threshold, a row a seed: of images, and of patients where that is defined
+    predictive: pd.DataFrame  # PPV and NPV of the seeds' mean sensitivity and specificity, a row a prevalence
     subgroups: pd.DataFrame
     absent: list[str]  # what could not be computed, and why
-
-
-class Part(NamedTuple):
-    """One training's scores on one vendor's test images."""
-
-    label: np.ndarray
-    score: np.ndarray  # a logit
-    patient: np.ndarray  # counted from 0
-    weights: np.ndarray  # (B, P), the same for all trainings on that vendor
-    row: np.ndarray  # of cohort.csv
-
-
-class Cut(NamedTuple):
-    """A threshold, and its values on resampled patients of those who set it."""
-
-    value: float
-    draws: np.ndarray  # (B,)
-    patients: int
+    roc: list[RocCurve]  # one of each seed, vendor scored on and rate
 
 
 Scores = dict[str, list[pd.DataFrame]]  # CHOSEN or FULL -> the labelled images of each training, with their scores
 
 
-def clinic(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> Clinic:
-    """The tables of each source vendor's choice and its full sampling, from scores.npz and cohort.csv."""
+def clinic(run: Run, table: pd.DataFrame, selections: dict[str, Selection], prevalence: float | None = None) -> Clinic:
+    """The tables of each source vendor's choice and its full sampling, from scores.npz and cohort.csv.
+
+    ``prevalence``: a further one for which PPV and NPV are given, beside that of the test images themselves.
+    """
     rows: dict[str, list[dict]] = {name: [] for name in COLUMNS}
+    curves: list[RocCurve] = []
     groups, absent = subgroups(run.cohort)
     for source, selection in selections.items():
         if not selection.keys:
             continue
         scores, lacking = _scores_of_choice(run, table, selection)
         absent += [f"{source}: {why}" for why in lacking]
+        cuts = {rate: cuts_of(trainings, source) for rate, trainings in scores.items()}
         for about, parts in _own_vendor_first(scores, source):
-            rows["operating"] += _operating(about, scores[about["rate"]], parts)
             rows["calibration"].append(about | _calibration(parts))
-            rows["reliability"] += [about | row for row in _reliability(parts)]
+            rows["reliability"] += [about | row for row in reliability_rows(parts)]
+            seeds = _seeds(scores[about["rate"]])
+            curves += roc_curves(about, parts, cuts[about["rate"]], seeds)
+            _add_at_threshold(rows, about, parts, cuts[about["rate"]], seeds, prevalence)
+        absent += _add_patients(rows, scores, source, prevalence)
         rows["subgroups"] += _subgroups(source, scores, groups)
-    return _tables(rows, absent)
+    return _tables(rows, absent, curves)
+
+
+def _add_at_threshold(
+    rows: dict[str, list[dict]],
+    about: dict[str, Any],
+    parts: list[Part],
+    cuts: list[Cut],
+    seeds: list[int],
+    prevalence: float | None,
+) -> None:
+    """Add what is reached on one vendor's test images; nothing without a threshold."""
+    if not cuts:
+        return
+    rows["operating"].append(_operating(about, parts, cuts))
+    rows["confusion"] += confusion_rows(about, "image", parts, cuts, seeds)
+    rows["predictive"] += predictive_rows(about, "image", parts, cuts, prevalence)
+
+
+def _add_patients(rows: dict[str, list[dict]], scores: Scores, source: str, prevalence: float | None) -> list[str]:
+    """Add the counts and predictive values of patients, where there are patients of both kinds; why there are none."""
+    pooled = {rate: [of_patients(training) for training in trainings] for rate, trainings in scores.items()}
+    added = False
+    for about, parts in _own_vendor_first(pooled, source):
+        trainings = pooled[about["rate"]]
+        cuts = cuts_of(trainings, source)
+        if cuts:
+            rows["confusion"] += confusion_rows(about, "patient", parts, cuts, _seeds(trainings))
+            rows["predictive"] += predictive_rows(about, "patient", parts, cuts, prevalence)
+            added = True
+    return [] if added or not pooled else [why_no_patients(source)]
+
+
+def _seeds(trainings: list[pd.DataFrame]) -> list[int]:
+    return [int(training["seed"].iloc[0]) for training in trainings]
 
 
 def no_clinic() -> Clinic:
     """The empty tables, for a metric that does not separate two classes."""
-    return _tables({name: [] for name in COLUMNS}, [])
+    return _tables({name: [] for name in COLUMNS}, [], [])
 
 
-def _tables(rows: dict[str, list[dict]], absent: list[str]) -> Clinic:
+def roc_of(clinic: Clinic, source: str, vendor: str) -> list[RocCurve]:
+    """The curves of one vendor trained on and one scored on."""
+    return [curve for curve in clinic.roc if (curve.source, curve.vendor) == (source, vendor)]
+
+
+def _tables(rows: dict[str, list[dict]], absent: list[str], curves: list[RocCurve]) -> Clinic:
     frames = {name: pd.DataFrame(rows[name], columns=columns) for name, columns in COLUMNS.items()}
-    return Clinic(**frames, absent=absent)
+    return Clinic(**frames, absent=absent, roc=curves)
 
 
 def _scores_of_choice(run: Run, table: pd.DataFrame, selection: Selection) -> tuple[Scores, list[str]]:
@@ -115,10 +155,14 @@ def _scores_of_choice(run: Run, table: pd.DataFrame, selection: Selection) -> tu
 
 def _scores(run: Run, keys: list[str]) -> list[pd.DataFrame] | None:
     """The labelled images of each training with their scores; None where there is no training, or one has none."""
-    trainings = [image_scores(run.root, key, run.cohort) for key in keys]
-    if not trainings or any(scores is None for scores in trainings):
-        return None
-    return [scores[scores["label"].isin([0, 1]) & scores["score"].notna()] for scores in trainings]
+    trainings = []
+    for key in keys:
+        scores = image_scores(run.root, key, run.cohort)
+        if scores is None:
+            return None
+        labelled = scores[scores["label"].isin([0, 1]) & scores["score"].notna()]
+        trainings.append(labelled.assign(seed=run.records[key].config.seed))
+    return trainings or None
 
 
 def _own_vendor_first(scores: Scores, source: str) -> list[tuple[dict[str, Any], list[Part]]]:
@@ -135,22 +179,11 @@ def _by_vendor(trainings: list[pd.DataFrame]) -> Iterator[tuple[str, list[Part]]
     for vendor in trainings[0]["vendor"].unique():
         images = [_test_images(training, vendor) for training in trainings]
         if all(of_training["label"].nunique() == 2 for of_training in images):
-            yield vendor, [_part(of_training, vendor) for of_training in images]
+            yield vendor, [part_of(of_training, vendor) for of_training in images]
 
 
 def _test_images(training: pd.DataFrame, vendor: str) -> pd.DataFrame:
     return training[(training["split"] == "test") & (training["vendor"] == vendor)]
-
-
-def _part(images: pd.DataFrame, *purpose: str) -> Part:
-    patient, patients = pd.factorize(images["patient_id"], sort=True)
-    return Part(
-        label=images["label"].to_numpy(),
-        score=images["score"].to_numpy(),
-        patient=patient,
-        weights=patient_weights(len(patients), DRAWS, *purpose),
-        row=images["row"].to_numpy(),
-    )
 
 
 def _ends(value: Resampled, point: str, low: str, high: str) -> dict[str, float]:
@@ -159,42 +192,12 @@ def _ends(value: Resampled, point: str, low: str, high: str) -> dict[str, float]
     return {point: value.point, low: ends.low, high: ends.high}
 
 
-def _operating(about: dict[str, Any], trainings: list[pd.DataFrame], parts: list[Part]) -> list[dict[str, Any]]:
-    """One row; none where the source vendor's validation has no negative image.
-
-    The threshold is set for each training by itself: scores of two trainings have no common scale.
-    """
-    sensitive, specific = [], []
-    for training, part in zip(trainings, parts):
-        val = training[(training["split"] == "val") & (training["vendor"] == about["trained on"])]
-        cut = _cut(val[val["label"] == 0], about["trained on"])
-        if cut is None:
-            return []
-        sensitive.append(_share_right(part, cut, positive=True))
-        specific.append(_share_right(part, cut, positive=False))
-    sensitivity = average(sensitive)
-    specificity = average(specific)
-    row = about | _ends(sensitivity, "sensitivity", "low", "high")
-    row |= _ends(specificity, "specificity", "its low", "its high")
-    return [row | {"patients": parts[0].weights.shape[1], "images": len(parts[0].label)}]
-
-
-def _cut(negatives: pd.DataFrame, source: str) -> Cut | None:
-    """The threshold that a training's negative validation images set; None without one."""
-    if negatives.empty:
-        return None
-    score = negatives["score"].to_numpy()
-    patient, patients = pd.factorize(negatives["patient_id"], sort=True)
-    weights = patient_weights(len(patients), DRAWS, source, "threshold")
-    return Cut(threshold(np.zeros(len(score)), score), resampled_thresholds(score, patient, weights), len(patients))
-
-
-def _share_right(part: Part, cut: Cut, positive: bool) -> Resampled:
-    """The share of one class's images that lie on their side of the threshold, which itself is of few patients."""
-    of_class = part.label == positive
-    score, patient = part.score[of_class], part.patient[of_class]
-    share = resampled_share(score, patient, part.weights, cut.value, cut.draws, above=positive)
-    return replace(share, patients=min(share.patients, cut.patients))
+def _operating(about: dict[str, Any], parts: list[Part], cuts: list[Cut]) -> dict[str, Any]:
+    """Sensitivity and specificity at the threshold, seeds averaged."""
+    at_cut = reached(parts, cuts)
+    row = about | _ends(at_cut.sensitivity, "sensitivity", "low", "high")
+    row |= _ends(at_cut.specificity, "specificity", "its low", "its high")
+    return row | {"patients": parts[0].weights.shape[1], "images": len(parts[0].label)}
 
 
 def _calibration(parts: list[Part]) -> dict[str, Any]:
@@ -212,22 +215,6 @@ def _calibration(parts: list[Part]) -> dict[str, Any]:
         "mean prediction": float(np.mean(means)),
         "images": len(everywhere),
     }
-
-
-def _reliability(parts: list[Part]) -> list[dict[str, Any]]:
-    """Ten bins of predicted probability; all trainings' predictions together, intervals by patient."""
-    probability = np.concatenate([expit(part.score) for part in parts])
-    label = np.concatenate([part.label for part in parts])
-    patient = np.concatenate([part.patient for part in parts])
-    bins = np.clip(np.digitize(probability, BINS) - 1, 0, len(BINS) - 2)
-    rows = []
-    for number in np.unique(bins):
-        here = bins == number
-        observed = resampled_mean(label.astype(float), here, patient, parts[0].weights)
-        row = {"from": BINS[number], "to": BINS[number + 1], "predicted": float(probability[here].mean())}
-        row |= _ends(observed, "observed", "low", "high")
-        rows.append(row | {"images": float(here.sum() / len(parts))})
-    return rows
 
 
 def _subgroups(source: str, scores: Scores, groups: dict[str, pd.Series]) -> list[dict[str, Any]]:
@@ -254,7 +241,7 @@ def _group(scores: Scores, vendor: str, inside: pd.Series) -> dict[str, Any]:
         values |= {"with tumour": patients[0], "without": patients[1], "images": len(first)}
         if min(patients) < PATIENTS:
             return values | {"note": "too few patients"}
-        aucs = [_auc(_part(of_training, vendor, "subgroup")) for of_training in images]
+        aucs = [_auc(part_of(of_training, vendor, "subgroup")) for of_training in images]
         values |= _ends(average(aucs), rate, f"{rate} low", f"{rate} high")
     return values | {"note": None}
 

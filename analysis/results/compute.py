@@ -95,8 +95,17 @@ def require_settings(rule: str, options: Options) -> None:
     options.check()
 
 
-def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] | None = None) -> Analysis:
-    """The whole analysis, without writing a file. The metric is that of the run, whatever ``options`` holds."""
+def compute(
+    run: Run,
+    rule: str,
+    options: Options,
+    patients: dict[str, Counts] | None = None,
+    prevalence: float | None = None,
+) -> Analysis:
+    """The whole analysis, without writing a file. The metric is that of the run, whatever ``options`` holds.
+
+    ``prevalence``: a share of images with a tumour for which PPV and NPV are given too.
+    """
     measure = MEASURES[run.metric]
     if patients and not measure.of_classes:
         raise RunError(f"--patients gives intervals of an AUC from counts; the metric of {run.root} is {measure.title}")
@@ -128,7 +137,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         yardsticks=yardstick_table(run, table, draws, by_yardstick, noise),
         external=external_table(run, table),
         warnings=said,
-        clinic=clinic(run, table, selections) if measure.of_classes else no_clinic(),
+        clinic=clinic(run, table, selections, prevalence) if measure.of_classes else no_clinic(),
         draws=draws,
         transfer=transfer_loss(table, draws),
         other_vendors=other_vendors_table(run, table, draws, selections),

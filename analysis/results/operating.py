@@ -5,11 +5,93 @@ all scores between vendors, which an AUC does not show, appears as a specificity
 """
 
 import math
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from analysis.statistics.bootstrap import Resampled
-from tune_ks.core.operating_point import SPECIFICITY
+from analysis.statistics.bootstrap import DRAWS, Resampled, average, patient_weights
+from tune_ks.core.operating_point import SPECIFICITY, threshold
+
+
+class Part(NamedTuple):
+    """One training's scores on one vendor's test images, or on its test patients."""
+
+    label: np.ndarray
+    score: np.ndarray  # a logit
+    patient: np.ndarray  # counted from 0
+    weights: np.ndarray  # (B, P), the same for all trainings on that vendor
+    row: np.ndarray  # of cohort.csv
+
+
+class Cut(NamedTuple):
+    """A threshold, and its values on resampled patients of those who set it."""
+
+    value: float
+    draws: np.ndarray  # (B,)
+    patients: int
+
+
+class Reached(NamedTuple):
+    """What a threshold that was set elsewhere gives on test patients, seeds averaged."""
+
+    sensitivity: Resampled
+    specificity: Resampled
+
+
+def part_of(images: pd.DataFrame, *purpose: str) -> Part:
+    """Scored images as a Part; ``purpose`` names the draws of their patients."""
+    patient, patients = pd.factorize(images["patient_id"], sort=True)
+    return Part(
+        label=images["label"].to_numpy(),
+        score=images["score"].to_numpy(),
+        patient=patient,
+        weights=patient_weights(len(patients), DRAWS, *purpose),
+        row=images["row"].to_numpy(),
+    )
+
+
+def cuts_of(trainings: list[pd.DataFrame], source: str) -> list[Cut]:
+    """The threshold of each training by itself, as scores of two trainings have no common scale.
+
+    [] where the source vendor's validation has no negative for one of them.
+    """
+    cuts = []
+    for training in trainings:
+        val = training[(training["split"] == "val") & (training["vendor"] == source)]
+        cut = _cut(val[val["label"] == 0], source)
+        if cut is None:
+            return []
+        cuts.append(cut)
+    return cuts
+
+
+def _cut(negatives: pd.DataFrame, source: str) -> Cut | None:
+    """The threshold that a training's negative validation images set; None without one."""
+    if negatives.empty:
+        return None
+    score = negatives["score"].to_numpy()
+    patient, patients = pd.factorize(negatives["patient_id"], sort=True)
+    weights = patient_weights(len(patients), DRAWS, source, "threshold")
+    return Cut(threshold(np.zeros(len(score)), score), resampled_thresholds(score, patient, weights), len(patients))
+
+
+def reached(parts: list[Part], cuts: list[Cut]) -> Reached:
+    """Sensitivity and specificity of the parts, each at its own threshold, averaged over them."""
+    sensitive, specific = [], []
+    for part, cut in zip(parts, cuts):
+        sensitive.append(_share_right(part, cut, positive=True))
+        specific.append(_share_right(part, cut, positive=False))
+    return Reached(average(sensitive), average(specific))
+
+
+def _share_right(part: Part, cut: Cut, positive: bool) -> Resampled:
+    """The share of one class's images that lie on their side of the threshold, which itself is of few patients."""
+    of_class = part.label == positive
+    score, patient = part.score[of_class], part.patient[of_class]
+    share = resampled_share(score, patient, part.weights, cut.value, cut.draws, above=positive)
+    return replace(share, patients=min(share.patients, cut.patients))
 
 
 def resampled_thresholds(

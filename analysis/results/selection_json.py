@@ -83,6 +83,7 @@ def _versus(versus: VersusLowpass, measure: Measure) -> dict[str, Any]:
 def _clinic(clinic: Clinic) -> dict[str, Any]:
     tables = clinic._asdict()
     absent = tables.pop("absent")
+    tables.pop("roc")  # curves: for the page
     return {name: table.to_dict("records") for name, table in tables.items()} | {"absent": absent}
 
 

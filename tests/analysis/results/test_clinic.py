@@ -12,15 +12,20 @@ from rich.console import Console
 from scipy import stats
 from scipy.special import expit
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import brier_score_loss, roc_curve
+from sklearn.metrics import brier_score_loss, confusion_matrix, roc_curve
 
-from analysis import analyse, print_analysis
+from analysis import RunError, analyse, print_analysis
+from analysis.__main__ import main
+from analysis.analyse import last_settings
 from analysis.read.trial_arrays import image_scores
 from analysis.report.export import figures
 from analysis.results import sentences
+from analysis.results.at_threshold import confusion, of_patients, predictive_values, roc
+from analysis.results.clinic import roc_of
 from analysis.results.operating import resampled_share, resampled_thresholds
+from analysis.results.reliability import equal_count_bins, number_of_bins
 from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
-from analysis.statistics.bootstrap import interval, patient_weights, resampled_mean
+from analysis.statistics.bootstrap import Resampled, interval, patient_weights, resampled_mean
 from synthetic_run import make_cohort, write_run
 from tune_ks.core.metrics import auc
 from tune_ks.core.operating_point import SPECIFICITY, threshold
@@ -66,11 +71,116 @@ def test_a_share_is_resampled_by_patient():
         assert value == pytest.approx(part[rows][whole[rows]].mean())
 
 
+def plain_bins(values, bins):
+    """Fill the bins one after another from the lowest value on; a value equal to the one before joins its bin."""
+    filled, before = [[]], None
+    for place, value in enumerate(sorted(values)):
+        if value != before and place >= len(values) * len(filled) / bins:
+            filled.append([])
+        filled[-1].append(value)
+        before = value
+    return filled
+
+
+def test_bins_hold_equal_counts_and_never_part_equal_values():
+    rng = np.random.default_rng(3)
+    for bins in (1, 4, 6, 10):
+        value = rng.random(61)
+        computed = equal_count_bins(value, bins)
+        assert [sorted(value[computed == number]) for number in range(bins)] == plain_bins(value, bins)
+        assert np.ptp(np.bincount(computed)) <= 1
+    # 4 bins of 3: the second 0.2 is the third lowest, and the third one goes with it, so bin 2 begins one later
+    value = np.array([0.9, 0.2, 0.1, 0.2, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.8])
+    assert equal_count_bins(value, 4).tolist() == [3, 0, 0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+    assert (equal_count_bins(np.full(7, 0.5), 3) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "positives", "bins"),
+    [(1000, 500, 10), (96, 48, 4), (1000, 12, 2), (1000, 988, 2), (19, 9, 1), (400, 2, 1)],
+)
+def test_the_number_of_bins_leaves_images_of_both_classes_in_each(images, positives, bins):
+    assert number_of_bins(images, positives) == bins
+
+
+HAND = np.array([1, 1, 0, 1, 0, 0, 1, 0]), np.array([9.0, 8.0, 7.0, 6.0, 6.0, 3.0, 2.0, 1.0])  # label, score
+
+
+def test_confusion_counts_and_the_roc_curve_by_hand():
+    label, score = HAND
+    assert confusion(label, score, 6.0) == (2, 1, 3, 2)  # tp, fp, tn, fn: a tie with the cut is negative
+    assert confusion(label, score, 0.0) == (4, 4, 0, 0)
+    assert confusion(label, score, 9.0) == (0, 0, 4, 4)
+    false, true = roc(label, score)
+    # up to (0, 2/4), one false, then a true and a false at once, one false, a true, a false
+    assert false.tolist() == [0, 0, 0.25, 0.5, 0.75, 0.75, 1]
+    assert true.tolist() == [0, 0.5, 0.5, 0.75, 0.75, 1, 1]
+
+
+def corners(false, true):
+    """The points of a curve at which its direction changes, and its ends."""
+    kept = [(false[0], true[0])]
+    for place in range(1, len(false) - 1):
+        before = math.atan2(true[place] - true[place - 1], false[place] - false[place - 1])
+        after = math.atan2(true[place + 1] - true[place], false[place + 1] - false[place])
+        if abs(before - after) > 1e-9:
+            kept.append((false[place], true[place]))
+    return [*kept, (false[-1], true[-1])]
+
+
+def test_the_roc_curve_is_the_corners_of_scikit_learns_and_its_area_the_auc():
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        label = rng.permutation(np.arange(60) < 20).astype(int)
+        score = np.round(rng.normal(label, 1), 1)
+        false, true = roc(label, score)
+        of_all_scores = roc_curve(label, score, drop_intermediate=False)
+        np.testing.assert_allclose(np.column_stack([false, true]), corners(*of_all_scores[:2]))
+        assert np.trapezoid(true, false) == pytest.approx(auc(label, score))
+
+
+def no_spread(value):
+    return Resampled(value, np.full(5, value), 5)
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "specificity", "prevalence", "ppv", "npv"),
+    [
+        (0.9, 0.9, 0.5, 0.9, 0.9),
+        (0.9, 0.9, 0.01, 9 / 108, 891 / 892),  # of 1000: 9 found, 99 false alarms; 891 well, 1 missed
+        (0.5, 1.0, 0.2, 1.0, 8 / 9),
+        (0.0, 1.0, 0.3, math.nan, 0.7),  # nothing is called positive
+    ],
+)
+def test_predictive_values_by_hand(sensitivity, specificity, prevalence, ppv, npv):
+    values = predictive_values(no_spread(sensitivity), no_spread(specificity), prevalence)
+    assert [value.point for value in values] == pytest.approx([ppv, npv], nan_ok=True)
+    for value in values:
+        np.testing.assert_array_equal(value.draws, value.point)
+
+
+def test_a_patient_is_positive_by_one_image_and_scored_by_the_highest():
+    images = pd.DataFrame(
+        [
+            ("GE", "test", "b", 0, 5.0, 10, 3),
+            ("GE", "test", "a", 0, 1.0, 11, 3),
+            ("GE", "test", "b", 1, 2.0, 12, 3),
+            ("GE", "val", "c", 0, -1.0, 13, 3),
+            ("GE", "val", "c", 0, -4.0, 14, 3),
+        ],
+        columns=["vendor", "split", "patient_id", "label", "score", "row", "seed"],
+    )
+    patients = of_patients(images).set_index("patient_id")
+    assert patients["label"].to_dict() == {"a": 0, "b": 1, "c": 0}
+    assert patients["score"].to_dict() == {"a": 1, "b": 5, "c": -1}
+    assert (patients["seed"] == 3).all()
+
+
 @pytest.fixture(scope="module")
 def analysis(tmp_path_factory):
     root = tmp_path_factory.mktemp("clinic") / "run"
     write_run(root, rates=(0.25, 1.0), seeds=(0, 1), masks=("gumbel",), patients=96, images=4)
-    return analyse(root, epsilon=0.3)
+    return analyse(root, epsilon=0.3, prevalence=0.02)
 
 
 def parts(analysis, source, vendor, split="test"):
@@ -164,6 +274,57 @@ def test_the_threshold_is_the_source_vendors_wherever_it_is_applied(analysis, ve
     assert (row["patients"], row["images"]) == (24, 96)
 
 
+@pytest.mark.parametrize("vendor", ["GE", "SIEMENS"])
+def test_counts_of_each_seed_are_those_at_the_validation_threshold(analysis, vendor):
+    rows = of_rate(analysis.clinic.confusion, vendor, "image")
+    expected = {}
+    keys = analysis.vendors["GE"].selection.keys
+    for key, val, test in zip(keys, parts(analysis, "GE", "GE", "val"), parts(analysis, "GE", vendor)):
+        cut = threshold(val["label"].to_numpy(), val["score"].to_numpy())
+        matrix = confusion_matrix(test["label"], test["score"] > cut)  # [[tn, fp], [fn, tp]]
+        seed = analysis.run.records[key].config.seed
+        expected[seed] = [matrix[1, 1], matrix[0, 1], matrix[0, 0], matrix[1, 0]]
+    assert rows["seed"].tolist() == [0, 1]
+    assert rows[["TP", "FP", "TN", "FN"]].to_numpy().tolist() == [expected[0], expected[1]]
+    points = {c.seed: c.point for c in roc_of(analysis.clinic, "GE", vendor) if c.rate == "chosen"}
+    assert points == {seed: (fp / (fp + tn), tp / (tp + fn)) for seed, (tp, fp, tn, fn) in expected.items()}
+    operating = only_row(analysis.clinic.operating, trained_on="GE", scored_on=vendor, rate="chosen")
+    assert rows["sensitivity"].mean() == pytest.approx(operating["sensitivity"])
+    assert rows["specificity"].mean() == pytest.approx(operating["specificity"])
+
+
+def of_rate(table, vendor, unit):
+    """The rows of what was chosen on GE."""
+    where = (table["trained on"] == "GE") & (table["scored on"] == vendor) & (table["rate"] == "chosen")
+    return table[where & (table["counted by"] == unit)]
+
+
+def test_predictive_values_are_given_at_both_prevalences(analysis):
+    rows = of_rate(analysis.clinic.predictive, "SIEMENS", "image")
+    assert rows["stated by"].tolist() == ["these test data", "--prevalence"]
+    assert rows["prevalence"].tolist() == [0.5, 0.02]
+    confusion_table = of_rate(analysis.clinic.confusion, "SIEMENS", "image")
+    shares = confusion_table[["TP", "FP", "TN", "FN"]].mean()  # as many images of each class in both seeds
+    assert rows["PPV"].iloc[0] == pytest.approx(shares["TP"] / (shares["TP"] + shares["FP"]))
+    assert rows["NPV"].iloc[0] == pytest.approx(shares["TN"] / (shares["TN"] + shares["FN"]))
+    rare = rows.iloc[1]
+    true, false = 0.02 * rare["sensitivity"], 0.98 * (1 - rare["specificity"])
+    assert rare["PPV"] == pytest.approx(true / (true + false))
+    assert rare["low"] < rare["PPV"] < rare["high"] < rows["PPV"].iloc[0]
+    assert json.loads(analysis.selection_json.read_text())["made_with"]["prevalence"] == 0.02
+    assert last_settings(analysis.run.root)["prevalence"] == 0.02
+
+
+@pytest.mark.parametrize("given", ["0", "1", "-0.1", "5"])
+def test_a_prevalence_that_is_no_share_is_refused(given, made, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([str(made), "--prevalence", given])
+    assert ended.value.code == 2
+    assert f"--prevalence must be a share between 0 and 1, got {given}" in capsys.readouterr().err
+    with pytest.raises(RunError, match="prevalence is a share"):
+        analyse(made, report=False, prevalence=float(given))
+
+
 def test_a_shift_of_one_vendors_scores_is_seen_as_a_specificity_that_is_not_reached(tmp_path):
     folder = write_run(tmp_path, rates=(1.0,), seeds=(0,), masks=("gumbel",), patients=96, images=4, source=("GE",))
     before = analyse(tmp_path, report=False)
@@ -194,10 +355,11 @@ def test_brier_and_reliability_are_scikit_learns(analysis):
     bins = analysis.clinic.reliability
     bins = bins[(bins["trained on"] == "GE") & (bins["scored on"] == "SIEMENS") & (bins["rate"] == "chosen")]
     pooled = pd.concat(seeds)
-    observed, predicted = calibration_curve(pooled["label"], expit(pooled["score"]), n_bins=10)
+    observed, predicted = calibration_curve(pooled["label"], expit(pooled["score"]), n_bins=4, strategy="quantile")
     np.testing.assert_allclose(bins["observed"], observed)
     np.testing.assert_allclose(bins["predicted"], predicted)
-    assert bins["images"].sum() == pytest.approx(96)
+    assert bins["images"].tolist() == [24] * 4  # 96 images of each seed, so 4 bins of 20 or more
+    assert bins["with tumour"].sum() == pytest.approx(48)
 
 
 def test_subgroup_aucs_are_those_of_their_images(analysis):
@@ -250,9 +412,10 @@ def test_what_is_not_recorded_is_said_and_names_are_not_shown():
 def test_the_answers_are_in_the_page_the_file_and_the_terminal(analysis):
     page = analysis.report.read_text()
     names = ("operating-GE", "operating-SIEMENS", "reliability-GE", "operating", "calibration", "subgroups")
+    names += ("roc-GE-on-GE", "roc-GE-on-SIEMENS", "predictive-values", "confusion", "reliability")
     assert all(f'id="{name}"' in page for name in names)
     assert "What a clinician asks" in page
-    assert {"operating-GE", "reliability-SIEMENS"} <= set(figures(analysis))
+    assert {"operating-GE", "reliability-SIEMENS", "roc-on-GE-SIEMENS"} <= set(figures(analysis))
     written = json.loads(analysis.selection_json.read_text())["clinic"]
     assert len(written["operating"]) == len(analysis.clinic.operating) == 8
     assert written["operating"][0]["sensitivity"] == pytest.approx(
