@@ -160,6 +160,7 @@ def _add_line(figure: go.Figure, line: Line, score: Score) -> None:
             marker={"size": 7, "symbol": line.symbol},
             error_y=error_bars(table, score.column) if bars else None,
             text=about_configurations(table),
+            customdata=[keys[0] for keys in table["keys"]],  # a click opens that trial
             hovertemplate=score.hover,
             **score.unlisted,
         )

@@ -59,7 +59,8 @@ class Staircase(NamedTuple):
 def plot_pareto(info: ParetoInfo) -> go.Figure:
     """In-domain against cross-domain metric on the split that chose: trials, configurations, front, choice.
 
-    A trace whose ``meta.points`` is set can be filtered: its customdata are [mask family, temperature or ""].
+    A trace whose ``meta.points`` is set can be filtered: its customdata are [mask family, temperature or "", key
+    of the trial, or of one trial of the configuration].
     """
     ticks = rate_ticks(info.rates)
     scored = f"{SPLIT_WORDS[info.split]} {info.measure.title}"
@@ -110,10 +111,15 @@ def _points(info: ParetoInfo, rows: pd.DataFrame, family: pd.Series, kind: str, 
         y=rows[info.cross_domain].tolist(),
         mode="markers",
         name=name,
-        customdata=[list(pair) for pair in zip(family, temperature)],
+        customdata=[list(of_point) for of_point in zip(family, temperature, _keys(rows))],
         meta={"points": kind},
         hovertemplate=HOVER,
     )
+
+
+def _keys(rows: pd.DataFrame) -> list[str]:
+    """The key of each trial; of a configuration that of its first trial."""
+    return rows["key"].tolist() if "key" in rows else [keys[0] for keys in rows["keys"]]
 
 
 def _add_trials(figure: go.Figure, info: ParetoInfo) -> None:

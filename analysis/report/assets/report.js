@@ -267,4 +267,5 @@ document.addEventListener("click", (event) => {
     tables.sort(head.closest("table"), head.cellIndex, head.getAttribute("aria-sort") === "ascending");
   }
 });
+window.reportTools = { unpacked, inked, deepen, CONFIG }; // for the panel of a trial
 document.addEventListener("DOMContentLoaded", begin);

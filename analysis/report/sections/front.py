@@ -62,7 +62,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     shown = [Details(count, others, "doubt")] if others else []
     vendors = [_vendor(analysis, computed) for computed in analysis.vendors.values()]
     filters = Details("Filter the Pareto plots", [pareto.filters(analysis)], "on-screen")
-    return [cohort, *banner, *shown, Front(vendors), filters]
+    click = Paragraph("A click on a point opens its trial.", "small on-screen")
+    return [cohort, *banner, *shown, Front(vendors), click, filters]
 
 
 def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:

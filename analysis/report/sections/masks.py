@@ -291,7 +291,7 @@ def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> Grid
     scores = f"in {number(exhibit.in_domain)}, cross {number(exhibit.cross_domain)}"
     pictures = []
     for column, (image, words) in enumerate(zip(exhibit.preview.sampled, about)):
-        pictures.append(Picture(image, f"{words}, {label}", _image_name(vendor, row, column)))
+        pictures.append(Picture(image, f"{words}, {label}", _image_name(vendor, row, column), f"trial-{exhibit.key}"))
     return GridRow(label, scores, exhibit.chosen, pictures)
 
 

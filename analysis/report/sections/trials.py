@@ -1,11 +1,23 @@
 """Every finished trial: all seeds, not the best."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from analysis.read.configurations import varied_fields
 from analysis.report.parts import Part, table
 from analysis.report.sections.base import Section, known_columns, labels_seen
 from analysis.results.compute import Analysis
+from analysis.results.trial_details import trial_details
+
+
+@dataclass(frozen=True)
+class TrialPanel:
+    """What a click on a point opens."""
+
+    details: dict[str, Any]  # see trial_details
+    command: str  # of the search; empty where it is not known
+    template: ClassVar[str] = "trial_panel.html"
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
@@ -18,7 +30,11 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     names += ["distinct_rate", "val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain", "epoch"]
     names += ["seconds", "start_point"]
     names += [name for name in ("at_chance", "begun_again") if frame[name].any()]
-    return [labels_seen(analysis), table(known_columns(frame, names), "trials", "Every seed, not the best")]
+    return [
+        labels_seen(analysis),
+        table(known_columns(frame, names), "trials", "Every seed, not the best"),
+        TrialPanel(trial_details(analysis), str(analysis.run.search.get("command") or "")),
+    ]
 
 
 SECTION = Section("All trials", parts)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import analyse
+from analysis.read.trial_arrays import mask
 from analysis.report.report import write_report
 from synthetic_run import write_run
 from tune_ks.core.config import TrialConfig
@@ -205,6 +206,63 @@ def test_every_trial_says_rate_temperature_seed_and_key(page, run):
         assert f"rate {row.realised_rate:.3f}" in text
         assert f"seed {row.seed}" in text
         assert "temperature" in text
+
+
+PANEL = """() => ({ title: document.querySelector('dialog.trial h2').textContent,
+    facts: [...document.querySelectorAll('.trial-body dl:first-child dd')].map((e) => e.textContent),
+    code: document.querySelector('.trial pre').textContent, curve: document.querySelector('.trial-curve').data,
+    mask: document.querySelector('.trial canvas').ariaLabel, width: document.querySelector('.trial canvas').width })"""
+
+
+def clicked_point(page, curve):
+    """Click the middle of the first point of one trace of the first Pareto plot, in the browser's own way."""
+    place = page.evaluate(
+        """(kind) => { const plot = document.getElementById('pareto-GE'); plot.scrollIntoView({ behavior: 'instant' });
+        const trace = plot.data.findIndex((t) => t.meta?.points === kind);
+        const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
+        return { x: box.left + xaxis._offset + xaxis.c2p(plot.data[trace].x[0]),
+          y: box.top + yaxis._offset + yaxis.c2p(plot.data[trace].y[0]) } }""",
+        curve,
+    )
+    page.mouse.move(place["x"], place["y"])
+    page.mouse.click(place["x"], place["y"])
+    page.wait_for_selector("dialog.trial[open] .trial-curve svg")
+
+
+def test_a_click_on_a_point_opens_its_trial_and_escape_closes_it(page, run):
+    clicked_point(page, "trial")
+    panel = page.evaluate(PANEL)
+    key = panel["title"].removeprefix("Trial ")
+    record = run.run.records[key]
+    assert page.evaluate("location.hash") == f"#trial-{key}"
+    assert f"{record.realised_rate:.3f} realised" in " ".join(panel["facts"])
+    assert f"export RUN --key {key} --into DIR" in panel["code"]
+    losses = next(trace["y"] for trace in panel["curve"] if trace["name"] == "loss")
+    assert losses == pytest.approx([epoch["loss"] for epoch in record.history], abs=1e-4)
+    assert panel["width"] == 32
+    assert panel["mask"].startswith(f"{mask(run.run.root, key).sum()} of 32 k-space lines kept")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog.trial", state="hidden")
+    assert page.evaluate("[location.hash, document.activeElement.id]") == ["", "pareto-GE"]
+    assert page.heard.quiet(), page.heard.said
+
+
+def test_a_key_in_the_table_opens_its_trial_by_keyboard_and_the_focus_returns(page, run):
+    link = page.locator("#trials tbody a").first
+    link.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog.trial[open] .trial-curve svg")
+    key = link.inner_text()
+    assert page.locator("dialog.trial h2").inner_text() == f"Trial {key}"
+    assert page.evaluate("document.querySelector('dialog.trial').contains(document.activeElement)")
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.wait_for_selector("dialog.trial", state="hidden")
+    assert page.evaluate("[location.hash, document.activeElement.textContent]") == ["", key]
+    other = next(name for name in run.run.records if name != key)
+    page.evaluate("(name) => { location.hash = `trial-${name}`; }", other)
+    page.wait_for_selector(f"dialog.trial[open] h2:has-text('{other}')")
+    page.evaluate("history.back()")
+    page.wait_for_selector("dialog.trial", state="hidden")
 
 
 def knob_state(page):
