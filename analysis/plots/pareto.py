@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.choice.selection import Selection
 from analysis.plots.common import (
     GREEN,
     GREY,
@@ -25,6 +26,7 @@ from analysis.plots.common import (
 )
 from analysis.read.configurations import FULL
 from analysis.results.pareto_info import ParetoInfo
+from analysis.results.pareto_subsets import Subset
 from analysis.results.rate_units import RateUnit
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
@@ -49,16 +51,25 @@ OBJECTIVES = {  # column of UncertainFront.probability_optimal -> what it counts
 }
 
 
-class Staircase(NamedTuple):
-    """The corners of an attainment surface."""
+class Line(NamedTuple):
+    """The corners of a front or of an attainment surface."""
 
     x: list[float]
     y: list[float]
 
 
+class Star(NamedTuple):
+    """The chosen configuration; empty lists where there is none."""
+
+    x: list[float]
+    y: list[float]
+    text: list[str]
+
+
 def plot_pareto(info: ParetoInfo) -> go.Figure:
     """In-domain against cross-domain metric on the split that chose: trials, configurations, front, choice.
 
+    A trace whose ``meta.role`` is set moves with them: ``layout.meta.subsets`` holds what it shows of each subset.
     A trace whose ``meta.points`` is set can be filtered: its customdata are [mask family, temperature or "", key
     of the trial, or of one trial of the configuration].
     """
@@ -78,6 +89,7 @@ def plot_pareto(info: ParetoInfo) -> go.Figure:
     _add_configurations(figure, info, lowest=math.log2(ticks[0]))
     _add_choice(figure, info)
     rate_bar(figure, ticks)
+    figure.update_layout(meta={"subsets": [_subset(subset, info, (x_range[0], y_range[0])) for subset in info.subsets]})
     return figure
 
 
@@ -146,72 +158,99 @@ def _add_configurations(figure: go.Figure, info: ParetoInfo, lowest: float) -> N
 
 
 def _add_choice(figure: go.Figure, info: ParetoInfo) -> None:
-    """A star, where a rate was chosen and has both scores."""
-    selection = info.selection
-    if math.isnan(selection.rate) or math.isnan(selection.values.get(info.cross_domain, math.nan)):
+    """A star, where a rate was chosen and has both scores; empty where only a filtered plot has one."""
+    star = _star(info.selection, info)
+    if star is None and all(_star(subset.selection, info) is None for subset in info.subsets):
         return
+    star = star or Star([], [], [])
     figure.add_trace(
         go.Scatter(
-            x=[selection.values[info.in_domain]],
-            y=[selection.values[info.cross_domain]],
+            **star._asdict(),
             mode="markers+text",
             name="chosen",
-            text=[f"{selection.rate:.3f}"],
             textposition="top center",
             marker={"size": 22, "symbol": "star-open", "color": ORANGE, "line": {"width": 2}},
-            hovertemplate=f"chosen by {selection.rule}: rate {selection.rate:.3f}<extra></extra>",
+            hovertemplate=f"chosen by {info.selection.rule}: rate %{{text}}<extra></extra>",
+            meta={"role": "star"},
         )
     )
 
 
-def _add_surfaces(figure: go.Figure, attainment: pd.DataFrame, floor: tuple[float, float]) -> None:
-    """The front as a distribution: a band between its best and worst attainment surface, and the middle one."""
+def _star(selection: Selection, info: ParetoInfo) -> Star | None:
+    if math.isnan(selection.rate) or math.isnan(selection.values.get(info.cross_domain, math.nan)):
+        return None
+    values = selection.values
+    return Star([values[info.in_domain]], [values[info.cross_domain]], [f"{selection.rate:.3f}"])
+
+
+def _subset(subset: Subset, info: ParetoInfo, floor: tuple[float, float]) -> dict[str, Any]:
+    """What each role shows when only these configurations are shown; a role that is absent shows nothing."""
+    shown: dict[str, Any] = {"name": subset.name, "keys": subset.keys, "front": _front(subset.front)._asdict()}
+    if subset.attainment is not None:
+        surfaces = _surfaces(subset.attainment, floor)
+        shown |= {role: surface._asdict() for role, surface in surfaces.items()}
+    star = _star(subset.selection, info)
+    return shown if star is None else shown | {"star": star._asdict()}
+
+
+def _surfaces(attainment: pd.DataFrame, floor: tuple[float, float]) -> dict[str, Line]:
+    """The outline between best and worst attainment surface, and the middle one."""
     surfaces = {percent: _staircase(rows, floor) for percent, rows in attainment.groupby("percent")}
     best, middle, worst = (surfaces[percent] for percent in SURFACES)
+    return {"band": Line(best.x + worst.x[::-1], best.y + worst.y[::-1]), "median": middle}
+
+
+def _add_surfaces(figure: go.Figure, attainment: pd.DataFrame, floor: tuple[float, float]) -> None:
+    """The front as a distribution: a band between its best and worst attainment surface, and the middle one."""
+    surfaces = _surfaces(attainment, floor)
     figure.add_trace(
         go.Scatter(
-            x=best.x + worst.x[::-1],
-            y=best.y + worst.y[::-1],
+            **surfaces["band"]._asdict(),
             fill="toself",
             fillcolor=faded(GREEN, 0.16),
             line={"color": GREEN, "width": 0.5},
             mode="lines",
             name="front 10-90 %",
             hoverinfo="skip",
+            meta={"role": "band"},
         )
     )
     figure.add_trace(
         go.Scatter(
-            x=middle.x,
-            y=middle.y,
+            **surfaces["median"]._asdict(),
             mode="lines",
             name="front median",
             line={"color": GREEN, "width": 2},
             hoverinfo="skip",
+            meta={"role": "median"},
         )
     )
 
 
-def _add_front(figure: go.Figure, front: ParetoFront) -> None:
+def _front(front: ParetoFront) -> Line:
     points = front.points.sort_values("in_domain")
+    return Line(points["in_domain"].tolist(), points["cross_domain"].tolist())
+
+
+def _add_front(figure: go.Figure, front: ParetoFront) -> None:
     figure.add_trace(
         go.Scatter(
-            x=points["in_domain"].tolist(),
-            y=points["cross_domain"].tolist(),
+            **_front(front)._asdict(),
             mode="lines",
             name="front measured",
             line={"color": GREY, "width": 1.5},
             hoverinfo="skip",
+            meta={"role": "front"},
         )
     )
 
 
-def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> Staircase:
+def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> Line:
     """The corners of an attainment surface, run out to the floor of both axes: what lies below is attained."""
     surface = surface.sort_values("in_domain")
     x = surface["in_domain"].round(4).tolist()
     y = surface["cross_domain"].round(4).tolist()
-    corners = Staircase([floor[0]], [y[0]])
+    corners = Line([floor[0]], [y[0]])
     for at, here, below in zip(x, y, [*y[1:], floor[1]]):
         corners.x.extend([at, at])
         corners.y.extend([here, below])

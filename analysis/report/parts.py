@@ -117,6 +117,7 @@ class Row(NamedTuple):
 
     cells: list[Cell]
     chosen: bool
+    attributes: Mapping[str, str]  # of the HTML element, for the page's scripts
 
 
 @dataclass(frozen=True)
@@ -140,18 +141,34 @@ class Table:
         return len(self.rows) > MANY_ROWS
 
 
-def table(frame: pd.DataFrame, name: str, title: str = "", chosen: pd.Series | None = None) -> Table:
+def table(
+    frame: pd.DataFrame,
+    name: str,
+    title: str = "",
+    chosen: pd.Series | None = None,
+    filtered: pd.DataFrame | None = None,
+) -> Table:
     """A DataFrame as a Table; what is missing is a dash, and ``chosen`` marks rows.
 
-    Numbers are shown to three decimals; the CSV has six digits of them.
+    Numbers are shown to three decimals; the CSV has six digits of them. ``filtered``, a row for each of the frame's,
+    holds what the page's filters ask a row for: its columns become data attributes.
     """
     columns = [Column(str(label), pd.api.types.is_numeric_dtype(frame[label])) for label in frame]
     marked = [False] * len(frame) if chosen is None else chosen.tolist()
     rows = []
-    for values, mark in zip(frame.itertuples(index=False), marked):
+    attributes = [{}] * len(frame) if filtered is None else _attributes(filtered)
+    for values, mark, asked in zip(frame.itertuples(index=False), marked, attributes):
         cells = [_cell(value, column.numeric) for value, column in zip(values, columns)]
-        rows.append(Row(cells, bool(mark)))
+        rows.append(Row(cells, bool(mark), asked))
     return Table(name, title, columns, rows)
+
+
+def _attributes(filtered: pd.DataFrame) -> list[dict[str, str]]:
+    """data-NAME of each row; a value that is missing is empty."""
+    texts = {}
+    for name in filtered:
+        texts[f"data-{name}"] = ["" if pd.isna(value) else str(value) for value in filtered[name]]
+    return pd.DataFrame(texts).to_dict("records")
 
 
 def number(value: float | None) -> str:

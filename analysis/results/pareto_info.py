@@ -1,11 +1,13 @@
 """What the Pareto plot of one source vendor shows, as finished values."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.choice.selection import Selection
 from analysis.results.compute import Analysis
+from analysis.results.pareto_subsets import Subset, subsets
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 
@@ -22,6 +24,7 @@ class ParetoInfo(NamedTuple):
     front: ParetoFront  # of the two metrics
     attainment: pd.DataFrame | None  # the front as a distribution; None without both fitted curves
     selection: Selection
+    subsets: Sequence[Subset]  # what a filter shows in place of front, attainment and selection
     rates: pd.Series  # realised rates of all vendors, so that a colour means the same rate in every figure
 
 
@@ -41,5 +44,6 @@ def pareto_info(analysis: Analysis, vendor: str) -> ParetoInfo:
         front=computed.fronts["two_objectives"],
         attainment=None if uncertain is None else uncertain.attainment,
         selection=computed.selection,
+        subsets=subsets(analysis, computed),
         rates=analysis.configurations["realised_rate"],
     )

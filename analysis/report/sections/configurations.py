@@ -33,7 +33,12 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     names += ["test_within_in_domain", "test_within_cross_domain", "export_gap"]
     return [
         labels_seen(analysis),
-        table(known_columns(frame, names), "configurations", "Mean over seeds"),
+        table(
+            known_columns(frame, names),
+            "configurations",
+            "Mean over seeds",
+            filtered=frame[["vendor", "family", "temperature"]],
+        ),
         Paragraph(analysis.measure.words(DIFFERENCE), "small"),
     ]
 

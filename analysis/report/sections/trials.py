@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from analysis.read.configurations import varied_fields
+import pandas as pd
+
+from analysis.read.configurations import FULL, varied_fields
 from analysis.report.parts import Part, table
 from analysis.report.sections.base import Section, known_columns, labels_seen
 from analysis.results.compute import Analysis
@@ -32,9 +34,14 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     names += [name for name in ("at_chance", "begun_again") if frame[name].any()]
     return [
         labels_seen(analysis),
-        table(known_columns(frame, names), "trials", "Every seed, not the best"),
+        table(known_columns(frame, names), "trials", "Every seed, not the best", filtered=_filtered(frame)),
         TrialPanel(trial_details(analysis), str(analysis.run.search.get("command") or "")),
     ]
+
+
+def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
+    family = frame["mask"].where(~frame["full"].astype(bool), FULL)
+    return pd.DataFrame({"vendor": frame["vendor"], "family": family, "temperature": frame["temperature"]})
 
 
 SECTION = Section("All trials", parts)

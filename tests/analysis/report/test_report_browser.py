@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -193,6 +194,54 @@ def test_filters_hide_vendors_families_and_temperatures(page, run):
     page.wait_for_function("document.querySelector('#pareto-filters output').value.startsWith('28')")
     assert shown_points(page) == len(trials)
     assert page.locator("#pareto-SIEMENS").is_visible()
+
+
+ROLES = """() => Object.fromEntries(document.getElementById('pareto-GE').data.filter((t) => t.meta?.role)
+    .map((t) => [t.meta.role, { x: [...t.x], y: [...t.y], text: t.text ? [...t.text] : [] }]))"""
+
+
+def rows_of(page, name):
+    return page.evaluate(f"[...document.querySelectorAll('#{name} tbody tr')].filter((row) => !row.hidden).length")
+
+
+def test_front_star_and_tables_follow_the_filters_and_come_back(page, run):
+    form = page.locator("#pareto-filters")
+    said = form.locator("output")
+    whole = page.evaluate(ROLES)
+    assert {"front", "star"} <= set(whole)
+    form.get_by_label("gumbel").uncheck()
+    alone = page.evaluate(ROLES)
+    computed = run.vendors["GE"]
+    table = computed.configurations
+    lowpass = table[(table["family"] == "lowpass") | table["full"].astype(bool)]
+    by_hand = non_dominated(lowpass[[f"{computed.split}_in_domain", f"{computed.split}_cross_domain"]].to_numpy())
+    np.testing.assert_allclose(sorted(zip(alone["front"]["x"], alone["front"]["y"])), by_hand)
+    (chosen,) = [s for s in computed.others if s.family == "lowpass" and s.rule == run.rule and not s.held_out]
+    assert alone["star"]["text"] == [f"{chosen.rate:.3f}"]
+    assert "star are of lowpass alone" in said.inner_text()
+    trials = run.run.trials
+    kept = trials[(trials["mask"] == "lowpass") | trials["full"]]
+    assert 0 < rows_of(page, "trials") == len(kept) < len(trials)
+    rows = run.configurations
+    assert rows_of(page, "configurations") == ((rows["family"] == "lowpass") | rows["full"].astype(bool)).sum()
+    assert f"{len(kept)} of {len(trials)} rows" in page.locator(".filtered").all_text_contents()[-1]
+    form.get_by_label("lowpass").uncheck()  # full sampling alone: no subset of the page
+    assert "are not drawn" in said.inner_text()
+    assert all(line["x"] == [] for line in page.evaluate(ROLES).values())
+    form.get_by_text("Show all").click()
+    page.wait_for_function("document.querySelector('#pareto-filters output').value === '28 of 28 trials shown'")
+    assert page.evaluate(ROLES) == whole
+    assert rows_of(page, "trials") == len(trials)
+
+
+def non_dominated(points):
+    """The plain definition: no other point is at least as good in both and better in one; by in-domain metric."""
+    front = []
+    for point in points:
+        beaten = [(other >= point).all() and (other > point).any() for other in points]
+        if not any(beaten):
+            front.append(tuple(point))
+    return sorted(front)
 
 
 def test_every_trial_says_rate_temperature_seed_and_key(page, run):
