@@ -236,9 +236,10 @@ def _add_front(figure: go.Figure, front: ParetoFront) -> None:
     figure.add_trace(
         go.Scatter(
             **_front(front)._asdict(),
-            mode="lines",
+            mode="lines+markers",  # a front may be a single point
             name="front measured",
             line={"color": GREY, "width": 1.5},
+            marker={"size": 17, "symbol": "circle-open", "color": GREY, "line": {"width": 1}},
             hoverinfo="skip",
             meta={"role": "front"},
         )

@@ -21,6 +21,7 @@ from analysis.plots.versus import plot_versus
 from analysis.report.no_browser import NEEDS, NoBrowser
 from analysis.report.paper_tables import paper_tables
 from analysis.report.parts import slug
+from analysis.results.checklist import checklist_file
 from analysis.results.clinic import roc_of
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.curves_info import curves_info
@@ -172,7 +173,7 @@ def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list
                 drawings.append(Drawing(of_vendor[-1], panel, PANEL_WIDTH, PANEL_HEIGHT, kinds=("svg",)))
         _draw(drawings)
         _draw([_joint(place / f"joint-{slug(vendor)}", paths) for vendor, paths in panels.items() if len(paths) > 1])
-        for name, text in (methods(analysis) | paper_tables(analysis)).items():
+        for name, text in (methods(analysis) | checklist_file(analysis) | paper_tables(analysis)).items():
             (place / name).write_text(text, encoding="utf-8")
         names = sorted(path.name for path in place.iterdir())
         put_folder(place, folder)

@@ -2,6 +2,7 @@
 
 from analysis.report.sections import (
     baselines,
+    checklist,
     choice,
     clinic,
     configurations,
@@ -58,4 +59,5 @@ SECTIONS = {
     "trials": trials.SECTION,
     "trouble": trouble.SECTION,
     "provenance": provenance.SECTION,
+    "checklist": checklist.SECTION,
 }

@@ -116,7 +116,7 @@ def test_every_figure_is_written_in_each_format_with_its_numbers(analysis, drawn
         with Image.open(tmp_path / f"figures/joint-GE.{kind}") as image:
             assert image.width == 2250  # 7.5 inches
             assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
-    assert {"methods.md", "methods.txt", "table-rates.tex", "table-choices.csv"} <= names
+    assert {"methods.md", "methods.txt", "checklist.md", "table-rates.tex", "table-choices.csv"} <= names
     written = pd.read_csv(tmp_path / "figures/pareto-GE.csv")
     assert len(written) == len(numbers(drawn["pareto-GE"][1]))
 
