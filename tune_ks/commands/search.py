@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
+from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.system import machine_cores
 
@@ -144,9 +145,9 @@ def next_steps(folder: RunFolder, is_phantom: bool, has_failures: bool) -> list[
     """Commands that may follow a search, to be copied as they are, each with what it does."""
     steps = []
     if is_phantom:
-        steps.append("python run_search.py --data DIR --space paper     the same on your own DICOM files")
+        steps.append(f"{call_of()} --data DIR --space paper     the same on your own DICOM files")
     run = shlex.quote(str(folder.root))
-    steps.append(f"python run_search.py evaluate {run} --data DIR     the chosen models on another hospital's images")
+    steps.append(f"{call_of('evaluate')} {run} --data DIR     the chosen models on another hospital's images")
     if has_failures:
         steps.append("the same command with --retry-failed     runs the failed trials again")
     return steps

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member
 from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
 from tune_ks.model.masks import MASKS
@@ -42,6 +43,14 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
 
 def named(registry: dict, field: str, name: str):
     """registry[name]. ValueError that lists the known names where there is none of this name."""
-    if name not in registry:
-        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}")
-    return registry[name]
+    if name in registry:
+        return registry[name]
+    member, separator, file_hash = name.partition("@")
+    if separator:
+        raise ValueError(
+            f"the {field} {member} is of a file of your own with the content {file_hash}: name that file again with "
+            "--members FILE; a changed file is another member"
+        )
+    known = sorted(registry)
+    hint = did_you_mean(name, known) or "; one of your own needs --members FILE"
+    raise ValueError(f"{field} must be one of {', '.join(known)}; got {name!r}{hint}")

@@ -13,6 +13,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.printable import printable
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.training.member_files import MemberFile, add_members
 from tune_ks.training.pack import pack_key
 from tune_ks.training.precision import set_precision
 from tune_ks.training.tasks import task_of
@@ -51,6 +52,8 @@ def trial(values: dict[str, Any]) -> None:
     work = TrialWork(**values)
     torch.set_num_threads(work.threads)  # more threads than CPUs made trials ten times slower
     set_precision()
+    for name, text in work.members:
+        add_members(MemberFile(name, text))
     jobs = Jobs(work.jobs)
     try:
         while jobs.waiting():
