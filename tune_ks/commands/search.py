@@ -18,16 +18,25 @@ from tune_ks.core.system import machine_cores
 
 
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
-    """Prepare, search, analyse. Heavy imports wait until the arguments are known to be good."""
+    """The command; returns its exit code."""
+    code, _ = search_and_analyse(args, analysis)
+    return code
+
+
+def search_and_analyse(args: argparse.Namespace, analysis: AnalysisSteps) -> tuple[int, RunFolder]:
+    """Prepare, search, analyse; returns the exit code and the run folder.
+
+    Heavy imports wait until the arguments are known to be good.
+    """
     analysis.require_rule(args.rule, args.epsilon)
     resources = resources_of(args)
     search = prepare(args, analysis)
     if args.dry_run:
         print_dry_run(search)
-        return OK
+        return OK, search.folder
     with held(search.folder, args.fresh) as halt:
         run_plan(search, resources, halt)
-        return conclude(search, halt)
+        return conclude(search, halt), search.folder
 
 
 def resources_of(args: argparse.Namespace) -> Any:
