@@ -4,12 +4,14 @@ from a run folder.
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis.read.configurations import average_over_seeds, families
+from tiny_space import WORK
 from tune_ks.api import load_model, load_run
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -18,6 +20,8 @@ from tune_ks.planning.space import load_space
 from tune_ks.training import member_files
 from tune_ks.training.member_files import MemberFile, add_member_files, add_members, full_name
 from tune_ks.training.members import require_own_options
+from tune_ks.worker import jobs
+from tune_ks.worker.trial import trial
 
 OWN = Path(__file__).parents[1] / "own_masks.py"
 HASH = MemberFile("", OWN.read_text()).hash
@@ -97,6 +101,19 @@ def test_two_files_are_two_members(nothing_added, tmp_path):
         require_own_options(TrialConfig("GE", 0.25, mask=NAME))
     assert [file.name for file in member_files.member_files()] == ["other.py"]
     assert full_name("mask", "lowpass") == "lowpass"
+
+
+def test_a_worker_that_cannot_use_the_file_fails_the_trial_with_the_reason(nothing_added, tmp_path, monkeypatch):
+    """Without a reason Ray would start it again for ever."""
+    reports = []
+    monkeypatch.setattr(jobs.tune, "report", reports.append)
+    run = RunFolder(tmp_path / "run")
+    run.root.mkdir()
+    config = TrialConfig("GE", 0.25, mask=NAME)
+    work = replace(WORK, run=str(run.root), members=[["my_masks.py", "import absent_here"]]).with_jobs([[config]])
+    trial(work.plain())
+    assert [report["finished"] for report in reports] == [True]
+    assert "my_masks.py: ModuleNotFoundError: No module named 'absent_here'" in run.failures()[config.key()]
 
 
 def test_a_sampler_may_draw_it(nothing_added, tmp_path):

@@ -53,7 +53,13 @@ def add_member_files(paths: Iterable[str | Path]) -> None:
 
 
 def add_members(file: MemberFile) -> list[tuple[str, str]]:
-    """Execute a file and add its members, in place of an earlier version of them; returns (field, name) of each."""
+    """Execute a file and add its members, in place of an earlier version of them; returns (field, name) of each.
+
+    A file that was added already is not executed again.
+    """
+    there = [named for named, of_member in _files.items() if of_member.text == file.text]
+    if there:
+        return there
     members = _checked(file, _executed(file))
     for field, name in members:
         registry = _registry(field)
