@@ -1,0 +1,94 @@
+"""A wheel, unpacked as pip unpacks it: one name in site-packages, and folders of a user's do not hide what is in it."""
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tune_ks.core import front
+from tune_ks.core.front import call_of, front_folder, put_front_first
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("tune_ks", "analysis", "search_spaces", "run_search.py", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+ANALYSED = """
+import contextlib, sys
+from tune_ks.__main__ import main
+sys.argv[:] = ["tune-ks", "analyse", "run", "--no-report"]
+with contextlib.suppress(SystemExit):
+    main()
+import analysis, search_spaces
+print(analysis.__file__, search_spaces.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder with what pip would put into site-packages."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source)
+    words = [sys.executable, "-c", BUILD, str(folder)]
+    built = subprocess.run(words, cwd=source, capture_output=True, text=True, timeout=100)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_a_wheel_holds_one_package_with_every_file_of_the_program(site):
+    assert [path.name for path in site.iterdir() if not path.name.endswith(".dist-info")] == ["tune_ks"]
+    inside = {path.relative_to(site / "tune_ks").as_posix() for path in site.glob("tune_ks/**/*") if path.is_file()}
+    in_front = {path for path in inside if path.startswith("_front/")}
+    expected = {"run_search.py"}
+    for name in ("analysis", "search_spaces"):
+        expected |= {path.relative_to(ROOT).as_posix() for path in (ROOT / name).rglob("*") if path.is_file()}
+    assert {path.removeprefix("_front/") for path in in_front} == {path for path in expected if ".pyc" not in path}
+    package = {path.relative_to(ROOT / "tune_ks").as_posix() for path in (ROOT / "tune_ks").rglob("*") if path.is_file()}
+    assert inside - in_front == {path for path in package if ".pyc" not in path}
+    (entry_points,) = site.glob("*.dist-info/entry_points.txt")
+    entries = configparser.ConfigParser()
+    entries.read(entry_points)
+    assert dict(entries["console_scripts"]) == {"tune-ks": "tune_ks.__main__:main"}
+
+
+def test_it_runs_in_a_folder_that_holds_others_of_the_same_names(site, tmp_path):
+    shutil.copytree(ROOT / "examples/lu_table1", tmp_path / "run")
+    for name in ("analysis", "search_spaces", "run_search"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the folder of a user')")
+    env = os.environ | {"PYTHONPATH": str(site)}
+    words = [sys.executable, "-c", ANALYSED]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "run/selection.json" in done.stdout
+    front_of_site = site / "tune_ks/_front"
+    places = [front_of_site / name / "__init__.py" for name in ("analysis", "search_spaces")]
+    assert done.stdout.splitlines()[-1].split() == [str(place) for place in places]
+
+
+def test_in_the_repository_the_front_is_its_top(monkeypatch):
+    assert front_folder() == ROOT
+    assert call_of("analyse") == "python -m analysis"
+    assert call_of("evaluate") == "python run_search.py evaluate"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/tune-ks"])
+    assert (call_of(), call_of("analyse")) == ("tune-ks", "tune-ks analyse")
+
+
+def test_another_module_of_the_same_name_is_refused(monkeypatch, tmp_path):
+    """Where the program has imported a user's ``analysis``, there is no way to have both."""
+    monkeypatch.setattr(front, "front_folder", lambda: tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ImportError, match="has imported another 'run_search' .*run_search.py.*rename yours"):
+        put_front_first()
