@@ -103,7 +103,7 @@ def test_the_wings_are_the_folders():
         folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
         assert folders == set(wings)
         beside = {path.stem for path in (ROOT / package).glob("*.py")}
-        assert beside == ({"__init__", "__main__", "api"} if package == "tune_ks" else {"__init__", "__main__", "analyse"})
+        assert beside == {"__init__", "__main__", "api" if package == "tune_ks" else "analyse"}
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: p.relative_to(ROOT).as_posix())

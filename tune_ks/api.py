@@ -42,7 +42,7 @@ ONE_CALL = "the same call of tune_ks.api.search"  # in place of a command line, 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run folder holds, read once by ``load_run``. Tables are pandas DataFrames; a later trial is not in them."""
+    """What a run folder held when ``load_run`` read it. Tables are pandas DataFrames."""
 
     contents: RunContents
 
@@ -94,8 +94,8 @@ class Model:
     def logits(self, images: Tensor, acquisition: Tensor | None = None) -> Tensor:
         """(B, N, N) or (B, 1, N, N) float images, scaled as the search scales them -> (B,) logits.
 
-        ``acquisition`` (B, A) are the parameters of ACQUISITION in tune_ks.data.dataset, NaN where unknown, which is the
-        default. Only networks that read them use them.
+        ``acquisition`` (B, A) are the parameters of ACQUISITION in tune_ks.data.dataset; NaN, the default, is unknown.
+        Only networks that read them use them.
         """
         import torch
 
@@ -131,7 +131,7 @@ def search(
     from tune_ks.commands.output import INTERRUPTED
     from tune_ks.commands.search import search_and_analyse
 
-    places = {"data": data, "run": run, "members": list(members)}
+    places: dict[str, Any] = {"data": data, "run": run, "members": list(members)}
     is_file = isinstance(space, (str, Path))
     if is_file:
         places["space"] = space

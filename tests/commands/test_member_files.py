@@ -96,9 +96,11 @@ def test_two_files_are_two_members(nothing_added, tmp_path):
     second = load_space(str(space))
     assert second.blocks[0]["mask"] == [f"checkerboard@{other.hash}", "lowpass"]
     assert first.fingerprint() != second.fingerprint()
-    assert TrialConfig("GE", 0.25, mask=NAME).key() != TrialConfig("GE", 0.25, mask=full_name("mask", "checkerboard")).key()
+    of_first = TrialConfig("GE", 0.25, mask=NAME)
+    of_second = TrialConfig("GE", 0.25, mask=full_name("mask", "checkerboard"))
+    assert of_first.key() != of_second.key()
     with pytest.raises(ValueError, match="a changed file is another member"):
-        require_own_options(TrialConfig("GE", 0.25, mask=NAME))
+        require_own_options(of_first)
     assert [file.name for file in member_files.member_files()] == ["other.py"]
     assert full_name("mask", "lowpass") == "lowpass"
 

@@ -150,6 +150,6 @@ def _require_options(file: MemberFile, field: str, member: Member) -> None:
             )
 
 
-def _registry(field: str) -> dict[str, Member]:
+def _registry(field: str) -> dict[str, Any]:
     """The registry itself, to be added to. A network of a user's own is a classifier."""
     return CLASSIFIERS if field == "classifier" else registries()[field]

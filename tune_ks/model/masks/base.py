@@ -41,6 +41,12 @@ class Mask(nn.Module, ABC):
     and the centre.
     """
 
+    radius: Tensor  # (H or 1, W) distance from DC
+    order: Tensor  # (N,) the seeded order in which equal coefficients are taken
+    centre: Tensor  # (H or 1, W) bool, true where a coefficient is always kept
+    mirror: Tensor  # of a tied mask: (N,) index of -k
+    representative: Tensor  # of a tied mask: (N,) the smaller index of k and -k
+
     learned = True  # True where the family has parameters
     random = True  # True where training draws a new mask for every image
 
