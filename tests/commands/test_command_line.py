@@ -59,7 +59,7 @@ def test_analyse_is_the_analysis(capsys):
 
 def test_every_command_is_known(capsys):
     for name in OTHER_COMMANDS:
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             run_search.main([name, "--help"])
         assert f"usage: {call_of(name)}" in capsys.readouterr().out
 
