@@ -8,6 +8,7 @@ python run_search.py evaluate RUN --data DIR --corruptions      the same on corr
 python run_search.py predict RUN --data DIR              their scores for images without labels
 python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate
 python run_search.py analyse RUN --rule cross_domain     another choice: as python -m analysis
+python run_search.py check --data DIR                    what a search would understand of a folder; writes nothing
 python run_search.py --help-fields                       what a search space may set
 python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one folder
 
@@ -29,7 +30,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tune_ks.commands.arguments import OTHER_COMMANDS, evaluate_parser, merge_parser, search_parser, tune_parser
+from tune_ks.commands.arguments import (
+    OTHER_COMMANDS,
+    check_parser,
+    evaluate_parser,
+    merge_parser,
+    search_parser,
+    tune_parser,
+)
+from tune_ks.commands.check import check_command
 from tune_ks.commands.evaluate import evaluate_command
 from tune_ks.commands.fields import print_fields
 from tune_ks.commands.merge import merge_command
@@ -75,6 +84,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
     name, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("search", argv)
     if name in ("evaluate", "predict"):
         return evaluate_parser(name).parse_args(words), partial(evaluate_command, analysis=ANALYSIS)
+    if name == "check":
+        return check_parser().parse_args(words), check_command
     if name == "merge":
         return merge_parser().parse_args(words), merge_command
     if name == "tune":
@@ -119,10 +130,10 @@ def require_rule(rule: str, epsilon: float) -> None:
 
 
 def analyse_run(run: StoragePath, rule: str, epsilon: float, images: bool) -> None:
-    """Analyse the run folder, and print what was chosen."""
-    from analysis import analyse, print_analysis
+    """Analyse the run folder, and print what was chosen on one screen."""
+    from analysis import analyse, print_summary
 
-    print_analysis(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
+    print_summary(analyse(run, rule=rule, epsilon=epsilon, images=images), console)
 
 
 def finalists(run: StoragePath, rule: str, epsilon: float) -> dict[str, list[dict[str, Any]]]:

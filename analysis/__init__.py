@@ -3,7 +3,8 @@
     analyse(run, rule="epsilon", images=True, report=True, **options) -> Analysis
                                               options are those of the rules: epsilon=0.02, tolerance=0.02, margin=0.02
     analyse_again(run) -> Analysis            with the settings of its last analysis
-    print_analysis(analysis, console=None)    print it: warnings, choices, where the report is
+    print_summary(analysis, console=None)     print it on one screen: choices, fronts, where the report is
+    print_analysis(analysis, console=None)    print all of it: warnings, choices, sentences
 
 ``analysis.vendors[vendor]`` holds all that was computed for the models trained on that vendor:
 ``selection``, and ``others``: the choice of the rule asked for, and those shown beside it;
@@ -20,6 +21,16 @@ from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
 from analysis.read.load import RunError
 from analysis.results.compute import Analysis
-from analysis.results.terminal import print_analysis, print_external
+from analysis.results.terminal import print_analysis, print_external, print_summary
 
-__all__ = ["RULES", "Analysis", "RunError", "Selection", "analyse", "analyse_again", "print_analysis", "print_external"]
+__all__ = [
+    "RULES",
+    "Analysis",
+    "RunError",
+    "Selection",
+    "analyse",
+    "analyse_again",
+    "print_analysis",
+    "print_external",
+    "print_summary",
+]

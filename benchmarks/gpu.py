@@ -267,6 +267,7 @@ def ways_of(args: argparse.Namespace, splits: Splits, device: str) -> dict[str, 
     ways = {
         "bare, float32": bare(args, device, autocast=False),
         "bare, bfloat16": bare(args, device),
+        "bare, bfloat16, not channels-last": bare(args, device, layout=torch.contiguous_format),
         "a trial, rate 1": epoch([config_of(args, 1.0)], splits, device),
         "a trial, fixed lines": epoch([config_of(args, 0.25, mask="lowpass")], splits, device),
         "a trial, learned lines": epoch([config_of(args, 0.25)], splits, device),
@@ -293,10 +294,12 @@ def config_of(args: argparse.Namespace, rate: float, **changes: object) -> Trial
     return TrialConfig("GE", rate, augment="flips", **{**shape, **learned, **changes})
 
 
-def bare(args: argparse.Namespace, device: str, autocast: bool = True) -> Way:
-    """Many steps of the network on one batch."""
+def bare(
+    args: argparse.Namespace, device: str, autocast: bool = True, layout: torch.memory_format = torch.channels_last
+) -> Way:
+    """Many steps of the network on one batch; ``layout`` is that of its weights in memory."""
     config = config_of(args, 1.0)
-    pipeline = build_pipeline(config, args.side).to(device).train()
+    pipeline = build_pipeline(config, args.side).to(device, memory_format=layout).train()
     optimiser = build_optimiser(config, pipeline, build_task(config).to(device))
     image = torch.rand(args.batch, 1, args.side, args.side, device=device)
     acquisition = torch.zeros(args.batch, len(ACQUISITION), device=device)

@@ -13,7 +13,7 @@ ResNet-18 and was not tuned for the others. Every AlexNet starts with the same w
 are paired.
 
 Expect the AlexNet below the ResNet-18, and no gain across vendors from acquisition parameters: within one vendor some
-of them never change, so the network can not learn what another vendor's values mean.
+of them never change, so the network can not learn what another vendor's values mean. Results are in docs/families.md.
 """
 
 from search_spaces import RECIPE, of_64

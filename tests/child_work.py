@@ -1,6 +1,7 @@
 """What the tests make a child process do."""
 
 import os
+import sys
 import time
 
 
@@ -33,3 +34,15 @@ def report_values(report, values, bad):
 
 def grow(report, count):
     return len(bytearray(count))
+
+
+def reads_dicom(report):
+    """The top packages that a child has after it imported the reader, and the plugins that can decode JPEG lossless."""
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEGLosslessSV1
+
+    from tune_ks.data.dicom import reader
+
+    assert reader.read_header
+    packages = {name.partition(".")[0] for name, module in sys.modules.items() if module is not None}
+    return packages, get_decoder(JPEGLosslessSV1).available_plugins

@@ -7,7 +7,7 @@ operation, also those of backward passes. They
 
 - raise DevicesMeet where an operation gets tensors of both devices that a GPU would refuse;
 - note every wait: where the host reads a value of the GPU, or copies to it from memory that is not pinned;
-- count the launches: operations on the GPU that are no views.
+- count the launches: operations on the GPU that are no views. A dropout is one, as a GPU has it.
 
 Not simulated are the GPU's random generators (numbers come from the CPU's, so a simulated training can be compared with
 one on the CPU), its fused kernels (the CPU's are called), bfloat16, memory, streams and speed.
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn import functional
 from torch.nn.utils import clip_grad
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -44,14 +45,19 @@ class SimulatedGPU:
 
     def __init__(self) -> None:
         self.waits: list[tuple[str, str]] = []
-        self.launches = 0
+        self.launched: list[tuple[str, str]] = []  # (place in the package, operation)
         self.autocast: list[bool] = []  # whether each call of torch.autocast asked for bfloat16
         self._storages: dict[int, StorageWeakRef] = {}  # of tensors on the GPU; a weak reference keeps the address
         self._pinned: dict[int, StorageWeakRef] = {}
 
     def clear(self) -> None:
         self.waits = []
-        self.launches = 0
+        self.launched = []
+
+    @property
+    def launches(self) -> int:
+        """How many operations were launched."""
+        return len(self.launched)
 
     def has(self, tensor: Tensor) -> bool:
         """Whether a tensor lies on the GPU."""
@@ -149,7 +155,7 @@ class _Operations(TorchDispatchMode):
             for tensor in fresh:
                 self.gpu.put(tensor)
             if (fresh and "empty" not in name) or func._schema.is_mutable:
-                self.gpu.launches += 1
+                self.gpu.launched.append((_place(), name))
         return result
 
     def _check(self, func: Any, name: str, args: tuple, given: list[Tensor]) -> None:
@@ -191,6 +197,7 @@ class _Calls(TorchFunctionMode):
             Tensor.pin_memory: lambda func, tensor: gpu.pin(tensor),
             torch.tensor: self._new,
             torch.as_tensor: self._new,
+            functional.dropout: self._fused,
         }
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -239,6 +246,13 @@ class _Calls(TorchFunctionMode):
         else:
             self.gpu.take(copied)
         return copied
+
+    def _fused(self, func: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """What a GPU computes by one kernel and a CPU by several operations."""
+        before = len(self.gpu.launched)
+        result = func(*args, **kwargs)
+        del self.gpu.launched[before + 1 :]
+        return result
 
     def _read(self, func: Any, tensor: Tensor) -> Any:
         if self.gpu.has(tensor):

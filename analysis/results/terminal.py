@@ -1,4 +1,4 @@
-"""Prints an analysis: warnings, the choices, and the paths of the files."""
+"""Prints an analysis: on one screen at the end of a search, or all of it."""
 
 import io
 import math
@@ -14,7 +14,7 @@ from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
 from analysis.read.configurations import plain_name
-from analysis.results import evidence, other_vendors, patient_level, sentences, transfer
+from analysis.results import brief, evidence, other_vendors, patient_level, sentences, transfer
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
@@ -23,8 +23,32 @@ from tune_ks.core.terminal import SafeConsole
 WIDE = 120  # letters that a line of an external table needs
 
 
+def print_summary(analysis: Analysis, console: Console | None = None) -> None:
+    """Print a row, a caveat and the front of each vendor, and where the report is: no line wider than the console."""
+    console = console or SafeConsole()
+    for warning in brief.warnings(analysis):
+        console.print(escape(warning), style="yellow", highlight=False)
+    if analysis.vendors:
+        console.print(_brief_table(analysis))
+    for line in brief.lines(analysis):
+        console.print(escape(line), highlight=False)
+    console.print(escape(f"report: {analysis.report or analysis.selection_json}"), highlight=False, soft_wrap=True)
+
+
+def _brief_table(analysis: Analysis) -> Table:
+    """A row for each vendor: its rate with test metrics, those at full sampling, and what the comparison says."""
+    table = Table(title=brief.heading(analysis), title_justify="left", box=None, pad_edge=False)
+    table.add_column("trained on")
+    for name in ("rate", "R", "in-domain", "cross", "full in", "cross"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("against full")
+    for computed in analysis.vendors.values():
+        table.add_row(*map(escape, brief.row(computed)))
+    return table
+
+
 def print_analysis(analysis: Analysis, console: Console | None = None) -> None:
-    """Print one row a choice (the rule asked for first), its test metrics, and whose labels chose."""
+    """Print everything: one row a choice (the rule asked for first), its test metrics, and all sentences."""
     console = console or SafeConsole()
     for warning in analysis.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)

@@ -1,6 +1,7 @@
 """The front door as a user meets it: real processes, real DICOM files, exit codes, and one message for bad input."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def test_a_search_says_where_it_went_what_it_chose_and_what_to_type_next(place):
     run = RunFolder(place / "runs/one")
     assert len(list(run.records())) == 4
     for part in ("cohort: GE 24 images of 6 patients, SIEMENS 24", "run folder: runs/one (new)", "4 trials to run",
-                 "report.html", "time: reading DICOM", "next:", "evaluate runs/one --data DIR"):  # fmt: skip
+                 "report.html", "time: reading DICOM", "next:", "evaluate runs/one --data DIR",
+                 "--run runs/one --finalists"):  # fmt: skip
         assert part in said, f"{part!r} is missing in:\n{said}"
     page = (run.root / "report.html").read_text()
     assert "<html" in page
@@ -74,7 +76,8 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
     ended = inside("--data", "data", "--space", "space.py", "--run", "runs/dry", "--dry-run")
     assert ended.returncode == 0, ended.stderr
     assert "4 trials to run, 0 already done" in ended.stdout
-    assert "about " in ended.stdout
+    assert re.search(r"^time: .+ at the present load", ended.stdout, re.MULTILINE)
+    assert "disk: about " in ended.stdout
     assert "one network at full sampling" in ended.stdout
     assert not (place / "runs/dry").exists()
     done = inside("--data", "data", "--space", "space.py", "--run", "runs/one", "--dry-run")
@@ -185,11 +188,14 @@ def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
     cluster = start_cluster(num_cpus=4, num_gpus=1)
     try:
         words = ["--data", "data", "--space", "space.py", "--address", cluster.address]
-        ended, refused = call_one_after_another(
+        planned, ended, refused = call_one_after_another(
+            [*words, "--run", "runs/cluster", "--gpus-per-trial", "0.25", "--dry-run"],
             [*words, "--run", "runs/cluster", "--gpus-per-trial", "0.25"],
             [*words, "--run", "runs/refused", "--gpus-per-trial", "1", "--cpus-per-trial", "5"],
             cwd=place,
         )
+        assert "slots: 4 trials at once, each with 1 CPUs and 0.25 GPUs" in planned.stdout, planned.stderr
+        assert "GPU-hours: unknown before a trial was recorded on such a GPU; at most " in planned.stdout
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert "4 trials to run" in ended.stdout
         on_cluster, alone = RunFolder(place / "runs/cluster"), RunFolder(place / "runs/one")

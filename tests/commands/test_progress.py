@@ -75,11 +75,13 @@ def test_the_table_fits_80_columns_and_a_screen():
     running = [Event(f"r{k}", "epoch", [config(0.123456)], report) for k in range(200)]
     table, console = table_of(*EVENTS, *events, *running, EVENTS[5])
     console.print(table)
-    lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 5) :]
-    assert any(f"and {200 - SHOWN} more" in line for line in lines)
+    lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 6) :]
+    assert any(f"+{200 - SHOWN} more" in line for line in lines)
     assert any(line.startswith("SIEMENS best") and line.rstrip().endswith("…") for line in lines)
     assert any("the loss became" in line for line in lines)
-    assert any("50%, loss 0.512" in line for line in lines)
+    assert any(re.search(r"SIEMENS +variable_density +0.123 +10/30 +0.512 +- +- +running", line) for line in lines)
+    names = next(line.split() for line in lines if line.startswith("trained on"))
+    assert names == ["trained", "on", "mask", "rate", "epoch", "loss", "in-domain", "cross"]
     assert max(map(len, lines)) <= 80
     with table_of(terminal=True)[0] as live:
         live.show(EVENTS[0])
@@ -89,29 +91,48 @@ def test_a_log_file_is_quiet_but_for_failures(monkeypatch):
     many = [ended(k / 1000, 0.5, 0.5) for k in range(1, 201)]
     table, console = table_of(*many, EVENTS[5], jobs=400)
     lines = console.file.getvalue().splitlines()
-    assert len(lines) == SPOKEN + 1  # a pause lasts longer than this test
-    assert lines[0].endswith("| SIEMENS variable_density rate 0.001: val AUC in-domain 0.500, cross 0.500")
-    assert "val AUC in-domain -, cross -; the loss became nan" in lines[-1]
+    assert len(lines) == SPOKEN + 3  # a pause lasts longer than this test; the reason of the failure takes two lines
+    assert lines[0].split() == ["SIEMENS", "variable_density", "0.001", "0/30", "-", "0.500", "0.500", "1/400"]
+    assert lines[-3].split() == ["SIEMENS", "variable_density", "0.2", "0/30", "-", "-", "-", "201/400"]
+    assert lines[-2].startswith("  failed: the loss became nan in epoch 3")
     monkeypatch.setattr("tune_ks.commands.ticker.PAUSE", 0.0)
     table.show(EVENTS[0])
-    assert "front (rate: in-domain/cross)" in console.file.getvalue().splitlines()[-1]
-    assert "\x1b" not in console.file.getvalue()
+    said = console.file.getvalue()
+    assert "SIEMENS best val AUC 0.800 at rate 0.25; front (rate: in-domain/cross): 0.25: 0.800/0.700" in " ".join(
+        said.split()
+    )
+    assert "\x1b" not in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
-def test_a_log_file_says_that_the_first_trial_runs_and_how_far_it_is_before_it_ends(monkeypatch):
-    table, console = table_of(Event("a", "started", [SEEDS[0]], {}), Event("b", "started", [SEEDS[1]], {}))
-    assert console.file.getvalue() == "0/40 trials, 1 running, 0 s, ETA after the first epoch\n"
-    table.say_state()
-    assert console.file.getvalue().count("\n") == 1, "a line has just been printed"
+def test_a_log_file_has_the_columns_from_the_first_second_and_how_far_the_running_trials_are(monkeypatch):
+    table, console = table_of()
     monkeypatch.setattr("tune_ks.commands.ticker.PAUSE", 0.01)
-    with table:  # nobody reports: the ticker alone prints
-        wait_for(lambda: f"running: GE gumbel rate 0.5: epoch 1 of {SEEDS[0].epochs}" in console.file.getvalue())
+    said = console.file.getvalue
+    with table:
+        assert said().startswith("0/40 trials, Ray starts, 0 s, ETA after the first epoch\ntrained on mask ")
+        table.has_slots(2)
+        table.show(Event("a", "started", [SEEDS[0]], {}))
+        table.show(Event("b", "started", [SEEDS[1]], {}))
+        assert "0/40 trials, 1 running in 2 slots, 0 s, ETA after the first epoch\n" in said()
+        # nobody reports: the ticker alone prints
+        wait_for(lambda: re.search(rf"^GE +gumbel +0.5 +0/{SEEDS[0].epochs} +- +- +- running$", said(), re.MULTILINE))
         table.show(Event("a", "epoch", [SEEDS[0]], {"epoch_share": 0.15, "epoch": 3, "loss": 0.5}))
-        wait_for(lambda: "epoch 3 of" in console.file.getvalue())
-    line = console.file.getvalue().splitlines()[-1]
-    assert re.match(r"0/40 trials, 2 running, \d+ s, ETA [\d smin]+ \|", line)
-    assert line.endswith(f"running: GE gumbel rate 0.5: epoch 3 of {SEEDS[0].epochs} done, loss 0.500")
+        wait_for(lambda: f" 3/{SEEDS[0].epochs}  0.500" in said())
+    state = next(line for line in reversed(said().splitlines()) if "trials" in line)
+    assert re.match(r"0/40 trials, 2 running in 2 slots, \d+ s, ETA [\d smin]+$", state)
+    assert max(map(len, said().splitlines())) <= 80
     assert not table.ticker.thread.is_alive()
+
+
+def test_an_ended_trial_keeps_its_last_epoch_and_loss():
+    report = {"epoch_share": 1.0, "epoch": 30, "loss": 0.25, "val_in_domain": 0.1}
+    done = {"finished": True, "epoch_share": 1.0, "val_in_domain": 0.8, "val_cross_domain": 0.7}
+    shared = Event("b", "finished", SEEDS, done)
+    _, console = table_of(Event("a", "epoch", SEEDS, report), Event("a", "finished", SEEDS, done), shared)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].split() == ["GE", "gumbel", "0.5", "30/30", "0.250", "0.800", "0.700", "1/40"]
+    assert lines[1].split()[3:5] == ["100%", "-"]
 
 
 def test_a_log_file_says_how_far_a_stage_is(monkeypatch):

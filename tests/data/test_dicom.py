@@ -270,6 +270,13 @@ def test_children_of_a_run_that_is_not_waited_for_are_ended(child_work):
         assert not pool.children
 
 
+def test_a_child_that_reads_imports_only_what_it_needs(child_work):
+    packages, plugins = child_process.call("child_work:reads_dicom", {})
+    assert {"numpy", "pydicom", "gdcm"} <= packages
+    assert not packages & {"torch", "pandas", "scipy", *child_process.UNUSED}
+    assert set(pixels.PLUGINS) & set(plugins) == {"gdcm"}
+
+
 def test_a_child_prints_nothing_into_its_answers(child_work):
     assert child_process.call("child_work:noisy", {}) == "quiet"
 

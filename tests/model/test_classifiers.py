@@ -21,7 +21,7 @@ from tune_ks.evaluation.other_cohort import load_model
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.alexnet import AlexNet
 from tune_ks.model.classifiers.alexnet_adaptive import TYPICAL, AdaptiveAlexNet
-from tune_ks.model.classifiers.strided import StridedConv2d
+from tune_ks.model.classifiers.strided import WIDE, StridedConv2d, channels_to_pixels, weight_gradient
 from tune_ks.model.pipeline import build_member, network_shapes
 from tune_ks.training.scoring import score
 
@@ -225,6 +225,26 @@ def test_the_adaptive_network_learns_to_listen():
         wrong.mean().backward()
         optimizer.step()
     assert (network(image, near, nothing) > network(image, far, nothing)).all()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_channels_become_pixels_as_the_library_has_it(layout):
+    single, double = torch.float32, torch.float64
+    wide = 0
+    for stride, inner, kind in ((4, 1, single), (2, 3, single), (2, 1, double), (1, 1, double), (3, 2, single)):
+        values = torch.rand(2, inner * stride**2, 5, 6, dtype=kind).to(memory_format=layout)
+        assert torch.equal(channels_to_pixels(values, stride), functional.pixel_shuffle(values, stride))
+        wide += stride * values.element_size() in WIDE
+    assert wide == 4  # three values of four bytes have no type of their size
+
+
+def test_the_weight_s_gradient_is_the_library_s():
+    torch.manual_seed(0)
+    image = torch.rand(4, 1, 64, 64)
+    weight = torch.rand(16, 1, 11, 11).to(memory_format=torch.channels_last)
+    gradient = torch.rand(4, 16, 15, 15).to(memory_format=torch.channels_last)
+    expected = nn.grad.conv2d_weight(image, weight.shape, gradient, 4, 2)
+    torch.testing.assert_close(weight_gradient(gradient, image, weight, 4, 2), expected)
 
 
 @pytest.mark.parametrize("kernel", [(11, 4, 2), (3, 2, 1), (5, 3, 0), (2, 4, 0), (3, 1, 1)])

@@ -1,19 +1,28 @@
 """Laws of every mask family, and the learned one's numbers against independent definitions."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from devices import DEVICES
 from gumbel_literal import GumbelLiteral
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import FIXED_MASKS_0_1_0
 from tune_ks.model.masks import MASKS, Gumbel, fixed
-from tune_ks.model.masks.base import Mask, keep_first, keep_largest, mirror_index, rescale_to_rate
+from tune_ks.model.masks.base import (
+    PROBABILITY_FLOOR,
+    Mask,
+    keep_first,
+    keep_largest,
+    mirror_index,
+    rescale_to_rate,
+)
 from tune_ks.model.masks.dps import successive_softmaxes
 from tune_ks.model.masks.fixed import FixedMask
-from tune_ks.model.masks.gumbel import logistic_noise
+from tune_ks.model.masks.learned import draw_together, per_image, straight_through
 from tune_ks.model.pipeline import build_mask, build_pipeline, build_transform
 from tune_ks.training.members import config_from, require_own_options
 
@@ -389,11 +398,95 @@ def test_straight_through_draw_is_the_two_class_gumbel_softmax():
         np.testing.assert_allclose(others, (0.4 * 16 - 1) / 15, atol=0.02)
 
 
+def plain_draw(mask, rate):
+    """A draw of a Gumbel mask as its equation has it, by autograd."""
+    logits = torch.logit(mask.probability(mask.distinct(rate)), PROBABILITY_FLOOR)
+    noise = torch.logit(mask.noise(len(rate)), PROBABILITY_FLOOR / 10)
+    soft = torch.sigmoid((logits + mask.tie(noise)) / per_image(mask.temperature, 2))
+    return torch.where(mask.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
+
+
+@pytest.mark.parametrize("hermitian", ["none", "tied"])
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+def test_a_draw_in_few_passes_is_the_plain_one_to_the_last_bit(pattern, hermitian):
+    for rates_differ in (False, True):
+        for temperature in (1.0, 0.3, torch.tensor([0.5, 1.0, 4.0])):
+            mask = build("gumbel", 0.25, pattern, hermitian=hermitian, centre_fraction=0.1, start_slope=4.0)
+            mask.temperature, mask.rates_differ = temperature, rates_differ
+            rate = torch.tensor([0.25, 0.5, 0.75]) if rates_differ else torch.full((3,), 0.25)
+            results = []
+            for draw in (mask.draw, partial(plain_draw, mask)):
+                torch.manual_seed(0)
+                mask.zero_grad()
+                values = draw(rate)
+                (torch.rand(values.shape, generator=torch.Generator().manual_seed(1)) * values).sum().backward()
+                results.append((values, mask.mask_logits.grad.clone()))
+            (fast, gradient), (plain, expected) = results
+            assert 0 < fast.sum() < fast.numel()
+            assert torch.equal(fast, plain)
+            assert expected.abs().max() > 0
+            torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-8)
+
+
 def test_logistic_noise_has_its_moments():
     torch.manual_seed(0)
-    noise = logistic_noise(torch.empty(200_000))
+    noise = torch.logit(build("gumbel", 0.5).noise(12_500), 1e-7)
     assert noise.mean().item() == pytest.approx(0, abs=0.02)
     assert noise.var().item() == pytest.approx(math.pi**2 / 3, rel=0.02)
+
+
+SETTINGS = [{}, {"hermitian": "tied"}, {"centre_fraction": 0.1875}]
+
+
+@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+@pytest.mark.parametrize("settings", [*SETTINGS, {"rate_from": 0.25}])
+@pytest.mark.parametrize("device", DEVICES)
+def test_masks_drawn_together_are_those_that_each_draws(name, pattern, settings, device):
+    """Values and gradients, for members that differ in rate, logits and, where the family has one, temperature."""
+    wide = {"device": device, "dtype": torch.float64}
+    masks = []
+    rates = []
+    for number, rate in enumerate((0.25, 0.5, 0.75)):
+        tempered = {"temperature": 0.5 + number} if name in ("gumbel", "dps") else {}
+        mask = build(name, rate, pattern, **settings, **tempered)
+        torch.nn.init.normal_(mask.mask_logits, generator=torch.Generator().manual_seed(number))
+        masks.append(mask.to(**wide))
+        rates.append(torch.full((5,), rate, **wide))
+        if "rate_from" in settings:
+            rates[-1][::2] = 0.375
+            mask.temperature = torch.linspace(0.5, 2, 5, **wide) if number == 1 else mask.temperature
+    assert len({mask.kind for mask in masks}) == 1
+    weights = torch.rand(5, *masks[0].radius.shape, **wide)
+    expected = []
+    noises = []
+    for number, (mask, rate) in enumerate(zip(masks, rates, strict=True)):
+        torch.manual_seed(number)
+        drawn = mask.draw(rate)
+        (drawn * weights).sum().backward()
+        expected.append((drawn.detach(), mask.mask_logits.grad))
+        mask.mask_logits.grad = None
+        torch.manual_seed(number)
+        noises.append(mask.noise(5))
+    together = draw_together(masks, rates, noises)
+    torch.stack([(drawn * weights).sum() for drawn in together]).sum().backward()
+    for mask, drawn, (values, gradient) in zip(masks, together, expected, strict=True):
+        torch.testing.assert_close(drawn.detach(), values)
+        torch.testing.assert_close(mask.mask_logits.grad, gradient)
+        assert gradient.abs().max() > 0
+    assert not torch.equal(expected[0][0], expected[1][0])
+
+
+def test_what_makes_masks_another_kind():
+    changes = [*SETTINGS, {"rate_from": 0.25}, {"pattern": "points"}, {"side": 32}]
+    kinds = [build(name, 0.5, **change).kind for name in LEARNED for change in changes]
+    kinds.append(build("gumbel", 0.5, budget="drift").kind)
+    assert len(set(kinds)) == len(kinds) == 25
+    others = [build("gumbel", 0.25, seed=1, start_slope=4.0, temperature=3.0), build("gumbel", 0.5)]
+    assert len({mask.kind for mask in others}) == 1
+    # where the last of the centre is one of two equally far lines, the seed chooses it
+    wide = {build("gumbel", 0.5, centre_fraction=0.25, seed=seed).kind for seed in range(8)}
+    assert len(wide) == 2
 
 
 def test_mean_gradient_by_temperature_is_the_one_measured_in_the_design():

@@ -167,6 +167,18 @@ def tied_gradient(gradient):
     return gradient + gradient.flatten(-2)[..., mirror_index(shape)].reshape(gradient.shape)
 
 
+@pytest.mark.parametrize("side", [5, 6])
+@pytest.mark.parametrize("pattern", ["lines", "points"])
+def test_the_gradients_of_the_fourier_magnitude_are_its_slopes(pattern, side):
+    stream = torch.Generator().manual_seed(side)
+    transform = build("fourier", pattern)
+    shape = (1, side) if pattern == "lines" else (side, side)
+    image = torch.rand(2, 1, side, side, generator=stream, dtype=torch.float64).requires_grad_()
+    for count in (1, 2):  # one mask for both images, and one for each
+        mask = torch.rand(count, 1, *shape, generator=stream, dtype=torch.float64).requires_grad_()
+        assert torch.autograd.gradcheck(transform.magnitude, (image, mask), fast_mode=True)
+
+
 def test_a_magnitude_of_zero_has_a_gradient_of_zero():
     mask = torch.rand(1, 1, 1, 8, requires_grad=True)
     build("fourier", "lines").magnitude(torch.zeros(2, 1, 8, 8), mask).sum().backward()

@@ -1,15 +1,20 @@
 """The estimate of a plan's time: networks are timed once, cohorts split once, and a trial's cost is its images'."""
 
 import dataclasses
+import math
 
 import pytest
+import torch
 
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.scan import CohortSettings
 from tune_ks.data.cohort.table import read_table
 from tune_ks.planning import estimate
+from tune_ks.planning.plan import Plan
 
 CONFIG = TrialConfig("GE", 0.25, mask="lowpass", width=0.05, image_size=64, epochs=2)
 
@@ -21,7 +26,7 @@ def timer(tmp_path, monkeypatch):
 
     def steps(config, splits):
         timed.append(config)
-        return 3.0, 1.0
+        return estimate.StepTimes(3.0, 1.0, 1.0, 4000)
 
     monkeypatch.setattr(estimate, "timed_steps", steps)
     table_csv, images = write_tiny(tmp_path)
@@ -56,3 +61,45 @@ def test_a_cohort_is_split_once_for_the_same_images(timer):
     assert timer._splits(CONFIG) is timer._splits(dataclasses.replace(CONFIG, width=0.1))
     half = timer._splits(dataclasses.replace(CONFIG, train_share=0.5))
     assert len(half.train) < len(timer._splits(CONFIG).train)
+
+
+def test_a_plan_takes_from_an_idle_machine_to_all_slots_at_the_present_load(timer, tmp_path):
+    of_trial, _ = timer
+    idle = of_trial.seconds_of(CONFIG)
+    full = dataclasses.replace(CONFIG, sampling_rate=1.0)
+    wide = dataclasses.replace(CONFIG, width=0.1)
+    folder = RunFolder(tmp_path / "run")
+    for seed, seconds in ((0, 40.0), (1, 60.0)):
+        config = dataclasses.replace(wide, seed=seed)
+        folder.write_config(config)
+        record = TrialRecord(config, {"GE": 0.5}, {"GE": 0.5}, 0.25, seconds=seconds)
+        folder.write_record(record)
+    load = estimate.Load(cores=2, busy=4.0, slots=2)
+    assert load.crowding == 3
+    assert estimate.Load(cores=8, busy=0.5, slots=2).crowding == 1
+    plan = Plan([[CONFIG], [full], [dataclasses.replace(wide, seed=2)]], 0, 2, 0)
+    expected = estimate.estimate(plan, folder, of_trial.cohorts, 0, load)
+    spread = estimate.SPREAD
+    assert expected.total == pytest.approx((2 * idle + 40, 2 * idle * 3 * spread + 60 * spread))
+    assert expected.together == pytest.approx((expected.total.low / 2, expected.total.high / 2))
+    assert expected.basis == "1 trials by recorded ones and 2 by timed steps"
+    assert expected.cache_bytes == 0
+    assert expected.run_bytes > 0
+    drawn = estimate.estimate(Plan([], 3, 2, 0), folder, of_trial.cohorts, 0, load)
+    assert drawn.total == pytest.approx((3 * 40, 3 * 60 * spread))
+    unknown = estimate.estimate(Plan([], 3, 0, 0), RunFolder(tmp_path / "none"), of_trial.cohorts, 0, load)
+    assert math.isnan(unknown.together.low)
+
+
+def test_images_that_are_not_decoded_are_stood_in_for_by_empty_ones_of_their_shape(timer):
+    decoded = timer[0].cohorts[64]
+    undecoded = dataclasses.replace(decoded, images=decoded.images.with_name("absent.npy"), fingerprint="")
+    made_up = estimate.Timer({64: undecoded}, 0)
+    assert made_up.seconds_of(CONFIG) == timer[0].seconds_of(CONFIG)
+    batch = made_up._splits(CONFIG).train.gather(torch.arange(3))
+    assert batch.image.shape == (3, 1, 64, 64)
+    assert not batch.image.any()
+    load = estimate.Load(cores=2, busy=0.0, slots=1)
+    expected = estimate.estimate(Plan([[CONFIG]], 0, 0, 0), RunFolder("/nonexistent"), {64: undecoded}, 0, load)
+    assert expected.cache_bytes == len(decoded.table) * 64 * 64 * 4
+    assert expected.run_bytes == 4000 + estimate.BESIDE_WEIGHTS

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from devices import DEVICES
-from tune_ks.training.adamw import AdamW
+from tune_ks.training.adamw import AdamW, Update, step_together
 
 ROOT = Path(__file__).parents[2]
 SHAPES = [(8, 3, 3, 3), (8,), (5, 7), (1,), ()]
@@ -149,6 +149,30 @@ def test_a_factor_is_multiplied_into_the_rate_of_its_group():
         by_rate.step(torch.tensor(0.0))
     assert all(torch.equal(*pair) for pair in zip(scaled, plain, strict=True))
     assert by_factor.state_dict()["param_groups"][0]["lr"] == 1e-2  # the rate itself stays
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_steps_taken_together_have_the_bits_of_one_after_another(device):
+    """Three optimisers with their own rates, factors, and steps that they skip; one has a shared mean square."""
+    weights = {way: [parameters(device) for _ in range(3)] for way in ("alone", "together")}
+    optimizers = {}
+    for way, of_way in weights.items():
+        optimizers[way] = [AdamW(groups_of(values), weight_decay=0.1 * number) for number, values in enumerate(of_way)]
+        optimizers[way][2].param_groups[1]["shared"] = True
+    for step in range(STEPS):
+        updates = []
+        for number in range(3):
+            for of_way in weights.values():
+                set_gradients(of_way[number], step + 7 * number)
+            skip = torch.tensor(float(is_bad(step + number)), device=device)
+            factors = [0.9**step, 1.0, 1 / (1 + number)]
+            optimizers["alone"][number].step(skip, factors)
+            updates.append(Update(optimizers["together"][number], skip, factors))
+        step_together(updates)
+        for values, others in zip(*weights.values(), strict=True):
+            assert all(torch.equal(*pair) for pair in zip(values, others, strict=True)), step
+    for optimizer, other in zip(*optimizers.values(), strict=True):
+        same_states(optimizer.state_dict(), other.state_dict())
 
 
 def test_a_process_that_trains_does_not_import_the_compiler(tmp_path):

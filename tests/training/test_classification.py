@@ -13,7 +13,7 @@ from tune_ks.data.dataset import Batch, open_splits
 from tune_ks.model.transforms import Fourier
 from tune_ks.training import train as training
 from tune_ks.training.mixup import Mixing, draw_mixing, mixed
-from tune_ks.training.tasks import build_task
+from tune_ks.training.tasks import build_task, task_losses
 from tune_ks.training.tasks.classification import balanced_weights
 from tune_ks.training.training import Training
 
@@ -60,6 +60,23 @@ def test_the_loss_is_that_of_the_definition(smoothing, class_weights, splits):
     weights = (n / (2 * (n - positives)), n / (2 * positives)) if class_weights == "balanced" else (1, 1)
     loss = task.loss(torch.tensor(logits), batch_of(labels))
     assert loss.item() == pytest.approx(plain_loss(logits, labels, smoothing, weights), rel=1e-6)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_losses_of_a_pack_are_those_of_its_members(balanced, splits):
+    first = {"class_weights": "balanced"} if balanced else {}
+    options = [first, {}, {"label_smoothing": 0.2}, {"label_smoothing": 0.3, **first}]
+    tasks = [build_task(dataclasses.replace(PLAIN, **changes)) for changes in options]
+    for task in tasks:
+        task.prepare(splits.train)
+    stream = torch.Generator().manual_seed(0)
+    logits = torch.randn(len(tasks), 6, generator=stream, requires_grad=True)
+    batches = [batch_of(torch.rand(6, generator=stream).round().tolist()) for _ in tasks]
+    expected = [task.loss(*given) for task, *given in zip(tasks, logits, batches, strict=True)]
+    (gradient,) = torch.autograd.grad(sum(expected), logits)
+    together = task_losses(tasks, logits, batches)
+    torch.testing.assert_close(torch.stack(list(together)), torch.stack(expected))
+    torch.testing.assert_close(torch.autograd.grad(sum(together), logits)[0], gradient)
 
 
 def test_balanced_weights_by_hand():

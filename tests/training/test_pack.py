@@ -16,9 +16,10 @@ from tune_ks.core.domains import ClassPatients
 from tune_ks.evaluation.finish import finish_trainings
 from tune_ks.model.classifiers import CLASSIFIERS
 from tune_ks.model.classifiers.together import CONVOLUTIONS, FORMS, Together, convolve_in_groups, convolve_in_turn
-from tune_ks.model.masks import MASKS
+from tune_ks.model.masks import MASKS, Gumbel
+from tune_ks.model.masks.learned import LearnedMask
 from tune_ks.model.pipeline import build_member
-from tune_ks.training import scoring
+from tune_ks.training import pack, scoring
 from tune_ks.training import train as training_module
 from tune_ks.training import training as training_state
 from tune_ks.training.noise import Noise
@@ -98,6 +99,16 @@ def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
             torch.testing.assert_close(member.scored.state_dict()[name], values, rtol=1e-3, atol=1e-4)
     orders = {tuple(torch.cat([drawn.index for drawn in member.draws]).tolist()) for member in members}
     assert len(orders) == 3  # of seeds 0, 1 and 2
+
+
+def test_masks_of_no_kind_are_drawn_by_each_member(splits, alone, monkeypatch):
+    """As those of a new family, which need not be drawn together."""
+    for family in (LearnedMask, Gumbel):
+        monkeypatch.setattr(family, "kind", None)
+    monkeypatch.setattr(pack, "draw_together", None)
+    _, epochs_of = packed(PACK[:4], splits)
+    for config in PACK[:4]:
+        same(epochs_of[config.key()], alone[config.key()][0])
 
 
 def test_a_small_vendor_is_not_in_the_cross_domain_mean_of_an_epoch(splits, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import launches
 from benchmarks.alone import finish, train
 from simulated_gpu import DevicesMeet, simulated_gpu
 from tiny import write_tiny
@@ -200,6 +201,15 @@ def test_a_pack_of_every_mask_trains_as_on_the_cpu_without_a_wait_in_a_step(spli
     require_patience(watched)
 
 
+@pytest.mark.parametrize("name", launches.KINDS)
+def test_a_pack_of_eight_launches_at_most_twice_what_one_training_does(name, watched):
+    """A loop over the members in the step, of masks, losses or optimisers, would launch three to five times as much."""
+    kind = launches.KINDS[name]
+    alone = launches.launched([kind.config], kind.settled, watched.gpu).total()
+    together = launches.launched(launches.differing(kind.config, 8), kind.settled, watched.gpu).total()
+    assert 70 <= alone < together <= 2 * alone
+
+
 def test_images_that_do_not_fit_are_copied_without_a_wait(splits, watched, fast_scoring, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: (0, 0))
     list(train(config_of(), splits, device="cuda"))
@@ -254,12 +264,14 @@ def test_a_run_folder_is_written_resumed_begun_from_and_evaluated(tiny, tmp_path
 def test_a_wait_in_a_step_is_found(splits, watched, monkeypatch):
     """As it was before: a single value that is set is copied to the GPU."""
 
-    def weight(sides, spectrum):
-        values = torch.full((spectrum.shape[-1],), 2.0, device=spectrum.device)
-        values[0] = 1
-        return values
+    joined = fourier._joined
 
-    monkeypatch.setattr(fourier, "_weight", weight)
+    def joined_with_a_wait(ahead, *others):
+        weight = torch.full((ahead.shape[-1],), 2.0, device=ahead.device)
+        weight[0] = 1
+        return joined(ahead, *others)
+
+    monkeypatch.setattr(fourier, "_joined", joined_with_a_wait)
     next(train(config_of(), splits, device="cuda"))
     assert watched.in_steps == {("model/transforms/fourier.py:backward", "copy to the GPU"): watched.steps}
     assert watched.steps == 2
@@ -320,4 +332,7 @@ def test_the_simulated_gpu_follows_gradients_and_counts_launches(monkeypatch):
         loss.backward()
         assert weight.grad.is_cuda
         assert gpu.launches > launched >= 3
+        launched = gpu.launches
+        torch.nn.functional.dropout(weight)
+        assert gpu.launches == launched + 1
         assert not weight.grad.cpu().is_cuda

@@ -9,7 +9,7 @@ from tune_ks import __version__
 from tune_ks.core.front import call_of
 from tune_ks.core.parser import Parser
 
-OTHER_COMMANDS = ("tune", "evaluate", "predict", "analyse", "merge")
+OTHER_COMMANDS = ("check", "tune", "evaluate", "predict", "analyse", "merge")
 EXIT_CODES = (
     "0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage is "
     "wrong (one message says how); 130 interrupted, or trials are left: the same command continues."
@@ -160,6 +160,23 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
     add_members_argument(parser)
     parser.add_argument("--all", action="store_true", help="every finished trial, not only the chosen ones")
     parser.add_argument("--name", help="name of the output; otherwise the data folder's name")
+    return parser
+
+
+def check_parser() -> argparse.ArgumentParser:
+    """The arguments of ``check``."""
+    parser = Parser(
+        prog=call_of("check"),
+        description="Say what a search would understand of a folder: layout, series, vendors, patients, classes, "
+        "splits, sizes, what is left out and why, and what would be refused. Reads sheets and headers, decodes a few "
+        "images for the occupied band of k-space, and writes nothing.",
+        epilog="exit codes: 0 a search would take the folder; 2 it would refuse it, with the message that it gives",
+    )
+    add_data_arguments(parser, "the folder; without it the phantom, where one was written")
+    question = parser.add_argument_group("for which search")
+    question.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
+    add_members_argument(question)
+    question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
     return parser
 
 

@@ -6,15 +6,19 @@ results: when a viewer fails, this is printed once, and the search continues wit
 
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tune_ks.commands.tensorboard import TensorBoardRun
 from tune_ks.core.storage import StoragePath
+from tune_ks.search.cluster import answers
 from tune_ks.search.events import Event
 
 METRICS = ("loss", "val_in_domain", "val_cross_domain", "realised_rate")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+SERVER_WITHIN = 3.0  # seconds until a server must have answered
 Logger = Callable[[Event], None]
 
 
@@ -31,6 +35,39 @@ def fan_out(loggers: list[Logger], tell: Callable[[str], None]) -> Logger:
                 tell(f"{type(logger).__name__} listens no more: {type(error).__name__}: {str(error)[:200]}")
 
     return show
+
+
+def require_viewers(mlflow: str | None, tensorboard: bool, root: StoragePath | None) -> None:
+    """ValueError where a viewer that was asked for cannot be used. Creates nothing; a server is asked for 3 s.
+
+    ``root`` is the run folder, None where its name is not known yet.
+    """
+    if tensorboard and root is not None:
+        TensorBoardLogger(root)
+    if mlflow is not None:
+        _require_mlflow(mlflow)
+
+
+def _require_mlflow(uri: str) -> None:
+    if find_spec("mlflow") is None:
+        raise ValueError("--mlflow needs MLflow: pip install mlflow-skinny (or tune_ks[mlflow])")
+    place = urlsplit(uri)
+    if place.scheme in ("http", "https"):
+        port = place.port or (443 if place.scheme == "https" else 80)
+        if not answers(f"{place.hostname}:{port}", SERVER_WITHIN):
+            raise ValueError(f"--mlflow {uri}: no server answers there")
+    elif place.scheme == "sqlite":
+        folder = Path(uri.removeprefix("sqlite:///")).parent
+        if not folder.is_dir():
+            raise ValueError(f"--mlflow {uri}: there is no folder {folder}")
+    elif place.scheme not in ("", "file"):
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        try:
+            MlflowClient(uri)  # of these schemes it creates nothing
+        except MlflowException as error:
+            raise ValueError(f"--mlflow {uri}: {str(error).strip().splitlines()[0][:300]}") from error
 
 
 class MlflowLogger:

@@ -52,7 +52,10 @@ class PreparedSearch:
 
 
 def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch:
-    """Read the space and the data, find the run folder, and plan what it lacks. ValueError for what does not fit."""
+    """Read the space and the data, find the run folder, and plan what it lacks. ValueError for what does not fit.
+
+    A dry run decodes nothing: it takes what an earlier command has decoded, else what sheets and headers say.
+    """
     from tune_ks.commands.progress import Stages
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
@@ -69,7 +72,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     stages = Stages(console)
     given = args.space if isinstance(args.space, Space) else load_space(args.space)
     asked = ask_more(given, args.samples, args.seeds, args.rates or [])
-    cohorts = open_cohorts(args, asked, stages)
+    cohorts = survey_cohorts(args, asked, stages) if args.dry_run else open_cohorts(args, asked, stages)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(asked, vendors)
@@ -79,7 +82,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     folder = RunFolder(args.run or default_run(RUNS, space, cohort))
     require_run_folder(folder, args.fresh)
     known = folder if folder.search_json.exists() and not args.fresh else NOTHING
-    say(f"run folder: {folder.root} ({'resumed' if known is folder else 'new'})")
+    say_run_folder(args, space, cohort, folder, is_resumed=known is folder)
     if known is folder:
         require_unchanged(folder, args.init_from, chosen)
         require_same(folder, space, cohort, args.split_seed, args.extend)
@@ -107,6 +110,21 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     )
 
 
+def say_run_folder(args: argparse.Namespace, space: Any, cohort: Any, folder: RunFolder, is_resumed: bool) -> None:
+    """Print where the results go; of a dry run on images that are not decoded, what is not known before."""
+    if cohort.is_decoded:
+        say(f"run folder: {folder.root} ({'resumed' if is_resumed else 'new'})")
+    elif is_resumed:
+        say(f"run folder: {folder.root} (resumed, if it is of these images: they are not decoded yet)")
+    elif args.run:
+        say(f"run folder: {folder.root} (new)")
+    else:
+        say(f"run folder: {RUNS}/{space.name}-HASH (named after the images, which are not decoded yet)")
+        others = [str(root) for root in sorted(RUNS.glob(f"{space.name}-*")) if (root / "search.json").exists()]
+        if others and not args.fresh:
+            say(f"  what {', '.join(others)} holds is not trained again, if it is of these images")
+
+
 def require_run_folder(folder: RunFolder, fresh: bool) -> None:
     """ValueError for a folder that leads elsewhere by a link, and for ``fresh`` on a folder that is no run folder.
 
@@ -126,12 +144,10 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     Returns image size -> Cohort, and prints what the cohort holds. Without ``--data`` a phantom is written first.
     """
     from tune_ks.data.cohort.cohort import open_cohort
-    from tune_ks.data.cohort.scan import CohortSettings
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
 
     data = args.data or write_default_phantom(args.workers, stages)
-    series = args.series or (None if args.data else "post_1")
-    settings = CohortSettings(**{**given_settings(args), "series": series})
+    settings = cohort_settings(args)
     cache = args.cache or cache_beside(args.run)
     reads_masks = space.task().reads_masks
     cohorts = {}
@@ -145,12 +161,65 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     return cohorts
 
 
+def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
+    """As ``open_cohorts``, but nothing is decoded and nothing is written, neither images nor a phantom."""
+    from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
+    from tune_ks.data.cohort.tumour_masks import naming_masks
+    from tune_ks.data.layouts.detect import detect
+
+    data = args.data or phantom_folder()
+    settings = cohort_settings(args)
+    cache = args.cache or cache_beside(args.run)
+    is_planned = args.data is None and not data.exists()
+    if is_planned:
+        say(f"the phantom is not written yet: a search writes it into {data} first (1,472 files, 114 MB)")
+    cohorts = {}
+    with stages.stage("reading headers") as progress:
+        for size in space.image_sizes():
+            if is_planned:
+                cohorts[size] = planned_phantom(data, settings, size)
+                continue
+            layout = detect(data, labels_required=True, ignore=cache)
+            cached = cached_cohort(layout, settings, size, cache)
+            cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
+            require_usable(cohorts[size], data, vendors=2)
+    if space.task().reads_masks and not is_planned:
+        cohorts = {size: naming_masks(cohort, data) for size, cohort in cohorts.items()}
+    say_cohort(list(cohorts.values()))
+    if all(cohort.is_decoded for cohort in cohorts.values()):
+        say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
+    return cohorts
+
+
+def planned_phantom(folder: Path, settings: Any, image_size: int) -> Any:
+    """The cohort of a phantom that is not written yet."""
+    from tune_ks.data.phantom.planned import planned_cohort
+    from tune_ks.data.phantom.write import PhantomSettings
+
+    return planned_cohort(folder, PhantomSettings(), settings, image_size)
+
+
+def phantom_folder() -> Path:
+    """Where the default phantom lies, or will lie."""
+    from tune_ks.data.phantom.write import VERSION
+
+    return PHANTOM / f"version-{VERSION}"
+
+
 def write_default_phantom(workers: int | None, stages: Any) -> Path:
     """The folder of a phantom cohort, which stands in for data that were not given."""
-    from tune_ks.data.phantom.write import VERSION, PhantomSettings, write_phantom
+    from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
     with stages.stage("phantom") as progress:
-        return write_phantom(PHANTOM / f"version-{VERSION}", PhantomSettings(), workers=workers, progress=progress)
+        return write_phantom(phantom_folder(), PhantomSettings(), workers=workers, progress=progress)
+
+
+def cohort_settings(args: argparse.Namespace) -> Any:
+    """The CohortSettings of a search: of the phantom its series after contrast, unless another one is asked for."""
+    from tune_ks.data.cohort.scan import CohortSettings
+
+    series = args.series or (None if args.data else "post_1")
+    return CohortSettings(**{**given_settings(args), "series": series})
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -249,7 +318,7 @@ def noted_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort
         if noted is None:
             continue
         resolved, chosen = noted
-        if args.run or default_run(RUNS, resolved, cohort) == folder.root:
+        if args.run or not cohort.is_decoded or default_run(RUNS, resolved, cohort) == folder.root:
             return PretrainedStart(resolved, chosen, [])
     raise ValueError(f"--init-from: there is no {args.init_from}, and no run folder of this search that began from it")
 

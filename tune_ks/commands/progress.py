@@ -3,9 +3,9 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,8 +21,21 @@ from tune_ks.search.events import Event
 from tune_ks.training.tasks import title_of
 
 SHOWN = 12  # finished trials in the live table, and as many running ones; the report has all of them
+RUNNING = 3  # running trials in the state of a log file
 SPOKEN = 20  # finished jobs that get a line of a log file; then the state of the search has one, every ticker.PAUSE
+COURSE = ("epoch", "loss")  # what the end of a job does not report again
 OBJECTIVES = ("val_in_domain", "val_cross_domain")
+COLUMNS = {  # of the table -> its width in a log file, in letters; the last one has the rest of 80
+    "trained on": 10,
+    "mask": 16,
+    "rate": 6,
+    "epoch": 9,
+    "loss": 6,
+    "in-domain": 9,
+    "cross": 6,
+    "": 11,
+}
+TEXTS = ("trained on", "mask", "")  # the columns that are no numbers
 
 
 class Point(NamedTuple):
@@ -90,14 +103,16 @@ class Stages:
 class TrialTable:
     """The live table of a search: running trials, latest results, best and Pareto front so far, how many are left.
 
-    On a terminal it is redrawn in place, within 80 columns. Elsewhere it prints one line when the first job starts, one
-    per failed job and per finished job, of these for the first ``SPOKEN`` only; and the state of the search a minute
-    after the last line. The records that were ``known`` before count for the best and the front.
+    On a terminal it is redrawn in place, within 80 columns. Elsewhere it prints the names of the columns at once, and
+    then rows of at most 80 letters: one when the first job starts, one per failed job and per finished job, of these
+    for the first ``SPOKEN`` only; and the state of the search a minute after the last line. In-domain and cross are of
+    validation. The records that were ``known`` before count for the best and the front.
     """
 
     def __init__(self, console: Console, plan: Plan, known: Iterable[TrialRecord] = ()) -> None:
         self.console = console
         self.left = plan.left
+        self.slots: int | None = None  # trials at once; None until Ray has said it
         self.done = self.failed = self.stopped = 0
         self.started = self.spoken = time.monotonic()
         self.running: dict[str, tuple[TrialConfig, dict]] = {}  # name of a job -> its first config, its last report
@@ -113,6 +128,8 @@ class TrialTable:
         if self.console.is_terminal:
             self.live.start()
         else:
+            self._print(self.headline())
+            self._print(_line({name: name for name in COLUMNS}))
             self.ticker.start()
         return self
 
@@ -120,16 +137,21 @@ class TrialTable:
         self.live.stop()
         self.ticker.stop()
 
+    def has_slots(self, slots: int) -> None:
+        """Ray has started, and so many trials run at once."""
+        self.slots = slots
+
     def show(self, event: Event) -> None:
         config = event.configs[0]
         if event.kind in ("started", "epoch"):
             self._note_running(event)
             return
-        self.running.pop(event.job, None)
+        _, last_report = self.running.pop(event.job, (config, {}))
         if event.kind == "lost":
             self._say_lost(config, event.result.get("lost"))
             return
-        self.results.append((config, event.result))
+        course = {name: last_report[name] for name in COURSE if name in last_report}
+        self.results.append((config, {**course, **event.result}))
         self.done += event.kind == "finished"
         self.failed += event.kind == "failed"
         self.stopped += event.kind == "stopped"
@@ -141,12 +163,22 @@ class TrialTable:
 
     def headline(self) -> str:
         ended = self.done + self.failed + self.stopped
+        counts = {"stopped early": self.stopped, "failed": self.failed}
+        parts = [f"{ended}/{self.left} trials", *[f"{count} {name}" for name, count in counts.items() if count]]
+        parts += [self._at_work(), duration(time.monotonic() - self.started), f"ETA {self._eta(ended)}"]
+        return ", ".join(parts)
+
+    def _at_work(self) -> str:
+        """How many trials run, and in how many slots."""
+        if not self.running and not self.results and self.slots is None:
+            return "Ray starts"
+        slots = "" if self.slots is None else f" in {self.slots} slot{'s' * (self.slots != 1)}"
+        return f"{len(self.running)} running{slots}"
+
+    def _eta(self, ended: int) -> str:
         share = ended + sum(result.get("epoch_share", 0.0) for _, result in list(self.running.values()))
         elapsed = time.monotonic() - self.started
-        eta = duration(elapsed * (self.left - share) / share) if share else "after the first epoch"
-        counts = {"stopped early": self.stopped, "failed": self.failed}
-        others = "".join(f", {count} {name}" for name, count in counts.items() if count)
-        return f"{ended}/{self.left} trials{others}, {len(self.running)} running, {duration(elapsed)}, ETA {eta}"
+        return duration(elapsed * (self.left - share) / share) if share else "after the first epoch"
 
     def standing(self) -> list[str]:
         """A line per vendor: its best in-domain validation metric, and its Pareto front, best in-domain first."""
@@ -162,19 +194,26 @@ class TrialTable:
         return lines
 
     def say_state(self) -> None:
-        """Print a line with the state of the search, unless a line came less than a minute ago."""
+        """Print the state of the search, unless a line came less than a minute ago."""
         now = time.monotonic()
         if now - self.spoken < ticker.PAUSE:
             return
         self.spoken = now
-        running = [running_line(config, result) for config, result in list(self.running.values())[:1]]
-        self.console.print(" | ".join([self.headline(), *running, *self.standing()]), soft_wrap=True, markup=False)
+        self._print(self.headline())
+        for config, result in list(self.running.values())[:RUNNING]:
+            self._print(_line(_cells(config, result)))
+        for line in self.standing():
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        """Print a line of a log file; a longer one is folded at the console's width."""
+        self.console.print(line, markup=False)
 
     def _note_running(self, event: Event) -> None:
         is_first = not self.running and not self.results
         self.running[event.job] = (event.configs[0], event.result)
         if is_first and event.kind == "started" and not self.console.is_terminal:
-            self.console.print(self.headline(), soft_wrap=True, markup=False)
+            self._print(self.headline())
 
     def _rank(self, config: TrialConfig, in_domain: float, cross_domain: float) -> None:
         """Enter a result into the best and the front of its vendor; one without the metric into neither."""
@@ -191,32 +230,39 @@ class TrialTable:
 
     def _say_lost(self, config: TrialConfig, reason: str | None) -> None:
         if reason:
-            name = " ".join(_cells(config, {})[:3])
-            self.console.print(f"{name}: tried again: {reason}", soft_wrap=True, markup=False)
+            self._print(f"{config.vendor} {config.mask} {config.sampling_rate:.3g}: tried again: {reason}")
 
     def _say(self, config: TrialConfig, event: Event) -> None:
         ended = self.done + self.failed + self.stopped
         if event.kind == "failed" or ended <= SPOKEN:
             self.spoken = time.monotonic()
-            line = f"{self.headline()} | {ended_line(config, event.result)}"
-            self.console.print(line, soft_wrap=True, markup=False)
-            return
+            self._print(_line(_cells(*self.results[-1], f"{ended}/{self.left}")))
+            if reason := _reason(event.result):
+                self._print(f"  {event.kind}: {reason}")
         if ended == self.left:
             self.spoken = -math.inf
         self.say_state()
 
     def __rich__(self) -> Group:
         table = Table(box=None, pad_edge=False)
-        for name in ("trained on", "mask", "rate", "val in-domain", "val cross", ""):
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for name in COLUMNS:
+            justify = "left" if name in TEXTS else "right"
+            table.add_column(name, no_wrap=True, overflow="ellipsis", justify=justify)
         for config, result in list(self.running.values())[:SHOWN]:
-            table.add_row(*_cells(config, {})[:3], "", "", _running_cell(result))
+            table.add_row(*_cells(config, result, "running").values())
         if len(self.running) > SHOWN:
-            table.add_row("", "", "", "", "", f"and {len(self.running) - SHOWN} more")
+            table.add_row(*[""] * (len(COLUMNS) - 1), f"+{len(self.running) - SHOWN} more")
         for config, result in reversed(self.results):
-            table.add_row(*_cells(config, result), style="dim")
-        standing = (Text(line, no_wrap=True, overflow="ellipsis") for line in self.standing())
-        return Group(Text(self.headline(), style="bold"), table, *standing)
+            table.add_row(*_cells(config, result, _end(result)).values(), style="dim")
+        below = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*self._last_trouble(), *self.standing())]
+        return Group(Text(self.headline(), style="bold"), table, *below)
+
+    def _last_trouble(self) -> list[str]:
+        """Why the last of the trials shown that ended early or failed did so."""
+        for config, result in reversed(self.results):
+            if reason := _reason(result):
+                return [f"{_end(result)}: {config.vendor} {config.mask} {config.sampling_rate:.3g}: {reason}"]
+        return []
 
 
 def duration(seconds: float) -> str:
@@ -229,32 +275,48 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def running_line(config: TrialConfig, result: dict) -> str:
-    """The last report of a job that runs: "GE gumbel rate 0.25: epoch 3 of 20, loss 0.512"."""
-    name = f"running: {config.vendor} {config.mask} rate {config.sampling_rate:.3g}"
-    if "epoch" not in result:
-        return f"{name}: epoch 1 of {config.epochs}"
-    return f"{name}: epoch {result['epoch']} of {config.epochs} done, loss {_cell(result.get('loss'))}"
+def _cells(config: TrialConfig, result: Mapping[str, Any], last: str = "running") -> dict[str, str]:
+    """Column -> cell of a trial: vendor, mask, rate, epoch of epochs, loss, the two objectives, and ``last``."""
+    in_domain, cross_domain = (_cell(result.get(name)) for name in OBJECTIVES)
+    values = [
+        config.vendor,
+        config.mask,
+        f"{config.sampling_rate:.3g}",
+        _epoch(config, result),
+        _cell(result.get("loss")),
+        in_domain,
+        cross_domain,
+        last,
+    ]
+    return dict(zip(COLUMNS, values))
 
 
-def ended_line(config: TrialConfig, result: dict) -> str:
-    """How a job ended: "GE gumbel rate 0.25: val AUC in-domain 0.812, cross 0.734", and the reason of another end."""
-    vendor, mask, rate, in_domain, cross_domain, reason = _cells(config, result)
-    line = f"{vendor} {mask} rate {rate}: val {title_of(config)} in-domain {in_domain}, cross {cross_domain}"
-    return f"{line}; {reason}" if reason else line
+def _epoch(config: TrialConfig, result: Mapping[str, Any]) -> str:
+    """ "3/60"; of a job of several trainings, which are not at one epoch, the share that is done."""
+    if "epoch" in result:
+        return f"{int(result['epoch'])}/{config.epochs}"
+    share = result.get("epoch_share")
+    return f"0/{config.epochs}" if share is None else f"{share:.0%}"
 
 
-def _running_cell(result: dict) -> str:
-    """How far a running job is: "45%, loss 0.512"."""
-    share = f"{result.get('epoch_share', 0.0):.0%}"
-    return f"{share}, loss {_cell(result['loss'])}" if "loss" in result else share
+def _reason(result: Mapping[str, Any]) -> str:
+    """Why a job ended early or failed; "" where it did neither."""
+    return str(result.get("failed") or result.get("stopped") or "")
 
 
-def _cells(config: TrialConfig, result: dict) -> list[str]:
-    """A row of the table: vendor, mask, rate, the two objectives, and why it ended early or failed."""
-    numbers = [_cell(result.get(name)) for name in OBJECTIVES]
-    reason = str(result.get("failed") or result.get("stopped") or "")
-    return [config.vendor, config.mask, f"{config.sampling_rate:.3g}", *numbers, reason]
+def _end(result: Mapping[str, Any]) -> str:
+    """How a job ended that is not simply done: "failed", "stopped"."""
+    return next((name for name in ("failed", "stopped") if result.get(name)), "")
+
+
+def _line(cells: Mapping[str, str]) -> str:
+    """A row of a log file: the cells in the widths of COLUMNS."""
+    parts = []
+    for name, width in COLUMNS.items():
+        text = cells[name]
+        short = text if len(text) <= width else f"{text[: width - 1]}…"
+        parts.append(short.ljust(width) if name in TEXTS else short.rjust(width))
+    return " ".join(parts).rstrip()
 
 
 def _cell(value: float | None) -> str:

@@ -1,9 +1,10 @@
 """Search: prepare, search, analyse, and say what to do next. This is the command without a name."""
 
 import argparse
+import math
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -14,7 +15,10 @@ from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
 from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.system import machine_cores
+from tune_ks.core.storage import storage_path
+from tune_ks.core.system import busy_cores, machine_cores
+
+SHOWN_FAILURES = 3  # at the end of a search; the report has all of them
 
 
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
@@ -30,9 +34,11 @@ def search_and_analyse(args: argparse.Namespace, analysis: AnalysisSteps) -> tup
     """
     analysis.require_rule(args.rule, args.epsilon)
     resources = resources_of(args)
+    check_viewers(args)
+    gpus, slots = planned_slots(resources) if args.dry_run else (0.0, 0)
     search = prepare(args, analysis)
     if args.dry_run:
-        print_dry_run(search)
+        print_dry_run(search, gpus, slots)
         return OK, search.folder
     with held(search.folder, args.fresh) as halt:
         run_plan(search, resources, halt)
@@ -51,6 +57,22 @@ def resources_of(args: argparse.Namespace) -> Any:
         hang_after=args.hang_after,
         fused=args.fused,
     )
+
+
+def check_viewers(args: argparse.Namespace) -> None:
+    """ValueError where a program that is to show the search cannot be used, before anything is read or written."""
+    if not args.mlflow and not args.tensorboard:
+        return
+    from tune_ks.commands.live_viewers import require_viewers
+
+    require_viewers(args.mlflow, args.tensorboard, storage_path(args.run) if args.run else None)
+
+
+def planned_slots(resources: Any) -> tuple[float, int]:
+    """(GPUs of a trial, trials at once) of a search that is not started."""
+    from tune_ks.search import cluster
+
+    return cluster.planned_slots(resources)
 
 
 @contextmanager
@@ -107,7 +129,8 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
             viewers(event)
 
         space = search.space.without_scheduler() if args.finalists else search.space
-        run_search(space, folder, images, search.vendors, search.plan, resources, show, halt, masks)
+        slots = table.has_slots
+        run_search(space, folder, images, search.vendors, search.plan, resources, show, halt, masks, has_slots=slots)
     search.stages.add("search", time.monotonic() - started)
 
 
@@ -140,32 +163,46 @@ def conclude(search: PreparedSearch, halt: Any) -> int:
     say(search.stages.budget())
     left = plan_search(search.space, folder, search.vendors).left
     failures = folder.failures()
-    for key, reason in list(failures.items())[:10]:
-        say(f"failed: {key}: {reason}", style="red")
+    say_failures(failures)
     if left or halt.reason:
         state = f"{left} trials are left" if left else "interrupted after the last trial"
         say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
-    say("\n  ".join(["next:", *next_steps(folder, is_phantom=args.data is None, has_failures=bool(failures))]))
+    say("next:")
+    for what, command in next_steps(args, folder, has_failures=bool(failures)):
+        say(f"  {what}:\n    {command}")
     return FAILED_TRIALS if failures else OK
 
 
-def next_steps(folder: RunFolder, is_phantom: bool, has_failures: bool) -> list[str]:
-    """Commands that may follow a search, to be copied as they are, each with what it does."""
+def say_failures(failures: Mapping[str, str]) -> None:
+    """Print the first failures of trials, and how many more there are."""
+    for key, reason in list(failures.items())[:SHOWN_FAILURES]:
+        say(f"failed: {key}: {reason}", style="red")
+    hidden = len(failures) - SHOWN_FAILURES
+    if hidden > 0:
+        say(f"failed: {hidden} more, which the report lists", style="red")
+
+
+def next_steps(args: argparse.Namespace, folder: RunFolder, has_failures: bool) -> list[tuple[str, str]]:
+    """What may follow a search, and the command that does it, to be copied as it is."""
     steps = []
-    if is_phantom:
-        steps.append(f"{call_of()} --data DIR --space paper     the same on your own DICOM files")
-    run = shlex.quote(str(folder.root))
-    steps.append(f"{call_of('evaluate')} {run} --data DIR     the chosen models on another hospital's images")
     if has_failures:
-        steps.append("the same command with --retry-failed     runs the failed trials again")
+        steps.append(("train the failed trials again", f"{args.command_line} --retry-failed"))
+    if not args.finalists:
+        # a proof needs several seeds of a rate, and a grid gives most rates one
+        steps.append(
+            ("more seeds near the chosen rates, without which none is proven", f"{args.command_line} --finalists")
+        )
+    if args.data is None:
+        steps.append(("the same on your own DICOM files", f"{call_of()} --data DIR --space paper"))
+    run = shlex.quote(str(folder.root))
+    steps.append(("the chosen models on another hospital's images", f"{call_of('evaluate')} {run} --data DIR"))
     return steps
 
 
-def print_dry_run(search: PreparedSearch) -> None:
-    """Print the plan and an estimate of its time."""
-    from tune_ks.commands.progress import duration
-    from tune_ks.planning.estimate import estimate_seconds
+def print_dry_run(search: PreparedSearch, gpus: float, slots: int) -> None:
+    """Print the plan, the time that it takes on this machine, GPU-hours and the room on the disk."""
+    from tune_ks.planning.estimate import Load, estimate
     from tune_ks.planning.plan import about_fitness
 
     args = search.args
@@ -175,10 +212,52 @@ def print_dry_run(search: PreparedSearch) -> None:
         note = about_fitness([*chain.from_iterable(search.plan.jobs), *known])
         if note:
             say(note)
-    estimate = estimate_seconds(search.plan, search.folder, search.cohorts, args.split_seed)
-    fitting = int(machine_cores() // args.cpus_per_trial)
-    slots = max(1, min(args.concurrent or fitting, fitting))
-    say(f"about {duration(estimate / slots)} on this machine, {slots} trials at once")
+    where = f"{slots} trial{'s' * (slots != 1)} at once"
+    say(f"slots: {where}, each with {args.cpus_per_trial:g} CPUs and {gpus:g} GPUs")
+    if not search.plan.left:
+        return
+    load = Load(cores=machine_cores(), busy=busy_cores(), slots=slots)
+    expected = estimate(search.plan, search.folder, search.cohorts, args.split_seed, load)
+    for line in dry_run_words(expected, load, gpus):
+        console.print(line, markup=False)
+    undecoded = sum(not cohort.is_decoded for cohort in search.cohorts.values())
+    if undecoded:
+        images = len(next(iter(search.cohorts.values())).table)
+        say(f"before that, {images} images are decoded{f' at {undecoded} sizes' if undecoded > 1 else ''}")
+
+
+def dry_run_words(expected: Any, load: Any, gpus: float) -> list[str]:
+    """Time, GPU-hours and disk of a planned search, in sentences."""
+    from tune_ks.commands.progress import duration
+
+    low, high = expected.together
+    if math.isnan(low):
+        lines = ["time: unknown, because all trials are still to be drawn and none was recorded here"]
+    else:
+        ends = dict.fromkeys([duration(low), duration(high)])
+        busy = f" (the load of all programs is {load.busy:.1f} on {load.cores} cores)"
+        lines = [f"time: {' to '.join(ends)} at the present load{busy}; {expected.basis}"]
+    if gpus:
+        hours = [seconds * gpus / 3600 for seconds in expected.total]
+        if expected.has_records:
+            lines.append(f"GPU-hours: {hours[0]:.2g} to {hours[1]:.2g}, by trials recorded in this run folder")
+        else:
+            lines.append(
+                f"GPU-hours: unknown before a trial was recorded on such a GPU; at most {hours[1]:.2g}, if it were "
+                "as slow as one core here"
+            )
+    run, cache = expected.run_bytes, expected.cache_bytes
+    lines.append(f"disk: about {size(run)} in the run folder, {size(cache)} in the cache of decoded images")
+    return lines
+
+
+def size(count: float) -> str:
+    """1234567 bytes as "1.2 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
 
 
 def print_plan(plan: Any) -> None:

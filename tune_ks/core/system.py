@@ -33,6 +33,14 @@ def machine_cores() -> int:
     return os.cpu_count() or 1
 
 
+def busy_cores() -> float:
+    """Cores that programs kept busy in the last minute, on average; 0 where the system does not say it (Windows)."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return 0.0
+
+
 def peak_memory_mib() -> int | None:
     """Peak memory of this process in MiB; None where the system does not say it.
 

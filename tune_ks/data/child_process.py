@@ -28,6 +28,9 @@ from tune_ks.core.collector import collected_rarely
 from tune_ks.core.system import HANGUP, ignore_signals, limit_memory
 from tune_ks.data.limits import DECODER_BYTES
 
+# pydicom imports these where they are installed: the first two to download its examples, Pillow for decoders that
+# `dicom/pixels.py` never uses. Without them a child starts in three quarters of the CPU time
+UNUSED = ("requests", "tqdm", "PIL")
 SILENCE_S = 120.0  # a child that sends nothing for this long is taken for hung, and killed
 Report = Callable[[Any], None]  # a child calls it with what it works on next, for example the number of a file
 Task = dict[str, Any]  # the keyword arguments of one call
@@ -246,6 +249,8 @@ def serve() -> None:
     """The loop of a child process: read a call, answer it, until the parent closes the pipe."""
     global in_child
     in_child = True
+    for name in UNUSED:
+        sys.modules[name] = None  # an import of it then fails as if it were not installed
     limit_memory(DECODER_BYTES)
     ignore_signals(signal.SIGINT, signal.SIGTERM, HANGUP)  # meant for the parent, which ends its children
     answers = _take_stdout()

@@ -50,7 +50,11 @@ class Band(NamedTuple):
 
 def occupied_bands(table: pd.DataFrame, images_npy: Path) -> Iterator[Band]:
     """For each vendor and series of a cohort's table, and its images (N, S, S) by row; lines are columns."""
-    pixels = np.load(images_npy, mmap_mode="r", allow_pickle=False)
+    return bands_of(table, np.load(images_npy, mmap_mode="r", allow_pickle=False))
+
+
+def bands_of(table: pd.DataFrame, pixels: np.ndarray) -> Iterator[Band]:
+    """As ``occupied_bands``, of images (N, S, S) in memory."""
     side = pixels.shape[-1]
     distance = np.abs(np.arange(side) - side // 2).astype(float)
     for (vendor, series), images in table.groupby(["vendor", "series"]):

@@ -45,12 +45,12 @@ def named(registry: dict, field: str, name: str):
     """registry[name]. ValueError that lists the known names where there is none of this name."""
     if name in registry:
         return registry[name]
-    member, separator, file_hash = name.partition("@")
+    member, separator, file_hash = str(name).partition("@")
     if separator:
         raise ValueError(
             f"the {field} {member} is of a file of your own with the content {file_hash}: name that file again with "
             "--members FILE; a changed file is another member"
         )
     known = sorted(registry)
-    hint = did_you_mean(name, known) or "; one of your own needs --members FILE"
+    hint = did_you_mean(str(name), known) or "; one of your own needs --members FILE"
     raise ValueError(f"{field} must be one of {', '.join(known)}; got {name!r}{hint}")

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import torch
 
@@ -13,31 +14,128 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import Splits, open_splits
+from tune_ks.data.new_array import new_array
 from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
+from tune_ks.training.tasks import task_named
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
 from tune_ks.training.views import views_of
 
+COUNTED_TRIALS = 20  # whose files are measured
+BESIDE_WEIGHTS = 100_000  # bytes of a trial's record, scores, mask and previews
+SPREAD = 1.3  # of the longest likely time: checkpoints, records and what two steps do not show
 
-def estimate_seconds(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_seed: int) -> float:
-    """Seconds that the plan's trials take one after another on this machine, with one CPU thread.
 
-    A trial that Optuna has still to draw counts as the mean of the known ones; NaN where none is known.
+class Seconds(NamedTuple):
+    """A time between the least and the most that is likely. NaN where nothing is known."""
+
+    low: float
+    high: float
+
+
+class Load(NamedTuple):
+    """How full the machine would be: its cores, those that other programs keep busy now, and the search's slots."""
+
+    cores: int
+    busy: float
+    slots: int
+
+    @property
+    def crowding(self) -> float:
+        """By which factor a trial takes longer where slots and other programs are more than the cores."""
+        return max(1.0, (self.slots + self.busy) / self.cores)
+
+
+class Estimate(NamedTuple):
+    """What a plan costs."""
+
+    total: Seconds  # of all trials, one after another
+    together: Seconds  # of the search, with its slots
+    basis: str  # what the seconds rest on, in words
+    has_records: bool  # whether any of them rest on finished trials
+    run_bytes: float  # that the trials to come add to the run folder
+    cache_bytes: float  # of decoded images that are not there yet
+
+
+def estimate(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_seed: int, load: Load) -> Estimate:
+    """Time and room of a plan on this machine, with the slots of ``load``.
+
+    Trials that are as costly as finished ones take from the shortest time of these to the longest and SPREAD more. The
+    others are timed in a few steps with one CPU thread: at least what the steps cost on an idle core, at most what they
+    take at the present load, in all slots at once, and SPREAD more. A trial that Optuna has still to draw counts as the
+    mean of the known ones; NaN where none is known.
     """
     timer = Timer(cohorts, split_seed)
+    measured = recorded_seconds(folder)
+    known = [_of_recorded(times) for times in measured.values()]
+    groups: list[tuple[int, Seconds]] = []  # trainings of one cost, and their seconds
+    recorded = timed = 0
+    for key, configs in _trainings(plan).items():
+        times = measured.get(key)
+        seconds = _of_recorded(times) if times else timer.range_of(configs[0], load)
+        recorded += len(configs) * bool(times)
+        timed += len(configs) * (not times)
+        known.append(seconds)
+        groups.append((len(configs), seconds))
+    if plan.suggestions:
+        groups.append((plan.suggestions, _mean(known)))
+    low = sum(count * seconds.low for count, seconds in groups)
+    high = sum(count * seconds.high for count, seconds in groups)
+    longest = Seconds(
+        max((seconds.low for _, seconds in groups), default=0.0),
+        max((seconds.high for _, seconds in groups), default=0.0),
+    )
+    basis = [f"{recorded} trials by recorded ones"] * (recorded > 0) + [f"{timed} by timed steps"] * (timed > 0)
+    return Estimate(
+        total=Seconds(low, high),
+        together=Seconds(max(longest.low, low / load.slots), max(longest.high, high / load.slots)),
+        basis=" and ".join(basis) or "all are still to be drawn",
+        has_records=recorded > 0,
+        run_bytes=(sum(map(len, plan.jobs)) + plan.suggestions) * _bytes_of_a_trial(plan, folder, timer),
+        cache_bytes=float(sum(_missing_bytes(cohort) for cohort in cohorts.values())),
+    )
+
+
+def recorded_seconds(folder: RunFolder) -> dict[str, list[float]]:
+    """cost_key -> the seconds of the finished trials of that cost."""
     measured: dict[str, list[float]] = {}
     for record in folder.readable_records():
         if record.seconds:
             measured.setdefault(cost_key(record.config), []).append(record.seconds)
-    known = [seconds for times in measured.values() for seconds in times]
-    total = 0.0
-    for key, configs in _trainings(plan).items():
-        times = measured.get(key) or [timer.seconds_of(configs[0])]
-        known += times
-        total += len(configs) * fmean(times)
-    return total + plan.suggestions * (fmean(known) if known else math.nan)
+    return measured
+
+
+def _of_recorded(times: list[float]) -> Seconds:
+    return Seconds(min(times), SPREAD * max(times))
+
+
+def _mean(known: list[Seconds]) -> Seconds:
+    if not known:
+        return Seconds(math.nan, math.nan)
+    return Seconds(fmean(seconds.low for seconds in known), fmean(seconds.high for seconds in known))
+
+
+def _bytes_of_a_trial(plan: Plan, folder: RunFolder, timer: "Timer") -> float:
+    """Bytes that a finished trial leaves: the mean of some that are there, else of its weights and a little more."""
+    sizes = []
+    finished = folder.finished() if isinstance(folder.root, Path) else []
+    for key in finished[:COUNTED_TRIALS]:
+        trial = folder.trial(key)
+        sizes.append(sum(path.stat().st_size for path in trial.iterdir() if not path.is_dir()))
+    if sizes:
+        return fmean(sizes)
+    weights = [timer.weights_bytes(configs[0]) for configs in _trainings(plan).values()]
+    return BESIDE_WEIGHTS + (fmean(weights) if weights else 0.0)
+
+
+def _missing_bytes(cohort: Cohort) -> int:
+    """Bytes of the images that are not decoded yet, and of their masks, which take a byte a pixel."""
+    pixels = len(cohort.table) * cohort.image_side**2
+    if not cohort.is_decoded:
+        return pixels * (4 if cohort.masks is None else 5)
+    return pixels if cohort.masks is not None and not cohort.masks.exists() else 0
 
 
 def cost_key(config: TrialConfig, *left_out: str) -> str:
@@ -72,18 +170,34 @@ class Timer:
         self.cohorts = cohorts
         self.split_seed = split_seed
         self.splits: dict[tuple[int, str, float], Splits] = {}
-        self.steps: dict[str, tuple[float, float]] = {}  # seconds per image of training and of scoring
+        self.steps: dict[str, StepTimes] = {}
+        self.scratch = TemporaryDirectory(prefix="tune_ks_estimate_", ignore_cleanup_errors=True)
 
     def seconds_of(self, config: TrialConfig) -> float:
-        """Seconds of one trial, from a few timed steps."""
+        """Seconds of one trial, alone at the present load, from a few timed steps."""
         splits = self._splits(config)
-        training, scoring = self._timed(config, splits)
-        scoring *= views_of(config)
+        steps = self._timed(config, splits)
+        return steps.slowdown * self._idle_seconds(config, splits, steps)
+
+    def range_of(self, config: TrialConfig, load: Load) -> Seconds:
+        """Seconds of one trial: on an idle core, and at the present load with all slots busy."""
+        splits = self._splits(config)
+        steps = self._timed(config, splits)
+        idle = self._idle_seconds(config, splits, steps)
+        return Seconds(idle, idle * SPREAD * max(steps.slowdown, load.crowding))
+
+    def weights_bytes(self, config: TrialConfig) -> int:
+        """Bytes of the weights of one trial."""
+        return self._timed(config, self._splits(config)).weights_bytes
+
+    def _idle_seconds(self, config: TrialConfig, splits: Splits, steps: "StepTimes") -> float:
+        training = steps.training
+        scoring = steps.scoring * views_of(config)
         return config.epochs * (len(splits.train) * training + len(splits.val[config.vendor]) * scoring) + scoring * (
             _images(splits) + DRAWS * sum(map(len, splits.val.values()))
         )
 
-    def _timed(self, config: TrialConfig, splits: Splits) -> tuple[float, float]:
+    def _timed(self, config: TrialConfig, splits: Splits) -> "StepTimes":
         network = cost_key(config, "vendor", "epochs")  # an image takes as long, whoever made it and however often
         if network not in self.steps:
             threads = torch.get_num_threads()
@@ -98,17 +212,39 @@ class Timer:
         kind = (config.image_size, config.vendor, config.train_share)
         if kind not in self.splits:
             cohort = self.cohorts[config.image_size]
-            with TemporaryDirectory() as scratch:
-                cohort_csv = Path(scratch) / "cohort.csv"
-                write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
-                self.splits[kind] = open_splits(
-                    cohort_csv, cohort.images, config.vendor, cohort.masks, config.train_share
-                )
+            scratch = Path(self.scratch.name)
+            cohort_csv = scratch / f"cohort-{len(self.splits)}.csv"
+            write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
+            images, masks = self._images(cohort, config)
+            self.splits[kind] = open_splits(cohort_csv, images, config.vendor, masks, config.train_share)
         return self.splits[kind]
 
+    def _images(self, cohort: Cohort, config: TrialConfig) -> tuple[Path, Path | None]:
+        """The cohort's images and masks; in place of those that are not made yet empty ones, which take as long."""
+        reads_masks = task_named(config.task).reads_masks
+        masks = self._file(cohort.masks, "masks", "uint8", cohort) if reads_masks else None
+        return self._file(cohort.images, "images", "float32", cohort), masks
 
-def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tuple[float, float]:
-    """Seconds per image of training and of scoring, from one batch to warm up and two timed ones.
+    def _file(self, path: Path | None, name: str, dtype: str, cohort: Cohort) -> Path:
+        if path is not None and path.exists():
+            return path
+        made = Path(self.scratch.name) / f"{name}-{cohort.image_side}.npy"
+        if not made.exists():  # a sparse file: it takes no room on the disk
+            new_array(made, dtype, (len(cohort.table), cohort.image_side, cohort.image_side))
+        return made
+
+
+class StepTimes(NamedTuple):
+    """What an image costs on an idle core, by how much it was slower at the load of the moment, the network's size."""
+
+    training: float  # CPU seconds an image
+    scoring: float
+    slowdown: float  # seconds that passed for each CPU second, 1 at least
+    weights_bytes: int
+
+
+def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> StepTimes:
+    """From one batch to warm up and two timed ones, with one thread.
 
     The steps train the whole network. Those of ``reconstruction_epochs``, without classifier, take a little less.
     """
@@ -116,20 +252,46 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> tup
     training.begin_epoch()
     training.reconstructs_alone = False
     draws = training.draws[0]
-    seconds = []
+    training_times: list[Elapsed] = []
+    scoring_times: list[Elapsed] = []
     for _ in range(3):
-        started = time.perf_counter()
+        clock = Stopwatch()
         training.pipeline.train()
         step([training], [draws])[0].item()
-        after_step = time.perf_counter()
+        training_times.append(clock.lap())
         training.pipeline.eval()
         with torch.no_grad():
             batch = splits.train.gather(draws.index, device)
             training.pipeline(batch.image, rates_of(config, batch), batch.acquisition)
-        seconds.append((after_step - started, time.perf_counter() - after_step))
+        scoring_times.append(clock.lap())
     images = 2 * len(draws.index)
-    training_seconds, scoring_seconds = (sum(column) / images for column in zip(*seconds[1:]))
-    return training_seconds, scoring_seconds
+    of_training = sum(elapsed.used for elapsed in training_times[1:])
+    of_scoring = sum(elapsed.used for elapsed in scoring_times[1:])
+    passed = sum(elapsed.passed for elapsed in (*training_times[1:], *scoring_times[1:]))
+    slowdown = max(1.0, passed / (of_training + of_scoring))
+    weights = sum(weight.numel() * weight.element_size() for weight in training.pipeline.state_dict().values())
+    return StepTimes(of_training / images, of_scoring / images, slowdown, weights)
+
+
+class Elapsed(NamedTuple):
+    """Seconds that passed, and those in which this thread had a CPU."""
+
+    passed: float
+    used: float
+
+
+class Stopwatch:
+    """Measures laps."""
+
+    def __init__(self) -> None:
+        self.before = Elapsed(time.perf_counter(), time.thread_time())
+
+    def lap(self) -> Elapsed:
+        """What has elapsed since the last lap."""
+        now = Elapsed(time.perf_counter(), time.thread_time())
+        elapsed = Elapsed(now.passed - self.before.passed, now.used - self.before.used)
+        self.before = now
+        return elapsed
 
 
 def _images(splits: Splits) -> int:

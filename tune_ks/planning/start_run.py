@@ -98,7 +98,12 @@ def _fingerprint_of_format(known: dict[str, Any], cohort: Cohort) -> str:
 
 
 def _require_cohort(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -> None:
-    """ValueError where the run folder's images are not this cohort's, with what differs where the folder says it."""
+    """ValueError where the run folder's images are not this cohort's, with what differs where the folder says it.
+
+    Of a cohort that is not decoded, only a dry run's, nothing can be said.
+    """
+    if not cohort.is_decoded:
+        return
     known = search.get("cohort", {})
     another = "another cohort (other images, labels, tumour masks or settings)"
     _require_equal(folder, another, known.get("fingerprint"), _fingerprint_of_format(known, cohort))

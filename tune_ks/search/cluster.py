@@ -1,11 +1,14 @@
 """Where trials run: what a trial needs, how many fit at once, the connection to Ray, and the code for its nodes."""
 
 import contextlib
+import json
 import logging
 import math
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,11 +17,13 @@ from typing import Any, NamedTuple
 
 import ray
 from ray._common.utils import get_ray_address_file
+from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
 from ray._private.authentication import authentication_token_setup
 
 import tune_ks
 from tune_ks.core.allocator import KEEP_FREED
 from tune_ks.core.lasting_words import say_line
+from tune_ks.core.system import machine_cores
 from tune_ks.search.local_start import folder_of_ray, start_here
 
 # isort: split
@@ -31,6 +36,8 @@ START_SLOWLY = {"RAY_gcs_server_port_wait_time_s": "180"}  # seconds that Ray's 
 NO_SPARE_WORKERS = {"RAY_prestart_worker_first_driver": "0"}
 PACK = 16  # configs that train together on a GPU, if its memory suffices and the user asks for no other number
 ANSWER_WITHIN = 10.0  # seconds until a cluster must have answered
+PLANNED_WITHIN = 3.0  # the same of a dry run
+NODES_WITHIN = 15.0  # seconds until it must have said to a dry run which nodes it has
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,13 @@ class Resources:
         return int(self.fused)
 
 
+class ClusterAddress(NamedTuple):
+    """Where a cluster is, and who says so, for a message."""
+
+    address: str  # HOST:PORT, or "auto" where Ray has to look for it
+    said_by: str = ""
+
+
 def wanted_address(given: str | None) -> str | None:
     """The address that is ``given``, or that RAY_ADDRESS says (`ray job submit` sets it); None for this machine."""
     address = given or os.environ.get("RAY_ADDRESS")
@@ -101,20 +115,82 @@ def slots_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     return min(slots, int(node.get("GPU", 0) * per_gpu + 1e-9))
 
 
+def slots_now(cpus: float, gpus: float) -> int:
+    """How many such trials fit on the nodes that are alive now, at once. Counted per node: a trial runs on one node."""
+    return sum(slots_on(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"])
+
+
 def slots_in_cluster(resources: Resources) -> tuple[float, int]:
     """(GPUs of a trial, number of trials at once) on the connected cluster. ValueError when no trial fits on any node.
 
-    Counted per node, because a trial runs on a single node. On this machine ``concurrent`` is an upper limit; on a
-    cluster it is the number itself, because a cluster may grow when trials wait.
+    On this machine ``concurrent`` is an upper limit; on a cluster it is the number itself, because a cluster may grow
+    when trials wait.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    from tune_ks.worker.faults import unusable_gpu  # torch takes a second to import
+    return slots_on_nodes(resources, [node["Resources"] for node in ray.nodes() if node["Alive"]])
 
+
+def planned_slots(resources: Resources) -> tuple[float, int]:
+    """As ``slots_in_cluster``, for a search that is not started: this machine is counted, a cluster is asked.
+
+    A cluster that does not answer within PLANNED_WITHIN seconds is refused. ValueError as a search raises it.
+    """
+    if resources.address is None:
+        gpus = NvidiaGPUAcceleratorManager.get_current_node_num_accelerators() if resources.gpus != 0 else 0
+        return slots_on_nodes(resources, [{"CPU": machine_cores(), "GPU": gpus}])
+    cluster = find_cluster(resources.address)
+    require_answer(cluster, PLANNED_WITHIN)
+    return slots_on_nodes(resources, nodes_of(cluster))
+
+
+def nodes_of(cluster: ClusterAddress) -> list[Mapping[str, float]]:
+    """The resources of each node of a running cluster, asked by a process that is ended after NODES_WITHIN seconds.
+
+    Ray itself waits for minutes for what listens there and is no Ray, and cannot be interrupted.
+    """
+    words = [sys.executable, "-c", "from tune_ks.search.cluster import print_nodes; print_nodes()"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        asked = subprocess.run(
+            words,
+            input=json.dumps(cluster),
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=NODES_WITHIN,
+            check=False,
+        )
+        answer = json.loads(asked.stdout.splitlines()[-1])
+    except (subprocess.TimeoutExpired, ValueError, IndexError):
+        raise ValueError(
+            f"what listens at {cluster.address}{cluster.said_by} does not say within {NODES_WITHIN:g} s which nodes "
+            "it has: it is no Ray cluster, or a very busy one"
+        ) from None
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    return answer["nodes"]
+
+
+def print_nodes() -> None:
+    """Read a ClusterAddress from standard input, and print its nodes or the error. ``nodes_of`` starts it."""
+    try:
+        join(ClusterAddress(*json.load(sys.stdin)), runtime_env=None)
+        answer: dict[str, Any] = {"nodes": [node["Resources"] for node in ray.nodes() if node["Alive"]]}
+    except ValueError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer))
+
+
+def slots_on_nodes(resources: Resources, nodes: list[Mapping[str, float]]) -> tuple[float, int]:
+    """(GPUs of a trial, number of trials at once) on these nodes, each as resource -> amount."""
     gpus = gpus_of_a_trial(resources, nodes)
-    trouble = unusable_gpu() if gpus and resources.address is None else None
-    if trouble:
-        say_line(f"{trouble} Every trial gets CPUs only.")
-        gpus = 0.0
+    if gpus and resources.address is None:
+        from tune_ks.worker.faults import unusable_gpu  # torch takes a second to import
+
+        trouble = unusable_gpu() if any(node.get("GPU", 0) for node in nodes) else None
+        if trouble:
+            say_line(f"{trouble} Every trial gets CPUs only.")
+            gpus = 0.0
     slots = sum(slots_on(node, resources.cpus, gpus) for node in nodes)
     if slots < 1:
         amounts = sorted({f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes})
@@ -151,14 +227,7 @@ def connect(address: str | None, folder: str | None = None) -> None:
     if address is None:
         start_here(folder)
     else:
-        join(find_cluster(address))
-
-
-class ClusterAddress(NamedTuple):
-    """Where a cluster is, and who says so, for a message."""
-
-    address: str  # HOST:PORT, or "auto" where Ray has to look for it
-    said_by: str = ""
+        join(find_cluster(address), code_for_the_nodes())
 
 
 def find_cluster(address: str) -> ClusterAddress:
@@ -175,20 +244,15 @@ def find_cluster(address: str) -> ClusterAddress:
         return ClusterAddress("auto")
 
 
-def join(cluster: ClusterAddress) -> None:
+def join(cluster: ClusterAddress, runtime_env: dict[str, Any] | None) -> None:
     """Connect to a running cluster. ValueError when nothing answers there, or does not let this program in."""
-    silence = (
-        f"no Ray cluster answers at {cluster.address}{cluster.said_by}: start one with `ray start --head`, or give "
-        "--address local to search on this machine"
-    )
-    if cluster.address != "auto" and not answers(cluster.address):  # Ray itself would try for minutes
-        raise ValueError(silence)
+    require_answer(cluster)
     use_token_as(cluster)
     try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env=code_for_the_nodes())
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
     except ConnectionError as error:
         if cluster.address == "auto":
-            raise ValueError(silence) from error
+            raise ValueError(_silence(cluster)) from error
         raise ValueError(
             f"what answers at {cluster.address}{cluster.said_by} does not let this program in: it is no Ray cluster, "
             "or one of another version, or one with another token than this machine has (docs/cluster.md)"
@@ -196,6 +260,19 @@ def join(cluster: ClusterAddress) -> None:
     except Exception as error:  # another version of Ray or Python, no token, a node that does not answer in time
         reason = str(error) or type(error).__name__
         raise ValueError(f"the Ray cluster at {cluster.address}{cluster.said_by} cannot be used: {reason}") from error
+
+
+def require_answer(cluster: ClusterAddress, within: float = ANSWER_WITHIN) -> None:
+    """ValueError where no process listens at the cluster's address; Ray itself would try for minutes."""
+    if cluster.address != "auto" and not answers(cluster.address, within):
+        raise ValueError(_silence(cluster))
+
+
+def _silence(cluster: ClusterAddress) -> str:
+    return (
+        f"no Ray cluster answers at {cluster.address}{cluster.said_by}: start one with `ray start --head`, or give "
+        "--address local to search on this machine"
+    )
 
 
 def use_token_as(cluster: ClusterAddress) -> None:

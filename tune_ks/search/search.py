@@ -13,13 +13,15 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter
 
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import Plan
 from tune_ks.planning.space import Space
-from tune_ks.search.cluster import Resources, connected, slots_in_cluster
+from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_now
 from tune_ks.search.events import Event, Halt, Watcher
 from tune_ks.search.ray_thread import RayThread
+from tune_ks.search.room import Room
 from tune_ks.search.schedulers import early_stopping
 from tune_ks.search.searcher import JobSearcher
 from tune_ks.training.member_files import member_files
@@ -28,13 +30,14 @@ from tune_ks.worker.faults import StorageError
 from tune_ks.worker.node_files import masks_name, shared
 from tune_ks.worker.work import TrialWork
 
-ROUNDS = 5  # at most so many fits that lose jobs: jobs that Ray dropped with a node that died go to the next fit
+ROUNDS = 5  # fits in a row that lose jobs and end none: jobs that Ray dropped with a node that died go to the next fit
 FIT_TRIALS = 300  # of one fit: with the trials of a fit grow Ray's time per event, its memory and its files
 FIT_WAVES = 10  # but at least so many per slot: at the end of a fit the slots wait for its last trial
 RAY_SETTINGS = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray rewrites its state as trials report, and nobody reads it
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a traceback for each trial of a dead node; Watcher says it in a line
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Halt has its own, for SIGTERM too
 }
 
@@ -50,11 +53,13 @@ def run_search(
     halt: Halt | None = None,
     masks: dict[int, Path] | None = None,
     make_searcher: Callable[[TrialWork, int], Any] | None = None,
+    has_slots: Callable[[int], None] = lambda slots: None,
 ) -> None:
     """Run everything that the plan has left, until it is done or ``halt`` has a reason.
 
     ``images`` is image size -> cached .npy file; so are the tumours' ``masks``, for the tasks that read them.
     ``make_searcher`` (what every trial is given, number of trials at once) makes another searcher than the plan's.
+    ``has_slots`` is told how many trials run at once, when Ray has started.
     StorageError when the run folder could not be written any more; everything finished before is in it.
     """
     for name, value in RAY_SETTINGS.items():
@@ -73,6 +78,7 @@ def run_search(
             show=ray_thread.unless_given_up(show),
             halt=halt,
             make_searcher=make_searcher,
+            has_slots=has_slots,
             scratch=scratch,
         )
         if not halt.stop_all():
@@ -94,6 +100,7 @@ class _Search:
     show: Callable[[Event], None]
     halt: Halt
     make_searcher: Callable[[TrialWork, int], Any] | None
+    has_slots: Callable[[int], None]
     scratch: str
 
     def run(self, stack: ExitStack, watch: Callable[[str], None]) -> None:
@@ -101,6 +108,7 @@ class _Search:
         stack.enter_context(connected(self.resources.address))
         watch(ray.get_runtime_context().gcs_address)
         gpus, concurrent = slots_in_cluster(self.resources)
+        self.has_slots(concurrent)
         stopping = early_stopping(self.space, self.folder)
         on_cluster = self.resources.address is not None
         work = TrialWork(
@@ -125,24 +133,33 @@ class _Search:
         return JobSearcher(self.plan, self.space, self.folder, self.vendors, work, points)
 
     def _fit(self, searcher: Any, stopping: Any, work: TrialWork, concurrent: int) -> None:
-        """Fits of Ray Tune until the searcher has nothing left, or the halt has a reason."""
+        """Fits of Ray Tune until the searcher has nothing left, the halt has a reason, or no job ends any more."""
         trainable = tune.with_resources(run_trial, {"cpu": self.resources.cpus, "gpu": work.gpus})
         rounds = 0
         while searcher.left and rounds < ROUNDS and not self.halt.stop_all():
             stops = stopping.stops if stopping else {}
             watcher = Watcher(self.folder, work.session, work.hang_after, self.halt, self.show, stops)
+            limiter = ConcurrencyLimiter(searcher, concurrent)
             tune_config = tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=limiter,
                 scheduler=stopping,
                 num_samples=min(searcher.left, max(FIT_TRIALS, FIT_WAVES * concurrent)),
-                max_concurrent_trials=concurrent,
                 reuse_actors=True,
             )
-            run_config = _run_config(self.scratch, watcher, self.halt)
+            run_config = _run_config(self.scratch, [watcher, *self._room(limiter, work)], self.halt)
             tune.Tuner(trainable, tune_config=tune_config, run_config=run_config).fit()
-            if watcher.lost:
+            concurrent = limiter.max_concurrent
+            if watcher.ended:
+                rounds = 0
+            elif watcher.lost:
                 rounds += 1
-                searcher.queue.extend(watcher.lost)
+            searcher.queue.extend(watcher.lost)
+
+    def _room(self, limiter: ConcurrencyLimiter, work: TrialWork) -> list[tune.Callback]:
+        """On a cluster, what uses the slots of nodes that join, unless the user said how many trials at once."""
+        if self.resources.address is None or self.resources.concurrent is not None:
+            return []
+        return [Room(limiter, partial(slots_now, self.resources.cpus, work.gpus))]
 
 
 def files_by_label(images: dict[int, Path], masks: dict[int, Path]) -> dict[int | str, Path]:
@@ -150,13 +167,13 @@ def files_by_label(images: dict[int, Path], masks: dict[int, Path]) -> dict[int 
     return {**images, **{masks_name(size): path for size, path in masks.items()}}
 
 
-def _run_config(scratch: str, watcher: Watcher, halt: Halt) -> tune.RunConfig:
+def _run_config(scratch: str, callbacks: list[tune.Callback], halt: Halt) -> tune.RunConfig:
     """How Ray runs one fit."""
     return tune.RunConfig(
         name=uuid.uuid4().hex,  # unique, because Ray resumes a fit of the same name
         storage_path=scratch,
         verbose=0,
-        callbacks=[watcher],
+        callbacks=callbacks,
         stop=halt,
         # Ray retries for ever: attempts.py says which deaths count, and when a trial is given up
         failure_config=tune.FailureConfig(max_failures=-1),

@@ -5,7 +5,7 @@ every process of a search one to three seconds and 800 modules; nothing here is 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,58 +50,14 @@ class AdamW:
         for parameter in self.parameters():
             parameter.grad = None
 
-    @torch.no_grad()
     def step(self, skip: Tensor, factors: Sequence[float] | None = None) -> None:
         """One step of every parameter that has a gradient; none where ``skip`` is 1 (a float on the device, 0 or 1).
 
         ``factors`` are multiplied into the groups' learning rates. The host does not wait for the device.
         """
-        for position, group in enumerate(self.param_groups):
-            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if parameters:
-                factor = 1.0 if factors is None else factors[position]
-                if group.get("shared"):
-                    self._shared_step(parameters, factor * group["lr"], group["weight_decay"], skip)
-                else:
-                    self._step(parameters, factor * group["lr"], group["weight_decay"], skip)
+        step_together([Update(self, skip, factors)])
 
-    def _shared_step(self, parameters: list[Parameter], lr: float, weight_decay: float, skip: Tensor) -> None:
-        """The step of a ``shared`` group, in plain torch: such groups hold a mask's logits, which are few."""
-        for parameter in parameters:
-            moments = self._moments(parameter)
-            taken = 1 - skip  # a factor rather than a branch, which would wait for the device
-            gradient = torch.where(skip > 0, 0, parameter.grad)  # it may hold NaN where the step is skipped
-            moments["step"].add_(taken)
-            moments["exp_avg"].lerp_(gradient, (1 - BETAS[0]) * taken)
-            moments["exp_avg_sq"].lerp_(gradient.square().mean().expand_as(gradient), (1 - BETAS[1]) * taken)
-            mean = moments["exp_avg"] / (1 - BETAS[0] ** moments["step"]).clamp(min=EPSILON)
-            square = moments["exp_avg_sq"] / (1 - BETAS[1] ** moments["step"]).clamp(min=EPSILON)
-            parameter.mul_(1 - lr * weight_decay * taken)
-            parameter.sub_(lr * taken * mean / (square.sqrt() + EPSILON))
-
-    def _step(self, parameters: list[Parameter], lr: float, weight_decay: float, skip: Tensor) -> None:
-        moments = [self._moments(parameter) for parameter in parameters]
-        steps = [of_parameter["step"] for of_parameter in moments]
-        torch._foreach_add_(steps, 1)
-        torch._fused_adamw_(
-            parameters,
-            [parameter.grad for parameter in parameters],
-            [of_parameter["exp_avg"] for of_parameter in moments],
-            [of_parameter["exp_avg_sq"] for of_parameter in moments],
-            [],
-            steps,
-            lr=lr,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=weight_decay,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-            found_inf=skip,
-        )
-        torch._foreach_sub_(steps, [skip] * len(steps))
-
-    def _moments(self, parameter: Parameter) -> dict[str, Tensor]:
+    def moments(self, parameter: Parameter) -> dict[str, Tensor]:
         """Number of steps, mean and mean square of the gradient; zeros before the first step."""
         if parameter not in self.state:
             self.state[parameter] = {
@@ -147,3 +103,79 @@ class AdamW:
                 "exp_avg": torch.empty_like(parameter).copy_(moments["exp_avg"]),
                 "exp_avg_sq": torch.empty_like(parameter).copy_(moments["exp_avg_sq"]),
             }
+
+
+class Update(NamedTuple):
+    """A step that one optimiser shall take: the arguments of its ``step``."""
+
+    optimizer: AdamW
+    skip: Tensor
+    factors: Sequence[float] | None = None
+
+
+@torch.no_grad()
+def step_together(updates: Sequence[Update]) -> None:
+    """The steps of several optimisers on one device, with the bits of one after another.
+
+    Their parameters' numbers of steps change in one call. Each group has its call of the fused kernel, which takes one
+    learning rate and one ``skip``.
+    """
+    groups = []
+    steps: list[Tensor] = []
+    skips: list[Tensor] = []
+    for update in updates:
+        for position, group in enumerate(update.optimizer.param_groups):
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            factor = 1.0 if update.factors is None else update.factors[position]
+            lr = factor * group["lr"]
+            moments = [update.optimizer.moments(parameter) for parameter in parameters]
+            if group.get("shared"):
+                _shared_step(parameters, moments, lr, group["weight_decay"], update.skip)
+            elif parameters:
+                groups.append((parameters, moments, lr, group["weight_decay"], update.skip))
+                steps += [of_parameter["step"] for of_parameter in moments]
+                skips += [update.skip] * len(parameters)
+    if not steps:
+        return
+    torch._foreach_add_(steps, 1)
+    for of_group in groups:
+        _fused_step(*of_group)
+    torch._foreach_sub_(steps, skips)
+
+
+def _fused_step(
+    parameters: list[Parameter], moments: list[dict[str, Tensor]], lr: float, weight_decay: float, skip: Tensor
+) -> None:
+    """The step of one group, whose parameters' numbers of steps already count it."""
+    torch._fused_adamw_(
+        parameters,
+        [parameter.grad for parameter in parameters],
+        [of_parameter["exp_avg"] for of_parameter in moments],
+        [of_parameter["exp_avg_sq"] for of_parameter in moments],
+        [],
+        [of_parameter["step"] for of_parameter in moments],
+        lr=lr,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=weight_decay,
+        eps=EPSILON,
+        amsgrad=False,
+        maximize=False,
+        found_inf=skip,
+    )
+
+
+def _shared_step(
+    parameters: list[Parameter], moments: list[dict[str, Tensor]], lr: float, weight_decay: float, skip: Tensor
+) -> None:
+    """The step of a ``shared`` group, in plain torch: such groups hold a mask's logits, which are few."""
+    taken = 1 - skip  # a factor rather than a branch, which would wait for the device
+    for parameter, state in zip(parameters, moments, strict=True):
+        gradient = torch.where(skip > 0, 0, parameter.grad)  # it may hold NaN where the step is skipped
+        state["step"].add_(taken)
+        state["exp_avg"].lerp_(gradient, (1 - BETAS[0]) * taken)
+        state["exp_avg_sq"].lerp_(gradient.square().mean().expand_as(gradient), (1 - BETAS[1]) * taken)
+        mean = state["exp_avg"] / (1 - BETAS[0] ** state["step"]).clamp(min=EPSILON)
+        square = state["exp_avg_sq"] / (1 - BETAS[1] ** state["step"]).clamp(min=EPSILON)
+        parameter.mul_(1 - lr * weight_decay * taken)
+        parameter.sub_(lr * taken * mean / (square.sqrt() + EPSILON))

@@ -10,6 +10,7 @@ from torch import Tensor
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch
 from tune_ks.model.classifiers.together import Together
+from tune_ks.model.masks.learned import draw_together
 from tune_ks.model.members import member_of, shaping_values
 from tune_ks.model.pipeline import KSpaceClassifier, Restored
 from tune_ks.model.sampling import zero_fill_together
@@ -70,10 +71,11 @@ def pass_together(
 
 def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rates: Sequence[Tensor]) -> list[Restored]:
     """The images of each network after sampling. Networks that train together all reconstruct by zero-filling."""
+    masks = _masks_together(networks, rates)
     measurements = []
-    for network, image, rate in zip(networks, images, rates, strict=True):
+    for network, image, rate, mask in zip(networks, images, rates, masks, strict=True):
         with network.noise:
-            measurements.append(network.pipeline.measure(image, rate, network.mask))
+            measurements.append(network.pipeline.measure(image, rate, mask))
     sampled = [measurement for measurement in measurements if measurement is not None]
     if len(sampled) > 1:
         zero_fill_together(sampled)
@@ -82,6 +84,29 @@ def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rat
         with network.noise:
             restored.append(network.pipeline.reconstruct(image, rate, measurement))
     return restored
+
+
+def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> list[Tensor | None]:
+    """The masks (1 or B, H or 1, W) of each network's images; None where it computes them itself, or does not sample.
+
+    Random masks of one kind are drawn here, in one call. The random numbers are those of each network.
+    """
+    masks = [network.mask for network in networks]
+    noises: dict[int, Tensor] = {}
+    kinds: dict[tuple, list[int]] = {}  # kind of mask -> positions of the networks
+    for position, network in enumerate(networks):
+        mask = network.pipeline.sampling.mask
+        is_drawn = mask.is_drawn and not network.pipeline.nothing_to_sample
+        if network.mask is None and is_drawn and mask.kind is not None:
+            with network.noise:
+                noises[position] = mask.noise(len(rates[position]))
+            kinds.setdefault(mask.kind, []).append(position)
+    for positions in kinds.values():
+        alike = [networks[position].pipeline.sampling.mask for position in positions]
+        drawn = draw_together(alike, [rates[at] for at in positions], [noises[at] for at in positions])
+        for position, of_network in zip(positions, drawn, strict=True):
+            masks[position] = of_network
+    return masks
 
 
 class Entering(NamedTuple):

@@ -78,7 +78,7 @@ def score_together(
 def _with_mask(network: Network, device: str) -> Network:
     """The network with the one mask of all images, so that it is computed once; unchanged where masks are drawn."""
     mask = network.pipeline.sampling.mask
-    if network.pipeline.nothing_to_sample or (mask.random and mask.training):
+    if network.pipeline.nothing_to_sample or mask.is_drawn:
         return network
     place = device if mask.learned else "cpu"  # the host looks up a fixed mask
     return network._replace(mask=mask.binary(torch.full((1,), network.config.sampling_rate, device=place)))

@@ -13,10 +13,12 @@ from torch import Tensor
 from tune_ks.core.domains import mean_of_others
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Batch, Splits
+from tune_ks.training.adamw import step_together
 from tune_ks.training.draws import Draws
 from tune_ks.training.mixup import mixed
 from tune_ks.training.pack import Passed, pass_together
 from tune_ks.training.scoring import val_metrics
+from tune_ks.training.tasks import task_losses
 from tune_ks.training.training import Epoch, Training
 
 
@@ -78,14 +80,15 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
     in_pieces = [_in_pieces(batch, drawn, parts) for batch, drawn in zip(batches, draws, strict=True)]
     for pieces in zip(*in_pieces, strict=True):
         share = len(pieces[0].rates) / size
-        losses = [loss * share for loss in _losses(trainings, pieces)]
-        learning = [loss for loss in losses if loss.requires_grad]
-        if learning:  # empty when a fixed mask and zero-filling are trained without the classifier
-            torch.autograd.backward(learning)
-        totals += torch.stack([loss.detach() for loss in losses])
+        losses = torch.stack(_losses(trainings, pieces))
+        if losses.requires_grad:  # not where fixed masks and zero-filling are trained without the classifier
+            losses.backward(torch.full_like(losses, share))
+        totals += losses.detach() * share
     # reading the losses here, to skip a step on the host, would wait for the GPU
-    for training, skip in zip(trainings, (~totals.isfinite()).float(), strict=True):
-        training.update(skip)
+    skips = (~totals.isfinite()).float()
+    step_together([training.update(skip) for training, skip in zip(trainings, skips, strict=True)])
+    for training in trainings:
+        training.end_step()
     return totals
 
 
@@ -188,21 +191,30 @@ def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tens
     rates = [piece.rates for piece in pieces]
     unclassified = [position for position, training in enumerate(trainings) if training.reconstructs_alone]
     passed = pass_together(networks, batches, rates, unclassified)
-    return [_loss(*of_training) for of_training in zip(trainings, batches, passed, strict=True)]
+    classified = [position for position in range(len(trainings)) if position not in unclassified]
+    of_tasks = task_losses(
+        [trainings[position].task for position in classified],
+        [passed[position].output for position in classified],
+        [batches[position] for position in classified],
+    )
+    losses: list[Tensor | None] = [None] * len(trainings)
+    for position, of_task in zip(classified, of_tasks, strict=True):
+        losses[position] = of_task
+    return [_loss(*of_training) for of_training in zip(trainings, batches, passed, losses, strict=True)]
 
 
-def _loss(training: Training, batch: Batch, passed: Passed) -> Tensor:
-    """The task's loss plus ``weight`` times the reconstruction's loss; only the latter without a classifier's output.
+def _loss(training: Training, batch: Batch, passed: Passed, of_task: Tensor | None) -> Tensor:
+    """The task's loss plus ``weight`` times the reconstruction's loss; only the latter where the task has none.
 
     At full sampling there is nothing to reconstruct, so the reconstruction has no loss.
     """
     reconstruction = training.pipeline.reconstruction
     restored = passed.restored
-    if passed.output is None:
+    if of_task is None:
         loss = 0.0
         weight = 1.0
     else:
-        loss = training.task.loss(passed.output, batch)
+        loss = of_task
         weight = reconstruction.weight
     if weight and restored.measurement is not None:
         loss = loss + weight * reconstruction.loss(restored.measurement, restored.estimate, batch.image)

@@ -12,6 +12,7 @@ from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.model.masks.by_distance import mean_by_distance
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.training.adamw import Update
 from tune_ks.training.augmentations import Augmentation, build_augmentation
 from tune_ks.training.average import Average
 from tune_ks.training.chance import stayed_at_chance
@@ -178,20 +179,23 @@ class Training:
     def _epoch_mask(self) -> Tensor | None:
         """(1, H or 1, W), the mask of every image of the epoch; None where images differ or the mask still learns."""
         mask = self.pipeline.sampling.mask
-        is_drawn = mask.random and mask.training
-        if self.trained.nothing_to_sample or mask.rates_differ or is_drawn:
+        if self.trained.nothing_to_sample or mask.rates_differ or mask.is_drawn:
             return None
         return mask.binary(self.draws[0].rates[:1])
 
-    def update(self, skip: Tensor) -> None:
-        """Change the weights by their gradients; not where ``skip`` is 1 (a float on the device, 0 or 1)."""
+    def update(self, skip: Tensor) -> Update:
+        """The change of the weights by their gradients; none where ``skip`` is 1 (a float on the device, 0 or 1)."""
         config = self.config
         steps = config.epochs * len(self.draws)
         if config.clip_norm is not None:
             clip_gradient(self.optimizer, config.clip_norm)
         of_network = self.schedule.factor(self.steps_done, steps)
         of_mask = self.schedule.mask_factor(self.steps_done, steps)
-        self.optimizer.step(skip, [of_mask if is_of_mask else of_network for is_of_mask in self.is_of_mask])
+        factors = [of_mask if is_of_mask else of_network for is_of_mask in self.is_of_mask]
+        return Update(self.optimizer, skip, factors)
+
+    def end_step(self) -> None:
+        """Called once the weights have changed: count the step, and take them into the average."""
         if self.average is not None:
             self.average.update(self.steps_done)
         self.steps_done += 1

@@ -5,8 +5,10 @@ conditional training, or a single point of a grid. A trial holds one job, or sev
 together.
 """
 
+import json
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ray import tune
@@ -17,6 +19,7 @@ from tune_ks.planning.space import OBJECTIVES
 from tune_ks.worker.attempts import Superseded
 from tune_ks.worker.faults import StorageError
 
+KEPT = 4096  # jobs whose configs are kept: the driver needs them again at every report, and few jobs run at once
 ConfigResult = TrialRecord | Superseded | str  # how a config ended; a text is the reason of a failure
 
 
@@ -102,7 +105,13 @@ def objectives_of(record: TrialRecord) -> dict[str, float]:
 
 def configs_of(job: list[dict[str, Any]]) -> list[TrialConfig]:
     """The configs of a job from their plain values."""
-    return [TrialConfig.from_dict(values) for values in job]
+    return list(_configs_of_text(json.dumps(job)))
+
+
+@lru_cache(maxsize=KEPT)
+def _configs_of_text(text: str) -> tuple[TrialConfig, ...]:
+    """The same from the values as JSON. Kept, because to build a config checks every field of it."""
+    return tuple(TrialConfig.from_dict(values) for values in json.loads(text))
 
 
 def job_of(trial: Any, result: dict[str, Any]) -> tuple[str, list[TrialConfig]]:

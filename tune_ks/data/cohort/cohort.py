@@ -14,7 +14,7 @@ from tune_ks.core.run_folder import read_json
 from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
 from tune_ks.data.child_process import ChildPool
-from tune_ks.data.cohort.scan import VERSION, CohortSettings, Progress, Scan, reasons_of
+from tune_ks.data.cohort.scan import VERSION, CohortSettings, Progress, Scan, reasons_of, require_both_classes
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import detect
@@ -47,6 +47,11 @@ class Cohort:
     layout: str = ""  # a key of LAYOUTS: what the folder and its sheets look like
     notes: tuple[str, ...] = ()  # what the user must know before believing a number
     masks: Path | None = None  # of the tumours: a .npy file, uint8 (n, S, S) of 0 and 1; only where a task needs them
+
+    @property
+    def is_decoded(self) -> bool:
+        """False for a survey of headers, which has neither images nor a fingerprint."""
+        return self.fingerprint != ""
 
 
 def open_cohort(
@@ -83,13 +88,65 @@ def open_cohort(
             scan = Scan(layout, settings, image_size, pool, progress, exact_size)
             scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
+    _require_vendors(cohort, root, require_vendors)
+    return cohort
+
+
+def survey_cohort(
+    layout: Layout,
+    settings: CohortSettings,
+    image_size: int,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    labels_required: bool = True,
+) -> Cohort:
+    """What ``open_cohort`` would read, from the sheets and the headers alone: nothing is decoded, nothing is written.
+
+    It has no fingerprint, and its ``images`` do not exist. A vendor may have one class: require_usable refuses that.
+    InputError where the sheets contradict themselves, or no file can be used.
+    """
+    with ChildPool(workers or usable_cores()) as pool:
+        scan = Scan(layout, settings, image_size, pool, progress or (lambda *_: None))
+        table, side = scan.survey(layout.files(), labels_required)
+    return Cohort(
+        table=table,
+        skipped=pd.DataFrame(sorted(scan.skipped), columns=["path", "reason"]),
+        settings=settings,
+        images=layout.root / "not decoded",
+        fingerprint="",
+        image_side=side,
+        left_out=dict(sorted(scan.left_out.items())),
+        layout=layout.kind,
+        notes=tuple(scan.notes),
+    )
+
+
+def cached_cohort(layout: Layout, settings: CohortSettings, image_size: int, cache_dir: Path) -> Cohort | None:
+    """The cohort that an earlier read of the same files left in ``cache_dir``; None where there is none."""
+    signature = _signature(layout, layout.files(), settings, image_size, labels=True, exact_size=False)
+    if not (cache_dir / signature / "settings.json").exists():
+        return None
+    return dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
+
+
+def require_usable(cohort: Cohort, root: Path, vendors: int) -> None:
+    """InputError as in ``open_cohort``: a vendor with images of one class only, or too few vendors."""
+    require_both_classes(cohort.table, _reasons(cohort))
+    _require_vendors(cohort, root, vendors)
+
+
+def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
+    """InputError where the cohort has images of fewer vendors."""
     vendors = sorted(cohort.table["vendor"].unique())
-    if len(vendors) < require_vendors:
+    if len(vendors) < count:
         raise InputError(
             f"{root} holds usable images of {counted(len(vendors), 'vendor')} ({', '.join(vendors)}), and this needs"
-            f" {require_vendors}.{reasons_of(Counter(cohort.skipped['reason']) + Counter(cohort.left_out))}"
+            f" {count}.{_reasons(cohort)}"
         )
-    return cohort
+
+
+def _reasons(cohort: Cohort) -> str:
+    return reasons_of(Counter(cohort.skipped["reason"]) + Counter(cohort.left_out))
 
 
 def _signature(

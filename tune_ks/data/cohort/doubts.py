@@ -47,6 +47,7 @@ def _plain(patient: str) -> str:
 
 def _same_pixels(table: pd.DataFrame) -> list[str]:
     """Images whose stored pixels are those of another patient, by their digests."""
+    table = table[table["digest"] != ""]  # of undecoded images nothing is known
     patients = table.groupby(["digest", "height", "width"])["patient_id"].transform("nunique")
     copies = table[patients > 1]
     if copies.empty:

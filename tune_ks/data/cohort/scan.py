@@ -41,6 +41,7 @@ VERSION = 2  # of what a cache holds; a change of the reader that changes any nu
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
 SHOWN_REASONS = 5  # in a message
+NO_FACTS = {**dict.fromkeys(("low", "high", "mean", "p75", "p90"), math.nan), "digest": ""}  # of undecoded pixels
 Progress = Callable[[str, int, int], None]  # stage, files done, files in all
 
 
@@ -96,6 +97,27 @@ class Scan:
 
     def write(self, cache_dir: Path, signature: str, files: list[FileStatus], labels_required: bool) -> None:
         """Fill ``cache_dir/signature``, whole or not at all."""
+        candidates, side = self._plan(files, labels_required)
+        target = cache_dir / signature
+        with whole_folder(target, (target / "settings.json").exists) as scratch:
+            table = self._decode(candidates, side, scratch / "images.npy")
+            if labels_required:
+                require_both_classes(table, self._reasons())
+            self._write_texts(scratch, table, side, _fingerprint(table, candidates, self.settings))
+
+    def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
+        """The table as far as the headers tell it, and the side of its images. Decodes nothing and writes nothing.
+
+        What the pixels say (low, high, mean, p75, p90, digest) is NaN or "", and a file whose pixels turn out to be
+        unusable is still in it.
+        """
+        candidates, side = self._plan(files, labels_required)
+        for candidate in candidates:
+            candidate.facts = dict(NO_FACTS)
+        return _table([candidate for candidate in candidates if candidate.is_image], side), side
+
+    def _plan(self, files: list[FileStatus], labels_required: bool) -> tuple[list[Candidate], int]:
+        """The files that count, from the sheets and the headers alone, and the side that their images get."""
         listing = self._list(files, labels_required)
         self.skipped = listing.skipped
         self.left_out = listing.left_out
@@ -114,12 +136,7 @@ class Scan:
         self._need_images(images, "labelled file")
         side = self._side(candidates)
         self.notes += _about_planes(images)
-        target = cache_dir / signature
-        with whole_folder(target, (target / "settings.json").exists) as scratch:
-            table = self._decode(candidates, side, scratch / "images.npy")
-            if labels_required:
-                self._require_both_classes(table)
-            self._write_texts(scratch, table, side, _fingerprint(table, candidates, self.settings))
+        return candidates, side
 
     def _list(self, files: list[FileStatus], labels_required: bool) -> Listing:
         self.progress("sheets", 0, 1)
@@ -189,12 +206,7 @@ class Scan:
         self._need_images(kept, "labelled file")
         if len(kept) < len(wanted):
             _keep_rows(images, [candidate.row for candidate in kept])
-        table = pd.DataFrame([_table_row(candidate, side) for candidate in kept])
-        table.insert(0, "row", np.arange(len(table)))
-        if table["label"].notna().all():
-            table["label"] = table["label"].astype(int)
-        given = [name for name in WHERE_GIVEN if (table[name] != "").any()]
-        return table[[*COLUMNS, *given]]
+        return _table(kept, side)
 
     def _read_pixels(self, candidates: list[Candidate], images: Path) -> None:
         """Write the image of every candidate that has a row and note its facts; those that cannot serve are skipped."""
@@ -276,18 +288,6 @@ class Scan:
     def _reasons(self) -> str:
         return reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)
 
-    def _require_both_classes(self, table: pd.DataFrame) -> None:
-        for vendor, labels in table.groupby("vendor")["label"]:
-            positive = int((labels == 1).sum())
-            negative = int((labels == 0).sum())
-            if positive == 0 or negative == 0:
-                lacks = "negative" if positive else "positive"
-                raise InputError(
-                    f"{vendor} has {positive} positive and {negative} negative images, so nothing"
-                    f" can be measured on it; add {lacks} ones, or remove its files."
-                    f"{self._reasons()}"
-                )
-
     def _write_texts(self, folder: Path, table: pd.DataFrame, side: int, fingerprints: dict[str, str]) -> None:
         """Everything of the cache but the images."""
         skipped = pd.DataFrame(sorted(self.skipped), columns=["path", "reason"])
@@ -303,6 +303,20 @@ class Scan:
         write_table(folder / "table.csv", table)
         write_csv(folder / "skipped.csv", skipped)
         write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
+
+
+def require_both_classes(table: pd.DataFrame, reasons: str) -> None:
+    """InputError where a vendor has images of one class only; ``reasons`` say what was left out, as reasons_of does."""
+    for vendor, labels in table.groupby("vendor")["label"]:
+        positive = int((labels == 1).sum())
+        negative = int((labels == 0).sum())
+        if positive == 0 or negative == 0:
+            lacks = "negative" if positive else "positive"
+            raise InputError(
+                f"{vendor} has {positive} positive and {negative} negative images, so nothing"
+                f" can be measured on it; add {lacks} ones, or remove its files."
+                f"{reasons}"
+            )
 
 
 def reasons_of(reasons: Iterable[str] | Counter[str]) -> str:
@@ -376,6 +390,16 @@ def _vendor_conflict(item: Item, header: Header) -> str:
     if item.sheet_vendor not in VENDORS or item.sheet_vendor == header.vendor:
         return ""  # where the sheet's name is of the user's own making, the maker that the file names goes before it
     return f"the sheet says {item.sheet_vendor}, the file says {header.vendor}"
+
+
+def _table(images: list[Candidate], side: int) -> pd.DataFrame:
+    """The cohort's table, a row for each image."""
+    table = pd.DataFrame([_table_row(candidate, side) for candidate in images])
+    table.insert(0, "row", np.arange(len(table)))
+    if table["label"].notna().all():
+        table["label"] = table["label"].astype(int)
+    given = [name for name in WHERE_GIVEN if (table[name] != "").any()]
+    return table[[*COLUMNS, *given]]
 
 
 def _table_row(candidate: Candidate, side: int) -> dict[str, Any]:

@@ -48,6 +48,28 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
     The fingerprint then covers the source of the masks: with other masks it is another cohort.
     InputError where the folder does not say where its tumours lie, or not for every image of label 1.
     """
+    source = mask_source(root)
+    with_masks = naming_masks(cohort, root)
+    if not with_masks.masks.exists():
+        drawn_or_boxes = DrawnMasks(source) if source.name == DRAWN else BoxMasks(source)
+        _write(with_masks.masks, cohort, Path(root), drawn_or_boxes)
+    return with_masks
+
+
+def naming_masks(cohort: Cohort, root: Path) -> Cohort:
+    """The cohort as ``with_tumour_masks`` gives it, but its masks may not be written yet."""
+    content = digest(f"{VERSION}".encode() + mask_source(root).read_bytes())[:8]
+    masks = cohort.images.with_name(f"masks-{content}.npy")
+    if not cohort.is_decoded:
+        return dataclasses.replace(cohort, masks=masks)
+    with_masks = {
+        name: digest(f"{getattr(cohort, name)}/{content}".encode()) for name in ("fingerprint", "fingerprint_1")
+    }
+    return dataclasses.replace(cohort, masks=masks, **with_masks)
+
+
+def mask_source(root: Path) -> Path:
+    """The file that says where the tumours of the folder lie: DRAWN or Duke's boxes. InputError where there is none."""
     drawn = Path(root) / DRAWN
     boxes = detect(root, labels_required=False).sheets.get("boxes")
     if not drawn.is_file() and boxes is None:
@@ -56,15 +78,7 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
             " columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers) nor Duke's"
             " Annotation_Boxes; use task = 'classification', or add one of them"
         )
-    source = drawn if drawn.is_file() else boxes
-    content = digest(f"{VERSION}".encode() + source.read_bytes())[:8]
-    masks = cohort.images.with_name(f"masks-{content}.npy")
-    if not masks.exists():
-        _write(masks, cohort, Path(root), DrawnMasks(drawn) if source == drawn else BoxMasks(boxes))
-    with_masks = {
-        name: digest(f"{getattr(cohort, name)}/{content}".encode()) for name in ("fingerprint", "fingerprint_1")
-    }
-    return dataclasses.replace(cohort, masks=masks, **with_masks)
+    return drawn if drawn.is_file() else boxes
 
 
 def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+WIDE = {8: torch.float64, 16: torch.complex128}  # bytes -> a type of this size, whose values are copied whole
+
 
 class StridedConv2d(nn.Conv2d):
     """nn.Conv2d with one stride, padding of zeros, no dilation and no groups. The forward pass gives the same bits.
@@ -33,11 +35,20 @@ class _Strided(torch.autograd.Function):
         image, weight = ctx.saved_tensors
         of_weight = of_bias = None
         if ctx.needs_input_grad[1]:
-            of_weight = torch.nn.grad.conv2d_weight(image, weight.shape, gradient, ctx.stride, ctx.padding)
+            of_weight = weight_gradient(gradient, image, weight, ctx.stride, ctx.padding)
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3))
         of_image = input_gradient(gradient, weight, image.shape[-2:], ctx.stride, ctx.padding)
         return of_image, of_weight, of_bias, None, None
+
+
+def weight_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """dL/dw (O, I, k, k). torch.nn.grad.conv2d_weight gives the same bits, but is not told how the weight is laid out.
+
+    Without the layout the library takes a way that is nearly twice as slow.
+    """
+    settings = ([stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1)  # no dilation, not transposed, one group
+    return torch.ops.aten.convolution_backward(gradient, image, weight, None, *settings, [False, True, False])[1]
 
 
 def input_gradient(gradient: Tensor, weight: Tensor, size: torch.Size, stride: int, padding: int) -> Tensor:
@@ -52,6 +63,20 @@ def input_gradient(gradient: Tensor, weight: Tensor, size: torch.Size, stride: i
     grown = functional.pad(weight, [0, taps * stride - kernel] * 2)
     phases = grown.reshape(outer, inner, taps, stride, taps, stride).permute(1, 3, 5, 0, 2, 4).flip(4, 5)
     phases = phases.reshape(inner * stride**2, outer, taps, taps)
-    padded = functional.pixel_shuffle(functional.conv2d(gradient, phases, padding=taps - 1), stride)
+    padded = channels_to_pixels(functional.conv2d(gradient, phases, padding=taps - 1), stride)
     height, width = (side + padding - reached for side, reached in zip(size, padded.shape[-2:]))
+    if height <= 0 and width <= 0:  # without a copy of what is cut
+        return padded[..., padding : padding + size[0], padding : padding + size[1]]
     return functional.pad(padded, (-padding, width, -padding, height))
+
+
+def channels_to_pixels(values: Tensor, stride: int) -> Tensor:
+    """functional.pixel_shuffle, four times as fast where the ``stride`` neighbours of a row are 8 or 16 bytes."""
+    wide = WIDE.get(stride * values.element_size())
+    if wide is None:
+        return functional.pixel_shuffle(values, stride)
+    batch, channels, height, width = values.shape
+    inner = channels // stride**2
+    neighbours = values.permute(0, 2, 3, 1).contiguous().view(wide)  # (B, h, w, I s), each holds s values of a row
+    rows = neighbours.reshape(batch, height, width, inner, stride).permute(0, 3, 1, 4, 2).contiguous()
+    return rows.view(values.dtype).reshape(batch, inner, height * stride, width * stride)

@@ -64,20 +64,21 @@ def _flatten(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
 
 
 def _dense(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
-    """(M, B, F) -> (M, B, O)."""
+    """(M, B, F) -> (M, B, O). The weights stand first, so that their gradients come as each network's lie in memory."""
     weight = torch.stack([layer.weight for layer in layers])
     bias = torch.stack([layer.bias for layer in layers])
-    return torch.baddbmm(bias[:, None], values, weight.transpose(1, 2))
+    return torch.baddbmm(bias[:, :, None], weight, values.transpose(1, 2)).transpose(1, 2)
 
 
 def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     """(M, B, F) values times each network's dropout of ones, drawn from its random state as when trained alone."""
     if not layers[0].training:
         return values
+    ones = torch.ones_like(values[0], memory_format=torch.contiguous_format)
     factors = []
     for layer, noise in zip(layers, noises, strict=True):
         with noise:
-            factors.append(layer(torch.ones_like(values[0], memory_format=torch.contiguous_format)))
+            factors.append(layer(ones))
     return values * torch.stack(factors)
 
 

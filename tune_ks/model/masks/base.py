@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tune_ks.core.config import TrialConfig
+from tune_ks.core.config import TrialConfig, digest
 from tune_ks.core.options import Option, require
 from tune_ks.core.seeding import seed_for
 
@@ -49,6 +49,7 @@ class Mask(nn.Module, ABC):
 
     learned = True  # True where the family has parameters
     random = True  # True where training draws a new mask for every image
+    kind: tuple[Any, ...] | None = None  # random masks of equal kinds can be drawn in one call; None: each by itself
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class Mask(nn.Module, ABC):
         self.register_buffer("radius", radius, persistent=False)
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("centre", self._centre(centre_fraction, lowest_rate), persistent=False)
+        self.centre_digest = digest(self.centre.cpu().numpy().tobytes())  # compared without waiting for a GPU
 
     def _centre(self, fraction: float, lowest_rate: float) -> Tensor:
         """(H or 1, W), true at DC and at the round(fraction N) coefficients nearest to it."""
@@ -117,6 +119,11 @@ class Mask(nn.Module, ABC):
     @abstractmethod
     def draw(self, rate: Tensor) -> Tensor:
         """(B,) rates -> (B, H or 1, W), one mask per image, differentiable where the family is learned."""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the next masks are drawn at random, for every image anew."""
+        return self.random and self.training
 
     def prepare(self, rate: Tensor) -> object:
         """Called before an epoch with the (n,) rates of its images, on the host: compute beforehand what needs them."""
@@ -163,14 +170,14 @@ def require_a_line(rate: float, radius: Tensor) -> None:
 
 
 def rescale_to_rate(prob: Tensor, rate: Tensor, centre: Tensor) -> Tensor:
-    """(B or 1, H', W) probabilities -> (B, H', W) with mean ``rate`` (B,). The c centre coefficients are 1.
+    """(..., B or 1, H', W) probabilities -> (..., B, H', W) with mean ``rate`` (..., B). The c centre ones are 1.
 
     The N - c others have mean m and need the mean a = (rate N - c) / (N - c). They become p a / m where m >= a, else
     1 - (1 - p)(1 - a) / (1 - m); both lie within [0, 1] (Bahadir et al., IEEE TCI 2020, eq. 6).
     """
     others = (~centre).sum().clamp(min=1)  # kept as a tensor: reading its value would wait for a GPU at every step
-    target = ((rate * centre.numel() - centre.sum()) / others).clamp(0, 1)[:, None, None]
-    mean = torch.where(centre, 0, prob).sum((1, 2), keepdim=True) / others
+    target = ((rate * centre.numel() - centre.sum()) / others).clamp(0, 1)[..., None, None]
+    mean = torch.where(centre, 0, prob).sum((-2, -1), keepdim=True) / others
     mean = mean.clamp(PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     scaled = torch.where(mean >= target, prob * target / mean, 1 - (1 - prob) * (1 - target) / (1 - mean))
     return torch.where(centre, 1, scaled)
@@ -193,19 +200,9 @@ def keep_first(values: Tensor, order: Tensor, count: Tensor) -> Tensor:
     return torch.empty_like(kept).scatter_(1, falling, kept).reshape(values.shape)
 
 
-def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """The value of ``hard``, bit for bit, with the gradient of ``soft``."""
-    return hard + (soft - soft.detach())
-
-
 def check_temperature(config: TrialConfig, values: Mapping[str, Any]) -> None:
     """ValueError where the temperature is missing, or would be both annealed and drawn at random."""
     if values["temperature"] is None:
         raise ValueError(f"the mask {config.mask!r} needs a temperature above 0 (the paper space uses 1.0), got None")
     end = values["temperature_end"]
     require(end is None or config.rate_from is None, "temperature_end", "None where rate_from is given", end)
-
-
-def per_image(temperature: float | Tensor, dimensions: int = 3) -> float | Tensor:
-    """A single temperature unchanged; (B,) temperatures shaped to divide values of (B, ...)."""
-    return temperature.reshape(-1, *[1] * (dimensions - 1)) if isinstance(temperature, Tensor) else temperature

@@ -11,19 +11,17 @@ from tune_ks.model.masks.base import (
     HERMITIAN,
     START,
     TEMPERATURE,
-    Mask,
     check_temperature,
     keep_first,
-    per_image,
-    straight_through,
 )
+from tune_ks.model.masks.learned import LearnedMask, per_image, straight_through
 
 RACE = 60.0  # largest |log t| of the bisection for the time t
 BISECTIONS = 60  # steps of the bisection
 NEVER = -1e4  # stands for log 0; finite, so that no gradient becomes NaN
 
 
-class DPS(Mask):
+class DPS(LearnedMask):
     """Trained logits w; a draw keeps the k largest of w + g, g standard Gumbel, so exactly k in every image.
 
     In the backward pass the i-th pick is a softmax at temperature T over the coefficients that are left. With scores in
@@ -57,13 +55,15 @@ class DPS(Mask):
             high = torch.where(over, middle, high)
         return self._with_centre(rung(high, logits))
 
-    def draw(self, rate: Tensor) -> Tensor:
-        noise = -torch.empty((len(rate), *self.radius.shape), device=rate.device).exponential_().log()
-        scores = self.tie(self.mask_logits + noise).flatten(1)[:, self.others]
-        index = scores.argsort(dim=1, descending=True)
-        picks = torch.arange(scores.shape[1], device=scores.device) < self._picks(rate)[:, None]
-        soft = successive_softmaxes(scores / per_image(self.temperature, 2), index, picks)
-        hard = torch.zeros_like(soft).scatter(1, index, picks.to(soft.dtype))
+    def noise(self, count: int) -> Tensor:
+        return torch.empty(count, *self.radius.shape, device=self.radius.device).exponential_()
+
+    def from_noise(self, noise: Tensor, logits: Tensor, rate: Tensor, temperature: float | Tensor) -> Tensor:
+        scores = self.tie(logits - noise.log()).flatten(-2)[..., self.others]
+        index = scores.argsort(dim=-1, descending=True)
+        picks = torch.arange(scores.shape[-1], device=scores.device) < self._picks(rate)[..., None]
+        soft = successive_softmaxes(scores / per_image(temperature, 1), index, picks)
+        hard = torch.zeros_like(soft).scatter(-1, index, picks.to(soft.dtype).expand_as(index))
         return self.whole_pairs(self._with_centre(straight_through(hard, soft)))
 
     def binary(self, rate: Tensor) -> Tensor:
@@ -74,13 +74,14 @@ class DPS(Mask):
         return self.whole_pairs(keep_first(ranked, self.order, count))
 
     def _picks(self, rate: Tensor) -> Tensor:
-        """(B,) rates -> (B,) number of kept coefficients outside the centre."""
+        """(..., B) rates -> (..., B) number of kept coefficients outside the centre."""
         return (rate * self.radius.numel()).round().long() - (self.radius.numel() - len(self.others))
 
     def _with_centre(self, others: Tensor) -> Tensor:
-        """(B, N - c) values of the coefficients outside the centre -> (B, H or 1, W), with 1 in the centre."""
-        mask = others.new_ones(len(others), self.radius.numel()).index_copy(1, self.others, others)
-        return mask.reshape(-1, *self.radius.shape)
+        """(..., N - c) values of the coefficients outside the centre -> (..., H or 1, W), with 1 in the centre."""
+        leading = others.shape[:-1]
+        mask = others.new_ones(*leading, self.radius.numel()).index_copy(-1, self.others, others)
+        return mask.reshape(*leading, *self.radius.shape)
 
 
 def rung(log_time: Tensor, log_speed: Tensor) -> Tensor:
@@ -89,15 +90,15 @@ def rung(log_time: Tensor, log_speed: Tensor) -> Tensor:
 
 
 def successive_softmaxes(scores: Tensor, index: Tensor, picks: Tensor) -> Tensor:
-    """(B, N) scores -> (B, N), the sum of the softmaxes of k successive picks without replacement.
+    """(..., N) scores -> (..., N), the sum of the softmaxes of k successive picks without replacement.
 
-    ``index`` (B, N) sorts the scores from the largest down, ``picks`` (B, N) is true at the first k of each row. The
+    ``index`` (..., N) sorts the scores from the largest down, ``picks`` (..., N) is true at the first k of a row. The
     i-th softmax leaves out the i - 1 largest scores. Each row sums to its k.
     """
-    ordered = scores.gather(1, index)
-    left = ordered.flip(1).logcumsumexp(1).flip(1)  # log of the sum over the scores left at the i-th pick
-    share = torch.where(picks, -left, NEVER).logcumsumexp(1)
-    return torch.zeros_like(scores).scatter(1, index, torch.exp(ordered + share))
+    ordered = scores.gather(-1, index)
+    left = ordered.flip(-1).logcumsumexp(-1).flip(-1)  # log of the sum over the scores left at the i-th pick
+    share = torch.where(picks, -left, NEVER).logcumsumexp(-1)
+    return torch.zeros_like(scores).scatter(-1, index, torch.exp(ordered + share))
 
 
 MEMBER = Member(DPS, (*TEMPERATURE, START, CENTRE, HERMITIAN), check_temperature, learned=True)

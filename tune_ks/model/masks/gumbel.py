@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.options import Member, Option, require
@@ -14,12 +15,10 @@ from tune_ks.model.masks.base import (
     PROBABILITY_FLOOR,
     START,
     TEMPERATURE,
-    Mask,
     check_temperature,
-    per_image,
     rescale_to_rate,
-    straight_through,
 )
+from tune_ks.model.masks.learned import LearnedMask, per_image
 
 BUDGET = Option(
     "budget", "fixed", "fixed: the mean probability is held at the rate; drift: it moves freely", str,
@@ -27,7 +26,7 @@ BUDGET = Option(
 )  # fmt: skip
 
 
-class Gumbel(Mask):
+class Gumbel(LearnedMask):
     """The learned mask of the source study: one logit per line (or point), all equal at the start.
 
     The difference of the two Gumbel noises of the two-class Gumbel-softmax (Jang et al., ICLR 2017) is logistic noise,
@@ -50,23 +49,50 @@ class Gumbel(Mask):
         start = torch.tensor((rate * self.radius.numel() - in_centre) / others if others else 1.0)
         return torch.full_like(self.radius, torch.logit(start, PROBABILITY_FLOOR).item())
 
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        return (*super().kind, self.is_budget_fixed)
+
     def probability(self, rate: Tensor) -> Tensor:
-        prob = torch.sigmoid(self.tie(self.mask_logits))[None]
+        return self._probability(self.mask_logits[None], rate).expand(len(rate), -1, -1)
+
+    def _probability(self, logits: Tensor, rate: Tensor) -> Tensor:
+        """(..., 1, H or 1, W) logits and (..., B) rates -> (..., B, H or 1, W); B is 1 where the budget drifts."""
+        prob = torch.sigmoid(self.tie(logits))
         if self.is_budget_fixed:
             return rescale_to_rate(prob, rate, self.centre)
-        return torch.where(self.centre, 1, prob).expand(len(rate), -1, -1)
+        return torch.where(self.centre, 1, prob)
 
-    def draw(self, rate: Tensor) -> Tensor:
-        logits = torch.logit(self.probability(self.distinct(rate)), PROBABILITY_FLOOR)
-        noise = logistic_noise(logits.expand(len(rate), -1, -1))
-        soft = torch.sigmoid((logits + self.tie(noise)) / per_image(self.temperature))
-        return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
+    def noise(self, count: int) -> Tensor:
+        return torch.rand(count, *self.radius.shape, device=self.radius.device)
+
+    def from_noise(self, noise: Tensor, logits: Tensor, rate: Tensor, temperature: float | Tensor) -> Tensor:
+        logits = torch.logit(self._probability(logits, rate), PROBABILITY_FLOOR)
+        logits = torch.where(self.centre, torch.inf, logits)  # kept whatever the noise, with a gradient of 0
+        logistic = torch.logit(noise, PROBABILITY_FLOOR / 10)  # noise of that law: g0 - g1 of two Gumbel variables
+        return _Kept.apply(logits, self.tie(logistic), per_image(temperature, 2))
 
 
-def logistic_noise(like: Tensor) -> Tensor:
-    """Standard logistic noise, the law of g0 - g1 for two Gumbel variables; shape and device of ``like``."""
-    uniform = torch.rand_like(like).clamp_(PROBABILITY_FLOOR / 10, 1 - PROBABILITY_FLOOR / 10)
-    return torch.logit(uniform)
+class _Kept(torch.autograd.Function):
+    """Straight through: 1 where s = sigmoid((logits + noise) / temperature) is above 1/2, with the gradient of s.
+
+    ``noise`` (..., B, H or 1, W) is overwritten. Fewer passes over memory than ``straight_through`` needs.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, noise: Tensor, temperature: float | Tensor) -> Tensor:
+        soft = noise.detach().add_(logits).div_(temperature).sigmoid_()
+        ctx.save_for_backward(soft)
+        ctx.shape = logits.shape
+        ctx.temperature = temperature
+        return torch.gt(soft, 0.5, out=torch.empty_like(soft))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (soft,) = ctx.saved_tensors
+        of_draws = torch.ops.aten.sigmoid_backward(gradient, soft).div_(ctx.temperature)
+        return of_draws.sum_to_size(ctx.shape), None, None
 
 
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:

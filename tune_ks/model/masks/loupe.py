@@ -7,14 +7,15 @@ from torch import Tensor, nn
 
 from tune_ks.core.options import Member
 from tune_ks.core.seeding import seed_for
-from tune_ks.model.masks.base import CENTRE, HERMITIAN, START, Mask, rescale_to_rate, straight_through
+from tune_ks.model.masks.base import CENTRE, HERMITIAN, START, rescale_to_rate
+from tune_ks.model.masks.learned import LearnedMask, straight_through
 
 PROBABILITY_SLOPE = 5.0  # of p = sigmoid(5 w)
 MASK_SLOPE = 12.0  # s, of the relaxed comparison p' > u
 UNIFORM_FROM = 0.01  # the probabilities start uniform in (0.01, 0.99), before the rescaling
 
 
-class Loupe(Mask):
+class Loupe(LearnedMask):
     """The relaxed mask, as published: values in (0, 1) in training, with one u per coefficient and image.
 
     The slopes are those of the authors' code, github.com/cagladbahadir/LOUPE (read at commit 07cd0dc): in
@@ -40,23 +41,28 @@ class Loupe(Mask):
         return torch.logit(start)
 
     def probability(self, rate: Tensor) -> Tensor:
-        prob = torch.sigmoid(PROBABILITY_SLOPE * self.tie(self.mask_logits))[None]
-        return rescale_to_rate(prob, rate, self.centre)
+        return self._probability(self.mask_logits[None], rate)
 
-    def draw(self, rate: Tensor) -> Tensor:
-        return torch.where(self.centre, 1, self.relaxed(rate))
+    def _probability(self, logits: Tensor, rate: Tensor) -> Tensor:
+        """(..., 1, H or 1, W) logits and (..., B) rates -> (..., B, H or 1, W)."""
+        return rescale_to_rate(torch.sigmoid(PROBABILITY_SLOPE * self.tie(logits)), rate, self.centre)
 
-    def relaxed(self, rate: Tensor) -> Tensor:
-        """(B,) rates -> (B, H or 1, W) in (0, 1); above 1/2 exactly where p' > u."""
-        prob = self.probability(self.distinct(rate))
-        return torch.sigmoid(MASK_SLOPE * (prob - self.tie(torch.rand_like(prob.expand(len(rate), -1, -1)))))
+    def noise(self, count: int) -> Tensor:
+        return torch.rand(count, *self.radius.shape, device=self.radius.device)
+
+    def from_noise(self, noise: Tensor, logits: Tensor, rate: Tensor, temperature: float | Tensor) -> Tensor:
+        return torch.where(self.centre, 1, self.relaxed(noise, logits, rate))
+
+    def relaxed(self, noise: Tensor, logits: Tensor, rate: Tensor) -> Tensor:
+        """As ``from_noise``, in (0, 1) also in the centre; above 1/2 exactly where p' > u."""
+        return torch.sigmoid(MASK_SLOPE * (self._probability(logits, rate) - self.tie(noise)))
 
 
 class LoupeStraightThrough(Loupe):
     """LOUPE with the hard comparison p' > u in the forward pass and the gradient of the relaxed one."""
 
-    def draw(self, rate: Tensor) -> Tensor:
-        soft = self.relaxed(rate)
+    def from_noise(self, noise: Tensor, logits: Tensor, rate: Tensor, temperature: float | Tensor) -> Tensor:
+        soft = self.relaxed(noise, logits, rate)
         return torch.where(self.centre, 1, straight_through((soft > 0.5).to(soft.dtype), soft))
 
 

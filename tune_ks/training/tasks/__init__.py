@@ -1,7 +1,12 @@
 """Every task by name: what the network is trained for. ``build`` of a member is the class of the task."""
 
+from collections.abc import Sequence
+
+from torch import Tensor
+
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
+from tune_ks.data.dataset import Batch
 from tune_ks.model.members import named
 from tune_ks.training.tasks import classification, segmentation
 from tune_ks.training.tasks.base import Task
@@ -23,6 +28,13 @@ def build_task(config: TrialConfig) -> Task:
     """The config's task with its options, for one training. ValueError where the task cannot use the network."""
     member = named(TASKS, "task", config.task)
     return member.build(**member.checked_values(config))
+
+
+def task_losses(tasks: Sequence[Task], outputs: Sequence[Tensor], batches: Sequence[Batch]) -> Sequence[Tensor]:
+    """The loss of each of several trainings, of one class of tasks, on the network's output for its batch."""
+    if len(tasks) > 1:
+        return tasks[0].losses(tasks, outputs, batches)
+    return [task.loss(output, batch) for task, output, batch in zip(tasks, outputs, batches, strict=True)]
 
 
 def title_of(config: TrialConfig) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,11 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The network's output for a batch of B images -> a scalar, the mean over them."""
+
+    @staticmethod
+    def losses(tasks: "Sequence[Task]", outputs: Sequence[Tensor], batches: Sequence[Batch]) -> Sequence[Tensor]:
+        """The ``loss`` of each of several tasks of this class, whose batches have the same size."""
+        return [task.loss(output, batch) for task, output, batch in zip(tasks, outputs, batches, strict=True)]
 
     @staticmethod
     @abstractmethod

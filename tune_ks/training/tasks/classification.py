@@ -1,7 +1,9 @@
 """Classification: does the image show a tumour? The metric is the AUC."""
 
 import math
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -46,11 +48,33 @@ class Classification(Task):
         return -sum(target * math.log(target / sum(targets)) for target in targets if target > 0)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        label = batch.label
+        return functional.binary_cross_entropy_with_logits(output, *self._target(batch.label))
+
+    def _target(self, label: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B,) labels t -> t' and w, both (B,); None where w is 1."""
         weight = self.weights[0] + (self.weights[1] - self.weights[0]) * label if self.balanced else None
         if self.label_smoothing:
             label = label + self.label_smoothing * (0.5 - label)
-        return functional.binary_cross_entropy_with_logits(output, label, weight)
+        return label, weight
+
+    @staticmethod
+    def losses(
+        tasks: Sequence["Classification"], outputs: Sequence[Tensor], batches: Sequence[Batch]
+    ) -> Sequence[Tensor]:
+        """As in the base class, in one call."""
+        targets = []
+        weights = []
+        for task, batch in zip(tasks, batches, strict=True):
+            target, weight = task._target(batch.label)
+            targets.append(target)
+            weights.append(weight)
+        of_all = None
+        if any(task.balanced for task in tasks):
+            of_all = torch.stack([torch.ones_like(targets[0]) if weight is None else weight for weight in weights])
+        of_images = functional.binary_cross_entropy_with_logits(
+            torch.stack(list(outputs)), torch.stack(targets), of_all, reduction="none"
+        )
+        return of_images.mean(1).unbind()
 
     @staticmethod
     def score(output: Tensor, batch: Batch) -> Tensor:

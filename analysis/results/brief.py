@@ -1,0 +1,107 @@
+"""A finished search on one screen: a row and a caveat for each vendor, its Pareto front, and what was left unsaid.
+
+Everything longer stands in the report, in selection.json, and in what ``python -m analysis RUN`` prints.
+"""
+
+import math
+
+from analysis.choice.selection import Selection
+from analysis.choice.verdict import Kind, is_proven
+from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.fitness import UNDERFIT
+from analysis.results.sentences import SPLITS, split_shown
+from tune_ks.core.metrics import DOMAINS
+
+POINTS = 6  # of a front
+SYNTHETIC = "Synthetic cohort"  # how the warning begins that the first lines repeat
+AGAINST_FULL = {  # what the data say of a rate against full sampling, worst first: one word group for both endpoints
+    Kind.WORSE: "worse",
+    Kind.UNKNOWN: "nothing known",
+    Kind.NOT_SEPARATED: "not separated",
+    Kind.NOT_WORSE: "not worse",
+    Kind.BETTER: "better",
+}
+
+
+def row(computed: VendorAnalysis) -> list[str]:
+    """Vendor, rate, R, the choice's metrics in-domain and cross-domain, those at full sampling, and the verdict."""
+    selection = computed.selection
+    split = split_shown(selection)
+    metrics = [selection.values.get(f"{split}_{domain}", math.nan) for domain in DOMAINS]
+    at_full = [selection.full_sampling.get(f"{split}_{domain}", math.nan) for domain in DOMAINS]
+    rate = selection.rate
+    factor = "-" if math.isnan(rate) else f"{1 / rate:.3g}"
+    return [computed.vendor, _number(rate), factor, *map(_number, [*metrics, *at_full]), verdict(selection)]
+
+
+def verdict(selection: Selection) -> str:
+    """What is known of the chosen rate against full sampling, in a few words: the less favourable endpoint's."""
+    if math.isnan(selection.rate):
+        return "nothing chosen"
+    if selection.rate == 1:
+        return "full sampling itself"
+    if not selection.full_sampling:
+        return "full sampling not trained"
+    proof = "proven" if is_proven(selection.verdicts) else "unproven"
+    kinds = {of_endpoint.kind for of_endpoint in selection.verdicts.values()}
+    worst = [words for kind, words in AGAINST_FULL.items() if kind in kinds]
+    return ", ".join([proof, *worst[:1]])
+
+
+def caveat(computed: VendorAnalysis) -> str:
+    """What a reader of the vendor's row must know at once; "" where there is nothing."""
+    selection = computed.selection
+    said = []
+    if math.isnan(selection.rate):
+        said.append(f"nothing chosen: {selection.note}")
+    if selection.oracle:
+        said.append("chosen on TEST scores, so its metric is biased upward")
+    if computed.fitness.verdict == UNDERFIT:
+        said.append("the network is underfit, so the rate is a lower bound of what k-space is worth")
+    if selection.lowest:
+        said.append("no lower rate was tried")
+    return f"{computed.vendor}: {'; '.join(said)}." if said else ""
+
+
+def front(computed: VendorAnalysis) -> str:
+    """The Pareto front of both metrics, by rate; "" where no configuration has both."""
+    points = computed.fronts["two_objectives"].points
+    if points.empty:
+        return ""
+    shown = [
+        f"{point['realised_rate']:.3g}: {point[f'{computed.split}_in_domain']:.3f}/"
+        f"{point[f'{computed.split}_cross_domain']:.3f}"
+        for point in points.head(POINTS).to_dict("records")
+    ]
+    more = f" and {len(points) - POINTS} more" if len(points) > POINTS else ""
+    split = SPLITS[computed.split]
+    return f"{computed.vendor} front (rate: {split} in-domain/cross): {', '.join(shown)}{more}"
+
+
+def heading(analysis: Analysis) -> str:
+    """What the rows are of: the rule, the metric, the split, the trials."""
+    splits = sorted({split_shown(computed.selection) for computed in analysis.vendors.values()})
+    words = " or ".join(SPLITS[split] for split in splits)
+    return f"Chosen by the rule {analysis.rule}; {words} {analysis.measure.title} ({analysis.run.counts()})"
+
+
+def warnings(analysis: Analysis) -> list[str]:
+    """That the cohort is made up, and how many warnings the report has besides."""
+    first = [text for text in analysis.warnings if text.startswith(SYNTHETIC)]
+    if not analysis.vendors:
+        return analysis.warnings
+    others = len(analysis.warnings) - len(first)
+    if others:
+        first.append(f"warnings in the report: {others}{' more' if first else ''}")
+    return first
+
+
+def lines(analysis: Analysis) -> list[str]:
+    """What follows the rows: caveats, fronts."""
+    vendors = analysis.vendors.values()
+    said = [*map(caveat, vendors), *map(front, vendors)]
+    return [line for line in said if line]
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

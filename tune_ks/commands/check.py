@@ -1,0 +1,130 @@
+"""Check: what a search would understand of a folder, from its sheets and headers, in seconds. It writes nothing."""
+
+import argparse
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from tune_ks.commands.output import OK, cache_beside, console, say
+from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, say_cohort
+
+LAYOUTS = {  # kind of layout -> what it is, in words
+    "table": "labels.csv and the files that it names",
+    "duke": "Duke-Breast-Cancer-MRI with its three sheets",
+    "folder": "a folder for each patient, without labels",
+}
+SHOWN_SERIES = 5
+SPLITS = ("train", "val", "test")
+PHANTOM_WORDS = (
+    "no --data was given, and no phantom is here: a search would first write one of 92 patients each of GE and SIEMENS "
+    "(1,472 files, 114 MB) into {place}, and read its series post_1"
+)
+
+
+def check_command(args: argparse.Namespace) -> int:
+    """Print what is there; ValueError with the message of a search where a search would refuse it."""
+    from tune_ks.planning.space import load_space
+
+    space = load_space(args.space)
+    phantom = phantom_folder()
+    if args.data is None and not phantom.exists():
+        say(PHANTOM_WORDS.format(place=phantom))
+        return OK
+    root = args.data or phantom
+    layout, no_labels = layout_of(root, args.cache or cache_beside(None))
+    cohorts = survey(args, space, layout, labels_required=no_labels is None)
+    say_cohort(cohorts)
+    print_vendors(cohorts[0], args.split_seed)
+    say_sampled_bands(cohorts[-1], root)
+    if no_labels is not None:
+        raise no_labels
+    require_searchable(args, space, cohorts[0], root)
+    say(f"a search of the space {space.name!r} would take this folder")
+    return OK
+
+
+def layout_of(root: Path, cache: Path) -> tuple[Any, ValueError | None]:
+    """The layout of a folder, and where it has no labels the error that a search would end with."""
+    from tune_ks.data.layouts.detect import detect
+    from tune_ks.data.layouts.sheets import InputError
+
+    no_labels = None
+    try:
+        layout = detect(root, labels_required=True, ignore=cache)
+    except InputError as error:
+        layout = detect(root, labels_required=False, ignore=cache)  # InputError where there is no such folder
+        no_labels = error
+    files = len(layout.files())
+    say(f"layout: {LAYOUTS.get(layout.kind, layout.kind)}; {files} files in {root}")
+    return layout, no_labels
+
+
+def survey(args: argparse.Namespace, space: Any, layout: Any, labels_required: bool) -> list[Any]:
+    """The cohort at every image size of the space, from sheets and headers."""
+    from tune_ks.commands.progress import Stages
+    from tune_ks.data.cohort.cohort import survey_cohort
+
+    settings = cohort_settings(args)
+    with Stages(console).stage("reading headers") as progress:
+        return [
+            survey_cohort(layout, settings, size, args.workers, progress, labels_required)
+            for size in space.image_sizes()
+        ]
+
+
+def print_vendors(cohort: Any, split_seed: int) -> None:
+    """A row for each vendor: images, patients, classes, patients by split, and sizes."""
+    from tune_ks.data.cohort.table import with_splits
+    from tune_ks.data.layouts.sheets import InputError
+
+    table = cohort.table
+    if table["label"].notna().any():
+        with contextlib.suppress(InputError):  # too few patients, which require_searchable says
+            table = with_splits(table, split_seed)
+    shown = Table("vendor", box=None, pad_edge=False)
+    for name in ("images", "patients", "with", "without", *SPLITS, "pixels", "tesla"):
+        shown.add_column(name, justify="right")
+    for vendor, images in table.groupby("vendor"):
+        counts = [len(images), images["patient_id"].nunique()]
+        counts += [int((images["label"] == label).sum()) for label in (1, 0)]
+        counts += [images.loc[images["split"] == split, "patient_id"].nunique() for split in SPLITS]
+        sides = images[["height", "width"]].max(axis=1)
+        fields = sorted(images["field_t"].dropna().round(1).unique())
+        shown.add_row(str(vendor), *map(str, counts), _range(sides), ", ".join(f"{field:g}" for field in fields))
+    console.print(shown)
+    say("with, without: images of either class; train, val, test: patients; pixels: the longer side")
+    names = [repr(name) for name in sorted(set(table["series"])) if name]
+    if names:
+        more = " ..." if len(names) > SHOWN_SERIES else ""
+        say(f"series: {', '.join(names[:SHOWN_SERIES])}{more}")
+
+
+def _range(values: Sequence[float]) -> str:
+    """'192', or '64 to 512'."""
+    ends = dict.fromkeys([f"{min(values):g}", f"{max(values):g}"])
+    return " to ".join(ends)
+
+
+def say_sampled_bands(cohort: Any, root: Path) -> None:
+    """Print how much of k-space holds anything, from a few images of each vendor."""
+    from tune_ks.data.cohort.sample import IMAGES, sampled_bands
+
+    for band in sampled_bands(cohort, root):
+        say(f"{band.sentence()} (from {IMAGES} images or fewer)")
+
+
+def require_searchable(args: argparse.Namespace, space: Any, cohort: Any, root: Path) -> None:
+    """ValueError as a search raises it: classes, vendors, splits, objectives, tumour masks."""
+    from tune_ks.data.cohort.cohort import require_usable
+    from tune_ks.data.cohort.tumour_masks import mask_source
+    from tune_ks.planning.start_run import require_objectives, require_trainable, require_vendors
+
+    require_usable(cohort, root, vendors=2)
+    if space.task().reads_masks:
+        mask_source(root)
+    require_vendors(space, sorted(cohort.table["vendor"].unique()))
+    require_trainable(space, cohort, args.split_seed)
+    require_objectives(space, cohort, args.split_seed)

@@ -1,0 +1,46 @@
+"""The table of a phantom that is not written yet: patients, slices, labels and sizes, as a survey finds them."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from tune_ks.data.cohort.cohort import Cohort
+from tune_ks.data.cohort.scan import NO_FACTS, CohortSettings
+from tune_ks.data.cohort.table import COLUMNS
+from tune_ks.data.phantom.files import SERIES
+from tune_ks.data.phantom.scanner import PROTOCOLS
+from tune_ks.data.phantom.write import PhantomSettings, plan_vendor
+
+
+def planned_cohort(root: Path, phantom: PhantomSettings, settings: CohortSettings, image_size: int) -> Cohort:
+    """The cohort that ``write_phantom`` would write into ``root``, undecoded; sequence parameters are NaN."""
+    lines = []
+    for vendor in PROTOCOLS:
+        for plan in plan_vendor(vendor, phantom):
+            for number in (*plan.positive, *plan.negative):
+                known = {
+                    "path": f"{plan.patient_id}/{number}",
+                    "patient_id": plan.patient_id,
+                    "vendor": vendor,
+                    "series": settings.series or SERIES[0],
+                    "label": int(number in plan.positive),
+                    "slice": float(number),
+                    "split": "",
+                    "orientation": "canonical",
+                    "height": phantom.matrix,
+                    "width": phantom.matrix,
+                    "model": "",
+                    "phase": "",
+                }
+                lines.append({**dict.fromkeys(COLUMNS, math.nan), **NO_FACTS, **known})
+    table = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values(["path"], ignore_index=True)
+    return Cohort(
+        table=table.assign(row=range(len(table))),
+        skipped=pd.DataFrame(columns=["path", "reason"]),
+        settings=settings,
+        images=root / "not written",
+        fingerprint="",
+        image_side=min(image_size, phantom.matrix),
+        layout="duke",
+    )
