@@ -49,7 +49,6 @@ class Mask(nn.Module, ABC):
 
     learned = True  # True where the family has parameters
     random = True  # True where training draws a new mask for every image
-    kind: tuple[Any, ...] | None = None  # random masks of equal kinds can be drawn in one call; None: each by itself
 
     def __init__(
         self,
@@ -81,6 +80,11 @@ class Mask(nn.Module, ABC):
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("centre", self._centre(centre_fraction, lowest_rate), persistent=False)
         self.centre_digest = digest(self.centre.cpu().numpy().tobytes())  # compared without waiting for a GPU
+
+    @property
+    def kind(self) -> tuple[Any, ...] | None:
+        """Random masks of equal kinds can be drawn in one call; None: each by itself."""
+        return None
 
     def _centre(self, fraction: float, lowest_rate: float) -> Tensor:
         """(H or 1, W), true at DC and at the round(fraction N) coefficients nearest to it."""
