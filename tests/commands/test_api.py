@@ -3,8 +3,6 @@
 import contextlib
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +23,6 @@ SETTINGS = {{}}
 DATA = "data"
 RUN = "runs/one"
 """
-LIGHT = """
-import sys
-from tune_ks.api import choose, load_run
-choice = choose(load_run(sys.argv[1]), epsilon=0.03)
-print(sorted(choice), {"torch", "ray"} & set(sys.modules))
-"""
 
 
 @pytest.fixture
@@ -48,12 +40,6 @@ def no_analysis(monkeypatch):
     """A search that is done is analysed again by one test; for the others that would be a second each."""
     steps = run_search.ANALYSIS._replace(analyse=lambda *_: None)
     monkeypatch.setattr(run_search, "ANALYSIS", steps)
-
-
-def test_reading_and_choosing_need_neither_torch_nor_ray():
-    words = [sys.executable, "-c", LIGHT, str(EXAMPLE)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=100, cwd=ROOT)
-    assert done.stdout == "['GE', 'SIEMENS'] set()\n", done.stderr
 
 
 def test_the_trials_are_the_records():

@@ -7,6 +7,7 @@ import pytest
 import run_search
 from tune_ks.commands.arguments import (
     OTHER_COMMANDS,
+    check_parser,
     evaluate_parser,
     merge_parser,
     search_parser,
@@ -29,7 +30,7 @@ def refused(capsys, *words):
     [
         (["evalute", "RUN"], "there is no command 'evalute'; .*; did you mean 'evaluate'?"),
         (["analyze", "RUN"], "there is no command 'analyze'; .*; did you mean 'analyse'?"),
-        (["runs/one"], "there is no command 'runs/one'; the commands are search, tune, evaluate"),
+        (["runs/one"], "there is no command 'runs/one'; the commands are search, check, tune, evaluate"),
         (["--epsiln", "0.1"], "unrecognized arguments: --epsiln 0.1; did you mean '--epsilon'?"),
         (["--spase=paper"], "unrecognized arguments: --spase=paper; did you mean '--space'?"),
         (["search", "--sedes", "3"], "did you mean '--seeds'?"),
@@ -70,7 +71,14 @@ def test_the_version(capsys):
     assert re.fullmatch(r"tune_ks \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
-PARSERS = [search_parser(), tune_parser(), evaluate_parser("evaluate"), evaluate_parser("predict"), merge_parser()]
+PARSERS = [
+    search_parser(),
+    check_parser(),
+    tune_parser(),
+    evaluate_parser("evaluate"),
+    evaluate_parser("predict"),
+    merge_parser(),
+]
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.prog)

@@ -23,6 +23,8 @@ from tune_ks.__main__ import main
 sys.argv[:] = ["tune-ks", "analyse", "run", "--no-report"]
 with contextlib.suppress(SystemExit):
     main()
+from tune_ks.api import choose, load_run
+print(sorted(choose(load_run("run"), epsilon=0.03)), {"torch", "ray"} & set(sys.modules))
 import analysis, search_spaces
 print(analysis.__file__, search_spaces.__file__)
 """
@@ -70,6 +72,7 @@ def test_a_wheel_holds_one_package_with_every_file_of_the_program(site):
 
 
 def test_it_runs_in_a_folder_that_holds_others_of_the_same_names(site, tmp_path):
+    """The analysis by its command, then from Python; neither needs torch or Ray."""
     shutil.copytree(ROOT / "examples/lu_table1", tmp_path / "run")
     for name in ("analysis", "search_spaces", "run_search"):
         (tmp_path / name).mkdir()
@@ -81,6 +84,7 @@ def test_it_runs_in_a_folder_that_holds_others_of_the_same_names(site, tmp_path)
     assert "run/selection.json" in done.stdout
     front_of_site = site / "tune_ks/_front"
     places = [front_of_site / name / "__init__.py" for name in ("analysis", "search_spaces")]
+    assert done.stdout.splitlines()[-2] == "['GE', 'SIEMENS'] set()"
     assert done.stdout.splitlines()[-1].split() == [str(place) for place in places]
 
 
