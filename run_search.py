@@ -5,7 +5,8 @@ python run_search.py --data DIR --space paper            a search on your own DI
 python run_search.py --data DIR --space finetune --init-from RUN     from the weights of another search's trials
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
-python run_search.py predict RUN --data DIR              their scores for images without labels
+python run_search.py predict RUN --data DIR              their calls of images and patients without labels
+python run_search.py export RUN --into DIR               one chosen model with its mask, which needs torch alone
 python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate
 python run_search.py analyse RUN --rule cross_domain     another choice: as python -m analysis
 python run_search.py check --data DIR                    what a search would understand of a folder; writes nothing
@@ -34,12 +35,14 @@ from tune_ks.commands.arguments import (
     OTHER_COMMANDS,
     check_parser,
     evaluate_parser,
+    export_parser,
     merge_parser,
     search_parser,
     tune_parser,
 )
 from tune_ks.commands.check import check_command
 from tune_ks.commands.evaluate import evaluate_command
+from tune_ks.commands.export import export_command
 from tune_ks.commands.fields import print_fields
 from tune_ks.commands.merge import merge_command
 from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
@@ -84,6 +87,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
     name, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("search", argv)
     if name in ("evaluate", "predict"):
         return evaluate_parser(name).parse_args(words), partial(evaluate_command, analysis=ANALYSIS)
+    if name == "export":
+        return export_parser().parse_args(words), export_command
     if name == "check":
         return check_parser().parse_args(words), check_command
     if name == "merge":

@@ -9,6 +9,7 @@ from analysis import RULES, Analysis, RunError, analyse, print_analysis
 from analysis.analyse import SECONDS, watch
 from analysis.choice.options import declared
 from analysis.choice.rules import DEFAULT
+from analysis.report.no_browser import NoBrowser
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
 from tune_ks.core.collector import whole_process
 from tune_ks.core.front import call_of
@@ -84,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-report", dest="report", action="store_false", help="write selection.json only")
     parser.add_argument(
-        "--figures", action="store_true", help="also write RUN/figures/*.svg and *.png (needs a browser)"
+        "--figures",
+        action="store_true",
+        help="also write RUN/figures: each figure as PDF, SVG, PNG and TIFF (300 dpi) with its numbers as CSV, a joint "
+        "figure a vendor, LaTeX tables and a methods text (needs kaleido and a browser)",
     )
     parser.add_argument(
         "--watch",
@@ -108,6 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 after one message on standard error."""
     given = parse(arguments)
     try:
+        if given.figures:
+            _require_browser()  # before minutes of analysis
         analysis = _once(given) if given.watch is None else _watch(given, given.watch)
         if given.figures:
             _figures(analysis)
@@ -116,6 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         OSError,
         ArithmeticError,
         RecursionError,
+        NoBrowser,
     ) as error:
         say_error(f"error: {error}")
         return 2
@@ -138,15 +145,17 @@ def _tell(analysis: Analysis) -> None:
     say_line(f"{time.strftime('%H:%M:%S')}  {analysis.run.counts()}  {analysis.report}")
 
 
-def _figures(analysis: Analysis) -> None:
-    from analysis.report.export import NoBrowser, write_figures  # plotly is a second to load
+def _require_browser() -> None:
+    from analysis.report.export import require_browser  # plotly is a second to load
 
-    try:
-        paths = write_figures(analysis)
-    except NoBrowser as error:
-        say_error(error)
-    else:
-        say_line(f"{len(paths)} figures: {paths[0].parent}" if paths else "no finished trial: no figure to write")
+    require_browser()
+
+
+def _figures(analysis: Analysis) -> None:
+    from analysis.report.export import write_figures
+
+    paths = write_figures(analysis)
+    say_line(f"{len(paths)} files for a paper (figures, their numbers, tables, methods): {paths[0].parent}")
 
 
 if __name__ == "__main__":

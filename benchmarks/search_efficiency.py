@@ -35,7 +35,8 @@ import plotly.graph_objects as go
 from ray import tune
 
 from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, band, blank
-from analysis.report.export import HEIGHT, SCALE, WIDTH, on_white
+from analysis.plots.paper import on_white
+from analysis.report.export import DPI, HEIGHT, PIXELS, WIDTH
 from analysis.statistics.pareto import THREE, TWO, hypervolume, pareto_front
 from benchmarks import constrained
 from benchmarks.recorded import NO_WORK, Ended, prepare, record_all, record_training, replay
@@ -335,7 +336,7 @@ def main() -> None:
         print_tables(objectives, shares, ends)
         if args.figures:
             path = args.figures / f"search_efficiency_{len(objectives)}.png"
-            draw(shares, ends).write_image(path, width=WIDTH, height=HEIGHT, scale=SCALE)
+            draw(shares, ends).write_image(path, width=WIDTH, height=HEIGHT, scale=DPI / PIXELS)
 
 
 if __name__ == "__main__":

@@ -36,11 +36,13 @@ from scipy.stats import spearmanr
 
 from analysis.choice.options import Options
 from analysis.choice.rules.epsilon import EPSILON
+from analysis.read.configurations import average_over_seeds
 from analysis.read.load import Run, config_fields, load
 from analysis.report.sections.image_quality import comparisons
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
-from analysis.results.yardsticks import best_yardsticks, yardstick_draws
+from analysis.results.versus_lowpass import versus_lowpass
+from analysis.results.yardsticks import best_yardsticks, noise_of, yardstick_draws
 from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, TrialDraws
 from analysis.statistics.estimate import Estimate, estimate
@@ -118,6 +120,28 @@ def differences(keys: list[str], others: list[str], draws: Draws, vendor: str) -
     return cells
 
 
+def versus_low_pass(run: Run, draws: Draws) -> pd.DataFrame:
+    """Every mask family minus the low-pass at equal rate, by domain, as in the report: versus_lowpass.COLUMNS."""
+    configurations = average_over_seeds(run.trials)
+    return versus_lowpass(configurations, draws, noise_of(configurations, draws)).rows
+
+
+def against_low_pass(versus: pd.DataFrame, vendor: str, mask: str, rate: float) -> list[str]:
+    """Of one family and rate, in-domain and cross-domain; empty for the low-pass itself and where it is absent."""
+    rows = versus[(versus["vendor"] == vendor) & (versus["family"] == mask) & (versus["sampling_rate"] == rate)]
+    cells = []
+    for domain in DOMAINS:
+        of_domain = rows[rows["domain"] == domain]
+        cells.append(signed(of_domain.iloc[0]) if len(of_domain) else "")
+    return cells
+
+
+def signed(row: pd.Series) -> str:
+    """A difference [low, high], bold where 0 lies outside."""
+    text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
+
+
 def distances(keys: list[str], fixed: TrialDraws, draws: Draws, vendor: str) -> list[str]:
     """Trials minus a score that no training moves, in-domain and cross-domain; empty cells without either."""
     cells = []
@@ -135,6 +159,7 @@ def distances(keys: list[str], fixed: TrialDraws, draws: Draws, vendor: str) -> 
 def rates(run: Run) -> list[Table]:
     """Every rate and mask of the space real_patches, and the one-number baselines."""
     draws = trial_draws(run, DRAWS)
+    versus = versus_low_pass(run, draws)
     numbers = baselines(run.cohort, DRAWS)
     best_number = _best_number(run.cohort, numbers)
     by_yardstick = yardstick_draws(run)
@@ -146,13 +171,12 @@ def rates(run: Run) -> list[Table]:
         for (rate, mask), part in of_vendor.groupby(["sampling_rate", "mask"]):
             keys = keys_of[rate, mask]
             about = [vendor, "full" if rate == 1 else mask, rate_name(rate)]
-            low_pass = [] if mask == "lowpass" else keys_of.get((rate, "lowpass"), [])
             best_yardstick = best_yardsticks(run, keys, by_yardstick)
             scores.append(about + _score_cells(part, draws, vendor))
             gains.append(
                 about
                 + differences(keys, [] if rate == 1 else full, draws, vendor)
-                + differences(keys, low_pass, draws, vendor)
+                + against_low_pass(versus, vendor, mask, rate)
                 + distances(keys, {role: reached.draws for role, reached in best_yardstick.items()}, draws, vendor)
                 + distances(keys, best_number, draws, vendor)
             )
@@ -231,13 +255,14 @@ def families(run: Run) -> list[Table]:
     """Mean over seeds at each rate, and the mean over rates of the difference to the low-pass."""
     below = run.trials[~run.trials["full"]]
     every_rate = sorted(below["sampling_rate"].unique())
+    versus = versus_low_pass(run, trial_draws(run, DRAWS)).groupby(["vendor", "family", "domain"])["difference"]
     rows = []
     for vendor, of_vendor in below.groupby("vendor"):
         means = {mask: part.groupby("sampling_rate")[SCORES].mean() for mask, part in of_vendor.groupby("mask")}
         for mask, mean in means.items():
             cells = [pair(*scores) for scores in mean.loc[every_rate].to_numpy()]
-            gain = mean - means["lowpass"]
-            gained = " / ".join(mean_and_error(gain[score]) for score in SCORES) if mask != "lowpass" else ""
+            gains = [] if mask == "lowpass" else [versus.get_group((vendor, mask, domain)) for domain in DOMAINS]
+            gained = " / ".join(mean_and_error(gain) for gain in gains)
             rows.append([vendor, mask, *cells, gained])
     heads = ["trained on", "mask", *map(rate_name, every_rate), "minus low-pass, in / cross"]
     full = run.trials[run.trials["full"]].groupby("vendor")[SCORES].mean()

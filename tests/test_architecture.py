@@ -46,7 +46,7 @@ ONLY_IN = {  # package -> the places that may import it
     "monai": ("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),
     "plotly": ("analysis/plots/", "analysis/report/export.py"),
     "jinja2": ("analysis/report/page.py",),
-    "PIL": ("analysis/report/parts.py",),
+    "PIL": ("analysis/report/parts.py", "analysis/report/export.py"),
     "rich": ("tune_ks/commands/", "tune_ks/core/terminal.py", "analysis/results/terminal.py"),
 }
 TRAINING_SIDE = (  # what trains, checkpoints and scores a network; it starts where only these packages are installed

@@ -26,11 +26,19 @@ class Unfinished(NamedTuple):
     why: str  # NOT_YET or FAILED
 
 
+class Place(NamedTuple):
+    """Where a training stands in the grid of its question."""
+
+    rate: float  # nominal
+    seed: int
+
+
 class Trainings(NamedTuple):
     """The trainings of a run as the curves of one vendor see them."""
 
     questions: dict[str, str]  # key of a record -> its question
-    elsewhere: dict[str, set[float]]  # question -> the nominal rates that were trained on other vendors
+    places: dict[str, Place]  # key of a record -> its nominal rate and seed
+    elsewhere: dict[str, set[Place]]  # question -> what was trained on other vendors
     unfinished: list[Unfinished]  # of this vendor
 
 
@@ -122,12 +130,13 @@ def validation_patients(run: Run, vendor: str) -> dict[str, int]:
 def trainings_of(run: Run, vendor: str) -> Trainings:
     """Every training that the run folder names, read once for all curves of the vendor."""
     questions = {key: question_of(record.config) for key, record in run.records.items()}
-    elsewhere: dict[str, set[float]] = {}
+    places = {key: Place(record.config.sampling_rate, record.config.seed) for key, record in run.records.items()}
+    elsewhere: dict[str, set[Place]] = {}
     for key, record in run.records.items():
         if record.config.vendor != vendor:
-            elsewhere.setdefault(questions[key], set()).add(record.config.sampling_rate)
+            elsewhere.setdefault(questions[key], set()).add(places[key])
     unfinished = [training for training, of_vendor in _without_record(run) if of_vendor == vendor]
-    return Trainings(questions, elsewhere, unfinished)
+    return Trainings(questions, places, elsewhere, unfinished)
 
 
 def _without_record(run: Run) -> Iterator[tuple[Unfinished, str]]:
@@ -146,16 +155,19 @@ def _without_record(run: Run) -> Iterator[tuple[Unfinished, str]]:
 def missing_rates(trainings: Trainings, curve: pd.DataFrame) -> dict[float, str]:
     """Nominal rate -> why, for the rates of a curve that lack a finished training of this vendor.
 
-    Such a training failed, is not finished, or was made for another vendor only: the same grid is meant for both.
-    Rates that no trial folder names yet are not known here.
+    Such a training failed, is not finished, or was made with this seed for another vendor only: the same grid is meant
+    for both. Rates that no trial folder names yet are not known here.
     """
     questions: set[str] = set()
+    finished: set[Place] = set()
     for keys, full in zip(curve["keys"], curve["full"]):
+        finished.update(trainings.places[key] for key in keys)
         if not full:
             questions.update(trainings.questions[key] for key in keys)
     reasons: dict[float, str] = {}
     for question in questions:
-        reasons |= dict.fromkeys(trainings.elsewhere.get(question, ()), NOT_YET)
+        awaited = trainings.elsewhere.get(question, set()) - finished
+        reasons |= dict.fromkeys((place.rate for place in awaited), NOT_YET)
     reasons |= _reasons_here(trainings.unfinished, questions)
     if not reasons:
         return {}

@@ -51,6 +51,7 @@ class Selection(NamedTuple):
     verdicts: dict[str, Verdict] = {}  # noqa: RUF012 - read only; by endpoint; {} at rate 1 and without full sampling
     lowest: bool = False  # no lower rate was tried
     also_read: str = ""  # what of the search read the validation scores of every vendor; "" where nothing did
+    read_fitted: bool = False  # the rule read the fitted mean of rates that lie on a curve, not their observed mean
     held_out: str = ""  # the vendor that the cross-domain test metric is of, when its labels were kept from the choice
 
 
@@ -110,6 +111,7 @@ def select(
         saw=_saw(split, chooser.columns),
         parameters=chooser.used(options.values) | pick.computed,
         note="; ".join(filter(None, [pick.note, *_notes(table, split, options.measure)])),
+        read_fitted=fitted is not None and any(reads_fitted(fitted, name, table) for name in chooser.columns),
     )
     if pick.row is None:
         return selection
@@ -156,6 +158,11 @@ def evidence(table: pd.DataFrame, fitted: Fitted | None, proof: Proof | None, me
         in_domain_draws=draws.get("in_domain"),
     )
     return Evidence(points, draws)
+
+
+def reads_fitted(fitted: Fitted, domain: str, table: pd.DataFrame) -> bool:
+    """Whether the fitted mean of a domain stands for the observed one in any row of ``table``."""
+    return bool(table["configuration"].isin(getattr(fitted, domain).mean).any())
 
 
 def _saw(split: str, columns: tuple[str, ...]) -> str:

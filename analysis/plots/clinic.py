@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, blank, faded
-from analysis.results.operating import SPECIFICITY
+from tune_ks.core.operating_point import SPECIFICITY
 
 OTHERS = (ORANGE, GREEN, GREY)  # vendors that were not trained on, as cross-domain elsewhere
 FULL_SAMPLING = "full sampling"  # the rate of rows that are not of the chosen one

@@ -28,6 +28,7 @@ from analysis.results.yardsticks import YardstickCurve
 from analysis.statistics.curve import Curve
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
+FITTED_WIDTH = 3.5  # of the fitted mean: a measured curve is thinner
 ASIDE = {"in_domain": 1 / 1.02, "cross_domain": 1.02}  # so that the bars of one rate stand side by side
 
 
@@ -83,6 +84,8 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
         _add_entry(figure, escape(line.curve.name), line.mode, **style)
     if info.fitted:
+        name = "fitted mean (what rules read)" if info.read_by_rules else "fitted mean"
+        _add_entry(figure, name, "lines", line={"color": GREY, "width": FITTED_WIDTH})
         _add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
     _add_yardsticks(figure, info)
     rates = info.configurations["realised_rate"]
@@ -106,18 +109,31 @@ def _add_entry(figure: go.Figure, name: str, mode: str, **style) -> None:
 
 
 def _add_band(figure: go.Figure, curve: Curve | None, score: Score) -> None:
-    """The 90 % band of the fitted curve."""
+    """The fitted curve and its 90 % band."""
     if curve is None:
         return
     low = curve.low.round(4).tolist()
     high = curve.high.round(4).tolist()
     band(figure, curve.rates.tolist(), low, high, score.colour, f"90 % band, {score.word}", **score.unlisted)
+    figure.add_trace(
+        go.Scatter(
+            x=curve.rates.tolist(),
+            y=curve.mean.round(4).tolist(),
+            mode="lines",
+            name=f"fitted mean, {score.word}",
+            line={"color": score.colour, "width": FITTED_WIDTH},
+            opacity=0.7,
+            hovertemplate=f"fitted mean, {score.word}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
+            **score.unlisted,
+        )
+    )
 
 
 def _add_trials(figure: go.Figure, trials: pd.DataFrame, score: Score) -> None:
     figure.add_trace(
         go.Scatter(
             x=score.x(trials["realised_rate"]),
+            meta={"rates": trials["realised_rate"].tolist()},
             y=trials[score.column].tolist(),
             mode="markers",
             name=f"one trial, {score.word}",
@@ -136,6 +152,7 @@ def _add_line(figure: go.Figure, line: Line, score: Score) -> None:
     figure.add_trace(
         go.Scatter(
             x=score.x(table["realised_rate"]),
+            meta={"rates": table["realised_rate"].tolist()},
             y=table[score.column].tolist(),
             mode=line.mode,
             name=f"{escape(line.curve.name)}, {score.word}",
@@ -157,6 +174,7 @@ def _add_choice(figure: go.Figure, selection: Selection, score: Score) -> None:
     figure.add_trace(
         go.Scatter(
             x=[selection.rate * ASIDE[score.domain]],
+            meta={"rates": [selection.rate]},
             y=[value],
             mode="markers",
             name="chosen",
@@ -185,6 +203,7 @@ def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> No
     figure.add_trace(
         go.Scatter(
             x=score.x(curve.scores["realised_rate"]),
+            meta={"rates": curve.scores["realised_rate"].tolist()},
             y=curve.scores[score.column].tolist(),
             mode="lines+markers",
             name=name,

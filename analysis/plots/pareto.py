@@ -68,7 +68,9 @@ def plot_pareto(info: ParetoInfo) -> go.Figure:
     tables = (info.configurations, info.trials)
     x_range = _range([table[info.in_domain] for table in tables], info.attainment, "in_domain")
     y_range = _range([table[info.cross_domain] for table in tables], info.attainment, "cross_domain")
-    figure.update_layout(xaxis={"range": x_range}, yaxis={"range": y_range})
+    # the legend may be as wide as the figure: on a telephone it would else take half of its height
+    legend = {"xref": "container", "x": 0.02, "yref": "container", "y": 0.99, "yanchor": "top", "font": {"size": 10}}
+    figure.update_layout(xaxis={"range": x_range}, yaxis={"range": y_range}, legend=legend)
     if info.attainment is not None:
         _add_surfaces(figure, info.attainment, floor=(x_range[0], y_range[0]))
     _add_front(figure, info.front)
@@ -147,7 +149,7 @@ def _add_choice(figure: go.Figure, info: ParetoInfo) -> None:
             x=[selection.values[info.in_domain]],
             y=[selection.values[info.cross_domain]],
             mode="markers+text",
-            name=f"chosen ({selection.rule})",
+            name="chosen",
             text=[f"{selection.rate:.3f}"],
             textposition="top center",
             marker={"size": 22, "symbol": "star-open", "color": ORANGE, "line": {"width": 2}},
@@ -168,7 +170,7 @@ def _add_surfaces(figure: go.Figure, attainment: pd.DataFrame, floor: tuple[floa
             fillcolor=faded(GREEN, 0.16),
             line={"color": GREEN, "width": 0.5},
             mode="lines",
-            name="front, 10 to 90 %",
+            name="front 10-90 %",
             hoverinfo="skip",
         )
     )
@@ -177,7 +179,7 @@ def _add_surfaces(figure: go.Figure, attainment: pd.DataFrame, floor: tuple[floa
             x=middle.x,
             y=middle.y,
             mode="lines",
-            name="front, median",
+            name="front median",
             line={"color": GREEN, "width": 2},
             hoverinfo="skip",
         )
@@ -191,7 +193,7 @@ def _add_front(figure: go.Figure, front: ParetoFront) -> None:
             x=points["in_domain"].tolist(),
             y=points["cross_domain"].tolist(),
             mode="lines",
-            name="front, measured",
+            name="front measured",
             line={"color": GREY, "width": 1.5},
             hoverinfo="skip",
         )

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.load import FACTS, SCORES, WITHIN, config_fields, is_idle
-from tune_ks.core.config import LOW_PASS
+from tune_ks.core.config import LOW_PASS, OWN_FIELDS
 
 FULL = "full sampling"  # the family of rate 1, where all mask families are the same
+SAME_RATE = 0.01  # share of a rate: two masks that keep equally many lines or points differ by rounding only
+NOT_COMPARED = ("sampling_rate", "seed", "temperature_from", "temperature_to")  # the last two: how a mask is learned
 MEASURED = [*SCORES, *WITHIN, *FACTS]
 
 
@@ -78,18 +80,33 @@ def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
 
 
 def low_pass_of(configurations: pd.DataFrame) -> list[str | None]:
-    """Per row, the low-pass configuration at the same nominal rate that agrees in all but the mask; None without one.
+    """Per row, the low-pass configuration at the same realised rate that agrees in all but the mask; None without one.
 
-    Of several, the first. Full sampling has none: there every mask keeps the same.
+    Rates are the same where they differ by SAME_RATE of themselves or less; of several, the nearest, then the first.
+    Full sampling has none: there every mask keeps the same.
     """
-    shared = [name for name in config_fields(configurations) if not is_idle(name) and name != "seed"]
-    groups = configurations.groupby(shared, dropna=False, sort=False).ngroup()
-    is_low_pass = (configurations["mask"] == LOW_PASS) & ~configurations["full"].astype(bool)
-    named: dict[int, str] = {}
-    for group, name in zip(groups[is_low_pass], configurations.loc[is_low_pass, "configuration"]):
-        named.setdefault(group, name)
-    full = configurations["full"].astype(bool)
-    return [None if is_full else named.get(group) for group, is_full in zip(groups, full)]
+    group = configurations.groupby(beside_the_mask(configurations), dropna=False, sort=False).ngroup().to_numpy()
+    rate = configurations["realised_rate"].to_numpy(float)
+    full = configurations["full"].to_numpy(bool)
+    low_pass = np.flatnonzero((configurations["mask"] == LOW_PASS).to_numpy() & ~full)
+    named = configurations["configuration"].tolist()
+    names: list[str | None] = []
+    for row in range(len(configurations)):
+        distance = np.where(group[low_pass] == group[row], np.abs(rate[low_pass] / rate[row] - 1), np.inf)
+        same = not full[row] and np.min(distance, initial=np.inf) <= SAME_RATE
+        names.append(named[low_pass[distance.argmin()]] if same else None)
+    return names
+
+
+def beside_the_mask(configurations: pd.DataFrame) -> list[str]:
+    """The config fields in which two mask families that are compared must agree: all but rate, seed and the mask's."""
+    return [name for name in config_fields(configurations) if name not in NOT_COMPARED and not _is_of_the_mask(name)]
+
+
+def _is_of_the_mask(name: str) -> bool:
+    """Whether a column of ``config_fields`` says how a mask is made or learned; its pattern is no part of that."""
+    part = OWN_FIELDS[name].part if name in OWN_FIELDS else name.partition(".")[0]
+    return part == "mask" and name != "pattern"
 
 
 def keys_of_full(configurations: pd.DataFrame, keys: Sequence[str]) -> list[str]:

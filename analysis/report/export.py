@@ -1,115 +1,210 @@
-"""The report's figures as SVG and PNG files for a paper, where a browser can draw them."""
+"""The report's figures, tables and methods as files for a paper; figures where a browser can draw them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 import plotly.io as pio
+from PIL import Image
 
 from analysis.plots.clinic import plot_operating, plot_reliability
-from analysis.plots.common import to_json
+from analysis.plots.common import SPLIT_WORDS, to_json
 from analysis.plots.curves import plot_curves
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
+from analysis.plots.paper import Panel, as_panel, joint, numbers, on_paper
 from analysis.plots.pareto import plot_optimal, plot_pareto
 from analysis.plots.patients import plot_patients
 from analysis.plots.training import plot_training
+from analysis.plots.versus import plot_versus
+from analysis.report.no_browser import NEEDS, NoBrowser
+from analysis.report.paper_tables import paper_tables
 from analysis.report.parts import slug
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.curves_info import curves_info
 from analysis.results.gallery import gallery
 from analysis.results.learning_curve import patients_info
+from analysis.results.methods import methods
 from analysis.results.pareto_info import pareto_info
+from analysis.results.synthetic import SENTENCE, phantom_mark
 from analysis.results.training_info import ENTRIES, training_info
+from analysis.results.versus_info import versus_info
 from tune_ks.core.storage import StoragePath, put_folder
 
-INK, LINE = "#1c2430", "#d5dae1"
-WIDTH, HEIGHT = 720, 480  # pixels
-SCALE = 2  # a PNG has so many times as many
-SCALES = {"svg": 1, "png": SCALE}
-NEEDS = (
-    "SVG and PNG files need the package kaleido (pip install kaleido) and a Chromium or Chrome on this machine; the "
-    "report's button 'Save SVG' under each figure needs neither."
-)
+WIDTH, HEIGHT = 720, 480  # pixels of a figure: 7.5 x 5 inches
+PANEL_WIDTH, PANEL_HEIGHT = 480, 440  # of a panel of the joint figure, whose two columns are 7.5 inches in print
+PIXELS = 96  # an inch
+DPI = 300  # of PNG and TIFF
+KINDS = ("pdf", "svg", "png")  # the TIFF is made of the PNG
+JOINT = ("pareto", "curves-test", "versus-low-pass", "masks")  # panels of the joint figure, where they can be drawn
 
 
-class NoBrowser(RuntimeError):
-    """Nothing here can draw a figure into a file: one message that says what would do."""
+class PaperFigure(NamedTuple):
+    """A figure of one vendor, and what it is."""
+
+    name: str
+    title: str
+    vendor: str
+    figure: go.Figure
+
+    @property
+    def file(self) -> str:
+        """The name of its files."""
+        return f"{self.name}-{slug(self.vendor)}"
+
+
+class Drawing(NamedTuple):
+    """A figure that becomes a file in each of its formats."""
+
+    file: Path  # without ending
+    figure: go.Figure
+    width: int  # pixels
+    height: int
+    scale: float = DPI / PIXELS  # of the PNG
+    kinds: tuple[str, ...] = KINDS
+
+
+def require_browser() -> None:
+    """NoBrowser where no figure file can be drawn here. Called before a long analysis, it draws an empty figure."""
+    try:
+        pio.to_image(go.Figure(), format="svg", width=10, height=10)
+    except Exception as error:  # kaleido absent, no browser, or one that does not start: each has its own class
+        raise NoBrowser(f"No figure file can be drawn here ({type(error).__name__}). {NEEDS}") from error
 
 
 def figures(analysis: Analysis) -> dict[str, go.Figure]:
-    """The name of a file -> the figure, on white; the same figures as in the report."""
-    drawn = {}
+    """The name of a file -> the figure as it is printed; the same figures as in the report."""
+    return {figure.file: printed(analysis, figure) for figure in paper_figures(analysis)}
+
+
+def paper_figures(analysis: Analysis) -> Iterator[PaperFigure]:
+    """All figures of the report that can be drawn, vendor by vendor."""
     for vendor, computed in analysis.vendors.items():
-        for name, figure in _of_vendor(analysis, computed):
+        for name, title, figure in _of_vendor(analysis, computed):
             if figure is not None:
-                drawn[f"{name}-{slug(vendor)}"] = on_white(figure)
-    return drawn
+                yield PaperFigure(name, title, vendor, figure)
 
 
-def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> Iterator[tuple[str, go.Figure | None]]:
-    """(name, figure) of all that the report can draw of one vendor; None where there is nothing to draw."""
+def printed(analysis: Analysis, figure: PaperFigure) -> go.Figure:
+    """The figure on white with title and vendor, and a mark where the cohort is a phantom."""
+    mark = phantom_mark(analysis)
+    about = f"trained on {figure.vendor}"
+    if mark:
+        about += f"<br>{SENTENCE}"
+    return on_paper(figure.figure, figure.title, about, mark)
+
+
+def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> Iterator[tuple[str, str, go.Figure | None]]:
+    """(name, title, figure) of all that the report can draw of one vendor; None where there is nothing to draw."""
     vendor = computed.vendor
-    yield "pareto", plot_pareto(pareto_info(analysis, vendor))
+    measure = analysis.measure
+    split = SPLIT_WORDS[computed.split]
+    title = f"In-domain against cross-domain {split} {measure.title}"
+    yield "pareto", title, plot_pareto(pareto_info(analysis, vendor))
     if computed.uncertain_front is not None:
-        yield "optimal", plot_optimal(computed.uncertain_front, analysis.measure)
-    for split in ("test", "val"):
-        if analysis.configurations[f"{split}_in_domain"].notna().any():
-            yield f"curves-{split}", plot_curves(curves_info(analysis, vendor, split)._replace(rate_units=[]))
+        yield "optimal", "How often a rate is Pareto-optimal", plot_optimal(computed.uncertain_front, measure)
+    for name in ("test", "val"):
+        if analysis.configurations[f"{name}_in_domain"].notna().any():
+            drawn = plot_curves(curves_info(analysis, vendor, name)._replace(rate_units=[]))
+            yield f"curves-{name}", f"{SPLIT_WORDS[name].capitalize()} {measure.title} against the sampling rate", drawn
+    versus = versus_info(analysis, vendor)
+    if versus is not None:
+        drawn = plot_versus(versus._replace(rate_units=[]))
+        yield "versus-low-pass", f"Mask minus low-pass at equal rate, test {measure.title}", drawn
     by_patients = patients_info(analysis, vendor)
     if by_patients is not None:
-        yield "patients", plot_patients(by_patients)
+        yield "patients", f"Test {measure.title} against training patients", plot_patients(by_patients)
     yield from _masks(analysis, vendor)
     yield from _clinic(analysis, vendor)
     for entry in ENTRIES:
         info = training_info(analysis, vendor, entry)
         if info is not None:
-            yield f"training-{entry}", plot_training(info)
+            yield f"training-{entry}", f"Training: {info.words}", plot_training(info)
 
 
-def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, go.Figure | None]]:
+def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figure | None]]:
     exhibits = gallery(analysis, vendor, with_images=False)
-    yield "masks-probability", plot_line_masks(exhibits, "probability")
-    yield "masks", plot_line_masks(exhibits, "mask")
+    yield "masks-probability", "Probability of each k-space line", plot_line_masks(exhibits, "probability")
+    yield "masks", "k-space lines that are kept", plot_line_masks(exhibits, "mask")
     chosen = next((exhibit for exhibit in exhibits if exhibit.chosen and exhibit.undersampled), None)
     if chosen is not None:
-        yield "profile", plot_profile(profile(chosen.mask, chosen.probability))
+        title = f"The chosen mask by distance from DC, rate {chosen.rate:.3f}"
+        yield "profile", title, plot_profile(profile(chosen.mask, chosen.probability))
 
 
-def _clinic(analysis: Analysis, vendor: str) -> Iterator[tuple[str, go.Figure]]:
-    tables = {"operating": analysis.clinic.operating, "reliability": analysis.clinic.reliability}
-    plots = {"operating": plot_operating, "reliability": plot_reliability}
-    for name, table in tables.items():
+def _clinic(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figure]]:
+    drawn = {
+        "operating": ("Sensitivity at fixed specificity", analysis.clinic.operating, plot_operating),
+        "reliability": ("Calibration", analysis.clinic.reliability, plot_reliability),
+    }
+    for name, (title, table, plot) in drawn.items():
         rows = table[table["trained on"] == vendor]
         if len(rows):
-            yield name, plots[name](rows)
+            yield name, title, plot(rows)
 
 
 def write_figures(analysis: Analysis, folder: StoragePath | None = None) -> list[StoragePath]:
-    """Write RUN/figures/NAME.svg and NAME.png. NoBrowser, with one message, where nothing can draw them."""
+    """Write RUN/figures: each figure as PDF, SVG, PNG, TIFF and CSV, one joint figure a vendor, tables and methods.
+
+    The folder holds nothing else afterwards. NoBrowser, with one message, where nothing can draw: then it is as before.
+    """
     folder = folder or analysis.run.root / "figures"
-    drawn = []
-    names = []
-    heights = []
-    scales = []
-    for name, figure in figures(analysis).items():
-        for kind, scale in SCALES.items():
-            drawn.append(pio.from_json(to_json(figure)))
-            names.append(f"{name}.{kind}")
-            heights.append(int(figure.layout.height or HEIGHT))
-            scales.append(scale)
-    with TemporaryDirectory() as scratch:
-        paths = [str(Path(scratch) / name) for name in names]
-        try:
-            pio.write_images(fig=drawn, file=paths, width=WIDTH, height=heights, scale=scales)
-        except Exception as error:  # kaleido absent, no browser, or one that does not start: each has its own class
-            raise NoBrowser(f"No figure file was written ({type(error).__name__}). {NEEDS}") from error
-        put_folder(Path(scratch), folder)
+    with TemporaryDirectory() as scratch, TemporaryDirectory() as aside:
+        place = Path(scratch)
+        panels: dict[str, list[Path]] = {}  # vendor -> the panels of its joint figure
+        drawings = []
+        for figure in paper_figures(analysis):
+            drawing = printed(analysis, figure)
+            numbers(drawing).to_csv(place / f"{figure.file}.csv", index=False, float_format="%.6g")
+            drawings.append(Drawing(place / figure.file, drawing, WIDTH, int(drawing.layout.height or HEIGHT)))
+            if figure.name in JOINT:
+                of_vendor = panels.setdefault(figure.vendor, [])
+                panel = as_panel(drawing, len(of_vendor), PANEL_HEIGHT)
+                of_vendor.append(Path(aside) / figure.file)
+                drawings.append(Drawing(of_vendor[-1], panel, PANEL_WIDTH, PANEL_HEIGHT, kinds=("svg",)))
+        _draw(drawings)
+        _draw([_joint(place / f"joint-{slug(vendor)}", paths) for vendor, paths in panels.items() if len(paths) > 1])
+        for name, text in (methods(analysis) | paper_tables(analysis)).items():
+            (place / name).write_text(text, encoding="utf-8")
+        names = sorted(path.name for path in place.iterdir())
+        put_folder(place, folder)
     return [folder / name for name in names]
 
 
-def on_white(figure: go.Figure) -> go.Figure:
-    """The figure as it is printed."""
-    axis = {"gridcolor": LINE, "linecolor": LINE}
-    figure.update_layout(paper_bgcolor="white", font={"color": INK}, xaxis=axis, yaxis=axis)
-    return figure
+def _joint(file: Path, panels: list[Path]) -> Drawing:
+    """Panels that were drawn as SVG in one figure, which is as wide in print as a single one."""
+    drawn = [Panel(Path(f"{panel}.svg").read_bytes(), PANEL_WIDTH, PANEL_HEIGHT) for panel in panels]
+    figure = joint(drawn)
+    width = int(figure.layout.width)
+    return Drawing(file, figure, width, int(figure.layout.height), scale=DPI / PIXELS * WIDTH / width)
+
+
+def _draw(drawings: list[Drawing]) -> None:
+    """Every drawing in all its formats, in one start of the browser."""
+    figures_drawn, files, widths, heights, scales = [], [], [], [], []
+    for drawing in drawings:
+        safe = pio.from_json(to_json(drawing.figure))
+        for kind in drawing.kinds:
+            figures_drawn.append(safe)
+            files.append(f"{drawing.file}.{kind}")
+            widths.append(drawing.width)
+            heights.append(drawing.height)
+            scales.append(drawing.scale if kind == "png" else 1)
+    if not files:
+        return
+    try:
+        pio.write_images(fig=figures_drawn, file=files, width=widths, height=heights, scale=scales)
+    except Exception as error:
+        raise NoBrowser(f"No figure file was written ({type(error).__name__}). {NEEDS}") from error
+    for file in files:
+        if file.endswith(".png"):
+            _set_resolution(Path(file))
+
+
+def _set_resolution(png: Path) -> None:
+    """Say in a PNG that it has DPI pixels an inch, and write the same image as TIFF."""
+    with Image.open(png) as drawn:
+        image = drawn.convert("RGB")
+    image.save(png, dpi=(DPI, DPI), optimize=True)
+    image.save(png.with_suffix(".tiff"), dpi=(DPI, DPI), compression="tiff_lzw")

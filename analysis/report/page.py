@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from analysis.report.packed import packed, packed_library
 from analysis.report.parts import Part, slug
 from analysis.results.json_values import json_values
 
@@ -35,19 +36,23 @@ def render(parts: Iterable[Part]) -> Markup:
     return Markup(ENVIRONMENT.get_template("parts.html").render(parts=list(parts)).strip())
 
 
-def render_page(title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None) -> str:
-    """Sections in order -> the whole page; plotly.js is embedded once, and nothing is fetched.
+def render_page(
+    title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None, mark: str = ""
+) -> str:
+    """Sections in order -> the whole page; plotly.js is embedded once, packed, and nothing is fetched.
 
-    ``live`` brings the notice and the script that loads the page again.
+    The first section is open, the others are folded. ``live`` brings the notice and the script that loads the page
+    again; ``mark`` is written across a saved figure.
     """
     names = SCRIPTS if live is None else (*SCRIPTS, RELOAD)
     return ENVIRONMENT.get_template("page.html").render(
         title=title,
         sections=sections,
         live=live,
+        mark=mark,
         style=asset("report.css"),
         scripts=[asset(name) for name in names],
-        plotly=Markup(plotly),
+        plotly=packed_library(plotly),
     )
 
 
@@ -73,6 +78,7 @@ def _environment() -> Environment:
     )
     environment.filters["slug"] = slug
     environment.filters["in_script"] = in_script
+    environment.filters["packed"] = packed
     return environment
 
 

@@ -30,10 +30,14 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A text; nothing is drawn where it is empty. ``kind`` is a class of report.css: small, seen or warning."""
+    """A text; nothing is drawn where it is empty. ``kind`` is a class of report.css: small, seen or warning.
+
+    ``about`` is shown when a reader points at the text.
+    """
 
     text: str
     kind: str = ""
+    about: str = ""
     template: ClassVar[str] = "paragraph.html"
 
 
@@ -59,6 +63,7 @@ class Details:
 
     summary: str
     parts: Sequence[Part]
+    kind: str = ""  # a class of report.css
     template: ClassVar[str] = "details.html"
 
 
@@ -83,6 +88,8 @@ class Picture:
     alt: str
     name: str = ""  # id of the element
     template: ClassVar[str] = "image.html"
+
+    kind: str = ""  # classes of report.css
 
     @property
     def src(self) -> str:

@@ -6,6 +6,8 @@ from analysis.plots.common import plotly_js
 from analysis.report.page import Live, RenderedSection, render, render_page
 from analysis.report.sections import SECTIONS
 from analysis.results.compute import Analysis
+from analysis.results.synthetic import phantom_mark
+from analysis.results.warnings import is_synthetic
 from tune_ks.core.storage import StoragePath, write_whole
 
 
@@ -16,9 +18,11 @@ def write_report(analysis: Analysis, images: bool = True, live: int | None = Non
     """
     sections = rendered_sections(replace(analysis, images=images))
     title = f"Sampling rate: {analysis.run.search.get('space', analysis.run.root.name)}"
+    if is_synthetic(analysis.run):
+        title += " (phantom)"
     notice = None if live is None else Live(live, analysis.run.counts())
     path = analysis.run.root / "report.html"
-    write_whole(path, render_page(title, sections, plotly_js(), notice).encode())
+    write_whole(path, render_page(title, sections, plotly_js(), notice, phantom_mark(analysis)).encode())
     return path
 
 

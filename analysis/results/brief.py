@@ -7,6 +7,7 @@ import math
 
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Kind, is_proven
+from analysis.results import versus_lowpass
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.sentences import SPLITS, split_shown
@@ -97,10 +98,18 @@ def warnings(analysis: Analysis) -> list[str]:
 
 
 def lines(analysis: Analysis) -> list[str]:
-    """What follows the rows: caveats, fronts."""
+    """What follows the rows: caveats, fronts, and whether the learned mask beats low-pass."""
     vendors = analysis.vendors.values()
     said = [*map(caveat, vendors), *map(front, vendors)]
+    said += [_against_lowpass(analysis, computed.vendor) for computed in vendors]
     return [line for line in said if line]
+
+
+def _against_lowpass(analysis: Analysis, vendor: str) -> str:
+    """The verdict alone; "" where the two can not be compared."""
+    means = analysis.versus_lowpass.means
+    of_vendor = means[means["vendor"] == vendor]
+    return "" if of_vendor.empty else f"{vendor}: {versus_lowpass.verdict(of_vendor)}."
 
 
 def _number(value: float) -> str:

@@ -12,7 +12,7 @@ from analysis.choice.selection import Selection
 from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
-from analysis.results.operating import resampled_share, resampled_thresholds, threshold
+from analysis.results.operating import resampled_share, resampled_thresholds
 from analysis.results.subgroups import PATIENTS, subgroups
 from analysis.statistics.bootstrap import (
     DRAWS,
@@ -24,6 +24,7 @@ from analysis.statistics.bootstrap import (
     resampled_mean,
     win_matrix,
 )
+from tune_ks.core.operating_point import threshold
 
 BINS = np.linspace(0, 1, 11)
 CHOSEN, FULL = "chosen", "full sampling"  # the two rates that are compared

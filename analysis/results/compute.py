@@ -22,6 +22,7 @@ from analysis.results.external import external_table
 from analysis.results.fitness import Fitness, fitness
 from analysis.results.other_vendors import other_vendors_table
 from analysis.results.transfer import transfer_loss
+from analysis.results.versus_lowpass import VersusLowpass, versus_lowpass
 from analysis.results.yardsticks import (
     Noises,
     YardstickDraws,
@@ -75,6 +76,7 @@ class Analysis:
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
     transfer: pd.DataFrame  # what training on another vendor costs on the same images: COLUMNS of results.transfer
     other_vendors: pd.DataFrame  # each vendor of a cross-domain mean by itself: COLUMNS of results.other_vendors
+    versus_lowpass: VersusLowpass  # every mask family against the low-pass at equal rate
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
@@ -130,6 +132,7 @@ def compute(run: Run, rule: str, options: Options, patients: dict[str, Counts] |
         draws=draws,
         transfer=transfer_loss(table, draws),
         other_vendors=other_vendors_table(run, table, draws, selections),
+        versus_lowpass=versus_lowpass(table, draws, noise),
         from_counts=counted,
         selection_json=run.root / "selection.json",
     )

@@ -45,6 +45,7 @@ class CurvesInfo(NamedTuple):
     selection: Selection
     yardsticks: list[YardstickCurve]
     baselines: list[BaselineLevel] | None  # None where the run has none, and on validation patients
+    read_by_rules: bool  # whether this is the split whose fitted means the rules read
     rate_units: list[RateUnit] = []  # noqa: RUF012 - read only; that the axis can switch to
 
 
@@ -63,6 +64,7 @@ def curves_info(analysis: Analysis, vendor: str, split: str) -> CurvesInfo:
         selection=computed.selection,
         yardsticks=yardstick_curves(yardsticks[yardsticks["vendor"] == vendor]),
         baselines=_levels(analysis.baselines, vendor) if split == "test" else None,
+        read_by_rules=split == computed.split,
         rate_units=rate_units(analysis.run, vendor).units,
     )
 

@@ -39,7 +39,8 @@ def likely(selection: Selection, options: Options) -> str:
     names = DOMAINS | {"both": "for both at once"}
     shares = ", ".join(f"{value:.2f} {names[name]}" for name, value in selection.not_worse.items())
     by = f"{options.tolerance:g} {options.measure.title}"
-    return f"probability on validation patients that full sampling is not better by more than {by}: {shares}"
+    patients = "test" if selection.oracle else "validation"
+    return f"probability on {patients} patients that full sampling is not better by more than {by}: {shares}"
 
 
 def against_full(selection: Selection, options: Options) -> list[tuple[str, bool]]:

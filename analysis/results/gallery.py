@@ -59,6 +59,17 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[E
     return [_exhibit(analysis, row, trials, with_images) for row in table.to_dict("records")]
 
 
+def chosen_exhibit(analysis: Analysis, vendor: str, with_images: bool = True) -> Exhibit | None:
+    """The exhibit of the chosen configuration; None where nothing was chosen."""
+    computed = analysis.vendors[vendor]
+    keys = set(computed.selection.keys)
+    rows = computed.configurations[[not keys.isdisjoint(of_row) for of_row in computed.configurations["keys"]]]
+    if rows.empty:
+        return None
+    row = rows.iloc[0].to_dict() | {"chosen": True}
+    return _exhibit(analysis, row, analysis.run.trials.set_index("key"), with_images)
+
+
 def _spread_out(of_family: pd.DataFrame) -> pd.DataFrame:
     """At most MOST rows at even steps of log rate, and the chosen one."""
     if len(of_family) <= MOST:

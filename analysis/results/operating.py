@@ -9,18 +9,7 @@ import math
 import numpy as np
 
 from analysis.statistics.bootstrap import Resampled
-
-SPECIFICITY = 0.90
-
-
-def threshold(label: np.ndarray, score: np.ndarray, specificity: float = SPECIFICITY) -> float:
-    """The lowest cut above which no more negatives lie than the specificity allows; NaN without a negative.
-
-    An image counts as positive when its score is above the cut, so ties with it are negative.
-    """
-    negatives = np.sort(score[label == 0])[::-1]
-    allowed = math.floor((1 - specificity) * len(negatives) + 1e-9)
-    return float(negatives[allowed]) if len(negatives) else math.nan
+from tune_ks.core.operating_point import SPECIFICITY
 
 
 def resampled_thresholds(

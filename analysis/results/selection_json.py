@@ -10,11 +10,13 @@ from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Verdict
 from analysis.read.load import SCORES
-from analysis.results import sentences
+from analysis.results import sentences, versus_lowpass
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
 from analysis.results.fitness import Fitness
 from analysis.results.json_values import json_values
+from analysis.results.read_by_rules import read_table
+from analysis.results.versus_lowpass import VersusLowpass
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
 
@@ -40,8 +42,10 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
         "other_vendors": analysis.other_vendors.to_dict("records"),
+        "versus_lowpass": _versus(analysis.versus_lowpass, analysis.measure),
         "transfer": analysis.transfer.to_dict("records"),
         "clinic": _clinic(analysis.clinic),
+        "read_by_rules": {computed.vendor: read_table(computed).to_dict("records") for computed in vendors},
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": {
             "finished": len(run.trials),
@@ -65,6 +69,15 @@ def _optimism(gap: Optimism) -> dict[str, Any]:
     values = gap._asdict()
     values["own"] = values.pop("luck")  # "own" is its name in files of format 1
     return values
+
+
+def _versus(versus: VersusLowpass, measure: Measure) -> dict[str, Any]:
+    """Every comparison with the low-pass, their means over rates, and what they say in words."""
+    return {
+        "sentences": versus_lowpass.lines(versus, measure.title),
+        "means": versus.means.to_dict("records"),
+        "rows": versus.rows.to_dict("records"),
+    }
 
 
 def _clinic(clinic: Clinic) -> dict[str, Any]:
@@ -97,6 +110,7 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "configuration": selection.configuration,
         "keys": selection.keys,
         "columns_read": selection.columns_read,
+        "read_fitted": selection.read_fitted,
         "oracle": selection.oracle,
         "saw": selection.saw,
         "held_out": selection.held_out or None,

@@ -68,6 +68,17 @@ def labels(selection: Selection) -> str:
     return f"Saw {seen.get(selection.saw, alone)}."
 
 
+def labels_briefly(selection: Selection) -> str:
+    """Whose labels chose the rate, without a vendor's name, so that vendors can share the words."""
+    seen = {
+        "oracle": "test labels",
+        "target-validation": "validation of the other vendor(s) too",
+        "leave-one-vendor-out": "validation of every vendor but one",
+    }
+    words = seen.get(selection.saw, "validation of the vendor trained on only")
+    return f"{words}, and the {selection.also_read} of the search read every vendor's" if selection.also_read else words
+
+
 def chosen(selection: Selection, measure: Measure) -> str:
     """One line of numbers: the rate, its metrics against full sampling."""
     if math.isnan(selection.rate):
@@ -107,7 +118,16 @@ def plainly(selection: Selection, measure: Measure) -> str:
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     return (
         f"Keeping {kept}, the model trained on {selection.vendor}{result}; chosen by the rule {selection.rule}{used}: "
-        f"{rule[:1].lower()}{rule[1:]}."
+        f"{rule[:1].lower()}{rule[1:]}{read(selection)}."
+    )
+
+
+def read(selection: Selection) -> str:
+    """What the rule read, where that is not the observed mean: the end of a sentence about a rule."""
+    if not selection.read_fitted:
+        return ""
+    return (
+        f"; it read the fitted {SPLITS['test' if selection.oracle else 'val']} mean of each rate, not the observed one"
     )
 
 

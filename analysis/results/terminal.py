@@ -14,7 +14,7 @@ from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
 from analysis.read.configurations import plain_name
-from analysis.results import brief, evidence, other_vendors, patient_level, sentences, transfer
+from analysis.results import brief, evidence, other_vendors, patient_level, sentences, transfer, versus_lowpass
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
@@ -112,6 +112,7 @@ def _lines(analysis: Analysis) -> list[str]:
     vendors = analysis.vendors.values()
     lines = [computed.fitness.sentence for computed in vendors]
     lines += _choices(analysis)
+    lines += versus_lowpass.lines(analysis.versus_lowpass, measure.title)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure.title)

@@ -1,6 +1,7 @@
 """Warnings: what a reader must know before believing a number."""
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from tune_ks.core.record import TrialRecord
 
 FULLY_OCCUPIED = 0.9  # share of stored k-space from which on nothing is said about its empty part
 WASTED = 0.25  # share of a learned mask's budget outside the occupied band from which on it is named
+SYNTHETIC = "Synthetic cohort (phantom): it shows that the tool works, and is no evidence about k-space sampling."
 NAMED = 8  # trials that one warning names; the others are marked in the table of all trials
 
 
@@ -39,6 +41,11 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> l
     return lines + _about_trials_at_chance(run.trials) + _about_unfinished_trials(run, measure)
 
 
+def is_synthetic(run: Run) -> bool:
+    """Whether the cohort is the phantom."""
+    return bool((run.search.get("cohort") or {}).get("synthetic"))
+
+
 def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
     """Whether there is any trial, whether the cohort is made up, and which labels the search has read."""
     lines = []
@@ -47,10 +54,8 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
     for vendor, failed in run.failures["vendor"].value_counts().items():
         if vendor not in selections:
             lines.append(f"{vendor}: no trial finished, {failed} failed.")
-    if (run.search.get("cohort") or {}).get("synthetic"):
-        lines.append(
-            "Synthetic cohort (phantom): it shows that the tool works, and is no evidence about k-space sampling."
-        )
+    if is_synthetic(run):
+        lines.append(SYNTHETIC)
     reading = readers(run.search)
     if reading:
         lines.append(
@@ -82,16 +87,36 @@ def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measur
 
 def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Measure) -> list[str]:
     """Whether a choice is no better than what is reached without the network."""
-    low = selection.values.get("above_baseline_in_domain_low", math.nan)
-    chosen = table[[tuple(keys) == selection.keys for keys in table["keys"]]]
-    if chosen.empty or not low <= 0:
+    yardstick = yardstick_not_beaten(selection, table)
+    if not yardstick:
         return []
     score = selection.values["test_in_domain"]
     return [
         f"{selection.vendor}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not above the "
-        f"{chosen['best_yardstick'].iloc[0]} by its {measure.yardstick.interval}: "
-        "this is no evidence that anything was learned."
+        f"{yardstick} by its {measure.yardstick.interval}: this is no evidence that anything was learned."
     ]
+
+
+def yardstick_not_beaten(selection: Selection, table: pd.DataFrame) -> str:
+    """The best yardstick in words, where the choice is not above it by the interval; else "".
+
+    ``table``: all configurations.
+    """
+    low = selection.values.get("above_baseline_in_domain_low", math.nan)
+    chosen = table[[tuple(keys) == selection.keys for keys in table["keys"]]]
+    return "" if chosen.empty or not low <= 0 else str(chosen["best_yardstick"].iloc[0])
+
+
+def of_vendor(lines: list[str], vendor: str) -> list[str]:
+    """The warnings about one source vendor, without its name."""
+    mark = f"{vendor}: "
+    return [line.removeprefix(mark) for line in lines if line.startswith(mark)]
+
+
+def of_the_run(lines: list[str], vendors: Iterable[str]) -> list[str]:
+    """The warnings that name none of these vendors at their beginning."""
+    marks = tuple(f"{vendor}: " for vendor in vendors)
+    return [line for line in lines if not line.startswith(marks)]
 
 
 def _about_empty_kspace(run: Run) -> list[str]:

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit, ndtri, stdtrit
+from scipy.special import expit, logit, ndtri, stdtr, stdtrit
 
 from tune_ks.core.seeding import generator
 
@@ -179,3 +179,19 @@ def t_interval(point: float, error: float, freedom: float, floor: float = 0.0, l
         half = stdtrit(freedom, 1 - tail) * error / (1 - floor) / (share * (1 - share))
         low, high = expit(logit(share) + np.array([-half, half]))
     return Interval(float(floor + (1 - floor) * low), float(floor + (1 - floor) * high))
+
+
+def t_p_value(point: float, error: float, freedom: float, floor: float = -1.0, value: float = 0.0) -> float:
+    """Two-sided p value of ``value``: the least 1 - level at which t_interval() leaves it out; NaN where unknown."""
+    if not (math.isfinite(point) and math.isfinite(error) and freedom > 0):
+        return math.nan
+    share = (point - floor) / (1 - floor)
+    null = (value - floor) / (1 - floor)
+    if share <= 0 or share >= 1:
+        beyond = null if share >= 1 else 1 - null
+        return float(min(1.0, 2 * beyond ** (freedom + 1)))
+    distance = abs(logit(share) - logit(null))
+    if distance == 0:
+        return 1.0
+    spread = error / (1 - floor) / (share * (1 - share))
+    return float(2 * stdtr(freedom, -distance / spread)) if spread > 0 else 0.0

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from analysis.statistics.bootstrap import LEVEL, NOWHERE, Interval, Resampled, average, t_interval
+from analysis.statistics.bootstrap import LEVEL, NOWHERE, Interval, Resampled, average, t_interval, t_p_value
 
 ALPHA = 0.05  # one-sided
 MOST = 1e9  # times: more patients than there are
@@ -71,6 +71,12 @@ class Estimate(NamedTuple):
         if not self.patients > 1:
             return NOWHERE
         return t_interval(self.point, self.error, self.total_freedom, self.floor, level)
+
+    def p_value(self) -> float:
+        """Two-sided p value of 0, by the same distribution as the interval; NaN where it can't be computed."""
+        if not self.patients > 1:
+            return math.nan
+        return t_p_value(self.point, self.error, self.total_freedom, self.floor)
 
     def lower(self, alpha: float = ALPHA) -> float:
         """One-sided bound."""
@@ -130,6 +136,42 @@ def estimate(rate: Sequence[Resampled], full: Sequence[Resampled] = (), noise: N
         patients=value.patients,
         freedom=math.nan if of_trainings is None else of_trainings.freedom,
         floor=value.floor,
+        seeds=min(len(side) for side in sides),
+    )
+
+
+class Pair(NamedTuple):
+    """The seeds of two configurations that are compared, on shared draws of patients."""
+
+    seeds: Sequence[Resampled]
+    others: Sequence[Resampled]
+
+
+def mean_difference(pairs: Sequence[Pair], noise: Noise | None = None) -> Estimate:
+    """Pairs on the same patients -> the mean over pairs of ``seeds`` less ``others``.
+
+    Patients are shared by all pairs, so their errors are averaged inside each draw; trainings are not, so the variances
+    of their errors add up. ``noise`` as in estimate().
+    """
+    differences = [average(pair.seeds) - average(pair.others) for pair in pairs]
+    known = average(differences)
+    sides = [side for pair in pairs for side in pair]
+    parts = [_trainings(side, noise) for side in sides]
+    error = math.nan
+    freedom = math.nan
+    if None not in parts:
+        total = joined(parts, math.inf)
+        error = math.sqrt(total.variance) / len(pairs)
+        freedom = total.freedom
+        if noise is not None and any(len(side) == 1 for side in sides):
+            freedom = min(freedom, noise.freedom)  # it is one estimate, however often it is used
+    return Estimate(
+        point=known.point,
+        of_patients=known.error,
+        of_trainings=error,
+        patients=known.patients,
+        freedom=freedom,
+        floor=known.floor,
         seeds=min(len(side) for side in sides),
     )
 

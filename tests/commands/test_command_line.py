@@ -9,6 +9,7 @@ from tune_ks.commands.arguments import (
     OTHER_COMMANDS,
     check_parser,
     evaluate_parser,
+    export_parser,
     merge_parser,
     search_parser,
     tune_parser,
@@ -77,6 +78,7 @@ PARSERS = [
     tune_parser(),
     evaluate_parser("evaluate"),
     evaluate_parser("predict"),
+    export_parser(),
     merge_parser(),
 ]
 

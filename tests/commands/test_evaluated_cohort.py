@@ -46,9 +46,9 @@ def test_results_of_a_cohort_may_be_written_again_and_those_of_another_not(tmp_p
             require_same_cohort(csv, ONE)
 
 
-@pytest.mark.parametrize("name", ["images_scores", "images_predictions", "images_cohort"])
+@pytest.mark.parametrize("name", ["images_scores", "images_predictions", "images_cohort", "images_patient"])
 def test_a_name_that_is_another_files_is_refused(name):
-    with pytest.raises(ValueError, match="--name must not end with _scores or _predictions or _cohort"):
+    with pytest.raises(ValueError, match="--name must not end with _scores or _predictions or _cohort or"):
         output_name(Namespace(name=name, data=Path("images")))
 
 

@@ -172,17 +172,6 @@ def test_corruptions_score_the_test_patients_as_their_images_get_worse(place, in
     assert met == 4  # two vendors trained at rate 1, each scored on both
 
 
-def test_predict_needs_no_labels_and_no_sheet(place, inside):
-    for number in range(3):
-        write_dicom(place / f"unlabelled/p{number}/1.dcm", np.full((64, 64), 9) + np.eye(64).astype(int), phi=True)
-    ended = inside("predict", "runs/one", "--data", "unlabelled")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    table = pd.read_csv(place / "runs/one/external/unlabelled_predictions.csv")
-    assert list(table.columns) == ["key", "path", "patient_id", "vendor", "probability"]
-    assert table["probability"].between(0, 1).all()
-    assert set(table["patient_id"]) == {"p0", "p1", "p2"}
-
-
 def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
     """Ray counts GPUs, it does not make them: the resource is declared, the trials fall back to the CPU."""
     cluster = start_cluster(num_cpus=4, num_gpus=1)

@@ -232,6 +232,7 @@ def test_ids_and_paths_are_only_where_they_are_documented(written):
     assert holders == tables, "ids or paths outside tables"
     assert {Path(name).name for name in tables} == {
         "cohort.csv", "table.csv", "there_scores.csv", "unlabelled_predictions.csv",
+        "unlabelled_patient_predictions.csv",
     }  # fmt: skip
 
 

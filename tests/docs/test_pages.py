@@ -9,7 +9,7 @@ import pytest
 
 from analysis.__main__ import parse as analysis_parse
 from docs.tables import TABLES
-from tune_ks.commands.arguments import evaluate_parser, merge_parser, search_parser, tune_parser
+from tune_ks.commands.arguments import evaluate_parser, export_parser, merge_parser, search_parser, tune_parser
 from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -30,7 +30,8 @@ NOT_HERE = {  # on AWS the whole repository is the folder tune_ks; a mask that C
     "my_space.py",
     "tune_ks/_front/",  # of a wheel
 }
-VALUES = {  # what a placeholder of a page may stand for
+VALUES = {
+    "KEY": "0123456789ab",  # what a placeholder of a page may stand for
     "$series": "pre",
     "SETTING": "equal, 15 patients",
     "NAME": "smoke",
@@ -79,6 +80,8 @@ def accept_search(words):
         return evaluate_parser(words[0]).parse_args(words[1:])
     if words[:1] == ["tune"]:
         return tune_parser().parse_args(words[1:])
+    if words[:1] == ["export"]:
+        return export_parser().parse_args(words[1:])
     if words[:1] == ["merge"]:
         return merge_parser().parse_args(words[1:])
     return search_parser().parse_args(words)
@@ -87,7 +90,7 @@ def accept_search(words):
 @pytest.mark.parametrize("page", TEXTS, ids=id_of)
 def test_run_search_accepts_every_command(page):
     for words in commands(page.read_text(), "python run_search.py"):
-        if words and words[0].islower() and words[0] not in ("evaluate", "predict", "merge", "tune"):
+        if words and words[0].islower() and words[0] not in ("evaluate", "predict", "export", "merge", "tune"):
             continue  # a sentence goes on after the command
         args = accept_search([word for word in words if word != "--help-fields"])
         space = getattr(args, "space", "quick")

@@ -25,13 +25,13 @@ def watched(config, splits, monkeypatch):
     """A training that has ended, and a copy of its weights before the first step and after every one."""
     training = Training(config, splits)
     weights = [copy.deepcopy(training.pipeline.state_dict())]
-    update = training.update
+    end_step = training.end_step
 
-    def update_and_keep(skip):
-        update(skip)
+    def end_and_keep():
+        end_step()
         weights.append(copy.deepcopy(training.pipeline.state_dict()))
 
-    monkeypatch.setattr(training, "update", update_and_keep)
+    monkeypatch.setattr(training, "end_step", end_and_keep)
     epochs = list(train_together([training], splits))
     return training, weights, [ends[training] for ends in epochs]
 

@@ -31,7 +31,8 @@ def splits(tmp_path_factory):
 def batch_of(label, image=None):
     count = len(label)
     label = torch.tensor(label, dtype=torch.float32)
-    image = torch.rand(count, 1, 8, 8) if image is None else image
+    if image is None:
+        image = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     return Batch(image, label, torch.arange(2.0 * count).view(count, 2), torch.arange(count), image[:, :0])
 
 
@@ -141,9 +142,9 @@ def test_the_network_is_given_the_mixed_batch(splits, monkeypatch):
     met = []
     loss = training._loss
 
-    def watched(of_training, batch, passed):
+    def watched(of_training, batch, passed, of_task):
         met.append(batch)
-        return loss(of_training, batch, passed)
+        return loss(of_training, batch, passed, of_task)
 
     monkeypatch.setattr(training, "_loss", watched)
     config = dataclasses.replace(PLAIN, sampling_rate=1.0, mixup=0.4, epochs=1)

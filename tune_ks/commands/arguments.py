@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks import __version__
+from tune_ks.core.config import is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.parser import Parser
 
-OTHER_COMMANDS = ("check", "tune", "evaluate", "predict", "analyse", "merge")
+OTHER_COMMANDS = ("check", "tune", "evaluate", "predict", "export", "analyse", "merge")
 EXIT_CODES = (
     "0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage is "
     "wrong (one message says how); 130 interrupted, or trials are left: the same command continues."
@@ -144,7 +145,9 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
         description={
             "evaluate": "Score another cohort with the chosen models, with full sampling and with the low-pass at the "
             "same rates: prints them by rate, writes RUN/external/NAME.csv, the scores, and the report again.",
-            "predict": "Score images that need no labels: writes RUN/external/NAME_predictions.csv.",
+            "predict": "Score images of any folder of DICOM, which need no labels, with the chosen models: "
+            "writes the probability, threshold and call of each image (RUN/external/NAME_predictions.csv) and of each "
+            "patient (NAME_patient_predictions.csv). For research only: this is no medical device.",
         }[name],
     )
     parser.set_defaults(task=name, corruptions=False)
@@ -160,6 +163,33 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
     add_members_argument(parser)
     parser.add_argument("--all", action="store_true", help="every finished trial, not only the chosen ones")
     parser.add_argument("--name", help="name of the output; otherwise the data folder's name")
+    parser.set_defaults(key=None, json=False)
+    if name == "predict":
+        parser.add_argument("--key", type=trial_key, help="one finished trial, in place of the chosen ones")
+        parser.add_argument("--json", action="store_true", help="write NAME_predictions.json too, with all of it")
+    return parser
+
+
+def trial_key(text: str) -> str:
+    """The key of a trial: 12 hexadecimal digits."""
+    if not is_key(text):
+        raise argparse.ArgumentTypeError(f"a trial's key has 12 hexadecimal digits, got {text[:40]!r}")
+    return text
+
+
+def export_parser() -> argparse.ArgumentParser:
+    """The arguments of ``export``."""
+    parser = Parser(
+        prog=call_of("export"),
+        description="Write one trained model with its mask to a folder that needs torch alone: the network "
+        "(torch.export), a script that loads it, the mask as CSV and as a list of lines, and metadata as in a MONAI "
+        "bundle. For research only: this is no medical device.",
+    )
+    parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder to write; new or empty")
+    parser.add_argument("--key", type=trial_key, help="a finished trial; otherwise the chosen one, if it is only one")
+    add_members_argument(parser)
+    parser.add_argument("--onnx", action="store_true", help="write models/model.onnx too; needs tune_ks[onnx]")
     return parser
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.output import OK, cache_beside, console, say
+from tune_ks.commands.predictions import assumed_patients, readable_series, write_predictions
 from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
@@ -15,7 +16,13 @@ from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
 
-TAKEN = ("_scores", "_predictions", "_cohort")  # ends of the names of files that are written beside NAME.csv
+TAKEN = (
+    "_scores",
+    "_predictions",
+    "_cohort",
+    "_patient",
+    "_skipped",
+)  # ends of the names of files that are written beside NAME.csv
 
 
 def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
@@ -29,13 +36,16 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     folder = RunFolder(args.run)
     folder.require_own_folders()
     name = output_name(args)
-    keys = chosen_keys(folder, args.all)
+    keys = chosen_keys(folder, args.all, args.key)
     if args.task == "evaluate":
         keys = with_references(folder, keys)
     side = side_of(folder.read_record(keys[0]))
     labelled = args.task == "evaluate"
     masks = need_masks(folder, keys, labelled and not args.corruptions)
     settings = settings_for(folder, args)
+    assumed: list[str] = []
+    if not labelled:
+        settings, assumed = readable_series(args, settings)
     cache = args.cache or cache_beside(args.run)
     with stages.stage("reading DICOM") as progress:
         cohort = open_cohort(
@@ -46,6 +56,9 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     say_cohort([cohort])
     results = results_of(folder, name, args)
     require_same_cohort(results, cohort)
+    if not labelled:
+        assumed = [*assumed, *assumed_patients(cohort)]
+    lines: list[str] = []
     with stages.stage("scoring") as progress:
         note_cohort(results, cohort)  # before the results, which another cohort's must never replace
         if args.corruptions:
@@ -53,10 +66,12 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
         elif labelled:
             written = write_external(folder, name, keys, cohort, progress)
         else:
-            written = write_predictions(folder, name, keys, cohort, progress)
+            written, lines = write_predictions(folder, name, keys, cohort, progress, assumed, args.json)
     if labelled:
         with stages.stage("analysis"):
             written.append(analysis.show_evaluation(folder.root, None if args.corruptions else name))
+    for line in lines:
+        say(line)
     for path in written:
         say(f"wrote {path}")
     say(stages.budget())
@@ -101,14 +116,6 @@ def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, p
 
     external = evaluate(folder, keys, cohort.table, cohort.images, progress, cohort.masks)
     return write_tables(folder, {f"{name}.csv": external.summary, f"{name}_scores.csv": external.scores})
-
-
-def write_predictions(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
-    """Write probabilities for images without labels to RUN/external."""
-    from tune_ks.evaluation.other_cohort import evaluate, probabilities
-
-    external = evaluate(folder, keys, cohort.table, cohort.images, progress)
-    return write_tables(folder, {f"{name}_predictions.csv": probabilities(external.scores)})
 
 
 def write_corrupted(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
@@ -167,13 +174,19 @@ def output_name(args: argparse.Namespace) -> str:
     return name
 
 
-def chosen_keys(folder: RunFolder, every: bool) -> list[str]:
-    """The keys of the finished trials that selection.json chose, or of all finished trials."""
+def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[str]:
+    """The keys of the finished trials that selection.json chose, or of all finished trials, or ``key`` alone."""
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
     finished = folder.finished()
     if not finished:
         raise ValueError(f"{folder.root} has no finished trial: run the search first")
+    if key is not None:
+        if key not in finished:
+            raise ValueError(
+                f"{folder.root} has no finished trial {key}; RUN/trials lists the {len(finished)} there are"
+            )
+        return [key]
     if every:
         return finished
     selected = selected_keys(folder)

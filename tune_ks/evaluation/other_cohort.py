@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
@@ -82,13 +81,6 @@ def evaluate(
         if progress:
             progress("scoring", done + 1, len(keys))
     return ExternalScores(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
-
-
-def probabilities(scores: pd.DataFrame) -> pd.DataFrame:
-    """The table that ``predict`` writes: key, path, patient_id, vendor, and sigmoid(logit) as ``probability``."""
-    table = scores[["key", "path", "patient_id", "vendor"]].copy()
-    table["probability"] = 1 / (1 + np.exp(-scores["score"]))
-    return table
 
 
 def _require_side(record: TrialRecord, side: int) -> None:

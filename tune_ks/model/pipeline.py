@@ -88,7 +88,7 @@ class KSpaceClassifier(nn.Module):
         temperature = self.sampling.mask.temperature
         if not isinstance(temperature, Tensor):
             temperature = rate.new_full((1,), temperature)  # filled on the device, so that nothing is copied to a GPU
-        return torch.stack([rate.log2(), temperature.flatten().expand(len(rate)).to(rate.dtype).log2()], dim=1)
+        return torch.stack([rate.log2(), temperature.flatten().expand(rate.shape[0]).to(rate.dtype).log2()], dim=1)
 
     def forward(self, image: Tensor, rate: Tensor, acquisition: Tensor) -> Tensor:
         """(B, 1, H, W) images, (B,) rates, (B, A) acquisition parameters -> (B,) or (B, 1, H, W) logits."""

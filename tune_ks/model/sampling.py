@@ -63,5 +63,5 @@ class Sampling(nn.Module):
 
     def forward(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Measurement:
         """``mask`` (1 or B, H or 1, W) replaces the mask's own, where the caller has computed it for these rates."""
-        of_images = self.mask(rate) if mask is None else mask.expand(len(rate), -1, -1)[:, None]
+        of_images = self.mask(rate) if mask is None else mask.expand(rate.shape[0], -1, -1)[:, None]
         return Measurement(image, of_images, self.transform)

@@ -5,6 +5,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const box = document.querySelector(".live");
   const pause = box.querySelector("input");
   const place = `scroll of ${location.pathname}`;
+  // the place is kept to the pixel: neither the browser's own memory nor images that arrive later move it
+  history.scrollRestoration = "manual";
+  document.documentElement.style.overflowAnchor = "none";
   const kept = sessionStorage.getItem(place);
   if (kept !== null) window.scrollTo({ top: Number(kept), behavior: "instant" });
   pause.checked = sessionStorage.getItem("paused") === "yes";

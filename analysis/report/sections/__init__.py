@@ -7,6 +7,7 @@ from analysis.report.sections import (
     configurations,
     curves,
     external,
+    front,
     hyperparameters,
     image_quality,
     intervals_of_classes,
@@ -26,10 +27,13 @@ from analysis.report.sections import (
     trials,
     trivial,
     trouble,
+    versus_lowpass,
 )
 
 SECTIONS = {
+    "front": front.SECTION,
     "choice": choice.SECTION,
+    "versus_lowpass": versus_lowpass.SECTION,
     "proof": proof.SECTION,
     "pareto": pareto.SECTION,
     "curves": curves.SECTION,

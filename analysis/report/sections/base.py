@@ -36,12 +36,14 @@ class Section(NamedTuple):
 
 
 def labels_seen(analysis: Analysis) -> Paragraph:
-    """Whose labels chose each rate: it stands wherever a cross-domain number does."""
-    lines = [
-        f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}"
-        for vendor, computed in analysis.vendors.items()
-    ]
-    return Paragraph(" ".join(lines), "seen")
+    """Whose labels chose each rate, in full when a reader points at it: wherever a cross-domain number stands."""
+    brief: dict[str, list[str]] = {}
+    full = []
+    for vendor, computed in analysis.vendors.items():
+        brief.setdefault(sentences.labels_briefly(computed.selection), []).append(vendor)
+        full.append(f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}")
+    words = "; ".join(f"{labels} ({', '.join(vendors)})" for labels, vendors in brief.items())
+    return Paragraph(f"Labels that chose: {words}." if words else "", "seen", " ".join(full))
 
 
 def known_columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

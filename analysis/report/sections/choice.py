@@ -1,4 +1,4 @@
-"""The first screen: per vendor the rate, its metrics against full sampling, what is proven and what is not."""
+"""The choice in numbers: per vendor the rate, its metrics against full sampling, what is proven and what is not."""
 
 import math
 from collections.abc import Sequence
@@ -14,18 +14,12 @@ from analysis.report.parts import Panels, Paragraph, Part, number
 from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.results.fitness import UNDERFIT
-from analysis.results.rate_units import in_units
 from analysis.statistics.measures import Measure
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
 # the two rules that always stand side by side
 PROVEN = next(name for name, rule in RULES.items() if rule.needs_proof)
 UNPROVEN = DEFAULT
-NO_CHOICE = (
-    "No vendor has a finished trial, so there is no choice, no front, no curve and no mask to show. What this folder "
-    "does hold is below: failed and pending trials, the cohort, and where it came from."
-)
 
 
 class Gauge(NamedTuple):
@@ -64,19 +58,13 @@ class VendorCard:
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """A card a vendor, then what to be wary of; a run without a choice says what could not be computed."""
-    warnings = [Paragraph(text, "warning") for text in analysis.warnings]
-    if not analysis.vendors:
-        return [Paragraph(NO_CHOICE), *warnings]
-    return [Panels([[_card(analysis, computed)] for computed in analysis.vendors.values()]), *warnings]
+    """A card a vendor."""
+    return [Panels([[_card(analysis, computed)] for computed in analysis.vendors.values()])]
 
 
 def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
     selection = computed.selection
     measure = analysis.measure
-    likely = evidence.likely(selection, analysis.options)
-    likely = f"{likely[0].upper()}{likely[1:]}." if likely else ""
-    against = evidence.against_full(selection, analysis.options)
     split = sentences.SPLITS[sentences.split_shown(selection)]
     about_gauges = (
         f"{measure.title} on {split} patients [90 % interval over patients and, where it is known how far they differ, "
@@ -90,16 +78,15 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
         texts=[
             Paragraph(about_gauges, "small"),
             Paragraph(sentences.plainly(selection, measure)),
-            Paragraph(computed.fitness.sentence, "warning" if computed.fitness.verdict == UNDERFIT else "small"),
-            *(Paragraph(said, "warning" if doubt else "") for said, doubt in against),
         ],
         picks=[_proven(computed, analysis.options), _unproven(computed, measure)],
-        small_print=[
-            Paragraph(in_units(analysis.run, computed.vendor, selection.rate), "small"),
-            Paragraph(likely, "small"),
-            Paragraph(sentences.whose_labels(selection, measure), "seen"),
-        ],
+        small_print=[_labels(selection, measure)],
     )
+
+
+def _labels(selection: Selection, measure: Measure) -> Paragraph:
+    """Whose labels chose, in full when a reader points at it."""
+    return Paragraph(sentences.labels(selection), "seen", sentences.whose_labels(selection, measure))
 
 
 def _about_rate(selection: Selection) -> str:
@@ -156,7 +143,7 @@ def _proven(computed: VendorAnalysis, options: Options) -> Pick:
     words = proof_words.account(computed.proof, options.measure)
     selection = _choice_of(PROVEN, computed)
     if not computed.proof.rate < 1:
-        return _pick("unproven", f"Nothing below 1 is proven: {PROVEN}", selection, words)
+        return _pick("unproven", f"Nothing below 1 is proven: {PROVEN}", None, words)
     of_endpoints = selection.verdicts if selection is not None else {}
     for domain, verdict in of_endpoints.items():
         if verdict.contradicts_proof:
@@ -195,4 +182,4 @@ def _pick(kind: str, title: str, selection: Selection | None, words: str) -> Pic
     return Pick(kind, title, number(selection.rate), texts)
 
 
-SECTION = Section("The choice", parts)
+SECTION = Section("The choice in numbers", parts)

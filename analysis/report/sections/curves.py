@@ -4,32 +4,60 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.plots.common import SPLIT_WORDS, to_json
+from analysis.plots.common import DOMAINS, SPLIT_WORDS, to_json
 from analysis.plots.curves import plot_curves
-from analysis.report.parts import Figure, Heading, Panels, Paragraph, Part, slug, table
+from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.curves_info import curves_info
 from analysis.results.rate_units import rate_units
+from analysis.results.read_by_rules import read_table
 from analysis.results.source_table import CHOSEN_FOR, source_table
 
-HEIGHT = 480  # pixels
+HEIGHT = 440  # pixels
 NOTE = (
     '"A tested on B": trained on A, scored on test patients of B; mean over seeds [90 % interval]. '
     "The nominal rate was asked for, the other rates are those of the exported masks. The table of configurations "
     "below has every number in a column of its own."
 )
 
+READ = (
+    "A rule reads the fitted mean (the thick line) of a rate that lies on a curve of three rates or more: it pools "
+    "neighbouring rates, so one lucky training does not choose. Full sampling lies on no curve and is read as "
+    "observed. Below the best: how far the value that is read lies below the best one; epsilon and tolerance are "
+    "compared with it."
+)
+
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """The curves on test patients, on validation patients, and the source study's table."""
+    """The curves on the patients that the first screen does not show, and the source study's table."""
     if not analysis.vendors:
         return []
     shown: list[Part] = []
     for split in ("test", "val"):
-        shown += _curves(analysis, split)
-    shown += [Paragraph(_about_units(analysis), "small"), labels_seen(analysis)]
-    return [*shown, *_source_table(analysis)]
+        if split != split_on_front(analysis):
+            shown += _curves(analysis, split)
+    shown += _read_by_rules(analysis)
+    return [*shown, Paragraph(_about_units(analysis), "small"), *_source_table(analysis)]
+
+
+def _read_by_rules(analysis: Analysis) -> list[Part]:
+    """The fitted and the observed means of the candidates, and which of them a rule reads."""
+    frames = [read_table(computed).assign(vendor=computed.vendor) for computed in analysis.vendors.values()]
+    rows = pd.concat(frames, ignore_index=True)
+    split = SPLIT_WORDS.get(rows["split"].iloc[0], "") if len(rows) else ""
+    title = f"{split} {analysis.measure.title}"
+    columns = {"trained on": rows["vendor"], "mask": rows["family"], "rate": rows["rate"]}
+    for domain, (word, _) in DOMAINS.items():
+        columns[f"{word}, fitted mean"] = rows[f"{domain}_fitted"]
+        columns[f"{word}, observed mean"] = rows[f"{domain}_observed"]
+        columns[f"{word}, read"] = rows[f"{domain}_read"].where(rows[f"{domain}_below_best"].notna())
+        columns[f"{word}, below the best"] = rows[f"{domain}_below_best"]
+    frame = pd.DataFrame(columns).dropna(axis="columns", how="all")
+    chosen = {(computed.vendor, computed.selection.rate) for computed in analysis.vendors.values()}
+    marked = pd.Series([pair in chosen for pair in zip(rows["vendor"], rows["rate"])])
+    table_of_rates = table(frame, "read-by-rules", f"What the rules read: {title} of each candidate", marked)
+    return [Details("What the rules read, as numbers", [table_of_rates, Paragraph(READ, "small")])]
 
 
 def _about_units(analysis: Analysis) -> str:
@@ -40,21 +68,29 @@ def _about_units(analysis: Analysis) -> str:
     return " ".join(["The buttons below an axis show the rate in other units; no point moves.", *notes])
 
 
+def split_on_front(analysis: Analysis) -> str:
+    """The split whose curves are on the first screen: test where there is any such score, else val."""
+    return "val" if analysis.configurations["test_in_domain"].isna().all() else "test"
+
+
 def _curves(analysis: Analysis, split: str) -> list[Part]:
     """A figure a vendor; one sentence where the split was not scored."""
     word = SPLIT_WORDS[split]
-    title = analysis.measure.title
     if analysis.configurations[f"{split}_in_domain"].isna().all():
-        return [Paragraph(f"No {word} {title} in these records: that curve is left out.", "small")]
-    panels: list[list[Part]] = []
-    for vendor in analysis.vendors:
-        alt = (
-            f"{word.capitalize()} {title} against the realised rate, trained on {vendor}: blue in-domain, orange "
-            f"cross-domain (a hair to the right); small points are single trials{_extras(analysis, split)}."
-        )
-        drawn = to_json(plot_curves(curves_info(analysis, vendor, split)))
-        panels.append([Figure(f"curves-{split}-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])
+        return [Paragraph(f"No {word} {analysis.measure.title} in these records: that curve is left out.", "small")]
+    panels = [[figure(analysis, vendor, split, f"Trained on {vendor}")] for vendor in analysis.vendors]
     return [Heading(f"On {word} patients"), Panels(panels)]
+
+
+def figure(analysis: Analysis, vendor: str, split: str, title: str) -> Figure:
+    """One vendor's curves on one split."""
+    alt = (
+        f"{SPLIT_WORDS[split].capitalize()} {analysis.measure.title} against the realised rate, trained on {vendor}: "
+        f"blue in-domain, orange cross-domain (a hair to the right); small points are single "
+        f"trials{_extras(analysis, split)}."
+    )
+    drawn = to_json(plot_curves(curves_info(analysis, vendor, split)))
+    return Figure(f"curves-{split}-{slug(vendor)}", drawn, alt, HEIGHT, title)
 
 
 def _extras(analysis: Analysis, split: str) -> str:

@@ -13,7 +13,7 @@ from analysis.plots.mask_path import plot_bands, plot_energy, plot_probabilities
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.read.configurations import FULL
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, Picture, data_uri, number, slug
-from analysis.report.sections.base import Section
+from analysis.report.sections.base import Section, labels_seen
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.gallery import Exhibit, gallery
@@ -152,7 +152,7 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         profile=_profile(vendor, exhibits),
         pairs=_pairs(analysis.run.cohort, comparable),
         texts=[
-            Paragraph(sentences.whose_labels(computed.selection, measure), "seen"),
+            labels_seen(analysis),
             Paragraph(measure.words(LOOK), "small"),
         ],
     )
@@ -174,8 +174,9 @@ def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: l
     """What the script shows at one stop of the slider. ``images``: ids of the sampled images."""
     split = "val" if math.isnan(exhibit.in_domain) else "test"
     chosen = ", chosen" if exhibit.chosen else ""
+    kept = "" if exhibit.mask is None else f" ({counted(exhibit.mask)})"
     state: dict[str, Any] = {
-        "name": f"{exhibit.family}, rate {exhibit.rate:.3f}{_counted(exhibit.mask)}{chosen}",
+        "name": f"{exhibit.family}, rate {exhibit.rate:.3f}{kept}{chosen}",
         "chosen": exhibit.chosen,
         "in_domain": _score(exhibit, full, f"{split}_in_domain", measure),
         "cross_domain": _score(exhibit, full, f"{split}_cross_domain", measure),
@@ -190,18 +191,17 @@ def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: l
 def _mask_state(exhibit: Exhibit) -> dict[str, Any]:
     shares = profile(exhibit.mask, exhibit.probability)
     return {
-        "mask": _strip(exhibit.mask),
-        "probability": _strip(exhibit.probability) if exhibit.has_probability else None,
+        "mask": data_uri(grey(exhibit.mask)),
+        "probability": data_uri(grey(exhibit.probability)) if exhibit.has_probability else None,
         "points": exhibit.mask.ndim == 2,
         "profile": {name: np.round(share.astype(float), 3).tolist() for name, share in shares._asdict().items()},
     }
 
 
-def _counted(mask: np.ndarray | None) -> str:
-    if mask is None:
-        return ""
+def counted(mask: np.ndarray) -> str:
+    """``16 of 64 lines``."""
     unit = "lines" if mask.ndim == 1 else "points"
-    return f" ({int(mask.sum())} of {mask.size} {unit})"
+    return f"{int(mask.sum())} of {mask.size} {unit}"
 
 
 def _score(exhibit: Exhibit, full: dict[str, float], name: str, measure: Measure) -> dict[str, Any]:
@@ -231,10 +231,9 @@ def _image_name(vendor: str, row: int, column: int) -> str:
     return f"image-{slug(vendor)}-{row}-{column}"
 
 
-def _strip(values: np.ndarray) -> str:
-    """Values in [0, 1] as a grey image; lines are one row high, the page stretches it."""
-    grey = np.round(values.astype(float) * 255).astype(np.uint8)
-    return data_uri(np.atleast_2d(grey))
+def grey(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] -> a grey image (H, W) uint8; lines are one row high, the page stretches it."""
+    return np.atleast_2d(np.round(values.astype(float) * 255).astype(np.uint8))
 
 
 def _profile(vendor: str, exhibits: list[Exhibit]) -> list[Part]:
@@ -275,13 +274,13 @@ def _pairs(cohort: pd.DataFrame, comparable: list[Exhibit]) -> list[Pair]:
     if not comparable:
         return []
     preview = comparable[0].preview
-    about = [_about_image(cohort, int(row)) for row in preview.row]
+    about = [about_image(cohort, int(row)) for row in preview.row]
     return [Pair(Picture(image, f"{words}, full image"), words) for image, words in zip(preview.full, about)]
 
 
 def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit]) -> Grid:
     preview = comparable[0].preview
-    about = [_about_image(analysis.run.cohort, int(row)) for row in preview.row]
+    about = [about_image(analysis.run.cohort, int(row)) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
     rows = [_grid_row(exhibit, vendor, row, about) for row, exhibit in enumerate(comparable)]
     return Grid(vendor, about, full, rows)
@@ -296,7 +295,8 @@ def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> Grid
     return GridRow(label, scores, exhibit.chosen, pictures)
 
 
-def _about_image(cohort: pd.DataFrame, row: int) -> str:
+def about_image(cohort: pd.DataFrame, row: int) -> str:
+    """An image of the preview in words, by its row of the cohort."""
     if row not in cohort.index:
         return "validation image"
     label = cohort.loc[row, "label"]

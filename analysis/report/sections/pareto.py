@@ -1,4 +1,4 @@
-"""The Pareto plots under their filters, how sure the front is, and its hypervolume."""
+"""The Pareto plots and their filters, how sure the front is, and its hypervolume."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
 
 FEW = 8  # temperatures that get a box each; more get a range
-HEIGHT = 440  # pixels
+HEIGHT = 400  # pixels
+ENTRY = 20  # pixels of a further mask family in the legend
 OPTIMAL_HEIGHT = 320
 FILTERS = "pareto-filters"  # id of the form, which the page's script looks up
 NOTE = (
@@ -50,13 +51,11 @@ class Filters:
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """The Pareto plots under their filters, how often each rate is optimal, fronts and hypervolumes."""
+    """How often each rate is optimal, fronts and hypervolumes; the plots themselves are on the first screen."""
     if not analysis.vendors:
         return []
     measure = analysis.measure
     return [
-        _filters(analysis),
-        Panels([_plot(analysis, computed) for computed in analysis.vendors.values()]),
         labels_seen(analysis),
         *_optimal(analysis),
         table(_fronts(analysis), "fronts", "Fronts"),
@@ -64,7 +63,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     ]
 
 
-def _filters(analysis: Analysis) -> Filters:
+def filters(analysis: Analysis) -> Filters:
     """Boxes for vendors and mask families; temperatures as boxes when few, else as a range."""
     trials = analysis.run.trials
     below = trials[~trials["full"].astype(bool)]
@@ -78,18 +77,17 @@ def _filters(analysis: Analysis) -> Filters:
     return Filters(boxes, None)
 
 
-def _plot(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
+def figure(analysis: Analysis, computed: VendorAnalysis, title: str) -> Part:
     """One vendor's plot, or why there is none."""
     vendor = computed.vendor
     split = computed.split
     measure = analysis.measure
-    title = f"Trained on {vendor}"
     if computed.configurations[f"{split}_cross_domain"].isna().all():
         why = (
             f"{vendor}: no configuration has a cross-domain {measure.title}, so there is no front of two "
             f"{measure.plural} to draw."
         )
-        return [Heading(title), Paragraph(why)]
+        return Paragraph(why)
     alt = (
         f"In-domain against cross-domain {SPLIT_WORDS[split]} {measure.title}, trained on {vendor}: small grey points "
         "are single trials, large ones configurations coloured by rate, the grey line their front, the star the chosen "
@@ -102,7 +100,8 @@ def _plot(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         )
     attributes = {"data-filtered": FILTERS, "data-vendor": vendor}
     drawn = to_json(plot_pareto(pareto_info(analysis, vendor)))
-    return [Figure(f"pareto-{slug(vendor)}", drawn, f"{alt}.", HEIGHT, title, attributes)]
+    height = HEIGHT + ENTRY * max(computed.configurations["family"].nunique() - 3, 0)
+    return Figure(f"pareto-{slug(vendor)}", drawn, f"{alt}.", height, title, attributes)
 
 
 def _optimal(analysis: Analysis) -> list[Part]:
@@ -164,4 +163,4 @@ def _front_row(vendor: str, front: ParetoFront, uncertain: UncertainFront | None
     }
 
 
-SECTION = Section("Pareto front", parts)
+SECTION = Section("How sure the Pareto front is", parts)

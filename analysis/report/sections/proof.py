@@ -26,7 +26,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     """For each vendor trained on, the sequence of tests and what these data could have proven."""
     if not analysis.vendors:
         return []
-    how = HOW.format(margin=analysis.options.margin, level=100 * (1 - ALPHA))
+    tested = any(not computed.proof.refused for computed in analysis.vendors.values())
+    how = HOW.format(margin=analysis.options.margin, level=100 * (1 - ALPHA)) if tested else ""
     shown: list[Part] = [Paragraph(analysis.measure.words(how))]
     for computed in analysis.vendors.values():
         shown += _tested(computed, analysis.measure)

@@ -41,10 +41,9 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         return []
     measure = analysis.measure
     vendors = analysis.vendors.values()
-    rows = [row for computed in vendors for row in _choice_rows(computed, measure.title)]
     gaps = [_gap_row(gap) for computed in vendors for gap in computed.optimism]
     shown: list[Part] = [
-        table(_without_empty(rows), "choices", "Each rule's choice, and what it was allowed to see"),
+        table(choices(analysis), "choices", "Each rule's choice, and what it was allowed to see"),
         *(Paragraph(note, "small") for note in _notes(analysis)),
         Paragraph(measure.words(CHOICES.format(tolerance=analysis.options.tolerance)), "small"),
     ]
@@ -52,6 +51,12 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         shown.append(table(_without_empty(gaps), "optimism", "What peeking would have bought"))
         shown.append(Paragraph(measure.words(OPTIMISM), "small"))
     return [*shown, Paragraph(sentences.RETROSPECTIVE, "small")]
+
+
+def choices(analysis: Analysis) -> pd.DataFrame:
+    """A row a rule's choice, vendor by vendor, and full sampling."""
+    rows = [row for computed in analysis.vendors.values() for row in _choice_rows(computed, analysis.measure.title)]
+    return _without_empty(rows)
 
 
 def _without_empty(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -136,6 +136,16 @@ def test_a_rate_that_only_the_other_vendor_has_is_missing(equal_rates, tmp_path)
     assert (proof.rate, proof.steps["realised_rate"].tolist()) == (1, [0.5, 0.25])
 
 
+def test_a_finished_grid_of_one_seed_lacks_no_training(equal_rates, tmp_path):
+    folder = RunFolder(shutil.copytree(equal_rates, tmp_path / "run"))
+    for key in folder.keys():
+        config = folder.read_config(key)
+        if config.seed > 0 and config.sampling_rate < 1:
+            shutil.rmtree(folder.trial(key))
+    for proof in proofs_of(folder.root, 0.3).values():  # the other vendor has the same trainings, and no more
+        assert proof.steps["why"].iloc[0] == "fewer than 3 seeds with scores"
+
+
 def test_several_curves_share_the_five_per_cent(tmp_path):
     folder = write_run(tmp_path, rates=(0.5, 1.0), masks=("gumbel",), true_auc=equal, patients=80, source=("GE",))
     alone = proofs_of(tmp_path, 0.2)["GE"]

@@ -236,16 +236,3 @@ def test_the_command_refuses_what_cannot_be_watched(tmp_path, capsys):
         assert "--watch" in capsys.readouterr().err
     assert main([str(tmp_path / "nowhere"), "--watch"]) == 2
     assert "does not exist" in capsys.readouterr().err
-
-
-def test_without_a_browser_figures_give_one_message(tmp_path, monkeypatch, capsys):
-    write_run(tmp_path, **TINY)
-
-    def refuse(*arguments, **options):
-        raise ValueError("no browser")
-
-    monkeypatch.setattr("analysis.report.export.pio.write_images", refuse)
-    assert main([str(tmp_path), "--figures", "--no-report"]) == 0
-    said = capsys.readouterr().err
-    assert said.count("No figure file was written") == 1
-    assert "Save SVG" in said

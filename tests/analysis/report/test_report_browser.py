@@ -85,9 +85,27 @@ def opened(browser, path, **context):
     return page
 
 
+DRAWN = "[...document.querySelectorAll('.plot[data-drawn]')].map((plot) => plot.id)"
+
+
+def unfolded(page):
+    """The page with every fold open and drawn, but for the figures that wait until the reader comes near."""
+    page.drawn_at_first = page.evaluate(DRAWN)
+    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.plot')].every((p) => p.dataset.drawn || p.closest('[data-webgl]'))"
+    )
+    return page
+
+
 @pytest.fixture(scope="module")
 def page(browser, run):
-    return opened(browser, run.report, viewport={"width": 1280, "height": 900})
+    return unfolded(opened(browser, run.report, viewport={"width": 1280, "height": 900}))
+
+
+def test_only_the_first_screen_is_drawn_at_first(page):
+    kinds = ("pareto", "curves-test")
+    assert sorted(page.drawn_at_first) == sorted(f"{kind}-{name}" for kind in kinds for name in ("GE", "SIEMENS"))
 
 
 def test_every_figure_is_drawn_and_nothing_is_fetched(page):
@@ -263,7 +281,7 @@ def test_tables_sort_by_number_and_save_as_csv(page, run):
 
 @pytest.fixture(scope="module")
 def phone(browser, run):
-    return opened(browser, run.report, viewport={"width": 390, "height": 850}, color_scheme="dark")
+    return unfolded(opened(browser, run.report, viewport={"width": 390, "height": 850}, color_scheme="dark"))
 
 
 def test_the_keyboard_reaches_the_choice_and_every_control(phone):
@@ -313,11 +331,73 @@ def test_a_figure_saves_itself_as_svg_for_paper_whatever_the_page_looks_like(pho
     assert "<svg" in drawn[:200]
     fills = {tuple(numbers(fill)) for fill in re.findall(r"<text[^>]*fill: (rgb\([^)]*\))", drawn)}
     assert fills == {(28, 36, 48)}
+    assert re.search(r'<svg[^>]*width="720" height="480"', drawn)  # a screen of 390 px
+    assert "Pareto front" in drawn
+    assert "Trained on GE" in drawn
+
+
+def fold(page):
+    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = false; })")
+
+
+def test_a_telephone_sees_verdict_and_plot_and_an_address_opens_what_it_names(phone):
+    phone.set_viewport_size({"width": 390, "height": 850})
+    fold(phone)
+    phone.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    edge = "(name) => document.querySelector(name).getBoundingClientRect()"
+    assert phone.evaluate(f"({edge})('.verdict').bottom < ({edge})('#pareto-GE').top")
+    assert phone.evaluate(f"({edge})('#pareto-GE').top") < 850 - 100  # with two warnings in the block
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.evaluate("location.hash = '#reliability-GE'")
+    phone.wait_for_selector("details.folded[open] #reliability-GE")
+    assert phone.locator("details.folded[open]").count() == 1
+    phone.evaluate("location.hash = '#All-trials'")
+    phone.wait_for_selector("#All-trials details[open]")
+    phone.locator("[data-unfold]").click()
+    assert phone.locator("details.folded:not([open])").count() == 0
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.heard.quiet(), phone.heard.said
+
+
+PRINTED = """() => {
+    const paper = document.body.getBoundingClientRect().right + 1;
+    const cut = (name) => [...document.querySelectorAll(name)].filter((e) => e.getBoundingClientRect().right > paper);
+    const heads = [...document.querySelectorAll('th')];
+    return {
+        heads: heads.length,
+        named: heads.filter((e) => getComputedStyle(e, '::before').content === JSON.stringify(e.dataset.v)).length,
+        folded: document.querySelectorAll('details:not([open])').length,
+        plots: document.querySelectorAll('.plot').length,
+        drawn: document.querySelectorAll('.plot[data-drawn]').length,
+        cut: cut('table, .plot, .plot svg.main-svg, img, p').map((e) => e.id || e.outerHTML.slice(0, 80)),
+        ink: getComputedStyle(document.querySelector('#pareto-GE .xtitle')).fill,
+    };
+}"""
+
+
+def test_on_paper_all_is_open_drawn_in_dark_ink_and_not_cut_and_the_screen_comes_back(phone):
+    phone.set_viewport_size({"width": 390, "height": 850})
+    phone.emulate_media(color_scheme="dark")
+    fold(phone)
+    phone.wait_for_selector("html[data-read]")
+    phone.evaluate(f"window.addEventListener('beforeprint', () => {{ window.printed = ({PRINTED})(); }})")
+    assert phone.pdf(format="A4").startswith(b"%PDF")
+    printed = phone.evaluate("window.printed")
+    assert printed["heads"] == printed["named"] >= 50
+    assert printed["folded"] == 0
+    assert printed["plots"] == printed["drawn"] >= 18
+    assert printed["cut"] == []
+    assert max(numbers(printed["ink"])) < 90
+    assert phone.locator("details[open]").count() == 0
+    assert not phone.evaluate("'print' in document.documentElement.dataset")
+    assert min(numbers(phone.evaluate("getComputedStyle(document.querySelector('#pareto-GE .xtitle')).fill"))) > 180
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.heard.quiet(), phone.heard.said
 
 
 def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(browser, tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",), metric="dice")
-    page = opened(browser, analyse(tmp_path).report, viewport={"width": 390, "height": 850})
+    page = unfolded(opened(browser, analyse(tmp_path).report, viewport={"width": 390, "height": 850}))
     read = page.evaluate("""() => [...document.querySelectorAll('h1, h2, h3, p, td, th, a, summary, span, text, title')]
         .map((element) => element.textContent).join(' ')""")
     assert "Dice" in read

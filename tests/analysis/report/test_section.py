@@ -53,7 +53,7 @@ def section_of(path, needs):
 def test_a_new_section_is_one_file_and_one_line(analysis, tmp_path, monkeypatch):
     monkeypatch.setitem(SECTIONS, "slowest", section_of(tmp_path / "slowest.py", "any_metric"))
     html = write_report(analysis).read_text()
-    assert '<a href="#AUC-of-the-slowest-trial">AUC of the slowest trial</a>' in html
+    assert "<summary><h2>AUC of the slowest trial</h2></summary>" in html
     body = re.search(r'<section id="AUC-of-the-slowest-trial">(.*?)</section>', html, re.DOTALL)[1]
     assert 'id="slowest"' in body
     assert analysis.run.trials["key"][analysis.run.trials["seconds"].idxmax()] in body

@@ -18,11 +18,12 @@ from analysis import analyse, print_analysis
 from analysis.read.trial_arrays import image_scores
 from analysis.report.export import figures
 from analysis.results import sentences
-from analysis.results.operating import SPECIFICITY, resampled_share, resampled_thresholds, threshold
+from analysis.results.operating import resampled_share, resampled_thresholds
 from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
 from analysis.statistics.bootstrap import interval, patient_weights, resampled_mean
 from synthetic_run import make_cohort, write_run
 from tune_ks.core.metrics import auc
+from tune_ks.core.operating_point import SPECIFICITY, threshold
 
 
 @pytest.mark.parametrize(

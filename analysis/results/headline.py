@@ -1,0 +1,205 @@
+"""The first screen in words: what the cohort is, and of each source vendor one sentence that can be believed.
+
+The sentence holds the numbers and what takes them back: how many patients they rest on, what is proven, whether the
+network is underfit or no better than a yardstick, and whether test scores chose.
+"""
+
+import math
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from analysis.choice.selection import Selection
+from analysis.choice.verdict import Basis, Kind, is_proven
+from analysis.read.configurations import families
+from analysis.read.load import Run
+from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.fitness import UNDERFIT
+from analysis.results.sentences import DOMAINS, SPLITS, difference, split_shown
+from analysis.results.warnings import is_synthetic, yardstick_not_beaten
+
+SHARES = {2: "a half", 3: "a third", 4: "a quarter", 8: "an eighth", 16: "a sixteenth"}  # 1 / rate -> words
+MOST_PARTS = 64  # a rate is written as 1/n up to this n
+NEAR = 0.02  # by which share a rate may differ from 1/n to be written as 1/n
+AGAINST_ALL = {  # kind of verdict -> what the rate does; where, and as far as whom
+    Kind.BETTER: "does better than all of them on {where}, as far as {people} can tell",
+    Kind.NOT_WORSE: "does as well as all of them on {where} (at most {margin:g} worse), as far as {people} can tell",
+    Kind.WORSE: "does worse than all of them on {where}, as {people} show",
+    Kind.NOT_SEPARATED: "may do better or worse than all of them on {where}: {people} cannot tell",
+    Kind.UNKNOWN: "may do better or worse than all of them on {where}: without an interval nothing can tell",
+}
+
+
+def cohort_line(analysis: Analysis) -> str:
+    """Patients and images by vendor, series, masks, trials, and the date of search.json."""
+    run = analysis.run
+    words = [_patients_and_images(run), _series(run)]
+    masks: dict[str, None] = {}  # a dict, as a set would lose their order
+    for computed in analysis.vendors.values():
+        masks |= dict.fromkeys(families(computed.configurations))
+    if masks:
+        words.append(f"masks {', '.join(masks)}")
+    words += [f"trials: {run.counts()}", _dated(run)]
+    return f"{'; '.join(filter(None, words))}."
+
+
+def _patients_and_images(run: Run) -> str:
+    cohort = run.cohort
+    if cohort.empty:
+        return "Cohort: patients and images unknown (no cohort.csv)"
+    counts = cohort.groupby("vendor").agg(patients=("patient_id", "nunique"), images=("patient_id", "size"))
+    by_vendor = ", ".join(f"{row.Index} {row.patients} and {row.images:,}" for row in counts.itertuples())
+    return f"Cohort: {cohort['patient_id'].nunique()} patients, {len(cohort):,} images ({by_vendor})"
+
+
+def _series(run: Run) -> str:
+    """The series of the cohort; "" where the table has none."""
+    if "series" not in run.cohort:
+        return ""
+    names = sorted(run.cohort["series"].dropna().astype(str).unique())
+    return f"series {', '.join(names)}" if names else ""
+
+
+def _dated(run: Run) -> str:
+    """The day on which search.json was written, by its file; "" without one."""
+    try:
+        written = (run.root / "search.json").stat().st_mtime_ns
+    except OSError:
+        return ""
+    return f"search.json of {datetime.fromtimestamp(written / 1e9, UTC):%Y-%m-%d}"
+
+
+def headline(analysis: Analysis, vendor: str) -> str:
+    """The choice for one source vendor in one sentence, with all that takes it back."""
+    computed = analysis.vendors[vendor]
+    selection = computed.selection
+    doubts = _doubts(computed, analysis)
+    if math.isnan(selection.rate):
+        clauses = [f"Nothing is chosen for {vendor}: {selection.note}", *doubts]
+    elif selection.rate == 1:
+        clauses = [_all_of_them(analysis, computed), *doubts]
+    else:
+        clauses = [_against_all(analysis, computed), _proof(computed, _unit(analysis.run, selection)), *doubts]
+    return f"{'; '.join(clauses)}."
+
+
+def _all_of_them(analysis: Analysis, computed: VendorAnalysis) -> str:
+    """Where full sampling itself was chosen."""
+    unit = _unit(analysis.run, computed.selection)
+    return f"All {unit} are kept for {computed.vendor}: the rule {computed.selection.rule} chooses no rate below 1"
+
+
+def _against_all(analysis: Analysis, computed: VendorAnalysis) -> str:
+    """The chosen rate against full sampling, in both domains."""
+    selection = computed.selection
+    kept = share_of(selection.rate, _unit(analysis.run, selection))
+    if not selection.full_sampling:
+        return f"{_capital(kept)} is chosen for {computed.vendor}, but full sampling is not there to compare with"
+    if all(verdict.kind is Kind.UNKNOWN for verdict in selection.verdicts.values()):
+        return f"{_capital(kept)} may do better or worse than all of them: without an interval nothing can tell"
+    split = split_shown(selection)
+    clauses = []
+    for domain in DOMAINS:
+        if math.isnan(selection.values.get(f"{split}_{domain}", math.nan)):
+            clauses.append("was scored on no other vendor" if domain == "cross_domain" else "was not scored")
+        else:
+            clauses.append(_heard(analysis, computed, domain))
+    return f"{_capital(kept)} {', and '.join(clauses)}"
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def numbers(analysis: Analysis, vendor: str) -> str:
+    """The scores that the sentence is about: ``Test AUC on GE 0.881, full sampling 0.882, difference -0.001 [...]``."""
+    selection = analysis.vendors[vendor].selection
+    if math.isnan(selection.rate):
+        return ""
+    scores = []
+    for domain in DOMAINS:
+        score = _score(selection, domain)
+        if score:
+            scores.append(f"on {_patients(analysis.run, selection, domain)[0]} {score}")
+    if not scores:
+        return ""
+    return f"{SPLITS[split_shown(selection)].capitalize()} {analysis.measure.title} {'; '.join(scores)}."
+
+
+def share_of(rate: float, unit: str) -> str:
+    """``an eighth of the k-space lines (rate 0.125, R = 8)``; a rate that is no 1/n is written as it is."""
+    parts = round(1 / rate)
+    if parts <= MOST_PARTS and abs(parts * rate - 1) <= NEAR:
+        share = SHARES.get(parts, str(Fraction(1, parts)))
+        return f"{share} of the {unit} (rate {rate:.3f}, R = {parts})"
+    return f"{rate:.3f} of the {unit} (R = {1 / rate:.2g})"
+
+
+def _unit(run: Run, selection: Selection) -> str:
+    """What a mask keeps or leaves out."""
+    return f"k-space {run.records[selection.keys[0]].config.pattern}"
+
+
+def _heard(analysis: Analysis, computed: VendorAnalysis, domain: str) -> str:
+    """What the verdict says of one domain, in plain words."""
+    selection = computed.selection
+    where, count = _patients(analysis.run, selection, domain)
+    verdict = selection.verdicts[domain]
+    whose = f"{count} " if count else "the "
+    noun = "phantoms" if is_synthetic(analysis.run) else "patients"
+    people = f"{whose}{SPLITS[split_shown(selection)]} {noun}"
+    if verdict.basis is Basis.PROOF:
+        people = f"the proof on validation {noun}"
+    said = AGAINST_ALL[verdict.kind].format(where=where, people=people, margin=verdict.margin)
+    return said
+
+
+def _patients(run: Run, selection: Selection, domain: str) -> tuple[str, int]:
+    """The vendors of a domain in words, and how many patients of them the scores shown are of (0: unknown)."""
+    split = split_shown(selection)
+    record = run.records[selection.keys[0]]
+    names = [selection.vendor] if domain == "in_domain" else list(record.others(split).counted)
+    cohort = run.cohort
+    of_split = cohort[(cohort["split"] == split) & cohort["vendor"].isin(names)]
+    return " and ".join(names), int(of_split["patient_id"].nunique())
+
+
+def _score(selection: Selection, domain: str) -> str:
+    """``0.881, full sampling 0.882, difference -0.001 [-0.013, +0.012]``; "" where it was not measured."""
+    name = f"{split_shown(selection)}_{domain}"
+    value = selection.values.get(name, math.nan)
+    if math.isnan(value):
+        return ""
+    words = [f"{value:.3f}"]
+    full = selection.full_sampling.get(name, math.nan)
+    if not math.isnan(full) and selection.rate < 1:
+        words.append(f"full sampling {full:.3f}")
+        apart = difference(selection.values, domain) if name.startswith("test_") else ""
+        if apart:
+            words.append(f"difference {apart}")
+    return ", ".join(words)
+
+
+def _proof(computed: VendorAnalysis, unit: str) -> str:
+    """What is proven on validation patients."""
+    if is_proven(computed.selection.verdicts):
+        return "this is proven on validation patients"
+    proof = computed.proof
+    if proof.refused:
+        return "nothing is proven, as nothing could be tested"
+    return f"proven is only {share_of(proof.rate, unit)}" if proof.rate < 1 else "nothing is proven"
+
+
+def _doubts(computed: VendorAnalysis, analysis: Analysis) -> list[str]:
+    """What takes the numbers back, most serious first."""
+    selection = computed.selection
+    doubts = []
+    if selection.oracle:
+        doubts.append("TEST scores chose it (an oracle's choice), so its numbers are too high")
+    if selection.values.get("seeds", math.nan) == 1:
+        doubts.append("it was trained once, and a second training may differ")
+    yardstick = yardstick_not_beaten(selection, analysis.configurations)
+    if yardstick:
+        doubts.append(f"nothing shows that the network learned more than the {yardstick}")
+    if computed.fitness.verdict == UNDERFIT:
+        doubts.append("and the network is underfit, so a rate judged by it is a lower bound of what k-space is worth")
+    return doubts
