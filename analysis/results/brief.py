@@ -106,10 +106,8 @@ def lines(analysis: Analysis) -> list[str]:
 
 
 def _against_lowpass(analysis: Analysis, vendor: str) -> str:
-    """The verdict alone; "" where the two can not be compared."""
-    means = analysis.versus_lowpass.means
-    of_vendor = means[means["vendor"] == vendor]
-    return "" if of_vendor.empty else f"{vendor}: {versus_lowpass.verdict(of_vendor)}."
+    said = versus_lowpass.short(analysis.versus_lowpass, vendor)
+    return f"{vendor}: {said}" if said else ""
 
 
 def _number(value: float) -> str:

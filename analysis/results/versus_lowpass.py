@@ -243,6 +243,13 @@ def headline(versus: VersusLowpass, vendor: str, title: str) -> str:
     return " ".join([f"{vendor}: {verdict(means)}.", *families, *_about_trainings(means)])
 
 
+def short(versus: VersusLowpass, vendor: str) -> str:
+    """The headline without its numbers; "" where the two can not be compared."""
+    means = versus.means[versus.means["vendor"] == vendor]
+    said = verdict(means) if len(means) else ""
+    return f"{said[0].upper()}{said[1:]}." if said else ""
+
+
 def single_rates(versus: VersusLowpass, vendor: str) -> str:
     """How many intervals of single rates leave out 0, how many chance would give, and which hold after Holm.
 

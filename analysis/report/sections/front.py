@@ -70,14 +70,14 @@ def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:
     return FrontVendor(
         name=vendor,
         sentence=headline(analysis, vendor),
-        texts=_texts(analysis, computed),
+        texts=texts(analysis, computed),
         pareto=[pareto.figure(analysis, computed, "Pareto front")],
         curve=[curves.figure(analysis, vendor, curves.split_on_front(analysis), f"{analysis.measure.title} by rate")],
         mask=_mask(analysis, vendor),
     )
 
 
-def _texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
+def texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     """Below the sentence, in the same block: warnings, whose labels chose, and on demand the reasons."""
     selection = computed.selection
     measure = analysis.measure
@@ -90,21 +90,16 @@ def _texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         *(Paragraph(text, "warning" if doubt else "small") for text, doubt in _against_full(analysis, computed)),
         *(Paragraph(text, "warning") for text in about if said and said in text),
         Paragraph(f"Proof: {account(computed.proof, measure)}", "small"),
+        Paragraph(versus_lowpass.headline(analysis.versus_lowpass, computed.vendor, measure.title), "small"),
         Paragraph(whose_labels, "seen"),
     ]
     return [
         Paragraph(numbers(analysis, computed.vendor), "numbers"),
-        Paragraph(_against_lowpass(analysis, computed.vendor)),
+        Paragraph(versus_lowpass.short(analysis.versus_lowpass, computed.vendor)),
         *(Paragraph(text, "warning") for text in about if not (said and said in text)),
         Paragraph(f"Rule {selection.rule}. {sentences.labels(selection)}", "seen", whose_labels),
         Details("Reasons, and how sure", reasons),
     ]
-
-
-def _against_lowpass(analysis: Analysis, vendor: str) -> str:
-    """Whether the learned mask beats low-pass; the block's title names the vendor."""
-    said = versus_lowpass.headline(analysis.versus_lowpass, vendor, analysis.measure.title).removeprefix(f"{vendor}: ")
-    return f"{said[:1].upper()}{said[1:]}"
 
 
 def _against_full(analysis: Analysis, computed: VendorAnalysis) -> list[tuple[str, bool]]:

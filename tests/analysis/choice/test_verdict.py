@@ -20,6 +20,7 @@ from analysis.choice.verdict import Basis, Kind, is_proven, verdicts
 from analysis.read.load import load
 from analysis.report.page import render
 from analysis.report.sections import choice as choice_section
+from analysis.report.sections import front
 from analysis.report.sections import rules as rules_section
 from analysis.results import evidence
 from analysis.results.compute import compute
@@ -168,10 +169,11 @@ def analysis(tmp_path_factory):
 
 
 def shown(analysis):
-    """What a reader sees of an analysis: the card, the table of rules, the terminal."""
+    """What a reader sees of an analysis: the first screen's texts, the card, the table of rules; and the terminal."""
     console = Console(record=True, width=400, file=io.StringIO())
     print_analysis(analysis, console)
-    page = render([*choice_section.parts(analysis), *rules_section.parts(analysis)])
+    first = front.texts(analysis, analysis.vendors["GE"])
+    page = render([*first, *choice_section.parts(analysis), *rules_section.parts(analysis)])
     return re.sub(r"<[^>]+>", " ", page), console.export_text()
 
 

@@ -9,8 +9,8 @@ import pytest
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report.page import render
-from analysis.report.sections import choice
 from analysis.report.sections import configurations as section
+from analysis.report.sections import front
 from analysis.results.compute import compute
 from analysis.results.rate_units import RateUnit, in_units, rate_units, with_rate_units
 from synthetic_run import WIDTH, write_run
@@ -42,7 +42,7 @@ def test_both_units_are_those_by_hand_and_the_unknown_ones_are_named(folder):
         "SIEMENS: these records do not say how much of stored k-space is occupied.",
     ]
     assert "k max per mm" in render(section.parts(analysis))
-    assert "of GE: k_max" in render(choice.parts(analysis))
+    assert "of GE: k_max" in render(front.texts(analysis, analysis.vendors["GE"]))
 
 
 def test_points_have_the_radius_of_a_disc_and_images_of_two_sizes_no_spacing(folder):

@@ -11,7 +11,7 @@ from analysis import analyse, print_analysis
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report import page
-from analysis.report.sections import baselines
+from analysis.report.sections import baselines, curves
 from analysis.results.compute import compute
 from analysis.results.fitness import FIT, UNDERFIT, UNKNOWN, about_rivals, ending
 from analysis.results.yardsticks import COLUMNS, yardstick_curves
@@ -149,10 +149,12 @@ def test_scores_that_are_absent_cost_the_intervals_only(tmp_path):
 def test_the_page_shows_them_on_every_curve_and_in_a_table(tmp_path):
     folder = write_run(tmp_path, **RUN)
     add_yardstick(folder, 0.9)
-    html = analyse(tmp_path, images=False).report.read_text()
+    analysis = analyse(tmp_path, images=False)
+    html = analysis.report.read_text()
     for split in ("test", "val"):
         for vendor in ("GE", "SIEMENS"):
-            figure = html[html.index(f'id="curves-{split}-{vendor}"') :]
+            assert f'id="curves-{split}-{vendor}"' in html
+            figure = curves.figure(analysis, vendor, split, "").plotly_json
             assert figure.count("linear on 35 numbers, images of") >= 4  # two families, two domains
     assert '<table id="yardsticks">' in html
 
