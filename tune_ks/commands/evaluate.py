@@ -87,7 +87,7 @@ def results_of(folder: RunFolder, name: str, args: argparse.Namespace) -> Storag
 
 def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
     """The CohortSettings of the run, with those that this command gives in their place."""
-    from tune_ks.data.cohort.scan import CohortSettings
+    from tune_ks.data.cohort.settings import CohortSettings
 
     given = given_settings(args)
     try:

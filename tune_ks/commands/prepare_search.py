@@ -216,7 +216,7 @@ def write_default_phantom(workers: int | None, stages: Any) -> Path:
 
 def cohort_settings(args: argparse.Namespace) -> Any:
     """The CohortSettings of a search: of the phantom its series after contrast, unless another one is asked for."""
-    from tune_ks.data.cohort.scan import CohortSettings
+    from tune_ks.data.cohort.settings import CohortSettings
 
     series = args.series or (None if args.data else "post_1")
     return CohortSettings(**{**given_settings(args), "series": series})
