@@ -119,8 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--serve",
         action="store_true",
-        help="show the report in a browser and follow the run, until Ctrl-C: on this machine only, at an address with a "
-        "secret token. RUN may also be a folder of runs, which are listed, compared two by two and can get notes",
+        help="show the report in a browser and follow it, until Ctrl-C: on this machine only, at a secret address; "
+        "RUN may also be a folder of runs, which are listed, compared two by two and can get notes",
     )
     parser.add_argument("--port", type=int, metavar="PORT", help="of --serve; one in use gives the next free one")
     return parser

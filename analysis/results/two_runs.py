@@ -62,7 +62,7 @@ def doubts(first: Side, second: Side) -> list[str]:
         )
     seeds = [side.search.get("split_seed") for side in (first, second)]
     if seeds[0] != seeds[1]:
-        said.append(f"The patients are split otherwise (split_seed {seeds[0]} and {seeds[1]}): other patients test.")
+        said.append(f"The splits differ (split_seed {seeds[0]} and {seeds[1]}): other patients were tested.")
     if first.metric != second.metric:
         titles = [MEASURES[side.metric].title for side in (first, second)]
         said.append(f"The metrics differ ({titles[0]} and {titles[1]}): their curves are not drawn in one figure.")

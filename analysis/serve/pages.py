@@ -17,7 +17,6 @@ from analysis.results.two_runs import Pair, Side
 from analysis.serve.notes import LARGEST, NAME
 from analysis.serve.runs import Made
 
-SECONDS = 5  # between two questions of a page whether something has changed
 NOTE_LETTERS = 80  # of a note in the list of runs
 PAIR_HEIGHT = 620  # pixels
 
@@ -29,7 +28,7 @@ class Bar(NamedTuple):
     said: str
     question: str  # address that answers with the version of what the page shows
     version: str
-    seconds: int = SECONDS
+    seconds: int  # between two questions
 
     template = "served.html"
     script = "served.js"
@@ -167,13 +166,11 @@ def run_line(row: RunRow, address: str, note: str) -> RunLine:
 
 def _choices_of(row: RunRow) -> str:
     """Of how many trials the choices are; they may be older than the newest records."""
-    if row.fault:
-        return row.fault
     if row.analysed is None:
-        return "not analysed yet: open it"
+        return "not analysed"
     if row.analysed == row.counts.finished:
-        return f"all {row.analysed} finished trials"
-    return f"{row.analysed} of {row.counts.finished} finished trials: open it for the rest"
+        return f"all {row.analysed} trials"
+    return f"{row.analysed} of {row.counts.finished}"
 
 
 def _rate(choice: Choice) -> str:

@@ -1,7 +1,6 @@
 """The runs that are served, and their analyses: each made again when its folder has changed and somebody looks."""
 
 import itertools
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -14,8 +13,8 @@ from analysis.read.stamps import stamps
 from analysis.report.page import RenderedSection
 from analysis.report.report import rendered_sections, title_of
 from analysis.results.run_row import RunRow, run_row
-from analysis.results.selection_json import selection_text
-from analysis.results.settings import computed_with, last_settings, made_with
+from analysis.results.selection_json import choice_values
+from analysis.results.settings import computed_with, last_settings
 from analysis.results.synthetic import phantom_mark
 from analysis.results.two_runs import Side, side
 from tune_ks.core.storage import StoragePath, storage_path, without_place
@@ -33,7 +32,7 @@ class Made(NamedTuple):
     title: str = ""
     mark: str = ""
     sections: list[RenderedSection] = []  # noqa: RUF012 - read only
-    selection: Mapping[str, Any] = {}  # noqa: RUF012 - read only; the values that selection.json would have
+    selection: Mapping[str, Any] = {}  # what selection.json would say of the choices
     side: Side | None = None
     fault: str = ""  # why there is no analysis; then all above is empty
 
@@ -71,7 +70,7 @@ class LiveRun:
         settings = dict(self._settings())
         images = settings.pop("images", True) and self.images
         analysis = replace(computed_with(self.root, settings), images=images)
-        selection = json.loads(selection_text(analysis, made_with(settings, images)))
+        selection = choice_values(analysis)
         return Made(
             number=next(self.numbers),
             stamps=now,
@@ -94,7 +93,8 @@ class LiveRun:
         """What a list of runs says of it: of this server's analysis, or of the last one before it."""
         seconds = max(stamps(self.root).values(), default=float("nan")) / 1e9
         selection = self.made.selection if self.made and not self.made.fault else None
-        return run_row(self.name, self.root, seconds, selection)
+        row = run_row(self.name, self.root, seconds, selection)
+        return row._replace(fault=row.fault or self.made.fault) if self.made else row
 
 
 class Runs:

@@ -222,18 +222,18 @@ def serve(
     ``settings`` are those of analyse(). Where they are all defaults, the runs of a folder have those of their last
     analysis. A single run is analysed before its address is printed.
     """
-    runs = Runs(place, settings, are_defaults, images)
-    if not runs.is_folder:
-        _analyse_first(runs)
-    with opened(runs, port) as server:
-        if port and server.server_port != port:
-            say_line(f"port {port} is in use; this is {server.server_port}")
-        say_line(f"serving {runs.root} at {server.url}")
-        say_line("on this machine only; the address is the key, so pass it on to nobody. Ctrl-C ends it")
-        try:
+    try:
+        runs = Runs(place, settings, are_defaults, images)
+        if not runs.is_folder:
+            _analyse_first(runs)
+        with opened(runs, port) as server:
+            if port and server.server_port != port:
+                say_line(f"port {port} is in use; this is {server.server_port}")
+            say_line(f"serving {runs.root} at {server.url}")
+            say_line("on this machine only; the address is the key, so pass it on to nobody. Ctrl-C ends it")
             server.serve_forever()
-        except KeyboardInterrupt:
-            say_line("stopped")
+    except KeyboardInterrupt:
+        say_line("stopped")
 
 
 def _analyse_first(runs: Runs) -> None:

@@ -23,6 +23,7 @@ from analysis.serve.runs import LiveRun, Runs
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
+SECONDS = 5  # between two questions of a page whether something has changed
 AGAIN = 2  # seconds until a page asks again whether its first analysis is made
 FIELDS = 8  # of a query or a form: more are refused
 NOT_HERE = "There is no such page, or the run is not there any more."
@@ -45,6 +46,7 @@ class Site:
 
     def __init__(self, runs: Runs, token: str) -> None:
         self.runs = runs
+        self.seconds = SECONDS
         self.addresses = Addresses(token)
 
     def get(self, path: str, query: str) -> Answer:
@@ -100,7 +102,7 @@ class Site:
         made = run.made
         if made is None:
             return self._wait()
-        said = f"{made.counts}; analysed at {made.clock}" if made.counts else f"tried at {made.clock}"
+        said = f"{run.name}: {made.counts}; analysed at {made.clock}" if made.counts else f"tried at {made.clock}"
         return _page(pages.report_page(made, self._notes(run), self._bar([run], said)))
 
     def _compare(self, names: Sequence[str]) -> Answer:
@@ -122,7 +124,7 @@ class Site:
 
     def _list(self) -> Answer:
         lines = self._lines()
-        bar = Bar([], f"{len(lines)} runs", self.addresses.state([]), _digest(lines))
+        bar = Bar([], f"{len(lines)} runs", self.addresses.state([]), _digest(lines), self.seconds)
         return _page(pages.list_page(self.runs.name, lines, self.addresses.compare, bar))
 
     def _lines(self) -> list[RunLine]:
@@ -173,7 +175,7 @@ class Site:
         else:
             links += [(run.name, self.addresses.run(run.name)) for run in runs]
         version = self._version(runs) if runs else _digest(self._lines())
-        return Bar(links, said, self.addresses.state([run.name for run in runs]), version)
+        return Bar(links, said, self.addresses.state([run.name for run in runs]), version, self.seconds)
 
     def _wait(self) -> Answer:
         return Answer(
