@@ -10,6 +10,7 @@ from analysis.analyse import SECONDS, watch
 from analysis.choice.options import declared
 from analysis.choice.rules import DEFAULT
 from analysis.report.no_browser import NoBrowser
+from analysis.results.settings import OF_ALL_RULES
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
 from tune_ks.core.collector import whole_process
 from tune_ks.core.front import call_of
@@ -27,6 +28,9 @@ class Arguments(NamedTuple):
     report: bool
     figures: bool
     watch: int | None  # seconds between two looks; None: analyse once
+    serve: bool
+    port: int | None
+    are_defaults: bool  # no setting was given
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
@@ -37,21 +41,35 @@ def parse(arguments: list[str] | None = None) -> Arguments:
         parser.error(f"--watch must be 1 second or more, got {given.watch}")
     if given.watch is not None and not given.report:
         parser.error("--watch writes a page: leave --no-report out")
+    _require_servable(parser, given)
     if given.cross_fit < 0:
         parser.error(f"--cross-fit must be 0 or more repeats, got {given.cross_fit}")
     if given.prevalence is not None and not 0 < given.prevalence < 1:
         parser.error(f"--prevalence must be a share between 0 and 1, got {given.prevalence:g}: for 1 % give 0.01")
+    names = (*OF_ALL_RULES, *declared())
     return Arguments(
         run=given.run,
-        settings={
-            name: getattr(given, name)
-            for name in ("rule", "patients", "cross_fit", "metric", "prevalence", *declared())
-        },
+        settings={name: getattr(given, name) for name in names},
         images=given.images,
         report=given.report,
         figures=given.figures,
         watch=given.watch,
+        serve=given.serve,
+        port=given.port,
+        are_defaults=all(getattr(given, name) == parser.get_default(name) for name in names),
     )
+
+
+def _require_servable(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """End with one message where the words do not go together with --serve, or need it."""
+    if given.port is not None and not given.serve:
+        parser.error("--port belongs to --serve")
+    if given.port is not None and not 0 <= given.port < 65536:
+        parser.error(f"--port must be from 0 (any) to 65535, got {given.port}")
+    others = {"--watch": given.watch is not None, "--figures": given.figures, "--no-report": not given.report}
+    wrong = [words for words, is_given in others.items() if is_given]
+    if given.serve and wrong:
+        parser.error(f"--serve shows the page and writes no files: leave {' and '.join(wrong)} out")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="write the page again whenever a record arrives, until Ctrl-C (looks every %(const)s seconds)",
     )
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="show the report in a browser and follow it, until Ctrl-C: on this machine only, at a secret address; "
+        "RUN may also be a folder of runs, which are listed, compared two by two and can get notes",
+    )
+    parser.add_argument("--port", type=int, metavar="PORT", help="of --serve; one in use gives the next free one")
     return parser
 
 
@@ -123,6 +148,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 after one message on standard error."""
     given = parse(arguments)
     try:
+        if given.serve:
+            _serve(given)
+            return 0
         if given.figures:
             _require_browser()  # before minutes of analysis
         analysis = _once(given) if given.watch is None else _watch(given, given.watch)
@@ -144,6 +172,13 @@ def _once(given: Arguments) -> Analysis:
     analysis = analyse(given.run, images=given.images, report=given.report, **given.settings)
     print_analysis(analysis)
     return analysis
+
+
+def _serve(given: Arguments) -> None:
+    from analysis.serve.server import PORT, serve  # plotly is a second to load
+
+    port = PORT if given.port is None else given.port
+    serve(given.run, given.settings, given.are_defaults, given.images, port)
 
 
 def _watch(given: Arguments, seconds: int) -> Analysis:

@@ -21,6 +21,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "core": (1, {"numpy", "pandas", "pyarrow", "filelock", "rich", "pydantic"}),
 }
 ANALYSIS = {
+    "serve": (8, set()),
     "report": (7, {"numpy", "pandas", "plotly", "jinja2", "markupsafe", "PIL"}),
     "plots": (6, {"numpy", "pandas", "plotly"}),
     "results": (5, {"numpy", "pandas", "scipy", "sklearn", "rich", "optuna"}),
@@ -29,7 +30,7 @@ ANALYSIS = {
     "read": (2, {"numpy", "pandas"}),
 }
 WINGS = {"tune_ks": TUNE_KS, "analysis": ANALYSIS}
-TOP = {"tune_ks": 0, "analysis": 8}  # floor of the files beside the wings: __init__ here; analyse, __main__ there
+TOP = {"tune_ks": 0, "analysis": 9}  # floor of the files beside the wings: __init__ here; analyse, __main__ there
 OTHERS = {"search_spaces": {"ray"}}
 FRONT_DOORS = {  # files that may import any wing, and the packages of others that they name
     "run_search.py": set(),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,7 +14,13 @@ from analysis.results.json_values import json_values
 
 SCRIPTS = ("report.js", "filters.js", "knob.js", "trial.js")
 DIGITS = 5  # decimals of the numbers that a script reads
-RELOAD = "live.js"  # only in a page of a run that is being watched
+
+
+class Notice(Protocol):
+    """What stands below the title of a page that follows a run, and the script that belongs to it."""
+
+    template: str  # a file of analysis/report/templates, which meets the notice under the name ``live``
+    script: str  # a file of analysis/report/assets
 
 
 class Live(NamedTuple):
@@ -22,6 +28,9 @@ class Live(NamedTuple):
 
     seconds: int
     counts: str  # how the trials stand, in words
+
+    template = "live.html"
+    script = "live.js"
 
 
 class RenderedSection(NamedTuple):
@@ -37,21 +46,21 @@ def render(parts: Iterable[Part]) -> Markup:
 
 
 def render_page(
-    title: str, sections: Sequence[RenderedSection], plotly: str, live: Live | None = None, mark: str = ""
+    title: str, sections: Sequence[RenderedSection], plotly: str, live: Notice | None = None, mark: str = ""
 ) -> str:
     """Sections in order -> the whole page; plotly.js is embedded once, packed, and nothing is fetched.
 
-    The first section is open, the others are folded. ``live`` brings the notice and the script that loads the page
-    again; ``mark`` is written across a saved figure.
+    The first section is open, the others are folded. ``live`` is the notice of a page that follows a run; ``mark`` is
+    written across a saved figure.
     """
-    names = SCRIPTS if live is None else (*SCRIPTS, RELOAD)
+    names = SCRIPTS if live is None else (*SCRIPTS, live.script)
     return ENVIRONMENT.get_template("page.html").render(
         title=title,
         sections=sections,
         live=live,
         mark=mark,
         style=asset("report.css"),
-        scripts=[asset(name) for name in names],
+        scripts=[script(name) for name in names],
         plotly=packed_library(plotly),
     )
 
@@ -59,6 +68,11 @@ def render_page(
 def asset(name: str) -> Markup:
     """A style or script that ships beside this file; it is trusted as it is."""
     return Markup(files("analysis.report").joinpath("assets", name).read_text(encoding="utf-8"))
+
+
+def script(name: str) -> Markup:
+    """A script as it stands on the page: its names are its own."""
+    return Markup(f"(() => {{\n{asset(name)}}})();")
 
 
 def in_script(values: Any) -> Markup:

@@ -17,13 +17,17 @@ def write_report(analysis: Analysis, images: bool = True, live: int | None = Non
     ``live``: the page loads itself again every so many seconds, for a run that is being watched.
     """
     sections = rendered_sections(replace(analysis, images=images))
-    title = f"Sampling rate: {analysis.run.search.get('space', analysis.run.root.name)}"
-    if is_synthetic(analysis.run):
-        title += " (phantom)"
     notice = None if live is None else Live(live, analysis.run.counts())
     path = analysis.run.root / "report.html"
-    write_whole(path, render_page(title, sections, plotly_js(), notice, phantom_mark(analysis)).encode())
+    page = render_page(title_of(analysis), sections, plotly_js(), notice, phantom_mark(analysis))
+    write_whole(path, page.encode())
     return path
+
+
+def title_of(analysis: Analysis) -> str:
+    """The title of the page."""
+    title = f"Sampling rate: {analysis.run.search.get('space', analysis.run.root.name)}"
+    return f"{title} (phantom)" if is_synthetic(analysis.run) else title
 
 
 def rendered_sections(analysis: Analysis) -> list[RenderedSection]:

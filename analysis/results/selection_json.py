@@ -9,7 +9,7 @@ from analysis.choice.crossfit import CrossFit
 from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Verdict
-from analysis.read.load import SCORES
+from analysis.read.load import SCORES, Run
 from analysis.results import sentences, versus_lowpass
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
@@ -47,18 +47,29 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "clinic": _clinic(analysis.clinic),
         "read_by_rules": {computed.vendor: read_table(computed).to_dict("records") for computed in vendors},
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
-        "trials": {
-            "finished": len(run.trials),
-            "failed": len(run.failures),
-            "stopped": len(run.stopped),
-            "unreadable": len(run.unreadable),
-            "pending": len(run.pending),
-        },
+        "trials": _trials(run),
         "cohort_fingerprint": (run.search.get("cohort") or {}).get("fingerprint"),
         "warnings": analysis.warnings,
     }
     # finalists are not rounded: a rounded rate would be another config, with another key
     return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def choice_values(analysis: Analysis) -> dict[str, Any]:
+    """The part of selection.json that says what was chosen, from how many trials: quick, where the rest takes long."""
+    choices = [_plain(computed.selection, analysis.measure) for computed in analysis.vendors.values()]
+    run = analysis.run
+    return json_values({"metric": run.metric, "choices": choices, "trials": _trials(run)}, DIGITS)
+
+
+def _trials(run: Run) -> dict[str, int]:
+    return {
+        "finished": len(run.trials),
+        "failed": len(run.failures),
+        "stopped": len(run.stopped),
+        "unreadable": len(run.unreadable),
+        "pending": len(run.pending),
+    }
 
 
 def _fitness(fitness: Fitness) -> dict[str, Any]:

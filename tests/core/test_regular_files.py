@@ -70,7 +70,7 @@ ALLOWED = {  # (file, call) -> why it opens no file of a run folder, or opens it
     ("tune_ks/core/lasting_words.py", "os.open"): "os.devnull",
     ("tune_ks/worker/node_files.py", "np.fromfile"): "the cache of images",
     ("analysis/report/parts.py", "Image.fromarray(pixels).save"): "in memory",
-    ("analysis/analyse.py", "load"): "load() of a run folder",
+    ("analysis/results/settings.py", "load"): "load() of a run folder",
     ("run_search.py", "load"): "load() of a run folder",
     ("analysis/report/export.py", "(place / name).write_text"): "in a temporary folder",
     ("analysis/report/export.py", "Path(f'{panel}.svg').read_bytes"): "in a temporary folder",

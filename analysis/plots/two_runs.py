@@ -1,0 +1,109 @@
+"""The curves of one vendor in two runs: in-domain above cross-domain, over the same rates; a colour is a run."""
+
+import math
+from html import escape
+from itertools import cycle
+from typing import NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.plots.common import DASHES, DOMAINS, GREY, SPLIT_WORDS, SYMBOLS, about_configurations, blank, rate_axis
+from analysis.results.curves_info import CurvesInfo, ShownCurve
+from analysis.results.two_runs import Pair
+
+RUN_COLOURS = ("#2a9d6f", "#9b6bd3")  # green, violet: in the report blue and orange are the two domains
+AXES = {"in_domain": ("y", (0.54, 1.0)), "cross_domain": ("y2", (0.0, 0.46))}  # domain -> its axis, and where it stands
+
+
+class Style(NamedTuple):
+    """How a curve is drawn: the same in both runs where it has the same name."""
+
+    dash: str
+    symbol: str
+
+
+def plot_two_runs(pair: Pair) -> go.Figure:
+    """Every configuration a point, every curve a line, the choice of a run a star."""
+    there = [(name, colour, info) for (name, info), colour in zip(pair.sides, RUN_COLOURS) if info is not None]
+    figure = blank()
+    styles = _styles([info for _, _, info in there])
+    for name, colour, info in there:
+        _add_entry(figure, escape(name), line={"color": colour, "width": 6}, legendgroup=name)
+        for domain in AXES:
+            for curve in info.curves:
+                _add_curve(figure, curve, styles[curve.name], domain, (name, colour), info)
+            _add_choice(figure, info, domain, (name, colour))
+    for curve_name, style in styles.items():
+        marker = {"symbol": style.symbol, "color": GREY}
+        _add_entry(figure, escape(curve_name), line={"color": GREY, "dash": style.dash}, marker=marker)
+    rate_axis(figure, pd.concat([info.configurations["realised_rate"] for _, _, info in there]))
+    _stack(figure, f"{SPLIT_WORDS[pair.split]} {there[0][2].measure.title}")
+    return figure
+
+
+def _stack(figure: go.Figure, metric: str) -> None:
+    """Two axes one above the other, named by domain, over one axis of the rate."""
+    for domain, (axis, place) in AXES.items():
+        title = {"text": f"{metric}, {DOMAINS[domain][0]}", "standoff": 8}
+        name = axis.replace("y", "yaxis")
+        figure.update_layout({name: {"title": title, "domain": place, "zeroline": False, "automargin": True}})
+    figure.update_layout(xaxis={"anchor": "y2"})
+
+
+def _styles(infos: list[CurvesInfo]) -> dict[str, Style]:
+    names = dict.fromkeys(curve.name for info in infos for curve in info.curves)
+    return {name: Style(dash, symbol) for name, dash, symbol in zip(names, cycle(DASHES), cycle(SYMBOLS))}
+
+
+def _add_entry(figure: go.Figure, name: str, **style) -> None:
+    """An entry of the legend, drawn nowhere."""
+    mode = "lines+markers" if "marker" in style else "lines"
+    figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
+
+
+def _add_curve(
+    figure: go.Figure, curve: ShownCurve, style: Style, domain: str, run: tuple[str, str], info: CurvesInfo
+) -> None:
+    name, colour = run
+    table = curve.configurations
+    values = table[f"{info.split}_{domain}"]
+    if values.isna().all():
+        return
+    figure.add_trace(
+        go.Scatter(
+            x=table["realised_rate"].tolist(),
+            y=values.tolist(),
+            yaxis=AXES[domain][0],
+            mode="lines+markers" if curve.joined else "markers",
+            name=f"{escape(name)}: {escape(curve.name)}",
+            line={"color": colour, "dash": style.dash, "width": 1.8},
+            marker={"size": 7, "symbol": style.symbol, "color": colour},
+            text=about_configurations(table),
+            hovertemplate=f"{escape(name)}<br>%{{text}}<br>{info.measure.title} %{{y:.3f}}<extra></extra>",
+            legendgroup=name,
+            showlegend=False,
+        )
+    )
+
+
+def _add_choice(figure: go.Figure, info: CurvesInfo, domain: str, run: tuple[str, str]) -> None:
+    """A star, where a rate was chosen and has this score."""
+    name, colour = run
+    selection = info.selection
+    value = selection.values.get(f"{info.split}_{domain}", math.nan)
+    if math.isnan(value):
+        return
+    figure.add_trace(
+        go.Scatter(
+            x=[selection.rate],
+            y=[value],
+            yaxis=AXES[domain][0],
+            mode="markers",
+            name=f"{escape(name)}: chosen",
+            marker={"size": 18, "symbol": "star-open", "color": colour, "line": {"width": 2}},
+            hovertemplate=f"{escape(name)}, chosen by {selection.rule}: {selection.rate:.3f}<extra></extra>",
+            legendgroup=name,
+            showlegend=False,
+        )
+    )
