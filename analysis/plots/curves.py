@@ -26,6 +26,7 @@ from analysis.plots.common import (
 from analysis.results.curves_info import BaselineLevel, CurvesInfo, ShownCurve
 from analysis.results.yardsticks import YardstickCurve
 from analysis.statistics.curve import Curve
+from tune_ks.core.rate_words import rate_words
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
 FITTED_WIDTH = 3.5  # of the fitted mean: a measured curve is thinner
@@ -179,7 +180,7 @@ def _add_choice(figure: go.Figure, selection: Selection, score: Score) -> None:
             mode="markers",
             name="chosen",
             marker={"size": 18, "symbol": "star-open", "color": score.colour, "line": {"width": 2}},
-            hovertemplate=f"chosen by {selection.rule}: {selection.rate:.3f}<extra></extra>",
+            hovertemplate=f"chosen by {selection.rule}: rate {rate_words(selection.rate)}<extra></extra>",
             **score.unlisted,
         )
     )

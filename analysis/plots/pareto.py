@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.plots.common import (
+    AMBER,
     GREEN,
     GREY,
     ORANGE,
@@ -29,10 +30,10 @@ from analysis.results.rate_units import RateUnit
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import SURFACES, UncertainFront
+from tune_ks.core.rate_words import rate_tick, rate_words
 
 CROWD = 60  # configurations: beyond it large points hide each other
 HOVER = "%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>"
-YELLOW = "#d6c23c"  # of full sampling
 
 
 class Objectives(NamedTuple):
@@ -134,7 +135,7 @@ def _add_configurations(figure: go.Figure, info: ParetoInfo, lowest: float) -> N
         points = _points(info, of_family, of_family["family"], "configuration", str(name))
         figure.add_trace(points.update(text=about_configurations(of_family), marker=marker))
     if full.any():
-        marker = {"size": 15, "symbol": "diamond-wide", "color": YELLOW}
+        marker = {"size": 15, "symbol": "diamond-wide", "color": AMBER}
         points = _points(info, table[full], table.loc[full, "family"], "configuration", FULL)
         figure.add_trace(points.update(text=about_configurations(table[full]), marker=marker))
 
@@ -150,10 +151,10 @@ def _add_choice(figure: go.Figure, info: ParetoInfo) -> None:
             y=[selection.values[info.cross_domain]],
             mode="markers+text",
             name="chosen",
-            text=[f"{selection.rate:.3f}"],
+            text=[rate_tick(selection.rate)],
             textposition="top center",
             marker={"size": 22, "symbol": "star-open", "color": ORANGE, "line": {"width": 2}},
-            hovertemplate=f"chosen by {selection.rule}: rate {selection.rate:.3f}<extra></extra>",
+            hovertemplate=f"chosen by {selection.rule}: rate {rate_words(selection.rate)}<extra></extra>",
         )
     )
 
