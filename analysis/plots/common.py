@@ -19,6 +19,7 @@ from tune_ks.core.rate_words import rate_tick, rate_words
 BLUE, ORANGE, GREEN, GREY = "#2f7fd1", "#d25a22", "#26936a", "#828892"
 AMBER = "#b28207"  # of full sampling
 MARKS = (BLUE, ORANGE, GREEN, GREY, AMBER)
+FAINT = 0.85  # opacity of what stands behind; less of BLUE or ORANGE is not seen
 DOMAINS = {"in_domain": ("in-domain", BLUE), "cross_domain": ("cross-domain", ORANGE)}
 RATE_TITLE = "realised rate (share of k-space, 1 / R)"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")

@@ -12,6 +12,7 @@ from analysis.choice.selection import Selection
 from analysis.plots.common import (
     DASHES,
     DOMAINS,
+    FAINT,
     GREY,
     SPLIT_WORDS,
     SYMBOLS,
@@ -123,7 +124,7 @@ def _add_band(figure: go.Figure, curve: Curve | None, score: Score) -> None:
             mode="lines",
             name=f"fitted mean, {score.word}",
             line={"color": score.colour, "width": FITTED_WIDTH},
-            opacity=0.7,
+            opacity=FAINT,
             hovertemplate=f"fitted mean, {score.word}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
@@ -138,7 +139,7 @@ def _add_trials(figure: go.Figure, trials: pd.DataFrame, score: Score) -> None:
             y=trials[score.column].tolist(),
             mode="markers",
             name=f"one trial, {score.word}",
-            marker={"size": 5, "color": score.colour, "opacity": 0.4},
+            marker={"size": 4, "color": score.colour, "opacity": FAINT},
             text=about_trials(trials),
             hovertemplate=score.hover,
             **score.unlisted,
@@ -210,7 +211,7 @@ def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> No
             name=name,
             line={"color": score.colour, "width": 1, "dash": "dot"},
             marker={"size": 6, "symbol": "x-thin", "line": {"color": score.colour, "width": 1.5}},
-            opacity=0.8,
+            opacity=FAINT,
             hovertemplate=f"{name}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
@@ -230,7 +231,7 @@ def _add_baselines(figure: go.Figure, levels: list[BaselineLevel], name: str, ra
                 legendgroup=word,
                 showlegend=False,
                 line={"color": colour, "width": 1, "dash": "dot"},
-                opacity=0.7,
+                opacity=FAINT,
                 hovertemplate=f"{level.baseline} of {escape(level.vendor)}: {level.value:.3f}<extra></extra>",
             )
         )

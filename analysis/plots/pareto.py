@@ -120,7 +120,7 @@ def _points(info: ParetoInfo, rows: pd.DataFrame, family: pd.Series, kind: str, 
 def _add_trials(figure: go.Figure, info: ParetoInfo) -> None:
     family = info.trials["mask"].where(~info.trials["full"].astype(bool), FULL)
     points = _points(info, info.trials, family, "trial", "single trial")
-    points.update(text=about_trials(info.trials), marker={"size": 5, "color": GREY, "opacity": 0.6})
+    points.update(text=about_trials(info.trials), marker={"size": 4, "color": GREY})
     figure.add_trace(points)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.plots.common import DOMAINS, blank, faded
+from analysis.plots.common import DOMAINS, FAINT, blank, faded
 from analysis.results.robustness import Robust
 from tune_ks.core.rate_words import rate_words
 
@@ -62,7 +62,7 @@ def _line(rows: pd.DataFrame, domain: str, sampling: str, rate: str) -> go.Scatt
             "arrayminus": rows["auc"] - rows["low"],
             "thickness": 1,
             "width": 0,
-            "color": faded(colour, 0.45),
+            "color": faded(colour, FAINT),
         },
         hovertemplate=f"{corruption}, severity %{{x}}<br>{words}, {rate}: %{{y:.3f}}<extra></extra>",
     )

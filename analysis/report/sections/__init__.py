@@ -8,6 +8,7 @@ from analysis.report.sections import (
     curves,
     external,
     front,
+    glossary,
     hyperparameters,
     image_quality,
     intervals_of_classes,
@@ -58,4 +59,5 @@ SECTIONS = {
     "trials": trials.SECTION,
     "trouble": trouble.SECTION,
     "provenance": provenance.SECTION,
+    "glossary": glossary.SECTION,
 }
