@@ -11,7 +11,7 @@ RUN apt-get update \
     && useradd --create-home --uid 1000 ks
 
 WORKDIR /app
-COPY constraints.txt pyproject.toml README.md run_search.py ./
+COPY constraints.txt pyproject.toml setup.py README.md LICENSE run_search.py ./
 COPY tune_ks tune_ks
 COPY analysis analysis
 COPY search_spaces search_spaces

@@ -8,9 +8,12 @@ python run_search.py evaluate RUN --data DIR --corruptions      the same on corr
 python run_search.py predict RUN --data DIR              their calls of images and patients without labels
 python run_search.py export RUN --into DIR               one chosen model with its mask, which needs torch alone
 python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate
+python run_search.py analyse RUN --rule cross_domain     another choice: as python -m analysis
 python run_search.py check --data DIR                    what a search would understand of a folder; writes nothing
 python run_search.py --help-fields                       what a search space may set
 python run_search.py merge RUN_A RUN_B --into RUN        the trials of several run folders of one cohort in one folder
+
+Where the package is installed, each begins with ``tune-ks``. The first two may also begin with the word ``search``.
 
 Exit codes: 0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage
 is wrong (one message says how); 130 interrupted, or trials are left: the same command continues.
@@ -29,6 +32,7 @@ from functools import partial
 from typing import Any
 
 from tune_ks.commands.arguments import (
+    OTHER_COMMANDS,
     check_parser,
     evaluate_parser,
     export_parser,
@@ -46,6 +50,8 @@ from tune_ks.commands.prepare_search import AnalysisSteps
 from tune_ks.commands.search import search_command
 from tune_ks.commands.tune import tune_command
 from tune_ks.core.collector import whole_process
+from tune_ks.core.did_you_mean import did_you_mean
+from tune_ks.core.front import call_of
 from tune_ks.core.lasting_words import say_error
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.system import HANGUP, ignore_signals
@@ -54,12 +60,13 @@ from tune_ks.core.system import HANGUP, ignore_signals
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. An error that the user can correct is one message, no traceback."""
     argv = sys.argv[1:] if argv is None else argv
-    args, command = parse(argv)
+    args, run = parse(argv)
     # this line is printed as the one that resumes the search, which --fresh would set aside
-    args.command_line = "python run_search.py " + shlex.join(word for word in argv if word != "--fresh")
+    args.command_line = f"{call_of()} {shlex.join(word for word in argv if word != '--fresh')}"
     try:
         with signals_of_a_command():
-            return command(args)
+            give_members(args)
+            return run(args)
     except KeyboardInterrupt:
         say_error(f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}")
         return INTERRUPTED
@@ -76,20 +83,41 @@ def message_of(error: Exception) -> str:
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], int]]:
-    """The arguments of a command line, and the command that takes them. The search has no name."""
-    name = argv[0] if argv else ""
+    """The arguments of a command line, and the command that takes them. Without a name it is a search."""
+    name, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("search", argv)
     if name in ("evaluate", "predict"):
-        return evaluate_parser(name).parse_args(argv[1:]), partial(evaluate_command, analysis=ANALYSIS)
+        return evaluate_parser(name).parse_args(words), partial(evaluate_command, analysis=ANALYSIS)
     if name == "export":
-        return export_parser().parse_args(argv[1:]), export_command
+        return export_parser().parse_args(words), export_command
     if name == "check":
-        return check_parser().parse_args(argv[1:]), check_command
+        return check_parser().parse_args(words), check_command
     if name == "merge":
-        return merge_parser().parse_args(argv[1:]), merge_command
+        return merge_parser().parse_args(words), merge_command
     if name == "tune":
-        return tune_parser().parse_args(argv[1:]), tune_command
-    args = search_parser().parse_args(argv)
+        return tune_parser().parse_args(words), tune_command
+    if name == "analyse":
+        return argparse.Namespace(words=words), analyse_command
+    parser = search_parser()
+    if name != "search":
+        known = ("search", *OTHER_COMMANDS)
+        parser.error(f"there is no command {name!r}; the commands are {', '.join(known)}{did_you_mean(name, known)}")
+    args = parser.parse_args(words)
     return args, fields_command if args.help_fields else partial(search_command, analysis=ANALYSIS)
+
+
+def give_members(args: argparse.Namespace) -> None:
+    """Take the members of the files that ``--members`` names."""
+    if getattr(args, "members", None):
+        from tune_ks.training.member_files import add_member_files  # torch takes seconds to import
+
+        add_member_files(args.members)
+
+
+def analyse_command(args: argparse.Namespace) -> int:
+    """As ``python -m analysis``."""
+    from analysis.__main__ import main as analyse_main
+
+    return analyse_main(args.words)
 
 
 def fields_command(args: argparse.Namespace) -> int:
@@ -156,8 +184,13 @@ def signals_of_a_command() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-if __name__ == "__main__":
+def run_command_line() -> None:
+    """Run the words of this process, and end it with the exit code."""
     with whole_process():
         exit_code = main()
         ignore_signals(signal.SIGINT, signal.SIGTERM)  # all is written and said: a late one must not change the code
         sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    run_command_line()

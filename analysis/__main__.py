@@ -12,8 +12,10 @@ from analysis.choice.rules import DEFAULT
 from analysis.report.no_browser import NoBrowser
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
 from tune_ks.core.collector import whole_process
+from tune_ks.core.front import call_of
 from tune_ks.core.lasting_words import say_error, say_line
 from tune_ks.core.metrics import METRICS
+from tune_ks.core.parser import Parser
 
 
 class Arguments(NamedTuple):
@@ -49,11 +51,11 @@ def parse(arguments: list[str] | None = None) -> Arguments:
 
 def _parser() -> argparse.ArgumentParser:
     rules = "\n".join(f"  {name:14}{rule.summary}" for name, rule in RULES.items())
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis",
+    parser = Parser(
+        prog=call_of("analyse"),
         description="Choose the k-space sampling rate of a finished search, and write RUN/report.html (opens offline)\n"
         "and RUN/selection.json. Needs neither torch nor ray.",
-        epilog=f"rules:\n{rules}\n\nexample:\n  python -m analysis examples/lu_table1 --rule epsilon --epsilon 0.03",
+        epilog=f"rules:\n{rules}\n\nexample:\n  {call_of('analyse')} examples/lu_table1 --rule epsilon --epsilon 0.03",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", help="the run folder (or s3:// URL) that run_search.py printed")

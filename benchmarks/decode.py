@@ -30,7 +30,7 @@ from benchmarks.tools import parser, print_heads, print_row, timed
 from tune_ks.core.system import usable_cores
 from tune_ks.data.cohort.cohort import Cohort, open_cohort
 from tune_ks.data.cohort.prepare import PERCENTILES, crop_kspace, pad_to_square
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 
 PER_PATIENT = 20  # slices of a patient in the folders written here

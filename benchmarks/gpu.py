@@ -338,7 +338,7 @@ def run_decode(args: argparse.Namespace, left: Left) -> None:
     """DICOM files of a phantom -> the cache -> the device; left out where nothing reads DICOM here."""
     try:
         from tune_ks.data.cohort.cohort import open_cohort
-        from tune_ks.data.cohort.scan import CohortSettings
+        from tune_ks.data.cohort.settings import CohortSettings
         from tune_ks.data.cohort.table import with_splits, write_table
         from tune_ks.data.phantom.write import PhantomSettings, write_phantom
     except ModuleNotFoundError as error:

@@ -24,7 +24,7 @@ from tune_ks.core.arrays import read_array
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.storage import storage_path
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.planted import Plant, lines_of, planted

@@ -25,7 +25,7 @@ from benchmarks.tools import command_of, parser, print_heads, print_row, timed
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 

@@ -19,7 +19,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation.write_record import make_record

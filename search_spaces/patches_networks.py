@@ -1,5 +1,4 @@
-"""With the recipe that learns: which network loses least on another vendor's patches, and does it help to know how an
-image was acquired?
+"""Which network loses least on another vendor's patches, and does it help to know how an image was acquired?
 
     python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space patches_networks
     python -m docs.tables networks RUN

@@ -16,6 +16,8 @@ IN_THIS_PROCESS = (
     "tests/search/test_transfer_search.py",
     "tests/search/test_schedulers.py",
     "tests/commands/test_front_door.py",
+    "tests/commands/test_api.py",  # reads the search of test_front_door
+    "tests/commands/test_member_files.py",
     "tests/commands/test_front_door_resume.py",
     "tests/commands/test_legacy_run.py",
     "tests/commands/test_new_member.py",

@@ -247,8 +247,11 @@ def headline(versus: VersusLowpass, vendor: str, title: str) -> str:
 def short(versus: VersusLowpass, vendor: str) -> str:
     """The headline without its numbers; "" where the two can not be compared."""
     means = versus.means[versus.means["vendor"] == vendor]
-    said = verdict(means) if len(means) else ""
-    return f"{said[0].upper()}{said[1:]}." if said else ""
+    if means.empty:
+        return ""
+    said = verdict(means)
+    doubt = ", as far as one training each can tell" if _about_trainings(means) else ""
+    return f"{said[0].upper()}{said[1:]}{doubt}."
 
 
 def single_rates(versus: VersusLowpass, vendor: str) -> str:

@@ -68,7 +68,7 @@ def test_the_phantom_is_planned_before_it_is_written(place):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--space", "gumble.py"], "got 'gumble', did you mean 'gumbel'?"),
+        (["--space", "gumble.py"], "got 'gumble'; did you mean 'gumbel'?"),
         (["--space", "cold.py"], "temperature must be above 0, or None, got -1"),
         (["--address", "1.2.3.4"], "no Ray cluster answers at 1.2.3.4: start one"),
         (["--gpus-per-trial", "1"], "no node of the cluster has both"),

@@ -53,10 +53,11 @@ def test_a_name_that_is_another_files_is_refused(name):
 
 
 def test_the_next_command_can_be_copied():
-    steps = next_steps(RunFolder("runs/my run; rm x"), is_phantom=True, has_failures=True)
-    assert len(steps) == 3
-    command = shlex.split(steps[1].partition("     ")[0])
-    assert command == ["python", "run_search.py", "evaluate", "runs/my run; rm x", "--data", "DIR"]
+    asked = Namespace(command_line="python run_search.py", finalists=False, data=None)
+    steps = next_steps(asked, RunFolder("runs/my run; rm x"), has_failures=True)
+    assert len(steps) == 4
+    _, command = steps[-1]
+    assert shlex.split(command)[-4:] == ["evaluate", "runs/my run; rm x", "--data", "DIR"]
     words = ["--data", "my data", "--minutes", "3", "--site", "north", "--vendor-of", "ACME=GE", "--vendor-of", "=GE"]
     following = shlex.split(next_command(tune_parser().parse_args(words), Path("my space.py")))
     assert following[2:] == [*words[:2], *words[4:6], *words[6:], "--space", "my space.py"]

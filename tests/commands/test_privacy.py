@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 
 from dicom_files import CLINICAL, anatomy, save_labels, write_dicom, write_duke
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.file import TAGS
 
 ROOT = Path(__file__).parents[2]

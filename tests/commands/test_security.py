@@ -22,7 +22,7 @@ from tune_ks.commands.evaluate import chosen_keys
 from tune_ks.core import arrays
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.layouts.sheets import InputError
 
 ROOT = Path(__file__).parents[2]

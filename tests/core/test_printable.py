@@ -41,6 +41,9 @@ def test_a_console_prints_no_such_character_and_keeps_its_own_colours():
     assert "\x1b[2J" not in shown
 
 
+STANDS_ALONE = "load_exported.py"  # goes away with a model, to where only torch is; prints its own words and numbers
+
+
 def prints(tree):
     """Every call of print or of rich's Console, as it is written; words for the user are said in other ways."""
     for node in ast.walk(tree):
@@ -52,6 +55,8 @@ def test_every_print_passes_the_door():
     met = 0
     for path in [ROOT / "run_search.py", *(ROOT / "tune_ks").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")]:
         text = path.read_text()
+        if path.name == STANDS_ALONE:
+            continue
         if " print(" in text or "=print(" in text or " Console(" in text:
             for call in prints(ast.parse(text)):
                 assert call.startswith("print(printable("), f"{path.name}: {call}"

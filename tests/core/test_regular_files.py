@@ -72,6 +72,23 @@ ALLOWED = {  # (file, call) -> why it opens no file of a run folder, or opens it
     ("analysis/report/parts.py", "Image.fromarray(pixels).save"): "in memory",
     ("analysis/analyse.py", "load"): "load() of a run folder",
     ("run_search.py", "load"): "load() of a run folder",
+    ("analysis/report/export.py", "(place / name).write_text"): "in a temporary folder",
+    ("analysis/report/export.py", "Path(f'{panel}.svg').read_bytes"): "in a temporary folder",
+    ("analysis/report/export.py", "Image.open"): "in a temporary folder",
+    ("analysis/report/export.py", "image.save"): "in a temporary folder",
+    ("tune_ks/api.py", "load"): "load() of a run folder",
+    ("tune_ks/evaluation/bundle.py", "(target / name).write_text"): "in a new folder of this process",
+    ("tune_ks/evaluation/bundle.py", "Path(load_exported.__file__).read_text"): "of this package",
+    ("tune_ks/evaluation/exported_model.py", "program.save"): "in a new folder of this process",
+    ("tune_ks/evaluation/exported_model.py", "torch.export.save"): "in a new folder of this process",
+    (
+        "tune_ks/evaluation/load_exported.py",
+        "(folder / 'configs' / 'metadata.json').read_text",
+    ): "a model that was given away",
+    ("tune_ks/evaluation/load_exported.py", "torch.export.load"): "a model that was given away",
+    ("tune_ks/evaluation/load_exported.py", "path.read_bytes"): "the images that the user names",
+    ("tune_ks/search/cluster.py", "json.load"): "of standard input",
+    ("tune_ks/training/member_files.py", "path.read_text"): "the file with members that the user names",
     ("analysis/report/page.py", "files('analysis.report').joinpath('assets', name).read_text"): "of this package",
 }
 DATA = "tune_ks/data/"  # reads the user's own images and sheets, where links are followed, and its own cache

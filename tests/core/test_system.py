@@ -147,7 +147,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.lock import driver_lock
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 from tune_ks.planning.start_run import create_run
 from tune_ks.planning.space import load_space

@@ -31,7 +31,7 @@ from tune_ks.data.cohort import cohort as cohort_module
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS, read_table, split_patients, write_table
 from tune_ks.data.layouts import detect as layouts
 from tune_ks.data.layouts import duke

@@ -6,7 +6,7 @@ import torch
 
 from dicom_files import write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import ACQUISITION, all_images, open_splits
 

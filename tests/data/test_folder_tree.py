@@ -6,7 +6,7 @@ import pytest
 
 from dicom_files import save_labels, write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.layouts.base import file_status
 from tune_ks.data.layouts.folder_tree import FolderTree
 

@@ -14,7 +14,7 @@ from dicom_files import PHI, save_labels, write_table_cohort
 from made_run import make_run
 from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 
 DICOM = 170
 SHEETS = 90

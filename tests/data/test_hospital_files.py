@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from dicom_files import ROTATED, anatomy, read_image, save_labels, write_dicom, write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.doubts import doubts
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.reader import UnusableFile, named_vendor, read_header, vendor_of
 from tune_ks.data.layouts.sheets import InputError
 

@@ -10,9 +10,9 @@ import pytest
 
 from dicom_files import ROTATED, anatomy, save_labels, write_dicom, write_duke, write_table_cohort
 from tune_ks.core.run_folder import RunFolder, write_json
-from tune_ks.data.cohort import scan
+from tune_ks.data.cohort import fingerprint
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dicom.reader import read_header
 from tune_ks.planning.space import load_space
@@ -79,7 +79,7 @@ def test_a_reader_that_reads_otherwise_and_files_that_only_count_in_percentiles(
     assert not before.table["high"].equals(after.table["high"])
     assert after.fingerprint != before.fingerprint
     assert after.fingerprint_1 == before.fingerprint_1
-    monkeypatch.setattr(scan, "VERSION", scan.VERSION + 1)
+    monkeypatch.setattr(fingerprint, "VERSION", fingerprint.VERSION + 1)
     shutil.rmtree(tmp_path / "cache")
     assert opened(tmp_path / "data").fingerprint not in (before.fingerprint, after.fingerprint)
 

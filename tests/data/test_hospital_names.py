@@ -11,7 +11,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from dicom_files import MAPPING, anatomy, read_image, save_labels, save_sheet, write_dicom, write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.layouts import base
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.folder_tree import FolderTree

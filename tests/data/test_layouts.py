@@ -10,7 +10,7 @@ import pytest
 from dicom_files import save_labels, write_dicom, write_table_cohort
 from tune_ks.commands.prepare_search import labels_of_patients
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.layouts.base import Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect

@@ -30,7 +30,7 @@ from tune_ks.data.cohort import cohort
 from tune_ks.data.dicom import reader as dicom
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts import labels
-from tune_ks.data.cohort import scan
+from tune_ks.data.cohort import settings
 from tune_ks.data.layouts import sheets
 
 def peak():  # of this process alone: ru_maxrss begins with the parent's
@@ -236,7 +236,9 @@ def said_of(observed):
     """A folder -> what opening its cohort says, with the process's memory limited, and the KiB that it took."""
 
     def open_folder(root):
-        call = f"cohort.open_cohort(Path({str(root)!r}), scan.CohortSettings(), 16, Path({str(root / 'cache')!r}), 1)"
+        call = (
+            f"cohort.open_cohort(Path({str(root)!r}), settings.CohortSettings(), 16, Path({str(root / 'cache')!r}), 1)"
+        )
         (said,), kib = observed(call)
         return said, kib
 

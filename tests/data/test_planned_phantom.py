@@ -3,7 +3,7 @@
 import pandas as pd
 
 from tune_ks.data.cohort.cohort import survey_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.phantom.planned import planned_cohort

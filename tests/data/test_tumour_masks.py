@@ -6,7 +6,7 @@ import pytest
 from dicom_files import AXIAL, ROTATED, read_image, save_labels, write_dicom, write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom

@@ -38,7 +38,8 @@ def test_contributors_get_the_readmes_checks():
 def test_the_image_copies_what_there_is():
     copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     names = " ".join(copied).split()
-    assert {"tune_ks", "analysis", "search_spaces", "run_search.py"} <= set(names)
+    parts = {"tune_ks", "analysis", "search_spaces", "run_search.py"}
+    assert parts | {"pyproject.toml", "setup.py", PROJECT["readme"], *PROJECT["license-files"]} <= set(names)
     for name in names:
         assert (ROOT / name).exists(), name
 

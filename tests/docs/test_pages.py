@@ -23,15 +23,19 @@ EXAMPLES = sorted((ROOT / "examples/cluster").iterdir())
 TEXTS = [*PAGES, *SPACES, *EXAMPLES, *sorted((ROOT / "benchmarks").glob("*.py"))]
 FOLDERS = "tune_ks|analysis|tests|benchmarks|docs|examples|search_spaces"
 PATH = re.compile(rf"(?<![\w./-])(?:(?:{FOLDERS})/[\w./-]*\w/?|[\w/-]+\.py)(?!\w)")
-NOT_HERE = {  # on AWS the whole repository is the folder tune_ks; a mask that CONTRIBUTING.md adds
+NOT_HERE = {  # on AWS the whole repository is the folder tune_ks; a mask that CONTRIBUTING.md adds; a user's own files
     "tune_ks/constraints.txt",
     "checkerboard.py",
+    "my_masks.py",
+    "my_space.py",
+    "tune_ks/_front/",  # of a wheel
 }
 VALUES = {
     "KEY": "0123456789ab",  # what a placeholder of a page may stand for
     "$series": "pre",
     "SETTING": "equal, 15 patients",
     "NAME": "smoke",
+    "my_space.py": "smoke",
 }
 
 

@@ -10,7 +10,7 @@ from dicom_files import AXIAL, write_dicom
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.dataset import all_images
 from tune_ks.data.dicom.reader import read_file

@@ -13,7 +13,7 @@ from tune_ks.commands.prepare_search import finalists
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.scan import CohortSettings
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import load_space
 from tune_ks.planning.start_run import create_run, note

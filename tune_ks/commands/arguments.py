@@ -5,8 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+from tune_ks import __version__
 from tune_ks.core.config import is_key
+from tune_ks.core.front import call_of
+from tune_ks.core.parser import Parser
 
+OTHER_COMMANDS = ("check", "tune", "evaluate", "predict", "export", "analyse", "merge")
 EXIT_CODES = (
     "0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage is "
     "wrong (one message says how); 130 interrupted, or trials are left: the same command continues."
@@ -14,28 +18,38 @@ EXIT_CODES = (
 
 
 def search_parser() -> argparse.ArgumentParser:
-    """The arguments of a search."""
-    parser = argparse.ArgumentParser(
-        prog="run_search.py",
+    """The arguments of a search; those that most searches need come first."""
+    parser = Parser(
+        prog=call_of(),
+        usage="%(prog)s [search] [--data DIR] [--space SPACE] [--run RUN] [--dry-run] [more options]",
         description="Search for the share of k-space that a classifier should see, then analyse and choose the rate. "
-        "The same command again continues where it ended. Other commands: check, tune, evaluate, predict, export, "
-        "merge (each with --help).",
+        f"The same command again continues where it ended. Other commands: {', '.join(OTHER_COMMANDS)} (each with "
+        "--help).",
         epilog=f"exit codes: {EXIT_CODES}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"tune_ks {__version__}")
+    common = parser.add_argument_group("used most")
+    common.add_argument(
+        "--data", type=Path, help="a folder of DICOM files in Duke's layout, or with labels.csv; without it a phantom "
+        "is written",
+    )  # fmt: skip
+    common.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
+    common.add_argument(
+        "--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/SPACE-<hash of the space and the cohort>"
+    )
+    common.add_argument(
+        "--dry-run", action="store_true", help="print the plan and an estimate of its time; start nothing"
+    )
+    common.add_argument("--seeds", type=int, help="seeds of each configuration, in place of the space's number")
+    common.add_argument(
+        "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
+    )
+    common.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
     question = parser.add_argument_group("what is searched")
-    question.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
     question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
-    add_data_arguments(
-        parser, "a folder of DICOM files in Duke's layout, or with labels.csv; without it a phantom is written"
-    )
     question.add_argument("--samples", type=int, help="suggestions for each point, in place of the space's number")
-    question.add_argument("--seeds", type=int, help="seeds of each configuration, in place of the space's number")
     question.add_argument(
         "--rates", type=float, nargs="+", help="sampling rates to add to every list of them in the space"
-    )
-    question.add_argument(
-        "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
     )
     question.add_argument(
         "--from-scratch",
@@ -49,18 +63,14 @@ def search_parser() -> argparse.ArgumentParser:
         help="weights for the word 'pretrained' in a space: a run folder, of which each config gets those of the trial "
         "that fits it, or RUN/trials/KEY for all configs",
     )
-    place = parser.add_argument_group("where the results go")
-    place.add_argument(
-        "--run", help="the run folder, or s3://BUCKET/PREFIX; otherwise runs/SPACE-<hash of the space and the cohort>"
-    )
+    add_members_argument(question)
+    add_reading_arguments(parser.add_argument_group("how the data is read"))
+    place = parser.add_argument_group("a run folder that exists")
     place.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
     place.add_argument(
         "--extend", action="store_true", help="add a changed space to an existing run folder, which keeps its trials"
     )
     place.add_argument("--retry-failed", action="store_true", help="run the failed trials again")
-    place.add_argument(
-        "--dry-run", action="store_true", help="print the plan and an estimate of its time; start nothing"
-    )
     resources = add_resource_arguments(parser)
     resources.add_argument(
         "--fused",
@@ -74,7 +84,7 @@ def search_parser() -> argparse.ArgumentParser:
     )
     viewers.add_argument("--mlflow", metavar="URI", help="an MLflow server, or sqlite:///FILE; needs tune_ks[mlflow]")
     viewers.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard while the search runs")
-    choice = parser.add_argument_group("how the rate is chosen (python -m analysis RUN --help has more)")
+    choice = parser.add_argument_group(f"how the rate is chosen ({call_of('analyse')} RUN --help has more)")
     choice.add_argument("--rule", default="epsilon", help="the selection rule")
     choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of the in-domain metric")
     choice.add_argument("--no-images", action="store_true", help="leave images of patients out of the report")
@@ -86,13 +96,12 @@ def search_parser() -> argparse.ArgumentParser:
 
 def tune_parser() -> argparse.ArgumentParser:
     """The arguments of ``tune``."""
-    parser = argparse.ArgumentParser(
-        prog="run_search.py tune",
+    parser = Parser(
+        prog=call_of("tune"),
         description="Compare training recipes at full sampling and at one low rate, on the source vendor's validation "
         "images alone, and write a space file that searches the rates with the best one. The same command again goes "
         "on where it ended; with more minutes it adds to what is there.",
         epilog=f"exit codes: {EXIT_CODES}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     question = parser.add_argument_group("what is tuned")
     question.add_argument(
@@ -104,6 +113,7 @@ def tune_parser() -> argparse.ArgumentParser:
         help="what may be tried: a space whose SPACE draws the fields of a recipe, with START (docs/recipe.md)",
     )
     question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
+    add_members_argument(question)
     add_data_arguments(
         parser, "a folder of DICOM files in Duke's layout, or with labels.csv; without it a phantom is written"
     )
@@ -114,7 +124,8 @@ def tune_parser() -> argparse.ArgumentParser:
     )
     place.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
     place.add_argument("--dry-run", action="store_true", help="print what fits into the minutes; start nothing")
-    add_resource_arguments(parser)
+    resources = add_resource_arguments(parser)
+    resources.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
     parser.set_defaults(fused="1")
     return parser
 
@@ -129,8 +140,8 @@ def minutes(text: str) -> float:
 
 def evaluate_parser(name: str) -> argparse.ArgumentParser:
     """The arguments of ``evaluate`` and ``predict``."""
-    parser = argparse.ArgumentParser(
-        prog=f"run_search.py {name}",
+    parser = Parser(
+        prog=call_of(name),
         description={
             "evaluate": "Score another cohort with the chosen models, with full sampling and with the low-pass at the "
             "same rates: prints them by rate, writes RUN/external/NAME.csv, the scores, and the report again.",
@@ -138,7 +149,6 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
             "writes the probability, threshold and call of each image (RUN/external/NAME_predictions.csv) and of each "
             "patient (NAME_patient_predictions.csv). For research only: this is no medical device.",
         }[name],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.set_defaults(task=name, corruptions=False)
     if name == "evaluate":
@@ -150,6 +160,7 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
         )
     parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
     add_data_arguments(parser, "the other cohort's folder", required=True)
+    add_members_argument(parser)
     parser.add_argument("--all", action="store_true", help="every finished trial, not only the chosen ones")
     parser.add_argument("--name", help="name of the output; otherwise the data folder's name")
     parser.set_defaults(key=None, json=False)
@@ -168,8 +179,8 @@ def trial_key(text: str) -> str:
 
 def export_parser() -> argparse.ArgumentParser:
     """The arguments of ``export``."""
-    parser = argparse.ArgumentParser(
-        prog="run_search.py export",
+    parser = Parser(
+        prog=call_of("export"),
         description="Write one trained model with its mask to a folder that needs torch alone: the network "
         "(torch.export), a script that loads it, the mask as CSV and as a list of lines, and metadata as in a MONAI "
         "bundle. For research only: this is no medical device.",
@@ -177,31 +188,32 @@ def export_parser() -> argparse.ArgumentParser:
     parser.add_argument("run", help="the run folder (or s3:// URL) of a search")
     parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder to write; new or empty")
     parser.add_argument("--key", type=trial_key, help="a finished trial; otherwise the chosen one, if it is only one")
+    add_members_argument(parser)
     parser.add_argument("--onnx", action="store_true", help="write models/model.onnx too; needs tune_ks[onnx]")
     return parser
 
 
 def check_parser() -> argparse.ArgumentParser:
     """The arguments of ``check``."""
-    parser = argparse.ArgumentParser(
-        prog="run_search.py check",
+    parser = Parser(
+        prog=call_of("check"),
         description="Say what a search would understand of a folder: layout, series, vendors, patients, classes, "
         "splits, sizes, what is left out and why, and what would be refused. Reads sheets and headers, decodes a few "
         "images for the occupied band of k-space, and writes nothing.",
         epilog="exit codes: 0 a search would take the folder; 2 it would refuse it, with the message that it gives",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data_arguments(parser, "the folder; without it the phantom, where one was written")
     question = parser.add_argument_group("for which search")
     question.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
+    add_members_argument(question)
     question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
     return parser
 
 
 def merge_parser() -> argparse.ArgumentParser:
     """The arguments of ``merge``."""
-    parser = argparse.ArgumentParser(
-        prog="run_search.py merge",
+    parser = Parser(
+        prog=call_of("merge"),
         description="Bring the trials of several run folders of one cohort and one split into one. The sources stay as "
         "they are. Two run folders with different records of the same trial are refused, with its name.",
     )
@@ -221,7 +233,6 @@ def add_resource_arguments(parser: argparse.ArgumentParser) -> Any:
     resources.add_argument(
         "--gpus-per-trial", type=float, help="0.25 lets four trials share a GPU; otherwise 1 if there is a GPU"
     )
-    resources.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
     resources.add_argument(
         "--hang-after", type=float, default=3600, help="seconds without an epoch after which a trial is ended"
     )
@@ -229,9 +240,14 @@ def add_resource_arguments(parser: argparse.ArgumentParser) -> Any:
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: bool = False) -> None:
-    """The arguments that say where the images are and how they are read, the same for every command."""
+    """The arguments that say where the images are and how they are read."""
     data = parser.add_argument_group("the data")
     data.add_argument("--data", type=Path, required=required, help=meaning)
+    add_reading_arguments(data)
+
+
+def add_reading_arguments(data: Any) -> None:
+    """The arguments that say how images are read, the same for every command, in the group ``data``."""
     data.add_argument("--series", help="pre, post_1 ...; otherwise pre for Duke, post_1 for the phantom")
     data.add_argument(
         "--intensity", choices=["series", "image"], help="scale by percentiles of the series or of the image"
@@ -251,3 +267,14 @@ def add_data_arguments(parser: argparse.ArgumentParser, meaning: str, required: 
     data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
     data.add_argument("--workers", type=int, help="processes that decode DICOM; otherwise one per CPU")
+
+
+def add_members_argument(group: Any) -> None:
+    """The argument that names files with members of the user's own."""
+    group.add_argument(
+        "--members",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="a .py file with masks or other members of your own (docs/members.md); it is executed; repeatable",
+    )

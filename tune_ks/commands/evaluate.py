@@ -10,6 +10,7 @@ from tune_ks.commands.output import OK, cache_beside, console, say
 from tune_ks.commands.predictions import assumed_patients, readable_series, write_predictions
 from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
 from tune_ks.core.config import LOW_PASS, is_key
+from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
@@ -86,7 +87,7 @@ def results_of(folder: RunFolder, name: str, args: argparse.Namespace) -> Storag
 
 def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
     """The CohortSettings of the run, with those that this command gives in their place."""
-    from tune_ks.data.cohort.scan import CohortSettings
+    from tune_ks.data.cohort.settings import CohortSettings
 
     given = given_settings(args)
     try:
@@ -197,7 +198,7 @@ def selected_keys(folder: RunFolder) -> list[str]:
     path = folder.root / "selection.json"
     if not path.exists():
         raise ValueError(
-            f"{path} is missing: run `python -m analysis {shlex.quote(str(folder.root))}` first, or give --all"
+            f"{path} is missing: run `{call_of('analyse')} {shlex.quote(str(folder.root))}` first, or give --all"
         )
     keys: list[Any] = []
     try:

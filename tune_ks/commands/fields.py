@@ -1,4 +1,6 @@
-"""The fields that a search space may set, and whose they are: printed by --help-fields."""
+"""The fields that a search space may set, and whose they are: --help-fields prints them, docs/fields.md lists them."""
+
+from typing import NamedTuple
 
 from rich.table import Table
 
@@ -6,26 +8,43 @@ from tune_ks.commands.output import console
 from tune_ks.core.config import OWN_FIELDS
 from tune_ks.core.options import Option
 
+OF_TRIALS = "fields of every trial"
+OF_MEMBERS = "options of members: given beside the others, for a trial that names such a member"
 
-def print_fields() -> None:
-    """One table of the config's own fields, one of the options of members. Both come from the declarations."""
+
+class FieldTable(NamedTuple):
+    """A table of texts, one row a field."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def field_tables() -> tuple[FieldTable, FieldTable]:
+    """The config's own fields, and the options of members. Both come from the declarations."""
     from tune_ks.training.members import owners, registries  # torch takes seconds to import
 
     of_members = {field: ", ".join(members) for field, members in registries().items()}
-    fields = Table(
-        "field", "default", "allowed", "meaning", title="fields of every trial", title_justify="left", box=None
-    )
+    fields = []
     for name, option in OWN_FIELDS.items():
-        allowed = of_members.get(name, option.allowed)
-        fields.add_row(name, _default(option) if name != "sampling_rate" else "", allowed, option.help)
-    console.print(fields)
-    title = "options of members: given beside the others, for a trial that names such a member"
-    options = Table("option", "default", "allowed", "meaning", "of", title=title, title_justify="left", box=None)
+        default = _default(option) if name not in ("vendor", "sampling_rate") else ""
+        fields.append((name, default, of_members.get(name, option.allowed), option.help))
+    options = []
     for name, having in owners().items():
         option = having[0][2]
         members = ", ".join(member for _, member, _ in having)
-        options.add_row(name, _default(option), option.allowed, option.help, f"{having[0][0]} {members}")
-    console.print(options)
+        options.append((name, _default(option), option.allowed, option.help, f"{having[0][0]} {members}"))
+    head = ("field", "default", "allowed", "meaning")
+    return FieldTable(OF_TRIALS, head, fields), FieldTable(OF_MEMBERS, ("option", *head[1:], "of"), options)
+
+
+def print_fields() -> None:
+    """Print both tables."""
+    for table in field_tables():
+        printed = Table(*table.head, title=table.title, title_justify="left", box=None)
+        for row in table.rows:
+            printed.add_row(*row)
+        console.print(printed)
 
 
 def _default(option: Option) -> str:

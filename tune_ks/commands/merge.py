@@ -4,6 +4,7 @@ import argparse
 import shlex
 
 from tune_ks.commands.output import OK, say
+from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
 
 
@@ -18,5 +19,5 @@ def merge_command(args: argparse.Namespace) -> int:
     with driver_lock(target.root, say, lambda reason: None):
         counts = merge_runs(sources, target)
     say(f"{target.root}: {counts.finished} finished trials and {counts.unfinished} others taken over")
-    say(f"next:\n  python -m analysis {shlex.quote(str(target.root))}")
+    say(f"next:\n  {call_of('analyse')} {shlex.quote(str(target.root))}")
     return OK

@@ -59,7 +59,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     from tune_ks.commands.progress import Stages
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
-    from tune_ks.planning.space import ask_more, load_space
+    from tune_ks.planning.space import Space, ask_more, load_space
     from tune_ks.planning.start_run import (
         default_run,
         other_processor,
@@ -70,7 +70,8 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     )
 
     stages = Stages(console)
-    asked = ask_more(load_space(args.space), args.samples, args.seeds, args.rates or [])
+    given = args.space if isinstance(args.space, Space) else load_space(args.space)
+    asked = ask_more(given, args.samples, args.seeds, args.rates or [])
     cohorts = survey_cohorts(args, asked, stages) if args.dry_run else open_cohorts(args, asked, stages)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
@@ -215,7 +216,7 @@ def write_default_phantom(workers: int | None, stages: Any) -> Path:
 
 def cohort_settings(args: argparse.Namespace) -> Any:
     """The CohortSettings of a search: of the phantom its series after contrast, unless another one is asked for."""
-    from tune_ks.data.cohort.scan import CohortSettings
+    from tune_ks.data.cohort.settings import CohortSettings
 
     series = args.series or (None if args.data else "post_1")
     return CohortSettings(**{**given_settings(args), "series": series})

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
+from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import storage_path
 from tune_ks.core.system import busy_cores, machine_cores
@@ -21,7 +22,16 @@ SHOWN_FAILURES = 3  # at the end of a search; the report has all of them
 
 
 def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
-    """Prepare, search, analyse. Heavy imports wait until the arguments are known to be good."""
+    """The command; returns its exit code."""
+    code, _ = search_and_analyse(args, analysis)
+    return code
+
+
+def search_and_analyse(args: argparse.Namespace, analysis: AnalysisSteps) -> tuple[int, RunFolder]:
+    """Prepare, search, analyse; returns the exit code and the run folder.
+
+    Heavy imports wait until the arguments are known to be good.
+    """
     analysis.require_rule(args.rule, args.epsilon)
     resources = resources_of(args)
     check_viewers(args)
@@ -29,10 +39,10 @@ def search_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     search = prepare(args, analysis)
     if args.dry_run:
         print_dry_run(search, gpus, slots)
-        return OK
+        return OK, search.folder
     with held(search.folder, args.fresh) as halt:
         run_plan(search, resources, halt)
-        return conclude(search, halt)
+        return conclude(search, halt), search.folder
 
 
 def resources_of(args: argparse.Namespace) -> Any:
@@ -184,9 +194,9 @@ def next_steps(args: argparse.Namespace, folder: RunFolder, has_failures: bool) 
             ("more seeds near the chosen rates, without which none is proven", f"{args.command_line} --finalists")
         )
     if args.data is None:
-        steps.append(("the same on your own DICOM files", "python run_search.py --data DIR --space paper"))
+        steps.append(("the same on your own DICOM files", f"{call_of()} --data DIR --space paper"))
     run = shlex.quote(str(folder.root))
-    steps.append(("the chosen models on another hospital's images", f"python run_search.py evaluate {run} --data DIR"))
+    steps.append(("the chosen models on another hospital's images", f"{call_of('evaluate')} {run} --data DIR"))
     return steps
 
 

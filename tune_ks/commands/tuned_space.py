@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tune_ks.commands.tuning_words import conclusions, rate_name, table_lines
+from tune_ks.core.front import call_of
 from tune_ks.core.storage import write_whole
 from tune_ks.planning.candidates import Candidates
 from tune_ks.planning.scoreboard import RULE, Comparison
@@ -83,13 +84,15 @@ def next_command(args: Any, path: Path) -> str:
         value = getattr(args, name)
         if value is not None:
             words += [f"--{name}", str(value)]
+    for path in args.members or []:
+        words += ["--members", str(path)]
     for text in args.vendor_of or []:
         words += ["--vendor-of", text]
     if args.split_seed:
         words += ["--split-seed", str(args.split_seed)]
     if args.gpus_per_trial is not None:
         words += ["--gpus-per-trial", f"{args.gpus_per_trial:g}"]
-    return f"python run_search.py {shlex.join([*words, '--space', str(path)])}"
+    return f"{call_of()} {shlex.join([*words, '--space', str(path)])}"
 
 
 def _wrapped(text: str) -> str:

@@ -134,7 +134,7 @@ class TrialConfig:
         if self.rate_from is None:
             require(low is None, "temperature_from", "None where rate_from is", low)
         require((low is None) == (high is None), "temperature_to", "given exactly where temperature_from is", high)
-        if low is not None:
+        if low is not None and high is not None:
             require(0 < low <= high, "temperature_from", "above 0, up to temperature_to", low)
         if self.rate_from is None:
             return
@@ -164,8 +164,8 @@ class TrialConfig:
         """
         if self.rate_from is None:
             return self
-        changes = {"sampling_rate": math.sqrt(self.rate_from * self.rate_to)}
-        if self.temperature_from is not None:
+        changes: dict[str, Any] = {"sampling_rate": math.sqrt(self.rate_from * self.rate_to)}
+        if self.temperature_from is not None and self.temperature_to is not None:
             changes["temperature"] = math.sqrt(self.temperature_from * self.temperature_to)
         return dataclasses.replace(self, **changes)
 
@@ -204,8 +204,8 @@ class TrialConfig:
 
     def non_default(self) -> dict[str, Plain]:
         """Vendor, sampling rate, the fields that differ from their defaults, then the options, in one flat dict."""
-        required = {"vendor": self.vendor, "sampling_rate": self.sampling_rate}
-        changed = {}
+        required: dict[str, Plain] = {"vendor": self.vendor, "sampling_rate": self.sampling_rate}
+        changed: dict[str, Plain] = {}
         for name, option in OWN_FIELDS.items():
             value = getattr(self, name)
             if name not in required and value != option.default:

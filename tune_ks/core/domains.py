@@ -77,6 +77,6 @@ def _of_class(patients: ClassPatients, label: int) -> int:
 
 
 def _why_undefined(patients: ClassPatients | None, fewest: float) -> str:
-    if fewest == 0:
-        return f"{patients}: the metric needs both" if patients.with_tumour or patients.without else "no labelled image"
-    return "it has no value"
+    if fewest != 0 or patients is None:
+        return "it has no value"
+    return f"{patients}: the metric needs both" if patients.with_tumour or patients.without else "no labelled image"

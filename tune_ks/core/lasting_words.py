@@ -72,34 +72,38 @@ class LastingStream:
         return stream is None or stream is self.lost or getattr(stream, "closed", False)
 
     def write(self, text: str) -> int:
-        if self.is_lost:
+        stream = self.stream()
+        if stream is None or self.is_lost:
             self.log.add(text)
             return len(text)
         self.unsaid += text
         try:
-            self.stream().write(text)
+            stream.write(text)
         except UnicodeEncodeError:  # an old encoding of the terminal
-            self.stream().write(text.encode(self.encoding, "replace").decode(self.encoding))
+            stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
         except FAILURES:
             self._lose()
         return len(text)
 
     def flush(self) -> None:
-        if self.is_lost:
+        stream = self.stream()
+        if stream is None or self.is_lost:
             return
         try:
-            self.stream().flush()
+            stream.flush()
             self.unsaid = ""
         except FAILURES:
             self._lose()
 
     def isatty(self) -> bool:
-        return not self.is_lost and self.stream().isatty()
+        stream = self.stream()
+        return stream is not None and not self.is_lost and stream.isatty()
 
     def fileno(self) -> int:
-        if self.is_lost:
+        stream = self.stream()
+        if stream is None or self.is_lost:
             raise OSError(f"{self.name} is gone")
-        return self.stream().fileno()
+        return stream.fileno()
 
     @property
     def encoding(self) -> str:
@@ -107,11 +111,13 @@ class LastingStream:
 
     def _lose(self) -> None:
         """Keep what was not taken, and lead the stream nowhere: Python writes to it once more when it ends."""
-        self.lost = self.stream()
-        with contextlib.suppress(*FAILURES, AttributeError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.lost.fileno())
-            os.close(nowhere)
+        stream = self.stream()
+        self.lost = stream
+        if stream is not None:
+            with contextlib.suppress(*FAILURES, AttributeError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
         self.log.add(f"{time.strftime('%Y-%m-%d %H:%M:%S')}: {self.name} takes no more words; they go on here\n")
         self.log.add(self.unsaid if self.unsaid.endswith("\n") else f"{self.unsaid}\n")  # a live table ends with none
         self.unsaid = ""

@@ -57,7 +57,7 @@ class LockFile:
         if isinstance(root, Path):
             try:
                 root.mkdir(parents=True, exist_ok=True)
-                self.descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT)
+                self.descriptor = open_regular(root / self.path.name, os.O_RDWR | os.O_CREAT)
             except OSError as error:
                 reason = f"the run folder {root} cannot be written ({error.strerror}): give another --run"
                 raise OSError(reason) from error
@@ -87,7 +87,7 @@ class LockFile:
 
     def is_mine(self) -> bool:
         """False when the file names another driver, or another folder lies where this one was."""
-        if self.descriptor is not None and not os.path.samestat(os.lstat(self.path), os.fstat(self.descriptor)):
+        if self.descriptor is not None and not os.path.samestat(os.lstat(str(self.path)), os.fstat(self.descriptor)):
             return False
         return self.read().get("token") in (self.holder["token"], None)
 

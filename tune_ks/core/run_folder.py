@@ -79,7 +79,8 @@ class RunFolder:
     def listing(self) -> dict[str, set[str]]:
         """key -> the names of its .json files, in order of key; one request to the storage for all trials."""
         names: dict[str, set[str]] = {}
-        for path in sorted((self.root / "trials").glob("*/*.json")):
+        paths: list[Any] = sorted((self.root / "trials").glob("*/*.json"))
+        for path in paths:
             if is_key(path.parent.name):  # a key becomes a part of paths and of the report's text
                 names.setdefault(path.parent.name, set()).add(path.name)
         return names

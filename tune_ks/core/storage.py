@@ -30,7 +30,7 @@ def storage_path(place: str | StoragePath) -> StoragePath:
     """A path or URL as a Path or an ObjectPath. ValueError for a URL that cannot serve."""
     if isinstance(place, ObjectPath):
         return place
-    return ObjectPath.parse(place) if "://" in str(place) else Path(place)
+    return ObjectPath.parse(str(place)) if "://" in str(place) else Path(place)
 
 
 def read_whole(path: StoragePath, limit: int = LARGEST) -> bytes:

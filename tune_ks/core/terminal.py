@@ -3,7 +3,7 @@ outlive the terminal.
 """
 
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -28,7 +28,7 @@ class SafeConsole(Console):
     @property
     def file(self) -> IO[str]:
         """Where it writes: the file that it was given, else standard output and after it the log."""
-        return self._file or output
+        return self._file or cast("IO[str]", output)
 
     @file.setter
     def file(self, new_file: IO[str]) -> None:

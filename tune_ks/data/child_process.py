@@ -245,12 +245,21 @@ def call(function: str, task: Task) -> Any:
 in_child = False  # True in a child process: decode here, do not start another child
 
 
+def _import_pydicom() -> None:
+    """Import pydicom as where UNUSED are not installed; what a child imports later finds them."""
+    absent = [name for name in UNUSED if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # an import of it then fails
+    importlib.import_module("pydicom.pixels")
+    for name in absent:
+        del sys.modules[name]
+
+
 def serve() -> None:
     """The loop of a child process: read a call, answer it, until the parent closes the pipe."""
     global in_child
     in_child = True
-    for name in UNUSED:
-        sys.modules[name] = None  # an import of it then fails as if it were not installed
+    _import_pydicom()
     limit_memory(DECODER_BYTES)
     ignore_signals(signal.SIGINT, signal.SIGTERM, HANGUP)  # meant for the parent, which ends its children
     answers = _take_stdout()

@@ -1,9 +1,9 @@
 """The registry of every field of a config that names a part of the model, and the member that it names."""
 
-from difflib import get_close_matches
 from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member
 from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
 from tune_ks.model.masks import MASKS
@@ -43,8 +43,14 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
 
 def named(registry: dict, field: str, name: str):
     """registry[name]. ValueError that lists the known names where there is none of this name."""
-    if name not in registry:
-        near = get_close_matches(str(name), registry, n=1)
-        meant = f", did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{field} must be one of {', '.join(sorted(registry))}; got {name!r}{meant}")
-    return registry[name]
+    if name in registry:
+        return registry[name]
+    member, separator, file_hash = str(name).partition("@")
+    if separator:
+        raise ValueError(
+            f"the {field} {member} is of a file of your own with the content {file_hash}: name that file again with "
+            "--members FILE; a changed file is another member"
+        )
+    known = sorted(registry)
+    hint = did_you_mean(str(name), known) or "; one of your own needs --members FILE"
+    raise ValueError(f"{field} must be one of {', '.join(known)}; got {name!r}{hint}")

@@ -8,15 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ray.tune.search.sample import Domain, Integer
+from ray.tune.search.sample import Categorical, Domain, Integer, choice
 
 from tune_ks.core.config import OWN_FIELDS, digest
+from tune_ks.core.did_you_mean import did_you_mean
+from tune_ks.core.front import front_folder
 from tune_ks.model.members import named
 from tune_ks.planning.space_values import require_usable
+from tune_ks.training.member_files import full_name
 from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.tasks import Task, task_named
 
-FOLDER = Path(__file__).parents[2] / "search_spaces"
+FOLDER = front_folder() / "search_spaces"
 ASKED = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
 STOPPING = {
     "scheduler": "none",  # none | asha | median | pareto_halving
@@ -120,17 +123,22 @@ def load_space(name: str) -> Space:
     if not path.is_file() or not (name.endswith(".py") or name in known_spaces()):
         raise ValueError(
             f"there is no search space {name!r}; the shipped ones are {', '.join(known_spaces())}; "
-            "a space of your own is given by the path of its .py file"
+            f"a space of your own is given by the path of its .py file{did_you_mean(name, known_spaces())}"
         )
     try:
         module = runpy.run_path(str(path))
     except Exception as error:  # the user's file may raise any exception; the message passes it on
         raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
     try:
-        space = Space(path.stem, module.get("__doc__") or "", _blocks(module), _search(module), _start(module))
-        _check(space)
+        return space_of(path.stem, module)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def space_of(name: str, module: Mapping[str, Any]) -> Space:
+    """The space of a dict with SPACE and, where they are given, SEARCH, START and a question as ``__doc__``."""
+    space = Space(name, module.get("__doc__") or "", _blocks(module), _search(module), _start(module))
+    _check(space)
     return space
 
 
@@ -140,7 +148,21 @@ def _blocks(module: Mapping[str, Any]) -> list[dict[str, Any]]:
     blocks = [blocks] if isinstance(blocks, Mapping) else blocks
     if not isinstance(blocks, list) or not blocks or not all(isinstance(block, Mapping) for block in blocks):
         raise ValueError("SPACE must be a dict of field -> values, or a list of such dicts")
-    return [dict(block) for block in blocks]
+    return [_with_full_names(block) for block in blocks]
+
+
+def _with_full_names(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A dict of SPACE, with the members of a user's own file called NAME@HASH, also in lists and choices."""
+    named_in_full = dict(block)
+    for field in registries():
+        value = block.get(field)
+        if isinstance(value, (list, tuple)):
+            named_in_full[field] = [full_name(field, member) for member in value]
+        elif isinstance(value, Categorical):
+            named_in_full[field] = choice([full_name(field, member) for member in value.categories])
+        elif value is not None:
+            named_in_full[field] = full_name(field, value)
+    return named_in_full
 
 
 def _search(module: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +181,7 @@ def _start(module: Mapping[str, Any]) -> list[dict[str, Any]]:
     start = module.get("START", [])
     if not isinstance(start, list) or not all(isinstance(values, Mapping) for values in start):
         raise ValueError("START must be a list of dicts of field -> value")
-    return [dict(values) for values in start]
+    return [_with_full_names(values) for values in start]
 
 
 def ask_more(space: Space, samples: int | None, seeds: int | None, rates: Iterable[float]) -> Space:

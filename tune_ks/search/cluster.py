@@ -178,7 +178,7 @@ def print_nodes() -> None:
         answer: dict[str, Any] = {"nodes": [node["Resources"] for node in ray.nodes() if node["Alive"]]}
     except ValueError as error:
         answer = {"error": str(error)}
-    print(json.dumps(answer))
+    sys.stdout.write(json.dumps(answer) + "\n")  # for the process that asks, not for a person
 
 
 def slots_on_nodes(resources: Resources, nodes: list[Mapping[str, float]]) -> tuple[float, int]:

@@ -24,6 +24,7 @@ from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.room import Room
 from tune_ks.search.schedulers import early_stopping
 from tune_ks.search.searcher import JobSearcher
+from tune_ks.training.member_files import member_files
 from tune_ks.worker.entry import run_trial
 from tune_ks.worker.faults import StorageError
 from tune_ks.worker.node_files import masks_name, shared
@@ -120,6 +121,7 @@ class _Search:
             hang_after=self.resources.hang_after,
             stopping=stopping is not None,
             cross_domain_at=stopping.cross_domain_at if stopping else [],
+            members=[list(file) for file in member_files()],
         )
         self._fit(self._searcher(work, concurrent), stopping, work, concurrent)
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member, Option
 from tune_ks.model.members import FIELDS, named, registry_of
 from tune_ks.training.augmentations import AUGMENTATIONS
@@ -51,7 +52,8 @@ def config_from(values: Mapping[str, Any]) -> TrialConfig:
     unknown = sorted(set(values) - {*OWN_FIELDS, *declarations})
     if unknown:
         names = ", ".join([*OWN_FIELDS, *sorted(declarations)])
-        raise ValueError(f"unknown field {', '.join(map(repr, unknown))}; the fields are: {names}")
+        suggestion = did_you_mean(unknown[0], [*OWN_FIELDS, *declarations])
+        raise ValueError(f"unknown field {', '.join(map(repr, unknown))}; the fields are: {names}{suggestion}")
     given = dict(values)
     for name in set(values) & set(declarations):
         _, _, option = declarations[name][0]

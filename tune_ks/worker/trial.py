@@ -13,6 +13,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.printable import printable
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.training.member_files import MemberFile, add_members
 from tune_ks.training.pack import pack_key
 from tune_ks.training.precision import set_precision
 from tune_ks.training.tasks import task_of
@@ -53,11 +54,27 @@ def trial(values: dict[str, Any]) -> None:
     set_precision()
     jobs = Jobs(work.jobs)
     try:
+        take_members(work, jobs)
         while jobs.waiting():
             for config, result in attempt_pack(work, jobs):
                 jobs.set_result(config, result)
     except StorageError as error:
         jobs.report_storage_error(error)
+
+
+def take_members(work: TrialWork, jobs: Jobs) -> None:
+    """Add the members of the user's own files, which came with the work. Where one cannot be used here, all has failed.
+
+    The driver has used them; so a node lacks a package that the file imports.
+    """
+    try:
+        for name, text in work.members:
+            add_members(MemberFile(name, text))
+    except ValueError as error:
+        folder = RunFolder(work.run)
+        for config in jobs.waiting():
+            patiently(folder, folder.write_config, config, work.start_point)
+            jobs.set_result(config, write_failure(folder, config, error))
 
 
 def attempt_pack(work: TrialWork, jobs: Jobs) -> Iterator[tuple[TrialConfig, ConfigResult]]:

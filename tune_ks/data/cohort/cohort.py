@@ -14,7 +14,9 @@ from tune_ks.core.run_folder import read_json
 from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
 from tune_ks.data.child_process import ChildPool
-from tune_ks.data.cohort.scan import VERSION, CohortSettings, Progress, Scan, reasons_of, require_both_classes
+from tune_ks.data.cohort.fingerprint import VERSION
+from tune_ks.data.cohort.scan import Progress, Scan, reasons_of, require_both_classes
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import detect

@@ -5,28 +5,27 @@ crop of k-space (S = image_size, or the smallest image of the cohort where that 
 scaled so that the 1st and 99th percentile of its series become 0 and 1, and clipped.
 """
 
-import dataclasses
 import json
 import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tune_ks.core.config import digest
 from tune_ks.core.storage import write_whole
 from tune_ks.core.tables import write_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
+from tune_ks.data.cohort.fingerprint import VERSION, fingerprints
 from tune_ks.data.cohort.position_matched import unmatched_negatives
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS, WHERE_GIVEN, write_table
-from tune_ks.data.dicom.reader import ORIENTATIONS, VENDORS, Header
+from tune_ks.data.dicom.reader import VENDORS, Header
 from tune_ks.data.layouts.base import FileStatus, Layout, shown
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
 from tune_ks.data.layouts.labels import with_site
@@ -34,42 +33,13 @@ from tune_ks.data.layouts.sheets import InputError, counted
 from tune_ks.data.new_array import new_array
 from tune_ks.data.whole_folder import whole_folder
 
-FIRST_SETTINGS = ("series", "intensity", "orientation", "negatives")
 FAR_SMALLER = 1 / 3  # of the usual side of the vendor's images: a smaller image is no image of the series
 FEW = 1 / 4  # of the vendor's images: where more are far smaller, there is no usual side
-VERSION = 2  # of what a cache holds; a change of the reader that changes any number raises it
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
 SHOWN_REASONS = 5  # in a message
 NO_FACTS = {**dict.fromkeys(("low", "high", "mean", "p75", "p90"), math.nan), "digest": ""}  # of undecoded pixels
 Progress = Callable[[str, int, int], None]  # stage, files done, files in all
-
-
-@dataclass(frozen=True)
-class CohortSettings:
-    """What is read of a folder, and how. Raises ValueError naming the field, what came and what would do."""
-
-    series: str | None = None  # None: the only one there is; for Duke, "pre"
-    intensity: str = "series"  # series: percentiles over all files of a (patient, series); image: of each image alone
-    orientation: str = "canonical"  # canonical | raw
-    negatives: str = "all"  # all | position_matched: as many along the patient's axis as the positives have there
-    site: str = ""  # goes before every patient's id
-    vendor_of: dict[str, str] = field(default_factory=dict)  # what Manufacturer says, "" for nothing -> vendor
-
-    def __post_init__(self) -> None:
-        allowed = {
-            "intensity": ("series", "image"),
-            "orientation": ORIENTATIONS,
-            "negatives": ("all", "position_matched"),
-        }
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON. Fields that came later are left out where they are not set: earlier fingerprints stay."""
-        values = dataclasses.asdict(self)
-        return {name: value for name, value in values.items() if name in FIRST_SETTINGS or value}
 
 
 class Scan:
@@ -103,7 +73,7 @@ class Scan:
             table = self._decode(candidates, side, scratch / "images.npy")
             if labels_required:
                 require_both_classes(table, self._reasons())
-            self._write_texts(scratch, table, side, _fingerprint(table, candidates, self.settings))
+            self._write_texts(scratch, table, side, fingerprints(table, candidates, self.settings))
 
     def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
         """The table as far as the headers tell it, and the side of its images. Decodes nothing and writes nothing.
@@ -349,33 +319,6 @@ def _about_planes(images: list[Candidate]) -> list[str]:
         return []
     planes = ", ".join(f"{count} {plane}" for plane, count in counts.most_common())
     return [f"images of several planes ({planes}): a network knows the planes that it was trained on"]
-
-
-def _fingerprint(table: pd.DataFrame, candidates: list[Candidate], settings: CohortSettings) -> dict[str, str]:
-    """Format -> hash of the content alone, without what differs between machines or with the image size.
-
-    Format 1 covers the table's paths, patients, vendors, series, labels, splits and digests of the stored pixels. A
-    split that labels.csv gives is content. Format 2 also covers all that makes images of these pixels: the header's
-    values, the files that count only in the percentiles, and VERSION.
-    """
-    facts = table[["path", "patient_id", "vendor", "series", "label", "split", "digest"]].astype(object)
-    rows = facts.where(facts.notna(), None).to_numpy().tolist()
-    rows = [_whole_numbers(row) for row in rows]
-    content = [settings.facts(), rows]
-    files = []
-    for candidate in candidates:
-        if candidate.facts is not None:
-            item = candidate.item
-            files.append([item.path, item.patient_id, item.series, candidate.facts["digest"], candidate.header.recipe])
-    return {
-        "1": digest(json.dumps(content, sort_keys=True).encode()),
-        "2": digest(json.dumps([VERSION, *content, sorted(files)], sort_keys=True).encode()),
-    }
-
-
-def _whole_numbers(row: list[Any]) -> list[Any]:
-    """Labels are floats where one of the cohort's labels is unknown, else integers: the hash must not differ."""
-    return [int(cell) if isinstance(cell, float) else cell for cell in row]
 
 
 def _why_unusable(item: Item, header: Header) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from tune_ks.data.cohort.cohort import Cohort
-from tune_ks.data.cohort.scan import NO_FACTS, CohortSettings
+from tune_ks.data.cohort.scan import NO_FACTS
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.phantom.files import SERIES
 from tune_ks.data.phantom.scanner import PROTOCOLS

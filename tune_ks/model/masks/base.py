@@ -41,9 +41,14 @@ class Mask(nn.Module, ABC):
     and the centre.
     """
 
+    radius: Tensor  # (H or 1, W) distance from DC
+    order: Tensor  # (N,) the seeded order in which equal coefficients are taken
+    centre: Tensor  # (H or 1, W) bool, true where a coefficient is always kept
+    mirror: Tensor  # of a tied mask: (N,) index of -k
+    representative: Tensor  # of a tied mask: (N,) the smaller index of k and -k
+
     learned = True  # True where the family has parameters
     random = True  # True where training draws a new mask for every image
-    kind: tuple[Any, ...] | None = None  # random masks of equal kinds can be drawn in one call; None: each by itself
 
     def __init__(
         self,
@@ -75,6 +80,11 @@ class Mask(nn.Module, ABC):
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("centre", self._centre(centre_fraction, lowest_rate), persistent=False)
         self.centre_digest = digest(self.centre.cpu().numpy().tobytes())  # compared without waiting for a GPU
+
+    @property
+    def kind(self) -> tuple[Any, ...] | None:
+        """Random masks of equal kinds can be drawn in one call; None: each by itself."""
+        return None
 
     def _centre(self, fraction: float, lowest_rate: float) -> Tensor:
         """(H or 1, W), true at DC and at the round(fraction N) coefficients nearest to it."""

@@ -29,6 +29,8 @@ class DPS(LearnedMask):
     exp(a_j / T) sum_{i <= min(j, k)} 1 / sum_{l >= i} exp(a_l / T). This takes a sort and two cumulative sums.
     """
 
+    others: Tensor  # (N - c,) index of the coefficients outside the centre
+
     def __init__(self, radius: Tensor, rate: float, *, start_slope: float | None = None, **shared: Any) -> None:
         super().__init__(radius, rate, **shared)
         start = torch.zeros_like(radius) if start_slope is None else self.centre_out(start_slope)

@@ -22,6 +22,8 @@ class VariableDensity(FixedMask):
     so the mask of a lower rate is part of that of a higher rate.
     """
 
+    keys: Tensor  # (H or 1, W): those with the largest are kept
+
     def __init__(
         self, radius: Tensor, rate: float, *, seed: int = 0, density_power: float = 3.0, **shared: Any
     ) -> None:
