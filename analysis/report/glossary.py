@@ -35,7 +35,7 @@ TERMS = {  # word, or several with | between them (the first is its name) -> wha
     "oracle": "A choice that has seen test scores. Its numbers are too high, and show only what could be reached.",
     "Pareto front|front": "The rates that no other rate beats in both domains at once.",
     "proven": "Shown by the test of the rule noninferior, not only estimated.",
-    "R": "Acceleration: 1 / rate. R = 8 keeps an eighth of k-space.",
+    "R": "How many times fewer lines or points than full sampling, 1 / rate: R = 8 keeps an eighth of k-space.",
     "realised rate": "The share of k-space that the scored mask keeps.",
     "seed|seeds": "The start of a training's random numbers; several show how far trainings differ by chance.",
     "transfer loss": "How much lower a score is than that of a model of the patients' own vendor on the same patients.",

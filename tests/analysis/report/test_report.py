@@ -134,7 +134,7 @@ def sections(html):
 def test_every_section_with_a_cross_domain_number_says_whose_labels_chose(html, analysis):
     met = 0
     for name, body in bodies(html).items():
-        if re.search(r"cross.domain", read(body)):
+        if name != "Glossary" and re.search(r"cross.domain", read(body)):  # the glossary has words and no numbers
             told = [read(body), *re.findall(r'<p class="seen" title="([^"]*)">', body)]
             is_said = [
                 text for text in told if re.search("no label of another vendor|labels of the other vendor", text)
