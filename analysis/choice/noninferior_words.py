@@ -4,6 +4,7 @@ import math
 
 from analysis.choice.noninferior import Proof
 from analysis.statistics.measures import Measure
+from tune_ks.core.rate_words import of_kspace
 
 
 def account(proof: Proof, measure: Measure) -> str:
@@ -21,7 +22,7 @@ def proven(proof: Proof, measure: Measure) -> str:
             words += f" If the rates are equal, these data could prove a margin of about {proof.resolvable:.3f}."
     else:
         words = (
-            f"{proof.rate:.3f} of k-space is not worse than full sampling by more than {proof.margin:g} in both "
+            f"{of_kspace(proof.rate)} is not worse than full sampling by more than {proof.margin:g} in both "
             f"{measure.plural}, at one-sided 95 % on validation patients."
         )
     if proof.how:

@@ -12,16 +12,24 @@ from plotly.colors import sample_colorscale
 from plotly.offline import get_plotlyjs
 
 from analysis.results.rate_units import RateUnit
+from tune_ks.core.rate_words import rate_tick, rate_words
 
-BLUE, ORANGE, GREEN, GREY = "#2f7fd1", "#d9622b", "#2a9d6f", "#8a8f98"  # to be read on white and on black
+# Seen on white and on black: at least 3 : 1 against every ground of the page (tests/analysis/report/test_contrast.py).
+# Words are never drawn in them: they have the page's ink.
+BLUE, ORANGE, GREEN, GREY = "#2f7fd1", "#d25a22", "#26936a", "#828892"
+AMBER = "#b28207"  # of full sampling
+MARKS = (BLUE, ORANGE, GREEN, GREY, AMBER)
+FAINT = 0.85  # opacity of what stands behind; less of BLUE or ORANGE is not seen
 DOMAINS = {"in_domain": ("in-domain", BLUE), "cross_domain": ("cross-domain", ORANGE)}
-RATE_TITLE = "realised rate (share of k-space)"
+RATE_TITLE = "realised rate (share of k-space, 1 / R)"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "pentagon", "hexagon")
 SPLIT_WORDS = {"val": "validation", "test": "test"}
 # plotly writes < > / as JSON escapes; its texts may also hold them as they are
 FOREIGN_TAG = re.compile(r"(?:<|\\u003c)(?!(?:/|\\u002f)?(?:br|b|i|sub|sup|extra)(?:>|\\u003e))", re.IGNORECASE)
-SHADES = sample_colorscale("Viridis", [0.12 + 0.83 * step / 64 for step in range(65)])  # seen on white and on black
+# From the lowest rate to 1: the hues of Viridis without its darkest and lightest, which vanish on one of the grounds.
+SCALE = ("#7d5fd8", "#2f7fd1", "#128a90", "#3f9146", "#a88505")
+SHADES = sample_colorscale(list(SCALE), [step / 64 for step in range(65)])
 
 
 def plotly_js() -> str:
@@ -69,7 +77,7 @@ def rate_axis(figure: go.Figure, rates: pd.Series, units: Sequence[RateUnit] = (
             "type": "log",
             "range": [low, math.log10(1.12)],
             "tickvals": ticks,
-            "ticktext": [f"{tick:.2g}" for tick in ticks],
+            "ticktext": [rate_tick(tick) for tick in ticks],
         }
     )
     if units and len(rates):
@@ -78,7 +86,7 @@ def rate_axis(figure: go.Figure, rates: pd.Series, units: Sequence[RateUnit] = (
 
 def _add_switch(figure: go.Figure, ticks: list[float], units: list[tuple[RateUnit, list[float], list[str]]]) -> None:
     """A button for the rate, and one for each unit with its ticks: dark on light, whatever the page's colours."""
-    buttons = [_button("rate", RATE_TITLE, ticks, [f"{tick:.2g}" for tick in ticks])]
+    buttons = [_button("rate", RATE_TITLE, ticks, [rate_tick(tick) for tick in ticks])]
     buttons += [_button(unit.button, unit.title, places, texts) for unit, places, texts in units]
     menu = {
         "type": "buttons",
@@ -120,7 +128,7 @@ def rate_bar(figure: go.Figure, ticks: list[float]) -> None:
         "title": {"text": "rate", "side": "top"},
         "thickness": 10,
         "tickvals": [math.log2(rate) for rate in ticks],
-        "ticktext": [f"{rate:.2g}" for rate in ticks],
+        "ticktext": [rate_tick(rate) for rate in ticks],
     }
     scale = [[step / 8, _colour(step / 8)] for step in range(9)]
     marker = {"color": [lowest], "cmin": lowest, "cmax": 0, "colorscale": scale, "colorbar": bar, "showscale": True}
@@ -185,7 +193,7 @@ def about_configurations(table: pd.DataFrame) -> list[str]:
 
 
 def _rates(family: str, row: Any) -> str:
-    return f"{escape(family)}, realised rate {row.realised_rate:.3f}, nominal {row.sampling_rate:.3f}"
+    return f"{escape(family)}, realised rate {rate_words(row.realised_rate)}, nominal {rate_tick(row.sampling_rate)}"
 
 
 def _colour(share: float) -> str:

@@ -12,6 +12,7 @@ from analysis.choice.selection import Selection
 from analysis.plots.common import (
     DASHES,
     DOMAINS,
+    FAINT,
     GREY,
     SPLIT_WORDS,
     SYMBOLS,
@@ -26,6 +27,7 @@ from analysis.plots.common import (
 from analysis.results.curves_info import BaselineLevel, CurvesInfo, ShownCurve
 from analysis.results.yardsticks import YardstickCurve
 from analysis.statistics.curve import Curve
+from tune_ks.core.rate_words import rate_words
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
 FITTED_WIDTH = 3.5  # of the fitted mean: a measured curve is thinner
@@ -122,7 +124,7 @@ def _add_band(figure: go.Figure, curve: Curve | None, score: Score) -> None:
             mode="lines",
             name=f"fitted mean, {score.word}",
             line={"color": score.colour, "width": FITTED_WIDTH},
-            opacity=0.7,
+            opacity=FAINT,
             hovertemplate=f"fitted mean, {score.word}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
@@ -137,7 +139,7 @@ def _add_trials(figure: go.Figure, trials: pd.DataFrame, score: Score) -> None:
             y=trials[score.column].tolist(),
             mode="markers",
             name=f"one trial, {score.word}",
-            marker={"size": 5, "color": score.colour, "opacity": 0.4},
+            marker={"size": 4, "color": score.colour, "opacity": FAINT},
             text=about_trials(trials),
             hovertemplate=score.hover,
             **score.unlisted,
@@ -180,7 +182,7 @@ def _add_choice(figure: go.Figure, selection: Selection, score: Score) -> None:
             mode="markers",
             name="chosen",
             marker={"size": 18, "symbol": "star-open", "color": score.colour, "line": {"width": 2}},
-            hovertemplate=f"chosen by {selection.rule}: {selection.rate:.3f}<extra></extra>",
+            hovertemplate=f"chosen by {selection.rule}: rate {rate_words(selection.rate)}<extra></extra>",
             **score.unlisted,
         )
     )
@@ -210,7 +212,7 @@ def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> No
             name=name,
             line={"color": score.colour, "width": 1, "dash": "dot"},
             marker={"size": 6, "symbol": "x-thin", "line": {"color": score.colour, "width": 1.5}},
-            opacity=0.8,
+            opacity=FAINT,
             hovertemplate=f"{name}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
@@ -230,7 +232,7 @@ def _add_baselines(figure: go.Figure, levels: list[BaselineLevel], name: str, ra
                 legendgroup=word,
                 showlegend=False,
                 line={"color": colour, "width": 1, "dash": "dot"},
-                opacity=0.7,
+                opacity=FAINT,
                 hovertemplate=f"{level.baseline} of {escape(level.vendor)}: {level.value:.3f}<extra></extra>",
             )
         )

@@ -2,9 +2,8 @@
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 
-from analysis.plots.common import BLUE, GREY, blank
+from analysis.plots.common import BLUE, GREY, SHADES, blank
 from analysis.results.mask_path import MaskPath
 
 
@@ -30,7 +29,7 @@ def plot_probabilities(path: MaskPath) -> go.Figure:
 def plot_bands(path: MaskPath) -> go.Figure:
     """Expected number of kept coefficients in each band, stacked: their sum is the budget of the epoch."""
     figure = blank("epoch", "coefficients kept")
-    colours = sample_colorscale("Viridis", np.linspace(0.2, 0.9, len(path.bands)).tolist())
+    colours = [SHADES[place] for place in np.linspace(0, len(SHADES) - 1, len(path.bands)).astype(int)]
     for colour, (words, kept) in zip(colours, path.bands.items()):
         _add_curve(figure, words, kept.round(2), ".1f", {"width": 1, "color": colour}, stackgroup="kept")
     return figure

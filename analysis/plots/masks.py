@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREY, ORANGE, blank
 from analysis.results.gallery import Exhibit
+from tune_ks.core.rate_words import rate_tick
 
 ROW_HEIGHT = 24  # pixels of a trial's row
 FRAME = 110  # pixels around the rows: axis, ticks, margins
@@ -58,7 +59,7 @@ def plot_line_masks(exhibits: list[Exhibit], kind: str) -> go.Figure | None:
     figure.add_trace(
         go.Heatmap(
             x=np.arange(width) - width // 2,
-            y=[f"{escape(line.family)} {line.rate:.3f}{' (chosen)' if line.chosen else ''}" for line in lines],
+            y=[f"{escape(line.family)} {rate_tick(line.rate)}{' (chosen)' if line.chosen else ''}" for line in lines],
             z=np.stack(values).round(3),
             zmin=0,
             zmax=1,

@@ -9,6 +9,7 @@ from analysis.read.configurations import plain_name
 from analysis.read.load import SCORES
 from analysis.results.importance import Importance, hyperparameters
 from analysis.results.sampler_importance import SamplerImportance
+from tune_ks.core.rate_words import rate_tick
 
 FEW = 8  # values that get a tick each
 SHADES = 9  # of the colour scale
@@ -88,10 +89,10 @@ def _dimension(column: pd.Series, name: str) -> dict:
 def _rate_axis(column: pd.Series) -> dict:
     """Rates on a scale of their logarithm, under their own names."""
     values = np.log2(column.astype(float))
-    ticks = np.unique(values.round(6))
+    ticks = np.unique(values.round(9))
     if len(ticks) > FEW:
         ticks = np.linspace(ticks[0], ticks[-1], 6)
-    return {"values": values.tolist(), "tickvals": ticks.tolist(), "ticktext": [f"{2.0**tick:.3g}" for tick in ticks]}
+    return {"values": values.tolist(), "tickvals": ticks.tolist(), "ticktext": [rate_tick(2.0**tick) for tick in ticks]}
 
 
 def _axis_with_none(column: pd.Series) -> dict:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from analysis.choice.selection import Selection
 from analysis.plots.common import (
+    AMBER,
     GREEN,
     GREY,
     ORANGE,
@@ -31,10 +32,10 @@ from analysis.results.rate_units import RateUnit
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import SURFACES, UncertainFront
+from tune_ks.core.rate_words import rate_tick
 
 CROWD = 60  # configurations: beyond it large points hide each other
 HOVER = "%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>"
-YELLOW = "#d6c23c"  # of full sampling
 
 
 class Objectives(NamedTuple):
@@ -137,7 +138,7 @@ def _keys(rows: pd.DataFrame) -> list[str]:
 def _add_trials(figure: go.Figure, info: ParetoInfo) -> None:
     family = info.trials["mask"].where(~info.trials["full"].astype(bool), FULL)
     points = _points(info, info.trials, family, "trial", "single trial")
-    points.update(text=about_trials(info.trials), marker={"size": 5, "color": GREY, "opacity": 0.6})
+    points.update(text=about_trials(info.trials), marker={"size": 4, "color": GREY})
     figure.add_trace(points)
 
 
@@ -152,7 +153,7 @@ def _add_configurations(figure: go.Figure, info: ParetoInfo, lowest: float) -> N
         points = _points(info, of_family, of_family["family"], "configuration", str(name))
         figure.add_trace(points.update(text=about_configurations(of_family), marker=marker))
     if full.any():
-        marker = {"size": 15, "symbol": "diamond-wide", "color": YELLOW}
+        marker = {"size": 15, "symbol": "diamond-wide", "color": AMBER}
         points = _points(info, table[full], table.loc[full, "family"], "configuration", FULL)
         figure.add_trace(points.update(text=about_configurations(table[full]), marker=marker))
 
@@ -180,7 +181,7 @@ def _star(selection: Selection, info: ParetoInfo) -> Star | None:
     if math.isnan(selection.rate) or math.isnan(selection.values.get(info.cross_domain, math.nan)):
         return None
     values = selection.values
-    return Star([values[info.in_domain]], [values[info.cross_domain]], [f"{selection.rate:.3f}"])
+    return Star([values[info.in_domain]], [values[info.cross_domain]], [rate_tick(selection.rate)])
 
 
 def _subset(subset: Subset, info: ParetoInfo, floor: tuple[float, float]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.plots.common import DOMAINS, blank, faded
+from analysis.plots.common import DOMAINS, FAINT, blank, faded
 from analysis.results.robustness import Robust
+from tune_ks.core.rate_words import rate_words
 
 COLUMNS = 2  # to be read on a phone too
 LINES = {"chosen": "solid", "full sampling": "dot"}  # sampling -> dash of its line
@@ -30,7 +31,7 @@ def plot_robustness(comparison: Robust) -> go.Figure:
     figure.update_layout(legend_y=1.05)  # above the panels' names
     for (sampling, domain, corruption), rows in curves.groupby(["sampling", "domain", "corruption"], sort=False):
         panel = names.index(corruption)
-        rate = f"rate {comparison.rate:.3g}" if sampling == "chosen" else sampling
+        rate = f"rate {rate_words(comparison.rate)}" if sampling == "chosen" else sampling
         line = _line(rows, domain, sampling, rate)
         line.update(showlegend=panel == 0)  # the legend holds a line once
         figure.add_trace(line, row=panel // COLUMNS + 1, col=panel % COLUMNS + 1)
@@ -61,7 +62,7 @@ def _line(rows: pd.DataFrame, domain: str, sampling: str, rate: str) -> go.Scatt
             "arrayminus": rows["auc"] - rows["low"],
             "thickness": 1,
             "width": 0,
-            "color": faded(colour, 0.45),
+            "color": faded(colour, FAINT),
         },
         hovertemplate=f"{corruption}, severity %{{x}}<br>{words}, {rate}: %{{y:.3f}}<extra></extra>",
     )

@@ -1,32 +1,51 @@
-"""Learning curves of one source vendor: a line a trial, coloured by rate."""
+"""Learning curves of one source vendor: a line a trial, coloured by rate, dashed by mask family."""
 
 import math
+from html import escape
+from itertools import cycle
 
 import plotly.graph_objects as go
 
-from analysis.plots.common import blank, rate_bar, rate_colours, rate_ticks
+from analysis.plots.common import DASHES, GREY, blank, rate_bar, rate_colours, rate_ticks
+from analysis.read.configurations import FULL
 from analysis.results.training_info import LearningCurve, TrainingInfo
+from tune_ks.core.rate_words import rate_words
 
 
 def plot_training(info: TrainingInfo) -> go.Figure:
-    """One entry of the records' histories against the epoch."""
+    """One entry of the records' histories against the epoch.
+
+    The legend has one entry a mask family (a dash), which hides its lines. Full sampling is solid, as the first family.
+    """
     ticks = rate_ticks(info.rates)
-    figure = blank("epoch", info.words, legend=False)
-    by_rate: dict[float, list[LearningCurve]] = {}
+    figure = blank("epoch", info.words)
+    grouped: dict[tuple[str, float], list[LearningCurve]] = {}
     for curve in info.curves:
-        by_rate.setdefault(curve.rate, []).append(curve)
-    for rate, curves in by_rate.items():
+        grouped.setdefault((curve.family, curve.rate), []).append(curve)
+    dashes = _dashes(info.curves)
+    for (family, rate), curves in grouped.items():
         colour = rate_colours([rate], math.log2(ticks[0]))[0]
-        figure.add_trace(_lines(curves, colour))
+        figure.add_trace(_lines(curves, {"width": 1.3, "color": colour, "dash": dashes[family]}))
+    for family, dash in dashes.items():
+        style = {"mode": "lines", "line": {"width": 2, "color": GREY, "dash": dash}, "hoverinfo": "skip"}
+        figure.add_trace(go.Scatter(x=[None], y=[None], name=escape(family), legendgroup=family, **style))
     rate_bar(figure, ticks)
     return figure
 
 
-def _lines(curves: list[LearningCurve], colour: str) -> go.Scatter:
-    """All lines of one colour as one trace with gaps: a trace a trial is slow to check and to draw."""
+def _dashes(curves: list[LearningCurve]) -> dict[str, str]:
+    """Mask family -> the dash of its lines, full sampling last."""
+    families = {curve.family for curve in curves}
+    dashes = dict(zip(sorted(families - {FULL}), cycle(DASHES)))
+    return dashes | dict.fromkeys(families & {FULL}, "solid")
+
+
+def _lines(curves: list[LearningCurve], line: dict) -> go.Scatter:
+    """All lines of one family and rate as one trace with gaps: a trace a trial is slow to check and to draw."""
     x, y, text = [], [], []
+    family = curves[0].family
     for curve in curves:
-        about = f"rate {curve.rate:.3f}, seed {curve.seed}, {curve.key}"
+        about = f"{escape(family)}, rate {rate_words(curve.rate)}, seed {curve.seed}, {curve.key}"
         x += [*curve.epochs, None]
         y += [*(round(value, 4) for value in curve.values), None]
         text += [about] * len(curve.epochs) + [None]
@@ -35,7 +54,8 @@ def _lines(curves: list[LearningCurve], colour: str) -> go.Scatter:
         y=y,
         text=text,
         mode="lines",
-        line={"width": 1.2, "color": colour},
-        opacity=0.75,
+        line=line,
+        legendgroup=family,
+        showlegend=False,
         hovertemplate="%{text}<br>epoch %{x}: %{y:.3f}<extra></extra>",
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from analysis.plots.common import DOMAINS, GREY, SYMBOLS, blank, rate_axis
 from analysis.read.configurations import SAME_RATE
 from analysis.results.versus_info import VersusInfo
+from tune_ks.core.rate_words import rate_words
 
 STEP = 1.035  # factor between points of one rate, so that their bars stand side by side
 WIDEST = 1.6  # factor between the outermost of them: the next rate is twice as high
@@ -76,7 +77,7 @@ def _places(rows: pd.DataFrame, names: list[str]) -> list[float]:
 def _axis_of_families(names: list[str], rate: float) -> dict:
     """An axis with the names of families."""
     return {
-        "title": {"text": f"mask, at realised rate {rate:.3g}", "standoff": 8},
+        "title": {"text": f"mask, at realised rate {rate_words(rate)}", "standoff": 8},
         "tickvals": list(range(len(names))),
         "ticktext": [escape(name).replace("_", " ") for name in names],
         "range": [-0.6, len(names) - 0.4],
@@ -146,5 +147,5 @@ def _add_means(figure: go.Figure, info: VersusInfo, domain: str) -> None:
 
 def _about(row: dict) -> str:
     interval = "no interval" if pd.isna(row["low"]) else f"90 % interval {row['low']:+.3f} to {row['high']:+.3f}"
-    rates = f"{escape(row['family'])} at {row['rate']:.3f}, low-pass at {row['low_pass_rate']:.3f}"
+    rates = f"{escape(row['family'])} at {rate_words(row['rate'])}, low-pass at {rate_words(row['low_pass_rate'])}"
     return f"{rates}<br>{interval}, {row['seeds']} seed(s) a side"

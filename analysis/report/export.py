@@ -32,6 +32,7 @@ from analysis.results.pareto_info import pareto_info
 from analysis.results.synthetic import SENTENCE, phantom_mark
 from analysis.results.training_info import ENTRIES, training_info
 from analysis.results.versus_info import versus_info
+from tune_ks.core.rate_words import rate_words
 from tune_ks.core.storage import StoragePath, put_folder
 
 WIDTH, HEIGHT = 720, 480  # pixels of a figure: 7.5 x 5 inches
@@ -131,7 +132,7 @@ def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figur
     yield "masks", "k-space lines that are kept", plot_line_masks(exhibits, "mask")
     chosen = next((exhibit for exhibit in exhibits if exhibit.chosen and exhibit.undersampled), None)
     if chosen is not None:
-        title = f"The chosen mask by distance from DC, rate {chosen.rate:.3f}"
+        title = f"The chosen mask by distance from DC, rate {rate_words(chosen.rate)}"
         yield "profile", title, plot_profile(profile(chosen.mask, chosen.probability))
 
 

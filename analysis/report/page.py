@@ -12,7 +12,7 @@ from analysis.report.packed import packed, packed_library
 from analysis.report.parts import Part, slug
 from analysis.results.json_values import json_values
 
-SCRIPTS = ("report.js", "filters.js", "knob.js", "trial.js")
+SCRIPTS = ("report.js", "filters.js", "knob.js", "trial.js", "glossary.js")
 DIGITS = 5  # decimals of the numbers that a script reads
 
 

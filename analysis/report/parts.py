@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from tune_ks.core.rate_words import rate_words
+
 MANY_ROWS = 24  # a longer table scrolls in a box of its own
 LONG_WORD = 24  # letters: a longer word may break
 WIDE_TEXT = 72  # letters: a longer text gets a wide column
@@ -103,6 +105,11 @@ class Column(NamedTuple):
     name: str
     numeric: bool
 
+    @property
+    def of_rates(self) -> bool:
+        """Whether its numbers are sampling rates: ``rate``, ``realised rate``, ``low-pass rate`` ..."""
+        return self.name == "rate" or (self.name.endswith(" rate") and not self.name.endswith(" the rate"))
+
 
 class Cell(NamedTuple):
     """One value of a table."""
@@ -150,15 +157,16 @@ def table(
 ) -> Table:
     """A DataFrame as a Table; what is missing is a dash, and ``chosen`` marks rows.
 
-    Numbers are shown to three decimals; the CSV has six digits of them. ``filtered``, a row for each of the frame's,
-    holds what the page's filters ask a row for: its columns become data attributes.
+    Numbers are shown to three decimals, sampling rates as ``1/8 (R = 8)``; the CSV has six digits of them.
+    ``filtered``, a row for each of the frame's, holds what the page's filters ask a row for: its columns become data
+    attributes.
     """
     columns = [Column(str(label), pd.api.types.is_numeric_dtype(frame[label])) for label in frame]
     marked = [False] * len(frame) if chosen is None else chosen.tolist()
     rows = []
     attributes = [{}] * len(frame) if filtered is None else _attributes(filtered)
     for values, mark, asked in zip(frame.itertuples(index=False), marked, attributes):
-        cells = [_cell(value, column.numeric) for value, column in zip(values, columns)]
+        cells = [_cell(value, column) for value, column in zip(values, columns)]
         rows.append(Row(cells, bool(mark), asked))
     return Table(name, title, columns, rows)
 
@@ -192,14 +200,15 @@ def data_uri(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _cell(value: object, numeric: bool) -> Cell:
+def _cell(value: object, column: Column) -> Cell:
+    numeric = column.numeric
     missing = value is None or (not isinstance(value, (list, tuple)) and pd.isna(value))
     if missing:
         return Cell(DASH, value="", kind="" if numeric else "text")
     if not numeric:
         return Cell(str(value), kind=_text_kind(str(value)))
     if isinstance(value, float):
-        return Cell(_shown(value), value=f"{value:.6g}")
+        return Cell(rate_words(value) if column.of_rates and 0 < value <= 1 else _shown(value), value=f"{value:.6g}")
     return Cell(str(value))
 
 

@@ -12,6 +12,7 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.sentences import SPLITS, split_shown
 from tune_ks.core.metrics import DOMAINS
+from tune_ks.core.rate_words import acceleration, rate_tick
 
 POINTS = 6  # of a front
 SYNTHETIC = "Synthetic cohort"  # how the warning begins that the first lines repeat
@@ -31,8 +32,8 @@ def row(computed: VendorAnalysis) -> list[str]:
     metrics = [selection.values.get(f"{split}_{domain}", math.nan) for domain in DOMAINS]
     at_full = [selection.full_sampling.get(f"{split}_{domain}", math.nan) for domain in DOMAINS]
     rate = selection.rate
-    factor = "-" if math.isnan(rate) else f"{1 / rate:.3g}"
-    return [computed.vendor, _number(rate), factor, *map(_number, [*metrics, *at_full]), verdict(selection)]
+    shown = ["-", "-"] if math.isnan(rate) else [rate_tick(rate), acceleration(rate)]
+    return [computed.vendor, *shown, *map(_number, [*metrics, *at_full]), verdict(selection)]
 
 
 def verdict(selection: Selection) -> str:
@@ -70,7 +71,7 @@ def front(computed: VendorAnalysis) -> str:
     if points.empty:
         return ""
     shown = [
-        f"{point['realised_rate']:.3g}: {point[f'{computed.split}_in_domain']:.3f}/"
+        f"{rate_tick(point['realised_rate'])}: {point[f'{computed.split}_in_domain']:.3f}/"
         f"{point[f'{computed.split}_cross_domain']:.3f}"
         for point in points.head(POINTS).to_dict("records")
     ]

@@ -6,6 +6,7 @@ from analysis.choice.options import Options
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Basis, Kind, Verdict
 from analysis.results.sentences import DOMAINS, difference_words
+from tune_ks.core.rate_words import rate_tick
 
 NOT_TRIED = "the lowest rate tried: lower ones were never tried"
 HEARD = {  # kind -> what is said of the rate, or of the trainings, against full sampling
@@ -28,8 +29,14 @@ def about_rate(selection: Selection) -> str:
         return ""
     interval = "no interval of the rate"
     if selection.interval is not None:
-        interval = "90 % interval of the rate {:.3f} to {:.3f}".format(*selection.interval)
+        interval = f"90 % interval of the rate {ends_of_rate(selection)}"
     return f"{interval}; {NOT_TRIED}" if selection.lowest else interval
+
+
+def ends_of_rate(selection: Selection) -> str:
+    """``1/16 to 1``: the interval of the chosen rate, which must be known."""
+    low, high = selection.interval
+    return f"{rate_tick(low)} to {rate_tick(high)}"
 
 
 def likely(selection: Selection, options: Options) -> str:

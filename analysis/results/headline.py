@@ -6,7 +6,6 @@ network is underfit or no better than a yardstick, and whether test scores chose
 
 import math
 from datetime import UTC, datetime
-from fractions import Fraction
 
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Basis, Kind, is_proven
@@ -16,10 +15,9 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.sentences import DOMAINS, SPLITS, difference, split_shown
 from analysis.results.warnings import is_synthetic, yardstick_not_beaten
+from tune_ks.core.rate_words import acceleration, rate_tick
 
-SHARES = {2: "a half", 3: "a third", 4: "a quarter", 8: "an eighth", 16: "a sixteenth"}  # 1 / rate -> words
-MOST_PARTS = 64  # a rate is written as 1/n up to this n
-NEAR = 0.02  # by which share a rate may differ from 1/n to be written as 1/n
+SHARES = {"1/2": "a half", "1/3": "a third", "1/4": "a quarter", "1/8": "an eighth", "1/16": "a sixteenth"}
 AGAINST_ALL = {  # kind of verdict -> what the rate does; where, and as far as whom
     Kind.BETTER: "does better than all of them on {where}, as far as {people} can tell",
     Kind.NOT_WORSE: "does as well as all of them on {where} (at most {margin:g} worse), as far as {people} can tell",
@@ -126,12 +124,9 @@ def numbers(analysis: Analysis, vendor: str) -> str:
 
 
 def share_of(rate: float, unit: str) -> str:
-    """``an eighth of the k-space lines (rate 0.125, R = 8)``; a rate that is no 1/n is written as it is."""
-    parts = round(1 / rate)
-    if parts <= MOST_PARTS and abs(parts * rate - 1) <= NEAR:
-        share = SHARES.get(parts, str(Fraction(1, parts)))
-        return f"{share} of the {unit} (rate {rate:.3f}, R = {parts})"
-    return f"{rate:.3f} of the {unit} (R = {1 / rate:.2g})"
+    """``an eighth of the k-space lines (R = 8)``, ``13/128 of the k-space lines (R = 9.8)``."""
+    share = rate_tick(rate)
+    return f"{SHARES.get(share, share)} of the {unit} (R = {acceleration(rate)})"
 
 
 def _unit(run: Run, selection: Selection) -> str:

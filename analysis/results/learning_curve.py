@@ -9,6 +9,7 @@ from analysis.read.configurations import of_most_patients, plain_name, varied_fi
 from analysis.read.load import SCORES, Run
 from analysis.results.compute import Analysis
 from analysis.statistics.measures import Measure
+from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.record import TrialRecord, mean_of_defined
 
 
@@ -56,7 +57,7 @@ def learning_curves(run: Run, configurations: pd.DataFrame) -> dict[str, pd.Data
         settings = dict(zip([*within[1:], *apart], values))
         family = settings.pop("family")
         rate = settings.pop("sampling_rate")
-        words = [str(family) if rate == 1 else f"{family} {rate:.3f}"]
+        words = [str(family) if rate == 1 else f"{family} {rate_tick(rate)}"]
         words += [f"{plain_name(name)} {value}" for name, value in settings.items() if not pd.isna(value)]
         curves[", ".join(words)] = rows.sort_values("train_share", kind="stable")
     return curves

@@ -8,6 +8,7 @@ import numpy as np
 from analysis.read import trial_arrays
 from analysis.results.compute import Analysis
 from analysis.results.gallery import Exhibit
+from tune_ks.core.rate_words import rate_tick
 
 BANDS = 4  # rings of equal width, from DC outwards
 
@@ -34,7 +35,7 @@ def mask_path(analysis: Analysis, exhibits: list[Exhibit]) -> MaskPath | None:
     for exhibit in learned:
         history = trial_arrays.mask_history(analysis.run.root, exhibit.key)
         if history is not None:
-            return path_of(history, exhibit.key, f"{exhibit.family} {exhibit.rate:.3f}")
+            return path_of(history, exhibit.key, f"{exhibit.family} {rate_tick(exhibit.rate)}")
     return None
 
 

@@ -12,6 +12,7 @@ from analysis.read.load import config_fields
 from analysis.results.compute import Analysis
 from analysis.results.sentences import RETROSPECTIVE, whose_labels
 from analysis.statistics.bootstrap import DRAWS, LEVEL
+from tune_ks.core.rate_words import rate_tick, rate_words
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "moocore", "plotly")  # of the analysis
 REFERENCES = {  # (config field, member) -> after whom
@@ -85,8 +86,9 @@ def _models(analysis: Analysis) -> list[str]:
     table = analysis.configurations
     trials = analysis.run.trials
     names = ", ".join(families(table)) or "none below full sampling"
-    rates = ", ".join(f"{rate:.3g}" for rate in sorted(table["realised_rate"].round(4).unique())[:MOST])
-    more = ", ..." if table["realised_rate"].round(4).nunique() > MOST else ""
+    words = list(dict.fromkeys(rate_tick(rate) for rate in sorted(table["realised_rate"])))
+    rates = ", ".join(words[:MOST])
+    more = ", ..." if len(words) > MOST else ""
     constant, varied = _settings(trials)
     said = [
         f"A mask over k-space and a classifier were trained together on one vendor ({', '.join(analysis.vendors)}) and "
@@ -125,7 +127,7 @@ def _choice(analysis: Analysis) -> list[str]:
         said.append("The rule read the fitted mean of rates that lie on a curve of three rates or more.")
     for vendor, computed in analysis.vendors.items():
         selection = computed.selection
-        rate = "no rate" if pd.isna(selection.rate) else f"rate {selection.rate:.3f}"
+        rate = "no rate" if pd.isna(selection.rate) else f"rate {rate_words(selection.rate)}"
         said.append(f"{vendor}: {rate}. {whose_labels(selection, analysis.measure)}")
     return said
 

@@ -19,6 +19,7 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.pooling import POOLS
 from analysis.statistics.bootstrap import DRAWS, Resampled, patient_weights, resampled_auc, win_matrix
 from analysis.statistics.estimate import estimate
+from tune_ks.core.rate_words import rate_words
 
 COLUMNS = (
     *("trained on", "tested on", "unit", "pooled by", "rate", "seeds", "with", "without"),
@@ -196,7 +197,7 @@ def sentences(level: PatientLevel) -> list[str]:
     for (source, vendor, unit), part in level.table.groupby(["trained on", "tested on", "unit"], sort=False):
         said = []
         for row in part.to_dict("records"):
-            rate = FULL if row["rate"] == 1 else f"rate {row['rate']:.3g}"
+            rate = FULL if row["rate"] == 1 else f"rate {rate_words(row['rate'])}"
             said.append(f"{rate} {row['AUC']:.3f} [{row['low']:.3f}, {row['high']:.3f}] by {row['pooled by']}")
         counts = f"{part['with'].iloc[0]} with and {part['without'].iloc[0]} without"
         lines.append(f"Test AUC by {unit}, trained on {source}, tested on {vendor} ({counts}): {'; '.join(said)}.")

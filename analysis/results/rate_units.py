@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.read.load import Run
 from analysis.results.json_values import is_number
+from tune_ks.core.rate_words import rate_words
 
 FOURIER = "fourier"  # the transform whose coefficients have a |k| in 1/mm
 STEPS = (1, 2, 5)  # ticks of an axis: these times powers of ten
@@ -113,4 +114,4 @@ def in_units(run: Run, vendor: str, rate: float) -> str:
         said.append(f"k_max {value:.3g} 1/mm" if unit.name == "k_max_per_mm" else f"{value:.2f} of the occupied band")
     if math.isnan(rate) or not said:
         return ""
-    return f"Rate {rate:.3g} of {vendor}: {', '.join(said)}."
+    return f"Rate {rate_words(rate)} of {vendor}: {', '.join(said)}."

@@ -18,6 +18,7 @@ from analysis.statistics.bootstrap import (
     win_matrix,
 )
 from tune_ks.core.domains import other_vendors
+from tune_ks.core.rate_words import rate_words
 from tune_ks.core.storage import StoragePath
 
 SEVERITIES = 5
@@ -179,8 +180,8 @@ def verdict(comparison: Robust) -> str:
     total = len(comparison.table)
     chance = f"by chance alone about {0.05 * total:.1f} of {total} would be on either side"
     return (
-        f"Of {total} comparisons (corruption and domain), rate {comparison.rate:.3g} loses less AUC than full sampling "
-        f"in {less} and more in {more}, by a 90 % interval that leaves out 0; {chance}."
+        f"Of {total} comparisons (corruption and domain), rate {rate_words(comparison.rate)} loses less AUC than full "
+        f"sampling in {less} and more in {more}, by a 90 % interval that leaves out 0; {chance}."
     )
 
 

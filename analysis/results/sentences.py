@@ -10,6 +10,7 @@ from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
 from analysis.statistics.bootstrap import Interval
 from analysis.statistics.measures import Measure
+from tune_ks.core.rate_words import of_kspace, rate_tick, rate_words
 
 DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
 SPLITS = {"val": "validation", "test": "test"}
@@ -96,7 +97,7 @@ def chosen(selection: Selection, measure: Measure) -> str:
         against = "" if math.isnan(full) or selection.rate == 1 else f" ({against})"
         ends = spread(selection.values, f"{split}_{domain}")
         parts.append(f"{name} {SPLITS[split]} {measure.title} {value:.3f}{ends}{against}")
-    return f"{selection.vendor}: {selection.rate:.3f} of k-space by the rule {selection.rule}; {', '.join(parts)}."
+    return f"{selection.vendor}: {of_kspace(selection.rate)} by the rule {selection.rule}; {', '.join(parts)}."
 
 
 def plainly(selection: Selection, measure: Measure) -> str:
@@ -112,7 +113,7 @@ def plainly(selection: Selection, measure: Measure) -> str:
         instead = "" if math.isnan(full) or selection.rate == 1 else f" instead of {full:.3f}"
         if not math.isnan(value):
             scored.append(f"{value:.3f}{instead} on {people}")
-    kept = "all of k-space" if selection.rate == 1 else f"{selection.rate:.3f} of k-space instead of all of it"
+    kept = "all of k-space" if selection.rate == 1 else f"{of_kspace(selection.rate)} instead of all of it"
     result = f" scores {measure.title} {' and '.join(scored)}" if scored else " was not scored"
     rule = measure.words(RULES[selection.rule].summary.rstrip("."))
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
@@ -176,8 +177,8 @@ def optimism(gap: Optimism, measure: Measure) -> str:
             chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""
     words = (
-        f"{gap.vendor}, {gap.rule} by {gap.saw}{held_out}: optimism gap to the oracle (rate {gap.oracle_rate:.3f}) "
-        f"{', '.join(gaps) or 'unknown'}"
+        f"{gap.vendor}, {gap.rule} by {gap.saw}{held_out}: optimism gap to the oracle, which chose "
+        f"{rate_words(gap.oracle_rate)}: {', '.join(gaps) or 'unknown'}"
     )
     if chance:
         words += (
@@ -190,7 +191,7 @@ def cross_fit(fit: CrossFit, measure: Measure) -> str:
     """The rates that the rule chooses on half of the held-out patients, and their metrics on the other half."""
     if fit.refused:
         return f"{fit.vendor}: not cross-fitted: {fit.refused}."
-    rates = ", ".join(f"{row.realised_rate:.3f} ({100 * row.share:.0f} %)" for row in fit.rates.itertuples())
+    rates = ", ".join(f"{rate_tick(row.realised_rate)} ({100 * row.share:.0f} %)" for row in fit.rates.itertuples())
     scores = []
     for domain, word in DOMAINS.items():
         if math.isnan(fit.value[domain]):

@@ -18,6 +18,7 @@ from analysis.results import brief, evidence, other_vendors, patient_level, sent
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
+from tune_ks.core.rate_words import rate_tick, rate_words
 from tune_ks.core.terminal import SafeConsole
 
 WIDE = 120  # letters that a line of an external table needs
@@ -94,7 +95,7 @@ def _print_wide(table: Table, console: Console) -> None:
 def _external_cells(row: dict[str, Any], names: list[str]) -> list[str]:
     """The cells of one configuration on another cohort, after the mask."""
     cells = [str(row[name]) for name in names]
-    cells += [f"{row['realised_rate']:.3f}", str(row["seeds"])]
+    cells += [rate_words(row["realised_rate"]), str(row["seeds"])]
     cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{_ends(row['low'], row['high'], '.3f')}")
     for name in REFERENCES:
         ends = _ends(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
@@ -187,5 +188,6 @@ def _remark(selection: Selection) -> str:
 
 
 def _numbers(values: dict[str, float], rate: float) -> list[str]:
-    numbers = [rate, values.get("test_in_domain", math.nan), values.get("test_cross_domain", math.nan)]
-    return ["-" if math.isnan(number) else f"{number:.3f}" for number in numbers]
+    scores = [values.get("test_in_domain", math.nan), values.get("test_cross_domain", math.nan)]
+    shown = ["-" if math.isnan(score) else f"{score:.3f}" for score in scores]
+    return ["-" if math.isnan(rate) else rate_tick(rate), *shown]

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from analysis.read.configurations import FULL
 from analysis.results.compute import Analysis
 from analysis.results.json_values import is_number
 from tune_ks.core.record import TrialRecord
@@ -27,6 +28,7 @@ class LearningCurve(NamedTuple):
     """One entry of one trial's history, where it is a finite number."""
 
     key: str
+    family: str  # of masks; FULL of full sampling
     seed: int
     rate: float  # realised
     epochs: list[int]
@@ -54,7 +56,8 @@ def training_info(analysis: Analysis, vendor: str, entry: str = "val_in_domain")
 
 def _curve(record: TrialRecord, key: str, entry: str) -> LearningCurve:
     """Epochs without a number are left out; one without its number ``epoch`` is counted among those that are left."""
-    curve = LearningCurve(key, record.config.seed, record.realised_rate, [], [])
+    family = FULL if record.config.is_full else record.config.mask
+    curve = LearningCurve(key, family, record.config.seed, record.realised_rate, [], [])
     for epoch in record.history:
         if is_number(epoch.get(entry)):
             curve.epochs.append(epoch.get("epoch", len(curve.epochs) + 1))

@@ -18,6 +18,7 @@ from analysis.statistics.estimate import Estimate, Noise, Pair, estimate, mean_d
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.config import LOW_PASS
+from tune_ks.core.rate_words import rate_words
 
 CHANCE = 1 - LEVEL  # share of intervals that leave out 0 where no mask differs from the low-pass; the level of Holm too
 COLUMNS = [
@@ -222,7 +223,7 @@ def _add(masks: str, rates: str) -> str:
 
 
 def _rates(table: pd.DataFrame) -> str:
-    """The realised rates of a table in words; of many, the first and the last."""
+    """The realised rates of a table, as a space takes them; of many, the first and the last."""
     rates = sorted(set(table["realised_rate"].round(3)))
     if len(rates) > 8:
         return f"{rates[0]:g} to {rates[-1]:g}"
@@ -264,7 +265,7 @@ def single_rates(versus: VersusLowpass, vendor: str) -> str:
     if rows["rate"].nunique() < 2 or known.empty:
         return ""
     held = [
-        f"{row.family} at {row.rate:.3g} {DOMAINS[row.domain]} ({row.difference:+.3f})"
+        f"{row.family} at {rate_words(row.rate)} {DOMAINS[row.domain]} ({row.difference:+.3f})"
         for row in known[known["holm"] < CHANCE].itertuples()
     ]
     remains = f"{', '.join(held)} still does" if held else "none does"
@@ -321,9 +322,9 @@ def _clearest(means: pd.DataFrame, title: str) -> str:
 
 def _over(row: pd.Series, name: str) -> str:
     what = f"{name} minus low-pass"
-    return (
-        f"{what}, mean over {row['rates']} equal rates" if row["rates"] > 1 else f"{what} at rate {row['lowest']:.3g}"
-    )
+    if row["rates"] > 1:
+        return f"{what}, mean over {row['rates']} equal rates"
+    return f"{what} at rate {rate_words(row['lowest'])}"
 
 
 def _numbers(row: Any) -> str:

@@ -13,6 +13,7 @@ from analysis.results.json_values import is_number
 from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
 from analysis.statistics.measures import MEASURES, Measure
+from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.record import TrialRecord
 
 FULLY_OCCUPIED = 0.9  # share of stored k-space from which on nothing is said about its empty part
@@ -133,7 +134,7 @@ def _about_empty_kspace(run: Run) -> list[str]:
             "higher rates lose next to nothing by construction. A rate is a share of stored, not of acquired k-space."
         )
         wasteful = [record for record in records if _is_wasteful(record)]
-        named = [f"{record.config.mask} at {record.config.sampling_rate:.3g}" for record in wasteful]
+        named = [f"{record.config.mask} at {rate_tick(record.config.sampling_rate)}" for record in wasteful]
         if named:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
             lines.append(
@@ -160,7 +161,7 @@ def _about_trials_at_chance(trials: pd.DataFrame) -> list[str]:
     if at_chance.empty:
         return []
     names = [
-        f"{trial.key} ({trial.vendor}, {trial.mask}, rate {trial.sampling_rate:g}, seed {trial.seed})"
+        f"{trial.key} ({trial.vendor}, {trial.mask}, rate {rate_tick(trial.sampling_rate)}, seed {trial.seed})"
         for trial in at_chance.head(NAMED).itertuples()
     ]
     if len(at_chance) > NAMED:

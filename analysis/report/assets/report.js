@@ -26,6 +26,14 @@ function narrowed(layout, width) {
   return layout;
 }
 
+/** A figure whose legend is larger than its axes grows, as on a telephone. */
+function grown(plot) {
+  const [legend, axes] = [".legend", ".nsewdrag"].map((name) => plot.querySelector(name)?.getBoundingClientRect());
+  if (!legend || !axes || plot.layout.height || legend.height <= axes.height) return null;
+  plot.style.height = `${plot.clientHeight + legend.height - axes.height + 8}px`;
+  return Plotly.Plots.resize(plot);
+}
+
 /** Traces of parallel coordinates bring their own fonts. */
 function inkedTraces(plot, [ink] = [colour("--ink")]) {
   plot.data.forEach((trace, i) => {
@@ -101,7 +109,7 @@ const plots = {
       const drawn = Plotly.newPlot(plot, data, deepen(narrowed(layout, plot.clientWidth), inked(layout, inks)), CONFIG);
       inkedTraces(plot, inks);
       plot.dispatchEvent(new CustomEvent("drawn"));
-      return drawn;
+      return drawn.then(() => grown(plot));
     } catch (error) {
       plot.textContent = "This figure could not be drawn here: " + error.message;
     }

@@ -9,6 +9,7 @@ from analysis.report.sections import (
     curves,
     external,
     front,
+    glossary,
     hyperparameters,
     image_quality,
     intervals_of_classes,
@@ -60,4 +61,5 @@ SECTIONS = {
     "trouble": trouble.SECTION,
     "provenance": provenance.SECTION,
     "checklist": checklist.SECTION,
+    "glossary": glossary.SECTION,
 }

@@ -15,6 +15,7 @@ from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.measures import Measure
+from tune_ks.core.rate_words import rate_words
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
 # the two rules that always stand side by side
@@ -72,7 +73,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
     )
     return VendorCard(
         vendor=computed.vendor,
-        rate="no rate" if math.isnan(selection.rate) else f"{selection.rate:.3f}",
+        rate="no rate" if math.isnan(selection.rate) else rate_words(selection.rate),
         about_rate=_about_rate(selection),
         gauges=[_gauge(selection, domain, measure) for domain in KINDS],
         texts=[
@@ -179,7 +180,7 @@ def _pick(kind: str, title: str, selection: Selection | None, words: str) -> Pic
     split = sentences.split_shown(selection)
     scores = [f"{word} {_scored(selection.values, f'{split}_{d}')}" for d, word in sentences.DOMAINS.items()]
     texts = [Paragraph("; ".join(scores)), Paragraph(words), Paragraph(sentences.labels(selection), "small")]
-    return Pick(kind, title, number(selection.rate), texts)
+    return Pick(kind, title, rate_words(selection.rate), texts)
 
 
 SECTION = Section("The choice in numbers", parts)

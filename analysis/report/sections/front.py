@@ -14,6 +14,7 @@ from analysis.results.fitness import UNDERFIT
 from analysis.results.gallery import Exhibit, chosen_exhibit
 from analysis.results.headline import cohort_line, headline, numbers
 from analysis.results.rate_units import in_units
+from tune_ks.core.rate_words import rate_words
 
 NO_CHOICE = (
     "No vendor has a finished trial, so there is no choice, no front, no curve and no mask to show. What this folder "
@@ -133,7 +134,7 @@ def _before_after(analysis: Analysis, vendor: str, exhibit: Exhibit) -> list[Par
     place = about.index(wanted) if wanted in about else 0
     words = f"{about[place]}: full, and as the mask leaves it"
     full = Picture(preview.full[place], f"{about[place]}, full image")
-    sampled = Picture(preview.sampled[place], f"{about[place]}, rate {exhibit.rate:.3f}")
+    sampled = Picture(preview.sampled[place], f"{about[place]}, rate {rate_words(exhibit.rate)}")
     return [BeforeAfter([full, sampled], words)]
 
 

@@ -9,6 +9,7 @@ from analysis.report.parts import Figure, Heading, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen, of_classes
 from analysis.results.compute import Analysis
 from analysis.results.robustness import Corrupted, Robust, load_corruptions, robust, verdict
+from tune_ks.core.rate_words import rate_words
 
 HEIGHT = 900  # pixels
 NOT_EVALUATED = (
@@ -54,7 +55,7 @@ def _compared(comparison: Robust, vendor: str, title: str) -> list[Part]:
     count = comparison.curves["corruption"].nunique()
     alt = (
         f"AUC against severity for {count} corruptions of {comparison.name}, trained on {vendor}: rate "
-        f"{comparison.rate:.3g} in solid lines, full sampling dotted, in-domain blue, cross-domain orange"
+        f"{rate_words(comparison.rate)} in solid lines, full sampling dotted, in-domain blue, cross-domain orange"
     )
     rows = comparison.table.assign(domain=comparison.table["domain"].str.replace("_", "-"))
     return [

@@ -9,7 +9,7 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.training_info import ENTRIES, training_info
 
-HEIGHT = 300  # pixels
+HEIGHT = 320  # pixels
 MISSING = "No record holds a history of epochs, so there is no learning curve to show."
 
 
@@ -32,7 +32,10 @@ def _figures(analysis: Analysis, name: str) -> list[Figure]:
         info = training_info(analysis, vendor, name)
         if info is None:
             continue
-        alt = f"{words[0].upper()}{words[1:]} by epoch, trained on {vendor}: a line a trial, coloured by rate."
+        alt = (
+            f"{words[0].upper()}{words[1:]} by epoch, trained on {vendor}: a line a trial, coloured by rate, dashed by "
+            "mask family."
+        )
         identity = f"training-{name}-{slug(vendor)}"
         figures.append(Figure(identity, to_json(plot_training(info)), alt, HEIGHT, f"{vendor}: {words}"))
     return figures

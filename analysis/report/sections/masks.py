@@ -19,6 +19,7 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.gallery import Exhibit, gallery
 from analysis.results.mask_path import MaskPath, mask_path
 from analysis.statistics.measures import Measure
+from tune_ks.core.rate_words import rate_words
 
 LOOK = (
     "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them would be an "
@@ -176,7 +177,7 @@ def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: l
     chosen = ", chosen" if exhibit.chosen else ""
     kept = "" if exhibit.mask is None else f" ({counted(exhibit.mask)})"
     state: dict[str, Any] = {
-        "name": f"{exhibit.family}, rate {exhibit.rate:.3f}{kept}{chosen}",
+        "name": f"{exhibit.family}, rate {rate_words(exhibit.rate)}{kept}{chosen}",
         "chosen": exhibit.chosen,
         "in_domain": _score(exhibit, full, f"{split}_in_domain", measure),
         "cross_domain": _score(exhibit, full, f"{split}_cross_domain", measure),
@@ -287,7 +288,7 @@ def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit]) -> Grid:
 
 
 def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> GridRow:
-    label = f"{exhibit.family} {exhibit.rate:.3f}"
+    label = f"{exhibit.family} {rate_words(exhibit.rate)}"
     scores = f"in {number(exhibit.in_domain)}, cross {number(exhibit.cross_domain)}"
     pictures = []
     for column, (image, words) in enumerate(zip(exhibit.preview.sampled, about)):

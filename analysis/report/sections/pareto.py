@@ -18,6 +18,7 @@ from analysis.results.rate_units import rate_units
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
+from tune_ks.core.rate_words import rate_tick
 
 FEW = 8  # temperatures that get a box each; more get a range
 HEIGHT = 400  # pixels
@@ -152,7 +153,7 @@ def _front_row(vendor: str, front: ParetoFront, uncertain: UncertainFront | None
     if uncertain is not None:
         low, middle, high = np.quantile(uncertain.hypervolume, [0.05, 0.5, 0.95])
         drawn = f"{middle:.3f} [{low:.3f}, {high:.3f}]"
-    rates = [f"{rate:.3f}" for rate in front.points["realised_rate"]]
+    rates = [rate_tick(rate) for rate in front.points["realised_rate"]]
     return {
         "trained on": vendor,
         "objectives": ", ".join(name.replace("_", " ") for name in front.objectives),

@@ -74,10 +74,7 @@ def _choice_rows(computed: VendorAnalysis, title: str) -> list[dict[str, Any]]:
 
 def _choice_row(selection: Selection, title: str) -> dict[str, Any]:
     rule = selection.rule if selection.family == "learned" else f"{selection.rule} ({selection.family})"
-    interval = None
-    if selection.interval is not None:
-        low, high = selection.interval
-        interval = f"{low:.3f} to {high:.3f}"
+    interval = None if selection.interval is None else evidence.ends_of_rate(selection)
     if selection.lowest:
         interval = ", ".join(filter(None, [interval, LOWEST]))
     return {

@@ -86,8 +86,8 @@ def means_table(analysis: Analysis) -> pd.DataFrame:
         "mask": means["family"].tolist(),
         "domain": [DOMAINS[domain] for domain in means["domain"]],
         "rates": means["rates"].tolist(),
-        "lowest": means["lowest"].tolist(),
-        "highest": means["highest"].tolist(),
+        "lowest rate": means["lowest"].tolist(),
+        "highest rate": means["highest"].tolist(),
         **_differences(means),
         "seeds": means["seeds"].tolist(),
     }

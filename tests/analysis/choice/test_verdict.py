@@ -152,7 +152,7 @@ def proof_of(rate, passed):
 
 def test_a_proof_names_no_margin_and_no_patients_of_what_it_has_proven():
     assert account(proof_of(0.25, True), AUC) == (
-        "0.250 of k-space is not worse than full sampling by more than 0.02 in both AUCs, at one-sided 95 % on "
+        "1/4 of k-space (R = 4) is not worse than full sampling by more than 0.02 in both AUCs, at one-sided 95 % on "
         "validation patients."
     )
     words = account(proof_of(1.0, False), AUC)

@@ -137,7 +137,7 @@ def test_methods_say_cohort_members_rule_versions_and_whom_to_cite(analysis):
         "24 patients (by vendor: GE 12, SIEMENS 12)",
         "0123456789ab",
         "gumbel, lowpass",
-        "0.25, 1",
+        "1/4, 1",
         "rule epsilon (epsilon 0.02)",
         "python 3.11",
         "no label of another vendor played a part",

@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from analysis.read.trial_arrays import mask
 from analysis.report.report import write_report
 from synthetic_run import write_run
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.rate_words import rate_words
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -143,7 +145,7 @@ def test_the_rate_axis_switches_to_other_units_and_back_and_no_point_moves(page)
     assert seen["1/mm"][0] == "k_max of as many lines, 1/mm"
     assert seen["1/mm"][1] == ["0.05", "0.1", "0.2", "0.5"]  # the highest is 1 / (2 x 0.8 mm) = 0.625
     assert seen["band"][1] == ["0.2", "0.5", "1", "2"]  # 2: the band is half of the lines
-    assert seen["rate"][:2] == ("realised rate (share of k-space)", ["0.062", "0.12", "0.25", "0.5", "1"])
+    assert seen["rate"][:2] == ("realised rate (share of k-space, 1 / R)", ["1/16", "1/8", "1/4", "1/2", "1"])
     assert seen["1/mm"][2] == seen["band"][2] == seen["rate"][2]
     inside = """(plot) => [...plot.querySelectorAll('.updatemenu-button')].every((button) => {
         const a = button.getBoundingClientRect(), b = plot.getBoundingClientRect();
@@ -252,7 +254,7 @@ def test_every_trial_says_rate_temperature_seed_and_key(page, run):
     assert len(texts) == len(run.run.trials)
     for row in run.run.trials.itertuples():
         (text,) = [t for t in texts if row.key in t]
-        assert f"rate {row.realised_rate:.3f}" in text
+        assert f"rate {rate_words(row.realised_rate)}" in text
         assert f"seed {row.seed}" in text
         assert "temperature" in text
 
@@ -340,7 +342,7 @@ def test_the_knob_moves_mask_image_and_both_aucs_together(page, run):
         assert len({state[name] for state in states}) >= len(states) - (name == "image"), name
     assert len({state["full"] for state in states}) == 1
     for state in states:
-        rate = float(re.search(r"rate ([0-9.]+)", state["name"])[1])
+        rate = float(Fraction(re.search(r"rate ([0-9./]+)", state["name"])[1]))
         near = of_vendor[(of_vendor["realised_rate"] - rate).abs() < 1e-3]
         written = float(re.search(r"AUC ([0-9.]+) \[", state["in"])[1])
         assert any(abs(written - auc) < 6e-4 for auc in near["test_in_domain"])
@@ -378,7 +380,8 @@ def test_tables_sort_by_number_and_save_as_csv(page, run):
         head.locator("button").focus()
         page.keyboard.press("Enter")
         assert head.get_attribute("aria-sort") == direction
-        rates = [float(text) for text in table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()]
+        shown = table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()
+        rates = [Fraction(text.split()[0]) for text in shown]  # as 1/8 (R = 8)
         assert rates == sorted(rates, reverse=direction == "descending")
     rows = saved(page, "trials")
     assert {row["key"] for row in rows} == set(run.run.trials["key"])
@@ -441,6 +444,66 @@ def test_a_figure_saves_itself_as_svg_for_paper_whatever_the_page_looks_like(pho
     assert re.search(r'<svg[^>]*width="720" height="480"', drawn)  # a screen of 390 px
     assert "Pareto front" in drawn
     assert "Trained on GE" in drawn
+
+
+def test_a_word_is_explained_by_pointer_and_keyboard_once_a_section(phone):
+    phone.set_viewport_size({"width": 390, "height": 850})
+    twice = """() => [...document.querySelectorAll('.of-vendor, section')].filter((part) => {
+        const own = [...part.querySelectorAll('dfn')].filter((word) => word.closest('.of-vendor, section') === part);
+        return new Set(own.map((word) => word.dataset.term)).size < own.length;
+    }).length"""
+    assert phone.evaluate(twice) == 0
+    words = phone.locator(".verdict dfn")
+    assert {"in-domain", "cross-domain", "r"} <= {text.lower() for text in words.all_text_contents()}
+    box = phone.locator(".meaning")
+    assert not box.is_visible()
+    for word in (words.first, phone.locator("th button[data-term]").first):
+        meaning = phone.locator(f"#{word.get_attribute('aria-describedby')}").text_content()
+        word.focus()
+        assert box.text_content() == meaning != ""
+        assert box.is_visible()
+        phone.keyboard.press("Escape")
+        assert not box.is_visible()
+        word.evaluate("(word) => word.blur()")
+        word.hover()
+        assert box.text_content() == meaning
+        assert box.is_visible()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+        phone.mouse.move(0, 0)
+        assert not box.is_visible()
+
+
+def test_captions_do_not_touch_and_no_legend_is_larger_than_its_axes_on_a_telephone(phone):
+    phone.set_viewport_size({"width": 390, "height": 850})
+    phone.wait_for_timeout(500)  # plotly waits before it follows a new size
+    touching = """() => [...document.querySelectorAll('figcaption')].filter((caption) => {
+        const edge = (name) => caption.querySelector(name)?.getBoundingClientRect();
+        const [about, button] = [edge('.about'), edge('button')];
+        return about && button && about.right > button.left - 8 && about.bottom > button.top;
+    }).length"""
+    assert phone.evaluate(touching) == 0
+    crowded = """() => [...document.querySelectorAll('.plot')].filter((plot) => {
+        const edge = (name) => plot.querySelector(name)?.getBoundingClientRect();
+        const [legend, axes] = [edge('.legend'), edge('.nsewdrag')];
+        return legend && axes && legend.height > axes.height;
+    }).map((plot) => plot.id)"""
+    assert phone.evaluate(crowded) == []
+
+
+def test_axe_finds_nothing_serious_in_light_and_dark(page, phone):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    phone.emulate_media(color_scheme="dark")
+    without_plots = {"exclude": [[".plot svg"]]}
+    # every pixel of a word's ground is looked at, so only where each colour of words stands (all: test_contrast.py)
+    coloured = {"include": [["#The-choice"], ["#The-choice-in-numbers"]], **without_plots}
+    contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+    others = {"rules": {"color-contrast": {"enabled": False}}}
+    runs = ((page, without_plots, others, 25), (page, coloured, contrast, 1), (phone, coloured, contrast, 1))
+    for shown, context, options, rules in runs:
+        report = axe.Axe().run(shown, context=context, options=options | {"resultTypes": ["violations"]}).response
+        assert len(report["passes"]) >= rules
+        violations = [rule for rule in report["violations"] if rule["impact"] in ("serious", "critical")]
+        assert [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in violations] == []
 
 
 def fold(page):

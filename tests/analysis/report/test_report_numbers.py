@@ -119,9 +119,9 @@ def test_without_full_sampling_the_cost_is_unknown_and_at_rate_1_nothing_is_comp
 
 def test_one_plain_sentence_says_what_is_kept_what_it_scores_and_by_which_rule():
     assert sentences.plainly(choice(), AUC) == (
-        "Keeping 0.250 of k-space instead of all of it, the model trained on GE scores AUC 0.800 instead of 0.820 on "
-        "GE patients and 0.700 instead of 0.750 on patients of the other vendor(s); chosen by the rule epsilon "
-        "(epsilon 0.02): the smallest rate whose in-domain AUC is within epsilon of the best."
+        "Keeping 1/4 of k-space (R = 4) instead of all of it, the model trained on GE scores AUC 0.800 instead of "
+        "0.820 on GE patients and 0.700 instead of 0.750 on patients of the other vendor(s); chosen by the rule "
+        "epsilon (epsilon 0.02): the smallest rate whose in-domain AUC is within epsilon of the best."
     )
     full = sentences.plainly(choice(rate=1.0), AUC)
     assert full.startswith(
@@ -143,7 +143,7 @@ def test_a_proof_says_where_it_ended_and_what_the_margin_would_take():
         "not patients."
     )
     assert proof_words.proven(proof._replace(rate=0.25), AUC).startswith(
-        "0.250 of k-space is not worse than full sampling by more than 0.02"
+        "1/4 of k-space (R = 4) is not worse than full sampling by more than 0.02"
     )
     assert proof_words.needed(proof._replace(rate=0.25)) == ""
     refused = proof._replace(rate=np.nan, refused="full sampling was not run", resolvable=np.nan, patients_needed={})

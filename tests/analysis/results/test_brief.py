@@ -13,6 +13,7 @@ from analysis.results import brief
 from analysis.results.compute import compute
 from analysis.results.fitness import UNDERFIT
 from synthetic_run import write_run
+from tune_ks.core.rate_words import rate_tick
 
 SMALL = {"rates": (0.25, 1.0), "seeds": (0, 1), "masks": ("gumbel",), "patients": 12}
 
@@ -41,13 +42,13 @@ def test_it_is_one_screen_of_80_columns_with_choice_front_and_report(analysis):
     for vendor, computed in analysis.vendors.items():
         row = next(line for line in lines if line.startswith(f"{vendor} ") and "front" not in line)
         selection = computed.selection
-        assert row.split()[1:3] == [f"{selection.rate:.3f}", f"{1 / selection.rate:.3g}"]
+        assert row.split()[1:3] == [rate_tick(selection.rate), f"{1 / selection.rate:.3g}"]
         assert f" {selection.values['test_in_domain']:.3f}" in row
         assert f" {selection.full_sampling['test_cross_domain']:.3f}" in row
         points = computed.fronts["two_objectives"].points
         assert len(points) >= 1
         first = points.iloc[0]
-        front = f"{first['realised_rate']:.3g}: {first['val_in_domain']:.3f}/{first['val_cross_domain']:.3f}"
+        front = f"{rate_tick(first['realised_rate'])}: {first['val_in_domain']:.3f}/{first['val_cross_domain']:.3f}"
         assert f"{vendor} front (rate: validation in-domain/cross): {front}" in text
 
 

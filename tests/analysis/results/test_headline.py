@@ -12,9 +12,9 @@ from synthetic_run import write_run
 @pytest.mark.parametrize(
     ("rate", "words"),
     [
-        (0.5, "a half of the k-space lines (rate 0.500, R = 2)"),
-        (0.0625, "a sixteenth of the k-space lines (rate 0.062, R = 16)"),
-        (1 / 64, "1/64 of the k-space lines (rate 0.016, R = 64)"),
+        (0.5, "a half of the k-space lines (R = 2)"),
+        (0.0625, "a sixteenth of the k-space lines (R = 16)"),
+        (1 / 64, "1/64 of the k-space lines (R = 64)"),
         (0.242, "0.242 of the k-space lines (R = 4.1)"),
     ],
 )

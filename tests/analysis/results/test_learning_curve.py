@@ -97,7 +97,7 @@ def test_rates_are_chosen_and_networks_judged_among_the_largest_share(analysis):
 
 def test_a_curve_has_one_mask_and_rate_and_its_patients(analysis):
     curves = learning_curves(analysis.run, analysis.vendors["GE"].configurations)
-    assert list(curves) == ["full sampling", "lowpass 0.062"]
+    assert list(curves) == ["full sampling", "lowpass 1/16"]
     for rows in curves.values():
         assert rows["train_share"].tolist() == list(SHARES)
         assert rows["patients"].tolist() == pytest.approx([20 * share for share in SHARES])

@@ -16,14 +16,14 @@ HISTORY = MaskHistory(
 
 
 def test_bands_hold_the_budget_of_each_epoch():
-    path = path_of(HISTORY, "0" * 12, "gumbel 0.250")
+    path = path_of(HISTORY, "0" * 12, "gumbel 1/4")
     assert list(path.bands) == ["|k| 0 to 0", "|k| 1 to 1", "|k| 2 to 3", "|k| 4 to 4"]
     assert [kept.tolist() for kept in path.bands.values()] == [[1, 1], [2, 1], [2, 0], [1, 0]]
     assert sum(path.bands.values()).tolist() == [6, 2]
 
 
 def test_energy_beside_that_of_the_low_pass():
-    path = path_of(HISTORY, "0" * 12, "gumbel 0.250")
+    path = path_of(HISTORY, "0" * 12, "gumbel 1/4")
     assert path.energy.tolist() == pytest.approx([0.6 + 0.15 + 0.05, 0.3])
     assert path.lowpass_energy.tolist() == pytest.approx([0.6 + 0.3 + 0.05, 0.3])  # 6 and 2 lines nearest to DC
 

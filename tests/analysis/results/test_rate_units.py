@@ -35,7 +35,7 @@ def test_both_units_are_those_by_hand_and_the_unknown_ones_are_named(folder):
     assert table["k_max_per_mm"]["GE"].to_dict() == {0.25: 0.25, 1.0: 1.0}  # Nyquist: 1 / (2 x 0.5 mm)
     assert table["share_of_band"]["GE"].to_dict() == pytest.approx({0.25: 0.625, 1.0: 2.5})
     assert table.loc["SIEMENS", ["k_max_per_mm", "share_of_band"]].isna().all(axis=None)
-    assert in_units(analysis.run, "GE", 0.25) == "Rate 0.25 of GE: k_max 0.25 1/mm, 0.62 of the occupied band."
+    assert in_units(analysis.run, "GE", 0.25) == "Rate 1/4 (R = 4) of GE: k_max 0.25 1/mm, 0.62 of the occupied band."
     assert in_units(analysis.run, "SIEMENS", 0.25) == ""
     assert rate_units(analysis.run, "SIEMENS").notes == [
         "SIEMENS: the pixel spacing is unknown, so k_max is not known in 1/mm.",

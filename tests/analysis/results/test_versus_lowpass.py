@@ -24,6 +24,7 @@ from analysis.statistics.resampling import trial_draws
 from analysis.statistics.training_noise import seeds_of
 from synthetic_run import truth, write_run, write_trial
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.rate_words import rate_words
 from tune_ks.core.run_folder import RunFolder
 
 RATES = (0.0625, 0.125, 0.25, 1.0)
@@ -87,7 +88,7 @@ def test_intervals_that_leave_out_0_are_counted_beside_what_chance_gives(analysi
     assert "correction for all 6 of this run" in words
     held = of_ge[of_ge["holm"] < CHANCE]
     assert len(held) > 0
-    assert all(f"gumbel at {row.rate:.3g}" in words for row in held.itertuples())
+    assert all(f"gumbel at {rate_words(row.rate)} " in words for row in held.itertuples())
     assert left_out(of_ge.assign(low=-1.0, high=1.0)).startswith("Of 6 intervals of single rates 0 leave out 0")
 
 

@@ -7,6 +7,7 @@ from analysis.read.load import load
 from analysis.report.sections import trials
 from analysis.results import warnings
 from analysis.results.compute import compute
+from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.run_folder import RunFolder
 
 
@@ -18,7 +19,7 @@ def test_trials_at_chance_are_named_in_warning_and_table(run):
     analysis = compute(load(run), "epsilon", Options())
     (line,) = [line for line in analysis.warnings if "at chance" in line]
     config = record.config
-    name = f"{key} ({config.vendor}, {config.mask}, rate {config.sampling_rate:g}, seed {config.seed})"
+    name = f"{key} ({config.vendor}, {config.mask}, rate {rate_tick(config.sampling_rate)}, seed {config.seed})"
     assert line.startswith(f"1 trial(s) stayed at chance, by training loss and in-domain validation: {name}.")
     table = analysis.run.trials.set_index("key")
     assert table["at_chance"].sum() == 1

@@ -1,0 +1,41 @@
+"""What the words of the report mean; the page's script shows the same where a word stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from analysis.report.glossary import TERMS
+from analysis.report.parts import Part, slug
+from analysis.report.sections.base import Section
+from analysis.results.compute import Analysis
+
+
+class Entry(NamedTuple):
+    """One term."""
+
+    name: str
+    spellings: str  # with | between them
+    meaning: str
+    identity: str  # of the HTML element
+
+
+@dataclass(frozen=True)
+class Glossary:
+    """A list of terms, which glossary.js reads."""
+
+    entries: Sequence[Entry]
+    template: ClassVar[str] = "glossary.html"
+
+
+def parts(analysis: Analysis) -> Sequence[Part]:
+    """The terms by name; of metrics only the run's."""
+    other_metrics = {"AUC", "Dice"} - {analysis.measure.title}
+    entries = []
+    for spellings, meaning in TERMS.items():
+        name = spellings.partition("|")[0]
+        if name not in other_metrics:
+            entries.append(Entry(name, spellings, meaning, f"means-{slug(name)}"))
+    return [Glossary(sorted(entries, key=lambda entry: entry.name.lower()))]
+
+
+SECTION = Section("Glossary", parts)
