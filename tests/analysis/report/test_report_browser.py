@@ -15,7 +15,7 @@ from analysis.read.trial_arrays import mask
 from analysis.report.report import write_report
 from synthetic_run import write_run
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.rate_words import rate_words
+from tune_ks.core.rate_words import rate_tick, rate_words
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -219,7 +219,7 @@ def test_front_star_and_tables_follow_the_filters_and_come_back(page, run):
     by_hand = non_dominated(lowpass[[f"{computed.split}_in_domain", f"{computed.split}_cross_domain"]].to_numpy())
     np.testing.assert_allclose(sorted(zip(alone["front"]["x"], alone["front"]["y"])), by_hand)
     (chosen,) = [s for s in computed.others if s.family == "lowpass" and s.rule == run.rule and not s.held_out]
-    assert alone["star"]["text"] == [f"{chosen.rate:.3f}"]
+    assert alone["star"]["text"] == [rate_tick(chosen.rate)]
     assert "star are of lowpass alone" in said.inner_text()
     trials = run.run.trials
     kept = trials[(trials["mask"] == "lowpass") | trials["full"]]
