@@ -142,8 +142,9 @@ def test_the_package_reaches_nodes_that_have_none(cluster, tmp_path):
         assert "runtime_resources" in path.parts
         assert path.read_bytes() == (ROOT / "tune_ks/worker/trial.py").read_bytes()
     # what was sent to every node is the package and nothing else
-    compiled = {p for p in files_below(copy / "tune_ks") if "__pycache__" in p.parts}
-    assert files_below(paths[0].parents[1]) == files_below(copy / "tune_ks") - compiled
+    package = files_below(ROOT / "tune_ks")
+    compiled = {p for p in package if "__pycache__" in p.parts}
+    assert files_below(paths[0].parents[1]) == package - compiled
 
 
 def files_below(folder):
