@@ -101,16 +101,26 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
     )
 
 
-def _open(root: str | StoragePath) -> RunFolder:
-    """The run folder at ``root``; RunError where there is none."""
+def existing_folder(place: str | StoragePath, if_absent: str, if_file: str) -> StoragePath:
+    """The folder at ``place``; RunError with what to give instead where there is none, or a file."""
     try:
-        root = storage_path(root)
+        root = storage_path(place)
     except ValueError as error:
         raise RunError(str(error)) from error
     if not root.exists():
-        raise RunError(f"{root} does not exist: give the run folder that run_search.py printed")
+        raise RunError(f"{root} does not exist: give {if_absent}")
     if not root.is_dir():
-        raise RunError(f"{root} is a file: give the run folder (the one that holds search.json and trials/)")
+        raise RunError(f"{root} is a file: give {if_file}")
+    return root
+
+
+def _open(place: str | StoragePath) -> RunFolder:
+    """The run folder at ``place``; RunError where there is none."""
+    root = existing_folder(
+        place,
+        "the run folder that run_search.py printed",
+        "the run folder (the one that holds search.json and trials/)",
+    )
     folder = RunFolder(root)
     if not (root / "trials").is_dir() and not folder.search_json.exists():
         raise RunError(f"{root} is not a run folder: it holds neither search.json nor trials/")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from queue import Queue
 from typing import Any, NamedTuple
 
-from analysis.read.load import RunError
+from analysis.read.load import RunError, existing_folder
 from analysis.read.stamps import stamps
 from analysis.report.page import RenderedSection
 from analysis.report.report import rendered_sections, title_of
@@ -17,7 +17,7 @@ from analysis.results.selection_json import choice_values
 from analysis.results.settings import computed_with, last_settings
 from analysis.results.synthetic import phantom_mark
 from analysis.results.two_runs import Side, side
-from tune_ks.core.storage import StoragePath, storage_path, without_place
+from tune_ks.core.storage import StoragePath, without_place
 
 BAD_INPUT = (RunError, OSError, ArithmeticError, RecursionError)  # as the command without a server says them
 
@@ -163,15 +163,11 @@ class Runs:
 
 
 def _existing(place: str | StoragePath) -> StoragePath:
-    try:
-        root = storage_path(place)
-    except ValueError as error:
-        raise RunError(str(error)) from error
-    if not root.exists():
-        raise RunError(f"{root} does not exist: give the run folder that run_search.py printed, or its parent")
-    if not root.is_dir():
-        raise RunError(f"{root} is a file: give a run folder, or the folder that holds several")
-    return root
+    return existing_folder(
+        place,
+        "the run folder that run_search.py printed, or its parent",
+        "a run folder, or the folder that holds several",
+    )
 
 
 def _is_run(folder: StoragePath) -> bool:
