@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args, run = parse(argv)
     # this line is printed as the one that resumes the search, which --fresh would set aside
-    args.command_line = f"{call_of()} {shlex.join(word for word in argv if word != '--fresh')}"
+    args.command_line = " ".join([call_of(), *(shlex.quote(word) for word in argv if word != "--fresh")])
     try:
         with signals_of_a_command():
             give_members(args)
