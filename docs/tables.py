@@ -49,6 +49,7 @@ from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.resampling import domain_draws, trial_draws
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.domains import mean_of_others
+from tune_ks.core.record import ONE_FIXED_MASK
 
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
@@ -446,7 +447,7 @@ def segmentation(run: Run) -> list[Table]:
     trials, rows = run.trials.assign(network=names), []
     every_rate = sorted(trials["sampling_rate"].unique())
     for (vendor, network), part in trials.groupby(["vendor", "network"]):
-        trivial = run.records[part["key"].iloc[0]].trivial
+        trivial = run.records[part["key"].iloc[0]].trivial[ONE_FIXED_MASK]
         one_mask = pair(trivial[vendor], mean_of_others(trivial, vendor))
         rows.append([vendor, network, *cells_by_rate(part, every_rate), one_mask])
     return [Table(["trained on", "mask", *map(rate_name, every_rate), "one mask for every image"], rows)]

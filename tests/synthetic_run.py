@@ -11,7 +11,7 @@ from scipy.stats import norm
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.mask_share import distinct_rate
 from tune_ks.core.metrics import METRICS
-from tune_ks.core.record import TrialRecord
+from tune_ks.core.record import ONE_FIXED_MASK, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 
@@ -150,7 +150,7 @@ def write_trial(
     record = TrialRecord(
         config,
         metric=metric,
-        trivial=dict.fromkeys(measured["test"], TRIVIAL) if metric == "dice" else {},
+        trivial={ONE_FIXED_MASK: dict.fromkeys(measured["test"], TRIVIAL)} if metric == "dice" else {},
         realised_rate=float(mask.mean()),
         mean_probability=config.sampling_rate,
         distinct_rate=distinct_rate(mask),

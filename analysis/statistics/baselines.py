@@ -101,25 +101,26 @@ def best_draws(run: Run, table: pd.DataFrame, source: str = "") -> TrialDraws:
 
 
 def trivial_table(run: Run) -> pd.DataFrame:
-    """The best Dice of an answer that is the same for every image, by source vendor and vendor tested on.
+    """The metric of every answer that ignores the image, by source vendor and vendor tested on.
 
     Of the source vendor's trials the highest value counts. Empty where no record holds it.
     """
     rows = []
     for record in run.records.values():
-        for vendor, value in record.trivial.items():
-            if not math.isnan(value):
-                rows.append({"source": record.config.vendor, "vendor": vendor, "baseline": "trivial", "value": value})
+        for name, by_vendor in record.trivial.items():
+            for vendor, value in by_vendor.items():
+                if not math.isnan(value):
+                    rows.append({"source": record.config.vendor, "vendor": vendor, "baseline": name, "value": value})
     frame = pd.DataFrame(rows, columns=TRIVIAL_COLUMNS)
     return frame.groupby(["source", "vendor", "baseline"], as_index=False)["value"].max()
 
 
 def trivial_draws(run: Run, table: pd.DataFrame, source: str) -> TrialDraws:
-    """The same number in every draw: a record holds no draws of it. ``table`` of trivial_table().
+    """The best such answer of each vendor, the same number in every draw. ``table`` of trivial_table().
 
     It is taken as exact: its patients are as many as the cohort has images, so they are never the fewest of a pair.
     """
-    rows = table[table["source"] == source]
+    rows = table[table["source"] == source].sort_values("value").drop_duplicates("vendor", keep="last")
     return {
         ("test", row.vendor): Resampled(row.value, np.full(DRAWS, row.value), len(run.cohort))
         for row in rows.itertuples()

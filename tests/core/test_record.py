@@ -104,6 +104,13 @@ def test_a_record_comes_back_as_it_was_and_its_json_is_strict():
     assert math.isnan(TrialRecord.from_json(text).val["GE"])
 
 
+def test_the_trivial_answer_of_an_older_record_gets_its_name():
+    record = TrialRecord(TrialConfig("GE", 0.5), {}, {}, 0.5, metric="dice", trivial={"one fixed mask": {"GE": 0.25}})
+    text = record.to_json()
+    older = json.loads(text) | {"trivial": {"GE": 0.25}}
+    assert TrialRecord.from_json(json.dumps(older)) == TrialRecord.from_json(text) == record
+
+
 def test_torn_newer_and_foreign_records_are_refused(tmp_path):
     text = record().to_json()
     for cut in (0, 1, len(text) // 2, len(text) - 2):

@@ -123,7 +123,7 @@ def require_searchable(args: argparse.Namespace, space: Any, cohort: Any, root: 
     from tune_ks.planning.start_run import require_objectives, require_trainable, require_vendors
 
     require_usable(cohort, root, vendors=2)
-    if space.task().reads_masks:
+    if space.task().reads_masks():
         mask_source(root)
     require_vendors(space, sorted(cohort.table["vendor"].unique()))
     require_trainable(space, cohort, args.split_seed)

@@ -101,7 +101,7 @@ def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
     """Whether the models' task reads tumour masks. ValueError if it does and the command cannot use them."""
     from tune_ks.training.tasks import task_of
 
-    needed = any(task_of(folder.read_config(key)).reads_masks for key in keys)
+    needed = any(task_of(folder.read_config(key)).reads_masks() for key in keys)
     if needed and not can_use_them:
         raise ValueError(
             f"the models of {folder.root} outline tumours (task = 'segmentation') and give no image a probability: "

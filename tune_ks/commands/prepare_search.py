@@ -149,7 +149,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     data = args.data or write_default_phantom(args.workers, stages)
     settings = cohort_settings(args)
     cache = args.cache or cache_beside(args.run)
-    reads_masks = space.task().reads_masks
+    reads_masks = space.task().reads_masks()
     cohorts = {}
     with stages.stage("reading DICOM") as progress:
         for size in space.image_sizes():
@@ -183,7 +183,7 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
             cached = cached_cohort(layout, settings, size, cache)
             cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
             require_usable(cohorts[size], data, vendors=2)
-    if space.task().reads_masks and not is_planned:
+    if space.task().reads_masks() and not is_planned:
         cohorts = {size: naming_masks(cohort, data) for size, cohort in cohorts.items()}
     say_cohort(list(cohorts.values()))
     if all(cohort.is_decoded for cohort in cohorts.values()):

@@ -67,6 +67,7 @@ OPTIONS_0_1_0: dict[str, dict[str, tuple[str, ...]]] = {
     "task": {"segmentation": ("adversarial_weight",)},
 }
 FIXED_MASKS_0_1_0 = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
+ONE_FIXED_MASK = "one fixed mask"  # the trivial answer of segmentation: the same mask for every image
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
 SPLIT_CODES = {"val": 0, "test": 1}  # the codes of SPLITS in scores.npz
 
@@ -85,7 +86,8 @@ class TrialRecord:
     val_over_draws: dict[str, float] = field(default_factory=dict)  # mean over random masks: the export gap
     val_within: dict[str, float] = field(default_factory=dict)  # within-patient metric
     test_within: dict[str, float] = field(default_factory=dict)
-    trivial: dict[str, float] = field(default_factory=dict)  # vendor -> test metric of an answer that ignores the image
+    # answer that ignores the image -> vendor -> its test metric
+    trivial: dict[str, dict[str, float]] = field(default_factory=dict)
     quality: dict[str, dict[str, float]] = field(
         default_factory=dict
     )  # vendor -> image quality of a learned R on its test images
@@ -185,8 +187,9 @@ class TrialRecord:
         if unknown:
             raise ValueError(f"unknown field in the record: {', '.join(unknown)[:100]}")
         config = TrialConfig.from_dict(values.pop("config"))
-        for name in ("val", "test", "val_over_draws", "val_within", "test_within", "trivial"):
+        for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
             values[name] = null_to_nan(values.get(name, {}))
+        values["trivial"] = _trivial(values.get("trivial", {}))
         quality = values.get("quality", {})
         values["quality"] = {vendor: null_to_nan(measures) for vendor, measures in quality.items()}
         if values.get("yardsticks") is not None:
@@ -201,6 +204,13 @@ class TrialRecord:
 def yardstick_column(name: str) -> str:
     """The column of scores.npz that holds the scores by a yardstick."""
     return f"yardstick_{name}"
+
+
+def _trivial(values: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Name of an answer -> vendor -> number. Version 0.2.0 and older knew one answer and wrote vendor -> number."""
+    if any(isinstance(value, dict) for value in values.values()):
+        return {name: null_to_nan(by_vendor) for name, by_vendor in values.items()}
+    return {ONE_FIXED_MASK: null_to_nan(values)} if values else {}
 
 
 def _yardsticks(values: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:

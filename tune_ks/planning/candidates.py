@@ -83,7 +83,7 @@ def _candidates(space: Space, vendors: list[str]) -> Candidates:
     rates = sorted({float(point.fixed["sampling_rate"]) for point in points})
     if len(rates) != 2 or rates[1] != 1:
         raise ValueError(f"sampling_rate must list full sampling, 1.0, and one low rate; got {rates}")
-    if space.task().reads_masks:
+    if space.task().reads_masks():
         raise ValueError("it is for classification; the task of this space outlines tumours")
     if not space.start:
         raise ValueError("it has no START, the list of the recipes that are tried first, the default at its head")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tune_ks import __version__
+from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import FORMAT, migrated
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
@@ -42,7 +43,7 @@ def require_trainable(space: Space, cohort: Cohort, split_seed: int) -> None:
     """ValueError when the split of the cohort's patients leaves a trial of the space nothing to train or measure on."""
     vendors = sorted(cohort.table["vendor"].unique())
     sources = {point.fixed["vendor"] for point in space.grid(vendors)}
-    classes = (1,) if space.task().reads_masks else (1, 0)  # a segmenter is measured on images with a tumour
+    classes = METRICS[space.task().metric].classes
     require_splits(with_splits(cohort.table, split_seed), sources, classes)
 
 
@@ -55,7 +56,7 @@ def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:
         return
     vendors = sorted(cohort.table["vendor"].unique())
     table = with_splits(cohort.table, split_seed)
-    classes = {1} if space.task().reads_masks else {0, 1}
+    classes = set(METRICS[space.task().metric].classes)
     labels = table[table["split"] == "val"].dropna(subset="label").groupby("vendor")["label"].agg(set)
     validating = {vendor for vendor, of_vendor in labels.items() if classes <= of_vendor}
     for source in sorted({point.fixed["vendor"] for point in space.grid(vendors)}):

@@ -247,7 +247,7 @@ def most_together(config: TrialConfig, work: TrialWork, device: str) -> int:
 def files_of(config: TrialConfig, work: TrialWork) -> tuple[Path, Path | None]:
     """The images that a config is trained on and, where its task reads them, their masks: on this node."""
     images = on_this_node(work.files[str(config.image_size)])
-    if not task_of(config).reads_masks:
+    if not task_of(config).reads_masks():
         return images, None
     return images, on_this_node(work.files[masks_name(config.image_size)])
 

@@ -199,7 +199,16 @@ def test_sections_of_classes_give_way_to_what_dice_has(analysis):
     assert not {"What a clinician asks", "Image quality", "Without a network"} & set(heads)
     assert heads.count("How the intervals were made") == 1
     cells = re.findall(r"<td[^>]*>(.*?)</td>", re.search(r'<table id="trivial">(.*?)</table>', html, re.DOTALL)[1])
-    assert cells == ["GE", "GE", f"{TRIVIAL:.3f}", "GE", "SIEMENS", f"{TRIVIAL:.3f}"]
+    assert cells == [
+        "GE",
+        "GE",
+        "one fixed mask",
+        f"{TRIVIAL:.3f}",
+        "GE",
+        "SIEMENS",
+        "one fixed mask",
+        f"{TRIVIAL:.3f}",
+    ]
     assert "answer that ignores the image" in html
     assert analysis.clinic.operating.empty
 
@@ -221,7 +230,7 @@ def test_what_is_no_better_than_the_trivial_answer_is_said(tmp_path):
     (warning,) = [
         text for text in analysis.warnings if text.startswith("GE") and "no evidence that anything was learned" in text
     ]
-    assert "is not above the answer that ignores the image (trivial, 0.300) by its interval" in warning
+    assert "is not above the answer that ignores the image (one fixed mask, 0.300) by its interval" in warning
     for key in folder.keys():
         path = folder.trial(key, "record.json")
         path.write_text(json.dumps(json.loads(path.read_text()) | {"trivial": {}}))

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,6 +13,19 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.options import Member
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.model.members import named
+
+
+class Target(NamedTuple):
+    """A kind of true answer for an image."""
+
+    words: str  # what the network gives, in messages
+    of_masks: bool  # whether it is made of the masks of the tumours
+
+
+TARGETS = {
+    "label": Target("says whether an image shows a tumour", of_masks=False),
+    "mask": Target("outlines tumours", of_masks=True),
+}
 
 
 def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
@@ -25,14 +38,14 @@ def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, An
 
 
 class Task(nn.Module, ABC):
-    """``metric`` is a name in METRICS; ``reads_masks`` is True where batches must hold the masks of the tumours.
+    """``metric`` is a name in METRICS, ``target`` one in TARGETS: the kind of the true answer for an image.
 
     Training uses an instance, built from the task's options. It is a module because it may have parameters (an
     adversary). Scores and metrics need the class only.
     """
 
     metric: str
-    reads_masks: bool = False
+    target: str = "label"
     mixup: float = 0.0  # of the training images: see tune_ks.training.mixup
 
     def prepare(self, images: Images) -> None:
@@ -57,8 +70,13 @@ class Task(nn.Module, ABC):
         """The network's output for a batch of B images -> (B,) scores, which the run folder keeps."""
 
     @classmethod
-    def trivial(cls, splits: Splits) -> dict[str, float]:
-        """vendor -> the test metric of an answer that ignores the image; {} where it follows from the metric."""
+    def reads_masks(cls) -> bool:
+        """Whether batches must hold the masks of the tumours."""
+        return TARGETS[cls.target].of_masks
+
+    @classmethod
+    def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
+        """Answer that ignores the image -> vendor -> its test metric; {} where that follows from the metric."""
         return {}
 
     @classmethod

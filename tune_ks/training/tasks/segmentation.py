@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tune_ks.core.options import Member, Option
+from tune_ks.core.record import ONE_FIXED_MASK
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.model.classifiers import SEGMENTERS
 from tune_ks.training.tasks.adversary import Adversary
@@ -27,7 +28,7 @@ class Segmentation(Task):
     """
 
     metric = "dice"
-    reads_masks = True
+    target = "mask"
 
     def __init__(self, adversarial_weight: float = 0.0) -> None:
         super().__init__()
@@ -51,8 +52,8 @@ class Segmentation(Task):
         return dice(overlap, predicted.sum((1, 2, 3)), batch.target.sum((1, 2, 3)))
 
     @classmethod
-    def trivial(cls, splits: Splits) -> dict[str, float]:
-        """vendor -> test Dice of one fixed mask for all images.
+    def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
+        """The test Dice of one fixed mask for all images, by vendor.
 
         That mask is the mean mask of the training images, thresholded where it fits the training images best.
         """
@@ -60,7 +61,8 @@ class Segmentation(Task):
         levels = mean.max() * torch.arange(LEVELS) / LEVELS
         cuts = (mean > levels[:, None]).float()
         best = cuts[_dice_of_cuts(splits.train, cuts).nanmean(0).argmax()][None]
-        return {vendor: _dice_of_cuts(images, best).nanmean().item() for vendor, images in splits.test.items()}
+        of_vendor = {vendor: _dice_of_cuts(images, best).nanmean().item() for vendor, images in splits.test.items()}
+        return {ONE_FIXED_MASK: of_vendor}
 
 
 def dice(overlap: Tensor, predicted: Tensor, drawn: Tensor) -> Tensor:
