@@ -43,7 +43,7 @@ SEARCH = %s
 
 
 READ_BY = {  # file -> what reads it; any other is read by all
-    **dict.fromkeys(("mask.npy", "probability.npy", "preview.npz", "mask_history.npz"), ("show",)),
+    **dict.fromkeys(("mask.npy", "probability.npy", "preview.npz", "mask_history.npz", "candidates.npz"), ("show",)),
     **dict.fromkeys(("attempts.json", "checkpoint.pt"), ("resume",)),
     "model.safetensors": ("evaluate", "begin_from"),
     "skipped.csv": ("analyse_run",),

@@ -97,6 +97,7 @@ def every_member():
             temperature_to=2.0,
         ),
         config_of(**segmenter, augment="warp", elastic=0.1, gamma=0.1, brightness=0.1, adversarial_weight=0.1),
+        config_of(task="detection", classifier="centernet", test_time="flips"),
         config_of(**everything, mask_moment="shared", test_time="flips", standardise="image", augment="shifts"),
         config_of(hermitian="tied", centre_fraction=0.05, temperature_end=0.1),
         config_of("lowpass", rate=1.0, restarts=1),
