@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from analysis.read.trial_arrays import candidates as read_candidates
-from benchmarks.alone import finish, run_config, train
+from benchmarks.alone import run_config, train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import FALSE_POSITIVES, METRICS, MISSED, sensitivity_at
-from tune_ks.core.record import BEST_POSITION
+from tune_ks.core.record import BEST_POSITION, SPLIT_CODES
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.tumour_masks import mask_source
 from tune_ks.data.dataset import Batch, open_splits
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.evaluation.froc import sensitivities
 from tune_ks.model.classifiers import DETECTORS, centernet
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.training.tasks.boxes import NEIGHBOURS, candidates, inside, true_boxes
@@ -184,6 +185,10 @@ def test_a_score_is_the_best_logit_unless_a_tumour_was_missed():
     assert score[3:] == [4, MISSED]
     with pytest.raises(ValueError, match="needs the masks of the tumours"):
         Detection.score(maps, batch._replace(target=torch.empty(5, 0, 8, 8)))
+    answer = Detection.answers(maps)
+    assert {name: values[1].item() for name, values in answer.items()} == {
+        "logit": 2, "row_centre": 5, "column_centre": 5, "height": 1, "width": 1
+    }  # fmt: skip
     config = TrialConfig("GE", 1.0, mask="lowpass", **FIELDS, candidates=2)
     for masks in (batch.target, torch.empty(5, 0, 8, 8)):  # places need no masks, hits do
         kept = Detection.details(maps, batch._replace(target=masks), config)
@@ -222,9 +227,8 @@ def test_the_head_has_the_count_of_its_shape_and_begins_with_few_centres():
         assert maps[:, 0].sigmoid().mean().item() == pytest.approx(0.1, abs=0.05)
 
 
-@pytest.mark.parametrize("changes", [{"mask": "gumbel", "temperature": 1.0}, {"mask": "lowpass", "rate_from": 0.1}])
-def test_resumed_from_any_epoch_is_the_same_to_the_bit(splits, tmp_path, changes):
-    config = TrialConfig("GE", 0.25, **FIELDS, test_time="flips", **changes)
+def test_a_conditional_training_resumed_is_the_same_to_the_bit(splits, tmp_path):
+    config = TrialConfig("GE", 0.25, **FIELDS | {"epochs": 2}, test_time="flips", temperature=1.0, rate_from=0.1)
     *_, straight = train(config, splits)
     for epoch in itertools.islice(train(config, splits), 1):
         save_checkpoint(tmp_path / "checkpoint.pt", {"state": epoch.state})
@@ -234,30 +238,37 @@ def test_resumed_from_any_epoch_is_the_same_to_the_bit(splits, tmp_path, changes
     assert all(torch.equal(resumed.state["weights"][name], weights[name]) for name in weights)
 
 
-def test_it_learns_where_a_bright_disc_is(tmp_path):
-    cohort_csv, images_npy = write_tiny(tmp_path, patients=16, side=48)
-    splits = open_splits(cohort_csv, images_npy, "GE", tmp_path / "masks.npy")
-    changes = {"epochs": 8, "lr": 1e-2, "batch_size": 4, "image_size": 48}
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """(run folder, record) of a training on bright discs."""
+    place = tmp_path_factory.mktemp("learned")
+    cohort_csv, images_npy = write_tiny(place, patients=16, side=48)
+    folder = RunFolder(place / "run")
+    folder.root.mkdir()
+    folder.cohort_csv.write_bytes(cohort_csv.read_bytes())
+    changes = {"epochs": 8, "lr": 1e-2, "batch_size": 4, "image_size": 48, "candidates": 3}
     config = TrialConfig("GE", 1.0, mask="lowpass", **FIELDS | changes)
-    *_, epoch = train(config, splits)
-    lroc = Detection.measure_each(splits.test, finish(config, splits, epoch.state).scores["test"])
-    assert min(lroc.values()) > 0.8
-    assert max(Detection.trivial(splits)[BEST_POSITION].values()) < 0.4
+    return folder, run_config(config, folder, images_npy, masks_npy=place / "masks.npy")
 
 
-def test_a_run_folder_keeps_the_candidates_that_the_scores_and_the_froc_come_from(tiny, tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.cohort_csv.write_bytes(tiny[0].read_bytes())
-    config = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS, candidates=3)
-    record = run_config(config, folder, tiny[1], masks_npy=tiny[1].with_name("masks.npy"))
-    assert folder.read_record(config.key()) == record
+def test_it_learns_where_a_bright_disc_is(learned):
+    _, record = learned
+    assert min(record.test.values()) > 0.8
+    assert max(record.trivial[BEST_POSITION].values()) < 0.4
+    assert min(record.further[sensitivity_at("1")].values()) > 0.9
+
+
+def test_a_run_folder_keeps_the_candidates_that_the_scores_and_the_froc_come_from(learned):
+    folder, record = learned
+    key = record.config.key()
+    assert folder.read_record(key) == record
     assert record.metric == "lroc"
     assert record.yardsticks == {}
     assert set(record.trivial[BEST_POSITION]) == set(record.test) == {"GE", "SIEMENS"}
     assert set(record.further) == {sensitivity_at(words) for words in FALSE_POSITIVES}
-    cohort = pd.read_csv(tiny[0]).set_index("row", drop=False)
-    kept = read_candidates(folder.root, config.key(), cohort)
-    with np.load(folder.trial(config.key(), "scores.npz")) as scores:
+    cohort = pd.read_csv(folder.cohort_csv).set_index("row", drop=False)
+    kept = read_candidates(folder.root, key, cohort)
+    with np.load(folder.trial(key, "scores.npz")) as scores:
         assert np.array_equal(kept.row, scores["row"])
         assert np.array_equal(kept.split, scores["split"])
         label = cohort["label"].to_numpy()[kept.row]
@@ -265,8 +276,13 @@ def test_a_run_folder_keeps_the_candidates_that_the_scores_and_the_froc_come_fro
         assert np.array_equal(np.where(missed, np.float32(MISSED), kept.logit[:, 0]), scores["score"])
     assert kept.logit.shape == (len(label), 3)
     assert np.array_equal(np.isnan(kept.true_box[:, 0]), label == 0)
-    masks = np.load(tiny[1].with_name("masks.npy"))
+    masks = np.load(folder.root.parent / "masks.npy")
     assert all(np.array_equal(box, slow_box(masks[row]), equal_nan=True) for row, box in zip(kept.row, kept.true_box))
+    test = kept.split == SPLIT_CODES["test"]
+    for vendor in record.test:
+        here = test & (cohort["vendor"].to_numpy()[kept.row] == vendor)
+        expected = sensitivities(label[here], {"logit": kept.logit[here], "hit": kept.hit[here]})
+        assert {name: by_vendor[vendor] for name, by_vendor in record.further.items()} == expected
 
 
 def test_the_number_of_candidates_is_from_one_to_five():

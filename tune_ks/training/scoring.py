@@ -67,17 +67,29 @@ def details_together(
 ) -> list[dict[str, np.ndarray]]:
     """For each network the ``details`` of its task, name -> (n, ...), with its binary mask; {} of no images."""
     batches: list[dict[str, list[np.ndarray]]] = [{} for _ in networks]
-    for batch, outputs in _outputs(networks, images, device, False, parts):
+    for batch, outputs in _outputs(networks, images, device, parts=parts):
         for network, output, of_network in zip(networks, outputs, batches, strict=True):
             for name, values in task_of(network.config).details(output, batch, network.config).items():
                 of_network.setdefault(name, []).append(values.cpu().numpy())
     return [{name: np.concatenate(values) for name, values in of_network.items()} for of_network in batches]
 
 
+@torch.no_grad()
+def answers(
+    pipeline: KSpaceClassifier, images: Images, config: TrialConfig, device: str = "cpu"
+) -> dict[str, np.ndarray]:
+    """Name -> (n, ...): what the network says of ``images`` without the truth, as its task gives it."""
+    task = task_of(config)
+    chunks = []
+    for _, (output,) in _outputs([Network(config, pipeline)], images, device):
+        chunks.append({name: values.cpu() for name, values in task.answers(output).items()})
+    return {name: torch.cat([chunk[name] for chunk in chunks]).numpy() for name in chunks[0]}
+
+
 def _outputs(
-    networks: Sequence[Network], images: Images, device: str, random_mask: bool, parts: int
+    networks: Sequence[Network], images: Images, device: str, random_mask: bool = False, parts: int = 1
 ) -> Iterator[tuple[Batch, list[Tensor]]]:
-    """The images batch by batch, each with the output of every network."""
+    """The images in batches, and the output of each network for them."""
     for network in networks:
         pipeline = network.pipeline
         pipeline.eval()

@@ -62,6 +62,14 @@ class Detection(Task):
         logit = best.logit[:, 0]
         return torch.where((batch.label == 1) & ~is_hit & ~logit.isnan(), MISSED, logit)
 
+    @staticmethod
+    def answers(output: Tensor) -> dict[str, Tensor]:
+        """The best candidate of each image, all (B,): its ``logit``, its centre and its box's size in pixels."""
+        best = candidates(output, 1)
+        centre = {"row_centre": best.row[:, 0], "column_centre": best.column[:, 0]}
+        size = {"height": best.height[:, 0], "width": best.width[:, 0]}
+        return {"logit": best.logit[:, 0], **centre, **size}
+
     @classmethod
     def details(cls, output: Tensor, batch: Batch, config: TrialConfig) -> dict[str, Tensor]:
         """The candidates of each image (B, K), the best first, in pixels; ``logit`` is NaN where there are fewer.
