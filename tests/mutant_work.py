@@ -76,6 +76,7 @@ def show(root):
         images.mask(root, key)
         images.probability(root, key)
         images.preview(root, key)
+        images.candidates(root, key, run.cohort)
 
 
 def analyse_run(root):

@@ -295,5 +295,5 @@ def test_the_number_of_candidates_is_from_one_to_five():
 def test_a_folder_without_masks_or_boxes_is_one_clear_error(tmp_path):
     write_tiny(tmp_path)
     (tmp_path / "labels.csv").write_text("path,patient_id,label\na.dcm,a,1\nb.dcm,b,0\n")
-    with pytest.raises(InputError, match="does not say where its tumours lie, which .*detection.* need"):
+    with pytest.raises(InputError, match=r"does not say where its tumours lie, which .*detection.* need"):
         mask_source(tmp_path)

@@ -225,7 +225,7 @@ def test_a_search_has_one_task():
     assert space({"task": "segmentation"}).task() is Segmentation
     with pytest.raises(ValueError, match="task must be the same in all of SPACE; got classification and segmentation"):
         space({"task": "segmentation"}, {"sampling_rate": [1.0]}).task()
-    with pytest.raises(ValueError, match="task must be one of classification, .*; got 'regression'"):
+    with pytest.raises(ValueError, match=r"task must be one of classification, .*; got 'regression'"):
         space({"task": "regression"}).task()
 
 

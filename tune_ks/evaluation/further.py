@@ -1,4 +1,4 @@
-"""Metrics of a task beside the one that is chosen by: one function a task, from what the run folder keeps of an image."""
+"""Metrics of a task beside the one that chooses: one function a task, of what the run folder keeps of each image."""
 
 from collections.abc import Callable, Mapping
 

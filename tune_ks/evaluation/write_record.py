@@ -211,7 +211,7 @@ def _score_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarr
 
 
 def _detail_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarray]:
-    """What the task keeps of each image, the images in the order of scores.npz: ``row``, ``split`` and its own names."""
+    """What the task keeps of each image, in the order of scores.npz: ``row``, ``split``, and the task's names."""
     columns: dict[str, list[np.ndarray]] = {"row": [], "split": []}
     for split, code in SPLIT_CODES.items():
         for vendor, images in getattr(splits, split).items():

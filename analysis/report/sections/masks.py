@@ -28,8 +28,8 @@ LOOK = (
 )
 MARKED = (
     "Boxes on the sampled images: found (green, solid) is the model's answer where its centre lies in the true box; "
-    "false (blue, dotted) is its answer anywhere else, on an image without a tumour its likeliest place; missed (orange, "
-    "dashed) is the true box that the answer does not meet."
+    "false (blue, dotted) is its answer anywhere else, on an image without a tumour its likeliest place; missed "
+    "(orange, dashed) is the true box that the answer does not meet."
 )
 MISSING = "No mask and no preview lies beside these records, so there is none to show."
 LEFT_OUT = "Images were left out of this page on request."

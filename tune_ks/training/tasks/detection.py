@@ -19,8 +19,8 @@ NARROWEST = 0.5  # pixels, the least deviation of a peak
 
 
 class Detection(Task):
-    """Objects as points (Zhou et al., arXiv:1904.07850). A detector gives three maps of each image: logit z of a
-    tumour's centre, and height h and width w of its box as shares of the image's side S. With p = sigmoid(z) the loss is
+    """Objects as points (Zhou et al., arXiv:1904.07850). A detector gives three maps of each image: the logit z of a
+    tumour's centre, and the height h and width w of its box as shares of the image's side S. With p = sigmoid(z):
 
         L = mean over images of [ focal + size_weight S (|h - h*| + |w - w*|) ]
         focal = - sum over pixels of (1 - p)^2 log p                 at the centre of the true box
