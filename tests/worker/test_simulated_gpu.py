@@ -57,6 +57,7 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "training/average.py:__init__",
     "training/draws.py:_to_device",
     "training/draws.py:draw_epoch",
+    "training/scoring.py:details_together",
     "training/scoring.py:score_together",
     "training/train.py:_one_epoch",
     "training/training.py:<dictcomp>",

@@ -1,5 +1,7 @@
 """Detection: does an image show a tumour, and where? The metric is the area under the LROC curve."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -135,7 +137,7 @@ def size_loss(size: Tensor, box: Tensor) -> Tensor:
     return torch.where(box[:, 0].isnan(), 0.0, apart)
 
 
-def _covered(images: Images):
+def _covered(images: Images) -> Iterator[Tensor]:
     """(B, S, S) of 0 and 1, chunk by chunk: the pixels in the true box of each image."""
     place = torch.arange(images.side)
     for index in torch.arange(len(images)).split(CHUNK):
