@@ -46,5 +46,5 @@ def with_mixed_amplitude(image: Tensor, other: Tensor, share: Tensor) -> Tensor:
     return torch.fft.irfft2(torch.polar(amplitude, kspace.angle()), s=image.shape[-2:]).abs()
 
 
-MIX = member(AmplitudeMix, 1.0, "largest share of the other image's amplitude", above=0, most=1)
-SWAP = member(AmplitudeSwap, 0.1, "swapped are frequencies up to half of this, in cycles a pixel", above=0, most=1)
+MIX = member(AmplitudeMix, 1.0, most=1)
+SWAP = member(AmplitudeSwap, 0.1, most=1)

@@ -3,14 +3,21 @@
 Every number is drawn from torch's global state, which is the training's own while it is applied, on the images' device.
 """
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tune_ks.core.options import Member, Option
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member, Option, require
 from tune_ks.data.dataset import Batch
 
+STRENGTH = Option(
+    "style_strength", None, "how strongly intensities are changed; left out, each style has its own", above=0
+)
 SHARE = Option("style_share", 0.5, "share of the training images whose intensities are changed", least=0, most=1)
 
 
@@ -57,11 +64,17 @@ def uniform(image: Tensor, low: float, high: float) -> Tensor:
     return torch.empty(len(image), 1, 1, 1, device=image.device).uniform_(low, high)
 
 
-def member(style: type[Style], default: float, words: str, **limits: float) -> Member:
-    """A line of the registry: a style whose ``style_strength`` is ``default`` where the config does not give it."""
+def member(style: type[Style], default: float, most: float = math.inf) -> Member:
+    """A line of the registry: a style whose ``style_strength`` is ``default`` where the config does not give it.
+
+    ``most`` is the largest strength that has a meaning.
+    """
 
     def build(style_strength: float | None, style_share: float) -> Style:
         return style(default if style_strength is None else style_strength, style_share)
 
-    strength = Option("style_strength", None, f"{words}; {default:g} where it is not given", **limits)
-    return Member(build, (strength, SHARE))
+    def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+        strength = values["style_strength"]
+        require(strength is None or strength <= most, "style_strength", f"at most {most:g}", strength)
+
+    return Member(build, (STRENGTH, SHARE), check)

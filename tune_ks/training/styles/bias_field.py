@@ -34,4 +34,4 @@ def polynomials(side: int, device: torch.device) -> Tensor:
     return torch.stack([along[i][:, None] * along[j] for i, j in pairs]).float()
 
 
-MEMBER = member(BiasField, 0.4, "largest coefficient of the logarithm of the field", above=0)
+MEMBER = member(BiasField, 0.4)

@@ -12,4 +12,4 @@ class Gamma(Style):
         return image.clamp(min=0) ** ((1 + self.strength) ** uniform(image, -1, 1))
 
 
-MEMBER = member(Gamma, 0.5, "powers from 1 / (1 + strength) to 1 + strength", above=0)
+MEMBER = member(Gamma, 0.5)

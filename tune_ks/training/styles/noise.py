@@ -17,4 +17,4 @@ class Noise(Style):
         return torch.hypot(image + amount * torch.randn_like(image), amount * torch.randn_like(image))
 
 
-MEMBER = member(Noise, 0.1, "largest standard deviation, where the 99th percentile of an image is 1", above=0)
+MEMBER = member(Noise, 0.1)

@@ -22,4 +22,4 @@ class RandomConvolution(Style):
         return torch.lerp(image, convolved, uniform(image, 0, self.strength)).abs()
 
 
-MEMBER = member(RandomConvolution, 1.0, "largest share of the convolved image", above=0, most=1)
+MEMBER = member(RandomConvolution, 1.0, most=1)
