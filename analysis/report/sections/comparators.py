@@ -11,7 +11,7 @@ from analysis.results.compute import Analysis
 from analysis.results.sentences import DOMAINS
 from analysis.results.versus_lowpass import CHANCE
 
-ROW = 34  # pixels of a comparator
+ROW = 46  # pixels of a comparator
 FRAME = 150  # pixels above and below
 HOW = (
     "Every comparator and every mask minus full sampling without any of them, all else equal, on the same test "
