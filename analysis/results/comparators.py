@@ -160,10 +160,12 @@ def lines(comparators: Comparators, title: str) -> list[str]:
             f"plain full sampling."
         )
         names = _named(shrink)
-        verdict = f"{names} shrink it" if names else "none is shown to shrink it"
-        worse = f"; {_named(grow)} enlarge it" if len(grow) else ""
-        largest = f"{name_of(best)} has the smallest loss, {best['loss']:+.3f}"
-        said.append(f"{start} Of {len(compared)} comparators and masks {verdict}{worse}, after Holm; {largest}.")
+        verdict = (
+            f"these are shown to shrink it, after Holm: {names}" if names else "none is shown to shrink it, after Holm"
+        )
+        worse = f"; to enlarge it: {_named(grow)}" if len(grow) else ""
+        smallest = f"{name_of(best)} has the smallest loss, {best['loss']:+.3f}"
+        said.append(f"{start} Of {len(compared)} comparators and masks {verdict}{worse}; {smallest}.")
     return said
 
 
