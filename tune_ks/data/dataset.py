@@ -14,7 +14,7 @@ from tune_ks.core.domains import ClassPatients
 from tune_ks.core.storage import StoragePath, storage_path
 from tune_ks.data.cohort.table import read_table, training_patients
 from tune_ks.data.layouts.items import SPLITS
-from tune_ks.data.volumes import LESION, ORGAN, volume_rows
+from tune_ks.data.volumes import LESION, ORGAN, require_cube, volume_rows
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
 RESIDENT_SHARE = 1 / 4  # of a GPU's free memory: the images of a split and vendor up to this size are kept there
@@ -53,6 +53,7 @@ class Images:
         self._masks = masks
         self._bits = (LESION,) if slices == 1 else (ORGAN, LESION)  # of the mask's pixels: the channels of a target
         if slices > 1:
+            require_cube(pixels.shape[-1], slices)
             chosen = volume_rows(table, chosen, slices)
         self._resident: dict[torch.device, Batch | None] = {}  # all images on a GPU, target as uint8; None: no room
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]

@@ -33,6 +33,15 @@ def volume_rows(table: pd.DataFrame, chosen: np.ndarray, slices: int) -> np.ndar
     return np.concatenate(kept) if kept else chosen[:0]
 
 
+def require_cube(side: int, slices: int) -> None:
+    """ValueError where slices of ``side`` pixels do not make cubes of ``slices`` slices."""
+    if side != slices:
+        raise ValueError(
+            f"a volume of {slices} slices needs images of {slices} pixels a side, and the cohort's have {side}: an image "
+            "is never enlarged before sampling; give a smaller image_size"
+        )
+
+
 def _shown(numbers: list[float]) -> str:
     shown = ", ".join(f"{number:g}" for number in numbers[:6])
     return f"{shown} ..." if len(numbers) > 6 else shown

@@ -1,6 +1,6 @@
 """Scores and metrics of one network, or of a pack of networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.draws import compared_configs
 from tune_ks.training.pack import Network, pass_together
-from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks import slices_of, task_of
 from tune_ks.training.views import outputs_over_views
 
 EVALUATION_BATCH = 256
@@ -50,8 +50,24 @@ def score_together(
     networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
 ) -> np.ndarray:
     """(M, n) scores of the same n images by M networks; see ``score``. (M, 0) where there are no images."""
-    if len(images) == 0:
+    scores = []
+    for batch, outputs in outputs_of(networks, images, device, random_mask, parts):
+        of_batch = []
+        for network, output in zip(networks, outputs, strict=True):
+            of_batch.append(task_of(network.config).score(output, batch))
+        scores.append(torch.stack(of_batch))
+    if not scores:
         return np.empty((len(networks), 0), np.float32)
+    return torch.cat(scores, dim=1).cpu().numpy()
+
+
+@torch.no_grad()
+def outputs_of(
+    networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
+) -> Iterator[tuple[Batch, list[Tensor]]]:
+    """The images batch by batch, with the output of each of M networks for them; see ``score``."""
+    if len(images) == 0:
+        return
     for network in networks:
         pipeline = network.pipeline
         pipeline.eval()
@@ -61,18 +77,13 @@ def score_together(
         if random_mask:
             pipeline.sampling.mask.train()
     networks = [_with_mask(network, device) for network in networks]
-    scores = []
-    size = max(1, EVALUATION_BATCH // (parts * len(networks)))
+    slices = slices_of(networks[0].config)
+    size = slices * max(1, EVALUATION_BATCH // (parts * len(networks) * slices))
     for index in torch.arange(len(images), device=images.home(device)).split(size):
         batch = images.gather(index, device)
         rates = [rates_of(network.config, batch) for network in networks]
         passed = pass_together(networks, [batch] * len(networks), rates)
-        outputs = outputs_over_views(networks, batch, rates, passed)
-        of_batch = []
-        for network, output in zip(networks, outputs, strict=True):
-            of_batch.append(task_of(network.config).score(output, batch))
-        scores.append(torch.stack(of_batch))
-    return torch.cat(scores, dim=1).cpu().numpy()
+        yield batch, outputs_over_views(networks, batch, rates, passed)
 
 
 def _with_mask(network: Network, device: str) -> Network:

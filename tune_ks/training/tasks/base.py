@@ -20,11 +20,13 @@ class Target(NamedTuple):
 
     words: str  # what the network gives, in messages
     of_masks: bool  # whether it is made of the masks of the tumours
+    of_organs: bool = False  # whether also of the masks of the organs that hold them
 
 
 TARGETS = {
     "label": Target("says whether an image shows a tumour", of_masks=False),
     "mask": Target("outlines tumours", of_masks=True),
+    "volume": Target("outlines lesions in volumes", of_masks=True, of_organs=True),
 }
 
 
@@ -40,12 +42,15 @@ def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, An
 class Task(nn.Module, ABC):
     """``metric`` is a name in METRICS, ``target`` one in TARGETS: the kind of the true answer for an image.
 
+    ``group`` says what belongs together in a batch: nothing ("image"), or all slices of a volume ("volume").
+
     Training uses an instance, built from the task's options. It is a module because it may have parameters (an
     adversary). Scores and metrics need the class only.
     """
 
     metric: str
     target: str = "label"
+    group: str = "image"
     mixup: float = 0.0  # of the training images: see tune_ks.training.mixup
 
     def prepare(self, images: Images) -> None:
@@ -73,6 +78,11 @@ class Task(nn.Module, ABC):
     def reads_masks(cls) -> bool:
         """Whether batches must hold the masks of the tumours."""
         return TARGETS[cls.target].of_masks
+
+    @classmethod
+    def reads_organs(cls) -> bool:
+        """Whether these must also say where the organs are."""
+        return TARGETS[cls.target].of_organs
 
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
