@@ -3,6 +3,8 @@
     AVD = | |P| - |T| | in ml,   HD = max( max_p min_t |p - t|, max_t min_p |p - t| ) in mm over the surfaces of P and T
 """
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -73,5 +75,8 @@ def hausdorff_mm(predicted: Tensor, drawn: Tensor, voxel_mm: Tensor) -> Tensor:
         if is_defined:
             pair = predicted[number : number + 1].cpu(), drawn[number : number + 1].cpu()
             spacing = voxel_mm[number].tolist()
-            distances[number] = compute_hausdorff_distance(*pair, include_background=True, spacing=spacing).item()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of MONAI, about itself
+                distance = compute_hausdorff_distance(*pair, include_background=True, spacing=spacing)
+            distances[number] = distance.item()
     return torch.from_numpy(distances)

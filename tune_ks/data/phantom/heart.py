@@ -71,7 +71,7 @@ class Heart:
         start = rng.uniform(0.1, 0.5)
         return Scar(
             angle=rng.uniform(0, 2 * np.pi),
-            half_angle=rng.uniform(0.35, 1.0),
+            half_angle=rng.uniform(0.5, 1.2),
             start=start,
             end=start + rng.uniform(0.25, 0.45),
             transmurality=rng.uniform(0.5, 1.0),
@@ -96,7 +96,7 @@ class Heart:
 
         fill(np.broadcast_to(y[:, None] > self.chest_y, density.shape), FAT_T1_MS, FAT_DENSITY)
         fill(np.broadcast_to(z + 0.3 * y[:, None] < self.liver_z, density.shape), LIVER_T1_MS)
-        around = below_base & (e_out <= 1.2) & (self.patches.plane(x, y, z) > 0.2)
+        around = below_base & (e_out <= 1.2) & (self.patches.plane(x, y, z) > 0.8)
         fill(around, FAT_T1_MS, FAT_DENSITY)
         fill(self._right_ventricle(u, v, w), BLOOD_T1_MS)
         fill(below_base & (e_out <= 1), MYOCARDIUM_T1_MS)
