@@ -24,7 +24,7 @@ COMMON = {
     "width": 0.125,
     "dropout": 0.0,
     "augment": "flips",
-    "epochs": 16,
+    "epochs": 10,
     "batch_size": 1,
     "lr": 2e-2,
     "schedule": "cosine",

@@ -19,6 +19,7 @@ DRAWN = {  # the values of rate_temperature, whose fields are drawn by Optuna
 NEW = (  # since 0.1.0
     "headline",
     "learning_curve",
+    "lv_scar",
     "patches_families",
     "patches_networks",
     "patches_members",

@@ -97,7 +97,9 @@ def test_folding_equals_a_plain_loop_over_the_slices_of_each_axis():
                 place = [number, slice(None), slice(None), slice(None)]
                 place[1 + axis] = at
                 by_loop[tuple(place)] = network(volume[tuple(place)][None, None])[0, 0]
-            torch.testing.assert_close(cascade.seen_along(axis, network, volume), by_loop, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(
+                cascade.seen_along(axis, network, volume[:, None]), by_loop, rtol=1e-4, atol=1e-4
+            )
     image = volume.reshape(2 * SIDE, 1, SIDE, SIDE)
     assert torch.equal(cascade.unfolded(image), volume)
     assert torch.equal(by_volume(image)[:, 0], volume.flatten(1))
@@ -106,7 +108,7 @@ def test_folding_equals_a_plain_loop_over_the_slices_of_each_axis():
 
 
 @pytest.mark.parametrize(("views", "stages"), [(1, 1), (3, 1), (1, 2), (3, 2)])
-def test_the_cascade_has_its_parts_and_gates_the_second_stage(views, stages):
+def test_the_cascade_has_its_parts_and_the_second_stage_sees_the_first(views, stages):
     network = cascade.build(0.05, 0.0, views=views, stages=stages).eval()
     image = torch.rand(SIDE, 1, SIDE, SIDE)
     with torch.no_grad():
@@ -114,12 +116,12 @@ def test_the_cascade_has_its_parts_and_gates_the_second_stage(views, stages):
     assert logit.shape == (SIDE, views * stages, SIDE, SIDE)
     assert cascade.stages_of(views * stages) == stages
     if stages == 2:
-        gate = logit[:, :views].sigmoid().mean(1, keepdim=True)
+        beside = logit[:, :views].sigmoid().mean(1, keepdim=True)
         with torch.no_grad():
-            by_hand = cascade.seen_along(0, network.stages[1][0], cascade.unfolded(image * gate))
-        torch.testing.assert_close(logit[:, views], by_hand[0], rtol=1e-4, atol=1e-4)
+            by_hand = network.stages[1][0](torch.cat([image, beside], dim=1))
+        torch.testing.assert_close(logit[:, views], by_hand[:, 0], rtol=1e-4, atol=1e-4)
     count = sum(value.numel() for value in cascade.build(views=views, stages=stages).parameters())
-    assert count == views * stages * 1_978_433
+    assert count == views * (stages * 1_978_433 + (stages - 1) * 9 * 32)  # a second channel enters the second stage
     assert views * stages != 6 or f"{count:,} parameters" in cascade.build.__doc__
 
 
@@ -154,7 +156,8 @@ def planted():
     says[3, :, 2:4, 2:4, 2:6] = True
     says[4, :, 2:4, 2:4, 2:6] = True
     says[4, :, :, :, 7] = True
-    says[5, :, :, :, 7] = True  # two of three, but outside the organ
+    says[5, :, :, :, 7] = True
+    says[3, :, 0] = True  # one of three
     says[3:, 1] = False  # nothing in the second volume
     logit = torch.from_numpy(np.where(says, 2.0, -2.0)).float().permute(1, 2, 0, 3, 4).flatten(0, 1)
     return logit, batch_of(organ, lesion)
@@ -163,10 +166,10 @@ def planted():
 def test_planted_volumes_have_the_scores_and_measures_of_their_definitions():
     logit, batch = planted()
     predicted = voted_lesion(logit).reshape(2, 8, 8, 8)
-    assert predicted[0].sum() == 16
+    assert predicted[0].sum() == 16 + 64
     assert predicted[1].sum() == 0
     score = Volume.score(logit, batch).reshape(2, 8)
-    assert score[:, 4].tolist() == pytest.approx([2 * 8 / (8 + 16), 0])
+    assert score[:, 4].tolist() == pytest.approx([2 * 8 / (8 + 16 + 64), 0])
     assert score.isnan().sum() == 2 * 7
     one_stage = Volume.score(logit[:, 3:], batch).reshape(2, 8)[0, 4].item()
     assert one_stage == pytest.approx(2 * 8 / (8 + 16 + 64))

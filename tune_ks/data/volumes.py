@@ -33,6 +33,11 @@ def volume_rows(table: pd.DataFrame, chosen: np.ndarray, slices: int) -> np.ndar
     return np.concatenate(kept) if kept else chosen[:0]
 
 
+def require_slices(table: pd.DataFrame, slices: int) -> None:
+    """ValueError as ``volume_rows`` raises it, for all patients of a table."""
+    volume_rows(table, np.arange(len(table)), slices)
+
+
 def require_cube(side: int, slices: int) -> None:
     """ValueError where slices of ``side`` pixels do not make cubes of ``slices`` slices."""
     if side != slices:

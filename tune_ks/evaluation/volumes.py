@@ -1,6 +1,6 @@
 """Measures of volumes beside the Dice of the lesion: its volume, its surface, and the organ.
 
-    AVD = | |P| - |T| | in ml,   HD = max( max_p min_t |p - t|, max_t min_p |p - t| ) in mm over the surfaces of P and T
+AVD = | |P| - |T| | in ml,   HD = max( max_p min_t |p - t|, max_t min_p |p - t| ) in mm over the surfaces of P and T
 """
 
 import warnings

@@ -6,7 +6,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from tune_ks import __version__
@@ -18,7 +17,7 @@ from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.require_splits import require_splits
 from tune_ks.data.cohort.table import read_table, with_splits, write_table
 from tune_ks.data.layouts.detect import LAYOUTS
-from tune_ks.data.volumes import require_cube, volume_rows
+from tune_ks.data.volumes import require_cube, require_slices
 from tune_ks.planning.space import Space
 
 LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials found
@@ -55,7 +54,7 @@ def require_volumes(space: Space, cohorts: dict[int, Cohort]) -> None:
         return
     for size, cohort in cohorts.items():
         require_cube(cohort.image_side, size)
-        volume_rows(cohort.table, np.arange(len(cohort.table)), size)
+        require_slices(cohort.table, size)
 
 
 def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:

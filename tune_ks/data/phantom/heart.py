@@ -22,8 +22,8 @@ MYOCARDIUM_T1_MS = 450.0
 SCAR_T1_MS = 280.0
 BLOOD_T1_MS = 340.0
 FAT_T1_MS = 260.0
-LIVER_T1_MS = 380.0
-LUNG_DENSITY = 0.1  # of protons
+LIVER_T1_MS = 320.0  # also of what lies around the heart
+AROUND_DENSITY = 0.4  # of protons around the heart, so that a nulled wall is a dark ring
 FAT_DENSITY = 0.6  # of what a poor suppression leaves; 1 elsewhere
 SEPTUM = 0.0  # angle about the long axis, in radians, at which the right ventricle lies
 
@@ -87,8 +87,8 @@ class Heart:
         depth = np.clip((e_in - 1) / np.maximum(e_in - e_out, 1e-6), 0, 1)
         scar = wall & self.scar.holds(np.arctan2(v, u), w / self.axes[2], depth)
 
-        density = np.full(e_out.shape, LUNG_DENSITY, np.float32)
-        t1_ms = np.full(e_out.shape, MYOCARDIUM_T1_MS, np.float32)
+        density = np.full(e_out.shape, AROUND_DENSITY, np.float32)
+        t1_ms = np.full(e_out.shape, LIVER_T1_MS, np.float32)
 
         def fill(where: np.ndarray, of_t1_ms: float, of_density: float = 1.0) -> None:
             density[where] = of_density

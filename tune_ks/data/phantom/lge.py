@@ -114,9 +114,7 @@ def planned_hearts(settings: LgeSettings) -> list[PlannedHeart]:
     return hearts
 
 
-def write_lge(
-    root: Path, settings: LgeSettings, progress: Callable[[str, int, int], None] | None = None
-) -> Path:
+def write_lge(root: Path, settings: LgeSettings, progress: Callable[[str, int, int], None] | None = None) -> Path:
     """Write the hearts under ``root``, or return at once when they are there. Returns ``root``.
 
     Everything is written beside ``root`` and renamed when whole. ValueError when ``root`` holds anything else.

@@ -1,11 +1,12 @@
 """A cascade of U-Nets for a volume: the organ first, then the lesion within it, each seen along three axes.
 
     z_v = U_v(slices of x across axis v),    p = mean over v of sigmoid(z_v)
-    u_v = U'_v(slices of p x across axis v)
+    u_v = U'_v(slices of x and of p across axis v)
 
 Zabihollahy et al., Med. Phys. 47:1645, 2020: the myocardium of the left ventricle, then the scar within it, each by
-three 2-D U-Nets whose answers vote. Here both stages are trained at once. p gates the image of the second stage, and no
-gradient passes through it, so that each part learns from its own loss. The vote is the task's.
+three 2-D U-Nets whose answers vote. Here both stages are trained at once, so the second sees p beside the image: an
+image cut out by p would not show a scar that the first stage, early on, takes for something else. No gradient passes
+through p, so that each part learns from its own loss. The vote is the task's.
 """
 
 import torch
@@ -36,22 +37,22 @@ class Cascade(nn.Module):
     def __init__(self, views: int, stages: int, channels: list[int], dropout: float) -> None:
         super().__init__()
         self.stages = nn.ModuleList()
-        for _ in range(stages):
-            networks = [basic_unet(channels, dropout) for _ in range(views)]
+        for inputs in range(1, stages + 1):
+            networks = [basic_unet(channels, dropout, inputs) for _ in range(views)]
             for network in networks:
                 nn.init.constant_(network.final_conv[-1].bias, START)
             self.stages.append(nn.ModuleList(networks))
 
     def forward(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         """(V S, 1, S, S) images -> (V S, parts, S, S) logits. Acquisition and condition are not used."""
-        volume = unfolded(image)
+        volume = unfolded(image)[:, None]
         entering = volume
         logits = []
         for networks in self.stages:
             of_views = [seen_along(axis, network, entering) for axis, network in enumerate(networks)]
             logit = torch.stack(of_views, dim=2)
             logits.append(logit)
-            entering = volume * logit.detach().sigmoid().mean(2)
+            entering = torch.cat([volume, logit.detach().sigmoid().mean(2)[:, None]], dim=1)
         return torch.cat(logits, dim=2).flatten(0, 1)
 
 
@@ -67,10 +68,10 @@ def unfolded(image: Tensor) -> Tensor:
 
 
 def seen_along(axis: int, network: nn.Module, volume: Tensor) -> Tensor:
-    """(V, S, S, S) volumes -> (V, S, S, S) logits of a 2-D network on the slices across ``axis`` (0: as acquired)."""
-    across = volume.movedim(1 + axis, 1)
-    logit = network(across.flatten(0, 1)[:, None])
-    return logit[:, 0].reshape(across.shape).movedim(1, 1 + axis)
+    """(V, C, S, S, S) volumes -> (V, S, S, S) logits of a 2-D network on the slices across ``axis`` (0: as acquired)."""
+    across = volume.movedim(2 + axis, 1)
+    logit = network(across.flatten(0, 1))
+    return logit[:, 0].unflatten(0, across.shape[:2]).movedim(1, 1 + axis)
 
 
 def stages_of(parts: int) -> int:
@@ -79,7 +80,7 @@ def stages_of(parts: int) -> int:
 
 
 def build(width: float = 1.0, dropout: float = 0.5, views: int = 3, stages: int = 2) -> Cascade:
-    """11,870,598 parameters at width 1; ``width`` multiplies every channel count."""
+    """11,871,462 parameters at width 1; ``width`` multiplies every channel count."""
     return Cascade(views, stages, widened(width, *CHANNELS), dropout)
 
 

@@ -24,11 +24,11 @@ class UNet(nn.Module):
         return self.network(image)
 
 
-def basic_unet(channels: list[int], dropout: float) -> nn.Module:
-    """(B, 1, S, S) images -> (B, 1, S, S) logits: MONAI's network with dropout before its last convolution."""
+def basic_unet(channels: list[int], dropout: float, inputs: int = 1) -> nn.Module:
+    """(B, inputs, S, S) -> (B, 1, S, S) logits: MONAI's network with dropout before its last convolution."""
     from monai.networks.nets.basic_unet import BasicUNet  # takes seconds
 
-    network = BasicUNet(spatial_dims=2, in_channels=1, out_channels=1, features=channels)
+    network = BasicUNet(spatial_dims=2, in_channels=inputs, out_channels=1, features=channels)
     network.final_conv = nn.Sequential(nn.Dropout(dropout), network.final_conv)
     return network
 
