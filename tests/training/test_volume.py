@@ -204,9 +204,7 @@ class Given:
 
 def far_apart_mm(first, second, voxel_mm):
     """The Hausdorff distance of two masks' surfaces, pair by pair."""
-    surfaces = []
-    for mask in (first, second):
-        surfaces.append(np.argwhere(mask & ~ndimage.binary_erosion(mask)) * np.array(voxel_mm))
+    surfaces = [np.argwhere(mask & ~ndimage.binary_erosion(mask)) * np.array(voxel_mm) for mask in (first, second)]
     distances = np.sqrt(((surfaces[0][:, None] - surfaces[1][None]) ** 2).sum(-1))
     return max(distances.min(0).max(), distances.min(1).max())
 
@@ -283,7 +281,9 @@ def test_a_cohort_without_whole_volumes_is_one_clear_error(place, tmp_path):
         open_volumes(tmp_path)
     moved = table["slice"].where(~first | (table["slice"] != 9), 90)
     table.assign(slice=moved).to_csv(tmp_path / "cohort.csv", index=False)
-    with pytest.raises(ValueError, match="numbers follow one another, and those of GE_0 do not: 2, 3, 4, 5, 6, 7 ..."):
+    with pytest.raises(
+        ValueError, match=r"numbers follow one another, and those of GE_0 do not: 2, 3, 4, 5, 6, 7 \.\.\."
+    ):
         open_volumes(tmp_path)
     alone = table["patient_id"].where(~first | (table["slice"] > 9), "GE_1")
     table.assign(patient_id=alone).to_csv(tmp_path / "cohort.csv", index=False)

@@ -42,8 +42,8 @@ def require_cube(side: int, slices: int) -> None:
     """ValueError where slices of ``side`` pixels do not make cubes of ``slices`` slices."""
     if side != slices:
         raise ValueError(
-            f"a volume of {slices} slices needs images of {slices} pixels a side, and the cohort's have {side}: an image "
-            "is never enlarged before sampling; give a smaller image_size"
+            f"a volume of {slices} slices needs images of {slices} pixels a side, and the cohort's have {side}: an "
+            "image is never enlarged before sampling; give a smaller image_size"
         )
 
 

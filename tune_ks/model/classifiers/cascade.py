@@ -61,14 +61,14 @@ def unfolded(image: Tensor) -> Tensor:
     side = image.shape[-1]
     if image.shape[0] % side:
         raise ValueError(
-            f"the classifier 'cascade' sees volumes of {side} slices, so a batch must hold a multiple of {side} images; "
-            f"got {image.shape[0]}"
+            f"the classifier 'cascade' sees volumes of {side} slices, so a batch must hold a multiple of {side} images;"
+            f" got {image.shape[0]}"
         )
     return image.reshape(-1, side, side, side)
 
 
 def seen_along(axis: int, network: nn.Module, volume: Tensor) -> Tensor:
-    """(V, C, S, S, S) volumes -> (V, S, S, S) logits of a 2-D network on the slices across ``axis`` (0: as acquired)."""
+    """(V, C, S, S, S) volumes -> (V, S, S, S) logits of a 2-D network on slices across ``axis`` (0: as acquired)."""
     across = volume.movedim(2 + axis, 1)
     logit = network(across.flatten(0, 1))
     return logit[:, 0].unflatten(0, across.shape[:2]).movedim(1, 1 + axis)
