@@ -9,16 +9,17 @@ import pytest
 import torch
 from scipy import ndimage
 
-from benchmarks.alone import finish, train
+from benchmarks.alone import run_config, train
+from tiny_volumes import SIDE, open_volumes, write_volumes
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import ONE_FIXED_MASK
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.seeding import generator
-from tune_ks.data.cohort.table import COLUMNS
+from tune_ks.data.cohort.table import read_table
 from tune_ks.data.dataset import ACQUISITION, Batch, open_splits
-from tune_ks.data.volumes import LESION, ORGAN
 from tune_ks.evaluation.exported_model import ExportedModel, write_program
+from tune_ks.evaluation.other_cohort import evaluate
 from tune_ks.evaluation.volumes import volume_measures
-from tune_ks.evaluation.write_record import make_record
 from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS, VOLUME_SEGMENTERS, cascade
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.training.augmentations import AUGMENTATIONS, build_augmentation
@@ -30,45 +31,14 @@ from tune_ks.training.train import step
 from tune_ks.training.training import Training
 from tune_ks.worker.checkpoints import load_checkpoint, save_checkpoint
 
-SIDE = 32
 FIELDS = {"task": "volume", "classifier": "cascade", "width": 0.05, "image_size": SIDE, "dropout": 0.0}
 FIELDS |= {"epochs": 2, "batch_size": 2, "lr": 1e-2, "augment": "flips", "settle": 0.5, "views": 1}
 CONFIG = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
 
 
-def write_volumes(folder, patients=5, slices=SIDE + 2):
-    """Noise with a bright ball in a larger grey one, in volumes of two slices more than are used, in mixed-up rows."""
-    rng = np.random.default_rng(0)
-    z, y, x = np.mgrid[:slices, :SIDE, :SIDE]
-    lines = []
-    for vendor, patient in itertools.product(("GE", "SIEMENS"), range(patients)):
-        centre = rng.integers(12, 20, 3)
-        away = np.sqrt((z - centre[0] - 1) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
-        organ = away < 9
-        lesion = away < 4
-        volume = np.float32(0.2 * rng.random(away.shape) + 0.3 * organ + 0.5 * lesion)
-        split = "train" if patient < 3 else ("val", "test")[patient - 3]
-        for number in range(slices):
-            about = {"patient_id": f"{vendor}_{patient}", "vendor": vendor, "slice": number + 1, "split": split}
-            about |= {"label": int(lesion[number].any()), "spacing_mm": 2.0, "thickness_mm": 3.0, "width": SIDE}
-            mask = LESION * lesion[number] + ORGAN * organ[number]
-            lines.append((about, volume[number], np.uint8(mask)))
-    lines = [lines[place] for place in rng.permutation(len(lines))]
-    table = pd.DataFrame([dict.fromkeys(COLUMNS) | about for about, _, _ in lines])
-    table["row"] = np.arange(len(table))
-    table.to_csv(folder / "cohort.csv", index=False)
-    np.save(folder / "images.npy", np.stack([image for _, image, _ in lines]))
-    np.save(folder / "masks.npy", np.stack([mask for _, _, mask in lines]))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return write_volumes(tmp_path_factory.mktemp("volumes"))
-
-
-def open_volumes(place, slices=SIDE):
-    return open_splits(place / "cohort.csv", place / "images.npy", "GE", place / "masks.npy", slices=slices)
 
 
 @pytest.fixture(scope="module")
@@ -281,9 +251,7 @@ def test_a_cohort_without_whole_volumes_is_one_clear_error(place, tmp_path):
         open_volumes(tmp_path)
     moved = table["slice"].where(~first | (table["slice"] != 9), 90)
     table.assign(slice=moved).to_csv(tmp_path / "cohort.csv", index=False)
-    with pytest.raises(
-        ValueError, match=r"numbers follow one another, and those of GE_0 do not: 2, 3, 4, 5, 6, 7 \.\.\."
-    ):
+    with pytest.raises(ValueError, match="numbers follow one another, and those of GE_0 do not: 2, 3, 4, 5, 6, 7 "):
         open_volumes(tmp_path)
     alone = table["patient_id"].where(~first | (table["slice"] > 9), "GE_1")
     table.assign(patient_id=alone).to_csv(tmp_path / "cohort.csv", index=False)
@@ -357,22 +325,38 @@ def test_a_batch_in_pieces_keeps_its_volumes_and_its_gradient(splits):
     assert torch.equal(weights[2], weights[1])
 
 
-def test_resumed_is_the_same_to_the_bit_and_the_record_holds_a_score_a_volume(place, splits, tmp_path):
-    config = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
-    *_, straight = train(config, splits)
-    for epoch in itertools.islice(train(config, splits), 1):
+def test_resumed_is_the_same_to_the_bit(splits, tmp_path):
+    *_, straight = train(CONFIG, splits)
+    for epoch in itertools.islice(train(CONFIG, splits), 1):
         save_checkpoint(tmp_path / "checkpoint.pt", {"state": epoch.state})
-    *_, resumed = train(config, splits, load_checkpoint(tmp_path / "checkpoint.pt")["state"])
+    *_, resumed = train(CONFIG, splits, load_checkpoint(tmp_path / "checkpoint.pt")["state"])
     assert resumed.state["history"] == straight.state["history"]
     for name, value in straight.state["weights"].items():
         assert torch.equal(resumed.state["weights"][name], value)
-    finished = finish(config, splits, straight.state)
-    record = make_record(config, splits, finished, 1.0, "cpu", "0" * 12)
+
+
+def test_a_record_holds_a_score_a_volume_and_the_model_scores_another_cohort(place, tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.cohort_csv.write_bytes((place / "cohort.csv").read_bytes())
+    images = place / "images.npy"
+    masks = place / "masks.npy"
+    record = run_config(CONFIG, folder, images, "cpu", lambda *_: None, masks_npy=masks)
+    assert folder.read_record(CONFIG.key()).to_json() == record.to_json()
     assert set(record.trivial[ONE_FIXED_MASK]) == set(record.test) == {"GE", "SIEMENS"}
-    assert set(record.quality["GE"]) >= {"volume_avd_ml", "volume_hd_mm", "volume_empty", "volume_organ_dice"}
-    for scores in finished.scores["test"].values():
-        assert np.flatnonzero(~np.isnan(scores)).tolist() == [SIDE // 2]
-    assert record.test["GE"] == pytest.approx(finished.scores["test"]["GE"][SIDE // 2])
+    assert set(record.quality["GE"]) == {f"volume_{name}" for name in ("avd_ml", "hd_mm", "empty", "organ_dice")}
+    saved = np.load(folder.trial(CONFIG.key(), "scores.npz"))
+    table = read_table(folder.cohort_csv)
+    about = table.iloc[saved["row"]]
+    scored = ~np.isnan(saved["score"])
+    assert scored.sum() == 1 + 4 + 2  # validation of GE and of SIEMENS, test of both
+    assert set(about["slice"][scored]) == {1 + 1 + SIDE // 2}
+    assert about["patient_id"][scored].is_unique
+    mine = scored & (about["vendor"] == "SIEMENS").to_numpy() & (saved["split"] == 1)
+    assert record.test["SIEMENS"] == pytest.approx(saved["score"][mine][0])
+    external = evaluate(folder, [CONFIG.key()], table, images, masks_npy=masks)
+    again = external.scores.set_index("row")["score"]
+    assert again.notna().sum() == 10
+    np.testing.assert_allclose(again[saved["row"]], saved["score"], rtol=1e-4)
 
 
 def test_one_fixed_mask_scores_as_its_definition_says(place, splits):

@@ -211,9 +211,12 @@ def open_splits(
     )
 
 
-def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None) -> Images:
-    """Every image of a cohort, in the order of its table. ValueError when the files do not belong together."""
-    return Images(table, _pixels(images, table), np.arange(len(table)), _masks(masks, table))
+def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None, slices: int = 1) -> Images:
+    """Every image of a cohort, in the order of its table. ValueError when the files do not belong together.
+
+    Where ``slices`` is above 1, the images of every volume of so many slices.
+    """
+    return Images(table, _pixels(images, table), np.arange(len(table)), _masks(masks, table), slices)
 
 
 def _masks(path: Path | None, table: pd.DataFrame) -> np.ndarray | None:

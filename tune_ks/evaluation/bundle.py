@@ -34,6 +34,7 @@ from tune_ks.evaluation.exported_model import (
 )
 from tune_ks.evaluation.mask_files import mask_csv, mask_lines
 from tune_ks.evaluation.operating_point import OperatingPoint, operating_point
+from tune_ks.training.members import option_values
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 INTENDED_USE = (
@@ -131,6 +132,15 @@ def _point(point: OperatingPoint) -> dict[str, Any]:
     return {"threshold_logit": values.pop("threshold"), **values}
 
 
+def parts_of(config: TrialConfig) -> list[str]:
+    """The channels of the output, in words."""
+    if config.task != "volume":
+        return ["tumour"]
+    values = option_values(config)["classifier"]
+    stages = ["organ", "lesion"][-values["stages"] :]
+    return [f"{stage}, view along axis {view}" for stage in stages for view in range(values["views"])]
+
+
 def _data_format(config: TrialConfig, side: int) -> dict[str, Any]:
     """MONAI's description of the tensors; ``acquisition`` may be NaN where a parameter is not known."""
     image = {
@@ -154,15 +164,16 @@ def _data_format(config: TrialConfig, side: int) -> dict[str, Any]:
         "is_patch_data": False,
         "channel_def": {str(number): name for number, name in enumerate(ACQUISITION)},
     }
-    is_map = config.task == "segmentation"
+    is_map = config.task in ("segmentation", "volume")
+    parts = parts_of(config)
     logit = {
         "type": "image" if is_map else "probabilities",
         "format": "logit",
-        "num_channels": 1,
+        "num_channels": len(parts),
         "spatial_shape": [side, side] if is_map else [],
         "dtype": "float32",
         "value_range": [],
         "is_patch_data": False,
-        "channel_def": {"0": "tumour"},
+        "channel_def": {str(number): words for number, words in enumerate(parts)},
     }
     return {"inputs": {"image": image, "acquisition": acquisition}, "outputs": {"pred": logit}}

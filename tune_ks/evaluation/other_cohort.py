@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
@@ -20,6 +21,7 @@ from tune_ks.data.dataset import all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.scoring import score
+from tune_ks.training.tasks import slices_of
 
 
 class ExternalScores(NamedTuple):
@@ -71,7 +73,11 @@ def evaluate(
     lines, scored = [], []
     for done, record in enumerate(_records(folder, keys)):
         _require_side(record, images.side)
-        scores = score(load_model(folder, record, device), images, record.config, device)
+        slices = slices_of(record.config)
+        of_task = images if slices == 1 else all_images(table, images_npy, masks_npy, slices)
+        scores = np.full(len(images), np.nan, np.float32)  # NaN of images that are in no volume
+        of_images = score(load_model(folder, record, device), of_task, record.config, device)
+        scores[np.searchsorted(images.rows.numpy(), of_task.rows.numpy())] = of_images
         names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
         columns = table[names]
         per_image = columns.assign(key=record.config.key(), score=scores)
