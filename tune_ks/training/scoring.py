@@ -62,6 +62,18 @@ def score_together(
 
 
 @torch.no_grad()
+def answers(
+    pipeline: KSpaceClassifier, images: Images, config: TrialConfig, device: str = "cpu"
+) -> dict[str, np.ndarray]:
+    """Name -> (n, ...): what the network says of ``images`` without the truth, as its task gives it."""
+    task = task_of(config)
+    chunks = []
+    for _, (output,) in outputs_of([Network(config, pipeline)], images, device):
+        chunks.append({name: values.cpu() for name, values in task.answers(output).items()})
+    return {name: torch.cat([chunk[name] for chunk in chunks]).numpy() for name in chunks[0]}
+
+
+@torch.no_grad()
 def outputs_of(
     networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
 ) -> Iterator[tuple[Batch, list[Tensor]]]:

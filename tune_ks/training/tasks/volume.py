@@ -58,6 +58,12 @@ class Volume(Task):
         scores[:, slices // 2] = of_volumes
         return scores.flatten()
 
+    @staticmethod
+    def answers(output: Tensor) -> dict[str, Tensor]:
+        """``mask`` (B, S, S) bool of each slice, and its number of ``lesion_pixels`` (B,)."""
+        mask = voted_lesion(output).reshape(len(output), *output.shape[-2:]) > 0
+        return {"mask": mask, "lesion_pixels": mask.sum((1, 2))}
+
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
         """The test Dice of one fixed scar for all volumes, by vendor.
