@@ -492,6 +492,9 @@ def _volume_cells(run: Run, keys: pd.Series, vendor: str) -> list[str]:
     for name, words in VOLUME_MEASURES.items():
         by_vendor = pd.DataFrame([{v: q.get(name) for v, q in run.records[key].quality.items()} for key in keys])
         means = by_vendor.astype(float).mean()
+        if means.isna().all():  # one stage has no organ
+            cells.append("")
+            continue
         digits = 2 if words.startswith("Dice") or words.startswith("no") else 1
         cells.append(f"{means[vendor]:.{digits}f} / {means.drop(vendor).mean():.{digits}f}")
     return cells

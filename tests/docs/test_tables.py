@@ -191,7 +191,7 @@ def test_scars_stand_beside_one_mask_and_with_the_errors_of_volume_and_surface(p
         "lowpass, 3 views, 1 stage",
         "lowpass, 3 views, 2 stages",
     }
-    assert {tuple(row[3:]) for row in measured[1:]} == {("2.0 / 2.0", "9.0 / 9.0", "0.12 / 0.12", "nan / nan")}
+    assert {tuple(row[3:]) for row in measured[1:]} == {("2.0 / 2.0", "9.0 / 9.0", "0.12 / 0.12", "")}
 
 
 def test_corruptions_are_compared_where_both_rates_were_scored(tmp_path):
