@@ -1,5 +1,6 @@
 """Volumes: the cascade against plain loops over slices, the vote, the score of planted volumes, and a training."""
 
+import dataclasses
 import itertools
 import math
 
@@ -277,6 +278,9 @@ def test_a_network_of_another_task_is_refused():
             build_task(TrialConfig("GE", 1.0, mask="lowpass", task=task, classifier="cascade"))
     assert {slices_of(TrialConfig("GE", 1.0, mask="lowpass", task=task)) for task in TASKS} == {1, 256}
     assert pack_key(CONFIG) is None  # a cascade trains alone
+    for wrong in ({"mask_jitter": 0.1}, {"style": "gamma"}):
+        with pytest.raises(ValueError, match="for volumes, whose slices"):
+            build_task(dataclasses.replace(CONFIG, **wrong))
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

@@ -4,11 +4,15 @@ A volume is S consecutive images of S x S pixels, the slices of one patient. The
 the same mask, and the network sees them as one.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tune_ks.core.options import Member
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member, require
 from tune_ks.core.record import ONE_FIXED_MASK
 from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.model.classifiers import VOLUME_SEGMENTERS
@@ -124,4 +128,12 @@ def _dice_of_cut(drawn: Tensor, cut: Tensor) -> Tensor:
     return dice((drawn * cut).sum(1), cut.sum(), drawn.sum(1))
 
 
-MEMBER = Member(Volume, (), takes(VOLUME_SEGMENTERS))
+def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+    """ValueError where the network sees no volumes, or where slices of one volume would be changed in different ways."""
+    takes(VOLUME_SEGMENTERS)(config, values)
+    jitter = config.mask_jitter
+    require(jitter == 0, "mask_jitter", "0 for volumes, whose slices share one mask", jitter)
+    require(config.style == "none", "style", "'none' for volumes, whose slices stay alike", config.style)
+
+
+MEMBER = Member(Volume, (), check)
