@@ -129,7 +129,7 @@ def _dice_of_cut(drawn: Tensor, cut: Tensor) -> Tensor:
 
 
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
-    """ValueError where the network sees no volumes, or where slices of one volume would be changed in different ways."""
+    """ValueError where the network sees no volumes, or slices of one volume would be changed in different ways."""
     takes(VOLUME_SEGMENTERS)(config, values)
     jitter = config.mask_jitter
     require(jitter == 0, "mask_jitter", "0 for volumes, whose slices share one mask", jitter)
