@@ -83,6 +83,8 @@ def every_member() -> Iterator[tuple[str, TrialConfig]]:
                 changes = {"task": "segmentation", "classifier": "unet"}
             if name in ("detection", "centernet") and field in ("task", "classifier"):
                 changes = {"task": "detection", "classifier": "centernet"}
+            if name in ("volume", "cascade") and field in ("task", "classifier"):
+                continue  # its images are whole volumes, which these are not
             if field == "reconstruction" and name != "zero_filled":
                 changes |= {"reconstruction_channels": 4, "reconstruction_weight": 1.0}
             yield f"{field} {name}", config_of(changes)

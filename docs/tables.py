@@ -23,6 +23,8 @@ TABLE is one of:
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
     detection        families_underfit.md: LROC by rate, beside the best fixed position, and the sensitivity at one
                      false positive an image (space detection)
+    lv_scar          families.md: Dice of the scar by rate, views and stages, beside one mask for every volume, with the
+                     errors of volume and surface (space lv_scar)
 
 A cell "0.8 / 0.7" is the test metric in-domain / cross-domain; several in one cell are the seeds. "±" is the standard
 error of a mean over the pairs that were averaged: it holds the scatter of trainings, not that of patients. Brackets are
@@ -61,6 +63,12 @@ from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
 Draws = dict[str, TrialDraws]  # key of a trial -> (split, vendor) -> resampled metric
+VOLUME_MEASURES = {  # in a record's quality -> head
+    "volume_avd_ml": "AVD, ml",
+    "volume_hd_mm": "HD, mm",
+    "volume_empty": "no scar predicted",
+    "volume_organ_dice": "Dice of the wall",
+}
 CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
 
 
@@ -486,6 +494,45 @@ def _further_columns(run: Run, part: pd.DataFrame, name: str) -> dict[str, list[
     return {"test_in_domain": in_domain, "test_cross_domain": cross_domain}
 
 
+def lv_scar(run: Run) -> list[Table]:
+    """Dice of every seed by rate, with fewer views or stages; and the measures beside it, means over seeds."""
+    names = []
+    for key in run.trials["key"]:
+        config = run.records[key].config
+        views = int(config.options.get("views", 3))
+        stages = int(config.options.get("stages", 2))
+        names.append(f"{config.mask}, {_counted(views, 'view')}, {_counted(stages, 'stage')}")
+    trials = run.trials.assign(network=names)
+    every_rate = sorted(trials["sampling_rate"].unique())
+    rows, measured = [], []
+    for (vendor, network), part in trials.groupby(["vendor", "network"]):
+        trivial = run.records[part["key"].iloc[0]].trivial[ONE_FIXED_MASK]
+        one_mask = pair(trivial[vendor], mean_of_others(trivial, vendor))
+        rows.append([vendor, network, *cells_by_rate(part, every_rate), one_mask])
+        for rate, of_rate in part.groupby("sampling_rate"):
+            measured.append([vendor, network, rate_name(rate), *_volume_cells(run, of_rate["key"], vendor)])
+    heads = ["trained on", "network", *map(rate_name, every_rate), "one mask for every volume"]
+    return [Table(heads, rows), Table(["trained on", "network", "rate", *VOLUME_MEASURES.values()], measured)]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _volume_cells(run: Run, keys: pd.Series, vendor: str) -> list[str]:
+    """Every measure of volumes, in-domain / cross-domain: means over the trials that have it."""
+    cells = []
+    for name, words in VOLUME_MEASURES.items():
+        by_vendor = pd.DataFrame([{v: q.get(name) for v, q in run.records[key].quality.items()} for key in keys])
+        means = by_vendor.astype(float).mean()
+        if means.isna().all():  # one stage has no organ
+            cells.append("")
+            continue
+        digits = 2 if words.startswith("Dice") or words.startswith("no") else 1
+        cells.append(f"{means[vendor]:.{digits}f} / {means.drop(vendor).mean():.{digits}f}")
+    return cells
+
+
 def comparator_tables(run: Run) -> list[Table]:
     """A table a vendor trained on: every seed, differences to plain full sampling, and the transfer loss."""
     configurations = average_over_seeds(run.trials)
@@ -539,6 +586,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "comparators": comparator_tables,
     "segmentation": segmentation,
     "detection": detection,
+    "lv_scar": lv_scar,
 }
 
 

@@ -10,6 +10,10 @@ COLUMNS = {
     "psnr_zero_filled": "PSNR, zero-filled",
     "ssim": "SSIM",
     "ssim_zero_filled": "SSIM, zero-filled",
+    "volume_avd_ml": "AVD, ml",
+    "volume_hd_mm": "HD, mm",
+    "volume_empty": "no lesion predicted",
+    "volume_organ_dice": "Dice of the organ",
 }
 
 

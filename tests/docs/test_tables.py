@@ -32,13 +32,14 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "comparators": ("comparators", [17, 17]),  # made records hold no option, so MixStyle is not told from plain
     "segmentation": ("segmentation", [8]),
     "detection": ("detection", [4, 4]),
+    "lv_scar": ("lv_scar", [8, 14]),
 }
 
 
 def write_space(root, name):
     """A made-up record for every config of a space."""
     space = load_space(name)
-    metric = {"segmentation": "dice", "detection": "lroc"}.get(name, "auc")
+    metric = {"segmentation": "dice", "lv_scar": "dice", "detection": "lroc"}.get(name, "auc")
     folder = write_run(root, rates=(), seeds=(), patients=PATIENTS, images=IMAGES, metric=metric)
     cohort = make_cohort(VENDORS, PATIENTS, IMAGES)
     for point in space.grid(list(VENDORS)):
@@ -48,6 +49,9 @@ def write_space(root, name):
             record = write_trial(folder, cohort, config_at(point, {}, seed), metric=metric)
             if "reconstruction" in point.fixed:
                 quality = {"psnr": 20.0, "psnr_zero_filled": 19.5, "ssim": 0.6, "ssim_zero_filled": 0.55}
+                folder.write_record(dataclasses.replace(record, quality=dict.fromkeys(VENDORS, quality)))
+            if name == "lv_scar":
+                quality = {"volume_avd_ml": 2.0, "volume_hd_mm": 9.0, "volume_empty": 0.125}
                 folder.write_record(dataclasses.replace(record, quality=dict.fromkeys(VENDORS, quality)))
     return folder.root
 
@@ -193,6 +197,18 @@ def test_segmentation_stands_beside_one_mask_for_every_image(printed):
     assert head[2:-1] == ["2/64", "4/64", "8/64", "16/64", "64/64"]
     assert {row[-1] for row in rows} == {"0.300 / 0.300"}
     assert sum("adversary 0.05" in row[1] for row in rows) == 4
+
+
+def test_scars_stand_beside_one_mask_and_with_the_errors_of_volume_and_surface(printed):
+    dice, measured = read_tables(printed["lv_scar"][1])
+    assert dice[0][2:-1] == ["8/64", "16/64", "64/64"]
+    assert {row[1] for row in dice[1:]} == {
+        "gumbel, 3 views, 2 stages",
+        "lowpass, 1 view, 2 stages",
+        "lowpass, 3 views, 1 stage",
+        "lowpass, 3 views, 2 stages",
+    }
+    assert {tuple(row[3:]) for row in measured[1:]} == {("2.0 / 2.0", "9.0 / 9.0", "0.12 / 0.12", "")}
 
 
 def test_corruptions_are_compared_where_both_rates_were_scored(tmp_path):

@@ -21,6 +21,7 @@ NEW = (  # since 0.1.0
     "detection",
     "headline",
     "learning_curve",
+    "lv_scar",
     "patches_families",
     "patches_networks",
     "patches_members",

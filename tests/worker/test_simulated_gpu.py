@@ -12,6 +12,7 @@ from benchmarks import launches
 from benchmarks.alone import finish, train
 from simulated_gpu import DevicesMeet, simulated_gpu
 from tiny import write_tiny
+from tiny_volumes import open_volumes, write_volumes
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.table import read_table
@@ -46,6 +47,8 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "evaluation/occupied.py:occupied_band",
     "evaluation/other_cohort.py:load_model",
     "evaluation/quality.py:reconstruction_quality",
+    "evaluation/volumes.py:hausdorff_mm",
+    "evaluation/volumes.py:volume_measures",
     "evaluation/write_record.py:<dictcomp>",
     "evaluation/write_record.py:_eight_bit",
     "evaluation/yardstick_scores.py:_computed",
@@ -111,6 +114,7 @@ def every_member():
         config_of(**everything, mask_moment="shared", test_time="flips", standardise="image", augment="shifts"),
         config_of(hermitian="tied", centre_fraction=0.05, temperature_end=0.1),
         config_of("lowpass", rate=1.0, restarts=1),
+        config_of(task="volume", classifier="cascade", views=1, image_size=32, batch_size=1, augment="flips"),
     ]  # fmt: skip
 
 
@@ -126,6 +130,11 @@ def tiny(tmp_path_factory):
 def splits(tiny):
     """Opened anew, because images that lie on one simulated GPU do not lie on the next."""
     return open_splits(*tiny, "GE", tiny[1].with_name("masks.npy"))
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    return write_volumes(tmp_path_factory.mktemp("volumes"))
 
 
 class Watched:
@@ -186,7 +195,8 @@ def test_the_walk_names_every_member():
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.mask}-{config.classifier}-{config.key()}")
-def test_every_member_trains_and_is_scored_without_a_wait_in_a_step(config, splits, watched, fast_scoring):
+def test_every_member_trains_and_is_scored_without_a_wait_in_a_step(config, splits, volumes, watched, fast_scoring):
+    splits = open_volumes(volumes) if config.task == "volume" else splits
     *_, last = train(config, splits, device="cuda")
     assert all(value.device.type == "cuda" for value in last.state["weights"].values())
     finished = finish(config, splits, last.state, device="cuda")

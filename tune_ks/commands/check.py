@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, say_cohort
+from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, phantom_of, say_cohort
 
 LAYOUTS = {  # kind of layout -> what it is, in words
     "table": "labels.csv and the files that it names",
@@ -19,8 +19,7 @@ LAYOUTS = {  # kind of layout -> what it is, in words
 SHOWN_SERIES = 5
 SPLITS = ("train", "val", "test")
 PHANTOM_WORDS = (
-    "no --data was given, and no phantom is here: a search would first write one of 92 patients each of GE and SIEMENS "
-    "(1,472 files, 114 MB) into {place}, and read its series post_1"
+    "no --data was given, and no phantom is here: a search would first write {words} ({size}) into {place}{series}"
 )
 
 
@@ -29,9 +28,11 @@ def check_command(args: argparse.Namespace) -> int:
     from tune_ks.planning.space import load_space
 
     space = load_space(args.space)
-    phantom = phantom_folder()
+    phantom = phantom_folder(space)
     if args.data is None and not phantom.exists():
-        say(PHANTOM_WORDS.format(place=phantom))
+        known = phantom_of(space)
+        series = f", and read its series {known.series}" if known.series else ""
+        say(PHANTOM_WORDS.format(words=known.words, size=known.size, place=phantom, series=series))
         return OK
     root = args.data or phantom
     layout, no_labels = layout_of(root, args.cache or cache_beside(None))
@@ -41,7 +42,7 @@ def check_command(args: argparse.Namespace) -> int:
     say_sampled_bands(cohorts[-1], root)
     if no_labels is not None:
         raise no_labels
-    require_searchable(args, space, cohorts[0], root)
+    require_searchable(args, space, dict(zip(space.image_sizes(), cohorts, strict=True)), root)
     say(f"a search of the space {space.name!r} would take this folder")
     return OK
 
@@ -67,7 +68,7 @@ def survey(args: argparse.Namespace, space: Any, layout: Any, labels_required: b
     from tune_ks.commands.progress import Stages
     from tune_ks.data.cohort.cohort import survey_cohort
 
-    settings = cohort_settings(args)
+    settings = cohort_settings(args, space)
     with Stages(console).stage("reading headers") as progress:
         return [
             survey_cohort(layout, settings, size, args.workers, progress, labels_required)
@@ -116,15 +117,20 @@ def say_sampled_bands(cohort: Any, root: Path) -> None:
         say(f"{band.sentence()} (from {IMAGES} images or fewer)")
 
 
-def require_searchable(args: argparse.Namespace, space: Any, cohort: Any, root: Path) -> None:
-    """ValueError as a search raises it: classes, vendors, splits, objectives, tumour masks."""
+def require_searchable(args: argparse.Namespace, space: Any, cohorts: dict[int, Any], root: Path) -> None:
+    """ValueError as a search raises it: classes, vendors, volumes, splits, objectives, tumour masks.
+
+    ``cohorts``: image size -> Cohort.
+    """
     from tune_ks.data.cohort.cohort import require_usable
     from tune_ks.data.cohort.tumour_masks import mask_source
-    from tune_ks.planning.start_run import require_objectives, require_trainable, require_vendors
+    from tune_ks.planning.start_run import require_objectives, require_trainable, require_vendors, require_volumes
 
+    cohort = next(iter(cohorts.values()))
     require_usable(cohort, root, vendors=2)
     if space.task().reads_masks():
-        mask_source(root)
+        mask_source(root, space.task().reads_organs())
     require_vendors(space, sorted(cohort.table["vendor"].unique()))
+    require_volumes(space, cohorts)
     require_trainable(space, cohort, args.split_seed)
     require_objectives(space, cohort, args.split_seed)

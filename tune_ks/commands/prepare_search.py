@@ -67,6 +67,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
         require_same,
         require_trainable,
         require_vendors,
+        require_volumes,
     )
 
     stages = Stages(console)
@@ -76,6 +77,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(asked, vendors)
+    require_volumes(asked, cohorts)
     require_trainable(asked, cohort, args.split_seed)
     require_objectives(asked, cohort, args.split_seed)
     space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
@@ -146,8 +148,8 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     from tune_ks.data.cohort.cohort import open_cohort
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
 
-    data = args.data or write_default_phantom(args.workers, stages)
-    settings = cohort_settings(args)
+    data = args.data or write_default_phantom(space, args.workers, stages)
+    settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)
     reads_masks = space.task().reads_masks()
     cohorts = {}
@@ -155,7 +157,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
         for size in space.image_sizes():
             cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
             if reads_masks:
-                cohorts[size] = with_tumour_masks(cohorts[size], data)
+                cohorts[size] = with_tumour_masks(cohorts[size], data, space.task().reads_organs())
     say_cohort(list(cohorts.values()))
     say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
     return cohorts
@@ -164,26 +166,27 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
 def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
     """As ``open_cohorts``, but nothing is decoded and nothing is written, neither images nor a phantom."""
     from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
-    from tune_ks.data.cohort.tumour_masks import naming_masks
+    from tune_ks.data.cohort.tumour_masks import mask_source, naming_masks
     from tune_ks.data.layouts.detect import detect
 
-    data = args.data or phantom_folder()
-    settings = cohort_settings(args)
+    data = args.data or phantom_folder(space)
+    settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)
     is_planned = args.data is None and not data.exists()
     if is_planned:
-        say(f"the phantom is not written yet: a search writes it into {data} first (1,472 files, 114 MB)")
+        say(f"the phantom is not written yet: a search writes it into {data} first ({phantom_of(space).size})")
     cohorts = {}
     with stages.stage("reading headers") as progress:
         for size in space.image_sizes():
             if is_planned:
-                cohorts[size] = planned_phantom(data, settings, size)
+                cohorts[size] = phantom_of(space).plan(data, settings, size)
                 continue
             layout = detect(data, labels_required=True, ignore=cache)
             cached = cached_cohort(layout, settings, size, cache)
             cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
             require_usable(cohorts[size], data, vendors=2)
     if space.task().reads_masks() and not is_planned:
+        mask_source(data, space.task().reads_organs())
         cohorts = {size: naming_masks(cohort, data) for size, cohort in cohorts.items()}
     say_cohort(list(cohorts.values()))
     if all(cohort.is_decoded for cohort in cohorts.values()):
@@ -191,34 +194,32 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     return cohorts
 
 
-def planned_phantom(folder: Path, settings: Any, image_size: int) -> Any:
-    """The cohort of a phantom that is not written yet."""
-    from tune_ks.data.phantom.planned import planned_cohort
-    from tune_ks.data.phantom.write import PhantomSettings
+def phantom_of(space: Any) -> Any:
+    """The phantom that stands in for data of a space. ValueError where SEARCH names none."""
+    from tune_ks.data.phantom.phantoms import PHANTOMS
 
-    return planned_cohort(folder, PhantomSettings(), settings, image_size)
-
-
-def phantom_folder() -> Path:
-    """Where the default phantom lies, or will lie."""
-    from tune_ks.data.phantom.write import VERSION
-
-    return PHANTOM / f"version-{VERSION}"
+    name = space.search["phantom"]
+    if name not in PHANTOMS:
+        raise ValueError(f"phantom must be one of {', '.join(PHANTOMS)}, got {name!r}")
+    return PHANTOMS[name]
 
 
-def write_default_phantom(workers: int | None, stages: Any) -> Path:
+def phantom_folder(space: Any) -> Path:
+    """Where the phantom of a space lies, or will lie."""
+    return PHANTOM / phantom_of(space).folder
+
+
+def write_default_phantom(space: Any, workers: int | None, stages: Any) -> Path:
     """The folder of a phantom cohort, which stands in for data that were not given."""
-    from tune_ks.data.phantom.write import PhantomSettings, write_phantom
-
     with stages.stage("phantom") as progress:
-        return write_phantom(phantom_folder(), PhantomSettings(), workers=workers, progress=progress)
+        return phantom_of(space).write(phantom_folder(space), workers, progress)
 
 
-def cohort_settings(args: argparse.Namespace) -> Any:
-    """The CohortSettings of a search: of the phantom its series after contrast, unless another one is asked for."""
+def cohort_settings(args: argparse.Namespace, space: Any) -> Any:
+    """The CohortSettings of a search: of the breast phantom its series after contrast, unless another is asked for."""
     from tune_ks.data.cohort.settings import CohortSettings
 
-    series = args.series or (None if args.data else "post_1")
+    series = args.series or (None if args.data else phantom_of(space).series)
     return CohortSettings(**{**given_settings(args), "series": series})
 
 

@@ -53,6 +53,16 @@ def read_arrays(path: StoragePath, names: tuple[str, ...], limit: int = MAX_ARRA
         raise ValueError(f"{path} does not hold {', '.join(names)} whole ({type(error).__name__})") from None
 
 
+def array_names(path: StoragePath, limit: int = MAX_ARRAY_BYTES) -> list[str]:
+    """The names of the arrays of a .npz file of at most ``limit`` bytes."""
+    content = open_whole(path, limit)
+    try:
+        with zipfile.ZipFile(content) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except Exception as error:
+        raise ValueError(f"{path} holds no arrays that can be read ({type(error).__name__})") from None
+
+
 def _unpacked(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     """One file of an archive. zipfile never unpacks more bytes than the archive states for it."""
     if archive.getinfo(name).file_size > limit + HEADER_BYTES:

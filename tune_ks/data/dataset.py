@@ -14,6 +14,7 @@ from tune_ks.core.domains import ClassPatients
 from tune_ks.core.storage import StoragePath, storage_path
 from tune_ks.data.cohort.table import read_table, training_patients
 from tune_ks.data.layouts.items import SPLITS
+from tune_ks.data.volumes import LESION, ORGAN, require_cube, volume_rows
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
 RESIDENT_SHARE = 1 / 4  # of a GPU's free memory: the images of a split and vendor up to this size are kept there
@@ -27,7 +28,8 @@ class Batch(NamedTuple):
     label: torch.Tensor  # (B,) float32: 0, 1; NaN unknown
     acquisition: torch.Tensor  # (B, A) float32, A = len(ACQUISITION); NaN where the file does not say
     patient: torch.Tensor  # (B,) int64, the patient's number in the cohort
-    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is; (B, 0, S, S) without masks
+    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is; (B, 0, S, S) without masks;
+    # (B, 2, S, S) of volumes: 1 where the organ is, and 1 where its lesion is
 
 
 class Images:
@@ -36,13 +38,23 @@ class Images:
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
     cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION. ``pixels`` are
     (N, S, S) float32 and ``masks`` (N, S, S) uint8 of all N rows of the cohort; ``chosen`` (n,) says which are taken.
+    Where ``slices`` is above 1, so many consecutive images are a volume, and targets hold the organ and its lesion.
     """
 
     def __init__(
-        self, table: pd.DataFrame, pixels: np.ndarray, chosen: np.ndarray, masks: np.ndarray | None = None
+        self,
+        table: pd.DataFrame,
+        pixels: np.ndarray,
+        chosen: np.ndarray,
+        masks: np.ndarray | None = None,
+        slices: int = 1,
     ) -> None:
         self._pixels = pixels
         self._masks = masks
+        self._bits = (LESION,) if slices == 1 else (ORGAN, LESION)  # of the mask's pixels: the channels of a target
+        if slices > 1:
+            require_cube(pixels.shape[-1], slices)
+            chosen = volume_rows(table, chosen, slices)
         self._resident: dict[torch.device, Batch | None] = {}  # all images on a GPU, target as uint8; None: no room
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
         acquisition = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
@@ -97,7 +109,7 @@ class Images:
 
     def _bytes(self) -> int:
         """Of all images as float32, and of their masks as uint8."""
-        bytes_per_pixel = 4 if self._masks is None else 5
+        bytes_per_pixel = 4 if self._masks is None else 4 + len(self._bits)
         return len(self) * self.side**2 * bytes_per_pixel
 
     def _copy_all(self, device: torch.device) -> Batch:
@@ -133,10 +145,11 @@ class Images:
             yield self._image(index)
 
     def target(self, index: torch.Tensor) -> torch.Tensor:
-        """Where the tumours are at positions ``index`` (B,): (B, 1, S, S) uint8, (B, 0, S, S) without masks."""
+        """Where the tumours are at positions ``index`` (B,), uint8, with the shape of Batch.target."""
         if self._masks is None:
             return torch.empty(len(index), 0, self.side, self.side, dtype=torch.uint8)
-        return torch.from_numpy(np.asarray(self._masks[self.rows[index].numpy()]))[:, None]
+        masks = torch.from_numpy(np.asarray(self._masks[self.rows[index].numpy()]))
+        return torch.stack([(masks & bit != 0).to(torch.uint8) for bit in self._bits], dim=1)
 
     def _image(self, index: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.asarray(self._pixels[self._at[index].numpy()], dtype=np.float32))[:, None]
@@ -159,10 +172,16 @@ class Splits(NamedTuple):
 
 
 def open_splits(
-    cohort_csv: StoragePath, images_npy: Path, vendor: str, masks_npy: Path | None = None, train_share: float = 1.0
+    cohort_csv: StoragePath,
+    images_npy: Path,
+    vendor: str,
+    masks_npy: Path | None = None,
+    train_share: float = 1.0,
+    slices: int = 1,
 ) -> Splits:
     """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits.
 
+    Where ``slices`` is above 1, the images are those of whole volumes, each of so many slices (``volume_rows``).
     ``train_share`` of its training patients are trained on; the others are left out of the trial. A training patient
     who was also scanned by another vendor validates nothing, whatever the share.
     """
@@ -178,14 +197,14 @@ def open_splits(
 
     def images(name: str, *splits: str, without: frozenset[str] = frozenset()) -> Images:
         wanted = (table["vendor"] == name) & table["split"].isin(splits) & ~table["patient_id"].isin(without)
-        return Images(table, pixels, np.flatnonzero(wanted), masks)
+        return Images(table, pixels, np.flatnonzero(wanted), masks, slices)
 
     train = images(vendor, "train")
     trained = frozenset(table.loc[(table["vendor"] == vendor) & (table["split"] == "train"), "patient_id"])
     if train_share < 1:
         kept = table["patient_id"].isin(training_patients(table, vendor, train_share))
         chosen = np.flatnonzero((table["vendor"] == vendor) & (table["split"] == "train") & kept)
-        train = Images(table, pixels, chosen, masks)
+        train = Images(table, pixels, chosen, masks, slices)
     val = {vendor: images(vendor, "val")}
     for name in known:
         if name != vendor:
@@ -197,9 +216,12 @@ def open_splits(
     )
 
 
-def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None) -> Images:
-    """Every image of a cohort, in the order of its table. ValueError when the files do not belong together."""
-    return Images(table, _pixels(images, table), np.arange(len(table)), _masks(masks, table))
+def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None, slices: int = 1) -> Images:
+    """Every image of a cohort, in the order of its table. ValueError when the files do not belong together.
+
+    Where ``slices`` is above 1, the images of every volume of so many slices.
+    """
+    return Images(table, _pixels(images, table), np.arange(len(table)), _masks(masks, table), slices)
 
 
 def _masks(path: Path | None, table: pd.DataFrame) -> np.ndarray | None:

@@ -10,9 +10,8 @@ import torch
 
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.dataset import all_images
 from tune_ks.evaluation.decisions import NOTICE
-from tune_ks.evaluation.other_cohort import load_model, records_of, require_side
+from tune_ks.evaluation.other_cohort import images_of_task, load_model, records_of, require_side
 from tune_ks.training.scoring import answers
 
 
@@ -33,11 +32,11 @@ def answers_of(
 ) -> Iterator[Answers]:
     """The answers of each model of ``keys`` for every image of a cohort, decoded at the models' side."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = all_images(table, images_npy)
     for done, record in enumerate(records_of(folder, keys)):
+        images, places = images_of_task(record.config, table, images_npy)
         require_side(record, images.side)
         model = load_model(folder, record, device)
-        yield _of_model(record, table, answers(model, images, record.config, device))
+        yield _of_model(record, table.iloc[places], answers(model, images, record.config, device))
         if progress:
             progress("scoring", done + 1, len(keys))
 

@@ -34,6 +34,7 @@ from tune_ks.evaluation.exported_model import (
 )
 from tune_ks.evaluation.mask_files import mask_csv, mask_lines
 from tune_ks.evaluation.operating_point import OperatingPoint, operating_point
+from tune_ks.training.members import option_values
 from tune_ks.training.tasks import task_of
 from tune_ks.training.tasks.base import TARGETS
 
@@ -156,16 +157,17 @@ def _data_format(config: TrialConfig, side: int) -> dict[str, Any]:
         "is_patch_data": False,
         "channel_def": {str(number): name for number, name in enumerate(ACQUISITION)},
     }
-    target = TARGETS[task_of(config).target]
-    is_map = target.of_masks
+    task = task_of(config)
+    channels = task.channels(option_values(config)["classifier"])
+    is_map = TARGETS[task.target].of_masks
     logit = {
         "type": "image" if is_map else "probabilities",
         "format": "logit",
-        "num_channels": len(target.channels),
+        "num_channels": len(channels),
         "spatial_shape": [side, side] if is_map else [],
         "dtype": "float32",
         "value_range": [],
         "is_patch_data": False,
-        "channel_def": {str(number): name for number, name in enumerate(target.channels)},
+        "channel_def": {str(number): name for number, name in enumerate(channels)},
     }
     return {"inputs": {"image": image, "acquisition": acquisition}, "outputs": {"pred": logit}}

@@ -14,10 +14,9 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
-from tune_ks.data.dataset import all_images
 from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.corruptions.base import SEVERITIES, Corruption, corrupted
-from tune_ks.evaluation.other_cohort import load_model
+from tune_ks.evaluation.other_cohort import images_of_task, load_model
 from tune_ks.training.scoring import score
 
 
@@ -46,17 +45,18 @@ def robustness(
     The random part of a corruption depends only on the image's row: it is the same for every model and severity.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = all_images(table, images_npy, masks_npy)
     records = [folder.read_record(key) for key in keys]
+    images, places = images_of_task(records[0].config, table, images_npy, masks_npy)
     models = [load_model(folder, record, device) for record in records]
-    scores = np.empty((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(images)), np.float32)
+    scores = np.full((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(table)), np.nan, np.float32)
     for k, (model, record) in enumerate(zip(models, records)):
-        scores[k, :, 0] = score(model, images, record.config, device)  # uncorrupted: the same for every corruption
+        uncorrupted = score(model, images, record.config, device)
+        scores[k][:, 0, places] = uncorrupted  # the same for every corruption
     for c, corruption in enumerate(CORRUPTIONS.values()):
         for severity in range(1, SEVERITIES + 1):
             worse = images.seen_through(partial(_corrupted, corruption, severity))
             for k, (model, record) in enumerate(zip(models, records)):
-                scores[k, c, severity] = score(model, worse, record.config, device)
+                scores[k, c, severity, places] = score(model, worse, record.config, device)
             if progress:
                 progress("corruptions", c * SEVERITIES + severity, len(CORRUPTIONS) * SEVERITIES)
     metric = records[0].metric

@@ -20,6 +20,7 @@ from tune_ks.data.dataset import ACQUISITION
 from tune_ks.evaluation.other_cohort import load_model, side_of
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.model.transforms.base import Transform
+from tune_ks.training.tasks import slices_of
 from tune_ks.training.views import VIEWS, views_of
 
 WITHOUT_ONNX = {  # member -> why it can not be written as ONNX
@@ -39,7 +40,8 @@ class ExportedMask(NamedTuple):
 class ExportedModel(nn.Module):
     """(B, 1, S, S) images in [0, 1] and (B, A) acquisition parameters -> (B,) logits, or (B, 1, S, S) of a segmenter.
 
-    The rate, the temperature and the binary mask are those of the config; nothing is drawn.
+    Of a task of volumes the images are whole volumes, and the logits (B, parts, S, S): a part is a view of a stage. The
+    rate, the temperature and the binary mask are those of the config; nothing is drawn.
     """
 
     def __init__(self, pipeline: KSpaceClassifier, config: TrialConfig, side: int) -> None:
@@ -53,6 +55,7 @@ class ExportedModel(nn.Module):
         self.pipeline = pipeline
         self.averages_views = views_of(config) > 1
         self.side = side
+        self.slices = slices_of(config)
         self.eval().requires_grad_(False)
 
     def forward(self, image: Tensor, acquisition: Tensor) -> Tensor:
@@ -133,7 +136,7 @@ def write_program(model: ExportedModel, path: Path) -> None:
     """Write the network as a program of torch.export, for batches of any size."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, about itself
-        program = torch.export.export(model, _example(model), dynamic_shapes=_any_batch())
+        program = torch.export.export(model, _example(model), dynamic_shapes=_any_batch(model.slices))
         program.example_inputs = None  # they would be pickled
         for graph in program.graph_module.modules():
             for node in graph.graph.nodes if isinstance(graph, torch.fx.GraphModule) else ():
@@ -164,7 +167,7 @@ def write_onnx(model: ExportedModel, path: Path) -> None:
             model,
             _example(model),
             dynamo=True,
-            dynamic_shapes=_any_batch(),
+            dynamic_shapes=_any_batch(model.slices),
             input_names=["image", "acquisition"],
             output_names=["logit"],
             verbose=False,
@@ -187,13 +190,14 @@ def exported_mask_of(folder: RunFolder, record: TrialRecord, model: ExportedMode
     return ExportedMask(kept, probability, tuple(transform.dc(size) for size in axes))
 
 
-def _any_batch() -> tuple[dict[int, Any], dict[int, Any]]:
-    """That the first axis of both inputs has the same, any, size."""
-    batch = torch.export.Dim("batch")
+def _any_batch(slices: int) -> tuple[dict[int, Any], dict[int, Any]]:
+    """That the first axis of both inputs has the same size: any, or any multiple of the slices of a volume."""
+    batch = torch.export.Dim("batch") if slices == 1 else slices * torch.export.Dim("volumes")
     return {0: batch}, {0: batch}
 
 
 def _example(model: ExportedModel) -> tuple[Tensor, Tensor]:
     """Two images, as a batch of any size: a single one would be taken for a fixed size."""
-    image = torch.zeros(2, 1, model.side, model.side)
-    return image, torch.full((2, len(ACQUISITION)), float("nan"))
+    count = 2 * model.slices
+    image = torch.zeros(count, 1, model.side, model.side)
+    return image, torch.full((count, len(ACQUISITION)), float("nan"))

@@ -12,6 +12,7 @@ from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.occupied import mean_energy
 from tune_ks.evaluation.quality import reconstruction_quality
+from tune_ks.evaluation.volumes import volume_measures
 from tune_ks.evaluation.yardstick_scores import YardstickScores, yardstick_scores
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.noise import Noise
@@ -34,7 +35,8 @@ class ScoredTraining(NamedTuple):
     random_mask_scores: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
     mask: np.ndarray  # (W,) or (H, W) bool
     probability: np.ndarray  # same shape, float32
-    quality: dict[str, dict[str, float]]  # vendor -> reconstruction_quality on test images; {} where R learns nothing
+    # vendor -> reconstruction_quality on test images, where R learns, and volume_measures, where the task has them
+    quality: dict[str, dict[str, float]]
     yardsticks: YardstickScores
     energy: np.ndarray  # (1, W) or (H, W), mean energy of each coefficient of the training images
     mask_history: np.ndarray | None  # (E, D) float32, by epoch and distance from DC; None of no learned mask
@@ -159,14 +161,19 @@ def _of_network(position: int, scores: dict[str, np.ndarray]) -> dict[str, np.nd
 
 
 def _quality(network: Network, test: dict[str, Images], device: str, parts: int) -> dict[str, dict[str, float]]:
-    """vendor -> quality of a learned reconstruction on its test images; {} where there is nothing to reconstruct."""
+    """vendor -> quality of a learned reconstruction, and measures of volumes; {} where there is neither."""
     pipeline = network.pipeline
     has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
-    if pipeline.nothing_to_sample or not has_parameters:
-        return {}
+    reconstructs = has_parameters and not pipeline.nothing_to_sample
+    is_of_volumes = task_of(network.config).group == "volume"
     quality = {}
     for vendor, images in test.items():
-        if len(images) == 0:
+        if len(images) == 0 or not (reconstructs or is_of_volumes):
             continue
-        quality[vendor] = reconstruction_quality(pipeline, images, network.config.sampling_rate, device, parts)
+        quality[vendor] = {}
+        if reconstructs:
+            of_images = reconstruction_quality(pipeline, images, network.config.sampling_rate, device, parts)
+            quality[vendor] |= of_images
+        if is_of_volumes:
+            quality[vendor] |= volume_measures(network, images, device, parts)
     return quality

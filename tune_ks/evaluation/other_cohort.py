@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_whole
-from tune_ks.data.dataset import all_images
+from tune_ks.data.dataset import Images, all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.scoring import score
+from tune_ks.training.tasks import slices_of
 
 
 class ExternalScores(NamedTuple):
@@ -67,11 +70,12 @@ def evaluate(
     at. The metric is NaN where a vendor has no image that it is defined for (no labels, only one class, no tumour).
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = all_images(table, images_npy, masks_npy)
     lines, scored = [], []
     for done, record in enumerate(records_of(folder, keys)):
+        images, places = images_of_task(record.config, table, images_npy, masks_npy)
         require_side(record, images.side)
-        scores = score(load_model(folder, record, device), images, record.config, device)
+        scores = np.full(len(table), np.nan, np.float32)  # NaN of images that are in no volume
+        scores[places] = score(load_model(folder, record, device), images, record.config, device)
         names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
         columns = table[names]
         per_image = columns.assign(key=record.config.key(), score=scores)
@@ -81,6 +85,15 @@ def evaluate(
         if progress:
             progress("scoring", done + 1, len(keys))
     return ExternalScores(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
+
+
+def images_of_task(
+    config: TrialConfig, table: pd.DataFrame, images_npy: Path, masks_npy: Path | None = None
+) -> tuple[Images, np.ndarray]:
+    """The images of ``table`` in the order in which the config's task reads them, and their places in the table."""
+    images = all_images(table, images_npy, masks_npy, slices_of(config))
+    place_of_row = pd.Series(np.arange(len(table)), index=table["row"])
+    return images, place_of_row[images.rows.numpy()].to_numpy()
 
 
 def require_side(record: TrialRecord, side: int) -> None:

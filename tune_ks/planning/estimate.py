@@ -18,7 +18,7 @@ from tune_ks.data.new_array import new_array
 from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
-from tune_ks.training.tasks import task_named
+from tune_ks.training.tasks import slices_of, task_named
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
 from tune_ks.training.views import views_of
@@ -169,7 +169,7 @@ class Timer:
     def __init__(self, cohorts: dict[int, Cohort], split_seed: int) -> None:
         self.cohorts = cohorts
         self.split_seed = split_seed
-        self.splits: dict[tuple[int, str, float], Splits] = {}
+        self.splits: dict[tuple[int, str, float, int], Splits] = {}
         self.steps: dict[str, StepTimes] = {}
         self.scratch = TemporaryDirectory(prefix="tune_ks_estimate_", ignore_cleanup_errors=True)
 
@@ -209,14 +209,15 @@ class Timer:
         return self.steps[network]
 
     def _splits(self, config: TrialConfig) -> Splits:
-        kind = (config.image_size, config.vendor, config.train_share)
+        slices = slices_of(config)
+        kind = (config.image_size, config.vendor, config.train_share, slices)
         if kind not in self.splits:
             cohort = self.cohorts[config.image_size]
             scratch = Path(self.scratch.name)
             cohort_csv = scratch / f"cohort-{len(self.splits)}.csv"
             write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
             images, masks = self._images(cohort, config)
-            self.splits[kind] = open_splits(cohort_csv, images, config.vendor, masks, config.train_share)
+            self.splits[kind] = open_splits(cohort_csv, images, config.vendor, masks, config.train_share, slices)
         return self.splits[kind]
 
     def _images(self, cohort: Cohort, config: TrialConfig) -> tuple[Path, Path | None]:

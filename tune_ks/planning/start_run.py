@@ -17,6 +17,7 @@ from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.require_splits import require_splits
 from tune_ks.data.cohort.table import read_table, with_splits, write_table
 from tune_ks.data.layouts.detect import LAYOUTS
+from tune_ks.data.volumes import require_cube, require_slices
 from tune_ks.planning.space import Space
 
 LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials found
@@ -45,6 +46,15 @@ def require_trainable(space: Space, cohort: Cohort, split_seed: int) -> None:
     sources = {point.fixed["vendor"] for point in space.grid(vendors)}
     classes = METRICS[space.task().metric].classes
     require_splits(with_splits(cohort.table, split_seed), sources, classes)
+
+
+def require_volumes(space: Space, cohorts: dict[int, Cohort]) -> None:
+    """ValueError where the space's task reads volumes and a cohort (image size -> Cohort) does not hold them."""
+    if space.task().group != "volume":
+        return
+    for size, cohort in cohorts.items():
+        require_cube(cohort.image_side, size)
+        require_slices(cohort.table, size)
 
 
 def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:

@@ -14,6 +14,7 @@ from tune_ks.core.seeding import generator
 from tune_ks.data.dataset import Images
 from tune_ks.training.augmentations import Augmentation
 from tune_ks.training.mixup import Mixing, draw_mixing
+from tune_ks.training.tasks import slices_of
 
 REFERENCES = 4  # rates at which a conditional training's epochs are compared
 
@@ -41,9 +42,10 @@ def draw_epoch(
     """The random numbers of every batch of ``epoch``, in order. ``lines`` is the number of coefficients of a mask.
 
     ``mixup`` is the task's. Each kind of number has its own stream, seeded by (seed, purpose, epoch) and read batch
-    after batch.
+    after batch. Of volumes, ``batch_size`` counts volumes, and all slices of a volume have the same numbers.
     """
-    order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images)))
+    slices = slices_of(config)
+    order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images) // slices))
     of_augmentation = generator(config.seed, "flips", epoch)
     of_rates = generator(config.seed, "rates", epoch)
     rates = []
@@ -55,8 +57,14 @@ def draw_epoch(
         temperatures.append(training_temperatures(config, size, of_rates))
         augmentations.append(augmentation.draw(size, images.side, of_augmentation))
     sizes = [len(of_batch) for of_batch in rates]
+    if slices > 1:
+        order = (order[:, None] * slices + torch.arange(slices)).flatten()
+        rates = _for_every_slice(rates, slices)
+        temperatures = _for_every_slice(temperatures, slices)
+        augmentations = _for_every_slice(augmentations, slices)
+        sizes = [len(of_batch) for of_batch in rates]
     columns = (
-        order.to(images.home(device)).split(config.batch_size),
+        order.to(images.home(device)).split(sizes),
         _to_device(rates, device),
         rates,
         _to_device(temperatures, device),
@@ -64,6 +72,11 @@ def draw_epoch(
         _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),
     )
     return [Draws(*of_batch) for of_batch in zip(*columns, strict=True)]
+
+
+def _for_every_slice(batches: list[Tensor | None], slices: int) -> list[Tensor | None]:
+    """The random numbers of volumes, one row a volume -> one row a slice, the same for all slices of a volume."""
+    return [None if values is None else values.repeat_interleave(slices, dim=0) for values in batches]
 
 
 def _mixings(sizes: list[int], alpha: float, stream: np.random.Generator, device: str) -> list[Mixing | None]:

@@ -14,6 +14,7 @@ from tune_ks.model.masks.learned import draw_together
 from tune_ks.model.members import member_of, shaping_values
 from tune_ks.model.pipeline import KSpaceClassifier, Restored
 from tune_ks.model.sampling import zero_fill_together
+from tune_ks.training.tasks import slices_of
 
 
 class Network(NamedTuple):
@@ -89,7 +90,8 @@ def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rat
 def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> list[Tensor | None]:
     """The masks (1 or B, H or 1, W) of each network's images; None where it computes them itself, or does not sample.
 
-    Random masks of one kind are drawn here, in one call. The random numbers are those of each network.
+    Random masks of one kind are drawn here, in one call. The random numbers are those of each network. The slices of a
+    volume share one mask.
     """
     masks = [network.mask for network in networks]
     noises: dict[int, Tensor] = {}
@@ -97,10 +99,16 @@ def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> lis
     for position, network in enumerate(networks):
         mask = network.pipeline.sampling.mask
         is_drawn = mask.is_drawn and not network.pipeline.nothing_to_sample
-        if network.mask is None and is_drawn and mask.kind is not None:
-            with network.noise:
-                noises[position] = mask.noise(len(rates[position]))
-            kinds.setdefault(mask.kind, []).append(position)
+        if network.mask is not None or not is_drawn:
+            continue
+        slices = slices_of(network.config)
+        with network.noise:
+            if mask.kind is not None:
+                noise = mask.noise(len(rates[position]) // slices)
+                noises[position] = noise if slices == 1 else noise.repeat_interleave(slices, dim=0)
+                kinds.setdefault(mask.kind, []).append(position)
+            elif slices > 1:
+                masks[position] = mask.draw(rates[position])[::slices].repeat_interleave(slices, dim=0)
     for positions in kinds.values():
         alike = [networks[position].pipeline.sampling.mask for position in positions]
         drawn = draw_together(alike, [rates[at] for at in positions], [noises[at] for at in positions])

@@ -11,7 +11,7 @@ from tune_ks.data.dataset import Batch, Images, Splits
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.draws import compared_configs
 from tune_ks.training.pack import Network, pass_together
-from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks import slices_of, task_of
 from tune_ks.training.views import outputs_over_views
 
 EVALUATION_BATCH = 256
@@ -50,14 +50,14 @@ def score_together(
     networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
 ) -> np.ndarray:
     """(M, n) scores of the same n images by M networks; see ``score``. (M, 0) where there are no images."""
-    if len(images) == 0:
-        return np.empty((len(networks), 0), np.float32)
     scores = []
-    for batch, outputs in _outputs(networks, images, device, random_mask, parts):
+    for batch, outputs in outputs_of(networks, images, device, random_mask, parts):
         of_batch = []
         for network, output in zip(networks, outputs, strict=True):
             of_batch.append(task_of(network.config).score(output, batch))
         scores.append(torch.stack(of_batch))
+    if not scores:
+        return np.empty((len(networks), 0), np.float32)
     return torch.cat(scores, dim=1).cpu().numpy()
 
 
@@ -67,7 +67,7 @@ def details_together(
 ) -> list[dict[str, np.ndarray]]:
     """For each network the ``details`` of its task, name -> (n, ...), with its binary mask; {} of no images."""
     batches: list[dict[str, list[np.ndarray]]] = [{} for _ in networks]
-    for batch, outputs in _outputs(networks, images, device, parts=parts):
+    for batch, outputs in outputs_of(networks, images, device, parts=parts):
         for network, output, of_network in zip(networks, outputs, batches, strict=True):
             for name, values in task_of(network.config).details(output, batch, network.config).items():
                 of_network.setdefault(name, []).append(values.cpu().numpy())
@@ -81,15 +81,18 @@ def answers(
     """Name -> (n, ...): what the network says of ``images`` without the truth, as its task gives it."""
     task = task_of(config)
     chunks = []
-    for _, (output,) in _outputs([Network(config, pipeline)], images, device):
+    for _, (output,) in outputs_of([Network(config, pipeline)], images, device):
         chunks.append({name: values.cpu() for name, values in task.answers(output).items()})
     return {name: torch.cat([chunk[name] for chunk in chunks]).numpy() for name in chunks[0]}
 
 
-def _outputs(
-    networks: Sequence[Network], images: Images, device: str, random_mask: bool = False, parts: int = 1
+@torch.no_grad()
+def outputs_of(
+    networks: Sequence[Network], images: Images, device: str = "cpu", random_mask: bool = False, parts: int = 1
 ) -> Iterator[tuple[Batch, list[Tensor]]]:
-    """The images in batches, and the output of each network for them."""
+    """The images batch by batch, with the output of each of M networks for them; see ``score``."""
+    if len(images) == 0:
+        return
     for network in networks:
         pipeline = network.pipeline
         pipeline.eval()
@@ -99,7 +102,8 @@ def _outputs(
         if random_mask:
             pipeline.sampling.mask.train()
     networks = [_with_mask(network, device) for network in networks]
-    size = max(1, EVALUATION_BATCH // (parts * len(networks)))
+    slices = slices_of(networks[0].config)
+    size = slices * max(1, EVALUATION_BATCH // (parts * len(networks) * slices))
     for index in torch.arange(len(images), device=images.home(device)).split(size):
         batch = images.gather(index, device)
         rates = [rates_of(network.config, batch) for network in networks]

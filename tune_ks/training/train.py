@@ -18,7 +18,7 @@ from tune_ks.training.draws import Draws
 from tune_ks.training.mixup import mixed
 from tune_ks.training.pack import Passed, pass_together
 from tune_ks.training.scoring import val_metrics
-from tune_ks.training.tasks import task_losses
+from tune_ks.training.tasks import slices_of, task_losses
 from tune_ks.training.training import Epoch, Training
 
 
@@ -80,7 +80,8 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
     totals = torch.zeros(len(trainings), dtype=torch.float64, device=trainings[0].device)
     for training in trainings:
         training.optimizer.zero_grad()
-    in_pieces = [_in_pieces(batch, drawn, parts) for batch, drawn in zip(batches, draws, strict=True)]
+    slices = slices_of(trainings[0].config)
+    in_pieces = [_in_pieces(batch, drawn, parts, slices) for batch, drawn in zip(batches, draws, strict=True)]
     for pieces in zip(*in_pieces, strict=True):
         share = len(pieces[0].rates) / size
         losses = torch.stack(_losses(trainings, pieces))
@@ -173,9 +174,12 @@ def _chunks(batch: Batch, count: int) -> list[Batch]:
     return [Batch(*values) for values in zip(*columns, strict=True)]
 
 
-def _in_pieces(batch: Batch, draws: Draws, parts: int) -> list[Piece]:
-    """A batch of B images and its random numbers in ``parts`` pieces of nearly equal size."""
-    size = math.ceil(len(draws.rates) / parts)
+def _in_pieces(batch: Batch, draws: Draws, parts: int, slices: int = 1) -> list[Piece]:
+    """A batch of B images and its random numbers in ``parts`` pieces of nearly equal size.
+
+    ``slices`` consecutive images stay together, so that there are fewer pieces where there are fewer volumes.
+    """
+    size = slices * math.ceil(len(draws.rates) / (parts * slices))
     columns = [values.split(size) for values in batch]
     rates = draws.rates.split(size)
     rates_on_host = draws.rates_on_host.split(size)

@@ -14,6 +14,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.evaluation.finish import ScoredTraining, finish_trainings
 from tune_ks.evaluation.write_record import make_record, write_trial
+from tune_ks.training.tasks import slices_of
 from tune_ks.training.train import TrainingFailed, train_together
 from tune_ks.training.training import Epoch, Training
 from tune_ks.training.transfer import loaded_parts, read_weights
@@ -59,7 +60,8 @@ def splits_of(config: TrialConfig, folder: RunFolder, images_npy: Path, masks_np
     """The images of a trial: the same objects as of the last call with the same files, so that a GPU keeps its copy."""
     files = [folder.cohort_csv, images_npy, *([masks_npy] if masks_npy else [])]
     versions = tuple(file.stat().st_mtime_ns for file in files)
-    return _open_splits(versions, folder.cohort_csv, images_npy, config.vendor, masks_npy, config.train_share)
+    source = (config.vendor, masks_npy, config.train_share, slices_of(config))
+    return _open_splits(versions, folder.cohort_csv, images_npy, *source)
 
 
 @lru_cache(maxsize=1)  # one: a GPU has room for the images of one trial

@@ -1,7 +1,8 @@
 """Masks of the tumour in each image of a cohort, made when a task needs them, with the geometry of the images.
 
 Drawn masks are used where the folder has them (``masks.npz``, as the phantom writes it); else Duke's Annotation_Boxes,
-the same rectangle in every slice of the box. An image of label 0 has no tumour: its mask is empty.
+the same rectangle in every slice of the box. An image of label 0 has no tumour: its mask is empty. Drawn masks may
+also say where the organ is that holds the tumour (``PATIENT_organ``): a pixel of a mask is the sum of LESION and ORGAN.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tune_ks.core.arrays import read_arrays
+from tune_ks.core.arrays import array_names, read_arrays
 from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.prepare import pad_to_square
@@ -25,10 +26,12 @@ from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.labels import without_site
 from tune_ks.data.layouts.sheets import InputError, read_columns
 from tune_ks.data.new_array import new_array
+from tune_ks.data.volumes import LESION, ORGAN
 from tune_ks.data.whole_folder import remove_abandoned
 
 VERSION = 1  # of what is cached; a change that moves any pixel raises it
 DRAWN = "masks.npz"
+ORGANS = "_organ"  # after the patient's id: the name of the arrays that say where the organ is
 EDGES = ("Start Row", "End Row", "Start Column", "End Column")
 
 Row = Mapping[str, Any]  # of the cohort's table
@@ -37,18 +40,21 @@ Row = Mapping[str, Any]  # of the cohort's table
 class StoredMasks(ABC):
     """Masks as the images are stored, before they are turned, padded and shrunk."""
 
+    has_organs = False  # whether it also says where the organs are, in images of label 0 too
+
     @abstractmethod
-    def of_row(self, row: Row, shape: tuple[int, int]) -> np.ndarray:
-        """(Rows, Columns) bool: the mask of one image, whose stored ``shape`` is given."""
+    def of_row(self, row: Row, shape: tuple[int, int]) -> dict[int, np.ndarray]:
+        """LESION, and ORGAN where it is known -> (Rows, Columns) bool in one image, whose stored ``shape`` is given."""
 
 
-def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
+def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohort:
     """The cohort of the folder ``root`` with its ``masks``, which are written beside its images the first time.
 
     The fingerprint then covers the source of the masks: with other masks it is another cohort.
-    InputError where the folder does not say where its tumours lie, or not for every image of label 1.
+    InputError where the folder does not say where its tumours lie, or not for every image of label 1; with ``organs``
+    also where it does not say where the organs are.
     """
-    source = mask_source(root)
+    source = mask_source(root, organs)
     with_masks = naming_masks(cohort, root)
     if not with_masks.masks.exists():
         drawn_or_boxes = DrawnMasks(source) if source.name == DRAWN else BoxMasks(source)
@@ -68,9 +74,17 @@ def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     return dataclasses.replace(cohort, masks=masks, **with_masks)
 
 
-def mask_source(root: Path) -> Path:
-    """The file that says where the tumours of the folder lie: DRAWN or Duke's boxes. InputError where there is none."""
+def mask_source(root: Path, organs: bool = False) -> Path:
+    """The file that says where the tumours of the folder lie: DRAWN or Duke's boxes. InputError where there is none.
+
+    With ``organs`` it must also say where the organs lie that hold them.
+    """
     drawn = Path(root) / DRAWN
+    if organs and not (drawn.is_file() and DrawnMasks(drawn).has_organs):
+        raise InputError(
+            f"{root} does not say where the organs lie, which a task of volumes needs: no {DRAWN} with PATIENT_organ,"
+            " (n, rows, columns) of bool as PATIENT; use task = 'segmentation', or add it"
+        )
     boxes = detect(root, labels_required=False).sheets.get("boxes")
     if not drawn.is_file() and boxes is None:
         raise InputError(
@@ -102,10 +116,11 @@ class DrawnMasks(StoredMasks):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = path.resolve()  # in the user's own data, where it may be a link
+        self.has_organs = self._has_organs()
         self.patient = ""  # the last one read: the rows of a patient stand together in the table
-        self.masks_by_slice: dict[int, np.ndarray] = {}
+        self.masks_by_slice: dict[int, dict[int, np.ndarray]] = {}
 
-    def of_row(self, row: Row, shape: tuple[int, int]) -> np.ndarray:
+    def of_row(self, row: Row, shape: tuple[int, int]) -> dict[int, np.ndarray]:
         patient = row["patient_id"]
         number = row["slice"]
         if patient != self.patient:
@@ -116,19 +131,33 @@ class DrawnMasks(StoredMasks):
             raise InputError(f"{self.path.name} has no mask of slice {number:g} of {patient}, only of {known}")
         return self.masks_by_slice[number]
 
-    def _read(self, patient: str) -> dict[int, np.ndarray]:
-        """Slice number -> mask."""
+    def _has_organs(self) -> bool:
         try:
-            arrays = read_arrays(self.file, (patient, f"{patient}_slices"))
+            names = array_names(self.file)
+        except ValueError:  # a damaged file: reading the first patient says what is wrong
+            return False
+        return any(name.endswith(ORGANS) for name in names)
+
+    def _read(self, patient: str) -> dict[int, dict[int, np.ndarray]]:
+        """Slice number -> its masks."""
+        names = {LESION: patient, **({ORGAN: f"{patient}{ORGANS}"} if self.has_organs else {})}
+        try:
+            arrays = read_arrays(self.file, (*names.values(), f"{patient}_slices"))
         except ValueError as error:
-            raise InputError(f"{error}; every patient with a tumour needs both") from None
-        masks, numbers = arrays.values()
-        if masks.ndim != 3 or masks.dtype != bool or numbers.shape != masks.shape[:1]:
-            raise InputError(
-                f"{self.path.name}: {patient} must be bool (n, rows, columns) with {patient}_slices (n,), got"
-                f" {masks.dtype} {masks.shape} and {numbers.shape}"
-            )
-        return dict(zip(numbers.tolist(), masks))
+            needed = "all three" if self.has_organs else "both"
+            raise InputError(f"{error}; every patient with a tumour needs {needed}") from None
+        numbers = arrays[f"{patient}_slices"]
+        for name in names.values():
+            masks = arrays[name]
+            if masks.ndim != 3 or masks.dtype != bool or numbers.shape != masks.shape[:1]:
+                raise InputError(
+                    f"{self.path.name}: {name} must be bool (n, rows, columns) with {patient}_slices (n,), got"
+                    f" {masks.dtype} {masks.shape} and {numbers.shape}"
+                )
+        by_slice = {}
+        for place, number in enumerate(numbers.tolist()):
+            by_slice[number] = {bit: arrays[name][place] for bit, name in names.items()}
+        return by_slice
 
 
 class BoxMasks(StoredMasks):
@@ -139,7 +168,7 @@ class BoxMasks(StoredMasks):
         table = read_columns(path, "Patient ID", *EDGES)
         self.boxes = dict(zip(table["Patient ID"], table[list(EDGES)].to_numpy().tolist()))
 
-    def of_row(self, row: Row, shape: tuple[int, int]) -> np.ndarray:
+    def of_row(self, row: Row, shape: tuple[int, int]) -> dict[int, np.ndarray]:
         patient = row["patient_id"]
         height, width = shape
         try:
@@ -154,7 +183,7 @@ class BoxMasks(StoredMasks):
             )
         mask = np.zeros(shape, bool)
         mask[top - 1 : bottom, left - 1 : right] = True
-        return mask
+        return {LESION: mask}
 
 
 def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
@@ -165,7 +194,8 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
     try:
         shape = (len(cohort.table), cohort.image_side, cohort.image_side)
         masks = new_array(temporary, np.uint8, shape)
-        for row in cohort.table[cohort.table["label"] == 1].to_dict("records"):
+        has_mask = (cohort.table["label"] == 1) | stored.has_organs
+        for row in cohort.table[has_mask].to_dict("records"):
             row["patient_id"] = without_site(cohort.settings.site, row["patient_id"])
             masks[row["row"]] = _mask_of_image(row, cohort, root, stored)
         masks.flush()
@@ -176,13 +206,17 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
 
 
 def _mask_of_image(row: Row, cohort: Cohort, root: Path, stored: StoredMasks) -> np.ndarray:
-    """(S, S) bool: the mask of one image, turned, padded and shrunk as the image was."""
+    """(S, S) uint8, sums of LESION and ORGAN: the mask of one image, turned, padded and shrunk as the image was."""
     try:
         names = VendorNames(cohort.settings.vendor_of, row["vendor"])
         plan = read_geometry(root / row["path"], cohort.settings.orientation, names)
     except UnusableFile as unusable:
         raise InputError(f"{row['path']} was read before and cannot be now: {unusable.reason}") from None
-    mask = stored.of_row(row, plan.stored)
-    if mask.shape != plan.stored:
-        raise InputError(f"the mask of {row['path']} must be {plan.stored} as its image is stored, got {mask.shape}")
-    return shrink_by_area(pad_to_square(apply(mask.astype(np.float32), plan)), cohort.image_side)
+    pixels = np.zeros((cohort.image_side, cohort.image_side), np.uint8)
+    for bit, mask in stored.of_row(row, plan.stored).items():
+        if mask.shape != plan.stored:
+            raise InputError(
+                f"the mask of {row['path']} must be {plan.stored} as its image is stored, got {mask.shape}"
+            )
+        pixels |= np.uint8(bit) * shrink_by_area(pad_to_square(apply(mask.astype(np.float32), plan)), cohort.image_side)
+    return pixels

@@ -1,7 +1,7 @@
 """The files of a phantom, laid out as Duke-Breast-Cancer-MRI: DICOM slices, and three sheets that describe them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,13 +35,21 @@ class Exam:
     matrix: int  # stored pixels a side
     fov_mm: float
     uid: Callable[..., str]  # purpose -> a unique identifier, the same whenever it is asked for
+    slices: int = VOLUME_SLICES
+    slice_mm: float = SLICE_MM
+    series: Mapping[str, tuple[int, str]] = field(default_factory=lambda: SERIES)
+    tags: Mapping[str, Any] = field(default_factory=dict)  # DICOM values of all files, in place of the usual ones
+
+    def slice_z_mm(self, number: int) -> float:
+        """Where slice ``number`` (from 1) lies; 0 is the middle of the volume."""
+        return (number - (self.slices + 1) / 2) * self.slice_mm
 
     def position_mm(self, number: int) -> list[float]:
         """ImagePositionPatient: where the first stored pixel of slice ``number`` (from 1) lies."""
         spacing = self.fov_mm / self.matrix
         middle = self.matrix // 2
         first = (self.matrix - 1 - middle) * spacing if self.scanner.rotated else -middle * spacing
-        return [round(first, 4), round(first, 4), float(SLICE_Z_MM[number - 1])]
+        return [round(first, 4), round(first, 4), self.slice_z_mm(number)]
 
 
 class SliceFile(NamedTuple):
@@ -91,23 +99,28 @@ def write_slice(root: Path, exam: Exam, series: str, number: int, pixels: np.nda
         classic_path=f"{TOP}/{exam.patient_id}/{study}/{folder}/{file_name}",
         descriptive_path=f"{TOP}/{exam.patient_id}/{study_name}/{series_name}/{file_name}",
     )
-    path = root / row.descriptive_path
+    write_dicom(root / row.descriptive_path, exam, series, number, pixels)
+    return row
+
+
+def write_dicom(path: Path, exam: Exam, series: str, number: int, pixels: np.ndarray) -> None:
+    """Write one slice (N, N) of 16-bit integers as the file ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MRImageStorage
-    meta.MediaStorageSOPInstanceUID = instance
+    meta.MediaStorageSOPInstanceUID = exam.uid(series, number)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
     tags = {**_identity_tags(exam, series, number), **_acquisition_tags(exam), **_image_tags(exam, number, pixels)}
+    tags |= exam.tags
     for name, value in tags.items():
         setattr(data, name, value)
     data.save_as(path, enforce_file_format=True)
-    return row
 
 
 def _identity_tags(exam: Exam, series: str, number: int) -> dict[str, Any]:
     """Patient, study, series and instance. The patient's name says that there is no patient."""
-    series_number, description = SERIES[series]
+    series_number, description = exam.series[series]
     return {
         "SpecificCharacterSet": "ISO_IR 100",
         "SOPClassUID": MRImageStorage,
@@ -166,11 +179,11 @@ def _image_tags(exam: Exam, number: int, pixels: np.ndarray) -> dict[str, Any]:
         "ImageType": ["ORIGINAL", "PRIMARY", "M", "NONE"],
         "PixelSpacing": [spacing, spacing],
         "ReconstructionDiameter": exam.fov_mm,
-        "SliceThickness": SLICE_MM,
-        "SpacingBetweenSlices": SLICE_MM,
+        "SliceThickness": exam.slice_mm,
+        "SpacingBetweenSlices": exam.slice_mm,
         "ImageOrientationPatient": [sign, 0.0, 0.0, 0.0, sign, 0.0],
         "ImagePositionPatient": exam.position_mm(number),
-        "SliceLocation": float(SLICE_Z_MM[number - 1]),
+        "SliceLocation": exam.slice_z_mm(number),
         "Rows": pixels.shape[0],
         "Columns": pixels.shape[1],
         "SamplesPerPixel": 1,

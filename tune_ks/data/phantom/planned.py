@@ -10,6 +10,7 @@ from tune_ks.data.cohort.scan import NO_FACTS
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.phantom.files import SERIES
+from tune_ks.data.phantom.lge import LgeSettings, planned_hearts
 from tune_ks.data.phantom.scanner import PROTOCOLS
 from tune_ks.data.phantom.write import PhantomSettings, plan_vendor
 
@@ -44,4 +45,39 @@ def planned_cohort(root: Path, phantom: PhantomSettings, settings: CohortSetting
         fingerprint="",
         image_side=min(image_size, phantom.matrix),
         layout="duke",
+    )
+
+
+def planned_hearts_cohort(root: Path, phantom: LgeSettings, settings: CohortSettings, image_size: int) -> Cohort:
+    """The cohort that ``write_lge`` would write into ``root``, undecoded.
+
+    Which slices will show scar is not known before they are drawn: every other one is said to.
+    """
+    lines = []
+    for heart in planned_hearts(phantom):
+        for number in range(1, phantom.slices + 1):
+            known = {
+                "path": f"{heart.patient_id}/{number:03d}.dcm",
+                "patient_id": heart.patient_id,
+                "vendor": heart.vendor,
+                "series": "",
+                "label": number % 2,
+                "slice": float(number),
+                "split": heart.split,
+                "orientation": "canonical",
+                "height": phantom.matrix,
+                "width": phantom.matrix,
+                "model": "",
+                "phase": "",
+            }
+            lines.append({**dict.fromkeys(COLUMNS, math.nan), **NO_FACTS, **known})
+    table = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values(["path"], ignore_index=True)
+    return Cohort(
+        table=table.assign(row=range(len(table))),
+        skipped=pd.DataFrame(columns=["path", "reason"]),
+        settings=settings,
+        images=root / "not written",
+        fingerprint="",
+        image_side=min(image_size, phantom.matrix),
+        layout="table",
     )

@@ -112,9 +112,9 @@ def write_phantom(
     """
     root = Path(root)
     description = json.dumps({"version": VERSION, **dataclasses.asdict(settings)}, indent=1)
-    if _holds(root, description):
+    if holds(root, description):
         return root
-    with whole_folder(root, lambda: _holds(root, description)) as scratch:
+    with whole_folder(root, lambda: holds(root, description)) as scratch:
         plans = [plan for vendor in PROTOCOLS for plan in plan_vendor(vendor, settings)]
         patients = []
         with contextlib.closing(_write_patients(plans, settings, scratch, workers)) as written:
@@ -335,7 +335,7 @@ def _mask(tumour: Lesion, number: int, exam: Exam) -> np.ndarray:
     return mask[::-1, ::-1] if exam.scanner.rotated else mask
 
 
-def _holds(root: Path, description: str) -> bool:
+def holds(root: Path, description: str) -> bool:
     """Whether ``root`` is the phantom of this ``description``; ValueError when it is something else."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False

@@ -1,6 +1,6 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters; detectors give (B, 3, S, S) maps. A task states from which of these
-its network comes.
+(B,) from classifiers, (B, 1, S, S) from segmenters; detectors give (B, 3, S, S) maps, segmenters of volumes
+(B, parts, S, S), where the B images are whole volumes. A task states from which of these its network comes.
 """
 
 from tune_ks.model.classifiers import (
@@ -8,6 +8,7 @@ from tune_ks.model.classifiers import (
     alexnet_adaptive,
     alexnet_film,
     alexnet_hyper,
+    cascade,
     centernet,
     densenet121,
     resnet18,
@@ -24,3 +25,4 @@ CLASSIFIERS = {
 }
 SEGMENTERS = {"unet": unet.MEMBER}
 DETECTORS = {"centernet": centernet.MEMBER}
+VOLUME_SEGMENTERS = {"cascade": cascade.MEMBER}

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least, widened
 
+CHANNELS = (32, 32, 64, 128, 256, 32)  # at width 1: of the five levels, and of the last one up
 SMALLEST = 32  # pixels a side: halved four times, 2 x 2 are left, so instance norm has a deviation
 
 
@@ -16,19 +17,25 @@ class UNet(nn.Module):
 
     def __init__(self, channels: list[int], dropout: float, maps: int = 1) -> None:
         super().__init__()
-        from monai.networks.nets.basic_unet import BasicUNet  # takes seconds
-
-        self.network = BasicUNet(spatial_dims=2, in_channels=1, out_channels=maps, features=channels)
-        self.network.final_conv = nn.Sequential(nn.Dropout(dropout), self.network.final_conv)
+        self.network = basic_unet(channels, dropout, maps=maps)
 
     def forward(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         """(B, 1, S, S) images -> (B, maps, S, S) logits. Acquisition (B, A) and condition (B, 2) are not used."""
         return self.network(image)
 
 
+def basic_unet(channels: list[int], dropout: float, inputs: int = 1, maps: int = 1) -> nn.Module:
+    """(B, inputs, S, S) -> (B, maps, S, S) logits: MONAI's network with dropout before its last convolution."""
+    from monai.networks.nets.basic_unet import BasicUNet  # takes seconds
+
+    network = BasicUNet(spatial_dims=2, in_channels=inputs, out_channels=maps, features=channels)
+    network.final_conv = nn.Sequential(nn.Dropout(dropout), network.final_conv)
+    return network
+
+
 def build(width: float = 1.0, dropout: float = 0.5) -> UNet:
     """1,978,433 parameters at width 1; ``width`` multiplies every channel count."""
-    return UNet(widened(width, 32, 32, 64, 128, 256, 32), dropout)
+    return UNet(widened(width, *CHANNELS), dropout)
 
 
 MEMBER = Network(build, (WIDTH, DROPOUT), at_least(SMALLEST))

@@ -8,13 +8,14 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Batch
 from tune_ks.model.members import named
-from tune_ks.training.tasks import classification, detection, segmentation
+from tune_ks.training.tasks import classification, detection, segmentation, volume
 from tune_ks.training.tasks.base import Task
 
 TASKS = {
     "classification": classification.MEMBER,
     "detection": detection.MEMBER,
     "segmentation": segmentation.MEMBER,
+    "volume": volume.MEMBER,
 }
 
 
@@ -26,6 +27,11 @@ def task_named(name: str) -> type[Task]:
 def task_of(config: TrialConfig) -> type[Task]:
     """The class of a config's task. ValueError names an unknown one."""
     return task_named(config.task)
+
+
+def slices_of(config: TrialConfig) -> int:
+    """How many consecutive images belong together: the slices of a volume, as many as it has pixels a side; else 1."""
+    return config.image_size if task_of(config).group == "volume" else 1
 
 
 def build_task(config: TrialConfig) -> Task:

@@ -21,6 +21,7 @@ class Target(NamedTuple):
     words: str  # what the network gives, in messages
     of_masks: bool  # whether it is made of the masks of the tumours
     channels: tuple[str, ...] = ("tumour",)  # what each output of the network is
+    of_organs: bool = False  # whether also of the masks of the organs that hold them
 
 
 TARGETS = {
@@ -31,6 +32,7 @@ TARGETS = {
         of_masks=True,
         channels=("logit of a tumour's centre", "height of its box / image side", "width of its box / image side"),
     ),
+    "volume": Target("outlines lesions in volumes", of_masks=True, of_organs=True),
 }
 
 
@@ -46,6 +48,8 @@ def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, An
 class Task(nn.Module, ABC):
     """``metric`` is a name in METRICS, ``target`` one in TARGETS: the kind of the true answer for an image.
 
+    ``group`` says what belongs together in a batch: nothing ("image"), or all slices of a volume ("volume").
+
     Training uses an instance, built from the task's options. It is a module because it may have parameters (an
     adversary). Scores and metrics need the class only.
     """
@@ -53,6 +57,7 @@ class Task(nn.Module, ABC):
     metric: str
     target: str = "label"
     details_file: str = ""  # of a trial's folder, where ``details`` are kept; "": there are none
+    group: str = "image"
     mixup: float = 0.0  # of the training images: see tune_ks.training.mixup
 
     def prepare(self, images: Images) -> None:
@@ -90,6 +95,16 @@ class Task(nn.Module, ABC):
     def answers(output: Tensor) -> dict[str, Tensor]:
         """What the network says of B images whose truth is unknown, by name: numbers (B,) or arrays (B, ...)."""
         return {"output": output}
+
+    @classmethod
+    def reads_organs(cls) -> bool:
+        """Whether these must also say where the organs are."""
+        return TARGETS[cls.target].of_organs
+
+    @classmethod
+    def channels(cls, network: Mapping[str, Any]) -> tuple[str, ...]:
+        """What each output of the network is, in words. ``network``: the values of the network's options."""
+        return TARGETS[cls.target].channels
 
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
