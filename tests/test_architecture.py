@@ -24,7 +24,7 @@ ANALYSIS = {
     "serve": (8, set()),
     "report": (7, {"numpy", "pandas", "plotly", "jinja2", "markupsafe", "PIL"}),
     "plots": (6, {"numpy", "pandas", "plotly"}),
-    "results": (5, {"numpy", "pandas", "scipy", "sklearn", "rich", "optuna"}),
+    "results": (5, {"numpy", "pandas", "sklearn", "rich", "optuna"}),
     "choice": (4, {"numpy", "pandas", "moocore"}),
     "statistics": (3, {"numpy", "pandas", "scipy", "sklearn", "moocore", "kneed"}),
     "read": (2, {"numpy", "pandas"}),

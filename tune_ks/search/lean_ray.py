@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ray._private import node
-from ray.air._internal import usage
 
 PROCESSES = ("start_monitor", "start_log_monitor", "start_api_server")  # methods of Ray's Node
 
@@ -29,6 +28,8 @@ def fewer_processes() -> Iterator[None]:
 def callbacks_uncounted() -> Iterator[None]:
     """While inside, Ray Tune does not count kinds of callbacks, for which it imports MLflow and others where they are
     installed: half a second of CPU."""
+    from ray.air._internal import usage  # a part of Ray Tune, which a dry run can do without
+
     with _replaced(usage, "tag_callbacks", _nothing):
         yield
 

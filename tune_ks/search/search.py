@@ -19,7 +19,8 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import Plan
 from tune_ks.planning.space import Space
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_now
-from tune_ks.search.events import Event, Halt, Watcher
+from tune_ks.search.event import Event
+from tune_ks.search.events import Halt, Watcher
 from tune_ks.search.lean_ray import callbacks_uncounted
 from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.room import Room

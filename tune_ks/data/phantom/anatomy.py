@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from tune_ks.data.phantom.scanner import GLAND_T1_MS, Slice, uptake_for
 
@@ -43,8 +42,10 @@ class Noise:
         knots = sum(weight * self.values[k] for k, weight in zip(along_z.indices, along_z.data))
         return (along_x @ (along_y @ knots).T).T
 
-    def _weights(self, points: np.ndarray, axis: int) -> csr_array:
-        """(points, knots) B-spline weights of the four nearest knots along one axis."""
+    def _weights(self, points: np.ndarray, axis: int) -> Any:
+        """(points, knots) B-spline weights of the four nearest knots along one axis, as a sparse array."""
+        from scipy.sparse import csr_array  # here, because most commands find the phantom written
+
         at = np.asarray(points, np.float64) / self.spacing_mm - self.first[axis]
         knot = np.floor(at).astype(int)
         t = at - np.floor(at)
