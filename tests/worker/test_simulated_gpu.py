@@ -96,6 +96,7 @@ def every_member():
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
     configs += [config_of(classifier=name) for name in ("alexnet_adaptive", "resnet18", "densenet121")]
     configs += [config_of(classifier="resnet18", mixstyle=0.5)]
+    configs += [config_of(name, mask_jitter=0.2) for name in ("gumbel", "equispaced")]
     segmenter = {"task": "segmentation", "classifier": "unet"}
     everything = {"mixup": 0.4, "label_smoothing": 0.1, "class_weights": "balanced", "average": 0.8, "clip_norm": 0.5}
     return [
