@@ -167,7 +167,7 @@ def lines(comparators: Comparators, title: str) -> list[str]:
         )
         names = _named(shrink)
         verdict = (
-            f"these are shown to shrink it, after Holm: {names}" if names else "none is shown to shrink it, after Holm"
+            f"these are shown to shrink it after Holm: {names}" if names else "none is shown to shrink it, after Holm"
         )
         worse = f"; to enlarge it: {_named(grow)}" if len(grow) else ""
         smallest = f"{name_of(best)} has the smallest loss, {best['loss']:+.3f}"

@@ -262,8 +262,8 @@ def sampled_beforehand(
     """Harmonise and apply a fixed mask once; return the sampled images and a pipeline without sampling.
 
     Both are returned unchanged where the mask is random or moves, the rate varies, the reconstruction is trained or has
-    a loss, the augmentation does not commute with sampling, or the images would take more than ``most_bytes``. The returned
-    pipeline shares its modules with the given one, so training either trains both.
+    a loss, the augmentation does not commute with sampling, or the images would take more than ``most_bytes``. The
+    returned pipeline shares its modules with the given one, so training either trains both.
     """
     has_nothing_to_do = pipeline.nothing_to_sample and not pipeline.harmonises
     sampling = pipeline.sampling
