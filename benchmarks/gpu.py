@@ -166,6 +166,10 @@ def run_same(args: argparse.Namespace, left: Left) -> None:
         except ModuleNotFoundError as error:
             print_row([name, "left out:", f"no {error.name}", "", "", ""])
             continue
+        except Exception as error:  # the members after it are still to be seen
+            print_row([name, "FAILED:", first_line(error), "", "NO", ""])
+            differing.append(name)
+            continue
         if not found.same:
             differing.append(name)
         cells = [f"{found.gradients[part]:.1e}" if part in found.gradients else "-" for part in ("mask", "network")]

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.synthetic import synthetic
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Splits
-from tune_ks.training.members import registries
+from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
 
@@ -25,6 +25,7 @@ BATCH = 8
 SMALL = {"width": 0.05, "image_size": 64, "batch_size": BATCH, "epochs": 2, "dropout": 0.0}
 DRAWS = {"rand", "rand_like", "randn", "randn_like", "bernoulli", "uniform_", "exponential_", "normal_", "bernoulli_"}
 DRAWS |= {"randint", "randperm"}  # dropout is 0 here: it passes gradients on, which a draw does not
+PARTNERS = {"task": "classifier", "classifier": "task"}  # a network answers some tasks only
 LOSS = 1e-3  # largest relative difference of two losses in float32
 GRADIENT = 2e-2  # and of two gradients, by the norm of their difference
 
@@ -78,13 +79,7 @@ def every_member() -> Iterator[tuple[str, TrialConfig]]:
     """(name, config) for each member of each registry, and for what changes the path of a step."""
     for field, registry in registries().items():
         for name in registry:
-            changes: dict[str, Any] = {field: name}
-            if name in ("segmentation", "unet") and field in ("task", "classifier"):
-                changes = {"task": "segmentation", "classifier": "unet"}
-            if name in ("detection", "centernet") and field in ("task", "classifier"):
-                changes = {"task": "detection", "classifier": "centernet"}
-            if name in ("volume", "cascade") and field in ("task", "classifier"):
-                continue  # its images are whole volumes, which these are not
+            changes = paired(field, name)
             if field == "reconstruction" and name != "zero_filled":
                 changes |= {"reconstruction_channels": 4, "reconstruction_weight": 1.0}
             yield f"{field} {name}", config_of(changes)
@@ -96,11 +91,23 @@ def every_member() -> Iterator[tuple[str, TrialConfig]]:
         yield f"{name}, tied", config_of({**pattern, "hermitian": "tied", "centre_fraction": 0.05})
 
 
+def paired(field: str, name: str) -> dict[str, Any]:
+    """A member; with a task the first network that it takes, with a network the first task that takes it."""
+    for partner in registries()[PARTNERS[field]] if field in PARTNERS else ():
+        changes = {field: name, PARTNERS[field]: partner}
+        try:
+            require_own_options(config_of(changes))
+        except ValueError:
+            continue
+        return changes
+    return {field: name}
+
+
 def config_of(changes: dict[str, Any]) -> TrialConfig:
     """A small training with these changes."""
-    drawn = {"temperature": 1.0} if changes.get("mask", "gumbel") in ("gumbel", "dps") else {}
-    values = {"sampling_rate": 0.5, **SMALL, **drawn, **changes}
-    return TrialConfig("GE", **values)
+    with_temperature = {member for _, member, _ in owners()["temperature"]}
+    drawn = {"temperature": 1.0} if changes.get("mask", "gumbel") in with_temperature else {}
+    return config_from({"vendor": "GE", "sampling_rate": 0.5, **SMALL, **drawn, **changes})
 
 
 def stepped(config: TrialConfig, splits: Splits, device: str, bfloat16: bool = False) -> Step:

@@ -1,8 +1,9 @@
-"""Ray as the tests start it: without the processes that no test looks at, which cost 1.5 s of CPU at every start.
+"""Ray as the tests start a cluster: without the processes that no test looks at, which cost 1.5 s of CPU at a start.
 
-They are the autoscaler, which would add nodes; the log monitor, which would print what workers print; and the server of
-the dashboard, which Ray starts even where no dashboard is asked for. And without counting the callbacks of a fit for
-Ray's statistics of use, which imports all of mlflow, half a second of CPU.
+A search on one machine does so itself (tune_ks/search/lean_ray.py). They are the autoscaler, which would add nodes; the
+log monitor, which would print what workers print; and the server of the dashboard, which Ray starts even where no
+dashboard is asked for. And without counting the callbacks of a fit for Ray's statistics of use, which imports all of
+mlflow, half a second of CPU.
 """
 
 from types import ModuleType

@@ -19,8 +19,6 @@ from tune_ks.search.local_start import folder_of_ray, start_here
 def start_local_ray():
     """Two CPUs, started as a search starts it. Does nothing where Ray runs already."""
     if not ray.is_initialized():
-        leave_out(ray._private.node)
-        count_no_callbacks(ray.air._internal.usage)
         stack = ExitStack()
         start_here(stack.enter_context(folder_of_ray()), num_cpus=2)
         stack.callback(ray.shutdown)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from analysis.choice.selection import Selection
 from analysis.read.configurations import keys_of_full
@@ -32,6 +31,7 @@ from analysis.statistics.bootstrap import (
     resampled_mean,
     win_matrix,
 )
+from analysis.statistics.special import expit
 
 CHOSEN, FULL = "chosen", "full sampling"  # the two rates that are compared
 ABOUT = ["trained on", "scored on", "rate"]

@@ -6,10 +6,10 @@ Bins of equal width would be nearly empty where a model rarely predicts; equal c
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from analysis.results.operating import Part
 from analysis.statistics.bootstrap import interval, resampled_mean
+from analysis.statistics.special import expit
 
 MOST_BINS = 10
 IMAGES, OF_CLASS = 20, 5  # that a bin should hold: so many, and as a mean so many of each class

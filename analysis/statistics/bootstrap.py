@@ -17,8 +17,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit, ndtri, stdtr, stdtrit
 
+from analysis.statistics.special import expit, logit, ndtri, stdtr, stdtrit
 from tune_ks.core.seeding import generator
 
 LEVEL = 0.90  # two-sided, so that either end is a one-sided 95 % bound

@@ -12,9 +12,9 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit
 
 from analysis.statistics.bootstrap import LEVEL, widened
+from analysis.statistics.special import expit, logit
 from tune_ks.core.seeding import generator
 
 GRID = 33  # points of the grid

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from analysis.statistics.bootstrap import LEVEL, NOWHERE, Interval, Resampled, average, t_interval, t_p_value
+from analysis.statistics.special import stdtrit
 
 ALPHA = 0.05  # one-sided
 MOST = 1e9  # times: more patients than there are

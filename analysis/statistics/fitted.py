@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from analysis.read.configurations import curve_of, curves
 from analysis.statistics.bootstrap import Resampled, TrialDraws, average
@@ -19,6 +18,7 @@ from analysis.statistics.curve import DRAWS, Curve, fit_curve, patient_shift, ra
 from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.pareto import TWO
 from analysis.statistics.resampling import domain_draws
+from analysis.statistics.special import expit
 from analysis.statistics.training_noise import seeds_of, to_logit, training_noise
 from tune_ks.core.seeding import generator
 

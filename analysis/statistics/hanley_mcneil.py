@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from analysis.read.configurations import full_sampling_of
 from analysis.read.load import RunError
 from analysis.statistics.bootstrap import LEVEL, t_interval
 from analysis.statistics.pareto import TWO
+from analysis.statistics.special import ndtri
 from tune_ks.core.record import TrialRecord
 
 FORM = "60+/60- (every vendor) or GE=60+/60-,SIEMENS=40+/40-"

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 
 from analysis.read.configurations import curve_of
 from analysis.statistics.bootstrap import Resampled, TrialDraws, average
 from analysis.statistics.estimate import Noise
 from analysis.statistics.resampling import domain_draws
+from analysis.statistics.special import logit
 
 EDGE = 1e-3  # a metric nearer to 0 or 1 than this is moved here: its logit would be infinite
 FEWEST = 2  # squares

@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HELPERS = {"__init__", "tools", "alone", "constrained", "recorded", "same_step", "synthetic"}
+HELPERS |= {"replayed", "simulated_nodes"}
 NAMES = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - HELPERS)
 
 

@@ -15,7 +15,7 @@ from tune_ks.commands.ticker import Ticker
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.planning.plan import Plan
-from tune_ks.search.events import Event
+from tune_ks.search.event import Event
 
 SEEDS = [TrialConfig("GE", 0.5, temperature=1.0, seed=seed) for seed in (0, 1)]
 OTHERS = [[TrialConfig("GE", rate, temperature=1.0)] for rate in (0.25, 0.75)]

@@ -18,6 +18,7 @@ from tune_ks.core.metrics import auc
 from tune_ks.data import child_process
 from tune_ks.data.kspace import centre
 from tune_ks.data.phantom import write as phantom
+from tune_ks.data.phantom.anatomy import FAR_OUT, Patient
 from tune_ks.data.phantom.files import TOP
 from tune_ks.data.phantom.scanner import (
     GE,
@@ -31,7 +32,7 @@ from tune_ks.data.phantom.scanner import (
     spoiled_gradient_echo,
     uptake_for,
 )
-from tune_ks.data.phantom.write import PhantomSettings, plan_vendor, write_phantom
+from tune_ks.data.phantom.write import PhantomSettings, grid_mm, plan_vendor, write_phantom
 
 SMALL = PhantomSettings(patients=3, slices=2, matrix=64)
 
@@ -325,6 +326,26 @@ def test_the_tumour_enhances_inside_its_mask(native):
                 gained.append(post[mask].mean() / pre[mask].mean() - 1)
     assert len(gained) == 12
     assert 0.5 < np.median(gained) < 2.5
+
+
+def test_a_lesion_looked_at_within_its_reach_is_the_same_to_the_last_bit():
+    x, y = grid_mm(96, 160.0)
+    seen = 0
+    for seed in range(6):
+        patient = Patient(np.random.default_rng(seed), tumour_z_mm=1.0, tumour_radius_mm=4.0 + seed)
+        for lesion in [patient.tumour, *patient.benign, *patient.focal]:
+            dz = 0.3
+            z = lesion.centre[2] + dz * lesion.radius_mm
+            dz = (z - lesion.centre[2]) / lesion.radius_mm
+            share, radius = lesion.share(x, y, z)
+            everywhere, radius_everywhere = lesion._share(x, y, dz)
+            assert share.tobytes() == everywhere.tobytes()
+            near = radius != FAR_OUT
+            assert (radius[near] == radius_everywhere[near]).all()
+            assert (everywhere[~near] < 1e-17).all()  # all of its pixels are near
+            assert (lesion.mask(x, y, z) == (everywhere > 0.5)).all()
+            seen += int(not near.all())
+    assert seen > 5  # lesions that do not reach everywhere
 
 
 def test_sheets_have_duke_s_shape(root):

@@ -12,11 +12,13 @@ from typing import ClassVar
 
 import pytest
 import ray
+from ray._private import node as ray_node
+from ray.air._internal import usage
 
 # isort: split
 import psutil  # Ray's own copy, which can be imported after it
 
-from tune_ks.search import cluster, local_start
+from tune_ks.search import cluster, lean_ray, local_start
 from tune_ks.search.cluster import ClusterAddress, Resources, connected, wanted_address
 from tune_ks.search.local_start import folder_of_ray, require_token_file, short_place, why_not_started
 
@@ -49,9 +51,12 @@ def test_nobody_else_reaches_ray_on_this_machine():
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         listening = [known for known in process.net_connections("inet") if known.status == psutil.CONN_LISTEN]
         met += [(process.name(), socket_.laddr.ip.removeprefix("::ffff:")) for socket_ in listening]
-    assert len(met) >= 5
+    assert len(met) >= 4
     assert {"gcs_server", "raylet"} <= {name for name, _ in met}
     assert {address for _, address in met} == {"127.0.0.1"}
+    programs = {Path(word).name for child in psutil.Process().children() for word in child.cmdline()[:4]}
+    assert "raylet" in programs
+    assert not programs & {"dashboard.py", "log_monitor.py", "monitor.py"}  # not needed, and slow to start
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
     words = [sys.executable, "-c", WITHOUT_TOKEN, node().gcs_address]
@@ -281,3 +286,20 @@ def test_the_front_door_says_it_in_one_line(alone, tmp_path, capsys):
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: Ray did not start on this machine: The current node timed out")
     assert ended.stderr.count("\n") == 1
+
+
+def test_ray_is_left_as_it_was_after_a_lean_start():
+    # AttributeError: this Ray names one otherwise
+    methods = [getattr(ray_node.Node, name) for name in lean_ray.PROCESSES]
+    counting = usage.tag_callbacks
+    with lean_ray.fewer_processes(), lean_ray.callbacks_uncounted():
+        assert ray_node.Node.start_monitor(None) is None
+        assert usage.tag_callbacks([object()]) is None
+    assert [getattr(ray_node.Node, name) for name in lean_ray.PROCESSES] == methods
+    assert usage.tag_callbacks is counting
+
+
+def test_a_ray_that_names_a_process_otherwise_starts_it(monkeypatch):
+    monkeypatch.setattr(lean_ray, "PROCESSES", ("start_of_another_version",))
+    with lean_ray.fewer_processes():
+        assert not hasattr(ray_node.Node, "start_of_another_version")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tune_ks.commands.tensorboard import TensorBoardRun
 from tune_ks.core.storage import StoragePath
 from tune_ks.search.cluster import answers
-from tune_ks.search.events import Event
+from tune_ks.search.event import Event
 
 METRICS = ("loss", "val_in_domain", "val_cross_domain", "realised_rate")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}

@@ -17,7 +17,7 @@ from tune_ks.commands import ticker
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.planning.plan import Plan
-from tune_ks.search.events import Event
+from tune_ks.search.event import Event
 from tune_ks.training.tasks import title_of
 
 SHOWN = 12  # finished trials in the live table, and as many running ones; the report has all of them

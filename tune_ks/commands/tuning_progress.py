@@ -12,7 +12,7 @@ from tune_ks.commands.progress import SPOKEN, duration
 from tune_ks.commands.tuning_words import best_so_far, rate_name
 from tune_ks.core.config import TrialConfig
 from tune_ks.planning.candidates import Candidates, recipe_key
-from tune_ks.search.events import Event
+from tune_ks.search.event import Event
 
 
 class TuningProgress:

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ray.tune.search.sample import Categorical, Domain, Integer, choice
-
 from tune_ks.core.config import OWN_FIELDS, digest
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import front_folder
 from tune_ks.model.members import named
+from tune_ks.planning.space_domains import is_domain
 from tune_ks.planning.space_values import require_usable
 from tune_ks.training.member_files import full_name
 from tune_ks.training.members import config_from, owners, registries, require_own_options
@@ -42,7 +41,7 @@ class Block(NamedTuple):
     """One point of the grid: ``fixed`` values by field, and Ray's ``drawn`` domains of the fields a sampler draws."""
 
     fixed: dict[str, Any]
-    drawn: dict[str, Domain]
+    drawn: dict[str, Any]
 
     def size(self) -> float:
         """The number of different combinations that can be drawn; infinite where a domain is continuous."""
@@ -66,7 +65,7 @@ class Space(NamedTuple):
         points = []
         for block in self.blocks:
             listed = {"vendor": list(vendors), **block}
-            drawn = {name: value for name, value in listed.items() if isinstance(value, Domain)}
+            drawn = {name: value for name, value in listed.items() if is_domain(value)}
             values = {name: _as_list(value) for name, value in listed.items() if name not in drawn}
             combinations = itertools.product(*values.values())
             points += [Block(dict(zip(values, combination)), drawn) for combination in combinations]
@@ -89,7 +88,8 @@ class Space(NamedTuple):
         """The number of epochs of every trial, for early stopping. ValueError where trials differ in it."""
         for name in ("epochs", "settle"):
             values = {json.dumps(_described(block.get(name, OWN_FIELDS[name].default))) for block in self.blocks}
-            if len(values) > 1 or isinstance(self.blocks[0].get(name), (list, tuple, Domain)):
+            first = self.blocks[0].get(name)
+            if len(values) > 1 or isinstance(first, (list, tuple)) or is_domain(first):
                 raise ValueError(
                     f"a scheduler compares trials after the same epoch, so {name} must be one number for the whole "
                     f"SPACE; got {' and '.join(sorted(values))}"
@@ -161,7 +161,9 @@ def _with_full_names(block: Mapping[str, Any]) -> dict[str, Any]:
         value = block.get(field)
         if isinstance(value, (list, tuple)):
             named_in_full[field] = [full_name(field, member) for member in value]
-        elif isinstance(value, Categorical):
+        elif is_domain(value, "Categorical"):
+            from ray.tune.search.sample import choice
+
             named_in_full[field] = choice([full_name(field, member) for member in value.categories])
         elif value is not None:
             named_in_full[field] = full_name(field, value)
@@ -309,7 +311,7 @@ def _examples(block: Block) -> list[dict[str, Any]]:
     return examples
 
 
-def _edge(domain: Domain, edge: str) -> Any:
+def _edge(domain: Any, edge: str) -> Any:
     """The "lower" or "upper" end of a domain; the first or last of its categories."""
     categories = getattr(domain, "categories", None)
     if categories is not None:
@@ -317,14 +319,14 @@ def _edge(domain: Domain, edge: str) -> Any:
     return getattr(domain, edge)
 
 
-def _values_of(domain: Domain) -> float:
+def _values_of(domain: Any) -> float:
     """The number of different values of a domain; infinite where it is continuous."""
     categories = getattr(domain, "categories", None)
     step = getattr(domain.get_sampler(), "q", None)
     if categories is not None:
         return len(categories)
     upper = domain.upper
-    if step is None and isinstance(domain, Integer):
+    if step is None and is_domain(domain, "Integer"):
         step = 1
         upper = domain.upper - 1  # Ray leaves the upper end of integers out
     return math.floor((upper - domain.lower) / step + 1e-9) + 1 if step else math.inf
@@ -340,7 +342,7 @@ def _described_block(block: dict[str, Any]) -> dict[str, Any]:
 
 def _described(value: Any) -> Any:
     """A value as JSON can hold it: a domain becomes the names of its types, its step and its range in words."""
-    if not isinstance(value, Domain):
+    if not is_domain(value):
         return value
     sampler = value.get_sampler()
     inner = getattr(sampler, "sampler", sampler)

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ray import tune
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.search.event import Event
 from tune_ks.worker.attempts import DIED, HUNG, MEMORY, end_attempt
 from tune_ks.worker.jobs import job_of, jobs_of
 
@@ -24,15 +25,6 @@ ESCAPES = 3  # times that a trial's code may raise, which no failing training do
 HEARD = (signal.SIGINT, signal.SIGTERM)
 SAME = 1.0  # seconds within which two SIGTERMs are one: `timeout` sends it to its command, and to the whole group
 LOW_MEMORY = "running low on memory"  # said by Ray's memory monitor; of other deaths it says "maybe the OOM killer"
-
-
-class Event(NamedTuple):
-    """Something that happened to a job, for those who show the progress."""
-
-    job: str  # name
-    kind: str  # started | epoch | finished | stopped (early) | failed | lost (its process died; it is tried again)
-    configs: list[TrialConfig]
-    result: dict[str, Any]
 
 
 class Halt(tune.Stopper):

@@ -16,6 +16,8 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 
+from tune_ks.search.lean_ray import fewer_processes
+
 OBJECT_STORE = 128 * 2**20  # bytes; no image passes through it
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # bytes that the path of a Unix socket may have
 # what stands below the folder in which the search makes its own; the name is longer than any of Ray's sockets
@@ -55,7 +57,7 @@ def start_here(folder: str | None, **options: Any) -> None:
     """Start Ray on this machine, with its files in ``folder``. ValueError says why it did not start."""
     require_token_file()
     try:
-        with on_loopback():
+        with on_loopback(), fewer_processes():
             ray.init(
                 "local",  # because without an address Ray joins any cluster that runs on this machine
                 include_dashboard=False,

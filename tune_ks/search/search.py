@@ -19,7 +19,9 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import Plan
 from tune_ks.planning.space import Space
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_now
-from tune_ks.search.events import Event, Halt, Watcher
+from tune_ks.search.event import Event
+from tune_ks.search.events import Halt, Watcher
+from tune_ks.search.lean_ray import callbacks_uncounted
 from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.room import Room
 from tune_ks.search.schedulers import early_stopping
@@ -147,7 +149,8 @@ class _Search:
                 reuse_actors=True,
             )
             run_config = _run_config(self.scratch, [watcher, *self._room(limiter, work)], self.halt)
-            tune.Tuner(trainable, tune_config=tune_config, run_config=run_config).fit()
+            with callbacks_uncounted():
+                tune.Tuner(trainable, tune_config=tune_config, run_config=run_config).fit()
             concurrent = limiter.max_concurrent
             if watcher.ended:
                 rounds = 0

@@ -4,9 +4,9 @@ Lengths in mm: x to the patient's left, y from the chest wall (0) towards the ni
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from tune_ks.data.phantom.scanner import GLAND_T1_MS, Slice, uptake_for
 
@@ -19,6 +19,10 @@ SKIN_T1_MS = 1100.0  # at 3 T: chosen, clearly below gland
 X_REACH_MM = 100.0  # how far the noise reaches from the origin, to both sides
 Y_REACH_MM = 150.0
 Z_REACH_MM = 60.0  # half of the imaged volume
+STEP_ENDS = 40.0  # beyond it _step changes no more
+FAR_OUT = 9.0  # what stands for the radius, over that of the margin, of a pixel that a lesion does not reach
+
+EVERYWHERE = (slice(None), slice(None))
 
 
 class Noise:
@@ -38,8 +42,10 @@ class Noise:
         knots = sum(weight * self.values[k] for k, weight in zip(along_z.indices, along_z.data))
         return (along_x @ (along_y @ knots).T).T
 
-    def _weights(self, points: np.ndarray, axis: int) -> csr_array:
-        """(points, knots) B-spline weights of the four nearest knots along one axis."""
+    def _weights(self, points: np.ndarray, axis: int) -> Any:
+        """(points, knots) B-spline weights of the four nearest knots along one axis, as a sparse array."""
+        from scipy.sparse import csr_array  # here, because most commands find the phantom written
+
         at = np.asarray(points, np.float64) / self.spacing_mm - self.first[axis]
         knot = np.floor(at).astype(int)
         t = at - np.floor(at)
@@ -67,11 +73,48 @@ class Lesion:
     core: float = 1.0  # enhancement of the centre over that of the rim
 
     def share(self, x: np.ndarray, y: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-        """Share of each pixel that is lesion, and its radius over the local margin's; (len(y), len(x)) each."""
+        """Share of each pixel that is lesion, and its radius over the local margin's; (len(y), len(x)) each.
+
+        Beyond the reach of the lesion the share is the smallest that _step gives, and the radius FAR_OUT.
+        """
+        share = np.zeros((y.size, x.size), np.float32)
+        radius = np.full_like(share, FAR_OUT)
         dz = (z - self.centre[2]) / self.radius_mm
         if abs(dz) >= 1:
-            nothing = np.zeros((y.size, x.size), np.float32)
-            return nothing, nothing + 9
+            return share, radius
+        share += _step(np.full(1, -STEP_ENDS, np.float32))
+        reach_mm = max(self._margin_mm(dz) + STEP_ENDS * self.soft_mm, self._spicules_mm(dz))
+        window = self._window(x, y, reach_mm)
+        share[window], radius[window] = self._share(x[window[1][0]], y[window[0][:, 0]], dz)
+        return share, radius
+
+    def mask(self, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
+        """(len(y), len(x)) bool, whether more than half of a pixel is lesion: ``share`` > 0.5."""
+        mask = np.zeros((y.size, x.size), bool)
+        dz = (z - self.centre[2]) / self.radius_mm
+        if abs(dz) < 1:
+            window = self._window(x, y, max(self._margin_mm(dz), self._spicules_mm(dz)))
+            mask[window] = self._share(x[window[1][0]], y[window[0][:, 0]], dz)[0] > 0.5
+        return mask
+
+    def _margin_mm(self, dz: float) -> float:
+        """No part of the margin is farther from the centre of the section than this."""
+        lobes = sum(abs(amplitude) for amplitude, _ in self.lobes)
+        return (1 + lobes) * self.radius_mm * float(np.sqrt(1 - dz * dz))
+
+    def _spicules_mm(self, dz: float) -> float:
+        """No spicule reaches farther from the centre of the section than this."""
+        return (1 + max((length for _, length in self.spicules), default=0.0)) * self._margin_mm(dz)
+
+    def _window(self, x: np.ndarray, y: np.ndarray, reach_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """Index of the pixels at most ``reach_mm`` away, and of some beyond; stretching by ``aspect`` counts."""
+        reach_mm = 1.01 * reach_mm * np.sqrt(max(self.aspect, 1 / self.aspect))
+        row = np.flatnonzero(np.abs(y - self.centre[1]) <= reach_mm)
+        column = np.flatnonzero(np.abs(x - self.centre[0]) <= reach_mm)
+        return np.ix_(row, column)
+
+    def _share(self, x: np.ndarray, y: np.ndarray, dz: float) -> tuple[np.ndarray, np.ndarray]:
+        """As ``share``, for every pixel, in the section at ``dz`` radii from the centre."""
         dx = x[None, :] - self.centre[0]
         dy = y[:, None] - self.centre[1]
         u = (dx * np.cos(self.turn) + dy * np.sin(self.turn)) * np.sqrt(self.aspect)
@@ -99,11 +142,12 @@ class _Tissue:
         self.t1_ms = np.full_like(water, GLAND_T1_MS)
         self.enhancement = enhancement
 
-    def cover(self, share: np.ndarray, t1_ms: float, enhancement: np.ndarray | float) -> None:
-        """Replace this ``share`` of each pixel by another tissue, which is all water."""
-        self.water = self.water * (1 - share) + share
-        self.t1_ms = self.t1_ms * (1 - share) + t1_ms * share
-        self.enhancement = self.enhancement * (1 - share) + enhancement * share
+    def cover(self, share: np.ndarray, t1_ms: float, enhancement: np.ndarray | float, pixels: Any = EVERYWHERE) -> None:
+        """Replace this ``share`` of each of these pixels by another tissue, which is all water."""
+        rest = 1 - share
+        self.water[pixels] = self.water[pixels] * rest + share
+        self.t1_ms[pixels] = self.t1_ms[pixels] * rest + t1_ms * share
+        self.enhancement[pixels] = self.enhancement[pixels] * rest + enhancement * share
 
 
 class Patient:
@@ -217,12 +261,13 @@ class Patient:
     def render(self, x: np.ndarray, y: np.ndarray, z: float) -> Slice:
         """Tissue of the slice at ``z`` on the columns ``x`` and rows ``y``, all in mm."""
         depth_in = self._depth_in(x, y, z)
+        textures = [noise.plane(x, y, z) for noise in self.octaves]  # from coarse to fine
         body = _step(depth_in / 0.4)
         skin = body * _step((self.skin_mm - depth_in) / 0.3)
-        wall = 6.0 - 0.0012 * x[None, :] ** 2 - y[:, None] + 1.5 * self.octaves[0].plane(x, y, z)  # below the breast
+        wall = 6.0 - 0.0012 * x[None, :] ** 2 - y[:, None] + 1.5 * textures[0]  # below the breast
         muscle = body * _step(wall / 0.5) * _step((self.muscle_mm - wall) / 0.5)
         lung = _step((wall - self.muscle_mm - 6) / 0.6)
-        gland = self._gland(x, y, z, depth_in, wall)
+        gland = self._gland(x, y, z, depth_in, wall, textures)
 
         tissue = _Tissue(water=np.clip(0.06 + gland, 0, 1), enhancement=self._parenchyma(x, y, z))  # fat: some water
         for lesion in self.benign:
@@ -230,12 +275,14 @@ class Patient:
             hilum = (1 - lesion.core) * _step((0.45 - radius) / 0.08)
             tissue.cover(share * (1 - hilum), TUMOUR_T1_MS, lesion.enhancement)
         for path, radius in self.vessels:
-            tissue.cover(self._vessel(path, radius, x, y, z) * body, BLOOD_T1_MS, self.vessel_enhancement)
+            pixels, vessel = self._vessel(path, radius, x, y, z)
+            if vessel.size:
+                tissue.cover(vessel * body[pixels], BLOOD_T1_MS, self.vessel_enhancement, pixels)
         tumour, radius = self.tumour.share(x, y, z)
         rim = self.tumour.core + (1 - self.tumour.core) * _step((radius - 0.6) / 0.1)
-        uneven = np.clip(1 + 0.12 * self.octaves[2].plane(x, y, z), 0.6, 1.4)
+        uneven = np.clip(1 + 0.12 * textures[2], 0.6, 1.4)
         tissue.cover(tumour, TUMOUR_T1_MS, self.tumour.enhancement * rim * uneven)
-        streaks = np.clip(0.85 + 0.12 * self.octaves[2].plane(x, y, z), 0.4, 1)
+        streaks = np.clip(0.85 + 0.12 * textures[2], 0.4, 1)
         tissue.cover(muscle * streaks, MUSCLE_T1_MS, 0.2)
         tissue.cover(skin, SKIN_T1_MS, 0.4)
         solid = body * (1 - lung)
@@ -267,10 +314,18 @@ class Patient:
         chest = 2.0 - 0.0012 * x[None, :] ** 2 - y[:, None]
         return 5 * np.logaddexp(dome / 5, chest / 5)
 
-    def _gland(self, x: np.ndarray, y: np.ndarray, z: float, depth_in: np.ndarray, wall: np.ndarray) -> np.ndarray:
+    def _gland(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        z: float,
+        depth_in: np.ndarray,
+        wall: np.ndarray,
+        textures: list[np.ndarray],
+    ) -> np.ndarray:
         """Share of glandular tissue: a cone behind the nipple, broken up by noise, with thin strands in the fat."""
         s = self.size(z)
-        coarse, middle, fine, finest = (noise.plane(x, y, z) for noise in self.octaves)
+        coarse, middle, fine, finest = textures
         away = np.hypot(
             (x[None, :] - self.gland_x) / (0.62 * self.half_width * s),
             (y[:, None] - self.gland_y * self.depth * s) / (0.5 * self.depth * s),
@@ -282,22 +337,25 @@ class Patient:
         return np.maximum(gland, strands) * _step((depth_in - self.skin_mm - 3) / 1.0) * _step((-wall - 4) / 1.0)
 
     @staticmethod
-    def _vessel(path: np.ndarray, radius: float, x: np.ndarray, y: np.ndarray, z: float) -> np.ndarray:
+    def _vessel(
+        path: np.ndarray, radius: float, x: np.ndarray, y: np.ndarray, z: float
+    ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """Index of the pixels near a vessel, and the share of each that is vessel. None is near where it is far off."""
         from scipy.spatial import cKDTree  # here, because most commands find the phantom written
 
         near = path[np.abs(path[:, 2] - z) < radius + 1.0]  # a slice is 2 mm thick
-        share = np.zeros((y.size, x.size), np.float32)
         if near.size == 0:
-            return share
+            return np.ix_([], []), np.zeros((0, 0), np.float32)
         column = np.flatnonzero(np.abs(x - near[:, 0].mean()) < np.ptp(near[:, 0]) / 2 + 4)
         row = np.flatnonzero(np.abs(y - near[:, 1].mean()) < np.ptp(near[:, 1]) / 2 + 4)
-        if row.size and column.size:
-            px, py = np.meshgrid(x[column], y[row])
-            distance, _ = cKDTree(near[:, :2]).query(np.stack([px, py], -1), distance_upper_bound=4.0)
-            share[np.ix_(row, column)] = _step((radius - np.minimum(distance, 9)) / 0.25)
-        return share
+        if row.size == 0 or column.size == 0:
+            return np.ix_([], []), np.zeros((0, 0), np.float32)
+        px, py = np.meshgrid(x[column], y[row])
+        distance, _ = cKDTree(near[:, :2]).query(np.stack([px, py], -1), distance_upper_bound=4.0)
+        share = _step((radius - np.minimum(distance, 9)) / 0.25)
+        return np.ix_(row, column), share.astype(np.float32)
 
 
 def _step(t: np.ndarray) -> np.ndarray:
     """Smooth step from 0 to 1 over a few units of ``t``."""
-    return 1 / (1 + np.exp(-np.clip(t, -40, 40)))
+    return 1 / (1 + np.exp(-np.clip(t, -STEP_ENDS, STEP_ENDS)))

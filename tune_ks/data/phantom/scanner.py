@@ -9,7 +9,6 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
 
 from tune_ks.data.kspace import centre, to_image, to_kspace
 
@@ -174,6 +173,8 @@ def acquire(
     FFT, crop to the acquired matrix, partial Fourier (the first phase-encoding columns are left out), complex noise,
     Fermi window, zero-filling, inverse FFT, magnitude.
     """
+    from scipy import fft  # here, because most commands find the phantom written
+
     acquired = scanner.acquired(matrix)
     kspace = centre(to_kspace(transverse, norm="forward", fft=fft), acquired)
     # one noise level a sample: a smaller acquired matrix holds less noise, as on a scanner

@@ -331,7 +331,7 @@ def grid_mm(matrix: int, fov_mm: float) -> tuple[np.ndarray, np.ndarray]:
 def _mask(tumour: Lesion, number: int, exam: Exam) -> np.ndarray:
     """(N, N) bool of slice ``number``, in the stored orientation."""
     x, y = grid_mm(exam.matrix, exam.fov_mm)
-    mask = tumour.share(x, y, SLICE_Z_MM[number - 1])[0] > 0.5
+    mask = tumour.mask(x, y, SLICE_Z_MM[number - 1])
     return mask[::-1, ::-1] if exam.scanner.rotated else mask
 
 
