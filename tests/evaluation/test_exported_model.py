@@ -17,7 +17,7 @@ from tune_ks.data.dicom.reader import read_file
 from tune_ks.evaluation.exported_model import ByMatrices, ExportedMask, ExportedModel, require_onnx
 from tune_ks.evaluation.load_exported import read_npy, scaled
 from tune_ks.evaluation.mask_files import mask_csv, mask_lines
-from tune_ks.model.classifiers.per_image import convolve_each, convolve_unfolded
+from tune_ks.model.per_image import convolve_each, convolve_unfolded
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.model.transforms import TRANSFORMS
 from tune_ks.training.scoring import score
