@@ -1,4 +1,4 @@
-// The knob: one slider over the rates; mask, profile, images and both scores with their intervals move together.
+// The knob: one slider over the rates, or over another setting; mask, profile, images and both scores with their intervals move together.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -39,6 +39,7 @@ document.addEventListener("DOMContentLoaded", () => {
       gauge("cross", state.cross_domain);
       for (const name of ["probability", "mask"]) {
         const strip = box.querySelector(`img.${name}`);
+        if (!strip) continue;
         strip.hidden = !state[name];
         strip.previousElementSibling.hidden = !state[name];
         if (state[name]) { strip.src = state[name]; strip.alt = `${name} of ${state.name}`; }
@@ -49,6 +50,7 @@ document.addEventListener("DOMContentLoaded", () => {
         image.hidden = !source;
         if (source) { image.src = source.src; image.alt = source.alt; }
       });
+      box.querySelector(".likeness").textContent = state.likeness || "";
       profile(state);
     }
 
