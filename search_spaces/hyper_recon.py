@@ -17,12 +17,14 @@ from search_spaces import SMALL
 
 COMMON = {
     **SMALL,
-    "epochs": 24,
+    "epochs": 30,
+    "lr": 2e-3,
+    "schedule": "cosine",
     "standardise": "image",
     "mask": "lowpass",
     "sampling_rate": 8 / 64,
     "reconstruction": "hyper_recon",
-    "reconstruction_weight": 1.0,
+    "reconstruction_weight": 10.0,
     "hyper_channels": 8,
 }
 

@@ -26,6 +26,7 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "pretraining": ("finetune", [10]),
     "classifiers": ("side_information", [6, 6]),
     "reconstructions": ("reconstructions", [22, 28]),
+    "hyper_recon": ("hyper_recon", [14, 4]),
     "members": ("patches_members", [14]),
     "networks": ("patches_networks", [16]),
     "segmentation": ("segmentation", [8]),
@@ -169,6 +170,19 @@ def test_reconstructions_show_quality_beside_zero_filling(printed):
     gained = [row for row in aucs[1:] if row[-1]]
     assert {row[3] for row in gained} == {"unet", "unet, first alone (10 epochs)", "hqs_net"}
     assert len(gained) == 14
+
+
+def test_one_reconstruction_is_compared_with_separate_ones_by_seed(printed):
+    root, text = printed["hyper_recon"]
+    every, gaps = read_tables(text)
+    assert {row[2] for row in every[1:]} == {"one training", "separate"}
+    assert all(len(row[4].split(", ")) == 3 for row in every[1:])
+    trials = load(root).trials
+    trials = trials[(trials["vendor"] == "GE") & (trials["reconstruction.loss_mix"] == 1)].set_index("seed")
+    drawn = trials["reconstruction.loss_mix_drawn"] == "uniform"
+    gap = trials.loc[drawn, "test_in_domain"] - trials.loc[~drawn, "test_in_domain"]
+    (row,) = [row for row in gaps[1:] if row[:3] == ["GE", "8/64", "1"]]
+    assert row[-2] == f"{gap.mean():+.3f} ± {gap.sem():.3f}"
 
 
 def test_segmentation_stands_beside_one_mask_for_every_image(printed):

@@ -26,6 +26,13 @@ CASES = [
     {"test_time": "flips", "standardise": "image"},
     {"classifier": "alexnet_hyper", "rate_from": 0.1, "temperature_from": 0.5, "temperature_to": 2.0},
     {"classifier": "alexnet_adaptive", "reconstruction": "hqs_net", "reconstruction_channels": 4},
+    {
+        "reconstruction": "hyper_recon",
+        "reconstruction_weight": 1.0,
+        "hyper_channels": 4,
+        "loss_mix": 0.9,
+        "loss_mix_drawn": "uniform",
+    },
     {"pattern": "points", "image_size": 80},
     {"sampling_rate": 1.0},
 ]

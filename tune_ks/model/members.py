@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
-from tune_ks.core.options import Member, Option
+from tune_ks.core.options import Member, Option, require
 from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -42,10 +42,23 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
 
 
 def drawn_options(config: TrialConfig) -> list[Option]:
-    """The options of the network's parts that training draws for each image."""
+    """The options of the network's parts that training draws for each image.
+
+    ValueError where one has no lowest and highest value to draw between.
+    """
+    if not config.drawn_options:
+        return []
     options = []
     for field in FIELDS:
         options += [option for option in member_of(config, field).options if option.name in config.drawn_options]
+    for option in options:
+        bounded = option.least is not None and option.most is not None
+        require(
+            bounded,
+            f"{option.name}{DRAWN}",
+            f"of a number with a lowest and a highest value, not {option.allowed}",
+            UNIFORM,
+        )
     return options
 
 
