@@ -18,7 +18,7 @@ from search_spaces import SMALL
 COMMON = {
     **SMALL,
     "epochs": 30,
-    "lr": 2e-3,
+    "lr": 1e-3,
     "schedule": "cosine",
     "standardise": "image",
     "mask": "lowpass",

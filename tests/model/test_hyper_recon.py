@@ -164,11 +164,11 @@ def discs():
     return torch.stack([((x - c) ** 2 + (y - 16) ** 2 < 40).float() for c in (10, 20)])[:, None]
 
 
-def restored_by(mixes, steps=40):
+def restored_by(mixes, steps):
     """A reconstruction of discs, trained alone by the mixes of each step."""
     torch.manual_seed(0)
     network = build_pipeline(config_of(mixed_losses="mse tv", hyper_channels=4), SIDE)
-    optimizer = torch.optim.Adam(network.reconstruction.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(network.reconstruction.parameters(), lr=2e-3)
     image = discs().repeat(2, 1, 1, 1)
     touched = set()
     for mix in mixes(steps):
@@ -198,14 +198,14 @@ def losses_at(network, mix):
 
 def test_one_training_that_draws_the_mix_comes_near_a_separate_training_of_each():
     generator = torch.Generator().manual_seed(0)
-    drawn = restored_by(lambda steps: torch.rand((steps, 4), generator=generator))
+    drawn = restored_by(lambda steps: torch.rand((steps, 4), generator=generator), 100)  # for every mix, so longer
     untrained = build_pipeline(config_of(mixed_losses="mse tv", hyper_channels=4), SIDE)
     met = 0
     for mix in (0.1, 0.9):
-        separate = restored_by(lambda steps, mix=mix: [mix] * steps)
+        separate = restored_by(lambda steps, mix=mix: [mix] * steps, 50)
         by_one, by_separate, at_first = (losses_at(net, mix)[2] for net in (drawn, separate, untrained))
         assert by_separate < at_first
-        assert (at_first - by_one) > 0.6 * (at_first - by_separate)  # most of what a training of its own gains
+        assert (at_first - by_one) > 0.7 * (at_first - by_separate)  # most of what a training of its own gains
         met += 1
     assert met == 2
     faithful, smooth = losses_at(drawn, 0.0), losses_at(drawn, 1.0)
