@@ -86,9 +86,9 @@ def pair(in_domain: float, cross_domain: float, form: str = ".3f") -> str:
     return f"{in_domain:{form}} / {cross_domain:{form}}"
 
 
-def option(run: Run, trials: pd.DataFrame, name: str) -> list[float]:
-    """The value of a member's option in each trial; 0, which is the default of all options shown here, if not given."""
-    return [run.records[key].config.options.get(name, 0) for key in trials["key"]]
+def option(run: Run, trials: pd.DataFrame, name: str, default: float | str = 0) -> list[float | str]:
+    """The value of a member's option in each trial; its ``default`` where it is not given."""
+    return [run.records[key].config.options.get(name, default) for key in trials["key"]]
 
 
 def cells_by_rate(trials: pd.DataFrame, rates: list[float], form: str = ".3f") -> list[str]:
@@ -411,9 +411,11 @@ def _with_epochs_alone(reconstruction: str, epochs: int) -> str:
 
 def hyper_recon(run: Run) -> list[Table]:
     """Every loss mix of one training and of separate ones; then the one training minus the separate ones, by seed."""
-    mix, drawn = "reconstruction.loss_mix", "reconstruction.loss_mix_drawn"
+    mix, drawn = "loss_mix", "loss_mix_drawn"
     measures = {"PSNR": "psnr", "SSIM": "ssim"}
-    trials = run.trials.copy()
+    trials = run.trials.assign(
+        loss_mix=option(run, run.trials, mix, 0.5), loss_mix_drawn=option(run, run.trials, drawn, "fixed")
+    )
     for words, name in measures.items():
         of_trials = [
             _in_and_cross(run.records[key].quality, name, run.records[key].config.vendor) for key in trials["key"]

@@ -177,10 +177,12 @@ def test_one_reconstruction_is_compared_with_separate_ones_by_seed(printed):
     every, gaps = read_tables(text)
     assert {row[2] for row in every[1:]} == {"one training", "separate"}
     assert all(len(row[4].split(", ")) == 3 for row in every[1:])
-    trials = load(root).trials
-    trials = trials[(trials["vendor"] == "GE") & (trials["reconstruction.loss_mix"] == 1)].set_index("seed")
-    drawn = trials["reconstruction.loss_mix_drawn"] == "uniform"
-    gap = trials.loc[drawn, "test_in_domain"] - trials.loc[~drawn, "test_in_domain"]
+    run = load(root)
+    of_key = {key: record.config for key, record in run.records.items() if record.config.vendor == "GE"}
+    mixed = {key: config.options for key, config in of_key.items() if config.options.get("loss_mix") == 1}
+    scores = run.trials.set_index("key").loc[list(mixed)].set_index("seed")["test_in_domain"]
+    drawn = [bool(options.get("loss_mix_drawn")) for options in mixed.values()]
+    gap = scores[drawn] - scores[[not value for value in drawn]]
     (row,) = [row for row in gaps[1:] if row[:3] == ["GE", "8/64", "1"]]
     assert row[-2] == f"{gap.mean():+.3f} ± {gap.sem():.3f}"
 
