@@ -81,11 +81,10 @@ class HyperRecon(Reconstruction):
 
     def shares(self, like: Tensor) -> Tensor:
         """(B, n) shares of the n losses, or (1, n) where all images have the same, on the device of ``like``."""
-        first = torch.as_tensor(self.loss_mix, dtype=like.dtype, device=like.device).reshape(-1, 1)
+        first = _column(self.loss_mix, like)
         if len(self.losses) == 2:
             return torch.cat([1 - first, first], dim=1)
-        rest = torch.as_tensor(self.loss_mix_rest, dtype=like.dtype, device=like.device).reshape(-1, 1)
-        first, rest = torch.broadcast_tensors(first, rest)
+        first, rest = torch.broadcast_tensors(first, _column(self.loss_mix_rest, like))
         return torch.cat([first, (1 - first) * rest, (1 - first) * (1 - rest)], dim=1)
 
     def loss(self, measurement: Measurement, estimate: Tensor, image: Tensor) -> Tensor:
@@ -93,6 +92,11 @@ class HyperRecon(Reconstruction):
         restored = self.magnitude(estimate)
         scaled = [loss.of_images(measurement, restored, image) / loss.scale for loss in self.losses]
         return (self.shares(image) * torch.stack(scaled, dim=1)).sum(1).mean()
+
+
+def _column(value: float | Tensor, like: Tensor) -> Tensor:
+    """(B,) values -> (B, 1); a number -> (1, 1), filled on the device of ``like``: a copy would wait for a GPU."""
+    return value[:, None] if isinstance(value, Tensor) else like.new_full((1, 1), value)
 
 
 def unet_convolutions(channels: int) -> list[nn.Conv2d]:
