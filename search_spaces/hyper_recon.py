@@ -3,8 +3,8 @@
     python run_search.py --space hyper_recon
     python -m docs.tables hyper_recon RUN
 
-Cost: 18 trainings, 42 records at 64 px, about 5 minutes on two quiet cores: 30 CPU seconds a training, those of a record
-included.
+Cost: 18 trainings, 42 records at 64 px, about 5 minutes on two quiet cores: 30 CPU seconds a training with its
+records.
 
 The low-pass at 8/64, both vendors, three seeds. HyperRecon with 8 channels restores by a mix of L1 and 1 - SSIM: one
 training that draws lambda for every image is scored at lambda 0, 1/4, 1/2, 3/4 and 1; two separate trainings have
