@@ -11,7 +11,8 @@ training that draws lambda for every image is scored at lambda 0, 1/4, 1/2, 3/4 
 lambda 0 and 1 throughout.
 
 Expect the images to change with lambda (the PSNR falls and the SSIM rises on the way from L1 to SSIM), the one training
-to come near the separate ones, and the AUC to stay the same.
+to come near the separate ones, and the AUC to stay the same. A likeness that is learned on one vendor helps less on the
+other vendor's images.
 """
 
 from search_spaces import SMALL
