@@ -15,6 +15,7 @@ TABLE is one of:
     pretraining      families_underfit.md: from scratch, and pre-trained minus that (spaces screened, finetune)
     classifiers      families_underfit.md: classifiers minus AlexNet (spaces side_information, classifiers)
     reconstructions  families_underfit.md: reconstructions minus zero-filling, PSNR and SSIM (space reconstructions)
+    hyper_recon      families.md: one reconstruction for every loss mix against separate ones (space hyper_recon)
     members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
                      that learns (space patches_members)
     networks         families.md: networks minus the AlexNet, with the recipe that learns (space patches_networks)
@@ -56,6 +57,7 @@ from analysis.statistics.bootstrap import DRAWS, TrialDraws
 from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.resampling import domain_draws, trial_draws
 from analysis.statistics.training_noise import seeds_of
+from tune_ks.core.config import UNIFORM
 from tune_ks.core.domains import mean_of_others
 from tune_ks.core.metrics import METRICS, sensitivity_at
 from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK
@@ -99,9 +101,9 @@ def pair(in_domain: float, cross_domain: float, form: str = ".3f") -> str:
     return f"{in_domain:{form}} / {cross_domain:{form}}"
 
 
-def option(run: Run, trials: pd.DataFrame, name: str) -> list[float]:
-    """The value of a member's option in each trial; 0, which is the default of all options shown here, if not given."""
-    return [run.records[key].config.options.get(name, 0) for key in trials["key"]]
+def option(run: Run, trials: pd.DataFrame, name: str, default: float | str = 0) -> list[float | str]:
+    """The value of a member's option in each trial; its ``default`` where it is not given."""
+    return [run.records[key].config.options.get(name, default) for key in trials["key"]]
 
 
 def cells_by_rate(trials: pd.DataFrame, rates: list[float], form: str = ".3f") -> list[str]:
@@ -422,6 +424,45 @@ def _with_epochs_alone(reconstruction: str, epochs: int) -> str:
     return f"{reconstruction}, first alone ({epochs} epochs)" if epochs else reconstruction
 
 
+def hyper_recon(run: Run) -> list[Table]:
+    """Every loss mix of one training and of separate ones; then the one training minus the separate ones, by seed."""
+    mix, drawn = "loss_mix", "loss_mix_drawn"
+    measures = {"PSNR": "psnr", "SSIM": "ssim"}
+    trials = run.trials.assign(
+        loss_mix=option(run, run.trials, mix, 0.5), loss_mix_drawn=option(run, run.trials, drawn, "fixed")
+    )
+    for words, name in measures.items():
+        of_trials = [
+            _in_and_cross(run.records[key].quality, name, run.records[key].config.vendor) for key in trials["key"]
+        ]
+        trials[[f"{words} in", f"{words} cross"]] = of_trials
+    columns = ["PSNR in", "PSNR cross", "SSIM in", "SSIM cross", *SCORES]
+    forms = [".2f", ".2f", *[".3f"] * 4]
+    rows = []
+    for (vendor, rate, how, value), part in trials.groupby(["vendor", "sampling_rate", drawn, mix]):
+        trained = "one training" if how == UNIFORM else "separate"
+        cells = []
+        for column, form in zip(columns, forms, strict=True):
+            cells.append(", ".join(f"{seed:{form}}" for seed in part.sort_values("seed")[column]))
+        rows.append([vendor, rate_name(rate), trained, f"{value:g}", *cells])
+    paired = trials.set_index(["vendor", "sampling_rate", mix, "seed"])
+    gaps = paired.loc[paired[drawn] == UNIFORM, columns] - paired.loc[paired[drawn] != UNIFORM, columns]
+    differences = []
+    for (vendor, rate, value), part in gaps.dropna().groupby(level=[0, 1, 2]):
+        differences.append([vendor, rate_name(rate), f"{value:g}", *(mean_and_error(part[name]) for name in columns)])
+    heads = [*columns[:4], "AUC in", "AUC cross"]
+    return [
+        Table(["trained on", "rate", "trained", "lambda", *heads], rows),
+        Table(["trained on", "rate", "lambda", *heads], differences, "One training minus separate ones"),
+    ]
+
+
+def _in_and_cross(quality: dict[str, dict[str, float]], name: str, vendor: str) -> tuple[float, float]:
+    """A measure of the restored images of the vendor trained on, and its mean over the others."""
+    by_vendor = {test_vendor: values[name] for test_vendor, values in quality.items()}
+    return by_vendor[vendor], mean_of_others(by_vendor, vendor)
+
+
 def members(run: Run) -> list[Table]:
     """Low-pass trainings at every rate; one training for all rates and a U-Net, and what they gain on those."""
     trials = run.trials[run.trials["mask"] == "lowpass"]
@@ -581,6 +622,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "pretraining": pretraining,
     "classifiers": classifiers,
     "reconstructions": reconstructions,
+    "hyper_recon": hyper_recon,
     "members": members,
     "networks": networks,
     "comparators": comparator_tables,

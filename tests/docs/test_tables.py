@@ -27,6 +27,7 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "pretraining": ("finetune", [10]),
     "classifiers": ("side_information", [6, 6]),
     "reconstructions": ("reconstructions", [22, 28]),
+    "hyper_recon": ("hyper_recon", [14, 4]),
     "members": ("patches_members", [14]),
     "networks": ("patches_networks", [16]),
     "comparators": ("comparators", [17, 17]),  # made records hold no option, so MixStyle is not told from plain
@@ -48,7 +49,8 @@ def write_space(root, name):
         for seed in range(space.search["seeds"]):
             record = write_trial(folder, cohort, config_at(point, {}, seed), metric=metric)
             if "reconstruction" in point.fixed:
-                quality = {"psnr": 20.0, "psnr_zero_filled": 19.5, "ssim": 0.6, "ssim_zero_filled": 0.55}
+                psnr = 21.0 + seed if "loss_mix_drawn" in point.fixed else 20.0
+                quality = {"psnr": psnr, "psnr_zero_filled": 19.5, "ssim": 0.6, "ssim_zero_filled": 0.55}
                 folder.write_record(dataclasses.replace(record, quality=dict.fromkeys(VENDORS, quality)))
             if name == "lv_scar":
                 quality = {"volume_avd_ml": 2.0, "volume_hd_mm": 9.0, "volume_empty": 0.125}
@@ -190,6 +192,18 @@ def test_detection_stands_beside_the_best_fixed_position(printed):
 
 def numbers(cells):
     return [float(number) for cell in cells for number in re.findall(r"\d\.\d+", cell)]
+
+
+def test_one_reconstruction_is_compared_with_separate_ones_by_seed(printed):
+    root, text = printed["hyper_recon"]
+    every, gaps = read_tables(text)
+    assert {row[2] for row in every[1:]} == {"one training", "separate"}
+    assert all(len(row[4].split(", ")) == 3 for row in every[1:])
+    drawn = {row[4] for row in every[1:] if row[2] == "one training"}
+    assert drawn == {"21.00, 22.00, 23.00"}  # of seeds 0, 1, 2; separate ones have 20
+    assert {row[3] for row in gaps[1:]} == {"+2.000 ± 0.577"}
+    assert {tuple(row[:3]) for row in gaps[1:]} == {(vendor, "8/64", mix) for vendor in VENDORS for mix in "01"}
+    assert len(load(root).trials) == 42
 
 
 def test_segmentation_stands_beside_one_mask_for_every_image(printed):

@@ -20,6 +20,7 @@ NEW = (  # since 0.1.0
     "comparators",
     "detection",
     "headline",
+    "hyper_recon",
     "learning_curve",
     "lv_scar",
     "patches_families",

@@ -40,6 +40,8 @@ def test_every_option_moves_the_key_and_its_default_does_not():
     other = {
         "temperature": 2.0, "temperature_end": 0.1, "budget": "drift", "centre_fraction": 0.1, "hermitian": "tied",
         "density_power": 2.0, "reconstruction_channels": 16, "reconstruction_weight": 1.0, "reconstruction_epochs": 5,
+        "hyper_channels": 8, "mixed_losses": "l1 mse", "loss_mix": 0.1, "loss_mix_drawn": "uniform",
+        "loss_mix_rest": 0.1, "loss_mix_rest_drawn": "uniform",
         "adversarial_weight": 0.1, "width": 0.5, "dropout": 0.1, "side_dropout": 0.3,
         "start_slope": 3.0, "warmup": 0.1, "final_lr": 0.1, "mask_schedule": "constant", "rise": 0.1, "start_lr": 0.1,
         "label_smoothing": 0.1, "class_weights": "balanced", "mixup": 0.2,

@@ -98,6 +98,9 @@ def every_member():
     configs += [config_of("lowpass", style=style, harmonise=harmonise) for style, harmonise in styles]
     learned = {"reconstruction_channels": 4, "reconstruction_weight": 1.0, "reconstruction_epochs": 1}
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
+    mixed = {"reconstruction": "hyper_recon", "hyper_channels": 4, "reconstruction_weight": 1.0}
+    configs.append(config_of(**mixed, mixed_losses="l1 ssim mse", loss_mix_drawn="uniform"))
+    configs.append(config_of(**mixed, mixed_losses="consistency tv", loss_mix=0.25, rate_from=1 / 16))
     configs += [config_of(classifier=name) for name in ("alexnet_adaptive", "resnet18", "densenet121")]
     configs += [config_of(classifier="resnet18", mixstyle=0.5)]
     configs += [config_of(name, mask_jitter=0.2) for name in ("gumbel", "equispaced")]

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
-from tune_ks.core.options import Member
+from tune_ks.core.options import Member, Option, require
 from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
@@ -46,6 +46,35 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
         member = member_of(config, field)
         chosen = member.values(config.options)
         values |= {option.name: chosen[option.name] for option in member.options if option.shapes}
+    return values
+
+
+def drawn_options(config: TrialConfig) -> list[Option]:
+    """The options of the network's parts that training draws for each image.
+
+    ValueError where one has no lowest and highest value to draw between.
+    """
+    if not config.drawn_options:
+        return []
+    options = []
+    for field in FIELDS:
+        options += [option for option in member_of(config, field).options if option.name in config.drawn_options]
+    for option in options:
+        bounded = option.least is not None and option.most is not None
+        require(
+            bounded,
+            f"{option.name}{DRAWN}",
+            f"of a number with a lowest and a highest value, not {option.allowed}",
+            UNIFORM,
+        )
+    return options
+
+
+def scored_values(config: TrialConfig) -> dict[str, float]:
+    """Name -> the value at which a network is scored, of each option that its training may change: see ``tell``."""
+    values = {option.name: config.options.get(option.name, option.default) for option in drawn_options(config)}
+    if "temperature" in config.options:
+        values["temperature"] = config.options["temperature"]
     return values
 
 

@@ -181,7 +181,7 @@ class OpenTrial:
         self.attempt = attempt
         folder.write_config(config)
         self.checkpoint = folder.checkpoint(config)
-        self.conditional = config.rate_from is not None  # then several trials share this training and its checkpoint
+        self.conditional = config.is_conditional  # then several trials share this training and its checkpoint
         saved = load_checkpoint(self.checkpoint)
         state = saved.get("state")
         epochs_done = len(state["history"]) if state else 0

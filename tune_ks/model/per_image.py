@@ -35,21 +35,23 @@ def are_alike(values: Tensor) -> bool:
     return bool((values[1:] == values[:1]).all())
 
 
-def emitter(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def emitter(inputs: int, hidden: int, outputs: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """An MLP of four layers, (B, inputs) -> (B, outputs), whose output is at first its last bias for every input."""
     last = nn.Linear(hidden, outputs)
     nn.init.zeros_(last.weight)
-    layers = [nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(hidden, hidden), nn.ReLU(), last)
+    layers = [nn.Linear(inputs, hidden), activation(), nn.Linear(hidden, hidden), activation()]
+    return nn.Sequential(*layers, nn.Linear(hidden, hidden), activation(), last)
 
 
-def emit_convolutions(convolutions: list[nn.Conv2d], inputs: int, hidden: int) -> nn.Sequential:
+def emit_convolutions(
+    convolutions: list[nn.Conv2d], inputs: int, hidden: int, activation: type[nn.Module] = nn.ReLU
+) -> nn.Sequential:
     """An emitter of the kernels and biases of ``convolutions``; at first it emits their present values."""
     parameters = []
     for convolution in convolutions:
         parameters += [convolution.weight.detach().flatten(), convolution.bias.detach()]
     initial = torch.cat(parameters)
-    network = emitter(inputs, hidden, len(initial))
+    network = emitter(inputs, hidden, len(initial), activation)
     with torch.no_grad():
         network[-1].bias.copy_(initial)
     return network
