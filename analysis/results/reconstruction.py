@@ -10,6 +10,9 @@ COLUMNS = {
     "psnr_zero_filled": "PSNR, zero-filled",
     "ssim": "SSIM",
     "ssim_zero_filled": "SSIM, zero-filled",
+    "map_nrmse": "NRMSE of the map",
+    "map_psnr": "PSNR of the map, dB",
+    "map_ssim": "SSIM of the map",
 }
 
 

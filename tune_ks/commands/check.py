@@ -9,18 +9,18 @@ from typing import Any
 from rich.table import Table
 
 from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, say_cohort
+from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, phantom_of, say_cohort
 
 LAYOUTS = {  # kind of layout -> what it is, in words
     "table": "labels.csv and the files that it names",
+    "maps": "maps.csv and the field maps that it names",
     "duke": "Duke-Breast-Cancer-MRI with its three sheets",
     "folder": "a folder for each patient, without labels",
 }
 SHOWN_SERIES = 5
 SPLITS = ("train", "val", "test")
 PHANTOM_WORDS = (
-    "no --data was given, and no phantom is here: a search would first write one of 92 patients each of GE and SIEMENS "
-    "(1,472 files, 114 MB) into {place}, and read its series post_1"
+    "no --data was given, and no phantom is here: a search would first write {words} ({size}) into {place}{series}"
 )
 
 
@@ -29,16 +29,19 @@ def check_command(args: argparse.Namespace) -> int:
     from tune_ks.planning.space import load_space
 
     space = load_space(args.space)
-    phantom = phantom_folder()
+    phantom = phantom_folder(space)
     if args.data is None and not phantom.exists():
-        say(PHANTOM_WORDS.format(place=phantom))
+        known = phantom_of(space)
+        series = f", and read its series {known.series}" if known.series else ""
+        say(PHANTOM_WORDS.format(words=known.words, size=known.size, place=phantom, series=series))
         return OK
     root = args.data or phantom
     layout, no_labels = layout_of(root, args.cache or cache_beside(None))
     cohorts = survey(args, space, layout, labels_required=no_labels is None)
     say_cohort(cohorts)
     print_vendors(cohorts[0], args.split_seed)
-    say_sampled_bands(cohorts[-1], root)
+    if not layout.holds_maps:
+        say_sampled_bands(cohorts[-1], root)
     if no_labels is not None:
         raise no_labels
     require_searchable(args, space, cohorts[0], root)
@@ -67,7 +70,7 @@ def survey(args: argparse.Namespace, space: Any, layout: Any, labels_required: b
     from tune_ks.commands.progress import Stages
     from tune_ks.data.cohort.cohort import survey_cohort
 
-    settings = cohort_settings(args)
+    settings = cohort_settings(args, space)
     with Stages(console).stage("reading headers") as progress:
         return [
             survey_cohort(layout, settings, size, args.workers, progress, labels_required)
@@ -119,11 +122,13 @@ def say_sampled_bands(cohort: Any, root: Path) -> None:
 def require_searchable(args: argparse.Namespace, space: Any, cohort: Any, root: Path) -> None:
     """ValueError as a search raises it: classes, vendors, splits, objectives, tumour masks."""
     from tune_ks.data.cohort.cohort import require_usable
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import mask_source
     from tune_ks.planning.start_run import require_objectives, require_trainable, require_vendors
 
     require_usable(cohort, root, vendors=2)
-    if space.task().reads_masks():
+    require_target(cohort.holds_maps, space.task().target, root)
+    if space.task().reads_masks() and not cohort.holds_maps:
         mask_source(root)
     require_vendors(space, sorted(cohort.table["vendor"].unique()))
     require_trainable(space, cohort, args.split_seed)

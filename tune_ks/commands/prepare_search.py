@@ -144,12 +144,15 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     Returns image size -> Cohort, and prints what the cohort holds. Without ``--data`` a phantom is written first.
     """
     from tune_ks.data.cohort.cohort import open_cohort
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+    from tune_ks.data.layouts.detect import holds_maps
 
-    data = args.data or write_default_phantom(args.workers, stages)
-    settings = cohort_settings(args)
+    data = args.data or write_default_phantom(space, args.workers, stages)
+    settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)
     reads_masks = space.task().reads_masks()
+    require_target(holds_maps(data), space.task().target, data)
     cohorts = {}
     with stages.stage("reading DICOM") as progress:
         for size in space.image_sizes():
@@ -164,22 +167,25 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
 def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
     """As ``open_cohorts``, but nothing is decoded and nothing is written, neither images nor a phantom."""
     from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import naming_masks
     from tune_ks.data.layouts.detect import detect
 
-    data = args.data or phantom_folder()
-    settings = cohort_settings(args)
+    data = args.data or phantom_folder(space)
+    settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)
     is_planned = args.data is None and not data.exists()
     if is_planned:
-        say(f"the phantom is not written yet: a search writes it into {data} first (1,472 files, 114 MB)")
+        say(f"the phantom is not written yet: a search writes it into {data} first ({phantom_of(space).size})")
     cohorts = {}
     with stages.stage("reading headers") as progress:
         for size in space.image_sizes():
             if is_planned:
-                cohorts[size] = planned_phantom(data, settings, size)
+                cohorts[size] = phantom_of(space).plan(data, settings, size)
+                require_target(cohorts[size].holds_maps, space.task().target, data)
                 continue
             layout = detect(data, labels_required=True, ignore=cache)
+            require_target(layout.holds_maps, space.task().target, data)
             cached = cached_cohort(layout, settings, size, cache)
             cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
             require_usable(cohorts[size], data, vendors=2)
@@ -191,34 +197,32 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     return cohorts
 
 
-def planned_phantom(folder: Path, settings: Any, image_size: int) -> Any:
-    """The cohort of a phantom that is not written yet."""
-    from tune_ks.data.phantom.planned import planned_cohort
-    from tune_ks.data.phantom.write import PhantomSettings
+def phantom_of(space: Any) -> Any:
+    """The phantom that stands in for data of a space. ValueError where SEARCH names none."""
+    from tune_ks.data.phantom.phantoms import PHANTOMS
 
-    return planned_cohort(folder, PhantomSettings(), settings, image_size)
-
-
-def phantom_folder() -> Path:
-    """Where the default phantom lies, or will lie."""
-    from tune_ks.data.phantom.write import VERSION
-
-    return PHANTOM / f"version-{VERSION}"
+    name = space.search["phantom"]
+    if name not in PHANTOMS:
+        raise ValueError(f"phantom must be one of {', '.join(PHANTOMS)}, got {name!r}")
+    return PHANTOMS[name]
 
 
-def write_default_phantom(workers: int | None, stages: Any) -> Path:
+def phantom_folder(space: Any) -> Path:
+    """Where the phantom of a space lies, or will lie."""
+    return PHANTOM / phantom_of(space).folder
+
+
+def write_default_phantom(space: Any, workers: int | None, stages: Any) -> Path:
     """The folder of a phantom cohort, which stands in for data that were not given."""
-    from tune_ks.data.phantom.write import PhantomSettings, write_phantom
-
     with stages.stage("phantom") as progress:
-        return write_phantom(phantom_folder(), PhantomSettings(), workers=workers, progress=progress)
+        return phantom_of(space).write(phantom_folder(space), workers, progress)
 
 
-def cohort_settings(args: argparse.Namespace) -> Any:
-    """The CohortSettings of a search: of the phantom its series after contrast, unless another one is asked for."""
+def cohort_settings(args: argparse.Namespace, space: Any) -> Any:
+    """The CohortSettings of a search: of the breast phantom its series after contrast, unless another is asked for."""
     from tune_ks.data.cohort.settings import CohortSettings
 
-    series = args.series or (None if args.data else "post_1")
+    series = args.series or (None if args.data else phantom_of(space).series)
     return CohortSettings(**{**given_settings(args), "series": series})
 
 
@@ -293,7 +297,7 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
     Where that run is gone, the choice that an earlier command of the same search noted in its run folder is used, and
     the weights that it copied there.
     """
-    from tune_ks.planning.pretrained import Pretrained, names_pretrained, resolve
+    from tune_ks.planning.pretrained import Pretrained, as_pretrained, names_pretrained, resolve
 
     place = args.init_from
     if place is None:
@@ -303,7 +307,7 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
     if not storage_path(place).exists():
         return noted_start(args, space, vendors, cohort)
     source = Pretrained(place)
-    resolved, chosen = resolve(space, vendors, source.choose)
+    resolved, chosen = resolve(space, vendors, lambda config: source.choose(as_pretrained(space, config)))
     return PretrainedStart(resolved, chosen, [source.folder])
 
 

@@ -13,6 +13,7 @@ import torch
 from tune_ks.core.domains import ClassPatients
 from tune_ks.core.storage import StoragePath, storage_path
 from tune_ks.data.cohort.table import read_table, training_patients
+from tune_ks.data.dipole import GEOMETRY
 from tune_ks.data.layouts.items import SPLITS
 
 ACQUISITION = ("field_t", "tr_ms", "te_ms", "flip_deg", "acquired_ratio", "spacing_mm", "thickness_mm")
@@ -25,17 +26,19 @@ class Batch(NamedTuple):
 
     image: torch.Tensor  # (B, 1, S, S) float32 in [0, 1]
     label: torch.Tensor  # (B,) float32: 0, 1; NaN unknown
-    acquisition: torch.Tensor  # (B, A) float32, A = len(ACQUISITION); NaN where the file does not say
+    # (B, A) float32, A = len(ACQUISITION), of maps with GEOMETRY behind them; NaN where the file does not say
+    acquisition: torch.Tensor
     patient: torch.Tensor  # (B,) int64, the patient's number in the cohort
-    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is; (B, 0, S, S) without masks
+    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is, or the true map; (B, 0, S, S) without either
 
 
 class Images:
     """Some rows of a cohort. Labels and acquisition are in memory; pixels stay in the file that all processes share.
 
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
-    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION. ``pixels`` are
-    (N, S, S) float32 and ``masks`` (N, S, S) uint8 of all N rows of the cohort; ``chosen`` (n,) says which are taken.
+    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION, then
+    of GEOMETRY where the table has it. ``pixels`` are (N, S, S) float32 and ``masks`` (N, S, S) uint8, or float32 of
+    maps, of all N rows of the cohort; ``chosen`` (n,) says which are taken.
     """
 
     def __init__(
@@ -45,7 +48,9 @@ class Images:
         self._masks = masks
         self._resident: dict[torch.device, Batch | None] = {}  # all images on a GPU, target as uint8; None: no room
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
-        acquisition = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
+        geometry = [name for name in GEOMETRY if name in table]
+        ratio = table["acquired_width"] / table["width"]
+        acquisition = table.assign(acquired_ratio=ratio)[[*ACQUISITION, *geometry]]
         self.rows = torch.from_numpy(table["row"].to_numpy(dtype=np.int64)[chosen])
         self._at = self.rows  # index of each image in the pixels
         self.label = torch.from_numpy(table["label"].to_numpy(dtype=np.float32)[chosen])
@@ -96,8 +101,8 @@ class Images:
         return torch.device("cpu") if self._resident[device] is None else device
 
     def _bytes(self) -> int:
-        """Of all images as float32, and of their masks as uint8."""
-        bytes_per_pixel = 4 if self._masks is None else 5
+        """Of all images as float32, and of their targets as they are stored."""
+        bytes_per_pixel = 4 if self._masks is None else 4 + self._masks.itemsize
         return len(self) * self.side**2 * bytes_per_pixel
 
     def _copy_all(self, device: torch.device) -> Batch:
@@ -128,7 +133,7 @@ class Images:
         return seen
 
     def target(self, index: torch.Tensor) -> torch.Tensor:
-        """Where the tumours are at positions ``index`` (B,): (B, 1, S, S) uint8, (B, 0, S, S) without masks."""
+        """The targets at positions ``index`` (B,) as they are stored: (B, 1, S, S), or (B, 0, S, S) without any."""
         if self._masks is None:
             return torch.empty(len(index), 0, self.side, self.side, dtype=torch.uint8)
         return torch.from_numpy(np.asarray(self._masks[self.rows[index].numpy()]))[:, None]
@@ -162,7 +167,7 @@ def open_splits(
     who was also scanned by another vendor validates nothing, whatever the share.
     """
     table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
-    pixels = _pixels(images_npy, table)
+    pixels = _pixels(images_npy, table, np.float32)
     masks = _masks(masks_npy, table)
     known = sorted(table["vendor"].unique())
     if vendor not in known:
@@ -194,17 +199,18 @@ def open_splits(
 
 def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None) -> Images:
     """Every image of a cohort, in the order of its table. ValueError when the files do not belong together."""
-    return Images(table, _pixels(images, table), np.arange(len(table)), _masks(masks, table))
+    return Images(table, _pixels(images, table, np.float32), np.arange(len(table)), _masks(masks, table))
 
 
 def _masks(path: Path | None, table: pd.DataFrame) -> np.ndarray | None:
-    return None if path is None else _pixels(path, table, np.uint8)
+    return None if path is None else _pixels(path, table, np.uint8, np.float32)
 
 
-def _pixels(path: Path, table: pd.DataFrame, dtype: type = np.float32) -> np.ndarray:
+def _pixels(path: Path, table: pd.DataFrame, *dtypes: type) -> np.ndarray:
     pixels = _memmap(str(path), path.stat().st_mtime_ns)
-    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != dtype:
-        raise ValueError(f"{path} must hold {dtype.__name__} (n, S, S), got {pixels.dtype} {pixels.shape}")
+    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype not in dtypes:
+        allowed = " or ".join(dtype.__name__ for dtype in dtypes)
+        raise ValueError(f"{path} must hold {allowed} (n, S, S), got {pixels.dtype} {pixels.shape}")
     if len(table) and table["row"].max() >= len(pixels):
         raise ValueError(f"{path} holds {len(pixels)} images, the table names image {table['row'].max()}")
     return pixels

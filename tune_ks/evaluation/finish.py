@@ -10,12 +10,13 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.occupied import mean_energy
-from tune_ks.evaluation.quality import reconstruction_quality
+from tune_ks.evaluation.quality import map_quality, reconstruction_quality
 from tune_ks.evaluation.yardstick_scores import YardstickScores, yardstick_scores
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import Network
 from tune_ks.training.scoring import DRAWS, score_together
+from tune_ks.training.tasks import task_of
 
 
 class ScoredTraining(NamedTuple):
@@ -139,8 +140,14 @@ def _of_network(position: int, scores: dict[str, np.ndarray]) -> dict[str, np.nd
 
 
 def _quality(network: Network, test: dict[str, Images], device: str, parts: int) -> dict[str, dict[str, float]]:
-    """vendor -> quality of a learned reconstruction on its test images; {} where there is nothing to reconstruct."""
+    """vendor -> quality of maps, or of a learned reconstruction, on its test images; {} where there is neither."""
     pipeline = network.pipeline
+    if task_of(network.config).target == "map":
+        return {
+            vendor: map_quality(pipeline, images, network.config, device, parts)
+            for vendor, images in test.items()
+            if len(images)
+        }
     has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
     if pipeline.nothing_to_sample or not has_parameters:
         return {}

@@ -28,7 +28,11 @@ STOPPING = {
     "compare_within": ["vendor"],  # only trials with the same values in these fields are compared
 }
 CONSTRAINT = {"in_domain_loss": None}  # in-domain validation metric that may be lost against full sampling
-SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **STOPPING}
+DATA = {
+    "phantom": "breast",  # what is written and read where no data are given: a name in PHANTOMS
+    "pretrained_vendor": None,  # whose training a config begins from; None: that of its own vendor
+}
+SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **DATA, **STOPPING}
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
 PRETRAINED = "pretrained"  # as init_from: stands for the matching trial of the run folder given as --init-from
@@ -73,7 +77,7 @@ class Space(NamedTuple):
         """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name and the fields of STOPPING."""
         blocks = [_described_block(block) for block in self.blocks]
         search = {name: self.search[name] for name in ASKED}
-        for name, default in CONSTRAINT.items():
+        for name, default in {**CONSTRAINT, **DATA}.items():
             if self.search[name] != default:  # so that spaces of before keep their fingerprint
                 search[name] = self.search[name]
         return digest(json.dumps([blocks, search], sort_keys=True).encode())

@@ -5,21 +5,26 @@ from collections.abc import Sequence
 from analysis.report.parts import Paragraph, Part, table
 from analysis.report.sections.base import Section
 from analysis.results.compute import Analysis
-from analysis.results.reconstruction import quality_table
+from analysis.results.reconstruction import COLUMNS, quality_table
 
 WORDS = (
     "Means over test images of the magnitude against the fully sampled image, for a range of 1, seeds averaged. "
     "Zero-filled: the same mask, with nothing learned. A likeness that is better on the vendor trained on than on "
     "another belongs to that vendor's images; whether it helps the metric is in the other tables."
 )
+MAP_WORDS = (
+    "Means over test images of the map against the true one, seeds averaged. An NRMSE of 1 is as far off as a map that "
+    "is 0 everywhere; PSNR and SSIM are for a range of 1, which is the window of the maps."
+)
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """A table of the trials whose reconstruction learns; nothing where there is none."""
+    """A table of the trials whose reconstruction learns, or whose answer is a map; nothing where there is none."""
     quality = quality_table(analysis.run.records, analysis.run.trials)
     if quality.empty:
         return []
-    return [table(quality, "reconstruction"), Paragraph(analysis.measure.words(WORDS), "small")]
+    words = MAP_WORDS if COLUMNS["map_nrmse"] in quality else WORDS
+    return [table(quality, "reconstruction"), Paragraph(analysis.measure.words(words), "small")]
 
 
 SECTION = Section("Reconstruction", parts)

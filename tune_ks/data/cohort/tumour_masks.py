@@ -17,6 +17,7 @@ import numpy as np
 from tune_ks.core.arrays import read_arrays
 from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
+from tune_ks.data.cohort.map_scan import with_maps
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import apply
@@ -48,6 +49,8 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
     The fingerprint then covers the source of the masks: with other masks it is another cohort.
     InputError where the folder does not say where its tumours lie, or not for every image of label 1.
     """
+    if cohort.holds_maps:
+        return with_maps(cohort)
     source = mask_source(root)
     with_masks = naming_masks(cohort, root)
     if not with_masks.masks.exists():
@@ -58,6 +61,8 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
 
 def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort as ``with_tumour_masks`` gives it, but its masks may not be written yet."""
+    if cohort.holds_maps:
+        return with_maps(cohort)
     content = digest(f"{VERSION}".encode() + mask_source(root).read_bytes())[:8]
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:

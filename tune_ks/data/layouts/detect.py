@@ -6,10 +6,12 @@ from tune_ks.data.layouts.base import Layout, shown
 from tune_ks.data.layouts.duke import Duke
 from tune_ks.data.layouts.folder import PatientFolders
 from tune_ks.data.layouts.labels import LabelTable
+from tune_ks.data.layouts.maps import Maps
 from tune_ks.data.layouts.sheets import InputError
 
 LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads it; the last recognises every folder
     "table": LabelTable,
+    "maps": Maps,
     "duke": Duke,
     "folder": PatientFolders,
 }
@@ -26,6 +28,11 @@ def detect(root: Path, labels_required: bool, ignore: Path | None = None) -> Lay
         if sheets is not None and (layout.has_labels or not labels_required):
             return layout(kind, root, sheets, ignore)
     raise InputError(_why_no_labels(root))
+
+
+def holds_maps(root: Path) -> bool:
+    """Whether ``root`` is a folder of field maps with their true answers. InputError when it is no folder."""
+    return detect(root, labels_required=False).holds_maps
 
 
 def _require_folder(root: Path) -> None:

@@ -1,5 +1,6 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters. A task states from which of the two its network comes.
+(B,) from classifiers, (B, 1, S, S) from segmenters; mappers give the values (B, 1, S, S) of a map. A task states from
+which of them its network comes.
 """
 
 from tune_ks.model.classifiers import (
@@ -10,6 +11,7 @@ from tune_ks.model.classifiers import (
     densenet121,
     resnet18,
     unet,
+    unet_adaptive,
 )
 
 CLASSIFIERS = {
@@ -21,3 +23,4 @@ CLASSIFIERS = {
     "densenet121": densenet121.MEMBER,
 }
 SEGMENTERS = {"unet": unet.MEMBER}
+MAPPERS = {"unet_adaptive": unet_adaptive.MEMBER, "unet_plain": unet_adaptive.PLAIN}

@@ -19,12 +19,13 @@ class Target(NamedTuple):
     """A kind of true answer for an image."""
 
     words: str  # what the network gives, in messages
-    of_masks: bool  # whether it is made of the masks of the tumours
+    of_masks: bool  # whether it is read from a file of its own beside the images
 
 
 TARGETS = {
     "label": Target("says whether an image shows a tumour", of_masks=False),
     "mask": Target("outlines tumours", of_masks=True),
+    "map": Target("finds the map behind a measured one", of_masks=True),
 }
 
 
@@ -71,7 +72,7 @@ class Task(nn.Module, ABC):
 
     @classmethod
     def reads_masks(cls) -> bool:
-        """Whether batches must hold the masks of the tumours."""
+        """Whether batches must hold targets beside the labels."""
         return TARGETS[cls.target].of_masks
 
     @classmethod
