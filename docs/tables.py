@@ -18,6 +18,8 @@ TABLE is one of:
     members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
                      that learns (space patches_members)
     networks         families.md: networks minus the AlexNet, with the recipe that learns (space patches_networks)
+    qsm              families.md: R2 by rate for every network, from scratch and pre-trained, beside TKD on the same
+                     sampled fields; then NRMSE, PSNR and SSIM (spaces qsm_pretrain, qsm_finetune)
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
 
 A cell "0.8 / 0.7" is the test metric in-domain / cross-domain; several in one cell are the seeds. "±" is the standard
@@ -29,6 +31,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas as pd
@@ -54,6 +57,8 @@ from tune_ks.core.record import ONE_FIXED_MASK
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
 Draws = dict[str, TrialDraws]  # key of a trial -> (split, vendor) -> resampled metric
+TKD = "tkd_0.2"  # the yardstick of maps
+MAP_QUALITY = ("map_nrmse", "map_psnr", "map_ssim")
 CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
 
 
@@ -453,6 +458,45 @@ def segmentation(run: Run) -> list[Table]:
     return [Table(["trained on", "mask", *map(rate_name, every_rate), "one mask for every image"], rows)]
 
 
+def qsm(run: Run) -> list[Table]:
+    """R2 of every seed by rate for each network, beside TKD; then the quality of its maps by domain."""
+    starts = ["scratch" if start is None else "pre-trained" for start in _starts(run)]
+    names = [f"{network}, {start}" for network, start in zip(run.trials["classifier"], starts)]
+    trials = run.trials.assign(network=names)
+    every_rate = sorted(trials["sampling_rate"].unique())
+    rows = []
+    for vendor, of_vendor in trials.groupby("vendor"):
+        for network, part in of_vendor.groupby("network"):
+            rows.append([vendor, network, *cells_by_rate(part, every_rate)])
+        rows.append([vendor, "TKD 0.2", *_of_tkd(run, of_vendor, every_rate)])
+    tables = [Table(["trained on", "network", *map(rate_name, every_rate)], rows)]
+    qualities = []
+    for (vendor, network, rate), part in trials.groupby(["vendor", "network", "sampling_rate"]):
+        records = [run.records[key] for key in part["key"]]
+        for domain in sorted(records[0].quality):
+            means = [fmean(record.quality[domain][name] for record in records) for name in MAP_QUALITY]
+            numbers = [f"{value:.3f}" for value in means]
+            qualities.append([vendor, network, rate_name(rate), domain, *numbers])
+    heads = ["trained on", "network", "rate", "tested on", "NRMSE", "PSNR, dB", "SSIM"]
+    return [*tables, Table(heads, qualities)]
+
+
+def _starts(run: Run) -> list[str | None]:
+    """The weights that every trial began from; None from scratch."""
+    return [run.records[key].config.init_from for key in run.trials["key"]]
+
+
+def _of_tkd(run: Run, trials: pd.DataFrame, rates: list[float]) -> list[str]:
+    """A cell for each rate: R2 of TKD, which is the same for every network and seed."""
+    cells = []
+    for rate in rates:
+        part = trials[trials["sampling_rate"] == rate]
+        values = (run.records[part["key"].iloc[0]].yardsticks or {})[TKD]["test"] if len(part) else {}
+        vendor = trials["vendor"].iloc[0]
+        cells.append(pair(values[vendor], mean_of_others(values, vendor)) if values else "")
+    return cells
+
+
 def _with_adversary(mask: str, weight: float) -> str:
     return f"{mask}, adversary {weight:g}" if weight else mask
 
@@ -469,6 +513,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "members": members,
     "networks": networks,
     "segmentation": segmentation,
+    "qsm": qsm,
 }
 
 

@@ -16,7 +16,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews
-TASKS = {"auc": "classification", "dice": "segmentation"}  # metric -> the task that it judges
+TASKS = {"auc": "classification", "dice": "segmentation", "r2": "map"}  # metric -> the task that it judges
 TRIVIAL = 0.3  # Dice of an answer that ignores the image
 LOST = 7  # every so many patients' tumours are too small to be seen, so that they have no Dice
 

@@ -138,7 +138,7 @@ def test_every_task_has_its_networks_and_a_network_of_another_task_is_refused():
                 with pytest.raises(ValueError, match=f"classifier must be one of .*; got '{name}'"):
                     build_task(config)
             met += 1
-    assert met == 2 * 7
+    assert met == 2 * len(CLASSIFIERS | SEGMENTERS)
     with pytest.raises(ValueError, match="'unet' needs an image_size of 32 or more, got 31"):
         build_pipeline(TrialConfig("GE", 1.0, mask="lowpass", **{**FIELDS, "image_size": 31}), 31)
 
@@ -222,7 +222,7 @@ def test_a_search_has_one_task():
     assert space({"task": "segmentation"}).task() is Segmentation
     with pytest.raises(ValueError, match="task must be the same in all of SPACE; got classification and segmentation"):
         space({"task": "segmentation"}, {"sampling_rate": [1.0]}).task()
-    with pytest.raises(ValueError, match="task must be one of classification, segmentation; got 'detection'"):
+    with pytest.raises(ValueError, match="task must be one of classification, .*segmentation; got 'detection'"):
         space({"task": "detection"}).task()
 
 

@@ -167,7 +167,7 @@ def open_splits(
     who was also scanned by another vendor validates nothing, whatever the share.
     """
     table = _table(str(cohort_csv), cohort_csv.stat().st_mtime_ns)
-    pixels = _pixels(images_npy, table, np.float32)
+    pixels = _pixels(images_npy, table)
     masks = _masks(masks_npy, table)
     known = sorted(table["vendor"].unique())
     if vendor not in known:
@@ -199,18 +199,19 @@ def open_splits(
 
 def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None) -> Images:
     """Every image of a cohort, in the order of its table. ValueError when the files do not belong together."""
-    return Images(table, _pixels(images, table, np.float32), np.arange(len(table)), _masks(masks, table))
+    return Images(table, _pixels(images, table), np.arange(len(table)), _masks(masks, table))
 
 
 def _masks(path: Path | None, table: pd.DataFrame) -> np.ndarray | None:
-    return None if path is None else _pixels(path, table, np.uint8, np.float32)
+    if path is None:
+        return None
+    return _pixels(path, table, np.float32 if GEOMETRY[0] in table else np.uint8)  # of a cohort of maps the maps
 
 
-def _pixels(path: Path, table: pd.DataFrame, *dtypes: type) -> np.ndarray:
+def _pixels(path: Path, table: pd.DataFrame, dtype: type = np.float32) -> np.ndarray:
     pixels = _memmap(str(path), path.stat().st_mtime_ns)
-    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype not in dtypes:
-        allowed = " or ".join(dtype.__name__ for dtype in dtypes)
-        raise ValueError(f"{path} must hold {allowed} (n, S, S), got {pixels.dtype} {pixels.shape}")
+    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != dtype:
+        raise ValueError(f"{path} must hold {dtype.__name__} (n, S, S), got {pixels.dtype} {pixels.shape}")
     if len(table) and table["row"].max() >= len(pixels):
         raise ValueError(f"{path} holds {len(pixels)} images, the table names image {table['row'].max()}")
     return pixels

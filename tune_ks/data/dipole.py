@@ -37,9 +37,7 @@ def dipole_kernel(shape: Sequence[int], voxel_mm: Sequence[float], b0: Sequence[
     return kernel
 
 
-def dipole_field(
-    chi: np.ndarray, voxel_mm: Sequence[float], b0: Sequence[float], padding: int = PADDING
-) -> np.ndarray:
+def dipole_field(chi: np.ndarray, voxel_mm: Sequence[float], b0: Sequence[float], padding: int = PADDING) -> np.ndarray:
     """The field in ppm of ``chi`` in ppm. ``padding`` 1: the object goes on periodically."""
     return _convolved(chi, dipole_kernel(_padded(chi.shape, padding), voxel_mm, b0))
 
@@ -51,7 +49,7 @@ def truncated_division(
     threshold: float = THRESHOLD,
     padding: int = PADDING,
 ) -> np.ndarray:
-    """Thresholded k-space division: chi = F^-1 (F field / D), |D| raised to ``threshold`` where it is below; chi(0) = 0.
+    """Thresholded k-space division (TKD): chi = F^-1 (F field / D), with |D| raised to ``threshold``; chi(0) = 0.
 
     Shmueli et al., MRM 62:1510, 2009.
     """
@@ -82,8 +80,8 @@ def b0_in_image_axes(orientation: Sequence[float]) -> tuple[float, float, float]
     """
     row = np.asarray(orientation[:3], float)
     column = np.asarray(orientation[3:], float)
-    square = [row @ row, column @ column, row @ column]
-    if len(orientation) != 6 or not np.allclose(square, [1, 1, 0], atol=1e-3):
+    is_whole = len(orientation) == 6
+    if not is_whole or not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=1e-3):
         raise ValueError(
             f"the orientation must be two unit vectors at right angles, of a row and of a column; got {orientation}"
         )

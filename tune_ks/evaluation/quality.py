@@ -1,4 +1,4 @@
-"""How close reconstructed images are to the fully sampled ones, beside zero-filling; how close maps are to the true ones."""
+"""How close reconstructed images are to the fully sampled ones, beside zero-filling; and maps to the true ones."""
 
 import torch
 

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}  # number of spatial dimensions -> function
 
 
