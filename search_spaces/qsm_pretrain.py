@@ -7,8 +7,8 @@ Cost: 18 trials at 48 px.
 
 Quantitative susceptibility mapping: the network undoes the dipole convolution of a field map of which a part of k-space
 was kept. Random shapes in any geometry (SYNTHETIC) train it; heads in two geometries (CORONAL_ISO, TILTED_ANISO) are
-the other domains. A U-Net whose kernels follow voxel size and direction of B0, after Graf et al. (ISMRM 2023), and the same
-without; low-pass at 1/8 and 1/4 and full sampling, three seeds. The score is R2 = 1 - NRMSE^2 of each map; beside each
+the other domains. A U-Net whose kernels follow voxel size and direction of B0, after Graf et al. (ISMRM 2023), and the
+same without; low-pass at 1/8 and 1/4 and full sampling, three seeds. The score is R2 = 1 - NRMSE^2 of each map; beside each
 curve stands thresholded k-space division (TKD) of the same fields.
 
 Expect both networks above TKD, and the adaptive one above the plain one, most in the other geometries.

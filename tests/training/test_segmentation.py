@@ -222,7 +222,7 @@ def test_a_search_has_one_task():
     assert space({"task": "segmentation"}).task() is Segmentation
     with pytest.raises(ValueError, match="task must be the same in all of SPACE; got classification and segmentation"):
         space({"task": "segmentation"}, {"sampling_rate": [1.0]}).task()
-    with pytest.raises(ValueError, match="task must be one of classification, .*segmentation; got 'detection'"):
+    with pytest.raises(ValueError, match=r"task must be one of classification, .*segmentation; got 'detection'"):
         space({"task": "detection"}).task()
 
 

@@ -174,13 +174,11 @@ def head(rng: np.random.Generator) -> list[Ellipse]:
     """A brain, its ventricles, three pairs of nuclei rich in iron, a few veins, and at times calcium."""
     turn = rng.uniform(-0.15, 0.15)
     shapes = [Ellipse(0, 0, rng.uniform(0.6, 0.75), rng.uniform(0.7, 0.8), turn, rng.uniform(-0.02, 0.0))]
-    for side in (-1, 1):
-        shapes.append(Ellipse(0.1 * side, -0.15, 0.07, 0.2, 0.25 * side, 0.02))
+    shapes += _pair(0.1, -0.15, 0.07, 0.2, 0.25, 0.02)
     for distance, height, size, level in ((0.3, 0.1, 0.13, 0.07), (0.22, 0.05, 0.07, 0.15), (0.15, 0.35, 0.06, 0.12)):
         chi = level * rng.uniform(0.7, 1.3)
         x, y, along, across = np.array([distance, height, size, size * 1.5]) * rng.uniform(0.85, 1.15, 4)
-        for side in (-1, 1):
-            shapes.append(Ellipse(side * x, y, along, across, 0.3 * side, chi))
+        shapes += _pair(x, y, along, across, 0.3, chi)
     for _ in range(int(rng.integers(2, 6))):
         x, y = rng.uniform(-0.45, 0.45, 2)
         shapes.append(Ellipse(x, y, 0.04, rng.uniform(0.04, 0.12), rng.uniform(0, np.pi), rng.uniform(0.15, 0.25)))
@@ -188,6 +186,11 @@ def head(rng: np.random.Generator) -> list[Ellipse]:
         x, y = rng.uniform(-0.4, 0.4, 2)
         shapes.append(Ellipse(x, y, 0.05, 0.05, 0, rng.uniform(-0.2, -0.1)))
     return shapes
+
+
+def _pair(x: float, y: float, along: float, across: float, turn: float, chi_ppm: float) -> list[Ellipse]:
+    """An ellipse and its mirror image."""
+    return [Ellipse(x, y, along, across, turn, chi_ppm), Ellipse(-x, y, along, across, -turn, chi_ppm)]
 
 
 def susceptibility(shapes: list[Ellipse], side: int) -> np.ndarray:
