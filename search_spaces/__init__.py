@@ -48,7 +48,7 @@ QSM = {
     "schedule": "cosine",
     "settle": 0.3,
     "mask": "lowpass",
-    "sampling_rate": [6 / 48, 12 / 48, 1.0],
+    "sampling_rate": [6 / 48, 1.0],
 }
 
 

@@ -4,7 +4,7 @@
     python run_search.py --space qsm_finetune --init-from runs/qsm_pretrain --run runs/qsm_finetune
     python -m docs.tables qsm runs/qsm_finetune
 
-Cost: 36 trials at 48 px, each a few seconds of one core (after the 18 trials of qsm_pretrain).
+Cost: 36 trials at 48 px, each a few seconds of one core (after the 12 trials of qsm_pretrain).
 
 Each of the two head domains (CORONAL_ISO, TILTED_ANISO) trains on 54 maps; the other domains are the cross-domain ones.
 The adaptive U-Net is trained from scratch, or begins from the training on SYNTHETIC of the same rate and seed, with its
@@ -17,7 +17,7 @@ Expect the pre-trained networks above those from scratch, in-domain and on the o
 
 from search_spaces import QSM
 
-COMMON = {**QSM, "vendor": ["CORONAL_ISO", "TILTED_ANISO"], "sampling_rate": [6 / 48, 1.0], "epochs": 30, "lr": 1e-3}
+COMMON = {**QSM, "vendor": ["CORONAL_ISO", "TILTED_ANISO"], "epochs": 30, "lr": 1e-3}
 TUNED = {"init_from": "pretrained", "slow": "classifier.encoder", "slow_lr_multiplier": 0.01}
 
 SPACE = [

@@ -29,7 +29,7 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "members": ("patches_members", [14]),
     "networks": ("patches_networks", [16]),
     "segmentation": ("segmentation", [8]),
-    "qsm": ("qsm_pretrain", [3, 18]),
+    "qsm": ("qsm_pretrain", [3, 12]),
 }
 
 
@@ -191,8 +191,8 @@ def test_segmentation_stands_beside_one_mask_for_every_image(printed):
 
 def test_maps_stand_beside_tkd_with_their_quality_in_every_domain(printed):
     (head, *rows), (_, *qualities) = read_tables(printed["qsm"][1])
-    assert head[2:] == ["8/64", "16/64", "64/64"]
-    assert rows[-1][1:] == ["TKD 0.2", *["0.800 / 0.800"] * 3]
+    assert head[2:] == ["8/64", "64/64"]
+    assert rows[-1][1:] == ["TKD 0.2", *["0.800 / 0.800"] * 2]
     assert {row[1] for row in rows[:-1]} == {"unet_adaptive, scratch", "unet_plain, scratch"}
     assert all(len(cell.split(", ")) == 3 for row in rows[:-1] for cell in row[2:])  # the seeds
     assert {row[3] for row in qualities} == set(GEOMETRIES)
