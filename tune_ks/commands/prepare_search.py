@@ -254,7 +254,8 @@ def say_cohort(cohorts: list[Any]) -> None:
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
     sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
     say(f"cohort: {counts}; sampled at {sides} px")
-    if sentence := labels_of_patients(cohort.table):
+    sentence = "" if cohort.holds_maps else labels_of_patients(cohort.table)
+    if sentence:
         say(sentence)
     unknown = int((cohort.table["orientation"] == "unknown").sum())
     if unknown:

@@ -36,6 +36,11 @@ class MapTask(Task):
         """(B,) R2 of each image; NaN where the true map is 0 everywhere."""
         return 1 - squared_nrmse(output, batch.target)
 
+    @staticmethod
+    def answers(output: Tensor) -> dict[str, Tensor]:
+        """``map`` (B, S, S) of each image, in units of the window of maps: chi / 0.5 ppm."""
+        return {"map": output[:, 0]}
+
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
         """R2 of the answer 0 everywhere: 0, for every vendor that has test images."""
