@@ -69,6 +69,8 @@ def test_r2_by_hand():
         ({"augment": "flips"}, "augment must be 'none' for the task 'map'"),
         ({"test_time": "flips"}, "test_time must be 'none' for the task 'map'"),
         ({"standardise": "image"}, "standardise must be 'none' for the task 'map'"),
+        ({"harmonise": "histogram"}, "harmonise must be 'none' for the task 'map'"),
+        ({"style": "noise"}, "style must be 'none' for the task 'map'"),
     ],
 )
 def test_what_would_change_direction_or_scale_of_a_field_is_refused(changes, message):

@@ -57,10 +57,12 @@ def squared_nrmse(output: Tensor, target: Tensor) -> Tensor:
 def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
     """ValueError where the network makes no maps, or the images would lose their direction or their scale."""
     takes(MAPPERS)(config, values)
-    require(config.augment == "none", "augment", "'none' for the task 'map': it moves B0", config.augment)
-    require(config.test_time == "none", "test_time", "'none' for the task 'map': as augment", config.test_time)
-    is_kept = config.standardise == "none"
-    require(is_kept, "standardise", "'none' for the task 'map': the field's scale is the answer's", config.standardise)
+    moving = "'none' for the task 'map': a field that is moved or mirrored belongs to another B0"
+    scaling = "'none' for the task 'map': the field's scale is the answer's"
+    fields = dict.fromkeys(("augment", "test_time"), moving)
+    fields |= dict.fromkeys(("standardise", "harmonise", "style"), scaling)
+    for name, words in fields.items():
+        require(getattr(config, name) == "none", name, words, getattr(config, name))
 
 
 MEMBER = Member(MapTask, check=check)
