@@ -52,7 +52,8 @@ def _why_no_labels(root: Path) -> str:
     names = sorted(shown(path.name) for path in root.iterdir())
     if not names:
         return f"{root} is empty; give the folder that holds the DICOM files and their labels"
-    known = " nor ".join(layout.recognised_by for layout in LAYOUTS.values() if layout.has_labels)
+    with_labels = [layout for layout in LAYOUTS.values() if layout.has_labels and not layout.holds_maps]
+    known = " nor ".join(layout.recognised_by for layout in with_labels)
     some = ", ".join(names[:SHOWN_NAMES])
     if len(names) > SHOWN_NAMES:
         some += " ..."
