@@ -50,7 +50,7 @@ PHANTOMS = {
     "qsm": Phantom(
         folder=f"qsm-version-{qsm.VERSION}",
         words="field maps of 1,200 objects of SYNTHETIC and 90 each of CORONAL_ISO and TILTED_ANISO",
-        size="1,380 files, 13 MB",
+        size="1,381 files, 17 MB",
         series=None,
         write=_write_qsm,
         plan=_plan_qsm,
