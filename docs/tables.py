@@ -19,6 +19,8 @@ TABLE is one of:
     members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
                      that learns (space patches_members)
     networks         families.md: networks minus the AlexNet, with the recipe that learns (space patches_networks)
+    qsm              families.md: R2 by rate for every network, from scratch and pre-trained, beside TKD on the same
+                     sampled fields; then NRMSE, PSNR and SSIM (spaces qsm_pretrain, qsm_finetune)
     comparators      comparators.md: harmonisation, styles, MixStyle and masks minus plain full sampling, and the
                      transfer loss (space comparators)
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
@@ -36,6 +38,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas as pd
@@ -71,6 +74,8 @@ VOLUME_MEASURES = {  # in a record's quality -> head
     "volume_empty": "no scar predicted",
     "volume_organ_dice": "Dice of the wall",
 }
+TKD = "tkd_0.2"  # the yardstick of maps
+MAP_QUALITY = ("map_nrmse", "map_psnr", "map_ssim")
 CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
 
 
@@ -574,6 +579,45 @@ def _volume_cells(run: Run, keys: pd.Series, vendor: str) -> list[str]:
     return cells
 
 
+def qsm(run: Run) -> list[Table]:
+    """R2 of every seed by rate for each network, beside TKD; then the quality of its maps by domain."""
+    starts = ["scratch" if start is None else "pre-trained" for start in _starts(run)]
+    names = [f"{network}, {start}" for network, start in zip(run.trials["classifier"], starts)]
+    trials = run.trials.assign(network=names)
+    every_rate = sorted(trials["sampling_rate"].unique())
+    rows = []
+    for vendor, of_vendor in trials.groupby("vendor"):
+        for network, part in of_vendor.groupby("network"):
+            rows.append([vendor, network, *cells_by_rate(part, every_rate)])
+        rows.append([vendor, "TKD 0.2", *_of_tkd(run, of_vendor, every_rate)])
+    tables = [Table(["trained on", "network", *map(rate_name, every_rate)], rows)]
+    qualities = []
+    for (vendor, network, rate), part in trials.groupby(["vendor", "network", "sampling_rate"]):
+        records = [run.records[key] for key in part["key"]]
+        for domain in sorted(records[0].quality):
+            means = [fmean(record.quality[domain][name] for record in records) for name in MAP_QUALITY]
+            numbers = [f"{value:.3f}" for value in means]
+            qualities.append([vendor, network, rate_name(rate), domain, *numbers])
+    heads = ["trained on", "network", "rate", "tested on", "NRMSE", "PSNR, dB", "SSIM"]
+    return [*tables, Table(heads, qualities)]
+
+
+def _starts(run: Run) -> list[str | None]:
+    """The weights that every trial began from; None from scratch."""
+    return [run.records[key].config.init_from for key in run.trials["key"]]
+
+
+def _of_tkd(run: Run, trials: pd.DataFrame, rates: list[float]) -> list[str]:
+    """A cell for each rate: R2 of TKD, which is the same for every network and seed."""
+    cells = []
+    for rate in rates:
+        part = trials[trials["sampling_rate"] == rate]
+        values = (run.records[part["key"].iloc[0]].yardsticks or {})[TKD]["test"] if len(part) else {}
+        vendor = trials["vendor"].iloc[0]
+        cells.append(pair(values[vendor], mean_of_others(values, vendor)) if values else "")
+    return cells
+
+
 def comparator_tables(run: Run) -> list[Table]:
     """A table a vendor trained on: every seed, differences to plain full sampling, and the transfer loss."""
     configurations = average_over_seeds(run.trials)
@@ -629,6 +673,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "segmentation": segmentation,
     "detection": detection,
     "lv_scar": lv_scar,
+    "qsm": qsm,
 }
 
 

@@ -16,7 +16,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews
-TASKS = {"auc": "classification", "dice": "segmentation", "lroc": "detection"}  # metric -> the task that it judges
+TASKS = {"auc": "classification", "dice": "segmentation", "lroc": "detection", "r2": "map"}  # metric -> its task
 TRIVIAL = 0.3  # Dice or LROC of an answer that ignores the image
 ANSWERS = {"dice": ONE_FIXED_MASK, "lroc": BEST_POSITION}  # metric -> that answer
 LOST = 7  # every so many patients' tumours are too small to be seen, so that they have no Dice

@@ -27,7 +27,7 @@ class Yardstick(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """A metric in [0, 1]; higher is better.
+    """A metric of at most 1; higher is better. An R2 may be below 0, the others lie in [0, 1].
 
     ``resampled`` takes label, score, patient (n,), the patients (P,) in an order, and (B, P) weights of them.
     """
@@ -69,7 +69,7 @@ def _auc(
     return resampled_auc(win_matrix(label, score, patient, patients), weights)
 
 
-def _dice(
+def _mean(
     label: np.ndarray, score: np.ndarray, patient: np.ndarray, patients: np.ndarray, weights: np.ndarray
 ) -> Resampled:
     return resampled_mean(score, np.isfinite(score), positions(patient, patients), weights)
@@ -102,7 +102,7 @@ MEASURES = {  # a key of METRICS -> its measure
         chance=0.0,
         of_classes=False,
         counts=_labelled,  # an image without a tumour has no Dice value, but its patient is drawn like any other
-        resampled=_dice,
+        resampled=_mean,
         yardstick=TRIVIAL,
         rests_on=(
             "is a mean over the images that have a tumour, each counting the same, so a patient weighs as many as it "
@@ -120,6 +120,19 @@ MEASURES = {  # a key of METRICS -> its measure
         rests_on=(
             "is over the pairs of an image with a tumour and one without; the sample size is the number of patients of "
             "the scarcer class"
+        ),
+    ),
+    "r2": Measure(
+        title=METRICS["r2"].title,
+        plural="R2 values",
+        chance=0.0,  # of the answer that is 0 everywhere
+        of_classes=False,
+        counts=_labelled,
+        resampled=_mean,
+        yardstick=TRIVIAL,
+        rests_on=(
+            "is a mean over images, each counting the same, so a patient weighs as many as it has; the sample size is "
+            "the number of patients"
         ),
     ),
 }

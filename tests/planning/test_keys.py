@@ -26,6 +26,8 @@ NEW = (  # since 0.1.0
     "patches_families",
     "patches_networks",
     "patches_members",
+    "qsm_pretrain",
+    "qsm_finetune",
     "real_patches",
     "recipe_candidates",
     "recipes",

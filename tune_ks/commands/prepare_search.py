@@ -146,12 +146,15 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     Returns image size -> Cohort, and prints what the cohort holds. Without ``--data`` a phantom is written first.
     """
     from tune_ks.data.cohort.cohort import open_cohort
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+    from tune_ks.data.layouts.detect import holds_maps
 
     data = args.data or write_default_phantom(space, args.workers, stages)
     settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)
     reads_masks = space.task().reads_masks()
+    require_target(holds_maps(data), space.task().target, data)
     cohorts = {}
     with stages.stage("reading DICOM") as progress:
         for size in space.image_sizes():
@@ -166,6 +169,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
 def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
     """As ``open_cohorts``, but nothing is decoded and nothing is written, neither images nor a phantom."""
     from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import mask_source, naming_masks
     from tune_ks.data.layouts.detect import detect
 
@@ -180,8 +184,10 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
         for size in space.image_sizes():
             if is_planned:
                 cohorts[size] = phantom_of(space).plan(data, settings, size)
+                require_target(cohorts[size].holds_maps, space.task().target, data)
                 continue
             layout = detect(data, labels_required=True, ignore=cache)
+            require_target(layout.holds_maps, space.task().target, data)
             cached = cached_cohort(layout, settings, size, cache)
             cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
             require_usable(cohorts[size], data, vendors=2)
@@ -251,7 +257,8 @@ def say_cohort(cohorts: list[Any]) -> None:
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
     sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
     say(f"cohort: {counts}; sampled at {sides} px")
-    if sentence := labels_of_patients(cohort.table):
+    sentence = "" if cohort.holds_maps else labels_of_patients(cohort.table)
+    if sentence:
         say(sentence)
     unknown = int((cohort.table["orientation"] == "unknown").sum())
     if unknown:
@@ -294,7 +301,7 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
     Where that run is gone, the choice that an earlier command of the same search noted in its run folder is used, and
     the weights that it copied there.
     """
-    from tune_ks.planning.pretrained import Pretrained, names_pretrained, resolve
+    from tune_ks.planning.pretrained import Pretrained, as_pretrained, names_pretrained, resolve
 
     place = args.init_from
     if place is None:
@@ -304,7 +311,7 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
     if not storage_path(place).exists():
         return noted_start(args, space, vendors, cohort)
     source = Pretrained(place)
-    resolved, chosen = resolve(space, vendors, source.choose)
+    resolved, chosen = resolve(space, vendors, lambda config: source.choose(as_pretrained(space, config)))
     return PretrainedStart(resolved, chosen, [source.folder])
 
 

@@ -69,6 +69,7 @@ OPTIONS_0_1_0: dict[str, dict[str, tuple[str, ...]]] = {
 FIXED_MASKS_0_1_0 = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 ONE_FIXED_MASK = "one fixed mask"  # the trivial answer of segmentation: the same mask for every image
 BEST_POSITION = "best fixed position"  # that of detection: the same place in every image
+ZERO_EVERYWHERE = "zero everywhere"  # the trivial answer of maps
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
 SPLIT_CODES = {"val": 0, "test": 1}  # the codes of SPLITS in scores.npz
 

@@ -11,7 +11,7 @@ from tune_ks.core.record import SPLITS
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.occupied import mean_energy
-from tune_ks.evaluation.quality import reconstruction_quality
+from tune_ks.evaluation.quality import map_quality, reconstruction_quality
 from tune_ks.evaluation.volumes import volume_measures
 from tune_ks.evaluation.yardstick_scores import YardstickScores, yardstick_scores
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
@@ -161,8 +161,14 @@ def _of_network(position: int, scores: dict[str, np.ndarray]) -> dict[str, np.nd
 
 
 def _quality(network: Network, test: dict[str, Images], device: str, parts: int) -> dict[str, dict[str, float]]:
-    """vendor -> quality of a learned reconstruction, and measures of volumes; {} where there is neither."""
+    """vendor -> quality of maps, of a learned reconstruction, and measures of volumes; {} where there is none."""
     pipeline = network.pipeline
+    if task_of(network.config).target == "map":
+        return {
+            vendor: map_quality(pipeline, images, network.config, device, parts)
+            for vendor, images in test.items()
+            if len(images)
+        }
     has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
     reconstructs = has_parameters and not pipeline.nothing_to_sample
     is_of_volumes = task_of(network.config).group == "volume"

@@ -12,7 +12,7 @@ import torch
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import CHUNK, Images, Splits
-from tune_ks.evaluation.yardsticks import YARDSTICKS
+from tune_ks.evaluation.yardsticks import YARDSTICKS, tkd
 from tune_ks.evaluation.yardsticks.base import Labelled, Yardstick
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.tasks import task_of
@@ -29,8 +29,10 @@ def yardstick_scores(
 ) -> YardstickScores:
     """Fit every yardstick on the training images under ``mask``, and score all validation and test images.
 
-    {} where the task is no classification, or the training images lack a class.
+    For maps there is TKD, which needs no fit. {} where the task is neither, or the training images lack a class.
     """
+    if task_of(config).target == tkd.TARGET:
+        return {tkd.NAME: tkd.tkd_scores(pipeline, config, splits, device)}
     if task_of(config).metric != METRIC or len(splits.train.label.unique()) < 2:
         return {}
     lens = Lens(pipeline, config.sampling_rate, mask, device)

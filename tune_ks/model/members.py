@@ -5,7 +5,7 @@ from typing import Any
 from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member, Option, require
-from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS, VOLUME_SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -27,7 +27,7 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS,  # the task checks whether it fits
+        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS,  # the task checks which fits
     }[field]
 
 

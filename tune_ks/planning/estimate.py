@@ -223,7 +223,8 @@ class Timer:
     def _images(self, cohort: Cohort, config: TrialConfig) -> tuple[Path, Path | None]:
         """The cohort's images and masks; in place of those that are not made yet empty ones, which take as long."""
         reads_masks = task_named(config.task).reads_masks()
-        masks = self._file(cohort.masks, "masks", "uint8", cohort) if reads_masks else None
+        dtype = "float32" if cohort.holds_maps else "uint8"
+        masks = self._file(cohort.masks, "masks", dtype, cohort) if reads_masks else None
         return self._file(cohort.images, "images", "float32", cohort), masks
 
     def _file(self, path: Path | None, name: str, dtype: str, cohort: Cohort) -> Path:

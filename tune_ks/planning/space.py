@@ -29,6 +29,7 @@ STOPPING = {
 CONSTRAINT = {"in_domain_loss": None}  # in-domain validation metric that may be lost against full sampling
 DATA = {
     "phantom": "breast",  # what is written and read where no data are given: a name in PHANTOMS
+    "pretrained_vendor": None,  # whose training a config begins from; None: that of its own vendor
 }
 SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **DATA, **STOPPING}
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")

@@ -18,6 +18,7 @@ import numpy as np
 from tune_ks.core.arrays import array_names, read_arrays
 from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
+from tune_ks.data.cohort.map_scan import with_maps
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import apply
@@ -54,6 +55,8 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
     InputError where the folder does not say where its tumours lie, or not for every image of label 1; with ``organs``
     also where it does not say where the organs are.
     """
+    if cohort.holds_maps:
+        return with_maps(cohort)
     source = mask_source(root, organs)
     with_masks = naming_masks(cohort, root)
     if not with_masks.masks.exists():
@@ -64,6 +67,8 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
 
 def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort as ``with_tumour_masks`` gives it, but its masks may not be written yet."""
+    if cohort.holds_maps:
+        return with_maps(cohort)
     content = digest(f"{VERSION}".encode() + mask_source(root).read_bytes())[:8]
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:

@@ -1,6 +1,7 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
 (B,) from classifiers, (B, 1, S, S) from segmenters; detectors give (B, 3, S, S) maps, segmenters of volumes
-(B, parts, S, S), where the B images are whole volumes. A task states from which of these its network comes.
+(B, parts, S, S), where the B images are whole volumes, and mappers the values (B, 1, S, S) of a map. A task states from
+which of these its network comes.
 """
 
 from tune_ks.model.classifiers import (
@@ -13,6 +14,7 @@ from tune_ks.model.classifiers import (
     densenet121,
     resnet18,
     unet,
+    unet_adaptive,
 )
 
 CLASSIFIERS = {
@@ -26,3 +28,4 @@ CLASSIFIERS = {
 SEGMENTERS = {"unet": unet.MEMBER}
 DETECTORS = {"centernet": centernet.MEMBER}
 VOLUME_SEGMENTERS = {"cascade": cascade.MEMBER}
+MAPPERS = {"unet_adaptive": unet_adaptive.MEMBER, "unet_plain": unet_adaptive.PLAIN}
