@@ -193,9 +193,15 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
 
 def planned_phantom(folder: Path, settings: Any, image_size: int) -> Any:
     """The cohort of a phantom that is not written yet."""
+    from tune_ks.core.domain_words import VENDOR
     from tune_ks.data.phantom.planned import planned_cohort
     from tune_ks.data.phantom.write import PhantomSettings
 
+    if settings.domain != VENDOR:
+        raise ValueError(
+            f"--domain {settings.domain}: the phantom is not written yet, so that only its vendors are known; the same "
+            "command without --dry-run writes it first"
+        )
     return planned_cohort(folder, PhantomSettings(), settings, image_size)
 
 
@@ -226,7 +232,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of CohortSettings that the arguments set. ValueError where one is no such value."""
     from tune_ks.data.dicom.reader import named_vendor
 
-    names = ("series", "intensity", "orientation", "negatives", "site")
+    names = ("series", "intensity", "orientation", "negatives", "site", "domain")
     given = {name: getattr(args, name) for name in names if getattr(args, name)}
     if args.site and not re.fullmatch(r"[\w-][\w .+-]{0,39}", args.site):
         raise ValueError(f"--site must be 1 to 40 letters, digits, blanks and '.+-_', got {args.site!r}")
@@ -243,6 +249,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def say_cohort(cohorts: list[Any]) -> None:
     """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
+    from tune_ks.core.domain_words import about_domains
     from tune_ks.data.cohort.doubts import doubts
 
     cohort = cohorts[0]
@@ -250,6 +257,8 @@ def say_cohort(cohorts: list[Any]) -> None:
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
     sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
     say(f"cohort: {counts}; sampled at {sides} px")
+    if sentence := about_domains(cohort.settings.domain):
+        say(f"{sentence} In-domain is the domain trained on, cross-domain the mean over the others.")
     if sentence := labels_of_patients(cohort.table):
         say(sentence)
     unknown = int((cohort.table["orientation"] == "unknown").sum())

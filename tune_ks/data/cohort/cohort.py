@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tune_ks.core.domain_words import DomainWords, domain_words
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
@@ -20,7 +21,7 @@ from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import detect
-from tune_ks.data.layouts.sheets import InputError, counted
+from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.whole_folder import remove_abandoned
 
 SIGNATURE = re.compile("[0-9a-f]{16}")  # the name of a cache
@@ -35,7 +36,8 @@ class Cohort:
     orientation (canonical | unknown | raw), height and width (pixels before padding), spacing_mm (of the cached image),
     model, field_t, tr_ms, te_ms, flip_deg, acquired_width (samples), thickness_mm, phase (ROW | COL | ""), low and high
     (the percentiles used, in the file's unit), mean, p75 and p90 (of the cached image), digest (of the stored pixels).
-    NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image.
+    NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image. Where the
+    settings name another domain, vendor is the name of the image's domain, and manufacturer the maker of its scanner.
     """
 
     table: pd.DataFrame
@@ -49,6 +51,11 @@ class Cohort:
     layout: str = ""  # a key of LAYOUTS: what the folder and its sheets look like
     notes: tuple[str, ...] = ()  # what the user must know before believing a number
     masks: Path | None = None  # of the tumours: a .npy file, uint8 (n, S, S) of 0 and 1; only where a task needs them
+
+    @property
+    def words(self) -> DomainWords:
+        """What sentences call its domains."""
+        return domain_words(self.settings.domain)
 
     @property
     def is_decoded(self) -> bool:
@@ -142,7 +149,7 @@ def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
     vendors = sorted(cohort.table["vendor"].unique())
     if len(vendors) < count:
         raise InputError(
-            f"{root} holds usable images of {counted(len(vendors), 'vendor')} ({', '.join(vendors)}), and this needs"
+            f"{root} holds usable images of {cohort.words.counted(len(vendors))} ({', '.join(vendors)}), and this needs"
             f" {count}.{_reasons(cohort)}"
         )
 
