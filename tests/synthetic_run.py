@@ -69,9 +69,11 @@ def write_run(
     true_auc: Callable[[float, bool, str], float] = truth,
     source: tuple[str, ...] | None = None,
     metric: str = "auc",
+    domain: str = "vendor",
     **fields,
 ) -> RunFolder:
     """Write the folder. ``source``: the vendors trained on (default all); ``fields``: further config fields.
+    ``domain``: what the run calls its vendors.
 
     ``true_auc`` is the truth of the metric, whichever it is.
     """
@@ -80,11 +82,12 @@ def write_run(
     cohort = make_cohort(vendors, patients, images)
     write_whole(folder.cohort_csv, cohort.to_csv(index=False).encode())
     write_whole(folder.skipped_csv, b"path,reason\nbad/1.dcm,truncated\n")
+    settings = {"series": "post_1"} if domain == "vendor" else {"series": "post_1", "domain": domain}
     search = {
         "format": 1,
         "space": "synthetic",
         "split_seed": 0,
-        "cohort": {"fingerprint": "0123456789ab", "settings": {"series": "post_1"}, "synthetic": False},
+        "cohort": {"fingerprint": "0123456789ab", "settings": settings, "synthetic": False},
         "versions": {"python": "3.11"},
         "command": "python run_search.py",
     }

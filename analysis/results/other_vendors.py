@@ -11,6 +11,7 @@ from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
 from analysis.statistics.bootstrap import NOWHERE, TrialDraws
 from analysis.statistics.estimate import estimate
+from analysis.statistics.measures import Measure
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.domains import FEWEST, OtherVendors
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
@@ -70,7 +71,7 @@ def means_of(run: Run, source: str) -> dict[str, OtherVendors]:
     return means
 
 
-def warnings(run: Run, sources: list[str]) -> list[str]:
+def warnings(run: Run, sources: list[str], measure: Measure) -> list[str]:
     """The vendors that a cross-domain mean leaves out, by name and reason."""
     lines = []
     for source in sources:
@@ -79,24 +80,25 @@ def warnings(run: Run, sources: list[str]) -> list[str]:
                 lines.append(f"{source}: {vendor} is not in the cross-domain {SPLIT_WORDS[split]} mean: {why}.")
             if others.all_small and len(others.counted) > 1:
                 lines.append(
-                    f"{source}: no other vendor has {FEWEST} {SPLIT_WORDS[split]} patients of each class, so all that "
-                    f"have a value are in the cross-domain mean: {_listed(others.counted)}."
+                    f"{source}: no other {measure.domains.one} has {FEWEST} {SPLIT_WORDS[split]} patients of each "
+                    f"class, so all that have a value are in the cross-domain mean: {_listed(others.counted)}."
                 )
     return lines
 
 
-def sentences(run: Run, table: pd.DataFrame, title: str) -> list[str]:
+def sentences(run: Run, table: pd.DataFrame, measure: Measure) -> list[str]:
     """For each source vendor of the table: over which vendors its means are, and the chosen rate on every one."""
     lines = []
     for source, rows in table.groupby("trained on", sort=False):
-        named = [f"{SPLIT_WORDS[split]} {_mean_words(mean)}" for split, mean in means_of(run, str(source)).items()]
+        means = means_of(run, str(source))
+        named = [f"{SPLIT_WORDS[split]} {_mean_words(mean, measure)}" for split, mean in means.items()]
         lines.append(f"{source}, cross-domain means: {'; '.join(named)}.")
-        lines += [f"  {_on_one(row, title)}" for row in rows.to_dict("records")]
+        lines += [f"  {_on_one(row, measure.title)}" for row in rows.to_dict("records")]
     return lines
 
 
-def _mean_words(mean: OtherVendors) -> str:
-    words = f"over {_listed(mean.counted)}" if mean.counted else "over no vendor"
+def _mean_words(mean: OtherVendors, measure: Measure) -> str:
+    words = f"over {_listed(mean.counted)}" if mean.counted else f"over no {measure.domains.one}"
     return f"{words}, without {_listed(tuple(mean.left_out))}" if mean.left_out else words
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.read.load import Run
 from analysis.statistics import baselines
 from analysis.statistics.bootstrap import Resampled, TrialDraws, positions, resampled_auc, resampled_mean, win_matrix
+from tune_ks.core.domain_words import VENDOR_WORDS, DomainWords, domain_words
 from tune_ks.core.metrics import METRICS
 
 BELOW_CHANCE = 0.1  # a gauge begins this much below chance, to show what is worse than chance
@@ -40,18 +41,25 @@ class Measure(NamedTuple):
     resampled: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], Resampled]
     yardstick: Yardstick
 
+    domains: DomainWords = VENDOR_WORDS  # what sentences call the domains of the run
+
     @property
     def gauge(self) -> float:
         """Where a scale that ends at 1 begins."""
         return max(self.chance - BELOW_CHANCE, 0.0)
 
     def words(self, text: str) -> str:
-        """A text that says "metric" and "metrics" -> the same text with this metric's name."""
-        return text.replace("metrics", self.plural).replace("metric", self.title)
+        """A text that says "metric" and "vendor", or several -> the same text with this metric and these domains."""
+        return self.domains.of(text.replace("metrics", self.plural).replace("metric", self.title))
 
     def of_counted(self, scores: pd.DataFrame) -> pd.DataFrame:
         """The rows (with label and score) that the draws use."""
         return scores[self.counts(scores["label"].to_numpy(), scores["score"].to_numpy())]
+
+
+def measure_of(run: Run) -> Measure:
+    """The metric of a run, with the words for its domains."""
+    return MEASURES[run.metric]._replace(domains=domain_words(run.domain))
 
 
 def _labelled(label: np.ndarray, score: np.ndarray) -> np.ndarray:

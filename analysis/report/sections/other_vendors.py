@@ -20,11 +20,17 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     rows = analysis.other_vendors
     if rows.empty:
         return []
-    lines = other_vendors.sentences(analysis.run, rows, analysis.measure.title)
+    measure = analysis.measure
+    lines = other_vendors.sentences(analysis.run, rows, measure)
     means = [Paragraph(line) for line in lines if not line.startswith(" ")]
     shown = rows.dropna(axis="columns", how="all")
-    note = Paragraph(analysis.measure.words(NOTE), "small")
-    return [*means, table(shown, "other-vendors", "The other vendors, one by one"), labels_seen(analysis), note]
+    note = Paragraph(measure.words(NOTE), "small")
+    return [
+        *means,
+        table(shown, "other-vendors", measure.words("The other vendors, one by one")),
+        labels_seen(analysis),
+        note,
+    ]
 
 
 SECTION = Section("Other vendors", parts)

@@ -16,8 +16,10 @@ UNKNOWN = "Unknown: this run folder has no search.json that can be read."
 def parts(analysis: Analysis) -> Sequence[Part]:
     """Patients and images by vendor, split and class; then all that search.json says."""
     search = analysis.run.search
+    words = analysis.measure.domains.of
     counts = _counts((search.get("cohort") or {}).get("counts"), analysis.run.cohort)
-    counted = table(counts, "cohort", "Patients and images by vendor, split and class")
+    heads = counts.rename(columns=words)
+    counted = table(heads, "cohort", words("Patients and images by vendor, split and class"))
     if not search:
         return [Paragraph(UNKNOWN), counted]
     entries = [(name, text) for name, text in _flat(search) if not name.startswith("cohort.counts")]

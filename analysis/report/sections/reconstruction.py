@@ -19,6 +19,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     quality = quality_table(analysis.run.records, analysis.run.trials)
     if quality.empty:
         return []
+    quality = quality.rename(columns=analysis.measure.domains.of)
     return [table(quality, "reconstruction"), Paragraph(analysis.measure.words(WORDS), "small")]
 
 
