@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.mask_share import distinct_rate
-from tune_ks.core.metrics import METRICS
+from tune_ks.core.metrics import METRICS, auc
 from tune_ks.core.record import ONE_FIXED_MASK, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
@@ -123,9 +123,11 @@ def write_trial(
     patient = pd.factorize(columns["patient_id"])[0]
     effect = np.random.default_rng(7).normal(0, np.sqrt(0.3), patient.max() + 1)[patient]  # shared by all trials
     noise = effect + rng.normal(0, np.sqrt(0.7), len(label))
-    if metric == "dice":
+    if METRICS[metric].overall is not auc:  # a value of each image by itself
         seen = (label == 1) & (patient % LOST > 0)
-        score = np.where(seen, np.clip(wanted + 0.1 * noise, 0, 1), np.nan).astype(np.float32)
+        value = wanted + 0.1 * noise
+        value = np.clip(value, 0, 1) if metric == "dice" else value
+        score = np.where(seen, value, np.nan).astype(np.float32)
     else:
         score = (noise + np.sqrt(2) * norm.ppf(wanted) * label).astype(np.float32)
     measured: dict[str, dict[str, float]] = {"val": {}, "test": {}, "val_within": {}, "test_within": {}}
@@ -153,7 +155,7 @@ def write_trial(
     record = TrialRecord(
         config,
         metric=metric,
-        trivial={ONE_FIXED_MASK: dict.fromkeys(measured["test"], TRIVIAL)} if metric == "dice" else {},
+        trivial={ONE_FIXED_MASK: dict.fromkeys(measured["test"], TRIVIAL)} if metric != "auc" else {},
         realised_rate=float(mask.mean()),
         mean_probability=config.sampling_rate,
         distinct_rate=distinct_rate(mask),

@@ -1,5 +1,6 @@
 """A methods paragraph for a paper, filled from the run: what was done, with which versions, after whom."""
 
+import math
 import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -139,13 +140,15 @@ def _choice(analysis: Analysis) -> list[str]:
 
 def _statistics(analysis: Analysis) -> list[str]:
     """How intervals and comparisons were made."""
-    title = analysis.measure.title
+    measure = analysis.measure
+    title = measure.title
+    of_title = f"the logit of {title}" if math.isfinite(measure.floor) else f"-log(1 - {title})"
     said = [
         f"{title} is given with {100 * LEVEL:.0f} % intervals over patients and, where known, trainings: patients, "
         f"never images, were resampled {DRAWS} times; the variance between seeds was added; Student's t with "
-        "Satterthwaite's degrees of freedom was taken on the logit scale.",
+        f"Satterthwaite's degrees of freedom was taken on the {measure.scale}.",
         "Differences are paired: a draw holds the same patients for all models.",
-        f"{title} against the rate was smoothed with a Gaussian process on log2 of the rate and the logit of {title}; "
+        f"{title} against the rate was smoothed with a Gaussian process on log2 of the rate and {of_title}; "
         "full sampling is no point of it.",
     ]
     if len(analysis.versus_lowpass.means):

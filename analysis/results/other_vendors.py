@@ -17,8 +17,9 @@ from tune_ks.core.domains import FEWEST, OtherVendors
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
 SPLIT_WORDS = {"val": "validation", "test": "test"}
+WITH = "patients with a tumour"
 COLUMNS = [
-    *("trained on", "scored on", "patients with a tumour", "patients without", "in the validation mean"),
+    *("trained on", "scored on", WITH, "patients without", "in the validation mean"),
     *("in the test mean", "rate", "value", "low", "high", "full sampling", "difference", "its low", "its high"),
 ]
 YES, NO = "yes", "no"
@@ -43,7 +44,7 @@ def other_vendors_table(
             counts = patients.get(f"test {vendor}")
             row = {"trained on": source, "scored on": vendor}
             if counts is not None:
-                row |= {"patients with a tumour": counts.with_tumour, "patients without": counts.without}
+                row |= {WITH: counts.with_tumour, "patients without": counts.without}
             for split, word in SPLIT_WORDS.items():
                 row[f"in the {word} mean"] = YES if vendor in means[split].counted else NO
             rows.append(row | _scored(run, of_source, draws, selection, vendor))
@@ -77,11 +78,13 @@ def warnings(run: Run, sources: list[str], measure: Measure) -> list[str]:
     for source in sources:
         for split, others in means_of(run, source).items():
             for vendor, why in others.left_out.items():
-                lines.append(f"{source}: {vendor} is not in the cross-domain {SPLIT_WORDS[split]} mean: {why}.")
+                said = measure.patient_words(why)
+                lines.append(f"{source}: {vendor} is not in the cross-domain {SPLIT_WORDS[split]} mean: {said}.")
+            patients = measure.patient_words("patients of each class")
             if others.all_small and len(others.counted) > 1:
                 lines.append(
-                    f"{source}: no other {measure.domains.one} has {FEWEST} {SPLIT_WORDS[split]} patients of each "
-                    f"class, so all that have a value are in the cross-domain mean: {_listed(others.counted)}."
+                    f"{source}: no other {measure.domains.one} has {FEWEST} {SPLIT_WORDS[split]} {patients}, "
+                    f"so all that have a value are in the cross-domain mean: {_listed(others.counted)}."
                 )
     return lines
 
@@ -93,7 +96,7 @@ def sentences(run: Run, table: pd.DataFrame, measure: Measure) -> list[str]:
         means = means_of(run, str(source))
         named = [f"{SPLIT_WORDS[split]} {_mean_words(mean, measure)}" for split, mean in means.items()]
         lines.append(f"{source}, cross-domain means: {'; '.join(named)}.")
-        lines += [f"  {_on_one(row, measure.title)}" for row in rows.to_dict("records")]
+        lines += [f"  {_on_one(row, measure)}" for row in rows.to_dict("records")]
     return lines
 
 
@@ -102,13 +105,13 @@ def _mean_words(mean: OtherVendors, measure: Measure) -> str:
     return f"{words}, without {_listed(tuple(mean.left_out))}" if mean.left_out else words
 
 
-def _on_one(row: dict[str, Any], title: str) -> str:
+def _on_one(row: dict[str, Any], measure: Measure) -> str:
     """One vendor: its patients, the metric of the chosen rate, and the difference to full sampling."""
+    title = measure.title
     patients = ""
-    if not math.isnan(row["patients with a tumour"]):
-        patients = (
-            f" ({row['patients with a tumour']:.0f} test patients with a tumour, {row['patients without']:.0f} without)"
-        )
+    if not math.isnan(row[WITH]):
+        counts = f"{row[WITH]:.0f} test patients with a tumour, {row['patients without']:.0f} without"
+        patients = f" ({measure.patient_words(counts)})"
     words = f"on {row['scored on']}{patients}"
     if math.isnan(row["value"]):
         return f"{words}: no test {title}."

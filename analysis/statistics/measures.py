@@ -3,7 +3,10 @@
 All that differs from metric to metric stands here. A new metric is an entry in METRICS and one in MEASURES.
 """
 
+import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +31,7 @@ class Yardstick(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """A metric in [0, 1]; higher is better.
+    """A metric of at most 1; higher is better, so that an error enters as a score (R2, not NRMSE).
 
     ``resampled`` takes label, score, patient (n,), the patients (P,) in an order, and (B, P) weights of them.
     """
@@ -41,16 +44,34 @@ class Measure(NamedTuple):
     resampled: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], Resampled]
     yardstick: Yardstick
 
+    floor: float = 0.0  # the least value; -inf where there is none, and then ``resampled`` says so too
+    finding: str = "tumour"  # what an image of label 1 shows; "" where labels are no classes, as of maps
     domains: DomainWords = VENDOR_WORDS  # what sentences call the domains of the run
 
     @property
     def gauge(self) -> float:
         """Where a scale that ends at 1 begins."""
-        return max(self.chance - BELOW_CHANCE, 0.0)
+        return max(self.chance - BELOW_CHANCE, self.floor)
+
+    @property
+    def scale(self) -> str:
+        """The scale of its errors (scale.py), in words."""
+        return "logit scale" if math.isfinite(self.floor) else f"scale -log(1 - {self.title})"
 
     def words(self, text: str) -> str:
-        """A text that says "metric" and "vendor", or several -> the same text with this metric and these domains."""
+        """A text that says "metric", "vendor" (or several), "tumour", "logit scale" -> the same in this run's words."""
+        text = text.replace("logit scale", self.scale).replace("tumour", self.finding or "finding")
         return self.domains.of(text.replace("metrics", self.plural).replace("metric", self.title))
+
+    def patient_words(self, text: str) -> str:
+        """Words for patients "with a tumour" and "without", as this run says it; bare where labels are no classes."""
+        if self.finding:
+            return self.domains.of(text.replace("tumour", self.finding))
+        return re.sub(r",? \d+ without| with a tumour| of (?:each|a) class", "", text)
+
+    def class_words(self, label: float) -> str:
+        """What an image of this label shows; "" where labels are no classes."""
+        return f"{self.finding} {'present' if label == 1 else 'absent'}" if self.finding else ""
 
     def of_counted(self, scores: pd.DataFrame) -> pd.DataFrame:
         """The rows (with label and score) that the draws use."""
@@ -80,6 +101,13 @@ def _dice(
     label: np.ndarray, score: np.ndarray, patient: np.ndarray, patients: np.ndarray, weights: np.ndarray
 ) -> Resampled:
     return resampled_mean(score, np.isfinite(score), positions(patient, patients), weights)
+
+
+def unbounded_mean(
+    label: np.ndarray, score: np.ndarray, patient: np.ndarray, patients: np.ndarray, weights: np.ndarray
+) -> Resampled:
+    """As the mean of a score that may fall without end (R2), for a measure whose floor is -inf."""
+    return replace(_dice(label, score, patient, patients, weights), floor=-math.inf)
 
 
 MEASURES = {  # a key of METRICS -> its measure

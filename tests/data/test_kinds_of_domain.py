@@ -111,7 +111,7 @@ def test_images_without_a_domain_are_left_out_with_the_reason(place, tmp_path):
 
 @pytest.mark.parametrize(("domain", "change", "message"), [
     ("hospital", {}, "labels.csv lacks the column 'hospital'; the columns found are 'path', 'patient_id', 'label', 'c"),
-    ("age", {}, f"--domain age: 12 patients .for example GE0. have several values in this column; a patient is in one"),
+    ("age", {}, "--domain age: 12 patients .for example GE0. have several values in this column; a patient is in one"),
     ("many", {"many": range}, f"--domain many: this column has 40 values, and there may be {MOST} domains; give a"),
     ("centre", {"centre": lambda row: "A+B"}, "--domain centre: a domain's name begins with a letter or digit and has"),
     ("centre", {"centre": lambda row: "aA"[row["code"]]}, "'A' and 'a' differ in letter case alone; write both alike"),
@@ -179,7 +179,7 @@ def test_a_run_of_another_kind_of_domain_neither_continues_nor_merges(place, tmp
     for undecoded in (cohort, dataclasses.replace(cohort, fingerprint="")):  # of a dry run too
         with pytest.raises(ValueError, match=other):
             require_same(runs["vendor"], space, undecoded, 0)
-    with pytest.raises(ValueError, match="differ in their kind of domain .--domain.: vendor and centre"):
+    with pytest.raises(ValueError, match=r"differ in their kind of domain .--domain.: vendor and centre"):
         require_mergeable(list(runs.values()), RunFolder(tmp_path / "into"))
 
 
@@ -188,7 +188,7 @@ def test_a_space_trains_on_the_domains_of_the_cohort(place):
     space = load_space("quick")
     assert {point.fixed["vendor"] for point in space._replace(blocks=[{}]).grid(vendors)} == {"1.5T", "3T"}
     named = space._replace(blocks=[{"vendor": "GE"}])
-    with pytest.raises(ValueError, match="trains on GE, and the cohort has 1.5T, 3T only"):
+    with pytest.raises(ValueError, match=r"trains on GE, and the cohort has 1.5T, 3T only"):
         require_vendors(named, vendors)
 
 

@@ -133,8 +133,8 @@ def _before_after(analysis: Analysis, vendor: str, exhibit: Exhibit) -> list[Par
     preview = exhibit.preview
     if preview is None or not len(preview.row):
         return []
-    about = [masks.about_image(analysis.run.cohort, int(row)) for row in preview.row]
-    wanted = f"{vendor}, tumour present"
+    about = [masks.about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
+    wanted = f"{vendor}, {analysis.measure.class_words(1)}"
     place = about.index(wanted) if wanted in about else 0
     words = f"{about[place]}: full, and as the mask leaves it"
     full = Picture(preview.full[place], f"{about[place]}, full image")
