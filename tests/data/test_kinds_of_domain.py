@@ -114,7 +114,8 @@ def test_images_without_a_domain_are_left_out_with_the_reason(place, tmp_path):
     ("age", {}, "--domain age: 12 patients .for example GE0. have several values in this column; a patient is in one"),
     ("many", {"many": range}, f"--domain many: this column has 40 values, and there may be {MOST} domains; give a"),
     ("centre", {"centre": lambda row: "A+B"}, "--domain centre: a domain's name begins with a letter or digit and has"),
-    ("centre", {"centre": lambda row: "aA"[row["code"]]}, "'A' and 'a' differ in letter case alone; write both alike"),
+    ("centre", {"centre": lambda row: "aA"[row["code"]]}, "'A' and 'a' differ in letter case or signs alone"),
+    ("centre", {"centre": lambda row: ("A 1", "A-1")[row["code"]]}, "'A 1' and 'A-1' differ in letter case or signs"),
     ("centre", {"centre": lambda row: "one"}, "holds usable images of 1 domain .one., and this needs 2"),
     ("", {}, "domain must be vendor, centre, field_strength, or the name of a column of up to 60 letters, got ''"),
 ])  # fmt: skip

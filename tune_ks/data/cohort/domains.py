@@ -18,7 +18,7 @@ NOMINAL_T = (0.35, 0.55, 1.0, 1.2, 1.5, 3.0, 5.0, 7.0)  # field strengths as sca
 NEAR = 0.05  # of it: a header's 2.89 T is 3 T
 CENTRE_COLUMNS = ("centre", "center", "site")  # the first that a sheet has
 MOST = 30  # domains; a column of more values does not group patients
-NAME = re.compile(r"[^\W_][\w .()/-]{0,39}")  # of a domain; it becomes a part of names of files and of "A+B"
+NAME = re.compile(r"[^\W_][\w .()-]{0,39}")  # of a domain; it becomes a part of names of files and of "A+B"
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a", "<na>"})  # in small letters
 
 
@@ -76,15 +76,15 @@ def require_domains(domain: str, candidates: Iterable[Candidate]) -> None:
 
 
 def _require_names(domain: str, names: list[str]) -> None:
-    """InputError for a text that is no name, and for two names that only the case of letters tells apart."""
+    """InputError for a text that is no name, and for two names that letter case, blanks and signs alone tell apart."""
     for name in names:
         if not NAME.fullmatch(name):
             raise InputError(
                 f"--domain {domain}: a domain's name begins with a letter or digit and has up to 40 letters, digits, "
-                f"blanks and '.()/_-', got {name[:40]!r}"
+                f"blanks and '.()_-', got {name[:40]!r}"
             )
     known: dict[str, str] = {}
     for name in names:
-        other = known.setdefault(name.casefold(), name)
+        other = known.setdefault(re.sub(r"[\W_]+", "-", name.casefold()), name)
         if other != name:
-            raise InputError(f"--domain {domain}: {other!r} and {name!r} differ in letter case alone; write both alike")
+            raise InputError(f"--domain {domain}: {other!r} and {name!r} differ in letter case or signs alone")
