@@ -99,7 +99,8 @@ class Scan:
         candidates = self._read_headers(sorted(listing.items, key=lambda item: item.path))
         candidates = self._with_domains(candidates, labels_required)
         self._need_images(candidates, "file")
-        require_domains(self.settings.domain, candidates)
+        if labels_required:
+            require_domains(self.settings.domain, candidates)
         candidates = self._of_usual_size(candidates)
         self._need_images(candidates, "file")
         fill_slices(candidates)
