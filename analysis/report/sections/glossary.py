@@ -32,6 +32,8 @@ class Glossary:
 def parts(analysis: Analysis) -> Sequence[Part]:
     """The terms by name; of metrics only the run's."""
     other_metrics = {measure.title for measure in MEASURES.values()} - {analysis.measure.title}
+    if "LROC" in other_metrics:
+        other_metrics.add("FROC")  # of the same task
     entries = []
     for spellings, meaning in TERMS.items():
         name = spellings.partition("|")[0]
