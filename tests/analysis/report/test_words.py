@@ -20,6 +20,7 @@ from analysis.statistics.measures import MEASURES
 from analysis.statistics.scale import from_scale, slope, to_scale
 from tune_ks.core import metrics
 from tune_ks.core.metrics import METRICS, Metric
+from tune_ks.core.record import ONE_FIXED_MASK
 from tune_ks.core.terminal import SafeConsole
 
 OPEN = "map_score"  # a made-up metric of maps: no classes, and no least value
@@ -32,7 +33,7 @@ FOREIGN = {
     },
     r"tumour": lambda measure: measure.finding == "tumour",
     r"[Vv]endor": lambda measure: False,
-    r"DeLong|Brier|sensitivity": lambda measure: measure.of_classes,
+    r"DeLong|Brier": lambda measure: measure.of_classes,
     r"of a class": lambda measure: bool(measure.finding),
     r"logit": lambda measure: math.isfinite(measure.floor),
 }
@@ -47,10 +48,16 @@ def with_open_metric(monkeypatch):
     monkeypatch.setitem(METRICS, OPEN, Metric("map score", mean_of_maps, metrics.within_patient_dice, classes=(1,)))
     dice = MEASURES["dice"]
     measure = dice._replace(
-        title="map score", plural="map scores", floor=-math.inf, finding="", resampled=measures.unbounded_mean
+        title="map score",
+        plural="map scores",
+        floor=-math.inf,
+        finding="",
+        resampled=measures.unbounded_mean,
+        rests_on="is a mean over images",
     )
     monkeypatch.setitem(MEASURES, OPEN, measure)
     monkeypatch.setitem(synthetic_run.TASKS, OPEN, "segmentation")
+    monkeypatch.setitem(synthetic_run.ANSWERS, OPEN, ONE_FIXED_MASK)
 
 
 def texts_of(page):
