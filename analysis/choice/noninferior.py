@@ -17,6 +17,7 @@ from analysis.statistics.curve import Curve
 from analysis.statistics.estimate import ALPHA, Estimate, Part, estimate, joined, scatter
 from analysis.statistics.fitted import Curves, draw_patients
 from analysis.statistics.measures import MEASURES
+from analysis.statistics.scale import limits_of_difference
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.metrics import DOMAINS
 
@@ -272,12 +273,15 @@ def _along(curve: Curve, rate: float, full: list[Resampled], trainings: int) -> 
     moved = of_patients - draw_patients(full, patients)
     along_curve = Part(max(at_rate.var() - of_patients.var(), 0.0), max(trainings - 3, 1))
     of_trainings = joined([along_curve, scatter(full)], math.inf)
+    floor, ceiling = limits_of_difference(reference.floor)
     return Estimate(
         point=float(curve.at(np.array([rate]))[0] - reference.point),
         of_patients=moved.std() / longer,
         of_trainings=math.sqrt(of_trainings.variance),
         patients=patients,
         freedom=of_trainings.freedom,
+        floor=floor,
+        ceiling=ceiling,
         seeds=min(trainings, len(full)),
     )
 

@@ -15,6 +15,7 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.sentences import DOMAINS, SPLITS, difference, split_shown
 from analysis.results.warnings import is_synthetic, yardstick_not_beaten
+from tune_ks.core.domain_words import about_domains
 from tune_ks.core.rate_words import acceleration, rate_tick
 
 SHARES = {"1/2": "a half", "1/3": "a third", "1/4": "a quarter", "1/8": "an eighth", "1/16": "a sixteenth"}
@@ -37,7 +38,8 @@ def cohort_line(analysis: Analysis) -> str:
     if masks:
         words.append(f"masks {', '.join(masks)}")
     words += [f"trials: {run.counts()}", _dated(run)]
-    return f"{'; '.join(filter(None, words))}."
+    about = about_domains(run.domain)
+    return f"{'; '.join(filter(None, words))}.{f' {about}' if about else ''}"
 
 
 def _patients_and_images(run: Run) -> str:
@@ -95,10 +97,11 @@ def _against_all(analysis: Analysis, computed: VendorAnalysis) -> str:
     if all(verdict.kind is Kind.UNKNOWN for verdict in selection.verdicts.values()):
         return f"{_capital(kept)} may do better or worse than all of them: without an interval nothing can tell"
     split = split_shown(selection)
+    word = analysis.measure.domains.one
     clauses = []
     for domain in DOMAINS:
         if math.isnan(selection.values.get(f"{split}_{domain}", math.nan)):
-            clauses.append("was scored on no other vendor" if domain == "cross_domain" else "was not scored")
+            clauses.append(f"was scored on no other {word}" if domain == "cross_domain" else "was not scored")
         else:
             clauses.append(_heard(analysis, computed, domain))
     return f"{_capital(kept)} {', and '.join(clauses)}"

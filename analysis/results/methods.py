@@ -1,5 +1,6 @@
 """A methods paragraph for a paper, filled from the run: what was done, with which versions, after whom."""
 
+import math
 import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -12,6 +13,7 @@ from analysis.read.load import config_fields
 from analysis.results.compute import Analysis
 from analysis.results.sentences import RETROSPECTIVE, whose_labels
 from analysis.statistics.bootstrap import DRAWS, LEVEL
+from tune_ks.core.domain_words import about_domains
 from tune_ks.core.rate_words import rate_tick, rate_words
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "moocore", "plotly")  # of the analysis
@@ -67,15 +69,18 @@ def _data(analysis: Analysis) -> list[str]:
         said.append("The cohort is synthetic (a phantom): the results are no evidence about patients.")
     cohort = run.cohort
     if len(cohort):
+        word = analysis.measure.domains.one
         by_vendor = cohort.groupby("vendor")["patient_id"].nunique()
         named = ", ".join(f"{vendor} {count}" for vendor, count in by_vendor.items())
-        said.append(f"The cohort holds {len(cohort)} images of {by_vendor.sum()} patients (by vendor: {named}).")
+        said.append(f"The cohort holds {len(cohort)} images of {by_vendor.sum()} patients (by {word}: {named}).")
         splits = cohort.groupby(["split", "vendor"])["patient_id"].nunique()
         parts = [f"{vendor} {split} {splits[split, vendor]}" for split, vendor in splits.index]
         said.append(f"It was split by patient, never by image ({', '.join(parts)} patients).")
     settings = about.get("settings") or {}
     if settings:
         said.append(f"Images were read with {', '.join(f'{name} {value}' for name, value in settings.items())}.")
+    if about_domain := about_domains(run.domain):
+        said.append(about_domain)
     if about.get("fingerprint"):
         said.append(f"Fingerprint of the cohort: `{about['fingerprint']}`.")
     return said
@@ -90,8 +95,9 @@ def _models(analysis: Analysis) -> list[str]:
     rates = ", ".join(words[:MOST])
     more = ", ..." if len(words) > MOST else ""
     constant, varied = _settings(trials)
+    word = analysis.measure.domains.one
     said = [
-        f"A mask over k-space and a classifier were trained together on one vendor ({', '.join(analysis.vendors)}) and "
+        f"A mask over k-space and a classifier were trained together on one {word} ({', '.join(analysis.vendors)}) and "
         f"scored on it (in-domain) and on the others (cross-domain), {len(trials)} trainings in all.",
         f"Mask families: {names}; realised sampling rates: {rates}{more}; seeds a configuration: "
         f"{table['seeds'].min()} to {table['seeds'].max()}.",
@@ -134,13 +140,15 @@ def _choice(analysis: Analysis) -> list[str]:
 
 def _statistics(analysis: Analysis) -> list[str]:
     """How intervals and comparisons were made."""
-    title = analysis.measure.title
+    measure = analysis.measure
+    title = measure.title
+    of_title = f"the logit of {title}" if math.isfinite(measure.floor) else f"-log(1 - {title})"
     said = [
         f"{title} is given with {100 * LEVEL:.0f} % intervals over patients and, where known, trainings: patients, "
         f"never images, were resampled {DRAWS} times; the variance between seeds was added; Student's t with "
-        "Satterthwaite's degrees of freedom was taken on the logit scale.",
+        f"Satterthwaite's degrees of freedom was taken on the {measure.scale}.",
         "Differences are paired: a draw holds the same patients for all models.",
-        f"{title} against the rate was smoothed with a Gaussian process on log2 of the rate and the logit of {title}; "
+        f"{title} against the rate was smoothed with a Gaussian process on log2 of the rate and {of_title}; "
         "full sampling is no point of it.",
     ]
     if len(analysis.versus_lowpass.means):

@@ -18,7 +18,7 @@ from analysis.read.trial_arrays import yardstick_scores
 from analysis.statistics.baselines import best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
-from analysis.statistics.measures import MEASURES, Measure
+from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.pareto import TWO
 from analysis.statistics.resampling import configuration_draws, domain_draws, marked
 from analysis.statistics.training_noise import seeds_of, training_noise
@@ -90,7 +90,7 @@ def plain(name: str) -> str:
 
 def yardstick_draws(run: Run) -> YardstickDraws:
     """The metric of every yardstick on resampled test patients, the same in each draw as for the networks."""
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     patients = {vendor: np.unique(images["patient_id"]) for vendor, images in held_out_images(run.cohort)}
     weights = {vendor: patient_weights(len(names), DRAWS, vendor) for vendor, names in patients.items()}
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
@@ -129,7 +129,7 @@ def above_best(
     Columns ``above_baseline_DOMAIN``, its ``_low`` and ``_high``, and ``best_yardstick``: the best one in words, on the
     source vendor's patients; None where there is none.
     """
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     base = {source: _best_baselines(run, baselines, source, measure) for source in configurations["vendor"].unique()}
     rows = []
     for row in configurations.itertuples():

@@ -87,7 +87,7 @@ def print_vendors(cohort: Any, split_seed: int) -> None:
     if table["label"].notna().any():
         with contextlib.suppress(InputError):  # too few patients, which require_searchable says
             table = with_splits(table, split_seed)
-    shown = Table("vendor", box=None, pad_edge=False)
+    shown = Table(cohort.words.one, box=None, pad_edge=False)
     for name in ("images", "patients", "with", "without", *SPLITS, "pixels", "tesla"):
         shown.add_column(name, justify="right")
     for vendor, images in table.groupby("vendor"):

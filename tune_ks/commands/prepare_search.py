@@ -178,6 +178,7 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     cache = args.cache or cache_beside(args.run)
     is_planned = args.data is None and not data.exists()
     if is_planned:
+        require_vendors_as_domains(settings)
         say(f"the phantom is not written yet: a search writes it into {data} first ({phantom_of(space).size})")
     cohorts = {}
     with stages.stage("reading headers") as progress:
@@ -192,12 +193,24 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
             cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
             require_usable(cohorts[size], data, vendors=2)
     if space.task().reads_masks() and not is_planned:
-        mask_source(data, space.task().reads_organs())
+        if not next(iter(cohorts.values())).holds_maps:
+            mask_source(data, space.task().reads_organs())
         cohorts = {size: naming_masks(cohort, data) for size, cohort in cohorts.items()}
     say_cohort(list(cohorts.values()))
     if all(cohort.is_decoded for cohort in cohorts.values()):
         say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
     return cohorts
+
+
+def require_vendors_as_domains(settings: Any) -> None:
+    """ValueError where the domains of a phantom that is not written yet are not its vendors."""
+    from tune_ks.core.domain_words import VENDOR
+
+    if settings.domain != VENDOR:
+        raise ValueError(
+            f"--domain {settings.domain}: the phantom is not written yet, so that only its vendors are known; the same "
+            "command without --dry-run writes it first"
+        )
 
 
 def phantom_of(space: Any) -> Any:
@@ -233,7 +246,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of CohortSettings that the arguments set. ValueError where one is no such value."""
     from tune_ks.data.dicom.reader import named_vendor
 
-    names = ("series", "intensity", "orientation", "negatives", "site")
+    names = ("series", "intensity", "orientation", "negatives", "site", "domain")
     given = {name: getattr(args, name) for name in names if getattr(args, name)}
     if args.site and not re.fullmatch(r"[\w-][\w .+-]{0,39}", args.site):
         raise ValueError(f"--site must be 1 to 40 letters, digits, blanks and '.+-_', got {args.site!r}")
@@ -250,6 +263,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def say_cohort(cohorts: list[Any]) -> None:
     """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
+    from tune_ks.core.domain_words import about_domains
     from tune_ks.data.cohort.doubts import doubts
 
     cohort = cohorts[0]
@@ -257,6 +271,8 @@ def say_cohort(cohorts: list[Any]) -> None:
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
     sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
     say(f"cohort: {counts}; sampled at {sides} px")
+    if sentence := about_domains(cohort.settings.domain):
+        say(f"{sentence} In-domain is the domain trained on, cross-domain the mean over the others.")
     sentence = "" if cohort.holds_maps else labels_of_patients(cohort.table)
     if sentence:
         say(sentence)

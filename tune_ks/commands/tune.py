@@ -196,7 +196,9 @@ def conclude(tuning: PreparedTuning, halt: Any) -> int:
         say(f"the tuning is not at its end; the same command goes on:\n  {command}")
         return INTERRUPTED
     following = next_command(tuning.args, tuning.space_out)
-    write_space(tuning.space_out, space_text(comparison, candidates, tuning.vendors, command, following))
+    write_space(
+        tuning.space_out, space_text(comparison, candidates, tuning.vendors, command, following, tuning.cohort.words)
+    )
     say(f"wrote {tuning.space_out}: a search of the rates with the best recipe")
     say(f"next:\n  {following}")
     return FAILED_TRIALS if failures else OK
@@ -204,14 +206,15 @@ def conclude(tuning: PreparedTuning, halt: Any) -> int:
 
 def nothing_compared(tuning: PreparedTuning, board: Any) -> str:
     """Why no recipe could be compared with the default."""
+    word = tuning.cohort.words.one
     if board.failures:
         key, reason = next(iter(board.failures.items()))
         return f"the default recipe could not be trained, so there is nothing to compare with: {key}: {reason}"
     if any(math.isnan(value) for value in board.values.values()):
-        return "the default recipe has no validation AUC: a source vendor needs validation images of both labels"
+        return f"the default recipe has no validation AUC: a source {word} needs validation images of both labels"
     return (
         f"--minutes {tuning.args.minutes:g} ended before the default recipe was trained to epoch "
-        f"{tuning.candidates.epochs} for every vendor and both rates. What was trained is kept: the same command with "
+        f"{tuning.candidates.epochs} for every {word} and both rates. What was trained is kept: the same command with "
         "more minutes goes on"
     )
 

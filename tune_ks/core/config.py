@@ -34,7 +34,13 @@ class TrialConfig:
     defaults, so old run folders keep their keys. Raises ValueError naming the field, the value and what is allowed.
     """
 
-    vendor: str = field(metadata={"option": Option("", "", "source vendor, the one trained on: GE, SIEMENS ...", str)})
+    vendor: str = field(
+        metadata={
+            "option": Option(
+                "", "", "source vendor, the one trained on: GE, SIEMENS ..., or with --domain the name of a domain", str
+            )
+        }
+    )
     sampling_rate: float = field(
         metadata={"option": Option("", 1.0, "nominal fraction of k-space kept, k/N", above=0, most=1)}
     )

@@ -12,7 +12,7 @@ import torch
 
 from tune_ks.core.domains import ClassPatients
 from tune_ks.core.storage import StoragePath, storage_path
-from tune_ks.data.cohort.table import read_table, training_patients
+from tune_ks.data.cohort.table import read_table, training_patients, words_of_table
 from tune_ks.data.dipole import GEOMETRY
 from tune_ks.data.layouts.items import SPLITS
 from tune_ks.data.volumes import LESION, ORGAN, require_cube, volume_rows
@@ -200,7 +200,7 @@ def open_splits(
     masks = _masks(masks_npy, table)
     known = sorted(table["vendor"].unique())
     if vendor not in known:
-        raise ValueError(f"the cohort has no vendor {vendor!r}; it has {', '.join(known)}")
+        raise ValueError(f"the cohort has no {words_of_table(table).one} {vendor!r}; it has {', '.join(known)}")
     unknown = sorted(set(table["split"]) - set(SPLITS))
     if unknown:
         raise ValueError(f"{cohort_csv}: split must be one of {', '.join(SPLITS)}; it also holds {unknown[0]!r}")

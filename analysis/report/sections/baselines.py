@@ -28,7 +28,9 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 
 def _one_number(analysis: Analysis) -> list[Part]:
-    frame = analysis.baselines.drop(columns="source").rename(columns={"value": analysis.run.metric})
+    frame = analysis.baselines.drop(columns="source").rename(
+        columns={"value": analysis.run.metric, "vendor": analysis.measure.domains.one}
+    )
     if frame.empty:
         return [Paragraph(MISSING, "small")]
     return [table(frame, "baselines"), Paragraph(WORDS, "small")]
@@ -38,7 +40,7 @@ def _yardsticks(analysis: Analysis) -> list[Part]:
     if analysis.yardsticks.empty:
         return [Paragraph(NO_YARDSTICK, "small")]
     names = [name for name in COLUMNS if name not in ("configuration", "full")]
-    frame = known_columns(analysis.yardsticks, names)
+    frame = known_columns(analysis.yardsticks, names, analysis.measure)
     return [table(frame, "yardsticks"), Paragraph(analysis.measure.words(YARDSTICKS), "small")]
 
 

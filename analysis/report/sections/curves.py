@@ -110,8 +110,9 @@ def _source_table(analysis: Analysis) -> list[Part]:
     frame: pd.DataFrame = source_table(analysis)
     if frame.empty:
         return []
+    word = analysis.measure.domains.one
     title = (
-        f"Test {analysis.measure.title} by rate: trained on each vendor, tested on each (the shape of the source "
+        f"Test {analysis.measure.title} by rate: trained on each {word}, tested on each (the shape of the source "
         "study's Table 1)"
     )
     chosen = frame[CHOSEN_FOR].notna() if CHOSEN_FOR in frame else None

@@ -42,7 +42,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     names = ["vendor", "curve", "train_share", "patients", "epochs", "seeds"]
     for domain in ("in_domain", "cross_domain"):
         names += [f"test_{domain}{end}" for end in ("", "_sd", "_low", "_high")]
-    frame = known_columns(pd.concat(frames, ignore_index=True), names)
+    frame = known_columns(pd.concat(frames, ignore_index=True), names, analysis.measure)
     words = f"{analysis.measure.words(WORDS)} ({', '.join(shares)})."
     return [Panels(panels), table(frame, "patients"), Paragraph(words, "small"), labels_seen(analysis)]
 

@@ -28,7 +28,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     quality = quality_table(analysis.run.records, analysis.run.trials)
     if quality.empty:
         return []
-    shown: list[Part] = [table(quality, "reconstruction")]
+    names = quality.rename(columns=analysis.measure.domains.of)
+    shown: list[Part] = [table(names, "reconstruction")]
     for name, words in (("psnr", WORDS), ("volume_avd_ml", VOLUME_WORDS), ("map_nrmse", MAP_WORDS)):
         if COLUMNS[name] in quality:
             shown.append(Paragraph(analysis.measure.words(words), "small"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tune_ks.core.domain_words import DomainWords, domain_words
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
@@ -22,7 +23,7 @@ from tune_ks.data.cohort.table import read_table
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
 from tune_ks.data.layouts.maps import Maps
-from tune_ks.data.layouts.sheets import InputError, counted
+from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.whole_folder import remove_abandoned
 
 SIGNATURE = re.compile("[0-9a-f]{16}")  # the name of a cache
@@ -37,7 +38,8 @@ class Cohort:
     orientation (canonical | unknown | raw), height and width (pixels before padding), spacing_mm (of the cached image),
     model, field_t, tr_ms, te_ms, flip_deg, acquired_width (samples), thickness_mm, phase (ROW | COL | ""), low and high
     (the percentiles used, in the file's unit), mean, p75 and p90 (of the cached image), digest (of the stored pixels).
-    NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image.
+    NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image. Where the
+    settings name another domain, vendor is the name of the image's domain, and manufacturer the maker of its scanner.
     """
 
     table: pd.DataFrame
@@ -57,6 +59,11 @@ class Cohort:
     def holds_maps(self) -> bool:
         """Whether it is of field maps and their true answers, in place of DICOM images."""
         return bool(self.layout) and LAYOUTS[self.layout].holds_maps
+
+    @property
+    def words(self) -> DomainWords:
+        """What sentences call its domains."""
+        return domain_words(self.settings.domain)
 
     @property
     def is_decoded(self) -> bool:
@@ -165,7 +172,7 @@ def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
     vendors = sorted(cohort.table["vendor"].unique())
     if len(vendors) < count:
         raise InputError(
-            f"{root} holds usable images of {counted(len(vendors), 'vendor')} ({', '.join(vendors)}), and this needs"
+            f"{root} holds usable images of {cohort.words.counted(len(vendors))} ({', '.join(vendors)}), and this needs"
             f" {count}.{_reasons(cohort)}"
         )
 

@@ -20,6 +20,7 @@ from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.map_scan import with_maps
 from tune_ks.data.cohort.prepare import pad_to_square
+from tune_ks.data.cohort.table import manufacturer_of
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import apply
 from tune_ks.data.dicom.reader import VendorNames, read_geometry
@@ -213,7 +214,7 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
 def _mask_of_image(row: Row, cohort: Cohort, root: Path, stored: StoredMasks) -> np.ndarray:
     """(S, S) uint8, sums of LESION and ORGAN: the mask of one image, turned, padded and shrunk as the image was."""
     try:
-        names = VendorNames(cohort.settings.vendor_of, row["vendor"])
+        names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
         plan = read_geometry(root / row["path"], cohort.settings.orientation, names)
     except UnusableFile as unusable:
         raise InputError(f"{row['path']} was read before and cannot be now: {unusable.reason}") from None

@@ -33,6 +33,7 @@ class Layout(ABC):
     root: Path
     sheets: dict[str, Path]  # name -> file
     ignore: Path | None = None  # a folder that holds no data: the cache, where it lies inside ``root``
+    domain_columns: tuple[str, ...] = ()  # names of the column that gives Item.domain; the first that is there counts
 
     @classmethod
     @abstractmethod
