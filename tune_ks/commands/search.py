@@ -220,9 +220,14 @@ def print_dry_run(search: PreparedSearch, gpus: float, slots: int) -> None:
     expected = estimate(search.plan, search.folder, search.cohorts, args.split_seed, load)
     for line in dry_run_words(expected, load, gpus):
         console.print(line, markup=False)
-    undecoded = sum(not cohort.is_decoded for cohort in search.cohorts.values())
+    say_undecoded(list(search.cohorts.values()))
+
+
+def say_undecoded(cohorts: list[Any]) -> None:
+    """Print how many images are decoded first; ``cohorts`` are one cohort at several image sizes."""
+    undecoded = sum(not cohort.is_decoded for cohort in cohorts)
     if undecoded:
-        images = len(next(iter(search.cohorts.values())).table)
+        images = len(cohorts[0].table)
         say(f"before that, {images} images are decoded{f' at {undecoded} sizes' if undecoded > 1 else ''}")
 
 
