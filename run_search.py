@@ -172,6 +172,7 @@ def show_evaluation(run: StoragePath, cohort: str | None) -> StoragePath:
     analysis = analyse_again(run)
     if cohort is not None:
         print_external(analysis, cohort, console)
+    assert analysis.report is not None  # analyse_again writes one
     return analysis.report
 
 

@@ -40,7 +40,7 @@ def analyse(
     serve; whatever is wrong inside the folder becomes a warning.
     """
     rule = full_name("rule", rule)
-    settings = {"rule": rule, "patients": patients, "cross_fit": cross_fit, "metric": metric}
+    settings: dict[str, Any] = {"rule": rule, "patients": patients, "cross_fit": cross_fit, "metric": metric}
     settings |= {"prevalence": prevalence, **options}
     analysis = computed_with(run, settings)
     write_whole(analysis.selection_json, selection_text(analysis, made_with(settings, images)).encode())

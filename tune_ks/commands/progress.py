@@ -5,11 +5,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -78,7 +86,7 @@ class Stages:
         if not self.console.is_terminal:
             lines.start()
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
-            tasks: dict[str, int] = {}
+            tasks: dict[str, TaskID] = {}
 
             def progress(step: str, done: int, total: int) -> None:
                 state[1:] = [f"{step} {done} of {total}"]
@@ -246,7 +254,7 @@ class TrialTable:
     def __rich__(self) -> Group:
         table = Table(box=None, pad_edge=False)
         for name in COLUMNS:
-            justify = "left" if name in TEXTS else "right"
+            justify: Literal["left", "right"] = "left" if name in TEXTS else "right"
             table.add_column(name, no_wrap=True, overflow="ellipsis", justify=justify)
         for config, result in list(self.running.values())[:SHOWN]:
             table.add_row(*_cells(config, result, "running").values())

@@ -138,7 +138,7 @@ def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
     """The loggers that ``--mlflow`` and ``--tensorboard`` ask for. ValueError where one cannot be used."""
     from tune_ks.commands.live_viewers import MlflowLogger, TensorBoardLogger
 
-    viewers = []
+    viewers: list[MlflowLogger | TensorBoardLogger] = []
     if args.mlflow:
         viewers.append(MlflowLogger(args.mlflow, folder.root.name))
     if args.tensorboard:

@@ -50,6 +50,7 @@ def with_tumour_masks(cohort: Cohort, root: Path) -> Cohort:
     """
     source = mask_source(root)
     with_masks = naming_masks(cohort, root)
+    assert with_masks.masks is not None
     if not with_masks.masks.exists():
         drawn_or_boxes = DrawnMasks(source) if source.name == DRAWN else BoxMasks(source)
         _write(with_masks.masks, cohort, Path(root), drawn_or_boxes)
@@ -62,23 +63,24 @@ def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:
         return dataclasses.replace(cohort, masks=masks)
-    with_masks = {
-        name: digest(f"{getattr(cohort, name)}/{content}".encode()) for name in ("fingerprint", "fingerprint_1")
-    }
-    return dataclasses.replace(cohort, masks=masks, **with_masks)
+    fingerprint = digest(f"{cohort.fingerprint}/{content}".encode())
+    fingerprint_1 = digest(f"{cohort.fingerprint_1}/{content}".encode())
+    return dataclasses.replace(cohort, masks=masks, fingerprint=fingerprint, fingerprint_1=fingerprint_1)
 
 
 def mask_source(root: Path) -> Path:
     """The file that says where the tumours of the folder lie: DRAWN or Duke's boxes. InputError where there is none."""
     drawn = Path(root) / DRAWN
     boxes = detect(root, labels_required=False).sheets.get("boxes")
-    if not drawn.is_file() and boxes is None:
+    if drawn.is_file():
+        return drawn
+    if boxes is None:
         raise InputError(
             f"{root} does not say where its tumours lie, which segmentation needs: neither {DRAWN} (PATIENT: (n, rows,"
             " columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers) nor Duke's"
             " Annotation_Boxes; use task = 'classification', or add one of them"
         )
-    return drawn if drawn.is_file() else boxes
+    return boxes
 
 
 def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:
