@@ -65,8 +65,17 @@ def caveat(computed: VendorAnalysis) -> str:
     return f"{computed.vendor}: {'; '.join(said)}." if said else ""
 
 
-def front(computed: VendorAnalysis) -> str:
-    """The Pareto front of both metrics, by rate; "" where no configuration has both."""
+def fronts(analysis: Analysis) -> str:
+    """The Pareto fronts of both metrics, by rate, of all vendors; "" where no configuration has both."""
+    by_split: dict[str, list[str]] = {}
+    for computed in analysis.vendors.values():
+        if points := _front(computed):
+            by_split.setdefault(SPLITS[computed.split], []).append(points)
+    of_splits = [f"({split}) {'; '.join(points)}" for split, points in by_split.items()]
+    return f"Pareto front, rate: in-domain/cross {' '.join(of_splits)}" if by_split else ""
+
+
+def _front(computed: VendorAnalysis) -> str:
     points = computed.fronts["two_objectives"].points
     if points.empty:
         return ""
@@ -76,8 +85,7 @@ def front(computed: VendorAnalysis) -> str:
         for point in points.head(POINTS).to_dict("records")
     ]
     more = f" and {len(points) - POINTS} more" if len(points) > POINTS else ""
-    split = SPLITS[computed.split]
-    return f"{computed.vendor} front (rate: {split} in-domain/cross): {', '.join(shown)}{more}"
+    return f"{computed.vendor} {', '.join(shown)}{more}"
 
 
 def heading(analysis: Analysis) -> str:
@@ -88,27 +96,24 @@ def heading(analysis: Analysis) -> str:
 
 
 def warnings(analysis: Analysis) -> list[str]:
-    """That the cohort is made up, and how many warnings the report has besides."""
+    """That the cohort is made up, and how many warnings the report has besides: one line."""
     first = [text for text in analysis.warnings if text.startswith(SYNTHETIC)]
     if not analysis.vendors:
         return analysis.warnings
     others = len(analysis.warnings) - len(first)
     if others:
         first.append(f"warnings in the report: {others}{' more' if first else ''}")
-    return first
+    return [" ".join(first)] if first else []
 
 
 def lines(analysis: Analysis) -> list[str]:
-    """What follows the rows: caveats, fronts, and whether the learned mask beats low-pass."""
-    vendors = analysis.vendors.values()
-    said = [*map(caveat, vendors), *map(front, vendors)]
-    said += [_against_lowpass(analysis, computed.vendor) for computed in vendors]
-    return [line for line in said if line]
-
-
-def _against_lowpass(analysis: Analysis, vendor: str) -> str:
-    said = versus_lowpass.short(analysis.versus_lowpass, vendor)
-    return f"{vendor}: {said}" if said else ""
+    """What follows the rows: of each vendor its caveat and whether the learned mask beats low-pass; the fronts."""
+    said = []
+    for computed in analysis.vendors.values():
+        sentences = [caveat(computed), versus_lowpass.short(analysis.versus_lowpass, computed.vendor)]
+        said.append(" ".join(sentence for sentence in sentences if sentence))
+    words = [f"{vendor}: {text.removeprefix(f'{vendor}: ')}" for vendor, text in zip(analysis.vendors, said) if text]
+    return [line for line in (*words, fronts(analysis)) if line]
 
 
 def _number(value: float) -> str:

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from tune_ks.commands import ticker
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.rate_words import rate_tick, rate_words
 from tune_ks.core.record import TrialRecord
 from tune_ks.planning.plan import Plan
 from tune_ks.search.events import Event
@@ -36,12 +37,12 @@ OBJECTIVES = ("val_in_domain", "val_cross_domain")
 COLUMNS = {  # of the table -> its width in a log file, in letters; the last one has the rest of 80
     "trained on": 10,
     "mask": 16,
-    "rate": 6,
+    "rate": 7,
     "epoch": 9,
     "loss": 6,
     "in-domain": 9,
     "cross": 6,
-    "": 11,
+    "": 10,
 }
 TEXTS = ("trained on", "mask", "")  # the columns that are no numbers
 
@@ -194,9 +195,9 @@ class TrialTable:
         for vendor in sorted(self.best):
             best = self.best[vendor]
             front = sorted(self.fronts.get(vendor, []), reverse=True)
-            points = ", ".join(f"{p.rate:.3g}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front)
+            points = ", ".join(f"{rate_tick(p.rate)}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front)
             lines.append(
-                f"{vendor} best val {best.title} {best.in_domain:.3f} at rate {best.rate:.3g}; "
+                f"{vendor} best val {best.title} {best.in_domain:.3f} at rate {rate_words(best.rate)}; "
                 f"front (rate: in-domain/cross): {points or 'none'}"
             )
         return lines
@@ -238,7 +239,7 @@ class TrialTable:
 
     def _say_lost(self, config: TrialConfig, reason: str | None) -> None:
         if reason:
-            self._print(f"{config.vendor} {config.mask} {config.sampling_rate:.3g}: tried again: {reason}")
+            self._print(f"{config.vendor} {config.mask} {rate_tick(config.sampling_rate)}: tried again: {reason}")
 
     def _say(self, config: TrialConfig, event: Event) -> None:
         ended = self.done + self.failed + self.stopped
@@ -269,7 +270,7 @@ class TrialTable:
         """Why the last of the trials shown that ended early or failed did so."""
         for config, result in reversed(self.results):
             if reason := _reason(result):
-                return [f"{_end(result)}: {config.vendor} {config.mask} {config.sampling_rate:.3g}: {reason}"]
+                return [f"{_end(result)}: {config.vendor} {config.mask} {rate_tick(config.sampling_rate)}: {reason}"]
         return []
 
 
@@ -289,7 +290,7 @@ def _cells(config: TrialConfig, result: Mapping[str, Any], last: str = "running"
     values = [
         config.vendor,
         config.mask,
-        f"{config.sampling_rate:.3g}",
+        rate_tick(config.sampling_rate),
         _epoch(config, result),
         _cell(result.get("loss")),
         in_domain,
