@@ -50,8 +50,8 @@ def verdict(selection: Selection) -> str:
     return ", ".join([proof, *worst[:1]])
 
 
-def caveat(computed: VendorAnalysis) -> str:
-    """What a reader of the vendor's row must know at once; "" where there is nothing."""
+def caveats(computed: VendorAnalysis) -> list[str]:
+    """What a reader of the vendor's row must know at once."""
     selection = computed.selection
     said = []
     if math.isnan(selection.rate):
@@ -59,10 +59,10 @@ def caveat(computed: VendorAnalysis) -> str:
     if selection.oracle:
         said.append("chosen on TEST scores, so its metric is biased upward")
     if computed.fitness.verdict == UNDERFIT:
-        said.append("the network is underfit, so the rate is a lower bound of what k-space is worth")
+        said.append("the network is underfit, so the rate is a lower bound")
     if selection.lowest:
         said.append("no lower rate was tried")
-    return f"{computed.vendor}: {'; '.join(said)}." if said else ""
+    return said
 
 
 def fronts(analysis: Analysis) -> str:
@@ -107,13 +107,17 @@ def warnings(analysis: Analysis) -> list[str]:
 
 
 def lines(analysis: Analysis) -> list[str]:
-    """What follows the rows: of each vendor its caveat and whether the learned mask beats low-pass; the fronts."""
-    said = []
+    """What follows the rows: caveats, whether the learned mask beats low-pass, the fronts.
+
+    What holds for several vendors is said once, with their names.
+    """
+    vendors_of: dict[str, list[str]] = {}
     for computed in analysis.vendors.values():
-        sentences = [caveat(computed), versus_lowpass.short(analysis.versus_lowpass, computed.vendor)]
-        said.append(" ".join(sentence for sentence in sentences if sentence))
-    words = [f"{vendor}: {text.removeprefix(f'{vendor}: ')}" for vendor, text in zip(analysis.vendors, said) if text]
-    return [line for line in (*words, fronts(analysis)) if line]
+        against_lowpass = versus_lowpass.short(analysis.versus_lowpass, computed.vendor).rstrip(".")
+        for sentence in (*caveats(computed), against_lowpass):
+            vendors_of.setdefault(sentence, []).append(computed.vendor)
+    said = [f"{', '.join(vendors)}: {sentence}." for sentence, vendors in vendors_of.items() if sentence]
+    return [line for line in (*said, fronts(analysis)) if line]
 
 
 def _number(value: float) -> str:

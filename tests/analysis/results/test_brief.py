@@ -59,11 +59,22 @@ def test_what_takes_a_choice_back_stands_below_its_row(analysis, chosen):
     computed = analysis.vendors["GE"]
     selection = computed.selection._replace(oracle=chosen == "oracle", lowest=chosen == "lowest")
     fitness = computed.fitness._replace(verdict=UNDERFIT if chosen == "underfit" else "fit")
-    said = brief.caveat(replace(computed, selection=selection, fitness=fitness))
-    assert said.startswith("GE: ")
+    (said,) = brief.caveats(replace(computed, selection=selection, fitness=fitness))
     assert [name for name, word in words.items() if word in said] == [chosen]
     plain = replace(computed, selection=selection._replace(oracle=False, lowest=False))
-    assert brief.caveat(replace(plain, fitness=fitness._replace(verdict="fit"))) == ""
+    assert brief.caveats(replace(plain, fitness=fitness._replace(verdict="fit"))) == []
+
+
+def test_what_holds_for_both_vendors_is_said_once(analysis):
+    vendors = {}
+    for name, computed in analysis.vendors.items():
+        selection = computed.selection._replace(lowest=name == "GE", oracle=False)
+        vendors[name] = replace(computed, selection=selection, fitness=computed.fitness._replace(verdict=UNDERFIT))
+    said = brief.lines(replace(analysis, vendors=vendors))
+    assert said[:2] == [
+        "GE, SIEMENS: the network is underfit, so the rate is a lower bound.",
+        "GE: no lower rate was tried.",
+    ]
 
 
 def test_the_verdict_is_that_of_the_less_favourable_endpoint(analysis):
