@@ -34,7 +34,7 @@ from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.registries import open_registries
 from tune_ks.model.masks import MASKS
 from tune_ks.planning.space import load_space
-from tune_ks.training.members import require_own_options
+from tune_ks.training.members import registries, require_own_options
 from tune_ks.worker import jobs
 from tune_ks.worker.trial import trial
 
@@ -236,6 +236,11 @@ MEMBERS = {
     "rule": {"at_most": Rule(at_most, needs=("in_domain",), options=(SHARE,))},
 }
 """
+
+
+def test_every_registry_takes_members_from_outside():
+    assert set(own_members.KINDS) == {*open_registries(), "rule"}
+    assert {*registries()} < set(own_members.KINDS)
 
 
 def test_segmenters_corruptions_yardsticks_and_rules_of_a_file(nothing_added, tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ class Lens:
     """Images as one exported mask samples them, reduced to a yardstick's numbers."""
 
     def __init__(self, pipeline: KSpaceClassifier, rate: float, mask: np.ndarray, device: str) -> None:
+        self.pipeline = pipeline
         self.sampling = None if pipeline.nothing_to_sample else pipeline.sampling.eval()
         self.rate = rate
         self.device = device
@@ -64,6 +65,8 @@ class Lens:
         if self.sampling is not None:
             transform = self.sampling.transform
             self.name = (type(transform).__name__, mask.shape, mask.tobytes())
+        if pipeline.harmonises:
+            self.name += pipeline.harmonisation.identity()
 
     def numbers(self, yardstick: Yardstick, images: Images) -> np.ndarray:
         """(n, F); remembered for the next trial of this process that sees the same images through the same mask."""
@@ -83,7 +86,7 @@ class Lens:
             return yardstick.numbers(np.empty((0, images.side, images.side), np.float32))
         chunks = []
         for index in torch.arange(len(images)).split(CHUNK):
-            image = images.gather(index, self.device).image
+            image = self.pipeline.harmonised(images.gather(index, self.device).image)
             if self.sampling is not None:
                 rates = torch.full((len(index),), self.rate, device=image.device)
                 image = self.sampling(image, rates).zero_filled
