@@ -7,16 +7,17 @@ from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.corruptions.base import SEVERITIES, Corruption
 from tune_ks.evaluation.yardsticks import YARDSTICKS
 from tune_ks.evaluation.yardsticks.base import Yardstick
-from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS
 from tune_ks.training.members import owners, registries
 
 
 def open_registries() -> dict[str, Registry]:
     """Kind of member -> its registry."""
-    of_config = registries() | {"classifier": CLASSIFIERS}  # there a copy with the segmenters
+    of_config = registries() | {"classifier": CLASSIFIERS}  # there a copy with the others
     kinds = {field: Registry(members, Member, field, _require_options) for field, members in of_config.items()}
     return kinds | {
         "segmenter": Registry(SEGMENTERS, Member, "classifier", _require_options),
+        "detector": Registry(DETECTORS, Member, "classifier", _require_options),
         "corruption": Registry(CORRUPTIONS, Corruption, "corruption", _require_strengths),
         "yardstick": Registry(YARDSTICKS, Yardstick, "yardstick", _require_functions),
     }

@@ -6,7 +6,7 @@ from tune_ks.core.config import OWN_FIELDS, TrialConfig, is_key
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member
 from tune_ks.core.own_members import full_name
-from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -28,7 +28,7 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS,  # the task checks whether it can use the network
+        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS,  # the task checks whether it can use the network
     }[field]
 
 

@@ -76,9 +76,9 @@ def mask_source(root: Path) -> Path:
         return drawn
     if boxes is None:
         raise InputError(
-            f"{root} does not say where its tumours lie, which segmentation needs: neither {DRAWN} (PATIENT: (n, rows,"
-            " columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers) nor Duke's"
-            " Annotation_Boxes; use task = 'classification', or add one of them"
+            f"{root} does not say where its tumours lie, which segmentation and detection need: neither {DRAWN}"
+            " (PATIENT: (n, rows, columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers)"
+            " nor Duke's Annotation_Boxes; use task = 'classification', or add one of them"
         )
     return boxes
 

@@ -1,5 +1,6 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters. A task states from which of the two its network comes.
+(B,) from classifiers, (B, 1, S, S) from segmenters; detectors give (B, 3, S, S) maps. A task states from which of these
+its network comes.
 """
 
 from tune_ks.model.classifiers import (
@@ -7,6 +8,7 @@ from tune_ks.model.classifiers import (
     alexnet_adaptive,
     alexnet_film,
     alexnet_hyper,
+    centernet,
     densenet121,
     resnet18,
     unet,
@@ -21,3 +23,4 @@ CLASSIFIERS = {
     "densenet121": densenet121.MEMBER,
 }
 SEGMENTERS = {"unet": unet.MEMBER}
+DETECTORS = {"centernet": centernet.MEMBER}
