@@ -63,6 +63,7 @@ from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.config import UNIFORM
 from tune_ks.core.domains import mean_of_others
 from tune_ks.core.metrics import METRICS, sensitivity_at
+from tune_ks.core.rate_words import rate_words
 from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK
 
 DOMAINS = ("in_domain", "cross_domain")
@@ -269,7 +270,7 @@ def corruptions(run: Run) -> list[Table]:
                     f"**{more}**" if row["low"] > 0 or row["high"] < 0 else more,
                 ]
             )
-        title = f"Trained on {vendor}: rate {compared.rate:.3g} against full sampling"
+        title = f"Trained on {vendor}: rate {rate_words(compared.rate)} against full sampling"
         tables.append(Table(heads, rows, title, verdict(compared)))
     return tables
 

@@ -177,9 +177,10 @@ def noninferior_curve(
     full = table[is_full]
     reference = _seeds_by_domain(full.iloc[0]["keys"], draws, vendor) if len(full) else {}
     lacks = _reference_lacks(reference, {})
-    if not lacks and (curves is None or None in curves):
+    fitted = [curve for curve in curves or () if curve is not None]
+    if not lacks and len(fitted) < len(DOMAINS):
         lacks = f"no curve could be fitted to the validation {plural} of both domains: three rates are the least"
-    if not lacks and any(not curve.of_patients for curve in curves):
+    if not lacks and any(not curve.of_patients for curve in fitted):
         lacks = "a training lacks per-image validation scores of the source or another vendor"
     if lacks:
         return refusal(vendor, margin, lacks)
@@ -188,7 +189,7 @@ def noninferior_curve(
     steps = []
     for rate in FIXED_RATES:
         if trained.min() <= rate <= trained.max():
-            differences = {d: _along(c, rate, reference[d], trainings) for d, c in zip(DOMAINS, curves)}
+            differences = {d: _along(c, rate, reference[d], trainings) for d, c in zip(DOMAINS, fitted)}
             steps.append(Step(rate, "", trainings, differences))
     proof = in_sequence(steps, str(full.iloc[0]["configuration"]), question)
     next_trained = table[table["realised_rate"] >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]

@@ -125,7 +125,8 @@ def _add_band(figure: go.Figure, curve: Curve | None, score: Score) -> None:
             name=f"fitted mean, {score.word}",
             line={"color": score.colour, "width": FITTED_WIDTH},
             opacity=FAINT,
-            hovertemplate=f"fitted mean, {score.word}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
+            text=[rate_words(float(rate)) for rate in curve.rates],
+            hovertemplate=f"fitted mean, {score.word}<br>rate %{{text}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
     )
@@ -213,7 +214,8 @@ def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> No
             line={"color": score.colour, "width": 1, "dash": "dot"},
             marker={"size": 6, "symbol": "x-thin", "line": {"color": score.colour, "width": 1.5}},
             opacity=FAINT,
-            hovertemplate=f"{name}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
+            text=curve.scores["realised_rate"].map(rate_words).tolist(),
+            hovertemplate=f"{name}<br>rate %{{text}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
     )

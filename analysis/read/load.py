@@ -15,7 +15,7 @@ from tune_ks.core.domain_words import domain_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.storage import StoragePath, read_each, storage_path, without_place
+from tune_ks.core.storage import StoragePath, read_each, sorted_glob, storage_path, without_place
 from tune_ks.core.tables import read_csv
 
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
@@ -367,7 +367,7 @@ def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dty
 def _external(folder: StoragePath, metric: str, warnings: list[str]) -> pd.DataFrame:
     columns = ("key", "vendor", "images", "patients", metric)
     texts = {"key": str, "vendor": str}
-    paths = [p for p in sorted(folder.glob("*.csv")) if not p.stem.endswith(("_scores", "_predictions"))]
+    paths = [p for p in sorted_glob(folder, "*.csv") if not p.stem.endswith(("_scores", "_predictions"))]
     tables = [_table(path, columns, warnings, texts).assign(cohort=path.stem) for path in paths]
     tables = [table[["cohort", *columns]] for table in tables if not table.empty]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["cohort", *columns])

@@ -136,7 +136,8 @@ def resampled_auc(matrix: Wins, weights: np.ndarray) -> Resampled:
     won = ((weights @ matrix.wins) * weights).sum(axis=1)
     pairs = (weights @ matrix.positives) * (weights @ matrix.negatives)
     auc = np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-    return Resampled(float(auc[0]), auc[1:], min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)))
+    scarcer = min(int(np.sum(matrix.positives > 0)), int(np.sum(matrix.negatives > 0)))
+    return Resampled(float(auc[0]), auc[1:], scarcer)
 
 
 def resampled_mean(value: np.ndarray, counted: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> Resampled:

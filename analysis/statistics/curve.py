@@ -144,7 +144,7 @@ def _fit(points: Points, grid: np.ndarray) -> tuple[float, np.ndarray, np.ndarra
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     repeated = points.noise is not None
-    noise = points.noise if repeated else np.full(len(points.rate), SMALLEST_NOISE)
+    noise = np.full(len(points.rate), SMALLEST_NOISE) if points.noise is None else points.noise
     level = np.average(points.mean, weights=1 / noise)
     x = np.log2(points.rate)[:, None]
     at = np.log2(grid)[:, None]

@@ -127,10 +127,8 @@ def estimate(rate: Sequence[Resampled], full: Sequence[Resampled] = (), noise: N
     """
     sides = [side for side in (rate, full) if side]
     value = average(rate) - average(full) if full else average(rate)
-    parts = [_trainings(side, noise) for side in sides]
-    of_trainings = None
-    if None not in parts:
-        of_trainings = joined(parts, math.inf)
+    parts = _all_known([_trainings(side, noise) for side in sides])
+    of_trainings = None if parts is None else joined(parts, math.inf)
     return Estimate(
         point=value.point,
         of_patients=value.error,
@@ -159,10 +157,10 @@ def mean_difference(pairs: Sequence[Pair], noise: Noise | None = None) -> Estima
     differences = [average(pair.seeds) - average(pair.others) for pair in pairs]
     known = average(differences)
     sides = [side for pair in pairs for side in pair]
-    parts = [_trainings(side, noise) for side in sides]
+    parts = _all_known([_trainings(side, noise) for side in sides])
     error = math.nan
     freedom = math.nan
-    if None not in parts:
+    if parts is not None:
         total = joined(parts, math.inf)
         error = math.sqrt(total.variance) / len(pairs)
         freedom = total.freedom
@@ -201,6 +199,12 @@ def _chance_of_patients(draws: np.ndarray) -> float:
     if len(known) < 2:
         return 0.0
     return float(known.var(axis=0).sum() / (draws.shape[1] - 1))
+
+
+def _all_known(parts: Sequence[Part | None]) -> list[Part] | None:
+    """The same parts; None where one is not known."""
+    known = [part for part in parts if part is not None]
+    return known if len(known) == len(parts) else None
 
 
 def joined(parts: Sequence[Part], freedom: float) -> Part:

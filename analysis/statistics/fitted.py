@@ -97,7 +97,8 @@ def _resampled(
     """The metric of every training of the configurations ``rows``; None where one has none on resampled patients."""
     keys = [key for of_configuration in rows["keys"] for key in of_configuration]
     scores = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in keys]
-    return scores if all(score is not None and score.patients > 1 for score in scores) else None
+    usable = [score for score in scores if score is not None and score.patients > 1]
+    return usable if len(usable) == len(scores) else None
 
 
 def _curve(rows: pd.DataFrame, value: pd.Series, resampled: list[Resampled] | None, purpose: str) -> Curve | None:

@@ -84,6 +84,7 @@ def mask_history(training: ScoredTraining) -> dict[str, np.ndarray]:
     ``count`` is the number of coefficients at a distance, ``energy`` their share of the training images' energy beyond
     DC (0 at DC itself).
     """
+    assert training.mask_history is not None  # the mask is learned
     radius = training.pipeline.sampling.mask.radius
     energy = sum_by_distance(torch.from_numpy(training.energy), radius)
     energy[0] = 0
@@ -109,12 +110,12 @@ def preview_images(config: TrialConfig, splits: Splits, training: ScoredTraining
                 index = positions[len(positions) // 2][None]
                 image = images.gather(index, device).image
                 rate = torch.full((1,), config.sampling_rate, device=image.device)
-                rows.append(int(images.rows[index.item()]))
+                rows.append(int(images.rows[int(index)]))
                 full.append(_eight_bit(image))
                 sampled.append(_eight_bit(training.pipeline.restore(image, rate).image))
     if not rows:
         return {}
-    return {"row": np.int32(rows), "sampled": np.stack(sampled), "full": np.stack(full)}
+    return {"row": np.array(rows, np.int32), "sampled": np.stack(sampled), "full": np.stack(full)}
 
 
 def _over_random_masks(
@@ -200,7 +201,7 @@ def _score_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarr
             scores.append(training.scores[split][vendor])
             for name, of_yardstick in by_yardstick.items():
                 of_yardstick.append(training.yardsticks[name][split][vendor])
-    table = {
+    table: dict[str, np.ndarray] = {
         "row": np.concatenate(rows).astype(np.int32),
         "split": np.concatenate(codes),
         "score": np.concatenate(scores).astype(np.float32),

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from tune_ks.core.config import OWN_FIELDS, digest
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import front_folder
+from tune_ks.core.own_members import full_name
 from tune_ks.model.members import named
 from tune_ks.planning.space_domains import is_domain
 from tune_ks.planning.space_values import require_usable
-from tune_ks.training.member_files import full_name
 from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.tasks import Task, task_named
 

@@ -226,7 +226,7 @@ class Scan:
         groups: dict[tuple[str, ...], list[Candidate]] = {}
         for candidate in candidates:
             if candidate.is_image or self.settings.intensity == "series":
-                series = (candidate.item.patient_id, candidate.item.series)
+                series: tuple[str, ...] = (candidate.item.patient_id, candidate.item.series)
                 if not candidate.item.is_chosen:
                     series += (candidate.header.series_hash, candidate.header.plane)
                 groups.setdefault(series, []).append(candidate)
@@ -378,6 +378,7 @@ def _table_row(candidate: Candidate, side: int, is_vendor: bool) -> dict[str, An
     row["label"] = math.nan if item.label is None else item.label
     row["position"] = candidate.position
     row["spacing_mm"] = header.spacing_mm * max(header.height, header.width) / side
+    assert candidate.facts is not None  # its image is finished
     return row | candidate.facts
 
 

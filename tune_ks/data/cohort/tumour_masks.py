@@ -60,6 +60,7 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
         return with_maps(cohort)
     source = mask_source(root, organs)
     with_masks = naming_masks(cohort, root)
+    assert with_masks.masks is not None
     if not with_masks.masks.exists():
         drawn_or_boxes = DrawnMasks(source) if source.name == DRAWN else BoxMasks(source)
         _write(with_masks.masks, cohort, Path(root), drawn_or_boxes)
@@ -74,10 +75,9 @@ def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:
         return dataclasses.replace(cohort, masks=masks)
-    with_masks = {
-        name: digest(f"{getattr(cohort, name)}/{content}".encode()) for name in ("fingerprint", "fingerprint_1")
-    }
-    return dataclasses.replace(cohort, masks=masks, **with_masks)
+    fingerprint = digest(f"{cohort.fingerprint}/{content}".encode())
+    fingerprint_1 = digest(f"{cohort.fingerprint_1}/{content}".encode())
+    return dataclasses.replace(cohort, masks=masks, fingerprint=fingerprint, fingerprint_1=fingerprint_1)
 
 
 def mask_source(root: Path, organs: bool = False) -> Path:
@@ -92,13 +92,15 @@ def mask_source(root: Path, organs: bool = False) -> Path:
             " (n, rows, columns) of bool as PATIENT; use task = 'segmentation', or add it"
         )
     boxes = detect(root, labels_required=False).sheets.get("boxes")
-    if not drawn.is_file() and boxes is None:
+    if drawn.is_file():
+        return drawn
+    if boxes is None:
         raise InputError(
             f"{root} does not say where its tumours lie, which segmentation and detection need: neither {DRAWN}"
             " (PATIENT: (n, rows, columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers)"
             " nor Duke's Annotation_Boxes; use task = 'classification', or add one of them"
         )
-    return drawn if drawn.is_file() else boxes
+    return boxes
 
 
 def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:

@@ -92,7 +92,7 @@ def list_duke(sheets: dict[str, Path], series: str, disk: list[FileStatus]) -> L
                 listing.left_out["further copies of a file, in another folder of the patient"] += len(places) - 1
             else:
                 reason = "several files on disk fit it, and they are no copies of one file"
-        if reason:
+        if reason or path is None:
             listing.skipped.append((path or row[ORIGINAL], reason))
         else:
             listing.items.append(facts.item(row, path))
