@@ -5,7 +5,7 @@ from typing import Any
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member
-from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, NO_NETWORK, SEGMENTERS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
 from tune_ks.model.transforms import TRANSFORMS
@@ -19,7 +19,7 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS,  # the task checks whether it can use the network
+        "classifier": CLASSIFIERS | SEGMENTERS | NO_NETWORK,  # the task checks whether it can use the network
     }[field]
 
 

@@ -28,7 +28,9 @@ STOPPING = {
     "compare_within": ["vendor"],  # only trials with the same values in these fields are compared
 }
 CONSTRAINT = {"in_domain_loss": None}  # in-domain validation metric that may be lost against full sampling
-SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **STOPPING}
+BESIDE = {"yardsticks": "quick"}  # quick | all: which are computed beside every network
+SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **STOPPING, **BESIDE}
+YARDSTICKS = ("quick", "all")
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
 PRETRAINED = "pretrained"  # as init_from: stands for the matching trial of the run folder given as --init-from
@@ -70,7 +72,7 @@ class Space(NamedTuple):
         return points
 
     def fingerprint(self) -> str:
-        """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name and the fields of STOPPING."""
+        """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name, STOPPING and BESIDE."""
         blocks = [_described_block(block) for block in self.blocks]
         search = {name: self.search[name] for name in ASKED}
         for name, default in CONSTRAINT.items():
@@ -232,6 +234,8 @@ def _check_search(search: Mapping[str, Any]) -> None:
     for name in ("samples", "seeds"):
         if not isinstance(search[name], int) or search[name] < 1:
             raise ValueError(f"{name} must be a whole number of 1 or more, got {search[name]!r}")
+    if search["yardsticks"] not in YARDSTICKS:
+        raise ValueError(f"yardsticks must be one of {', '.join(YARDSTICKS)}, got {search['yardsticks']!r}")
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
     if unknown or not search["objectives"]:
         raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")

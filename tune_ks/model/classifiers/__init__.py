@@ -1,5 +1,6 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters. A task states from which of the two its network comes.
+(B,) from classifiers, (B, 1, S, S) from segmenters. A task states from which of the two its network comes, and whether
+it can be answered without any (``NO_NETWORK``).
 """
 
 from tune_ks.model.classifiers import (
@@ -8,6 +9,7 @@ from tune_ks.model.classifiers import (
     alexnet_film,
     alexnet_hyper,
     densenet121,
+    no_network,
     resnet18,
     unet,
 )
@@ -21,3 +23,4 @@ CLASSIFIERS = {
     "densenet121": densenet121.MEMBER,
 }
 SEGMENTERS = {"unet": unet.MEMBER}
+NO_NETWORK = {no_network.NAME: no_network.MEMBER}
