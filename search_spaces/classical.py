@@ -1,9 +1,18 @@
-"""Does a rate matter at all, to a classical method that needs no training?
+"""Does a sampling rate matter at all, to classical methods that need no training of a network?
 
     python run_search.py --space classical
     python -m docs.tables classical RUN
 
-Cost: 34 trials of a second or two of one core: under a minute on two cores, once the phantom is written.
+Cost: 34 trials of about one CPU second: under a minute on two cores, once the phantom is written.
+
+Every trial fits logistic regression on 35 numbers, and a support vector machine, nearest neighbours and a random forest
+on 16 x 16 pixels, to the images as its mask samples them. Its score is that of the method which validation images of
+the source vendor choose. The low-pass and variable density at eight rates, and full sampling; both vendors. Nothing is
+drawn from a seed but the variable density's lines.
+
+Expect the AUC to rise with the rate where fine structure tells the classes apart, and methods to take turns in
+answering: pixels at low rates, the spectrum at high ones. A rate at which no classical method loses anything says
+little about a network.
 """
 
 from search_spaces import of_64

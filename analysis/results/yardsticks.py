@@ -226,13 +226,16 @@ def _scores(records: Sequence[TrialRecord], name: str) -> dict[str, float]:
     """SCORES of a yardstick, the mean over the trials."""
     scores: dict[str, float] = {}
     for split in SPLITS:
-        of_yardstick = []
-        for record in records:
-            by_vendor = (record.yardsticks or {})[name].get(split, {})
-            of_yardstick.append(dataclasses.replace(record, val=by_vendor, test=by_vendor))
+        of_yardstick = [reached_by(record, name, split) for record in records]
         scores[f"{split}_in_domain"] = mean_of_defined(record.in_domain(split) for record in of_yardstick)
         scores[f"{split}_cross_domain"] = mean_of_defined(record.cross_domain(split) for record in of_yardstick)
     return scores
+
+
+def reached_by(record: TrialRecord, name: str, split: str) -> TrialRecord:
+    """The record with the metrics of one of its yardsticks in place of its own; those of ``split`` only."""
+    by_vendor = (record.yardsticks or {})[name].get(split, {})
+    return dataclasses.replace(record, val=by_vendor, test=by_vendor)
 
 
 def noise_of(configurations: pd.DataFrame, draws: dict[str, TrialDraws]) -> Noises:
