@@ -1,4 +1,4 @@
-"""AUC against the severity of each corruption: the chosen rate beside full sampling, in small panels."""
+"""The metric against the severity of each corruption: the chosen rate beside full sampling, in small panels."""
 
 import math
 
@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from analysis.plots.common import DOMAINS, FAINT, blank, faded
 from analysis.results.robustness import Robust
+from analysis.statistics.measures import MEASURES
 from tune_ks.core.rate_words import rate_words
 
 COLUMNS = 2  # to be read on a phone too
@@ -38,18 +39,18 @@ def plot_robustness(comparison: Robust) -> go.Figure:
     figure.update_xaxes(tickvals=list(range(6)), zeroline=False)
     figure.update_yaxes(zeroline=False)
     figure.update_annotations(font_size=12)
-    figure.update_yaxes(title_text="AUC", col=1)
+    figure.update_yaxes(title_text=MEASURES[comparison.metric].title, col=1)
     figure.update_xaxes(title_text="severity", row=panel_rows)
     return figure
 
 
 def _line(rows: pd.DataFrame, domain: str, sampling: str, rate: str) -> go.Scatter:
-    """One corruption's AUC by severity, in one domain and with one sampling."""
+    """One corruption's metric by severity, in one domain and with one sampling."""
     words, colour = DOMAINS[domain]
     corruption = rows["corruption"].iloc[0]
     return go.Scatter(
         x=rows["severity"],
-        y=rows["auc"],
+        y=rows["value"],
         mode="lines+markers",
         name=f"{words}, {rate}",
         legendgroup=f"{domain} {sampling}",
@@ -58,8 +59,8 @@ def _line(rows: pd.DataFrame, domain: str, sampling: str, rate: str) -> go.Scatt
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": rows["high"] - rows["auc"],
-            "arrayminus": rows["auc"] - rows["low"],
+            "array": rows["high"] - rows["value"],
+            "arrayminus": rows["value"] - rows["low"],
             "thickness": 1,
             "width": 0,
             "color": faded(colour, FAINT),

@@ -1,4 +1,4 @@
-"""AUC against the severity of a corruption, of the chosen rate and of full sampling: is a low rate more robust?"""
+"""The metric against the severity of a corruption, at the chosen rate and in full: is a low rate more robust?"""
 
 import math
 from typing import Any, NamedTuple
@@ -8,16 +8,10 @@ import pandas as pd
 
 from analysis.read.class_patients import count_patients
 from analysis.read.trial_arrays import INTEGERS, NUMBERS, are_of, arrays
-from analysis.statistics.bootstrap import (
-    DRAWS,
-    Resampled,
-    average,
-    interval,
-    patient_weights,
-    resampled_auc,
-    win_matrix,
-)
+from analysis.statistics.bootstrap import DRAWS, Resampled, average, interval, patient_weights
+from analysis.statistics.measures import MEASURES
 from tune_ks.core.domains import other_vendors
+from tune_ks.core.metrics import METRICS
 from tune_ks.core.rate_words import rate_words
 from tune_ks.core.storage import StoragePath
 
@@ -40,7 +34,8 @@ class Corrupted(NamedTuple):
     name: str
     keys: list[str]
     corruptions: list[str]
-    score: np.ndarray  # (K, C, 6, n) logits; severity 0 is the image without corruption
+    metric: str  # a name in MEASURES
+    score: np.ndarray  # (K, C, 6, n); severity 0 is the image without corruption
     label: np.ndarray  # (n,)
     patient: np.ndarray  # (n,) int
     vendor: np.ndarray  # (n,) str
@@ -52,8 +47,9 @@ class Robust(NamedTuple):
 
     name: str  # of the images
     rate: float  # the chosen one, realised
-    curves: pd.DataFrame  # sampling, domain, corruption, severity, auc, low, high
-    table: pd.DataFrame  # corruption, domain, both AUCs clean and corrupted, how much less the chosen rate loses
+    metric: str  # a name in MEASURES
+    curves: pd.DataFrame  # sampling, domain, corruption, severity, value, low, high
+    table: pd.DataFrame  # corruption, domain, both metrics clean and corrupted, how much less the chosen rate loses
 
 
 def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
@@ -92,7 +88,11 @@ def _read(path: StoragePath, room: int) -> Corrupted | None:
     if of_images is None or scores is None:
         return None
     versions = arrays(path, ("versions",), LARGEST_NAMES) or {"versions": np.ones(len(corruptions), np.int16)}
-    images = Corrupted(path.stem, keys, corruptions, label=label, **of_images, **scores, **versions)
+    metric = arrays(path, ("metric",), LARGEST_NAMES) or {"metric": np.array(["auc"])}  # 0.2.0 knew no other
+    if not _are_lists([metric["metric"]]):
+        return None
+    names_metric = "+".join(str(name) for name in metric["metric"])
+    images = Corrupted(path.stem, keys, corruptions, names_metric, label=label, **of_images, **scores, **versions)
     return images if _fit(images) else None
 
 
@@ -122,6 +122,7 @@ def _fit(images: Corrupted) -> bool:
         images.score.shape == expected
         and images.patient.shape == images.vendor.shape == (count,)
         and images.versions.shape == (len(images.corruptions),)
+        and images.metric in MEASURES
         and are_of(INTEGERS, images.label, images.patient, images.versions)
         and are_of(NUMBERS, images.score)
         and images.vendor.dtype.kind == "U"
@@ -146,20 +147,20 @@ def robust(images: Corrupted, vendor: str, chosen: list[str], full: list[str], r
             lines += _curve("chosen", domain, corruption, of_rate)
             lines += _curve("full sampling", domain, corruption, of_full)
             rows.append({"corruption": corruption, "domain": domain} | _comparison(of_rate, of_full))
-    return Robust(images.name, rate, pd.DataFrame(lines), pd.DataFrame(rows))
+    return Robust(images.name, rate, images.metric, pd.DataFrame(lines), pd.DataFrame(rows))
 
 
 def _curve(sampling: str, domain: str, corruption: str, severities: list[Resampled]) -> list[dict[str, Any]]:
     lines = []
-    for severity, auc in enumerate(severities):
-        ends = interval(auc)
+    for severity, metric in enumerate(severities):
+        ends = interval(metric)
         line = {"sampling": sampling, "domain": domain, "corruption": corruption, "severity": severity}
-        lines.append(line | {"auc": auc.point, "low": ends.low, "high": ends.high})
+        lines.append(line | {"value": metric.point, "low": ends.low, "high": ends.high})
     return lines
 
 
 def _comparison(of_rate: list[Resampled], of_full: list[Resampled]) -> dict[str, float]:
-    """AUCs by severity of both -> clean, mean over the severities above 0, and how much less the rate loses."""
+    """Metrics by severity of both -> clean, mean over the severities above 0, and how much less the rate loses."""
     more = _loss(of_full) - _loss(of_rate)
     ends = interval(more)
     return {
@@ -174,14 +175,15 @@ def _comparison(of_rate: list[Resampled], of_full: list[Resampled]) -> dict[str,
 
 
 def verdict(comparison: Robust) -> str:
-    """One sentence: in how many of the comparisons the chosen rate loses less AUC, and in how many more."""
+    """One sentence: in how many of the comparisons the chosen rate loses less of the metric, and in how many more."""
     less = int((comparison.table["low"] > 0).sum())
     more = int((comparison.table["high"] < 0).sum())
     total = len(comparison.table)
+    title = MEASURES[comparison.metric].title
     chance = f"by chance alone about {0.05 * total:.1f} of {total} would be on either side"
     return (
-        f"Of {total} comparisons (corruption and domain), rate {rate_words(comparison.rate)} loses less AUC than full "
-        f"sampling in {less} and more in {more}, by a 90 % interval that leaves out 0; {chance}."
+        f"Of {total} comparisons (corruption and domain), rate {rate_words(comparison.rate)} loses less {title} than "
+        f"full sampling in {less} and more in {more}, by a 90 % interval that leaves out 0; {chance}."
     )
 
 
@@ -190,32 +192,34 @@ def _domains(images: Corrupted, vendor: str) -> dict[str, list[str]]:
     scores, patients = {}, {}
     for name in np.unique(images.vendor).tolist():
         here = images.vendor == name
-        scores[name] = math.nan if len(np.unique(images.label[here])) < 2 else 1.0  # any number: it has an AUC
+        labels = set(np.unique(images.label[here]).tolist())
+        has_value = labels >= set(METRICS[images.metric].classes)
+        scores[name] = 1.0 if has_value else math.nan  # any number: it has a value
         patients[name] = count_patients(pd.Series(images.label[here]), pd.Series(images.patient[here]))
     domains = {
         "in_domain": [name for name in scores if name == vendor],
-        "cross_domain": list(other_vendors(scores, vendor, patients).counted),
+        "cross_domain": list(other_vendors(scores, vendor, patients, METRICS[images.metric].classes).counted),
     }
     return {domain: names for domain, names in domains.items() if names}
 
 
 def _by_severity(images: Corrupted, keys: list[str], vendors: list[str], corruption: int) -> list[Resampled]:
-    """The AUC at each severity of one corruption, the mean over seeds and vendors."""
+    """The metric at each severity of one corruption, the mean over seeds and vendors."""
     severities = []
     for severity in range(images.score.shape[2]):
-        aucs = [_auc(images, key, vendor, corruption, severity) for key in keys for vendor in vendors]
-        severities.append(average(aucs))
+        metrics = [_metric(images, key, vendor, corruption, severity) for key in keys for vendor in vendors]
+        severities.append(average(metrics))
     return severities
 
 
-def _auc(images: Corrupted, key: str, vendor: str, corruption: int, severity: int) -> Resampled:
+def _metric(images: Corrupted, key: str, vendor: str, corruption: int, severity: int) -> Resampled:
     here = images.vendor == vendor
     patients = np.unique(images.patient[here])
     score = images.score[images.keys.index(key), corruption, severity, here]
     weights = patient_weights(len(patients), DRAWS, vendor)  # the same draws for all: differences are paired
-    return resampled_auc(win_matrix(images.label[here], score, images.patient[here], patients), weights)
+    return MEASURES[images.metric].resampled(images.label[here], score, images.patient[here], patients, weights)
 
 
 def _loss(severities: list[Resampled]) -> Resampled:
-    """AUC of the clean image minus the mean over the severities."""
+    """Metric of the clean image minus the mean over the severities."""
     return severities[0] - average(severities[1:])

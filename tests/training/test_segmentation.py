@@ -1,6 +1,7 @@
 """Segmentation: the Dice of cases by hand, the adversary against its twin, bits after a resume, and the front door."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -241,6 +242,25 @@ def write_drawn(root, patients, vendors):
     np.savez(root / "masks.npz", **masks)
 
 
+def check_predictions(external, key, predicted, scores):
+    """The masks, and the numbers of table and JSON, are those that ``evaluate`` scored."""
+    table = pd.read_csv(external / f"elsewhere_{key}_predictions.csv")
+    with np.load(external / f"elsewhere_{key}_predictions.npz") as archive:
+        masks = archive["mask"]
+        assert archive["row"].tolist() == table["row"].tolist()
+    assert masks.dtype == bool
+    assert table["tumour_pixels"].tolist() == masks.sum((1, 2)).tolist()
+    lines = [line for line in predicted["images"] if line["key"] == key]
+    assert [line["tumour_pixels"] for line in lines] == table["tumour_pixels"].tolist()
+    dice = scores[scores["key"] == key].set_index("row")["score"]
+    for row, mask in zip(table["row"], masks):
+        drawn = np.zeros((32, 32), bool)
+        patient = int(table["patient_id"][table["row"] == row].iloc[0][-1])
+        drawn[8 + patient : 16 + patient, 6:14] = True
+        if not np.isnan(dice[row]):
+            assert dice[row] == pytest.approx(2 * (mask & drawn).sum() / (mask.sum() + drawn.sum()), abs=1e-6)
+
+
 def refused(capsys, *words):
     """In this process: no bad input may get as far as Ray."""
     assert run_search.main([str(word) for word in words]) == 2
@@ -273,9 +293,17 @@ def test_from_dicom_to_dice_through_the_front_door(tmp_path, capsys, monkeypatch
     for line in outside.itertuples():
         assert line.dice == pytest.approx(scores["score"][scores["key"] == line.key].mean(), abs=1e-6)
     capsys.readouterr()
-    assert "predict and --corruptions cannot" in refused(capsys, "predict", "run", "--data", "elsewhere", "--all")
-    words = ("evaluate", "run", "--data", "elsewhere", "--all", "--corruptions")
-    assert "predict and --corruptions cannot" in refused(capsys, *words)
+    assert run_search.main(["predict", "run", "--data", "elsewhere", "--all", "--json"]) == 0
+    said = capsys.readouterr().out
+    assert "no medical device" in said
+    predicted = json.loads((tmp_path / "run/external/elsewhere_predictions.json").read_text())
+    for record in records:
+        check_predictions(tmp_path / "run/external", record.config.key(), predicted, scores)
+    assert run_search.main(["evaluate", "run", "--data", "elsewhere", "--all", "--corruptions"]) == 0
+    corrupted = pd.read_csv(tmp_path / "run/corruptions/elsewhere.csv")
+    assert set(corrupted["key"]) == {record.config.key() for record in records}
+    clean = corrupted[corrupted["severity"] == 0].groupby("key")["dice"].first()
+    assert clean.to_dict() == pytest.approx(outside.set_index("key")["dice"].to_dict(), abs=1e-6)
     other = {"vendor": "GE", "mask": "lowpass", "sampling_rate": 1.0, "image_size": 64}
     (tmp_path / "other.py").write_text(f"SPACE = {other}")
     again = ("--data", "data", "--space", "other.py", "--run", "run", "--extend")

@@ -41,7 +41,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
         keys = with_references(folder, keys)
     side = side_of(folder.read_record(keys[0]))
     labelled = args.task == "evaluate"
-    masks = need_masks(folder, keys, labelled and not args.corruptions)
+    masks = labelled and need_masks(folder, keys)
     settings = settings_for(folder, args)
     assumed: list[str] = []
     if not labelled:
@@ -97,17 +97,11 @@ def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
         raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
 
 
-def need_masks(folder: RunFolder, keys: list[str], can_use_them: bool) -> bool:
-    """Whether the models' task reads tumour masks. ValueError if it does and the command cannot use them."""
+def need_masks(folder: RunFolder, keys: list[str]) -> bool:
+    """Whether scores of the models' task need the masks of the tumours."""
     from tune_ks.training.tasks import task_of
 
-    needed = any(task_of(folder.read_config(key)).reads_masks() for key in keys)
-    if needed and not can_use_them:
-        raise ValueError(
-            f"the models of {folder.root} outline tumours (task = 'segmentation') and give no image a probability: "
-            "evaluate without --corruptions scores them, predict and --corruptions cannot"
-        )
-    return needed
+    return any(task_of(folder.read_config(key)).reads_masks() for key in keys)
 
 
 def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:
@@ -123,7 +117,7 @@ def write_corrupted(folder: RunFolder, name: str, keys: list[str], cohort: Any, 
     from tune_ks.evaluation.corrupted_images import robustness, write_robustness
 
     table = labelled_images(folder, cohort)
-    result = robustness(folder, keys, table, cohort.images, progress)
+    result = robustness(folder, keys, table, cohort.images, progress, cohort.masks)
     return write_robustness(folder, name, result)
 
 

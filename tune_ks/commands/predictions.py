@@ -2,10 +2,10 @@
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tune_ks.core.record import FORMAT
+from tune_ks.core.arrays import write_npz
+from tune_ks.core.record import FORMAT, TrialRecord
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -72,8 +72,49 @@ def assumed_patients(cohort: Any) -> list[str]:
 def write_predictions(
     folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any, assumed: list[str], as_json: bool
 ) -> Predicted:
-    """Write each image's and each patient's probability and call to RUN/external, and the files that were skipped."""
-    from tune_ks.evaluation.decisions import NOTICE, Judge, decisions
+    """Write what the models say of each image to RUN/external, and the files that were skipped.
+
+    Of a classifier that is each image's and each patient's probability and call; of other tasks, their answers.
+    """
+    from tune_ks.training.tasks import task_of
+
+    if task_of(folder.read_config(keys[0])).target != "label":
+        return _write_answers(folder, name, keys, cohort, progress, assumed, as_json)
+    return _write_decisions(folder, name, keys, cohort, progress, assumed, as_json)
+
+
+def _write_answers(
+    folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any, assumed: list[str], as_json: bool
+) -> Predicted:
+    """For each model a table of the numbers that it gives of each image, and an archive of the arrays."""
+    from tune_ks.evaluation.answers import answers_of
+    from tune_ks.evaluation.decisions import NOTICE
+
+    external = folder.root / "external"
+    models = {}
+    tables = {}
+    images: list[dict[str, Any]] = []
+    written = []
+    lines = [*assumed]
+    for model in answers_of(folder, keys, cohort.table, cohort.images, progress):
+        key = model.record.config.key()
+        models[key] = _about(model.record)
+        images += _rows(model.table.drop(columns="notice"))
+        tables[f"{key}_predictions"] = model.table
+        if model.arrays:
+            written.append(external / f"{name}_{key}_predictions.npz")
+            write_npz(written[-1], row=model.table["row"].to_numpy(), **model.arrays)
+        lines.append(f"{key} ({trial_name(model.record)}): {len(model.table)} images")
+    written += _write_tables(external, name, tables, cohort)
+    written += _write_json(external, name, as_json, cohort, assumed, {"models": models, "images": images})
+    return Predicted(written, [*lines, *_skipped_line(name, cohort), NOTICE])
+
+
+def _write_decisions(
+    folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any, assumed: list[str], as_json: bool
+) -> Predicted:
+    """Tables of each image's and each patient's probability and call."""
+    from tune_ks.evaluation.decisions import NOTICE, PATIENT_RULE, Judge, decisions
     from tune_ks.evaluation.operating_point import operating_point
     from tune_ks.evaluation.other_cohort import evaluate
 
@@ -84,20 +125,37 @@ def write_predictions(
         judges[key] = Judge(record, operating_point(folder, record))
     decided = decisions(scores, judges)
     external = folder.root / "external"
-    tables = {f"{name}_predictions.csv": decided.images, f"{name}_patient_predictions.csv": decided.patients}
+    written = _write_tables(
+        external, name, {"predictions": decided.images, "patient_predictions": decided.patients}, cohort
+    )
+    content = {
+        "patient_rule": PATIENT_RULE,
+        "models": {key: _about_decisions(judge) for key, judge in judges.items()},
+        "images": _rows(decided.images.drop(columns="notice")),
+        "patients": _rows(decided.patients.drop(columns="notice")),
+    }
+    written += _write_json(external, name, as_json, cohort, assumed, content)
+    summaries = [_summary(judge, decided) for judge in judges.values()]
+    return Predicted(written, [*assumed, *summaries, *_skipped_line(name, cohort), NOTICE])
+
+
+def _write_tables(external: StoragePath, name: str, tables: dict[str, Any], cohort: Any) -> list[StoragePath]:
+    """Write the tables, and that of the files that were skipped; returns the paths."""
+    from tune_ks.evaluation.decisions import NOTICE
+
     if len(cohort.skipped):
-        tables[f"{name}_skipped_predictions.csv"] = cohort.skipped.assign(notice=NOTICE)
-    for file, table in tables.items():
-        write_csv(external / file, table)
-    written = [external / file for file in tables]
-    (external / f"{name}_predictions.json").unlink(missing_ok=True)  # an earlier one, of other models
-    if as_json:
-        written.append(external / f"{name}_predictions.json")
-        write_json(written[-1], _as_json(judges, decided, cohort, assumed))
-    lines = [*assumed, *(_summary(judge, decided) for judge in judges.values()), NOTICE]
-    if len(cohort.skipped):
-        lines.insert(-1, f"{len(cohort.skipped)} files could not be used: {name}_skipped_predictions.csv names them")
-    return Predicted(written, lines)
+        tables = tables | {"skipped_predictions": cohort.skipped.assign(notice=NOTICE)}
+    written = []
+    for kind, table in tables.items():
+        written.append(external / f"{name}_{kind}.csv")
+        write_csv(written[-1], table)
+    return written
+
+
+def _skipped_line(name: str, cohort: Any) -> list[str]:
+    if not len(cohort.skipped):
+        return []
+    return [f"{len(cohort.skipped)} files could not be used: {name}_skipped_predictions.csv names them"]
 
 
 def _summary(judge: Any, decided: Any) -> str:
@@ -118,33 +176,48 @@ def _summary(judge: Any, decided: Any) -> str:
     return f"{line}; there is no patient without a tumour to say the same of patients"
 
 
-def _as_json(judges: Mapping[str, Any], decided: Any, cohort: Any, assumed: list[str]) -> dict[str, Any]:
-    """Everything of the tables as one object, with what is known of each model and its threshold."""
-    from tune_ks.evaluation.decisions import NOTICE, PATIENT_RULE
+def _write_json(
+    external: StoragePath, name: str, asked: bool, cohort: Any, assumed: list[str], content: dict[str, Any]
+) -> list[StoragePath]:
+    """Everything of the tables as one object, with what is known of each model, where it is asked for."""
+    from tune_ks.evaluation.decisions import NOTICE
 
-    models = {}
-    for key, judge in judges.items():
-        point = dataclasses.asdict(judge.point)
-        threshold = point.pop("threshold")
-        models[key] = {
-            "name": trial_name(judge.record),
-            "config": judge.record.config.non_default(),
-            "metric": judge.record.metric,
-            "val": judge.record.val,
-            "test": judge.record.test,
-            "operating_point": {"threshold_logit": threshold, "threshold": _probability(threshold), **point},
-        }
-    return {
+    path = external / f"{name}_predictions.json"
+    path.unlink(missing_ok=True)  # an earlier one, of other models
+    if not asked:
+        return []
+    about = {
         "format": FORMAT,
         "notice": NOTICE,
         "cohort_fingerprint": cohort.fingerprint,
         "assumed": assumed,
-        "patient_rule": PATIENT_RULE,
-        "models": models,
-        "images": decided.images.drop(columns="notice").to_dict("records"),
-        "patients": decided.patients.drop(columns="notice").to_dict("records"),
-        "skipped": cohort.skipped.to_dict("records"),
+        "skipped": _rows(cohort.skipped),
     }
+    write_json(path, about | content)
+    return [path]
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    return table.to_dict("records")
+
+
+def _about(record: TrialRecord) -> dict[str, Any]:
+    """What is known of a model."""
+    return {
+        "name": trial_name(record),
+        "config": record.config.non_default(),
+        "metric": record.metric,
+        "val": record.val,
+        "test": record.test,
+    }
+
+
+def _about_decisions(judge: Any) -> dict[str, Any]:
+    """What is known of a model that decides, and of its threshold."""
+    point = dataclasses.asdict(judge.point)
+    threshold = point.pop("threshold")
+    operating_point = {"threshold_logit": threshold, "threshold": _probability(threshold), **point}
+    return _about(judge.record) | {"operating_point": operating_point}
 
 
 def _probability(logit: float) -> float:

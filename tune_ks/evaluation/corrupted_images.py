@@ -1,4 +1,4 @@
-"""Exported models on corrupted images, without training: AUC against severity for each kind of corruption."""
+"""Exported models on corrupted images, without training: the metric against severity for each kind of corruption."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from tune_ks.core.arrays import write_npz
-from tune_ks.core.metrics import auc
+from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -22,11 +22,12 @@ from tune_ks.training.scoring import score
 
 
 class Robustness(NamedTuple):
-    """AUC of every model under every corruption, and the scores behind it."""
+    """The metric of every model under every corruption, and the scores behind it."""
 
-    summary: pd.DataFrame  # key, corruption, severity, vendor, images, patients, auc
+    metric: str  # a name in METRICS
+    summary: pd.DataFrame  # key, corruption, severity, vendor, images, patients, and the metric by its name
     keys: list[str]  # K
-    scores: np.ndarray  # (K, C, 6, n) float32 logits, C corruptions in the order of CORRUPTIONS, severity 0 to 5
+    scores: np.ndarray  # (K, C, 6, n) float32, C corruptions in the order of CORRUPTIONS, severity 0 to 5
     table: pd.DataFrame  # the n rows of the cohort that were scored
 
 
@@ -36,13 +37,16 @@ def robustness(
     table: pd.DataFrame,
     images_npy: Path,
     progress: Callable[[str, int, int], None] | None = None,
+    masks_npy: Path | None = None,
 ) -> Robustness:
     """Score the images of ``table`` (rows of a cohort's table that have a label) with the models of ``keys``.
+
+    All models have the same metric. ``masks_npy`` are needed where it is computed from masks.
 
     The random part of a corruption depends only on the image's row: it is the same for every model and severity.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = all_images(table, images_npy)
+    images = all_images(table, images_npy, masks_npy)
     records = [folder.read_record(key) for key in keys]
     models = [load_model(folder, record, device) for record in records]
     scores = np.empty((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(images)), np.float32)
@@ -55,7 +59,8 @@ def robustness(
                 scores[k, c, severity] = score(model, worse, record.config, device)
             if progress:
                 progress("corruptions", c * SEVERITIES + severity, len(CORRUPTIONS) * SEVERITIES)
-    return Robustness(_summary(keys, table, scores), keys, scores, table)
+    metric = records[0].metric
+    return Robustness(metric, _summary(metric, keys, table, scores), keys, scores, table)
 
 
 def _corrupted(corruption: Corruption, severity: int, image: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -63,7 +68,7 @@ def _corrupted(corruption: Corruption, severity: int, image: torch.Tensor, rows:
 
 
 def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[StoragePath]:
-    """Write RUN/corruptions/NAME.csv (the AUCs) and NAME.npz (every score, label, patient, vendor); returns the paths.
+    """Write RUN/corruptions/NAME.csv (metrics) and NAME.npz (every score, label, patient, vendor); returns the paths.
 
     Patients are numbered there, without their ids. The npz alone is enough for every later statistic.
     """
@@ -71,6 +76,7 @@ def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[S
     npz = folder.root / "corruptions" / f"{name}.npz"
     write_npz(
         npz,
+        metric=np.array([result.metric]),
         keys=np.array(result.keys),
         corruptions=np.array(list(CORRUPTIONS)),
         versions=np.array([corruption.version for corruption in CORRUPTIONS.values()], np.int16),
@@ -83,7 +89,7 @@ def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[S
     return [csv, npz]
 
 
-def _summary(keys: list[str], table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
+def _summary(metric: str, keys: list[str], table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
     lines = []
     for vendor in sorted(table["vendor"].unique()):
         of_vendor = (table["vendor"] == vendor).to_numpy()
@@ -93,6 +99,6 @@ def _summary(keys: list[str], table: pd.DataFrame, scores: np.ndarray) -> pd.Dat
         for k, key in enumerate(keys):
             for c, corruption in enumerate(CORRUPTIONS):
                 for severity in range(SEVERITIES + 1):
-                    value = auc(label, scores[k, c, severity, of_vendor])
+                    value = METRICS[metric].overall(label, scores[k, c, severity, of_vendor])
                     lines.append((key, corruption, severity, vendor, count, patients, value))
-    return pd.DataFrame(lines, columns=["key", "corruption", "severity", "vendor", "images", "patients", "auc"])
+    return pd.DataFrame(lines, columns=["key", "corruption", "severity", "vendor", "images", "patients", metric])

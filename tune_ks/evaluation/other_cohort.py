@@ -77,8 +77,8 @@ def evaluate(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images = all_images(table, images_npy, masks_npy)
     lines, scored = [], []
-    for done, record in enumerate(_records(folder, keys)):
-        _require_side(record, images.side)
+    for done, record in enumerate(records_of(folder, keys)):
+        require_side(record, images.side)
         scores = score(load_model(folder, record, device), images, record.config, device)
         names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
         columns = table[names]
@@ -91,7 +91,8 @@ def evaluate(
     return ExternalScores(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
 
 
-def _require_side(record: TrialRecord, side: int) -> None:
+def require_side(record: TrialRecord, side: int) -> None:
+    """ValueError where images have another side in pixels than those that the trial was trained on."""
     if side != side_of(record):
         raise ValueError(
             f"trial {record.config.key()} was trained on images of {side_of(record)} px, "
@@ -112,7 +113,8 @@ def _summary_line(record: TrialRecord, vendor: str, per_image: pd.DataFrame) -> 
     }
 
 
-def _records(folder: RunFolder, keys: list[str]) -> Iterator[TrialRecord]:
+def records_of(folder: RunFolder, keys: list[str]) -> Iterator[TrialRecord]:
+    """The records of finished trials. ValueError where one is not finished."""
     for key in keys:
         if not folder.is_finished(key):
             raise ValueError(f"{folder.root} has no finished trial {key}")

@@ -1,6 +1,6 @@
 """Scores and metrics of one network, or of a pack of networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -52,6 +52,31 @@ def score_together(
     """(M, n) scores of the same n images by M networks; see ``score``. (M, 0) where there are no images."""
     if len(images) == 0:
         return np.empty((len(networks), 0), np.float32)
+    scores = []
+    for batch, outputs in _outputs(networks, images, device, random_mask, parts):
+        of_batch = []
+        for network, output in zip(networks, outputs, strict=True):
+            of_batch.append(task_of(network.config).score(output, batch))
+        scores.append(torch.stack(of_batch))
+    return torch.cat(scores, dim=1).cpu().numpy()
+
+
+@torch.no_grad()
+def answers(
+    pipeline: KSpaceClassifier, images: Images, config: TrialConfig, device: str = "cpu"
+) -> dict[str, np.ndarray]:
+    """Name -> (n, ...): what the network says of ``images`` without the truth, as its task gives it."""
+    task = task_of(config)
+    chunks = []
+    for _, (output,) in _outputs([Network(config, pipeline)], images, device):
+        chunks.append({name: values.cpu() for name, values in task.answers(output).items()})
+    return {name: torch.cat([chunk[name] for chunk in chunks]).numpy() for name in chunks[0]}
+
+
+def _outputs(
+    networks: Sequence[Network], images: Images, device: str, random_mask: bool = False, parts: int = 1
+) -> Iterator[tuple[Batch, list[Tensor]]]:
+    """The images in batches, and the output of each network for them."""
     for network in networks:
         pipeline = network.pipeline
         pipeline.eval()
@@ -61,18 +86,12 @@ def score_together(
         if random_mask:
             pipeline.sampling.mask.train()
     networks = [_with_mask(network, device) for network in networks]
-    scores = []
     size = max(1, EVALUATION_BATCH // (parts * len(networks)))
     for index in torch.arange(len(images), device=images.home(device)).split(size):
         batch = images.gather(index, device)
         rates = [rates_of(network.config, batch) for network in networks]
         passed = pass_together(networks, [batch] * len(networks), rates)
-        outputs = outputs_over_views(networks, batch, rates, passed)
-        of_batch = []
-        for network, output in zip(networks, outputs, strict=True):
-            of_batch.append(task_of(network.config).score(output, batch))
-        scores.append(torch.stack(of_batch))
-    return torch.cat(scores, dim=1).cpu().numpy()
+        yield batch, outputs_over_views(networks, batch, rates, passed)
 
 
 def _with_mask(network: Network, device: str) -> Network:

@@ -1,4 +1,4 @@
-"""AUC as images get worse, for the chosen rate and for full sampling."""
+"""The metric as images get worse, for the chosen rate and for full sampling."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,9 +6,10 @@ from analysis.plots.common import to_json
 from analysis.plots.robustness import plot_robustness
 from analysis.read.configurations import keys_of_full
 from analysis.report.parts import Figure, Heading, Paragraph, Part, slug, table
-from analysis.report.sections.base import Section, labels_seen, of_classes
+from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.robustness import Corrupted, Robust, load_corruptions, robust, verdict
+from analysis.statistics.measures import MEASURES
 from tune_ks.core.rate_words import rate_words
 
 HEIGHT = 900  # pixels
@@ -18,8 +19,9 @@ NOT_EVALUATED = (
 )
 WORDS = (
     "{corruptions} corruptions at {severities} severities (0: as it is) of images that no model was trained on; "
-    "nothing was retrained. Corrupted: mean over the severities. Loses less by: how much more AUC full sampling loses "
-    "than the chosen rate, on the same patients, with its 90 % interval; below 0 the low rate is the less robust one."
+    "nothing was retrained. Corrupted: mean over the severities. Loses less by: how much more of the metric full "
+    "sampling loses than the chosen rate, on the same patients, with its 90 % interval; "
+    "below 0 the low rate is the less robust one."
 )
 
 
@@ -37,7 +39,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         else:
             shown += _compared(comparison, vendor, title)
     if corrupted:
-        shown += [labels_seen(analysis), Paragraph(_words(corrupted), "small")]
+        shown += [labels_seen(analysis), Paragraph(analysis.measure.words(_words(corrupted)), "small")]
     return shown
 
 
@@ -53,9 +55,10 @@ def comparisons(analysis: Analysis, corrupted: list[Corrupted]) -> Iterator[tupl
 def _compared(comparison: Robust, vendor: str, title: str) -> list[Part]:
     name = f"robustness-{slug(comparison.name)}-{slug(vendor)}"
     count = comparison.curves["corruption"].nunique()
+    title_of_metric = MEASURES[comparison.metric].title
     alt = (
-        f"AUC against severity for {count} corruptions of {comparison.name}, trained on {vendor}: rate "
-        f"{rate_words(comparison.rate)} in solid lines, full sampling dotted, in-domain blue, cross-domain orange"
+        f"{title_of_metric} against severity for {count} corruptions of {comparison.name}, trained on {vendor}: "
+        f"rate {rate_words(comparison.rate)} in solid lines, full sampling dotted, in-domain blue, cross-domain orange"
     )
     rows = comparison.table.assign(domain=comparison.table["domain"].str.replace("_", "-"))
     return [
@@ -71,4 +74,4 @@ def _words(corrupted: list[Corrupted]) -> str:
     return WORDS.format(corruptions=len(names), severities=severities)
 
 
-SECTION = Section("Image quality", parts, of_classes)
+SECTION = Section("Image quality", parts)

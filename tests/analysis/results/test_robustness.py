@@ -52,12 +52,29 @@ def test_the_more_robust_rate_is_found_and_only_where_it_is(tmp_path):
     ge = vendor == "GE"
     expected = [auc(label[ge], score[1, 0, severity, ge]) for severity in range(6)]
     curves = compared.curves.query("sampling == 'full sampling' and domain == 'in_domain' and corruption == 'blur'")
-    np.testing.assert_allclose(curves["auc"], expected)
+    np.testing.assert_allclose(curves["value"], expected)
     assert table.loc[("blur", "in_domain"), "full, corrupted"] == pytest.approx(np.mean(expected[1:]))
-    assert (curves["low"] < curves["auc"]).all()
+    assert (curves["low"] < curves["value"]).all()
     assert "loses less AUC than full sampling in 2 and more in 0" in verdict(compared)
     other_way = robust(worse, "SIEMENS", ["full"], ["low"], 0.25)
     assert "in 0 and more in 2" in verdict(other_way)
+
+
+def test_dice_is_the_mean_over_images_with_a_tumour(tmp_path):
+    path = tmp_path / "corruptions/x.npz"
+    label, score, vendor = write_scores(path, ["low", "full"], {"low": 0.0, "full": 0.1})
+    dice = np.where(label == 1, 1 / (1 + np.exp(-score)), np.nan).astype(np.float32)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    write_npz(path, **arrays | {"score": dice, "metric": np.array(["dice"])})
+    (worse,), _ = load_corruptions(tmp_path)
+    compared = robust(worse, "GE", ["low"], ["full"], 0.25)
+    curves = compared.curves.query("sampling == 'full sampling' and domain == 'in_domain' and corruption == 'blur'")
+    with_tumour = (vendor == "GE") & (label == 1)
+    np.testing.assert_allclose(curves["value"], dice[1, 0][:, with_tumour].mean(1), rtol=1e-6)
+    assert "loses less Dice than full sampling in 2 and more in 0" in verdict(compared)
+    write_npz(path, **arrays | {"metric": np.array(["unknown"])})
+    assert load_corruptions(tmp_path)[0] == []
 
 
 def test_seeds_are_averaged_and_what_was_not_scored_gives_nothing(tmp_path):

@@ -77,6 +77,11 @@ class Task(nn.Module, ABC):
         """Whether batches must hold the masks of the tumours."""
         return TARGETS[cls.target].of_masks
 
+    @staticmethod
+    def answers(output: Tensor) -> dict[str, Tensor]:
+        """What the network says of B images whose truth is unknown, by name: numbers (B,) or arrays (B, ...)."""
+        return {"output": output}
+
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
         """Answer that ignores the image -> vendor -> its test metric; {} where that follows from the metric."""

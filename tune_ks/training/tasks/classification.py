@@ -80,6 +80,11 @@ class Classification(Task):
     def score(output: Tensor, batch: Batch) -> Tensor:
         return output
 
+    @staticmethod
+    def answers(output: Tensor) -> dict[str, Tensor]:
+        """The logit of each image."""
+        return {"logit": output}
+
 
 def balanced_weights(label: Tensor) -> tuple[float, float]:
     """(n,) labels -> weights of the labels 0 and 1, n / (2 n_t); 1 for a label that no image has."""

@@ -51,6 +51,12 @@ class Segmentation(Task):
         overlap = (predicted * batch.target).sum((1, 2, 3))
         return dice(overlap, predicted.sum((1, 2, 3)), batch.target.sum((1, 2, 3)))
 
+    @staticmethod
+    def answers(output: Tensor) -> dict[str, Tensor]:
+        """``mask`` (B, S, S) bool of each image, and its number of ``tumour_pixels`` (B,)."""
+        mask = output[:, 0] > 0
+        return {"mask": mask, "tumour_pixels": mask.sum((1, 2))}
+
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:
         """The test Dice of one fixed mask for all images, by vendor.

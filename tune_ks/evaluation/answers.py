@@ -1,0 +1,58 @@
+"""What exported models say of images whose truth is unknown, for tasks that do not decide between two classes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.dataset import all_images
+from tune_ks.evaluation.decisions import NOTICE
+from tune_ks.evaluation.other_cohort import load_model, records_of, require_side
+from tune_ks.training.scoring import answers
+
+
+class Answers(NamedTuple):
+    """One model's answers for n images."""
+
+    record: TrialRecord
+    table: pd.DataFrame  # key, trained_on, sampling_rate, row, path, patient_id, vendor, the task's numbers, notice
+    arrays: dict[str, np.ndarray]  # name -> (n, ...); {} where the task gives numbers only
+
+
+def answers_of(
+    folder: RunFolder,
+    keys: list[str],
+    table: pd.DataFrame,
+    images_npy: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Iterator[Answers]:
+    """The answers of each model of ``keys`` for every image of a cohort, decoded at the models' side."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    images = all_images(table, images_npy)
+    for done, record in enumerate(records_of(folder, keys)):
+        require_side(record, images.side)
+        model = load_model(folder, record, device)
+        yield _of_model(record, table, answers(model, images, record.config, device))
+        if progress:
+            progress("scoring", done + 1, len(keys))
+
+
+def _of_model(record: TrialRecord, table: pd.DataFrame, values: dict[str, np.ndarray]) -> Answers:
+    """Numbers of an image become columns."""
+    config = record.config
+    columns = table[["row", "path", "patient_id", "vendor"]].copy()
+    columns.insert(0, "sampling_rate", config.sampling_rate)
+    columns.insert(0, "trained_on", config.vendor)
+    columns.insert(0, "key", config.key())
+    arrays = {}
+    for name, of_images in values.items():
+        if of_images.ndim == 1:
+            columns[name] = of_images
+        else:
+            arrays[name] = of_images
+    return Answers(record, columns.assign(notice=NOTICE), arrays)
