@@ -10,7 +10,7 @@ import pytest
 from analysis.__main__ import parse as analysis_parse
 from docs.tables import TABLES
 from tune_ks.commands.arguments import evaluate_parser, export_parser, merge_parser, search_parser, tune_parser
-from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, NO_NETWORK, SEGMENTERS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
 from tune_ks.model.transforms import TRANSFORMS
@@ -142,7 +142,7 @@ def test_the_page_of_spaces_lists_every_space():
 
 
 def test_the_page_of_members_lists_every_member():
-    registries = {"M": MASKS, "F": TRANSFORMS, "R": RECONSTRUCTIONS, "C": CLASSIFIERS | SEGMENTERS}
+    registries = {"M": MASKS, "F": TRANSFORMS, "R": RECONSTRUCTIONS, "C": CLASSIFIERS | SEGMENTERS | NO_NETWORK}
     listed = {}
     for letter, member, *_ in rows(ROOT / "docs/members.md", "| letter |"):
         listed.setdefault(letter, []).append(member.strip("`"))

@@ -45,7 +45,7 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "evaluation/quality.py:reconstruction_quality",
     "evaluation/write_record.py:<dictcomp>",
     "evaluation/write_record.py:_eight_bit",
-    "evaluation/yardstick_scores.py:_computed",
+    "evaluation/yardstick_scores.py:of",
     "model/masks/by_distance.py:sum_by_distance",
     "model/masks/equispaced.py:select",
     "model/masks/fixed.py:first",

@@ -1,7 +1,8 @@
 """k-means: the brightest of k clusters of the pixels' values (Lloyd, IEEE Trans. Inf. Theory 28, 1982).
 
-The clusters start at the quantiles (i + 1/2) / k; each pixel then goes to the nearest mean, and means are taken anew,
-until nothing changes. The setting is k.
+The means start in the middles of k equal parts between the darkest and the brightest pixel, because tumours are small:
+quantiles would all begin in other tissue. Each pixel goes to the nearest mean, and means are taken anew, until nothing
+changes. The setting is k.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ def outline(image: np.ndarray, region: np.ndarray, clusters: float) -> np.ndarra
 def cluster_means(values: np.ndarray, clusters: int) -> np.ndarray:
     """(k,) means of the clusters, rising; a cluster without a value keeps its last mean."""
     rising = np.sort(values.astype(np.float64))
-    means = np.quantile(rising, (np.arange(clusters) + 0.5) / clusters)
+    means = rising[0] + (np.arange(clusters) + 0.5) / clusters * (rising[-1] - rising[0])
     sums = np.concatenate([[0.0], rising.cumsum()])
     for _ in range(MOST_ROUNDS):
         inner = np.searchsorted(rising, (means[1:] + means[:-1]) / 2, side="right")
