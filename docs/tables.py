@@ -18,6 +18,8 @@ TABLE is one of:
     members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
                      that learns (space patches_members)
     networks         families.md: networks minus the AlexNet, with the recipe that learns (space patches_networks)
+    comparators      comparators.md: harmonisation, styles, MixStyle and masks minus plain full sampling, and the
+                     transfer loss (space comparators)
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
     classical        families.md: what classical methods reach at each rate (space classical, or any RUN whose records
                      hold yardsticks), and where they answer instead of a network, the one that validation chooses
@@ -38,9 +40,11 @@ from scipy.stats import spearmanr
 
 from analysis.choice.options import Options
 from analysis.choice.rules.epsilon import EPSILON
-from analysis.read.configurations import average_over_seeds
+from analysis.read.configurations import FULL, average_over_seeds
 from analysis.read.load import Run, config_fields, load
 from analysis.report.sections.image_quality import comparisons
+from analysis.results.comparators import comparator_of, comparators, name_of, sampling_of
+from analysis.results.comparators import lines as lines_of
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
 from analysis.results.versus_lowpass import versus_lowpass
@@ -51,6 +55,7 @@ from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.resampling import domain_draws, trial_draws
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.domains import mean_of_others
+from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import ONE_FIXED_MASK, TrialRecord, mean_of_defined
 
 DOMAINS = ("in_domain", "cross_domain")
@@ -455,6 +460,41 @@ def segmentation(run: Run) -> list[Table]:
     return [Table(["trained on", "mask", *map(rate_name, every_rate), "one mask for every image"], rows)]
 
 
+def comparator_tables(run: Run) -> list[Table]:
+    """A table a vendor trained on: every seed, differences to plain full sampling, and the transfer loss."""
+    configurations = average_over_seeds(run.trials)
+    draws = trial_draws(run)
+    compared = comparators(configurations, draws, noise_of(configurations, draws))
+    heads = ["setting", "every seed", "in-domain, minus plain", "cross-domain, minus plain", "loss", "loss, less by"]
+    tables = []
+    for vendor, of_vendor in configurations.groupby("vendor"):
+        metrics = compared.rows[compared.rows["vendor"] == vendor]
+        losses = compared.losses[compared.losses["trained on"] == vendor]
+        rows = [_comparator_cells(run, row, metrics, losses) for row in of_vendor.to_dict("records")]
+        rows.sort(key=lambda cells: (cells[0] != FULL, " with " in cells[0], "(R" in cells[0], cells[0]))
+        tables.append(Table(heads, rows, f"Trained on {vendor}, test {METRICS[run.metric].title}"))
+    note = "\n\n".join(lines_of(compared, METRICS[run.metric].title))
+    return [*tables[:-1], tables[-1]._replace(note=note)]
+
+
+def _comparator_cells(run: Run, row: dict, metrics: pd.DataFrame, losses: pd.DataFrame) -> list[str]:
+    """The cells of one configuration; ``metrics`` and ``losses`` are those of its vendor."""
+    setting = {"comparator": comparator_of(row), "sampling": sampling_of(row)}
+    metrics, losses = (
+        table[(table["comparator"] == setting["comparator"]) & (table["sampling"] == setting["sampling"])]
+        for table in (metrics, losses)
+    )
+    records = [run.records[key] for key in row["keys"]]
+    cells = [name_of(setting), ", ".join(pair(r.in_domain("test"), r.cross_domain("test")) for r in records)]
+    for domain in DOMAINS:
+        of_domain = metrics[metrics["domain"] == domain]
+        cells.append(signed(of_domain.iloc[0]) if len(of_domain) else "")
+    less = losses.assign(difference=losses["less"]).dropna(subset="less")
+    cells.append(f"{losses['loss'].iloc[0]:+.3f}" if len(losses) else "")
+    cells.append(signed(less.iloc[0]) if len(less) else "")
+    return cells
+
+
 def _with_adversary(mask: str, weight: float) -> str:
     return f"{mask}, adversary {weight:g}" if weight else mask
 
@@ -503,6 +543,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "reconstructions": reconstructions,
     "members": members,
     "networks": networks,
+    "comparators": comparator_tables,
     "segmentation": segmentation,
     "classical": classical,
 }

@@ -18,6 +18,7 @@ from analysis.read.configurations import average_over_seeds, choosable, families
 from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
+from analysis.results.comparators import Comparators, comparators
 from analysis.results.external import external_table
 from analysis.results.fitness import Fitness, fitness
 from analysis.results.other_vendors import other_vendors_table
@@ -77,6 +78,7 @@ class Analysis:
     transfer: pd.DataFrame  # what training on another vendor costs on the same images: COLUMNS of results.transfer
     other_vendors: pd.DataFrame  # each vendor of a cross-domain mean by itself: COLUMNS of results.other_vendors
     versus_lowpass: VersusLowpass  # every mask family against the low-pass at equal rate
+    comparators: Comparators  # harmonisation, styles and masks against plain full sampling
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
     selection_json: StoragePath
     report: StoragePath | None = None  # None until it is written
@@ -142,6 +144,7 @@ def compute(
         transfer=transfer_loss(table, draws),
         other_vendors=other_vendors_table(run, table, draws, selections),
         versus_lowpass=versus_lowpass(table, draws, noise),
+        comparators=comparators(table, draws, noise),
         from_counts=counted,
         selection_json=run.root / "selection.json",
     )

@@ -10,7 +10,7 @@ from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Verdict
 from analysis.read.load import SCORES, Run
-from analysis.results import sentences, versus_lowpass
+from analysis.results import comparators, sentences, versus_lowpass
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
 from analysis.results.fitness import Fitness
@@ -44,6 +44,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "other_vendors": analysis.other_vendors.to_dict("records"),
         "versus_lowpass": _versus(analysis.versus_lowpass, analysis.measure),
         "transfer": analysis.transfer.to_dict("records"),
+        "comparators": _comparators(analysis),
         "clinic": _clinic(analysis.clinic),
         "read_by_rules": {computed.vendor: read_table(computed).to_dict("records") for computed in vendors},
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
@@ -53,6 +54,16 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
     }
     # finalists are not rounded: a rounded rate would be another config, with another key
     return json.dumps(json_values(values, DIGITS) | {"finalists": finalists_of(analysis)}, indent=1) + "\n"
+
+
+def _comparators(analysis: Analysis) -> dict[str, Any]:
+    """Both tables of the comparators, and what is said of them."""
+    compared = analysis.comparators
+    return {
+        "sentences": comparators.lines(compared, analysis.measure.title),
+        "metrics": compared.rows.to_dict("records"),
+        "losses": compared.losses.to_dict("records"),
+    }
 
 
 def choice_values(analysis: Analysis) -> dict[str, Any]:

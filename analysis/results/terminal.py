@@ -14,7 +14,16 @@ from analysis.choice.rules import DEFAULT, RULES
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import is_proven
 from analysis.read.configurations import plain_name
-from analysis.results import brief, evidence, other_vendors, patient_level, sentences, transfer, versus_lowpass
+from analysis.results import (
+    brief,
+    comparators,
+    evidence,
+    other_vendors,
+    patient_level,
+    sentences,
+    transfer,
+    versus_lowpass,
+)
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
@@ -118,6 +127,7 @@ def _lines(analysis: Analysis) -> list[str]:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure.title)
     lines += transfer.sentences(analysis.transfer, measure.title)
+    lines += comparators.lines(analysis.comparators, measure.title)
     lines += patient_level.sentences(patient_level.patient_level(analysis))
     lines += sentences.operating(analysis.clinic.operating)
     lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.read.configurations import FULL
-from analysis.read.load import config_fields
+from analysis.read.load import config_fields, is_idle
 from analysis.statistics.bootstrap import Interval, Resampled, TrialDraws, average
 from analysis.statistics.estimate import Estimate, estimate
 
@@ -55,18 +55,22 @@ def _by_setting(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterato
         for trained_on in sorted(table["vendor"].unique()):
             if tested_on == trained_on:
                 continue
-            pairs = list(_pairs(table, draws, tested_on, trained_on))
+            pairs = list(pairs_between(table, draws, tested_on, trained_on))
             below = [pair for pair in pairs if not pair.row["full"]]
             full = [pair for pair in pairs if pair.row["full"]]
             names = [str(pair.row["family"]) for pair in below]
             for name in dict.fromkeys(names):
                 of_name = [pair for pair, family in zip(below, names) if family == name]
-                yield [*of_name, *(full if len(full) == 1 else [])]
+                beside = [pair for pair in full if _beside_mask(pair.row, table) == _beside_mask(of_name[0].row, table)]
+                yield [*of_name, *(beside if len(beside) == 1 else [])]
             if not below:
-                yield full
+                for pair in full:
+                    yield [pair]
 
 
-def _pairs(table: pd.DataFrame, draws: Mapping[str, TrialDraws], tested_on: str, trained_on: str) -> Iterator[Pair]:
+def pairs_between(
+    table: pd.DataFrame, draws: Mapping[str, TrialDraws], tested_on: str, trained_on: str
+) -> Iterator[Pair]:
     """The configurations that differ in nothing but the vendor trained on."""
     role = ("test", tested_on)
     shared = [name for name in config_fields(table) if name not in ("vendor", "seed")]
@@ -81,6 +85,12 @@ def _pairs(table: pd.DataFrame, draws: Mapping[str, TrialDraws], tested_on: str,
         from_afar = _scores(other["keys"], draws, role)
         if at_home and from_afar:
             yield Pair(tested_on, trained_on, row, at_home, from_afar)
+
+
+def _beside_mask(row: dict[str, Any], table: pd.DataFrame) -> tuple:
+    """The settings of a configuration that have a meaning at full sampling, without rate and seed."""
+    names = [name for name in config_fields(table) if not is_idle(name) and name not in ("sampling_rate", "seed")]
+    return tuple("" if row[name] is None or row[name] != row[name] else row[name] for name in names)
 
 
 def _values(row: dict[str, Any], names: list[str]) -> tuple:
@@ -111,14 +121,14 @@ def _row(pair: Pair, full: Pair | None) -> dict:
         "about": TRAININGS if math.isnan(loss.of_trainings) else RATE,
     }
     if full is not None and not pair.row["full"]:
-        less, of_less = _less_than(pair, full)
+        less, of_less = less_than(pair, full)
         row |= {"less than at full sampling": less.point, "its low": of_less.low, "its high": of_less.high}
         if math.isnan(less.of_trainings):
             row["about"] = TRAININGS
     return row
 
 
-def _less_than(pair: Pair, full: Pair) -> tuple[Estimate, Interval]:
+def less_than(pair: Pair, full: Pair) -> tuple[Estimate, Interval]:
     """The loss at full sampling minus that of the pair: four groups of trainings on the same patients."""
     at_full = estimate(full.at_home, full.from_afar)
     here = estimate(pair.at_home, pair.from_afar)

@@ -11,10 +11,12 @@ from analysis.__main__ import parse as analysis_parse
 from docs.tables import TABLES
 from tune_ks.commands.arguments import evaluate_parser, export_parser, merge_parser, search_parser, tune_parser
 from tune_ks.model.classifiers import CLASSIFIERS, NO_NETWORK, SEGMENTERS
+from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
 from tune_ks.model.transforms import TRANSFORMS
 from tune_ks.planning.space import SEARCH_DEFAULTS, known_spaces
+from tune_ks.training.styles import STYLES
 
 ROOT = Path(__file__).parents[2]
 SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
@@ -141,8 +143,13 @@ def test_the_page_of_spaces_lists_every_space():
     assert sorted(listed) == known_spaces()
 
 
+def without_none(registry):
+    return [name for name in registry if name != "none"]
+
+
 def test_the_page_of_members_lists_every_member():
     registries = {"M": MASKS, "F": TRANSFORMS, "R": RECONSTRUCTIONS, "C": CLASSIFIERS | SEGMENTERS | NO_NETWORK}
+    registries |= {"h": without_none(HARMONISATIONS), "S": without_none(STYLES)}
     listed = {}
     for letter, member, *_ in rows(ROOT / "docs/members.md", "| letter |"):
         listed.setdefault(letter, []).append(member.strip("`"))

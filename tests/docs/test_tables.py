@@ -28,6 +28,7 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "reconstructions": ("reconstructions", [22, 28]),
     "members": ("patches_members", [14]),
     "networks": ("patches_networks", [16]),
+    "comparators": ("comparators", [17, 17]),  # made records hold no option, so MixStyle is not told from plain
     "segmentation": ("segmentation", [8]),
 }
 

@@ -140,13 +140,13 @@ def test_each_changes_the_training_and_off_is_the_training_as_it_was(options, sp
 
 def test_the_network_is_given_the_mixed_batch(splits, monkeypatch):
     met = []
-    loss = training._loss
+    pass_together = training.pass_together
 
-    def watched(of_training, batch, passed, of_task):
-        met.append(batch)
-        return loss(of_training, batch, passed, of_task)
+    def watched(networks, batches, rates, unclassified):
+        met.extend(batches)
+        return pass_together(networks, batches, rates, unclassified)
 
-    monkeypatch.setattr(training, "_loss", watched)
+    monkeypatch.setattr(training, "pass_together", watched)
     config = dataclasses.replace(PLAIN, sampling_rate=1.0, mixup=0.4, epochs=1)
     of_training = Training(config, splits)
     list(training.train_together([of_training], splits))

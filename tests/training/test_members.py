@@ -45,6 +45,7 @@ def test_every_option_moves_the_key_and_its_default_does_not():
         "label_smoothing": 0.1, "class_weights": "balanced", "mixup": 0.2,
         "mirror": 0.1, "shift": 0.1, "angle_deg": 5.0, "zoom": 0.2, "elastic": 0.1, "gamma": 0.1, "contrast": 0.1,
         "brightness": 0.1, "centre_spacing": "kept",
+        "bias_width": 0.1, "style_strength": 0.2, "style_share": 0.9, "mixstyle": 0.5,
     }  # fmt: skip
     assert set(other) == set(owners())
     base = {"vendor": "GE", "sampling_rate": 0.5}

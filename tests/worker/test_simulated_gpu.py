@@ -1,6 +1,7 @@
 """Every member of every registry on a simulated GPU: no devices meet, and no step makes the host wait."""
 
 import dataclasses
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -19,6 +20,7 @@ from tune_ks.evaluation import finish as finish_module
 from tune_ks.evaluation.corrupted_images import robustness
 from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.other_cohort import evaluate
+from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.transforms import TRANSFORMS, fourier
 from tune_ks.planning.pretrained import bring_weights, named
@@ -29,6 +31,7 @@ from tune_ks.training.members import registries
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
 from tune_ks.training.schedules import SCHEDULES
+from tune_ks.training.styles import STYLES
 from tune_ks.training.train import train_together
 from tune_ks.training.training import Training
 from tune_ks.worker.memory import CONTEXT_BYTES, FILLED, trainings_that_fit
@@ -46,6 +49,8 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "evaluation/write_record.py:<dictcomp>",
     "evaluation/write_record.py:_eight_bit",
     "evaluation/yardstick_scores.py:of",
+    "model/harmonisations/histogram.py:fit",
+    "model/harmonisations/nyul.py:fit",
     "model/masks/by_distance.py:sum_by_distance",
     "model/masks/equispaced.py:select",
     "model/masks/fixed.py:first",
@@ -85,9 +90,12 @@ def every_member():
             transform = list(TRANSFORMS)[number % len(TRANSFORMS)]
             configs.append(config_of(mask, pattern="points", transform=transform, rate_start=0.9, augment="flips"))
     configs += [config_of(transform=name, augment="flips_shifts") for name in ("hadamard", "cosine")]
+    styles = itertools.zip_longest(STYLES, HARMONISATIONS, fillvalue="none")
+    configs += [config_of("lowpass", style=style, harmonise=harmonise) for style, harmonise in styles]
     learned = {"reconstruction_channels": 4, "reconstruction_weight": 1.0, "reconstruction_epochs": 1}
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
     configs += [config_of(classifier=name) for name in ("alexnet_adaptive", "resnet18", "densenet121")]
+    configs += [config_of(classifier="resnet18", mixstyle=0.5)]
     segmenter = {"task": "segmentation", "classifier": "unet"}
     everything = {"mixup": 0.4, "label_smoothing": 0.1, "class_weights": "balanced", "average": 0.8, "clip_norm": 0.5}
     return [

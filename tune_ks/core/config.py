@@ -54,6 +54,9 @@ class TrialConfig:
     settle: float = _field(
         0.2, "last share of the epochs, trained on the frozen exported mask", part="mask", least=0, most=1
     )
+    harmonise: str = _field(
+        "none", "how an image is made like those of the source vendor before it is sampled", str, part="harmonise"
+    )
     transform: str = _field("fourier", "the transform into k-space", str, part="transform", shapes=True)
     reconstruction: str = _field(
         "zero_filled", "how an image is made of what was kept", str, part="reconstruction", shapes=True
@@ -68,6 +71,7 @@ class TrialConfig:
         part="classifier", choices=("none", "image"), shapes=True,
     )  # fmt: skip
     augment: str = _field("none", "how training images are moved at random", str)
+    style: str = _field("none", "how intensities of training images are changed at random", str)
     test_time: str = _field(
         "none", "flips: a score is the mean over the restored image, its two mirrors and its half turn", str,
         choices=("none", "flips"),

@@ -1,7 +1,7 @@
 """A cohort's table -> tensors: the rows of one split and vendor, with pixels read from a memory-mapped array."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -126,6 +126,11 @@ class Images:
         seen._at = torch.arange(len(self))
         seen._resident = {}
         return seen
+
+    def in_chunks(self) -> Iterator[torch.Tensor]:
+        """All images in their order, in tensors (at most CHUNK, 1, S, S)."""
+        for index in torch.arange(len(self)).split(CHUNK):
+            yield self._image(index)
 
     def target(self, index: torch.Tensor) -> torch.Tensor:
         """Where the tumours are at positions ``index`` (B,): (B, 1, S, S) uint8, (B, 0, S, S) without masks."""

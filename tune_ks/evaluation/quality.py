@@ -26,10 +26,11 @@ def reconstruction_quality(
     for index in torch.arange(len(images)).split(BATCH // parts):
         image = images.gather(index, device).image
         restored = pipeline.restore(image, torch.full((len(index),), rate, device=device))
+        full = restored.measurement.image
         estimates = {"": restored.image, "_zero_filled": restored.measurement.zero_filled}
         for suffix, estimate in estimates.items():
             for name, metric in metrics.items():
-                batches.setdefault(name + suffix, []).append(metric(estimate, image).flatten().cpu())
+                batches.setdefault(name + suffix, []).append(metric(estimate, full).flatten().cpu())
     means = {}
     for name, values in batches.items():
         per_image = torch.cat(values)

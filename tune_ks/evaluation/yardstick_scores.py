@@ -79,6 +79,7 @@ class View:
     """What one exported mask leaves of an image, on ``device``."""
 
     def __init__(self, pipeline: KSpaceClassifier, rate: float, mask: np.ndarray, device: str) -> None:
+        self.pipeline = pipeline
         self.sampling = None if pipeline.nothing_to_sample else pipeline.sampling.eval()
         self.rate = rate
         self.device = device
@@ -86,10 +87,13 @@ class View:
         if self.sampling is not None:
             transform = self.sampling.transform
             self.name = (type(transform).__name__, mask.shape, mask.tobytes())
+        if pipeline.harmonises:
+            self.name += pipeline.harmonisation.identity()
 
     @torch.no_grad()
     def of(self, image: torch.Tensor) -> np.ndarray:
-        """(B, 1, S, S) images -> (B, S, S) float32, zero-filled."""
+        """(B, 1, S, S) images -> (B, S, S) float32, harmonised and zero-filled."""
+        image = self.pipeline.harmonised(image)
         if self.sampling is not None:
             rates = torch.full((len(image),), self.rate, device=image.device)
             image = self.sampling(image, rates).zero_filled

@@ -6,16 +6,24 @@ from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member
 from tune_ks.model.classifiers import CLASSIFIERS, NO_NETWORK, SEGMENTERS
+from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
 from tune_ks.model.transforms import TRANSFORMS
 
-FIELDS = ("transform", "mask", "reconstruction", "classifier")  # of a config, each naming a part of the model
+FIELDS = (
+    "harmonise",
+    "transform",
+    "mask",
+    "reconstruction",
+    "classifier",
+)  # of a config, each naming a part of the model
 
 
 def registry_of(field: str) -> dict[str, Member]:
     """The members that ``field`` of a config can name."""
     return {
+        "harmonise": HARMONISATIONS,
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,

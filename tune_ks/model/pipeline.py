@@ -1,4 +1,4 @@
-"""The network s = C(R(M F x), a), built of its parts."""
+"""The network s = C(R(M F h(x)), a), built of its parts."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.model.harmonisations.base import Harmonisation
 from tune_ks.model.masks.base import Mask
 from tune_ks.model.members import member_of
 from tune_ks.model.pointwise import avoid_strided_pointwise
@@ -28,16 +29,24 @@ class Restored(NamedTuple):
 
 
 class KSpaceClassifier(nn.Module):
-    """Image -> sampled k-space -> image -> logit, or a map of logits.
+    """Image -> harmonised image -> sampled k-space -> image -> logit, or a map of logits.
 
     ``nothing_to_sample`` is True where every rate is 1, or a fixed mask was applied beforehand. The transforms are then
-    skipped. In every case an image at rate 1 enters the classifier unchanged, bit for bit.
+    skipped. In every case an image at rate 1 enters the classifier as it was harmonised, bit for bit. ``harmonises`` is
+    False where h changes nothing, or was applied beforehand.
     """
 
     def __init__(
-        self, config: TrialConfig, sampling: Sampling, reconstruction: Reconstruction, classifier: nn.Module
+        self,
+        config: TrialConfig,
+        harmonisation: Harmonisation,
+        sampling: Sampling,
+        reconstruction: Reconstruction,
+        classifier: nn.Module,
     ) -> None:
         super().__init__()
+        self.harmonisation = harmonisation
+        self.harmonises = config.harmonise != "none"
         self.sampling = sampling
         self.reconstruction = reconstruction
         self.classifier = classifier
@@ -52,16 +61,20 @@ class KSpaceClassifier(nn.Module):
 
     def measure(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Measurement | None:
         """The first half of ``restore``; None where there is nothing to sample."""
-        return None if self.nothing_to_sample else self.sampling(image, rate, mask)
+        return None if self.nothing_to_sample else self.sampling(self.harmonised(image), rate, mask)
+
+    def harmonised(self, image: Tensor) -> Tensor:
+        """h(x)."""
+        return self.harmonisation(image) if self.harmonises else image
 
     def reconstruct(self, image: Tensor, rate: Tensor, measurement: Measurement | None) -> Restored:
         """The second half of ``restore``."""
         if measurement is None:
-            return Restored(image, None, None)
+            return Restored(self.harmonised(image), None, None)
         estimate = self.reconstruction(measurement)
         restored = self.reconstruction.magnitude(estimate)
         if self.rates_vary:  # some rates may be 1
-            restored = torch.where(rate[:, None, None, None] == 1, image, restored)
+            restored = torch.where(rate[:, None, None, None] == 1, measurement.image, restored)
         return Restored(restored, measurement, estimate)
 
     def classify(
@@ -117,7 +130,8 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     transform = build_transform(config)
     mask = build_mask(config, transform.radius(1 if config.pattern == "lines" else side, side))
     reconstruction, classifier = _networks(config, transform)
-    pipeline = KSpaceClassifier(config, Sampling(transform, mask), reconstruction, classifier)
+    harmonisation = build_member(config, "harmonise")
+    pipeline = KSpaceClassifier(config, harmonisation, Sampling(transform, mask), reconstruction, classifier)
     avoid_strided_pointwise(pipeline)
     return pipeline.to(memory_format=torch.channels_last)  # faster convolutions, on a CPU by a tenth
 

@@ -70,7 +70,10 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
     A training whose loss is not finite keeps its parameters.
     """
     batches = _augmented_batches(trainings, draws)
-    for position, drawn in enumerate(draws):
+    for position, (training, drawn) in enumerate(zip(trainings, draws, strict=True)):
+        if not training.style.commutes:
+            with training.noise:
+                batches[position] = training.style.apply(batches[position])
         if drawn.mixing is not None:
             batches[position] = mixed(batches[position], drawn.mixing)
     size = len(draws[0].rates)
@@ -200,10 +203,10 @@ def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tens
     losses: list[Tensor | None] = [None] * len(trainings)
     for position, of_task in zip(classified, of_tasks, strict=True):
         losses[position] = of_task
-    return [_loss(*of_training) for of_training in zip(trainings, batches, passed, losses, strict=True)]
+    return [_loss(*of_training) for of_training in zip(trainings, passed, losses, strict=True)]
 
 
-def _loss(training: Training, batch: Batch, passed: Passed, of_task: Tensor | None) -> Tensor:
+def _loss(training: Training, passed: Passed, of_task: Tensor | None) -> Tensor:
     """The task's loss plus ``weight`` times the reconstruction's loss; only the latter where the task has none.
 
     At full sampling there is nothing to reconstruct, so the reconstruction has no loss.
@@ -217,5 +220,5 @@ def _loss(training: Training, batch: Batch, passed: Passed, of_task: Tensor | No
         loss = of_task
         weight = reconstruction.weight
     if weight and restored.measurement is not None:
-        loss = loss + weight * reconstruction.loss(restored.measurement, restored.estimate, batch.image)
+        loss = loss + weight * reconstruction.loss(restored.measurement, restored.estimate, restored.measurement.image)
     return loss

@@ -21,6 +21,7 @@ from tune_ks.training.noise import Noise
 from tune_ks.training.optimiser import build_optimiser, clip_gradient, is_of_mask, start_epoch
 from tune_ks.training.pack import Network
 from tune_ks.training.schedules import build_schedule
+from tune_ks.training.styles import build_style
 from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
 
@@ -81,15 +82,17 @@ class Training:
         self.task = build_task(config).to(self.device)
         self.task.prepare(train)
         self.augmentation = build_augmentation(config)
+        self.style = build_style(config)
         if weights is not None:
             begin_from(self.pipeline, config, weights)
+        self.pipeline.harmonisation.fit(train.in_chunks())
         self.optimizer = build_optimiser(config, self.pipeline, self.task)
         self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
         self.schedule = build_schedule(config)
         self.average = Average(self.pipeline, config.average) if config.average else None
         self.images = train
         self.trained = self.pipeline
-        if not self.task.mixup:  # it does not commute with sampling
+        if not self.task.mixup and self.style.commutes:  # mixing does not commute with sampling
             self.images, self.trained = sampled_beforehand(
                 config, self.pipeline, self.augmentation, train, self.device, SAMPLED_BYTES // self.together
             )
@@ -261,13 +264,14 @@ def sampled_beforehand(
     device: str,
     most_bytes: int = SAMPLED_BYTES,
 ) -> tuple[Images, KSpaceClassifier]:
-    """Apply a fixed mask once; return the sampled images and a pipeline without sampling.
+    """Harmonise and apply a fixed mask once; return the sampled images and a pipeline without sampling.
 
     Both are returned unchanged where the mask is random, the rate varies, the reconstruction is trained or has a loss,
     the augmentation does not commute with sampling, or the images would take more than ``most_bytes``. The returned
     pipeline shares its modules with the given one, so training either trains both.
     """
-    varies = pipeline.nothing_to_sample or pipeline.sampling.mask.random or pipeline.rates_vary
+    has_nothing_to_do = pipeline.nothing_to_sample and not pipeline.harmonises
+    varies = has_nothing_to_do or pipeline.sampling.mask.random or pipeline.rates_vary
     reconstruction = pipeline.reconstruction
     has_parameters = any(True for _ in reconstruction.parameters())
     learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone
@@ -282,4 +286,5 @@ def sampled_beforehand(
 
     without_sampling = copy.copy(pipeline)
     without_sampling.nothing_to_sample = True
+    without_sampling.harmonises = False
     return images.seen_through(sample), without_sampling

@@ -17,6 +17,7 @@ NAME = "no_network"
 UNTRAINED = ("rate_from", "rate_start", "init_from")  # fields of a training that must not be given
 AS_IT_IS = {  # fields that act on what a network is given or gives -> the value without any effect
     "augment": "none",
+    "style": "none",
     "test_time": "none",
     "standardise": "none",
     "average": 0.0,

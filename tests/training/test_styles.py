@@ -1,0 +1,158 @@
+"""Styles: each against its equation, drawn from the training's own numbers, the same alone and in a pack."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from numpy.polynomial.legendre import leggrid2d
+
+from benchmarks.alone import train
+from tiny import write_tiny
+from tune_ks.core.config import TrialConfig
+from tune_ks.data.dataset import Batch, open_splits
+from tune_ks.training.styles import STYLES, build_style
+from tune_ks.training.styles.amplitude import with_mixed_amplitude
+from tune_ks.training.styles.bias_field import DEGREE, polynomials
+from tune_ks.training.train import train_together
+from tune_ks.training.training import Training
+
+SIDE = 32
+CHANGING = [name for name in STYLES if name != "none"]
+
+
+def images(count=8):
+    return torch.rand(count, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+
+
+def batch_of(image):
+    count = len(image)
+    target = torch.zeros(count, 0, SIDE, SIDE)
+    return Batch(image, torch.zeros(count), torch.zeros(count, 7), torch.arange(count), target)
+
+
+def style_of(name, **options):
+    return build_style(TrialConfig("GE", 1.0, style=name, **options))
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_share_of_the_images_is_changed_by_the_training_s_own_numbers(name):
+    batch = batch_of(images(200))
+    torch.manual_seed(2)
+    changed = style_of(name).apply(batch)
+    torch.manual_seed(2)
+    assert torch.equal(style_of(name).apply(batch).image, changed.image)
+    torch.manual_seed(3)
+    assert not torch.equal(style_of(name).apply(batch).image, changed.image)
+    same = (changed.image == batch.image).flatten(1).all(1)
+    assert 70 <= int(same.sum()) <= 130  # half of 200, by five standard deviations
+    assert changed.image.isfinite().all()
+    assert changed.image.min() >= 0
+    assert torch.equal(style_of(name, style_share=0.0).apply(batch).image, batch.image)
+    weak = style_of(name, style_share=1.0, style_strength=1e-3).apply(batch).image
+    if name != "amplitude_swap":  # of 32 pixels it swaps the mean at least
+        assert (weak - batch.image).abs().max() < 0.02
+
+
+def test_no_style_changes_and_draws_nothing():
+    batch = batch_of(images())
+    state = torch.get_rng_state()
+    assert style_of("none").apply(batch) is batch
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_amplitude_is_mixed_and_the_phase_stays():
+    image = images(2)[:1]
+    other = images(2)[1:]
+    mixed = with_mixed_amplitude(image, other, torch.full((1, 1, 1, 1), 0.3))
+    before = np.fft.fft2(image[0, 0].double().numpy())
+    amplitude = 0.7 * np.abs(before) + 0.3 * np.abs(np.fft.fft2(other[0, 0].double().numpy()))
+    expected = np.abs(np.fft.ifft2(amplitude * np.exp(1j * np.angle(before))).real)
+    np.testing.assert_allclose(mixed[0, 0], expected, atol=1e-5)
+    whole = with_mixed_amplitude(image, image, torch.ones(1, 1, 1, 1))
+    torch.testing.assert_close(whole, image, atol=1e-5, rtol=1e-5)
+
+
+def test_a_swap_takes_the_low_frequencies_of_the_partner():
+    torch.manual_seed(0)
+    image = images(6)
+    swapped = style_of("amplitude_swap", style_strength=0.2).changed(image)
+    torch.manual_seed(0)
+    partner = image[torch.randperm(6)]
+    frequency = np.abs(np.fft.fftfreq(SIDE))
+    low = np.maximum(frequency[:, None], frequency[None, :]) <= 0.1
+    for x, y, result in zip(image[:, 0].double().numpy(), partner[:, 0].double().numpy(), swapped[:, 0]):
+        kspace = np.fft.fft2(x)
+        amplitude = np.where(low, np.abs(np.fft.fft2(y)), np.abs(kspace))
+        expected = np.abs(np.fft.ifft2(amplitude * np.exp(1j * np.angle(kspace))).real)
+        np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+def test_the_bias_field_is_made_of_legendre_polynomials():
+    place = np.linspace(-1, 1, SIDE)
+    fields = []
+    for i in range(DEGREE + 1):
+        for j in range(DEGREE + 1 - i):
+            if i + j:
+                single = np.zeros((DEGREE + 1, DEGREE + 1))
+                single[i, j] = 1
+                fields.append(leggrid2d(place, place, single))
+    np.testing.assert_allclose(polynomials(SIDE, torch.device("cpu")), fields, atol=1e-6)
+
+
+def test_a_random_convolution_is_one_kernel_an_image():
+    torch.manual_seed(0)
+    image = torch.zeros(2, 1, SIDE, SIDE)
+    image[:, :, 16, 16] = 1
+    changed = style_of("random_convolution").changed(image)
+    torch.manual_seed(0)
+    kernel = torch.randn(2, 1, 3, 3) / 3
+    share = torch.empty(2, 1, 1, 1).uniform_(0, 1)
+    expected = torch.zeros_like(image)
+    expected[:, :, 15:18, 15:18] = share * kernel.flip(-1, -2)
+    expected[:, :, 16, 16] += (1 - share)[:, :, 0, 0]
+    torch.testing.assert_close(changed, expected.abs(), atol=1e-6, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    cohort_csv, images_npy = write_tiny(tmp_path_factory.mktemp("styles"), patients=8, side=64)
+    return open_splits(cohort_csv, images_npy, "GE")
+
+
+COMMON = {"mask": "lowpass", "width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 8, "lr": 1e-3}
+
+
+def test_alone_and_in_a_pack_styles_draw_the_same(splits):
+    configs = [TrialConfig("GE", 0.25, style=name, seed=seed, **COMMON) for seed, name in enumerate(STYLES)]
+    alone = [list(train(config, splits))[-1].loss for config in configs]
+    trainings = [Training(config, splits) for config in configs]
+    *_, last = train_together(trainings, splits)
+    together = [last[training].loss for training in trainings]
+    assert together == pytest.approx(alone, rel=1e-4)
+    plain = list(train(TrialConfig("GE", 0.25, seed=1, **COMMON), splits))[-1].loss
+    assert alone[1] != pytest.approx(plain, rel=1e-4)
+
+
+def test_resumed_it_draws_the_same_to_the_bit(splits):
+    config = TrialConfig("GE", 0.25, style="noise", harmonise="histogram", augment="flips_shifts", **COMMON)
+    epochs = train(config, splits)
+    state = copy.deepcopy(next(epochs).state)  # the next epoch changes its tensors
+    last = next(epochs)
+    (again,) = train(config, splits, state)
+    assert again.loss == last.loss
+    for name, value in last.state["weights"].items():
+        assert torch.equal(again.state["weights"][name], value), name
+
+
+def test_a_fixed_mask_is_applied_beforehand_only_where_nothing_is_changed(splits):
+    plain = Training(TrialConfig("GE", 0.25, harmonise="nyul", augment="flips_shifts", **COMMON), splits)
+    assert plain.images is not splits.train
+    assert not plain.trained.harmonises
+    assert plain.pipeline.harmonises
+    image = splits.train.gather(torch.arange(3)).image
+    rate = torch.full((3,), 0.25)
+    expected = plain.pipeline.restore(image, rate).image
+    torch.testing.assert_close(plain.images.gather(torch.arange(3)).image, expected)
+    styled = Training(TrialConfig("GE", 0.25, style="gamma", **COMMON), splits)
+    assert styled.images is splits.train

@@ -1,0 +1,12 @@
+"""h: every harmonisation by name; a member maps an image to one that looks more like those of the source vendor."""
+
+from tune_ks.core.options import Member
+from tune_ks.model.harmonisations import bias_removal, histogram, nyul
+from tune_ks.model.harmonisations.base import Unchanged
+
+HARMONISATIONS = {
+    "none": Member(Unchanged),
+    "histogram": histogram.MEMBER,
+    "nyul": nyul.MEMBER,
+    "bias_removal": bias_removal.MEMBER,
+}

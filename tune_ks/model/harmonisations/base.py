@@ -1,0 +1,32 @@
+"""The contract of h: an image made comparable with those of the source vendor before it is sampled."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+
+class Harmonisation(nn.Module, ABC):
+    """(B, 1, S, S) images -> the same shape, each image by itself.
+
+    What it learns from the training images is kept in buffers, so that it travels with the weights. It commutes with
+    mirroring and with circular shifts.
+    """
+
+    def fit(self, images: Iterable[Tensor]) -> None:
+        """Read the source vendor's training images, in batches (B, 1, S, S)."""
+
+    def identity(self) -> tuple:
+        """The same for two harmonisations that do the same to every image."""
+        return (type(self).__name__, *(value.cpu().numpy().tobytes() for value in self.buffers()))
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Tensor:
+        """The harmonised images. They carry no gradient."""
+
+
+class Unchanged(Harmonisation):
+    """No harmonisation."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image
