@@ -45,7 +45,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import ACQUISITION, Splits, open_splits
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.training.optimiser import build_optimiser
-from tune_ks.training.tasks import build_task
+from tune_ks.training.tasks import build_task, task_of
 from tune_ks.training.train import train_together
 from tune_ks.training.training import Training
 
@@ -157,7 +157,7 @@ def run_same(args: argparse.Namespace, left: Left) -> None:
         if left.is_over(name):
             break
         try:
-            on = splits[config.task == "segmentation"]
+            on = splits[task_of(config).reads_masks()]
             plain = same_step.stepped(config, on, "cpu")
             found = same_step.compared(plain, same_step.stepped(config, on, args.device))
             trained = found

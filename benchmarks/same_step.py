@@ -81,6 +81,8 @@ def every_member() -> Iterator[tuple[str, TrialConfig]]:
             changes: dict[str, Any] = {field: name}
             if name in ("segmentation", "unet") and field in ("task", "classifier"):
                 changes = {"task": "segmentation", "classifier": "unet"}
+            if name in ("detection", "centernet") and field in ("task", "classifier"):
+                changes = {"task": "detection", "classifier": "centernet"}
             if field == "reconstruction" and name != "zero_filled":
                 changes |= {"reconstruction_channels": 4, "reconstruction_weight": 1.0}
             yield f"{field} {name}", config_of(changes)

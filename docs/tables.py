@@ -23,6 +23,8 @@ TABLE is one of:
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
     classical        families.md: what classical methods reach at each rate (space classical, or any RUN whose records
                      hold yardsticks), and where they answer instead of a network, the one that validation chooses
+    detection        families_underfit.md: LROC by rate, beside the best fixed position, and the sensitivity at one
+                     false positive an image (space detection)
 
 A cell "0.8 / 0.7" is the test metric in-domain / cross-domain; several in one cell are the seeds. "±" is the standard
 error of a mean over the pairs that were averaged: it holds the scatter of trainings, not that of patients. Brackets are
@@ -55,8 +57,8 @@ from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.resampling import domain_draws, trial_draws
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.domains import mean_of_others
-from tune_ks.core.metrics import METRICS
-from tune_ks.core.record import ONE_FIXED_MASK, TrialRecord, mean_of_defined
+from tune_ks.core.metrics import METRICS, sensitivity_at
+from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK, TrialRecord, mean_of_defined
 
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
@@ -460,6 +462,32 @@ def segmentation(run: Run) -> list[Table]:
     return [Table(["trained on", "mask", *map(rate_name, every_rate), "one mask for every image"], rows)]
 
 
+def detection(run: Run) -> list[Table]:
+    """LROC of every seed by rate beside the best fixed position's; the sensitivity at one false positive an image."""
+    every_rate = sorted(run.trials["sampling_rate"].unique())
+    at_one = run.trials.assign(**_further_columns(run, run.trials, sensitivity_at("1")))
+    lroc, sensitivity = [], []
+    for (vendor, mask), part in run.trials.groupby(["vendor", "mask"]):
+        trivial = run.records[part["key"].iloc[0]].trivial[BEST_POSITION]
+        fixed = pair(trivial[vendor], mean_of_others(trivial, vendor))
+        lroc.append([vendor, mask, *cells_by_rate(part, every_rate), fixed])
+        sensitivity.append([vendor, mask, *cells_by_rate(at_one.loc[part.index], every_rate)])
+    heads = ["trained on", "mask", *map(rate_name, every_rate)]
+    return [Table([*heads, "best fixed position"], lroc), Table(heads, sensitivity)]
+
+
+def _further_columns(run: Run, part: pd.DataFrame, name: str) -> dict[str, list[float]]:
+    """The test columns of the trials, of a further metric."""
+    in_domain = []
+    cross_domain = []
+    for key in part["key"]:
+        by_vendor = run.records[key].further[name]
+        source = run.records[key].config.vendor
+        in_domain.append(by_vendor[source])
+        cross_domain.append(mean_of_others(by_vendor, source))
+    return {"test_in_domain": in_domain, "test_cross_domain": cross_domain}
+
+
 def comparator_tables(run: Run) -> list[Table]:
     """A table a vendor trained on: every seed, differences to plain full sampling, and the transfer loss."""
     configurations = average_over_seeds(run.trials)
@@ -546,6 +574,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "comparators": comparator_tables,
     "segmentation": segmentation,
     "classical": classical,
+    "detection": detection,
 }
 
 

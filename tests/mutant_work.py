@@ -43,7 +43,7 @@ SEARCH = %s
 
 
 READ_BY = {  # file -> what reads it; any other is read by all
-    **dict.fromkeys(("mask.npy", "probability.npy", "preview.npz", "mask_history.npz"), ("show",)),
+    **dict.fromkeys(("mask.npy", "probability.npy", "preview.npz", "mask_history.npz", "candidates.npz"), ("show",)),
     **dict.fromkeys(("attempts.json", "checkpoint.pt"), ("resume",)),
     "model.safetensors": ("evaluate", "begin_from"),
     "skipped.csv": ("analyse_run",),
@@ -76,6 +76,7 @@ def show(root):
         images.mask(root, key)
         images.probability(root, key)
         images.preview(root, key)
+        images.candidates(root, key, run.cohort)
 
 
 def analyse_run(root):

@@ -10,14 +10,15 @@ from scipy.stats import norm
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.mask_share import distinct_rate
-from tune_ks.core.metrics import METRICS
-from tune_ks.core.record import ONE_FIXED_MASK, TrialRecord
+from tune_ks.core.metrics import FALSE_POSITIVES, METRICS, MISSED, sensitivity_at
+from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews
-TASKS = {"auc": "classification", "dice": "segmentation"}  # metric -> the task that it judges
-TRIVIAL = 0.3  # Dice of an answer that ignores the image
+TASKS = {"auc": "classification", "dice": "segmentation", "lroc": "detection"}  # metric -> the task that it judges
+TRIVIAL = 0.3  # Dice or LROC of an answer that ignores the image
+ANSWERS = {"dice": ONE_FIXED_MASK, "lroc": BEST_POSITION}  # metric -> that answer
 LOST = 7  # every so many patients' tumours are too small to be seen, so that they have no Dice
 
 
@@ -123,6 +124,10 @@ def write_trial(
     if metric == "dice":
         seen = (label == 1) & (patient % LOST > 0)
         score = np.where(seen, np.clip(wanted + 0.1 * noise, 0, 1), np.nan).astype(np.float32)
+    elif metric == "lroc":  # an AUC of 0.95, and so many tumours hit that the product is the truth
+        hit = (label == 1) & (97 * np.arange(len(label)) % 100 < 100 * wanted / 0.95)
+        score = (noise + np.sqrt(2) * norm.ppf(0.95) * label).astype(np.float32)
+        score[(label == 1) & ~hit] = MISSED
     else:
         score = (noise + np.sqrt(2) * norm.ppf(wanted) * label).astype(np.float32)
     measured: dict[str, dict[str, float]] = {"val": {}, "test": {}, "val_within": {}, "test_within": {}}
@@ -146,11 +151,14 @@ def write_trial(
         write_arrays(folder, key, "mask_history.npz", **mask_history(config.sampling_rate, width))
     write_arrays(folder, key, "scores.npz", row=row, split=split, score=score)
     picture = rng.integers(0, 255, (len(row[:4]), width, width), dtype=np.uint8)
+    if metric == "lroc":
+        write_arrays(folder, key, "candidates.npz", row=row, split=split, **candidates(score, label, rng))
     write_arrays(folder, key, "preview.npz", row=row[:4], sampled=picture // 2, full=picture)
     record = TrialRecord(
         config,
         metric=metric,
-        trivial={ONE_FIXED_MASK: dict.fromkeys(measured["test"], TRIVIAL)} if metric == "dice" else {},
+        trivial={ANSWERS[metric]: dict.fromkeys(measured["test"], TRIVIAL)} if metric in ANSWERS else {},
+        further=sensitivities(measured["test"]) if metric == "lroc" else {},
         realised_rate=float(mask.mean()),
         mean_probability=config.sampling_rate,
         distinct_rate=distinct_rate(mask),
@@ -164,6 +172,33 @@ def write_trial(
     folder.write_config(config)
     folder.write_record(record)
     return record
+
+
+def candidates(score: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Two places an image: the first hits where the score says so; the true box is at the same place in all."""
+    images = len(label)
+    hit = (label == 1) & (score != np.float32(MISSED))
+    centre = np.where(hit, 12, 25)[:, None] + [0, 3]
+    logit = np.where(score == np.float32(MISSED), 0.25, score)[:, None] - [0, 2]
+    true_box = np.where((label == 1)[:, None], [8, 8, 9, 7], np.nan)
+    return {
+        "row_centre": centre.astype(np.int16),
+        "column_centre": np.where(hit, 11, 4)[:, None] + np.zeros((1, 2), np.int16),
+        "height": rng.uniform(4, 9, (images, 2)),
+        "width": rng.uniform(4, 9, (images, 2)),
+        "logit": logit,
+        "hit": np.stack([hit, np.zeros_like(hit)], axis=1),
+        "true_box": true_box,
+    }
+
+
+def sensitivities(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Sensitivities that rise from half of each vendor's metric to all of it."""
+    shares = np.linspace(0.5, 1, len(FALSE_POSITIVES))
+    at = {}
+    for words, share in zip(FALSE_POSITIVES, shares):
+        at[sensitivity_at(words)] = {vendor: float(share * value) for vendor, value in metrics.items()}
+    return at
 
 
 def mask_history(rate: float, width: int) -> dict[str, np.ndarray]:

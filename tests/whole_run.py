@@ -47,6 +47,7 @@ def complete_record(folder: RunFolder, key: str) -> None:
     vendors = list(record["test"])
     record |= {
         "trivial": {"one fixed mask": dict.fromkeys(vendors, 0.5)},
+        "further": {"sensitivity": dict.fromkeys(vendors, 0.5)},
         "quality": {vendor: {"psnr": 30.0} for vendor in vendors},
         "yardsticks": {"linear": {split: dict.fromkeys(vendors, 0.6) for split in SPLITS}},
         "facts": {"device": "cpu", "cohort": "0123456789ab", "begun_again": 0},

@@ -11,6 +11,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 
 LARGEST_SIDE = 4096  # pixels of an image, as the reader of images allows
+MOST_CANDIDATES = 8  # of an image; a detection keeps up to 5
 ROW_BYTES = 8  # of a value for one image of the cohort
 INTEGERS = "biu"  # kinds of numpy's types: bool, integers with and without a sign
 NUMBERS = INTEGERS + "f"
@@ -30,6 +31,20 @@ class MaskHistory(NamedTuple):
     probability: np.ndarray  # (E, D) mean inclusion probability at the end of each epoch
     count: np.ndarray  # (D,) int, coefficients there
     energy: np.ndarray  # (D,) their share of the training images' energy beyond DC
+
+
+class Candidates(NamedTuple):
+    """Where a detection looked for tumours: K places in each of n images, the best first. In pixels from 0."""
+
+    row: np.ndarray  # (n,) int, rows of cohort.csv
+    split: np.ndarray  # (n,) int, codes of SPLITS
+    row_centre: np.ndarray  # (n, K)
+    column_centre: np.ndarray  # (n, K)
+    height: np.ndarray  # (n, K)
+    width: np.ndarray  # (n, K)
+    logit: np.ndarray  # (n, K); NaN where there is no such place
+    hit: np.ndarray  # (n, K) bool
+    true_box: np.ndarray  # (n, 4): top, left, height, width; NaN where there is no tumour
 
 
 class ScoredImages(NamedTuple):
@@ -122,6 +137,23 @@ def mask_history(root: StoragePath, key: str) -> MaskHistory | None:
     fits = history.probability.ndim == 2 and history.probability.shape[1:] == distances == history.energy.shape
     finite = all(np.isfinite(array).all() for array in history)
     return history if fits and finite and len(history.probability) and history.count.sum() > 0 else None
+
+
+def candidates(root: StoragePath, key: str, cohort: pd.DataFrame) -> Candidates | None:
+    """The candidates of a detection; None where the trial has none, or where its arrays do not fit together."""
+    limit = MOST_CANDIDATES * ROW_BYTES * len(cohort)
+    held = arrays(RunFolder(root).trial(key, "candidates.npz"), Candidates._fields, limit)
+    if held is None:
+        return None
+    placed = Candidates(**held)
+    if not are_of(NUMBERS, *placed) or not are_of(INTEGERS, placed.row, placed.split, placed.hit):
+        return None
+    images = len(placed.row) if placed.row.ndim == 1 else -1
+    shape = placed.logit.shape
+    fits = placed.split.shape == (images,) and placed.true_box.shape == (images, 4)
+    same = all(values.shape == shape for values in (*placed[2:6], placed.hit))
+    has_places = len(shape) == 2 and shape[0] == images and shape[1] > 0
+    return placed._replace(hit=placed.hit.astype(bool)) if fits and same and has_places else None
 
 
 def _array(path: StoragePath) -> np.ndarray | None:

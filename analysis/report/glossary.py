@@ -14,6 +14,10 @@ TERMS = {  # word, or several with | between them (the first is its name) -> wha
     "fitted mean": (
         "A smooth curve through the scores of all rates. Rules read it, so that one lucky training does not choose."
     ),
+    "FROC": (
+        "Sensitivity against false positives an image, where an image may have several answers: a found tumour counts "
+        "once, every answer beside it is a false positive."
+    ),
     "full sampling": "All of k-space is kept: rate 1, R = 1.",
     "Holm": "A correction for looking at many differences at once: fewer of them hold by chance.",
     "hypervolume": "How much of the space of both scores a front covers: larger is better.",
@@ -25,6 +29,11 @@ TERMS = {  # word, or several with | between them (the first is its name) -> wha
     "k-space": "What an MR scanner measures: the Fourier transform of the image. Its centre holds the coarse shapes.",
     "labels that chose|whose labels chose": (
         "The patients whose diagnoses a rule read to choose a rate. A score of these same patients is too high."
+    ),
+    "LROC|LROC areas": (
+        "Area under the LROC curve: how often an image with a tumour gets a higher score than one without, and the "
+        "tumour is where the model says. 1 is perfect, 0 is never at the right place; a model that answers anywhere is "
+        "far below 0.5."
     ),
     "low-pass|lowpass": "A fixed mask that keeps the centre of k-space. The simplest rival of a learned mask.",
     "nominal rate": "The share of k-space that was asked for; the realised rate is what the mask keeps.",

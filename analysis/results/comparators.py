@@ -23,7 +23,13 @@ from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.rate_words import rate_words
 
-PLAIN: dict[str, Any] = {"harmonise": "none", "style": "none", "classifier.mixstyle": 0.0}  # setting -> without it
+PLAIN: dict[str, Any] = {  # setting -> without it
+    "harmonise": "none",
+    "style": "none",
+    "classifier.mixstyle": 0.0,
+    "mask_jitter": 0.0,
+}
+WORDS = {"classifier.mixstyle": "MixStyle", "mask_jitter": "mask jitter"}  # of the settings that are numbers
 OPTIONS = ("harmonise.", "style.")  # how the options of such settings begin
 ROWS = [
     *("vendor", "comparator", "sampling", "domain", "seeds", "value", "difference", "low", "high", "p_value", "holm"),
@@ -64,7 +70,7 @@ def comparator_of(row: Mapping[str, Any]) -> str:
     for name, without in PLAIN.items():
         value = row.get(name, without)
         if value != without and value == value:  # NaN: another network has no such option
-            names.append("MixStyle" if name == "classifier.mixstyle" else str(value).replace("_", " "))
+            names.append(WORDS.get(name, str(value).replace("_", " ")))
     return ", ".join(names)
 
 
@@ -161,7 +167,7 @@ def lines(comparators: Comparators, title: str) -> list[str]:
         )
         names = _named(shrink)
         verdict = (
-            f"these are shown to shrink it, after Holm: {names}" if names else "none is shown to shrink it, after Holm"
+            f"these are shown to shrink it after Holm: {names}" if names else "none is shown to shrink it, after Holm"
         )
         worse = f"; to enlarge it: {_named(grow)}" if len(grow) else ""
         smallest = f"{name_of(best)} has the smallest loss, {best['loss']:+.3f}"

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.read import trial_arrays
 from analysis.results.compute import Analysis
+from analysis.results.marks import Marks, marks_of
 
 MOST = 12  # rates of a family: a page with hundreds of rates would hold hundreds of images
 
@@ -25,6 +26,7 @@ class Exhibit(NamedTuple):
     mask: np.ndarray | None  # bool (W,) or (H, W), DC at N // 2
     probability: np.ndarray | None  # of the same shape; None for fixed families
     preview: trial_arrays.Preview | None
+    marks: list[Marks] | None  # of each image of the preview; None where the task marks no places
 
     @property
     def undersampled(self) -> bool:
@@ -83,6 +85,8 @@ def _spread_out(of_family: pd.DataFrame) -> pd.DataFrame:
 def _exhibit(analysis: Analysis, row: dict, trials: pd.DataFrame, with_images: bool) -> Exhibit:
     key = min(row["keys"], key=lambda name: (trials.loc[name, "seed"], name))
     root = analysis.run.root
+    preview = trial_arrays.preview(root, key) if with_images else None
+    candidates = None if preview is None else trial_arrays.candidates(root, key, analysis.run.cohort)
     return Exhibit(
         key=key,
         family=row["family"],
@@ -94,5 +98,6 @@ def _exhibit(analysis: Analysis, row: dict, trials: pd.DataFrame, with_images: b
         values={name: value for name, value in row.items() if name.startswith(("test_", "val_"))},
         mask=trial_arrays.mask(root, key),
         probability=trial_arrays.probability(root, key),
-        preview=trial_arrays.preview(root, key) if with_images else None,
+        preview=preview,
+        marks=None if preview is None or candidates is None else marks_of(preview, candidates),
     )

@@ -39,6 +39,7 @@ class Measure(NamedTuple):
     counts: Callable[[np.ndarray, np.ndarray], np.ndarray]  # label and score (n,) -> True for those that draws use
     resampled: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], Resampled]
     yardstick: Yardstick
+    rests_on: str = ""  # of a metric without classes: what it is over, and whose number is an interval's sample size
 
     @property
     def gauge(self) -> float:
@@ -74,6 +75,12 @@ def _dice(
     return resampled_mean(score, np.isfinite(score), positions(patient, patients), weights)
 
 
+TRIVIAL = Yardstick(
+    name="answer that ignores the image",
+    interval="interval",
+    table=baselines.trivial_table,
+    draws=baselines.trivial_draws,
+)
 MEASURES = {  # a key of METRICS -> its measure
     "auc": Measure(
         title=METRICS["auc"].title,
@@ -96,11 +103,23 @@ MEASURES = {  # a key of METRICS -> its measure
         of_classes=False,
         counts=_labelled,  # an image without a tumour has no Dice value, but its patient is drawn like any other
         resampled=_dice,
-        yardstick=Yardstick(
-            name="answer that ignores the image",
-            interval="interval",
-            table=baselines.trivial_table,
-            draws=baselines.trivial_draws,
+        yardstick=TRIVIAL,
+        rests_on=(
+            "is a mean over the images that have a tumour, each counting the same, so a patient weighs as many as it "
+            "has; the sample size is the number of patients that have such an image"
+        ),
+    ),
+    "lroc": Measure(
+        title=METRICS["lroc"].title,
+        plural="LROC areas",
+        chance=0.0,  # of answers at the wrong place; that of the best fixed position is in the records
+        of_classes=False,  # a score of MISSED is no logit: no threshold, no probability, no error after DeLong
+        counts=_labelled_with_score,
+        resampled=_auc,
+        yardstick=TRIVIAL,
+        rests_on=(
+            "is over the pairs of an image with a tumour and one without; the sample size is the number of patients of "
+            "the scarcer class"
         ),
     ),
 }

@@ -169,6 +169,7 @@ def test_a_pickle_anywhere_in_a_run_folder_is_not_run(place):
         "scores.npz",
         "preview.npz",
         "mask_history.npz",
+        "candidates.npz",
         "checkpoint.pt",
         "model.safetensors",
     )

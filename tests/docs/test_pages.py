@@ -10,7 +10,7 @@ import pytest
 from analysis.__main__ import parse as analysis_parse
 from docs.tables import TABLES
 from tune_ks.commands.arguments import evaluate_parser, export_parser, merge_parser, search_parser, tune_parser
-from tune_ks.model.classifiers import CLASSIFIERS, NO_NETWORK, SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, NO_NETWORK, SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -148,7 +148,12 @@ def without_none(registry):
 
 
 def test_the_page_of_members_lists_every_member():
-    registries = {"M": MASKS, "F": TRANSFORMS, "R": RECONSTRUCTIONS, "C": CLASSIFIERS | SEGMENTERS | NO_NETWORK}
+    registries = {
+        "M": MASKS,
+        "F": TRANSFORMS,
+        "R": RECONSTRUCTIONS,
+        "C": CLASSIFIERS | SEGMENTERS | DETECTORS | NO_NETWORK,
+    }
     registries |= {"h": without_none(HARMONISATIONS), "S": without_none(STYLES)}
     listed = {}
     for letter, member, *_ in rows(ROOT / "docs/members.md", "| letter |"):

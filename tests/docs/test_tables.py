@@ -1,6 +1,7 @@
 """The commands that print the tables of docs/: every table, over made-up records of the space that it is meant for."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -30,13 +31,14 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "networks": ("patches_networks", [16]),
     "comparators": ("comparators", [17, 17]),  # made records hold no option, so MixStyle is not told from plain
     "segmentation": ("segmentation", [8]),
+    "detection": ("detection", [4, 4]),
 }
 
 
 def write_space(root, name):
     """A made-up record for every config of a space."""
     space = load_space(name)
-    metric = "dice" if name == "segmentation" else "auc"
+    metric = {"segmentation": "dice", "detection": "lroc"}.get(name, "auc")
     folder = write_run(root, rates=(), seeds=(), patients=PATIENTS, images=IMAGES, metric=metric)
     cohort = make_cohort(VENDORS, PATIENTS, IMAGES)
     for point in space.grid(list(VENDORS)):
@@ -170,6 +172,20 @@ def test_reconstructions_show_quality_beside_zero_filling(printed):
     gained = [row for row in aucs[1:] if row[-1]]
     assert {row[3] for row in gained} == {"unet", "unet, first alone (10 epochs)", "hqs_net"}
     assert len(gained) == 14
+
+
+def test_detection_stands_beside_the_best_fixed_position(printed):
+    lroc, sensitivity = read_tables(printed["detection"][1])
+    assert lroc[0] == [*sensitivity[0], "best fixed position"]
+    assert {row[-1] for row in lroc[1:]} == {"0.300 / 0.300"}
+    shares = np.linspace(0.5, 1, 7)[3]  # of the metric, as the made-up records hold it
+    for of_lroc, of_sensitivity in zip(lroc[1:], sensitivity[1:]):
+        for all_, part in zip(numbers(of_lroc[2:-1]), numbers(of_sensitivity[2:])):
+            assert part == pytest.approx(shares * all_, abs=0.002)
+
+
+def numbers(cells):
+    return [float(number) for cell in cells for number in re.findall(r"\d\.\d+", cell)]
 
 
 def test_segmentation_stands_beside_one_mask_for_every_image(printed):

@@ -15,7 +15,7 @@ from convolutions import Call, Recorder
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import open_splits
-from tune_ks.model.classifiers import CLASSIFIERS, SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.model.pointwise import BLOCK, SkippingConv2d, avoid_strided_pointwise
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -39,6 +39,7 @@ def every_network():
         yield from ([config_of(classifier=name, width=width)] for name in CLASSIFIERS)
         if width > 0.02:  # below it MONAI's U-Net has levels of one channel, which it cannot halve
             yield from ([config_of(task="segmentation", classifier=name, width=width)] for name in SEGMENTERS)
+            yield from ([config_of(task="detection", classifier=name, width=width)] for name in DETECTORS)
     for transform in TRANSFORMS:
         for name in RECONSTRUCTIONS:
             small = {"reconstruction": name, "transform": transform, "reconstruction_weight": 1.0}

@@ -19,6 +19,7 @@ DRAWN = {  # the values of rate_temperature, whose fields are drawn by Optuna
 NEW = (  # since 0.1.0
     "classical",
     "comparators",
+    "detection",
     "headline",
     "learning_curve",
     "patches_families",

@@ -45,6 +45,7 @@ def test_every_option_moves_the_key_and_its_default_does_not():
         "label_smoothing": 0.1, "class_weights": "balanced", "mixup": 0.2,
         "mirror": 0.1, "shift": 0.1, "angle_deg": 5.0, "zoom": 0.2, "elastic": 0.1, "gamma": 0.1, "contrast": 0.1,
         "brightness": 0.1, "centre_spacing": "kept",
+        "size_weight": 0.2, "peak_share": 0.1, "candidates": 2,
         "bias_width": 0.1, "style_strength": 0.2, "style_share": 0.9, "mixstyle": 0.5,
     }  # fmt: skip
     assert set(other) == set(owners())
@@ -74,7 +75,7 @@ def test_every_option_moves_the_key_and_its_default_does_not():
         ({"rate_from": 0.2, "temperature_end": 0.1}, "temperature_end must be None where rate_from is given"),
         ({"image_size": 32}, "the classifier 'alexnet' needs an image_size of 63 or more, got 32"),
         ({"mask": "gumble"}, "mask must be one of dps, equispaced, gumbel"),
-        ({"task": "x"}, "task must be one of classification, segmentation"),
+        ({"task": "x"}, "task must be one of classification, detection, segmentation"),
         ({"schedule": "x"}, "schedule must be one of constant, cosine, one_cycle"),
         ({"average": 1}, "average must be in [0, 1), got 1"),
         ({"clip_norm": 0}, "clip_norm must be above 0, or None, got 0"),

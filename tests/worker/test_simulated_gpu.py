@@ -62,6 +62,7 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "training/average.py:__init__",
     "training/draws.py:_to_device",
     "training/draws.py:draw_epoch",
+    "training/scoring.py:details_together",
     "training/scoring.py:score_together",
     "training/train.py:_one_epoch",
     "training/training.py:<dictcomp>",
@@ -96,6 +97,7 @@ def every_member():
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
     configs += [config_of(classifier=name) for name in ("alexnet_adaptive", "resnet18", "densenet121")]
     configs += [config_of(classifier="resnet18", mixstyle=0.5)]
+    configs += [config_of(name, mask_jitter=0.2) for name in ("gumbel", "equispaced")]
     segmenter = {"task": "segmentation", "classifier": "unet"}
     everything = {"mixup": 0.4, "label_smoothing": 0.1, "class_weights": "balanced", "average": 0.8, "clip_norm": 0.5}
     return [
@@ -105,6 +107,7 @@ def every_member():
             temperature_to=2.0,
         ),
         config_of(**segmenter, augment="warp", elastic=0.1, gamma=0.1, brightness=0.1, adversarial_weight=0.1),
+        config_of(task="detection", classifier="centernet", test_time="flips"),
         config_of(**everything, mask_moment="shared", test_time="flips", standardise="image", augment="shifts"),
         config_of(hermitian="tied", centre_fraction=0.05, temperature_end=0.1),
         config_of("lowpass", rate=1.0, restarts=1),

@@ -57,6 +57,9 @@ class TrialConfig:
     harmonise: str = _field(
         "none", "how an image is made like those of the source vendor before it is sampled", str, part="harmonise"
     )
+    mask_jitter: float = _field(
+        0.0, "in training, share of the kept coefficients that change places with others", part="mask", least=0, most=1
+    )
     transform: str = _field("fourier", "the transform into k-space", str, part="transform", shapes=True)
     reconstruction: str = _field(
         "zero_filled", "how an image is made of what was kept", str, part="reconstruction", shapes=True

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+# the points of a FROC curve that a record holds: in words, false positives an image
+FALSE_POSITIVES = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "1": 1.0, "2": 2.0, "4": 4.0, "8": 8.0}
+MISSED = -1e9  # score of an image whose tumour was not found, for "lroc": below every logit
 DOMAINS = ("in_domain", "cross_domain")  # of every metric: on the source vendor; mean over the other vendors
 
 
@@ -73,6 +76,11 @@ def _mean_of_defined(values: np.ndarray | list[float]) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
+def sensitivity_at(false_positives: str) -> str:
+    """The name in a record of the sensitivity at a key of FALSE_POSITIVES."""
+    return f"sensitivity at {false_positives} false positives an image"
+
+
 class Metric(NamedTuple):
     """Both functions take ``label`` (n,) and ``score`` (n,), the second also ``patient`` (n,). NaN when undefined."""
 
@@ -84,5 +92,7 @@ class Metric(NamedTuple):
 
 METRICS = {  # TrialRecord.metric -> how it is computed
     "auc": Metric("AUC", auc, within_patient_auc, classes=(1, 0)),
+    # of scores that are MISSED where the image has a tumour and the answer is elsewhere
+    "lroc": Metric("LROC", auc, within_patient_auc, classes=(1, 0)),
     "dice": Metric("Dice", mean_dice, within_patient_dice, classes=(1,)),
 }

@@ -69,6 +69,7 @@ OPTIONS_0_1_0: dict[str, dict[str, tuple[str, ...]]] = {
 FIXED_MASKS_0_1_0 = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 ONE_FIXED_MASK = "one fixed mask"  # the trivial answer of segmentation: the same mask for every image
 SCORED_BY = "scored_by"  # among the facts of a trial without a network: the yardstick whose scores it has
+BEST_POSITION = "best fixed position"  # that of detection: the same place in every image
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
 SPLIT_CODES = {"val": 0, "test": 1}  # the codes of SPLITS in scores.npz
 
@@ -89,6 +90,8 @@ class TrialRecord:
     test_within: dict[str, float] = field(default_factory=dict)
     # answer that ignores the image -> vendor -> its test metric
     trivial: dict[str, dict[str, float]] = field(default_factory=dict)
+    # metric beside ``metric``, in words -> vendor -> its value on test patients; {} where the task has none
+    further: dict[str, dict[str, float]] = field(default_factory=dict)
     quality: dict[str, dict[str, float]] = field(
         default_factory=dict
     )  # vendor -> image quality of a learned R on its test images
@@ -178,6 +181,8 @@ class TrialRecord:
         for name in ("options", "mask_is_learned", "yardsticks", "patients"):  # an older record stays as it was
             if values[name] is None:
                 del values[name]
+        if not self.further:
+            del values["further"]
         return json.dumps(nan_to_null({"format": FORMAT, "config": self.config.non_default(), **values}), indent=1)
 
     @classmethod
@@ -197,6 +202,7 @@ class TrialRecord:
         for name in ("val", "test", "val_over_draws", "val_within", "test_within"):
             values[name] = null_to_nan(values.get(name, {}))
         values["trivial"] = _trivial(values.get("trivial", {}))
+        values["further"] = {name: null_to_nan(of_name) for name, of_name in values.get("further", {}).items()}
         quality = values.get("quality", {})
         values["quality"] = {vendor: null_to_nan(measures) for vendor, measures in quality.items()}
         if values.get("yardsticks") is not None:

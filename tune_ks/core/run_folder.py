@@ -31,6 +31,7 @@ class RunFolder:
     RUN/trials/KEY/stopped.json    why a scheduler ended the trial early
     RUN/trials/KEY/checkpoint.pt, scores.npz, mask.npy, model.safetensors, preview.npz,
                                    probability.npy and mask_history.npz of a learned mask
+    RUN/trials/KEY/candidates.npz  of a detection: where tumours were looked for, image by image
     RUN/trainings/KEY/checkpoint.pt  of a conditional training
     RUN/weights/KEY@HASH/model.safetensors, record.json  copies from a finished trial, of this or another run, that
                                    trials start from

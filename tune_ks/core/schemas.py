@@ -89,6 +89,7 @@ class Record(_Checked):
     val_within: Values = ABSENT
     test_within: Values = ABSENT
     trivial: Values | dict[str, Values] = ABSENT  # the first form is of version 0.2.0 and older
+    further: Annotated[dict[str, Values], Field(max_length=VENDORS)] = ABSENT
     quality: Annotated[dict[str, Values], Field(max_length=VENDORS)] = ABSENT
     yardsticks: dict[str, dict[str, Values]] | None = None
     realised_rate: Number | None = None

@@ -34,6 +34,8 @@ from tune_ks.evaluation.exported_model import (
 )
 from tune_ks.evaluation.mask_files import mask_csv, mask_lines
 from tune_ks.evaluation.operating_point import OperatingPoint, operating_point
+from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks.base import TARGETS
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 INTENDED_USE = (
@@ -154,15 +156,16 @@ def _data_format(config: TrialConfig, side: int) -> dict[str, Any]:
         "is_patch_data": False,
         "channel_def": {str(number): name for number, name in enumerate(ACQUISITION)},
     }
-    is_map = config.task == "segmentation"
+    target = TARGETS[task_of(config).target]
+    is_map = target.of_masks
     logit = {
         "type": "image" if is_map else "probabilities",
         "format": "logit",
-        "num_channels": 1,
+        "num_channels": len(target.channels),
         "spatial_shape": [side, side] if is_map else [],
         "dtype": "float32",
         "value_range": [],
         "is_patch_data": False,
-        "channel_def": {"0": "tumour"},
+        "channel_def": {str(number): name for number, name in enumerate(target.channels)},
     }
     return {"inputs": {"image": image, "acquisition": acquisition}, "outputs": {"pred": logit}}

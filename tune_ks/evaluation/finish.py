@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import SPLITS
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.occupied import mean_energy
@@ -16,7 +17,8 @@ from tune_ks.evaluation.yardstick_scores import YardstickScores, yardstick_score
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import Network
-from tune_ks.training.scoring import DRAWS, score_together
+from tune_ks.training.scoring import DRAWS, details_together, score_together
+from tune_ks.training.tasks import task_of
 
 
 class ScoredTraining(NamedTuple):
@@ -29,6 +31,7 @@ class ScoredTraining(NamedTuple):
     epoch: int  # the best one, counted from 1; 0 where nothing was trained
     history: list[dict[str, float]]
     scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,)
+    details: dict[str, dict[str, dict[str, np.ndarray]]]  # split -> vendor -> Task.details; {} of a task without
     random_mask_scores: dict[str, np.ndarray]  # vendor -> (DRAWS, n) validation scores under random masks
     mask: np.ndarray  # (W,) or (H, W) bool
     probability: np.ndarray  # same shape, float32
@@ -60,6 +63,7 @@ def finish_trainings(
         networks.append(_best_network(config, splits.train.side, state, device))
     val = _scores(networks, splits.val, device, parts)
     test = _scores(networks, splits.test, device, parts)
+    details = _details(networks, splits, device, parts)
     random_mask_scores = _random_mask_scores(networks, splits.val, val, device, parts)
     finished = []
     for position, (network, state) in enumerate(zip(networks, states, strict=True)):
@@ -70,6 +74,7 @@ def finish_trainings(
             epoch=state["best"]["epoch"],
             history=state["history"],
             scores={"val": _of_network(position, val), "test": _of_network(position, test)},
+            details=details[position],
             random_mask_scores=_of_network(position, random_mask_scores),
             mask=mask,
             probability=probability,
@@ -138,6 +143,21 @@ def _scores(networks: list[Network], by_vendor: dict[str, Images], device: str, 
     for vendor, images in by_vendor.items():
         scores[vendor] = score_together(networks, images, device, parts=parts)
     return scores
+
+
+def _details(
+    networks: list[Network], splits: Splits, device: str, parts: int
+) -> list[dict[str, dict[str, dict[str, np.ndarray]]]]:
+    """For each network: split -> vendor -> what its task keeps of each image; {} where it keeps nothing."""
+    of_networks: list[dict[str, dict[str, dict[str, np.ndarray]]]] = [{} for _ in networks]
+    if not task_of(networks[0].config).details_file:
+        return of_networks
+    for split in SPLITS:
+        for vendor, images in getattr(splits, split).items():
+            details = details_together(networks, images, device, parts)
+            for of_network, values in zip(of_networks, details, strict=True):
+                of_network.setdefault(split, {})[vendor] = values
+    return of_networks
 
 
 def _random_mask_scores(

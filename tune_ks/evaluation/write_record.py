@@ -17,6 +17,7 @@ from tune_ks.core.storage import write_whole
 from tune_ks.core.system import peak_memory_mib
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.finish import ScoredTraining
+from tune_ks.evaluation.further import further_metrics
 from tune_ks.evaluation.occupied import occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
 from tune_ks.model.masks.by_distance import sum_by_distance
@@ -44,6 +45,7 @@ def make_record(
         val_within=task.measure_each(splits.val, training.scores["val"], within=True),
         test_within=task.measure_each(splits.test, training.scores["test"], within=True),
         quality=training.quality,
+        further=further_metrics(config.task, splits.test, training.details.get("test", {})),
         trivial=task.trivial(splits),
         yardsticks=_yardstick_metrics(task, splits, training.yardsticks),
         epoch=training.epoch or None,
@@ -61,6 +63,8 @@ def write_trial(folder: RunFolder, record: TrialRecord, splits: Splits, training
     """Write all files of one trial, the record last: it exists only when the other files are whole."""
     key = record.config.key()
     write_npz(folder.trial(key, "scores.npz"), **_score_table(splits, training))
+    if training.details:
+        write_npz(folder.trial(key, task_of(record.config).details_file), **_detail_table(splits, training))
     write_npy(folder.trial(key, "mask.npy"), training.mask)
     if record.mask_is_learned:
         write_npy(folder.trial(key, "probability.npy"), training.probability)
@@ -209,6 +213,18 @@ def _score_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarr
     for name, of_yardstick in by_yardstick.items():
         table[yardstick_column(name)] = np.concatenate(of_yardstick)
     return table
+
+
+def _detail_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarray]:
+    """What the task keeps of each image, in the order of scores.npz: ``row``, ``split``, and the task's names."""
+    columns: dict[str, list[np.ndarray]] = {"row": [], "split": []}
+    for split, code in SPLIT_CODES.items():
+        for vendor, images in getattr(splits, split).items():
+            columns["row"].append(images.rows.numpy().astype(np.int32))
+            columns["split"].append(np.full(len(images), code, np.int8))
+            for name, values in training.details[split][vendor].items():
+                columns.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in columns.items()}
 
 
 def _eight_bit(image: torch.Tensor) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member
-from tune_ks.model.classifiers import CLASSIFIERS, NO_NETWORK, SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, NO_NETWORK, SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -27,7 +27,8 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS | NO_NETWORK,  # the task checks whether it can use the network
+        # the task checks whether it can use the network
+        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | NO_NETWORK,
     }[field]
 
 

@@ -131,7 +131,8 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     mask = build_mask(config, transform.radius(1 if config.pattern == "lines" else side, side))
     reconstruction, classifier = _networks(config, transform)
     harmonisation = build_member(config, "harmonise")
-    pipeline = KSpaceClassifier(config, harmonisation, Sampling(transform, mask), reconstruction, classifier)
+    sampling = Sampling(transform, mask, config.mask_jitter)
+    pipeline = KSpaceClassifier(config, harmonisation, sampling, reconstruction, classifier)
     avoid_strided_pointwise(pipeline)
     return pipeline.to(memory_format=torch.channels_last)  # faster convolutions, on a CPU by a tenth
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from tune_ks.model.jitter import jittered
 from tune_ks.model.masks.base import Mask
 from tune_ks.model.transforms.base import Transform
 
@@ -50,18 +51,26 @@ def zero_fill_together(measurements: Sequence[Measurement]) -> None:
 
 
 class Sampling(nn.Module):
-    """(B, 1, H, W) images and (B,) sampling rates -> their Measurement."""
+    """(B, 1, H, W) images and (B,) sampling rates -> their Measurement.
 
-    def __init__(self, transform: Transform, mask: Mask) -> None:
+    In training mode a share ``jitter`` of the kept coefficients moves, another one for each image.
+    """
+
+    def __init__(self, transform: Transform, mask: Mask, jitter: float = 0.0) -> None:
         super().__init__()
+        if mask.tied and jitter:
+            raise ValueError(f"mask_jitter must be 0 where hermitian is 'tied', got {jitter:g}: it would part k and -k")
         if mask.tied and not transform.has_conjugate_symmetry:
             name = type(transform).__name__.lower()
             raise ValueError(f"hermitian 'tied' needs the transform 'fourier', got {name!r}")
         transform.masks_are_symmetric = mask.tied
         self.transform = transform
         self.mask = mask
+        self.jitter = jitter
 
     def forward(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Measurement:
         """``mask`` (1 or B, H or 1, W) replaces the mask's own, where the caller has computed it for these rates."""
         of_images = self.mask(rate) if mask is None else mask.expand(rate.shape[0], -1, -1)[:, None]
+        if self.jitter and self.training:
+            of_images = jittered(of_images, self.mask.centre, self.jitter)
         return Measurement(image, of_images, self.transform)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.planning.space import Space
 from tune_ks.training.members import config_from, members_of, owners, settings_of
+from tune_ks.training.tasks.base import TARGETS
 
 NOT_OF_A_RECIPE = ("vendor", "sampling_rate", "seed", "epochs")  # in which trainings of one recipe may differ
 
@@ -84,7 +85,8 @@ def _candidates(space: Space, vendors: list[str]) -> Candidates:
     if len(rates) != 2 or rates[1] != 1:
         raise ValueError(f"sampling_rate must list full sampling, 1.0, and one low rate; got {rates}")
     if space.task().reads_masks():
-        raise ValueError("it is for classification; the task of this space outlines tumours")
+        words = TARGETS[space.task().target].words
+        raise ValueError(f"it is for classification; the task of this space {words}")
     if not space.start:
         raise ValueError("it has no START, the list of the recipes that are tried first, the default at its head")
     fixed = {name: value for name, value in points[0].fixed.items() if name not in NOT_OF_A_RECIPE}

@@ -62,6 +62,19 @@ def score_together(
 
 
 @torch.no_grad()
+def details_together(
+    networks: Sequence[Network], images: Images, device: str = "cpu", parts: int = 1
+) -> list[dict[str, np.ndarray]]:
+    """For each network the ``details`` of its task, name -> (n, ...), with its binary mask; {} of no images."""
+    batches: list[dict[str, list[np.ndarray]]] = [{} for _ in networks]
+    for batch, outputs in _outputs(networks, images, device, parts=parts):
+        for network, output, of_network in zip(networks, outputs, batches, strict=True):
+            for name, values in task_of(network.config).details(output, batch, network.config).items():
+                of_network.setdefault(name, []).append(values.cpu().numpy())
+    return [{name: np.concatenate(values) for name, values in of_network.items()} for of_network in batches]
+
+
+@torch.no_grad()
 def answers(
     pipeline: KSpaceClassifier, images: Images, config: TrialConfig, device: str = "cpu"
 ) -> dict[str, np.ndarray]:

@@ -266,12 +266,13 @@ def sampled_beforehand(
 ) -> tuple[Images, KSpaceClassifier]:
     """Harmonise and apply a fixed mask once; return the sampled images and a pipeline without sampling.
 
-    Both are returned unchanged where the mask is random, the rate varies, the reconstruction is trained or has a loss,
-    the augmentation does not commute with sampling, or the images would take more than ``most_bytes``. The returned
-    pipeline shares its modules with the given one, so training either trains both.
+    Both are returned unchanged where the mask is random or moves, the rate varies, the reconstruction is trained or has
+    a loss, the augmentation does not commute with sampling, or the images would take more than ``most_bytes``. The
+    returned pipeline shares its modules with the given one, so training either trains both.
     """
     has_nothing_to_do = pipeline.nothing_to_sample and not pipeline.harmonises
-    varies = has_nothing_to_do or pipeline.sampling.mask.random or pipeline.rates_vary
+    sampling = pipeline.sampling
+    varies = has_nothing_to_do or sampling.mask.random or sampling.jitter or pipeline.rates_vary
     reconstruction = pipeline.reconstruction
     has_parameters = any(True for _ in reconstruction.parameters())
     learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone

@@ -30,6 +30,21 @@ document.addEventListener("DOMContentLoaded", () => {
       Plotly.restyle(plot, { x: update.map(() => state.profile.distance), y: update }, [0, 1, 2]);
     }
 
+    function mark(image, marks) {
+      const around = image.parentElement;
+      around.querySelectorAll("i").forEach((old) => old.remove());
+      for (const box of marks ? marks.boxes : []) {
+        const drawn = document.createElement("i");
+        drawn.className = box.kind;
+        for (const side of ["top", "left", "height", "width"]) drawn.style[side] = `${box[side]}%`;
+        around.append(drawn);
+      }
+      const said = image.closest("figure").querySelector(".says-marks");
+      said.textContent = marks ? marks.words : "";
+      said.hidden = !said.textContent;
+      if (said.textContent) image.alt += `; ${said.textContent}`;
+    }
+
     function turn() {
       const states = families[choice.value];
       const state = states[slider.value];
@@ -48,6 +63,7 @@ document.addEventListener("DOMContentLoaded", () => {
         const source = state.images && document.getElementById(state.images[i]);
         image.hidden = !source;
         if (source) { image.src = source.src; image.alt = source.alt; }
+        mark(image, source && state.marks ? state.marks[i] : null);
       });
       profile(state);
     }

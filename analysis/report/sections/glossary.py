@@ -8,6 +8,7 @@ from analysis.report.glossary import TERMS
 from analysis.report.parts import Part, slug
 from analysis.report.sections.base import Section
 from analysis.results.compute import Analysis
+from analysis.statistics.measures import MEASURES
 
 
 class Entry(NamedTuple):
@@ -29,7 +30,9 @@ class Glossary:
 
 def parts(analysis: Analysis) -> Sequence[Part]:
     """The terms by name; of metrics only the run's."""
-    other_metrics = {"AUC", "Dice"} - {analysis.measure.title}
+    other_metrics = {measure.title for measure in MEASURES.values()} - {analysis.measure.title}
+    if "LROC" in other_metrics:
+        other_metrics.add("FROC")  # of the same task
     entries = []
     for spellings, meaning in TERMS.items():
         name = spellings.partition("|")[0]

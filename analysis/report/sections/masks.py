@@ -17,6 +17,7 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.gallery import Exhibit, gallery
+from analysis.results.marks import Marks
 from analysis.results.mask_path import MaskPath, mask_path
 from analysis.statistics.measures import Measure
 from tune_ks.core.rate_words import rate_words
@@ -24,6 +25,11 @@ from tune_ks.core.rate_words import rate_words
 LOOK = (
     "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them would be an "
     "oracle's choice, and its metric biased upward."
+)
+MARKED = (
+    "Boxes on the sampled images: found (green, solid) is the model's answer where its centre lies in the true box; "
+    "false (blue, dotted) is its answer anywhere else, on an image without a tumour its likeliest place; missed "
+    "(orange, dashed) is the true box that the answer does not meet."
 )
 MISSING = "No mask and no preview lies beside these records, so there is none to show."
 LEFT_OUT = "Images were left out of this page on request."
@@ -153,6 +159,7 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         profile=_profile(vendor, exhibits),
         pairs=_pairs(analysis.run.cohort, comparable),
         texts=[
+            Paragraph(MARKED if any(exhibit.marks for exhibit in comparable) else "", "small"),
             labels_seen(analysis),
             Paragraph(measure.words(LOOK), "small"),
         ],
@@ -186,7 +193,18 @@ def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: l
         state |= _mask_state(exhibit)
     if images is not None:
         state["images"] = images
+    if images is not None and exhibit.marks is not None:
+        state["marks"] = [_marks(marks) for marks in exhibit.marks]
     return state
+
+
+def _marks(marks: Marks) -> dict[str, Any]:
+    """The boxes of one image for the script, in percent of its side."""
+    boxes = []
+    for mark in marks.boxes:
+        place = {name: round(100 * getattr(mark, name), 2) for name in ("top", "left", "height", "width")}
+        boxes.append({"kind": mark.kind, **place})
+    return {"words": marks.words, "boxes": boxes}
 
 
 def _mask_state(exhibit: Exhibit) -> dict[str, Any]:

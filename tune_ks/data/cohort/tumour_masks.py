@@ -74,9 +74,9 @@ def mask_source(root: Path) -> Path:
     boxes = detect(root, labels_required=False).sheets.get("boxes")
     if not drawn.is_file() and boxes is None:
         raise InputError(
-            f"{root} does not say where its tumours lie, which segmentation needs: neither {DRAWN} (PATIENT: (n, rows,"
-            " columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers) nor Duke's"
-            " Annotation_Boxes; use task = 'classification', or add one of them"
+            f"{root} does not say where its tumours lie, which segmentation and detection need: neither {DRAWN}"
+            " (PATIENT: (n, rows, columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers)"
+            " nor Duke's Annotation_Boxes; use task = 'classification', or add one of them"
         )
     return drawn if drawn.is_file() else boxes
 

@@ -1,6 +1,6 @@
 """C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters. A task states from which of the two its network comes, and whether
-it can be answered without any (``NO_NETWORK``).
+(B,) from classifiers, (B, 1, S, S) from segmenters; detectors give (B, 3, S, S) maps. A task states from which of these
+its network comes, and whether it can be answered without any (``NO_NETWORK``).
 """
 
 from tune_ks.model.classifiers import (
@@ -8,6 +8,7 @@ from tune_ks.model.classifiers import (
     alexnet_adaptive,
     alexnet_film,
     alexnet_hyper,
+    centernet,
     densenet121,
     no_network,
     resnet18,
@@ -23,4 +24,5 @@ CLASSIFIERS = {
     "densenet121": densenet121.MEMBER,
 }
 SEGMENTERS = {"unet": unet.MEMBER}
+DETECTORS = {"centernet": centernet.MEMBER}
 NO_NETWORK = {no_network.NAME: no_network.MEMBER}

@@ -18,6 +18,7 @@ UNTRAINED = ("rate_from", "rate_start", "init_from")  # fields of a training tha
 AS_IT_IS = {  # fields that act on what a network is given or gives -> the value without any effect
     "augment": "none",
     "style": "none",
+    "mask_jitter": 0.0,
     "test_time": "none",
     "standardise": "none",
     "average": 0.0,

@@ -14,15 +14,15 @@ class UNet(nn.Module):
     ``channels`` are those of the five levels and of the last one up; dropout stands before the last convolution, 1 x 1.
     """
 
-    def __init__(self, channels: list[int], dropout: float) -> None:
+    def __init__(self, channels: list[int], dropout: float, maps: int = 1) -> None:
         super().__init__()
         from monai.networks.nets.basic_unet import BasicUNet  # takes seconds
 
-        self.network = BasicUNet(spatial_dims=2, in_channels=1, out_channels=1, features=channels)
+        self.network = BasicUNet(spatial_dims=2, in_channels=1, out_channels=maps, features=channels)
         self.network.final_conv = nn.Sequential(nn.Dropout(dropout), self.network.final_conv)
 
     def forward(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
-        """(B, 1, S, S) images -> (B, 1, S, S) logits. Acquisition (B, A) and condition (B, 2) are not used."""
+        """(B, 1, S, S) images -> (B, maps, S, S) logits. Acquisition (B, A) and condition (B, 2) are not used."""
         return self.network(image)
 
 

@@ -8,10 +8,14 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Batch
 from tune_ks.model.members import named
-from tune_ks.training.tasks import classification, segmentation
+from tune_ks.training.tasks import classification, detection, segmentation
 from tune_ks.training.tasks.base import Task
 
-TASKS = {"classification": classification.MEMBER, "segmentation": segmentation.MEMBER}
+TASKS = {
+    "classification": classification.MEMBER,
+    "detection": detection.MEMBER,
+    "segmentation": segmentation.MEMBER,
+}
 
 
 def task_named(name: str) -> type[Task]:
@@ -38,5 +42,5 @@ def task_losses(tasks: Sequence[Task], outputs: Sequence[Tensor], batches: Seque
 
 
 def title_of(config: TrialConfig) -> str:
-    """The title of the config's metric: AUC or Dice."""
+    """The title of the config's metric: AUC, Dice ...."""
     return METRICS[task_of(config).metric].title

@@ -20,11 +20,17 @@ class Target(NamedTuple):
 
     words: str  # what the network gives, in messages
     of_masks: bool  # whether it is made of the masks of the tumours
+    channels: tuple[str, ...] = ("tumour",)  # what each output of the network is
 
 
 TARGETS = {
     "label": Target("says whether an image shows a tumour", of_masks=False),
     "mask": Target("outlines tumours", of_masks=True),
+    "box": Target(
+        "says where a tumour may lie",
+        of_masks=True,
+        channels=("logit of a tumour's centre", "height of its box / image side", "width of its box / image side"),
+    ),
 }
 
 
@@ -49,6 +55,7 @@ class Task(nn.Module, ABC):
 
     metric: str
     target: str = "label"
+    details_file: str = ""  # of a trial's folder, where ``details`` are kept; "": there are none
     mixup: float = 0.0  # of the training images: see tune_ks.training.mixup
 
     def prepare(self, images: Images) -> None:
@@ -71,6 +78,11 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def score(output: Tensor, batch: Batch) -> Tensor:
         """The network's output for a batch of B images -> (B,) scores, which the run folder keeps."""
+
+    @classmethod
+    def details(cls, output: Tensor, batch: Batch, config: TrialConfig) -> dict[str, Tensor]:
+        """What is kept of each image beside its score: name -> (B, ...). Called where there is a ``details_file``."""
+        return {}
 
     @classmethod
     def reads_masks(cls) -> bool:
