@@ -24,6 +24,8 @@ TABLE is one of:
     comparators      comparators.md: harmonisation, styles, MixStyle and masks minus plain full sampling, and the
                      transfer loss (space comparators)
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
+    classical        families.md: what classical methods reach at each rate (space classical, or any RUN whose records
+                     hold yardsticks), and where they answer instead of a network, the one that validation chooses
     detection        families_underfit.md: LROC by rate, beside the best fixed position, and the sensitivity at one
                      false positive an image (space detection)
     lv_scar          families.md: Dice of the scar by rate, views and stages, beside one mask for every volume, with the
@@ -54,7 +56,7 @@ from analysis.results.comparators import lines as lines_of
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
 from analysis.results.versus_lowpass import versus_lowpass
-from analysis.results.yardsticks import best_yardsticks, noise_of, yardstick_draws
+from analysis.results.yardsticks import best_yardsticks, noise_of, plain, reached_by, yardstick_draws
 from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, TrialDraws
 from analysis.statistics.estimate import Estimate, estimate
@@ -64,7 +66,7 @@ from tune_ks.core.config import UNIFORM
 from tune_ks.core.domains import mean_of_others
 from tune_ks.core.metrics import METRICS, sensitivity_at
 from tune_ks.core.rate_words import rate_words
-from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK
+from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK, TrialRecord, mean_of_defined
 
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
@@ -658,6 +660,39 @@ def _with_adversary(mask: str, weight: float) -> str:
     return f"{mask}, adversary {weight:g}" if weight else mask
 
 
+def classical(run: Run) -> list[Table]:
+    """Of each mask and rate what every yardstick reaches, and what the trials without a network reach."""
+    draws = trial_draws(run, DRAWS)
+    answers = []
+    reached = []
+    names = sorted({name for record in run.records.values() for name in record.yardsticks or {}})
+    for vendor, of_vendor in run.trials.groupby("vendor"):
+        full = of_vendor.loc[of_vendor["full"], "key"].tolist()
+        for (rate, mask), part in of_vendor.groupby(["sampling_rate", "mask"]):
+            keys = part["key"].tolist()
+            about = [vendor, "full" if rate == 1 else mask, rate_name(rate)]
+            records = [run.records[key] for key in keys]
+            reached.append(about + [_of_yardstick(records, name) for name in names])
+            answered_by = [record.scored_by for record in records if record.scored_by]
+            if answered_by:
+                answer = [*about, ", ".join(map(plain, dict.fromkeys(answered_by)))]
+                answer += _score_cells(part, draws, vendor)[::2]  # without the seeds: nothing is drawn at random
+                answers.append(answer + differences(keys, [] if rate == 1 else full, draws, vendor))
+    heads = ["trained on", "mask", "rate"]
+    of_answers = [*heads, "answered by", "in-domain", "cross-domain", "in - full", "cross - full"]
+    tables = [Table(of_answers, answers)] if answers else []
+    return [*tables, Table([*heads, *map(plain, names)], reached)]
+
+
+def _of_yardstick(records: list[TrialRecord], name: str) -> str:
+    """The mean test metric over the trials that hold this yardstick, in-domain / cross-domain; "" where none does."""
+    scores = [reached_by(record, name, "test") for record in records if name in (record.yardsticks or {})]
+    if not scores:
+        return ""
+    in_domain = mean_of_defined(record.in_domain("test") for record in scores)
+    return pair(in_domain, mean_of_defined(record.cross_domain("test") for record in scores))
+
+
 TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "rates": rates,
     "recipes": recipes,
@@ -672,6 +707,7 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "networks": networks,
     "comparators": comparator_tables,
     "segmentation": segmentation,
+    "classical": classical,
     "detection": detection,
     "lv_scar": lv_scar,
     "qsm": qsm,

@@ -9,7 +9,7 @@ from analysis.choice.selection import Selection
 from analysis.choice.verdict import Kind, is_proven
 from analysis.results import versus_lowpass
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.results.fitness import UNDERFIT
+from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.sentences import SPLITS, split_shown
 from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.rate_words import acceleration, rate_tick
@@ -60,6 +60,8 @@ def caveats(computed: VendorAnalysis) -> list[str]:
         said.append("chosen on TEST scores, so its metric is biased upward")
     if computed.fitness.verdict == UNDERFIT:
         said.append("the network is underfit, so the rate is a lower bound")
+    if computed.fitness.verdict == NO_NETWORK:
+        said.append("no network was trained: a classical method answers")
     if selection.lowest:
         said.append("no lower rate was tried")
     return said

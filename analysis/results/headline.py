@@ -12,7 +12,7 @@ from analysis.choice.verdict import Basis, Kind, is_proven
 from analysis.read.configurations import families
 from analysis.read.load import Run
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.results.fitness import UNDERFIT
+from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.sentences import DOMAINS, SPLITS, difference, split_shown
 from analysis.results.warnings import is_synthetic, yardstick_not_beaten
 from tune_ks.core.domain_words import about_domains
@@ -193,11 +193,15 @@ def _doubts(computed: VendorAnalysis, analysis: Analysis) -> list[str]:
     doubts = []
     if selection.oracle:
         doubts.append("TEST scores chose it (an oracle's choice), so its numbers are too high")
-    if selection.values.get("seeds", math.nan) == 1:
+    has_network = computed.fitness.verdict != NO_NETWORK
+    if not has_network:
+        doubts.append("no network was trained: a classical method answers")
+    if has_network and selection.values.get("seeds", math.nan) == 1:
         doubts.append("it was trained once, and a second training may differ")
     yardstick = yardstick_not_beaten(selection, analysis.configurations)
     if yardstick:
-        doubts.append(f"nothing shows that the network learned more than the {yardstick}")
+        learner = "network" if has_network else "method"
+        doubts.append(f"nothing shows that the {learner} learned more than the {yardstick}")
     if computed.fitness.verdict == UNDERFIT:
         doubts.append("and the network is underfit, so a rate judged by it is a lower bound of what k-space is worth")
     return doubts

@@ -12,6 +12,7 @@ from analysis.read.configurations import families, plain_name
 from analysis.read.load import config_fields
 from analysis.results.compute import Analysis
 from analysis.results.sentences import RETROSPECTIVE, whose_labels
+from analysis.results.yardsticks import has_network
 from analysis.statistics.bootstrap import DRAWS, LEVEL
 from tune_ks.core.domain_words import about_domains
 from tune_ks.core.rate_words import rate_tick, rate_words
@@ -37,6 +38,16 @@ REFERENCES = {  # (config field, member) -> after whom
     ("classifier", "resnet18"): "He et al., Deep residual learning, CVPR 2016",
     ("classifier", "densenet121"): "Huang et al., Densely connected convolutional networks, CVPR 2017",
     ("classifier", "unet"): "Ronneberger et al., U-Net, MICCAI 2015; Luc et al., arXiv:1611.08408",
+}
+YARDSTICKS = {  # name of a yardstick in records -> after whom
+    "svm": "Cortes and Vapnik, Support-vector networks, Mach. Learn. 1995",
+    "nearest_neighbours": "Cover and Hart, Nearest neighbor pattern classification, IEEE Trans. Inf. Theory 1967",
+    "random_forest": "Breiman, Random forests, Mach. Learn. 2001",
+    "otsu": "Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 1979",
+    "k_means": "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 1982",
+    "region_growing": "Adams and Bischof, Seeded region growing, IEEE Trans. PAMI 1994",
+    "fwhm": "Amado et al., Accurate and objective infarct sizing, J. Am. Coll. Cardiol. 2004",
+    "strm": "Bondarenko et al., Standardizing the definition of hyperenhancement, J. Cardiovasc. Magn. Reson. 2005",
 }
 METHODS = (  # of the analysis itself
     "Gulrajani and Lopez-Paz, In search of lost domain generalization, ICLR 2021 (labels that a choice has seen)",
@@ -97,8 +108,8 @@ def _models(analysis: Analysis) -> list[str]:
     constant, varied = _settings(trials)
     word = analysis.measure.domains.one
     said = [
-        f"A mask over k-space and a classifier were trained together on one {word} ({', '.join(analysis.vendors)}) and "
-        f"scored on it (in-domain) and on the others (cross-domain), {len(trials)} trainings in all.",
+        f"{_what_was_trained(analysis, word)} ({', '.join(analysis.vendors)}) and scored on it (in-domain) and on the "
+        f"others (cross-domain), {len(trials)} trainings in all.",
         f"Mask families: {names}; realised sampling rates: {rates}{more}; seeds a configuration: "
         f"{table['seeds'].min()} to {table['seeds'].max()}.",
         f"Settings of all trainings: {constant}.",
@@ -106,6 +117,18 @@ def _models(analysis: Analysis) -> list[str]:
     if varied:
         said.append(f"Settings that varied: {varied}.")
     return [*said, RETROSPECTIVE]
+
+
+def _what_was_trained(analysis: Analysis, word: str) -> str:
+    """A network behind its mask; in some trials or all of them only classical methods."""
+    networks = [has_network([record]) for record in analysis.run.records.values()]
+    if all(networks):
+        return f"A mask over k-space and a classifier were trained together on one {word}"
+    trials = "some trials" if any(networks) else "all trials"
+    return (
+        f"In {trials} no network was trained: behind a fixed mask over k-space the classical method answers that "
+        f"validation images of the source {word} choose. Everything was fitted on one {word}"
+    )
 
 
 def _settings(trials: pd.DataFrame) -> tuple[str, str]:
@@ -183,4 +206,8 @@ def _references(analysis: Analysis) -> list[str]:
     """After whom the members of this run and the statistics are; each once."""
     trials = analysis.run.trials
     named = [text for (field, member), text in REFERENCES.items() if (trials[field] == member).any()]
+    held: set[str] = set()
+    for record in analysis.run.records.values():
+        held |= set(record.yardsticks or {})
+    named += [text for name, text in YARDSTICKS.items() if name in held]
     return list(dict.fromkeys([*named, *METHODS]))

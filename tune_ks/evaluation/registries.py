@@ -9,6 +9,7 @@ from tune_ks.evaluation.yardsticks import YARDSTICKS
 from tune_ks.evaluation.yardsticks.base import Yardstick
 from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS
 from tune_ks.training.members import owners, registries
+from tune_ks.training.tasks.base import TARGETS
 
 
 def open_registries() -> dict[str, Registry]:
@@ -43,5 +44,5 @@ def _require_strengths(corruption: Corruption) -> None:
 
 
 def _require_functions(yardstick: Yardstick) -> None:
-    if not callable(yardstick.numbers) or not callable(yardstick.fit):
-        raise ValueError(f"it needs the functions numbers and fit, got {yardstick!r}")
+    if yardstick.target not in TARGETS or not callable(yardstick.fit):
+        raise ValueError(f"it needs a target of {', '.join(TARGETS)} and the function fit, got {yardstick!r}")

@@ -11,7 +11,7 @@ from tune_ks.core.arrays import write_npy, write_npz
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.domains import ClassPatients
 from tune_ks.core.mask_share import distinct_rate
-from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
+from tune_ks.core.record import SCORED_BY, SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.core.system import peak_memory_mib
@@ -48,10 +48,10 @@ def make_record(
         further=further_metrics(config.task, splits.test, training.details.get("test", {})),
         trivial=task.trivial(splits),
         yardsticks=_yardstick_metrics(task, splits, training.yardsticks),
-        epoch=training.epoch,
+        epoch=training.epoch or None,
         history=training.history,
         seconds=round(seconds, 3),
-        facts=_facts(splits, device, cohort) | _about_the_band(training),
+        facts=_facts(splits, device, cohort) | _about_the_band(training) | _about_the_answer(training),
         images=_image_counts(config, splits),
         patients=_patient_counts(splits),
         options=option_values(config),
@@ -158,6 +158,11 @@ def _about_the_band(training: ScoredTraining) -> dict[str, Any]:
     """The share of stored k-space that holds something, and how many of the kept coefficients lie outside it."""
     band = occupied_band(training.energy, training.pipeline.sampling.mask.radius, training.mask)
     return {"occupied_share": round(band.share, 6), "kept_outside": band.kept_outside}
+
+
+def _about_the_answer(training: ScoredTraining) -> dict[str, Any]:
+    """Which yardstick the scores are of; {} where they are a network's."""
+    return {SCORED_BY: training.scored_by} if training.scored_by else {}
 
 
 def _image_counts(config: TrialConfig, splits: Splits) -> dict[str, int]:

@@ -6,7 +6,7 @@ from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig, is_key
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member, Option, require
 from tune_ks.core.own_members import full_name
-from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, SEGMENTERS, VOLUME_SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -28,7 +28,8 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS,  # the task checks which fits
+        # the task checks which of them it can use
+        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS | NO_NETWORK,
     }[field]
 
 

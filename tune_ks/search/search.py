@@ -123,6 +123,7 @@ class _Search:
             hang_after=self.resources.hang_after,
             stopping=stopping is not None,
             cross_domain_at=stopping.cross_domain_at if stopping else [],
+            every_yardstick=self.space.search["yardsticks"] == "all",
             members=[list(file) for file in member_files()],
         )
         self._fit(self._searcher(work, concurrent), stopping, work, concurrent)

@@ -178,6 +178,7 @@ class PackAttempt:
                 attempts=self.attempts,
                 cross_domain_at=work.cross_domain_at,
                 masks_npy=masks,
+                every_yardstick=work.every_yardstick,
             )
 
     def _named(self, config: TrialConfig, result: TrialRecord | Exception) -> ConfigResult:

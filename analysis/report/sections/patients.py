@@ -31,7 +31,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
             continue
         alt = (
             f"Test {analysis.measure.title} by number of training patients of {vendor}: blue in-domain, orange "
-            "cross-domain, a line a mask and rate, dotted lines with crosses the yardsticks."
+            "cross-domain, a line a mask and rate, dotted lines with crosses the best yardstick."
         )
         drawn = to_json(plot_patients(info))
         panels.append([Figure(f"patients-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])

@@ -37,10 +37,13 @@ TARGETS = {
 }
 
 
-def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
-    """A task's check: ValueError where the config's network is none of ``networks``."""
+def takes(*registries: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
+    """A task's check: ValueError where the config's network is in none of ``registries``."""
 
     def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+        networks: dict[str, Member] = {}
+        for registry in registries:  # here and not before: a user's file adds to a registry
+            networks |= registry
         named(networks, "classifier", config.classifier)
 
     return check
