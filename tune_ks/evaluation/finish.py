@@ -108,6 +108,7 @@ def _scored_without_network(config: TrialConfig, splits: Splits, state: dict[str
         yardsticks=yardsticks,
         energy=mean_energy(splits.train, sampling.transform, rows=len(sampling.mask.radius)),
         mask_history=None,
+        details={},
         scored_by=answer.yardstick,
     )
 
