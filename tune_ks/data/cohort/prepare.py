@@ -1,7 +1,8 @@
 """Canonical images -> the working size and one intensity scale. This part of a scan runs in child processes."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,13 @@ PERCENTILES = (1.0, 99.0)  # become 0 and 1
 MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; of more, a regular subset is taken
 CRASHED = "the decoder crashed or hung"
 FLAT = "zero dynamic range"
+
+
+class Small(NamedTuple):
+    """An image at the working size."""
+
+    pixels: np.ndarray  # (S, S) float32 in the file's intensity unit
+    digest: str  # of its stored pixels
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:
@@ -83,18 +91,31 @@ def write_group(
     percentiles; ``crashed`` are the indices of files that crashed a child before. Returns ``number`` (of the task) and,
     for each file, its facts (digest, low, high, mean, p75, p90) or the reason why it cannot serve.
     """
+    side = np.load(images, mmap_mode="r", allow_pickle=False).shape[1]
+
+    def read(i: int) -> Small:
+        report(i)
+        if i in crashed:
+            raise UnusableFile(CRASHED)
+        names = VendorNames(vendor_of, vendors[i])
+        return _read_small(Path(root) / paths[i], orientation, names, side, headers[i])
+
+    return number, write_scaled(images, rows, intensity, read)
+
+
+def write_scaled(images: str, rows: list[int], intensity: str, read: Callable[[int], Small]) -> list[Any]:
+    """Write the images 0, 1 ... that ``read`` gives, those of one series, scaled to [0, 1], to their rows of a file.
+
+    ``read`` raises UnusableFile for an image that cannot serve. Returns the facts of each (digest, low, high, mean,
+    p75, p90), or the reason why it cannot serve.
+    """
     store = np.load(images, mmap_mode="r+", allow_pickle=False)
-    side = store.shape[1]
-    stride = -(-len(paths) * side * side // MAX_VALUES) | 1  # odd, so that it does not stay in one column
+    stride = -(-len(rows) * store[0].size // MAX_VALUES) | 1  # odd, so that it does not stay in one column
     answers: list[dict[str, Any] | str] = []
     samples: list[np.ndarray] = []  # pixels of the series for its percentiles
-    for i, (path, row) in enumerate(zip(paths, rows)):
-        report(i)
+    for i, row in enumerate(rows):
         try:
-            if i in crashed:
-                raise UnusableFile(CRASHED)
-            names = VendorNames(vendor_of, vendors[i])
-            small, digest = _read_small(Path(root) / path, orientation, names, side, headers[i])
+            small, digest = read(i)
         except UnusableFile as unusable:
             answers.append(unusable.reason)
             continue
@@ -110,16 +131,21 @@ def write_group(
         facts = answers[i]
         if row >= 0 and not isinstance(facts, str):
             answers[i] = _scale(store, row, facts | of_series)
-    return number, answers
+    return answers
 
 
-def _read_small(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> tuple[np.ndarray, str]:
-    """The (side, side) image of one file in the file's intensity unit, and the digest of its stored pixels."""
-    file = read_planned(path, header) or read_file(path, orientation, names)
-    small = crop_kspace(pad_to_square(file.image), side)
+def at_size(image: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) -> (side, side), padded to a square and cropped in k-space. UnusableFile where it is flat."""
+    small = crop_kspace(pad_to_square(image), side)
     if small.min() == small.max():
         raise UnusableFile(FLAT)
-    return small, file.digest
+    return small
+
+
+def _read_small(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> Small:
+    """The (side, side) image of one file in the file's intensity unit, and the digest of its stored pixels."""
+    file = read_planned(path, header) or read_file(path, orientation, names)
+    return Small(at_size(file.image, side), file.digest)
 
 
 def _scale(store: np.ndarray, row: int, facts: dict[str, Any]) -> dict[str, Any] | str:
