@@ -26,6 +26,7 @@ class Layout(ABC):
 
     has_labels: ClassVar[bool] = True  # whether it says which images are positive
     recognised_by: ClassVar[str] = ""  # what a folder must hold, for the message that no layout was recognised
+    holds_maps: ClassVar[bool] = False  # field maps with their true answer, in place of DICOM images
     of_source_study: ClassVar[bool] = False  # whether the source study chose its rates by test scores of such a cohort
     holds_volumes: ClassVar[bool] = False  # whether its files are NIfTI volumes, in place of DICOM images
     middle: ClassVar[float] = 1.0  # share of a volume's slices, about the middle one, that become images
@@ -34,6 +35,7 @@ class Layout(ABC):
     root: Path
     sheets: dict[str, Path]  # name -> file
     ignore: Path | None = None  # a folder that holds no data: the cache, where it lies inside ``root``
+    domain_columns: tuple[str, ...] = ()  # names of the column that gives Item.domain; the first that is there counts
 
     @classmethod
     @abstractmethod
