@@ -1,6 +1,6 @@
 """Canonical images -> the working size and one intensity scale. This part of a scan runs in child processes."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,39 +93,41 @@ def write_group(
     """
     side = np.load(images, mmap_mode="r", allow_pickle=False).shape[1]
 
-    def read(i: int) -> Small:
-        report(i)
-        if i in crashed:
-            raise UnusableFile(CRASHED)
-        names = VendorNames(vendor_of, vendors[i])
-        return _read_small(Path(root) / paths[i], orientation, names, side, headers[i])
+    def smalls() -> Iterator[tuple[int, Small | str]]:
+        for i, path in enumerate(paths):
+            report(i)
+            names = VendorNames(vendor_of, vendors[i])
+            if i in crashed:
+                yield i, CRASHED
+            else:
+                yield i, _small_or_reason(Path(root) / path, orientation, names, side, headers[i])
 
-    return number, write_scaled(images, rows, intensity, read)
+    return number, write_scaled(images, rows, intensity, smalls())
 
 
-def write_scaled(images: str, rows: list[int], intensity: str, read: Callable[[int], Small]) -> list[Any]:
-    """Write the images 0, 1 ... that ``read`` gives, those of one series, scaled to [0, 1], to their rows of a file.
+def write_scaled(
+    images: str, rows: list[int], intensity: str, smalls: Iterable[tuple[int, Small | str]]
+) -> list[dict[str, Any] | str]:
+    """Write the images of one series, scaled to [0, 1], to their ``rows`` of a file.
 
-    ``read`` raises UnusableFile for an image that cannot serve. Returns the facts of each (digest, low, high, mean,
-    p75, p90), or the reason why it cannot serve.
+    ``smalls`` are all of them in any order: the place of each in ``rows``, and its pixels or the reason why it cannot
+    serve. Returns the facts of each (digest, low, high, mean, p75, p90), or that reason.
     """
     store = np.load(images, mmap_mode="r+", allow_pickle=False)
     stride = -(-len(rows) * store[0].size // MAX_VALUES) | 1  # odd, so that it does not stay in one column
-    answers: list[dict[str, Any] | str] = []
+    answers: list[dict[str, Any] | str] = [CRASHED] * len(rows)
     samples: list[np.ndarray] = []  # pixels of the series for its percentiles
-    for i, row in enumerate(rows):
-        try:
-            small, digest = read(i)
-        except UnusableFile as unusable:
-            answers.append(unusable.reason)
+    for i, small in smalls:
+        if isinstance(small, str):
+            answers[i] = small
             continue
-        if row >= 0:
-            store[row] = small
+        if rows[i] >= 0:
+            store[rows[i]] = small.pixels
+        answers[i] = {"digest": small.digest}
         if intensity == "series":
-            samples.append(small.ravel()[::stride])
-            answers.append({"digest": digest})
+            samples.append(small.pixels.ravel()[::stride])
         else:
-            answers.append({"digest": digest, **_limits([small])})
+            answers[i] |= _limits([small.pixels])
     of_series = _limits(samples) if samples else {}
     for i, row in enumerate(rows):
         facts = answers[i]
@@ -134,18 +136,18 @@ def write_scaled(images: str, rows: list[int], intensity: str, read: Callable[[i
     return answers
 
 
-def at_size(image: np.ndarray, side: int) -> np.ndarray:
-    """(H, W) -> (side, side), padded to a square and cropped in k-space. UnusableFile where it is flat."""
+def at_size(image: np.ndarray, digest: str, side: int) -> Small | str:
+    """An image (H, W), padded to a square and cropped in k-space, or the reason why it cannot serve: it is flat."""
     small = crop_kspace(pad_to_square(image), side)
-    if small.min() == small.max():
-        raise UnusableFile(FLAT)
-    return small
+    return FLAT if small.min() == small.max() else Small(small, digest)
 
 
-def _read_small(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> Small:
-    """The (side, side) image of one file in the file's intensity unit, and the digest of its stored pixels."""
-    file = read_planned(path, header) or read_file(path, orientation, names)
-    return Small(at_size(file.image, side), file.digest)
+def _small_or_reason(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> Small | str:
+    try:
+        file = read_planned(path, header) or read_file(path, orientation, names)
+    except UnusableFile as unusable:
+        return unusable.reason
+    return at_size(file.image, file.digest, side)
 
 
 def _scale(store: np.ndarray, row: int, facts: dict[str, Any]) -> dict[str, Any] | str:

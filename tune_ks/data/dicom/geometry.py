@@ -54,9 +54,7 @@ def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
     return geometry_of(stored, _spacing_mm(dataset), turn, orientation)
 
 
-def geometry_of(
-    stored: tuple[int, int], spacing_mm: tuple[float, float], turn: Turn, orientation: str
-) -> Geometry:
+def geometry_of(stored: tuple[int, int], spacing_mm: tuple[float, float], turn: Turn, orientation: str) -> Geometry:
     """The plan of an image of ``stored`` rows and columns, and of its ``spacing_mm`` between rows, between columns."""
     height, width = stored
     between_rows, between_columns = spacing_mm

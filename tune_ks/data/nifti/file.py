@@ -199,7 +199,12 @@ def _affine(header: Any) -> np.ndarray | None:
 def _read(read: Any) -> np.ndarray:
     try:
         return read()
-    except (EOFError, OSError, ValueError, zlib.error):  # gzip and nibabel over a file that ends too early, or was damaged
+    except (
+        EOFError,
+        OSError,
+        ValueError,
+        zlib.error,
+    ):  # gzip and nibabel over a file that ends too early, or was damaged
         raise UnusableFile("truncated or damaged voxels") from None
 
 

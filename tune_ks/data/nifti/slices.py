@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tune_ks.data.dicom.file import UnusableFile
+from tune_ks.data.dicom.file import UnusableFile, guarded
 from tune_ks.data.dicom.geometry import PLANES, Direction, Geometry, Turn, apply, geometry_of, turn_of
 from tune_ks.data.dicom.reader import Header, ImagePlan
 from tune_ks.data.nifti.file import Volume, read_volume, same_grid, slices_of
@@ -115,13 +115,20 @@ def marked_slices(volume: Volume, mask: Path, slices: Slices) -> list[int]:
     return sorted(numbers)
 
 
-def mask_slices(path: Path, mask: Path, orientation: str, numbers: Iterable[int]) -> dict[int, np.ndarray]:
-    """Number -> (Rows, Columns) bool where the mask is not zero, as the slices of the volume ``path`` are stored."""
-    volume = read_volume(path)
-    slices = divide(volume, orientation)
-    indices = [slices.index(number) for number in numbers]
-    planes = slices_of(_mask_of(volume, mask), slices.axis, indices)
-    return {slices.number(index): plane.T != 0 for index, plane in planes}
+def mask_slices(path: Path, mask: Path, orientation: str) -> dict[int, np.ndarray]:
+    """Number -> (Rows, Columns) bool as the slices of the volume ``path`` are stored, of those that the mask marks."""
+    return guarded(lambda: _mask_slices(path, mask, orientation))
+
+
+def read_slice(path: Path, orientation: str, number: int) -> SliceImage:
+    """One slice of a volume. Raises UnusableFile."""
+    geometry = slice_geometry(path, orientation)
+    return guarded(lambda: next(read_slices(path, orientation, [number], geometry)))
+
+
+def slice_geometry(path: Path, orientation: str) -> Geometry:
+    """How the slices of a volume become images. Raises UnusableFile."""
+    return divide(read_volume(path), orientation).geometry
 
 
 def read_slices(path: Path, orientation: str, numbers: Iterable[int], expected: Geometry) -> Iterator[SliceImage]:
@@ -141,6 +148,16 @@ def read_slices(path: Path, orientation: str, numbers: Iterable[int], expected: 
         digest.update(np.ascontiguousarray(plane, dtype="<f4"))
         image = apply(plane.T - np.float32(lowest), slices.geometry)
         yield SliceImage(slices.number(index), image, digest.hexdigest()[:8])
+
+
+def _mask_slices(path: Path, mask: Path, orientation: str) -> dict[int, np.ndarray]:
+    volume = read_volume(path)
+    slices = divide(volume, orientation)
+    marked = {}
+    for index, plane in slices_of(_mask_of(volume, mask), slices.axis, range(slices.count)):
+        if plane.any():
+            marked[slices.number(index)] = plane.T != 0
+    return marked
 
 
 def _lowest(volume: Volume, axis: int, indices: list[int]) -> float:
