@@ -6,6 +6,7 @@ is that of a patient or a breast, holds for the slices of its middle share (``La
 """
 
 import dataclasses
+import importlib.util
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tune_ks.data.cohort.scan import Scan
 from tune_ks.data.dicom.reader import VendorNames
 from tune_ks.data.layouts.base import FileStatus
 from tune_ks.data.layouts.items import LEFT_OUT, Item
+from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.nifti.slices import NAME, VolumeFacts, slice_name, volume_and_number
 
 MARGIN = 5  # slices between a marked slice and a negative one, as in tune_ks.data.layouts.duke
@@ -35,6 +37,8 @@ class VolumeScan(Scan):
     needs = "Files must be NIfTI volumes of real numbers with three axes; the sheet names the vendor of each"
 
     def _plan(self, files: list[FileStatus], labels_required: bool) -> tuple[list[Candidate], int]:
+        if importlib.util.find_spec("nibabel") is None:
+            raise InputError(f"{self.root} holds NIfTI volumes, which nibabel reads: pip install nibabel")
         candidates, side = super()._plan(files, labels_required)
         self._name_volumes(candidates)
         return candidates, side
