@@ -1,4 +1,4 @@
-"""NIfTI cohorts: the phantom's images as volumes, in the folders of MAMA-MIA, ODELIA and a table, are read as written."""
+"""NIfTI cohorts: the phantom's images as volumes of MAMA-MIA, ODELIA and a table, are read as written."""
 
 import gzip
 import itertools
