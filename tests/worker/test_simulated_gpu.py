@@ -19,7 +19,6 @@ from tune_ks.data.cohort.table import read_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation import finish as finish_module
 from tune_ks.evaluation.corrupted_images import robustness
-from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.other_cohort import evaluate
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
@@ -28,6 +27,7 @@ from tune_ks.planning.pretrained import bring_weights, named
 from tune_ks.training import train as train_module
 from tune_ks.training import training as training_module
 from tune_ks.training.augmentations import AUGMENTATIONS
+from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.members import registries
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
@@ -95,7 +95,9 @@ def every_member():
             configs.append(config_of(mask, pattern="points", transform=transform, rate_start=0.9, augment="flips"))
     configs += [config_of(transform=name, augment="flips_shifts") for name in ("hadamard", "cosine")]
     styles = itertools.zip_longest(STYLES, HARMONISATIONS, fillvalue="none")
-    configs += [config_of("lowpass", style=style, harmonise=harmonise) for style, harmonise in styles]
+    for style, harmonise in styles:
+        needed = {"corruption": "gibbs"} if style == "corruption" else {}
+        configs.append(config_of("lowpass", style=style, harmonise=harmonise, **needed))
     learned = {"reconstruction_channels": 4, "reconstruction_weight": 1.0, "reconstruction_epochs": 1}
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
     mixed = {"reconstruction": "hyper_recon", "hyper_channels": 4, "reconstruction_weight": 1.0}
