@@ -28,9 +28,9 @@ class Patient(NamedTuple):
     spacing_mm: float
 
 
-def phantom_patients(folder: Path, per_vendor: int = 3) -> list[Patient]:
+def phantom_patients(folder: Path, per_vendor: int = 3, matrix: int = 48) -> list[Patient]:
     """Patients of a phantom that is written into ``folder``, read by the DICOM reader."""
-    root = write_phantom(folder, PhantomSettings(patients=per_vendor, slices=4, matrix=48), workers=1)
+    root = write_phantom(folder, PhantomSettings(patients=per_vendor, slices=4, matrix=matrix), workers=1)
     drawn = np.load(root / "masks.npz")
     layout = detect(root, labels_required=True)
     items = layout.listing("post_1", True, layout.files()).items

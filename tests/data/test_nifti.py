@@ -292,9 +292,10 @@ def test_odelia_s_breasts_have_their_label_in_the_middle_third(tmp_path, patient
     assert set(table["split"]) == {"train", "val", "test"}
     first = table[table["path"] == f"ALPHA/data_unilateral/{patients[0].name}_left/Post_1.nii.gz#005"].iloc[0]
     assert np.allclose(np.load(cohort.images)[first["row"]], expected_images(patients[0].images)[4], atol=1e-5)
-    assert any("a vendor is a centre here" in note for note in cohort.notes)
+    assert any("what is called a vendor is a centre" in note for note in cohort.notes)
     by_centre = survey_cohort(detect(root, True), CohortSettings(domain="centre", series="Sub_1"), SIDE)
     assert set(by_centre.table["vendor"]) == {"ALPHA", "BETA"}
+    assert not any("vendor" in note for note in by_centre.notes)
     with pytest.raises(InputError, match=r"no breast has a volume 'T2'; there are 'Post_1' \(12 volumes\), 'Sub_1'"):
         survey_cohort(detect(root, True), CohortSettings(series="T2"), SIDE)
     split = root / "BETA/metadata_unilateral/split.csv"

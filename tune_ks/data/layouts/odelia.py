@@ -94,9 +94,12 @@ class Odelia(Layout):
             listing.items.append(self._item(path, series, centre, uid, breast or Breast(_patient(uid), None, "")))
         _use_whole_splits(listing)
         listing.notes.append(
-            "a vendor is a centre here: ODELIA does not say who made a scanner; --domain centre calls it a domain. The"
-            " label is that of the breast (malignant against benign or none), in the middle third of its slices"
+            "the label is that of the breast (malignant against benign or none), in the middle third of its slices"
         )
+        if not self.domain_columns:
+            listing.notes.append(
+                "what is called a vendor is a centre: ODELIA does not say who made a scanner (--domain centre says so)"
+            )
         return listing
 
     def _item(self, path: str, series: str, centre: str, uid: str, breast: Breast) -> Item:
