@@ -15,10 +15,10 @@ from tune_ks.data.layouts.volume_table import VolumeTable
 LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads it; the last recognises every folder
     "volumes": VolumeTable,
     "table": LabelTable,
-    "mama_mia": MamaMia,
-    "odelia": Odelia,
     "maps": Maps,
     "duke": Duke,
+    "mama_mia": MamaMia,
+    "odelia": Odelia,
     "folder": PatientFolders,
 }
 SHOWN_NAMES = 5  # of what lies in a folder, in a message
@@ -57,7 +57,7 @@ def _why_no_labels(root: Path) -> str:
     if not names:
         return f"{root} is empty; give the folder that holds the images and their labels"
     with_labels = [layout for layout in LAYOUTS.values() if layout.has_labels and not layout.holds_maps]
-    known = " nor ".join(layout.recognised_by for layout in with_labels)
+    known = " nor ".join(dict.fromkeys(layout.recognised_by for layout in with_labels))  # two read a labels.csv
     some = ", ".join(names[:SHOWN_NAMES])
     if len(names) > SHOWN_NAMES:
         some += " ..."

@@ -9,6 +9,7 @@ counts as negative. Nothing says which slices show the lesion: those in the midd
 the breast, so that a positive slice may show nothing.
 """
 
+import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -160,13 +161,16 @@ def _why_unusable(breast: Breast | None, labels_required: bool) -> str:
 
 
 def _centres(root: Path) -> list[str]:
-    """The folders of centres, relative to the root."""
+    """The folders of centres, relative to the root. A folder that cannot be looked at is none."""
     centres = []
     for start in ("", "data/"):
-        folder = root / start
-        if folder.is_dir():
-            names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-            centres += [start + name for name in names if (folder / name / DATA).is_dir()]
+        folder = os.path.join(root, start)
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        except OSError:
+            continue
+        centres += [start + name for name in names if os.path.isdir(os.path.join(folder, name, DATA))]
     return centres
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tune_ks.data.layouts.base import FileStatus
 from tune_ks.data.layouts.folder_tree import FolderTree
 from tune_ks.data.layouts.items import Listing
-from tune_ks.data.layouts.labels import ABSENT, COLUMNS, LABELS, LabelTable
+from tune_ks.data.layouts.labels import ABSENT, COLUMNS, LabelTable
 
 NAMES_VOLUME = re.compile(rb"\.nii(\.gz)?[\"',;\s]", re.IGNORECASE)  # a file's name in a table
 LOOKED_AT = 2**16  # bytes of the table
@@ -21,7 +21,6 @@ class VolumeTable(LabelTable):
     docs/guide.md says, and its label is that of the slice.
     """
 
-    recognised_by = f"{LABELS} that names .nii or .nii.gz files (columns path, patient_id, vendor, label or mask)"
     holds_volumes = True
     columns = (*COLUMNS, "mask")
     texts = (*LabelTable.texts, "mask")
