@@ -179,7 +179,7 @@ def test_a_sampler_may_draw_it(nothing_added, tmp_path):
         (
             "from tune_ks.evaluation.yardsticks.base import Yardstick\n"
             "MEMBERS = {'yardstick': {'mine': Yardstick(1, print)}}",
-            "the yardstick 'mine': it needs the functions numbers and fit",
+            "the yardstick 'mine': it needs a target of label, mask, box, volume, map and the function fit",
         ),
     ],
 )
@@ -206,7 +206,7 @@ import numpy as np
 from analysis.choice.rules.base import Option, Pick, Rule
 from tune_ks.core.options import Member
 from tune_ks.training.corruptions.base import Corruption
-from tune_ks.evaluation.yardsticks.base import Yardstick
+from tune_ks.evaluation.yardsticks.base import of_numbers
 from tune_ks.model.classifiers import SEGMENTERS
 
 
@@ -232,7 +232,7 @@ SHARE = Option("largest_share", default=0.5, about="share of k-space that may be
 MEMBERS = {
     "segmenter": {"small_unet": Member(SEGMENTERS["unet"].build, SEGMENTERS["unet"].options)},
     "corruption": {"darker": Corruption(darker, (0.1, 0.2, 0.3, 0.4, 0.5))},
-    "yardstick": {"mean": Yardstick(numbers, fit)},
+    "yardstick": {"mean": of_numbers(numbers, fit)},
     "rule": {"at_most": Rule(at_most, needs=("in_domain",), options=(SHARE,))},
 }
 """
