@@ -242,6 +242,26 @@ def test_damage_is_named(tmp_path):
             read_volume(tmp_path / name)
 
 
+def test_a_header_with_any_byte_changed_is_read_or_refused(tmp_path):
+    """And no reason holds a text of the header."""
+    values = np.random.default_rng(3).integers(0, 1000, (4, 6, 6)).astype(np.int16)
+    whole = write_volume(tmp_path / "v.nii", values).read_bytes()
+    rng = np.random.default_rng(4)
+    reasons = []
+    for place in range(0, 352, 2):
+        mutant = bytearray(whole)
+        mutant[place] ^= int(rng.integers(1, 256))
+        mutant[place + 1] ^= int(rng.integers(1, 256))
+        (tmp_path / "m.nii").write_bytes(mutant)
+        try:
+            facts = read_facts(tmp_path / "m.nii", None, "canonical", "GE", {})
+            read_slice(tmp_path / "m.nii", "canonical", facts.count)
+        except UnusableFile as unusable:
+            reasons.append(unusable.reason)
+    assert 8 <= len(reasons) <= 100
+    assert not [reason for reason in reasons if PLANTED in reason]
+
+
 def test_what_is_wrong_with_a_patient_is_one_reason(tmp_path, mama_mia, patients):
     root = tmp_path / "data"
     shutil.copytree(mama_mia, root)
