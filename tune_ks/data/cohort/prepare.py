@@ -122,16 +122,17 @@ def write_scaled(
             continue
         if rows[i] >= 0:
             store[rows[i]] = small.pixels
-        answers[i] = {"digest": small.digest}
+        facts: dict[str, Any] = {"digest": small.digest}
         if intensity == "series":
             samples.append(small.pixels.ravel()[::stride])
         else:
-            answers[i] |= _limits([small.pixels])
+            facts |= _limits([small.pixels])
+        answers[i] = facts
     of_series = _limits(samples) if samples else {}
     for i, row in enumerate(rows):
-        facts = answers[i]
-        if row >= 0 and not isinstance(facts, str):
-            answers[i] = _scale(store, row, facts | of_series)
+        answer = answers[i]
+        if row >= 0 and not isinstance(answer, str):
+            answers[i] = _scale(store, row, answer | of_series)
     return answers
 
 

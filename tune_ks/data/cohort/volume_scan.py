@@ -11,7 +11,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 from tune_ks.data.cohort import prepare_volumes
 from tune_ks.data.cohort.candidates import Candidate
@@ -33,8 +34,8 @@ OUTSIDE = "slices outside the middle of a volume that has one label"
 class VolumeScan(Scan):
     """As ``Scan``, of a layout that ``holds_volumes``. Names of slices stand for the paths of images."""
 
-    work = prepare_volumes
-    needs = "Files must be NIfTI volumes of real numbers with three axes; the sheet names the vendor of each"
+    work: ClassVar[ModuleType] = prepare_volumes
+    needs: ClassVar[str] = "Files must be NIfTI volumes of real numbers with three axes; the sheet names the vendor of each"
 
     def _plan(self, files: list[FileStatus], labels_required: bool) -> tuple[list[Candidate], int]:
         if importlib.util.find_spec("nibabel") is None:
@@ -58,7 +59,7 @@ class VolumeScan(Scan):
         groups = list(by_file.values())
         chunks = [groups[i : i + VOLUMES_PER_TASK] for i in range(0, len(groups), VOLUMES_PER_TASK)]
         tasks = [self._header_task([group[0] for group in chunk]) for chunk in chunks]
-        candidates = []
+        candidates: list[Candidate] = []
         local = len(groups) <= LOCAL_VOLUMES
         for of_volume, answer in self._answers("headers", "read_headers", chunks, tasks, local):
             if isinstance(answer, str):

@@ -153,11 +153,11 @@ class Odelia(Layout):
 
 def _why_unusable(breast: Breast | None, labels_required: bool) -> str:
     """Why a volume cannot serve; "" when it can."""
-    if labels_required and breast is None:
+    if not labels_required:
+        return ""
+    if breast is None:
         return "no row in annotation.csv"
-    if labels_required and breast.label is None:
-        return "no label"
-    return ""
+    return "no label" if breast.label is None else ""
 
 
 def _centres(root: Path) -> list[str]:
