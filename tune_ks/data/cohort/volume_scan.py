@@ -35,7 +35,7 @@ class VolumeScan(Scan):
     """As ``Scan``, of a layout that ``holds_volumes``. Names of slices stand for the paths of images."""
 
     work: ClassVar[ModuleType] = prepare_volumes
-    needs: ClassVar[str] = "Files must be NIfTI volumes of real numbers with three axes; the sheet names the vendor of each"
+    needs: ClassVar[str] = "Files must be NIfTI volumes of real numbers, of three axes; a sheet names the vendors"
 
     def _plan(self, files: list[FileStatus], labels_required: bool) -> tuple[list[Candidate], int]:
         if importlib.util.find_spec("nibabel") is None:
