@@ -18,6 +18,7 @@ class CohortSettings:
     orientation: str = "canonical"  # canonical | raw
     negatives: str = "all"  # all | position_matched: as many along the patient's axis as the positives have there
     site: str = ""  # goes before every patient's id
+    finding: str = ""  # of raw k-space with boxes: the label that makes a slice positive; "": any
     vendor_of: dict[str, str] = field(default_factory=dict)  # what Manufacturer says, "" for nothing -> vendor
 
     def __post_init__(self) -> None:

@@ -1,0 +1,86 @@
+"""One raw file as a volume: k-space of every coil, (slices, coils, rows, columns), read a slice at a time."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from tune_ks.data.dicom.file import UnusableFile
+from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.limits import MAX_SIDE
+from tune_ks.data.raw.header import RawHeader
+
+MAX_SLICES = 2048
+MAX_COILS = 256
+MAX_SLICE_BYTES = 2**30  # k-space of one slice as complex64; 64 coils of 1024 x 1024 samples are half of it
+
+
+class RawVolume(ABC):
+    """Rows run along the readout, columns along the phase encoding: a column is a line that the scanner acquires.
+
+    ``series`` is the name of the acquisition, ``patient`` a hash that tells patients apart; "" where nothing says it.
+    """
+
+    header: RawHeader
+    shape: tuple[int, int, int, int]  # slices, coils, rows, columns
+    series: str = ""
+    patient: str = ""
+
+    @abstractmethod
+    def kspace(self, number: int) -> np.ndarray:
+        """(coils, rows, columns) complex64 of slice ``number``, from 0, DC at rows // 2 and columns // 2."""
+
+    def slices(self) -> Iterator[np.ndarray]:
+        for number in range(self.shape[0]):
+            yield self.kspace(number)
+
+
+def require_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """The shape, where it is within the limits. UnusableFile says what is not."""
+    slices, coils, rows, columns = shape
+    fits = 0 < slices <= MAX_SLICES and 0 < coils <= MAX_COILS and 1 < rows <= MAX_SIDE and 1 < columns <= MAX_SIDE
+    if not fits or 8 * coils * rows * columns > MAX_SLICE_BYTES:
+        raise UnusableFile(f"its k-space has an unlikely shape {shape}")
+    return slices, coils, rows, columns
+
+
+def digest_of(kspace: np.ndarray) -> str:
+    """16 hexadecimal digits of one slice as it is stored."""
+    digest = hashlib.sha256(repr(kspace.shape).encode())
+    digest.update(np.ascontiguousarray(kspace, dtype="<c8"))
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def open_volume(path: Path) -> Iterator[RawVolume]:
+    """The volume of a fastMRI or an ISMRMRD file. UnusableFile says why a file cannot serve."""
+    h5py = _package("h5py")
+    from tune_ks.data.raw.fastmri import FastMRIVolume
+    from tune_ks.data.raw.ismrmrd_file import GROUP, IsmrmrdVolume
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "kspace" in file:
+                yield FastMRIVolume(file)
+            elif GROUP in file:
+                yield IsmrmrdVolume(file, _package("ismrmrd"))
+            else:
+                raise UnusableFile("neither fastMRI (kspace) nor ISMRMRD (dataset/xml) is in it")
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # of a damaged file; UnusableFile passes
+        if isinstance(error, UnusableFile | InputError):
+            raise
+        raise UnusableFile("it cannot be read as an HDF5 file") from error
+
+
+def _package(name: str):
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(
+            f"raw k-space files are read by the package {name}, which is not installed: pip install 'tune_ks[kspace]'"
+        ) from None
