@@ -19,9 +19,13 @@ TABLE is one of:
     members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
                      that learns (space patches_members)
     networks         families.md: networks minus the AlexNet, with the recipe that learns (space patches_networks)
+    qsm              families.md: R2 by rate for every network, from scratch and pre-trained, beside TKD on the same
+                     sampled fields; then NRMSE, PSNR and SSIM (spaces qsm_pretrain, qsm_finetune)
     comparators      comparators.md: harmonisation, styles, MixStyle and masks minus plain full sampling, and the
                      transfer loss (space comparators)
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
+    classical        families.md: what classical methods reach at each rate (space classical, or any RUN whose records
+                     hold yardsticks), and where they answer instead of a network, the one that validation chooses
     detection        families_underfit.md: LROC by rate, beside the best fixed position, and the sensitivity at one
                      false positive an image (space detection)
     lv_scar          families.md: Dice of the scar by rate, views and stages, beside one mask for every volume, with the
@@ -36,6 +40,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas as pd
@@ -51,7 +56,7 @@ from analysis.results.comparators import lines as lines_of
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
 from analysis.results.versus_lowpass import versus_lowpass
-from analysis.results.yardsticks import best_yardsticks, noise_of, yardstick_draws
+from analysis.results.yardsticks import best_yardsticks, noise_of, plain, reached_by, yardstick_draws
 from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, TrialDraws
 from analysis.statistics.estimate import Estimate, estimate
@@ -60,7 +65,8 @@ from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.config import UNIFORM
 from tune_ks.core.domains import mean_of_others
 from tune_ks.core.metrics import METRICS, sensitivity_at
-from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK
+from tune_ks.core.rate_words import rate_words
+from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK, TrialRecord, mean_of_defined
 
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
@@ -71,6 +77,8 @@ VOLUME_MEASURES = {  # in a record's quality -> head
     "volume_empty": "no scar predicted",
     "volume_organ_dice": "Dice of the wall",
 }
+TKD = "tkd_0.2"  # the yardstick of maps
+MAP_QUALITY = ("map_nrmse", "map_psnr", "map_ssim")
 CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
 
 
@@ -264,7 +272,7 @@ def corruptions(run: Run) -> list[Table]:
                     f"**{more}**" if row["low"] > 0 or row["high"] < 0 else more,
                 ]
             )
-        title = f"Trained on {vendor}: rate {compared.rate:.3g} against full sampling"
+        title = f"Trained on {vendor}: rate {rate_words(compared.rate)} against full sampling"
         tables.append(Table(heads, rows, title, verdict(compared)))
     return tables
 
@@ -574,6 +582,45 @@ def _volume_cells(run: Run, keys: pd.Series, vendor: str) -> list[str]:
     return cells
 
 
+def qsm(run: Run) -> list[Table]:
+    """R2 of every seed by rate for each network, beside TKD; then the quality of its maps by domain."""
+    starts = ["scratch" if start is None else "pre-trained" for start in _starts(run)]
+    names = [f"{network}, {start}" for network, start in zip(run.trials["classifier"], starts)]
+    trials = run.trials.assign(network=names)
+    every_rate = sorted(trials["sampling_rate"].unique())
+    rows = []
+    for vendor, of_vendor in trials.groupby("vendor"):
+        for network, part in of_vendor.groupby("network"):
+            rows.append([vendor, network, *cells_by_rate(part, every_rate)])
+        rows.append([vendor, "TKD 0.2", *_of_tkd(run, of_vendor, every_rate)])
+    tables = [Table(["trained on", "network", *map(rate_name, every_rate)], rows)]
+    qualities = []
+    for (vendor, network, rate), part in trials.groupby(["vendor", "network", "sampling_rate"]):
+        records = [run.records[key] for key in part["key"]]
+        for domain in sorted(records[0].quality):
+            means = [fmean(record.quality[domain][name] for record in records) for name in MAP_QUALITY]
+            numbers = [f"{value:.3f}" for value in means]
+            qualities.append([vendor, network, rate_name(rate), domain, *numbers])
+    heads = ["trained on", "network", "rate", "tested on", "NRMSE", "PSNR, dB", "SSIM"]
+    return [*tables, Table(heads, qualities)]
+
+
+def _starts(run: Run) -> list[str | None]:
+    """The weights that every trial began from; None from scratch."""
+    return [run.records[key].config.init_from for key in run.trials["key"]]
+
+
+def _of_tkd(run: Run, trials: pd.DataFrame, rates: list[float]) -> list[str]:
+    """A cell for each rate: R2 of TKD, which is the same for every network and seed."""
+    cells = []
+    for rate in rates:
+        part = trials[trials["sampling_rate"] == rate]
+        values = (run.records[part["key"].iloc[0]].yardsticks or {})[TKD]["test"] if len(part) else {}
+        vendor = trials["vendor"].iloc[0]
+        cells.append(pair(values[vendor], mean_of_others(values, vendor)) if values else "")
+    return cells
+
+
 def comparator_tables(run: Run) -> list[Table]:
     """A table a vendor trained on: every seed, differences to plain full sampling, and the transfer loss."""
     configurations = average_over_seeds(run.trials)
@@ -613,6 +660,39 @@ def _with_adversary(mask: str, weight: float) -> str:
     return f"{mask}, adversary {weight:g}" if weight else mask
 
 
+def classical(run: Run) -> list[Table]:
+    """Of each mask and rate what every yardstick reaches, and what the trials without a network reach."""
+    draws = trial_draws(run, DRAWS)
+    answers = []
+    reached = []
+    names = sorted({name for record in run.records.values() for name in record.yardsticks or {}})
+    for vendor, of_vendor in run.trials.groupby("vendor"):
+        full = of_vendor.loc[of_vendor["full"], "key"].tolist()
+        for (rate, mask), part in of_vendor.groupby(["sampling_rate", "mask"]):
+            keys = part["key"].tolist()
+            about = [vendor, "full" if rate == 1 else mask, rate_name(rate)]
+            records = [run.records[key] for key in keys]
+            reached.append(about + [_of_yardstick(records, name) for name in names])
+            answered_by = [record.scored_by for record in records if record.scored_by]
+            if answered_by:
+                answer = [*about, ", ".join(map(plain, dict.fromkeys(answered_by)))]
+                answer += _score_cells(part, draws, vendor)[::2]  # without the seeds: nothing is drawn at random
+                answers.append(answer + differences(keys, [] if rate == 1 else full, draws, vendor))
+    heads = ["trained on", "mask", "rate"]
+    of_answers = [*heads, "answered by", "in-domain", "cross-domain", "in - full", "cross - full"]
+    tables = [Table(of_answers, answers)] if answers else []
+    return [*tables, Table([*heads, *map(plain, names)], reached)]
+
+
+def _of_yardstick(records: list[TrialRecord], name: str) -> str:
+    """The mean test metric over the trials that hold this yardstick, in-domain / cross-domain; "" where none does."""
+    scores = [reached_by(record, name, "test") for record in records if name in (record.yardsticks or {})]
+    if not scores:
+        return ""
+    in_domain = mean_of_defined(record.in_domain("test") for record in scores)
+    return pair(in_domain, mean_of_defined(record.cross_domain("test") for record in scores))
+
+
 TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "rates": rates,
     "recipes": recipes,
@@ -627,8 +707,10 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "networks": networks,
     "comparators": comparator_tables,
     "segmentation": segmentation,
+    "classical": classical,
     "detection": detection,
     "lv_scar": lv_scar,
+    "qsm": qsm,
 }
 
 

@@ -50,7 +50,7 @@ TERMS = {  # word, or several with | between them (the first is its name) -> wha
     "transfer loss": "How much lower a score is than that of a model of the patients' own vendor on the same patients.",
     "underfit": "The network was trained too little to judge a rate by it.",
     "yardstick|yardsticks": (
-        "A classical classifier on simple numbers of the same images. A network that is not above it is not shown to "
-        "have learned more."
+        "A classical method, fitted to the same images. A network that is not above it is not shown to have learned "
+        "more."
     ),
 }

@@ -16,6 +16,9 @@ COLUMNS = {
     "volume_hd_mm": "HD, mm",
     "volume_empty": "no lesion predicted",
     "volume_organ_dice": "Dice of the organ",
+    "map_nrmse": "NRMSE of the map",
+    "map_psnr": "PSNR of the map, dB",
+    "map_ssim": "SSIM of the map",
 }
 
 

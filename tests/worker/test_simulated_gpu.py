@@ -51,7 +51,7 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "evaluation/volumes.py:volume_measures",
     "evaluation/write_record.py:<dictcomp>",
     "evaluation/write_record.py:_eight_bit",
-    "evaluation/yardstick_scores.py:_computed",
+    "evaluation/yardstick_scores.py:of",
     "model/harmonisations/histogram.py:fit",
     "model/harmonisations/nyul.py:fit",
     "model/masks/by_distance.py:sum_by_distance",

@@ -34,7 +34,13 @@ class TrialConfig:
     defaults, so old run folders keep their keys. Raises ValueError naming the field, the value and what is allowed.
     """
 
-    vendor: str = field(metadata={"option": Option("", "", "source vendor, the one trained on: GE, SIEMENS ...", str)})
+    vendor: str = field(
+        metadata={
+            "option": Option(
+                "", "", "source vendor, the one trained on: GE, SIEMENS ..., or with --domain the name of a domain", str
+            )
+        }
+    )
     sampling_rate: float = field(
         metadata={"option": Option("", 1.0, "nominal fraction of k-space kept, k/N", above=0, most=1)}
     )
@@ -81,7 +87,7 @@ class TrialConfig:
         "none", "flips: a score is the mean over the restored image, its two mirrors and its half turn", str,
         choices=("none", "flips"),
     )  # fmt: skip
-    epochs: int = _field(30, "passes over the training images", int, above=0)
+    epochs: int = _field(30, "passes over the training images; 0 where there is no network", int, least=0)
     batch_size: int = _field(32, "images a step", int, above=0)
     lr: float = _field(3e-4, "learning rate of AdamW", above=0)
     mask_lr_multiplier: float = _field(10.0, "the mask's learning rate, in units of lr", part="mask", above=0)

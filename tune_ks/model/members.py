@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig
+from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig, is_key
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.options import Member, Option, require
-from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS, VOLUME_SEGMENTERS
+from tune_ks.core.own_members import full_name
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -27,7 +28,8 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS,  # the task checks whether it fits
+        # the task checks which of them it can use
+        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS | NO_NETWORK,
     }[field]
 
 
@@ -82,12 +84,15 @@ def named(registry: dict, field: str, name: str):
     """registry[name]. ValueError that lists the known names where there is none of this name."""
     if name in registry:
         return registry[name]
-    member, separator, file_hash = str(name).partition("@")
-    if separator:
+    member, separator, tag = str(name).partition("@")
+    is_there = separator and full_name(field, member) == name  # but cannot be used here, as a segmenter that classifies
+    if separator and not is_there and is_key(tag):
         raise ValueError(
-            f"the {field} {member} is of a file of your own with the content {file_hash}: name that file again with "
+            f"the {field} {member} is of a file of your own with the content {tag}: name that file again with "
             "--members FILE; a changed file is another member"
         )
+    if separator and not is_there:
+        raise ValueError(f"the {field} {member} is of the installed package {tag}: install it again, in that version")
     known = sorted(registry)
-    hint = did_you_mean(str(name), known) or "; one of your own needs --members FILE"
+    hint = "" if is_there else did_you_mean(str(name), known) or "; one of your own needs --members FILE"
     raise ValueError(f"{field} must be one of {', '.join(known)}; got {name!r}{hint}")

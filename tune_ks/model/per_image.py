@@ -4,25 +4,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}  # number of spatial dimensions -> function
+
 
 def convolve_each(image: Tensor, kernel: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
-    """(B, C, H, W) images, (B, O, C, k, k) kernels and (B, O) biases per image -> (B, O, H', W').
+    """(B, C, H, W) images, (B, O, C, k, k) kernels and (B, O) biases per image -> (B, O, H', W'). Or in 3-D.
 
     One convolution of B groups; on a CPU an ordinary one where all images have the same kernels (scoring at a single
     rate). Elsewhere the kernels are not compared: the host would wait for the answer in every step.
     """
     if torch.compiler.is_compiling():  # exported: neither the values nor the size of the batch are known
         return convolve_unfolded(image, kernel, bias, stride, padding)
+    convolve = CONVOLVE[image.dim() - 2]
     if len(kernel) == 1 or (kernel.device.type == "cpu" and are_alike(kernel) and are_alike(bias)):
-        return functional.conv2d(image, kernel[0], bias[0], stride, padding)
+        return convolve(image, kernel[0], bias[0], stride, padding)
     size = len(image)
     stacked = image.reshape(1, -1, *image.shape[2:])
-    convolved = functional.conv2d(stacked, kernel.flatten(0, 1), bias.flatten(), stride, padding, groups=size)
+    convolved = convolve(stacked, kernel.flatten(0, 1), bias.flatten(), stride, padding, groups=size)
     return convolved.reshape(size, -1, *convolved.shape[2:])
 
 
 def convolve_unfolded(image: Tensor, kernel: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
-    """``convolve_each`` as one matrix product an image, for any size of a batch; it needs k^2 times the memory."""
+    """``convolve_each`` in 2-D as one matrix product an image, for any size of a batch; needs k^2 times the memory."""
     size = kernel.shape[-1]
     patches = functional.unfold(image, size, padding=padding, stride=stride)  # (B, C k^2, H' W')
     convolved = kernel.flatten(2) @ patches + bias[..., None]

@@ -58,7 +58,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
         families=list(states),
         states=states,
         profile=[],
-        pairs=pairs_of(analysis.run.cohort, comparable),
+        pairs=pairs_of(analysis.run.cohort, comparable, analysis.measure),
         texts=[labels_seen(analysis), Paragraph(WORDS.format(option=option), "small")],
         series="trained as",
         turned=option,

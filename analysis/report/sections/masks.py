@@ -160,7 +160,7 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         families=families,
         states=states,
         profile=_profile(vendor, exhibits),
-        pairs=pairs_of(analysis.run.cohort, comparable),
+        pairs=pairs_of(analysis.run.cohort, comparable, measure),
         texts=[
             Paragraph(MARKED if any(exhibit.marks for exhibit in comparable) else "", "small"),
             labels_seen(analysis),
@@ -291,18 +291,18 @@ def _path_parts(vendor: str, path: MaskPath) -> list[Part]:
     return [Paragraph(f"{PATH_WORDS} Trial {path.key}.", "small"), Panels(panels)]
 
 
-def pairs_of(cohort: pd.DataFrame, comparable: list[Exhibit]) -> list[Pair]:
+def pairs_of(cohort: pd.DataFrame, comparable: list[Exhibit], measure: Measure) -> list[Pair]:
     """An image of each vendor and class in full; the script fills in the sampled one."""
     if not comparable:
         return []
     preview = comparable[0].preview
-    about = [about_image(cohort, int(row)) for row in preview.row]
+    about = [about_image(cohort, int(row), measure) for row in preview.row]
     return [Pair(Picture(image, f"{words}, full image"), words) for image, words in zip(preview.full, about)]
 
 
 def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit]) -> Grid:
     preview = comparable[0].preview
-    about = [about_image(analysis.run.cohort, int(row)) for row in preview.row]
+    about = [about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
     rows = [_grid_row(exhibit, vendor, row, about) for row, exhibit in enumerate(comparable)]
     return Grid(vendor, about, full, rows)
@@ -317,12 +317,12 @@ def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> Grid
     return GridRow(label, scores, exhibit.chosen, pictures)
 
 
-def about_image(cohort: pd.DataFrame, row: int) -> str:
+def about_image(cohort: pd.DataFrame, row: int, measure: Measure) -> str:
     """An image of the preview in words, by its row of the cohort."""
     if row not in cohort.index:
         return "validation image"
-    label = cohort.loc[row, "label"]
-    return f"{cohort.loc[row, 'vendor']}, tumour {'present' if label == 1 else 'absent'}"
+    shows = measure.class_words(cohort.loc[row, "label"])
+    return ", ".join(filter(None, [str(cohort.loc[row, "vendor"]), shows]))
 
 
 SECTION = Section("Masks, and what they leave of an image", parts)

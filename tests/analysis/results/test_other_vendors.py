@@ -119,6 +119,7 @@ def test_every_mean_over_vendors_is_the_same_one(analysed, root):
     tested = run.cohort[run.cohort["split"] == "test"]
     patient = tested["patient_id"].factorize()[0]
     about = {"label": tested["label"].to_numpy(), "patient": patient, "vendor": tested["vendor"].to_numpy(str)}
+    about["metric"] = "auc"
     images = SimpleNamespace(**about)  # what _domains reads of a Corrupted
     assert _domains(images, "GE") == {"in_domain": ["GE"], "cross_domain": ["SIEMENS"]}
 

@@ -9,8 +9,10 @@ from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.scan import NO_FACTS
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
+from tune_ks.data.dipole import GEOMETRY, b0_in_image_axes
 from tune_ks.data.phantom.files import SERIES
 from tune_ks.data.phantom.lge import LgeSettings, planned_hearts
+from tune_ks.data.phantom.qsm import QsmSettings, planned_slices
 from tune_ks.data.phantom.scanner import PROTOCOLS
 from tune_ks.data.phantom.write import PhantomSettings, plan_vendor
 
@@ -80,4 +82,36 @@ def planned_hearts_cohort(root: Path, phantom: LgeSettings, settings: CohortSett
         fingerprint="",
         image_side=min(image_size, phantom.matrix),
         layout="table",
+    )
+
+
+def planned_maps(root: Path, phantom: QsmSettings, settings: CohortSettings, image_size: int) -> Cohort:
+    """The cohort that ``write_qsm_phantom`` would write into ``root``, undecoded."""
+    lines = []
+    for domain, patient, geometry in planned_slices(phantom):
+        known = {
+            "path": f"{domain}/{patient}.npz",
+            "patient_id": patient,
+            "vendor": domain,
+            "series": "",
+            "label": 1,
+            "split": "",
+            "orientation": "raw",
+            "height": phantom.side,
+            "width": phantom.side,
+            "model": "",
+            "phase": "",
+            "field_t": geometry.field_t,
+        }
+        known |= zip(GEOMETRY, (*geometry.voxel_mm, *b0_in_image_axes(geometry.orientation)))
+        lines.append({**dict.fromkeys(COLUMNS, math.nan), **NO_FACTS, **known})
+    table = pd.DataFrame(lines, columns=[*COLUMNS, *GEOMETRY]).sort_values(["path"], ignore_index=True)
+    return Cohort(
+        table=table.assign(row=range(len(table))),
+        skipped=pd.DataFrame(columns=["path", "reason"]),
+        settings=settings,
+        images=root / "not written",
+        fingerprint="",
+        image_side=min(image_size, phantom.side),
+        layout="maps",
     )
