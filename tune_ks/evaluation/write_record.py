@@ -21,6 +21,7 @@ from tune_ks.evaluation.further import further_metrics
 from tune_ks.evaluation.occupied import occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
 from tune_ks.model.masks.by_distance import sum_by_distance
+from tune_ks.model.sampling import combined
 from tune_ks.training.members import option_values
 from tune_ks.training.precision import ON_A_GPU
 from tune_ks.training.tasks import Task, task_of
@@ -111,7 +112,7 @@ def preview_images(config: TrialConfig, splits: Splits, training: ScoredTraining
                 image = images.gather(index, device).image
                 rate = torch.full((1,), config.sampling_rate, device=image.device)
                 rows.append(int(images.rows[int(index)]))
-                full.append(_eight_bit(image))
+                full.append(_eight_bit(combined(image)))
                 sampled.append(_eight_bit(training.pipeline.restore(image, rate).image))
     if not rows:
         return {}
@@ -137,6 +138,7 @@ def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "cohort": cohort,
         "side": splits.train.side,
+        **({"coils": splits.train.coils} if splits.train.coils else {}),
         "train_patients": len(splits.train.patient.unique()),
         "peak_mib": peak_memory_mib(),
         **_about_the_gpu(device),

@@ -227,14 +227,17 @@ class Timer:
         reads_masks = task_named(config.task).reads_masks()
         dtype = "float32" if cohort.holds_maps else "uint8"
         masks = self._file(cohort.masks, "masks", dtype, cohort) if reads_masks else None
+        if cohort.holds_kspace:
+            return self._file(cohort.images, "images", "complex64", cohort, int(cohort.table["coils"].max())), masks
         return self._file(cohort.images, "images", "float32", cohort), masks
 
-    def _file(self, path: Path | None, name: str, dtype: str, cohort: Cohort) -> Path:
+    def _file(self, path: Path | None, name: str, dtype: str, cohort: Cohort, coils: int = 0) -> Path:
         if path is not None and path.exists():
             return path
         made = Path(self.scratch.name) / f"{name}-{cohort.image_side}.npy"
         if not made.exists():  # a sparse file: it takes no room on the disk
-            new_array(made, dtype, (len(cohort.table), cohort.image_side, cohort.image_side))
+            channels = (coils,) if coils else ()
+            new_array(made, dtype, (len(cohort.table), *channels, cohort.image_side, cohort.image_side))
         return made
 
 

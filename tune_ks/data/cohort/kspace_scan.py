@@ -13,6 +13,7 @@ x' at full sampling is divided by its 99th percentile in the volume (or in the s
 import dataclasses
 import json
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,15 +22,17 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.config import digest
+from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
 from tune_ks.core.storage import write_whole
 from tune_ks.core.tables import write_csv
-from tune_ks.data.coils import COILS, Compression, coil_images, compression, covariance_of, root_sum_of_squares
+from tune_ks.data.cohort.domains import tesla
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.percentiles import percentiles
 from tune_ks.data.cohort.prepare import FLAT, PERCENTILES
 from tune_ks.data.cohort.scan import NO_FACTS, Progress, reasons_of, require_both_classes
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS, write_table
+from tune_ks.data.coils import COILS, Compression, coil_images, compression, covariance_of, root_sum_of_squares
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.reader import VendorNames
 from tune_ks.data.layouts.base import FileStatus, shown
@@ -45,6 +48,7 @@ from tune_ks.data.whole_folder import whole_folder
 MASKS = "boxes.npy"  # of a cache, beside images.npy: uint8 (n, S, S), 1 inside a box
 COIL_COLUMN = "coils"  # of the table: how many channels of an image hold something
 STUDY_LEVEL = "slices without a box, in a study with a finding that has no place"
+MODEL = "model"  # as a domain: the scanner's model
 NEAR_CENTRE = 1 / 16  # of the lines: the strongest lies so near to the centre, where DC must be
 
 
@@ -53,7 +57,8 @@ class Readable(NamedTuple):
 
     file: AnnotatedFile
     header: RawHeader
-    vendor: str
+    vendor: str  # the maker of its scanner
+    domain: str  # the vendor, unless the settings say otherwise
     shape: tuple[int, int, int, int]  # slices, coils, rows, columns
     series: str
     patient: str
@@ -87,6 +92,10 @@ class KspaceScan:
     def __init__(self, layout: FastMRI, settings: CohortSettings, image_size: int, progress: Progress) -> None:
         if settings.negatives != "all":
             raise InputError("--negatives position_matched is for DICOM folders; of raw k-space all slices are read")
+        if settings.domain not in (VENDOR, FIELD_STRENGTH, MODEL):
+            raise InputError(
+                f"--domain must be {VENDOR}, {FIELD_STRENGTH} or {MODEL} of raw k-space, got {settings.domain!r}"
+            )
         self.layout = layout
         self.settings = settings
         self.image_size = image_size
@@ -174,7 +183,16 @@ class KspaceScan:
                 raise UnusableFile("its header does not give the reconstructed matrix, in which the boxes are drawn")
             stem = Path(file.path).stem
             patient = f"patient_{volume.patient}" if volume.patient else stem
-            return Readable(file, volume.header, vendor, volume.shape, volume.series, patient)
+            domain = self._domain(volume.header, vendor)
+            return Readable(file, volume.header, vendor, domain, volume.shape, volume.series, patient)
+
+    def _domain(self, header: RawHeader, vendor: str) -> str:
+        """UnusableFile where the header does not say it."""
+        domains = {VENDOR: vendor, FIELD_STRENGTH: tesla(header.field_t), MODEL: _as_name(header.model)}
+        domain = domains[self.settings.domain]
+        if not domain:
+            raise UnusableFile(f"no {self.settings.domain.replace('_', ' ')} in the header, which says the domain")
+        return domain
 
     def _of_series(self, readable: list[Readable]) -> list[Readable]:
         """The files of the series that is asked for. InputError where it is not clear which, or there is none."""
@@ -207,7 +225,7 @@ class KspaceScan:
         return side
 
     def _survey(self, readable: Readable) -> Surveyed:
-        """The compression of the coils, and the lines that hold anything. UnusableFile where DC is not at the centre."""
+        """The compression of the coils, and the lines that hold anything. UnusableFile where DC is not central."""
         coils, columns = readable.shape[1], readable.shape[3]
         covariance = np.zeros((coils, coils), np.complex128)
         acquired = np.zeros(columns, bool)
@@ -265,7 +283,8 @@ class KspaceScan:
         known = {
             "path": volume.file.path,
             "patient_id": with_site(self.settings.site, volume.patient),
-            "vendor": volume.vendor,
+            "vendor": volume.domain,
+            "manufacturer": "" if self.settings.domain == VENDOR else volume.vendor,
             "series": volume.series,
             "label": label,
             "slice": number + 1,
@@ -282,16 +301,15 @@ class KspaceScan:
         return dict.fromkeys(COLUMNS, math.nan) | known
 
     def _table(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
-        table = pd.DataFrame(rows, columns=[*COLUMNS, COIL_COLUMN])
+        more = [COIL_COLUMN] if self.settings.domain == VENDOR else ["manufacturer", COIL_COLUMN]
+        table = pd.DataFrame(rows, columns=[*COLUMNS, *more])
         table["row"] = np.arange(len(table))
         return table
 
     def _need(self, usable: list[Any]) -> None:
         if not usable:
             reasons = reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)
-            raise InputError(
-                f"{self.layout.root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{reasons}"
-            )
+            raise InputError(f"{self.layout.root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{reasons}")
 
     def _about_coils(self, table: pd.DataFrame, energies: list[float], coils: int) -> None:
         """Notes on what an image is here, on compressed coils and on lines that were not acquired."""
@@ -332,7 +350,7 @@ class KspaceScan:
 
 
 def mask_of(boxes: list[Box], header: RawHeader, side: int) -> np.ndarray:
-    """(side, side) uint8: 1 where more than half of a pixel lies in a box; of a small box the pixel that has most of it.
+    """(side, side) uint8: 1 where more than half of a pixel lies in a box; of a small box the pixel with most of it.
 
     Boxes are pixels of the reconstructed matrix, ``y`` counted from its last row (see the layout). Both grids have
     index n // 2 at the same place.
@@ -363,6 +381,11 @@ def _covered(start: float, length: float, count: float, field_mm: float, side: i
 def with_boxes(cohort: Any) -> Any:
     """The cohort of a folder of raw k-space, with the masks of its boxes that lie beside its images."""
     return dataclasses.replace(cohort, masks=cohort.images.with_name(MASKS))
+
+
+def _as_name(text: str) -> str:
+    """The model of a scanner as the name of a domain: letters, digits and blanks."""
+    return re.sub(r"[^\w ()-]+|_", " ", text).strip()[:40]
 
 
 def _require_same(volume: RawVolume, readable: Readable) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from tune_ks.core.arrays import array_names, read_arrays
 from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
+from tune_ks.data.cohort.kspace_scan import with_boxes
 from tune_ks.data.cohort.map_scan import with_maps
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.cohort.table import manufacturer_of
@@ -58,6 +59,9 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
     """
     if cohort.holds_maps:
         return with_maps(cohort)
+    if cohort.holds_kspace:
+        mask_source(root, organs)
+        return with_boxes(cohort)
     source = mask_source(root, organs)
     with_masks = naming_masks(cohort, root)
     assert with_masks.masks is not None
@@ -71,6 +75,8 @@ def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort as ``with_tumour_masks`` gives it, but its masks may not be written yet."""
     if cohort.holds_maps:
         return with_maps(cohort)
+    if cohort.holds_kspace:
+        return with_boxes(cohort)
     content = digest(f"{VERSION}".encode() + mask_source(root).read_bytes())[:8]
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:
@@ -91,7 +97,8 @@ def mask_source(root: Path, organs: bool = False) -> Path:
             f"{root} does not say where the organs lie, which a task of volumes needs: no {DRAWN} with PATIENT_organ,"
             " (n, rows, columns) of bool as PATIENT; use task = 'segmentation', or add it"
         )
-    boxes = detect(root, labels_required=False).sheets.get("boxes")
+    layout = detect(root, labels_required=False)
+    boxes = next(iter(layout.sheets.values())) if layout.holds_kspace else layout.sheets.get("boxes")
     if drawn.is_file():
         return drawn
     if boxes is None:

@@ -1,7 +1,8 @@
-"""A folder of fastMRI's HDF5 files (or ISMRMRD files) with the boxes of fastMRI+ in a CSV (Zhao et al., Sci. Data 2022).
+"""A folder of raw k-space, fastMRI's or ISMRMRD files, with the boxes of fastMRI+ in a CSV.
 
-The boxes were drawn on images turned upside down: of an image of H rows, ``y`` counts from the last row upwards.
-Files that were looked at and have no box stand in the list beside it (``knee_file_list.csv``).
+fastMRI+: Zhao et al., Sci. Data 2022. The boxes were drawn on images turned upside down: of an image of H rows, ``y``
+counts from the last row upwards. Files that were looked at and have no box stand in the list beside it
+(``knee_file_list.csv``).
 """
 
 from pathlib import Path, PurePosixPath

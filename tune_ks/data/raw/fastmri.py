@@ -1,8 +1,8 @@
 """A file of fastMRI (Zbontar et al., arXiv:1811.08839): HDF5 with ``kspace`` and ``ismrmrd_header``.
 
-``kspace`` is complex (slices, coils, rows, columns), or (slices, rows, columns) of the single-coil challenge. Lines that
-were not acquired are stored as zeros. The attribute ``patient_id``, a pseudonym of fastMRI, leaves this module as a
-hash, so that files of one patient stay in one split.
+``kspace`` is complex (slices, coils, rows, columns), or (slices, rows, columns) of the single-coil challenge. Lines
+that were not acquired are stored as zeros. The attribute ``patient_id``, a pseudonym of fastMRI, leaves this module as
+a hash, so that files of one patient stay in one split.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import numpy as np
 
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.raw.header import MAX_TEXT, read_header
-from tune_ks.data.raw.volume import RawVolume, require_shape
+from tune_ks.data.raw.volume import RawVolume, own_dataset, require_shape
 
 
 class FastMRIVolume(RawVolume):
@@ -23,8 +23,8 @@ class FastMRIVolume(RawVolume):
             raise UnusableFile("it is undersampled already (it holds a mask), so a rate would be no share of its lines")
         if "ismrmrd_header" not in file:
             raise UnusableFile("it has no ismrmrd_header")
-        self.stored = _own_dataset(file, "kspace")
-        self.header = read_header(_own_dataset(file, "ismrmrd_header")[()])
+        self.stored = own_dataset(file, "kspace")
+        self.header = read_header(own_dataset(file, "ismrmrd_header")[()])
         shape = self.stored.shape
         if self.stored.dtype.kind != "c" or len(shape) not in (3, 4):
             raise UnusableFile("its kspace is not complex (slices, coils, rows, columns)")
@@ -35,17 +35,6 @@ class FastMRIVolume(RawVolume):
 
     def kspace(self, number: int) -> np.ndarray:
         return self.stored[number].astype(np.complex64, copy=False).reshape(self.shape[1:])
-
-
-def _own_dataset(file: Any, name: str) -> Any:
-    """A dataset whose values lie in this file. UnusableFile for a link to another: a file must not open others."""
-    import h5py
-
-    link = file.get(name, getlink=True)
-    dataset = file[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise UnusableFile(f"its {name} is no dataset of this file")
-    return dataset
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.raw.header import read_header
-from tune_ks.data.raw.volume import MAX_SLICES, RawVolume, require_shape
+from tune_ks.data.raw.volume import MAX_SLICES, RawVolume, own_dataset, require_shape
 
 GROUP = "dataset"
 MAX_READOUTS = 2**20
@@ -23,7 +23,9 @@ LEFT_OUT = (  # flags of acquisitions that are no lines of the image
     "ACQ_IS_DUMMYSCAN_DATA",
     "ACQ_IS_RTFEEDBACK_DATA",
     "ACQ_IS_HPFEEDBACK_DATA",
-    "ACQ_IS_REVERSE",
+    "ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA",
+    "ACQ_IS_PHASE_STABILIZATION_REFERENCE",
+    "ACQ_IS_PHASE_STABILIZATION",
 )
 OTHERS = ("kspace_encode_step_2", "contrast", "phase", "repetition", "set")  # counters that a 2-D scan leaves at 0
 
@@ -32,6 +34,8 @@ class IsmrmrdVolume(RawVolume):
     """All lines of a file in memory. UnusableFile says why it cannot serve."""
 
     def __init__(self, file: Any, ismrmrd: Any) -> None:
+        own_dataset(file, f"{GROUP}/xml")
+        own_dataset(file, f"{GROUP}/data")
         dataset = ismrmrd.Dataset(file.filename, GROUP, mode="r")
         try:
             self.header = read_header(dataset.read_xml_header())
@@ -39,14 +43,14 @@ class IsmrmrdVolume(RawVolume):
             if not 0 < count <= MAX_READOUTS:
                 raise UnusableFile(f"it holds {count} acquisitions")
             lines = [dataset.read_acquisition(number) for number in range(count)]
-        except LookupError:
-            raise UnusableFile("it lacks the header or the acquisitions of ISMRMRD") from None
         finally:
             dataset.close()
         flags = [getattr(ismrmrd, name) for name in LEFT_OUT if hasattr(ismrmrd, name)]
         lines = [line for line in lines if not any(line.is_flag_set(flag) for flag in flags)]
         if not lines:
             raise UnusableFile("it holds no line of an image")
+        if any(line.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for line in lines):
+            raise UnusableFile("its lines run in both directions (EPI)")
         self.filled = self._on_grid(lines)
         self.shape = self.filled.shape
 

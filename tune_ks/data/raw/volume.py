@@ -1,10 +1,12 @@
 """One raw file as a volume: k-space of every coil, (slices, coils, rows, columns), read a slice at a time."""
 
 import hashlib
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +49,21 @@ def require_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return slices, coils, rows, columns
 
 
+def own_dataset(file: Any, name: str) -> Any:
+    """A dataset whose values lie in this file. UnusableFile for a link to another: a file must not open others."""
+    import h5py
+
+    place = ""
+    for part in name.split("/"):
+        place = f"{place}/{part}"
+        if not isinstance(file.get(place, getlink=True), h5py.HardLink):
+            raise UnusableFile(f"its {name} is no dataset of this file")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+        raise UnusableFile(f"its {name} is no dataset of this file")
+    return dataset
+
+
 def digest_of(kspace: np.ndarray) -> str:
     """16 hexadecimal digits of one slice as it is stored."""
     digest = hashlib.sha256(repr(kspace.shape).encode())
@@ -75,9 +92,8 @@ def open_volume(path: Path) -> Iterator[RawVolume]:
         raise UnusableFile("it cannot be read as an HDF5 file") from error
 
 
-def _package(name: str):
-    import importlib
-
+def _package(name: str) -> Any:
+    """A package that is imported only where a raw file is read. InputError where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
