@@ -33,7 +33,8 @@ def make_record(
     """The record of one finished training. It holds nothing that identifies a patient."""
     task = task_of(config)
     realised_rate = float(training.mask.mean())
-    transform = training.pipeline.sampling.transform
+    # k and -k are conjugates where images are real, which those of coils are not
+    has_mirrors = training.pipeline.sampling.transform.has_conjugate_symmetry and not splits.train.coils
     return TrialRecord(
         config=config,
         metric=task.metric,
@@ -41,7 +42,7 @@ def make_record(
         test=task.measure_each(splits.test, training.scores["test"]),
         realised_rate=realised_rate,
         mean_probability=float(training.probability.mean()),
-        distinct_rate=distinct_rate(training.mask) if transform.has_conjugate_symmetry else realised_rate,
+        distinct_rate=distinct_rate(training.mask) if has_mirrors else realised_rate,
         val_over_draws=_over_random_masks(task, splits.val, training.random_mask_scores),
         val_within=task.measure_each(splits.val, training.scores["val"], within=True),
         test_within=task.measure_each(splits.test, training.scores["test"], within=True),
