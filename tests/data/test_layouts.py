@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from dicom_files import save_labels, write_dicom, write_table_cohort
+from raw_files import write_boxes
 from tune_ks.commands.prepare_search import labels_of_patients
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
@@ -50,6 +51,10 @@ def folders(tmp_path, copy_duke):
     copy_duke(tmp_path / "duke", patients=1, slices=2)
     write_qsm_phantom(tmp_path / "maps", QsmSettings(synthetic=3, others=3, side=16))
     write_dicom(tmp_path / "folder" / "a" / "1.dcm")
+    (tmp_path / "fastmri" / "multicoil").mkdir(parents=True)
+    write_boxes(tmp_path / "fastmri", [("a", 0, "No", "Tear")], listed=["b"])
+    for name in ("a.h5", "b.h5", "notes.txt"):
+        (tmp_path / "fastmri" / "multicoil" / name).touch()
     return {path.name: path for path in tmp_path.iterdir()}
 
 
@@ -69,7 +74,7 @@ def test_every_layout_lists_the_files_that_it_may_read(folders):
         layout = detect(root, labels_required=LAYOUTS[kind].has_labels)
         files = layout.files()
         assert files == sorted(files)
-        assert len(files) == {"table": 8, "maps": 9, "duke": 4, "folder": 1}[kind]
+        assert len(files) == {"table": 8, "maps": 9, "duke": 4, "fastmri": 2, "folder": 1}[kind]
         listing = layout.listing(None, layout.has_labels, files)
         assert {item.path for item in listing.items} <= {file.path for file in files}
         assert set(layout.sheet_digests()) == set(layout.sheets)

@@ -180,6 +180,14 @@ def test_ismrmrd_gives_the_k_space_of_its_acquisitions(tmp_path):
         pass
 
 
+def test_a_file_of_fewer_lines_than_the_models_is_skipped(root, cohort):
+    cache = root.parent / "exact"
+    fits = open_cohort(root, CohortSettings(), COLUMNS, cache, exact_size=True)
+    assert len(fits.table) == len(cohort.table)
+    with pytest.raises(InputError, match="fewer lines than the models' 64 pixels"):
+        open_cohort(root, CohortSettings(), 64, cache, exact_size=True)
+
+
 def test_a_single_coil_file_has_one_coil(tmp_path):
     kspace = kspace_of(slices_of(0, 2, [0]), 1)[:, 0]
     single = opened(one_volume(tmp_path / "data", kspace))

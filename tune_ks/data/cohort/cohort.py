@@ -171,7 +171,7 @@ def _scan(
 ) -> Scan | MapScan | KspaceScan:
     """The reader of a folder of this layout. InputError for a setting that it does not have."""
     if isinstance(layout, FastMRI):
-        return KspaceScan(layout, settings, image_size, progress)
+        return KspaceScan(layout, settings, image_size, progress, exact_size)
     if settings.finding:
         raise InputError(f"--finding is for folders of raw k-space with boxes of fastMRI+; {layout.root} is none")
     if isinstance(layout, Maps):

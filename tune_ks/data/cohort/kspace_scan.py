@@ -89,7 +89,14 @@ class Surveyed(NamedTuple):
 class KspaceScan:
     """One reading of a folder of the layout ``FastMRI``. The methods and their results are those of ``scan.Scan``."""
 
-    def __init__(self, layout: FastMRI, settings: CohortSettings, image_size: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        layout: FastMRI,
+        settings: CohortSettings,
+        image_size: int,
+        progress: Progress,
+        exact_size: bool = False,
+    ) -> None:
         if settings.negatives != "all":
             raise InputError("--negatives position_matched is for DICOM folders; of raw k-space all slices are read")
         if settings.domain not in (VENDOR, FIELD_STRENGTH, MODEL):
@@ -100,6 +107,7 @@ class KspaceScan:
         self.settings = settings
         self.image_size = image_size
         self.progress = progress
+        self.exact_size = exact_size
         self.skipped: list[tuple[str, str]] = []
         self.left_out: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -181,6 +189,8 @@ class KspaceScan:
             grid = volume.header.reconstructed
             if file.boxes and not (grid.rows > 0 and grid.columns > 0 and grid.rows_mm > 0 and grid.columns_mm > 0):
                 raise UnusableFile("its header does not give the reconstructed matrix, in which the boxes are drawn")
+            if self.exact_size and volume.shape[3] < self.image_size:
+                raise UnusableFile(f"fewer lines than the models' {self.image_size} pixels")
             stem = Path(file.path).stem
             patient = f"patient_{volume.patient}" if volume.patient else stem
             domain = self._domain(volume.header, vendor)
