@@ -20,11 +20,10 @@ RETROSPECTIVE = (
     "mirror too: the distinct rate, beside the realised one, is the share of k-space that the kept lines determine."
 )
 OF_COILS = (
-    "The images sampled are no magnitudes but raw k-space: the mask acts on the lines that the scanner acquired, in the "
-    "k-space of {coils}, and the root of the sum of their squares is taken after it. A rate is a share of these lines, "
-    "those stored as zeros and the central reference lines included; sampling is still retrospective, of a full scan, "
-    "and coils are combined without parallel imaging. Line k and line N - k are different data here, so the distinct "
-    "rate is the realised one."
+    "The images sampled are no magnitudes but raw k-space: the mask acts on the lines that the scanner acquired, in "
+    "the k-space of {coils}, and the root of the sum of their squares is taken after it. A rate is a share of these "
+    "lines, those stored as zeros included; sampling is still retrospective, of a full scan, and coils are combined "
+    "without parallel imaging. Line k and line N - k are different data here, so the distinct rate is the realised one."
 )
 
 
