@@ -102,6 +102,8 @@ def test_the_table_has_what_header_and_boxes_say_and_nothing_that_identifies(roo
 def test_a_survey_says_the_same_without_reading_k_space(root, cohort):
     surveyed = survey_cohort(detect(root, labels_required=True), CohortSettings(), 64)
     assert surveyed.image_side == cohort.image_side
+    assert [note for note in surveyed.notes if note not in cohort.notes] == []
+    assert any("no magnitudes" in note for note in surveyed.notes)
     for name in ("path", "patient_id", "vendor", "label", "slice", "coils"):
         assert surveyed.table[name].tolist() == cohort.table[name].tolist(), name
 

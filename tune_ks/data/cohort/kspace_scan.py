@@ -116,7 +116,7 @@ class KspaceScan:
         """Fill ``cache_dir/signature``, whole or not at all."""
         readable = self._plan(files)
         side = self._side(readable)
-        coils = min(COILS, max(volume.shape[1] for volume in readable))
+        coils = self._coils(readable)
         count = sum(len(volume.labels()) for volume in readable)
         target = cache_dir / signature
         with whole_folder(target, (target / "settings.json").exists) as scratch:
@@ -151,7 +151,7 @@ class KspaceScan:
         """The table as far as headers and boxes tell it, and the side of its images. Writes nothing."""
         readable = self._plan(files)
         side = self._side(readable)
-        coils = min(COILS, max(volume.shape[1] for volume in readable))
+        coils = self._coils(readable)
         rows = []
         for volume in readable:
             for slice_number, label in volume.labels().items():
@@ -233,6 +233,15 @@ class KspaceScan:
                 " a share of these"
             )
         return side
+
+    def _coils(self, readable: list[Readable]) -> int:
+        """How many channels an image gets; a note says what an image is here."""
+        coils = min(COILS, max(volume.shape[1] for volume in readable))
+        self.notes.append(
+            f"the images are no magnitudes: the mask acts on the k-space of {counted(coils, 'coil')}, and the root of"
+            " the sum of their squares is taken after it"
+        )
+        return coils
 
     def _survey(self, readable: Readable) -> Surveyed:
         """The compression of the coils, and the lines that hold anything. UnusableFile where DC is not central."""
@@ -322,11 +331,7 @@ class KspaceScan:
             raise InputError(f"{self.layout.root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{reasons}")
 
     def _about_coils(self, table: pd.DataFrame, energies: list[float], coils: int) -> None:
-        """Notes on what an image is here, on compressed coils and on lines that were not acquired."""
-        self.notes.append(
-            f"the images are no magnitudes: the mask acts on the k-space of {counted(coils, 'coil')}, and the root of"
-            " the sum of their squares is taken after it"
-        )
+        """Notes on compressed coils and on lines that were not acquired."""
         if min(energies) < 1:
             self.notes.append(
                 f"the coils of a volume are compressed to {coils} (singular values over all its slices), which hold"
