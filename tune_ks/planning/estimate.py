@@ -135,6 +135,8 @@ def _bytes_of_a_trial(plan: Plan, folder: RunFolder, timer: "Timer") -> float:
 def _missing_bytes(cohort: Cohort) -> int:
     """Bytes of the images that are not decoded yet, and of their masks, which take a byte a pixel."""
     pixels = len(cohort.table) * cohort.image_side**2
+    if cohort.holds_kspace:  # complex images of every coil, and the masks with them
+        return 0 if cohort.is_decoded else pixels * (8 * int(cohort.table["coils"].max()) + 1)
     if not cohort.is_decoded:
         return pixels * (4 if cohort.masks is None else 5)
     return pixels if cohort.masks is not None and not cohort.masks.exists() else 0
