@@ -1,7 +1,6 @@
 """One raw file as a volume: k-space of every coil, (slices, coils, rows, columns), read a slice at a time."""
 
 import hashlib
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +73,7 @@ def digest_of(kspace: np.ndarray) -> str:
 @contextmanager
 def open_volume(path: Path) -> Iterator[RawVolume]:
     """The volume of a fastMRI or an ISMRMRD file. UnusableFile says why a file cannot serve."""
-    h5py = _package("h5py")
+    h5py = _h5py()
     from tune_ks.data.raw.fastmri import FastMRIVolume
     from tune_ks.data.raw.ismrmrd_file import GROUP, IsmrmrdVolume
 
@@ -83,7 +82,7 @@ def open_volume(path: Path) -> Iterator[RawVolume]:
             if "kspace" in file:
                 yield FastMRIVolume(file)
             elif GROUP in file:
-                yield IsmrmrdVolume(file, _package("ismrmrd"))
+                yield IsmrmrdVolume(file, _ismrmrd())
             else:
                 raise UnusableFile("neither fastMRI (kspace) nor ISMRMRD (dataset/xml) is in it")
     except (OSError, RuntimeError, KeyError, ValueError) as error:  # of a damaged file; UnusableFile passes
@@ -92,11 +91,24 @@ def open_volume(path: Path) -> Iterator[RawVolume]:
         raise UnusableFile("it cannot be read as an HDF5 file") from error
 
 
-def _package(name: str) -> Any:
-    """A package that is imported only where a raw file is read. InputError where it is not installed."""
+def _h5py() -> Any:
+    """The package, imported only where a raw file is read. InputError where it is not installed."""
     try:
-        return importlib.import_module(name)
+        import h5py
     except ImportError:
-        raise InputError(
-            f"raw k-space files are read by the package {name}, which is not installed: pip install 'tune_ks[kspace]'"
-        ) from None
+        raise _not_installed("h5py") from None
+    return h5py
+
+
+def _ismrmrd() -> Any:
+    try:
+        import ismrmrd
+    except ImportError:
+        raise _not_installed("ismrmrd") from None
+    return ismrmrd
+
+
+def _not_installed(name: str) -> InputError:
+    return InputError(
+        f"raw k-space files are read by the package {name}, which is not installed: pip install 'tune_ks[kspace]'"
+    )
