@@ -17,7 +17,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "planning": (4, {"torch", "ray"}),
     "training": (3, {"torch", "numpy", "monai", "safetensors"}),
     "model": (2, {"torch", "numpy", "monai"}),
-    "data": (2, {"torch", "numpy", "pandas", "pydicom", "nibabel", "scipy", "openpyxl"}),
+    "data": (2, {"torch", "numpy", "pandas", "pydicom", "nibabel", "scipy", "openpyxl", "h5py", "ismrmrd"}),
     "core": (1, {"numpy", "pandas", "pyarrow", "filelock", "rich", "pydantic"}),
 }
 ANALYSIS = {
@@ -44,6 +44,8 @@ ONLY_IN = {  # package -> the places that may import it
     "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py", "analysis/results/sampler_importance.py"),
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
     "nibabel": ("tune_ks/data/nifti/",),
+    "h5py": ("tune_ks/data/raw/",),
+    "ismrmrd": ("tune_ks/data/raw/",),
     "sklearn": ("analysis/statistics/", "analysis/results/", "tune_ks/evaluation/yardsticks/"),
     "monai": (
         *("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),

@@ -11,7 +11,7 @@ from analysis.choice.rules import RULES
 from analysis.read.configurations import families, plain_name
 from analysis.read.load import config_fields
 from analysis.results.compute import Analysis
-from analysis.results.sentences import RETROSPECTIVE, whose_labels
+from analysis.results.sentences import about_sampling, whose_labels
 from analysis.results.yardsticks import has_network
 from analysis.statistics.bootstrap import DRAWS, LEVEL
 from tune_ks.core.domain_words import about_domains
@@ -124,7 +124,7 @@ def _models(analysis: Analysis) -> list[str]:
     ]
     if varied:
         said.append(f"Settings that varied: {varied}.")
-    return [*said, RETROSPECTIVE]
+    return [*said, about_sampling(analysis.run.cohort)]
 
 
 def _what_was_trained(analysis: Analysis, word: str) -> str:

@@ -19,6 +19,20 @@ RETROSPECTIVE = (
     "time. The k-space of a magnitude image repeats itself (line k and line N - k), so a kept line gives its "
     "mirror too: the distinct rate, beside the realised one, is the share of k-space that the kept lines determine."
 )
+OF_COILS = (
+    "The images sampled are no magnitudes but raw k-space: the mask acts on the lines that the scanner acquired, in "
+    "the k-space of {coils}, and the root of the sum of their squares is taken after it. A rate is a share of these "
+    "lines, those stored as zeros included; sampling is still retrospective, of a full scan, and coils are combined "
+    "without parallel imaging. Line k and line N - k are different data here, so the distinct rate is the realised one."
+)
+
+
+def about_sampling(cohort: pd.DataFrame) -> str:
+    """What was sampled, by the cohort's table: magnitude images, or raw k-space of several coils."""
+    if "coils" not in cohort:
+        return RETROSPECTIVE
+    most = int(cohort["coils"].max())
+    return OF_COILS.format(coils=f"up to {most} (compressed) coils" if most > 1 else "one coil")
 
 
 def whose_labels(selection: Selection, measure: Measure) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from dicom_files import save_labels, write_dicom, write_table_cohort
 from nifti_files import Patient, write_mama_mia, write_odelia, write_volume
+from raw_files import write_boxes
 from tune_ks.commands.prepare_search import labels_of_patients
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
@@ -45,7 +46,16 @@ class JsonLayout(Layout):
 '''
 
 PATIENT = Patient("p", "GE", np.ones((2, 3, 4), np.float32), np.ones((2, 3, 4), bool), 1.0)
-COUNTS = {"volumes": 1, "table": 8, "mama_mia": 3, "maps": 9, "odelia": 8, "duke": 4, "folder": 1}  # files
+COUNTS = {
+    "volumes": 1,
+    "table": 8,
+    "mama_mia": 3,
+    "maps": 9,
+    "odelia": 8,
+    "duke": 4,
+    "fastmri": 2,
+    "folder": 1,
+}  # files
 
 
 @pytest.fixture
@@ -59,6 +69,10 @@ def folders(tmp_path, copy_duke):
     write_odelia(tmp_path / "odelia", [PATIENT])
     write_volume(tmp_path / "volumes" / "a.nii.gz", PATIENT.images)
     save_labels(tmp_path / "volumes", [{"path": "a.nii.gz", "patient_id": "a", "vendor": "GE", "label": 1}])
+    (tmp_path / "fastmri" / "multicoil").mkdir(parents=True)
+    write_boxes(tmp_path / "fastmri", [("a", 0, "No", "Tear")], listed=["b"])
+    for name in ("a.h5", "b.h5", "notes.txt"):
+        (tmp_path / "fastmri" / "multicoil" / name).touch()
     return {path.name: path for path in tmp_path.iterdir()}
 
 
@@ -78,7 +92,7 @@ def test_every_layout_lists_the_files_that_it_may_read(folders):
         layout = detect(root, labels_required=LAYOUTS[kind].has_labels)
         files = layout.files()
         assert files == sorted(files)
-        assert len(files) == COUNTS[kind]
+        assert len(files) == FILES[kind]
         listing = layout.listing(None, layout.has_labels, files)
         assert {item.path for item in listing.items} <= {file.path for file in files}
         assert set(layout.sheet_digests()) == set(layout.sheets)

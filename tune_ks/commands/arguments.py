@@ -270,6 +270,11 @@ def add_reading_arguments(data: Any) -> None:
         help="what in-domain and cross-domain mean: the scanner's maker, the column centre of the sheet, the field "
         "strength in the header, or any column of labels.csv or of Duke's clinical sheet; otherwise vendor",
     )
+    data.add_argument(
+        "--finding",
+        metavar="LABEL",
+        help="of raw k-space with boxes of fastMRI+: the label of a box that makes a slice positive; otherwise any",
+    )
     data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
     data.add_argument("--workers", type=int, help="processes that decode DICOM; otherwise one per CPU")

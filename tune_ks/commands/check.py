@@ -18,6 +18,7 @@ LAYOUTS = {  # kind of layout -> what it is, in words
     "mama_mia": "MAMA-MIA: NIfTI volumes, expert masks and the sheet; a slice is positive where the mask marks it",
     "odelia": "ODELIA: NIfTI volumes of one breast, a folder for each centre; positive is malignant",
     "duke": "Duke-Breast-Cancer-MRI with its three sheets",
+    "fastmri": "raw k-space of several coils (fastMRI or ISMRMRD) with the boxes of fastMRI+",
     "folder": "a folder for each patient, without labels",
 }
 SHOWN_SERIES = 5
@@ -43,7 +44,7 @@ def check_command(args: argparse.Namespace) -> int:
     cohorts = survey(args, space, layout, labels_required=no_labels is None)
     say_cohort(cohorts)
     print_vendors(cohorts[0], args.split_seed)
-    if not layout.holds_maps:
+    if not (layout.holds_maps or layout.holds_kspace):
         say_sampled_bands(cohorts[-1], root)
     if no_labels is not None:
         raise no_labels
@@ -130,7 +131,13 @@ def require_searchable(args: argparse.Namespace, space: Any, cohorts: dict[int, 
     from tune_ks.data.cohort.cohort import require_usable
     from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import mask_source
-    from tune_ks.planning.start_run import require_objectives, require_trainable, require_vendors, require_volumes
+    from tune_ks.planning.start_run import (
+        require_coil_images,
+        require_objectives,
+        require_trainable,
+        require_vendors,
+        require_volumes,
+    )
 
     cohort = next(iter(cohorts.values()))
     require_usable(cohort, root, vendors=2)
@@ -139,5 +146,6 @@ def require_searchable(args: argparse.Namespace, space: Any, cohorts: dict[int, 
         mask_source(root, space.task().reads_organs(), cohort.settings.series)
     require_vendors(space, sorted(cohort.table["vendor"].unique()))
     require_volumes(space, cohorts)
+    require_coil_images(space, cohorts)
     require_trainable(space, cohort, args.split_seed)
     require_objectives(space, cohort, args.split_seed)

@@ -63,6 +63,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     from tune_ks.planning.start_run import (
         default_run,
         other_processor,
+        require_coil_images,
         require_objectives,
         require_same,
         require_trainable,
@@ -78,6 +79,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(asked, vendors)
     require_volumes(asked, cohorts)
+    require_coil_images(asked, cohorts)
     require_trainable(asked, cohort, args.split_seed)
     require_objectives(asked, cohort, args.split_seed)
     space, chosen, sources = pretrained_start(args, asked, vendors, cohort)
@@ -246,7 +248,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of CohortSettings that the arguments set. ValueError where one is no such value."""
     from tune_ks.data.dicom.reader import named_vendor
 
-    names = ("series", "intensity", "orientation", "negatives", "site", "domain")
+    names = ("series", "intensity", "orientation", "negatives", "site", "domain", "finding")
     given = {name: getattr(args, name) for name in names if getattr(args, name)}
     if args.site and not re.fullmatch(r"[\w-][\w .+-]{0,39}", args.site):
         raise ValueError(f"--site must be 1 to 40 letters, digits, blanks and '.+-_', got {args.site!r}")

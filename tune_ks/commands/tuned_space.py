@@ -95,6 +95,7 @@ def next_command(args: Any, path: Path) -> str:
         "negatives",
         "site",
         "domain",
+        "finding",
         "cache",
         "workers",
         "address",

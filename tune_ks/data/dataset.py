@@ -25,7 +25,7 @@ CHUNK = 256  # images that are processed, or copied to a GPU, at once
 class Batch(NamedTuple):
     """The images that the network is given at once, and what is known of them."""
 
-    image: torch.Tensor  # (B, 1, S, S) float32 in [0, 1]
+    image: torch.Tensor  # (B, 1, S, S) float32 in [0, 1]; of raw k-space (B, coils, S, S) complex64
     label: torch.Tensor  # (B,) float32: 0, 1; NaN unknown
     # (B, A) float32, A = len(ACQUISITION), of maps with GEOMETRY behind them; NaN where the file does not say
     acquisition: torch.Tensor
@@ -40,7 +40,8 @@ class Images:
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
     cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION, then
     of GEOMETRY where the table has it. ``pixels`` are (N, S, S) float32 and ``masks`` (N, S, S) uint8, or float32 of
-    maps, of all N rows of the cohort; ``chosen`` (n,) says which are taken. Where ``slices`` is above 1,
+    maps, of all N rows of the cohort; of raw k-space ``pixels`` are (N, coils, S, S) complex64. ``chosen`` (n,) says
+    which are taken. Where ``slices`` is above 1,
     so many consecutive images are a volume, and targets hold the organ and its lesion.
     """
 
@@ -76,6 +77,11 @@ class Images:
     def side(self) -> int:
         """S, pixels a side."""
         return int(self._pixels.shape[-1])
+
+    @property
+    def coils(self) -> int:
+        """Channels of complex coil images; 0 of magnitude images."""
+        return int(self._pixels.shape[1]) if self._pixels.ndim == 4 else 0
 
     def class_patients(self) -> ClassPatients:
         """The patients with an image of each class."""
@@ -113,11 +119,10 @@ class Images:
         return torch.device("cpu") if self._resident[device] is None else device
 
     def _bytes(self) -> int:
-        """Of all images as float32, and of their targets as ``gather`` keeps them."""
-        if self._masks is None:
-            bytes_per_pixel = 4
-        else:
-            bytes_per_pixel = 4 + self._masks.itemsize * len(self._bits)
+        """Of all images as they are stored, and of their targets as ``gather`` keeps them."""
+        bytes_per_pixel = self._pixels.itemsize * max(1, self.coils)
+        if self._masks is not None:
+            bytes_per_pixel += self._masks.itemsize * len(self._bits)
         return len(self) * self.side**2 * bytes_per_pixel
 
     def _copy_all(self, device: torch.device) -> Batch:
@@ -137,7 +142,7 @@ class Images:
     def seen_through(self, lens: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> "Images":
         """The same images after ``lens``, computed now and kept in memory: 4 n S^2 bytes.
 
-        ``lens`` maps images (B, 1, S, S) and their row numbers (B,) to images (B, 1, S, S).
+        ``lens`` maps images as ``gather`` gives them and their row numbers (B,) to images (B, 1, S, S).
         """
         seen = copy.copy(self)
         seen._pixels = np.empty((len(self), self.side, self.side), dtype=np.float32)
@@ -148,7 +153,7 @@ class Images:
         return seen
 
     def in_chunks(self) -> Iterator[torch.Tensor]:
-        """All images in their order, in tensors (at most CHUNK, 1, S, S)."""
+        """All images in their order, in tensors of at most CHUNK, as ``gather`` gives them."""
         for index in torch.arange(len(self)).split(CHUNK):
             yield self._image(index)
 
@@ -162,7 +167,10 @@ class Images:
         return torch.stack([(masks & bit != 0).to(torch.uint8) for bit in self._bits], dim=1)
 
     def _image(self, index: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(self._pixels[self._at[index].numpy()], dtype=np.float32))[:, None]
+        pixels = self._pixels[self._at[index].numpy()]
+        if self.coils:
+            return torch.from_numpy(np.asarray(pixels, dtype=np.complex64))
+        return torch.from_numpy(np.asarray(pixels, dtype=np.float32))[:, None]
 
 
 def _on_device(batch: Batch, device: torch.device) -> Batch:
@@ -242,7 +250,9 @@ def _masks(path: Path | None, table: pd.DataFrame) -> np.ndarray | None:
 
 def _pixels(path: Path, table: pd.DataFrame, dtype: type = np.float32) -> np.ndarray:
     pixels = _memmap(str(path), path.stat().st_mtime_ns)
-    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != dtype:
+    are_coils = dtype is np.float32 and pixels.ndim == 4 and pixels.dtype == np.complex64
+    has_shape = (pixels.ndim == 3 and pixels.dtype == dtype) or are_coils
+    if not has_shape or pixels.shape[-2] != pixels.shape[-1]:
         raise ValueError(f"{path} must hold {dtype.__name__} (n, S, S), got {pixels.dtype} {pixels.shape}")
     if len(table) and table["row"].max() >= len(pixels):
         raise ValueError(f"{path} holds {len(pixels)} images, the table names image {table['row'].max()}")

@@ -54,7 +54,7 @@ def occupied_bands(table: pd.DataFrame, images_npy: Path) -> Iterator[Band]:
 
 
 def bands_of(table: pd.DataFrame, pixels: np.ndarray) -> Iterator[Band]:
-    """As ``occupied_bands``, of images (N, S, S) in memory."""
+    """As ``occupied_bands``, of images (N, S, S) or (N, coils, S, S) in memory."""
     side = pixels.shape[-1]
     distance = np.abs(np.arange(side) - side // 2).astype(float)
     for (vendor, series), images in table.groupby(["vendor", "series"]):
@@ -73,12 +73,19 @@ def bands_of(table: pd.DataFrame, pixels: np.ndarray) -> Iterator[Band]:
         )
 
 
+def acquired_lines(kspace: np.ndarray) -> np.ndarray:
+    """k-space (..., rows, columns) -> (columns,) bool: the lines that hold anything. Others were stored as zeros."""
+    return (kspace != 0).any(axis=tuple(range(kspace.ndim - 1)))
+
+
 def line_energy(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(S,) mean energy of each line of k-space, DC at S // 2, over the images ``rows``."""
     energy = np.zeros(pixels.shape[-1])
     for row in rows:
-        spectrum = np.fft.fft(np.asarray(pixels[row], np.float64), axis=-1, norm="ortho")
-        energy += (np.abs(spectrum) ** 2).mean(axis=0) / len(rows)
+        image = pixels[row]
+        wide = np.complex128 if np.iscomplexobj(image) else np.float64
+        spectrum = np.fft.fft(np.asarray(image, wide), axis=-1, norm="ortho")
+        energy += (np.abs(spectrum) ** 2).mean(axis=tuple(range(image.ndim - 1))) / len(rows)
     return np.fft.fftshift(energy)
 
 

@@ -47,6 +47,8 @@ def robustness(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     records = [folder.read_record(key) for key in keys]
     images, places = images_of_task(records[0].config, table, images_npy, masks_npy)
+    if images.coils:
+        raise ValueError("corruptions change magnitude images; this cohort is raw k-space, whose images are complex")
     models = [load_model(folder, record, device) for record in records]
     scores = np.full((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(table)), np.nan, np.float32)
     for k, (model, record) in enumerate(zip(models, records)):

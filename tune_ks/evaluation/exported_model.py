@@ -132,7 +132,12 @@ def _real_and_imaginary(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def exported_model(folder: RunFolder, record: TrialRecord) -> ExportedModel:
-    """The network of one finished trial."""
+    """The network of one finished trial. ValueError where it was trained on raw k-space."""
+    if record.facts.get("coils"):
+        raise ValueError(
+            f"trial {record.config.key()} was trained on complex images of coils (raw k-space); an exported network "
+            "takes magnitude images, so it cannot be exported"
+        )
     return ExportedModel(load_model(folder, record), record.config, side_of(record))
 
 

@@ -82,6 +82,7 @@ def evaluate(
     for done, record in enumerate(records_of(folder, keys)):
         images, places = images_of_task(record.config, table, images_npy, masks_npy)
         require_side(record, images.side)
+        require_same_kind(record, images)
         scores = np.full(len(table), np.nan, np.float32)  # NaN of images that are in no volume
         scores[places] = score(load_model(folder, record, device), images, record.config, device)
         names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
@@ -110,6 +111,17 @@ def require_side(record: TrialRecord, side: int) -> None:
         raise ValueError(
             f"trial {record.config.key()} was trained on images of {side_of(record)} px, "
             f"and the smallest image here has {side} px: an image is never enlarged before sampling"
+        )
+
+
+def require_same_kind(record: TrialRecord, images: Images) -> None:
+    """ValueError where a trial was trained on coil images of raw k-space and these are magnitudes, or the reverse."""
+    kinds = {True: "complex images of coils, from raw k-space", False: "magnitude images"}
+    trained = bool(record.facts.get("coils"))
+    if trained != bool(images.coils):
+        raise ValueError(
+            f"trial {record.config.key()} was trained on {kinds[trained]}, and these are {kinds[not trained]}: give a"
+            " cohort of the same kind"
         )
 
 

@@ -30,7 +30,7 @@ def reconstruction_quality(
         image = images.gather(index, device).image
         restored = pipeline.restore(image, torch.full((len(index),), rate, device=device))
         assert restored.measurement is not None  # a network that samples
-        full = restored.measurement.image
+        full = restored.measurement.full
         estimates = {"": restored.image, "_zero_filled": restored.measurement.zero_filled}
         for suffix, estimate in estimates.items():
             for name, metric in metrics.items():

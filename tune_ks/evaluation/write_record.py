@@ -21,6 +21,7 @@ from tune_ks.evaluation.further import further_metrics
 from tune_ks.evaluation.occupied import occupied_band
 from tune_ks.evaluation.yardstick_scores import YardstickScores
 from tune_ks.model.masks.by_distance import sum_by_distance
+from tune_ks.model.sampling import combined
 from tune_ks.training.members import option_values
 from tune_ks.training.precision import ON_A_GPU
 from tune_ks.training.tasks import Task, task_of
@@ -32,7 +33,8 @@ def make_record(
     """The record of one finished training. It holds nothing that identifies a patient."""
     task = task_of(config)
     realised_rate = float(training.mask.mean())
-    transform = training.pipeline.sampling.transform
+    # k and -k are conjugates where images are real, which those of coils are not
+    has_mirrors = training.pipeline.sampling.transform.has_conjugate_symmetry and not splits.train.coils
     return TrialRecord(
         config=config,
         metric=task.metric,
@@ -40,7 +42,7 @@ def make_record(
         test=task.measure_each(splits.test, training.scores["test"]),
         realised_rate=realised_rate,
         mean_probability=float(training.probability.mean()),
-        distinct_rate=distinct_rate(training.mask) if transform.has_conjugate_symmetry else realised_rate,
+        distinct_rate=distinct_rate(training.mask) if has_mirrors else realised_rate,
         val_over_draws=_over_random_masks(task, splits.val, training.random_mask_scores),
         val_within=task.measure_each(splits.val, training.scores["val"], within=True),
         test_within=task.measure_each(splits.test, training.scores["test"], within=True),
@@ -111,7 +113,7 @@ def preview_images(config: TrialConfig, splits: Splits, training: ScoredTraining
                 image = images.gather(index, device).image
                 rate = torch.full((1,), config.sampling_rate, device=image.device)
                 rows.append(int(images.rows[int(index)]))
-                full.append(_eight_bit(image))
+                full.append(_eight_bit(combined(image)))
                 sampled.append(_eight_bit(training.pipeline.restore(image, rate).image))
     if not rows:
         return {}
@@ -137,6 +139,7 @@ def _facts(splits: Splits, device: str, cohort: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "cohort": cohort,
         "side": splits.train.side,
+        **({"coils": splits.train.coils} if splits.train.coils else {}),
         "train_patients": len(splits.train.patient.unique()),
         "peak_mib": peak_memory_mib(),
         **_about_the_gpu(device),

@@ -17,6 +17,7 @@ from tune_ks.data.dataset import CHUNK, Images, Splits
 from tune_ks.evaluation.yardsticks import YARDSTICKS
 from tune_ks.evaluation.yardsticks.base import Yardstick
 from tune_ks.model.pipeline import KSpaceClassifier
+from tune_ks.model.sampling import combined
 from tune_ks.training.tasks import task_of
 
 YardstickScores = dict[str, dict[str, dict[str, np.ndarray]]]  # yardstick -> split -> vendor -> (n,) scores
@@ -92,12 +93,12 @@ class View:
 
     @torch.no_grad()
     def of(self, image: torch.Tensor) -> np.ndarray:
-        """(B, 1, S, S) images -> (B, S, S) float32, harmonised and zero-filled."""
+        """(B, 1, S, S) images, or those of coils, -> (B, S, S) float32, harmonised and zero-filled."""
         image = self.pipeline.harmonised(image)
         if self.sampling is not None:
             rates = torch.full((len(image),), self.rate, device=image.device)
             image = self.sampling(image, rates).zero_filled
-        return image[:, 0].float().cpu().numpy()
+        return combined(image)[:, 0].float().cpu().numpy()
 
 
 class SeenImages:

@@ -13,7 +13,7 @@ from tune_ks.model.masks.base import Mask
 from tune_ks.model.members import member_of, scored_values
 from tune_ks.model.pointwise import avoid_strided_pointwise
 from tune_ks.model.reconstructions.base import Reconstruction
-from tune_ks.model.sampling import Measurement, Sampling
+from tune_ks.model.sampling import Measurement, Sampling, combined
 from tune_ks.model.transforms.base import Transform
 
 
@@ -77,11 +77,11 @@ class KSpaceClassifier(nn.Module):
     def reconstruct(self, image: Tensor, rate: Tensor, measurement: Measurement | None) -> Restored:
         """The second half of ``restore``."""
         if measurement is None:
-            return Restored(self.harmonised(image), None, None)
+            return Restored(combined(self.harmonised(image)), None, None)
         estimate = self.reconstruction(measurement)
         restored = self.reconstruction.magnitude(estimate)
         if self.rates_vary:  # some rates may be 1
-            restored = torch.where(rate[:, None, None, None] == 1, measurement.image, restored)
+            restored = torch.where(rate[:, None, None, None] == 1, measurement.full, restored)
         return Restored(restored, measurement, estimate)
 
     def classify(

@@ -9,12 +9,19 @@ from torch import Tensor, nn
 
 from tune_ks.model.jitter import jittered
 from tune_ks.model.masks.base import Mask
-from tune_ks.model.transforms.base import Transform
+from tune_ks.model.transforms.base import Transform, root_sum_of_squares
+
+
+def combined(image: Tensor) -> Tensor:
+    """Complex images of coils (B, coils, H, W) -> (B, 1, H, W) real; magnitude images stay as they are."""
+    return root_sum_of_squares(image) if image.is_complex() else image
 
 
 @dataclass(frozen=True)
 class Measurement:
     """The k-space of ``image`` (B, 1, H, W) that ``mask`` (B, 1, H or 1, W) keeps, computed when it is read.
+
+    Of raw k-space ``image`` is the complex image of every coil, (B, coils, H, W), and so is ``kspace``.
 
     Often only the zero-filled magnitude is needed, which costs less than k-space. A reconstruction must use ``kspace``
     or ``zero_filled``, never ``image``.
@@ -29,6 +36,11 @@ class Measurement:
         """(B, 1, H, W) y = M F x."""
         return self.mask * self.transform.forward(self.image)
 
+    @property
+    def full(self) -> Tensor:
+        """(B, 1, H, W) the fully sampled magnitude; a reconstruction must not use it either."""
+        return combined(self.image)
+
     @cached_property
     def zero_filled(self) -> Tensor:
         """(B, 1, H, W) |F^-1 y|, real."""
@@ -40,7 +52,7 @@ def zero_fill_together(measurements: Sequence[Measurement]) -> None:
     kinds: dict[tuple, list[Measurement]] = {}
     for measurement in measurements:
         transform = measurement.transform
-        kind = (type(transform), transform.axes, transform.masks_are_symmetric)
+        kind = (type(transform), transform.axes, transform.masks_are_symmetric, measurement.image.is_complex())
         kinds.setdefault(kind, []).append(measurement)
     for alike in kinds.values():
         images = torch.cat([measurement.image for measurement in alike])

@@ -135,6 +135,8 @@ def _bytes_of_a_trial(plan: Plan, folder: RunFolder, timer: "Timer") -> float:
 def _missing_bytes(cohort: Cohort) -> int:
     """Bytes of the images that are not decoded yet, and of their masks, which take a byte a pixel."""
     pixels = len(cohort.table) * cohort.image_side**2
+    if cohort.holds_kspace:  # complex images of every coil, and the masks with them
+        return 0 if cohort.is_decoded else pixels * (8 * int(cohort.table["coils"].max()) + 1)
     if not cohort.is_decoded:
         return pixels * (4 if cohort.masks is None else 5)
     return pixels if cohort.masks is not None and not cohort.masks.exists() else 0
@@ -227,14 +229,17 @@ class Timer:
         reads_masks = task_named(config.task).reads_masks()
         dtype = "float32" if cohort.holds_maps else "uint8"
         masks = self._file(cohort.masks, "masks", dtype, cohort) if reads_masks else None
+        if cohort.holds_kspace:
+            return self._file(cohort.images, "images", "complex64", cohort, int(cohort.table["coils"].max())), masks
         return self._file(cohort.images, "images", "float32", cohort), masks
 
-    def _file(self, path: Path | None, name: str, dtype: str, cohort: Cohort) -> Path:
+    def _file(self, path: Path | None, name: str, dtype: str, cohort: Cohort, coils: int = 0) -> Path:
         if path is not None and path.exists():
             return path
         made = Path(self.scratch.name) / f"{name}-{cohort.image_side}.npy"
         if not made.exists():  # a sparse file: it takes no room on the disk
-            new_array(made, dtype, (len(cohort.table), cohort.image_side, cohort.image_side))
+            channels = (coils,) if coils else ()
+            new_array(made, dtype, (len(cohort.table), *channels, cohort.image_side, cohort.image_side))
         return made
 
 

@@ -20,6 +20,7 @@ from tune_ks.data.cohort.table import read_table, with_splits, words_of_table, w
 from tune_ks.data.layouts.detect import LAYOUTS
 from tune_ks.data.volumes import require_cube, require_slices
 from tune_ks.planning.space import Space
+from tune_ks.training.coils import require_values_serve_coils
 
 LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials found
 CROSS_DOMAIN = "val_cross_domain"
@@ -56,6 +57,15 @@ def require_volumes(space: Space, cohorts: dict[int, Cohort]) -> None:
     for size, cohort in cohorts.items():
         require_cube(cohort.image_side, size)
         require_slices(cohort.table, size)
+
+
+def require_coil_images(space: Space, cohorts: dict[int, Cohort]) -> None:
+    """ValueError where a cohort (image size -> Cohort) is of raw k-space, and the space asks for what that excludes."""
+    if not any(cohort.holds_kspace for cohort in cohorts.values()):
+        return
+    vendors = sorted(next(iter(cohorts.values())).table["vendor"].unique())
+    for block in space.grid(vendors):
+        require_values_serve_coils(block.fixed, block.drawn)
 
 
 def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:

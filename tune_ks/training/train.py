@@ -226,5 +226,5 @@ def _loss(training: Training, passed: Passed, of_task: Tensor | None) -> Tensor:
         loss = of_task
         weight = reconstruction.weight
     if weight and restored.measurement is not None:
-        loss = loss + weight * reconstruction.loss(restored.measurement, restored.estimate, restored.measurement.image)
+        loss = loss + weight * reconstruction.loss(restored.measurement, restored.estimate, restored.measurement.full)
     return loss

@@ -12,10 +12,13 @@ from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.model.masks.by_distance import mean_by_distance
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
+from tune_ks.model.transforms.base import Transform
 from tune_ks.training.adamw import Update
 from tune_ks.training.augmentations import Augmentation, build_augmentation
+from tune_ks.training.augmentations.moves import Moves
 from tune_ks.training.average import Average
 from tune_ks.training.chance import stayed_at_chance
+from tune_ks.training.coils import require_serves_coils
 from tune_ks.training.draws import draw_epoch
 from tune_ks.training.noise import Noise
 from tune_ks.training.optimiser import build_optimiser, clip_gradient, is_of_mask, start_epoch
@@ -76,6 +79,8 @@ class Training:
         """Initial weights, those of the ``restarts``-th restart, and an empty history."""
         config = self.config
         train = self.splits.train
+        if train.coils:
+            require_serves_coils(config)
         purpose = ("init", self.restarts) if self.restarts else ("init",)
         torch.manual_seed(seed_for(config.seed, *purpose))
         self.pipeline = build_pipeline(config, train.side).to(self.device)
@@ -277,7 +282,7 @@ def sampled_beforehand(
     has_parameters = any(True for _ in reconstruction.parameters())
     learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone
     is_large = 4 * len(images) * images.side**2 > most_bytes
-    if varies or learns or is_large or not augmentation.commutes(pipeline.sampling.transform):
+    if varies or learns or is_large or not _commutes(augmentation, pipeline.sampling.transform, images):
         return images, pipeline
 
     @torch.no_grad()
@@ -289,3 +294,13 @@ def sampled_beforehand(
     without_sampling.nothing_to_sample = True
     without_sampling.harmonises = False
     return images.seen_through(sample), without_sampling
+
+
+def _commutes(augmentation: Augmentation, transform: Transform, images: Images) -> bool:
+    """Whether a fixed mask can be applied before this augmentation.
+
+    Images of coils are complex, so their k-space has no conjugate symmetry: a mirror image has other lines under M.
+    """
+    if images.coils and isinstance(augmentation, Moves) and augmentation.flips:
+        return False
+    return augmentation.commutes(transform)

@@ -51,7 +51,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     if gaps:
         shown.append(table(_without_empty(gaps), "optimism", "What peeking would have bought"))
         shown.append(Paragraph(measure.words(OPTIMISM), "small"))
-    return [*shown, Paragraph(sentences.RETROSPECTIVE, "small")]
+    return [*shown, Paragraph(sentences.about_sampling(analysis.run.cohort), "small")]
 
 
 def choices(analysis: Analysis) -> pd.DataFrame:

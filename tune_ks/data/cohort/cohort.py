@@ -16,6 +16,7 @@ from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort.fingerprint import VERSION
+from tune_ks.data.cohort.kspace_scan import KspaceScan
 from tune_ks.data.cohort.map_scan import MapScan
 from tune_ks.data.cohort.scan import Progress, Scan, reasons_of, require_both_classes
 from tune_ks.data.cohort.settings import CohortSettings
@@ -23,6 +24,7 @@ from tune_ks.data.cohort.table import read_table
 from tune_ks.data.cohort.volume_scan import VolumeScan
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
+from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.maps import Maps
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.whole_folder import remove_abandoned
@@ -42,12 +44,13 @@ class Cohort:
     NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image. Where the
     settings name another domain, vendor is the name of the image's domain, and manufacturer the maker of its scanner.
     The path of a slice of a NIfTI volume is PATH#SLICE, as tune_ks.data.nifti.slices.slice_name writes it.
+    Of raw k-space also coils, the number of coil images; position is then known, and low is 0.
     """
 
     table: pd.DataFrame
     skipped: pd.DataFrame  # path, reason: files that were to be read and cannot serve
     settings: CohortSettings
-    images: Path  # a .npy file, float32 (n, S, S) in [0, 1]
+    images: Path  # a .npy file, float32 (n, S, S) in [0, 1]; of raw k-space complex64 (n, coils, S, S)
     fingerprint: str  # 12 hexadecimal digits of content and settings: the same on every machine
     image_side: int  # S, pixels
     fingerprint_1: str = ""  # of format 1, by which run folders of version 0.2.0 and older know their cohort
@@ -61,6 +64,11 @@ class Cohort:
     def holds_maps(self) -> bool:
         """Whether it is of field maps and their true answers, in place of DICOM images."""
         return bool(self.layout) and LAYOUTS[self.layout].holds_maps
+
+    @property
+    def holds_kspace(self) -> bool:
+        """Whether its images are complex images of several coils, from raw k-space."""
+        return bool(self.layout) and LAYOUTS[self.layout].holds_kspace
 
     @property
     def words(self) -> DomainWords:
@@ -167,8 +175,12 @@ def _scan(
     pool: ChildPool,
     progress: Progress,
     exact_size: bool = False,
-) -> Scan | MapScan:
-    """The reader of a folder of this layout."""
+) -> Scan | MapScan | KspaceScan:
+    """The reader of a folder of this layout. InputError for a setting that it does not have."""
+    if isinstance(layout, FastMRI):
+        return KspaceScan(layout, settings, image_size, progress, exact_size)
+    if settings.finding:
+        raise InputError(f"--finding is for folders of raw k-space with boxes of fastMRI+; {layout.root} is none")
     if isinstance(layout, Maps):
         return MapScan(layout, settings, image_size, progress)
     if layout.holds_volumes:

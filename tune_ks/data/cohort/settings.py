@@ -19,6 +19,7 @@ class CohortSettings:
     orientation: str = "canonical"  # canonical | raw
     negatives: str = "all"  # all | position_matched: as many along the patient's axis as the positives have there
     site: str = ""  # goes before every patient's id
+    finding: str = ""  # of raw k-space with boxes: the label that makes a slice positive; "": any
     vendor_of: dict[str, str] = field(default_factory=dict)  # what Manufacturer says, "" for nothing -> vendor
     domain: str = VENDOR  # vendor | centre | field_strength | a column of a sheet: what a domain is
 

@@ -20,6 +20,7 @@ import numpy as np
 from tune_ks.core.arrays import array_names, read_arrays
 from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
+from tune_ks.data.cohort.kspace_scan import with_boxes
 from tune_ks.data.cohort.map_scan import with_maps
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.cohort.table import manufacturer_of
@@ -62,6 +63,9 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
     """
     if cohort.holds_maps:
         return with_maps(cohort)
+    if cohort.holds_kspace:
+        mask_source(root, organs)
+        return with_boxes(cohort)
     source = mask_source(root, organs, cohort.settings.series)
     with_masks = naming_masks(cohort, root)
     assert with_masks.masks is not None
@@ -74,6 +78,8 @@ def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort as ``with_tumour_masks`` gives it, but its masks may not be written yet."""
     if cohort.holds_maps:
         return with_maps(cohort)
+    if cohort.holds_kspace:
+        return with_boxes(cohort)
     content = digest(f"{VERSION}".encode() + mask_source(root, series=cohort.settings.series).content())[:8]
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:
@@ -120,17 +126,18 @@ def mask_source(root: Path, organs: bool = False, series: str | None = None) -> 
             " (n, rows, columns) of bool as PATIENT; use task = 'segmentation', or add it"
         )
     layout = detect(root, labels_required=False)
+    boxes = next(iter(layout.sheets.values())) if layout.holds_kspace else layout.sheets.get("boxes")
     if drawn.is_file():
         return MaskSource([drawn], {}, root)
     if layout.holds_volumes:
         return _masks_of_volumes(layout, series)
-    if "boxes" not in layout.sheets:
+    if boxes is None:
         raise InputError(
             f"{root} does not say where its tumours lie, which segmentation and detection need: neither {DRAWN}"
             " (PATIENT: (n, rows, columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers)"
             " nor Duke's Annotation_Boxes; use task = 'classification', or add one of them"
         )
-    return MaskSource([layout.sheets["boxes"]], {}, root)
+    return MaskSource([boxes], {}, root)
 
 
 def _masks_of_volumes(layout: Layout, series: str | None) -> MaskSource:

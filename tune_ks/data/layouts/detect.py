@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tune_ks.data.layouts.base import Layout, shown
 from tune_ks.data.layouts.duke import Duke
+from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.folder import PatientFolders
 from tune_ks.data.layouts.labels import LabelTable
 from tune_ks.data.layouts.mama_mia import MamaMia
@@ -19,6 +20,7 @@ LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads
     "duke": Duke,
     "mama_mia": MamaMia,
     "odelia": Odelia,
+    "fastmri": FastMRI,
     "folder": PatientFolders,
 }
 SHOWN_NAMES = 5  # of what lies in a folder, in a message

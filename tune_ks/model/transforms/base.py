@@ -5,6 +5,14 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+SMALLEST_SQUARE = 1e-30  # lower limit of a sum of squares under a root, whose gradient at 0 is infinite
+
+
+def root_sum_of_squares(image: Tensor) -> Tensor:
+    """Complex images of coils (B, coils, H, W) -> the image that is looked at, (B, 1, H, W) real."""
+    energy = torch.view_as_real(image).square().sum(-1).sum(1, keepdim=True)
+    return energy.clamp(min=SMALLEST_SQUARE).sqrt()
+
 
 class Transform(ABC):
     """F of y = M F x. It is orthonormal: it keeps the energy, and ``inverse(forward(x)) = x``.
@@ -30,8 +38,12 @@ class Transform(ABC):
         """(..., H, W) coefficients -> (..., H, W) images, complex where the transform is."""
 
     def magnitude(self, image: Tensor, mask: Tensor) -> Tensor:
-        """|F^-1 M F x| of real images (B, 1, H, W) under masks (B or 1, 1, H or 1, W) -> (B, 1, H, W)."""
-        return self.inverse(mask * self.forward(image)).abs()
+        """|F^-1 M F x| of real images (B, 1, H, W) under masks (B or 1, 1, H or 1, W) -> (B, 1, H, W).
+
+        Of complex images of coils (B, coils, H, W) the mask acts on each, and they are combined after it.
+        """
+        sampled = self.inverse(mask * self.forward(image))
+        return root_sum_of_squares(sampled) if image.is_complex() else sampled.abs()
 
     def radius(self, height: int, width: int) -> Tensor:
         """(height, width) distance of each coefficient from DC, in coefficients. (1, width) for lines."""

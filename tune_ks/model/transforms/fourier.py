@@ -32,8 +32,10 @@ class Fourier(Transform):
         F^-1 M F is a circular convolution, which commutes with shifts, so only the mask is shifted. M is split into
         M+ (k) = (M(k) + M(-k)) / 2 and M- (k) = (M(k) - M(-k)) / 2. The spectrum of a real x is Hermitian, so M+ gives
         the real part of the image and M- the imaginary part, each by a real transform of half the work. For a
-        symmetric mask M- is 0.
+        symmetric mask M- is 0. Complex images of coils are transformed whole.
         """
+        if image.is_complex():
+            return super().magnitude(image, mask)
         return _Magnitude.apply(image, mask, self.axes, self.masks_are_symmetric)
 
     def dc(self, size: int) -> int:
