@@ -21,6 +21,7 @@ from analysis.statistics.bootstrap import NOWHERE, TrialDraws
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
+from tune_ks.core.domains import is_source
 from tune_ks.core.rate_words import rate_words
 
 PLAIN: dict[str, Any] = {  # setting -> without it
@@ -112,7 +113,7 @@ def _losses(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterator[di
     """The transfer loss of every configuration, and how much less it is than that of plain full sampling."""
     for tested_on in sorted(table["vendor"].unique()):
         for trained_on in sorted(table["vendor"].unique()):
-            if tested_on == trained_on:
+            if is_source(tested_on, trained_on):
                 continue
             pairs = list(pairs_between(table, draws, tested_on, trained_on))
             plain = [pair for pair in pairs if _is_plain(pair.row)]
