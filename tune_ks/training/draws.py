@@ -45,7 +45,8 @@ def draw_epoch(
     """The random numbers of every batch of ``epoch``, in order. ``lines`` is the number of coefficients of a mask.
 
     ``mixup`` is the task's, ``by_domain`` the invariance's. Each kind of number has its own stream, seeded by (seed,
-    purpose, epoch) and read batch after batch. Of volumes, ``batch_size`` counts volumes, and all slices of a volume have the same numbers.
+    purpose, epoch) and read batch after batch. Of volumes, ``batch_size`` counts volumes, and all slices of a volume
+    have the same numbers.
     """
     slices = slices_of(config)
     if by_domain:
