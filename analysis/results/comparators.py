@@ -1,7 +1,7 @@
 """Does a mask beat the obvious? Harmonised images, styles in training and masks, each against plain full sampling.
 
-A comparator is a setting that is said to make a network work on another vendor's images: a harmonisation, a style, or
-MixStyle. Every configuration that has one, and every mask, is compared with full sampling that has none and agrees in
+A comparator is a setting that is said to make a network work on another vendor's images: a harmonisation, a style,
+MixStyle, or an invariance between several source vendors. Every configuration that has one, and every mask, is compared with full sampling that has none and agrees in
 everything else, on the same test patients. Intervals are over patients and trainings (analysis.statistics.estimate).
 Holm's correction is for all statements about the transfer loss of the run, and for all about metrics.
 """
@@ -27,11 +27,12 @@ from tune_ks.core.rate_words import rate_words
 PLAIN: dict[str, Any] = {  # setting -> without it
     "harmonise": "none",
     "style": "none",
+    "invariance": "none",
     "classifier.mixstyle": 0.0,
     "mask_jitter": 0.0,
 }
 WORDS = {"classifier.mixstyle": "MixStyle", "mask_jitter": "mask jitter"}  # of the settings that are numbers
-OPTIONS = ("harmonise.", "style.")  # how the options of such settings begin
+OPTIONS = ("harmonise.", "style.", "invariance.")  # how the options of such settings begin
 ROWS = [
     *("vendor", "comparator", "sampling", "domain", "seeds", "value", "difference", "low", "high", "p_value", "holm"),
 ]

@@ -19,4 +19,4 @@ def build_invariance(config: TrialConfig) -> Invariance:
     """The config's invariance with its options. ValueError names an unknown one, and says what it cannot be used "
     "for."""
     member = named(INVARIANCES, "invariance", config.invariance)
-    return member.build(len(config.sources), **member.checked_values(config))
+    return member.build(sources=len(config.sources), **member.checked_values(config))
