@@ -3,8 +3,8 @@
 A comparator is a setting that is said to make a network work on another vendor's images: a harmonisation, a style,
 MixStyle, or an invariance between several source vendors. Every configuration that has one, and every mask, is compared
 with full sampling that has none and agrees in everything else, on the same test patients. Intervals are over patients
-and trainings (analysis.statistics.estimate). Holm's correction is for all statements about the transfer loss of the run,
-and for all about metrics.
+and trainings (analysis.statistics.estimate). Holm's correction is for all statements about the transfer loss of the
+run, and for all about metrics.
 """
 
 import math
