@@ -37,6 +37,13 @@ REFERENCES = {  # (config field, member) -> after whom
     ("classifier", "alexnet_adaptive"): "Kang et al., NeurIPS 2017; Graf et al., ISMRM 2023",
     ("classifier", "resnet18"): "He et al., Deep residual learning, CVPR 2016",
     ("classifier", "densenet121"): "Huang et al., Densely connected convolutional networks, CVPR 2017",
+    ("reconstruction", "hyper_recon"): "Wang et al., HyperRecon, MELBA 2022",
+    ("classifier", "centernet"): "Zhou et al., Objects as points, arXiv:1904.07850; Popescu, Med. Phys. 2007",
+    (
+        "classifier",
+        "cascade",
+    ): "Zabihollahy et al., Segmentation of left ventricular scar, Med. Phys. 2020",
+    ("classifier", "unet_adaptive"): "Graf et al., ISMRM 2023 and 2024",
     ("classifier", "unet"): "Ronneberger et al., U-Net, MICCAI 2015; Luc et al., arXiv:1611.08408",
 }
 YARDSTICKS = {  # name of a yardstick in records -> after whom
@@ -47,6 +54,7 @@ YARDSTICKS = {  # name of a yardstick in records -> after whom
     "k_means": "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 1982",
     "region_growing": "Adams and Bischof, Seeded region growing, IEEE Trans. PAMI 1994",
     "fwhm": "Amado et al., Accurate and objective infarct sizing, J. Am. Coll. Cardiol. 2004",
+    "tkd_0.2": "Shmueli et al., Magnetic susceptibility mapping, Magn. Reson. Med. 2009",
     "strm": "Bondarenko et al., Standardizing the definition of hyperenhancement, J. Cardiovasc. Magn. Reson. 2005",
 }
 METHODS = (  # of the analysis itself

@@ -63,7 +63,7 @@ def _comparators(analysis: Analysis) -> dict[str, Any]:
     compared = analysis.comparators
     return {
         "sentences": comparators.lines(compared, analysis.measure.title),
-        "metrics": compared.rows.to_dict("records"),
+        "differences": compared.rows.to_dict("records"),
         "losses": compared.losses.to_dict("records"),
     }
 

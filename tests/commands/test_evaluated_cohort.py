@@ -58,6 +58,8 @@ def test_the_next_command_can_be_copied():
     assert len(steps) == 4
     _, command = steps[-1]
     assert shlex.split(command)[-4:] == ["evaluate", "runs/my run; rm x", "--data", "DIR"]
+    classical = next_steps(asked, RunFolder("runs/one"), has_failures=True, without_networks=True)
+    assert [what for what, _ in classical] == ["the failed trials again", "your own DICOM files"]
     words = ["--data", "my data", "--minutes", "3", "--site", "north", "--vendor-of", "ACME=GE", "--vendor-of", "=GE"]
     following = shlex.split(next_command(tune_parser().parse_args(words), Path("my space.py")))
     assert following[2:] == [*words[:2], *words[4:6], *words[6:], "--space", "my space.py"]

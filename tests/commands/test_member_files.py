@@ -30,10 +30,10 @@ from tune_ks.core.own_members import MemberFile, add_member_files, add_members, 
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.table import read_table, write_table
 from tune_ks.evaluation.corrupted_images import robustness
-from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.registries import open_registries
 from tune_ks.model.masks import MASKS
 from tune_ks.planning.space import load_space
+from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.members import registries, require_own_options
 from tune_ks.worker import jobs
 from tune_ks.worker.trial import trial
@@ -172,14 +172,14 @@ def test_a_sampler_may_draw_it(nothing_added, tmp_path):
         ("MEMBERS = {'segmenter': {'alexnet': 1}}", "tune_ks has a classifier 'alexnet' of its own"),
         ("MEMBERS = {'corruption': {'mine': 1}}", "the corruption 'mine' must be a Corruption, got 1"),
         (
-            "from tune_ks.evaluation.corruptions.base import Corruption\n"
+            "from tune_ks.training.corruptions.base import Corruption\n"
             "MEMBERS = {'corruption': {'mine': Corruption(print, (1, 2))}}",
             "the corruption 'mine': it needs a function and 5 strengths",
         ),
         (
             "from tune_ks.evaluation.yardsticks.base import Yardstick\n"
             "MEMBERS = {'yardstick': {'mine': Yardstick(1, print)}}",
-            "the yardstick 'mine': it needs the functions numbers and fit",
+            "the yardstick 'mine': it needs a target of label, mask, box, volume, map and the function fit",
         ),
     ],
 )
@@ -205,8 +205,8 @@ OF_EVERY_OTHER_KIND = """
 import numpy as np
 from analysis.choice.rules.base import Option, Pick, Rule
 from tune_ks.core.options import Member
-from tune_ks.evaluation.corruptions.base import Corruption
-from tune_ks.evaluation.yardsticks.base import Yardstick
+from tune_ks.training.corruptions.base import Corruption
+from tune_ks.evaluation.yardsticks.base import of_numbers
 from tune_ks.model.classifiers import SEGMENTERS
 
 
@@ -232,7 +232,7 @@ SHARE = Option("largest_share", default=0.5, about="share of k-space that may be
 MEMBERS = {
     "segmenter": {"small_unet": Member(SEGMENTERS["unet"].build, SEGMENTERS["unet"].options)},
     "corruption": {"darker": Corruption(darker, (0.1, 0.2, 0.3, 0.4, 0.5))},
-    "yardstick": {"mean": Yardstick(numbers, fit)},
+    "yardstick": {"mean": of_numbers(numbers, fit)},
     "rule": {"at_most": Rule(at_most, needs=("in_domain",), options=(SHARE,))},
 }
 """

@@ -271,7 +271,14 @@ def test_corruptions_are_compared_where_both_rates_were_scored(tmp_path):
 
 
 def test_every_table_was_met():
-    assert {*SPACES, "corruptions"} == set(TABLES)
+    assert {*SPACES, "corruptions", "classical"} == set(TABLES)
+
+
+def test_classical_methods_stand_beside_each_other_at_every_rate(printed):
+    (head, *rows) = read_tables("\n".join(map(str, TABLES["classical"](load(printed["qsm"][0])))))[-1]
+    assert head == ["trained on", "mask", "rate", "tkd 0.2"]
+    assert {row[3] for row in rows} == {"0.800 / 0.800"}
+    assert {row[2] for row in rows} == {"8/64", "64/64"}
 
 
 def test_few_patients_are_the_lowest_ids_of_each_vendor(tmp_path):

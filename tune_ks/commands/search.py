@@ -170,7 +170,8 @@ def conclude(search: PreparedSearch, halt: Any) -> int:
         say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     say("next:")
-    for what, command in next_steps(args, folder, has_failures=bool(failures)):
+    without_networks = all(record.scored_by for record in folder.records())
+    for what, command in next_steps(args, folder, bool(failures), without_networks):
         say(f"  {command}  # {what}")  # a comment of the shell: the line can be copied whole
     return FAILED_TRIALS if failures else OK
 
@@ -184,16 +185,23 @@ def say_failures(failures: Mapping[str, str]) -> None:
         say(f"failed: {hidden} more, which the report lists", style="red")
 
 
-def next_steps(args: argparse.Namespace, folder: RunFolder, has_failures: bool) -> list[tuple[str, str]]:
-    """What may follow a search, and the command that does it, to be copied as it is."""
+def next_steps(
+    args: argparse.Namespace, folder: RunFolder, has_failures: bool, without_networks: bool = False
+) -> list[tuple[str, str]]:
+    """What may follow a search, and the command that does it, to be copied as it is.
+
+    Without networks there is nothing that seeds would change, and no model to evaluate.
+    """
     steps = []
     if has_failures:
         steps.append(("the failed trials again", f"{args.command_line} --retry-failed"))
-    if not args.finalists:
+    if not args.finalists and not without_networks:
         # a proof needs several seeds of a rate, and a grid gives most rates one
         steps.append(("more seeds of the chosen rates, to prove one", f"{args.command_line} --finalists"))
     if args.data is None:
         steps.append(("your own DICOM files", f"{call_of()} --data DIR --space paper"))
+    if without_networks:
+        return steps
     run = shlex.quote(str(folder.root))
     steps.append(("the chosen models on other images", f"{call_of('evaluate')} {run} --data DIR"))
     return steps

@@ -108,6 +108,7 @@ def _scored_without_network(config: TrialConfig, splits: Splits, state: dict[str
         yardsticks=yardsticks,
         energy=mean_energy(splits.train, sampling.transform, rows=len(sampling.mask.radius)),
         mask_history=None,
+        details={},
         scored_by=answer.yardstick,
     )
 
@@ -201,7 +202,7 @@ def _quality(network: Network, test: dict[str, Images], device: str, parts: int)
     has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
     reconstructs = has_parameters and not pipeline.nothing_to_sample
     is_of_volumes = task_of(network.config).group == "volume"
-    quality = {}
+    quality: dict[str, dict[str, float]] = {}
     for vendor, images in test.items():
         if len(images) == 0 or not (reconstructs or is_of_volumes):
             continue

@@ -59,7 +59,7 @@ def map_quality(
         output = pipeline(batch.image, rates_of(config, batch), batch.acquisition)
         values.setdefault("map_nrmse", []).append(squared_nrmse(output, batch.target).sqrt().cpu())
         for name, metric in metrics.items():
-            values.setdefault(name, []).append(metric(output, batch.target).flatten().cpu())
+            values.setdefault(name, []).append(torch.as_tensor(metric(output, batch.target)).flatten().cpu())
     means = {}
     for name, chunks in values.items():
         per_image = torch.cat(chunks)

@@ -3,11 +3,11 @@
 from tune_ks.core.config import OWN_FIELDS
 from tune_ks.core.options import Member, Option
 from tune_ks.core.own_members import Registry
-from tune_ks.evaluation.corruptions import CORRUPTIONS
-from tune_ks.evaluation.corruptions.base import SEVERITIES, Corruption
 from tune_ks.evaluation.yardsticks import YARDSTICKS
 from tune_ks.evaluation.yardsticks.base import Yardstick
 from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS
+from tune_ks.training.corruptions import CORRUPTIONS
+from tune_ks.training.corruptions.base import SEVERITIES, Corruption
 from tune_ks.training.members import owners, registries
 from tune_ks.training.tasks.base import TARGETS
 

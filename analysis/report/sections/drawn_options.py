@@ -120,7 +120,7 @@ def _image_name(name: str, row: int, column: int) -> str:
 def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit], labels: dict[str, str], name: str) -> Grid:
     """A row for each trial, named by ``labels``, a column for each validation image."""
     preview = comparable[0].preview
-    about = [about_image(analysis.run.cohort, int(row)) for row in preview.row]
+    about = [about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
     rows = []
     for row, exhibit in enumerate(comparable):

@@ -4,6 +4,8 @@ The distance is the Euclidean one between pixels as they are. A score is the log
 the best AUC on the validation images, and is at most the number of training images.
 """
 
+import numpy as np
+
 from tune_ks.evaluation.yardsticks import pixels
 from tune_ks.evaluation.yardsticks.base import Labelled, NumberScores, of_numbers
 
@@ -22,7 +24,7 @@ def _fit(neighbours: int, train: Labelled) -> NumberScores:
     count = min(neighbours, len(train.label))
     table = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(train.numbers)
 
-    def score(of_images):
+    def score(of_images: np.ndarray) -> np.ndarray:
         nearest = table.kneighbors(of_images, return_distance=False)
         return pixels.log_odds(train.label[nearest].sum(1), count)
 
