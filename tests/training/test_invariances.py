@@ -211,7 +211,7 @@ def test_the_splits_of_two_sources_are_those_of_each(three, pooled):
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_training_that_is_resumed_has_the_same_bits(name, pooled):
-    config = dataclasses.replace(BOTH, invariance=name, options=CHANGING[name])
+    config = dataclasses.replace(BOTH, invariance=name, **CHANGING[name])
     assert pack_key(config) is None
     assert pack_key(BOTH) is not None
     first, last = train(config, pooled)
@@ -243,9 +243,9 @@ def test_the_record_has_the_mean_over_both_sources_and_the_other_vendor_apart(po
     assert record.in_domain("val") == pytest.approx((record.val["GE"] + record.val["SIEMENS"]) / 2)
     assert record.in_domain("val") == pytest.approx(last.state["best"]["val"])
     assert record.cross_domain("test") == record.test["PHILIPS"]
-    assert last.cross == pytest.approx(record.val["PHILIPS"]) or record.epoch == 1
+    assert last.cross == pytest.approx(record.val["PHILIPS"])
     assert record.others("test").counted == ("PHILIPS",)
     assert record.images["train GE"] + record.images["train SIEMENS"] == len(pooled.train)
     assert record.patients["val SIEMENS"] == ClassPatients(1, 1)
-    assert set(record.yardsticks) >= {"linear"}
+    assert set(record.yardsticks) >= {"linear_on_35_numbers"}
     assert set(INVARIANCES) == {"none", *CHANGING}

@@ -66,7 +66,7 @@ def leave_one_out(vendors: Sequence[str]) -> list[str]:
             "to leave one out and train on several, a cohort needs three or more to choose from; it has "
             f"{', '.join(sorted(vendors))}"
         )
-    return [joined([name for name in vendors if name != left_out]) for left_out in sorted(vendors)]
+    return sorted(joined([name for name in vendors if name != left_out]) for left_out in vendors)
 
 
 def require_others(source: str, vendors: Collection[str]) -> None:
