@@ -115,7 +115,7 @@ def write_trial(
     """One trial: scores with a patient effect whose expected metric is the truth, and everything beside them."""
     rng = np.random.default_rng([config.seed, int(1e6 * config.sampling_rate), len(config.mask), len(config.vendor)])
     columns = {name: cohort[name].to_numpy() for name in ("row", "vendor", "split", "label", "patient_id")}
-    inside = columns["vendor"] == config.vendor
+    inside = np.isin(columns["vendor"], config.sources)
     tested = columns["split"] == "test"
     used = tested | (columns["split"] == "val") | (~inside & (columns["split"] == "train"))
     columns = {name: values[used] for name, values in columns.items()}

@@ -24,7 +24,7 @@ from analysis.statistics.bootstrap import Resampled, TrialDraws
 from analysis.statistics.fitted import fit_vendor
 from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.resampling import domain_draws
-from tune_ks.core.domains import ClassPatients, other_vendors
+from tune_ks.core.domains import ClassPatients, other_vendors, source_words, sources_of
 from tune_ks.core.metrics import DOMAINS, METRICS
 from tune_ks.core.seeding import generator
 
@@ -145,8 +145,8 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
             if name not in patients:
                 patients[name] = _halved(images, repeats, name, name not in left_out)
             _score(halves, key, name, images, patients[name], measure)
-    if vendor not in patients:
-        raise Unscored(f"no trial has scores of {vendor}")
+    if not set(sources_of(vendor)) <= set(patients):
+        raise Unscored(f"no trial has scores of {source_words(vendor)}")
     return halves
 
 

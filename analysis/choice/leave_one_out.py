@@ -18,6 +18,7 @@ from analysis.read.configurations import average_over_seeds
 from analysis.read.load import Run, tidy
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.intervals import metric_intervals
+from tune_ks.core.domains import sources_of
 
 SAW = "leave-one-vendor-out"
 
@@ -74,7 +75,7 @@ def _without_vendor(
     """The trials of one source vendor, without the held-out vendor's validation, tested on it and the source only."""
 
     def seen(split: str, other: str) -> bool:
-        return other != held_out if split == "val" else other in (vendor, held_out)
+        return other != held_out if split == "val" else other in (*sources_of(vendor), held_out)
 
     records, seen_draws = {}, {}
     for key, record in run.records.items():

@@ -13,6 +13,7 @@ from analysis.statistics.estimate import ALPHA
 from analysis.statistics.fitted import Fitted
 from analysis.statistics.measures import measure_of
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.domains import sources_of
 from tune_ks.core.run_folder import RunFolder
 
 NOT_YET, FAILED = "is not trained yet", "failed"
@@ -122,7 +123,7 @@ def validation_patients(run: Run, vendor: str) -> dict[str, int]:
         if record.config.vendor == vendor:
             counted.update(record.others("val").counted)
     held_out = set(cohort.loc[cohort["split"] == "test", "patient_id"])
-    inside = cohort[(cohort["split"] == "val") & (cohort["vendor"] == vendor)]
+    inside = cohort[(cohort["split"] == "val") & cohort["vendor"].isin(sources_of(vendor))]
     others = cohort[cohort["vendor"].isin(counted) & ~cohort["patient_id"].isin(held_out)]
     return {"in_domain": inside["patient_id"].nunique(), "cross_domain": others["patient_id"].nunique()}
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, FAINT, GREEN, GREY, ORANGE, blank
 from analysis.results.at_threshold import RocCurve
+from tune_ks.core.domains import is_source
 from tune_ks.core.operating_point import SPECIFICITY
 
 OTHERS = (ORANGE, GREEN, GREY)  # vendors that were not trained on, as cross-domain elsewhere
@@ -110,7 +111,7 @@ def _roc_point(row: dict) -> go.Scatter:
 
 
 def _domain_colour(source: str, vendor: str) -> str:
-    return BLUE if vendor == source else ORANGE
+    return BLUE if is_source(vendor, source) else ORANGE
 
 
 def plot_reliability(rows: pd.DataFrame) -> go.Figure:

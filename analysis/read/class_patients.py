@@ -4,7 +4,7 @@ import dataclasses
 
 import pandas as pd
 
-from tune_ks.core.domains import ClassPatients
+from tune_ks.core.domains import ClassPatients, sources_of
 from tune_ks.core.record import SPLITS, TrialRecord
 
 
@@ -29,7 +29,7 @@ def class_patients(cohort: pd.DataFrame, source: str) -> dict[str, ClassPatients
 
     Of the other vendors all patients that are not test patients serve as validation patients.
     """
-    serves = cohort["split"].where((cohort["vendor"] == source) | (cohort["split"] == "test"), "val")
+    serves = cohort["split"].where(cohort["vendor"].isin(sources_of(source)) | (cohort["split"] == "test"), "val")
     counts = {}
     for (split, vendor), images in cohort.groupby([serves, "vendor"]):
         if split not in SPLITS:  # trained on

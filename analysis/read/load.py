@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.read.class_patients import with_patients
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.domain_words import domain_of
+from tune_ks.core.domains import mean_of_sources
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
@@ -201,13 +202,13 @@ def _role(role: str, record: TrialRecord) -> tuple[str, bool, float]:
     """
     split, _, vendor = role.partition(" ")
     share = record.config.train_share if split == "train" else 1.0
-    return role, vendor == record.config.vendor, share
+    return role, vendor in record.config.sources, share
 
 
 def _row(key: str, record: TrialRecord) -> dict[str, Any]:
     config = record.config
     within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
-    draws = record.val_over_draws.get(config.vendor, math.nan)
+    draws = mean_of_sources(record.val_over_draws, config.vendor)
     pretraining = record.pretraining()
     options = record.options_by_field()
     ignored = idle_at_full_sampling(config, options) if config.is_full else []

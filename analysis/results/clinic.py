@@ -32,6 +32,7 @@ from analysis.statistics.bootstrap import (
     win_matrix,
 )
 from analysis.statistics.special import expit
+from tune_ks.core.domains import is_source
 
 CHOSEN, FULL = "chosen", "full sampling"  # the two rates that are compared
 ABOUT = ["trained on", "scored on", "rate"]
@@ -171,7 +172,7 @@ def _own_vendor_first(scores: Scores, source: str) -> list[tuple[dict[str, Any],
     for rate, trainings in scores.items():
         for vendor, parts in _by_vendor(trainings):
             pairs.append(({"trained on": source, "scored on": vendor, "rate": rate}, parts))
-    return sorted(pairs, key=lambda pair: (pair[0]["scored on"] != source, pair[0]["scored on"]))
+    return sorted(pairs, key=lambda pair: (not is_source(pair[0]["scored on"], source), pair[0]["scored on"]))
 
 
 def _by_vendor(trainings: list[pd.DataFrame]) -> Iterator[tuple[str, list[Part]]]:

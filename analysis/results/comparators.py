@@ -1,9 +1,10 @@
 """Does a mask beat the obvious? Harmonised images, styles in training and masks, each against plain full sampling.
 
-A comparator is a setting that is said to make a network work on another vendor's images: a harmonisation, a style, or
-MixStyle. Every configuration that has one, and every mask, is compared with full sampling that has none and agrees in
-everything else, on the same test patients. Intervals are over patients and trainings (analysis.statistics.estimate).
-Holm's correction is for all statements about the transfer loss of the run, and for all about metrics.
+A comparator is a setting that is said to make a network work on another vendor's images: a harmonisation, a style,
+MixStyle, or an invariance between several source vendors. Every configuration that has one, and every mask, is compared
+with full sampling that has none and agrees in everything else, on the same test patients. Intervals are over patients
+and trainings (analysis.statistics.estimate). Holm's correction is for all statements about the transfer loss of the
+run, and for all about metrics.
 """
 
 import math
@@ -21,16 +22,18 @@ from analysis.statistics.bootstrap import NOWHERE, TrialDraws
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
+from tune_ks.core.domains import is_source
 from tune_ks.core.rate_words import rate_words
 
 PLAIN: dict[str, Any] = {  # setting -> without it
     "harmonise": "none",
     "style": "none",
+    "invariance": "none",
     "classifier.mixstyle": 0.0,
     "mask_jitter": 0.0,
 }
 WORDS = {"classifier.mixstyle": "MixStyle", "mask_jitter": "mask jitter"}  # of the settings that are numbers
-OPTIONS = ("harmonise.", "style.")  # how the options of such settings begin
+OPTIONS = ("harmonise.", "style.", "invariance.")  # how the options of such settings begin
 ROWS = [
     *("vendor", "comparator", "sampling", "domain", "seeds", "value", "difference", "low", "high", "p_value", "holm"),
 ]
@@ -112,7 +115,7 @@ def _losses(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterator[di
     """The transfer loss of every configuration, and how much less it is than that of plain full sampling."""
     for tested_on in sorted(table["vendor"].unique()):
         for trained_on in sorted(table["vendor"].unique()):
-            if tested_on == trained_on:
+            if is_source(tested_on, trained_on):
                 continue
             pairs = list(pairs_between(table, draws, tested_on, trained_on))
             plain = [pair for pair in pairs if _is_plain(pair.row)]

@@ -12,6 +12,7 @@ from analysis.results.yardsticks import YardstickCurve, yardstick_curves
 from analysis.statistics.baselines import best
 from analysis.statistics.fitted import Curves
 from analysis.statistics.measures import Measure
+from tune_ks.core.domains import is_source
 
 MANY = 6  # curves: beyond it their lines hide each other, so only the points of each mask family are shown
 
@@ -86,6 +87,6 @@ def _levels(baselines: pd.DataFrame, source: str) -> list[BaselineLevel] | None:
     for vendor in baselines["vendor"].unique():
         row = best(baselines, vendor, source)
         if row is not None:  # else only the records of another source vendor have it
-            domain = "in_domain" if vendor == source else "cross_domain"
+            domain = "in_domain" if is_source(vendor, source) else "cross_domain"
             levels.append(BaselineLevel(str(vendor), domain, row["baseline"], row["value"]))
     return levels

@@ -63,7 +63,7 @@ def _sensitivities(record: TrialRecord, vendor: str) -> dict[str, float]:
 def _of_domain(record: TrialRecord, words: str, domain: str) -> float:
     """One point on the source vendor, or its mean over the vendors that the cross-domain metric is over."""
     by_vendor = record.further.get(sensitivity_at(words), {})
-    vendors: Sequence[str] = [record.config.vendor]
+    vendors: Sequence[str] = record.config.sources
     if domain == "cross_domain":
         vendors = record.others("test").counted
     return mean_of_defined(by_vendor[vendor] for vendor in vendors if vendor in by_vendor)

@@ -155,7 +155,7 @@ def _patients(run: Run, selection: Selection, domain: str) -> tuple[str, int]:
     """The vendors of a domain in words, and how many patients of them the scores shown are of (0: unknown)."""
     split = split_shown(selection)
     record = run.records[selection.keys[0]]
-    names = [selection.vendor] if domain == "in_domain" else list(record.others(split).counted)
+    names = list(record.config.sources) if domain == "in_domain" else list(record.others(split).counted)
     cohort = run.cohort
     of_split = cohort[(cohort["split"] == split) & cohort["vendor"].isin(names)]
     return " and ".join(names), int(of_split["patient_id"].nunique())

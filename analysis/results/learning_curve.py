@@ -73,7 +73,7 @@ def _training_patients(run: Run, record: TrialRecord) -> float:
     if isinstance(counted, int):
         return float(counted)
     cohort = run.cohort
-    train = cohort[(cohort["split"] == "train") & (cohort["vendor"] == record.config.vendor)]
+    train = cohort[(cohort["split"] == "train") & cohort["vendor"].isin(record.config.sources)]
     patients = train["patient_id"].nunique()
     return record.config.train_share * patients if patients else math.nan
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.bootstrap import DRAWS, Resampled, average, patient_weights
+from tune_ks.core.domains import sources_of
 from tune_ks.core.operating_point import SPECIFICITY, threshold
 
 
@@ -59,7 +60,7 @@ def cuts_of(trainings: list[pd.DataFrame], source: str) -> list[Cut]:
     """
     cuts = []
     for training in trainings:
-        val = training[(training["split"] == "val") & (training["vendor"] == source)]
+        val = training[(training["split"] == "val") & training["vendor"].isin(sources_of(source))]
         cut = _cut(val[val["label"] == 0], source)
         if cut is None:
             return []

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.read.load import Run
 from analysis.results.json_values import is_number
+from tune_ks.core.domains import sources_of
 from tune_ks.core.rate_words import rate_words
 
 FOURIER = "fourier"  # the transform whose coefficients have a |k| in 1/mm
@@ -87,7 +88,9 @@ def _spacing_mm(run: Run, vendor: str, trials: pd.DataFrame) -> float | None:
     sides = {run.records[key].facts.get("side") for key in trials["key"]}
     if "spacing_mm" not in run.cohort or len(sides) != 1:
         return None
-    spacing = pd.to_numeric(run.cohort.loc[run.cohort["vendor"] == vendor, "spacing_mm"], errors="coerce")
+    spacing = pd.to_numeric(
+        run.cohort.loc[run.cohort["vendor"].isin(sources_of(vendor)), "spacing_mm"], errors="coerce"
+    )
     if spacing.empty or spacing.isna().any() or not (spacing > 0).all():
         return None
     return float(spacing.median())

@@ -10,7 +10,7 @@ from analysis.read.class_patients import count_patients
 from analysis.read.trial_arrays import INTEGERS, NUMBERS, are_of, arrays
 from analysis.statistics.bootstrap import DRAWS, Resampled, average, interval, patient_weights
 from analysis.statistics.measures import MEASURES
-from tune_ks.core.domains import other_vendors
+from tune_ks.core.domains import is_source, other_vendors
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.rate_words import rate_words
 from tune_ks.core.storage import StoragePath, sorted_glob
@@ -197,7 +197,7 @@ def _domains(images: Corrupted, vendor: str) -> dict[str, list[str]]:
         scores[name] = 1.0 if has_value else math.nan  # any number: it has a value
         patients[name] = count_patients(pd.Series(images.label[here]), pd.Series(images.patient[here]))
     domains = {
-        "in_domain": [name for name in scores if name == vendor],
+        "in_domain": [name for name in scores if is_source(name, vendor)],
         "cross_domain": list(other_vendors(scores, vendor, patients, METRICS[images.metric].classes).counted),
     }
     return {domain: names for domain, names in domains.items() if names}

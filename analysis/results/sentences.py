@@ -10,6 +10,7 @@ from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
 from analysis.statistics.bootstrap import Interval
 from analysis.statistics.measures import Measure
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import of_kspace, rate_tick, rate_words
 
 DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
@@ -114,7 +115,10 @@ def chosen(selection: Selection, measure: Measure) -> str:
         against = "" if math.isnan(full) or selection.rate == 1 else f" ({against})"
         ends = spread(selection.values, f"{split}_{domain}")
         parts.append(f"{name} {SPLITS[split]} {measure.title} {value:.3f}{ends}{against}")
-    return f"{selection.vendor}: {of_kspace(selection.rate)} by the rule {selection.rule}; {', '.join(parts)}."
+    return (
+        f"{source_words(selection.vendor)}: {of_kspace(selection.rate)} by the rule {selection.rule}; "
+        f"{', '.join(parts)}."
+    )
 
 
 def plainly(selection: Selection, measure: Measure) -> str:
@@ -123,7 +127,7 @@ def plainly(selection: Selection, measure: Measure) -> str:
         return f"The rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
     whose = {
-        "in_domain": f"{selection.vendor} patients",
+        "in_domain": f"{source_words(selection.vendor)} patients",
         "cross_domain": f"patients of the other {measure.domains.one}(s)",
     }
     scored = []
@@ -138,7 +142,8 @@ def plainly(selection: Selection, measure: Measure) -> str:
     rule = measure.words(RULES[selection.rule].summary.rstrip("."))
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     return (
-        f"Keeping {kept}, the model trained on {selection.vendor}{result}; chosen by the rule {selection.rule}{used}: "
+        f"Keeping {kept}, the model trained on {source_words(selection.vendor)}{result}; chosen by the rule "
+        f"{selection.rule}{used}: "
         f"{rule[:1].lower()}{rule[1:]}{read(selection)}."
     )
 

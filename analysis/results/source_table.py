@@ -14,6 +14,7 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.bootstrap import NOWHERE, TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.training_noise import seeds_of, training_noise
+from tune_ks.core.domains import is_source, sources_of
 from tune_ks.core.record import TrialRecord, mean_of_defined
 
 CHOSEN_FOR = "chosen for"  # the column that names the vendors whose choice a row is
@@ -53,7 +54,7 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], analysis: Analysis) 
     columns["nominal rate"] = table["sampling_rate"].tolist()
     columns[f"{vendor} rate"] = table["realised_rate"].tolist()
     others = _others(table, records, vendor)
-    for name in (vendor, *others):
+    for name in (*sources_of(vendor), *others):
         means = [mean_of_defined(records[key].test.get(name, math.nan) for key in keys) for keys in table["keys"]]
         spreads = _spreads(table, draws, vendor, name, len(others))
         columns[f"{vendor} tested on {name}"] = [_scored(mean, spread) for mean, spread in zip(means, spreads)]
@@ -80,7 +81,7 @@ def _others(table: pd.DataFrame, records: dict[str, TrialRecord], vendor: str) -
     names: set[str] = set()
     for key in table["keys"].explode():
         names.update(records[key].test)
-    return sorted(names - {vendor})
+    return sorted(names - set(sources_of(vendor)))
 
 
 def _scored(mean: float, spread: str) -> str | None:
@@ -89,7 +90,8 @@ def _scored(mean: float, spread: str) -> str | None:
 
 def _spreads(table: pd.DataFrame, draws: Mapping[str, TrialDraws], source: str, vendor: str, others: int) -> list[str]:
     """The interval of each row on the test patients of one vendor."""
-    if vendor == source or others == 1:  # then it is in the table, also where it comes from counts of patients
+    is_alone = vendor == source if is_source(vendor, source) else others == 1
+    if is_alone:  # then it is in the table, also where it comes from counts of patients
         name = "test_in_domain" if vendor == source else "test_cross_domain"
         return [sentences.spread(row, name) for row in table.to_dict("records")]
     noise = training_noise(table, draws, vendor, "test", "in_domain")

@@ -28,6 +28,7 @@ from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
 from tune_ks.core.domain_words import DomainWords
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick, rate_words
 from tune_ks.core.terminal import SafeConsole
 
@@ -77,7 +78,8 @@ def print_external(analysis: Analysis, cohort: str, console: Console | None = No
     names = settings_shown(rows, analysis.configurations)
     for (source, vendor), part in rows.groupby(["vendor", "scored_on"], sort=False):
         table = Table(
-            title=f"trained on {source}, scored on {part['patients'].max()} patients of {vendor} ({cohort})",
+            title=f"trained on {source_words(source)}, scored on {part['patients'].max()} patients of {vendor} "
+            f"({cohort})",
             title_justify="left",
             box=SIMPLE_HEAD,
         )

@@ -15,6 +15,7 @@ from analysis.read.configurations import FULL
 from analysis.read.load import config_fields, is_idle
 from analysis.statistics.bootstrap import Interval, Resampled, TrialDraws, average
 from analysis.statistics.estimate import Estimate, estimate
+from tune_ks.core.domains import is_source
 
 COLUMNS = [
     *("tested on", "trained on", "mask", "rate", "seeds", "loss", "low", "high"),
@@ -53,7 +54,7 @@ def _by_setting(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterato
     """
     for tested_on in sorted(table["vendor"].unique()):
         for trained_on in sorted(table["vendor"].unique()):
-            if tested_on == trained_on:
+            if is_source(tested_on, trained_on):
                 continue
             pairs = list(pairs_between(table, draws, tested_on, trained_on))
             below = [pair for pair in pairs if not pair.row["full"]]

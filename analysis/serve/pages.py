@@ -16,6 +16,7 @@ from analysis.results.run_row import Choice, RunRow
 from analysis.results.two_runs import Pair, Side
 from analysis.serve.notes import LARGEST, NAME
 from analysis.serve.runs import Made
+from tune_ks.core.domains import source_words
 
 NOTE_LETTERS = 80  # of a note in the list of runs
 PAIR_HEIGHT = 620  # pixels
@@ -143,7 +144,8 @@ def _figure(pair: Pair) -> Figure:
     absent = [name for name, info in pair.sides if info is None]
     alone = f"; {absent[0]} was not trained on it" if absent else ""
     alt = (
-        f"{SPLIT_WORDS[pair.split].capitalize()} metric against the realised rate, trained on {pair.vendor}: in-domain "
+        f"{SPLIT_WORDS[pair.split].capitalize()} metric against the realised rate, trained on "
+        f"{source_words(pair.vendor)}: in-domain "
         f"above, cross-domain below; a colour is a run, a dash a curve, a star what the run chose{alone}."
     )
     drawn = to_json(plot_two_runs(pair))

@@ -121,7 +121,7 @@ def correlation_needed(distance: float, first: float, second: float) -> float:
 def _error(row: Any, records: dict[str, TrialRecord], counts: dict[str, Counts], domain: str) -> tuple[float, int]:
     """One configuration's standard error and the patients of its scarcer class; NaN where a vendor has no counts."""
     record = records[row.keys[0]]
-    vendors = [row.vendor] if domain == "in_domain" else record.others("test").counted
+    vendors = record.config.sources if domain == "in_domain" else record.others("test").counted
     known: dict[str, Counts] = {}
     for vendor in vendors:
         patients = counts.get(vendor.upper(), counts.get(""))

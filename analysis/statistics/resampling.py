@@ -12,6 +12,7 @@ from analysis.read.trial_arrays import scored_images
 from analysis.statistics.baselines import held_out_images
 from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, average, patient_weights
 from analysis.statistics.measures import measure_of
+from tune_ks.core.domains import sources_of
 from tune_ks.core.record import SPLITS, TrialRecord
 
 UNKNOWN = Resampled(math.nan, np.array([math.nan]), 0)
@@ -46,7 +47,7 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
             grouped[same] = _groups(scored.images, counts)
         by_trial[key] = {}
         for group in grouped[same]:
-            role = (group.split, group.vendor, group.vendor == record.config.vendor)
+            role = (group.split, group.vendor, group.vendor in record.config.sources)
             if role not in patients:
                 drawn = patient_weights(len(group.scored), draws, *map(str, role))
                 patients[role] = Patients(group.scored, drawn)
@@ -126,10 +127,18 @@ def paired(scores: TrialDraws, other: TrialDraws) -> TrialDraws:
 
 
 def domain_draws(of_trial: TrialDraws, vendor: str, split: str, domain: str) -> Resampled | None:
-    """The metric in-domain, or its mean over the other vendors that count; None where nothing was scored."""
+    """The metric in-domain, or its mean over the other vendors that count; None where nothing was scored.
+
+    ``vendor`` is what was trained on. Of several source vendors it is their mean: the patients of each are drawn apart,
+    so that its interval has the errors of all. None where one of them was not scored.
+    """
+    sources = sources_of(vendor)
     if domain == "in_domain":
-        return of_trial.get((split, vendor))
-    scores = [value for (s, v), value in of_trial.items() if s == split and v != vendor and value.in_mean]
+        scores = [of_trial[split, source] for source in sources if (split, source) in of_trial]
+        if len(scores) < len(sources):
+            return None
+    else:
+        scores = [value for (s, v), value in of_trial.items() if s == split and v not in sources and value.in_mean]
     if not scores:
         return None
     return scores[0] if len(scores) == 1 else average(scores)

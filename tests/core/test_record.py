@@ -32,7 +32,7 @@ def test_every_own_field_moves_the_key():
         "weight_decay": 0.0, "seed": 7, "init_from": "0123456789ab@0123456789ab", "frozen": "x", "slow": "x",
         "slow_lr_multiplier": 0.1, "train_share": 0.5, "schedule": "x", "clip_norm": 1.0, "average": 0.9,
         "test_time": "flips", "rate_hold": 0.5, "mask_moment": "shared", "restarts": 1,
-        "harmonise": "x", "style": "x", "mask_jitter": 0.1,
+        "harmonise": "x", "style": "x", "mask_jitter": 0.1, "invariance": "x",
     }  # fmt: skip
     assert set(other) == set(OWN_FIELDS)
     conditional = {"rate_from": 0.25, "temperature_from": 0.1, "temperature_to": 4.0}  # some need it beside them

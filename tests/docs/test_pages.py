@@ -16,6 +16,7 @@ from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
 from tune_ks.model.transforms import TRANSFORMS
 from tune_ks.planning.space import SEARCH_DEFAULTS, known_spaces
+from tune_ks.training.invariances import INVARIANCES
 from tune_ks.training.styles import STYLES
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +151,7 @@ def without_none(registry):
 def test_the_page_of_members_lists_every_member():
     networks = CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS | NO_NETWORK
     registries = {"M": MASKS, "F": TRANSFORMS, "R": RECONSTRUCTIONS, "C": networks}
-    registries |= {"h": without_none(HARMONISATIONS), "S": without_none(STYLES)}
+    registries |= {"h": without_none(HARMONISATIONS), "S": without_none(STYLES), "I": without_none(INVARIANCES)}
     listed = {}
     for letter, member, *_ in rows(ROOT / "docs/members.md", "| letter |"):
         listed.setdefault(letter, []).append(member.strip("`"))

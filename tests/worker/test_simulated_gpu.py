@@ -34,6 +34,7 @@ from tune_ks.training import train as train_module
 from tune_ks.training import training as training_module
 from tune_ks.training.augmentations import AUGMENTATIONS
 from tune_ks.training.corruptions import CORRUPTIONS
+from tune_ks.training.invariances import INVARIANCES
 from tune_ks.training.members import registries
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
@@ -83,9 +84,9 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
 }
 
 
-def config_of(mask="gumbel", rate=0.25, **changes):
+def config_of(mask="gumbel", rate=0.25, vendor="GE", **changes):
     drawn = {"temperature": 1.0} if mask in ("gumbel", "dps") else {}
-    return TrialConfig("GE", rate, mask=mask, **{**FIELDS, **drawn, **changes})
+    return TrialConfig(vendor, rate, mask=mask, **{**FIELDS, **drawn, **changes})
 
 
 def every_member():
@@ -105,6 +106,9 @@ def every_member():
     for style, harmonise in styles:
         needed = {"corruption": "gibbs"} if style == "corruption" else {}
         configs.append(config_of("lowpass", style=style, harmonise=harmonise, **needed))
+    several = [name for name in INVARIANCES if name != "none"]
+    anneal = {"irm": {"irm_anneal": 1}}
+    configs += [config_of(vendor="GE+SIEMENS", invariance=name, **anneal.get(name, {})) for name in several]
     learned = {"reconstruction_channels": 4, "reconstruction_weight": 1.0, "reconstruction_epochs": 1}
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
     mixed = {"reconstruction": "hyper_recon", "hyper_channels": 4, "reconstruction_weight": 1.0}
@@ -138,6 +142,13 @@ CONFIGS = every_member()
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return write_tiny(tmp_path_factory.mktemp("tiny"), patients=6, per_patient=2)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The cohort of three vendors, of which two are trained on."""
+    vendors = ("GE", "PHILIPS", "SIEMENS")
+    return write_tiny(tmp_path_factory.mktemp("three"), patients=4, per_patient=2, vendors=vendors)
 
 
 @pytest.fixture
@@ -220,12 +231,14 @@ def test_the_walk_names_every_member():
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.mask}-{config.classifier}-{config.key()}")
 def test_every_member_trains_and_is_scored_without_a_wait_in_a_step(
-    config, splits, volumes, maps, watched, fast_scoring
+    config, splits, volumes, maps, three, watched, fast_scoring
 ):
     if config.task == "volume":
         splits = open_volumes(volumes)
     elif config.task == "map":
         splits = open_splits(*maps)
+    elif len(config.sources) > 1:
+        splits = open_splits(*three, config.vendor)
     *_, last = train(config, splits, device="cuda")
     assert all(value.device.type == "cuda" for value in last.state["weights"].values())
     finished = finish(config, splits, last.state, device="cuda")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_ks.core.domains import joined, sources_of
 from tune_ks.core.options import Option, require
 
 Plain = float | int | str
@@ -37,7 +38,11 @@ class TrialConfig:
     vendor: str = field(
         metadata={
             "option": Option(
-                "", "", "source vendor, the one trained on: GE, SIEMENS ..., or with --domain the name of a domain", str
+                "",
+                "",
+                "source vendor, the one trained on: GE, SIEMENS ..., or with --domain the name of a domain; several: "
+                "GE+SIEMENS",
+                str,
             )
         }
     )
@@ -113,12 +118,14 @@ class TrialConfig:
     train_share: float = _field(
         1.0, "share of the source vendor's training patients; a larger share holds a smaller one", above=0, most=1
     )
+    invariance: str = _field("none", "how it is learned from several source vendors what they have in common", str)
     seed: int = _field(0, "moves initialisation, mask noise and batch order; never the split", int)
     options: dict[str, Plain] = field(default_factory=dict)  # of the members; never change it after construction
 
     def __init__(
         self, vendor: str, sampling_rate: float, *, options: Mapping[str, Plain | None] | None = None, **values: Any
     ) -> None:
+        vendor = joined(sources_of(vendor)) if isinstance(vendor, str) else vendor
         values |= {"vendor": vendor, "sampling_rate": sampling_rate}
         for name, option in OWN_FIELDS.items():  # 1 and 1.0 must become the same value, so that the key is the same
             object.__setattr__(self, name, option.checked(values.pop(name, option.default)))
@@ -161,6 +168,11 @@ class TrialConfig:
     def _check_falling_rate(self) -> None:
         needed = self.rate_hold == 0 or self.rate_start is not None
         require(needed, "rate_hold", "0 where rate_start is not given", self.rate_hold)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The vendors that are trained on: one, or several."""
+        return sources_of(self.vendor)
 
     @property
     def is_full(self) -> bool:

@@ -31,7 +31,7 @@ LARGEST = 2**20  # bytes of a file: its text is sent with every trial
 GROUP = "tune_ks.members"  # of entry points
 KINDS = (  # of members: whose registries may be added to
     *("transform", "mask", "reconstruction", "classifier", "segmenter", "detector", "task", "augment"),
-    *("schedule", "harmonise", "style", "corruption", "yardstick", "rule"),
+    *("schedule", "harmonise", "style", "invariance", "corruption", "yardstick", "rule"),
 )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import TrialConfig, is_plain
-from tune_ks.core.domains import ClassPatients, OtherVendors, mean_of_others, other_vendors
+from tune_ks.core.domains import ClassPatients, OtherVendors, mean_of_others, mean_of_sources, other_vendors
 from tune_ks.core.json_text import parse_json
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.options import require
@@ -130,8 +130,11 @@ class TrialRecord:
         return self.mask_is_learned
 
     def in_domain(self, split: str) -> float:
-        """The metric on the source vendor; NaN when it was not measured. ``split`` is "val" or "test"."""
-        return self._scores(split).get(self.config.vendor, math.nan)
+        """The metric on the source vendor, or its mean over several; NaN when it was not measured on each of them.
+
+        ``split`` is "val" or "test".
+        """
+        return mean_of_sources(self._scores(split), self.config.vendor)
 
     def cross_domain(self, split: str) -> float:
         """Mean of the metric over ``others``; NaN where there is none."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tune_ks.core.domains import ClassPatients
+from tune_ks.core.domains import ClassPatients, require_others, sources_of
 from tune_ks.core.storage import StoragePath, storage_path
 from tune_ks.data.cohort.table import read_table, training_patients, words_of_table
 from tune_ks.data.dipole import GEOMETRY
@@ -68,6 +68,7 @@ class Images:
         self._at = self.rows  # index of each image in the pixels
         self.label = torch.from_numpy(table["label"].to_numpy(dtype=np.float32)[chosen])
         self.patient = torch.from_numpy(patient.astype(np.int64)[chosen])
+        self.vendor = table["vendor"].to_numpy(dtype=str)[chosen]  # (n,), on the host alone
         self.acquisition = torch.from_numpy(acquisition.to_numpy(dtype=np.float32)[chosen])
 
     def __len__(self) -> int:
@@ -152,6 +153,18 @@ class Images:
         seen._resident = {}
         return seen
 
+    def and_those_of(self, others: "list[Images]") -> "Images":
+        """These images and then those of ``others``, which are rows of the same cohort; itself where there are none."""
+        if not others:
+            return self
+        all_of_them = copy.copy(self)
+        parts = [self, *others]
+        for name in ("rows", "_at", "label", "patient", "acquisition"):
+            setattr(all_of_them, name, torch.cat([getattr(part, name) for part in parts]))
+        all_of_them.vendor = np.concatenate([part.vendor for part in parts])
+        all_of_them._resident = {}
+        return all_of_them
+
     def in_chunks(self) -> Iterator[torch.Tensor]:
         """All images in their order, in tensors of at most CHUNK, as ``gather`` gives them."""
         for index in torch.arange(len(self)).split(CHUNK):
@@ -183,8 +196,8 @@ def _on_device(batch: Batch, device: torch.device) -> Batch:
 class Splits(NamedTuple):
     """The images of one trial. Test patients are the same whichever vendor is the source."""
 
-    train: Images  # the source vendor's
-    # the source vendor's val rows; of every other vendor all train and val rows, but for patients of ``train``
+    train: Images  # of the source vendor, or of all that are trained on
+    # a source vendor's val rows; of every other vendor all train and val rows, but for patients of ``train``
     val: dict[str, Images]
     test: dict[str, Images]  # every vendor's test rows
 
@@ -197,7 +210,9 @@ def open_splits(
     train_share: float = 1.0,
     slices: int = 1,
 ) -> Splits:
-    """The splits of a trial whose source is ``vendor``. ValueError for an unknown vendor or a table without splits.
+    """The splits of a trial whose source is ``vendor``, or several (GE+SIEMENS).
+
+    ValueError for an unknown vendor, for no other vendor than several sources, and for a table without splits.
 
     Where ``slices`` is above 1, the images are those of whole volumes, each of so many slices (``volume_rows``).
     ``train_share`` of its training patients are trained on; the others are left out of the trial. A training patient
@@ -207,8 +222,11 @@ def open_splits(
     pixels = _pixels(images_npy, table)
     masks = _masks(masks_npy, table)
     known = sorted(table["vendor"].unique())
-    if vendor not in known:
-        raise ValueError(f"the cohort has no {words_of_table(table).one} {vendor!r}; it has {', '.join(known)}")
+    sources = sources_of(vendor)
+    for source in sources:
+        if source not in known:
+            raise ValueError(f"the cohort has no {words_of_table(table).one} {source!r}; it has {', '.join(known)}")
+    require_others(vendor, known)
     unknown = sorted(set(table["split"]) - set(SPLITS))
     if unknown:
         raise ValueError(f"{cohort_csv}: split must be one of {', '.join(SPLITS)}; it also holds {unknown[0]!r}")
@@ -217,21 +235,27 @@ def open_splits(
         wanted = (table["vendor"] == name) & table["split"].isin(splits) & ~table["patient_id"].isin(without)
         return Images(table, pixels, np.flatnonzero(wanted), masks, slices)
 
-    train = images(vendor, "train")
-    trained = frozenset(table.loc[(table["vendor"] == vendor) & (table["split"] == "train"), "patient_id"])
-    if train_share < 1:
-        kept = table["patient_id"].isin(training_patients(table, vendor, train_share))
-        chosen = np.flatnonzero((table["vendor"] == vendor) & (table["split"] == "train") & kept)
-        train = Images(table, pixels, chosen, masks, slices)
-    val = {vendor: images(vendor, "val")}
+    is_trained = table["vendor"].isin(sources) & (table["split"] == "train")
+    trained = frozenset(table.loc[is_trained, "patient_id"])
+    val = {}
     for name in known:
-        if name != vendor:
-            val[name] = images(name, "train", "val", without=trained)
+        val[name] = images(name, "val") if name in sources else images(name, "train", "val", without=trained)
     return Splits(
-        train=train,
-        val={name: val[name] for name in known},
+        train=Images(table, pixels, _trained_on(table, sources, train_share), masks, slices),
+        val=val,
         test={name: images(name, "test") for name in known},
     )
+
+
+def _trained_on(table: pd.DataFrame, sources: tuple[str, ...], share: float) -> np.ndarray:
+    """(n,) rows of the training images: of each source those of this share of its training patients."""
+    chosen = pd.Series(False, index=table.index)
+    for source in sources:
+        of_source = (table["vendor"] == source) & (table["split"] == "train")
+        if share < 1:
+            of_source &= table["patient_id"].isin(training_patients(table, source, share))
+        chosen |= of_source
+    return np.flatnonzero(chosen)
 
 
 def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None, slices: int = 1) -> Images:

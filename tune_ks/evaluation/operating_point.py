@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.arrays import read_arrays
+from tune_ks.core.domains import source_words
 from tune_ks.core.operating_point import threshold
 from tune_ks.core.record import SPLIT_CODES, TrialRecord
 from tune_ks.core.run_folder import RunFolder
@@ -49,14 +50,14 @@ class OperatingPoint:
 
 def operating_point(folder: RunFolder, record: TrialRecord) -> OperatingPoint:
     """The operating point of one finished trial."""
-    vendors = tuple(sorted({*record.val, *record.test, record.config.vendor}))
+    vendors = tuple(sorted({*record.val, *record.test, *record.config.sources}))
     try:
         images = _validation_images(folder, record)
     except (ValueError, OSError) as error:
         return OperatingPoint(math.nan, f"no threshold: {error}", vendors)
     cut = threshold(images["label"].to_numpy(), images["score"].to_numpy())
     if math.isnan(cut):
-        why = f"no threshold: the validation of {record.config.vendor} has no image without a tumour"
+        why = f"no threshold: the validation of {source_words(record.config.vendor)} has no image without a tumour"
         return OperatingPoint(math.nan, why, vendors)
     above = images["score"] > cut
     with_tumour = images["label"] == 1
@@ -77,7 +78,7 @@ def operating_point(folder: RunFolder, record: TrialRecord) -> OperatingPoint:
 
 
 def _validation_images(folder: RunFolder, record: TrialRecord) -> pd.DataFrame:
-    """patient_id, label and score of the labelled validation images of the vendor that the trial was trained on."""
+    """patient_id, label and score of the labelled validation images of the vendors that the trial was trained on."""
     cohort = read_table(folder.cohort_csv)
     columns = read_arrays(folder.trial(record.config.key(), "scores.npz"), ("row", "split", "score"))
     row = columns["row"]
@@ -87,7 +88,7 @@ def _validation_images(folder: RunFolder, record: TrialRecord) -> pd.DataFrame:
         raise ValueError("scores.npz and cohort.csv do not belong together")
     images = cohort.loc[row, ["patient_id", "vendor", "label"]].reset_index(drop=True)
     images["score"] = columns["score"].astype(np.float64)
-    chosen = (columns["split"] == SPLIT_CODES["val"]) & (images["vendor"] == record.config.vendor)
+    chosen = (columns["split"] == SPLIT_CODES["val"]) & images["vendor"].isin(record.config.sources)
     return images[chosen].dropna(subset=["label", "score"])
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.domains import mean_of_sources, source_words
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Splits
 from tune_ks.evaluation.yardstick_scores import YardstickScores
@@ -30,7 +31,7 @@ def is_without_network(config: TrialConfig) -> bool:
 
 
 def best_answer(config: TrialConfig, splits: Splits, yardsticks: YardstickScores) -> Answer:
-    """The yardstick with the highest metric on the source vendor's validation images; the first of equal ones.
+    """The yardstick with the highest in-domain validation metric; the first of equal ones.
 
     The first where validation has no metric. TrainingFailed where there is no yardstick at all.
     """
@@ -39,12 +40,13 @@ def best_answer(config: TrialConfig, splits: Splits, yardsticks: YardstickScores
         title = METRICS[task.metric].title
         raise TrainingFailed(
             f"without a network a trial needs a yardstick, and none can be fitted: the task {config.task!r} has none, "
-            f"or the training images of {config.vendor} lack a class that the {title} needs"
+            f"or the training images of {source_words(config.vendor)} lack a class that the {title} needs"
         )
     best = Answer(*next(iter(yardsticks.items())))
     best_value = -math.inf
     for name, scores in yardsticks.items():
-        value = task.measure(splits.val[config.vendor], scores["val"][config.vendor])
+        of_sources = {source: task.measure(splits.val[source], scores["val"][source]) for source in config.sources}
+        value = mean_of_sources(of_sources, config.vendor)
         if value > best_value:
             best_value = value
             best = Answer(name, scores)

@@ -170,7 +170,7 @@ def _about_the_answer(training: ScoredTraining) -> dict[str, Any]:
 
 def _image_counts(config: TrialConfig, splits: Splits) -> dict[str, int]:
     """Number of images by "train GE", "val GE", "test SIEMENS" and so on."""
-    counts = {f"train {config.vendor}": len(splits.train)}
+    counts = {f"train {source}": int((splits.train.vendor == source).sum()) for source in config.sources}
     for split in SPLIT_CODES:
         for vendor, images in getattr(splits, split).items():
             counts[f"{split} {vendor}"] = len(images)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.domains import sources_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import CHUNK, Images, Splits
 from tune_ks.evaluation.yardsticks import YARDSTICKS
@@ -140,7 +141,7 @@ class SeenImages:
 
 
 class SeenSplits:
-    """The images of one trial in one view."""
+    """The images of one trial in one view. The validation images of several source vendors are pooled."""
 
     def __init__(self, vendor: str, splits: Splits, view: View) -> None:
         self.train = SeenImages(splits.train, view)
@@ -148,7 +149,11 @@ class SeenSplits:
         for split, of_split in self.scored.items():
             for name, images in getattr(splits, split).items():
                 of_split[name] = SeenImages(images, view)
-        self.source_val = self.scored["val"][vendor]
+        first, *further = sources_of(vendor)
+        self.source_val = self.scored["val"][first]
+        if further:
+            pooled = splits.val[first].and_those_of([splits.val[source] for source in further])
+            self.source_val = SeenImages(pooled, view)
         identities = [images.identity for images in (splits.train, *splits.val.values(), *splits.test.values())]
         # of what is seen: equal for equal images under an equal mask; None where they are not those of a file
         self.identity = None if None in identities else (vendor, view.name, *identities)

@@ -197,7 +197,8 @@ class Timer:
     def _idle_seconds(self, config: TrialConfig, splits: Splits, steps: "StepTimes") -> float:
         training = steps.training
         scoring = steps.scoring * views_of(config)
-        return config.epochs * (len(splits.train) * training + len(splits.val[config.vendor]) * scoring) + scoring * (
+        in_domain = sum(len(splits.val[source]) for source in config.sources)
+        return config.epochs * (len(splits.train) * training + in_domain * scoring) + scoring * (
             _images(splits) + DRAWS * sum(map(len, splits.val.values()))
         )
 

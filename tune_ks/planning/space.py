@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tune_ks.core.config import OWN_FIELDS, digest
 from tune_ks.core.did_you_mean import did_you_mean
+from tune_ks.core.domains import joined, leave_one_out, sources_of
 from tune_ks.core.front import front_folder
 from tune_ks.core.own_members import full_name
 from tune_ks.model.members import named
@@ -37,6 +38,7 @@ YARDSTICKS = ("quick", "all")
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
 PRETRAINED = "pretrained"  # as init_from: stands for the matching trial of the run folder given as --init-from
+LEAVE_ONE_OUT = "leave-one-out"  # as vendor: all vendors of the cohort but one are trained on, each in turn is left out
 OBJECTIVES = {"val_in_domain": "maximize", "val_cross_domain": "maximize", "realised_rate": "minimize"}
 
 
@@ -64,15 +66,24 @@ class Space(NamedTuple):
     start: Sequence[dict[str, Any]] = ()
 
     def grid(self, vendors: list[str]) -> list[Block]:
-        """Every combination of the listed values. A SPACE without a vendor means each of the cohort's ``vendors``."""
+        """Every combination of the listed values. A SPACE without a vendor means each of the cohort's ``vendors``.
+
+        ValueError for names of several source vendors that make no sense, and where there are too few to leave one out.
+        """
         points = []
         for block in self.blocks:
             listed = {"vendor": list(vendors), **block}
+            listed["vendor"] = _sources(listed["vendor"], vendors)
             drawn = {name: value for name, value in listed.items() if is_domain(value)}
             values = {name: _as_list(value) for name, value in listed.items() if name not in drawn}
             combinations = itertools.product(*values.values())
             points += [Block(dict(zip(values, combination)), drawn) for combination in combinations]
         return points
+
+    def examples(self) -> list[Block]:
+        """The grid of a cohort that is not known yet, to check a SPACE by."""
+        leaves_out = any(LEAVE_ONE_OUT in _as_list(block.get("vendor")) for block in self.blocks)
+        return self.grid(["GE", "PHILIPS", "SIEMENS"] if leaves_out else ["GE"])
 
     def fingerprint(self) -> str:
         """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name, STOPPING and BESIDE."""
@@ -220,7 +231,7 @@ def _check(space: Space) -> None:
     _check_constraint(space)
     _check_stopping(space)
     chosen = _options_of_members(space)
-    for block in space.grid(["GE"]):
+    for block in space.examples():
         if bool(block.drawn) == (space.search["sampler"] == "grid"):
             raise ValueError(
                 "a 'grid' takes lists of values only, and every other sampler needs a field with a domain of ray.tune "
@@ -255,7 +266,7 @@ def _check_constraint(space: Space) -> None:
         raise ValueError(f"in_domain_loss is a part of the metric, from 0 to below 1, or None; got {loss!r}")
     if space.search["sampler"] == "grid":
         raise ValueError("in_domain_loss steers a sampler, and a 'grid' reads no result: name a sampler in SEARCH")
-    for block in space.grid(["GE"]):
+    for block in space.examples():
         rate = block.drawn.get("sampling_rate")
         highest = None if rate is None else max(getattr(rate, "categories", None) or [rate.upper])
         if highest != 1:
@@ -268,7 +279,7 @@ def _check_constraint(space: Space) -> None:
 def _options_of_members(space: Space) -> set[str]:
     """The options of all members that SPACE names. A block may set any of them, so that blocks can share values."""
     names = set()
-    for block in space.grid(["GE"]):
+    for block in space.examples():
         for field, registry in registries().items():
             for member in _named_in(block, field):
                 names |= {option.name for option in named(registry, field, member).options}
@@ -339,6 +350,17 @@ def _values_of(domain: Any) -> float:
 
 def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _sources(asked: Any, vendors: list[str]) -> list[Any]:
+    """What a block's trials are trained on: the names in order of the alphabet where there are several in one."""
+    sources: list[Any] = []
+    for value in _as_list(asked):
+        if value == LEAVE_ONE_OUT:
+            sources += leave_one_out(vendors)
+        else:
+            sources.append(joined(sources_of(value)) if isinstance(value, str) else value)
+    return sources
 
 
 def _described_block(block: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 
 from tune_ks import __version__
 from tune_ks.core.domain_words import domain_of
+from tune_ks.core.domains import require_others, source_words, sources_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import FORMAT, migrated
 from tune_ks.core.run_folder import RunFolder, write_json
@@ -34,18 +35,27 @@ PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
 def require_vendors(space: Space, vendors: list[str]) -> None:
-    """ValueError when the space trains on a vendor that the cohort does not have."""
-    absent = sorted({point.fixed["vendor"] for point in space.grid(vendors)} - set(vendors))
+    """ValueError when the space trains on a vendor that the cohort does not have, or on several and no other is "
+    "left."""
+    asked = sources_asked(space, vendors)
+    absent = sorted({vendor for source in asked for vendor in sources_of(source)} - set(vendors))
     if absent:
         raise ValueError(
             f"the space {space.name!r} trains on {', '.join(absent)}, and the cohort has {', '.join(vendors)} only"
         )
+    for source in asked:
+        require_others(source, vendors)
+
+
+def sources_asked(space: Space, vendors: list[str]) -> list[str]:
+    """What the trials of the space are trained on, sorted: a vendor, or several as one text."""
+    return sorted({point.fixed["vendor"] for point in space.grid(vendors)})
 
 
 def require_trainable(space: Space, cohort: Cohort, split_seed: int) -> None:
     """ValueError when the split of the cohort's patients leaves a trial of the space nothing to train or measure on."""
     vendors = sorted(cohort.table["vendor"].unique())
-    sources = {point.fixed["vendor"] for point in space.grid(vendors)}
+    sources = {vendor for source in sources_asked(space, vendors) for vendor in sources_of(source)}
     classes = METRICS[space.task().metric].classes
     require_splits(with_splits(cohort.table, split_seed), sources, classes)
 
@@ -81,10 +91,11 @@ def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:
     labels = table[table["split"] == "val"].dropna(subset="label").groupby("vendor")["label"].agg(set)
     validating = {vendor for vendor, of_vendor in labels.items() if classes <= of_vendor}
     word = words_of_table(table).one
-    for source in sorted({point.fixed["vendor"] for point in space.grid(vendors)}):
-        if not validating - {source}:
+    for source in sources_asked(space, vendors):
+        if not validating - set(sources_of(source)):
             raise ValueError(
-                f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no {word} but {source} "
+                f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no {word} but "
+                f"{source_words(source)} "
                 "has validation images of each class: write 'objectives': ['val_in_domain', 'realised_rate'] in "
                 f"SEARCH, or give another {word} validation patients"
             )

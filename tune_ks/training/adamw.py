@@ -67,6 +67,10 @@ class AdamW:
             }
         return self.state[parameter]
 
+    def restart(self) -> None:
+        """Begin with zero moments again; a ``state_dict`` that was taken before keeps those of its time."""
+        self.state = {}
+
     def release(self) -> None:
         """Forget every gradient and moment, also those in a ``state_dict`` that was taken before."""
         self.zero_grad()

@@ -40,21 +40,28 @@ def draw_epoch(
     lines: int,
     device: str,
     mixup: float = 0.0,
+    by_domain: bool = False,
 ) -> list[Draws]:
     """The random numbers of every batch of ``epoch``, in order. ``lines`` is the number of coefficients of a mask.
 
-    ``mixup`` is the task's. Each kind of number has its own stream, seeded by (seed, purpose, epoch) and read batch
-    after batch. Of volumes, ``batch_size`` counts volumes, and all slices of a volume have the same numbers.
+    ``mixup`` is the task's, ``by_domain`` the invariance's. Each kind of number has its own stream, seeded by (seed,
+    purpose, epoch) and read batch after batch. Of volumes, ``batch_size`` counts volumes, and all slices of a volume
+    have the same numbers.
     """
     slices = slices_of(config)
-    order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images) // slices))
+    if by_domain:
+        order = order_by_source(config, images, epoch)
+        batch_size = len(config.sources) * images_of_each(config)
+    else:
+        order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images) // slices))
+        batch_size = config.batch_size
     of_augmentation = generator(config.seed, "flips", epoch)
     of_rates = generator(config.seed, "rates", epoch)
     uniform = {option: generator(config.seed, "option", option.name, epoch) for option in drawn_options(config)}
     rates = []
     options: dict[str, list[Tensor]] = {}
     augmentations = []
-    for batch in order.split(config.batch_size):
+    for batch in order.split(batch_size):
         size = len(batch)
         rates.append(training_rates(config, epoch, size, lines, of_rates))
         temperatures = training_temperatures(config, size, of_rates)
@@ -79,6 +86,30 @@ def draw_epoch(
         _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),
     )
     return [Draws(*of_batch) for of_batch in zip(*columns, strict=True)]
+
+
+def images_of_each(config: TrialConfig) -> int:
+    """The images of each source in a batch that holds equally many of all."""
+    return config.batch_size // len(config.sources)
+
+
+def order_by_source(config: TrialConfig, images: Images, epoch: int) -> Tensor:
+    """(n,) int64 positions in the training images, batch after batch; in a batch those of the first source first.
+
+    There are as many batches as of pooled images. Each source is passed in a random order, as often as it takes: where
+    a source has fewer images than are needed they come again, and of one with more some are left out of the epoch.
+    """
+    size = images_of_each(config)
+    batches = math.ceil(len(images) / config.batch_size)
+    of_sources = []
+    for source in config.sources:
+        places = np.flatnonzero(images.vendor == source)
+        if not len(places):
+            raise ValueError(f"{source} is trained on, and none of the training images are of it")
+        stream = generator(config.seed, "order", epoch, source)
+        passes = [stream.permutation(places) for _ in range(math.ceil(batches * size / len(places)))]
+        of_sources.append(np.concatenate(passes)[: batches * size].reshape(batches, size))
+    return torch.from_numpy(np.concatenate(of_sources, axis=1).flatten())
 
 
 def _for_every_slice(batches: list[Tensor | None], slices: int) -> list[Tensor | None]:

@@ -9,6 +9,7 @@ from tune_ks.core.options import Member, Option, listed, require
 from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.members import FIELDS, named, registry_of
 from tune_ks.training.augmentations import AUGMENTATIONS
+from tune_ks.training.invariances import INVARIANCES
 from tune_ks.training.schedules import SCHEDULES
 from tune_ks.training.styles import STYLES
 from tune_ks.training.tasks import TASKS
@@ -22,7 +23,8 @@ def members_of(config: TrialConfig) -> dict[str, Member]:
 def registries() -> dict[str, dict[str, Member]]:
     """Field of a config -> the members that it can name."""
     of_model = {field: registry_of(field) for field in FIELDS}
-    return of_model | {"task": TASKS, "augment": AUGMENTATIONS, "style": STYLES, "schedule": SCHEDULES}
+    of_training = {"task": TASKS, "augment": AUGMENTATIONS, "style": STYLES, "schedule": SCHEDULES}
+    return of_model | of_training | {"invariance": INVARIANCES}
 
 
 def option_values(config: TrialConfig) -> dict[str, dict[str, Any]]:

@@ -37,9 +37,11 @@ def pack_key(config: TrialConfig) -> tuple | None:
     """Configs with the same key can be trained in one pack; None for a config that must be trained alone.
 
     Rate, temperature, mask family, seed, dropout, settings of the optimiser, augmentation and frozen parts may differ
-    within a pack. Trained alone are configs with a learned reconstruction, conditional trainings, and networks that are
-    not a sequence of plain layers.
+    within a pack. Trained alone are configs with a learned reconstruction, conditional trainings, networks that are
+    not a sequence of plain layers, and configs that compare their source vendors (``invariance``).
     """
+    if config.invariance != "none":
+        return None
     plain_layers = member_of(config, "classifier").layers is not None
     if not plain_layers or member_of(config, "reconstruction").learned or config.is_conditional:
         return None

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tune_ks.core.domains import mean_of_others
+from tune_ks.core.domains import is_source, mean_of_others, mean_of_sources
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Batch, Splits
 from tune_ks.training.adamw import step_together
 from tune_ks.training.draws import Draws
+from tune_ks.training.invariances.base import inputs_of
 from tune_ks.training.mixup import mixed
 from tune_ks.training.pack import Passed, pass_together
 from tune_ks.training.scoring import val_metrics
@@ -79,7 +80,9 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
     size = len(draws[0].rates)
     totals = torch.zeros(len(trainings), dtype=torch.float64, device=trainings[0].device)
     for training in trainings:
-        training.optimizer.zero_grad()
+        training.begin_step()
+    if trainings[0].invariance.by_domain:  # it compares the sources within the whole batch
+        parts = 1
     slices = slices_of(trainings[0].config)
     in_pieces = [_in_pieces(batch, drawn, parts, slices) for batch, drawn in zip(batches, draws, strict=True)]
     for pieces in zip(*in_pieces, strict=True):
@@ -97,10 +100,15 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
 
 
 def _in_domain(trainings: list[Training], splits: Splits, parts: int) -> dict[Training, float]:
-    """The in-domain validation metric of each training."""
+    """The in-domain validation metric of each training: of several source vendors the mean over them."""
     if not trainings:
         return {}
-    return _measured(trainings, splits, trainings[0].config.vendor, parts)
+    source = trainings[0].config.vendor
+    by_vendor = {vendor: _measured(trainings, splits, vendor, parts) for vendor in trainings[0].config.sources}
+    means = {}
+    for training in trainings:
+        means[training] = mean_of_sources({vendor: metrics[training] for vendor, metrics in by_vendor.items()}, source)
+    return means
 
 
 def _cross_domain(trainings: list[Training], splits: Splits, parts: int) -> dict[Training, float]:
@@ -109,7 +117,8 @@ def _cross_domain(trainings: list[Training], splits: Splits, parts: int) -> dict
         return {}
     source = trainings[0].config.vendor
     patients = {vendor: images.class_patients() for vendor, images in splits.val.items()}
-    by_vendor = {vendor: _measured(trainings, splits, vendor, parts) for vendor in splits.val if vendor != source}
+    others = [vendor for vendor in splits.val if not is_source(vendor, source)]
+    by_vendor = {vendor: _measured(trainings, splits, vendor, parts) for vendor in others}
     means = {}
     for training in trainings:
         of_training = {vendor: metrics[training] for vendor, metrics in by_vendor.items()}
@@ -199,17 +208,29 @@ def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tens
     batches = [piece.batch for piece in pieces]
     rates = [piece.rates for piece in pieces]
     unclassified = [position for position, training in enumerate(trainings) if training.reconstructs_alone]
-    passed = pass_together(networks, batches, rates, unclassified)
+    with inputs_of(trainings[0].compared_layer) as features:
+        passed = pass_together(networks, batches, rates, unclassified)
     classified = [position for position in range(len(trainings)) if position not in unclassified]
-    of_tasks = task_losses(
-        [trainings[position].task for position in classified],
+    of_tasks = _task_losses(
+        [trainings[position] for position in classified],
         [passed[position].output for position in classified],
         [batches[position] for position in classified],
+        features[0] if features else None,
     )
     losses: list[Tensor | None] = [None] * len(trainings)
     for position, of_task in zip(classified, of_tasks, strict=True):
         losses[position] = of_task
     return [_loss(*of_training) for of_training in zip(trainings, passed, losses, strict=True)]
+
+
+def _task_losses(
+    trainings: Sequence[Training], outputs: Sequence[Tensor], batches: Sequence[Batch], features: Tensor | None
+) -> Sequence[Tensor]:
+    """The loss of the task of each training; of one that is trained alone, as its invariance has it."""
+    if len(trainings) == 1:
+        training = trainings[0]
+        return [training.invariance.loss(training.task, outputs[0], batches[0], features, training.steps_done)]
+    return task_losses([training.task for training in trainings], outputs, batches)
 
 
 def _loss(training: Training, passed: Passed, of_task: Tensor | None) -> Tensor:

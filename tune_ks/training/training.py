@@ -5,11 +5,12 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
+from tune_ks.model.classifiers.base import last_layer
 from tune_ks.model.masks.by_distance import mean_by_distance
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.model.transforms.base import Transform
@@ -20,6 +21,7 @@ from tune_ks.training.average import Average
 from tune_ks.training.chance import stayed_at_chance
 from tune_ks.training.coils import require_serves_coils
 from tune_ks.training.draws import draw_epoch
+from tune_ks.training.invariances import build_invariance
 from tune_ks.training.noise import Noise
 from tune_ks.training.optimiser import build_optimiser, clip_gradient, is_of_mask, start_epoch
 from tune_ks.training.pack import Network
@@ -68,6 +70,7 @@ class Training:
         if state is not None:
             self.pipeline.load_state_dict(state["weights"])
             self.task.load_state_dict(state.get("task", {}))  # an earlier version's checkpoint has none
+            self.invariance.load_state_dict(state.get("invariance", {}))
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
@@ -86,6 +89,7 @@ class Training:
         self.pipeline = build_pipeline(config, train.side).to(self.device)
         self.task = build_task(config).to(self.device)
         self.task.prepare(train)
+        self.invariance = build_invariance(config).to(self.device)
         self.augmentation = build_augmentation(config)
         self.style = build_style(config)
         if weights is not None:
@@ -137,7 +141,7 @@ class Training:
         losses = [line["loss"] for line in self.history if line["epoch"] > alone]
         first = config.first_settled_epoch()
         values = [line["val_in_domain"] for line in self.history if line["epoch"] >= first]
-        label = self.splits.val[config.vendor].label.numpy()
+        label = torch.cat([self.splits.val[source].label for source in config.sources]).numpy()
         return stayed_at_chance(losses, self.task.constant_loss(), values, label)
 
     @property
@@ -169,7 +173,14 @@ class Training:
         mask = self.pipeline.sampling.mask
         lines = mask.radius.numel()
         self.draws = draw_epoch(
-            config, self.augmentation, self.images, self.number, lines, self.device, self.task.mixup
+            config,
+            self.augmentation,
+            self.images,
+            self.number,
+            lines,
+            self.device,
+            self.task.mixup,
+            self.invariance.by_domain,
         )
         early = self.number <= self.pipeline.reconstruction.epochs_alone
         self.reconstructs_alone = early and not self.pipeline.nothing_to_sample
@@ -192,6 +203,17 @@ class Training:
         if self.trained.nothing_to_sample or mask.rates_differ or mask.is_drawn:
             return None
         return mask.binary(self.draws[0].rates[:1])
+
+    @property
+    def compared_layer(self) -> nn.Module | None:
+        """The network's last layer, where the invariance reads what enters it."""
+        return last_layer(self.trained.classifier) if self.invariance.reads_features else None
+
+    def begin_step(self) -> None:
+        """Forget the gradients of the step before, and the moments where the loss changes with this step."""
+        if self.invariance.restarts_optimiser(self.steps_done):
+            self.optimizer.restart()
+        self.optimizer.zero_grad()
 
     def update(self, skip: Tensor) -> Update:
         """The change of the weights by their gradients; none where ``skip`` is 1 (a float on the device, 0 or 1)."""
@@ -252,6 +274,8 @@ class Training:
             "history": list(self.history),
             "best": self.best,
         }
+        if of_invariance := self.invariance.state_dict():
+            state["invariance"] = of_invariance
         if self.mask_history:
             state["mask_history"] = list(self.mask_history)
         if self.average is not None:

@@ -13,6 +13,7 @@ from analysis.results.at_threshold import GIVEN
 from analysis.results.clinic import Clinic, roc_of
 from analysis.results.compute import Analysis
 from analysis.results.subgroups import PATIENTS
+from tune_ks.core.domains import source_words
 
 OPERATING = (
     "The threshold is set once, on the source vendor's validation patients, where at most 10 % of tumour-free images "
@@ -98,7 +99,10 @@ def _operating(vendor: str, rows: pd.DataFrame) -> Figure:
         for row in rows.to_dict("records")
     ]
     listed = "; ".join(reached)
-    alt = f"Sensitivity and specificity on test patients, trained on {vendor}, with 90 % intervals; {listed}."
+    alt = (
+        f"Sensitivity and specificity on test patients, trained on {source_words(vendor)}, with 90 % "
+        f"intervals; {listed}."
+    )
     drawn = to_json(plot_operating(rows))
     return Figure(f"operating-{slug(vendor)}", drawn, alt, 330, f"Trained on {vendor}")
 
@@ -118,7 +122,8 @@ def _roc(clinic: Clinic, source: str, vendor: str) -> Figure:
     rows = clinic.operating
     rows = rows[(rows["trained on"] == source) & (rows["scored on"] == vendor)]
     alt = (
-        f"Sensitivity against 1 - specificity on test images of {vendor}, trained on {source}: a line a seed, full "
+        f"Sensitivity against 1 - specificity on test images of {vendor}, trained on {source_words(source)}: a line a "
+        "seed, full "
         "sampling grey; diamonds at the threshold set on validation images"
     )
     points = [f"{r['rate']} {r['sensitivity']:.2f} at {1 - r['specificity']:.2f}" for r in rows.to_dict("records")]
@@ -130,7 +135,8 @@ def _roc(clinic: Clinic, source: str, vendor: str) -> Figure:
 
 def _reliability(vendor: str, rows: pd.DataFrame, word: str) -> Figure:
     alt = (
-        f"Observed share of tumour images against the predicted probability, trained on {vendor}, by test {word}, with "
+        f"Observed share of tumour images against the predicted probability, trained on {source_words(vendor)}, by "
+        f"test {word}, with "
         "90 % intervals of the chosen rate; full sampling dotted; on the dashed line predictions are calibrated. "
         "Below, where each bin of equally many images begins and ends."
     )

@@ -10,6 +10,7 @@ from analysis.results import comparators
 from analysis.results.compute import Analysis
 from analysis.results.sentences import DOMAINS
 from analysis.results.versus_lowpass import CHANCE
+from tune_ks.core.domains import source_words
 
 ROW = 46  # pixels of a comparator
 FRAME = 150  # pixels above and below
@@ -48,7 +49,8 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 def _figure(analysis: Analysis, vendor: str) -> list[Part]:
     count = len(places(analysis.comparators, vendor))
     alt = (
-        f"Comparators and masks minus plain full sampling, test {analysis.measure.title}, trained on {vendor}: right "
+        f"Comparators and masks minus plain full sampling, test {analysis.measure.title}, trained on "
+        f"{source_words(vendor)}: right "
         "of 0 is better; blue in-domain, orange cross-domain, grey by how much the transfer loss shrinks; bars are "
         "90 % intervals, filled symbols hold after Holm's correction."
     )

@@ -14,6 +14,7 @@ from analysis.results.rate_units import rate_units
 from analysis.results.read_by_rules import read_table
 from analysis.results.source_table import CHOSEN_FOR, source_table
 from analysis.results.yardsticks import shown
+from tune_ks.core.domains import source_words
 
 HEIGHT = 440  # pixels
 NOTE = (
@@ -86,7 +87,8 @@ def _curves(analysis: Analysis, split: str) -> list[Part]:
 def figure(analysis: Analysis, vendor: str, split: str, title: str) -> Figure:
     """One vendor's curves on one split."""
     alt = (
-        f"{SPLIT_WORDS[split].capitalize()} {analysis.measure.title} against the realised rate, trained on {vendor}: "
+        f"{SPLIT_WORDS[split].capitalize()} {analysis.measure.title} against the realised rate, trained on "
+        f"{source_words(vendor)}: "
         f"blue in-domain, orange cross-domain (a hair to the right); small points are single "
         f"trials{_extras(analysis, split)}."
     )

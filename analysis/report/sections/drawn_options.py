@@ -19,6 +19,7 @@ from analysis.report.sections.masks import (
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.drawn_options import Series, Stop, drawn_columns, series_of
 from analysis.results.gallery import Exhibit
+from tune_ks.core.domains import source_words
 
 WORDS = (
     "In one training {option} was drawn for each image, and its network was scored at these values; a separate "
@@ -64,7 +65,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
         turned=option,
         has_masks=False,
     )
-    shown: list[Part] = [Heading(f"{option.capitalize()}, trained on {vendor}"), knob]
+    shown: list[Part] = [Heading(f"{option.capitalize()}, trained on {source_words(vendor)}"), knob]
     if comparable:
         labels = {}
         for of_series in series:

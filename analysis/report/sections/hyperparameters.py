@@ -9,6 +9,7 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.importance import ENOUGH, importance
 from analysis.statistics.measures import Measure
+from tune_ks.core.domains import source_words
 
 HEIGHT = 380  # pixels
 BAR = 28  # pixels of a bar of importance
@@ -60,7 +61,8 @@ def _parallel(computed: VendorAnalysis, measure: Measure) -> list[Part]:
     if drawn is None:
         return []
     alt = (
-        f"Every configuration trained on {vendor} as a line over its hyperparameters and {measure.plural}; drag along "
+        f"Every configuration trained on {source_words(vendor)} as a line over its hyperparameters and "
+        f"{measure.plural}; drag along "
         "an axis to keep a range."
     )
     attributes = {"data-webgl": "yes"}  # drawn only when the reader comes near: it takes seconds

@@ -20,6 +20,7 @@ from analysis.results.gallery import Exhibit, gallery
 from analysis.results.marks import Marks
 from analysis.results.mask_path import MaskPath, mask_path
 from analysis.statistics.measures import Measure
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 LOOK = (
@@ -272,7 +273,7 @@ def _line_masks(vendor: str, exhibits: list[Exhibit], kind: str) -> list[Part]:
     drawn = plot_line_masks(exhibits, kind)
     if drawn is None:
         return []
-    alt = f"{KINDS[kind]} over k-space lines, trained on {vendor}, a row a rate."
+    alt = f"{KINDS[kind]} over k-space lines, trained on {source_words(vendor)}, a row a rate."
     name = f"masks-{slug(vendor)}" if kind == "mask" else f"masks-{kind}-{slug(vendor)}"
     return [Figure(name, to_json(drawn), alt, drawn.layout.height, KINDS[kind])]
 
@@ -286,7 +287,7 @@ def _path_parts(vendor: str, path: MaskPath) -> list[Part]:
     }
     panels = []
     for kind, (figure, words) in drawn.items():
-        alt = f"{words}, epoch by epoch, of the mask {path.name} trained on {vendor}."
+        alt = f"{words}, epoch by epoch, of the mask {path.name} trained on {source_words(vendor)}."
         panels.append([Figure(f"mask-{kind}-{slug(vendor)}", to_json(figure), alt, PATH_HEIGHT, words)])
     return [Paragraph(f"{PATH_WORDS} Trial {path.key}.", "small"), Panels(panels)]
 

@@ -18,6 +18,7 @@ from analysis.results.rate_units import rate_units
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick
 
 FEW = 8  # temperatures that get a box each; more get a range
@@ -93,7 +94,8 @@ def figure(analysis: Analysis, computed: VendorAnalysis, title: str) -> Part:
         )
         return Paragraph(why)
     alt = (
-        f"In-domain against cross-domain {SPLIT_WORDS[split]} {measure.title}, trained on {vendor}: small grey points "
+        f"In-domain against cross-domain {SPLIT_WORDS[split]} {measure.title}, trained on {source_words(vendor)}: "
+        "small grey points "
         "are single trials, large ones configurations coloured by rate, the grey line their front, the star the chosen "
         "one"
     )
@@ -122,7 +124,10 @@ def _optimal(analysis: Analysis) -> list[Part]:
             )
             panels.append([Paragraph(why, "small")])
             continue
-        alt = f"In how many draws of both {measure.plural} a rate is not dominated by another, trained on {vendor}."
+        alt = (
+            f"In how many draws of both {measure.plural} a rate is not dominated by another, trained on "
+            f"{source_words(vendor)}."
+        )
         drawn = to_json(plot_optimal(uncertain, measure, rate_units(analysis.run, vendor).units))
         panels.append([Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {vendor}")])
         tables.append(_optimal_table(vendor, uncertain, measure))

@@ -13,6 +13,7 @@ from analysis.results.compute import Analysis
 from analysis.results.sentences import DOMAINS
 from analysis.results.versus_info import versus_info
 from analysis.results.versus_lowpass import CHANCE, headline, single_rates
+from tune_ks.core.domains import source_words
 
 HEIGHT = 420  # pixels
 HOW = (
@@ -49,7 +50,8 @@ def _figure(analysis: Analysis, vendor: str) -> list[Part]:
     if info is None:
         return []
     alt = (
-        f"Mask minus low-pass at equal rate, test {analysis.measure.title}, trained on {vendor}: above 0 the mask is "
+        f"Mask minus low-pass at equal rate, test {analysis.measure.title}, trained on {source_words(vendor)}: above "
+        "0 the mask is "
         "better; blue in-domain, orange cross-domain; bars are 90 % intervals, filled symbols hold after Holm's "
         "correction."
     )

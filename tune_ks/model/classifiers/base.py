@@ -40,6 +40,14 @@ class ImageClassifier(nn.Module):
         return self.head(self.features(image)).squeeze(1)
 
 
+def last_layer(network: nn.Module) -> nn.Linear | None:
+    """The last linear layer of ``network.head``: what enters it are the network's features. None where there is "
+    "none."""
+    head = getattr(network, "head", None)
+    layers = [layer for layer in head.modules() if isinstance(layer, nn.Linear)] if isinstance(head, nn.Module) else []
+    return layers[-1] if layers else None
+
+
 def widened(width: float, *channels: int) -> list[int]:
     """Each channel count times ``width``, rounded, at least 1."""
     return [max(1, round(width * count)) for count in channels]

@@ -21,6 +21,7 @@ AS_IT_IS = {  # fields that act on what a network is given or gives -> the value
     "mask_jitter": 0.0,
     "test_time": "none",
     "standardise": "none",
+    "invariance": "none",
     "average": 0.0,
     "restarts": 0,
 }
