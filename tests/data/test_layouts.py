@@ -46,7 +46,7 @@ class JsonLayout(Layout):
 '''
 
 PATIENT = Patient("p", "GE", np.ones((2, 3, 4), np.float32), np.ones((2, 3, 4), bool), 1.0)
-COUNTS = {
+FILES = {
     "volumes": 1,
     "table": 8,
     "mama_mia": 3,
