@@ -1,8 +1,8 @@
 """Where in an image a classifier sees its evidence: occlusion sensitivity (Zeiler and Fergus, ECCV 2014), by MONAI.
 
-MONAI's GradCAM needs the name of a layer of each network, and its map has that layer's few cells (3 x 3 of an AlexNet at
-64 pixels), too coarse to say where a small tumour is. Occlusion asks the network alone, so that it is the same for every
-classifier, those of the user too, and its detail is that of the window.
+MONAI's GradCAM needs the name of a layer of each network, and its map has that layer's few cells (3 x 3 of an AlexNet
+at 64 pixels), too coarse to say where a small tumour is. Occlusion asks the network alone, so that it is the same for
+every classifier, those of the user too, and its detail is that of the window.
 """
 
 import warnings
