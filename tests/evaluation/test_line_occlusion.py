@@ -80,7 +80,9 @@ def test_the_planted_line_carries_the_tumour_and_no_other(in_both):
     assert others["cross_domain"].abs().max() < 0.01
     assert of_vendor(falls).empty
     says = verdict(falls)
-    assert "of 4 kept lines, 1 carry the tumour: without them the in-domain AUC falls, most without line +11 (by " in says
+    assert (
+        "of 4 kept lines, 1 carry the tumour: without them the in-domain AUC falls, most without line +11 (by " in says
+    )
     assert "None is shown to carry the vendor" in says
     unkept = read.kept[0] == 0
     assert unkept.sum() == SIDE - len(KEPT)
