@@ -5,6 +5,7 @@ python run_search.py --data DIR --space paper            a search on your own DI
 python run_search.py --data DIR --space finetune --init-from RUN     from the weights of another search's trials
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
+python run_search.py evaluate RUN --data DIR --explain          which k-space lines they need, and where they look
 python run_search.py predict RUN --data DIR              their calls of images and patients without labels
 python run_search.py export RUN --into DIR               one chosen model with its mask, which needs torch alone
 python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate
@@ -26,9 +27,10 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.arguments import (
@@ -53,6 +55,7 @@ from tune_ks.core.collector import whole_process
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
 from tune_ks.core.lasting_words import say_error
+from tune_ks.core.own_members import add_installed_members, add_member_files, full_name, installed_members
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.system import HANGUP, ignore_signals
 
@@ -106,11 +109,24 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
 
 
 def give_members(args: argparse.Namespace) -> None:
-    """Take the members of the files that ``--members`` names."""
-    if getattr(args, "members", None):
-        from tune_ks.training.member_files import add_member_files  # torch takes seconds to import
+    """Take the members of the files that ``--members`` names, and of installed packages; a rule gets its full name."""
+    if hasattr(args, "members"):
+        take_members(args.members or ())
+    if hasattr(args, "rule"):
+        args.rule = full_name("rule", args.rule)
 
-        add_member_files(args.members)
+
+def take_members(files: Iterable[str | Path]) -> None:
+    """Add the members of all kinds that are of these files, and of installed packages, to their registries."""
+    files = list(files)
+    if not files and not installed_members():
+        return
+    from analysis.choice.own_rules import rule_registry
+    from tune_ks.evaluation.registries import open_registries  # torch takes seconds to import
+
+    registries = open_registries() | {"rule": rule_registry()}
+    add_member_files(files, registries)
+    add_installed_members(registries)
 
 
 def analyse_command(args: argparse.Namespace) -> int:
@@ -157,6 +173,7 @@ def show_evaluation(run: StoragePath, cohort: str | None) -> StoragePath:
     analysis = analyse_again(run)
     if cohort is not None:
         print_external(analysis, cohort, console)
+    assert analysis.report is not None  # analyse_again writes one
     return analysis.report
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
 from analysis.analyse import SECONDS, watch
 from analysis.choice.options import declared
+from analysis.choice.own_rules import add_own_rules, plain_name
 from analysis.choice.rules import DEFAULT
 from analysis.report.no_browser import NoBrowser
 from analysis.results.settings import OF_ALL_RULES
@@ -16,6 +17,7 @@ from tune_ks.core.collector import whole_process
 from tune_ks.core.front import call_of
 from tune_ks.core.lasting_words import say_error, say_line
 from tune_ks.core.metrics import METRICS
+from tune_ks.core.own_members import full_name
 from tune_ks.core.parser import Parser
 
 
@@ -35,6 +37,7 @@ class Arguments(NamedTuple):
 
 def parse(arguments: list[str] | None = None) -> Arguments:
     """Words of the command line -> Arguments; bad ones end the program with code 2 and one message."""
+    _take_rules(arguments)
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.watch is not None and given.watch < 1:
@@ -47,6 +50,7 @@ def parse(arguments: list[str] | None = None) -> Arguments:
     if given.prevalence is not None and not 0 < given.prevalence < 1:
         parser.error(f"--prevalence must be a share between 0 and 1, got {given.prevalence:g}: for 1 % give 0.01")
     names = (*OF_ALL_RULES, *declared())
+    given.rule = full_name("rule", given.rule)
     return Arguments(
         run=given.run,
         settings={name: getattr(given, name) for name in names},
@@ -72,8 +76,25 @@ def _require_servable(parser: argparse.ArgumentParser, given: argparse.Namespace
         parser.error(f"--serve shows the page and writes no files: leave {' and '.join(wrong)} out")
 
 
+def _take_rules(arguments: list[str] | None) -> None:
+    """Add the rules of the files that --members names, before the parser is made: it lists the rules' options."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_members(parser)
+    given, _ = parser.parse_known_args(arguments)
+    try:
+        add_own_rules(given.members or ())
+    except ValueError as error:
+        _parser().error(str(error))
+
+
+def _add_members(parser: argparse.ArgumentParser) -> None:
+    words = "a .py file with selection rules of your own (docs/members.md); it is executed; repeatable"
+    parser.add_argument("--members", action="append", metavar="FILE", help=words)
+
+
 def _parser() -> argparse.ArgumentParser:
-    rules = "\n".join(f"  {name:14}{rule.summary}" for name, rule in RULES.items())
+    rules = "\n".join(f"  {plain_name(name):14}{rule.summary}" for name, rule in RULES.items())
+    names = [plain_name(name) for name in RULES]
     parser = Parser(
         prog=call_of("analyse"),
         description="Choose the k-space sampling rate of a finished search, and write RUN/report.html (opens offline)\n"
@@ -82,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", help="the run folder (or s3:// URL) that run_search.py printed")
-    parser.add_argument("--rule", choices=list(RULES), default=DEFAULT, help="what chooses (default: %(default)s)")
+    parser.add_argument("--rule", choices=names, default=DEFAULT, help="what chooses (default: %(default)s)")
+    _add_members(parser)
     for name, option in declared().items():
         words = f"{option.about} (default: %(default)s)"
         parser.add_argument(option.words, dest=name, type=float, default=option.default, help=words)

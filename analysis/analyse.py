@@ -12,6 +12,7 @@ from analysis.results.selection_json import selection_text
 from analysis.results.settings import computed_with, last_settings, made_with
 from analysis.statistics.hanley_mcneil import Counts
 from tune_ks.core.collector import collected_rarely
+from tune_ks.core.own_members import full_name
 from tune_ks.core.storage import StoragePath, storage_path, write_whole
 
 SECONDS = 10
@@ -38,7 +39,8 @@ def analyse(
     tumour for which PPV and NPV are given beside that of the test images. RunError when the folder or an argument can't
     serve; whatever is wrong inside the folder becomes a warning.
     """
-    settings = {"rule": rule, "patients": patients, "cross_fit": cross_fit, "metric": metric}
+    rule = full_name("rule", rule)
+    settings: dict[str, Any] = {"rule": rule, "patients": patients, "cross_fit": cross_fit, "metric": metric}
     settings |= {"prevalence": prevalence, **options}
     analysis = computed_with(run, settings)
     write_whole(analysis.selection_json, selection_text(analysis, made_with(settings, images)).encode())

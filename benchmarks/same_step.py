@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.synthetic import synthetic
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Splits
+from tune_ks.model.classifiers import MAPPERS, NO_NETWORK
 from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
@@ -25,6 +26,11 @@ BATCH = 8
 SMALL = {"width": 0.05, "image_size": 64, "batch_size": BATCH, "epochs": 2, "dropout": 0.0}
 DRAWS = {"rand", "rand_like", "randn", "randn_like", "bernoulli", "uniform_", "exponential_", "normal_", "bernoulli_"}
 DRAWS |= {"randint", "randperm"}  # dropout is 0 here: it passes gradients on, which a draw does not
+NOT_HERE = {  # members that these images, single slices with one mask, cannot train
+    *("volume", "cascade"),  # whole volumes
+    *("map", *MAPPERS),  # maps of a field, with its geometry
+    *NO_NETWORK,  # nothing is trained
+}
 PARTNERS = {"task": "classifier", "classifier": "task"}  # a network answers some tasks only
 LOSS = 1e-3  # largest relative difference of two losses in float32
 GRADIENT = 2e-2  # and of two gradients, by the norm of their difference
@@ -79,7 +85,11 @@ def every_member() -> Iterator[tuple[str, TrialConfig]]:
     """(name, config) for each member of each registry, and for what changes the path of a step."""
     for field, registry in registries().items():
         for name in registry:
+            if name in NOT_HERE:
+                continue
             changes = paired(field, name)
+            if name == "corruption":
+                changes["corruption"] = "blur"
             if field == "reconstruction" and name != "zero_filled":
                 changes |= {"reconstruction_channels": 4, "reconstruction_weight": 1.0}
             yield f"{field} {name}", config_of(changes)

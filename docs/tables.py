@@ -15,12 +15,17 @@ TABLE is one of:
     pretraining      families_underfit.md: from scratch, and pre-trained minus that (spaces screened, finetune)
     classifiers      families_underfit.md: classifiers minus AlexNet (spaces side_information, classifiers)
     reconstructions  families_underfit.md: reconstructions minus zero-filling, PSNR and SSIM (space reconstructions)
+    hyper_recon      families.md: one reconstruction for every loss mix against separate ones (space hyper_recon)
     members          families.md: one training for all rates, and a U-Net, minus separate trainings, with the recipe
                      that learns (space patches_members)
     networks         families.md: networks minus the AlexNet, with the recipe that learns (space patches_networks)
+    qsm              families.md: R2 by rate for every network, from scratch and pre-trained, beside TKD on the same
+                     sampled fields; then NRMSE, PSNR and SSIM (spaces qsm_pretrain, qsm_finetune)
     comparators      comparators.md: harmonisation, styles, MixStyle and masks minus plain full sampling, and the
                      transfer loss (space comparators)
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
+    classical        families.md: what classical methods reach at each rate (space classical, or any RUN whose records
+                     hold yardsticks), and where they answer instead of a network, the one that validation chooses
     detection        families_underfit.md: LROC by rate, beside the best fixed position, and the sensitivity at one
                      false positive an image (space detection)
     lv_scar          families.md: Dice of the scar by rate, views and stages, beside one mask for every volume, with the
@@ -35,6 +40,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas as pd
@@ -50,15 +56,17 @@ from analysis.results.comparators import lines as lines_of
 from analysis.results.compute import compute
 from analysis.results.robustness import load_corruptions, verdict
 from analysis.results.versus_lowpass import versus_lowpass
-from analysis.results.yardsticks import best_yardsticks, noise_of, yardstick_draws
+from analysis.results.yardsticks import best_yardsticks, noise_of, plain, reached_by, yardstick_draws
 from analysis.statistics.baselines import baseline_draws, baselines, best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, TrialDraws
 from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.resampling import domain_draws, trial_draws
 from analysis.statistics.training_noise import seeds_of
+from tune_ks.core.config import UNIFORM
 from tune_ks.core.domains import mean_of_others
 from tune_ks.core.metrics import METRICS, sensitivity_at
-from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK
+from tune_ks.core.rate_words import rate_words
+from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK, TrialRecord, mean_of_defined
 
 DOMAINS = ("in_domain", "cross_domain")
 SCORES = ["test_in_domain", "test_cross_domain"]
@@ -69,6 +77,8 @@ VOLUME_MEASURES = {  # in a record's quality -> head
     "volume_empty": "no scar predicted",
     "volume_organ_dice": "Dice of the wall",
 }
+TKD = "tkd_0.2"  # the yardstick of maps
+MAP_QUALITY = ("map_nrmse", "map_psnr", "map_ssim")
 CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyper": "hypernetwork"}
 
 
@@ -99,9 +109,9 @@ def pair(in_domain: float, cross_domain: float, form: str = ".3f") -> str:
     return f"{in_domain:{form}} / {cross_domain:{form}}"
 
 
-def option(run: Run, trials: pd.DataFrame, name: str) -> list[float]:
-    """The value of a member's option in each trial; 0, which is the default of all options shown here, if not given."""
-    return [run.records[key].config.options.get(name, 0) for key in trials["key"]]
+def option(run: Run, trials: pd.DataFrame, name: str, default: float | str = 0) -> list[float | str]:
+    """The value of a member's option in each trial; its ``default`` where it is not given."""
+    return [run.records[key].config.options.get(name, default) for key in trials["key"]]
 
 
 def cells_by_rate(trials: pd.DataFrame, rates: list[float], form: str = ".3f") -> list[str]:
@@ -262,7 +272,7 @@ def corruptions(run: Run) -> list[Table]:
                     f"**{more}**" if row["low"] > 0 or row["high"] < 0 else more,
                 ]
             )
-        title = f"Trained on {vendor}: rate {compared.rate:.3g} against full sampling"
+        title = f"Trained on {vendor}: rate {rate_words(compared.rate)} against full sampling"
         tables.append(Table(heads, rows, title, verdict(compared)))
     return tables
 
@@ -422,6 +432,45 @@ def _with_epochs_alone(reconstruction: str, epochs: int) -> str:
     return f"{reconstruction}, first alone ({epochs} epochs)" if epochs else reconstruction
 
 
+def hyper_recon(run: Run) -> list[Table]:
+    """Every loss mix of one training and of separate ones; then the one training minus the separate ones, by seed."""
+    mix, drawn = "loss_mix", "loss_mix_drawn"
+    measures = {"PSNR": "psnr", "SSIM": "ssim"}
+    trials = run.trials.assign(
+        loss_mix=option(run, run.trials, mix, 0.5), loss_mix_drawn=option(run, run.trials, drawn, "fixed")
+    )
+    for words, name in measures.items():
+        of_trials = [
+            _in_and_cross(run.records[key].quality, name, run.records[key].config.vendor) for key in trials["key"]
+        ]
+        trials[[f"{words} in", f"{words} cross"]] = of_trials
+    columns = ["PSNR in", "PSNR cross", "SSIM in", "SSIM cross", *SCORES]
+    forms = [".2f", ".2f", *[".3f"] * 4]
+    rows = []
+    for (vendor, rate, how, value), part in trials.groupby(["vendor", "sampling_rate", drawn, mix]):
+        trained = "one training" if how == UNIFORM else "separate"
+        cells = []
+        for column, form in zip(columns, forms, strict=True):
+            cells.append(", ".join(f"{seed:{form}}" for seed in part.sort_values("seed")[column]))
+        rows.append([vendor, rate_name(rate), trained, f"{value:g}", *cells])
+    paired = trials.set_index(["vendor", "sampling_rate", mix, "seed"])
+    gaps = paired.loc[paired[drawn] == UNIFORM, columns] - paired.loc[paired[drawn] != UNIFORM, columns]
+    differences = []
+    for (vendor, rate, value), part in gaps.dropna().groupby(level=[0, 1, 2]):
+        differences.append([vendor, rate_name(rate), f"{value:g}", *(mean_and_error(part[name]) for name in columns)])
+    heads = [*columns[:4], "AUC in", "AUC cross"]
+    return [
+        Table(["trained on", "rate", "trained", "lambda", *heads], rows),
+        Table(["trained on", "rate", "lambda", *heads], differences, "One training minus separate ones"),
+    ]
+
+
+def _in_and_cross(quality: dict[str, dict[str, float]], name: str, vendor: str) -> tuple[float, float]:
+    """A measure of the restored images of the vendor trained on, and its mean over the others."""
+    by_vendor = {test_vendor: values[name] for test_vendor, values in quality.items()}
+    return by_vendor[vendor], mean_of_others(by_vendor, vendor)
+
+
 def members(run: Run) -> list[Table]:
     """Low-pass trainings at every rate; one training for all rates and a U-Net, and what they gain on those."""
     trials = run.trials[run.trials["mask"] == "lowpass"]
@@ -533,6 +582,45 @@ def _volume_cells(run: Run, keys: pd.Series, vendor: str) -> list[str]:
     return cells
 
 
+def qsm(run: Run) -> list[Table]:
+    """R2 of every seed by rate for each network, beside TKD; then the quality of its maps by domain."""
+    starts = ["scratch" if start is None else "pre-trained" for start in _starts(run)]
+    names = [f"{network}, {start}" for network, start in zip(run.trials["classifier"], starts)]
+    trials = run.trials.assign(network=names)
+    every_rate = sorted(trials["sampling_rate"].unique())
+    rows = []
+    for vendor, of_vendor in trials.groupby("vendor"):
+        for network, part in of_vendor.groupby("network"):
+            rows.append([vendor, network, *cells_by_rate(part, every_rate)])
+        rows.append([vendor, "TKD 0.2", *_of_tkd(run, of_vendor, every_rate)])
+    tables = [Table(["trained on", "network", *map(rate_name, every_rate)], rows)]
+    qualities = []
+    for (vendor, network, rate), part in trials.groupby(["vendor", "network", "sampling_rate"]):
+        records = [run.records[key] for key in part["key"]]
+        for domain in sorted(records[0].quality):
+            means = [fmean(record.quality[domain][name] for record in records) for name in MAP_QUALITY]
+            numbers = [f"{value:.3f}" for value in means]
+            qualities.append([vendor, network, rate_name(rate), domain, *numbers])
+    heads = ["trained on", "network", "rate", "tested on", "NRMSE", "PSNR, dB", "SSIM"]
+    return [*tables, Table(heads, qualities)]
+
+
+def _starts(run: Run) -> list[str | None]:
+    """The weights that every trial began from; None from scratch."""
+    return [run.records[key].config.init_from for key in run.trials["key"]]
+
+
+def _of_tkd(run: Run, trials: pd.DataFrame, rates: list[float]) -> list[str]:
+    """A cell for each rate: R2 of TKD, which is the same for every network and seed."""
+    cells = []
+    for rate in rates:
+        part = trials[trials["sampling_rate"] == rate]
+        values = (run.records[part["key"].iloc[0]].yardsticks or {})[TKD]["test"] if len(part) else {}
+        vendor = trials["vendor"].iloc[0]
+        cells.append(pair(values[vendor], mean_of_others(values, vendor)) if values else "")
+    return cells
+
+
 def comparator_tables(run: Run) -> list[Table]:
     """A table a vendor trained on: every seed, differences to plain full sampling, and the transfer loss."""
     configurations = average_over_seeds(run.trials)
@@ -572,6 +660,39 @@ def _with_adversary(mask: str, weight: float) -> str:
     return f"{mask}, adversary {weight:g}" if weight else mask
 
 
+def classical(run: Run) -> list[Table]:
+    """Of each mask and rate what every yardstick reaches, and what the trials without a network reach."""
+    draws = trial_draws(run, DRAWS)
+    answers = []
+    reached = []
+    names = sorted({name for record in run.records.values() for name in record.yardsticks or {}})
+    for vendor, of_vendor in run.trials.groupby("vendor"):
+        full = of_vendor.loc[of_vendor["full"], "key"].tolist()
+        for (rate, mask), part in of_vendor.groupby(["sampling_rate", "mask"]):
+            keys = part["key"].tolist()
+            about = [vendor, "full" if rate == 1 else mask, rate_name(rate)]
+            records = [run.records[key] for key in keys]
+            reached.append(about + [_of_yardstick(records, name) for name in names])
+            answered_by = [record.scored_by for record in records if record.scored_by]
+            if answered_by:
+                answer = [*about, ", ".join(map(plain, dict.fromkeys(answered_by)))]
+                answer += _score_cells(part, draws, vendor)[::2]  # without the seeds: nothing is drawn at random
+                answers.append(answer + differences(keys, [] if rate == 1 else full, draws, vendor))
+    heads = ["trained on", "mask", "rate"]
+    of_answers = [*heads, "answered by", "in-domain", "cross-domain", "in - full", "cross - full"]
+    tables = [Table(of_answers, answers)] if answers else []
+    return [*tables, Table([*heads, *map(plain, names)], reached)]
+
+
+def _of_yardstick(records: list[TrialRecord], name: str) -> str:
+    """The mean test metric over the trials that hold this yardstick, in-domain / cross-domain; "" where none does."""
+    scores = [reached_by(record, name, "test") for record in records if name in (record.yardsticks or {})]
+    if not scores:
+        return ""
+    in_domain = mean_of_defined(record.in_domain("test") for record in scores)
+    return pair(in_domain, mean_of_defined(record.cross_domain("test") for record in scores))
+
+
 TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "rates": rates,
     "recipes": recipes,
@@ -581,12 +702,15 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "pretraining": pretraining,
     "classifiers": classifiers,
     "reconstructions": reconstructions,
+    "hyper_recon": hyper_recon,
     "members": members,
     "networks": networks,
     "comparators": comparator_tables,
     "segmentation": segmentation,
+    "classical": classical,
     "detection": detection,
     "lv_scar": lv_scar,
+    "qsm": qsm,
 }
 
 

@@ -39,6 +39,17 @@ LEARNED = {"mask": "gumbel", "temperature": 1.0, **THINNED}
 EQUAL_START = {"mask": "gumbel", "temperature": 1.0, "mask_lr_multiplier": 30.0}
 # at rate 1 every mask family keeps all of k-space, so the low-pass stands for all of them
 FULL = {"mask": "lowpass", "sampling_rate": 1.0}
+# small U-Nets that find susceptibility in small field maps (QSM); of one network only its adaptive layer differs
+QSM = {
+    "task": "map",
+    "image_size": 48,
+    "width": 0.25,
+    "batch_size": 16,
+    "schedule": "cosine",
+    "settle": 0.3,
+    "mask": "lowpass",
+    "sampling_rate": [6 / 48, 1.0],
+}
 
 
 def of_64(*lines: int) -> list[float]:

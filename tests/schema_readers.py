@@ -73,7 +73,9 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "driver.lock": (holder_of,),
     "selection.json": (lambda folder, key: selected_keys(folder), lambda folder, key: last_settings(folder.root)),
 }
-NO_SETTINGS = argparse.Namespace(series="", intensity="", orientation="", negatives="", site="", vendor_of=None)
+NO_SETTINGS = argparse.Namespace(
+    series="", intensity="", orientation="", negatives="", site="", vendor_of=None, domain=""
+)
 
 
 def whole_readers(folder: RunFolder) -> Iterator[Callable[[], Any]]:

@@ -10,13 +10,13 @@ from scipy.stats import norm
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.mask_share import distinct_rate
-from tune_ks.core.metrics import FALSE_POSITIVES, METRICS, MISSED, sensitivity_at
+from tune_ks.core.metrics import FALSE_POSITIVES, METRICS, MISSED, auc, sensitivity_at
 from tune_ks.core.record import BEST_POSITION, ONE_FIXED_MASK, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 
 WIDTH = 32  # k-space lines; also the side of the previews
-TASKS = {"auc": "classification", "dice": "segmentation", "lroc": "detection"}  # metric -> the task that it judges
+TASKS = {"auc": "classification", "dice": "segmentation", "lroc": "detection", "r2": "map"}  # metric -> its task
 TRIVIAL = 0.3  # Dice or LROC of an answer that ignores the image
 ANSWERS = {"dice": ONE_FIXED_MASK, "lroc": BEST_POSITION}  # metric -> that answer
 LOST = 7  # every so many patients' tumours are too small to be seen, so that they have no Dice
@@ -70,9 +70,11 @@ def write_run(
     true_auc: Callable[[float, bool, str], float] = truth,
     source: tuple[str, ...] | None = None,
     metric: str = "auc",
+    domain: str = "vendor",
     **fields,
 ) -> RunFolder:
     """Write the folder. ``source``: the vendors trained on (default all); ``fields``: further config fields.
+    ``domain``: what the run calls its vendors.
 
     ``true_auc`` is the truth of the metric, whichever it is.
     """
@@ -81,11 +83,12 @@ def write_run(
     cohort = make_cohort(vendors, patients, images)
     write_whole(folder.cohort_csv, cohort.to_csv(index=False).encode())
     write_whole(folder.skipped_csv, b"path,reason\nbad/1.dcm,truncated\n")
+    settings = {"series": "post_1"} if domain == "vendor" else {"series": "post_1", "domain": domain}
     search = {
         "format": 1,
         "space": "synthetic",
         "split_seed": 0,
-        "cohort": {"fingerprint": "0123456789ab", "settings": {"series": "post_1"}, "synthetic": False},
+        "cohort": {"fingerprint": "0123456789ab", "settings": settings, "synthetic": False},
         "versions": {"python": "3.11"},
         "command": "python run_search.py",
     }
@@ -121,9 +124,11 @@ def write_trial(
     patient = pd.factorize(columns["patient_id"])[0]
     effect = np.random.default_rng(7).normal(0, np.sqrt(0.3), patient.max() + 1)[patient]  # shared by all trials
     noise = effect + rng.normal(0, np.sqrt(0.7), len(label))
-    if metric == "dice":
+    if METRICS[metric].overall is not auc:  # a value of each image by itself
         seen = (label == 1) & (patient % LOST > 0)
-        score = np.where(seen, np.clip(wanted + 0.1 * noise, 0, 1), np.nan).astype(np.float32)
+        value = wanted + 0.1 * noise
+        value = np.clip(value, 0, 1) if metric == "dice" else value
+        score = np.where(seen, value, np.nan).astype(np.float32)
     elif metric == "lroc":  # an AUC of 0.95, and so many tumours hit that the product is the truth
         hit = (label == 1) & (97 * np.arange(len(label)) % 100 < 100 * wanted / 0.95)
         score = (noise + np.sqrt(2) * norm.ppf(0.95) * label).astype(np.float32)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of, put_front_first
+from tune_ks.core.own_members import full_name
 
 if TYPE_CHECKING:
     import argparse
@@ -156,13 +157,20 @@ def load_run(path: Any) -> Run:
     return Run(load(path if hasattr(path, "exists") else str(path)))
 
 
-def choose(run: Run | str | Path, rule: str = "epsilon", **options: float) -> dict[str, Selection]:
+def choose(
+    run: Run | str | Path, rule: str = "epsilon", *, members: Iterable[str | Path] = (), **options: float
+) -> dict[str, Selection]:
     """Vendor trained on -> the rate that the rule chooses for it, and how sure it is. Writes nothing.
 
-    ``rule`` is a key of analysis.RULES; ``options`` are those that the rules declare: ``epsilon=0.02``. It is the
-    choice that ``python -m analysis`` writes into selection.json. ValueError for an unknown rule or option.
+    ``rule`` is a key of analysis.RULES; ``options`` are those that the rules declare: ``epsilon=0.02``. ``members`` are
+    files with rules of your own. It is the choice that ``python -m analysis`` writes into selection.json. ValueError
+    for an unknown rule or option.
     """
     put_front_first()
+    from analysis.choice.own_rules import add_own_rules
+
+    add_own_rules(members)
+    rule = full_name("rule", rule)
     from analysis.choice.options import Options, declared
     from analysis.results.compute import compute, require_settings
 
@@ -186,9 +194,11 @@ def load_model(run: Run | str | Path, key: str, members: Iterable[str | Path] = 
 
     from tune_ks.core.run_folder import RunFolder
     from tune_ks.evaluation import other_cohort
-    from tune_ks.training.member_files import add_member_files
 
-    add_member_files(members)
+    put_front_first()
+    from run_search import take_members
+
+    take_members(members)
     folder = RunFolder(run.path if isinstance(run, Run) else str(run))
     folder.require_own_folders()
     if key not in folder.finished():

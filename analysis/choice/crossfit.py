@@ -21,7 +21,7 @@ from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
 from analysis.statistics.fitted import fit_vendor
-from analysis.statistics.measures import MEASURES, Measure
+from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.resampling import domain_draws
 from tune_ks.core.domains import ClassPatients, other_vendors
 from tune_ks.core.metrics import DOMAINS, METRICS
@@ -130,7 +130,7 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
     """Every trial on every half. Unscored where a trial lacks scores, or was scored on other patients."""
     patients: dict[str, Patients] = {}  # by vendor
     halves = Halves([{} for _ in range(2 * repeats)], [{} for _ in range(2 * repeats)])
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     for key in keys:
         scores = image_scores(run.root, key, run.cohort)
         if scores is None:

@@ -39,7 +39,9 @@ def _config(row: pd.Series, records: dict[str, TrialRecord]) -> dict[str, Any]:
     """The fields of one configuration that differ from their defaults, trained at its own rate."""
     config = records[row["keys"][0]].config
     screened = config.rate_from is not None
-    values = {name: value for name, value in config.alone().non_default().items() if name not in ("seed", "init_from")}
+    values: dict[str, Any] = {
+        name: value for name, value in config.alone().non_default().items() if name not in ("seed", "init_from")
+    }
     begins = {}
     for key in row["keys"]:
         config = records[key].config

@@ -17,6 +17,7 @@ from analysis.statistics.curve import Curve
 from analysis.statistics.estimate import ALPHA, Estimate, Part, estimate, joined, scatter
 from analysis.statistics.fitted import Curves, draw_patients
 from analysis.statistics.measures import MEASURES
+from analysis.statistics.scale import limits_of_difference
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.metrics import DOMAINS
 
@@ -176,9 +177,10 @@ def noninferior_curve(
     full = table[is_full]
     reference = _seeds_by_domain(full.iloc[0]["keys"], draws, vendor) if len(full) else {}
     lacks = _reference_lacks(reference, {})
-    if not lacks and (curves is None or None in curves):
+    fitted = [curve for curve in curves or () if curve is not None]
+    if not lacks and len(fitted) < len(DOMAINS):
         lacks = f"no curve could be fitted to the validation {plural} of both domains: three rates are the least"
-    if not lacks and any(not curve.of_patients for curve in curves):
+    if not lacks and any(not curve.of_patients for curve in fitted):
         lacks = "a training lacks per-image validation scores of the source or another vendor"
     if lacks:
         return refusal(vendor, margin, lacks)
@@ -187,7 +189,7 @@ def noninferior_curve(
     steps = []
     for rate in FIXED_RATES:
         if trained.min() <= rate <= trained.max():
-            differences = {d: _along(c, rate, reference[d], trainings) for d, c in zip(DOMAINS, curves)}
+            differences = {d: _along(c, rate, reference[d], trainings) for d, c in zip(DOMAINS, fitted)}
             steps.append(Step(rate, "", trainings, differences))
     proof = in_sequence(steps, str(full.iloc[0]["configuration"]), question)
     next_trained = table[table["realised_rate"] >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]
@@ -272,12 +274,15 @@ def _along(curve: Curve, rate: float, full: list[Resampled], trainings: int) -> 
     moved = of_patients - draw_patients(full, patients)
     along_curve = Part(max(at_rate.var() - of_patients.var(), 0.0), max(trainings - 3, 1))
     of_trainings = joined([along_curve, scatter(full)], math.inf)
+    floor, ceiling = limits_of_difference(reference.floor)
     return Estimate(
         point=float(curve.at(np.array([rate]))[0] - reference.point),
         of_patients=moved.std() / longer,
         of_trainings=math.sqrt(of_trainings.variance),
         patients=patients,
         freedom=of_trainings.freedom,
+        floor=floor,
+        ceiling=ceiling,
         seeds=min(trainings, len(full)),
     )
 

@@ -11,7 +11,7 @@ from analysis.read.load import Run
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import ALPHA
 from analysis.statistics.fitted import Fitted
-from analysis.statistics.measures import MEASURES
+from analysis.statistics.measures import measure_of
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 
@@ -58,7 +58,7 @@ def proof_of_vendor(
         proofs = _proofs_of_grid(run, by_name, draws, patients, vendor, margin)
     else:
         question = Question(vendor, margin, patients, alpha)
-        proofs = _proofs_of_drawn_rates(by_name, draws, fitted, question, MEASURES[run.metric].plural)
+        proofs = _proofs_of_drawn_rates(by_name, draws, fitted, question, measure_of(run).plural)
     tested = [proof for proof in proofs if not proof.refused]
     if len(proofs) == 1 or not tested:
         return proofs[0]

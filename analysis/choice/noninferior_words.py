@@ -15,7 +15,7 @@ def account(proof: Proof, measure: Measure) -> str:
 def proven(proof: Proof, measure: Measure) -> str:
     """What was tested, and at which rate the sequence ended; where nothing is proven, which margin could have been."""
     if proof.refused:
-        return f"Nothing was tested, so nothing is proven: {proof.refused}."
+        return f"Nothing was tested, so nothing is proven: {measure.domains.of(proof.refused)}."
     if proof.rate == 1:
         words = f"No rate below 1 is proven to lose at most {proof.margin:g} in both {measure.plural}."
         if math.isfinite(proof.resolvable):

@@ -102,7 +102,8 @@ def oracle_luck(
     gained: dict[str, list[float]] = {domain: [] for domain in scores}
     for number in range(draws_of["in_domain"].shape[1]):
         drawn = {domain: values[:, number] for domain, values in draws_of.items()}
-        row = RULES[rule].pick(replace(points, **drawn), options.values).row
+        of_draw = replace(points, in_domain=drawn["in_domain"], cross_domain=drawn.get("cross_domain", unknown))
+        row = RULES[rule].pick(of_draw, options.values).row
         if row is None:
             continue
         for domain, by_rate in scores.items():
@@ -116,6 +117,7 @@ def _test_scores(table: pd.DataFrame, draws: dict[str, TrialDraws], vendor: str)
     scores = {}
     for domain in TWO:
         of_domain = [domain_draws(of_configuration, vendor, "test", domain) for of_configuration in averaged]
-        if all(score is not None for score in of_domain):
-            scores[domain] = of_domain
+        known = [score for score in of_domain if score is not None]
+        if len(known) == len(of_domain):
+            scores[domain] = known
     return scores

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, GREEN, GREY, ORANGE, blank
+from analysis.plots.common import BLUE, FAINT, GREEN, GREY, ORANGE, blank
 from analysis.results.at_threshold import RocCurve
 from tune_ks.core.operating_point import SPECIFICITY
 
@@ -84,7 +84,7 @@ def _roc_line(curve: RocCurve, showlegend: bool) -> go.Scatter:
         legendgroup=curve.rate,
         showlegend=showlegend,
         line={"color": GREY if full else _domain_colour(curve.source, curve.vendor), "width": 1.3},
-        opacity=0.75,
+        opacity=FAINT,
         hovertemplate=f"{curve.rate}, seed {curve.seed}: sensitivity %{{y:.3f}}, 1 - specificity %{{x:.3f}}"
         "<extra></extra>",
     )

@@ -125,7 +125,8 @@ def _add_band(figure: go.Figure, curve: Curve | None, score: Score) -> None:
             name=f"fitted mean, {score.word}",
             line={"color": score.colour, "width": FITTED_WIDTH},
             opacity=FAINT,
-            hovertemplate=f"fitted mean, {score.word}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
+            text=[rate_words(float(rate)) for rate in curve.rates],
+            hovertemplate=f"fitted mean, {score.word}<br>rate %{{text}}: %{{y:.3f}}<extra></extra>",
             **score.unlisted,
         )
     )
@@ -189,31 +190,35 @@ def _add_choice(figure: go.Figure, selection: Selection, score: Score) -> None:
 
 
 def _add_yardsticks(figure: go.Figure, info: CurvesInfo) -> None:
-    """What every yardstick reaches under the masks of each family: small crosses by rate, joined by a dotted line."""
+    """What the best yardstick reaches under the masks of each family: small crosses, joined by a dotted line."""
     for curve in info.yardsticks:
         for domain, (word, colour) in DOMAINS.items():
             _add_yardstick(figure, curve, Score(f"{info.split}_{domain}", domain, word, colour, ""))
-    for yardstick in dict.fromkeys(curve.yardstick for curve in info.yardsticks):
+    for name in dict.fromkeys(curve.name for curve in info.yardsticks):
         style = {"line": {"color": GREY, "width": 1, "dash": "dot"}, "marker": {"symbol": "x-thin-open", "size": 6}}
-        _add_entry(figure, escape(yardstick), "lines+markers", **style)
+        _add_entry(figure, escape(name), "lines+markers", **style)
 
 
 def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> None:
-    """One yardstick in one domain; nothing where it has no such score."""
+    """The best yardstick in one domain; nothing where it has no such score."""
     if curve.scores[score.column].isna().all():
         return
-    name = f"{escape(curve.yardstick)}, images of {escape(curve.family)}, {score.word}"
+    of_what = f"images of {escape(curve.family)}, {score.word}"
     figure.add_trace(
         go.Scatter(
             x=score.x(curve.scores["realised_rate"]),
             meta={"rates": curve.scores["realised_rate"].tolist()},
             y=curve.scores[score.column].tolist(),
             mode="lines+markers",
-            name=name,
+            name=f"{escape(curve.name)}, {of_what}",
             line={"color": score.colour, "width": 1, "dash": "dot"},
             marker={"size": 6, "symbol": "x-thin", "line": {"color": score.colour, "width": 1.5}},
             opacity=FAINT,
-            hovertemplate=f"{name}<br>rate %{{x:.3f}}: %{{y:.3f}}<extra></extra>",
+            text=[
+                f"{escape(yardstick)}, {of_what}<br>rate {rate_words(rate)}"
+                for yardstick, rate in zip(curve.scores["yardstick"], curve.scores["realised_rate"], strict=True)
+            ],
+            hovertemplate="%{text}: %{y:.3f}<extra></extra>",
             **score.unlisted,
         )
     )

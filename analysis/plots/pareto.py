@@ -32,7 +32,7 @@ from analysis.results.rate_units import RateUnit
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import SURFACES, UncertainFront
-from tune_ks.core.rate_words import rate_tick
+from tune_ks.core.rate_words import rate_tick, rate_words
 
 CROWD = 60  # configurations: beyond it large points hide each other
 HOVER = "%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>"
@@ -108,7 +108,8 @@ def plot_optimal(uncertain: UncertainFront, measure: Measure, units: Sequence[Ra
                 name=name,
                 line={"color": objectives.colour, "dash": objectives.dash},
                 marker={"size": 7},
-                hovertemplate=f"rate %{{x:.3f}}: optimal in %{{y:.0%}} of draws ({name})<extra></extra>",
+                text=optimal["realised_rate"].map(rate_words).tolist(),
+                hovertemplate=f"rate %{{text}}: optimal in %{{y:.0%}} of draws ({name})<extra></extra>",
             )
         )
     rate_axis(figure, optimal["realised_rate"], units)

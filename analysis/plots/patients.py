@@ -48,7 +48,7 @@ def _add_curve(figure: go.Figure, curve: PatientsCurve, domain: str, word: str, 
 
 
 def _add_yardsticks(figure: go.Figure, curve: PatientsCurve, domain: str, word: str, colour: str) -> None:
-    """What every yardstick reaches with the same patients and masks."""
+    """What the best yardstick reaches with the same patients and masks."""
     marker = OF_YARDSTICKS | {"line": {"color": colour, "width": 1.5}}
     for yardstick, scores in curve.yardsticks.items():
         name = f"{escape(yardstick)}, images of {escape(curve.name)}, {word}"

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from analysis.plots.common import DASHES, DOMAINS, GREY, SPLIT_WORDS, SYMBOLS, about_configurations, blank, rate_axis
 from analysis.results.curves_info import CurvesInfo, ShownCurve
 from analysis.results.two_runs import Pair
+from tune_ks.core.rate_words import rate_words
 
 RUN_COLOURS = ("#2a9d6f", "#9b6bd3")  # green, violet: in the report blue and orange are the two domains
 AXES = {"in_domain": ("y", (0.54, 1.0)), "cross_domain": ("y2", (0.0, 0.46))}  # domain -> its axis, and where it stands
@@ -102,7 +103,7 @@ def _add_choice(figure: go.Figure, info: CurvesInfo, domain: str, run: tuple[str
             mode="markers",
             name=f"{escape(name)}: chosen",
             marker={"size": 18, "symbol": "star-open", "color": colour, "line": {"width": 2}},
-            hovertemplate=f"{escape(name)}, chosen by {selection.rule}: {selection.rate:.3f}<extra></extra>",
+            hovertemplate=f"{escape(name)}, chosen by {selection.rule}: {rate_words(selection.rate)}<extra></extra>",
             legendgroup=name,
             showlegend=False,
         )

@@ -11,10 +11,11 @@ import pandas as pd
 
 from analysis.read.class_patients import with_patients
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.domain_words import domain_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.storage import StoragePath, read_each, storage_path, without_place
+from tune_ks.core.storage import StoragePath, read_each, sorted_glob, storage_path, without_place
 from tune_ks.core.tables import read_csv
 
 SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
@@ -55,6 +56,11 @@ class Run:
     unreadable: dict[str, str] = field(default_factory=dict)  # key -> why its record was not used
     pending: list[str] = field(default_factory=list)  # keys asked for, neither finished nor failed nor stopped
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def domain(self) -> str:
+        """What its domains are: a value of --domain."""
+        return domain_of(self.search)
 
     def counts(self) -> str:
         """How the trials stand, in words."""
@@ -360,7 +366,8 @@ def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dty
 
 def _external(folder: StoragePath, metric: str, warnings: list[str]) -> pd.DataFrame:
     columns = ("key", "vendor", "images", "patients", metric)
-    paths = [p for p in sorted(folder.glob("*.csv")) if not p.stem.endswith(("_scores", "_predictions"))]
-    tables = [_table(path, columns, warnings).assign(cohort=path.stem) for path in paths]
+    texts = {"key": str, "vendor": str}
+    paths = [p for p in sorted_glob(folder, "*.csv") if not p.stem.endswith(("_scores", "_predictions"))]
+    tables = [_table(path, columns, warnings, texts).assign(cohort=path.stem) for path in paths]
     tables = [table[["cohort", *columns]] for table in tables if not table.empty]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["cohort", *columns])

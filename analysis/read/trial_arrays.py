@@ -1,5 +1,6 @@
 """The arrays beside a record: per-image scores, the exported mask, the preview. None where one is absent or torn."""
 
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,8 @@ class Preview(NamedTuple):
     full: np.ndarray  # (4, S, S) uint8
 
 
-class MaskHistory(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class MaskHistory:
     """How a learned mask moved, by whole distance from DC, 0 to D - 1."""
 
     probability: np.ndarray  # (E, D) mean inclusion probability at the end of each epoch
@@ -129,13 +131,15 @@ def preview(root: StoragePath, key: str) -> Preview | None:
 
 def mask_history(root: StoragePath, key: str) -> MaskHistory | None:
     """The history of a learned mask; None too where its arrays do not fit together."""
-    held = arrays(RunFolder(root).trial(key, "mask_history.npz"), MaskHistory._fields, 8 * LARGEST_SIDE**2)
+    names = tuple(field.name for field in fields(MaskHistory))
+    held = arrays(RunFolder(root).trial(key, "mask_history.npz"), names, 8 * LARGEST_SIDE**2)
     if held is None or not are_of(NUMBERS, *held.values()):
         return None
-    history = MaskHistory(**{name: array.astype(np.float64) for name, array in held.items()})
+    values = {name: array.astype(np.float64) for name, array in held.items()}
+    history = MaskHistory(**values)
     distances = history.count.shape
     fits = history.probability.ndim == 2 and history.probability.shape[1:] == distances == history.energy.shape
-    finite = all(np.isfinite(array).all() for array in history)
+    finite = all(np.isfinite(array).all() for array in values.values())
     return history if fits and finite and len(history.probability) and history.count.sum() > 0 else None
 
 

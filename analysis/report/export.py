@@ -131,7 +131,7 @@ def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figur
     yield "masks-probability", "Probability of each k-space line", plot_line_masks(exhibits, "probability")
     yield "masks", "k-space lines that are kept", plot_line_masks(exhibits, "mask")
     chosen = next((exhibit for exhibit in exhibits if exhibit.chosen and exhibit.undersampled), None)
-    if chosen is not None:
+    if chosen is not None and chosen.mask is not None:
         title = f"The chosen mask by distance from DC, rate {rate_words(chosen.rate)}"
         yield "profile", title, plot_profile(profile(chosen.mask, chosen.probability))
 

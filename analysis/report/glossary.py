@@ -30,6 +30,10 @@ TERMS = {  # word, or several with | between them (the first is its name) -> wha
     "labels that chose|whose labels chose": (
         "The patients whose diagnoses a rule read to choose a rate. A score of these same patients is too high."
     ),
+    "R2|R2 values": (
+        "One minus the square of a map's error, as a share of the true map's energy: 1 is exact, 0 is what a map of "
+        "zeros reaches, and worse is below 0."
+    ),
     "LROC|LROC areas": (
         "Area under the LROC curve: how often an image with a tumour gets a higher score than one without, and the "
         "tumour is where the model says. 1 is perfect, 0 is never at the right place; a model that answers anywhere is "
@@ -50,7 +54,7 @@ TERMS = {  # word, or several with | between them (the first is its name) -> wha
     "transfer loss": "How much lower a score is than that of a model of the patients' own vendor on the same patients.",
     "underfit": "The network was trained too little to judge a rate by it.",
     "yardstick|yardsticks": (
-        "A classical classifier on simple numbers of the same images. A network that is not above it is not shown to "
-        "have learned more."
+        "A classical method, fitted to the same images. A network that is not above it is not shown to have learned "
+        "more."
     ),
 }

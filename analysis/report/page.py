@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,18 +20,19 @@ DIGITS = 5  # decimals of the numbers that a script reads
 class Notice(Protocol):
     """What stands below the title of a page that follows a run, and the script that belongs to it."""
 
-    template: str  # a file of analysis/report/templates, which meets the notice under the name ``live``
-    script: str  # a file of analysis/report/assets
+    template: ClassVar[str]  # a file of analysis/report/templates, which meets the notice under the name ``live``
+    script: ClassVar[str]  # a file of analysis/report/assets
 
 
-class Live(NamedTuple):
+@dataclass(frozen=True)
+class Live:
     """The notice of a page that loads itself again, for a run that is being watched."""
 
     seconds: int
     counts: str  # how the trials stand, in words
 
-    template = "live.html"
-    script = "live.js"
+    template: ClassVar[str] = "live.html"
+    script: ClassVar[str] = "live.js"
 
 
 class RenderedSection(NamedTuple):

@@ -7,6 +7,7 @@ from analysis.results.compute import Analysis
 from analysis.results.read_by_rules import read_table
 from analysis.results.source_table import source_table
 from analysis.results.versus_lowpass import CHANCE
+from tune_ks.core.rate_words import rate_words
 
 NEEDS = "% needs \\usepackage{booktabs}\n"
 
@@ -33,7 +34,12 @@ def paper_tables(analysis: Analysis) -> dict[str, str]:
 
 
 def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
-    """A table for LaTeX: three rules, numbers to three decimals, every text escaped."""
+    """A table for LaTeX: three rules, rates as in the report, other numbers to three decimals, every text escaped."""
+    in_words = {}
+    for name in frame.select_dtypes("number"):
+        if str(name).split()[-1] == "rate":  # rate, nominal rate, GE rate
+            in_words[name] = frame[name].map(rate_words, na_action="ignore")
+    frame = frame.assign(**in_words)
     escaped = caption.replace("%", "\\%").replace("_", "\\_").replace("&", "\\&")
     drawn = frame.to_latex(
         index=False,

@@ -9,7 +9,7 @@ from analysis.choice.selection import Selection
 from analysis.choice.verdict import Kind, is_proven
 from analysis.results import versus_lowpass
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.results.fitness import UNDERFIT
+from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.sentences import SPLITS, split_shown
 from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.rate_words import acceleration, rate_tick
@@ -50,8 +50,8 @@ def verdict(selection: Selection) -> str:
     return ", ".join([proof, *worst[:1]])
 
 
-def caveat(computed: VendorAnalysis) -> str:
-    """What a reader of the vendor's row must know at once; "" where there is nothing."""
+def caveats(computed: VendorAnalysis) -> list[str]:
+    """What a reader of the vendor's row must know at once."""
     selection = computed.selection
     said = []
     if math.isnan(selection.rate):
@@ -59,14 +59,25 @@ def caveat(computed: VendorAnalysis) -> str:
     if selection.oracle:
         said.append("chosen on TEST scores, so its metric is biased upward")
     if computed.fitness.verdict == UNDERFIT:
-        said.append("the network is underfit, so the rate is a lower bound of what k-space is worth")
+        said.append("the network is underfit, so the rate is a lower bound")
+    if computed.fitness.verdict == NO_NETWORK:
+        said.append("no network was trained: a classical method answers")
     if selection.lowest:
         said.append("no lower rate was tried")
-    return f"{computed.vendor}: {'; '.join(said)}." if said else ""
+    return said
 
 
-def front(computed: VendorAnalysis) -> str:
-    """The Pareto front of both metrics, by rate; "" where no configuration has both."""
+def fronts(analysis: Analysis) -> str:
+    """The Pareto fronts of both metrics, by rate, of all vendors; "" where no configuration has both."""
+    by_split: dict[str, list[str]] = {}
+    for computed in analysis.vendors.values():
+        if points := _front(computed):
+            by_split.setdefault(SPLITS[computed.split], []).append(points)
+    of_splits = [f"({split}) {'; '.join(points)}" for split, points in by_split.items()]
+    return f"Pareto front, rate: in-domain/cross {' '.join(of_splits)}" if by_split else ""
+
+
+def _front(computed: VendorAnalysis) -> str:
     points = computed.fronts["two_objectives"].points
     if points.empty:
         return ""
@@ -76,8 +87,7 @@ def front(computed: VendorAnalysis) -> str:
         for point in points.head(POINTS).to_dict("records")
     ]
     more = f" and {len(points) - POINTS} more" if len(points) > POINTS else ""
-    split = SPLITS[computed.split]
-    return f"{computed.vendor} front (rate: {split} in-domain/cross): {', '.join(shown)}{more}"
+    return f"{computed.vendor} {', '.join(shown)}{more}"
 
 
 def heading(analysis: Analysis) -> str:
@@ -88,27 +98,28 @@ def heading(analysis: Analysis) -> str:
 
 
 def warnings(analysis: Analysis) -> list[str]:
-    """That the cohort is made up, and how many warnings the report has besides."""
+    """That the cohort is made up, and how many warnings the report has besides: one line."""
     first = [text for text in analysis.warnings if text.startswith(SYNTHETIC)]
     if not analysis.vendors:
         return analysis.warnings
     others = len(analysis.warnings) - len(first)
     if others:
         first.append(f"warnings in the report: {others}{' more' if first else ''}")
-    return first
+    return [" ".join(first)] if first else []
 
 
 def lines(analysis: Analysis) -> list[str]:
-    """What follows the rows: caveats, fronts, and whether the learned mask beats low-pass."""
-    vendors = analysis.vendors.values()
-    said = [*map(caveat, vendors), *map(front, vendors)]
-    said += [_against_lowpass(analysis, computed.vendor) for computed in vendors]
-    return [line for line in said if line]
+    """What follows the rows: caveats, whether the learned mask beats low-pass, the fronts.
 
-
-def _against_lowpass(analysis: Analysis, vendor: str) -> str:
-    said = versus_lowpass.short(analysis.versus_lowpass, vendor)
-    return f"{vendor}: {said}" if said else ""
+    What holds for several vendors is said once, with their names.
+    """
+    vendors_of: dict[str, list[str]] = {}
+    for computed in analysis.vendors.values():
+        against_lowpass = versus_lowpass.short(analysis.versus_lowpass, computed.vendor).rstrip(".")
+        for sentence in (*caveats(computed), against_lowpass):
+            vendors_of.setdefault(sentence, []).append(computed.vendor)
+    said = [f"{', '.join(vendors)}: {sentence}." for sentence, vendors in vendors_of.items() if sentence]
+    return [line for line in (*said, fronts(analysis)) if line]
 
 
 def _number(value: float) -> str:

@@ -137,7 +137,7 @@ def _selection(analysis: Analysis) -> str:
 
 
 def _metrics(analysis: Analysis) -> str:
-    said = f"{analysis.measure.title} in-domain and on each other vendor"
+    said = f"{analysis.measure.title} in-domain and on each other {analysis.measure.domains.one}"
     if not analysis.clinic.operating.empty:
         said += (
             f"; sensitivity, specificity, PPV and NPV at the threshold of {100 * SPECIFICITY:.0f} % specificity on "
@@ -184,7 +184,8 @@ def _subgroups(analysis: Analysis) -> str:
 def _external(analysis: Analysis) -> str:
     if len(analysis.external):
         return "Scored on other cohorts, in the report."
-    return "" if len(analysis.vendors) < 2 else "Other vendors of the same cohort only; no external cohort was scored."
+    others = analysis.measure.words("Other vendors of the same cohort only; no external cohort was scored.")
+    return "" if len(analysis.vendors) < 2 else others
 
 
 def _patients(analysis: Analysis) -> str:

@@ -35,7 +35,7 @@ from analysis.results.yardsticks import (
 from analysis.statistics.fitted import Fitted
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
-from analysis.statistics.measures import MEASURES, Measure
+from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.pareto import THREE, TWO, ParetoFront, pareto_front
 from analysis.statistics.resampling import TrialDraws, trial_draws
 from analysis.statistics.uncertain_front import UncertainFront, uncertain_front
@@ -108,7 +108,7 @@ def compute(
 
     ``prevalence``: a share of images with a tumour for which PPV and NPV are given too.
     """
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     if patients and not measure.of_classes:
         raise RunError(f"--patients gives intervals of an AUC from counts; the metric of {run.root} is {measure.title}")
     options = options.of(measure)
@@ -127,7 +127,7 @@ def compute(
     said = [
         *run.warnings,
         *warnings.of_run(run, table, selections),
-        *warnings.from_counts(counted, table, selections, patients or {}, options.margin),
+        *warnings.from_counts(counted, table, selections, patients or {}, options),
     ]
     return Analysis(
         run=run,

@@ -15,7 +15,7 @@ from analysis.read.external_scores import external_scores
 from analysis.read.load import Run
 from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, patient_weights
 from analysis.statistics.estimate import Noise, estimate
-from analysis.statistics.measures import MEASURES
+from analysis.statistics.measures import measure_of
 from analysis.statistics.training_noise import seeds_of, training_noise
 
 REFERENCES = ("full_sampling", "low_pass")
@@ -109,7 +109,7 @@ def _draws(run: Run, cohort: str) -> dict[str, TrialDraws]:
     scores = external_scores(run.root, cohort)
     if scores is None:
         return {}
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     scores = measure.of_counted(scores)
     draws: dict[str, TrialDraws] = {}
     for vendor, of_vendor in scores.groupby("vendor"):

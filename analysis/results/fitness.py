@@ -5,6 +5,7 @@ enough are then too low. Nothing here chooses a rate, so test metrics may be rea
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,15 @@ import pandas as pd
 from analysis.choice.selection import Selection
 from analysis.read.configurations import full_sampling_of, of_most_patients, plain_name
 from analysis.read.load import Run, config_fields, is_idle
+from analysis.results.yardsticks import plain
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.measures import Measure
 from analysis.statistics.training_noise import seeds_of, training_noise
+from tune_ks.core.record import TrialRecord
 
 UNDERFIT, FIT, UNKNOWN = "underfit", "fit", "unknown"
+NO_NETWORK = "no network"
 SHARE = 0.2  # of the epochs: the last fifth is compared with the fifth before it
 FALL = 0.01  # by which share the loss must fall from one to the other to count as falling
 RISE = 0.005  # by how much the validation metric must rise
@@ -29,7 +33,7 @@ class Fitness(NamedTuple):
     """The verdict on the models trained on one vendor."""
 
     vendor: str
-    verdict: str  # UNDERFIT, FIT or UNKNOWN
+    verdict: str  # UNDERFIT, FIT, UNKNOWN or NO_NETWORK
     reasons: list[str]  # that speak against the network; none unless it is UNDERFIT
     facts: list[str]  # what else was looked at, or could not be
     keys: list[str]  # the trainings at full sampling that were judged
@@ -37,6 +41,8 @@ class Fitness(NamedTuple):
     @property
     def sentence(self) -> str:
         """The verdict and why, in one sentence."""
+        if self.verdict == NO_NETWORK:
+            return f"{self.vendor}: no network was trained: {'; '.join(self.facts)}."
         if self.verdict == UNKNOWN:
             return f"{self.vendor}: whether the network is fit to judge a rate is unknown: {'; '.join(self.facts)}."
         if self.verdict == UNDERFIT:
@@ -67,12 +73,22 @@ def fitness(
     row = judged(configurations, selection)
     if row is None:
         return Fitness(selection.vendor, UNKNOWN, [], ["full sampling (rate 1) has no finished trial"], [])
+    answered_by = answering_yardsticks([run.records[key] for key in row["keys"]])
+    if answered_by:
+        words = f"the classical method answers that validation images of {selection.vendor} choose"
+        return Fitness(selection.vendor, NO_NETWORK, [], [f"{words} ({', '.join(answered_by)} at full sampling)"], [])
     reasons: list[str] = []
     facts: list[str] = []
     about_epochs(ending([run.records[key].history for key in row["keys"]]), measure, reasons, facts)
     about_yardstick(row, measure, reasons, facts)
     about_rivals(row, configurations, draws, measure, reasons, facts)
     return Fitness(selection.vendor, UNDERFIT if reasons else FIT, reasons, facts, list(row["keys"]))
+
+
+def answering_yardsticks(records: Sequence[TrialRecord]) -> list[str]:
+    """In words, the yardsticks whose scores these records hold; [] where a network has scored any of them."""
+    names = [record.scored_by for record in records]
+    return sorted({plain(name) for name in names if name}) if all(names) else []
 
 
 def judged(configurations: pd.DataFrame, selection: Selection) -> pd.Series | None:

@@ -1,6 +1,6 @@
 """Which masks and images the report shows: one trial a rate and family, from full sampling down."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,8 +57,7 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[E
     table = table.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
     table = pd.concat([_spread_out(of_family) for _, of_family in table.groupby("family", sort=False)])
     table = table.sort_values(["fixed", "family", "realised_rate"], ascending=[True, True, False])
-    trials = analysis.run.trials.set_index("key")
-    return [_exhibit(analysis, row, trials, with_images) for row in table.to_dict("records")]
+    return [exhibit_of(analysis, row, with_images) for row in table.to_dict("records")]
 
 
 def chosen_exhibit(analysis: Analysis, vendor: str, with_images: bool = True) -> Exhibit | None:
@@ -69,7 +68,7 @@ def chosen_exhibit(analysis: Analysis, vendor: str, with_images: bool = True) ->
     if rows.empty:
         return None
     row = rows.iloc[0].to_dict() | {"chosen": True}
-    return _exhibit(analysis, row, analysis.run.trials.set_index("key"), with_images)
+    return exhibit_of(analysis, row, with_images)
 
 
 def _spread_out(of_family: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +81,9 @@ def _spread_out(of_family: pd.DataFrame) -> pd.DataFrame:
     return of_family.iloc[sorted(kept)]
 
 
-def _exhibit(analysis: Analysis, row: dict, trials: pd.DataFrame, with_images: bool) -> Exhibit:
+def exhibit_of(analysis: Analysis, row: dict[str, Any], with_images: bool = True) -> Exhibit:
+    """The trial of the lowest seed of one configuration, a row of the table of configurations and ``chosen``."""
+    trials = analysis.run.trials.set_index("key")
     key = min(row["keys"], key=lambda name: (trials.loc[name, "seed"], name))
     root = analysis.run.root
     preview = trial_arrays.preview(root, key) if with_images else None

@@ -12,9 +12,10 @@ from analysis.choice.verdict import Basis, Kind, is_proven
 from analysis.read.configurations import families
 from analysis.read.load import Run
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.results.fitness import UNDERFIT
+from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.sentences import DOMAINS, SPLITS, difference, split_shown
 from analysis.results.warnings import is_synthetic, yardstick_not_beaten
+from tune_ks.core.domain_words import about_domains
 from tune_ks.core.rate_words import acceleration, rate_tick
 
 SHARES = {"1/2": "a half", "1/3": "a third", "1/4": "a quarter", "1/8": "an eighth", "1/16": "a sixteenth"}
@@ -37,7 +38,8 @@ def cohort_line(analysis: Analysis) -> str:
     if masks:
         words.append(f"masks {', '.join(masks)}")
     words += [f"trials: {run.counts()}", _dated(run)]
-    return f"{'; '.join(filter(None, words))}."
+    about = about_domains(run.domain)
+    return f"{'; '.join(filter(None, words))}.{f' {about}' if about else ''}"
 
 
 def _patients_and_images(run: Run) -> str:
@@ -95,10 +97,11 @@ def _against_all(analysis: Analysis, computed: VendorAnalysis) -> str:
     if all(verdict.kind is Kind.UNKNOWN for verdict in selection.verdicts.values()):
         return f"{_capital(kept)} may do better or worse than all of them: without an interval nothing can tell"
     split = split_shown(selection)
+    word = analysis.measure.domains.one
     clauses = []
     for domain in DOMAINS:
         if math.isnan(selection.values.get(f"{split}_{domain}", math.nan)):
-            clauses.append("was scored on no other vendor" if domain == "cross_domain" else "was not scored")
+            clauses.append(f"was scored on no other {word}" if domain == "cross_domain" else "was not scored")
         else:
             clauses.append(_heard(analysis, computed, domain))
     return f"{_capital(kept)} {', and '.join(clauses)}"
@@ -190,11 +193,15 @@ def _doubts(computed: VendorAnalysis, analysis: Analysis) -> list[str]:
     doubts = []
     if selection.oracle:
         doubts.append("TEST scores chose it (an oracle's choice), so its numbers are too high")
-    if selection.values.get("seeds", math.nan) == 1:
+    has_network = computed.fitness.verdict != NO_NETWORK
+    if not has_network:
+        doubts.append("no network was trained: a classical method answers")
+    if has_network and selection.values.get("seeds", math.nan) == 1:
         doubts.append("it was trained once, and a second training may differ")
     yardstick = yardstick_not_beaten(selection, analysis.configurations)
     if yardstick:
-        doubts.append(f"nothing shows that the network learned more than the {yardstick}")
+        learner = "network" if has_network else "method"
+        doubts.append(f"nothing shows that the {learner} learned more than the {yardstick}")
     if computed.fitness.verdict == UNDERFIT:
         doubts.append("and the network is underfit, so a rate judged by it is a lower bound of what k-space is worth")
     return doubts

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.read.configurations import of_most_patients, plain_name, varied_fields
 from analysis.read.load import SCORES, Run
 from analysis.results.compute import Analysis
+from analysis.results.yardsticks import shown, shown_name
 from analysis.statistics.measures import Measure
 from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.record import TrialRecord, mean_of_defined
@@ -18,7 +19,7 @@ class PatientsCurve(NamedTuple):
 
     name: str
     configurations: pd.DataFrame  # by train_share, with the column patients
-    yardsticks: dict[str, pd.DataFrame]  # yardstick -> its SCORES, one row a row of ``configurations``
+    yardsticks: dict[str, pd.DataFrame]  # of the best one: its name -> SCORES, one row a row of ``configurations``
 
 
 class PatientsInfo(NamedTuple):
@@ -31,12 +32,11 @@ class PatientsInfo(NamedTuple):
 def patients_info(analysis: Analysis, vendor: str) -> PatientsInfo | None:
     """None where all trials of the vendor were trained on the same share."""
     curves = []
+    beside = shown(analysis.yardsticks)
+    scores = beside.set_index("configuration")[list(SCORES)]
     for name, rows in learning_curves(analysis.run, analysis.vendors[vendor].configurations).items():
-        yardsticks = {}
-        for yardstick, of_yardstick in analysis.yardsticks.groupby("yardstick"):
-            scores = of_yardstick.set_index("configuration")[list(SCORES)]
-            yardsticks[str(yardstick)] = scores.reindex(rows["configuration"])
-        curves.append(PatientsCurve(name, rows, yardsticks))
+        best = {} if beside.empty else {shown_name(beside): scores.reindex(rows["configuration"])}
+        curves.append(PatientsCurve(name, rows, best))
     return PatientsInfo(analysis.measure, curves) if curves else None
 
 

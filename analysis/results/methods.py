@@ -1,5 +1,6 @@
 """A methods paragraph for a paper, filled from the run: what was done, with which versions, after whom."""
 
+import math
 import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -11,7 +12,9 @@ from analysis.read.configurations import families, plain_name
 from analysis.read.load import config_fields
 from analysis.results.compute import Analysis
 from analysis.results.sentences import RETROSPECTIVE, whose_labels
+from analysis.results.yardsticks import has_network
 from analysis.statistics.bootstrap import DRAWS, LEVEL
+from tune_ks.core.domain_words import about_domains
 from tune_ks.core.rate_words import rate_tick, rate_words
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "moocore", "plotly")  # of the analysis
@@ -34,7 +37,25 @@ REFERENCES = {  # (config field, member) -> after whom
     ("classifier", "alexnet_adaptive"): "Kang et al., NeurIPS 2017; Graf et al., ISMRM 2023",
     ("classifier", "resnet18"): "He et al., Deep residual learning, CVPR 2016",
     ("classifier", "densenet121"): "Huang et al., Densely connected convolutional networks, CVPR 2017",
+    ("reconstruction", "hyper_recon"): "Wang et al., HyperRecon, MELBA 2022",
+    ("classifier", "centernet"): "Zhou et al., Objects as points, arXiv:1904.07850; Popescu, Med. Phys. 2007",
+    (
+        "classifier",
+        "cascade",
+    ): "Zabihollahy et al., Segmentation of left ventricular scar, Med. Phys. 2020",
+    ("classifier", "unet_adaptive"): "Graf et al., ISMRM 2023 and 2024",
     ("classifier", "unet"): "Ronneberger et al., U-Net, MICCAI 2015; Luc et al., arXiv:1611.08408",
+}
+YARDSTICKS = {  # name of a yardstick in records -> after whom
+    "svm": "Cortes and Vapnik, Support-vector networks, Mach. Learn. 1995",
+    "nearest_neighbours": "Cover and Hart, Nearest neighbor pattern classification, IEEE Trans. Inf. Theory 1967",
+    "random_forest": "Breiman, Random forests, Mach. Learn. 2001",
+    "otsu": "Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 1979",
+    "k_means": "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 1982",
+    "region_growing": "Adams and Bischof, Seeded region growing, IEEE Trans. PAMI 1994",
+    "fwhm": "Amado et al., Accurate and objective infarct sizing, J. Am. Coll. Cardiol. 2004",
+    "tkd_0.2": "Shmueli et al., Magnetic susceptibility mapping, Magn. Reson. Med. 2009",
+    "strm": "Bondarenko et al., Standardizing the definition of hyperenhancement, J. Cardiovasc. Magn. Reson. 2005",
 }
 METHODS = (  # of the analysis itself
     "Gulrajani and Lopez-Paz, In search of lost domain generalization, ICLR 2021 (labels that a choice has seen)",
@@ -67,15 +88,18 @@ def _data(analysis: Analysis) -> list[str]:
         said.append("The cohort is synthetic (a phantom): the results are no evidence about patients.")
     cohort = run.cohort
     if len(cohort):
+        word = analysis.measure.domains.one
         by_vendor = cohort.groupby("vendor")["patient_id"].nunique()
         named = ", ".join(f"{vendor} {count}" for vendor, count in by_vendor.items())
-        said.append(f"The cohort holds {len(cohort)} images of {by_vendor.sum()} patients (by vendor: {named}).")
+        said.append(f"The cohort holds {len(cohort)} images of {by_vendor.sum()} patients (by {word}: {named}).")
         splits = cohort.groupby(["split", "vendor"])["patient_id"].nunique()
         parts = [f"{vendor} {split} {splits[split, vendor]}" for split, vendor in splits.index]
         said.append(f"It was split by patient, never by image ({', '.join(parts)} patients).")
     settings = about.get("settings") or {}
     if settings:
         said.append(f"Images were read with {', '.join(f'{name} {value}' for name, value in settings.items())}.")
+    if about_domain := about_domains(run.domain):
+        said.append(about_domain)
     if about.get("fingerprint"):
         said.append(f"Fingerprint of the cohort: `{about['fingerprint']}`.")
     return said
@@ -90,9 +114,10 @@ def _models(analysis: Analysis) -> list[str]:
     rates = ", ".join(words[:MOST])
     more = ", ..." if len(words) > MOST else ""
     constant, varied = _settings(trials)
+    word = analysis.measure.domains.one
     said = [
-        f"A mask over k-space and a classifier were trained together on one vendor ({', '.join(analysis.vendors)}) and "
-        f"scored on it (in-domain) and on the others (cross-domain), {len(trials)} trainings in all.",
+        f"{_what_was_trained(analysis, word)} ({', '.join(analysis.vendors)}) and scored on it (in-domain) and on the "
+        f"others (cross-domain), {len(trials)} trainings in all.",
         f"Mask families: {names}; realised sampling rates: {rates}{more}; seeds a configuration: "
         f"{table['seeds'].min()} to {table['seeds'].max()}.",
         f"Settings of all trainings: {constant}.",
@@ -100,6 +125,18 @@ def _models(analysis: Analysis) -> list[str]:
     if varied:
         said.append(f"Settings that varied: {varied}.")
     return [*said, RETROSPECTIVE]
+
+
+def _what_was_trained(analysis: Analysis, word: str) -> str:
+    """A network behind its mask; in some trials or all of them only classical methods."""
+    networks = [has_network([record]) for record in analysis.run.records.values()]
+    if all(networks):
+        return f"A mask over k-space and a classifier were trained together on one {word}"
+    trials = "some trials" if any(networks) else "all trials"
+    return (
+        f"In {trials} no network was trained: behind a fixed mask over k-space the classical method answers that "
+        f"validation images of the source {word} choose. Everything was fitted on one {word}"
+    )
 
 
 def _settings(trials: pd.DataFrame) -> tuple[str, str]:
@@ -134,13 +171,15 @@ def _choice(analysis: Analysis) -> list[str]:
 
 def _statistics(analysis: Analysis) -> list[str]:
     """How intervals and comparisons were made."""
-    title = analysis.measure.title
+    measure = analysis.measure
+    title = measure.title
+    of_title = f"the logit of {title}" if math.isfinite(measure.floor) else f"-log(1 - {title})"
     said = [
         f"{title} is given with {100 * LEVEL:.0f} % intervals over patients and, where known, trainings: patients, "
         f"never images, were resampled {DRAWS} times; the variance between seeds was added; Student's t with "
-        "Satterthwaite's degrees of freedom was taken on the logit scale.",
+        f"Satterthwaite's degrees of freedom was taken on the {measure.scale}.",
         "Differences are paired: a draw holds the same patients for all models.",
-        f"{title} against the rate was smoothed with a Gaussian process on log2 of the rate and the logit of {title}; "
+        f"{title} against the rate was smoothed with a Gaussian process on log2 of the rate and {of_title}; "
         "full sampling is no point of it.",
     ]
     if len(analysis.versus_lowpass.means):
@@ -175,4 +214,8 @@ def _references(analysis: Analysis) -> list[str]:
     """After whom the members of this run and the statistics are; each once."""
     trials = analysis.run.trials
     named = [text for (field, member), text in REFERENCES.items() if (trials[field] == member).any()]
+    held: set[str] = set()
+    for record in analysis.run.records.values():
+        held |= set(record.yardsticks or {})
+    named += [text for name, text in YARDSTICKS.items() if name in held]
     return list(dict.fromkeys([*named, *METHODS]))

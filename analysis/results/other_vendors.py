@@ -11,13 +11,15 @@ from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
 from analysis.statistics.bootstrap import NOWHERE, TrialDraws
 from analysis.statistics.estimate import estimate
+from analysis.statistics.measures import Measure
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.domains import FEWEST, OtherVendors
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
 SPLIT_WORDS = {"val": "validation", "test": "test"}
+WITH = "patients with a tumour"
 COLUMNS = [
-    *("trained on", "scored on", "patients with a tumour", "patients without", "in the validation mean"),
+    *("trained on", "scored on", WITH, "patients without", "in the validation mean"),
     *("in the test mean", "rate", "value", "low", "high", "full sampling", "difference", "its low", "its high"),
 ]
 YES, NO = "yes", "no"
@@ -42,7 +44,7 @@ def other_vendors_table(
             counts = patients.get(f"test {vendor}")
             row = {"trained on": source, "scored on": vendor}
             if counts is not None:
-                row |= {"patients with a tumour": counts.with_tumour, "patients without": counts.without}
+                row |= {WITH: counts.with_tumour, "patients without": counts.without}
             for split, word in SPLIT_WORDS.items():
                 row[f"in the {word} mean"] = YES if vendor in means[split].counted else NO
             rows.append(row | _scored(run, of_source, draws, selection, vendor))
@@ -70,43 +72,46 @@ def means_of(run: Run, source: str) -> dict[str, OtherVendors]:
     return means
 
 
-def warnings(run: Run, sources: list[str]) -> list[str]:
+def warnings(run: Run, sources: list[str], measure: Measure) -> list[str]:
     """The vendors that a cross-domain mean leaves out, by name and reason."""
     lines = []
     for source in sources:
         for split, others in means_of(run, source).items():
             for vendor, why in others.left_out.items():
-                lines.append(f"{source}: {vendor} is not in the cross-domain {SPLIT_WORDS[split]} mean: {why}.")
+                said = measure.patient_words(why)
+                lines.append(f"{source}: {vendor} is not in the cross-domain {SPLIT_WORDS[split]} mean: {said}.")
+            patients = measure.patient_words("patients of each class")
             if others.all_small and len(others.counted) > 1:
                 lines.append(
-                    f"{source}: no other vendor has {FEWEST} {SPLIT_WORDS[split]} patients of each class, so all that "
-                    f"have a value are in the cross-domain mean: {_listed(others.counted)}."
+                    f"{source}: no other {measure.domains.one} has {FEWEST} {SPLIT_WORDS[split]} {patients}, "
+                    f"so all that have a value are in the cross-domain mean: {_listed(others.counted)}."
                 )
     return lines
 
 
-def sentences(run: Run, table: pd.DataFrame, title: str) -> list[str]:
+def sentences(run: Run, table: pd.DataFrame, measure: Measure) -> list[str]:
     """For each source vendor of the table: over which vendors its means are, and the chosen rate on every one."""
     lines = []
     for source, rows in table.groupby("trained on", sort=False):
-        named = [f"{SPLIT_WORDS[split]} {_mean_words(mean)}" for split, mean in means_of(run, str(source)).items()]
+        means = means_of(run, str(source))
+        named = [f"{SPLIT_WORDS[split]} {_mean_words(mean, measure)}" for split, mean in means.items()]
         lines.append(f"{source}, cross-domain means: {'; '.join(named)}.")
-        lines += [f"  {_on_one(row, title)}" for row in rows.to_dict("records")]
+        lines += [f"  {_on_one(row, measure)}" for row in rows.to_dict("records")]
     return lines
 
 
-def _mean_words(mean: OtherVendors) -> str:
-    words = f"over {_listed(mean.counted)}" if mean.counted else "over no vendor"
+def _mean_words(mean: OtherVendors, measure: Measure) -> str:
+    words = f"over {_listed(mean.counted)}" if mean.counted else f"over no {measure.domains.one}"
     return f"{words}, without {_listed(tuple(mean.left_out))}" if mean.left_out else words
 
 
-def _on_one(row: dict[str, Any], title: str) -> str:
+def _on_one(row: dict[str, Any], measure: Measure) -> str:
     """One vendor: its patients, the metric of the chosen rate, and the difference to full sampling."""
+    title = measure.title
     patients = ""
-    if not math.isnan(row["patients with a tumour"]):
-        patients = (
-            f" ({row['patients with a tumour']:.0f} test patients with a tumour, {row['patients without']:.0f} without)"
-        )
+    if not math.isnan(row[WITH]):
+        counts = f"{row[WITH]:.0f} test patients with a tumour, {row['patients without']:.0f} without"
+        patients = f" ({measure.patient_words(counts)})"
     words = f"on {row['scored on']}{patients}"
     if math.isnan(row["value"]):
         return f"{words}: no test {title}."

@@ -1,5 +1,7 @@
 """How well each learned reconstruction restores the images of each vendor."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.read.configurations import average_over_seeds, plain_name, varied_fields
@@ -14,7 +16,20 @@ COLUMNS = {
     "volume_hd_mm": "HD, mm",
     "volume_empty": "no lesion predicted",
     "volume_organ_dice": "Dice of the organ",
+    "map_nrmse": "NRMSE of the map",
+    "map_psnr": "PSNR of the map, dB",
+    "map_ssim": "SSIM of the map",
 }
+
+
+def mean_quality(records: Sequence[TrialRecord]) -> dict[str, dict[str, float]]:
+    """test vendor -> the mean over records, the seeds of one configuration, of each measure that they all state."""
+    vendors = [vendor for vendor in records[0].quality if all(vendor in record.quality for record in records)]
+    means: dict[str, dict[str, float]] = {}
+    for vendor in vendors:
+        of_vendor = pd.DataFrame([record.quality[vendor] for record in records])
+        means[vendor] = of_vendor.mean().to_dict()
+    return means
 
 
 def quality_table(records: dict[str, TrialRecord], trials: pd.DataFrame) -> pd.DataFrame:

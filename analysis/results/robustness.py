@@ -10,7 +10,7 @@ from analysis.results.scored_domains import scored_domains
 from analysis.statistics.bootstrap import DRAWS, Resampled, average, interval, patient_weights
 from analysis.statistics.measures import MEASURES
 from tune_ks.core.rate_words import rate_words
-from tune_ks.core.storage import StoragePath
+from tune_ks.core.storage import StoragePath, sorted_glob
 
 SEVERITIES = 5
 LARGEST_SCORES = 2**30  # bytes of the scores of all files; 200 models, 8 corruptions and 20,000 images have 768 MB
@@ -54,7 +54,7 @@ def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
     sets: list[Corrupted] = []
     warnings = []
     room = LARGEST_SCORES
-    for path in sorted((root / "corruptions").glob("*.npz")):
+    for path in sorted_glob(root / "corruptions", "*.npz"):
         images = _read(path, room)
         if images is None:
             warnings.append(

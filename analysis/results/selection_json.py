@@ -19,6 +19,7 @@ from analysis.results.read_by_rules import read_table
 from analysis.results.versus_lowpass import VersusLowpass
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO, ParetoFront
+from tune_ks.core.domain_words import VENDOR
 
 FORMAT = 1  # of selection.json
 DIGITS = 6  # decimals of its numbers
@@ -49,6 +50,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "read_by_rules": {computed.vendor: read_table(computed).to_dict("records") for computed in vendors},
         "fronts": {computed.vendor: _fronts(computed.fronts, computed.split) for computed in vendors},
         "trials": _trials(run),
+        **({} if run.domain == VENDOR else {"domain": run.domain}),
         "cohort_fingerprint": (run.search.get("cohort") or {}).get("fingerprint"),
         "warnings": analysis.warnings,
     }
@@ -61,7 +63,7 @@ def _comparators(analysis: Analysis) -> dict[str, Any]:
     compared = analysis.comparators
     return {
         "sentences": comparators.lines(compared, analysis.measure.title),
-        "metrics": compared.rows.to_dict("records"),
+        "differences": compared.rows.to_dict("records"),
         "losses": compared.losses.to_dict("records"),
     }
 

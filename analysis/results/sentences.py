@@ -23,34 +23,35 @@ RETROSPECTIVE = (
 
 def whose_labels(selection: Selection, measure: Measure) -> str:
     """Whose labels chose the rate, and so for which patients its cross-domain metric holds (as in DomainBed)."""
+    word, many = measure.domains
     if selection.oracle:
         return (
             f"Chosen on test scores (oracle): the test {measure.title} of the choice is biased upward, and holds for "
             "these patients only."
         )
     if selection.held_out:
-        chosen_by = f"Chosen with validation labels of every vendor but {selection.held_out} (leave-one-vendor-out)"
+        chosen_by = f"Chosen with validation labels of every {word} but {selection.held_out} (leave-one-{word}-out)"
         if selection.also_read:
             return (
                 f"{chosen_by}; but the {selection.also_read} of this search may have read the validation scores of "
                 f"{selection.held_out} too, whose the cross-domain test {measure.title} is."
             )
         return (
-            f"{chosen_by}: the cross-domain test {measure.title} is {selection.held_out}'s, a vendor that the choice "
+            f"{chosen_by}: the cross-domain test {measure.title} is {selection.held_out}'s, a {word} that the choice "
             "has not seen."
         )
     if selection.saw == "target-validation":
         return (
-            f"Chosen with validation labels of the other vendor(s) too: the cross-domain test {measure.title} speaks "
-            "for new patients of those vendors, not for an unseen vendor."
+            f"Chosen with validation labels of the other {word}(s) too: the cross-domain test {measure.title} speaks "
+            f"for new patients of those {many}, not for an unseen {word}."
         )
     if selection.also_read:
         return (
             f"The rule read validation labels of {selection.vendor} only, but the {selection.also_read} of this search "
-            "read those of every vendor: labels of other vendors played a part in which rates there are to choose from."
+            f"read those of every {word}: labels of other {many} played a part in which rates there are to choose from."
         )
     return (
-        f"Chosen with validation labels of {selection.vendor} only: no label of another vendor played a part in "
+        f"Chosen with validation labels of {selection.vendor} only: no label of another {word} played a part in "
         "choosing this rate."
     )
 
@@ -60,24 +61,26 @@ def split_shown(selection: Selection) -> str:
     return "val" if math.isnan(selection.values.get("test_in_domain", math.nan)) else "test"
 
 
-def labels(selection: Selection) -> str:
+def labels(selection: Selection, measure: Measure) -> str:
     """Whose labels chose the rate, in a few words."""
-    seen = {"oracle": "test labels", "target-validation": "validation labels of the other vendor(s) too"}
+    word = measure.domains.one
+    seen = {"oracle": "test labels", "target-validation": f"validation labels of the other {word}(s) too"}
     alone = f"validation labels of {selection.vendor} only"
     if selection.also_read:
-        alone += f"; the {selection.also_read} of this search, those of every vendor"
+        alone += f"; the {selection.also_read} of this search, those of every {word}"
     return f"Saw {seen.get(selection.saw, alone)}."
 
 
-def labels_briefly(selection: Selection) -> str:
+def labels_briefly(selection: Selection, measure: Measure) -> str:
     """Whose labels chose the rate, without a vendor's name, so that vendors can share the words."""
+    word = measure.domains.one
     seen = {
         "oracle": "test labels",
-        "target-validation": "validation of the other vendor(s) too",
-        "leave-one-vendor-out": "validation of every vendor but one",
+        "target-validation": f"validation of the other {word}(s) too",
+        "leave-one-vendor-out": f"validation of every {word} but one",
     }
-    words = seen.get(selection.saw, "validation of the vendor trained on only")
-    return f"{words}, and the {selection.also_read} of the search read every vendor's" if selection.also_read else words
+    words = seen.get(selection.saw, f"validation of the {word} trained on only")
+    return f"{words}, and the {selection.also_read} of the search read every {word}'s" if selection.also_read else words
 
 
 def chosen(selection: Selection, measure: Measure) -> str:
@@ -105,7 +108,10 @@ def plainly(selection: Selection, measure: Measure) -> str:
     if math.isnan(selection.rate):
         return f"The rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
-    whose = {"in_domain": f"{selection.vendor} patients", "cross_domain": "patients of the other vendor(s)"}
+    whose = {
+        "in_domain": f"{selection.vendor} patients",
+        "cross_domain": f"patients of the other {measure.domains.one}(s)",
+    }
     scored = []
     for domain, people in whose.items():
         value = selection.values.get(f"{split}_{domain}", math.nan)
@@ -177,7 +183,7 @@ def optimism(gap: Optimism, measure: Measure) -> str:
             chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""
     words = (
-        f"{gap.vendor}, {gap.rule} by {gap.saw}{held_out}: optimism gap to the oracle, which chose "
+        f"{gap.vendor}, {gap.rule} by {measure.domains.of(gap.saw)}{held_out}: optimism gap to the oracle, which chose "
         f"{rate_words(gap.oracle_rate)}: {', '.join(gaps) or 'unknown'}"
     )
     if chance:

@@ -27,6 +27,7 @@ from analysis.results import (
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
+from tune_ks.core.domain_words import DomainWords
 from tune_ks.core.rate_words import rate_tick, rate_words
 from tune_ks.core.terminal import SafeConsole
 
@@ -125,7 +126,7 @@ def _lines(analysis: Analysis) -> list[str]:
     lines += versus_lowpass.lines(analysis.versus_lowpass, measure.title)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
-    lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure.title)
+    lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure)
     lines += transfer.sentences(analysis.transfer, measure.title)
     lines += comparators.lines(analysis.comparators, measure.title)
     lines += patient_level.sentences(patient_level.patient_level(analysis))
@@ -156,30 +157,31 @@ def _choices(analysis: Analysis) -> list[str]:
 
 
 def _table(analysis: Analysis) -> Table:
+    words = analysis.measure.domains
     table = Table(
         title=f"Chosen rates; test {analysis.measure.title} in-domain and cross-domain ({analysis.run.counts()})",
         title_justify="left",
         box=SIMPLE_HEAD,
     )
-    for name in ("vendor", "chosen by", "labels seen"):
+    for name in (words.one, "chosen by", "labels seen"):
         table.add_column(name, no_wrap=True)
     for name in ("rate", "in", "cross"):
         table.add_column(name, justify="right")
     for vendor, computed in analysis.vendors.items():
-        table.add_row(*_cells(computed.selection), style="bold")
+        table.add_row(*_cells(computed.selection, words), style="bold")
         for other in computed.others:
             if not other.held_out:
-                table.add_row(*_cells(other))
+                table.add_row(*_cells(other, words))
         full = computed.selection.full_sampling
         table.add_row(vendor, "full sampling", "", *_numbers(full, 1.0 if full else math.nan), end_section=True)
     return table
 
 
-def _cells(selection: Selection) -> list[str]:
+def _cells(selection: Selection, words: DomainWords) -> list[str]:
     return [
         selection.vendor,
         selection.rule + _remark(selection),
-        selection.saw,
+        words.of(selection.saw),
         *_numbers(selection.values, selection.rate),
     ]
 

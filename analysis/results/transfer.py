@@ -140,7 +140,7 @@ def less_than(pair: Pair, full: Pair) -> tuple[Estimate, Interval]:
         of_patients=value.error,
         of_trainings=of_trainings,
         freedom=of_trainings**4 / spread if spread > 0 else math.inf,
-        floor=-2.0,
+        floor=-2.0 if math.isfinite(value.floor) else value.floor,
     )
     return less, less.interval()
 

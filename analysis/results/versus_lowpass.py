@@ -198,6 +198,8 @@ def _why_absent(table: pd.DataFrame, compared: Sequence[dict[str, Any]]) -> str:
     below = table[~table["full"].astype(bool)]
     learned = below[below["learned"].astype(bool)]
     low_pass = below[below["mask"] == LOW_PASS]
+    if len(below) and (below["epochs"] == 0).all():
+        return "no network was trained, so no mask was learned."
     if learned.empty and low_pass.empty:
         return f"neither a learned mask nor the low-pass was trained below rate 1; {_add('both', 'of interest')}."
     if learned.empty:

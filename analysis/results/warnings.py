@@ -6,13 +6,15 @@ from collections.abc import Iterable
 import pandas as pd
 
 from analysis.choice.labels import readers
+from analysis.choice.options import Options
 from analysis.choice.selection import Selection
 from analysis.read.load import Run
 from analysis.results import other_vendors
 from analysis.results.json_values import is_number
 from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
-from analysis.statistics.measures import MEASURES, Measure
+from analysis.statistics.measures import Measure, measure_of
+from tune_ks.core.domain_words import DomainWords
 from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.record import TrialRecord
 
@@ -24,8 +26,8 @@ NAMED = 8  # trials that one warning names; the others are marked in the table o
 
 def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
     """Most serious first. ``table``: all configurations."""
-    measure = MEASURES[run.metric]
-    lines = _about_the_search(run, table, selections)
+    measure = measure_of(run)
+    lines = _about_the_search(run, table, selections, measure.domains)
     oracles = [vendor for vendor, selection in selections.items() if selection.oracle]
     if oracles:
         lines.append(
@@ -35,7 +37,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> l
     for vendor, selection in selections.items():
         lines += _about_the_choice(selection, table[table["vendor"] == vendor], measure)
         lines += _about_the_yardstick(selection, table, measure)
-    lines += other_vendors.warnings(run, list(selections))
+    lines += other_vendors.warnings(run, list(selections), measure)
     if len(table) and (table["seeds"] <= 1).all():
         lines.append("One seed a configuration: how far a second training would differ is unknown.")
     lines += _about_empty_kspace(run)
@@ -47,7 +49,9 @@ def is_synthetic(run: Run) -> bool:
     return bool((run.search.get("cohort") or {}).get("synthetic"))
 
 
-def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> list[str]:
+def _about_the_search(
+    run: Run, table: pd.DataFrame, selections: dict[str, Selection], domains: DomainWords
+) -> list[str]:
     """Whether there is any trial, whether the cohort is made up, and which labels the search has read."""
     lines = []
     if not len(table):
@@ -60,8 +64,8 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
     reading = readers(run.search)
     if reading:
         lines.append(
-            f"The {reading} of this search read validation labels of all vendors: which trials there are to choose "
-            "from depends on them, even where the choice itself reads one vendor's only."
+            f"The {reading} of this search read validation labels of all {domains.many}: which trials there are to "
+            f"choose from depends on them, even where the choice itself reads one {domains.one}'s only."
         )
     return lines
 
@@ -69,6 +73,7 @@ def _about_the_search(run: Run, table: pd.DataFrame, selections: dict[str, Selec
 def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measure: Measure) -> list[str]:
     """What is missing for one vendor's choice; ``configurations``: the vendor's configurations."""
     vendor = selection.vendor
+    word = measure.domains.one
     lines = []
     if math.isnan(selection.rate):
         lines.append(f"{vendor}: nothing chosen: {selection.note}.")
@@ -82,7 +87,7 @@ def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measur
     if len(configurations) == 1:
         lines.append(f"{vendor}: one configuration only: there is nothing to choose between.")
     if configurations[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
-        lines.append(f"{vendor}: no cross-domain {measure.title}: no other vendor was scored, so transfer is unknown.")
+        lines.append(f"{vendor}: no cross-domain {measure.title}: no other {word} was scored, so transfer is unknown.")
     return lines
 
 
@@ -193,12 +198,13 @@ def from_counts(
     table: pd.DataFrame,
     selections: dict[str, Selection],
     patients: dict[str, Counts],
-    margin: float,
+    options: Options,
 ) -> list[str]:
     """That intervals stand on counts alone, and what comparing each choice with full sampling would take."""
     if counted.empty:
         return []
-    given = ", ".join(f"{vendor or 'every vendor'} {n.positives}+/{n.negatives}-" for vendor, n in patients.items())
+    word = options.measure.domains.one
+    given = ", ".join(f"{vendor or f'every {word}'} {n.positives}+/{n.negatives}-" for vendor, n in patients.items())
     lines = [
         f"Intervals where scores per image are missing come from counts of test patients alone ({given}; Hanley and "
         "McNeil): one training, patients of each class taken as independent."
@@ -207,7 +213,7 @@ def from_counts(
     configuration_of = dict(zip(map(tuple, table["keys"]), table["configuration"]))
     for vendor, selection in selections.items():
         if selection.keys and selection.rate != 1 and selection.full_sampling:
-            lines += _correlations(vendor, rows.loc[configuration_of[selection.keys]], margin)
+            lines += _correlations(vendor, rows.loc[configuration_of[selection.keys]], options.margin)
     return lines
 
 

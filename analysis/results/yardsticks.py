@@ -1,7 +1,8 @@
-"""What a network has to beat at each rate: the classical classifiers that its record holds, and the run's baselines.
+"""What a network has to beat at each rate: the classical methods that its record holds, and the run's baselines.
 
-A yardstick was trained and scored on the images as the trial's mask samples them, so it has a curve over the rate, as
-the network has. The best one for a vendor's test patients is taken by its test metric: an advantage over the network.
+A yardstick was fitted and scored on the images as the trial's mask samples them, so it has a curve over the rate, as
+the network has. Of several, the one that is best on the source vendor's validation patients is drawn. What a network
+must beat on a vendor's test patients is the best one there, by its test metric: an advantage over the network.
 """
 
 import dataclasses
@@ -18,14 +19,15 @@ from analysis.read.trial_arrays import yardstick_scores
 from analysis.statistics.baselines import best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
-from analysis.statistics.measures import MEASURES, Measure
+from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.pareto import TWO
 from analysis.statistics.resampling import configuration_draws, domain_draws, marked
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
 COLUMNS = (
-    *("vendor", "configuration", "family", "full", "train_share", "realised_rate", "yardstick", *SCORES),
+    *("vendor", "configuration", "family", "full", "train_share", "has_network", "realised_rate"),
+    *("yardstick", "best", *SCORES),
     *(f"test_{domain}{end}" for domain in TWO for end in ("_low", "_high")),
     *(f"above_{domain}{end}" for domain in TWO for end in ("", "_low", "_high")),
 )
@@ -41,11 +43,11 @@ class Reached(NamedTuple):
 
 
 class YardstickCurve(NamedTuple):
-    """What a yardstick reaches under the masks of one family."""
+    """What yardsticks reach under the masks of one family: at each rate the one that validation chooses."""
 
-    yardstick: str
+    name: str  # the yardstick's, or "best of" and all that were chosen
     family: str
-    scores: pd.DataFrame  # SCORES by realised_rate
+    scores: pd.DataFrame  # SCORES by realised_rate, and ``yardstick``: which it is there
 
 
 def yardstick_table(
@@ -57,19 +59,23 @@ def yardstick_table(
 ) -> pd.DataFrame:
     """One row a configuration and yardstick, seeds averaged: its metrics, and how far the network is above it.
 
-    ``above_DOMAIN`` is the network's test metric minus the yardstick's on the same patients, with its paired interval
-    over patients and trainings. Empty where no record holds a yardstick.
+    ``best`` is True for the best one of each configuration in in-domain validation. ``above_DOMAIN`` is the network's
+    test metric minus the yardstick's on the same patients, with its paired interval over patients and trainings. Empty
+    where no record holds a yardstick.
     """
     rows = []
     for row in configurations.itertuples():
         records = [run.records[key] for key in row.keys]
-        for name in yardsticks_of(records):
+        names = yardsticks_of(records)
+        best_name = _best_in_validation(records, names)
+        for name in names:
             columns = ("vendor", "configuration", "family", "full", "train_share")
             about = {column: getattr(row, column) for column in columns}
+            about["has_network"] = has_network(records)
             reached = configuration_draws(row.keys, by_yardstick.get(name, {}))
             rows.append(
                 about
-                | {"realised_rate": row.realised_rate, "yardstick": plain(name)}
+                | {"realised_rate": row.realised_rate, "yardstick": plain(name), "best": name == best_name}
                 | _scores(records, name)
                 | _ends(reached, row.vendor)
                 | _above("above", row.keys, row.vendor, draws, reached, noise)
@@ -77,10 +83,27 @@ def yardstick_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def _best_in_validation(records: Sequence[TrialRecord], names: Sequence[str]) -> str:
+    """The yardstick with the highest in-domain validation metric; the first of equal or unknown ones, "" of none."""
+    best = ""
+    highest = -math.inf
+    for name in names:
+        value = _scores(records, name)["val_in_domain"]
+        if not best or value > highest:
+            best = name
+            highest = -math.inf if math.isnan(value) else value
+    return best
+
+
 def yardsticks_of(records: Sequence[TrialRecord]) -> list[str]:
     """The names of the yardsticks that all these records hold, sorted."""
     names = [set(record.yardsticks or {}) for record in records]
     return sorted(set.intersection(*names)) if names else []
+
+
+def has_network(records: Sequence[TrialRecord]) -> bool:
+    """Whether a network has scored these trials; otherwise a yardstick has."""
+    return not any(record.scored_by for record in records)
 
 
 def plain(name: str) -> str:
@@ -90,7 +113,7 @@ def plain(name: str) -> str:
 
 def yardstick_draws(run: Run) -> YardstickDraws:
     """The metric of every yardstick on resampled test patients, the same in each draw as for the networks."""
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     patients = {vendor: np.unique(images["patient_id"]) for vendor, images in held_out_images(run.cohort)}
     weights = {vendor: patient_weights(len(names), DRAWS, vendor) for vendor, names in patients.items()}
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
@@ -127,14 +150,15 @@ def above_best(
     """One row a configuration: how far its test metric is above the best of all that is reached without the network.
 
     Columns ``above_baseline_DOMAIN``, its ``_low`` and ``_high``, and ``best_yardstick``: the best one in words, on the
-    source vendor's patients; None where there is none.
+    source vendor's patients; None where there is none. A trial that a yardstick answers is compared with the baselines.
     """
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     base = {source: _best_baselines(run, baselines, source, measure) for source in configurations["vendor"].unique()}
     rows = []
     for row in configurations.itertuples():
         reached = dict(base[row.vendor])
-        for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items():
+        is_a_network = has_network([run.records[key] for key in row.keys])
+        for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items() if is_a_network else ():
             if role not in reached or candidate.draws.point > reached[role].draws.point:
                 reached[role] = candidate
         at_home = reached.get(("test", row.vendor))
@@ -167,32 +191,51 @@ def best_yardsticks(run: Run, keys: list[str], by_yardstick: YardstickDraws) -> 
 
 
 def yardstick_curves(rows: pd.DataFrame) -> list[YardstickCurve]:
-    """The curves of one source vendor, full sampling in every one.
+    """The curves of one source vendor, a mask family each, full sampling in every one.
 
     Configurations of one family and rate are averaged: their temperatures, for instance, make other masks. Only those
     that were trained on the most patients count.
     """
-    rows = of_most_patients(rows)
+    rows = shown(of_most_patients(rows))
     full = rows["full"].astype(bool)
+    name = shown_name(rows)
     curves = []
-    for (yardstick, family), below in rows[~full].groupby(["yardstick", "family"]):
-        together = pd.concat([below, rows[full & (rows["yardstick"] == yardstick)]])
-        means = together.groupby("realised_rate")[list(SCORES)].mean().reset_index()
-        curves.append(YardstickCurve(str(yardstick), str(family), means))
+    for family, below in rows[~full].groupby("family"):
+        by_rate = pd.concat([below, rows[full]]).groupby("realised_rate")
+        scores = by_rate[list(SCORES)].mean().assign(yardstick=by_rate["yardstick"].agg(_joined))
+        curves.append(YardstickCurve(name, str(family), scores.reset_index()))
     return curves
+
+
+def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a figure shows beside a network: the best one of each configuration."""
+    return rows[rows["best"].astype(bool) & rows["has_network"].astype(bool)]
+
+
+def shown_name(rows: pd.DataFrame) -> str:
+    """The yardstick of these rows that are shown; of several "best of", with the most frequent one first."""
+    names = rows["yardstick"].value_counts().index.tolist()
+    return str(names[0]) if len(names) == 1 else f"best of {', '.join(names)}"
+
+
+def _joined(names: pd.Series) -> str:
+    return " or ".join(dict.fromkeys(names))
 
 
 def _scores(records: Sequence[TrialRecord], name: str) -> dict[str, float]:
     """SCORES of a yardstick, the mean over the trials."""
     scores: dict[str, float] = {}
     for split in SPLITS:
-        of_yardstick = []
-        for record in records:
-            by_vendor = (record.yardsticks or {})[name].get(split, {})
-            of_yardstick.append(dataclasses.replace(record, val=by_vendor, test=by_vendor))
+        of_yardstick = [reached_by(record, name, split) for record in records]
         scores[f"{split}_in_domain"] = mean_of_defined(record.in_domain(split) for record in of_yardstick)
         scores[f"{split}_cross_domain"] = mean_of_defined(record.cross_domain(split) for record in of_yardstick)
     return scores
+
+
+def reached_by(record: TrialRecord, name: str, split: str) -> TrialRecord:
+    """The record with the metrics of one of its yardsticks in place of its own; those of ``split`` only."""
+    by_vendor = (record.yardsticks or {})[name].get(split, {})
+    return dataclasses.replace(record, val=by_vendor, test=by_vendor)
 
 
 def noise_of(configurations: pd.DataFrame, draws: dict[str, TrialDraws]) -> Noises:

@@ -21,7 +21,8 @@ NOTE_LETTERS = 80  # of a note in the list of runs
 PAIR_HEIGHT = 620  # pixels
 
 
-class Bar(NamedTuple):
+@dataclass(frozen=True)
+class Bar:
     """What stands below the title: links, how the run stands, and what the page asks in order to follow it."""
 
     links: list[tuple[str, str]]  # text, address
@@ -30,8 +31,8 @@ class Bar(NamedTuple):
     version: str
     seconds: int  # between two questions
 
-    template = "served.html"
-    script = "served.js"
+    template: ClassVar[str] = "served.html"
+    script: ClassVar[str] = "served.js"
 
 
 class RunLine(NamedTuple):

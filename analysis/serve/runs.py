@@ -177,7 +177,8 @@ def _is_run(folder: StoragePath) -> bool:
 def _runs_in(folder: StoragePath) -> dict[str, StoragePath]:
     """Name -> run folder, of those directly below; a link, which may lead elsewhere, is left out."""
     roots = {}
-    for path in sorted(folder.iterdir()):
+    inside: list[StoragePath] = list(folder.iterdir())
+    for path in sorted(inside, key=lambda path: path.name):
         is_link = getattr(path, "is_symlink", bool)()  # a store has no links
         if path.name.isprintable() and not path.name.startswith(".") and not is_link and _is_run(path):
             roots[path.name] = path

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analysis.statistics.scale import from_scale, limits_of_difference, slope, to_scale
 from analysis.statistics.special import expit, logit, ndtri, stdtr, stdtrit
 from tune_ks.core.seeding import generator
 
@@ -50,14 +51,16 @@ class Resampled:
     point: float  # of the sample itself
     draws: np.ndarray  # (B,); NaN for a draw on which it is undefined
     patients: int  # that it rests on (of an AUC, those of the scarcer class); over several vendors, the fewest
-    floor: float = 0.0  # the least value it can take: 0 of a metric, -1 of a difference; the greatest is 1
+    floor: float = 0.0  # the least value it can take: 0 of a metric, -1 of a difference, -inf where there is none
     in_mean: bool = True  # False: of a vendor that the cross-domain mean leaves out (tune_ks.core.domains)
+    ceiling: float = 1.0  # the greatest value it can take; inf of a difference that has no limits
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         """The paired difference; both were resampled with the same weights."""
         fewest = min(self.patients, other.patients)
         in_mean = self.in_mean and other.in_mean
-        return Resampled(self.point - other.point, self.draws - other.draws, fewest, -1.0, in_mean)
+        floor, ceiling = limits_of_difference(min(self.floor, other.floor))
+        return Resampled(self.point - other.point, self.draws - other.draws, fewest, floor, in_mean, ceiling)
 
     @cached_property
     def error(self) -> float:
@@ -78,6 +81,7 @@ def average(values: Sequence[Resampled]) -> Resampled:
         draws=np.mean([value.draws for value in values], axis=0),
         patients=min(value.patients for value in values),
         floor=min(value.floor for value in values),
+        ceiling=max(value.ceiling for value in values),
         in_mean=all(value.in_mean for value in values),
     )
 
@@ -132,7 +136,8 @@ def resampled_auc(matrix: Wins, weights: np.ndarray) -> Resampled:
     won = ((weights @ matrix.wins) * weights).sum(axis=1)
     pairs = (weights @ matrix.positives) * (weights @ matrix.negatives)
     auc = np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-    return Resampled(float(auc[0]), auc[1:], min(np.sum(matrix.positives > 0), np.sum(matrix.negatives > 0)))
+    scarcer = min(int(np.sum(matrix.positives > 0)), int(np.sum(matrix.negatives > 0)))
+    return Resampled(float(auc[0]), auc[1:], scarcer)
 
 
 def resampled_mean(value: np.ndarray, counted: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> Resampled:
@@ -159,19 +164,23 @@ def widened(patients: float, level: float = LEVEL) -> float:
 
 def interval(value: Resampled, level: float = LEVEL) -> Interval:
     """Central interval: the bootstrap's standard error times Student's t; its freedom is the patients less one."""
-    return t_interval(value.point, value.error, value.patients - 1, value.floor, level)
+    return t_interval(value.point, value.error, value.patients - 1, value.floor, level, value.ceiling)
 
 
-def t_interval(point: float, error: float, freedom: float, floor: float = 0.0, level: float = LEVEL) -> Interval:
-    """``point`` in [floor, 1] with its standard error -> an interval inside [floor, 1]; NaN where the error is unknown.
+def t_interval(
+    point: float, error: float, freedom: float, floor: float = 0.0, level: float = LEVEL, ceiling: float = 1.0
+) -> Interval:
+    """``point`` with its standard error -> an interval inside its limits; NaN where the error is unknown.
 
-    Student's t with ``freedom`` on the logit of the share of the range (delta method). At an end of the range the
-    spread is 0: there the freedom + 1 patients count as binomial trials (Clopper and Pearson, 1934).
+    Student's t with ``freedom`` on the scale of ``scale.py``. At an end of the range [floor, 1] the spread is 0: there
+    the freedom + 1 patients count as binomial trials (Clopper and Pearson, 1934).
     """
     if not (math.isfinite(point) and math.isfinite(error) and freedom > 0):
         return NOWHERE
-    share = (point - floor) / (1 - floor)
     tail = (1 - level) / 2
+    if math.isinf(floor):
+        return _open_interval(point, error, stdtrit(freedom, 1 - tail), ceiling)
+    share = (point - floor) / (1 - floor)
     if share <= 0 or share >= 1:
         reach = tail ** (1 / (freedom + 1))
         low, high = (reach, 1.0) if share >= 1 else (0.0, 1 - reach)
@@ -181,10 +190,22 @@ def t_interval(point: float, error: float, freedom: float, floor: float = 0.0, l
     return Interval(float(floor + (1 - floor) * low), float(floor + (1 - floor) * high))
 
 
+def _open_interval(point: float, error: float, times: float, ceiling: float) -> Interval:
+    """``times`` the error to either side, on the scale of a value without a floor."""
+    spread = slope(point, -math.inf, ceiling)
+    if not spread > 0:  # a perfect score, of which nothing says how far another would fall
+        return NOWHERE
+    half = times * error / spread
+    low, high = from_scale(to_scale(point, -math.inf, ceiling, 0.0) + np.array([-half, half]), -math.inf, ceiling)
+    return Interval(float(low), float(high))
+
+
 def t_p_value(point: float, error: float, freedom: float, floor: float = -1.0, value: float = 0.0) -> float:
     """Two-sided p value of ``value``: the least 1 - level at which t_interval() leaves it out; NaN where unknown."""
     if not (math.isfinite(point) and math.isfinite(error) and freedom > 0):
         return math.nan
+    if math.isinf(floor):  # of a difference without limits
+        return float(2 * stdtr(freedom, -abs(point - value) / error)) if error > 0 else float(point == value)
     share = (point - floor) / (1 - floor)
     null = (value - floor) / (1 - floor)
     if share <= 0 or share >= 1:

@@ -1,4 +1,4 @@
-"""A metric as a smooth function of rates below 1: a Gaussian process on log2 of the rate and its logit, with a band.
+"""A metric as a smooth function of rates below 1: a Gaussian process on log2 of the rate on its scale, with a band.
 
 Full sampling is no point of it: without a mask there is no mask noise, and the metric may jump.
 
@@ -14,17 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.statistics.bootstrap import LEVEL, widened
-from analysis.statistics.special import expit, logit
+from analysis.statistics.scale import from_scale, to_scale
 from tune_ks.core.seeding import generator
 
 GRID = 33  # points of the grid
 DRAWS = 400
-EDGE = 1e-3  # a metric nearer to 0 or 1 than this is moved here: its logit would be infinite
-SMALLEST_NOISE = 1e-6  # variance of a point, on the logit scale
+SMALLEST_NOISE = 1e-6  # variance of a point, on the scale of scale.py
 
 
 class Points(NamedTuple):
-    """The trainings of equal rate, averaged; on the logit scale."""
+    """The trainings of equal rate, averaged; on the scale of scale.py."""
 
     rate: np.ndarray  # (n,) rising, distinct
     mean: np.ndarray  # (n,)
@@ -72,11 +71,13 @@ def fit_curve(
     grid: np.ndarray,
     purpose: str = "",
     patients: float = math.inf,
+    floor: float = 0.0,
 ) -> Curve | None:
     """``rate`` and ``value`` (n,), one a training, ``bootstrap`` (B, n) on shared patients, or None -> a Curve.
 
     ValueError for a rate of 1. ``patients``: number that the bootstrap rests on, two or more; the fewer, the further
-    the draws are stretched, as intervals are. None with fewer than three distinct rates, or where the noise is unknown,
+    the draws are stretched, as intervals are. ``floor``: the metric's.
+    None with fewer than three distinct rates, or where the noise is unknown,
     as there are neither repeated trainings nor a bootstrap: then the points are the curve.
 
     Equal rates are averaged. The scatter within them, pooled, is the noise of a training, the only noise that moves the
@@ -87,12 +88,12 @@ def fit_curve(
     if np.max(rate, initial=0.0) >= 1:
         raise ValueError("full sampling (rate 1) is not a point of a curve: give its trainings apart")
     known = np.isfinite(value)
-    points = _points(np.asarray(rate, float)[known], _logit(np.asarray(value, float)[known]))
+    points = _points(np.asarray(rate, float)[known], to_scale(np.asarray(value, float)[known], floor))
     if len(points.rate) < 3 or (points.noise is None and bootstrap is None):
         return None
     shift = np.zeros((DRAWS, len(points.rate)))
     if bootstrap is not None:
-        shift = patient_shift(bootstrap[:DRAWS, known], points.group, patients)
+        shift = patient_shift(bootstrap[:DRAWS, known], points.group, patients, floor)
     level, weights, covariance = _fit(points, grid)
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     normal = generator(0, "curve", purpose).standard_normal((DRAWS, len(grid)))
@@ -100,15 +101,15 @@ def fit_curve(
     common = shift.mean(axis=1, keepdims=True)
     centre = level + weights @ (points.mean - level)
     of_patients = centre + common + (shift - common) @ weights.T
-    draws = expit(of_patients + posterior)
+    draws = from_scale(of_patients + posterior, floor)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return Curve(
         rates=grid,
-        mean=expit(centre),
+        mean=from_scale(centre, floor),
         low=low,
         high=high,
         draws=draws,
-        patients=expit(of_patients),
+        patients=from_scale(of_patients, floor),
         of_patients=0 if bootstrap is None else patients,
     )
 
@@ -125,10 +126,10 @@ def _points(rate: np.ndarray, logits: np.ndarray) -> Points:
     return Points(distinct, mean, noise, group)
 
 
-def patient_shift(bootstrap: np.ndarray, group: np.ndarray, patients: float) -> np.ndarray:
+def patient_shift(bootstrap: np.ndarray, group: np.ndarray, patients: float, floor: float = 0.0) -> np.ndarray:
     """(B, trainings) metrics on resampled patients -> (DRAWS, n) by how much a draw moves each rate's mean."""
     rates = group.max() + 1
-    of_rate = np.stack([_logit(bootstrap[:, group == number]).mean(axis=1) for number in range(rates)])
+    of_rate = np.stack([to_scale(bootstrap[:, group == number], floor).mean(axis=1) for number in range(rates)])
     of_rate = of_rate.T[np.isfinite(of_rate).all(axis=0)]
     if len(of_rate) < DRAWS // 2:
         return np.zeros((DRAWS, rates))
@@ -143,7 +144,7 @@ def _fit(points: Points, grid: np.ndarray) -> tuple[float, np.ndarray, np.ndarra
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     repeated = points.noise is not None
-    noise = points.noise if repeated else np.full(len(points.rate), SMALLEST_NOISE)
+    noise = np.full(len(points.rate), SMALLEST_NOISE) if points.noise is None else points.noise
     level = np.average(points.mean, weights=1 / noise)
     x = np.log2(points.rate)[:, None]
     at = np.log2(grid)[:, None]
@@ -162,7 +163,3 @@ def _fit(points: Points, grid: np.ndarray) -> tuple[float, np.ndarray, np.ndarra
     weights = np.linalg.solve(smooth(x) + np.diag(noise), smooth(x, at)).T
     covariance = smooth(at) - weights @ smooth(x, at)
     return level, weights, covariance
-
-
-def _logit(value: np.ndarray) -> np.ndarray:
-    return logit(np.clip(value, EDGE, 1 - EDGE))

@@ -68,12 +68,14 @@ def cross_check(run: Run, table: pd.DataFrame, draws: dict[str, TrialDraws], key
         if not chosen:
             continue
         pair = [chosen[0], *keys_of_full(table, chosen)[:1]]
-        scores = [image_scores(run.root, key, run.cohort) for key in pair]
-        if any(of_trial is None for of_trial in scores):
+        read = [image_scores(run.root, key, run.cohort) for key in pair]
+        scores = [of_trial for of_trial in read if of_trial is not None]
+        if len(scores) < len(pair):
             continue
         for vendor in sorted(scores[0]["vendor"].unique()):
-            resampled = [draws.get(key, {}).get(("test", vendor)) for key in pair]
-            if None not in resampled:
+            of_pair = [draws.get(key, {}).get(("test", vendor)) for key in pair]
+            resampled = [of_trial for of_trial in of_pair if of_trial is not None]
+            if len(resampled) == len(pair):
                 of_vendor = [images[(images["split"] == "test") & (images["vendor"] == vendor)] for images in scores]
                 about = {"trained on": source, "scored on": vendor}
                 rows += [about | row for row in _both_errors(of_vendor, resampled)]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.statistics.bootstrap import LEVEL, NOWHERE, Interval, Resampled, average, t_interval, t_p_value
+from analysis.statistics.scale import slope
 from analysis.statistics.special import stdtrit
 
 ALPHA = 0.05  # one-sided
@@ -32,12 +33,12 @@ class Part(NamedTuple):
 class Noise(NamedTuple):
     """How far a training lies from the mean of all trainings of its rate, pooled over rates."""
 
-    variance: float  # of one training, on the logit scale
+    variance: float  # of one training, on the scale of scale.py
     freedom: float
 
-    def at(self, metric: float) -> Part:
+    def at(self, metric: float, floor: float = 0.0) -> Part:
         """The error of one training with this metric (delta method)."""
-        return Part(self.variance * (metric * (1 - metric)) ** 2, self.freedom)
+        return Part(self.variance * slope(metric, floor) ** 2, self.freedom)
 
 
 class Estimate(NamedTuple):
@@ -50,6 +51,7 @@ class Estimate(NamedTuple):
     freedom: float  # of ``of_trainings``
     floor: float = -1.0  # the least value it can take: 0 of a metric, -1 of a difference
     seeds: int = 0  # trainings of the side that has fewer
+    ceiling: float = 1.0  # the greatest value it can take
 
     @property
     def error(self) -> float:
@@ -70,7 +72,7 @@ class Estimate(NamedTuple):
         """Central interval; NaN at both ends where it can't be computed."""
         if not self.patients > 1:
             return NOWHERE
-        return t_interval(self.point, self.error, self.total_freedom, self.floor, level)
+        return t_interval(self.point, self.error, self.total_freedom, self.floor, level, self.ceiling)
 
     def p_value(self) -> float:
         """Two-sided p value of 0, by the same distribution as the interval; NaN where it can't be computed."""
@@ -125,10 +127,8 @@ def estimate(rate: Sequence[Resampled], full: Sequence[Resampled] = (), noise: N
     """
     sides = [side for side in (rate, full) if side]
     value = average(rate) - average(full) if full else average(rate)
-    parts = [_trainings(side, noise) for side in sides]
-    of_trainings = None
-    if None not in parts:
-        of_trainings = joined(parts, math.inf)
+    parts = _all_known([_trainings(side, noise) for side in sides])
+    of_trainings = None if parts is None else joined(parts, math.inf)
     return Estimate(
         point=value.point,
         of_patients=value.error,
@@ -136,6 +136,7 @@ def estimate(rate: Sequence[Resampled], full: Sequence[Resampled] = (), noise: N
         patients=value.patients,
         freedom=math.nan if of_trainings is None else of_trainings.freedom,
         floor=value.floor,
+        ceiling=value.ceiling,
         seeds=min(len(side) for side in sides),
     )
 
@@ -156,10 +157,10 @@ def mean_difference(pairs: Sequence[Pair], noise: Noise | None = None) -> Estima
     differences = [average(pair.seeds) - average(pair.others) for pair in pairs]
     known = average(differences)
     sides = [side for pair in pairs for side in pair]
-    parts = [_trainings(side, noise) for side in sides]
+    parts = _all_known([_trainings(side, noise) for side in sides])
     error = math.nan
     freedom = math.nan
-    if None not in parts:
+    if parts is not None:
         total = joined(parts, math.inf)
         error = math.sqrt(total.variance) / len(pairs)
         freedom = total.freedom
@@ -172,6 +173,7 @@ def mean_difference(pairs: Sequence[Pair], noise: Noise | None = None) -> Estima
         patients=known.patients,
         freedom=freedom,
         floor=known.floor,
+        ceiling=known.ceiling,
         seeds=min(len(side) for side in sides),
     )
 
@@ -179,7 +181,7 @@ def mean_difference(pairs: Sequence[Pair], noise: Noise | None = None) -> Estima
 def _trainings(seeds: Sequence[Resampled], noise: Noise | None) -> Part | None:
     if len(seeds) > 1:
         return scatter(seeds)
-    return None if noise is None else noise.at(seeds[0].point)
+    return None if noise is None else noise.at(seeds[0].point, seeds[0].floor)
 
 
 def scatter(seeds: Sequence[Resampled]) -> Part:
@@ -197,6 +199,12 @@ def _chance_of_patients(draws: np.ndarray) -> float:
     if len(known) < 2:
         return 0.0
     return float(known.var(axis=0).sum() / (draws.shape[1] - 1))
+
+
+def _all_known(parts: Sequence[Part | None]) -> list[Part] | None:
+    """The same parts; None where one is not known."""
+    known = [part for part in parts if part is not None]
+    return known if len(known) == len(parts) else None
 
 
 def joined(parts: Sequence[Part], freedom: float) -> Part:

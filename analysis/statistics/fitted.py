@@ -18,12 +18,12 @@ from analysis.statistics.curve import DRAWS, Curve, fit_curve, patient_shift, ra
 from analysis.statistics.estimate import Estimate, estimate
 from analysis.statistics.pareto import TWO
 from analysis.statistics.resampling import domain_draws
-from analysis.statistics.special import expit
-from analysis.statistics.training_noise import seeds_of, to_logit, training_noise
+from analysis.statistics.scale import from_scale, slope, to_scale
+from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.seeding import generator
 
 FEWEST = 3  # rates of a curve
-SLOPE = 1e-3  # least derivative of a metric by its logit
+SLOPE = 1e-3  # least derivative of a metric by its scale
 
 
 class Curves(NamedTuple):
@@ -97,7 +97,8 @@ def _resampled(
     """The metric of every training of the configurations ``rows``; None where one has none on resampled patients."""
     keys = [key for of_configuration in rows["keys"] for key in of_configuration]
     scores = [domain_draws(draws.get(key, {}), vendor, split, domain) for key in keys]
-    return scores if all(score is not None and score.patients > 1 for score in scores) else None
+    usable = [score for score in scores if score is not None and score.patients > 1]
+    return usable if len(usable) == len(scores) else None
 
 
 def _curve(rows: pd.DataFrame, value: pd.Series, resampled: list[Resampled] | None, purpose: str) -> Curve | None:
@@ -106,10 +107,12 @@ def _curve(rows: pd.DataFrame, value: pd.Series, resampled: list[Resampled] | No
     rate = np.repeat(rows["realised_rate"].to_numpy(float), rows["keys"].map(len))
     bootstrap = None
     patients = math.inf
+    floor = 0.0
     if resampled is not None:
+        floor = min(training.floor for training in resampled)
         bootstrap = np.stack([training.draws for training in resampled], axis=1)
         patients = min(training.patients for training in resampled)
-    return fit_curve(rate, value.loc[keys].to_numpy(float), bootstrap, rate_grid(rate), purpose, patients)
+    return fit_curve(rate, value.loc[keys].to_numpy(float), bootstrap, rate_grid(rate), purpose, patients, floor)
 
 
 def _add_from_curve(scores: Scores, curve: Curve, rows: pd.DataFrame, with_draws: bool) -> None:
@@ -142,13 +145,14 @@ def draw(seeds: list[Resampled], known: Estimate, purpose: str) -> np.ndarray:
     """(DRAWS,) of the mean of trainings: the shared draws of patients, and Student's t for the trainings."""
     moved = np.zeros(DRAWS)
     if known.of_trainings > 0:
-        slope = max(known.point * (1 - known.point), SLOPE)
-        moved = generator(0, "trainings", purpose).standard_t(known.freedom, DRAWS) * known.of_trainings / slope
-    return expit(to_logit(draw_patients(seeds, known.patients)) + moved)
+        steepness = max(slope(known.point, known.floor), SLOPE)
+        moved = generator(0, "trainings", purpose).standard_t(known.freedom, DRAWS) * known.of_trainings / steepness
+    return from_scale(to_scale(draw_patients(seeds, known.patients), known.floor) + moved, known.floor)
 
 
 def draw_patients(seeds: list[Resampled], patients: float) -> np.ndarray:
     """(DRAWS,) of the mean of trainings on resampled patients, paired with those of a curve."""
     drawn = np.stack([seed.draws for seed in seeds], axis=1)
-    shift = patient_shift(drawn[:DRAWS], np.zeros(len(seeds), int), patients)[:, 0]
-    return expit(to_logit(np.array(average(seeds).point)) + shift)
+    known = average(seeds)
+    shift = patient_shift(drawn[:DRAWS], np.zeros(len(seeds), int), patients, known.floor)[:, 0]
+    return from_scale(to_scale(known.point, known.floor) + shift, known.floor)

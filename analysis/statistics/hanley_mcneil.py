@@ -84,7 +84,7 @@ def count_intervals(
 
 def _counted(row: Any, records: dict[str, TrialRecord], counts: dict[str, Counts]) -> dict[str, float]:
     """One configuration (a row of the table) -> its ``test_DOMAIN``, and that one's error and interval from counts."""
-    columns = {}
+    columns: dict[str, float] = {}
     for domain in TWO:
         name = f"test_{domain}"
         auc = getattr(row, name)
@@ -122,8 +122,12 @@ def _error(row: Any, records: dict[str, TrialRecord], counts: dict[str, Counts],
     """One configuration's standard error and the patients of its scarcer class; NaN where a vendor has no counts."""
     record = records[row.keys[0]]
     vendors = [row.vendor] if domain == "in_domain" else record.others("test").counted
-    known = {vendor: counts.get(vendor.upper(), counts.get("")) for vendor in vendors}
-    if not vendors or None in known.values():
+    known: dict[str, Counts] = {}
+    for vendor in vendors:
+        patients = counts.get(vendor.upper(), counts.get(""))
+        if patients is not None:
+            known[vendor] = patients
+    if not vendors or len(known) < len(vendors):
         return math.nan, 0
     errors = []
     for vendor, patients in known.items():

@@ -11,7 +11,7 @@ from analysis.read.load import Run
 from analysis.read.trial_arrays import scored_images
 from analysis.statistics.baselines import held_out_images
 from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, average, patient_weights
-from analysis.statistics.measures import MEASURES
+from analysis.statistics.measures import measure_of
 from tune_ks.core.record import SPLITS, TrialRecord
 
 UNKNOWN = Resampled(math.nan, np.array([math.nan]), 0)
@@ -32,7 +32,7 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
     the validation patients of a model that was trained on that vendor, and are drawn apart.
     """
     patients = _test_patients(run.cohort, draws)
-    measure = MEASURES[run.metric]
+    measure = measure_of(run)
     by_trial: dict[str, TrialDraws] = {}
     known: dict[bytes, pd.DataFrame] = {}
     grouped: dict[tuple[int, bytes], list[Group]] = {}  # by the images that count: all trials of a vendor have the same

@@ -15,9 +15,8 @@ from analysis.read.configurations import curve_of
 from analysis.statistics.bootstrap import Resampled, TrialDraws, average
 from analysis.statistics.estimate import Noise
 from analysis.statistics.resampling import domain_draws
-from analysis.statistics.special import logit
+from analysis.statistics.scale import to_scale
 
-EDGE = 1e-3  # a metric nearer to 0 or 1 than this is moved here: its logit would be infinite
 FEWEST = 2  # squares
 
 
@@ -66,19 +65,15 @@ def seeds_of(keys: list[str], draws: Mapping[str, TrialDraws], vendor: str, spli
     return [score for score in scores if score is not None and np.isfinite(score.error)]
 
 
-def to_logit(value: np.ndarray) -> np.ndarray:
-    """The logit of a metric, kept finite."""
-    return logit(np.clip(value, EDGE, 1 - EDGE))
-
-
 def _within_rates(configurations: list[Scored]) -> Iterator[Squares]:
     """The scatter of the seeds of each repeated rate below 1."""
     for configuration in configurations:
         seeds = configuration.seeds
         if configuration.curve < 0 or len(seeds) < 2:
             continue
-        points = to_logit(np.array([seed.point for seed in seeds]))
-        patients = to_logit(np.stack([seed.draws for seed in seeds], axis=1))
+        floor = seeds[0].floor
+        points = to_scale([seed.point for seed in seeds], floor)
+        patients = to_scale(np.stack([seed.draws for seed in seeds], axis=1), floor)
         patients = patients - patients.mean(axis=1, keepdims=True)
         number = len(seeds) - 1
         yield Squares(number * points.var(ddof=1) - _variance(patients).sum(), number, number)
@@ -96,8 +91,9 @@ def _between_neighbours(configurations: list[Scored]) -> Iterator[Squares]:
         if not len(weights):
             continue
         places = [average(configuration.seeds) for configuration in of_curve]
-        distance = weights @ to_logit(np.array([place.point for place in places]))
-        patients = to_logit(np.stack([place.draws for place in places], axis=1)) @ weights.T
+        floor = places[0].floor
+        distance = weights @ to_scale([place.point for place in places], floor)
+        patients = to_scale(np.stack([place.draws for place in places], axis=1), floor) @ weights.T
         correlations = weights @ weights.T
         total = float((distance**2).sum() - _variance(patients).sum())
         yield Squares(total, len(weights), float((correlations**2).sum()))

@@ -17,11 +17,16 @@ SPACE = "SPACE = {'mask': 'lowpass', 'sampling_rate': [0.5, 1.0], 'image_size': 
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("check")
     (folder / "space.py").write_text(SPACE)
-    rows = write_table_cohort(folder / "data", patients=5, side=64)
+    rows = write_table_cohort(folder / "data", patients=5, side=64, centre=centre_of)
     write_dicom(folder / "data/ct.dcm", Modality="CT")
     more = [{"path": "gone.dcm", "patient_id": "GE0", "label": 1, "slice": 1}]
     save_labels(folder / "data", [*rows, *more, {"path": "ct.dcm", "patient_id": "GE0", "label": 0, "slice": 2}])
     return folder
+
+
+def centre_of(row):
+    """Three patients of either maker in the first centre, two in the second."""
+    return "Alpha" if int(row["patient_id"][-1]) < 3 else "Beta"
 
 
 def files(folder):
@@ -81,6 +86,35 @@ def test_what_a_search_refuses_is_refused_in_its_words_after_what_was_understood
             searched = inside("--data", folder, "--space", "space.py", "--cache", "cache", cwd=place)
             assert (searched.returncode, searched.stderr) == (2, ended.stderr)
     shutil.rmtree(place / "cache", ignore_errors=True)
+
+
+def test_domains_that_are_no_vendors_are_named_counted_and_refused(place, monkeypatch):
+    ended = checked(place, monkeypatch, *WORDS, "data", "--domain", "centre")
+    assert ended.returncode == 0, ended.stderr
+    for said in (
+        "cohort: Alpha 24 images of 6 patients, Beta 16 images of 4 patients; sampled at 64 px",
+        "Domains are the centres that the cohort's sheet names. In-domain is the domain trained on",
+        "a search of the space 'space' would take this folder",
+    ):
+        assert said in " ".join(ended.stdout.split()), ended.stdout
+    lines = [line.split() for line in ended.stdout.splitlines()]
+    assert ["domain", "images", "patients", "with", "without", "train", "val", "test", "pixels", "tesla"] in lines
+    assert ["Alpha", "24", "6", "12", "12", "4", "1", "1", "64", "1.5"] in lines
+    refusals = {
+        "field_strength": "holds usable images of 1 domain (1.5T), and this needs 2",
+        "hospital": "labels.csv lacks the column 'hospital'; the columns found are 'path', 'patient_id', 'label'",
+        "slice": "--domain slice: 10 patients (for example GE0) have several values in this column",
+    }
+    for domain, message in refusals.items():
+        ended = checked(place, monkeypatch, *WORDS, "data", "--domain", domain)
+        assert ended.returncode == 2
+        assert message in " ".join(ended.stderr.split())
+    ended = checked(place, monkeypatch, "--dry-run", "--space", "space.py", "--data", "data", "--domain", "centre")
+    assert ended.returncode == 0, ended.stderr
+    assert "cohort: Alpha 24 images of 6 patients, Beta 16 images" in ended.stdout
+    planned = checked(place, monkeypatch, "--dry-run", "--space", "space.py", "--domain", "centre")
+    assert planned.returncode == 2
+    assert "the phantom is not written yet, so that only its vendors are known" in " ".join(planned.stderr.split())
 
 
 def test_duke_s_sheets_and_a_series(tmp_path, monkeypatch):

@@ -13,6 +13,13 @@ from tune_ks.search import cluster
 from tune_ks.search.cluster import NvidiaGPUAcceleratorManager
 
 STEPS = estimate.StepTimes(training=0.01, scoring=0.001, slowdown=1.5, weights_bytes=1_000_000)
+TUNED = """
+from ray import tune
+SPACE = {"mask": "gumbel", "temperature": 1.0, "width": 0.05, "image_size": 64, "epochs": 6, "sampling_rate": [0.25, 1],
+         "lr": tune.loguniform(1e-3, 5e-3)}
+SEARCH = {"sampler": "random"}
+START = [{"lr": 2e-3}]
+"""
 DRY = ("--data", "data", "--space", "space.py", "--dry-run")
 
 
@@ -63,6 +70,18 @@ def test_the_phantom_is_planned_before_it_is_written(place):
     assert "the phantom is not written yet: a search writes it into phantom/version-2 first" in ended.stdout
     assert "cohort: GE 368 images of 92 patients, SIEMENS 368 images of 92 patients" in ended.stdout
     assert "6 trials to run" in ended.stdout
+
+
+def test_tune_decodes_and_writes_nothing_either(place):
+    ended = inside("tune", "--minutes", 2, "--dry-run", cwd=place)
+    assert ended.returncode == 0, ended.stderr
+    for said in ("the phantom is not written yet", "tune-HASH (named after", "recipes in 2 minutes", "736 images are"):
+        assert said in ended.stdout
+    (place / "two.py").write_text(TUNED)
+    ended = inside("tune", "--data", "data", "--space", "two.py", "--minutes", 2, "--dry-run", cwd=place)
+    (place / "two.py").unlink()
+    assert ended.returncode == 0, ended.stderr
+    assert "before that, 40 images are decoded" in ended.stdout
 
 
 @pytest.mark.parametrize(

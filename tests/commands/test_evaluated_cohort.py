@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tune_ks.commands.arguments import tune_parser
-from tune_ks.commands.evaluate import output_name, results_of
+from tune_ks.commands.arguments import evaluate_parser, tune_parser
+from tune_ks.commands.evaluate import output_name, results_of, settings_for
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.search import next_steps
 from tune_ks.commands.tuned_space import next_command
@@ -60,6 +60,18 @@ def test_the_next_command_can_be_copied():
     assert len(steps) == 4
     _, command = steps[-1]
     assert shlex.split(command)[-4:] == ["evaluate", "runs/my run; rm x", "--data", "DIR"]
+    classical = next_steps(asked, RunFolder("runs/one"), has_failures=True, without_networks=True)
+    assert [what for what, _ in classical] == ["the failed trials again", "your own DICOM files"]
     words = ["--data", "my data", "--minutes", "3", "--site", "north", "--vendor-of", "ACME=GE", "--vendor-of", "=GE"]
     following = shlex.split(next_command(tune_parser().parse_args(words), Path("my space.py")))
     assert following[2:] == [*words[:2], *words[4:6], *words[6:], "--space", "my space.py"]
+
+
+def test_another_cohort_is_read_by_the_run_s_kind_of_domain_unless_the_command_says_another(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_json(folder.search_json, {"format": 1, "cohort": {"settings": {"series": "pre", "domain": "centre"}}})
+    for words, domain in (([], "centre"), (["--domain", "field_strength"], "field_strength")):
+        for task in ("evaluate", "predict"):
+            args = evaluate_parser(task).parse_args([str(tmp_path), "--data", "elsewhere", *words])
+            settings = settings_for(folder, args)
+            assert (settings.domain, settings.series) == (domain, "pre")

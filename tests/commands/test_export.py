@@ -112,12 +112,34 @@ def test_metadata_has_monais_fields_and_says_what_it_is_not(place):
     required = ["version", "monai_version", "pytorch_version", "numpy_version", "task", "description", "authors",
                 "copyright", "network_data_format", "intended_use", "eval_metrics"]  # fmt: skip
     assert all(written[name] for name in required)
+    assert written["optional_packages_version"] == written["required_packages_version"] == {}  # mandatory too
+    of_tensor = {"type", "format", "modality", "num_channels", "spatial_shape", "dtype", "value_range",
+                 "is_patch_data", "channel_def"}  # fmt: skip
+    formats = written["network_data_format"]
+    tensors = {**formats["inputs"], **formats["outputs"]}
+    assert set(tensors) == {"image", "acquisition", "pred"}
+    for tensor in tensors.values():
+        assert set(tensor) == of_tensor
+        assert tensor["type"] in ("image", "series", "tuples", "probabilities")
+        assert len(tensor["channel_def"]) == tensor["num_channels"]
     assert "no medical device" in written["notice"]
     assert written["network_data_format"]["inputs"]["image"]["spatial_shape"] == [64, 64]
     record = RunFolder(place / "run").read_record(KEY)
     assert written["eval_metrics"]["val"] == record.val
     assert written["tune_ks"]["key"] == KEY
     assert written["tune_ks"]["config"] == record.config.non_default()
+
+
+def test_monai_reads_what_its_own_programs_ask_of_metadata(place):
+    from monai.bundle import ConfigParser
+    from monai.bundle.properties import MetaProperties
+    from monai.utils import BundleProperty, BundlePropertyConfig
+
+    parser = ConfigParser()
+    parser.read_meta(str(place / "out/configs/metadata.json"))
+    for asked in MetaProperties.values():
+        assert parser.get(asked[BundlePropertyConfig.ID]) is not None, asked[BundleProperty.DESC]
+    assert len(MetaProperties) > 5
 
 
 def test_a_chosen_model_brings_the_intervals_of_its_choice(place):

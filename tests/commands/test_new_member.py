@@ -192,7 +192,7 @@ class Smoothed(Classification):
 
 MEMBER = Member(Smoothed, (SMOOTHING,), takes(CLASSIFIERS))
 ''',
-    "tune_ks/evaluation/corruptions/darker.py": '''
+    "tune_ks/training/corruptions/darker.py": '''
 """Darker: a share of the brightness is gone."""
 
 from torch import Tensor
@@ -212,7 +212,7 @@ LINES = {  # registry -> its first line, and the same with the new member
     "tune_ks/training/augmentations": ("AUGMENTATIONS = {", 'AUGMENTATIONS = {"turned": turned.MEMBER, '),
     "tune_ks/training/schedules": ("SCHEDULES = {", 'SCHEDULES = {"halved": halved.MEMBER, '),
     "tune_ks/training/tasks": ("TASKS = {", 'TASKS = {"smoothed": smoothed.MEMBER, '),
-    "tune_ks/evaluation/corruptions": (
+    "tune_ks/training/corruptions": (
         "CORRUPTIONS = {",
         'CORRUPTIONS = {"darker": Corruption(darker.corrupt, darker.STRENGTHS), ',
     ),

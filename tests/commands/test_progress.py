@@ -54,8 +54,9 @@ EVENTS = [
 def test_best_and_front_so_far_are_those_of_finished_trials():
     table, _ = table_of(*EVENTS)
     assert table.standing() == [
-        "GE best val AUC 0.700 at rate 0.3; front (rate: in-domain/cross): 0.3: 0.700/0.600",
-        "SIEMENS best val AUC 0.850 at rate 0.5; front (rate: in-domain/cross): 1: 0.850/0.650, 0.25: 0.800/0.700",
+        "GE best val AUC 0.700 at rate 3/10 (R = 3.3); front (rate: in-domain/cross): 3/10: 0.700/0.600",
+        "SIEMENS best val AUC 0.850 at rate 1/2 (R = 2); front (rate: in-domain/cross): 1: 0.850/0.650, "
+        "1/4: 0.800/0.700",
     ]
     assert re.fullmatch(r"7/40 trials, 1 stopped early, 1 failed, 0 running, .*, ETA .*", table.headline())
 
@@ -64,7 +65,7 @@ def test_a_resumed_search_begins_with_what_it_knows():
     record = TrialRecord(config(0.9), {"SIEMENS": 0.9, "GE": 0.9}, {}, 0.9)
     table, _ = table_of(*EVENTS, known=[record])
     assert table.standing()[1].startswith(
-        "SIEMENS best val AUC 0.900 at rate 0.9; front (rate: in-domain/cross): 0.9: 0.9"
+        "SIEMENS best val AUC 0.900 at rate 9/10 (R = 1.1); front (rate: in-domain/cross): 9/10: 0.9"
     )
     assert table.headline().startswith("7/40")
 
@@ -93,13 +94,14 @@ def test_a_log_file_is_quiet_but_for_failures(monkeypatch):
     lines = console.file.getvalue().splitlines()
     assert len(lines) == SPOKEN + 3  # a pause lasts longer than this test; the reason of the failure takes two lines
     assert lines[0].split() == ["SIEMENS", "variable_density", "0.001", "0/30", "-", "0.500", "0.500", "1/400"]
-    assert lines[-3].split() == ["SIEMENS", "variable_density", "0.2", "0/30", "-", "-", "-", "201/400"]
+    assert lines[-3].split() == ["SIEMENS", "variable_density", "1/5", "0/30", "-", "-", "-", "201/400"]
     assert lines[-2].startswith("  failed: the loss became nan in epoch 3")
     monkeypatch.setattr("tune_ks.commands.ticker.PAUSE", 0.0)
     table.show(EVENTS[0])
     said = console.file.getvalue()
-    assert "SIEMENS best val AUC 0.800 at rate 0.25; front (rate: in-domain/cross): 0.25: 0.800/0.700" in " ".join(
-        said.split()
+    assert (
+        "SIEMENS best val AUC 0.800 at rate 1/4 (R = 4); front (rate: in-domain/cross): 1/4: 0.800/0.700"
+        in " ".join(said.split())
     )
     assert "\x1b" not in said
     assert max(map(len, said.splitlines())) <= 80
@@ -116,7 +118,7 @@ def test_a_log_file_has_the_columns_from_the_first_second_and_how_far_the_runnin
         table.show(Event("b", "started", [SEEDS[1]], {}))
         assert "0/40 trials, 1 running in 2 slots, 0 s, ETA after the first epoch\n" in said()
         # nobody reports: the ticker alone prints
-        wait_for(lambda: re.search(rf"^GE +gumbel +0.5 +0/{SEEDS[0].epochs} +- +- +- running$", said(), re.MULTILINE))
+        wait_for(lambda: re.search(rf"^GE +gumbel +1/2 +0/{SEEDS[0].epochs} +- +- +- running$", said(), re.MULTILINE))
         table.show(Event("a", "epoch", [SEEDS[0]], {"epoch_share": 0.15, "epoch": 3, "loss": 0.5}))
         wait_for(lambda: f" 3/{SEEDS[0].epochs}  0.500" in said())
     state = next(line for line in reversed(said().splitlines()) if "trials" in line)
@@ -131,7 +133,7 @@ def test_an_ended_trial_keeps_its_last_epoch_and_loss():
     shared = Event("b", "finished", SEEDS, done)
     _, console = table_of(Event("a", "epoch", SEEDS, report), Event("a", "finished", SEEDS, done), shared)
     lines = console.file.getvalue().splitlines()
-    assert lines[0].split() == ["GE", "gumbel", "0.5", "30/30", "0.250", "0.800", "0.700", "1/40"]
+    assert lines[0].split() == ["GE", "gumbel", "1/2", "30/30", "0.250", "0.800", "0.700", "1/40"]
     assert lines[1].split()[3:5] == ["100%", "-"]
 
 

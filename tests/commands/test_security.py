@@ -61,8 +61,8 @@ DANGEROUS = {
 }
 ALLOWED = {  # the places that have a reason
     ("tune_ks/planning/space.py", "runpy.run_path"),  # a search space is code, and the user names it
-    ("tune_ks/training/member_files.py", "exec"),  # a file with members is code, and the user names it
-    ("tune_ks/training/member_files.py", "compile"),  # of the same file
+    ("tune_ks/core/own_members.py", "exec"),  # a file with members is code, and the user names it
+    ("tune_ks/core/own_members.py", "compile"),  # of the same file
     ("tune_ks/data/child_process.py", "pickle.load"),  # a pipe between this program and its own child
     ("tune_ks/data/child_process.py", "import_module"),
 }

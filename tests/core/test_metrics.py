@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from tune_ks.core.metrics import METRICS, auc, mean_dice, within_patient_auc, within_patient_dice
+from tune_ks.core.metrics import (
+    METRICS,
+    auc,
+    mean_dice,
+    mean_r2,
+    within_patient_auc,
+    within_patient_dice,
+    within_patient_r2,
+)
 
 
 def by_definition(label, score):
@@ -48,6 +56,13 @@ def test_dice_is_the_mean_over_the_images_that_have_a_tumour():
     assert np.isnan(mean_dice(label[1:2], score[1:2]))
     assert np.isnan(within_patient_dice(label[4:5], score[4:5], patient[4:5]))
     assert np.isnan(within_patient_dice(label[:0], score[:0], patient[:0]))
+
+
+def test_r2_is_the_mean_over_images_and_may_be_negative():
+    label, score = np.ones(4), np.array([0.5, -3.0, np.nan, 1.0])
+    assert mean_r2(label, score) == pytest.approx(-0.5)
+    assert within_patient_r2(label, score, np.array([0, 0, 1, 1])) == pytest.approx((-1.25 + 1) / 2)
+    assert np.isnan(mean_r2(label[2:3], score[2:3]))
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -88,7 +88,8 @@ ALLOWED = {  # (file, call) -> why it opens no file of a run folder, or opens it
     ("tune_ks/evaluation/load_exported.py", "torch.export.load"): "a model that was given away",
     ("tune_ks/evaluation/load_exported.py", "path.read_bytes"): "the images that the user names",
     ("tune_ks/search/cluster.py", "json.load"): "of standard input",
-    ("tune_ks/training/member_files.py", "path.read_text"): "the file with members that the user names",
+    ("tune_ks/core/own_members.py", "path.read_text"): "the file with members that the user names",
+    ("tune_ks/core/own_members.py", "entry.load"): "a member of an installed package",
     ("analysis/report/page.py", "files('analysis.report').joinpath('assets', name).read_text"): "of this package",
 }
 DATA = "tune_ks/data/"  # reads the user's own images and sheets, where links are followed, and its own cache

@@ -14,6 +14,8 @@ from safetensors.torch import save
 import run_search
 from analysis.__main__ import main as analysis_main
 from analysis.read.load import load
+from analysis.serve.notes import read_notes, version_of, write_notes
+from analysis.serve.runs import Runs
 from dicom_files import write_table_cohort
 from front_door import SPACE, call, command
 from object_store import BUCKET
@@ -231,6 +233,22 @@ def test_a_run_on_an_object_store_is_evaluated_and_analysed(searched, capsys, mo
     assert set(analysed.external["vendor"]) == {"PHILIPS"}
     assert "local" not in capsys.readouterr().out.replace("localhost", "")
     assert not (searched.place / "s3:").exists()
+
+
+def test_a_run_on_an_object_store_is_served_with_its_notes(searched, store_options):
+    runs = Runs(searched.url, {"rule": "epsilon"}, are_defaults=False, images=False)
+    (run,) = runs.all()
+    runs.ask(run)
+    runs.wait()
+    assert (run.name, run.made.fault, run.is_stale()) == ("one", "", False)
+    assert run.made.counts.startswith("4 finished")
+    assert len(run.made.sections) > 10
+    write_notes(run.root, "seen", version_of(""))
+    assert read_notes(run.root) == "seen\n"
+    write_notes(run.root, "", version_of("seen\n"))
+    assert read_notes(run.root) == ""
+    listed = Runs(f"s3://{BUCKET}/runs?{store_options}", {}, images=False)
+    assert [(run.name, run.row().counts.finished) for run in listed.all()] == [("one", 4)]
 
 
 def test_an_object_path_is_never_taken_for_a_local_file():

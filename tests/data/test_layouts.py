@@ -15,6 +15,7 @@ from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.layouts.base import Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.phantom.qsm import QsmSettings, write_qsm_phantom
 
 NEW_LAYOUT = '''
 import json
@@ -47,6 +48,7 @@ def folders(tmp_path, copy_duke):
     """layout -> a folder that has it."""
     write_table_cohort(tmp_path / "table", patients=1)
     copy_duke(tmp_path / "duke", patients=1, slices=2)
+    write_qsm_phantom(tmp_path / "maps", QsmSettings(synthetic=3, others=3, side=16))
     write_dicom(tmp_path / "folder" / "a" / "1.dcm")
     return {path.name: path for path in tmp_path.iterdir()}
 
@@ -67,7 +69,7 @@ def test_every_layout_lists_the_files_that_it_may_read(folders):
         layout = detect(root, labels_required=LAYOUTS[kind].has_labels)
         files = layout.files()
         assert files == sorted(files)
-        assert len(files) == {"table": 8, "duke": 4, "folder": 1}[kind]
+        assert len(files) == {"table": 8, "maps": 9, "duke": 4, "folder": 1}[kind]
         listing = layout.listing(None, layout.has_labels, files)
         assert {item.path for item in listing.items} <= {file.path for file in files}
         assert set(layout.sheet_digests()) == set(layout.sheets)

@@ -10,7 +10,7 @@ import pytest
 from analysis.__main__ import parse as analysis_parse
 from docs.tables import TABLES
 from tune_ks.commands.arguments import evaluate_parser, export_parser, merge_parser, search_parser, tune_parser
-from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS, VOLUME_SEGMENTERS
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -148,7 +148,7 @@ def without_none(registry):
 
 
 def test_the_page_of_members_lists_every_member():
-    networks = CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS
+    networks = CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS | NO_NETWORK
     registries = {"M": MASKS, "F": TRANSFORMS, "R": RECONSTRUCTIONS, "C": networks}
     registries |= {"h": without_none(HARMONISATIONS), "S": without_none(STYLES)}
     listed = {}

@@ -9,7 +9,7 @@ import pytest
 from analysis.read.load import load
 from dicom_files import write_dicom
 from docs.few_patients import first_patients
-from docs.tables import SCORES, TABLES, lines
+from docs.tables import SCORES, TABLES, TKD, lines
 from synthetic_run import make_cohort, write_run, write_trial
 from tune_ks.core.arrays import write_npz
 from tune_ks.planning.plan import config_at
@@ -27,32 +27,45 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "pretraining": ("finetune", [10]),
     "classifiers": ("side_information", [6, 6]),
     "reconstructions": ("reconstructions", [22, 28]),
+    "hyper_recon": ("hyper_recon", [14, 4]),
     "members": ("patches_members", [14]),
     "networks": ("patches_networks", [16]),
     "comparators": ("comparators", [17, 17]),  # made records hold no option, so MixStyle is not told from plain
     "segmentation": ("segmentation", [8]),
     "detection": ("detection", [4, 4]),
     "lv_scar": ("lv_scar", [8, 14]),
+    "qsm": ("qsm_pretrain", [3, 12]),
 }
+
+
+GEOMETRIES = ("CORONAL_ISO", "SYNTHETIC", "TILTED_ANISO")
+METRIC_OF = {"segmentation": "dice", "lv_scar": "dice", "detection": "lroc", "qsm_pretrain": "r2"}
 
 
 def write_space(root, name):
     """A made-up record for every config of a space."""
     space = load_space(name)
-    metric = {"segmentation": "dice", "lv_scar": "dice", "detection": "lroc"}.get(name, "auc")
-    folder = write_run(root, rates=(), seeds=(), patients=PATIENTS, images=IMAGES, metric=metric)
-    cohort = make_cohort(VENDORS, PATIENTS, IMAGES)
-    for point in space.grid(list(VENDORS)):
+    metric = METRIC_OF.get(name, "auc")
+    vendors = GEOMETRIES if metric == "r2" else VENDORS
+    folder = write_run(root, vendors, rates=(), seeds=(), patients=PATIENTS, images=IMAGES, metric=metric)
+    cohort = make_cohort(vendors, PATIENTS, IMAGES)
+    for point in space.grid(list(vendors)):
         if point.fixed.get("init_from") == PRETRAINED:
             point.fixed["init_from"] = WEIGHTS
         for seed in range(space.search["seeds"]):
             record = write_trial(folder, cohort, config_at(point, {}, seed), metric=metric)
             if "reconstruction" in point.fixed:
-                quality = {"psnr": 20.0, "psnr_zero_filled": 19.5, "ssim": 0.6, "ssim_zero_filled": 0.55}
+                psnr = 21.0 + seed if "loss_mix_drawn" in point.fixed else 20.0
+                quality = {"psnr": psnr, "psnr_zero_filled": 19.5, "ssim": 0.6, "ssim_zero_filled": 0.55}
                 folder.write_record(dataclasses.replace(record, quality=dict.fromkeys(VENDORS, quality)))
             if name == "lv_scar":
                 quality = {"volume_avd_ml": 2.0, "volume_hd_mm": 9.0, "volume_empty": 0.125}
                 folder.write_record(dataclasses.replace(record, quality=dict.fromkeys(VENDORS, quality)))
+            if metric == "r2":
+                quality = {"map_nrmse": 0.6, "map_psnr": 25.0, "map_ssim": 0.7}
+                tkd = {TKD: {"val": {}, "test": dict.fromkeys(vendors, 0.8)}}
+                of_maps = {"quality": dict.fromkeys(vendors, quality), "yardsticks": tkd}
+                folder.write_record(dataclasses.replace(record, **of_maps))
     return folder.root
 
 
@@ -192,6 +205,18 @@ def numbers(cells):
     return [float(number) for cell in cells for number in re.findall(r"\d\.\d+", cell)]
 
 
+def test_one_reconstruction_is_compared_with_separate_ones_by_seed(printed):
+    root, text = printed["hyper_recon"]
+    every, gaps = read_tables(text)
+    assert {row[2] for row in every[1:]} == {"one training", "separate"}
+    assert all(len(row[4].split(", ")) == 3 for row in every[1:])
+    drawn = {row[4] for row in every[1:] if row[2] == "one training"}
+    assert drawn == {"21.00, 22.00, 23.00"}  # of seeds 0, 1, 2; separate ones have 20
+    assert {row[3] for row in gaps[1:]} == {"+2.000 ± 0.577"}
+    assert {tuple(row[:3]) for row in gaps[1:]} == {(vendor, "8/64", mix) for vendor in VENDORS for mix in "01"}
+    assert len(load(root).trials) == 42
+
+
 def test_segmentation_stands_beside_one_mask_for_every_image(printed):
     ((head, *rows),) = read_tables(printed["segmentation"][1])
     assert head[2:-1] == ["2/64", "4/64", "8/64", "16/64", "64/64"]
@@ -209,6 +234,16 @@ def test_scars_stand_beside_one_mask_and_with_the_errors_of_volume_and_surface(p
         "lowpass, 3 views, 2 stages",
     }
     assert {tuple(row[3:]) for row in measured[1:]} == {("2.0 / 2.0", "9.0 / 9.0", "0.12 / 0.12", "")}
+
+
+def test_maps_stand_beside_tkd_with_their_quality_in_every_domain(printed):
+    (head, *rows), (_, *qualities) = read_tables(printed["qsm"][1])
+    assert head[2:] == ["8/64", "64/64"]
+    assert rows[-1][1:] == ["TKD 0.2", *["0.800 / 0.800"] * 2]
+    assert {row[1] for row in rows[:-1]} == {"unet_adaptive, scratch", "unet_plain, scratch"}
+    assert all(len(cell.split(", ")) == 3 for row in rows[:-1] for cell in row[2:])  # the seeds
+    assert {row[3] for row in qualities} == set(GEOMETRIES)
+    assert {tuple(row[4:]) for row in qualities} == {("0.600", "25.000", "0.700")}
 
 
 def test_corruptions_are_compared_where_both_rates_were_scored(tmp_path):
@@ -236,7 +271,14 @@ def test_corruptions_are_compared_where_both_rates_were_scored(tmp_path):
 
 
 def test_every_table_was_met():
-    assert {*SPACES, "corruptions"} == set(TABLES)
+    assert {*SPACES, "corruptions", "classical"} == set(TABLES)
+
+
+def test_classical_methods_stand_beside_each_other_at_every_rate(printed):
+    (head, *rows) = read_tables("\n".join(map(str, TABLES["classical"](load(printed["qsm"][0])))))[-1]
+    assert head == ["trained on", "mask", "rate", "tkd 0.2"]
+    assert {row[3] for row in rows} == {"0.800 / 0.800"}
+    assert {row[2] for row in rows} == {"8/64", "64/64"}
 
 
 def test_few_patients_are_the_lowest_ids_of_each_vendor(tmp_path):

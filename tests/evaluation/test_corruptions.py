@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from tune_ks.evaluation.corruptions import CORRUPTIONS
-from tune_ks.evaluation.corruptions.base import SEVERITIES, corrupted, kspace, magnitude
-from tune_ks.evaluation.corruptions.bias_field import corrupt as bias_field
-from tune_ks.evaluation.corruptions.ghosting import corrupt as ghosting
-from tune_ks.evaluation.corruptions.gibbs import corrupt as gibbs
-from tune_ks.evaluation.corruptions.motion import corrupt as motion
-from tune_ks.evaluation.corruptions.spike import corrupt as spike
+from tune_ks.training.corruptions import CORRUPTIONS
+from tune_ks.training.corruptions.base import SEVERITIES, corrupted, kspace, magnitude
+from tune_ks.training.corruptions.bias_field import corrupt as bias_field
+from tune_ks.training.corruptions.ghosting import corrupt as ghosting
+from tune_ks.training.corruptions.gibbs import corrupt as gibbs
+from tune_ks.training.corruptions.motion import corrupt as motion
+from tune_ks.training.corruptions.spike import corrupt as spike
 
 NAMES = sorted(CORRUPTIONS)
 

@@ -17,7 +17,7 @@ from tune_ks.data.dicom.reader import read_file
 from tune_ks.evaluation.exported_model import ByMatrices, ExportedMask, ExportedModel, require_onnx
 from tune_ks.evaluation.load_exported import read_npy, scaled
 from tune_ks.evaluation.mask_files import mask_csv, mask_lines
-from tune_ks.model.classifiers.per_image import convolve_each, convolve_unfolded
+from tune_ks.model.per_image import convolve_each, convolve_unfolded
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.model.transforms import TRANSFORMS
 from tune_ks.training.scoring import score
@@ -26,6 +26,13 @@ CASES = [
     {"test_time": "flips", "standardise": "image"},
     {"classifier": "alexnet_hyper", "rate_from": 0.1, "temperature_from": 0.5, "temperature_to": 2.0},
     {"classifier": "alexnet_adaptive", "reconstruction": "hqs_net", "reconstruction_channels": 4},
+    {
+        "reconstruction": "hyper_recon",
+        "reconstruction_weight": 1.0,
+        "hyper_channels": 4,
+        "loss_mix": 0.9,
+        "loss_mix_drawn": "uniform",
+    },
     {"pattern": "points", "image_size": 80},
     {"sampling_rate": 1.0},
 ]

@@ -20,10 +20,11 @@ from tune_ks.data.dataset import open_splits
 from tune_ks.evaluation import yardstick_scores as scoring
 from tune_ks.evaluation.finish import exported_mask
 from tune_ks.evaluation.yardstick_scores import yardstick_scores
-from tune_ks.evaluation.yardsticks import YARDSTICKS, linear
-from tune_ks.evaluation.yardsticks.base import Labelled
+from tune_ks.evaluation.yardsticks import YARDSTICKS, linear, pixels
+from tune_ks.evaluation.yardsticks.base import Labelled, numbers_of
 from tune_ks.model.pipeline import build_pipeline
 
+QUICK = {"linear_on_35_numbers"}  # of a classification
 SMALL = {"mask": "lowpass", "width": 0.05, "image_size": 64, "epochs": 1}
 
 
@@ -66,26 +67,37 @@ def test_the_35_numbers_are_those_of_their_definition():
     np.testing.assert_allclose(computed, [slow_numbers(image.astype(float)) for image in images], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", YARDSTICKS)
-def test_numbers_are_of_each_image_by_itself_and_finite(name):
+@pytest.mark.parametrize("numbers", [linear.numbers, pixels.numbers])
+def test_numbers_are_of_each_image_by_itself_and_finite(numbers):
     images = np.random.default_rng(1).random((4, 16, 16), dtype=np.float32)
     images[1] = 0.5  # a constant image, with empty rings
-    numbers = YARDSTICKS[name].numbers
     computed = numbers(images)
     assert np.isfinite(computed).all()
     np.testing.assert_allclose(numbers(images[2:3]), computed[2:3], rtol=1e-6)
     assert numbers(images[:0]).shape == (0, computed.shape[1])
 
 
-@pytest.mark.parametrize("name", YARDSTICKS)
-def test_a_yardstick_learns_what_there_is_to_learn_and_is_deterministic(name, tiny):
+def test_yardsticks_learn_what_there_is_to_learn_and_are_deterministic(tiny, monkeypatch):
     splits = open_splits(*tiny, "GE")
     config = TrialConfig("GE", 1.0, **SMALL)
-    first = yardstick_scores(*with_mask(config, splits))[name]
-    again = yardstick_scores(*with_mask(config, splits))[name]
-    for vendor, images in splits.test.items():
-        assert auc(images.label.numpy(), first["test"][vendor]) > 0.9  # a bright disc is easy
-        np.testing.assert_array_equal(first["test"][vendor], again["test"][vendor])
+    scored = []
+    for _ in range(2):
+        monkeypatch.setattr(scoring, "_remembered", type(scoring._remembered)())
+        scored.append(yardstick_scores(*with_mask(config, splits), every=True))
+    assert {name for name in YARDSTICKS if YARDSTICKS[name].target == "label"} == set(scored[0]) > QUICK
+    for name, first in scored[0].items():
+        for vendor, images in splits.test.items():
+            least = 0.9 if name in QUICK else 0.6  # a bright disc is easy; in 16 x 16 pixels it is found by few images
+            assert auc(images.label.numpy(), first["test"][vendor]) > least, name
+            np.testing.assert_array_equal(first["test"][vendor], scored[1][name]["test"][vendor])
+
+
+def test_the_slow_ones_are_computed_where_they_are_asked_for(tiny):
+    splits = open_splits(*tiny, "GE")
+    config = TrialConfig("GE", 1.0, **SMALL)
+    assert set(yardstick_scores(*with_mask(config, splits))) == QUICK
+    slow = {name for name, yardstick in YARDSTICKS.items() if yardstick.slow}
+    assert slow == {"svm", "nearest_neighbours", "random_forest"}  # the test above computes them
 
 
 def with_mask(config, splits):
@@ -137,40 +149,45 @@ def test_a_yardstick_sees_the_images_as_the_mask_samples_them(tiny, nothing_reme
     splits = open_splits(*tiny, "GE")
     config = TrialConfig("GE", 0.25, **SMALL)
     pipeline, mask = pipeline_and_mask(config)
-    lens = scoring.Lens(pipeline, 0.25, mask, "cpu")
-    computed = lens.numbers(YARDSTICKS["linear_on_35_numbers"], splits.train)
+    seen = scoring.SeenImages(splits.train, scoring.View(pipeline, 0.25, mask, "cpu"))
+    computed = numbers_of(linear.numbers, seen)
     image = splits.train.gather(torch.arange(len(splits.train))).image[:, 0].numpy()
     kspace = np.fft.fftshift(np.fft.fft(image, axis=-1), axes=-1) * mask
     zero_filled = np.abs(np.fft.ifft(np.fft.ifftshift(kspace, axes=-1), axis=-1))
     np.testing.assert_allclose(computed, linear.numbers(zero_filled.astype(np.float32)), rtol=1e-3, atol=1e-3)
 
 
-def test_numbers_are_computed_once_for_one_mask(tiny, nothing_remembered, monkeypatch):
+def test_a_yardstick_is_fitted_once_for_one_mask(tiny, nothing_remembered, monkeypatch):
     counted = []
 
-    def counting(images):
-        counted.append(len(images))
-        return linear.numbers(images)
+    def counting(train, val):
+        counted.append(len(train))
+        return linear.YARDSTICK.fit(train, val)
 
-    monkeypatch.setitem(scoring.YARDSTICKS, "linear_on_35_numbers", linear.YARDSTICK._replace(numbers=counting))
+    monkeypatch.setitem(scoring.YARDSTICKS, "linear_on_35_numbers", linear.YARDSTICK._replace(fit=counting))
     for seed in (0, 1):  # another seed, opened again: the same images at rate 1
         splits = open_splits(*tiny, "GE")
         yardstick_scores(*with_mask(TrialConfig("GE", 1.0, seed=seed, **SMALL), splits))
         if seed == 0:
             once = len(counted)
-    assert len(counted) == once > 0
+    assert len(counted) == once == 1
     yardstick_scores(*with_mask(TrialConfig("GE", 0.25, **SMALL), splits))
-    assert len(counted) == 2 * once
+    yardstick_scores(*with_mask(TrialConfig("SIEMENS", 1.0, **SMALL), open_splits(*tiny, "SIEMENS")))
+    assert len(counted) == 3
+    share = open_splits(*tiny, "GE", train_share=0.5)
+    yardstick_scores(*with_mask(TrialConfig("GE", 1.0, train_share=0.5, **SMALL), share))
+    assert counted[-1] == len(share.train) < counted[0]
 
 
-def test_no_yardstick_where_training_images_lack_a_class_or_the_task_is_another(tiny):
+def test_no_yardstick_where_training_images_lack_a_class(tiny):
     splits = open_splits(*tiny, "GE")
     config = TrialConfig("GE", 1.0, **SMALL)
     pipeline, mask = pipeline_and_mask(config)
-    outlining = dataclasses.replace(config, task="segmentation")
-    assert yardstick_scores(pipeline, outlining, splits, mask) == {}
     splits.train.label[:] = 1
     assert yardstick_scores(pipeline, config, splits, mask) == {}
+    splits.train.label[:] = 0
+    outlining = dataclasses.replace(config, task="segmentation")  # needs a tumour, and no image without one
+    assert yardstick_scores(pipeline, outlining, splits, mask) == {}
 
 
 def test_the_record_and_the_scores_of_a_trial_hold_them(tiny, tmp_path):
@@ -178,11 +195,11 @@ def test_the_record_and_the_scores_of_a_trial_hold_them(tiny, tmp_path):
     write_table(folder.cohort_csv, read_table(tiny[0]))
     config = TrialConfig("GE", 0.25, **SMALL)
     record = run_config(config, folder, tiny[1], "cpu", lambda *_: None)
-    assert set(record.yardsticks) == set(YARDSTICKS)
+    assert set(record.yardsticks) == QUICK
     saved = np.load(folder.trial(config.key(), "scores.npz"))
     table = read_table(folder.cohort_csv)
     met = 0
-    for name in YARDSTICKS:
+    for name in QUICK:
         scores = saved[yardstick_column(name)]
         for split, code in SPLIT_CODES.items():
             assert set(record.yardsticks[name][split]) == {"GE", "SIEMENS"}
@@ -190,7 +207,7 @@ def test_the_record_and_the_scores_of_a_trial_hold_them(tiny, tmp_path):
                 here = (saved["split"] == code) & (table["vendor"][saved["row"]] == vendor).to_numpy()
                 assert auc(table["label"][saved["row"][here]], scores[here]) == pytest.approx(value)
                 met += 1
-    assert met == 4 * len(YARDSTICKS)
+    assert met == 4 * len(QUICK)
     assert TrialRecord.from_json(record.to_json()) == record
 
 

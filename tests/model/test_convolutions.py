@@ -44,7 +44,8 @@ def every_network():
         for name in RECONSTRUCTIONS:
             small = {"reconstruction": name, "transform": transform, "reconstruction_weight": 1.0}
             for channels in CHANNELS if name != "zero_filled" else [None]:
-                yield [config_of(classifier="resnet18", width=0.05, reconstruction_channels=channels, **small)]
+                of_member = {"hyper_channels" if name == "hyper_recon" else "reconstruction_channels": channels}
+                yield [config_of(classifier="resnet18", width=0.05, **of_member, **small)]
     yield [config_of(task="segmentation", classifier="unet", width=0.05, adversarial_weight=1.0)]
     yield [config_of(classifier="resnet18", width=0.05, mask="lowpass", temperature=None)]
     yield [config_of(width=0.05, seed=seed) for seed in range(2)]

@@ -32,7 +32,7 @@ from tune_ks.model.reconstructions.hqs_net import ALPHA, BETA, HQSNet, haar, tot
 from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms import TRANSFORMS, Fourier
 
-SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2}
+SMALL = {"temperature": 1.0, "width": 0.05, "image_size": 64, "reconstruction_channels": 2, "hyper_channels": 2}
 SIDE = 40  # pixels of the tiny cohort
 PATTERNS = list(itertools.product(sorted(TRANSFORMS), ("lines", "points")))
 
@@ -51,8 +51,8 @@ def shaken(network):
     return network
 
 
-def test_the_three_were_met():
-    assert sorted(RECONSTRUCTIONS) == ["hqs_net", "unet", "zero_filled"]
+def test_the_four_were_met():
+    assert sorted(RECONSTRUCTIONS) == ["hqs_net", "hyper_recon", "unet", "zero_filled"]
 
 
 @pytest.mark.parametrize("name", RECONSTRUCTIONS)

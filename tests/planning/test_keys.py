@@ -17,14 +17,18 @@ DRAWN = {  # the values of rate_temperature, whose fields are drawn by Optuna
     "mask_lr_multiplier": [1.0, 12.5, 30.0],
 }
 NEW = (  # since 0.1.0
+    "classical",
     "comparators",
     "detection",
     "headline",
+    "hyper_recon",
     "learning_curve",
     "lv_scar",
     "patches_families",
     "patches_networks",
     "patches_members",
+    "qsm_pretrain",
+    "qsm_finetune",
     "real_patches",
     "recipe_candidates",
     "recipes",

@@ -13,7 +13,7 @@ from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.model.classifiers import CLASSIFIERS
-from tune_ks.model.classifiers.per_image import convolve_each
+from tune_ks.model.per_image import convolve_each
 from tune_ks.model.pipeline import build_member, build_pipeline
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space

@@ -11,6 +11,8 @@ from benchmarks.alone import train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch, open_splits
+from tune_ks.training.corruptions import CORRUPTIONS
+from tune_ks.training.corruptions.base import corrupted
 from tune_ks.training.styles import STYLES, build_style
 from tune_ks.training.styles.amplitude import with_mixed_amplitude
 from tune_ks.training.styles.bias_field import DEGREE, polynomials
@@ -18,7 +20,9 @@ from tune_ks.training.train import train_together
 from tune_ks.training.training import Training
 
 SIDE = 32
+BLUR = CORRUPTIONS["blur"]
 CHANGING = [name for name in STYLES if name != "none"]
+NEEDED = {"corruption": {"corruption": "blur"}}  # style -> options without which it is none
 
 
 def images(count=8):
@@ -32,7 +36,7 @@ def batch_of(image):
 
 
 def style_of(name, **options):
-    return build_style(TrialConfig("GE", 1.0, style=name, **options))
+    return build_style(TrialConfig("GE", 1.0, style=name, **NEEDED.get(name, {}), **options))
 
 
 @pytest.mark.parametrize("name", CHANGING)
@@ -49,8 +53,8 @@ def test_a_share_of_the_images_is_changed_by_the_training_s_own_numbers(name):
     assert changed.image.isfinite().all()
     assert changed.image.min() >= 0
     assert torch.equal(style_of(name, style_share=0.0).apply(batch).image, batch.image)
-    weak = style_of(name, style_share=1.0, style_strength=1e-3).apply(batch).image
-    if name != "amplitude_swap":  # of 32 pixels it swaps the mean at least
+    if name not in ("amplitude_swap", "corruption"):  # the first swaps the mean at least, the second has severities
+        weak = style_of(name, style_share=1.0, style_strength=1e-3).apply(batch).image
         assert (weak - batch.image).abs().max() < 0.02
 
 
@@ -124,7 +128,9 @@ COMMON = {"mask": "lowpass", "width": 0.05, "image_size": 64, "epochs": 2, "batc
 
 
 def test_alone_and_in_a_pack_styles_draw_the_same(splits):
-    configs = [TrialConfig("GE", 0.25, style=name, seed=seed, **COMMON) for seed, name in enumerate(STYLES)]
+    configs = []
+    for seed, name in enumerate(STYLES):
+        configs.append(TrialConfig("GE", 0.25, style=name, seed=seed, **NEEDED.get(name, {}), **COMMON))
     alone = [list(train(config, splits))[-1].loss for config in configs]
     trainings = [Training(config, splits) for config in configs]
     *_, last = train_together(trainings, splits)
@@ -156,3 +162,32 @@ def test_a_fixed_mask_is_applied_beforehand_only_where_nothing_is_changed(splits
     torch.testing.assert_close(plain.images.gather(torch.arange(3)).image, expected)
     styled = Training(TrialConfig("GE", 0.25, style="gamma", **COMMON), splits)
     assert styled.images is splits.train
+
+
+def test_a_corruption_is_that_of_the_evaluation_at_a_drawn_severity():
+    image = images(4)
+    torch.manual_seed(5)
+    changed = style_of("corruption", style_strength=2).changed(image)
+    torch.manual_seed(5)
+    severities = torch.randint(1, 3, (4,)).tolist()
+    seeds = torch.randint(2**31, (4,)).tolist()
+    for position in range(4):
+        expected = corrupted(BLUR, severities[position], image[position : position + 1], [seeds[position]])
+        assert torch.equal(changed[position : position + 1], expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "corruption must be one of bias_field, blur, .*got 'None'"),
+        ({"corruption": "blurred"}, "got 'blurred'"),
+        (
+            {"corruption": "blur", "style_strength": 6},
+            "style_strength must be the highest severity, .*1 to 5, got 6",
+        ),
+        ({"corruption": "blur", "style_strength": 1.5}, "style_strength must be the highest severity"),
+    ],
+)
+def test_a_corruption_that_there_is_not_is_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        build_style(TrialConfig("GE", 1.0, style="corruption", **options))

@@ -297,7 +297,7 @@ def test_the_slices_of_a_volume_are_drawn_together_and_other_tasks_draw_as_befor
     assert len({volume[0].item() for volume in volumes}) == 3
     for batch, of_batch in zip(drawn, together, strict=True):
         assert torch.equal(of_batch, of_batch[:, :1] + torch.arange(SIDE))
-        for column in (batch.temperatures, batch.augmentation):
+        for column in (*batch.options.values(), batch.augmentation):
             if column is not None:
                 by_volumes = column.reshape(-1, SIDE, *column.shape[1:])
                 assert torch.equal(by_volumes, by_volumes[:, :1].expand_as(by_volumes))

@@ -15,12 +15,17 @@ from tiny import write_tiny
 from tiny_volumes import open_volumes, write_volumes
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.cohort.table import read_table
+from tune_ks.core.storage import storage_path
+from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.settings import CohortSettings
+from tune_ks.data.cohort.table import read_table, with_splits, write_table
+from tune_ks.data.cohort.tumour_masks import with_tumour_masks
 from tune_ks.data.dataset import open_splits
+from tune_ks.data.phantom.qsm import QsmSettings, write_qsm_phantom
 from tune_ks.evaluation import finish as finish_module
 from tune_ks.evaluation.corrupted_images import robustness
-from tune_ks.evaluation.corruptions import CORRUPTIONS
 from tune_ks.evaluation.other_cohort import evaluate
+from tune_ks.model.classifiers import MAPPERS, NO_NETWORK
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.transforms import TRANSFORMS, fourier
@@ -28,6 +33,7 @@ from tune_ks.planning.pretrained import bring_weights, named
 from tune_ks.training import train as train_module
 from tune_ks.training import training as training_module
 from tune_ks.training.augmentations import AUGMENTATIONS
+from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.members import registries
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
@@ -46,12 +52,13 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "evaluation/finish.py:exported_mask",
     "evaluation/occupied.py:occupied_band",
     "evaluation/other_cohort.py:load_model",
+    "evaluation/quality.py:map_quality",
     "evaluation/quality.py:reconstruction_quality",
     "evaluation/volumes.py:hausdorff_mm",
     "evaluation/volumes.py:volume_measures",
     "evaluation/write_record.py:<dictcomp>",
     "evaluation/write_record.py:_eight_bit",
-    "evaluation/yardstick_scores.py:_computed",
+    "evaluation/yardstick_scores.py:of",
     "model/harmonisations/histogram.py:fit",
     "model/harmonisations/nyul.py:fit",
     "model/masks/by_distance.py:sum_by_distance",
@@ -95,9 +102,14 @@ def every_member():
             configs.append(config_of(mask, pattern="points", transform=transform, rate_start=0.9, augment="flips"))
     configs += [config_of(transform=name, augment="flips_shifts") for name in ("hadamard", "cosine")]
     styles = itertools.zip_longest(STYLES, HARMONISATIONS, fillvalue="none")
-    configs += [config_of("lowpass", style=style, harmonise=harmonise) for style, harmonise in styles]
+    for style, harmonise in styles:
+        needed = {"corruption": "gibbs"} if style == "corruption" else {}
+        configs.append(config_of("lowpass", style=style, harmonise=harmonise, **needed))
     learned = {"reconstruction_channels": 4, "reconstruction_weight": 1.0, "reconstruction_epochs": 1}
     configs += [config_of(reconstruction=name, **learned) for name in ("unet", "hqs_net")]
+    mixed = {"reconstruction": "hyper_recon", "hyper_channels": 4, "reconstruction_weight": 1.0}
+    configs.append(config_of(**mixed, mixed_losses="l1 ssim mse", loss_mix_drawn="uniform"))
+    configs.append(config_of(**mixed, mixed_losses="consistency tv", loss_mix=0.25, rate_from=1 / 16))
     configs += [config_of(classifier=name) for name in ("alexnet_adaptive", "resnet18", "densenet121")]
     configs += [config_of(classifier="resnet18", mixstyle=0.5)]
     configs += [config_of(name, mask_jitter=0.2) for name in ("gumbel", "equispaced")]
@@ -114,6 +126,8 @@ def every_member():
         config_of(**everything, mask_moment="shared", test_time="flips", standardise="image", augment="shifts"),
         config_of(hermitian="tied", centre_fraction=0.05, temperature_end=0.1),
         config_of("lowpass", rate=1.0, restarts=1),
+        *(dataclasses.replace(config_of(task="map", classifier=name, image_size=32), vendor="SYNTHETIC")
+          for name in MAPPERS),
         config_of(task="volume", classifier="cascade", views=1, image_size=32, batch_size=1, augment="flips"),
     ]  # fmt: skip
 
@@ -135,6 +149,16 @@ def splits(tiny):
 @pytest.fixture(scope="module")
 def volumes(tmp_path_factory):
     return write_volumes(tmp_path_factory.mktemp("volumes"))
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory):
+    place = tmp_path_factory.mktemp("maps")
+    root = write_qsm_phantom(place / "phantom", QsmSettings(synthetic=12, others=6, side=32))
+    cohort = with_tumour_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
+    table = storage_path(place / "cohort.csv")
+    write_table(table, with_splits(cohort.table, 0))
+    return table, cohort.images, "SYNTHETIC", cohort.masks
 
 
 class Watched:
@@ -187,7 +211,7 @@ def require_patience(watched):
 def test_the_walk_names_every_member():
     met = 0
     for field, registry in registries().items():
-        assert {getattr(config, field) for config in CONFIGS} == set(registry), field
+        assert {getattr(config, field) for config in CONFIGS} == set(registry) - set(NO_NETWORK), field
         met += len(registry)
     assert met >= 32
     assert {config.mask for config in CONFIGS if config.rate_from} == set(MASKS)
@@ -195,8 +219,13 @@ def test_the_walk_names_every_member():
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.mask}-{config.classifier}-{config.key()}")
-def test_every_member_trains_and_is_scored_without_a_wait_in_a_step(config, splits, volumes, watched, fast_scoring):
-    splits = open_volumes(volumes) if config.task == "volume" else splits
+def test_every_member_trains_and_is_scored_without_a_wait_in_a_step(
+    config, splits, volumes, maps, watched, fast_scoring
+):
+    if config.task == "volume":
+        splits = open_volumes(volumes)
+    elif config.task == "map":
+        splits = open_splits(*maps)
     *_, last = train(config, splits, device="cuda")
     assert all(value.device.type == "cuda" for value in last.state["weights"].values())
     finished = finish(config, splits, last.state, device="cuda")

@@ -204,9 +204,9 @@ def check_parser() -> argparse.ArgumentParser:
     """The arguments of ``check``."""
     parser = Parser(
         prog=call_of("check"),
-        description="Say what a search would understand of a folder: layout, series, vendors, patients, classes, "
-        "splits, sizes, what is left out and why, and what would be refused. Reads sheets and headers, decodes a few "
-        "images for the occupied band of k-space, and writes nothing.",
+        description="Say what a search would understand of a folder: layout, series, vendors or other domains, "
+        "patients, classes, splits, sizes, what is left out and why, and what would be refused. Reads sheets and "
+        "headers, decodes a few images for the occupied band of k-space, and writes nothing.",
         epilog="exit codes: 0 a search would take the folder; 2 it would refuse it, with the message that it gives",
     )
     add_data_arguments(parser, "the folder; without it the phantom, where one was written")
@@ -270,6 +270,12 @@ def add_reading_arguments(data: Any) -> None:
         metavar="MAKER=VENDOR",
         action="append",
         help="the vendor of files whose Manufacturer says MAKER (nothing before '=': files that name none); repeatable",
+    )
+    data.add_argument(
+        "--domain",
+        metavar="vendor|centre|field_strength|COLUMN",
+        help="what in-domain and cross-domain mean: the scanner's maker, the column centre of the sheet, the field "
+        "strength in the header, or any column of labels.csv or of Duke's clinical sheet; otherwise vendor",
     )
     data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")

@@ -13,6 +13,7 @@ from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, pha
 
 LAYOUTS = {  # kind of layout -> what it is, in words
     "table": "labels.csv and the files that it names",
+    "maps": "maps.csv and the field maps that it names",
     "duke": "Duke-Breast-Cancer-MRI with its three sheets",
     "folder": "a folder for each patient, without labels",
 }
@@ -39,7 +40,8 @@ def check_command(args: argparse.Namespace) -> int:
     cohorts = survey(args, space, layout, labels_required=no_labels is None)
     say_cohort(cohorts)
     print_vendors(cohorts[0], args.split_seed)
-    say_sampled_bands(cohorts[-1], root)
+    if not layout.holds_maps:
+        say_sampled_bands(cohorts[-1], root)
     if no_labels is not None:
         raise no_labels
     require_searchable(args, space, dict(zip(space.image_sizes(), cohorts, strict=True)), root)
@@ -85,7 +87,7 @@ def print_vendors(cohort: Any, split_seed: int) -> None:
     if table["label"].notna().any():
         with contextlib.suppress(InputError):  # too few patients, which require_searchable says
             table = with_splits(table, split_seed)
-    shown = Table("vendor", box=None, pad_edge=False)
+    shown = Table(cohort.words.one, box=None, pad_edge=False)
     for name in ("images", "patients", "with", "without", *SPLITS, "pixels", "tesla"):
         shown.add_column(name, justify="right")
     for vendor, images in table.groupby("vendor"):
@@ -123,12 +125,14 @@ def require_searchable(args: argparse.Namespace, space: Any, cohorts: dict[int, 
     ``cohorts``: image size -> Cohort.
     """
     from tune_ks.data.cohort.cohort import require_usable
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import mask_source
     from tune_ks.planning.start_run import require_objectives, require_trainable, require_vendors, require_volumes
 
     cohort = next(iter(cohorts.values()))
     require_usable(cohort, root, vendors=2)
-    if space.task().reads_masks():
+    require_target(cohort.holds_maps, space.task().target, root)
+    if space.task().reads_masks() and not cohort.holds_maps:
         mask_source(root, space.task().reads_organs())
     require_vendors(space, sorted(cohort.table["vendor"].unique()))
     require_volumes(space, cohorts)

@@ -135,8 +135,9 @@ def _distributions(records: list[TrialRecord]) -> dict[str, optuna.distributions
         values = {of_record.get(name) for of_record in settings}
         if len(values) == 1:
             continue
-        if all(isinstance(value, float) for value in values):
-            distributions[name] = optuna.distributions.FloatDistribution(min(values), max(values))
+        floats = [value for value in values if isinstance(value, float)]
+        if len(floats) == len(values):
+            distributions[name] = optuna.distributions.FloatDistribution(min(floats), max(floats))
         else:
             choices = sorted(values, key=lambda value: (value is not None, value if value is not None else 0))
             distributions[name] = optuna.distributions.CategoricalDistribution(choices)

@@ -25,11 +25,11 @@ def field_tables() -> tuple[FieldTable, FieldTable]:
     from tune_ks.training.members import owners, registries  # torch takes seconds to import
 
     of_members = {field: ", ".join(members) for field, members in registries().items()}
-    fields = []
+    fields: list[tuple[str, ...]] = []
     for name, option in OWN_FIELDS.items():
         default = _default(option) if name not in ("vendor", "sampling_rate") else ""
         fields.append((name, default, of_members.get(name, option.allowed), option.help))
-    options = []
+    options: list[tuple[str, ...]] = []
     for name, having in owners().items():
         option = having[0][2]
         members = ", ".join(member for _, member, _ in having)

@@ -146,12 +146,15 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     Returns image size -> Cohort, and prints what the cohort holds. Without ``--data`` a phantom is written first.
     """
     from tune_ks.data.cohort.cohort import open_cohort
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+    from tune_ks.data.layouts.detect import holds_maps
 
     data = args.data or write_default_phantom(space, args.workers, stages)
     settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)
     reads_masks = space.task().reads_masks()
+    require_target(holds_maps(data), space.task().target, data)
     cohorts = {}
     with stages.stage("reading DICOM") as progress:
         for size in space.image_sizes():
@@ -166,6 +169,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
 def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
     """As ``open_cohorts``, but nothing is decoded and nothing is written, neither images nor a phantom."""
     from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
+    from tune_ks.data.cohort.map_scan import require_target
     from tune_ks.data.cohort.tumour_masks import mask_source, naming_masks
     from tune_ks.data.layouts.detect import detect
 
@@ -174,24 +178,39 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     cache = args.cache or cache_beside(args.run)
     is_planned = args.data is None and not data.exists()
     if is_planned:
+        require_vendors_as_domains(settings)
         say(f"the phantom is not written yet: a search writes it into {data} first ({phantom_of(space).size})")
     cohorts = {}
     with stages.stage("reading headers") as progress:
         for size in space.image_sizes():
             if is_planned:
                 cohorts[size] = phantom_of(space).plan(data, settings, size)
+                require_target(cohorts[size].holds_maps, space.task().target, data)
                 continue
             layout = detect(data, labels_required=True, ignore=cache)
+            require_target(layout.holds_maps, space.task().target, data)
             cached = cached_cohort(layout, settings, size, cache)
             cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
             require_usable(cohorts[size], data, vendors=2)
     if space.task().reads_masks() and not is_planned:
-        mask_source(data, space.task().reads_organs())
+        if not next(iter(cohorts.values())).holds_maps:
+            mask_source(data, space.task().reads_organs())
         cohorts = {size: naming_masks(cohort, data) for size, cohort in cohorts.items()}
     say_cohort(list(cohorts.values()))
     if all(cohort.is_decoded for cohort in cohorts.values()):
         say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
     return cohorts
+
+
+def require_vendors_as_domains(settings: Any) -> None:
+    """ValueError where the domains of a phantom that is not written yet are not its vendors."""
+    from tune_ks.core.domain_words import VENDOR
+
+    if settings.domain != VENDOR:
+        raise ValueError(
+            f"--domain {settings.domain}: the phantom is not written yet, so that only its vendors are known; the same "
+            "command without --dry-run writes it first"
+        )
 
 
 def phantom_of(space: Any) -> Any:
@@ -227,7 +246,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of CohortSettings that the arguments set. ValueError where one is no such value."""
     from tune_ks.data.dicom.reader import named_vendor
 
-    names = ("series", "intensity", "orientation", "negatives", "site")
+    names = ("series", "intensity", "orientation", "negatives", "site", "domain")
     given = {name: getattr(args, name) for name in names if getattr(args, name)}
     if args.site and not re.fullmatch(r"[\w-][\w .+-]{0,39}", args.site):
         raise ValueError(f"--site must be 1 to 40 letters, digits, blanks and '.+-_', got {args.site!r}")
@@ -244,6 +263,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def say_cohort(cohorts: list[Any]) -> None:
     """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
+    from tune_ks.core.domain_words import about_domains
     from tune_ks.data.cohort.doubts import doubts
 
     cohort = cohorts[0]
@@ -251,7 +271,10 @@ def say_cohort(cohorts: list[Any]) -> None:
     counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
     sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
     say(f"cohort: {counts}; sampled at {sides} px")
-    if sentence := labels_of_patients(cohort.table):
+    if sentence := about_domains(cohort.settings.domain):
+        say(f"{sentence} In-domain is the domain trained on, cross-domain the mean over the others.")
+    sentence = "" if cohort.holds_maps else labels_of_patients(cohort.table)
+    if sentence:
         say(sentence)
     unknown = int((cohort.table["orientation"] == "unknown").sum())
     if unknown:
@@ -294,7 +317,7 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
     Where that run is gone, the choice that an earlier command of the same search noted in its run folder is used, and
     the weights that it copied there.
     """
-    from tune_ks.planning.pretrained import Pretrained, names_pretrained, resolve
+    from tune_ks.planning.pretrained import Pretrained, as_pretrained, names_pretrained, resolve
 
     place = args.init_from
     if place is None:
@@ -304,7 +327,7 @@ def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], c
     if not storage_path(place).exists():
         return noted_start(args, space, vendors, cohort)
     source = Pretrained(place)
-    resolved, chosen = resolve(space, vendors, source.choose)
+    resolved, chosen = resolve(space, vendors, lambda config: source.choose(as_pretrained(space, config)))
     return PretrainedStart(resolved, chosen, [source.folder])
 
 

@@ -5,16 +5,25 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from tune_ks.commands import ticker
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.rate_words import rate_tick, rate_words
 from tune_ks.core.record import TrialRecord
 from tune_ks.planning.plan import Plan
 from tune_ks.search.event import Event
@@ -28,12 +37,12 @@ OBJECTIVES = ("val_in_domain", "val_cross_domain")
 COLUMNS = {  # of the table -> its width in a log file, in letters; the last one has the rest of 80
     "trained on": 10,
     "mask": 16,
-    "rate": 6,
+    "rate": 7,
     "epoch": 9,
     "loss": 6,
     "in-domain": 9,
     "cross": 6,
-    "": 11,
+    "": 10,
 }
 TEXTS = ("trained on", "mask", "")  # the columns that are no numbers
 
@@ -78,7 +87,7 @@ class Stages:
         if not self.console.is_terminal:
             lines.start()
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
-            tasks: dict[str, int] = {}
+            tasks: dict[str, TaskID] = {}
 
             def progress(step: str, done: int, total: int) -> None:
                 state[1:] = [f"{step} {done} of {total}"]
@@ -186,9 +195,9 @@ class TrialTable:
         for vendor in sorted(self.best):
             best = self.best[vendor]
             front = sorted(self.fronts.get(vendor, []), reverse=True)
-            points = ", ".join(f"{p.rate:.3g}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front)
+            points = ", ".join(f"{rate_tick(p.rate)}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front)
             lines.append(
-                f"{vendor} best val {best.title} {best.in_domain:.3f} at rate {best.rate:.3g}; "
+                f"{vendor} best val {best.title} {best.in_domain:.3f} at rate {rate_words(best.rate)}; "
                 f"front (rate: in-domain/cross): {points or 'none'}"
             )
         return lines
@@ -230,7 +239,7 @@ class TrialTable:
 
     def _say_lost(self, config: TrialConfig, reason: str | None) -> None:
         if reason:
-            self._print(f"{config.vendor} {config.mask} {config.sampling_rate:.3g}: tried again: {reason}")
+            self._print(f"{config.vendor} {config.mask} {rate_tick(config.sampling_rate)}: tried again: {reason}")
 
     def _say(self, config: TrialConfig, event: Event) -> None:
         ended = self.done + self.failed + self.stopped
@@ -246,7 +255,7 @@ class TrialTable:
     def __rich__(self) -> Group:
         table = Table(box=None, pad_edge=False)
         for name in COLUMNS:
-            justify = "left" if name in TEXTS else "right"
+            justify: Literal["left", "right"] = "left" if name in TEXTS else "right"
             table.add_column(name, no_wrap=True, overflow="ellipsis", justify=justify)
         for config, result in list(self.running.values())[:SHOWN]:
             table.add_row(*_cells(config, result, "running").values())
@@ -261,7 +270,7 @@ class TrialTable:
         """Why the last of the trials shown that ended early or failed did so."""
         for config, result in reversed(self.results):
             if reason := _reason(result):
-                return [f"{_end(result)}: {config.vendor} {config.mask} {config.sampling_rate:.3g}: {reason}"]
+                return [f"{_end(result)}: {config.vendor} {config.mask} {rate_tick(config.sampling_rate)}: {reason}"]
         return []
 
 
@@ -281,7 +290,7 @@ def _cells(config: TrialConfig, result: Mapping[str, Any], last: str = "running"
     values = [
         config.vendor,
         config.mask,
-        f"{config.sampling_rate:.3g}",
+        rate_tick(config.sampling_rate),
         _epoch(config, result),
         _cell(result.get("loss")),
         in_domain,

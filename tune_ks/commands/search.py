@@ -14,6 +14,7 @@ from rich.table import Table
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
 from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
 from tune_ks.core.front import call_of
+from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import storage_path
 from tune_ks.core.system import busy_cores, machine_cores
@@ -138,7 +139,7 @@ def live_viewers(args: argparse.Namespace, folder: RunFolder) -> list[Any]:
     """The loggers that ``--mlflow`` and ``--tensorboard`` ask for. ValueError where one cannot be used."""
     from tune_ks.commands.live_viewers import MlflowLogger, TensorBoardLogger
 
-    viewers = []
+    viewers: list[MlflowLogger | TensorBoardLogger] = []
     if args.mlflow:
         viewers.append(MlflowLogger(args.mlflow, folder.root.name))
     if args.tensorboard:
@@ -169,8 +170,9 @@ def conclude(search: PreparedSearch, halt: Any) -> int:
         say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     say("next:")
-    for what, command in next_steps(args, folder, has_failures=bool(failures)):
-        say(f"  {what}:\n    {command}")
+    without_networks = all(record.scored_by for record in folder.records())
+    for what, command in next_steps(args, folder, bool(failures), without_networks):
+        say(f"  {command}  # {what}")  # a comment of the shell: the line can be copied whole
     return FAILED_TRIALS if failures else OK
 
 
@@ -183,20 +185,25 @@ def say_failures(failures: Mapping[str, str]) -> None:
         say(f"failed: {hidden} more, which the report lists", style="red")
 
 
-def next_steps(args: argparse.Namespace, folder: RunFolder, has_failures: bool) -> list[tuple[str, str]]:
-    """What may follow a search, and the command that does it, to be copied as it is."""
+def next_steps(
+    args: argparse.Namespace, folder: RunFolder, has_failures: bool, without_networks: bool = False
+) -> list[tuple[str, str]]:
+    """What may follow a search, and the command that does it, to be copied as it is.
+
+    Without networks there is nothing that seeds would change, and no model to evaluate.
+    """
     steps = []
     if has_failures:
-        steps.append(("train the failed trials again", f"{args.command_line} --retry-failed"))
-    if not args.finalists:
+        steps.append(("the failed trials again", f"{args.command_line} --retry-failed"))
+    if not args.finalists and not without_networks:
         # a proof needs several seeds of a rate, and a grid gives most rates one
-        steps.append(
-            ("more seeds near the chosen rates, without which none is proven", f"{args.command_line} --finalists")
-        )
+        steps.append(("more seeds of the chosen rates, to prove one", f"{args.command_line} --finalists"))
     if args.data is None:
-        steps.append(("the same on your own DICOM files", f"{call_of()} --data DIR --space paper"))
+        steps.append(("your own DICOM files", f"{call_of()} --data DIR --space paper"))
+    if without_networks:
+        return steps
     run = shlex.quote(str(folder.root))
-    steps.append(("the chosen models on another hospital's images", f"{call_of('evaluate')} {run} --data DIR"))
+    steps.append(("the chosen models on other images", f"{call_of('evaluate')} {run} --data DIR"))
     return steps
 
 
@@ -220,9 +227,14 @@ def print_dry_run(search: PreparedSearch, gpus: float, slots: int) -> None:
     expected = estimate(search.plan, search.folder, search.cohorts, args.split_seed, load)
     for line in dry_run_words(expected, load, gpus):
         console.print(line, markup=False)
-    undecoded = sum(not cohort.is_decoded for cohort in search.cohorts.values())
+    say_undecoded(list(search.cohorts.values()))
+
+
+def say_undecoded(cohorts: list[Any]) -> None:
+    """Print how many images are decoded first; ``cohorts`` are one cohort at several image sizes."""
+    undecoded = sum(not cohort.is_decoded for cohort in cohorts)
     if undecoded:
-        images = len(next(iter(search.cohorts.values())).table)
+        images = len(cohorts[0].table)
         say(f"before that, {images} images are decoded{f' at {undecoded} sizes' if undecoded > 1 else ''}")
 
 
@@ -267,7 +279,7 @@ def print_plan(plan: Any) -> None:
     for config in chain.from_iterable(plan.jobs):
         groups.setdefault((config.vendor, config.mask), []).append(config.sampling_rate)
     for (vendor, mask), rates in sorted(groups.items()):
-        table.add_row(vendor, mask, " ".join(f"{rate:.3g}" for rate in sorted(set(rates))), str(len(rates)))
+        table.add_row(vendor, mask, " ".join(map(rate_tick, sorted(set(rates)))), str(len(rates)))
     console.print(table)
     if plan.suggestions:
         say(f"and {plan.suggestions} suggestions that Optuna will make")

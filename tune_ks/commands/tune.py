@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, say
-from tune_ks.commands.prepare_search import open_cohorts, require_run_folder
-from tune_ks.commands.search import held, resources_of
+from tune_ks.commands.prepare_search import open_cohorts, require_run_folder, say_run_folder, survey_cohorts
+from tune_ks.commands.search import held, resources_of, say_undecoded
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.system import machine_cores
 
@@ -55,7 +55,10 @@ def tune_command(args: argparse.Namespace) -> int:
 
 
 def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
-    """Read the space and the data, find the run folder. ValueError for what does not fit."""
+    """Read the space and the data, find the run folder. ValueError for what does not fit.
+
+    A dry run decodes nothing and writes nothing, as that of a search.
+    """
     from tune_ks.commands.progress import Stages
     from tune_ks.commands.tuned_space import require_free
     from tune_ks.planning.candidates import candidates_of
@@ -66,7 +69,7 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
     space = load_space(args.space)
     candidates_of(space, ["GE"])  # before the data are read
     space = space._replace(name=NAME)
-    cohorts = open_cohorts(args, space, stages)
+    cohorts = survey_cohorts(args, space, stages) if args.dry_run else open_cohorts(args, space, stages)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
     require_vendors(space, vendors)
@@ -75,7 +78,7 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
     require_free(space_out)
     require_run_folder(folder, args.fresh)
     known = folder.search_json.exists() and not args.fresh
-    say(f"run folder: {folder.root} ({'resumed' if known else 'new'})")
+    say_run_folder(args, space, cohort, folder, is_resumed=known)
     if known:
         require_same(folder, space, cohort, args.split_seed)
         if warning := other_processor(folder):
@@ -196,7 +199,9 @@ def conclude(tuning: PreparedTuning, halt: Any) -> int:
         say(f"the tuning is not at its end; the same command goes on:\n  {command}")
         return INTERRUPTED
     following = next_command(tuning.args, tuning.space_out)
-    write_space(tuning.space_out, space_text(comparison, candidates, tuning.vendors, command, following))
+    write_space(
+        tuning.space_out, space_text(comparison, candidates, tuning.vendors, command, following, tuning.cohort.words)
+    )
     say(f"wrote {tuning.space_out}: a search of the rates with the best recipe")
     say(f"next:\n  {following}")
     return FAILED_TRIALS if failures else OK
@@ -204,14 +209,15 @@ def conclude(tuning: PreparedTuning, halt: Any) -> int:
 
 def nothing_compared(tuning: PreparedTuning, board: Any) -> str:
     """Why no recipe could be compared with the default."""
+    word = tuning.cohort.words.one
     if board.failures:
         key, reason = next(iter(board.failures.items()))
         return f"the default recipe could not be trained, so there is nothing to compare with: {key}: {reason}"
     if any(math.isnan(value) for value in board.values.values()):
-        return "the default recipe has no validation AUC: a source vendor needs validation images of both labels"
+        return f"the default recipe has no validation AUC: a source {word} needs validation images of both labels"
     return (
         f"--minutes {tuning.args.minutes:g} ended before the default recipe was trained to epoch "
-        f"{tuning.candidates.epochs} for every vendor and both rates. What was trained is kept: the same command with "
+        f"{tuning.candidates.epochs} for every {word} and both rates. What was trained is kept: the same command with "
         "more minutes goes on"
     )
 
@@ -250,3 +256,4 @@ def print_dry_run(tuning: PreparedTuning) -> None:
         f"about {pace.epoch:.1f} s an epoch of a recipe, {slots} trainings at once: about {count} recipes in "
         f"{args.minutes:g} minutes, compared after {' and '.join(map(str, rungs))} epochs; the least is {least}"
     )
+    say_undecoded([tuning.cohort])

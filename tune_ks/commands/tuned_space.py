@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tune_ks.commands.tuning_words import conclusions, rate_name, table_lines
+from tune_ks.core.domain_words import VENDOR_WORDS, DomainWords
 from tune_ks.core.front import call_of
 from tune_ks.core.storage import write_whole
 from tune_ks.planning.candidates import Candidates
@@ -45,7 +46,12 @@ def write_space(path: Path, text: str) -> None:
 
 
 def space_text(
-    comparison: Comparison, candidates: Candidates, vendors: list[str], command: str, next_command: str
+    comparison: Comparison,
+    candidates: Candidates,
+    vendors: list[str],
+    command: str,
+    next_command: str,
+    words: DomainWords = VENDOR_WORDS,
 ) -> str:
     """The text of the file. ``command`` is that of the tuning, ``vendors`` are all of the cohort."""
     recipe = candidates.values(comparison.winner.recipe)
@@ -62,8 +68,9 @@ def space_text(
         f"{WRITTEN_BY}:",
         f"    {command}",
         _wrapped(
-            f"It compared {count} recipes at full sampling and at {low}, trained on {source}, each on that vendor's "
-            f"validation images alone: no test label and no label of another vendor was read. The rule: {RULE}."
+            f"It compared {count} recipes at full sampling and at {low}, trained on {source}, each on that "
+            f"{words.one}'s validation images alone: no test label and no label of another {words.one} was read. "
+            f"The rule: {RULE}."
         ),
         "Validation AUC, one number a seed; a recipe is named by its differences from the default:",
         textwrap.indent("\n".join(table_lines(comparison, candidates)), "    "),
@@ -80,7 +87,18 @@ def space_text(
 def next_command(args: Any, path: Path) -> str:
     """The command that searches with the file: the same data, and how they are read, and the new space."""
     words = []
-    for name in ("data", "series", "intensity", "orientation", "negatives", "site", "cache", "workers", "address"):
+    for name in (
+        "data",
+        "series",
+        "intensity",
+        "orientation",
+        "negatives",
+        "site",
+        "domain",
+        "cache",
+        "workers",
+        "address",
+    ):
         value = getattr(args, name)
         if value is not None:
             words += [f"--{name}", str(value)]

@@ -12,6 +12,8 @@ from typing import Any
 from tune_ks.core.options import Option, require
 
 Plain = float | int | str
+DRAWN = "_drawn"  # the option NAME_drawn of a member says whether its option NAME is drawn for each training image
+UNIFORM = "uniform"  # ... it is, uniformly over its whole range
 LOW_PASS = "lowpass"  # the mask family that every other one is compared with at the same rate
 
 
@@ -32,7 +34,13 @@ class TrialConfig:
     defaults, so old run folders keep their keys. Raises ValueError naming the field, the value and what is allowed.
     """
 
-    vendor: str = field(metadata={"option": Option("", "", "source vendor, the one trained on: GE, SIEMENS ...", str)})
+    vendor: str = field(
+        metadata={
+            "option": Option(
+                "", "", "source vendor, the one trained on: GE, SIEMENS ..., or with --domain the name of a domain", str
+            )
+        }
+    )
     sampling_rate: float = field(
         metadata={"option": Option("", 1.0, "nominal fraction of k-space kept, k/N", above=0, most=1)}
     )
@@ -79,7 +87,7 @@ class TrialConfig:
         "none", "flips: a score is the mean over the restored image, its two mirrors and its half turn", str,
         choices=("none", "flips"),
     )  # fmt: skip
-    epochs: int = _field(30, "passes over the training images", int, above=0)
+    epochs: int = _field(30, "passes over the training images; 0 where there is no network", int, least=0)
     batch_size: int = _field(32, "images a step", int, above=0)
     lr: float = _field(3e-4, "learning rate of AdamW", above=0)
     mask_lr_multiplier: float = _field(10.0, "the mask's learning rate, in units of lr", part="mask", above=0)
@@ -164,17 +172,32 @@ class TrialConfig:
         """The lowest sampling rate at which a mask of this config is drawn."""
         return self.sampling_rate if self.rate_from is None else self.rate_from
 
-    def training(self) -> "TrialConfig":
-        """The config that is trained: this config itself; a conditional training is one config for all its rates.
+    @property
+    def drawn_options(self) -> tuple[str, ...]:
+        """The options that are drawn uniformly for each training image: NAME of every NAME_drawn that says so."""
+        drawn = [name for name, value in self.options.items() if name.endswith(DRAWN) and value == UNIFORM]
+        return tuple(name.removesuffix(DRAWN) for name in drawn)
 
-        That config has the geometric means of the range of rates and of the range of temperatures.
+    @property
+    def is_conditional(self) -> bool:
+        """Whether its training meets values that are drawn for each image, and is scored at several of them.
+
+        Then configs that differ in the scored value alone (the rate, a drawn option) share one training.
         """
-        if self.rate_from is None:
-            return self
-        changes: dict[str, Any] = {"sampling_rate": math.sqrt(self.rate_from * self.rate_to)}
+        return self.rate_from is not None or bool(self.drawn_options)
+
+    def training(self) -> "TrialConfig":
+        """The config that is trained: this config itself; a conditional training is one config for all it is scored at.
+
+        That config has the geometric means of the range of rates and of the range of temperatures, and the defaults of
+        the options that are drawn.
+        """
+        changes: dict[str, Any] = dict.fromkeys(self.drawn_options)
+        if self.rate_from is not None:
+            changes["sampling_rate"] = math.sqrt(self.rate_from * self.rate_to)
         if self.temperature_from is not None and self.temperature_to is not None:
             changes["temperature"] = math.sqrt(self.temperature_from * self.temperature_to)
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **changes) if changes else self
 
     def alone(self) -> "TrialConfig":
         """The same config, trained at its sampling rate and temperature only."""

@@ -49,7 +49,7 @@ def other_vendors(
         if vendor == source:
             continue
         known = patients.get(vendor)
-        fewest = math.inf if known is None else min(_of_class(known, label) for label in classes)
+        fewest = math.inf if known is None else min((_of_class(known, label) for label in classes), default=math.inf)
         if math.isnan(scores[vendor]):
             left_out[vendor] = _why_undefined(known, fewest)
         elif fewest < FEWEST:

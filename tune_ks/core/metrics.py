@@ -50,6 +50,19 @@ def mean_dice(label: np.ndarray, score: np.ndarray) -> float:
     return _mean_of_defined(score)
 
 
+def mean_r2(label: np.ndarray, score: np.ndarray) -> float:
+    """Mean of R2 = 1 - NRMSE^2 over the images that have one; NaN when none has. At most 1, and may be negative.
+
+    ``score`` (n,) is the R2 of each image, NaN where it has no true map; ``label`` (n,) is not read.
+    """
+    return _mean_of_defined(score)
+
+
+def within_patient_r2(label: np.ndarray, score: np.ndarray, patient: np.ndarray) -> float:
+    """Mean over patients of the patient's mean R2; NaN when no image has one."""
+    return _mean_over_patients(mean_r2, label, score, patient)
+
+
 def within_patient_dice(label: np.ndarray, score: np.ndarray, patient: np.ndarray) -> float:
     """Mean over patients of the patient's mean, so that all patients weigh the same; NaN when no image has a Dice."""
     return _mean_over_patients(mean_dice, label, score, patient)
@@ -95,4 +108,5 @@ METRICS = {  # TrialRecord.metric -> how it is computed
     # of scores that are MISSED where the image has a tumour and the answer is elsewhere
     "lroc": Metric("LROC", auc, within_patient_auc, classes=(1, 0)),
     "dice": Metric("Dice", mean_dice, within_patient_dice, classes=(1,)),
+    "r2": Metric("R2", mean_r2, within_patient_r2, classes=(1,)),
 }

@@ -68,7 +68,9 @@ OPTIONS_0_1_0: dict[str, dict[str, tuple[str, ...]]] = {
 }
 FIXED_MASKS_0_1_0 = frozenset({"lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"})
 ONE_FIXED_MASK = "one fixed mask"  # the trivial answer of segmentation: the same mask for every image
+SCORED_BY = "scored_by"  # among the facts of a trial without a network: the yardstick whose scores it has
 BEST_POSITION = "best fixed position"  # that of detection: the same place in every image
+ZERO_EVERYWHERE = "zero everywhere"  # the trivial answer of maps
 SPLITS = ("val", "test")  # val columns may choose, test columns only report
 SPLIT_CODES = {"val": 0, "test": 1}  # the codes of SPLITS in scores.npz
 
@@ -141,6 +143,12 @@ class TrialRecord:
         A record without numbers of patients leaves out only vendors without a value.
         """
         return other_vendors(self._scores(split), self.config.vendor, self._patients(split), self._classes())
+
+    @property
+    def scored_by(self) -> str | None:
+        """The yardstick whose scores these are, in a trial without a network; None where there is a network."""
+        name = self.facts.get(SCORED_BY)
+        return name if isinstance(name, str) else None
 
     def pretraining(self) -> str | None:
         """Name of the question that the initial weights were trained for (Weights.question); None from scratch.

@@ -69,8 +69,8 @@ class RunFolder:
         return self.root / "weights" / init_from / name
 
     def checkpoint(self, config: TrialConfig) -> StoragePath:
-        """The checkpoint of its training. A conditional training has one for all rates that it is scored at."""
-        if config.rate_from is None:
+        """The checkpoint of its training. A conditional training has one for all that it is scored at."""
+        if not config.is_conditional:
             return self.trial(config.key(), CHECKPOINT)
         return self.root / "trainings" / config.training().key() / CHECKPOINT
 

@@ -33,6 +33,11 @@ def storage_path(place: str | StoragePath) -> StoragePath:
     return ObjectPath.parse(str(place)) if "://" in str(place) else Path(place)
 
 
+def sorted_glob(folder: StoragePath, pattern: str) -> list[StoragePath]:
+    """The paths directly below a folder whose names fit, sorted by name; [] where there is no such folder."""
+    return sorted(folder.glob(pattern), key=lambda path: path.name)
+
+
 def read_whole(path: StoragePath, limit: int = LARGEST) -> bytes:
     """The content of one file. FileNotFoundError when it is absent, ValueError when it is no file or too large.
 

@@ -21,7 +21,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 from tune_ks.core.allocator import KEEP_FREED
 from tune_ks.core.collector import collected_rarely
@@ -60,6 +61,10 @@ class Child:
             stderr=subprocess.DEVNULL,  # native decoders print parts of headers there
             env=environment,
         )
+        assert self.process.stdin is not None  # both are pipes
+        assert self.process.stdout is not None
+        self.stdin = self.process.stdin
+        self.stdout = self.process.stdout
         self.deadline = math.inf  # time by which the child must send something; infinite while it has no task
         self.closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -72,10 +77,10 @@ class Child:
         last_report = None
         try:
             self._extend_deadline()
-            pickle.dump((function, task), self.process.stdin)
-            self.process.stdin.flush()
+            pickle.dump((function, task), self.stdin)
+            self.stdin.flush()
             while True:
-                kind, value = pickle.load(self.process.stdout)
+                kind, value = pickle.load(self.stdout)
                 self._extend_deadline()
                 if kind == "report":
                     last_report = value
@@ -93,7 +98,7 @@ class Child:
         """End the child, whatever it is doing."""
         self.closed.set()
         self.process.kill()
-        for stream in (self.process.stdin, self.process.stdout):
+        for stream in (self.stdin, self.stdout):
             with contextlib.suppress(OSError):
                 stream.close()
         self.process.wait()
@@ -249,7 +254,7 @@ def _import_pydicom() -> None:
     """Import pydicom as where UNUSED are not installed; what a child imports later finds them."""
     absent = [name for name in UNUSED if name not in sys.modules]
     for name in absent:
-        sys.modules[name] = None  # an import of it then fails
+        sys.modules[name] = cast(ModuleType, None)  # an import of it then fails
     importlib.import_module("pydicom.pixels")
     for name in absent:
         del sys.modules[name]

@@ -12,7 +12,8 @@ import torch
 
 from tune_ks.core.domains import ClassPatients
 from tune_ks.core.storage import StoragePath, storage_path
-from tune_ks.data.cohort.table import read_table, training_patients
+from tune_ks.data.cohort.table import read_table, training_patients, words_of_table
+from tune_ks.data.dipole import GEOMETRY
 from tune_ks.data.layouts.items import SPLITS
 from tune_ks.data.volumes import LESION, ORGAN, require_cube, volume_rows
 
@@ -26,9 +27,10 @@ class Batch(NamedTuple):
 
     image: torch.Tensor  # (B, 1, S, S) float32 in [0, 1]
     label: torch.Tensor  # (B,) float32: 0, 1; NaN unknown
-    acquisition: torch.Tensor  # (B, A) float32, A = len(ACQUISITION); NaN where the file does not say
+    # (B, A) float32, A = len(ACQUISITION), of maps with GEOMETRY behind them; NaN where the file does not say
+    acquisition: torch.Tensor
     patient: torch.Tensor  # (B,) int64, the patient's number in the cohort
-    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is; (B, 0, S, S) without masks;
+    target: torch.Tensor  # (B, 1, S, S) float32: 1 where the tumour is, or the true map; (B, 0, S, S) without either;
     # (B, 2, S, S) of volumes: 1 where the organ is, and 1 where its lesion is
 
 
@@ -36,9 +38,10 @@ class Images:
     """Some rows of a cohort. Labels and acquisition are in memory; pixels stay in the file that all processes share.
 
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
-    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION. ``pixels`` are
-    (N, S, S) float32 and ``masks`` (N, S, S) uint8 of all N rows of the cohort; ``chosen`` (n,) says which are taken.
-    Where ``slices`` is above 1, so many consecutive images are a volume, and targets hold the organ and its lesion.
+    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION, then
+    of GEOMETRY where the table has it. ``pixels`` are (N, S, S) float32 and ``masks`` (N, S, S) uint8, or float32 of
+    maps, of all N rows of the cohort; ``chosen`` (n,) says which are taken. Where ``slices`` is above 1,
+    so many consecutive images are a volume, and targets hold the organ and its lesion.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class Images:
             chosen = volume_rows(table, chosen, slices)
         self._resident: dict[torch.device, Batch | None] = {}  # all images on a GPU, target as uint8; None: no room
         patient = np.unique(table["patient_id"].to_numpy(dtype=str), return_inverse=True)[1]
-        acquisition = table.assign(acquired_ratio=table["acquired_width"] / table["width"])[list(ACQUISITION)]
+        geometry = [name for name in GEOMETRY if name in table]
+        ratio = table["acquired_width"] / table["width"]
+        acquisition = table.assign(acquired_ratio=ratio)[[*ACQUISITION, *geometry]]
         self.rows = torch.from_numpy(table["row"].to_numpy(dtype=np.int64)[chosen])
         self._at = self.rows  # index of each image in the pixels
         self.label = torch.from_numpy(table["label"].to_numpy(dtype=np.float32)[chosen])
@@ -108,8 +113,11 @@ class Images:
         return torch.device("cpu") if self._resident[device] is None else device
 
     def _bytes(self) -> int:
-        """Of all images as float32, and of their masks as uint8."""
-        bytes_per_pixel = 4 if self._masks is None else 4 + len(self._bits)
+        """Of all images as float32, and of their targets as ``gather`` keeps them."""
+        if self._masks is None:
+            bytes_per_pixel = 4
+        else:
+            bytes_per_pixel = 4 + self._masks.itemsize * len(self._bits)
         return len(self) * self.side**2 * bytes_per_pixel
 
     def _copy_all(self, device: torch.device) -> Batch:
@@ -145,10 +153,12 @@ class Images:
             yield self._image(index)
 
     def target(self, index: torch.Tensor) -> torch.Tensor:
-        """Where the tumours are at positions ``index`` (B,), uint8, with the shape of Batch.target."""
+        """The targets at positions ``index`` (B,) with the shape of Batch.target: uint8, or float32 of maps."""
         if self._masks is None:
             return torch.empty(len(index), 0, self.side, self.side, dtype=torch.uint8)
         masks = torch.from_numpy(np.asarray(self._masks[self.rows[index].numpy()]))
+        if masks.is_floating_point():  # maps
+            return masks[:, None]
         return torch.stack([(masks & bit != 0).to(torch.uint8) for bit in self._bits], dim=1)
 
     def _image(self, index: torch.Tensor) -> torch.Tensor:
@@ -190,7 +200,7 @@ def open_splits(
     masks = _masks(masks_npy, table)
     known = sorted(table["vendor"].unique())
     if vendor not in known:
-        raise ValueError(f"the cohort has no vendor {vendor!r}; it has {', '.join(known)}")
+        raise ValueError(f"the cohort has no {words_of_table(table).one} {vendor!r}; it has {', '.join(known)}")
     unknown = sorted(set(table["split"]) - set(SPLITS))
     if unknown:
         raise ValueError(f"{cohort_csv}: split must be one of {', '.join(SPLITS)}; it also holds {unknown[0]!r}")
@@ -225,7 +235,9 @@ def all_images(table: pd.DataFrame, images: Path, masks: Path | None = None, sli
 
 
 def _masks(path: Path | None, table: pd.DataFrame) -> np.ndarray | None:
-    return None if path is None else _pixels(path, table, np.uint8)
+    if path is None:
+        return None
+    return _pixels(path, table, np.float32 if GEOMETRY[0] in table else np.uint8)  # of a cohort of maps the maps
 
 
 def _pixels(path: Path, table: pd.DataFrame, dtype: type = np.float32) -> np.ndarray:

@@ -1,5 +1,8 @@
 """A folder with one trained model that needs none of this program: laid out as a MONAI bundle, without any pickle.
 
+It is no whole bundle: MONAI asks for models/model.pt, a pickled state dictionary from which its own programs build the
+network. Whoever reads metadata.json (monai.bundle.ConfigParser) finds every mandatory field of MONAI's specification.
+
 DIR/configs/metadata.json    what it is, what goes in and comes out, what it was measured at (MONAI's names)
 DIR/models/model.pt2         the network with its mask, a program of torch.export
 DIR/models/model.onnx        the same as ONNX, where asked for
@@ -78,6 +81,7 @@ def metadata(folder: RunFolder, record: TrialRecord, model: ExportedModel, choic
         "pytorch_version": torch.__version__,
         "numpy_version": importlib.metadata.version("numpy"),
         "required_packages_version": {},
+        "optional_packages_version": {},
         "name": trial_name(record),
         "task": f"Breast MRI: {config.task} of images from {config.sampling_rate:.6g} of k-space",
         "description": (
@@ -148,8 +152,9 @@ def _data_format(config: TrialConfig, side: int) -> dict[str, Any]:
         "channel_def": {"0": "image"},
     }
     acquisition = {
-        "type": "tuple",
+        "type": "tuples",
         "format": "values",
+        "modality": "n/a",
         "num_channels": len(ACQUISITION),
         "spatial_shape": [],
         "dtype": "float32",
@@ -163,6 +168,7 @@ def _data_format(config: TrialConfig, side: int) -> dict[str, Any]:
     logit = {
         "type": "image" if is_map else "probabilities",
         "format": "logit",
+        "modality": "n/a",
         "num_channels": len(channels),
         "spatial_shape": [side, side] if is_map else [],
         "dtype": "float32",

@@ -14,9 +14,9 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
-from tune_ks.evaluation.corruptions import CORRUPTIONS
-from tune_ks.evaluation.corruptions.base import SEVERITIES, Corruption, corrupted
 from tune_ks.evaluation.other_cohort import images_of_task, load_model
+from tune_ks.training.corruptions import CORRUPTIONS
+from tune_ks.training.corruptions.base import SEVERITIES, Corruption, corrupted
 from tune_ks.training.scoring import score
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from tune_ks.core.record import TrialRecord
 from tune_ks.evaluation.operating_point import NEGATIVE, POSITIVE, UNDECIDED, OperatingPoint
@@ -80,6 +81,6 @@ def _of_patient(images: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def logistic(logit: np.ndarray) -> np.ndarray:
+def logistic(logit: ArrayLike) -> np.ndarray:
     """1 / (1 + exp(-x)), without an overflow for a large negative x."""
-    return np.exp(-np.logaddexp(0, -logit))
+    return np.exp(-np.logaddexp(0, np.negative(logit)))

@@ -6,7 +6,7 @@ The file is a zip of raw weights and JSON; nothing in it is pickled, and it name
 
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import ACQUISITION
 from tune_ks.evaluation.other_cohort import load_model, side_of
+from tune_ks.model.masks.base import Mask
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.model.transforms.base import Transform
 from tune_ks.training.tasks import slices_of
@@ -44,6 +45,9 @@ class ExportedModel(nn.Module):
     rate, the temperature and the binary mask are those of the config; nothing is drawn.
     """
 
+    mask: Tensor
+    rate: Tensor
+
     def __init__(self, pipeline: KSpaceClassifier, config: TrialConfig, side: int) -> None:
         super().__init__()
         mask = pipeline.sampling.mask
@@ -51,7 +55,7 @@ class ExportedModel(nn.Module):
         rate = torch.tensor([config.sampling_rate])
         self.register_buffer("mask", mask.eval().binary(rate).detach().clone())
         self.register_buffer("rate", rate)
-        pipeline.sampling.mask = _Temperature(float(temperature))  # its parameters are of no use any more
+        pipeline.sampling.mask = cast(Mask, _Temperature(float(temperature)))  # its parameters are of no use any more
         self.pipeline = pipeline
         self.averages_views = views_of(config) > 1
         self.side = side
@@ -172,6 +176,7 @@ def write_onnx(model: ExportedModel, path: Path) -> None:
             output_names=["logit"],
             verbose=False,
         )
+        assert program is not None  # dynamo gives one
         program.save(str(path))
 
 

@@ -11,8 +11,9 @@ from tune_ks.core.record import SPLITS
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.dataset import Images, Splits
 from tune_ks.evaluation.occupied import mean_energy
-from tune_ks.evaluation.quality import reconstruction_quality
+from tune_ks.evaluation.quality import map_quality, reconstruction_quality
 from tune_ks.evaluation.volumes import volume_measures
+from tune_ks.evaluation.without_network import best_answer, is_without_network
 from tune_ks.evaluation.yardstick_scores import YardstickScores, yardstick_scores
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.noise import Noise
@@ -28,7 +29,7 @@ class ScoredTraining(NamedTuple):
     """
 
     pipeline: KSpaceClassifier
-    epoch: int  # the best one, counted from 1
+    epoch: int  # the best one, counted from 1; 0 where nothing was trained
     history: list[dict[str, float]]
     scores: dict[str, dict[str, np.ndarray]]  # split -> vendor -> (n,)
     details: dict[str, dict[str, dict[str, np.ndarray]]]  # split -> vendor -> Task.details; {} of a task without
@@ -40,6 +41,7 @@ class ScoredTraining(NamedTuple):
     yardsticks: YardstickScores
     energy: np.ndarray  # (1, W) or (H, W), mean energy of each coefficient of the training images
     mask_history: np.ndarray | None  # (E, D) float32, by epoch and distance from DC; None of no learned mask
+    scored_by: str | None = None  # the yardstick whose scores these are; None where there is a network
 
 
 def finish_trainings(
@@ -48,12 +50,16 @@ def finish_trainings(
     states: Sequence[dict[str, Any]],
     device: str = "cpu",
     parts: int = 1,
+    every_yardstick: bool = False,
 ) -> list[ScoredTraining]:
     """Score every validation and test image with the best weights of every training.
 
     ``states`` are the trainings' last ones. Several must share their ``pack_key``. Images go through the networks in
-    ``parts`` of the usual batch, for less memory.
+    ``parts`` of the usual batch, for less memory. ``every_yardstick``: the slow ones too.
     """
+    if is_without_network(configs[0]):
+        pairs = zip(configs, states, strict=True)
+        return [_scored_without_network(config, splits, state, device) for config, state in pairs]
     networks = []
     for config, state in zip(configs, states, strict=True):
         networks.append(_best_network(config, splits.train.side, state, device))
@@ -75,12 +81,36 @@ def finish_trainings(
             mask=mask,
             probability=probability,
             quality=_quality(network, splits.test, device, parts),
-            yardsticks=yardstick_scores(network.pipeline, network.config, splits, mask, device),
+            yardsticks=yardstick_scores(network.pipeline, network.config, splits, mask, device, every_yardstick),
             energy=mean_energy(splits.train, sampling.transform, rows=len(sampling.mask.radius)),
             mask_history=_mask_history(state),
         )
         finished.append(training)
     return finished
+
+
+def _scored_without_network(config: TrialConfig, splits: Splits, state: dict[str, Any], device: str) -> ScoredTraining:
+    """The scores of the best of all yardsticks; the mask is fixed, so it is no other one that is drawn at random."""
+    pipeline = _best_network(config, splits.train.side, state, device).pipeline.eval()
+    mask, probability = exported_mask(pipeline, config.sampling_rate, device)
+    yardsticks = yardstick_scores(pipeline, config, splits, mask, device, every=True)
+    answer = best_answer(config, splits, yardsticks)
+    sampling = pipeline.sampling
+    return ScoredTraining(
+        pipeline=pipeline,
+        epoch=0,
+        history=[],
+        scores=answer.scores,
+        random_mask_scores={vendor: np.stack([scores] * DRAWS) for vendor, scores in answer.scores["val"].items()},
+        mask=mask,
+        probability=probability,
+        quality={},
+        yardsticks=yardsticks,
+        energy=mean_energy(splits.train, sampling.transform, rows=len(sampling.mask.radius)),
+        mask_history=None,
+        details={},
+        scored_by=answer.yardstick,
+    )
 
 
 @torch.no_grad()
@@ -161,12 +191,18 @@ def _of_network(position: int, scores: dict[str, np.ndarray]) -> dict[str, np.nd
 
 
 def _quality(network: Network, test: dict[str, Images], device: str, parts: int) -> dict[str, dict[str, float]]:
-    """vendor -> quality of a learned reconstruction, and measures of volumes; {} where there is neither."""
+    """vendor -> quality of maps, of a learned reconstruction, and measures of volumes; {} where there is none."""
     pipeline = network.pipeline
+    if task_of(network.config).target == "map":
+        return {
+            vendor: map_quality(pipeline, images, network.config, device, parts)
+            for vendor, images in test.items()
+            if len(images)
+        }
     has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
     reconstructs = has_parameters and not pipeline.nothing_to_sample
     is_of_volumes = task_of(network.config).group == "volume"
-    quality = {}
+    quality: dict[str, dict[str, float]] = {}
     for vendor, images in test.items():
         if len(images) == 0 or not (reconstructs or is_of_volumes):
             continue

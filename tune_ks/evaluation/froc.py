@@ -7,13 +7,14 @@ with and without a tumour. The sensitivity at r false positives an image is the 
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from tune_ks.core.metrics import FALSE_POSITIVES, sensitivity_at
 
 
-def sensitivities(label: np.ndarray, details: dict[str, np.ndarray]) -> dict[str, float]:
+def sensitivities(label: np.ndarray, details: Mapping[str, np.ndarray]) -> dict[str, float]:
     """(n,) labels and the candidates' ``logit`` and ``hit`` (n, K) -> the sensitivity at each rate, by name.
 
     Every image of label 1 has one tumour. NaN where there is none, or a logit says nothing (a network that diverged).

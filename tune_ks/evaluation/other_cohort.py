@@ -33,8 +33,16 @@ class ExternalScores(NamedTuple):
 
 
 def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> KSpaceClassifier:
-    """The network of one finished trial. ValueError when its weights are missing, damaged, or of another network."""
+    """The network of one finished trial.
+
+    ValueError when it has none, or its weights are missing, damaged, or of another network.
+    """
     path = folder.trial(record.config.key(), "model.safetensors")
+    if record.scored_by is not None:
+        raise ValueError(
+            f"the trial {record.config.key()} has no network: it was scored by the yardstick {record.scored_by}, and a "
+            "fitted yardstick is not kept, because some hold pixels of patients"
+        )
     try:
         weights = load(read_whole(path))
         learned = ("reconstruction.", "classifier.")

@@ -11,7 +11,7 @@ from tune_ks.core.arrays import write_npy, write_npz
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.domains import ClassPatients
 from tune_ks.core.mask_share import distinct_rate
-from tune_ks.core.record import SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
+from tune_ks.core.record import SCORED_BY, SPLIT_CODES, TrialRecord, mean_of_defined, yardstick_column
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
 from tune_ks.core.system import peak_memory_mib
@@ -48,10 +48,10 @@ def make_record(
         further=further_metrics(config.task, splits.test, training.details.get("test", {})),
         trivial=task.trivial(splits),
         yardsticks=_yardstick_metrics(task, splits, training.yardsticks),
-        epoch=training.epoch,
+        epoch=training.epoch or None,
         history=training.history,
         seconds=round(seconds, 3),
-        facts=_facts(splits, device, cohort) | _about_the_band(training),
+        facts=_facts(splits, device, cohort) | _about_the_band(training) | _about_the_answer(training),
         images=_image_counts(config, splits),
         patients=_patient_counts(splits),
         options=option_values(config),
@@ -84,6 +84,7 @@ def mask_history(training: ScoredTraining) -> dict[str, np.ndarray]:
     ``count`` is the number of coefficients at a distance, ``energy`` their share of the training images' energy beyond
     DC (0 at DC itself).
     """
+    assert training.mask_history is not None  # the mask is learned
     radius = training.pipeline.sampling.mask.radius
     energy = sum_by_distance(torch.from_numpy(training.energy), radius)
     energy[0] = 0
@@ -109,12 +110,12 @@ def preview_images(config: TrialConfig, splits: Splits, training: ScoredTraining
                 index = positions[len(positions) // 2][None]
                 image = images.gather(index, device).image
                 rate = torch.full((1,), config.sampling_rate, device=image.device)
-                rows.append(int(images.rows[index.item()]))
+                rows.append(int(images.rows[int(index)]))
                 full.append(_eight_bit(image))
                 sampled.append(_eight_bit(training.pipeline.restore(image, rate).image))
     if not rows:
         return {}
-    return {"row": np.int32(rows), "sampled": np.stack(sampled), "full": np.stack(full)}
+    return {"row": np.array(rows, np.int32), "sampled": np.stack(sampled), "full": np.stack(full)}
 
 
 def _over_random_masks(
@@ -159,6 +160,11 @@ def _about_the_band(training: ScoredTraining) -> dict[str, Any]:
     return {"occupied_share": round(band.share, 6), "kept_outside": band.kept_outside}
 
 
+def _about_the_answer(training: ScoredTraining) -> dict[str, Any]:
+    """Which yardstick the scores are of; {} where they are a network's."""
+    return {SCORED_BY: training.scored_by} if training.scored_by else {}
+
+
 def _image_counts(config: TrialConfig, splits: Splits) -> dict[str, int]:
     """Number of images by "train GE", "val GE", "test SIEMENS" and so on."""
     counts = {f"train {config.vendor}": len(splits.train)}
@@ -200,7 +206,7 @@ def _score_table(splits: Splits, training: ScoredTraining) -> dict[str, np.ndarr
             scores.append(training.scores[split][vendor])
             for name, of_yardstick in by_yardstick.items():
                 of_yardstick.append(training.yardsticks[name][split][vendor])
-    table = {
+    table: dict[str, np.ndarray] = {
         "row": np.concatenate(rows).astype(np.int32),
         "split": np.concatenate(codes),
         "score": np.concatenate(scores).astype(np.float32),

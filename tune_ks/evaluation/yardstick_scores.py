@@ -1,60 +1,82 @@
 """Scores of every yardstick on the images as one trial's exported mask samples them.
 
 A yardstick sees what the trial's classifier is given, but for a learned reconstruction: its input is zero-filled. It is
-trained on the trial's own training images, so that it stands at the same sampling rate as the network.
+fitted to the trial's own training images, so that it stands at the same sampling rate as the network.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import CHUNK, Images, Splits
 from tune_ks.evaluation.yardsticks import YARDSTICKS
-from tune_ks.evaluation.yardsticks.base import Labelled, Yardstick
+from tune_ks.evaluation.yardsticks.base import Yardstick
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.tasks import task_of
 
 YardstickScores = dict[str, dict[str, dict[str, np.ndarray]]]  # yardstick -> split -> vendor -> (n,) scores
-METRIC = "auc"  # of the tasks that yardsticks answer: they tell two classes of images apart
-REMEMBERED = 128  # sets of numbers of one split and vendor that a process keeps: 280 bytes an image
+REMEMBERED = 128  # sets of scores by one yardstick that a process keeps: 4 bytes an image
+KEPT_BYTES = 2**26  # sampled images of one split and vendor up to this size are sampled once for all yardsticks
 
-_remembered: OrderedDict[tuple, np.ndarray] = OrderedDict()
+_remembered: OrderedDict[tuple, dict[str, dict[str, np.ndarray]]] = OrderedDict()
 
 
 def yardstick_scores(
-    pipeline: KSpaceClassifier, config: TrialConfig, splits: Splits, mask: np.ndarray, device: str = "cpu"
+    pipeline: KSpaceClassifier,
+    config: TrialConfig,
+    splits: Splits,
+    mask: np.ndarray,
+    device: str = "cpu",
+    every: bool = False,
 ) -> YardstickScores:
-    """Fit every yardstick on the training images under ``mask``, and score all validation and test images.
+    """Fit the yardsticks of the config's task under ``mask``, and score all validation and test images.
 
-    {} where the task is no classification, or the training images lack a class.
+    The slow ones only where ``every`` is True. {} where no yardstick answers the task, or the training images lack a
+    class that its metric needs.
     """
-    if task_of(config).metric != METRIC or len(splits.train.label.unique()) < 2:
+    task = task_of(config)
+    classes = METRICS[task.metric].classes
+    if not all((splits.train.label == value).any() for value in classes):
         return {}
-    lens = Lens(pipeline, config.sampling_rate, mask, device)
-    return {name: _scores(yardstick, config.vendor, splits, lens) for name, yardstick in YARDSTICKS.items()}
-
-
-def _scores(yardstick: Yardstick, vendor: str, splits: Splits, lens: "Lens") -> dict[str, dict[str, np.ndarray]]:
-    """split -> vendor -> scores by one yardstick."""
-    train = Labelled(lens.numbers(yardstick, splits.train), splits.train.label.numpy())
-    source_val = splits.val[vendor]
-    score = yardstick.fit(train, Labelled(lens.numbers(yardstick, source_val), source_val.label.numpy()))
-    scores: dict[str, dict[str, np.ndarray]] = {"val": {}, "test": {}}
-    for split, of_split in scores.items():
-        for name, images in getattr(splits, split).items():
-            of_split[name] = _scored(score, lens.numbers(yardstick, images))
+    view = View(pipeline, config.sampling_rate, mask, device)
+    seen = SeenSplits(config.vendor, splits, view)
+    scores = {}
+    for name, yardstick in YARDSTICKS.items():
+        if yardstick.target == task.target and (every or not yardstick.slow):
+            scores[name] = _scores(yardstick, seen)
     return scores
 
 
-def _scored(score: Callable[[np.ndarray], np.ndarray], numbers: np.ndarray) -> np.ndarray:
-    return score(numbers).astype(np.float32) if len(numbers) else np.empty(0, np.float32)
+def _scores(yardstick: Yardstick, seen: "SeenSplits") -> dict[str, dict[str, np.ndarray]]:
+    """split -> vendor -> scores; remembered for the next trial of this process with the same images and mask."""
+    if seen.identity is None:
+        return _computed(yardstick, seen)
+    name = (yardstick.fit, seen.identity)
+    if name not in _remembered:
+        _remembered[name] = _computed(yardstick, seen)
+        if len(_remembered) > REMEMBERED:
+            _remembered.popitem(last=False)
+    _remembered.move_to_end(name)
+    return _remembered[name]
 
 
-class Lens:
-    """Images as one exported mask samples them, reduced to a yardstick's numbers."""
+def _computed(yardstick: Yardstick, seen: "SeenSplits") -> dict[str, dict[str, np.ndarray]]:
+    score = yardstick.fit(seen.train, seen.source_val)
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for split, of_split in seen.scored.items():
+        scores[split] = {}
+        for vendor, images in of_split.items():
+            scores[split][vendor] = score(images).astype(np.float32) if len(images) else np.empty(0, np.float32)
+    return scores
+
+
+class View:
+    """What one exported mask leaves of an image, on ``device``."""
 
     def __init__(self, pipeline: KSpaceClassifier, rate: float, mask: np.ndarray, device: str) -> None:
         self.pipeline = pipeline
@@ -68,27 +90,64 @@ class Lens:
         if pipeline.harmonises:
             self.name += pipeline.harmonisation.identity()
 
-    def numbers(self, yardstick: Yardstick, images: Images) -> np.ndarray:
-        """(n, F); remembered for the next trial of this process that sees the same images through the same mask."""
-        if images.identity is None:
-            return self._computed(yardstick, images)
-        name = (yardstick.numbers, images.identity, self.name)
-        if name not in _remembered:
-            _remembered[name] = self._computed(yardstick, images)
-            if len(_remembered) > REMEMBERED:
-                _remembered.popitem(last=False)
-        _remembered.move_to_end(name)
-        return _remembered[name]
-
     @torch.no_grad()
-    def _computed(self, yardstick: Yardstick, images: Images) -> np.ndarray:
-        if len(images) == 0:
-            return yardstick.numbers(np.empty((0, images.side, images.side), np.float32))
-        chunks = []
-        for index in torch.arange(len(images)).split(CHUNK):
-            image = self.pipeline.harmonised(images.gather(index, self.device).image)
-            if self.sampling is not None:
-                rates = torch.full((len(index),), self.rate, device=image.device)
-                image = self.sampling(image, rates).zero_filled
-            chunks.append(yardstick.numbers(image[:, 0].float().cpu().numpy()))
-        return np.concatenate(chunks)
+    def of(self, image: torch.Tensor) -> np.ndarray:
+        """(B, 1, S, S) images -> (B, S, S) float32, harmonised and zero-filled."""
+        image = self.pipeline.harmonised(image)
+        if self.sampling is not None:
+            rates = torch.full((len(image),), self.rate, device=image.device)
+            image = self.sampling(image, rates).zero_filled
+        return image[:, 0].float().cpu().numpy()
+
+
+class SeenImages:
+    """The images of one split and vendor in one view: ``yardsticks.base.Seen``."""
+
+    def __init__(self, images: Images, view: View) -> None:
+        self.images = images
+        self.view = view
+        self.label = images.label.numpy()
+        self.acquisition = images.acquisition.numpy()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """(B, S, S) float32 at a time; sampled once where they are not too large."""
+        fits = 4 * len(self.images) * self.images.side**2 <= KEPT_BYTES
+        yield from self._kept if fits else self._sampled()
+
+    def targets(self) -> Iterator[np.ndarray]:
+        """(B, S, S) bool at a time."""
+        for truth in self.maps():
+            yield truth > 0
+
+    def maps(self) -> Iterator[np.ndarray]:
+        """(B, S, S) at a time, as they are stored."""
+        for index in torch.arange(len(self.images)).split(CHUNK):
+            if len(index):
+                yield self.images.target(index)[:, 0].numpy()
+
+    @cached_property
+    def _kept(self) -> list[np.ndarray]:
+        return list(self._sampled())
+
+    def _sampled(self) -> Iterator[np.ndarray]:
+        for index in torch.arange(len(self.images)).split(CHUNK):
+            if len(index):
+                yield self.view.of(self.images.gather(index, self.view.device).image)
+
+
+class SeenSplits:
+    """The images of one trial in one view."""
+
+    def __init__(self, vendor: str, splits: Splits, view: View) -> None:
+        self.train = SeenImages(splits.train, view)
+        self.scored: dict[str, dict[str, SeenImages]] = {"val": {}, "test": {}}
+        for split, of_split in self.scored.items():
+            for name, images in getattr(splits, split).items():
+                of_split[name] = SeenImages(images, view)
+        self.source_val = self.scored["val"][vendor]
+        identities = [images.identity for images in (splits.train, *splits.val.values(), *splits.test.values())]
+        # of what is seen: equal for equal images under an equal mask; None where they are not those of a file
+        self.identity = None if None in identities else (vendor, view.name, *identities)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig, is_key
 from tune_ks.core.did_you_mean import did_you_mean
-from tune_ks.core.options import Member
-from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, SEGMENTERS, VOLUME_SEGMENTERS
+from tune_ks.core.options import Member, Option, require
+from tune_ks.core.own_members import full_name
+from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -27,7 +28,8 @@ def registry_of(field: str) -> dict[str, Member]:
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS,  # the task checks whether it fits
+        # the task checks which of them it can use
+        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS | NO_NETWORK,
     }[field]
 
 
@@ -49,16 +51,48 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
     return values
 
 
+def drawn_options(config: TrialConfig) -> list[Option]:
+    """The options of the network's parts that training draws for each image.
+
+    ValueError where one has no lowest and highest value to draw between.
+    """
+    if not config.drawn_options:
+        return []
+    options = []
+    for field in FIELDS:
+        options += [option for option in member_of(config, field).options if option.name in config.drawn_options]
+    for option in options:
+        bounded = option.least is not None and option.most is not None
+        require(
+            bounded,
+            f"{option.name}{DRAWN}",
+            f"of a number with a lowest and a highest value, not {option.allowed}",
+            UNIFORM,
+        )
+    return options
+
+
+def scored_values(config: TrialConfig) -> dict[str, float]:
+    """Name -> the value at which a network is scored, of each option that its training may change: see ``tell``."""
+    values = {option.name: config.options.get(option.name, option.default) for option in drawn_options(config)}
+    if "temperature" in config.options:
+        values["temperature"] = config.options["temperature"]
+    return values
+
+
 def named(registry: dict, field: str, name: str):
     """registry[name]. ValueError that lists the known names where there is none of this name."""
     if name in registry:
         return registry[name]
-    member, separator, file_hash = str(name).partition("@")
-    if separator:
+    member, separator, tag = str(name).partition("@")
+    is_there = separator and full_name(field, member) == name  # but cannot be used here, as a segmenter that classifies
+    if separator and not is_there and is_key(tag):
         raise ValueError(
-            f"the {field} {member} is of a file of your own with the content {file_hash}: name that file again with "
+            f"the {field} {member} is of a file of your own with the content {tag}: name that file again with "
             "--members FILE; a changed file is another member"
         )
+    if separator and not is_there:
+        raise ValueError(f"the {field} {member} is of the installed package {tag}: install it again, in that version")
     known = sorted(registry)
-    hint = did_you_mean(str(name), known) or "; one of your own needs --members FILE"
+    hint = "" if is_there else did_you_mean(str(name), known) or "; one of your own needs --members FILE"
     raise ValueError(f"{field} must be one of {', '.join(known)}; got {name!r}{hint}")

@@ -1,6 +1,6 @@
 """The network s = C(R(M F h(x)), a), built of its parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn import functional
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.harmonisations.base import Harmonisation
 from tune_ks.model.masks.base import Mask
-from tune_ks.model.members import member_of
+from tune_ks.model.members import member_of, scored_values
 from tune_ks.model.pointwise import avoid_strided_pointwise
 from tune_ks.model.reconstructions.base import Reconstruction
 from tune_ks.model.sampling import Measurement, Sampling
@@ -54,6 +54,13 @@ class KSpaceClassifier(nn.Module):
         self.standardised = config.standardise == "image"
         self.nothing_to_sample = config.is_full
         self.rates_vary = config.rate_from is not None or config.rate_start is not None
+
+    def tell(self, values: Mapping[str, float | Tensor]) -> None:
+        """Give its parts the options that training draws: (B,) values of a batch, or those that are scored."""
+        for name, value in values.items():
+            for part in (self.sampling.mask, self.reconstruction, self.classifier):
+                if hasattr(part, name):
+                    setattr(part, name, value)
 
     def restore(self, image: Tensor, rate: Tensor, mask: Tensor | None = None) -> Restored:
         """(B, 1, H, W) images and (B,) rates -> the images after sampling, by ``mask`` where it is given."""
@@ -124,8 +131,9 @@ def standardised(image: Tensor) -> Tensor:
 def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     """The network of one config for square images of ``side`` pixels. ValueError names an unknown member.
 
-    A conditional training has one network, built from ``config.training()``, for all rates it is scored at.
+    A conditional training has one network, built from ``config.training()``, for all that it is scored at.
     """
+    scored = scored_values(config)
     config = config.training()
     transform = build_transform(config)
     mask = build_mask(config, transform.radius(1 if config.pattern == "lines" else side, side))
@@ -133,6 +141,7 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     harmonisation = build_member(config, "harmonise")
     sampling = Sampling(transform, mask, config.mask_jitter)
     pipeline = KSpaceClassifier(config, harmonisation, sampling, reconstruction, classifier)
+    pipeline.tell(scored)
     avoid_strided_pointwise(pipeline)
     return pipeline.to(memory_format=torch.channels_last)  # faster convolutions, on a CPU by a tenth
 

@@ -15,6 +15,7 @@ from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.data.new_array import new_array
+from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.members import shaping_values
 from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
@@ -25,6 +26,7 @@ from tune_ks.training.views import views_of
 
 COUNTED_TRIALS = 20  # whose files are measured
 BESIDE_WEIGHTS = 100_000  # bytes of a trial's record, scores, mask and previews
+BY_YARDSTICKS = 5e-4  # CPU seconds an image of 64 pixels, scored without a network
 SPREAD = 1.3  # of the longest likely time: checkpoints, records and what two steps do not show
 
 
@@ -223,7 +225,8 @@ class Timer:
     def _images(self, cohort: Cohort, config: TrialConfig) -> tuple[Path, Path | None]:
         """The cohort's images and masks; in place of those that are not made yet empty ones, which take as long."""
         reads_masks = task_named(config.task).reads_masks()
-        masks = self._file(cohort.masks, "masks", "uint8", cohort) if reads_masks else None
+        dtype = "float32" if cohort.holds_maps else "uint8"
+        masks = self._file(cohort.masks, "masks", dtype, cohort) if reads_masks else None
         return self._file(cohort.images, "images", "float32", cohort), masks
 
     def _file(self, path: Path | None, name: str, dtype: str, cohort: Cohort) -> Path:
@@ -247,8 +250,11 @@ class StepTimes(NamedTuple):
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> StepTimes:
     """From one batch to warm up and two timed ones, with one thread.
 
-    The steps train the whole network. Those of ``reconstruction_epochs``, without classifier, take a little less.
+    The steps train the whole network. Those of ``reconstruction_epochs``, without classifier, take a little less. Where
+    there is no network, an image costs what it was once measured to cost.
     """
+    if config.classifier in NO_NETWORK:
+        return StepTimes(0.0, BY_YARDSTICKS * (config.image_size / 64) ** 2, 1.0, 0)
     training = Training(config, splits, device=device)
     training.begin_epoch()
     training.reconstructs_alone = False

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import is_weights
+from tune_ks.core.domain_words import domain_of
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.regular_files import require_regular
 from tune_ks.core.run_folder import RunFolder, write_json
@@ -88,6 +89,7 @@ def _identity(folder: RunFolder) -> dict[str, Any]:
     form = 2 if noted else cohort.get("fingerprint_format", 1)
     return {
         "fingerprint format (one is of an older version: continue that one with its own command first)": form,
+        "kind of domain (--domain)": domain_of(search),
         "cohort": cohort.get("fingerprint_2", cohort.get("fingerprint")),
         "split_seed": search.get("split_seed"),
         "cohort.csv": read_whole(folder.cohort_csv, LARGEST_TABLE),

@@ -1,11 +1,13 @@
 """Replace the word "pretrained" of a space by KEY@HASH of a finished trial, and copy that trial's files.
 
-The trial is chosen in the run folder given as ``--init-from``. It must have the config's vendor and sampling rate, and
-the same values of everything that shapes the network. Where trials of several questions fit, those with the config's
+The trial is chosen in the run folder given as ``--init-from``. It must have the config's vendor (or the one that SEARCH
+names as ``pretrained_vendor``) and sampling rate, and the same values of everything that shapes the network.
+ Where trials of several questions fit, those with the config's
 mask family come first, then those whose seeds have the highest mean in-domain validation metric. Of that question's
 seeds the config's own seed is taken; if it is missing, the seeds are taken in turn. Test scores are not used.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from statistics import fmean
@@ -95,6 +97,12 @@ def named(folder: RunFolder, key: str) -> str:
         return f"{key}@{digest(read_whole(path))}"
     except FileNotFoundError as error:
         raise ValueError(f"there is no {path}: nothing can begin from the trial {key}") from error
+
+
+def as_pretrained(space: Space, config: TrialConfig) -> TrialConfig:
+    """The config whose finished trial this one begins from: of the vendor that SEARCH names, else of its own."""
+    vendor = space.search["pretrained_vendor"]
+    return config if vendor is None else dataclasses.replace(config, vendor=vendor)
 
 
 def names_pretrained(space: Space) -> bool:

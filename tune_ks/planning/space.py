@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from tune_ks.core.config import OWN_FIELDS, digest
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import front_folder
+from tune_ks.core.own_members import full_name
 from tune_ks.model.members import named
 from tune_ks.planning.space_domains import is_domain
 from tune_ks.planning.space_values import require_usable
-from tune_ks.training.member_files import full_name
 from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.tasks import Task, task_named
 
@@ -29,8 +29,11 @@ STOPPING = {
 CONSTRAINT = {"in_domain_loss": None}  # in-domain validation metric that may be lost against full sampling
 DATA = {
     "phantom": "breast",  # what is written and read where no data are given: a name in PHANTOMS
+    "pretrained_vendor": None,  # whose training a config begins from; None: that of its own vendor
 }
-SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **DATA, **STOPPING}
+BESIDE = {"yardsticks": "quick"}  # quick | all: which are computed beside every network
+SEARCH_DEFAULTS = {**ASKED, **CONSTRAINT, **DATA, **STOPPING, **BESIDE}
+YARDSTICKS = ("quick", "all")
 SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
 PRETRAINED = "pretrained"  # as init_from: stands for the matching trial of the run folder given as --init-from
@@ -72,7 +75,7 @@ class Space(NamedTuple):
         return points
 
     def fingerprint(self) -> str:
-        """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name and the fields of STOPPING."""
+        """12 hexadecimal digits of SPACE and SEARCH, without the docstring, the name, STOPPING and BESIDE."""
         blocks = [_described_block(block) for block in self.blocks]
         search = {name: self.search[name] for name in ASKED}
         for name, default in {**CONSTRAINT, **DATA}.items():
@@ -237,6 +240,8 @@ def _check_search(search: Mapping[str, Any]) -> None:
     for name in ("samples", "seeds"):
         if not isinstance(search[name], int) or search[name] < 1:
             raise ValueError(f"{name} must be a whole number of 1 or more, got {search[name]!r}")
+    if search["yardsticks"] not in YARDSTICKS:
+        raise ValueError(f"yardsticks must be one of {', '.join(YARDSTICKS)}, got {search['yardsticks']!r}")
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
     if unknown or not search["objectives"]:
         raise ValueError(f"objectives must be among {', '.join(OBJECTIVES)}, got {search['objectives']!r}")

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from tune_ks import __version__
+from tune_ks.core.domain_words import domain_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import FORMAT, migrated
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.require_splits import require_splits
-from tune_ks.data.cohort.table import read_table, with_splits, write_table
+from tune_ks.data.cohort.table import read_table, with_splits, words_of_table, write_table
 from tune_ks.data.layouts.detect import LAYOUTS
 from tune_ks.data.volumes import require_cube, require_slices
 from tune_ks.planning.space import Space
@@ -69,12 +70,13 @@ def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:
     classes = set(METRICS[space.task().metric].classes)
     labels = table[table["split"] == "val"].dropna(subset="label").groupby("vendor")["label"].agg(set)
     validating = {vendor for vendor, of_vendor in labels.items() if classes <= of_vendor}
+    word = words_of_table(table).one
     for source in sorted({point.fixed["vendor"] for point in space.grid(vendors)}):
         if not validating - {source}:
             raise ValueError(
-                f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no vendor but {source} "
+                f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no {word} but {source} "
                 "has validation images of each class: write 'objectives': ['val_in_domain', 'realised_rate'] in "
-                "SEARCH, or give another vendor validation patients"
+                f"SEARCH, or give another {word} validation patients"
             )
 
 
@@ -111,8 +113,10 @@ def _fingerprint_of_format(known: dict[str, Any], cohort: Cohort) -> str:
 def _require_cohort(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -> None:
     """ValueError where the run folder's images are not this cohort's, with what differs where the folder says it.
 
-    Of a cohort that is not decoded, only a dry run's, nothing can be said.
+    Of a cohort that is not decoded, only a dry run's, nothing but its kind of domain can be said.
     """
+    another_domain = "another kind of domain (--domain)"
+    _require_equal(folder, another_domain, domain_of(search), cohort.settings.domain)
     if not cohort.is_decoded:
         return
     known = search.get("cohort", {})

@@ -192,7 +192,7 @@ class RecipeSearcher(Searcher):
             return ""
         minutes = math.ceil(1.2 * (self.clock() + needed) / 60)
         return (
-            f"--minutes {self.seconds / 60:g} is too short for these data: an epoch of one recipe (every vendor, both "
+            f"--minutes {self.seconds / 60:g} is too short for these data: an epoch of one recipe (every source, both "
             f"rates, {self.slots} trainings at once) takes {pace.epoch:.1f} s here, and the least that can be compared "
             f"is the default and one other recipe, both trained to epoch {self.candidates.epochs}. "
             f"--minutes {minutes} would do; what was trained is kept"

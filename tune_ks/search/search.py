@@ -15,6 +15,7 @@ import ray
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
+from tune_ks.core.own_members import member_files
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import Plan
 from tune_ks.planning.space import Space
@@ -26,7 +27,6 @@ from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.room import Room
 from tune_ks.search.schedulers import early_stopping
 from tune_ks.search.searcher import JobSearcher
-from tune_ks.training.member_files import member_files
 from tune_ks.worker.entry import run_trial
 from tune_ks.worker.faults import StorageError
 from tune_ks.worker.node_files import masks_name, shared
@@ -123,6 +123,7 @@ class _Search:
             hang_after=self.resources.hang_after,
             stopping=stopping is not None,
             cross_domain_at=stopping.cross_domain_at if stopping else [],
+            every_yardstick=self.space.search["yardsticks"] == "all",
             members=[list(file) for file in member_files()],
         )
         self._fit(self._searcher(work, concurrent), stopping, work, concurrent)

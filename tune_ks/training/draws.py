@@ -1,4 +1,4 @@
-"""The random numbers of one epoch: order, rates, temperatures, augmentation. Copied to the device together."""
+"""The random numbers of one epoch: order, rates, drawn options, augmentation. Copied to the device together."""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Option
 from tune_ks.core.seeding import generator
 from tune_ks.data.dataset import Images
+from tune_ks.model.members import drawn_options
 from tune_ks.training.augmentations import Augmentation
 from tune_ks.training.mixup import Mixing, draw_mixing
 from tune_ks.training.tasks import slices_of
 
-REFERENCES = 4  # rates at which a conditional training's epochs are compared
+REFERENCES = 4  # rates and values of options at which a conditional training's epochs are compared
 
 
 class Draws(NamedTuple):
@@ -25,7 +27,7 @@ class Draws(NamedTuple):
     index: Tensor  # (B,) int64, positions in the training images, on the device that Images.gather expects
     rates: Tensor  # (B,)
     rates_on_host: Tensor  # (B,), the same: a fixed mask is looked up there, without waiting for a GPU
-    temperatures: Tensor | None  # (B,); None where the config does not draw them
+    options: dict[str, Tensor]  # (B,) values of each option that the config draws, temperature among them
     augmentation: Tensor | None  # (B, ...); None where the augmentation draws nothing
     mixing: Mixing | None = None  # None where no images are mixed
 
@@ -48,26 +50,31 @@ def draw_epoch(
     order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images) // slices))
     of_augmentation = generator(config.seed, "flips", epoch)
     of_rates = generator(config.seed, "rates", epoch)
+    uniform = {option: generator(config.seed, "option", option.name, epoch) for option in drawn_options(config)}
     rates = []
-    temperatures = []
+    options: dict[str, list[Tensor]] = {}
     augmentations = []
     for batch in order.split(config.batch_size):
         size = len(batch)
         rates.append(training_rates(config, epoch, size, lines, of_rates))
-        temperatures.append(training_temperatures(config, size, of_rates))
+        temperatures = training_temperatures(config, size, of_rates)
+        if temperatures is not None:
+            options.setdefault("temperature", []).append(temperatures)
+        for option, stream in uniform.items():
+            options.setdefault(option.name, []).append(training_values(option, size, stream))
         augmentations.append(augmentation.draw(size, images.side, of_augmentation))
     sizes = [len(of_batch) for of_batch in rates]
     if slices > 1:
         order = (order[:, None] * slices + torch.arange(slices)).flatten()
         rates = _for_every_slice(rates, slices)
-        temperatures = _for_every_slice(temperatures, slices)
+        options = {name: _for_every_slice(values, slices) for name, values in options.items()}
         augmentations = _for_every_slice(augmentations, slices)
         sizes = [len(of_batch) for of_batch in rates]
     columns = (
         order.to(images.home(device)).split(sizes),
         _to_device(rates, device),
         rates,
-        _to_device(temperatures, device),
+        _options_by_batch(options, len(rates), device),
         _to_device(augmentations, device),
         _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),
     )
@@ -77,6 +84,15 @@ def draw_epoch(
 def _for_every_slice(batches: list[Tensor | None], slices: int) -> list[Tensor | None]:
     """The random numbers of volumes, one row a volume -> one row a slice, the same for all slices of a volume."""
     return [None if values is None else values.repeat_interleave(slices, dim=0) for values in batches]
+
+
+def _options_by_batch(options: dict[str, list[Tensor]], batches: int, device: str) -> list[dict[str, Tensor]]:
+    """For every batch the values of each option, on the device."""
+    by_batch: list[dict[str, Tensor]] = [{} for _ in range(batches)]
+    for name, values in options.items():
+        for batch, of_batch in zip(by_batch, _to_device(values, device), strict=True):
+            batch[name] = of_batch
+    return by_batch
 
 
 def _mixings(sizes: list[int], alpha: float, stream: np.random.Generator, device: str) -> list[Mixing | None]:
@@ -126,13 +142,29 @@ def training_temperatures(config: TrialConfig, size: int, stream: np.random.Gene
     return torch.from_numpy(np.exp(stream.uniform(low, high, size))).float()
 
 
+def training_values(option: Option, size: int, stream: np.random.Generator) -> Tensor:
+    """(size,) values of an option, uniform over its whole range."""
+    return torch.from_numpy(stream.uniform(option.least, option.most, size)).float()
+
+
 def compared_configs(config: TrialConfig) -> list[TrialConfig]:
     """The configs whose mean in-domain validation metric chooses the epoch.
 
     That is the config itself. For a conditional training they are REFERENCES rates, log-spaced from ``rate_from`` to
-    ``rate_to`` and independent of the scored rates, so that every record depends on its own config only.
+    ``rate_to``, and as many evenly spaced values of each drawn option; the lowest rate goes with the lowest values.
+    They are independent of what is scored, so that every record depends on its own config only.
     """
-    if config.rate_from is None:
+    if not config.is_conditional:
         return [config]
-    rates = np.geomspace(config.rate_from, config.rate_to, REFERENCES).clip(config.rate_from, config.rate_to)
-    return [replace(config.training(), sampling_rate=float(rate)) for rate in rates]
+    compared = [config.training()] * REFERENCES
+    if config.rate_from is not None:
+        rates = np.geomspace(config.rate_from, config.rate_to, REFERENCES).clip(config.rate_from, config.rate_to)
+        compared = _with_values(compared, "sampling_rate", rates)
+    for option in drawn_options(config):
+        compared = _with_values(compared, option.name, np.linspace(option.least, option.most, REFERENCES))
+    return compared
+
+
+def _with_values(configs: list[TrialConfig], name: str, values: np.ndarray) -> list[TrialConfig]:
+    """Each config with its value in this field or option."""
+    return [replace(config, **{name: float(value)}) for config, value in zip(configs, values, strict=True)]

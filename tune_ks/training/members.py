@@ -5,7 +5,8 @@ from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
-from tune_ks.core.options import Member, Option
+from tune_ks.core.options import Member, Option, listed, require
+from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.members import FIELDS, named, registry_of
 from tune_ks.training.augmentations import AUGMENTATIONS
 from tune_ks.training.schedules import SCHEDULES
@@ -76,6 +77,21 @@ def require_own_options(config: TrialConfig, chosen: Collection[str] = ()) -> No
             raise ValueError(_not_theirs(config, name))
     for member in members.values():
         member.checked_values(config)
+    _require_what_trains(config, members)
+
+
+def _require_what_trains(config: TrialConfig, members: Mapping[str, Member]) -> None:
+    """ValueError where a member has parameters that nothing trains, or a network is given no epoch."""
+    if config.classifier not in NO_NETWORK:
+        require(config.epochs > 0, "epochs", f"1 or more to train the classifier {config.classifier!r}", config.epochs)
+        return
+    for field in ("mask", "reconstruction"):
+        if members[field].learned:
+            fitting = [name for name, member in registries()[field].items() if not member.learned]
+            raise ValueError(
+                f"the {field} {getattr(config, field)!r} learns, and nothing trains it where the classifier is "
+                f"{config.classifier!r}: use {listed(fitting)}"
+            )
 
 
 def _not_theirs(config: TrialConfig, name: str) -> str:

@@ -17,13 +17,13 @@ def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task)
 
     The ``slow`` parts of both learn at ``slow_lr_multiplier`` times that rate. ``frozen`` parts are in no group and get
     no gradient; a part named as both is frozen. ValueError for a name that no parameter has, and where every parameter
-    is frozen.
+    is frozen. A pipeline without any parameter has an optimiser without groups.
     """
     learning = dict(pipeline.named_parameters())
     slow = matching(learning, config.slow, "slow")
     for name in matching(learning, config.frozen, "frozen"):
         learning.pop(name).requires_grad_(False)
-    if not learning:
+    if not learning and config.frozen:
         raise ValueError(f"frozen {config.frozen!r} leaves nothing of the network to learn")
     reconstruction = [name for name in learning if name.startswith("reconstruction.")]
     network = reconstruction + [name for name in learning if name.startswith("classifier.")]

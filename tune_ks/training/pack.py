@@ -41,7 +41,7 @@ def pack_key(config: TrialConfig) -> tuple | None:
     not a sequence of plain layers.
     """
     plain_layers = member_of(config, "classifier").layers is not None
-    if not plain_layers or member_of(config, "reconstruction").learned or config.rate_from is not None:
+    if not plain_layers or member_of(config, "reconstruction").learned or config.is_conditional:
         return None
     return (config.vendor, config.train_share, config.epochs, config.batch_size, *shaping_values(config).values())
 

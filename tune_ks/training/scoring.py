@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch, Images, Splits
+from tune_ks.model.members import scored_values
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.draws import compared_configs
 from tune_ks.training.pack import Network, pass_together
@@ -21,7 +22,7 @@ DRAWS = 4  # random masks over which the export gap is averaged
 def val_metrics(networks: Sequence[Network], splits: Splits, vendor: str, device: str, parts: int) -> list[float]:
     """The metric of each network on one vendor's validation images, with its binary mask.
 
-    For a conditional training it is the mean over the rates of ``compared_configs``.
+    For a conditional training it is the mean over ``compared_configs``.
     """
     images = splits.val[vendor]
     metrics = []  # one row per rate, one column per network
@@ -96,9 +97,7 @@ def outputs_of(
     for network in networks:
         pipeline = network.pipeline
         pipeline.eval()
-        options = network.config.options
-        if "temperature" in options:
-            pipeline.sampling.mask.temperature = options["temperature"]
+        pipeline.tell(scored_values(network.config))
         if random_mask:
             pipeline.sampling.mask.train()
     networks = [_with_mask(network, device) for network in networks]

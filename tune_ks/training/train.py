@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     batch: Batch
     rates: Tensor  # (B,)
     rates_on_host: Tensor  # (B,), the same
-    temperatures: Tensor | None  # (B,); None where the config does not draw them
+    options: dict[str, Tensor]  # (B,) values of each option that the config draws
 
 
 class TrainingFailed(RuntimeError):
@@ -183,16 +183,18 @@ def _in_pieces(batch: Batch, draws: Draws, parts: int, slices: int = 1) -> list[
     columns = [values.split(size) for values in batch]
     rates = draws.rates.split(size)
     rates_on_host = draws.rates_on_host.split(size)
-    temperatures = [None] * len(rates) if draws.temperatures is None else draws.temperatures.split(size)
+    options: list[dict[str, Tensor]] = [{} for _ in rates]
+    for name, values in draws.options.items():
+        for piece, of_piece in zip(options, values.split(size), strict=True):
+            piece[name] = of_piece
     batches = [Batch(*values) for values in zip(*columns, strict=True)]
-    return [Piece(*piece) for piece in zip(batches, rates, rates_on_host, temperatures, strict=True)]
+    return [Piece(*piece) for piece in zip(batches, rates, rates_on_host, options, strict=True)]
 
 
 def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tensor]:
     """The loss of each training on its piece of the batch."""
     for training, piece in zip(trainings, pieces, strict=True):
-        if piece.temperatures is not None:
-            training.pipeline.sampling.mask.temperature = piece.temperatures
+        training.pipeline.tell(piece.options)
     networks = [training.learner(piece.rates_on_host) for training, piece in zip(trainings, pieces, strict=True)]
     batches = [piece.batch for piece in pieces]
     rates = [piece.rates for piece in pieces]

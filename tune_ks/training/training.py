@@ -99,6 +99,8 @@ class Training:
         self.history: list[dict[str, float]] = []
         self.mask_history: list[Tensor] = []
         self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
+        if config.epochs == 0:  # nothing is trained: what is scored and exported is what was built
+            self.best["weights"] = self._exported()
 
     @property
     def network(self) -> Network:
@@ -124,7 +126,7 @@ class Training:
     def at_chance(self) -> bool:
         """Whether all epochs were trained, and it stayed at chance (tune_ks.training.chance)."""
         config = self.config
-        if len(self.history) < config.epochs:
+        if len(self.history) < config.epochs or config.epochs == 0:
             return False
         alone = self.pipeline.reconstruction.epochs_alone
         losses = [line["loss"] for line in self.history if line["epoch"] > alone]
@@ -212,9 +214,12 @@ class Training:
         # only in-domain validation may choose the epoch; the cross-domain vendors must not
         settled = self.number >= self.config.first_settled_epoch()
         if settled and (val > self.best["val"] or not self.best["epoch"]):
-            exported = {name: value.detach().cpu().clone() for name, value in self.scored.state_dict().items()}
-            self.best = {"val": val, "epoch": self.number, "weights": exported}
+            self.best = {"val": val, "epoch": self.number, "weights": self._exported()}
         return Epoch(self.number, loss, val, self.state(), cross)
+
+    def _exported(self) -> dict[str, Tensor]:
+        """A copy of the weights that are scored and exported, on the host."""
+        return {name: value.detach().cpu().clone() for name, value in self.scored.state_dict().items()}
 
     @torch.no_grad()
     def _keep_mask(self) -> None:

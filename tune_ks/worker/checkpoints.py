@@ -5,7 +5,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch.serialization import get_crc32_options, set_crc32_options
@@ -55,7 +55,7 @@ def save_checkpoint(path: StoragePath, values: dict[str, Any], check: Callable[[
         hashed = _Hashed(file)
         try:
             with _without_crc():
-                torch.save(values, hashed)
+                torch.save(values, cast(BinaryIO, hashed))  # of a file it uses write and flush only
         except RuntimeError as error:  # torch's own, after a write failed: the disk is full
             raise hashed.error or error from error
         file.write(hashed.digest.digest())

@@ -50,8 +50,10 @@ def watchdog(seconds: float) -> Iterator[Callable[[], None]]:
     The traceback goes to the worker's log. The driver notices that the reports stopped, and says that the trial hung.
     """
 
+    stderr = sys.__stderr__ or sys.stderr
+
     def alive() -> None:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(seconds, exit=True, file=stderr)
 
     alive()
     try:

@@ -48,7 +48,7 @@ def shared(paths: Mapping[int | str, Path], cluster: bool) -> Iterator[dict[str,
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     name = f"tune_ks-files-{uuid.uuid4().hex[:12]}"
     options = {"name": name, "num_cpus": 0, "max_concurrency": 4, "scheduling_strategy": here}
-    server = ray.remote(_Server).options(**options).remote({file.copy_name: file.path for file in files.values()})
+    server: Any = ray.remote(_Server).options(**options).remote({file.copy_name: file.path for file in files.values()})
     try:
         yield {label: file._replace(server=name) for label, file in files.items()}
     finally:
@@ -104,6 +104,7 @@ def _describe(path: Path) -> SharedFile:
 
 def _fetch(file: SharedFile, copy: Path) -> None:
     """Copy the file, whole or not at all, without holding more of it in memory than a few messages."""
+    assert file.server is not None  # else the file is on this node
     server = ray.get_actor(file.server)
     offsets = iter(range(0, file.size, CHUNK))
     requested: deque[Any] = deque()  # messages in order, not yet written

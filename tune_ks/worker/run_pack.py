@@ -35,6 +35,7 @@ def run_pack(
     attempts: Mapping[str, Attempt] | None = None,
     cross_domain_at: Collection[int] = (),
     masks_npy: Path | None = None,
+    every_yardstick: bool = False,
 ) -> Iterator[Result]:
     """Bring every config from its checkpoint, if it has one, to its record; yields (config, record or exception).
 
@@ -42,7 +43,7 @@ def run_pack(
     ``report`` is called with every line of every history, including those of an earlier process, which a scheduler may
     have lost together with its own process. Where it returns False the training stops, and nothing is yielded for it.
     An exception that is raised, not yielded, fails the whole pack. ``attempts`` by key: nothing is written for a trial
-    that another process has started since.
+    that another process has started since. ``every_yardstick``: records hold the slow ones too.
     """
     finished = {config.key() for config in configs if folder.is_finished(config.key())}
     for config in configs:
@@ -53,7 +54,8 @@ def run_pack(
         patiently(folder, folder.cohort_csv.stat)  # a run folder that is away for a moment is no failure of a trial
         first = unfinished[0]
         splits = splits_of(first, folder, images_npy, masks_npy)
-        yield from Pack(folder, splits, device, report).run(unfinished, attempts or {}, cross_domain_at)
+        pack = Pack(folder, splits, device, report, every_yardstick)
+        yield from pack.run(unfinished, attempts or {}, cross_domain_at)
 
 
 def splits_of(config: TrialConfig, folder: RunFolder, images_npy: Path, masks_npy: Path | None) -> Splits:
@@ -72,11 +74,14 @@ def _open_splits(versions: tuple[int, ...], *given: Any) -> Splits:
 class Pack:
     """Trainings that share their images and run together, in three passes: open, report what was there, train."""
 
-    def __init__(self, folder: RunFolder, splits: Splits, device: str, report: Report) -> None:
+    def __init__(
+        self, folder: RunFolder, splits: Splits, device: str, report: Report, every_yardstick: bool = False
+    ) -> None:
         self.folder = folder
         self.splits = splits
         self.device = device
         self.report = report
+        self.every_yardstick = every_yardstick
         self.clock = Clock()
         self.checkpoints = CheckpointClock()
         self.trials: list[OpenTrial] = []
@@ -153,7 +158,8 @@ class Pack:
         for trial in whole:
             trial.training.release()
         states = [trial.training.state() for trial in whole]
-        scored = finish_trainings(configs, self.splits, states, self.device, whole[0].parts)
+        parts = whole[0].parts
+        scored = finish_trainings(configs, self.splits, states, self.device, parts, self.every_yardstick)
         self.clock.share_among(whole)
         for trial, training in zip(whole, scored, strict=True):
             yield trial.config, _unless_superseded(trial.write_record, training, len(self.trials))
@@ -181,7 +187,7 @@ class OpenTrial:
         self.attempt = attempt
         folder.write_config(config)
         self.checkpoint = folder.checkpoint(config)
-        self.conditional = config.rate_from is not None  # then several trials share this training and its checkpoint
+        self.conditional = config.is_conditional  # then several trials share this training and its checkpoint
         saved = load_checkpoint(self.checkpoint)
         state = saved.get("state")
         epochs_done = len(state["history"]) if state else 0

@@ -10,10 +10,11 @@ import ray
 import torch
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.own_members import MemberFile, add_installed_members, add_members
 from tune_ks.core.printable import printable
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.training.member_files import MemberFile, add_members
+from tune_ks.evaluation.registries import open_registries
 from tune_ks.training.pack import pack_key
 from tune_ks.training.precision import set_precision
 from tune_ks.training.tasks import task_of
@@ -63,13 +64,15 @@ def trial(values: dict[str, Any]) -> None:
 
 
 def take_members(work: TrialWork, jobs: Jobs) -> None:
-    """Add the members of the user's own files, which came with the work. Where one cannot be used here, all has failed.
+    """Add the members of the user's own files, which came with the work, and of packages that this node has.
 
-    The driver has used them; so a node lacks a package that the file imports.
+    Where one cannot be used here, all has failed: the driver has used it, so this node lacks a package.
     """
     try:
+        registries = open_registries()
         for name, text in work.members:
-            add_members(MemberFile(name, text))
+            add_members(MemberFile(name, text), registries)
+        add_installed_members(registries)
     except ValueError as error:
         folder = RunFolder(work.run)
         for config in jobs.waiting():
@@ -175,6 +178,7 @@ class PackAttempt:
                 attempts=self.attempts,
                 cross_domain_at=work.cross_domain_at,
                 masks_npy=masks,
+                every_yardstick=work.every_yardstick,
             )
 
     def _named(self, config: TrialConfig, result: TrialRecord | Exception) -> ConfigResult:

@@ -23,6 +23,7 @@ class TrialWork:
     hang_after: float  # seconds without an epoch after which the process is ended
     stopping: bool = False  # whether a scheduler may write that a config is stopped
     cross_domain_at: list[int] = field(default_factory=list)  # epochs that end with cross-domain scores
+    every_yardstick: bool = False  # whether the slow yardsticks are computed too
     members: list[list[str]] = field(default_factory=list)  # [name, text] of files with members of the user's own
     jobs: list[list[dict[str, Any]]] = field(default_factory=list)  # a job is a list of configs as plain values
     start_point: str | None = None  # why the search begins with this config; None where it does not

@@ -10,6 +10,11 @@ from analysis.choice.noninferior import Proof
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO
 
+READ = ("in_domain", "cross_domain", "in_domain_se", "proof")  # what a rule may read
+RESERVED = (  # names that no option of a rule may have: the other arguments of the command
+    *("run", "rule", "members", "patients", "cross_fit", "metric", "prevalence", "images", "report", "figures"),
+    *("watch", "serve", "port", "help", "version"),
+)
 SLACK = 1e-9  # of a metric: 0.902 - 0.024 must not lose to 0.878 in the last bit
 
 
@@ -70,8 +75,7 @@ class Option(NamedTuple):
 class Rule:
     """One way to choose a rate.
 
-    ``choose`` takes Points and the options as keywords. ``needs`` names what it reads of the points: "in_domain",
-    "cross_domain", "in_domain_se", "proof".
+    ``choose`` takes Points and the options as keywords. ``needs`` names what it reads of the points, of READ.
     """
 
     choose: Callable[..., Pick]

@@ -16,8 +16,8 @@ def choose(points: Points, tolerance: float) -> Pick:
     cross_domain = np.where(near_best(points.in_domain, tolerance), points.cross_domain, np.nan)
     good = near_best(cross_domain, 0.0)
     if not good.any():
-        title = points.measure.title
-        return Pick(None, f"no candidate within the tolerance has a cross-domain {title}: no other vendor was scored")
+        words = points.measure.words("a cross-domain metric: no other vendor was scored")
+        return Pick(None, f"no candidate within the tolerance has {words}")
     return Pick(smallest_rate(points, good))
 
 

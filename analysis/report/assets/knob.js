@@ -1,4 +1,4 @@
-// The knob: one slider over the rates; mask, profile, images and both scores with their intervals move together.
+// The knob: one slider over the rates, or over another setting; mask, profile, images and both scores with their intervals move together.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -54,6 +54,7 @@ document.addEventListener("DOMContentLoaded", () => {
       gauge("cross", state.cross_domain);
       for (const name of ["probability", "mask"]) {
         const strip = box.querySelector(`img.${name}`);
+        if (!strip) continue;
         strip.hidden = !state[name];
         strip.previousElementSibling.hidden = !state[name];
         if (state[name]) { strip.src = state[name]; strip.alt = `${name} of ${state.name}`; }
@@ -65,6 +66,7 @@ document.addEventListener("DOMContentLoaded", () => {
         if (source) { image.src = source.src; image.alt = source.alt; }
         mark(image, source && state.marks ? state.marks[i] : null);
       });
+      box.querySelector(".likeness").textContent = state.likeness || "";
       profile(state);
     }
 

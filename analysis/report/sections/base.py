@@ -40,13 +40,13 @@ def labels_seen(analysis: Analysis) -> Paragraph:
     brief: dict[str, list[str]] = {}
     full = []
     for vendor, computed in analysis.vendors.items():
-        brief.setdefault(sentences.labels_briefly(computed.selection), []).append(vendor)
+        brief.setdefault(sentences.labels_briefly(computed.selection, analysis.measure), []).append(vendor)
         full.append(f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}")
     words = "; ".join(f"{labels} ({', '.join(vendors)})" for labels, vendors in brief.items())
     return Paragraph(f"Labels that chose: {words}." if words else "", "seen", " ".join(full))
 
 
-def known_columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The named columns that hold anything, with spaces in their names."""
+def known_columns(frame: pd.DataFrame, names: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """The named columns that hold anything, in words: with spaces, and a vendor called as the run calls its domains."""
     known = [name for name in names if name in frame and frame[name].notna().any()]
-    return frame[known].rename(columns=lambda name: plain_name(name).replace("_", " "))
+    return frame[known].rename(columns=lambda name: measure.domains.of(plain_name(name).replace("_", " ")))

@@ -87,7 +87,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
 
 def _labels(selection: Selection, measure: Measure) -> Paragraph:
     """Whose labels chose, in full when a reader points at it."""
-    return Paragraph(sentences.labels(selection), "seen", sentences.whose_labels(selection, measure))
+    return Paragraph(sentences.labels(selection, measure), "seen", sentences.whose_labels(selection, measure))
 
 
 def _about_rate(selection: Selection) -> str:
@@ -141,29 +141,34 @@ def _position(value: float, measure: Measure) -> str | None:
 
 def _proven(computed: VendorAnalysis, options: Options) -> Pick:
     """Green only where something below full sampling is proven."""
-    words = proof_words.account(computed.proof, options.measure)
+    measure = options.measure
+    words = proof_words.account(computed.proof, measure)
     selection = _choice_of(PROVEN, computed)
     if not computed.proof.rate < 1:
-        return _pick("unproven", f"Nothing below 1 is proven: {PROVEN}", None, words)
+        return _pick("unproven", f"Nothing below 1 is proven: {PROVEN}", None, words, measure)
     of_endpoints = selection.verdicts if selection is not None else {}
     for domain, verdict in of_endpoints.items():
         if verdict.contradicts_proof:
-            words += f" {evidence.sentence(verdict, sentences.DOMAINS[domain], options.measure.title)}"
-    return _pick("proven", f"Proven: {PROVEN}", selection, words)
+            words += f" {evidence.sentence(verdict, sentences.DOMAINS[domain], measure.title)}"
+    return _pick("proven", f"Proven: {PROVEN}", selection, words, measure)
 
 
 def _unproven(computed: VendorAnalysis, measure: Measure) -> Pick:
     """The estimate; it says so where the same rate is proven as well."""
     selection = _choice_of(UNPROVEN, computed)
     if selection is None:
-        return _pick("unproven", f"Unproven: {UNPROVEN}", selection, "No choice.")
+        return _pick("unproven", f"Unproven: {UNPROVEN}", selection, "No choice.", measure)
     if math.isnan(selection.rate):
-        return _pick("unproven", f"Unproven: {UNPROVEN}", selection, f"{selection.note}.")
+        return _pick("unproven", f"Unproven: {UNPROVEN}", selection, f"{selection.note}.", measure)
     rule = measure.words(RULES[UNPROVEN].summary.rstrip("."))
     options = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     if is_proven(selection.verdicts):
-        return _pick("proven", f"Also proven: {UNPROVEN}", selection, f"{rule}{options}; this rate is proven as well.")
-    return _pick("unproven", f"Unproven: {UNPROVEN}", selection, f"{rule}{options}: a point estimate, not a proof.")
+        return _pick(
+            "proven", f"Also proven: {UNPROVEN}", selection, f"{rule}{options}; this rate is proven as well.", measure
+        )
+    return _pick(
+        "unproven", f"Unproven: {UNPROVEN}", selection, f"{rule}{options}: a point estimate, not a proof.", measure
+    )
 
 
 def _choice_of(rule: str, computed: VendorAnalysis) -> Selection | None:
@@ -173,13 +178,13 @@ def _choice_of(rule: str, computed: VendorAnalysis) -> Selection | None:
     return min(learned, key=lambda selection: selection.oracle, default=None)
 
 
-def _pick(kind: str, title: str, selection: Selection | None, words: str) -> Pick:
+def _pick(kind: str, title: str, selection: Selection | None, words: str, measure: Measure) -> Pick:
     """Its rate, scores and labels; a dash and the words where there is no rate."""
     if selection is None or math.isnan(selection.rate):
         return Pick(kind, title, number(None), [Paragraph(words)])
     split = sentences.split_shown(selection)
     scores = [f"{word} {_scored(selection.values, f'{split}_{d}')}" for d, word in sentences.DOMAINS.items()]
-    texts = [Paragraph("; ".join(scores)), Paragraph(words), Paragraph(sentences.labels(selection), "small")]
+    texts = [Paragraph("; ".join(scores)), Paragraph(words), Paragraph(sentences.labels(selection, measure), "small")]
     return Pick(kind, title, rate_words(selection.rate), texts)
 
 

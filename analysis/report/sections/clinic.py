@@ -1,6 +1,7 @@
 """What a clinician asks: tumours found at a fixed threshold, calibration, subgroups."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -52,6 +53,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     if not analysis.vendors:
         return []
     clinic = analysis.clinic
+    words = analysis.measure.words
     absent = [Paragraph(text, "small") for text in clinic.absent]
     if clinic.calibration.empty:
         return absent or [Paragraph(MISSING, "small")]
@@ -59,17 +61,19 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     return [
         Heading("How many tumours are found, at a threshold fixed beforehand"),
         _panels(clinic.operating, _operating),
-        table(clinic.operating, "operating", "Sensitivity at 90 % specificity of the source vendor's validation"),
-        Paragraph(OPERATING, "small"),
+        table(
+            clinic.operating, "operating", words("Sensitivity at 90 % specificity of the source vendor's validation")
+        ),
+        Paragraph(words(OPERATING), "small"),
         Heading("At every threshold"),
         Panels(_rocs(clinic)),
-        Paragraph(ROC, "small"),
+        Paragraph(words(ROC), "small"),
         Heading("How often a call is right"),
         table(clinic.predictive, "predictive-values", "PPV and NPV at the threshold"),
         Paragraph(PREDICTIVE + _how_to_state(clinic), "small"),
         Details("Counts of each seed", [table(clinic.confusion, "confusion"), Paragraph(COUNTS, "small")]),
         Heading("Can the probabilities be believed?"),
-        _panels(clinic.reliability, _reliability),
+        _panels(clinic.reliability, partial(_reliability, word=analysis.measure.domains.one)),
         Paragraph(RELIABILITY, "small"),
         Details("As numbers", [table(clinic.reliability, "reliability")]),
         table(clinic.calibration, "calibration", "Brier score on test patients"),
@@ -124,9 +128,9 @@ def _roc(clinic: Clinic, source: str, vendor: str) -> Figure:
     return Figure(f"roc-{slug(source)}-on-{slug(vendor)}", drawn, alt, 430, title)
 
 
-def _reliability(vendor: str, rows: pd.DataFrame) -> Figure:
+def _reliability(vendor: str, rows: pd.DataFrame, word: str) -> Figure:
     alt = (
-        f"Observed share of tumour images against the predicted probability, trained on {vendor}, by test vendor, with "
+        f"Observed share of tumour images against the predicted probability, trained on {vendor}, by test {word}, with "
         "90 % intervals of the chosen rate; full sampling dotted; on the dashed line predictions are calibrated. "
         "Below, where each bin of equally many images begins and ends."
     )

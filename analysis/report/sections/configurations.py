@@ -34,7 +34,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     return [
         labels_seen(analysis),
         table(
-            known_columns(frame, names),
+            known_columns(frame, names, analysis.measure),
             "configurations",
             "Mean over seeds",
             filtered=frame[["vendor", "family", "temperature"]],

@@ -13,6 +13,7 @@ from analysis.results.curves_info import curves_info
 from analysis.results.rate_units import rate_units
 from analysis.results.read_by_rules import read_table
 from analysis.results.source_table import CHOSEN_FOR, source_table
+from analysis.results.yardsticks import shown
 
 HEIGHT = 440  # pixels
 NOTE = (
@@ -95,7 +96,9 @@ def figure(analysis: Analysis, vendor: str, split: str, title: str) -> Figure:
 
 def _extras(analysis: Analysis, split: str) -> str:
     """What else the figure holds."""
-    yardsticks = ", dotted lines with crosses the yardsticks" if len(analysis.yardsticks) else ""
+    yardsticks = ""
+    if len(shown(analysis.yardsticks)):
+        yardsticks = ", dotted lines with crosses the yardstick that validation chooses at each rate"
     if split == "val":
         return f"{yardsticks}; these are the scores that a rule may read"
     bars = analysis.configurations["test_in_domain_low"].notna().any()
@@ -110,8 +113,9 @@ def _source_table(analysis: Analysis) -> list[Part]:
     frame: pd.DataFrame = source_table(analysis)
     if frame.empty:
         return []
+    word = analysis.measure.domains.one
     title = (
-        f"Test {analysis.measure.title} by rate: trained on each vendor, tested on each (the shape of the source "
+        f"Test {analysis.measure.title} by rate: trained on each {word}, tested on each (the shape of the source "
         "study's Table 1)"
     )
     chosen = frame[CHOSEN_FOR].notna() if CHOSEN_FOR in frame else None

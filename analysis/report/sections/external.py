@@ -36,7 +36,12 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     shown += [f"minus_{name}" for name in differences]
     return [
         labels_seen(analysis),
-        table(known_columns(frame, shown), "external", f"{analysis.measure.title} on other cohorts", marked),
+        table(
+            known_columns(frame, shown, analysis.measure),
+            "external",
+            f"{analysis.measure.title} on other cohorts",
+            marked,
+        ),
         Paragraph(analysis.measure.words(WORDS), "small"),
         about_strangers,
     ]

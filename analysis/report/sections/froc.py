@@ -28,7 +28,9 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     return [
         Panels(figures),
         labels_seen(analysis),
-        table(frame, "froc", "Sensitivity at so many false positives an image"),
+        table(
+            frame.rename(columns=analysis.measure.domains.of), "froc", "Sensitivity at so many false positives an image"
+        ),
         Paragraph(WORDS, "small"),
     ]
 

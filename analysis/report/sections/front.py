@@ -55,7 +55,11 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     """The cohort with its warnings, then the vendors; a run without a choice says what could not be computed."""
     cohort = Paragraph(cohort_line(analysis), "small")
     if not analysis.vendors:
-        return [cohort, *(Paragraph(text, "warning") for text in analysis.warnings), Paragraph(NO_CHOICE)]
+        return [
+            cohort,
+            *(Paragraph(text, "warning") for text in analysis.warnings),
+            Paragraph(analysis.measure.words(NO_CHOICE)),
+        ]
     about_run = warnings.of_the_run(analysis.warnings, analysis.vendors)
     banner = [Paragraph(text, "warning") for text in about_run if text == warnings.SYNTHETIC]
     others = [Paragraph(text, "warning") for text in about_run if text != warnings.SYNTHETIC]
@@ -99,7 +103,7 @@ def texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         Paragraph(numbers(analysis, computed.vendor), "numbers"),
         Paragraph(versus_lowpass.short(analysis.versus_lowpass, computed.vendor)),
         *(Paragraph(text, "warning") for text in about if not (said and said in text)),
-        Paragraph(f"Rule {selection.rule}. {sentences.labels(selection)}", "seen", whose_labels),
+        Paragraph(f"Rule {selection.rule}. {sentences.labels(selection, measure)}", "seen", whose_labels),
         Details("Reasons, and how sure", reasons),
     ]
 
@@ -129,8 +133,8 @@ def _before_after(analysis: Analysis, vendor: str, exhibit: Exhibit) -> list[Par
     preview = exhibit.preview
     if preview is None or not len(preview.row):
         return []
-    about = [masks.about_image(analysis.run.cohort, int(row)) for row in preview.row]
-    wanted = f"{vendor}, tumour present"
+    about = [masks.about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
+    wanted = f"{vendor}, {analysis.measure.class_words(1)}"
     place = about.index(wanted) if wanted in about else 0
     words = f"{about[place]}: full, and as the mask leaves it"
     full = Picture(preview.full[place], f"{about[place]}, full image")

@@ -8,7 +8,8 @@ from analysis.report.glossary import TERMS
 from analysis.report.parts import Part, slug
 from analysis.report.sections.base import Section
 from analysis.results.compute import Analysis
-from analysis.statistics.measures import MEASURES
+from analysis.statistics.measures import MEASURES, Measure
+from tune_ks.core.domain_words import VENDOR_WORDS
 
 
 class Entry(NamedTuple):
@@ -37,8 +38,15 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     for spellings, meaning in TERMS.items():
         name = spellings.partition("|")[0]
         if name not in other_metrics:
-            entries.append(Entry(name, spellings, meaning, f"means-{slug(name)}"))
+            entries.append(Entry(name, spellings, _of(analysis.measure, meaning), f"means-{slug(name)}"))
     return [Glossary(sorted(entries, key=lambda entry: entry.name.lower()))]
+
+
+def _of(measure: Measure, meaning: str) -> str:
+    """A meaning with the word for the run's domains; vendors are those of scanners, other domains are not."""
+    if measure.domains != VENDOR_WORDS:
+        meaning = meaning.replace(" of scanners", "")
+    return measure.domains.of(meaning)
 
 
 SECTION = Section("Glossary", parts)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import pandas as pd
+
 from analysis.plots.common import to_json
 from analysis.plots.robustness import plot_robustness
 from analysis.read.configurations import keys_of_full
@@ -25,6 +27,20 @@ WORDS = (
 )
 
 
+TRAINED_FOR = (
+    "Some trainings of this run saw corrupted images (style corruption: {names}). They were trained for these "
+    "corruptions, so that these figures say nothing about how such a network bears an unexpected one."
+)
+
+
+def corruptions_trained_for(configurations: pd.DataFrame) -> set[str]:
+    """The corruptions that were a style of some training."""
+    if "style" not in configurations or "style.corruption" not in configurations:
+        return set()
+    used = configurations.loc[configurations["style"] == "corruption", "style.corruption"].dropna()
+    return {str(name).replace("_", " ") for name in used}
+
+
 def parts(analysis: Analysis) -> Sequence[Part]:
     """A figure and a table for each source vendor and set of corrupted images; what to type where there are none."""
     corrupted, warnings = load_corruptions(analysis.run.root)
@@ -38,6 +54,9 @@ def parts(analysis: Analysis) -> Sequence[Part]:
             shown += [Heading(title), Paragraph(why)]
         else:
             shown += _compared(comparison, vendor, title)
+    trained_for = sorted(corruptions_trained_for(analysis.configurations))
+    if corrupted and trained_for:
+        shown.append(Paragraph(TRAINED_FOR.format(names=", ".join(trained_for))))
     if corrupted:
         shown += [labels_seen(analysis), Paragraph(analysis.measure.words(_words(corrupted)), "small")]
     return shown

@@ -56,7 +56,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Knob:
-    """One slider over a family's rates that moves mask, profile, images and scores together."""
+    """One slider over a family's rates, or over another setting, that moves mask, images and scores together."""
 
     name: str  # id of the element
     vendor: str
@@ -66,6 +66,9 @@ class Knob:
     profile: Sequence[Part]
     pairs: Sequence[Pair]
     texts: Sequence[Paragraph]
+    series: str = "mask family"  # what the keys of ``states`` are
+    turned: str = "sampling rate"  # what the slider changes
+    has_masks: bool = True
     gauges: ClassVar[Mapping[str, str]] = GAUGES
     template: ClassVar[str] = "knob.html"
 
@@ -114,7 +117,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     visible = [exhibit for exhibit in exhibits if exhibit.mask is not None or exhibit.preview is not None]
     if not visible:
         return []
-    comparable = _comparable(exhibits)
+    comparable = comparable_images(exhibits)
     shown: list[Part] = [
         Heading(f"Trained on {vendor}"),
         _knob(analysis, computed, visible, comparable),
@@ -128,7 +131,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     return shown
 
 
-def _comparable(exhibits: list[Exhibit]) -> list[Exhibit]:
+def comparable_images(exhibits: list[Exhibit]) -> list[Exhibit]:
     """Those that show the same images as the first."""
     with_images = [exhibit for exhibit in exhibits if exhibit.preview is not None and len(exhibit.preview.row)]
     if not with_images:
@@ -157,7 +160,7 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         families=families,
         states=states,
         profile=_profile(vendor, exhibits),
-        pairs=_pairs(analysis.run.cohort, comparable),
+        pairs=pairs_of(analysis.run.cohort, comparable, measure),
         texts=[
             Paragraph(MARKED if any(exhibit.marks for exhibit in comparable) else "", "small"),
             labels_seen(analysis),
@@ -186,8 +189,8 @@ def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: l
     state: dict[str, Any] = {
         "name": f"{exhibit.family}, rate {rate_words(exhibit.rate)}{kept}{chosen}",
         "chosen": exhibit.chosen,
-        "in_domain": _score(exhibit, full, f"{split}_in_domain", measure),
-        "cross_domain": _score(exhibit, full, f"{split}_cross_domain", measure),
+        "in_domain": score_state(exhibit, full, f"{split}_in_domain", measure),
+        "cross_domain": score_state(exhibit, full, f"{split}_cross_domain", measure),
     }
     if exhibit.mask is not None:
         state |= _mask_state(exhibit)
@@ -223,7 +226,7 @@ def counted(mask: np.ndarray) -> str:
     return f"{int(mask.sum())} of {mask.size} {unit}"
 
 
-def _score(exhibit: Exhibit, full: dict[str, float], name: str, measure: Measure) -> dict[str, Any]:
+def score_state(exhibit: Exhibit, full: dict[str, float], name: str, measure: Measure) -> dict[str, Any]:
     """One metric for the script: its text, its interval, and full sampling's."""
     value = exhibit.values.get(name, math.nan)
     low = exhibit.values.get(f"{name}_low", math.nan)
@@ -288,18 +291,18 @@ def _path_parts(vendor: str, path: MaskPath) -> list[Part]:
     return [Paragraph(f"{PATH_WORDS} Trial {path.key}.", "small"), Panels(panels)]
 
 
-def _pairs(cohort: pd.DataFrame, comparable: list[Exhibit]) -> list[Pair]:
+def pairs_of(cohort: pd.DataFrame, comparable: list[Exhibit], measure: Measure) -> list[Pair]:
     """An image of each vendor and class in full; the script fills in the sampled one."""
     if not comparable:
         return []
     preview = comparable[0].preview
-    about = [about_image(cohort, int(row)) for row in preview.row]
+    about = [about_image(cohort, int(row), measure) for row in preview.row]
     return [Pair(Picture(image, f"{words}, full image"), words) for image, words in zip(preview.full, about)]
 
 
 def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit]) -> Grid:
     preview = comparable[0].preview
-    about = [about_image(analysis.run.cohort, int(row)) for row in preview.row]
+    about = [about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
     rows = [_grid_row(exhibit, vendor, row, about) for row, exhibit in enumerate(comparable)]
     return Grid(vendor, about, full, rows)
@@ -314,12 +317,12 @@ def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> Grid
     return GridRow(label, scores, exhibit.chosen, pictures)
 
 
-def about_image(cohort: pd.DataFrame, row: int) -> str:
+def about_image(cohort: pd.DataFrame, row: int, measure: Measure) -> str:
     """An image of the preview in words, by its row of the cohort."""
     if row not in cohort.index:
         return "validation image"
-    label = cohort.loc[row, "label"]
-    return f"{cohort.loc[row, 'vendor']}, tumour {'present' if label == 1 else 'absent'}"
+    shows = measure.class_words(cohort.loc[row, "label"])
+    return ", ".join(filter(None, [str(cohort.loc[row, "vendor"]), shows]))
 
 
 SECTION = Section("Masks, and what they leave of an image", parts)

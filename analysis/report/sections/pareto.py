@@ -70,7 +70,10 @@ def filters(analysis: Analysis) -> Filters:
     below = trials[~trials["full"].astype(bool)]
     families = sorted(below["mask"].unique()) or [FULL]
     temperatures = sorted(below["temperature"].dropna().unique())
-    boxes = [Boxes("vendor", "source vendor", list(analysis.vendors)), Boxes("family", "mask family", families)]
+    boxes = [
+        Boxes("vendor", analysis.measure.words("source vendor"), list(analysis.vendors)),
+        Boxes("family", "mask family", families),
+    ]
     if len(temperatures) > FEW:
         return Filters(boxes, (temperatures[0], temperatures[-1]))
     if temperatures:

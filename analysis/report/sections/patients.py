@@ -31,7 +31,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
             continue
         alt = (
             f"Test {analysis.measure.title} by number of training patients of {vendor}: blue in-domain, orange "
-            "cross-domain, a line a mask and rate, dotted lines with crosses the yardsticks."
+            "cross-domain, a line a mask and rate, dotted lines with crosses the best yardstick."
         )
         drawn = to_json(plot_patients(info))
         panels.append([Figure(f"patients-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])
@@ -42,7 +42,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     names = ["vendor", "curve", "train_share", "patients", "epochs", "seeds"]
     for domain in ("in_domain", "cross_domain"):
         names += [f"test_{domain}{end}" for end in ("", "_sd", "_low", "_high")]
-    frame = known_columns(pd.concat(frames, ignore_index=True), names)
+    frame = known_columns(pd.concat(frames, ignore_index=True), names, analysis.measure)
     words = f"{analysis.measure.words(WORDS)} ({', '.join(shares)})."
     return [Panels(panels), table(frame, "patients"), Paragraph(words, "small"), labels_seen(analysis)]
 

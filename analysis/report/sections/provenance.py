@@ -8,16 +8,18 @@ import pandas as pd
 from analysis.report.parts import Paragraph, Part, table
 from analysis.report.sections.base import Section
 from analysis.results.compute import Analysis
+from analysis.statistics.measures import Measure
 
-CLASSES = {0: "tumour absent", 1: "tumour present"}  # label of an image -> what it says
 UNKNOWN = "Unknown: this run folder has no search.json that can be read."
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
     """Patients and images by vendor, split and class; then all that search.json says."""
     search = analysis.run.search
-    counts = _counts((search.get("cohort") or {}).get("counts"), analysis.run.cohort)
-    counted = table(counts, "cohort", "Patients and images by vendor, split and class")
+    words = analysis.measure.domains.of
+    counts = _counts((search.get("cohort") or {}).get("counts"), analysis.run.cohort, analysis.measure)
+    heads = counts.rename(columns=words)
+    counted = table(heads, "cohort", words("Patients and images by vendor, split and class"))
     if not search:
         return [Paragraph(UNKNOWN), counted]
     entries = [(name, text) for name, text in _flat(search) if not name.startswith("cohort.counts")]
@@ -25,7 +27,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     return [counted, table(frame, "provenance", "Cohort fingerprint, versions, command")]
 
 
-def _counts(counts: Any, cohort: pd.DataFrame) -> pd.DataFrame:
+def _counts(counts: Any, cohort: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """search.json's counts; of a run without them, those of cohort.csv."""
     usable = isinstance(counts, list) and counts and all(isinstance(row, dict) for row in counts)
     if usable:
@@ -36,7 +38,8 @@ def _counts(counts: Any, cohort: pd.DataFrame) -> pd.DataFrame:
         groups = cohort.groupby(["vendor", "split", "label"], dropna=False)
         frame = groups.agg(patients=("patient_id", "nunique"), images=("row", "size")).reset_index()
     if "label" in frame:
-        frame["label"] = frame["label"].map(CLASSES).fillna("not labelled")
+        classes = {label: measure.class_words(label) or "labelled" for label in (0, 1)}
+        frame["label"] = frame["label"].map(classes).fillna("not labelled")
     return frame.rename(columns={"label": "class"})
 
 

@@ -17,18 +17,22 @@ VOLUME_WORDS = (
     "distance between the surfaces of the predicted and the true lesion, over the volumes for which one was predicted; "
     "no lesion predicted: the share of the others."
 )
+MAP_WORDS = (
+    "Means over test images of the map against the true one, seeds averaged. An NRMSE of 1 is as far off as a map that "
+    "is 0 everywhere; PSNR and SSIM are for a range of 1, which is the window of the maps."
+)
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """A table of the trials whose reconstruction learns, or whose answer is a volume; nothing where there is none."""
+    """A table of the trials whose reconstruction learns, or whose answer is a volume or a map; else nothing."""
     quality = quality_table(analysis.run.records, analysis.run.trials)
     if quality.empty:
         return []
-    shown: list[Part] = [table(quality, "reconstruction")]
-    if COLUMNS["psnr"] in quality:
-        shown.append(Paragraph(analysis.measure.words(WORDS), "small"))
-    if COLUMNS["volume_avd_ml"] in quality:
-        shown.append(Paragraph(VOLUME_WORDS, "small"))
+    names = quality.rename(columns=analysis.measure.domains.of)
+    shown: list[Part] = [table(names, "reconstruction")]
+    for name, words in (("psnr", WORDS), ("volume_avd_ml", VOLUME_WORDS), ("map_nrmse", MAP_WORDS)):
+        if COLUMNS[name] in quality:
+            shown.append(Paragraph(analysis.measure.words(words), "small"))
     return shown
 
 

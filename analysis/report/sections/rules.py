@@ -13,6 +13,7 @@ from analysis.report.parts import Paragraph, Part, number, table
 from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.statistics.measures import Measure
 
 CHOICES = (
     "metric on test patients [90 % interval]. Full not better: the probability on validation patients that full "
@@ -41,7 +42,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         return []
     measure = analysis.measure
     vendors = analysis.vendors.values()
-    gaps = [_gap_row(gap) for computed in vendors for gap in computed.optimism]
+    gaps = [_gap_row(gap, measure) for computed in vendors for gap in computed.optimism]
     shown: list[Part] = [
         table(choices(analysis), "choices", "Each rule's choice, and what it was allowed to see"),
         *(Paragraph(note, "small") for note in _notes(analysis)),
@@ -55,7 +56,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 def choices(analysis: Analysis) -> pd.DataFrame:
     """A row a rule's choice, vendor by vendor, and full sampling."""
-    rows = [row for computed in analysis.vendors.values() for row in _choice_rows(computed, analysis.measure.title)]
+    rows = [row for computed in analysis.vendors.values() for row in _choice_rows(computed, analysis.measure)]
     return _without_empty(rows)
 
 
@@ -63,16 +64,16 @@ def _without_empty(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def _choice_rows(computed: VendorAnalysis, title: str) -> list[dict[str, Any]]:
+def _choice_rows(computed: VendorAnalysis, measure: Measure) -> list[dict[str, Any]]:
     """One vendor's choices, the asked-for first, and full sampling last."""
-    rows = [_choice_row(selection, title) for selection in (computed.selection, *computed.others)]
+    rows = [_choice_row(selection, measure) for selection in (computed.selection, *computed.others)]
     full = computed.selection.full_sampling
     if full:
-        rows.append({"trained on": computed.vendor, "rule": FULL, "rate": 1.0, **_scored(full, title)})
+        rows.append({"trained on": computed.vendor, "rule": FULL, "rate": 1.0, **_scored(full, measure.title)})
     return rows
 
 
-def _choice_row(selection: Selection, title: str) -> dict[str, Any]:
+def _choice_row(selection: Selection, measure: Measure) -> dict[str, Any]:
     rule = selection.rule if selection.family == "learned" else f"{selection.rule} ({selection.family})"
     interval = None if selection.interval is None else evidence.ends_of_rate(selection)
     if selection.lowest:
@@ -80,12 +81,12 @@ def _choice_row(selection: Selection, title: str) -> dict[str, Any]:
     return {
         "trained on": selection.vendor,
         "rule": rule,
-        "labels seen": selection.saw,
+        "labels seen": measure.domains.of(selection.saw),
         "held out": selection.held_out or None,
         "rate": selection.rate,
         "interval of the rate": interval,
         "full not better": min(selection.not_worse.values(), default=math.nan),
-        **_scored(selection.values, title),
+        **_scored(selection.values, measure.title),
         **{f"{word} against full": evidence.cell(selection.verdicts.get(d)) for d, word in sentences.DOMAINS.items()},
         "columns read": ", ".join(selection.columns_read),
     }
@@ -114,11 +115,11 @@ def _notes(analysis: Analysis) -> list[str]:
     return [f"{rule} ({', '.join(names)}): {note}." for (rule, note), names in noted.items()]
 
 
-def _gap_row(gap: Optimism) -> dict[str, Any]:
+def _gap_row(gap: Optimism, measure: Measure) -> dict[str, Any]:
     row: dict[str, Any] = {
         "trained on": gap.vendor,
         "rule": gap.rule,
-        "labels seen": gap.saw,
+        "labels seen": measure.domains.of(gap.saw),
         "held out": gap.held_out or None,
         "rate": gap.rate,
         "oracle's rate": gap.oracle_rate,

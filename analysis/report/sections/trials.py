@@ -34,7 +34,12 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     names += [name for name in ("at_chance", "begun_again") if frame[name].any()]
     return [
         labels_seen(analysis),
-        table(known_columns(frame, names), "trials", "Every seed, not the best", filtered=_filtered(frame)),
+        table(
+            known_columns(frame, names, analysis.measure),
+            "trials",
+            "Every seed, not the best",
+            filtered=_filtered(frame),
+        ),
         TrialPanel(trial_details(analysis), str(analysis.run.search.get("command") or "")),
     ]
 

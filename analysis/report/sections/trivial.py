@@ -1,9 +1,12 @@
-"""What answers score that ignore the image: the baseline of a metric that values each image by itself."""
+"""What is reached without a network where each image has a value by itself: by answers that ignore the image, and by
+classical methods at every rate.
+"""
 
 from collections.abc import Sequence
 
-from analysis.report.parts import Paragraph, Part, table
+from analysis.report.parts import Heading, Paragraph, Part, table
 from analysis.report.sections.base import Section, of_values
+from analysis.report.sections.baselines import yardsticks
 from analysis.results.compute import Analysis
 
 WORDS = (
@@ -13,7 +16,15 @@ WORDS = (
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """Every such answer of each source vendor on each vendor, as the records give it."""
+    """Every such answer of each source vendor on each vendor, then a row a configuration and yardstick."""
+    shown = _ignoring_the_image(analysis)
+    if not analysis.yardsticks.empty:
+        shown += [Heading("Yardsticks at every rate"), *yardsticks(analysis)]
+    return shown
+
+
+def _ignoring_the_image(analysis: Analysis) -> list[Part]:
+    """Every answer that ignores the image, as the records give it."""
     names = {"source": "trained on", "vendor": "tested on", "baseline": "answer", "value": analysis.run.metric}
     frame = analysis.baselines[list(names)].rename(columns=names)
     if frame.empty:

@@ -41,7 +41,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     if (versus.means["rates"] > 1).any():
         shown.append(table(means_table(analysis), "versus-means", "Learned mask minus low-pass, mean over rates"))
     shown.append(table(rows_table(analysis), "versus-low-pass", f"Mask minus low-pass at equal rate, test {title}"))
-    return [*shown, Paragraph(HOW.format(level=CHANCE), "small")]
+    return [*shown, Paragraph(analysis.measure.domains.of(HOW.format(level=CHANCE)), "small")]
 
 
 def _figure(analysis: Analysis, vendor: str) -> list[Part]:

@@ -79,7 +79,7 @@ def test_a_sampler_that_may_have_read_the_held_out_vendor_is_named(by_hand, tmp_
     assert computed.selection.saw == "source-validation"
     assert "no label of another vendor" not in words
     assert "labels of other vendors played a part" in words
-    assert "the sampler of this search" in sentences.labels(computed.selection)
+    assert "the sampler of this search" in sentences.labels(computed.selection, MEASURES["auc"])
 
 
 @pytest.mark.parametrize(

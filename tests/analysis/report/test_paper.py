@@ -121,6 +121,14 @@ def test_every_figure_is_written_in_each_format_with_its_numbers(analysis, drawn
     assert len(written) == len(numbers(drawn["pareto-GE"][1]))
 
 
+def test_latex_has_rates_as_the_report_writes_them():
+    frame = pd.DataFrame({"GE rate": [0.125, float("nan")], "AUC": [0.8, 0.9], "rate": [0.30001, 1.0]})
+    text = latex(frame, "rates", "label")
+    assert "1/8 (R = 8) & 0.800 & 0.3 (R = 3.3)" in text
+    assert "-- & 0.900 & 1 (R = 1)" in text
+    assert frame["rate"].tolist() == [0.30001, 1.0]
+
+
 def test_latex_has_booktabs_rules_and_no_bare_sign():
     text = latex(pd.DataFrame({"a_b & c": ["50 %", None], "n": [0.12345, 2.0]}), "of 90 % and a_b", "label")
     assert [text.count(f"\\{rule}") for rule in ("toprule", "midrule", "bottomrule")] == [1, 1, 1]

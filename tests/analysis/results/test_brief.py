@@ -40,7 +40,7 @@ def test_it_is_one_screen_of_80_columns_with_choice_front_and_report(analysis):
     assert f"report: {path}" in text
     assert "Chosen by the rule epsilon; test AUC (8 finished" in text
     for vendor, computed in analysis.vendors.items():
-        row = next(line for line in lines if line.startswith(f"{vendor} ") and "front" not in line)
+        row = next(line for line in lines if line.startswith(f"{vendor} "))
         selection = computed.selection
         assert row.split()[1:3] == [rate_tick(selection.rate), f"{1 / selection.rate:.3g}"]
         assert f" {selection.values['test_in_domain']:.3f}" in row
@@ -49,7 +49,8 @@ def test_it_is_one_screen_of_80_columns_with_choice_front_and_report(analysis):
         assert len(points) >= 1
         first = points.iloc[0]
         front = f"{rate_tick(first['realised_rate'])}: {first['val_in_domain']:.3f}/{first['val_cross_domain']:.3f}"
-        assert f"{vendor} front (rate: validation in-domain/cross): {front}" in text
+        assert f"{vendor} {front}" in " ".join(text.split())
+    assert "Pareto front, rate: in-domain/cross (validation) GE " in " ".join(text.split())
 
 
 @pytest.mark.parametrize("chosen", ["underfit", "oracle", "lowest"])
@@ -58,11 +59,22 @@ def test_what_takes_a_choice_back_stands_below_its_row(analysis, chosen):
     computed = analysis.vendors["GE"]
     selection = computed.selection._replace(oracle=chosen == "oracle", lowest=chosen == "lowest")
     fitness = computed.fitness._replace(verdict=UNDERFIT if chosen == "underfit" else "fit")
-    said = brief.caveat(replace(computed, selection=selection, fitness=fitness))
-    assert said.startswith("GE: ")
+    (said,) = brief.caveats(replace(computed, selection=selection, fitness=fitness))
     assert [name for name, word in words.items() if word in said] == [chosen]
     plain = replace(computed, selection=selection._replace(oracle=False, lowest=False))
-    assert brief.caveat(replace(plain, fitness=fitness._replace(verdict="fit"))) == ""
+    assert brief.caveats(replace(plain, fitness=fitness._replace(verdict="fit"))) == []
+
+
+def test_what_holds_for_both_vendors_is_said_once(analysis):
+    vendors = {}
+    for name, computed in analysis.vendors.items():
+        selection = computed.selection._replace(lowest=name == "GE", oracle=False)
+        vendors[name] = replace(computed, selection=selection, fitness=computed.fitness._replace(verdict=UNDERFIT))
+    said = brief.lines(replace(analysis, vendors=vendors))
+    assert said[:2] == [
+        "GE, SIEMENS: the network is underfit, so the rate is a lower bound.",
+        "GE: no lower rate was tried.",
+    ]
 
 
 def test_the_verdict_is_that_of_the_less_favourable_endpoint(analysis):
@@ -80,7 +92,7 @@ def test_the_verdict_is_that_of_the_less_favourable_endpoint(analysis):
 def test_the_phantom_is_named_and_other_warnings_are_counted(analysis):
     synthetic = f"{brief.SYNTHETIC} (phantom): it shows that the tool works."
     with_others = replace(analysis, warnings=["One seed.", synthetic, "Another."])
-    assert brief.warnings(with_others) == [synthetic, "warnings in the report: 2 more"]
+    assert brief.warnings(with_others) == [f"{synthetic} warnings in the report: 2 more"]
     assert brief.warnings(replace(analysis, warnings=["One seed."])) == ["warnings in the report: 1"]
     nothing = replace(analysis, vendors={}, warnings=["No finished trial."])
     assert "No finished trial." in printed(nothing)

@@ -47,7 +47,7 @@ def test_the_nearest_coefficients_fill_from_dc_outwards():
 def test_arrays_that_do_not_fit_are_not_read(tmp_path, wrong):
     trial = tmp_path / "trials" / ("0" * 12)
     trial.mkdir(parents=True)
-    np.savez(trial / "mask_history.npz", **HISTORY._asdict())
+    np.savez(trial / "mask_history.npz", **HISTORY.__dict__)
     assert trial_arrays.mask_history(storage_path(tmp_path), "0" * 12) is not None
-    np.savez(trial / "mask_history.npz", **HISTORY._asdict() | wrong)
+    np.savez(trial / "mask_history.npz", **HISTORY.__dict__ | wrong)
     assert trial_arrays.mask_history(storage_path(tmp_path), "0" * 12) is None

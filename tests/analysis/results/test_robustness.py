@@ -1,6 +1,7 @@
 """AUC under corruption: known truth in made scores, and the page that shows it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.choice.options import Options
@@ -116,3 +117,10 @@ def test_the_page_shows_the_figures_or_says_what_to_type(tmp_path):
     assert 'id="robustness-hospital-GE"' in text
     assert "loses less AUC than full sampling in 0 and more in 0" in text  # all models fall alike: nothing to tell
     assert "corruptions/torn.npz is truncated" in text
+
+
+def test_corruptions_that_a_training_saw_are_named():
+    table = pd.DataFrame({"style": ["none", "corruption", "gamma"], "style.corruption": [None, "bias_field", None]})
+    assert image_quality.corruptions_trained_for(table) == {"bias field"}
+    assert image_quality.corruptions_trained_for(table[["style"]]) == set()
+    assert image_quality.corruptions_trained_for(pd.DataFrame()) == set()

@@ -11,9 +11,10 @@ from analysis import analyse, print_analysis
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report import page
-from analysis.report.sections import baselines, curves
+from analysis.report.sections import baselines, curves, trivial
 from analysis.results.compute import compute
-from analysis.results.fitness import FIT, UNDERFIT, UNKNOWN, about_rivals, ending
+from analysis.results.fitness import FIT, NO_NETWORK, UNDERFIT, UNKNOWN, about_rivals, ending
+from analysis.results.headline import headline
 from analysis.results.yardsticks import COLUMNS, yardstick_curves
 from analysis.statistics.bootstrap import Resampled, interval, patient_weights
 from synthetic_run import write_run
@@ -157,6 +158,88 @@ def test_the_page_shows_them_on_every_curve_and_in_a_table(tmp_path):
             figure = curves.figure(analysis, vendor, split, "").plotly_json
             assert figure.count("linear on 35 numbers, images of") >= 4  # two families, two domains
     assert '<table id="yardsticks">' in html
+
+
+def add_dice(folder, level, name):
+    """Give every trial a yardstick whose Dice is ``level``, a little less for every second of its test patients."""
+    cohort = pd.read_csv(folder.cohort_csv)
+    for key in folder.finished():
+        path = folder.trial(key, "scores.npz")
+        with np.load(path) as file:
+            arrays = dict(file)
+        label = cohort["label"].to_numpy()[arrays["row"]]
+        score = np.where(label == 1, level - 0.02 * (arrays["row"] // 16 % 2), np.nan)
+        np.savez_compressed(path, **arrays, **{yardstick_column(name): score.astype(np.float32)})
+        measured = {split: {"GE": level - 0.01, "SIEMENS": level - 0.01} for split in SPLIT_CODES}
+        values = folder.read_record(key).yardsticks or {}
+        change_record(folder, key, {"yardsticks": {**values, name: measured}})
+
+
+def change_record(folder, key, changed):
+    record = folder.trial(key, "record.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | changed))
+
+
+FEW = {"rates": (0.125, 0.25, 1.0), "seeds": (0,), "masks": ("lowpass",), "patients": 24, "images": 4}
+
+
+def test_of_several_yardsticks_the_best_in_validation_is_shown_and_some_records_may_lack_one(tmp_path):
+    folder = write_run(tmp_path, **FEW)
+    add_yardstick(folder, 0.8, "first")
+    add_yardstick(folder, 0.9, "second")
+    lacking = [key for key in folder.finished() if folder.read_record(key).config.sampling_rate == 0.25]
+    for key in lacking:  # as where a search went on with SEARCH["yardsticks"] changed
+        change_record(folder, key, {"yardsticks": {"first": folder.read_record(key).yardsticks["first"]}})
+    analysis = computed(tmp_path)
+    table = analysis.yardsticks
+    assert len(table) == 2 * (2 + 1 + 2)
+    for _, rows in table.groupby("configuration"):
+        assert rows["best"].sum() == 1
+        assert rows.loc[rows["best"], "val_in_domain"].item() == rows["val_in_domain"].max()
+    (curve,) = yardstick_curves(table[table["vendor"] == "GE"])
+    assert curve.name == "best of second, first"
+    assert curve.scores["yardstick"].tolist() == ["second", "first", "second"]
+    drawn = curves.figure(analysis, "GE", "test", "").plotly_json
+    assert drawn.count("best of second, first, images of lowpass") == 2  # two domains; the others stand in the table
+    assert "images of lowpass, in-domain" in drawn
+    assert page.render(baselines.parts(analysis)).count(">second<") == 4  # two rates and two vendors
+
+
+def test_a_trial_without_a_network_is_said_to_be_one(tmp_path):
+    folder = write_run(tmp_path, **FEW)
+    add_yardstick(folder, 0.99, "svm")
+    for key in folder.finished():
+        change_record(folder, key, {"facts": {**folder.read_record(key).facts, "scored_by": "svm"}})
+    analysis = computed(tmp_path)
+    fitness = analysis.vendors["GE"].fitness
+    assert fitness.verdict == NO_NETWORK
+    assert fitness.sentence == (
+        "GE: no network was trained: the classical method answers that validation images of GE choose (svm at full "
+        "sampling)."
+    )
+    said = headline(analysis, "GE")
+    assert "no network was trained" in said
+    assert "underfit" not in said
+    assert "it was trained once" not in said
+    assert analysis.configurations["best_yardstick"].str.startswith("best one-number baseline (").all()
+    assert yardstick_curves(analysis.yardsticks[analysis.yardsticks["vendor"] == "GE"]) == []
+
+
+def test_a_network_that_outlines_is_compared_with_the_best_yardstick_of_dice(tmp_path):
+    folder = write_run(tmp_path, **FEW, metric="dice")
+    add_dice(folder, 0.2, "fwhm")
+    assert computed(tmp_path).configurations["best_yardstick"].str.startswith("answer that ignores").all()
+    add_dice(folder, 0.95, "otsu")
+    analysis = computed(tmp_path)
+    assert analysis.configurations["best_yardstick"].str.startswith("best yardstick (otsu, 0.9").all()
+    said = [text for text in analysis.warnings if "no evidence that anything was learned" in text]
+    assert [text.split(":")[0] for text in said] == ["GE", "SIEMENS"]
+    row = analysis.yardsticks[analysis.yardsticks["yardstick"] == "otsu"].iloc[0]
+    assert row["test_in_domain_low"] < 0.94 < row["test_in_domain_high"]
+    assert row["above_in_domain_high"] < 0
+    shown = page.render(trivial.parts(analysis))
+    assert '<table id="yardsticks">' in shown
+    assert "otsu is a threshold between two classes of pixels" in shown
 
 
 def test_a_yardsticks_curve_ends_at_full_sampling(tmp_path):

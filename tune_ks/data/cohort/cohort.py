@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from tune_ks.core.domain_words import DomainWords, domain_words
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort.fingerprint import VERSION
+from tune_ks.data.cohort.map_scan import MapScan
 from tune_ks.data.cohort.scan import Progress, Scan, reasons_of, require_both_classes
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.layouts.base import FileStatus, Layout
-from tune_ks.data.layouts.detect import detect
-from tune_ks.data.layouts.sheets import InputError, counted
+from tune_ks.data.layouts.detect import LAYOUTS, detect
+from tune_ks.data.layouts.maps import Maps
+from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.whole_folder import remove_abandoned
 
 SIGNATURE = re.compile("[0-9a-f]{16}")  # the name of a cache
@@ -35,7 +38,8 @@ class Cohort:
     orientation (canonical | unknown | raw), height and width (pixels before padding), spacing_mm (of the cached image),
     model, field_t, tr_ms, te_ms, flip_deg, acquired_width (samples), thickness_mm, phase (ROW | COL | ""), low and high
     (the percentiles used, in the file's unit), mean, p75 and p90 (of the cached image), digest (of the stored pixels).
-    NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image.
+    NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image. Where the
+    settings name another domain, vendor is the name of the image's domain, and manufacturer the maker of its scanner.
     """
 
     table: pd.DataFrame
@@ -48,7 +52,18 @@ class Cohort:
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> files left out on purpose
     layout: str = ""  # a key of LAYOUTS: what the folder and its sheets look like
     notes: tuple[str, ...] = ()  # what the user must know before believing a number
-    masks: Path | None = None  # of the tumours: a .npy file, uint8 (n, S, S) of 0 and 1; only where a task needs them
+    # the targets, only where a task needs them: a .npy file (n, S, S); of tumours uint8 of 0 and 1, of maps float32
+    masks: Path | None = None
+
+    @property
+    def holds_maps(self) -> bool:
+        """Whether it is of field maps and their true answers, in place of DICOM images."""
+        return bool(self.layout) and LAYOUTS[self.layout].holds_maps
+
+    @property
+    def words(self) -> DomainWords:
+        """What sentences call its domains."""
+        return domain_words(self.settings.domain)
 
     @property
     def is_decoded(self) -> bool:
@@ -87,7 +102,7 @@ def open_cohort(
     signature = _signature(layout, files, settings, image_size, labels_required, exact_size)
     if not (cache_dir / signature / "settings.json").exists():
         with ChildPool(workers or usable_cores()) as pool:
-            scan = Scan(layout, settings, image_size, pool, progress, exact_size)
+            scan = _scan(layout, settings, image_size, pool, progress, exact_size)
             scan.write(cache_dir, signature, files, labels_required)
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     _require_vendors(cohort, root, require_vendors)
@@ -108,7 +123,7 @@ def survey_cohort(
     InputError where the sheets contradict themselves, or no file can be used.
     """
     with ChildPool(workers or usable_cores()) as pool:
-        scan = Scan(layout, settings, image_size, pool, progress or (lambda *_: None))
+        scan = _scan(layout, settings, image_size, pool, progress or (lambda *_: None))
         table, side = scan.survey(layout.files(), labels_required)
     return Cohort(
         table=table,
@@ -133,8 +148,23 @@ def cached_cohort(layout: Layout, settings: CohortSettings, image_size: int, cac
 
 def require_usable(cohort: Cohort, root: Path, vendors: int) -> None:
     """InputError as in ``open_cohort``: a vendor with images of one class only, or too few vendors."""
-    require_both_classes(cohort.table, _reasons(cohort))
+    if not cohort.holds_maps:
+        require_both_classes(cohort.table, _reasons(cohort))
     _require_vendors(cohort, root, vendors)
+
+
+def _scan(
+    layout: Layout,
+    settings: CohortSettings,
+    image_size: int,
+    pool: ChildPool,
+    progress: Progress,
+    exact_size: bool = False,
+) -> Scan | MapScan:
+    """The reader of a folder of this layout."""
+    if isinstance(layout, Maps):
+        return MapScan(layout, settings, image_size, progress)
+    return Scan(layout, settings, image_size, pool, progress, exact_size)
 
 
 def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
@@ -142,7 +172,7 @@ def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
     vendors = sorted(cohort.table["vendor"].unique())
     if len(vendors) < count:
         raise InputError(
-            f"{root} holds usable images of {counted(len(vendors), 'vendor')} ({', '.join(vendors)}), and this needs"
+            f"{root} holds usable images of {cohort.words.counted(len(vendors))} ({', '.join(vendors)}), and this needs"
             f" {count}.{_reasons(cohort)}"
         )
 

@@ -5,6 +5,7 @@ from itertools import groupby
 
 import pandas as pd
 
+from tune_ks.data.cohort.table import words_of_table
 from tune_ks.data.layouts.sheets import counted
 
 
@@ -18,8 +19,9 @@ def _of_several_vendors(table: pd.DataFrame) -> list[str]:
     shared = vendors.index[vendors > 1].tolist()
     if not shared:
         return []
+    many = words_of_table(table).many
     return [
-        f"{counted(len(shared), 'patient')} (for example {shared[0]}) have images of several vendors and are taken for"
+        f"{counted(len(shared), 'patient')} (for example {shared[0]}) have images of several {many} and are taken for"
         " the same people, in one split; where two hospitals count their patients alike, give labels.csv a"
         " column site"
     ]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+PERCENTILES = (1.0, 99.0)  # of a volume's pixels: they become 0 and 1
 SMALLEST = 4096  # of fewer pixels numpy's own is as fast
 BINS = 0x7F80  # upper half of the bits of infinity; those of NaN and of negative numbers are larger
 

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from tune_ks.data.child_process import Report
-from tune_ks.data.cohort.percentiles import percentiles
+from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
 from tune_ks.data.dicom.reader import Header, UnusableFile, VendorNames, read_file, read_header, read_planned
 from tune_ks.data.kspace import centre, to_image, to_kspace
 
-PERCENTILES = (1.0, 99.0)  # become 0 and 1
 MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; of more, a regular subset is taken
 CRASHED = "the decoder crashed or hung"
 FLAT = "zero dynamic range"

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from tune_ks.core.domain_words import VENDOR_WORDS
+from tune_ks.data.cohort.table import words_of_table
 from tune_ks.data.layouts.sheets import InputError
 
 CLASSES = {1: "positive", 0: "negative"}
@@ -20,6 +22,7 @@ def require_splits(table: pd.DataFrame, sources: Iterable[str], classes: Iterabl
     """
     sources = sorted(set(sources))
     classes = list(classes)
+    words = words_of_table(table)
     faults = []
     for vendor in sorted(set(table["vendor"])):
         of_vendor = table[table["vendor"] == vendor]
@@ -33,16 +36,17 @@ def require_splits(table: pd.DataFrame, sources: Iterable[str], classes: Iterabl
             if not set(classes) <= set(images["label"]):
                 faults.append(f"{vendor} has {_counts(images, classes)} images in {' and '.join(splits)}")
     if "test" not in set(table["split"]):
-        faults.append("no vendor has images in test")
+        faults.append(f"no {words.one} has images in test")
     if not faults:
         return
+    example = "GE" if words == VENDOR_WORDS else table["vendor"].iloc[0]
     more = f", and {len(faults) - SHOWN} more such" if len(faults) > SHOWN else ""
     both = "both classes" if len(classes) > 1 else "positive images"
     raise InputError(
-        f"this split of the patients cannot be trained and measured on: {'; '.join(faults[:SHOWN])}{more}. A vendor"
-        f" that is trained on (here {', '.join(sources)}) needs {both} in train and in val, and test images must hold"
-        f" {both}. Give patients to that split (the column split of labels.csv), try another --split-seed, or let the"
-        " space train on the other vendors only ('vendor': ['GE'] in SPACE)"
+        f"this split of the patients cannot be trained and measured on: {'; '.join(faults[:SHOWN])}{more}. A"
+        f" {words.one} that is trained on (here {', '.join(sources)}) needs {both} in train and in val, and test"
+        f" images must hold {both}. Give patients to that split (the column split of labels.csv), try another"
+        f" --split-seed, or let the space train on the other {words.many} only ('vendor': ['{example}'] in SPACE)"
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.percentiles import percentiles
 from tune_ks.data.cohort.prepare import PERCENTILES, crop_kspace, pad_to_square
+from tune_ks.data.cohort.table import manufacturer_of
 from tune_ks.data.dicom.reader import UnusableFile, VendorNames, read_file
 from tune_ks.data.occupied import Band, bands_of
 
@@ -37,7 +38,7 @@ def sampled_bands(cohort: Cohort, root: Path) -> Iterator[Band]:
 
 def _image(cohort: Cohort, root: Path, row: pd.Series) -> np.ndarray | None:
     """(S, S) float32 in [0, 1]; None where the file cannot be decoded or is flat."""
-    names = VendorNames(cohort.settings.vendor_of, row["vendor"])
+    names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
     try:
         file = read_file(root / row["path"], cohort.settings.orientation, names)
     except UnusableFile:

@@ -5,6 +5,7 @@ crop of k-space (S = image_size, or the smallest image of the cohort where that 
 scaled so that the 1st and 99th percentile of its series become 0 and 1, and clipped.
 """
 
+import dataclasses
 import json
 import math
 import os
@@ -16,11 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tune_ks.core.domain_words import VENDOR
 from tune_ks.core.storage import write_whole
 from tune_ks.core.tables import write_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
+from tune_ks.data.cohort.domains import domain_columns, domain_of_image, require_domains, why_without
 from tune_ks.data.cohort.fingerprint import VERSION, fingerprints
 from tune_ks.data.cohort.position_matched import unmatched_negatives
 from tune_ks.data.cohort.settings import CohortSettings
@@ -33,6 +36,7 @@ from tune_ks.data.layouts.sheets import InputError, counted
 from tune_ks.data.new_array import new_array
 from tune_ks.data.whole_folder import whole_folder
 
+NO_DOMAIN = "unknown"  # what images are called that need no domain and have none
 FAR_SMALLER = 1 / 3  # of the usual side of the vendor's images: a smaller image is no image of the series
 FEW = 1 / 4  # of the vendor's images: where more are far smaller, there is no usual side
 HEADERS_PER_TASK = 64
@@ -84,7 +88,7 @@ class Scan:
         candidates, side = self._plan(files, labels_required)
         for candidate in candidates:
             candidate.facts = dict(NO_FACTS)
-        return _table([candidate for candidate in candidates if candidate.is_image], side), side
+        return self._table([candidate for candidate in candidates if candidate.is_image], side), side
 
     def _plan(self, files: list[FileStatus], labels_required: bool) -> tuple[list[Candidate], int]:
         """The files that count, from the sheets and the headers alone, and the side that their images get."""
@@ -93,7 +97,10 @@ class Scan:
         self.left_out = listing.left_out
         self.notes = listing.notes
         candidates = self._read_headers(sorted(listing.items, key=lambda item: item.path))
+        candidates = self._with_domains(candidates, labels_required)
         self._need_images(candidates, "file")
+        if labels_required:
+            require_domains(self.settings.domain, candidates)
         candidates = self._of_usual_size(candidates)
         self._need_images(candidates, "file")
         fill_slices(candidates)
@@ -110,7 +117,8 @@ class Scan:
 
     def _list(self, files: list[FileStatus], labels_required: bool) -> Listing:
         self.progress("sheets", 0, 1)
-        listing = self.layout.listing(self.settings.series, labels_required, files)
+        layout = dataclasses.replace(self.layout, domain_columns=domain_columns(self.settings.domain))
+        listing = layout.listing(self.settings.series, labels_required, files)
         self.progress("sheets", 1, 1)
         listing.skipped = [(shown(path), reason) for path, reason in listing.skipped]
         foreign = [item for item in listing.items if shown(item.path) != item.path]
@@ -164,6 +172,18 @@ class Scan:
                 candidates.append(Candidate(item, answer, is_image=item.label != LEFT_OUT))
         return candidates
 
+    def _with_domains(self, candidates: list[Candidate], required: bool) -> list[Candidate]:
+        """The candidates with their domains. Those without one are skipped, or where none is required called so."""
+        kept = []
+        for candidate in candidates:
+            candidate.domain = domain_of_image(self.settings.domain, candidate.item, candidate.header)
+            if candidate.domain or not required:
+                candidate.domain = candidate.domain or NO_DOMAIN
+                kept.append(candidate)
+            else:
+                self.skipped.append((candidate.item.path, why_without(self.settings.domain)))
+        return kept
+
     def _decode(self, candidates: list[Candidate], side: int, images: Path) -> pd.DataFrame:
         """Fill ``images`` and return its table."""
         wanted = [candidate for candidate in candidates if candidate.is_image]
@@ -176,7 +196,10 @@ class Scan:
         self._need_images(kept, "labelled file")
         if len(kept) < len(wanted):
             _keep_rows(images, [candidate.row for candidate in kept])
-        return _table(kept, side)
+        return self._table(kept, side)
+
+    def _table(self, images: list[Candidate], side: int) -> pd.DataFrame:
+        return _table(images, side, is_vendor=self.settings.domain == VENDOR)
 
     def _read_pixels(self, candidates: list[Candidate], images: Path) -> None:
         """Write the image of every candidate that has a row and note its facts; those that cannot serve are skipped."""
@@ -203,7 +226,7 @@ class Scan:
         groups: dict[tuple[str, ...], list[Candidate]] = {}
         for candidate in candidates:
             if candidate.is_image or self.settings.intensity == "series":
-                series = (candidate.item.patient_id, candidate.item.series)
+                series: tuple[str, ...] = (candidate.item.patient_id, candidate.item.series)
                 if not candidate.item.is_chosen:
                     series += (candidate.header.series_hash, candidate.header.plane)
                 groups.setdefault(series, []).append(candidate)
@@ -335,9 +358,9 @@ def _vendor_conflict(item: Item, header: Header) -> str:
     return f"the sheet says {item.sheet_vendor}, the file says {header.vendor}"
 
 
-def _table(images: list[Candidate], side: int) -> pd.DataFrame:
-    """The cohort's table, a row for each image."""
-    table = pd.DataFrame([_table_row(candidate, side) for candidate in images])
+def _table(images: list[Candidate], side: int, is_vendor: bool) -> pd.DataFrame:
+    """The cohort's table, a row for each image; ``is_vendor``: a domain is the scanner's maker."""
+    table = pd.DataFrame([_table_row(candidate, side, is_vendor) for candidate in images])
     table.insert(0, "row", np.arange(len(table)))
     if table["label"].notna().all():
         table["label"] = table["label"].astype(int)
@@ -345,14 +368,17 @@ def _table(images: list[Candidate], side: int) -> pd.DataFrame:
     return table[[*COLUMNS, *given]]
 
 
-def _table_row(candidate: Candidate, side: int) -> dict[str, Any]:
+def _table_row(candidate: Candidate, side: int, is_vendor: bool) -> dict[str, Any]:
     item = candidate.item
     header = candidate.header
     row = {name: value for name, value in vars(header).items() if name in COLUMNS}
-    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split", *WHERE_GIVEN)}
+    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split", "breast")}
+    row["vendor"] = candidate.domain
+    row["manufacturer"] = "" if is_vendor else header.vendor
     row["label"] = math.nan if item.label is None else item.label
     row["position"] = candidate.position
     row["spacing_mm"] = header.spacing_mm * max(header.height, header.width) / side
+    assert candidate.facts is not None  # its image is finished
     return row | candidate.facts
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_ks.core.domain_words import VENDOR, require_domain
 from tune_ks.data.dicom.reader import ORIENTATIONS
 
 FIRST_SETTINGS = ("series", "intensity", "orientation", "negatives")
@@ -19,6 +20,7 @@ class CohortSettings:
     negatives: str = "all"  # all | position_matched: as many along the patient's axis as the positives have there
     site: str = ""  # goes before every patient's id
     vendor_of: dict[str, str] = field(default_factory=dict)  # what Manufacturer says, "" for nothing -> vendor
+    domain: str = VENDOR  # vendor | centre | field_strength | a column of a sheet: what a domain is
 
     def __post_init__(self) -> None:
         allowed = {
@@ -29,8 +31,11 @@ class CohortSettings:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")
+        require_domain(self.domain)
 
     def facts(self) -> dict[str, Any]:
         """As JSON. Fields that came later are left out where they are not set: earlier fingerprints stay."""
         values = dataclasses.asdict(self)
+        if self.domain == VENDOR:
+            del values["domain"]
         return {name: value for name, value in values.items() if name in FIRST_SETTINGS or value}

@@ -1,25 +1,50 @@
 """The table of a cohort: its columns, how it is written and read, and the split of its patients."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tune_ks.core.domain_words import DOMAIN_WORDS, VENDOR_WORDS, DomainWords
 from tune_ks.core.seeding import generator
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import read_csv, write_csv
 from tune_ks.data.layouts.items import SPLITS
 from tune_ks.data.layouts.sheets import InputError, counted
 
-TEXTS = ("path", "patient_id", "vendor", "series", "split", "orientation", "model", "phase", "digest", "breast")
+TEXTS = (
+    "path",
+    "patient_id",
+    "vendor",
+    "series",
+    "split",
+    "orientation",
+    "model",
+    "phase",
+    "digest",
+    "breast",
+    "manufacturer",
+)
 COLUMNS = (
     *("row", "path", "patient_id", "vendor", "series", "label", "slice", "position", "split"),
     *("orientation", "height", "width", "spacing_mm", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
     *("acquired_width", "thickness_mm", "phase", "low", "high", "mean", "p75", "p90", "digest"),
 )
-WHERE_GIVEN = ("breast",)  # columns of a table only where an image has them
+WHERE_GIVEN = ("breast", "manufacturer")  # columns of a table only where an image has them
 MIN_PATIENTS = 3  # of a vendor, and of a stratum: one for each split
 POOLED = "few"  # the stratum of patients from strata that are too small
+
+
+def manufacturer_of(row: Mapping[str, Any] | pd.Series) -> str:
+    """The maker of an image's scanner: the domain itself, unless the table has a column for it."""
+    return row["manufacturer"] if "manufacturer" in row else row["vendor"]
+
+
+def words_of_table(table: pd.DataFrame) -> DomainWords:
+    """What sentences call the domains of a cohort's table: vendors, unless it names the manufacturers apart."""
+    return DOMAIN_WORDS if "manufacturer" in table else VENDOR_WORDS
 
 
 def split_patients(

@@ -18,7 +18,9 @@ import numpy as np
 from tune_ks.core.arrays import array_names, read_arrays
 from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
+from tune_ks.data.cohort.map_scan import with_maps
 from tune_ks.data.cohort.prepare import pad_to_square
+from tune_ks.data.cohort.table import manufacturer_of
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import apply
 from tune_ks.data.dicom.reader import VendorNames, read_geometry
@@ -54,8 +56,11 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
     InputError where the folder does not say where its tumours lie, or not for every image of label 1; with ``organs``
     also where it does not say where the organs are.
     """
+    if cohort.holds_maps:
+        return with_maps(cohort)
     source = mask_source(root, organs)
     with_masks = naming_masks(cohort, root)
+    assert with_masks.masks is not None
     if not with_masks.masks.exists():
         drawn_or_boxes = DrawnMasks(source) if source.name == DRAWN else BoxMasks(source)
         _write(with_masks.masks, cohort, Path(root), drawn_or_boxes)
@@ -64,14 +69,15 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
 
 def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort as ``with_tumour_masks`` gives it, but its masks may not be written yet."""
+    if cohort.holds_maps:
+        return with_maps(cohort)
     content = digest(f"{VERSION}".encode() + mask_source(root).read_bytes())[:8]
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:
         return dataclasses.replace(cohort, masks=masks)
-    with_masks = {
-        name: digest(f"{getattr(cohort, name)}/{content}".encode()) for name in ("fingerprint", "fingerprint_1")
-    }
-    return dataclasses.replace(cohort, masks=masks, **with_masks)
+    fingerprint = digest(f"{cohort.fingerprint}/{content}".encode())
+    fingerprint_1 = digest(f"{cohort.fingerprint_1}/{content}".encode())
+    return dataclasses.replace(cohort, masks=masks, fingerprint=fingerprint, fingerprint_1=fingerprint_1)
 
 
 def mask_source(root: Path, organs: bool = False) -> Path:
@@ -86,13 +92,15 @@ def mask_source(root: Path, organs: bool = False) -> Path:
             " (n, rows, columns) of bool as PATIENT; use task = 'segmentation', or add it"
         )
     boxes = detect(root, labels_required=False).sheets.get("boxes")
-    if not drawn.is_file() and boxes is None:
+    if drawn.is_file():
+        return drawn
+    if boxes is None:
         raise InputError(
             f"{root} does not say where its tumours lie, which segmentation and detection need: neither {DRAWN}"
             " (PATIENT: (n, rows, columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers)"
             " nor Duke's Annotation_Boxes; use task = 'classification', or add one of them"
         )
-    return drawn if drawn.is_file() else boxes
+    return boxes
 
 
 def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:
@@ -208,7 +216,7 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
 def _mask_of_image(row: Row, cohort: Cohort, root: Path, stored: StoredMasks) -> np.ndarray:
     """(S, S) uint8, sums of LESION and ORGAN: the mask of one image, turned, padded and shrunk as the image was."""
     try:
-        names = VendorNames(cohort.settings.vendor_of, row["vendor"])
+        names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
         plan = read_geometry(root / row["path"], cohort.settings.orientation, names)
     except UnusableFile as unusable:
         raise InputError(f"{row['path']} was read before and cannot be now: {unusable.reason}") from None

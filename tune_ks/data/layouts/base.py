@@ -26,12 +26,14 @@ class Layout(ABC):
 
     has_labels: ClassVar[bool] = True  # whether it says which images are positive
     recognised_by: ClassVar[str] = ""  # what a folder must hold, for the message that no layout was recognised
+    holds_maps: ClassVar[bool] = False  # field maps with their true answer, in place of DICOM images
     of_source_study: ClassVar[bool] = False  # whether the source study chose its rates by test scores of such a cohort
 
     kind: str  # its name in LAYOUTS
     root: Path
     sheets: dict[str, Path]  # name -> file
     ignore: Path | None = None  # a folder that holds no data: the cache, where it lies inside ``root``
+    domain_columns: tuple[str, ...] = ()  # names of the column that gives Item.domain; the first that is there counts
 
     @classmethod
     @abstractmethod

@@ -6,10 +6,12 @@ from tune_ks.data.layouts.base import Layout, shown
 from tune_ks.data.layouts.duke import Duke
 from tune_ks.data.layouts.folder import PatientFolders
 from tune_ks.data.layouts.labels import LabelTable
+from tune_ks.data.layouts.maps import Maps
 from tune_ks.data.layouts.sheets import InputError
 
 LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads it; the last recognises every folder
     "table": LabelTable,
+    "maps": Maps,
     "duke": Duke,
     "folder": PatientFolders,
 }
@@ -26,6 +28,11 @@ def detect(root: Path, labels_required: bool, ignore: Path | None = None) -> Lay
         if sheets is not None and (layout.has_labels or not labels_required):
             return layout(kind, root, sheets, ignore)
     raise InputError(_why_no_labels(root))
+
+
+def holds_maps(root: Path) -> bool:
+    """Whether ``root`` is a folder of field maps with their true answers. InputError when it is no folder."""
+    return detect(root, labels_required=False).holds_maps
 
 
 def _require_folder(root: Path) -> None:
@@ -45,7 +52,8 @@ def _why_no_labels(root: Path) -> str:
     names = sorted(shown(path.name) for path in root.iterdir())
     if not names:
         return f"{root} is empty; give the folder that holds the DICOM files and their labels"
-    known = " nor ".join(layout.recognised_by for layout in LAYOUTS.values() if layout.has_labels)
+    with_labels = [layout for layout in LAYOUTS.values() if layout.has_labels and not layout.holds_maps]
+    known = " nor ".join(layout.recognised_by for layout in with_labels)
     some = ", ".join(names[:SHOWN_NAMES])
     if len(names) > SHOWN_NAMES:
         some += " ..."

@@ -12,7 +12,7 @@ import pandas as pd
 from tune_ks.data.dicom.reader import vendor_of
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
-from tune_ks.data.layouts.sheets import InputError, read_columns
+from tune_ks.data.layouts.sheets import InputError, present_column, read_columns
 
 FOLDER = "Duke-Breast-Cancer-MRI"
 SERIES = "pre"  # of the public slice task
@@ -62,7 +62,12 @@ class Duke(Layout):
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
         """The files of one series (None: SERIES) that the sheets name and the disk has."""
-        return list_duke(self.sheets, series or SERIES, files)
+        listing = list_duke(self.sheets, series or SERIES, files)
+        if self.domain_columns:
+            domain_of = _read_domains(self.sheets["clinical"], self.domain_columns, labels_required)
+            for item in listing.items:
+                item.domain = domain_of.get(item.patient_id, "")
+        return listing
 
 
 def list_duke(sheets: dict[str, Path], series: str, disk: list[FileStatus]) -> Listing:
@@ -87,7 +92,7 @@ def list_duke(sheets: dict[str, Path], series: str, disk: list[FileStatus]) -> L
                 listing.left_out["further copies of a file, in another folder of the patient"] += len(places) - 1
             else:
                 reason = "several files on disk fit it, and they are no copies of one file"
-        if reason:
+        if reason or path is None:
             listing.skipped.append((path or row[ORIGINAL], reason))
         else:
             listing.items.append(facts.item(row, path))
@@ -253,6 +258,15 @@ def _read_vendors(path: Path) -> dict[str, str]:
     table = read_columns(path, "Patient ID", "Manufacturer", sheet="Data")
     codes = [re.sub(r"\.0$", "", text) for text in table["Manufacturer"]]
     return {patient: CODES.get(code) or vendor_of(code) for patient, code in zip(table["Patient ID"], codes)}
+
+
+def _read_domains(path: Path, names: tuple[str, ...], required: bool) -> dict[str, str]:
+    """patient -> what the first of the columns ``names`` says; {} where none is there and none is ``required``."""
+    table = read_columns(path, "Patient ID", optional=names, sheet="Data")
+    column = present_column(path, table.columns, names, required=False)
+    if not column and required:
+        table = read_columns(path, "Patient ID", names[0], sheet="Data")  # InputError: it names the columns
+    return dict(zip(table["Patient ID"], table[column])) if column else {}
 
 
 def _read_mapping(path: Path) -> pd.DataFrame:

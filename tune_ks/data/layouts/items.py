@@ -20,6 +20,7 @@ class Item:
     slices: float = math.nan  # of the patient's series as it was scanned
     split: str = ""
     breast: str = ""  # which of the patient's breasts it shows, in any words; "" where nothing says
+    domain: str = ""  # what the column of the cohort's domains says of it; "" where nothing does
     sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own, or stands in for it
     is_chosen: bool = True  # False: it was found in a folder, where scouts and other series may lie beside it
 

@@ -14,7 +14,7 @@ from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.folder_tree import FolderTree, plain
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
-from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
+from tune_ks.data.layouts.sheets import InputError, present_column, read_table, require_columns
 
 LABELS = "labels.csv"
 COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site", "breast")
@@ -59,6 +59,7 @@ class LabelTable(Layout):
         table = read_labels(sheet, tree)
         if labels_required:
             require_columns(sheet, table.columns, "label")
+        domain = present_column(sheet, table.columns, self.domain_columns, labels_required)
         _check_rows(sheet, table)
         _refuse_outside(tree, table["path"])
         chosen = set(table["path"])
@@ -67,8 +68,8 @@ class LabelTable(Layout):
         table, left_out = _one_series(sheet, table, series)
         table = _with_sites(sheet, table)
         _check_splits(sheet, table)
-        listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table))
-        for item in _items(sheet, table):
+        listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table, domain))
+        for item in _items(sheet, table, domain):
             item.is_chosen = item.path in chosen
             if labels_required and item.label is None:
                 listing.skipped.append((item.path, "no label"))
@@ -173,10 +174,15 @@ def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
         )
 
 
-def _items(sheet: Path, table: pd.DataFrame) -> list[Item]:
-    """One Item for each row. InputError for a label or a slice number that cannot be read."""
+def _items(sheet: Path, table: pd.DataFrame, domain: str) -> list[Item]:
+    """One Item for each row; ``domain``: the column of its domain, or "".
+
+    InputError for a label or a slice number that cannot be read.
+    """
     texts = ("path", "patient_id", "series", "split", "breast")
     columns = {name: table[name].tolist() for name in texts if name in table}
+    if domain:
+        columns["domain"] = table[domain].tolist()
     if "vendor" in table:
         columns["sheet_vendor"] = _vendors(sheet, table["vendor"])
     if "label" in table:
@@ -209,11 +215,11 @@ def _with_sites(sheet: Path, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(patient_id=joined)
 
 
-def _unused_columns(sheet: Path, table: pd.DataFrame) -> list[str]:
-    """A note that names the columns that nothing reads; where a name is no plain word, its place."""
+def _unused_columns(sheet: Path, table: pd.DataFrame, domain: str) -> list[str]:
+    """A note that names the columns but ``domain`` that nothing reads; where a name is no plain word, its place."""
     unused = []
     for number, name in enumerate(table.columns, start=1):
-        if name not in COLUMNS:
+        if name not in (*COLUMNS, domain):
             unused.append(repr(name) if PLAIN_WORD.fullmatch(name) else f"number {number}")
     if not unused:
         return []

@@ -91,6 +91,20 @@ def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
     raise InputError(f"{path.name} lacks the column {', '.join(map(repr, missing))}; the columns found are {shown}")
 
 
+def present_column(path: Path, present: Iterable[str], names: Sequence[str], required: bool) -> str:
+    """The first of ``names`` that is among the columns; "" where there are no names, or none is there.
+
+    InputError in place of the second where a column is ``required``.
+    """
+    known = list(present)
+    for name in names:
+        if name in known:
+            return name
+    if names and required:
+        require_columns(path, known, names[0])
+    return ""
+
+
 def _columns(
     report: child_process.Report, path: Path, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None
 ) -> pd.DataFrame:

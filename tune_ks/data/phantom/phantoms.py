@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.phantom import lge, planned, write
+from tune_ks.data.phantom import lge, planned, qsm, write
 
 Progress = Callable[[str, int, int], None]  # stage, patients done, patients in all
 
@@ -38,6 +38,14 @@ def _plan_lge(root: Path, settings: CohortSettings, image_size: int) -> Cohort:
     return planned.planned_hearts_cohort(root, lge.LgeSettings(), settings, image_size)
 
 
+def _write_qsm(root: Path, workers: int | None, progress: Progress) -> Path:
+    return qsm.write_qsm_phantom(root, qsm.QsmSettings(), progress)
+
+
+def _plan_qsm(root: Path, settings: CohortSettings, image_size: int) -> Cohort:
+    return planned.planned_maps(root, qsm.QsmSettings(), settings, image_size)
+
+
 PHANTOMS = {
     "breast": Phantom(
         folder=f"version-{write.VERSION}",
@@ -54,5 +62,13 @@ PHANTOMS = {
         series=None,
         write=_write_lge,
         plan=_plan_lge,
+    ),
+    "qsm": Phantom(
+        folder=f"qsm-version-{qsm.VERSION}",
+        words="field maps of 1,200 objects of SYNTHETIC and 90 each of CORONAL_ISO and TILTED_ANISO",
+        size="1,381 files, 17 MB",
+        series=None,
+        write=_write_qsm,
+        plan=_plan_qsm,
     ),
 }

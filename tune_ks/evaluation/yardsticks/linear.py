@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tune_ks.core.metrics import auc
-from tune_ks.evaluation.yardsticks.base import Labelled, Scores, Yardstick
+from tune_ks.evaluation.yardsticks.base import Labelled, NumberScores, has_both_classes, of_numbers
 
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 RINGS = 19
@@ -41,7 +41,7 @@ def numbers(images: np.ndarray) -> np.ndarray:
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 
-def fit(train: Labelled, val: Labelled) -> Scores:
+def fit(train: Labelled, val: Labelled) -> NumberScores:
     """Logistic regression on standardised numbers; the penalty has the best AUC on the validation images.
 
     Of equal penalties the strongest is taken. Without both classes in validation the penalty is C = 1.
@@ -51,7 +51,7 @@ def fit(train: Labelled, val: Labelled) -> Scores:
     deviation[deviation < 1e-9] = 1.0  # the same for every image: it stays 0
     standardised = (train.numbers - mean) / deviation
     best = regression(standardised, train.label, 1.0)
-    choosing = INVERSE_PENALTIES if len(np.unique(val.label)) == 2 else ()
+    choosing = INVERSE_PENALTIES if has_both_classes(val.label) else ()
     best_auc = -np.inf
     for inverse_penalty in choosing:
         model = regression(standardised, train.label, inverse_penalty)
@@ -121,4 +121,4 @@ def _rings(side: int) -> np.ndarray:
     return membership / np.maximum(membership.sum(0), 1)
 
 
-YARDSTICK = Yardstick(numbers, fit)
+YARDSTICK = of_numbers(numbers, fit)

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from tune_ks.model.classifiers.alexnet import SMALLEST, AlexNet
 from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least
-from tune_ks.model.classifiers.per_image import emitter
+from tune_ks.model.per_image import emitter
 
 HIDDEN = 64
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from tune_ks.model.classifiers.alexnet import SMALLEST, AlexNet
 from tune_ks.model.classifiers.base import DROPOUT, WIDTH, Network, at_least
-from tune_ks.model.classifiers.per_image import convolve_each, emit_convolutions, split_kernels
+from tune_ks.model.per_image import convolve_each, emit_convolutions, split_kernels
 
 HIDDEN = 32
 

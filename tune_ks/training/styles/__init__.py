@@ -3,7 +3,7 @@
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.options import Member
 from tune_ks.model.members import named
-from tune_ks.training.styles import amplitude, bias_field, gamma, noise, random_convolution
+from tune_ks.training.styles import amplitude, bias_field, corruption, gamma, noise, random_convolution
 from tune_ks.training.styles.base import Style, Unchanged
 
 STYLES = {
@@ -14,6 +14,7 @@ STYLES = {
     "random_convolution": random_convolution.MEMBER,
     "amplitude_mix": amplitude.MIX,
     "amplitude_swap": amplitude.SWAP,
+    "corruption": corruption.MEMBER,
 }
 
 

@@ -8,7 +8,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Batch
 from tune_ks.model.members import named
-from tune_ks.training.tasks import classification, detection, segmentation, volume
+from tune_ks.training.tasks import classification, detection, mapping, segmentation, volume
 from tune_ks.training.tasks.base import Task
 
 TASKS = {
@@ -16,6 +16,7 @@ TASKS = {
     "detection": detection.MEMBER,
     "segmentation": segmentation.MEMBER,
     "volume": volume.MEMBER,
+    "map": mapping.MEMBER,
 }
 
 

@@ -19,7 +19,7 @@ class Target(NamedTuple):
     """A kind of true answer for an image."""
 
     words: str  # what the network gives, in messages
-    of_masks: bool  # whether it is made of the masks of the tumours
+    of_masks: bool  # whether it is read from a file of its own beside the images
     channels: tuple[str, ...] = ("tumour",)  # what each output of the network is
     of_organs: bool = False  # whether also of the masks of the organs that hold them
 
@@ -33,13 +33,17 @@ TARGETS = {
         channels=("logit of a tumour's centre", "height of its box / image side", "width of its box / image side"),
     ),
     "volume": Target("outlines lesions in volumes", of_masks=True, of_organs=True),
+    "map": Target("finds the map behind a measured one", of_masks=True, channels=("map",)),
 }
 
 
-def takes(networks: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
-    """A task's check: ValueError where the config's network is none of ``networks``."""
+def takes(*registries: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
+    """A task's check: ValueError where the config's network is in none of ``registries``."""
 
     def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
+        networks: dict[str, Member] = {}
+        for registry in registries:  # here and not before: a user's file adds to a registry
+            networks |= registry
         named(networks, "classifier", config.classifier)
 
     return check
@@ -88,7 +92,7 @@ class Task(nn.Module, ABC):
 
     @classmethod
     def reads_masks(cls) -> bool:
-        """Whether batches must hold the masks of the tumours."""
+        """Whether batches must hold targets beside the labels."""
         return TARGETS[cls.target].of_masks
 
     @staticmethod

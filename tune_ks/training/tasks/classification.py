@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tune_ks.core.options import Member, Option
 from tune_ks.data.dataset import Batch, Images
-from tune_ks.model.classifiers import CLASSIFIERS
+from tune_ks.model.classifiers import CLASSIFIERS, NO_NETWORK
 from tune_ks.training.mixup import MIXUP
 from tune_ks.training.tasks.base import Task, takes
 
@@ -103,4 +103,4 @@ CLASS_WEIGHTS = Option(
     str,
     choices=("none", "balanced"),
 )
-MEMBER = Member(Classification, (LABEL_SMOOTHING, CLASS_WEIGHTS, MIXUP), takes(CLASSIFIERS))
+MEMBER = Member(Classification, (LABEL_SMOOTHING, CLASS_WEIGHTS, MIXUP), takes(CLASSIFIERS, NO_NETWORK))

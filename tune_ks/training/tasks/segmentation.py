@@ -9,7 +9,7 @@ from torch.nn import functional
 from tune_ks.core.options import Member, Option
 from tune_ks.core.record import ONE_FIXED_MASK
 from tune_ks.data.dataset import Batch, Images, Splits
-from tune_ks.model.classifiers import SEGMENTERS
+from tune_ks.model.classifiers import NO_NETWORK, SEGMENTERS
 from tune_ks.training.tasks.adversary import Adversary
 from tune_ks.training.tasks.base import Task, takes
 
@@ -92,4 +92,4 @@ def _targets(images: Images) -> Iterator[Tensor]:
 ADVERSARIAL_WEIGHT = Option(
     "adversarial_weight", 0.0, "how steeply the segmenter goes against an adversary; 0: there is none", least=0
 )
-MEMBER = Member(Segmentation, (ADVERSARIAL_WEIGHT,), takes(SEGMENTERS))
+MEMBER = Member(Segmentation, (ADVERSARIAL_WEIGHT,), takes(SEGMENTERS, NO_NETWORK))

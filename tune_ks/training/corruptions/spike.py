@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tune_ks.evaluation.corruptions.base import kspace, magnitude
+from tune_ks.training.corruptions.base import kspace, magnitude
 
 STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.4)  # of DC
 

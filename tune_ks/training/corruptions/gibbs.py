@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tune_ks.evaluation.corruptions.base import kspace, magnitude
+from tune_ks.training.corruptions.base import kspace, magnitude
 
 STRENGTHS = (0.3, 0.5, 0.65, 0.75, 0.85)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tune_ks.evaluation.corruptions.base import kspace, magnitude
+from tune_ks.training.corruptions.base import kspace, magnitude
 
 STRENGTHS = (0.005, 0.01, 0.02, 0.04, 0.06)  # of the side
 SEGMENTS = 8  # groups of lines; the patient rests while a group is acquired

@@ -3,8 +3,8 @@
 Version 2 of three of them: what changed since version 1 is in analysis/results/robustness.py.
 """
 
-from tune_ks.evaluation.corruptions import bias_field, blur, ghosting, gibbs, motion, rician, spike
-from tune_ks.evaluation.corruptions.base import Corruption
+from tune_ks.training.corruptions import bias_field, blur, ghosting, gibbs, motion, rician, spike
+from tune_ks.training.corruptions.base import Corruption
 
 CORRUPTIONS = {
     "ghosting": Corruption(ghosting.corrupt, ghosting.STRENGTHS),

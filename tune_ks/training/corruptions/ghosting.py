@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tune_ks.evaluation.corruptions.base import kspace, magnitude
+from tune_ks.training.corruptions.base import kspace, magnitude
 
 STRENGTHS = (0.1, 0.2, 0.4, 0.6, 0.8)
 

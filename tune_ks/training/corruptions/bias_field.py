@@ -5,7 +5,7 @@ import torch
 from numpy.polynomial.legendre import leggrid2d
 from torch import Tensor
 
-from tune_ks.data.cohort.prepare import PERCENTILES
+from tune_ks.data.cohort.percentiles import PERCENTILES
 
 STRENGTHS = (0.1, 0.2, 0.3, 0.4, 0.6)
 DEGREE = 3

@@ -4,25 +4,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+CONVOLVE = {2: functional.conv2d, 3: functional.conv3d}  # number of spatial dimensions -> function
+
 
 def convolve_each(image: Tensor, kernel: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
-    """(B, C, H, W) images, (B, O, C, k, k) kernels and (B, O) biases per image -> (B, O, H', W').
+    """(B, C, H, W) images, (B, O, C, k, k) kernels and (B, O) biases per image -> (B, O, H', W'). Or in 3-D.
 
     One convolution of B groups; on a CPU an ordinary one where all images have the same kernels (scoring at a single
     rate). Elsewhere the kernels are not compared: the host would wait for the answer in every step.
     """
     if torch.compiler.is_compiling():  # exported: neither the values nor the size of the batch are known
         return convolve_unfolded(image, kernel, bias, stride, padding)
+    convolve = CONVOLVE[image.dim() - 2]
     if len(kernel) == 1 or (kernel.device.type == "cpu" and are_alike(kernel) and are_alike(bias)):
-        return functional.conv2d(image, kernel[0], bias[0], stride, padding)
+        return convolve(image, kernel[0], bias[0], stride, padding)
     size = len(image)
     stacked = image.reshape(1, -1, *image.shape[2:])
-    convolved = functional.conv2d(stacked, kernel.flatten(0, 1), bias.flatten(), stride, padding, groups=size)
+    convolved = convolve(stacked, kernel.flatten(0, 1), bias.flatten(), stride, padding, groups=size)
     return convolved.reshape(size, -1, *convolved.shape[2:])
 
 
 def convolve_unfolded(image: Tensor, kernel: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
-    """``convolve_each`` as one matrix product an image, for any size of a batch; it needs k^2 times the memory."""
+    """``convolve_each`` in 2-D as one matrix product an image, for any size of a batch; needs k^2 times the memory."""
     size = kernel.shape[-1]
     patches = functional.unfold(image, size, padding=padding, stride=stride)  # (B, C k^2, H' W')
     convolved = kernel.flatten(2) @ patches + bias[..., None]
@@ -35,21 +38,23 @@ def are_alike(values: Tensor) -> bool:
     return bool((values[1:] == values[:1]).all())
 
 
-def emitter(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def emitter(inputs: int, hidden: int, outputs: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """An MLP of four layers, (B, inputs) -> (B, outputs), whose output is at first its last bias for every input."""
     last = nn.Linear(hidden, outputs)
     nn.init.zeros_(last.weight)
-    layers = [nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(hidden, hidden), nn.ReLU(), last)
+    layers = [nn.Linear(inputs, hidden), activation(), nn.Linear(hidden, hidden), activation()]
+    return nn.Sequential(*layers, nn.Linear(hidden, hidden), activation(), last)
 
 
-def emit_convolutions(convolutions: list[nn.Conv2d], inputs: int, hidden: int) -> nn.Sequential:
+def emit_convolutions(
+    convolutions: list[nn.Conv2d], inputs: int, hidden: int, activation: type[nn.Module] = nn.ReLU
+) -> nn.Sequential:
     """An emitter of the kernels and biases of ``convolutions``; at first it emits their present values."""
     parameters = []
     for convolution in convolutions:
         parameters += [convolution.weight.detach().flatten(), convolution.bias.detach()]
     initial = torch.cat(parameters)
-    network = emitter(inputs, hidden, len(initial))
+    network = emitter(inputs, hidden, len(initial), activation)
     with torch.no_grad():
         network[-1].bias.copy_(initial)
     return network

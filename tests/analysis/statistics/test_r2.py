@@ -1,0 +1,30 @@
+"""A metric that may be negative: scales end at their left end, a volume counts from 0, the mean is resampled."""
+
+import numpy as np
+import pytest
+
+from analysis.report.sections.choice import _position
+from analysis.statistics.measures import MEASURES
+from analysis.statistics.pareto import hypervolume
+
+R2 = MEASURES["r2"]
+
+
+def test_a_negative_value_stands_at_the_left_end_of_its_scale():
+    assert R2.gauge == -0.1  # a little below the answer without knowledge
+    assert _position(-2.5, R2) == _position(-0.1, R2) == "0.0%"
+    assert _position(0.45, R2) == "50.0%"
+
+
+def test_a_volume_counts_from_the_answer_0_and_negative_points_add_nothing():
+    assert hypervolume(np.array([[0.5, 0.4]]), chance=R2.chance) == pytest.approx(0.2)
+    assert hypervolume(np.array([[0.5, 0.4], [-0.3, 0.9], [0.9, -1.0]]), chance=R2.chance) == pytest.approx(0.2)
+    assert hypervolume(np.array([[-0.5, -0.4]]), chance=R2.chance) == 0
+
+
+def test_draws_are_means_and_may_be_negative():
+    score, patient = np.array([0.5, -3.0, 1.0]), np.array(["a", "a", "b"])
+    weights = np.array([[1, 0], [0, 2], [1, 1]])
+    drawn = R2.resampled(np.ones(3), score, patient, np.array(["a", "b"]), weights)
+    assert drawn.point == pytest.approx(-0.5)
+    np.testing.assert_allclose(drawn.draws, [-1.25, 1.0, -0.5])
