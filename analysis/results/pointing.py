@@ -81,7 +81,8 @@ def _measured(game: Pointed, places: list[int], vendor: str) -> dict[str, Any]:
 def verdicts(table: pd.DataFrame, vendor: str, keys: Sequence[str]) -> list[str]:
     """A sentence for each set of images: does the chosen rate of ``vendor`` look at the tumour, and is it learned?"""
     sentences = []
-    chosen = table[(table["vendor"] == vendor) & [not set(keys).isdisjoint(of_row) for of_row in table["keys"]]]
+    is_chosen = np.array([not set(keys).isdisjoint(of_row) for of_row in table["keys"]], bool)
+    chosen = table[(table["vendor"] == vendor).to_numpy() & is_chosen]
     for name, rows in chosen.groupby("images_of"):
         parts = [_words(row, vendor) for row in rows.to_dict("records")]
         rate = rate_words(rows["realised_rate"].iloc[0])
