@@ -155,7 +155,7 @@ def verdict(falls: Falls) -> str:
         known = falls.table.dropna(subset="in_domain")
         most = f" (the largest: {_named(falls, known.nlargest(1, 'in_domain'))})" if len(known) else ""
         return f"{begin}, none is shown to carry the tumour: no fall of the in-domain {title} holds for all{most}."
-    says = f"{begin}, {len(tumour)} carry the tumour: without them the in-domain {title} falls, most without"
+    says = f"{begin}, {len(tumour)} shown to carry the tumour: without them the in-domain {title} falls, most without"
     return f"{says} {_named(falls, tumour.head(NAMED))}. {_of_vendor_words(falls, title)}"
 
 
@@ -167,7 +167,10 @@ def _of_vendor_words(falls: Falls, title: str) -> str:
         return f"None is shown to carry the vendor: none that only the in-domain {title} needs."
     names = ", ".join(place_words(row.first, row.last, falls.points) for row in vendor.head(NAMED).itertuples())
     more = f" and {len(vendor) - NAMED} more" if len(vendor) > NAMED else ""
-    return f"Of these, {len(vendor)} carry the vendor ({names}{more}): the cross-domain {title} does not need them."
+    return (
+        f"Of these, {len(vendor)} shown to carry the vendor ({names}{more}): the cross-domain {title} falls less, and no "
+        "fall of it is shown."
+    )
 
 
 def _named(falls: Falls, rows: pd.DataFrame) -> str:
