@@ -168,8 +168,8 @@ def _of_vendor_words(falls: Falls, title: str) -> str:
     names = ", ".join(place_words(row.first, row.last, falls.points) for row in vendor.head(NAMED).itertuples())
     more = f" and {len(vendor) - NAMED} more" if len(vendor) > NAMED else ""
     return (
-        f"Of these, {len(vendor)} shown to carry the vendor ({names}{more}): the cross-domain {title} falls less, and no "
-        "fall of it is shown."
+        f"Of these, {len(vendor)} shown to carry the vendor ({names}{more}): the cross-domain {title} falls less, and "
+        "no fall of it is shown."
     )
 
 
