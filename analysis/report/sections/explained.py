@@ -37,7 +37,7 @@ GAME = (
     "point: the mean share of an image that tumours cover. Intervals of 90 % are over patients."
 )
 PICTURES = (
-    "Left: the sampled image; right: where the evidence is (white). Dashed: the tumour's outline; cross: the point."
+    "Above: the sampled image; below: where the evidence is (white). Dashed: the tumour's outline; cross: the point."
 )
 RENAMED = {
     "images_of": "images of",
