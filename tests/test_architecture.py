@@ -17,7 +17,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "planning": (4, {"torch", "ray"}),
     "training": (3, {"torch", "numpy", "monai", "safetensors"}),
     "model": (2, {"torch", "numpy", "monai"}),
-    "data": (2, {"torch", "numpy", "pandas", "pydicom", "scipy", "openpyxl"}),
+    "data": (2, {"torch", "numpy", "pandas", "pydicom", "nibabel", "scipy", "openpyxl"}),
     "core": (1, {"numpy", "pandas", "pyarrow", "filelock", "rich", "pydantic"}),
 }
 ANALYSIS = {
@@ -43,6 +43,7 @@ ONLY_IN = {  # package -> the places that may import it
     "ray": ("tune_ks/search/", "tune_ks/worker/", "tune_ks/planning/space", "search_spaces/"),
     "optuna": ("tune_ks/search/", "tune_ks/commands/exports.py", "analysis/results/sampler_importance.py"),
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
+    "nibabel": ("tune_ks/data/nifti/",),
     "sklearn": ("analysis/statistics/", "analysis/results/", "tune_ks/evaluation/yardsticks/"),
     "monai": (
         *("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),

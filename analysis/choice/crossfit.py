@@ -17,6 +17,7 @@ from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.selection import evidence, with_scores
 from analysis.read.class_patients import count_patients
+from analysis.read.configurations import full_beside
 from analysis.read.load import Run
 from analysis.read.trial_arrays import image_scores
 from analysis.statistics.bootstrap import Resampled, TrialDraws
@@ -111,17 +112,18 @@ def _choices(run: Run, table: pd.DataFrame, halves: Halves, vendor: str, rule: s
     """
     keys = {key for of_configuration in table["keys"] for key in of_configuration}
     trials = run.trials[run.trials["key"].isin(keys)].copy()
-    full = table[table["full"].astype(bool)]
+    names = table["configuration"].tolist()
     rows = []
     for chooses, reports in zip(halves.chooses, halves.reports):
         chosen = _choose(table, trials, chooses, vendor, rule, options)
         if chosen is None:
             continue
         row = {"realised_rate": float(chosen["realised_rate"])}
+        full = full_beside(table, names.index(chosen["configuration"]))
         for domain in DOMAINS:
             row[domain] = _mean(reports, chosen["keys"], vendor, domain)
-            reference = _mean(reports, full.iloc[0]["keys"], vendor, domain) if len(full) else math.nan
-            row[f"{domain}_difference"] = row[domain] - reference
+            at_full = math.nan if full is None else _mean(reports, table["keys"].iloc[full], vendor, domain)
+            row[f"{domain}_difference"] = row[domain] - at_full
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -16,7 +16,7 @@ from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.rules.base import Points
 from analysis.choice.verdict import SEVERAL, Verdict, verdicts
-from analysis.read.configurations import plain_name
+from analysis.read.configurations import full_beside, plain_name
 from analysis.read.load import SCORES
 from analysis.statistics.fitted import Fitted
 from analysis.statistics.measures import Measure
@@ -95,7 +95,7 @@ def select(
     table = with_scores(configurations, split)
     points, draws = evidence(table, fitted, proof if split == "val" else None, options.measure)
     pick = chooser.pick(points, options.values)
-    full = table[table["full"].astype(bool)]
+    reference = full_beside(table, pick.row)
     selection = Selection(
         rule=rule,
         vendor=vendor,
@@ -103,7 +103,7 @@ def select(
         rate=math.nan,
         interval=None,
         values={},
-        full_sampling=_values(full.iloc[0]) if len(full) else {},
+        full_sampling={} if reference is None else _values(table.iloc[reference]),
         configuration={},
         keys=(),
         columns_read=tuple(f"{split}_{name}" for name in chooser.columns),
@@ -117,7 +117,7 @@ def select(
         return selection
     chosen = table.iloc[pick.row]
     values = _values(chosen)
-    compared = len(full) > 0 and not chosen["full"]
+    compared = reference is not None and not chosen["full"]
     passed = proof is not None and split == "val" and proof.passed(str(chosen["configuration"]))
     return selection._replace(
         rate=float(chosen["realised_rate"]),
@@ -127,7 +127,7 @@ def select(
         lowest=bool(len(table) > 1 and chosen["realised_rate"] == table["realised_rate"].min()),
         configuration=_fields(chosen),
         keys=tuple(chosen["keys"]),
-        not_worse=_not_worse(table, pick.row, draws, options.tolerance),
+        not_worse={} if reference is None else _not_worse(table, pick.row, reference, draws, options.tolerance),
     )
 
 
@@ -210,16 +210,18 @@ def _rate_interval(
     return None if low == high else (float(low), float(high))
 
 
-def _not_worse(table: pd.DataFrame, row: int, draws: dict[str, np.ndarray], tolerance: float) -> dict[str, float]:
+def _not_worse(
+    table: pd.DataFrame, row: int, reference: int, draws: dict[str, np.ndarray], tolerance: float
+) -> dict[str, float]:
     """Endpoint -> the share of draws in which full sampling is not better by more than the tolerance.
+
+    ``row`` and ``reference`` are the positions of the choice and of full sampling.
 
     "both" is the share in which that holds for both endpoints at once. {} with one training of full sampling, as it
     would be a probability about that training.
     """
-    full = table["full"].to_numpy(bool)
-    if not full.any() or not draws:
+    if not draws:
         return {}
-    reference = int(full.argmax())
     if table["seeds"].iloc[reference] < SEVERAL:
         return {}
     held = {domain: values[:, reference] - values[:, row] <= tolerance for domain, values in draws.items()}

@@ -79,6 +79,21 @@ def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     return [named.get(group) for group in groups]
 
 
+def full_beside(configurations: pd.DataFrame, row: int | None) -> int | None:
+    """The position of the full sampling that the row at a position is compared with; itself where it is full.
+
+    Where none agrees with it in its other settings, and where there is no row, the only one; None of several or none.
+    """
+    full = np.flatnonzero(configurations["full"].to_numpy(bool))
+    if row is not None:
+        if row in full:
+            return row
+        name = full_sampling_of(configurations)[row]
+        if name is not None:
+            return configurations["configuration"].tolist().index(name)
+    return int(full[0]) if len(full) == 1 else None
+
+
 def low_pass_of(configurations: pd.DataFrame) -> list[str | None]:
     """Per row, the low-pass configuration at the same realised rate that agrees in all but the mask; None without one.
 

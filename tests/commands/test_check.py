@@ -2,10 +2,12 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from dicom_files import PHI, save_labels, write_dicom, write_duke, write_table_cohort
 from front_door import inside
+from nifti_files import PLANTED, Patient, write_mama_mia
 from tune_ks.commands import check
 from tune_ks.data.cohort import prepare
 
@@ -86,6 +88,35 @@ def test_what_a_search_refuses_is_refused_in_its_words_after_what_was_understood
             searched = inside("--data", folder, "--space", "space.py", "--cache", "cache", cwd=place)
             assert (searched.returncode, searched.stderr) == (2, ended.stderr)
     shutil.rmtree(place / "cache", ignore_errors=True)
+
+
+def test_volumes_are_said_to_be_volumes_and_what_they_lack_is_said(place, monkeypatch):
+    rng = np.random.default_rng(0)
+    marked = np.zeros((8, 64, 64), bool)
+    marked[:2, 20:30, 20:30] = True
+    patients = []
+    for number in range(6):
+        images = rng.integers(1, 1000, marked.shape).astype(np.float32)
+        patients.append(Patient(f"P{number}", ("GE", "SIEMENS")[number % 2], images, marked, 1.0))
+    root = write_mama_mia(place / "mama_mia", patients)
+    ended = checked(place, monkeypatch, *WORDS, "mama_mia")
+    assert ended.returncode == 0, ended.stderr
+    for said in (
+        "layout: MAMA-MIA: NIfTI volumes, expert masks and the sheet; a slice is positive where the mask marks it; 18",
+        "cohort: GE 12 images of 3 patients, SIEMENS 12 images of 3 patients; sampled at 64 px",
+        "left out 24: slices less than 5 from a tumour",
+        "k-space of GE (0001): 99% of the energy",
+        "a search of the space 'space' would take this folder",
+    ):
+        assert said in ended.stdout, ended.stdout
+    assert PLANTED not in ended.stdout + ended.stderr
+    for mask in root.rglob("expert/*"):
+        mask.unlink()
+    ended = checked(place, monkeypatch, *WORDS, "mama_mia")
+    assert ended.returncode == 2
+    assert "holds no usable file. Left out: 6 files (no mask in segmentations/expert)" in ended.stderr
+    assert "Files must be NIfTI volumes" in ended.stderr
+    shutil.rmtree(root)
 
 
 def test_domains_that_are_no_vendors_are_named_counted_and_refused(place, monkeypatch):

@@ -4,10 +4,12 @@ import importlib
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from dicom_files import save_labels, write_dicom, write_table_cohort
+from nifti_files import Patient, write_mama_mia, write_odelia, write_volume
 from tune_ks.commands.prepare_search import labels_of_patients
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
@@ -42,6 +44,9 @@ class JsonLayout(Layout):
         return listing
 '''
 
+PATIENT = Patient("p", "GE", np.ones((2, 3, 4), np.float32), np.ones((2, 3, 4), bool), 1.0)
+COUNTS = {"volumes": 1, "table": 8, "mama_mia": 3, "maps": 9, "odelia": 8, "duke": 4, "folder": 1}  # files
+
 
 @pytest.fixture
 def folders(tmp_path, copy_duke):
@@ -50,6 +55,10 @@ def folders(tmp_path, copy_duke):
     copy_duke(tmp_path / "duke", patients=1, slices=2)
     write_qsm_phantom(tmp_path / "maps", QsmSettings(synthetic=3, others=3, side=16))
     write_dicom(tmp_path / "folder" / "a" / "1.dcm")
+    write_mama_mia(tmp_path / "mama_mia", [PATIENT])
+    write_odelia(tmp_path / "odelia", [PATIENT])
+    write_volume(tmp_path / "volumes" / "a.nii.gz", PATIENT.images)
+    save_labels(tmp_path / "volumes", [{"path": "a.nii.gz", "patient_id": "a", "vendor": "GE", "label": 1}])
     return {path.name: path for path in tmp_path.iterdir()}
 
 
@@ -69,7 +78,7 @@ def test_every_layout_lists_the_files_that_it_may_read(folders):
         layout = detect(root, labels_required=LAYOUTS[kind].has_labels)
         files = layout.files()
         assert files == sorted(files)
-        assert len(files) == {"table": 8, "maps": 9, "duke": 4, "folder": 1}[kind]
+        assert len(files) == COUNTS[kind]
         listing = layout.listing(None, layout.has_labels, files)
         assert {item.path for item in listing.items} <= {file.path for file in files}
         assert set(layout.sheet_digests()) == set(layout.sheets)

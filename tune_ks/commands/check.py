@@ -14,6 +14,9 @@ from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, pha
 LAYOUTS = {  # kind of layout -> what it is, in words
     "table": "labels.csv and the files that it names",
     "maps": "maps.csv and the field maps that it names",
+    "volumes": "labels.csv and the NIfTI volumes that it names, each slice an image",
+    "mama_mia": "MAMA-MIA: NIfTI volumes, expert masks and the sheet; a slice is positive where the mask marks it",
+    "odelia": "ODELIA: NIfTI volumes of one breast, a folder for each centre; positive is malignant",
     "duke": "Duke-Breast-Cancer-MRI with its three sheets",
     "folder": "a folder for each patient, without labels",
 }
@@ -133,7 +136,7 @@ def require_searchable(args: argparse.Namespace, space: Any, cohorts: dict[int, 
     require_usable(cohort, root, vendors=2)
     require_target(cohort.holds_maps, space.task().target, root)
     if space.task().reads_masks() and not cohort.holds_maps:
-        mask_source(root, space.task().reads_organs())
+        mask_source(root, space.task().reads_organs(), cohort.settings.series)
     require_vendors(space, sorted(cohort.table["vendor"].unique()))
     require_volumes(space, cohorts)
     require_trainable(space, cohort, args.split_seed)

@@ -194,7 +194,7 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
             require_usable(cohorts[size], data, vendors=2)
     if space.task().reads_masks() and not is_planned:
         if not next(iter(cohorts.values())).holds_maps:
-            mask_source(data, space.task().reads_organs())
+            mask_source(data, space.task().reads_organs(), settings.series)
         cohorts = {size: naming_masks(cohort, data) for size, cohort in cohorts.items()}
     say_cohort(list(cohorts.values()))
     if all(cohort.is_decoded for cohort in cohorts.values()):

@@ -8,6 +8,9 @@ MAX_VALUE_BYTES = 1024  # a value of the header: those that are read are a few n
 MAX_SHEET_BYTES = 2**30  # a sheet, on disk and unpacked; Duke's mapping sheet, the largest known, has 50 MB packed
 MAX_ROWS = 2**20  # of a sheet: Excel's own limit
 MAX_COLUMNS = 256  # of a sheet; Duke's widest has 98
+MAX_VOLUME_BYTES = 2**30  # one NIfTI volume, unpacked; 512 x 512 x 512 voxels of 64 bits are just that
+MAX_EXTENSION_BYTES = 16 * 2**20  # between the header of a NIfTI file and its voxels; they are skipped
+MAX_DEFLATION = 1032  # by which deflate can shrink a file at most: 258 bytes for 2 bits
 DECODER_BYTES = 4 * 2**30  # memory of a process that decodes
 
 

@@ -8,7 +8,7 @@ from analysis import RULES, RunError, analyse
 from analysis.choice.options import Options
 from analysis.choice.selection import select
 from analysis.read import lu_table1
-from analysis.read.configurations import average_over_seeds, curves, families
+from analysis.read.configurations import average_over_seeds, curves, families, full_beside
 from analysis.read.load import load, tidy
 from analysis.results.compute import compute
 from tune_ks.core.config import TrialConfig
@@ -225,3 +225,22 @@ def test_compute_writes_nothing(example):
     before = sorted(example.rglob("*"))
     compute(load(example), "epsilon", Options())
     assert sorted(example.rglob("*")) == before
+
+
+def test_a_choice_is_compared_with_the_full_sampling_of_its_own_settings():
+    plain = [record(rate, (value, 0.6), (value, 0.6)) for rate, value in ((0.25, 0.88), (1.0, 0.90))]
+    styled = [record(rate, (value, 0.6), (value, 0.6), style="gamma") for rate, value in ((0.25, 0.70), (1.0, 0.75))]
+    for order in (plain + styled, styled + plain):
+        table = configurations(*order)
+        chosen = select(table, "GE", "epsilon", Options(epsilon=0.05))
+        assert (chosen.rate, chosen.values["test_in_domain"]) == (0.25, 0.88)
+        assert chosen.full_sampling["test_in_domain"] == 0.90
+        best = select(table, "GE", "epsilon", Options(epsilon=0.0))
+        assert (best.rate, best.full_sampling["test_in_domain"]) == (1.0, 0.90)
+        position = table["style"].tolist().index("gamma")
+        reference = table.iloc[full_beside(table, position)]
+        assert (reference["style"], reference["full"]) == ("gamma", True)
+        assert full_beside(table, None) is None  # of two none is meant
+    alone = configurations(plain[0], *styled[1:])
+    assert full_beside(alone, alone["style"].tolist().index("none")) == alone["style"].tolist().index("gamma")
+    assert full_beside(configurations(plain[0]), 0) is None

@@ -20,6 +20,7 @@ from tune_ks.data.cohort.map_scan import MapScan
 from tune_ks.data.cohort.scan import Progress, Scan, reasons_of, require_both_classes
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
+from tune_ks.data.cohort.volume_scan import VolumeScan
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
 from tune_ks.data.layouts.maps import Maps
@@ -40,6 +41,7 @@ class Cohort:
     (the percentiles used, in the file's unit), mean, p75 and p90 (of the cached image), digest (of the stored pixels).
     NaN or "" where the file does not say. And breast (a text), where labels.csv says it of any image. Where the
     settings name another domain, vendor is the name of the image's domain, and manufacturer the maker of its scanner.
+    The path of a slice of a NIfTI volume is PATH#SLICE, as tune_ks.data.nifti.slices.slice_name writes it.
     """
 
     table: pd.DataFrame
@@ -64,6 +66,11 @@ class Cohort:
     def words(self) -> DomainWords:
         """What sentences call its domains."""
         return domain_words(self.settings.domain)
+
+    @property
+    def holds_volumes(self) -> bool:
+        """Whether its images are slices of NIfTI volumes, in place of DICOM files; their paths end in #SLICE."""
+        return bool(self.layout) and LAYOUTS[self.layout].holds_volumes
 
     @property
     def is_decoded(self) -> bool:
@@ -164,6 +171,8 @@ def _scan(
     """The reader of a folder of this layout."""
     if isinstance(layout, Maps):
         return MapScan(layout, settings, image_size, progress)
+    if layout.holds_volumes:
+        return VolumeScan(layout, settings, image_size, pool, progress, exact_size)
     return Scan(layout, settings, image_size, pool, progress, exact_size)
 
 

@@ -1,7 +1,8 @@
 """Canonical images -> the working size and one intensity scale. This part of a scan runs in child processes."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,13 @@ from tune_ks.data.kspace import centre, to_image, to_kspace
 MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; of more, a regular subset is taken
 CRASHED = "the decoder crashed or hung"
 FLAT = "zero dynamic range"
+
+
+class Small(NamedTuple):
+    """An image at the working size."""
+
+    pixels: np.ndarray  # (S, S) float32 in the file's intensity unit
+    digest: str  # of its stored pixels
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:
@@ -82,43 +90,64 @@ def write_group(
     percentiles; ``crashed`` are the indices of files that crashed a child before. Returns ``number`` (of the task) and,
     for each file, its facts (digest, low, high, mean, p75, p90) or the reason why it cannot serve.
     """
-    store = np.load(images, mmap_mode="r+", allow_pickle=False)
-    side = store.shape[1]
-    stride = -(-len(paths) * side * side // MAX_VALUES) | 1  # odd, so that it does not stay in one column
-    answers: list[dict[str, Any] | str] = []
-    samples: list[np.ndarray] = []  # pixels of the series for its percentiles
-    for i, (path, row) in enumerate(zip(paths, rows)):
-        report(i)
-        try:
-            if i in crashed:
-                raise UnusableFile(CRASHED)
+    side = np.load(images, mmap_mode="r", allow_pickle=False).shape[1]
+
+    def smalls() -> Iterator[tuple[int, Small | str]]:
+        for i, path in enumerate(paths):
+            report(i)
             names = VendorNames(vendor_of, vendors[i])
-            small, digest = _read_small(Path(root) / path, orientation, names, side, headers[i])
-        except UnusableFile as unusable:
-            answers.append(unusable.reason)
+            if i in crashed:
+                yield i, CRASHED
+            else:
+                yield i, _small_or_reason(Path(root) / path, orientation, names, side, headers[i])
+
+    return number, write_scaled(images, rows, intensity, smalls())
+
+
+def write_scaled(
+    images: str, rows: list[int], intensity: str, smalls: Iterable[tuple[int, Small | str]]
+) -> list[dict[str, Any] | str]:
+    """Write the images of one series, scaled to [0, 1], to their ``rows`` of a file.
+
+    ``smalls`` are all of them in any order: the place of each in ``rows``, and its pixels or the reason why it cannot
+    serve. Returns the facts of each (digest, low, high, mean, p75, p90), or that reason.
+    """
+    store = np.load(images, mmap_mode="r+", allow_pickle=False)
+    stride = -(-len(rows) * store[0].size // MAX_VALUES) | 1  # odd, so that it does not stay in one column
+    answers: list[dict[str, Any] | str] = [CRASHED] * len(rows)
+    samples: list[np.ndarray] = []  # pixels of the series for its percentiles
+    for i, small in smalls:
+        if isinstance(small, str):
+            answers[i] = small
             continue
-        if row >= 0:
-            store[row] = small
+        if rows[i] >= 0:
+            store[rows[i]] = small.pixels
+        facts: dict[str, Any] = {"digest": small.digest}
         if intensity == "series":
-            samples.append(small.ravel()[::stride])
-            answers.append({"digest": digest})
+            samples.append(small.pixels.ravel()[::stride])
         else:
-            answers.append({"digest": digest, **_limits([small])})
+            facts |= _limits([small.pixels])
+        answers[i] = facts
     of_series = _limits(samples) if samples else {}
     for i, row in enumerate(rows):
-        facts = answers[i]
-        if row >= 0 and not isinstance(facts, str):
-            answers[i] = _scale(store, row, facts | of_series)
-    return number, answers
+        answer = answers[i]
+        if row >= 0 and not isinstance(answer, str):
+            answers[i] = _scale(store, row, answer | of_series)
+    return answers
 
 
-def _read_small(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> tuple[np.ndarray, str]:
-    """The (side, side) image of one file in the file's intensity unit, and the digest of its stored pixels."""
-    file = read_planned(path, header) or read_file(path, orientation, names)
-    small = crop_kspace(pad_to_square(file.image), side)
-    if small.min() == small.max():
-        raise UnusableFile(FLAT)
-    return small, file.digest
+def at_size(image: np.ndarray, digest: str, side: int) -> Small | str:
+    """An image (H, W), padded to a square and cropped in k-space, or the reason why it cannot serve: it is flat."""
+    small = crop_kspace(pad_to_square(image), side)
+    return FLAT if small.min() == small.max() else Small(small, digest)
+
+
+def _small_or_reason(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> Small | str:
+    try:
+        file = read_planned(path, header) or read_file(path, orientation, names)
+    except UnusableFile as unusable:
+        return unusable.reason
+    return at_size(file.image, file.digest, side)
 
 
 def _scale(store: np.ndarray, row: int, facts: dict[str, Any]) -> dict[str, Any] | str:

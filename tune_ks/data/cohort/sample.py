@@ -11,6 +11,7 @@ from tune_ks.data.cohort.percentiles import percentiles
 from tune_ks.data.cohort.prepare import PERCENTILES, crop_kspace, pad_to_square
 from tune_ks.data.cohort.table import manufacturer_of
 from tune_ks.data.dicom.reader import UnusableFile, VendorNames, read_file
+from tune_ks.data.nifti.slices import read_slice, volume_and_number
 from tune_ks.data.occupied import Band, bands_of
 
 IMAGES = 8  # of each vendor, evenly spread over its files
@@ -38,13 +39,21 @@ def sampled_bands(cohort: Cohort, root: Path) -> Iterator[Band]:
 
 def _image(cohort: Cohort, root: Path, row: pd.Series) -> np.ndarray | None:
     """(S, S) float32 in [0, 1]; None where the file cannot be decoded or is flat."""
-    names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
     try:
-        file = read_file(root / row["path"], cohort.settings.orientation, names)
+        image = _canonical_image(cohort, root, row)
     except UnusableFile:
         return None
-    small = crop_kspace(pad_to_square(file.image), cohort.image_side)
+    small = crop_kspace(pad_to_square(image), cohort.image_side)
     low, high = percentiles([small], PERCENTILES)
     if not high > low:
         return None
     return np.clip((small - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def _canonical_image(cohort: Cohort, root: Path, row: pd.Series) -> np.ndarray:
+    """(height, width) in the unit of the file."""
+    if cohort.holds_volumes:
+        path, number = volume_and_number(row["path"])
+        return read_slice(root / path, cohort.settings.orientation, number).image
+    names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
+    return read_file(root / row["path"], cohort.settings.orientation, names).image

@@ -12,7 +12,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,12 @@ Progress = Callable[[str, int, int], None]  # stage, files done, files in all
 
 class Scan:
     """One reading of a folder, from its files to its cache. ``progress`` is called with stage, done and total."""
+
+    work: ClassVar[ModuleType] = prepare  # what child processes do: read_headers and write_group
+    needs: ClassVar[str] = (
+        "Files must be single-frame MR images in DICOM format, of a known maker (or name it: --vendor-of"
+        " 'MAKER=VENDOR', or a column vendor in labels.csv)"
+    )
 
     def __init__(
         self,
@@ -247,7 +254,7 @@ class Scan:
     def _answers(
         self, stage: str, function: str, groups: list[list[Any]], tasks: list[dict[str, Any]], local: bool
     ) -> list[tuple[Any, Any]]:
-        """Every file of ``groups`` with the answer of ``function`` of ``prepare`` for it, in the order of the groups.
+        """Every file of ``groups`` with the answer of ``function`` of ``work`` for it, in the order of the groups.
 
         ``tasks`` are the arguments for each group. A group whose task was given up has crashed its children.
         """
@@ -267,16 +274,12 @@ class Scan:
 
     def _run(self, function: str, tasks: list[dict[str, Any]], local: bool) -> Iterator[Any]:
         if local:
-            return (getattr(prepare, function)(lambda _: None, **task) for task in tasks)
-        return self.pool.run(f"tune_ks.data.cohort.prepare:{function}", tasks, _without_crashed)
+            return (getattr(self.work, function)(lambda _: None, **task) for task in tasks)
+        return self.pool.run(f"{self.work.__name__}:{function}", tasks, _without_crashed)
 
     def _need_images(self, usable: list[Any], noun: str) -> None:
         if not usable:
-            raise InputError(
-                f"{self.root} holds no usable {noun}.{self._reasons()}"
-                " Files must be single-frame MR images in DICOM format, of a known maker (or name it: --vendor-of"
-                " 'MAKER=VENDOR', or a column vendor in labels.csv)"
-            )
+            raise InputError(f"{self.root} holds no usable {noun}.{self._reasons()} {self.needs}")
 
     def _reasons(self) -> str:
         return reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)

@@ -1,17 +1,19 @@
 """Masks of the tumour in each image of a cohort, made when a task needs them, with the geometry of the images.
 
-Drawn masks are used where the folder has them (``masks.npz``, as the phantom writes it); else Duke's Annotation_Boxes,
-the same rectangle in every slice of the box. An image of label 0 has no tumour: its mask is empty. Drawn masks may
-also say where the organ is that holds the tumour (``PATIENT_organ``): a pixel of a mask is the sum of LESION and ORGAN.
+Drawn masks are used where the folder has them (``masks.npz``, as the phantom writes it); else masks that are NIfTI
+volumes, where the images are; else Duke's Annotation_Boxes, the same rectangle in every slice of the box. An image of
+label 0 has no tumour: its mask is empty. Drawn masks may also say where the organ is that holds the tumour
+(``PATIENT_organ``): a pixel of a mask is the sum of LESION and ORGAN.
 """
 
 import dataclasses
+import hashlib
 import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +24,14 @@ from tune_ks.data.cohort.map_scan import with_maps
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.cohort.table import manufacturer_of
 from tune_ks.data.dicom.file import UnusableFile
-from tune_ks.data.dicom.geometry import apply
+from tune_ks.data.dicom.geometry import Geometry, apply
 from tune_ks.data.dicom.reader import VendorNames, read_geometry
+from tune_ks.data.layouts.base import Layout
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.labels import without_site
 from tune_ks.data.layouts.sheets import InputError, read_columns
 from tune_ks.data.new_array import new_array
+from tune_ks.data.nifti.slices import mask_slices, slice_geometry, volume_and_number
 from tune_ks.data.volumes import LESION, ORGAN
 from tune_ks.data.whole_folder import remove_abandoned
 
@@ -58,12 +62,11 @@ def with_tumour_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
     """
     if cohort.holds_maps:
         return with_maps(cohort)
-    source = mask_source(root, organs)
+    source = mask_source(root, organs, cohort.settings.series)
     with_masks = naming_masks(cohort, root)
     assert with_masks.masks is not None
     if not with_masks.masks.exists():
-        drawn_or_boxes = DrawnMasks(source) if source.name == DRAWN else BoxMasks(source)
-        _write(with_masks.masks, cohort, Path(root), drawn_or_boxes)
+        _write(with_masks.masks, cohort, Path(root), source.opened(cohort))
     return with_masks
 
 
@@ -71,7 +74,7 @@ def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort as ``with_tumour_masks`` gives it, but its masks may not be written yet."""
     if cohort.holds_maps:
         return with_maps(cohort)
-    content = digest(f"{VERSION}".encode() + mask_source(root).read_bytes())[:8]
+    content = digest(f"{VERSION}".encode() + mask_source(root, series=cohort.settings.series).content())[:8]
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:
         return dataclasses.replace(cohort, masks=masks)
@@ -80,27 +83,69 @@ def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     return dataclasses.replace(cohort, masks=masks, fingerprint=fingerprint, fingerprint_1=fingerprint_1)
 
 
-def mask_source(root: Path, organs: bool = False) -> Path:
-    """The file that says where the tumours of the folder lie: DRAWN or Duke's boxes. InputError where there is none.
+class MaskSource(NamedTuple):
+    """What says where the tumours of a folder lie."""
 
-    With ``organs`` it must also say where the organs lie that hold them.
+    files: list[Path]  # DRAWN, or Duke's boxes, or the masks of volumes
+    mask_of: dict[str, str]  # volume -> its mask, relative to the root; {} where the files are no volumes
+    root: Path
+
+    def content(self) -> bytes:
+        """What a fingerprint covers: the content of one file, or the hashes of many."""
+        if not self.mask_of:
+            return self.files[0].read_bytes()
+        hashes = []
+        for path in self.files:
+            with path.open("rb") as file:
+                hashes.append(hashlib.file_digest(file, "sha256").digest())
+        return b"".join(hashes)
+
+    def opened(self, cohort: Cohort) -> StoredMasks:
+        """The masks, to be read."""
+        if self.mask_of:
+            return VolumeMasks(self.root, self.mask_of, cohort.settings.orientation)
+        return DrawnMasks(self.files[0]) if self.files[0].name == DRAWN else BoxMasks(self.files[0])
+
+
+def mask_source(root: Path, organs: bool = False, series: str | None = None) -> MaskSource:
+    """What says where the tumours of the folder lie: DRAWN, masks of volumes, or Duke's boxes. InputError for nothing.
+
+    With ``organs`` it must also say where the organs lie that hold them. ``series``: that of the cohort.
     """
-    drawn = Path(root) / DRAWN
+    root = Path(root)
+    drawn = root / DRAWN
     if organs and not (drawn.is_file() and DrawnMasks(drawn).has_organs):
         raise InputError(
             f"{root} does not say where the organs lie, which a task of volumes needs: no {DRAWN} with PATIENT_organ,"
             " (n, rows, columns) of bool as PATIENT; use task = 'segmentation', or add it"
         )
-    boxes = detect(root, labels_required=False).sheets.get("boxes")
+    layout = detect(root, labels_required=False)
     if drawn.is_file():
-        return drawn
-    if boxes is None:
+        return MaskSource([drawn], {}, root)
+    if layout.holds_volumes:
+        return _masks_of_volumes(layout, series)
+    if "boxes" not in layout.sheets:
         raise InputError(
             f"{root} does not say where its tumours lie, which segmentation and detection need: neither {DRAWN}"
             " (PATIENT: (n, rows, columns) of bool as the images are stored, PATIENT_slices: (n,) their slice numbers)"
             " nor Duke's Annotation_Boxes; use task = 'classification', or add one of them"
         )
-    return boxes
+    return MaskSource([layout.sheets["boxes"]], {}, root)
+
+
+def _masks_of_volumes(layout: Layout, series: str | None) -> MaskSource:
+    """The masks that a layout of NIfTI volumes lists. InputError where it lists none."""
+    mask_of = {}
+    for item in layout.listing(series, True, layout.files()).items:
+        if item.mask:
+            mask_of[item.path] = item.mask
+    if not mask_of:
+        raise InputError(
+            f"{layout.root} does not say where its tumours lie, which segmentation and detection need: no volume has a"
+            " mask (the column mask of labels.csv); use task = 'classification', or add them"
+        )
+    files = [layout.root / mask for mask in sorted(set(mask_of.values()))]
+    return MaskSource(files, mask_of, layout.root)
 
 
 def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:
@@ -194,6 +239,32 @@ class BoxMasks(StoredMasks):
         return {LESION: mask}
 
 
+class VolumeMasks(StoredMasks):
+    """Masks that are NIfTI volumes, on the grids of the volumes that they mark."""
+
+    def __init__(self, root: Path, mask_of: dict[str, str], orientation: str) -> None:
+        self.root = root
+        self.mask_of = mask_of
+        self.orientation = orientation
+        self.volume = ""  # the last one read: the slices of a volume stand together in the table
+        self.marked: dict[int, np.ndarray] = {}
+
+    def of_row(self, row: Row, shape: tuple[int, int]) -> dict[int, np.ndarray]:
+        volume, number = volume_and_number(row["path"])
+        if volume not in self.mask_of:
+            raise InputError(f"{volume} has label 1 and no mask; use task = 'classification', or add it")
+        mask = self.mask_of[volume]
+        if volume != self.volume:
+            try:
+                self.marked = mask_slices(self.root / volume, self.root / mask, self.orientation)
+            except UnusableFile as unusable:
+                raise InputError(f"{volume}: {unusable.reason}") from None
+            self.volume = volume
+        if number not in self.marked:
+            raise InputError(f"{mask} marks nothing in slice {number}, which has label 1")
+        return {LESION: self.marked[number]}
+
+
 def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
     """The masks of a cohort's table, whole or not at all."""
     remove_abandoned(path.parent, lambda name: name == path.name)
@@ -216,8 +287,7 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
 def _mask_of_image(row: Row, cohort: Cohort, root: Path, stored: StoredMasks) -> np.ndarray:
     """(S, S) uint8, sums of LESION and ORGAN: the mask of one image, turned, padded and shrunk as the image was."""
     try:
-        names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
-        plan = read_geometry(root / row["path"], cohort.settings.orientation, names)
+        plan = _geometry(row, cohort, root)
     except UnusableFile as unusable:
         raise InputError(f"{row['path']} was read before and cannot be now: {unusable.reason}") from None
     pixels = np.zeros((cohort.image_side, cohort.image_side), np.uint8)
@@ -228,3 +298,11 @@ def _mask_of_image(row: Row, cohort: Cohort, root: Path, stored: StoredMasks) ->
             )
         pixels |= np.uint8(bit) * shrink_by_area(pad_to_square(apply(mask.astype(np.float32), plan)), cohort.image_side)
     return pixels
+
+
+def _geometry(row: Row, cohort: Cohort, root: Path) -> Geometry:
+    """How the stored image became the one of the cohort. Raises UnusableFile."""
+    if cohort.holds_volumes:
+        return slice_geometry(root / volume_and_number(row["path"])[0], cohort.settings.orientation)
+    names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
+    return read_geometry(root / row["path"], cohort.settings.orientation, names)

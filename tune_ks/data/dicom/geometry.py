@@ -28,14 +28,14 @@ class Geometry(NamedTuple):
     stored: tuple[int, int]  # Rows, Columns
 
 
-class _Direction(NamedTuple):
+class Direction(NamedTuple):
     """Where an index of the image grows to: the nearest patient axis, x (0), y (1) or z (2), and its sign."""
 
     axis: int
     sign: int
 
 
-class _Turn(NamedTuple):
+class Turn(NamedTuple):
     """What brings a stored image into the canonical orientation: the transposition first, then the flips."""
 
     transpose: bool = False
@@ -46,13 +46,18 @@ class _Turn(NamedTuple):
 def geometry(dataset: pydicom.Dataset, orientation: str) -> Geometry:
     """The plan for one file. ``orientation`` raw leaves it as stored. UnusableFile where it would grow absurdly."""
     stored = (integer(dataset, "Rows"), integer(dataset, "Columns"))
-    height, width = stored
-    between_rows, between_columns = _spacing_mm(dataset)
-    turn = _Turn()
+    turn = Turn()
     if orientation == "canonical":
         canonical = _canonical_turn(_cosines(dataset))
         orientation = "unknown" if canonical is None else "canonical"
         turn = canonical or turn
+    return geometry_of(stored, _spacing_mm(dataset), turn, orientation)
+
+
+def geometry_of(stored: tuple[int, int], spacing_mm: tuple[float, float], turn: Turn, orientation: str) -> Geometry:
+    """The plan of an image of ``stored`` rows and columns, and of its ``spacing_mm`` between rows, between columns."""
+    height, width = stored
+    between_rows, between_columns = spacing_mm
     if turn.transpose:
         height, width = width, height
         between_rows, between_columns = between_columns, between_rows
@@ -118,23 +123,25 @@ def _cosines(dataset: pydicom.Dataset) -> tuple[float, ...] | None:
     return None if cosines is None else tuple(cosines)
 
 
-def _canonical_turn(cosines: tuple[float, ...] | None) -> _Turn | None:
+def _canonical_turn(cosines: tuple[float, ...] | None) -> Turn | None:
     """The turn after which both indices grow along positive patient axes, columns along the first of the two axes.
 
     None where the six direction cosines are missing or are no directions of an image.
     """
     directions = _patient_directions(cosines)
-    if directions is None:
-        return None
-    of_columns, of_rows = directions
+    return None if directions is None else turn_of(*directions)
+
+
+def turn_of(of_columns: Direction, of_rows: Direction) -> Turn:
+    """The turn of an image whose column index and row index grow to these directions."""
     transpose = of_columns.axis > of_rows.axis
     if transpose:
         of_columns, of_rows = of_rows, of_columns
-    return _Turn(transpose, flip_rows=of_rows.sign < 0, flip_columns=of_columns.sign < 0)
+    return Turn(transpose, flip_rows=of_rows.sign < 0, flip_columns=of_columns.sign < 0)
 
 
 @lru_cache(maxsize=256)  # the files of a series have the same ones
-def _patient_directions(cosines: tuple[float, ...] | None) -> tuple[_Direction, _Direction] | None:
+def _patient_directions(cosines: tuple[float, ...] | None) -> tuple[Direction, Direction] | None:
     """Where the column index grows to, and the row index. None where the cosines are unusable."""
     if cosines is None:
         return None
@@ -145,7 +152,7 @@ def _patient_directions(cosines: tuple[float, ...] | None) -> tuple[_Direction, 
     if axes[0] == axes[1]:
         return None
     signs = np.sign(directions[[0, 1], axes])
-    return _Direction(int(axes[0]), int(signs[0])), _Direction(int(axes[1]), int(signs[1]))
+    return Direction(int(axes[0]), int(signs[0])), Direction(int(axes[1]), int(signs[1]))
 
 
 def _resample(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

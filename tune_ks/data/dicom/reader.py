@@ -68,7 +68,7 @@ MAX_TESLA = 100  # a larger field strength is in gauss, as some older files have
 class ImagePlan(NamedTuple):
     """How the pixels of a file become its canonical image."""
 
-    stored: Stored
+    stored: Stored | None  # None where the image is a slice of a volume
     geometry: Geometry
 
 

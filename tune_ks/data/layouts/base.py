@@ -28,6 +28,8 @@ class Layout(ABC):
     recognised_by: ClassVar[str] = ""  # what a folder must hold, for the message that no layout was recognised
     holds_maps: ClassVar[bool] = False  # field maps with their true answer, in place of DICOM images
     of_source_study: ClassVar[bool] = False  # whether the source study chose its rates by test scores of such a cohort
+    holds_volumes: ClassVar[bool] = False  # whether its files are NIfTI volumes, in place of DICOM images
+    middle: ClassVar[float] = 1.0  # share of a volume's slices, about the middle one, that become images
 
     kind: str  # its name in LAYOUTS
     root: Path

@@ -6,13 +6,19 @@ from tune_ks.data.layouts.base import Layout, shown
 from tune_ks.data.layouts.duke import Duke
 from tune_ks.data.layouts.folder import PatientFolders
 from tune_ks.data.layouts.labels import LabelTable
+from tune_ks.data.layouts.mama_mia import MamaMia
 from tune_ks.data.layouts.maps import Maps
+from tune_ks.data.layouts.odelia import Odelia
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.layouts.volume_table import VolumeTable
 
 LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads it; the last recognises every folder
+    "volumes": VolumeTable,
     "table": LabelTable,
     "maps": Maps,
     "duke": Duke,
+    "mama_mia": MamaMia,
+    "odelia": Odelia,
     "folder": PatientFolders,
 }
 SHOWN_NAMES = 5  # of what lies in a folder, in a message
@@ -37,11 +43,9 @@ def holds_maps(root: Path) -> bool:
 
 def _require_folder(root: Path) -> None:
     if not root.exists():
-        raise InputError(
-            f"{root}: there is no such folder; give the folder that holds the DICOM files and their labels"
-        )
+        raise InputError(f"{root}: there is no such folder; give the folder that holds the images and their labels")
     if not root.is_dir():
-        raise InputError(f"{root} is a file, not a folder; give the folder that holds the DICOM files and their labels")
+        raise InputError(f"{root} is a file, not a folder; give the folder that holds the images and their labels")
 
 
 def _why_no_labels(root: Path) -> str:
@@ -51,9 +55,9 @@ def _why_no_labels(root: Path) -> str:
             return message
     names = sorted(shown(path.name) for path in root.iterdir())
     if not names:
-        return f"{root} is empty; give the folder that holds the DICOM files and their labels"
+        return f"{root} is empty; give the folder that holds the images and their labels"
     with_labels = [layout for layout in LAYOUTS.values() if layout.has_labels and not layout.holds_maps]
-    known = " nor ".join(layout.recognised_by for layout in with_labels)
+    known = " nor ".join(dict.fromkeys(layout.recognised_by for layout in with_labels))  # two read a labels.csv
     some = ", ".join(names[:SHOWN_NAMES])
     if len(names) > SHOWN_NAMES:
         some += " ..."

@@ -10,7 +10,10 @@ SPLITS = ("train", "val", "test")
 
 @dataclass
 class Item:
-    """One file to read, and what the sheets say of it."""
+    """One file to read, and what the sheets say of it.
+
+    The file may be a volume. Its ``slice`` is then the only one to read, or NaN for all of them.
+    """
 
     path: str  # relative to the root, with /
     patient_id: str
@@ -23,6 +26,8 @@ class Item:
     domain: str = ""  # what the column of the cohort's domains says of it; "" where nothing does
     sheet_vendor: str = ""  # the maker according to a sheet; it is compared with the file's own, or stands in for it
     is_chosen: bool = True  # False: it was found in a folder, where scouts and other series may lie beside it
+    mask: str = ""  # a volume that marks the tumour in this one; relative to the root
+    known: dict[str, float] = field(default_factory=dict)  # field_t, tr_ms, te_ms as a sheet says them of a volume
 
 
 @dataclass

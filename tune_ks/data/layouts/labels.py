@@ -3,9 +3,9 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -33,6 +33,11 @@ class LabelTable(Layout):
     """
 
     recognised_by = f"{LABELS} (columns path, patient_id, label)"
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+    texts: ClassVar[tuple[str, ...]] = ("path", "patient_id", "series", "split", "breast")
+    saying_labels: ClassVar[tuple[str, ...]] = ("label",)  # where images need labels, it has one of these columns
+    naming_files: ClassVar[tuple[str, ...]] = ("path",)
+    of_one_image: ClassVar[tuple[str, ...]] = ("path",)  # no two rows have the same in all of these
 
     @classmethod
     def find_sheets(cls, root: Path) -> dict[str, Path] | None:
@@ -43,7 +48,7 @@ class LabelTable(Layout):
     def files(self) -> list[FileStatus]:
         """The files that ``labels.csv`` names, whether or not they are there, and those of the folders it names."""
         tree = FolderTree(self.root)
-        named = sorted(set(read_labels(self.sheets["labels"], tree)["path"]))
+        named = self._named(read_labels(self.sheets["labels"], tree, self.naming_files))
         _refuse_outside(tree, named)
         files: dict[str, FileStatus] = {}
         for path in named:
@@ -56,22 +61,22 @@ class LabelTable(Layout):
         """The rows of one series. InputError for a table that contradicts itself or leaves the folder."""
         sheet = self.sheets["labels"]
         tree = FolderTree(self.root)
-        table = read_labels(sheet, tree)
-        if labels_required:
+        table = read_labels(sheet, tree, self.naming_files)
+        if labels_required and not any(name in table for name in self.saying_labels):
             require_columns(sheet, table.columns, "label")
         domain = present_column(sheet, table.columns, self.domain_columns, labels_required)
-        _check_rows(sheet, table)
-        _refuse_outside(tree, table["path"])
+        _check_rows(sheet, table, self.of_one_image)
+        _refuse_outside(tree, self._named(table))
         chosen = set(table["path"])
         table = _without_folders(tree, table, [file.path for file in files])
         _refuse_outside(tree, [path for path in table["path"] if path not in chosen])
         table, left_out = _one_series(sheet, table, series)
         table = _with_sites(sheet, table)
         _check_splits(sheet, table)
-        listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table, domain))
-        for item in _items(sheet, table, domain):
+        listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table, self.columns, domain))
+        for item in _items(sheet, table, self.texts, domain):
             item.is_chosen = item.path in chosen
-            if labels_required and item.label is None:
+            if labels_required and item.label is None and not item.mask:
                 listing.skipped.append((item.path, "no label"))
             elif not tree.exists(item.path):
                 listing.skipped.append((item.path, ABSENT))
@@ -79,27 +84,39 @@ class LabelTable(Layout):
                 listing.items.append(item)
         return listing
 
+    def _named(self, table: pd.DataFrame) -> list[str]:
+        """Every path that the table names, once."""
+        named = set(table["path"])
+        for name in self.naming_files:
+            if name != "path" and name in table:
+                named |= set(table[name]) - {""}
+        return sorted(named)
 
-def read_labels(path: Path, tree: FolderTree) -> pd.DataFrame:
-    """``labels.csv`` as texts without stray blanks, its paths as the disk writes them.
+
+def read_labels(path: Path, tree: FolderTree, naming_files: Iterable[str]) -> pd.DataFrame:
+    """``labels.csv`` as texts without stray blanks, the paths in its columns ``naming_files`` as the disk writes them.
 
     InputError where it lacks the paths or the patients.
     """
     table = read_table(path)
     require_columns(path, table.columns, "path", "patient_id")
     disk = NamesOnDisk(tree)
-    return table.assign(path=[disk.written(path) for path in table["path"]])
+    for name in naming_files:
+        if name in table:
+            table[name] = [disk.written(path) for path in table[name]]
+    return table
 
 
-def _check_rows(sheet: Path, table: pd.DataFrame) -> None:
-    """InputError where a row lacks its path or patient, or two rows have the same path."""
+def _check_rows(sheet: Path, table: pd.DataFrame, of_one_image: Sequence[str]) -> None:
+    """InputError where a row lacks its path or patient, or two rows have the same in the columns ``of_one_image``."""
     if table.empty:
         raise InputError(f"{sheet.name} has no rows; it needs a row for each file, with path, patient_id and label")
     for column in ("path", "patient_id"):
         empty = table.index[table[column] == ""]
         if len(empty):
             raise InputError(f"{sheet.name}: no {column} in line {empty[0]} ({len(empty)} such lines)")
-    repeated = table["path"][table["path"].map(plain).duplicated()]
+    keys = table.assign(path=table["path"].map(plain))[[name for name in of_one_image if name in table]]
+    repeated = table["path"][keys.duplicated()]
     if len(repeated):
         raise InputError(f"{sheet.name} lists {repeated.iloc[0]} more than once ({len(repeated)} lines too many)")
 
@@ -174,12 +191,11 @@ def _check_splits(sheet: Path, table: pd.DataFrame) -> None:
         )
 
 
-def _items(sheet: Path, table: pd.DataFrame, domain: str) -> list[Item]:
-    """One Item for each row; ``domain``: the column of its domain, or "".
+def _items(sheet: Path, table: pd.DataFrame, texts: Sequence[str], domain: str) -> list[Item]:
+    """One Item for each row; ``texts``: columns that it takes as they are; ``domain``: that of its domain, or "".
 
     InputError for a label or a slice number that cannot be read.
     """
-    texts = ("path", "patient_id", "series", "split", "breast")
     columns = {name: table[name].tolist() for name in texts if name in table}
     if domain:
         columns["domain"] = table[domain].tolist()
@@ -215,17 +231,17 @@ def _with_sites(sheet: Path, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(patient_id=joined)
 
 
-def _unused_columns(sheet: Path, table: pd.DataFrame, domain: str) -> list[str]:
-    """A note that names the columns but ``domain`` that nothing reads; where a name is no plain word, its place."""
+def _unused_columns(sheet: Path, table: pd.DataFrame, used: Sequence[str], domain: str) -> list[str]:
+    """A note that names the columns but ``used`` and the ``domain``; where a name is no plain word, its place."""
     unused = []
     for number, name in enumerate(table.columns, start=1):
-        if name not in (*COLUMNS, domain):
+        if name not in (*used, domain):
             unused.append(repr(name) if PLAIN_WORD.fullmatch(name) else f"number {number}")
     if not unused:
         return []
     more = " ..." if len(unused) > SHOWN_COLUMNS else ""
     names = ", ".join(unused[:SHOWN_COLUMNS])
-    return [f"{sheet.name}: not used: the column {names}{more}; used are {', '.join(COLUMNS)}"]
+    return [f"{sheet.name}: not used: the column {names}{more}; used are {', '.join(used)}"]
 
 
 def _vendors(sheet: Path, column: pd.Series) -> list[str]:

@@ -35,7 +35,7 @@ def read_columns(path: Path, *columns: str, optional: tuple[str, ...] = (), shee
     """
     if path.suffix != ".xlsx":
         return _columns(lambda _: None, path, columns, optional, sheet)
-    task = {"path": str(path), "columns": columns, "optional": optional, "sheet": sheet}
+    task = {"path": str(path.absolute()), "columns": columns, "optional": optional, "sheet": sheet}
     try:
         answer = child_process.call("tune_ks.data.layouts.sheets:columns_or_reason", task)
     except child_process.ChildDied:

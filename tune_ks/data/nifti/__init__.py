@@ -1,0 +1,1 @@
+"""NIfTI volumes -> canonical slices, oriented by their affine, with no text of their headers."""
