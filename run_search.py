@@ -5,6 +5,7 @@ python run_search.py --data DIR --space paper            a search on your own DI
 python run_search.py --data DIR --space finetune --init-from RUN     from the weights of another search's trials
 python run_search.py evaluate RUN --data DIR             the chosen models on another cohort
 python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
+python run_search.py evaluate RUN --data DIR --explain          which k-space lines they need, and where they look
 python run_search.py predict RUN --data DIR              their calls of images and patients without labels
 python run_search.py export RUN --into DIR               one chosen model with its mask, which needs torch alone
 python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate

@@ -25,7 +25,9 @@ def synthetic(count: int, side: int, masks: bool = False) -> Splits:
     pixels = stream.random((sum(sizes.values()), side, side), dtype=np.float32)
     tumours = (pixels > 0.9).astype(np.uint8) if masks else None
     rows = np.arange(len(pixels))
-    table = pd.DataFrame({"row": rows, "patient_id": rows.astype(str), "label": rows % 2, "acquired_width": side})
+    table = pd.DataFrame(
+        {"row": rows, "vendor": "GE", "patient_id": rows.astype(str), "label": rows % 2, "acquired_width": side}
+    )
     table = table.assign(width=side, **dict.fromkeys(set(ACQUISITION) - {"acquired_ratio"}, 1.0))
     parts = {}
     end = 0

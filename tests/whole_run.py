@@ -19,7 +19,7 @@ SELECTION = {"made_with": {"rule": "knee", "images": True, "patients": None, "cr
 
 
 def write_whole_run(root: Path) -> RunFolder:
-    """Two finished trials on one vendor, a failed one, a stopped one, another cohort's scores, corrupted images."""
+    """Two finished trials on one vendor, a failed one, a stopped one, another cohort's scores, other images."""
     folder = write_run(root, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=8, images=2)
     keys = folder.keys()
     ends = {"failure.json": keys.pop(), "stopped.json": keys.pop()}
@@ -82,6 +82,9 @@ def write_other_images(root: Path, keys: list[str]) -> None:
     (root / "external/other.csv").write_text("\n".join(["key,vendor,images,patients,auc", *summary]))
     (root / "corruptions").mkdir()
     np.savez_compressed(root / "corruptions/other.npz", **corrupted_arrays(keys, 8))
+    (root / "explained").mkdir()
+    np.savez_compressed(root / "explained/other.npz", **occluded_arrays(keys, 8))
+    np.savez_compressed(root / "explained/other_pointing.npz", **pointed_arrays(keys, 4))
 
 
 def corrupted_arrays(keys: list[str], images: int) -> dict[str, np.ndarray]:
@@ -95,6 +98,39 @@ def corrupted_arrays(keys: list[str], images: int) -> dict[str, np.ndarray]:
         "label": (row % 2).astype(np.int8),
         "patient": row.astype(np.int32),
         "vendor": np.array(["GE", "SIEMENS"])[row // 4 % 2],
+    }
+
+
+def occluded_arrays(keys: list[str], images: int) -> dict[str, np.ndarray]:
+    """The arrays of a file of RUN/explained, for four lines of which three are kept."""
+    about = corrupted_arrays(keys, images)
+    lines = np.tile(np.arange(-2, 2, dtype=np.int32), (len(keys), 1))
+    kept = np.tile(np.array([0, 1, 1, 1], np.int32), (len(keys), 1))
+    score = np.resize(np.arange(images, dtype=np.float32), (len(keys), 4, images))
+    of_groups = {"first": lines, "last": lines, "size": np.ones_like(lines), "kept": kept}
+    of_images = {name: about[name] for name in ("keys", "label", "patient", "vendor")}
+    of_models = {"points": np.zeros(len(keys), bool), "clean": score[:, 0], "score": score}
+    return {"metric": np.array(["auc"]), **of_images, **of_groups, **of_models}
+
+
+def pointed_arrays(keys: list[str], images: int) -> dict[str, np.ndarray]:
+    """The arrays of a pointing game, with pictures of two images of 8 pixels a side."""
+    hit = np.resize(np.array([True, True, False]), (len(keys), images))
+    picture = np.resize(np.arange(64, dtype=np.uint8), (len(keys), 2, 8, 8))
+    outline = np.zeros((2, 8, 8), bool)
+    outline[:, 2:5, 3:6] = True
+    return {
+        "keys": np.array(keys),
+        "vendor": np.resize(np.array(["GE", "GE", "SIEMENS", "SIEMENS"]), images),
+        "patient": np.arange(images, dtype=np.int32),
+        "available": np.full(images, 7, np.int32),
+        "hit": hit,
+        "random_hit": ~hit,
+        "area": np.full(images, 0.1, np.float32),
+        "fixed_hit": hit[0],
+        "image": picture,
+        "saliency": picture[:, :, ::-1],
+        "outline": outline,
     }
 
 

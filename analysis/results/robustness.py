@@ -1,17 +1,14 @@
 """The metric against the severity of a corruption, at the chosen rate and in full: is a low rate more robust?"""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.read.class_patients import count_patients
 from analysis.read.trial_arrays import INTEGERS, NUMBERS, are_of, arrays
+from analysis.results.scored_domains import scored_domains
 from analysis.statistics.bootstrap import DRAWS, Resampled, average, interval, patient_weights
 from analysis.statistics.measures import MEASURES
-from tune_ks.core.domains import is_source, other_vendors
-from tune_ks.core.metrics import METRICS
 from tune_ks.core.rate_words import rate_words
 from tune_ks.core.storage import StoragePath, sorted_glob
 
@@ -140,7 +137,7 @@ def robust(images: Corrupted, vendor: str, chosen: list[str], full: list[str], r
     if not chosen or not full or not scored.issuperset([*chosen, *full]) or set(chosen) == set(full):
         return None
     lines, rows = [], []
-    for domain, vendors in _domains(images, vendor).items():
+    for domain, vendors in scored_domains(images, vendor).items():
         for place, corruption in enumerate(images.corruptions):
             of_rate = _by_severity(images, chosen, vendors, place)
             of_full = _by_severity(images, full, vendors, place)
@@ -185,22 +182,6 @@ def verdict(comparison: Robust) -> str:
         f"Of {total} comparisons (corruption and domain), rate {rate_words(comparison.rate)} loses less {title} than "
         f"full sampling in {less} and more in {more}, by a 90 % interval that leaves out 0; {chance}."
     )
-
-
-def _domains(images: Corrupted, vendor: str) -> dict[str, list[str]]:
-    """Domain -> its vendors among the images; without a domain that has none."""
-    scores, patients = {}, {}
-    for name in np.unique(images.vendor).tolist():
-        here = images.vendor == name
-        labels = set(np.unique(images.label[here]).tolist())
-        has_value = labels >= set(METRICS[images.metric].classes)
-        scores[name] = 1.0 if has_value else math.nan  # any number: it has a value
-        patients[name] = count_patients(pd.Series(images.label[here]), pd.Series(images.patient[here]))
-    domains = {
-        "in_domain": [name for name in scores if is_source(name, vendor)],
-        "cross_domain": list(other_vendors(scores, vendor, patients, METRICS[images.metric].classes).counted),
-    }
-    return {domain: names for domain, names in domains.items() if names}
 
 
 def _by_severity(images: Corrupted, keys: list[str], vendors: list[str], corruption: int) -> list[Resampled]:

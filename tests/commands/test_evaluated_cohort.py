@@ -19,15 +19,17 @@ OTHER = SimpleNamespace(fingerprint="ba9876543210")
 
 
 @pytest.mark.parametrize(
-    ("task", "corruptions", "path"),
+    ("task", "lens", "path"),
     [
-        ("evaluate", False, "external/images.csv"),
-        ("evaluate", True, "corruptions/images.csv"),
-        ("predict", False, "external/images_predictions.csv"),
+        ("evaluate", "", "external/images.csv"),
+        ("evaluate", "corruptions", "corruptions/images.csv"),
+        ("evaluate", "explain", "explained/images.csv"),
+        ("predict", "", "external/images_predictions.csv"),
     ],
 )
-def test_results_of_a_cohort_may_be_written_again_and_those_of_another_not(tmp_path, task, corruptions, path):
-    csv = results_of(RunFolder(tmp_path), "images", Namespace(task=task, corruptions=corruptions))
+def test_results_of_a_cohort_may_be_written_again_and_those_of_another_not(tmp_path, task, lens, path):
+    asked = Namespace(task=task, corruptions=lens == "corruptions", explain=lens == "explain")
+    csv = results_of(RunFolder(tmp_path), "images", asked)
     assert csv == tmp_path / path
     require_same_cohort(csv, ONE)  # there is nothing yet
     note_cohort(csv, ONE)
@@ -46,7 +48,7 @@ def test_results_of_a_cohort_may_be_written_again_and_those_of_another_not(tmp_p
             require_same_cohort(csv, ONE)
 
 
-@pytest.mark.parametrize("name", ["images_scores", "images_predictions", "images_cohort", "images_patient"])
+@pytest.mark.parametrize("name", ["images_scores", "images_predictions", "images_cohort", "images_pointing"])
 def test_a_name_that_is_another_files_is_refused(name):
     with pytest.raises(ValueError, match="--name must not end with _scores or _predictions or _cohort or"):
         output_name(Namespace(name=name, data=Path("images")))

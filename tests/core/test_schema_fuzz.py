@@ -15,15 +15,17 @@ import run_search
 import schema_mutants
 from analysis import analyse
 from analysis.__main__ import main as analysis_main
+from analysis.read.explained import load_occluded, load_pointed
 from analysis.read.load import load
 from analysis.read.trial_arrays import image_scores, mask, mask_history, preview, probability
+from analysis.results.line_falls import line_falls
 from analysis.results.robustness import load_corruptions
 from schema_readers import READERS, Damaged, message_of, whole_readers
 from synthetic_run import write_run
 from tune_ks.core.json_text import CHECKED
 from tune_ks.core.run_folder import read_json
 from tune_ks.core.schemas import SCHEMAS
-from whole_run import complete_record, corrupted_arrays, write_whole_run
+from whole_run import complete_record, corrupted_arrays, occluded_arrays, write_whole_run
 
 SEED = 5
 COUNTS = {
@@ -177,7 +179,7 @@ def test_an_array_of_another_type_or_shape_is_read_or_left_out(made):
     key = made.finished()[0]
     met = 0
     for name, require in ARRAYS.items():
-        path = made.root / "corruptions" / name if name == "other.npz" else made.trial(key, name)
+        path = made.root / name if "/" in name else made.trial(key, name)
         whole = path.read_bytes()
         with np.load(path) if path.suffix == ".npz" else nullcontext({"": np.load(path)}) as held:
             arrays = dict(held)
@@ -193,9 +195,10 @@ def test_an_array_of_another_type_or_shape_is_read_or_left_out(made):
             path.write_bytes(content)
             require(made, key, cohort)
         path.write_bytes(whole)
-    assert met == len(ODD) * 18
+    assert met == len(ODD) * (18 + 12 + 11)
     assert image_scores(made.root, key, cohort) is not None
-    assert load_corruptions(made.root)[1] == []
+    for load_images in (load_corruptions, load_occluded, load_pointed):
+        assert load_images(made.root)[1] == []
 
 
 def require_scores(folder, key, cohort):
@@ -228,13 +231,27 @@ def require_corrupted(folder, key, cohort):
         assert images.score.shape == (len(images.keys), len(images.corruptions), 6, len(images.label))
 
 
+def require_occluded(folder, key, cohort):
+    for images in load_occluded(folder.root)[0]:
+        assert images.score.shape == (*images.kept.shape, len(images.label))
+        line_falls(images, "GE", images.keys, 0.5)
+
+
+def require_pointed(folder, key, cohort):
+    for game in load_pointed(folder.root)[0]:
+        assert game.hit.dtype == game.outline.dtype == bool
+        assert game.image.shape[2:] == game.outline.shape[1:]
+
+
 ARRAYS = {
     "scores.npz": require_scores,
     "mask.npy": require_mask,
     "probability.npy": require_probability,
     "preview.npz": require_preview,
     "mask_history.npz": require_history,
-    "other.npz": require_corrupted,
+    "corruptions/other.npz": require_corrupted,
+    "explained/other.npz": require_occluded,
+    "explained/other_pointing.npz": require_pointed,
 }
 
 
@@ -251,6 +268,13 @@ def test_scores_of_corrupted_images_are_bounded_by_their_images_and_in_all(made,
     np.savez_compressed(path, **{**arrays, "label": np.zeros(2**21, np.int8)})
     assert load_corruptions(made.root)[0] == []
     path.write_bytes(whole)
+    explained = made.root / "explained/other.npz"
+    sound = explained.read_bytes()
+    occluded = occluded_arrays(["0123456789ab"], 8)
+    np.savez_compressed(explained, **{**occluded, "score": np.zeros((1, 4, 500_000), np.float32)})
+    assert load_occluded(made.root)[0] == []
+    explained.write_bytes(sound)
+    assert [images.name for images in load_occluded(made.root)[0]] == ["other"]
     second = path.with_name("second.npz")
     second.write_bytes(whole)
     (read,), none = load_corruptions(made.root)[0][:1], load_corruptions(made.root)[1]

@@ -150,9 +150,16 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
             "patient (NAME_patient_predictions.csv). For research only: this is no medical device.",
         }[name],
     )
-    parser.set_defaults(task=name, corruptions=False)
+    parser.set_defaults(task=name, corruptions=False, explain=False)
     if name == "evaluate":
-        parser.add_argument(
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument(
+            "--explain",
+            action="store_true",
+            help="take each line of k-space out of the masks, and ask where in positive images classifiers look; "
+            "nothing retrained: writes RUN/explained/NAME.csv",
+        )
+        instead.add_argument(
             "--corruptions",
             action="store_true",
             help="score corrupted images (ghosting, motion, noise ...) at five severities with the same models, "

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
+from tune_ks.commands.explain import write_explained
 from tune_ks.commands.output import OK, cache_beside, console, say
 from tune_ks.commands.predictions import assumed_patients, readable_series, write_predictions
 from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
@@ -22,6 +23,7 @@ TAKEN = (
     "_cohort",
     "_patient",
     "_skipped",
+    "_pointing",
 )  # ends of the names of files that are written beside NAME.csv
 
 
@@ -61,15 +63,13 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     lines: list[str] = []
     with stages.stage("scoring") as progress:
         note_cohort(results, cohort)  # before the results, which another cohort's must never replace
-        if args.corruptions:
-            written = write_corrupted(folder, name, keys, cohort, progress)
-        elif labelled:
-            written = write_external(folder, name, keys, cohort, progress)
+        if labelled:
+            written, lines = write_scored(folder, name, keys, cohort, progress, args)
         else:
             written, lines = write_predictions(folder, name, keys, cohort, progress, assumed, args.json)
     if labelled:
         with stages.stage("analysis"):
-            written.append(analysis.show_evaluation(folder.root, None if args.corruptions else name))
+            written.append(analysis.show_evaluation(folder.root, name if results.parent.name == "external" else None))
     for line in lines:
         say(line)
     for path in written:
@@ -80,8 +80,9 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
 
 def results_of(folder: RunFolder, name: str, args: argparse.Namespace) -> StoragePath:
     """The table that this command writes."""
-    if args.corruptions:
-        return folder.root / "corruptions" / f"{name}.csv"
+    for kind, is_asked in (("corruptions", args.corruptions), ("explained", args.explain)):
+        if is_asked:
+            return folder.root / kind / f"{name}.csv"
     return folder.root / "external" / (f"{name}.csv" if args.task == "evaluate" else f"{name}_predictions.csv")
 
 
@@ -102,6 +103,17 @@ def need_masks(folder: RunFolder, keys: list[str]) -> bool:
     from tune_ks.training.tasks import task_of
 
     return any(task_of(folder.read_config(key)).reads_masks() for key in keys)
+
+
+def write_scored(
+    folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any, args: argparse.Namespace
+) -> tuple[list[StoragePath], list[str]]:
+    """Score labelled images as ``evaluate`` was asked to; returns the paths that were written, and what to say."""
+    if args.explain:
+        table = labelled_images(folder, cohort)
+        return write_explained(folder, name, keys, cohort, table, args.data, progress)
+    write = write_corrupted if args.corruptions else write_external
+    return write(folder, name, keys, cohort, progress), []
 
 
 def write_external(folder: RunFolder, name: str, keys: list[str], cohort: Any, progress: Any) -> list[StoragePath]:

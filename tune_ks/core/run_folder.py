@@ -17,7 +17,7 @@ FAILURE = "failure.json"
 STOPPED = "stopped.json"
 CHECKPOINT = "checkpoint.pt"
 LARGEST_JSON = 2**26  # bytes of a JSON file; a record of a thousand epochs has a quarter of a million
-FOLDERS = ("trials", "trainings", "weights", "external", "corruptions", "tensorboard", "figures")
+FOLDERS = ("trials", "trainings", "weights", "external", "corruptions", "explained", "tensorboard", "figures")
 BEFORE_SEARCH_JSON = ("driver.lock", "cohort.csv", "skipped.csv")  # all that a new run folder holds before search.json
 
 
@@ -35,7 +35,7 @@ class RunFolder:
     RUN/trainings/KEY/checkpoint.pt  of a conditional training
     RUN/weights/KEY@HASH/model.safetensors, record.json  copies from a finished trial, of this or another run, that
                                    trials start from
-    RUN/report.html, selection.json, external/, corruptions/
+    RUN/report.html, selection.json, external/, corruptions/, explained/
     """
 
     def __init__(self, root: str | StoragePath) -> None:

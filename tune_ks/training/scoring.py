@@ -111,12 +111,21 @@ def outputs_of(
 
 
 def _with_mask(network: Network, device: str) -> Network:
-    """The network with the one mask of all images, so that it is computed once; unchanged where masks are drawn."""
-    mask = network.pipeline.sampling.mask
-    if network.pipeline.nothing_to_sample or mask.is_drawn:
+    """The network with the one mask of all images, so that it is computed once.
+
+    Unchanged where it brings a mask, where masks are drawn, and where there is nothing to sample.
+    """
+    pipeline = network.pipeline
+    if network.mask is not None or pipeline.nothing_to_sample or pipeline.sampling.mask.is_drawn:
         return network
+    return network._replace(mask=binary_mask(pipeline, network.config, device))
+
+
+def binary_mask(pipeline: KSpaceClassifier, config: TrialConfig, device: str = "cpu") -> Tensor:
+    """(1, H or 1, W) of 0 and 1: the mask that the config is scored with. The pipeline is in evaluation mode."""
+    mask = pipeline.sampling.mask
     place = device if mask.learned else "cpu"  # the host looks up a fixed mask
-    return network._replace(mask=mask.binary(torch.full((1,), network.config.sampling_rate, device=place)))
+    return mask.binary(torch.full((1,), config.sampling_rate, device=place))
 
 
 def rates_of(config: TrialConfig, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ from analysis import analyse
 from analysis.choice.crossfit import score_halves
 from analysis.choice.noninferior_run import validation_patients
 from analysis.read.load import load
-from analysis.results.robustness import _domains
+from analysis.results.scored_domains import scored_domains
 from analysis.results.terminal import print_analysis
 from analysis.statistics.bootstrap import average
 from analysis.statistics.resampling import domain_draws
@@ -119,9 +119,8 @@ def test_every_mean_over_vendors_is_the_same_one(analysed, root):
     tested = run.cohort[run.cohort["split"] == "test"]
     patient = tested["patient_id"].factorize()[0]
     about = {"label": tested["label"].to_numpy(), "patient": patient, "vendor": tested["vendor"].to_numpy(str)}
-    about["metric"] = "auc"
-    images = SimpleNamespace(**about)  # what _domains reads of a Corrupted
-    assert _domains(images, "GE") == {"in_domain": ["GE"], "cross_domain": ["SIEMENS"]}
+    images = SimpleNamespace(metric="auc", **about)  # what scored_domains reads of a Corrupted
+    assert scored_domains(images, "GE") == {"in_domain": ["GE"], "cross_domain": ["SIEMENS"]}
 
 
 def test_numbers_of_patients_in_the_records_and_counted_in_the_cohort_give_the_same_analysis(analysed, root):
