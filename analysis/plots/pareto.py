@@ -67,6 +67,9 @@ class Star(NamedTuple):
     text: list[str]
 
 
+DEEPEST = 1.0  # of a metric that is at most 1: the whole range of one in [0, 1]
+
+
 def plot_pareto(info: ParetoInfo) -> go.Figure:
     """In-domain against cross-domain metric on the split that chose: trials, configurations, front, choice.
 
@@ -261,8 +264,13 @@ def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> Line:
 
 
 def _range(scores: list[pd.Series], surfaces: pd.DataFrame | None, domain: str) -> list[float]:
-    """The ends of an axis that holds all scores, and the attainment surfaces where there are any."""
-    drawn = scores if surfaces is None else [*scores, surfaces[domain]]
-    values = pd.concat(drawn).astype(float)
+    """The ends of an axis that holds all scores, and the attainment surfaces where there are any.
+
+    A surface of a metric without a floor may reach far below all scores: it is followed down by DEEPEST only.
+    """
+    values = pd.concat(scores).astype(float)
+    if surfaces is not None:
+        reached = surfaces[domain].astype(float).clip(lower=values.min() - DEEPEST)
+        values = pd.concat([values, reached])
     room = 0.06 * max(values.max() - values.min(), 0.02)
     return [float(values.min() - room), float(values.max() + room)]

@@ -1,8 +1,10 @@
 """A metric that may be negative: scales end at their left end, a volume counts from 0, the mean is resampled."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from analysis.plots import pareto
 from analysis.report.sections.choice import _position
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.pareto import hypervolume
@@ -28,3 +30,12 @@ def test_draws_are_means_and_may_be_negative():
     drawn = R2.resampled(np.ones(3), score, patient, np.array(["a", "b"]), weights)
     assert drawn.point == pytest.approx(-0.5)
     np.testing.assert_allclose(drawn.draws, [-1.25, 1.0, -0.5])
+
+
+def test_an_axis_does_not_follow_a_surface_far_below_all_scores():
+    surface = pd.DataFrame({"in_domain": [-148.0, 0.4], "cross_domain": [0.1, 0.2]})
+    low, high = pareto._range([pd.Series([0.1, 0.6])], surface, "in_domain")
+    assert -1.2 < low < -0.9
+    assert 0.6 < high < 0.8
+    low, _ = pareto._range([pd.Series([0.6, 0.7])], pd.DataFrame({"in_domain": [0.0, 0.7]}), "in_domain")
+    assert low < 0  # a metric in [0, 1] is followed all the way
