@@ -18,6 +18,7 @@ from benchmarks.synthetic import synthetic
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Splits
 from tune_ks.model.classifiers import MAPPERS, NO_NETWORK
+from tune_ks.training.invariances import INVARIANCES
 from tune_ks.training.members import config_from, owners, registries, require_own_options
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
@@ -30,6 +31,7 @@ NOT_HERE = {  # members that these images, single slices with one mask, cannot t
     *("volume", "cascade"),  # whole volumes
     *("map", *MAPPERS),  # maps of a field, with its geometry
     *NO_NETWORK,  # nothing is trained
+    *(name for name in INVARIANCES if name != "none"),  # images of several vendors
 }
 PARTNERS = {"task": "classifier", "classifier": "task"}  # a network answers some tasks only
 LOSS = 1e-3  # largest relative difference of two losses in float32

@@ -74,7 +74,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "selection.json": (lambda folder, key: selected_keys(folder), lambda folder, key: last_settings(folder.root)),
 }
 NO_SETTINGS = argparse.Namespace(
-    series="", intensity="", orientation="", negatives="", site="", vendor_of=None, domain=""
+    series="", intensity="", orientation="", negatives="", site="", vendor_of=None, domain="", finding=""
 )
 
 

@@ -170,7 +170,8 @@ def conclude(search: PreparedSearch, halt: Any) -> int:
         say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     say("next:")
-    without_networks = all(record.scored_by for record in folder.records())
+    finished = list(folder.readable_records())
+    without_networks = bool(finished) and all(record.scored_by for record in finished)
     for what, command in next_steps(args, folder, bool(failures), without_networks):
         say(f"  {command}  # {what}")  # a comment of the shell: the line can be copied whole
     return FAILED_TRIALS if failures else OK
