@@ -39,7 +39,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     folder.require_own_folders()
     name = output_name(args)
     keys = chosen_keys(folder, args.all, args.key)
-    if args.task == "evaluate":
+    if args.task == "evaluate" and not args.explain:  # each line of each model is a pass: references would be many
         keys = with_references(folder, keys)
     side = side_of(folder.read_record(keys[0]))
     labelled = args.task == "evaluate"
