@@ -3,7 +3,7 @@
     python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space comparators
     python -m docs.tables comparators RUN
 
-Cost: 108 trials at 64 px, about three quarters of an hour on two cores.
+Cost: 108 trials at 64 px, some 85 minutes of CPU: about three quarters of an hour on two quiet cores.
 
 Full sampling, the low-pass and the learned mask at two rates; at full sampling every harmonisation (histogram matching,
 Nyul-Udupa, bias-field removal), every style (gamma, bias field, noise, random convolutions, amplitude mixing and
