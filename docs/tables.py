@@ -26,7 +26,7 @@ TABLE is one of:
     segmentation     families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)
     classical        families.md: what classical methods reach at each rate (space classical, or any RUN whose records
                      hold yardsticks), and where they answer instead of a network, the one that validation chooses
-    detection        families_underfit.md: LROC by rate, beside the best fixed position, and the sensitivity at one
+    detection        families.md: LROC by rate, beside the best fixed position, and the sensitivity at one
                      false positive an image (space detection)
     lv_scar          families.md: Dice of the scar by rate, views and stages, beside one mask for every volume, with the
                      errors of volume and surface (space lv_scar)

@@ -69,11 +69,15 @@ def choosable(configurations: pd.DataFrame) -> pd.DataFrame:
     return configurations[learned(configurations)] if learned(below).any() else configurations
 
 
+def beside_the_sampling(configurations: pd.DataFrame) -> list[str]:
+    """The config fields that mean something at full sampling too: all but rate, seed, and those of mask and R."""
+    names = [name for name in config_fields(configurations) if not is_idle(name)]
+    return [name for name in names if name not in ("sampling_rate", "seed")]
+
+
 def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     """Per row, the configuration at rate 1 that agrees in all but rate, mask and seed; None where it was not run."""
-    names = [name for name in config_fields(configurations) if not is_idle(name)]
-    shared = [name for name in names if name not in ("sampling_rate", "seed")]
-    groups = configurations.groupby(shared, dropna=False, sort=False).ngroup()
+    groups = configurations.groupby(beside_the_sampling(configurations), dropna=False, sort=False).ngroup()
     full = configurations["full"].astype(bool)
     named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
     return [named.get(group) for group in groups]

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.read.configurations import FULL
-from analysis.read.load import config_fields, is_idle
+from analysis.read.configurations import FULL, beside_the_sampling
 from analysis.results.sentences import DOMAINS
 from analysis.results.transfer import Pair, less_than, pairs_between
 from analysis.results.versus_lowpass import CHANCE
@@ -145,11 +144,7 @@ def _is_plain(row: Mapping[str, Any]) -> bool:
 
 def _beside_comparators(table: pd.DataFrame) -> list[int]:
     """Per row, a number that is the same where two agree in all but rate, mask, seed and comparators."""
-    names = []
-    for name in config_fields(table):
-        is_comparator = name in PLAIN or name.startswith(OPTIONS)
-        if not is_idle(name) and not is_comparator and name not in ("sampling_rate", "seed"):
-            names.append(name)
+    names = [name for name in beside_the_sampling(table) if name not in PLAIN and not name.startswith(OPTIONS)]
     return table.groupby(names, dropna=False, sort=False).ngroup().tolist()
 
 

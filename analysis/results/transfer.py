@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.read.configurations import FULL
-from analysis.read.load import config_fields, is_idle
+from analysis.read.configurations import FULL, full_sampling_of
+from analysis.read.load import config_fields
 from analysis.statistics.bootstrap import Interval, Resampled, TrialDraws, average
 from analysis.statistics.estimate import Estimate, estimate
 from tune_ks.core.domains import is_source
@@ -52,6 +52,7 @@ def _by_setting(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterato
 
     A setting is compared with the full sampling that has its other fields; where there are several, nothing is.
     """
+    reference = dict(zip(table["configuration"], full_sampling_of(table)))
     for tested_on in sorted(table["vendor"].unique()):
         for trained_on in sorted(table["vendor"].unique()):
             if is_source(tested_on, trained_on):
@@ -62,7 +63,8 @@ def _by_setting(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterato
             names = [str(pair.row["family"]) for pair in below]
             for name in dict.fromkeys(names):
                 of_name = [pair for pair, family in zip(below, names) if family == name]
-                beside = [pair for pair in full if _beside_mask(pair.row, table) == _beside_mask(of_name[0].row, table)]
+                wanted = reference[of_name[0].row["configuration"]]
+                beside = [pair for pair in full if pair.row["configuration"] == wanted]
                 yield [*of_name, *(beside if len(beside) == 1 else [])]
             if not below:
                 for pair in full:
@@ -86,12 +88,6 @@ def pairs_between(
         from_afar = _scores(other["keys"], draws, role)
         if at_home and from_afar:
             yield Pair(tested_on, trained_on, row, at_home, from_afar)
-
-
-def _beside_mask(row: dict[str, Any], table: pd.DataFrame) -> tuple:
-    """The settings of a configuration that have a meaning at full sampling, without rate and seed."""
-    names = [name for name in config_fields(table) if not is_idle(name) and name not in ("sampling_rate", "seed")]
-    return tuple("" if row[name] is None or row[name] != row[name] else row[name] for name in names)
 
 
 def _values(row: dict[str, Any], names: list[str]) -> tuple:

@@ -170,11 +170,19 @@ def conclude(search: PreparedSearch, halt: Any) -> int:
         say(f"{state}; the same command goes on:\n  {args.command_line}")
         return INTERRUPTED
     say("next:")
-    finished = list(folder.readable_records())
-    without_networks = bool(finished) and all(record.scored_by for record in finished)
-    for what, command in next_steps(args, folder, bool(failures), without_networks):
+    for what, command in next_steps(args, folder, bool(failures), has_no_network(folder)):
         say(f"  {command}  # {what}")  # a comment of the shell: the line can be copied whole
     return FAILED_TRIALS if failures else OK
+
+
+def has_no_network(folder: RunFolder) -> bool:
+    """Whether there are finished trials, all without a network; reads no further than the first that has one."""
+    is_empty = True
+    for record in folder.readable_records():
+        if not record.scored_by:
+            return False
+        is_empty = False
+    return not is_empty
 
 
 def say_failures(failures: Mapping[str, str]) -> None:

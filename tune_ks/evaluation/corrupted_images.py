@@ -15,6 +15,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
 from tune_ks.evaluation.other_cohort import images_of_task, load_model
+from tune_ks.evaluation.scored_table import kept_of_images
 from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.corruptions.base import SEVERITIES, Corruption, corrupted
 from tune_ks.training.scoring import score
@@ -83,9 +84,7 @@ def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[S
         corruptions=np.array(list(CORRUPTIONS)),
         versions=np.array([corruption.version for corruption in CORRUPTIONS.values()], np.int16),
         score=result.scores,
-        label=result.table["label"].to_numpy(np.int8),
-        patient=np.unique(result.table["patient_id"].to_numpy(str), return_inverse=True)[1].astype(np.int32),
-        vendor=result.table["vendor"].to_numpy(str),
+        **kept_of_images(result.table),
     )
     write_csv(csv, result.summary)
     return [csv, npz]

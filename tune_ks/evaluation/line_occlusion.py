@@ -22,6 +22,7 @@ from tune_ks.core.tables import write_csv
 from tune_ks.data.dataset import Images
 from tune_ks.evaluation.line_groups import MOST, LineGroups, line_groups
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_side
+from tune_ks.evaluation.scored_table import kept_of_images
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.model.reconstructions.zero_filled import ZeroFilled
 from tune_ks.training.pack import Network
@@ -153,20 +154,13 @@ def write_occlusion(folder: RunFolder, name: str, result: Occlusion) -> list[Sto
         **{name: _padded([getattr(groups, name) for groups in result.groups], np.int32) for name in NUMBERS},
         clean=np.stack(result.clean),
         score=_padded(result.occluded, np.float32),
-        label=result.table["label"].to_numpy(np.int8),
-        patient=numbered_patients(result.table),
-        vendor=result.table["vendor"].to_numpy(str),
+        **kept_of_images(result.table),
     )
     write_csv(csv, _summary(result))
     return [csv, npz]
 
 
 NUMBERS = ("first", "last", "size", "kept")  # of LineGroups
-
-
-def numbered_patients(table: pd.DataFrame) -> np.ndarray:
-    """(n,) the number of each image's patient, in order of the ids, which stay here."""
-    return np.unique(table["patient_id"].to_numpy(str), return_inverse=True)[1].astype(np.int32)
 
 
 def _padded(values: list[np.ndarray], dtype: type) -> np.ndarray:

@@ -19,9 +19,10 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.dataset import Images, all_images
-from tune_ks.evaluation.line_occlusion import mask_at_test, numbered_patients
+from tune_ks.evaluation.line_occlusion import mask_at_test
 from tune_ks.evaluation.other_cohort import load_model, require_side
 from tune_ks.evaluation.saliency import saliency, with_random_weights
+from tune_ks.evaluation.scored_table import numbered_patients
 from tune_ks.model.pipeline import KSpaceClassifier
 
 MOST = 60  # images a vendor, so that it stays seconds a model

@@ -31,28 +31,37 @@ class Invariance(nn.Module, ABC):
     """``sources`` is the number of vendors that are trained on. It is a module because it may have a state.
 
     ``by_domain`` says whether batches hold equally many images of each source, those of the first one first. Such a
-    batch is passed whole and the config is trained alone. ``reads_features``: whether ``objective`` needs what enters
-    the network's last layer.
+    batch is passed whole and the config is trained alone. ``reads_features``: whether ``loss`` needs what enters the
+    network's last layer.
     """
 
-    by_domain = True
+    by_domain = False
     reads_features = False
 
     def __init__(self, sources: int) -> None:
         super().__init__()
         self.sources = sources
 
+    @abstractmethod
     def loss(self, task: Task, output: Tensor, batch: Batch, features: Tensor | None, step: int) -> Tensor:
         """The scalar loss of a batch in the order of the sources. ``step`` is the number of steps before this one."""
+
+    def restarts_optimiser(self, step: int) -> bool:
+        """Whether the optimiser forgets its moments before this step, as the loss then jumps."""
+        return False
+
+
+class ByDomain(Invariance):
+    """An invariance whose loss compares the sources."""
+
+    by_domain = True
+
+    def loss(self, task: Task, output: Tensor, batch: Batch, features: Tensor | None, step: int) -> Tensor:
         return self.objective(task, in_domains(output, batch, features, self.sources), step)
 
     @abstractmethod
     def objective(self, task: Task, domains: Sequence[Domain], step: int) -> Tensor:
         """The scalar loss of the images of all sources."""
-
-    def restarts_optimiser(self, step: int) -> bool:
-        """Whether the optimiser forgets its moments before this step, as the loss then jumps."""
-        return False
 
 
 def in_domains(output: Tensor, batch: Batch, features: Tensor | None, sources: int) -> list[Domain]:

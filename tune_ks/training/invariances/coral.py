@@ -11,11 +11,11 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.options import Member, Option
 from tune_ks.model.classifiers.base import last_layer
 from tune_ks.model.pipeline import build_member
-from tune_ks.training.invariances.base import Domain, Invariance, losses_of, require_several
+from tune_ks.training.invariances.base import ByDomain, Domain, losses_of, require_several
 from tune_ks.training.tasks import Task
 
 
-class Coral(Invariance):
+class Coral(ByDomain):
     """L = mean of the sources' losses + w mean over pairs of sources of
 
         P(x, y) = sum over i of (m(x)_i - m(y)_i)^2 / F + sum over i, j of (C(x)_ij - C(y)_ij)^2 / F^2

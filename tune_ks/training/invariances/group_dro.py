@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from tune_ks.core.options import Member, Option
-from tune_ks.training.invariances.base import Domain, Invariance, losses_of, require_several
+from tune_ks.training.invariances.base import ByDomain, Domain, losses_of, require_several
 from tune_ks.training.tasks import Task
 
 
-class GroupDro(Invariance):
+class GroupDro(ByDomain):
     """L = sum over sources of q_d L_d. At each step q_d is first multiplied by exp(eta L_d), and q divided by its sum.
 
     q starts at 1 / D for each of D sources, and is kept in the checkpoint.

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from tune_ks.core.options import Member, Option
 from tune_ks.data.dataset import Batch
-from tune_ks.training.invariances.base import Domain, Invariance, losses_of, require_several
+from tune_ks.training.invariances.base import ByDomain, Domain, losses_of, require_several
 from tune_ks.training.tasks import Task
 
 
-class Irm(Invariance):
+class Irm(ByDomain):
     """L = mean of the sources' losses + w mean over sources of g' g'' (IRMv1)
 
     g is the derivative of a source's loss by a scale s of the network's output, at s = 1. Its square is estimated by

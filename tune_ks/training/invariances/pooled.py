@@ -6,23 +6,18 @@ from torch import Tensor
 
 from tune_ks.core.options import Member
 from tune_ks.data.dataset import Batch
-from tune_ks.training.invariances.base import Domain, Invariance, losses_of, require_several
+from tune_ks.training.invariances.base import ByDomain, Domain, Invariance, losses_of, require_several
 from tune_ks.training.tasks import Task
 
 
 class Pooled(Invariance):
     """Empirical risk minimisation on the images of all sources, each image once in an epoch, in any order."""
 
-    by_domain = False
-
     def loss(self, task: Task, output: Tensor, batch: Batch, features: Tensor | None, step: int) -> Tensor:
         return task.loss(output, batch)
 
-    def objective(self, task: Task, domains: Sequence[Domain], step: int) -> Tensor:
-        raise NotImplementedError("pooled images are not divided by their source")
 
-
-class Balanced(Invariance):
+class Balanced(ByDomain):
     """L = the mean of the sources' losses: DomainBed's ERM, in which every source weighs the same."""
 
     def objective(self, task: Task, domains: Sequence[Domain], step: int) -> Tensor:
