@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.read.trial_arrays import INTEGERS, LARGEST_SIDE, NUMBERS, are_of, arrays
 from tune_ks.core.metrics import METRICS
-from tune_ks.core.storage import StoragePath
+from tune_ks.core.storage import StoragePath, sorted_glob
 
 LARGEST_SCORES = 2**30  # bytes of the scores of all files
 LARGEST_LISTS = 2**24  # bytes of what is read first, which says how large the rest is
@@ -56,7 +56,7 @@ def load_occluded(root: StoragePath) -> tuple[list[Occluded], list[str]]:
     sets: list[Occluded] = []
     warnings = []
     room = LARGEST_SCORES
-    for path in sorted((root / "explained").glob("*.npz")):
+    for path in sorted_glob(root / "explained", "*.npz"):
         if path.stem.endswith(POINTING):
             continue
         images = _occluded(path, room)
@@ -72,7 +72,7 @@ def load_pointed(root: StoragePath) -> tuple[list[Pointed], list[str]]:
     """The pointing games, and a warning for each file that can't be used."""
     games: list[Pointed] = []
     warnings = []
-    for path in sorted((root / "explained").glob(f"*{POINTING}.npz")):
+    for path in sorted_glob(root / "explained", f"*{POINTING}.npz"):
         game = _pointed(path)
         if game is None:
             warnings.append(_left_out(path, f"at most {LARGEST_PICTURES >> 20} MiB of pictures"))

@@ -4,6 +4,7 @@ Coil c measures y_c = F (b_c x) of an image x seen through its sensitivity b_c. 
 looked at, is the root of the sum of squares over coils (Roemer et al., Magn. Reson. Med. 1990).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,6 @@ def coil_images(kspace: np.ndarray, rows: int, side: int) -> np.ndarray:
     return np.stack([to_image(of_coil) for of_coil in kspace])
 
 
-def _along_rows(values: np.ndarray, transform) -> np.ndarray:
+def _along_rows(values: np.ndarray, transform: Callable[..., np.ndarray]) -> np.ndarray:
     shifted = np.fft.ifftshift(values, axes=-2)
     return np.fft.fftshift(transform(shifted, axis=-2, norm="ortho"), axes=-2)

@@ -23,6 +23,7 @@ from tune_ks.data.dataset import Images
 from tune_ks.evaluation.line_groups import MOST, LineGroups, line_groups
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_side
 from tune_ks.evaluation.scored_table import kept_of_images
+from tune_ks.model.members import scored_values
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.model.reconstructions.zero_filled import ZeroFilled
 from tune_ks.training.pack import Network
@@ -91,7 +92,7 @@ def mask_at_test(pipeline: KSpaceClassifier, config: TrialConfig, device: str = 
     mask = pipeline.sampling.mask
     if config.is_full:
         return torch.ones_like(mask.radius, device=device)[None]
-    mask.temperature = config.options.get("temperature", mask.temperature)
+    pipeline.tell(scored_values(config))
     return binary_mask(pipeline, config, device).to(device)
 
 
