@@ -16,7 +16,8 @@ from pydicom.uid import (
 
 from dicom_files import AXIAL, ROTATED, by_header, write_dicom
 from tune_ks.data import child_process
-from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header, read_planned
+from tune_ks.data.dicom import reader
+from tune_ks.data.dicom.reader import HeaderReader, UnusableFile, VendorNames, read_file, read_header, read_planned
 
 SCALES = [
     {},
@@ -77,6 +78,67 @@ def test_so_is_that_of_an_implicit_file_and_of_one_without_preamble(tmp_path):
     (tmp_path / "bare").write_bytes((tmp_path / "x").read_bytes()[132:])
     for name in ("implicit", "bare"):
         assert read_planned(tmp_path / name, read_header(tmp_path / name)).image.tolist() == ways(tmp_path / "x")[0][0]
+
+
+def header_or_reason(read, *args):
+    try:
+        return read(*args)
+    except UnusableFile as unusable:
+        return unusable.reason
+
+
+def test_headers_of_files_that_say_the_same_are_made_once(tmp_path, monkeypatch):
+    made = []
+    make = reader._header
+    monkeypatch.setattr(reader, "_header", lambda *args: made.append(args) or make(*args))
+    tags = [
+        {"PatientName": "A"},
+        {"PatientName": "of another length"},  # not read, and the pixels lie elsewhere
+        {"EchoTime": 4.5},
+        {"RescaleSlope": 2},
+        {"PixelPaddingValue": 3},
+        {"SeriesInstanceUID": "1.2.3"},
+        {"NumberOfFrames": 1},
+        {"Manufacturer": "ACME"},  # without vendor, until it is named
+    ]
+    paths = [write_dicom(tmp_path / f"{number}", seed_pixels(number), **of) for number, of in enumerate(tags)]
+    names = VendorNames({"ACME": "GE"})
+    series = HeaderReader()
+    headers = [series.read(paths[0]), series.read(paths[1])]
+    assert len(made) == 1
+    assert headers[0].plan.stored.place != headers[1].plan.stored.place
+    for path, header in zip(paths, headers):
+        assert header == read_header(path)
+        assert read_planned(path, header).image.tobytes() == read_file(path).image.tobytes()
+    for path in [*paths, *reversed(paths)]:
+        assert header_or_reason(series.read, path) == header_or_reason(read_header, path)
+    assert header_or_reason(series.read, paths[-1]) == "unknown vendor (ACME)"
+    assert series.read(paths[-1], names).vendor == "GE"
+    assert header_or_reason(series.read, paths[-1]) == "unknown vendor (ACME)"
+
+
+def seed_pixels(seed):
+    return np.random.default_rng(seed).integers(0, 4096, (64, 64))  # too many to be read with the header
+
+
+def test_after_a_file_of_the_series_damaged_ones_have_the_reasons_of_any_damaged_file(tmp_path):
+    whole = write_dicom(tmp_path / "whole", seed_pixels(0))
+    content = bytearray(whole.read_bytes())
+    rng = np.random.default_rng(0)
+    mutants = [content[:-1], content[: len(content) // 2], content[:200], content + b"more", bytearray(content)]
+    for _ in range(60):
+        mutant = bytearray(content)
+        mutant[int(rng.integers(132, len(content) - 2 * 64 * 64))] = int(rng.integers(0, 256))
+        mutants.append(mutant)
+    series = HeaderReader()
+    answers = []
+    for mutant in mutants:
+        series.read(whole)
+        (tmp_path / "mutant").write_bytes(mutant)
+        answers.append(header_or_reason(series.read, tmp_path / "mutant"))
+        assert answers[-1] == header_or_reason(read_header, tmp_path / "mutant")
+    assert answers[:2] == ["truncated", "truncated"]
+    assert len(set(map(str, answers))) > 10
 
 
 BITS = {"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}

@@ -29,9 +29,9 @@ from tune_ks.core.collector import collected_rarely
 from tune_ks.core.system import HANGUP, ignore_signals, limit_memory
 from tune_ks.data.limits import DECODER_BYTES
 
-# pydicom imports these where they are installed: the first two to download its examples, Pillow for decoders that
-# `dicom/pixels.py` never uses. Without them a child starts in three quarters of the CPU time
-UNUSED = ("requests", "tqdm", "PIL")
+# pydicom imports these where they are installed: the first three to download its examples, Pillow for decoders that
+# `dicom/pixels.py` never uses. Without them a child starts in 70 % of the CPU time
+UNUSED = ("requests", "tqdm", "ssl", "PIL")
 SILENCE_S = 120.0  # a child that sends nothing for this long is taken for hung, and killed
 Report = Callable[[Any], None]  # a child calls it with what it works on next, for example the number of a file
 Task = dict[str, Any]  # the keyword arguments of one call

@@ -8,7 +8,7 @@ import numpy as np
 
 from tune_ks.data.child_process import Report
 from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
-from tune_ks.data.dicom.reader import Header, UnusableFile, VendorNames, read_file, read_header, read_planned
+from tune_ks.data.dicom.reader import Header, HeaderReader, UnusableFile, VendorNames, read_file, read_planned
 from tune_ks.data.kspace import centre, to_image, to_kspace
 
 MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; of more, a regular subset is taken
@@ -62,11 +62,12 @@ def read_headers(
     ``crashed`` are the indices of files that crashed a child before: they are not read again. ``vendors`` stand in for
     makers that the files do not name, and ``vendor_of`` goes before what they say (VendorNames).
     """
+    reader = HeaderReader(orientation)
     headers: list[Header | str] = []
     for i, path in enumerate(paths):
         report(i)
         names = VendorNames(vendor_of, vendors[i])
-        headers.append(CRASHED if i in crashed else _header_or_reason(Path(root) / path, orientation, names))
+        headers.append(CRASHED if i in crashed else _header_or_reason(reader, Path(root) / path, names))
     return number, headers
 
 
@@ -167,8 +168,8 @@ def _limits(images: list[np.ndarray]) -> dict[str, float]:
     return {"low": low, "high": high}
 
 
-def _header_or_reason(path: Path, orientation: str, names: VendorNames) -> Header | str:
+def _header_or_reason(reader: HeaderReader, path: Path, names: VendorNames) -> Header | str:
     try:
-        return read_header(path, orientation, names)
+        return reader.read(path, names)
     except UnusableFile as unusable:
         return unusable.reason

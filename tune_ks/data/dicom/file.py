@@ -109,13 +109,24 @@ def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
         _name_syntax(dataset)
     if any("end of file" in str(warning.message).lower() for warning in caught):
         raise UnusableFile("truncated")
-    for tag in dataset.keys() & SHORT.keys():
-        if _length(dataset, tag) > MAX_VALUE_BYTES:
+    for tag, element in dataset.items():
+        if tag in SHORT and _length_of(element) > MAX_VALUE_BYTES:
             raise UnusableFile(f"damaged ({SHORT[tag]} is longer than {MAX_VALUE_BYTES} bytes)")
     if defer_bytes is not None and any(_is_deferred(dataset, name) for name in GROUPS):
         return open_dataset(path)  # the values of a long header lie in it: the file is read whole
     _lift_functional_groups(dataset)
     return dataset
+
+
+def values_as_stored(dataset: pydicom.Dataset) -> list[Any] | None:
+    """Every value that was read, as the file has it, with all that says how to read it; nothing is parsed.
+
+    Two files with equal ones say the same. None for a file with functional groups: its values are parsed already.
+    """
+    if any(tag_of(name) in dataset for name in GROUPS):
+        return None
+    values = [(tag, element.VR, getattr(element, "length", None), element.value) for tag, element in dataset.items()]
+    return [dataset.file_meta.get("TransferSyntaxUID"), dataset.original_encoding, *values]
 
 
 def _has_no_preamble(file: BinaryIO) -> bool:
@@ -272,7 +283,10 @@ def integer(dataset: pydicom.Dataset, keyword: str, default: int = 0) -> int:
 
 def _length(dataset: pydicom.Dataset, tag: BaseTag) -> int:
     """Bytes of a value, without parsing it."""
-    element = dataset.get_item(tag, keep_deferred=True)
+    return _length_of(dataset.get_item(tag, keep_deferred=True))
+
+
+def _length_of(element: Any) -> int:
     length = getattr(element, "length", None)
     if length is None:  # it was parsed before
         return 0 if getattr(element, "is_empty", True) else 1

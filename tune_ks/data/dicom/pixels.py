@@ -77,7 +77,7 @@ def check_pixels(dataset: pydicom.Dataset, path: Path) -> bool:
         raise UnusableFile("no transfer syntax")
     if syntax.is_encapsulated:
         return True
-    _check_length(dataset, path, syntax)
+    _check_length(dataset, path)
     return False
 
 
@@ -96,6 +96,13 @@ def stored_of(dataset: pydicom.Dataset, path: Path) -> Stored:
         scale=_scale_of(dataset),
         place=_place(dataset, path),
     )
+
+
+def stored_alike(stored: Stored, dataset: pydicom.Dataset, path: Path) -> Stored:
+    """How a file stores its pixels that says the same as the file of ``stored``. UnusableFile where it is truncated."""
+    if _ends_early(dataset, path):
+        raise UnusableFile("truncated")
+    return stored if stored.place is None else stored._replace(place=_place_in(dataset, path))
 
 
 def pixels_at(path: Path, stored: Stored) -> np.ndarray | None:
@@ -245,19 +252,27 @@ def _check_grey_scale(dataset: pydicom.Dataset) -> None:
         raise UnusableFile("HighBit contradicts BitsStored")
 
 
-def _check_length(dataset: pydicom.Dataset, path: Path, syntax: UID) -> None:
+def _check_length(dataset: pydicom.Dataset, path: Path) -> None:
     """UnusableFile where uncompressed pixel data is shorter or longer than one image."""
     element = dataset.get_item("PixelData", keep_deferred=True)
-    left_in_file = element.value is None
-    length = element.length if left_in_file else len(element.value)
+    length = element.length if element.value is None else len(element.value)
     expected = integer(dataset, "Rows") * integer(dataset, "Columns") * integer(dataset, "BitsAllocated") // 8
-    # a deflated file is read whole: what it lacks shows in the length of the value
-    inflated = syntax == DeflatedExplicitVRLittleEndian
-    ends_early = left_in_file and not inflated and element.value_tell + length > os.stat(path).st_size
-    if length < expected or ends_early:
+    if length < expected or _ends_early(dataset, path):
         raise UnusableFile("truncated")
     if length > expected + PADDING_BYTES:
         raise UnusableFile("pixel data longer than one image")
+
+
+def _ends_early(dataset: pydicom.Dataset, path: Path) -> bool:
+    """Whether a file ends within its uncompressed pixels, where these were left in it.
+
+    A deflated file is read whole: what it lacks shows in the length of the value.
+    """
+    element = dataset.get_item("PixelData", keep_deferred=True)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if element.value is not None or syntax.is_encapsulated or syntax == DeflatedExplicitVRLittleEndian:
+        return False
+    return element.value_tell + element.length > os.stat(path).st_size
 
 
 def _place(dataset: pydicom.Dataset, path: Path) -> Place | None:
@@ -277,9 +292,12 @@ def _place(dataset: pydicom.Dataset, path: Path) -> Place | None:
         and value_or_none(dataset, "PhotometricInterpretation") in GREY_SCALE
         and ("NumberOfFrames" not in dataset or value_or_none(dataset, "NumberOfFrames") == 1)
     )
-    if not is_plain:
-        return None
+    return _place_in(dataset, path) if is_plain else None
+
+
+def _place_in(dataset: pydicom.Dataset, path: Path) -> Place:
     status = os.stat(path)
+    element = dataset.get_item("PixelData", keep_deferred=True)
     return Place(element.value_tell, status.st_size, status.st_mtime_ns)
 
 
