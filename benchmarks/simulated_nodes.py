@@ -26,8 +26,9 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
 from tune_ks.search import search
-from tune_ks.search.cluster import NO_SPARE_WORKERS, START_SLOWLY, Resources
+from tune_ks.search.cluster import NO_SPARE_WORKERS, START_SLOWLY
 from tune_ks.search.event import Event
+from tune_ks.search.resources import Resources
 
 STORE = 80 * 2**20  # bytes of a node's object store
 LOOK_EVERY = 5.0  # seconds between two looks at memory and at the object stores

@@ -16,8 +16,8 @@ from tune_ks.core.lock import driver_lock
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import load_space
-from tune_ks.search.cluster import Resources
 from tune_ks.search.events import Halt
+from tune_ks.search.resources import Resources
 from tune_ks.search.search import run_search
 
 VENDORS = ["GE", "SIEMENS"]

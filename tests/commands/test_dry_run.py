@@ -9,8 +9,7 @@ from dicom_files import write_table_cohort
 from front_door import SPACE, inside
 from tune_ks.data.cohort import prepare
 from tune_ks.planning import estimate
-from tune_ks.search import cluster
-from tune_ks.search.cluster import NvidiaGPUAcceleratorManager
+from tune_ks.search import cluster, resources
 
 STEPS = estimate.StepTimes(training=0.01, scoring=0.001, slowdown=1.5, weights_bytes=1_000_000)
 TUNED = """
@@ -42,7 +41,7 @@ def looked_at(place, monkeypatch):
 
     monkeypatch.setattr(prepare, "write_group", refuse)
     monkeypatch.setattr(estimate, "timed_steps", lambda config, splits: STEPS)
-    monkeypatch.setattr(NvidiaGPUAcceleratorManager, "get_current_node_num_accelerators", staticmethod(lambda: 0))
+    monkeypatch.setattr(resources, "gpus_here", lambda: 0)
     before = sorted(place.rglob("*"))
     yield
     assert sorted(place.rglob("*")) == before

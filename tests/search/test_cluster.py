@@ -22,7 +22,8 @@ from tiny_space import GRID, VENDORS, WORK
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
 from tune_ks.search import cluster as search_cluster
-from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_on
+from tune_ks.search.cluster import connected, slots_in_cluster
+from tune_ks.search.resources import Resources, slots_on
 from tune_ks.search.search import run_search
 from tune_ks.search.searcher import JobSearcher
 from tune_ks.worker import faults, node_files

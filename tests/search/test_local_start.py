@@ -19,8 +19,9 @@ from ray.air._internal import usage
 import psutil  # Ray's own copy, which can be imported after it
 
 from tune_ks.search import cluster, lean_ray, local_start
-from tune_ks.search.cluster import ClusterAddress, Resources, connected, wanted_address
+from tune_ks.search.cluster import ClusterAddress, connected
 from tune_ks.search.local_start import folder_of_ray, require_token_file, short_place, why_not_started
+from tune_ks.search.resources import Resources, wanted_address
 
 LONG = "/" + "long/" * 30
 WITHOUT_TOKEN = """

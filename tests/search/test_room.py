@@ -9,8 +9,8 @@ from tiny_space import GRID, VENDORS, WORK
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
 from tune_ks.search import room, search
-from tune_ks.search.cluster import Resources
 from tune_ks.search.events import Halt
+from tune_ks.search.resources import Resources
 from tune_ks.search.room import Room
 from tune_ks.search.searcher import JobSearcher
 

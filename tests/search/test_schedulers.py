@@ -15,8 +15,8 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import open_splits
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SCHEDULERS, SEARCH_DEFAULTS, Space, load_space
-from tune_ks.search.cluster import Resources
 from tune_ks.search.events import Halt, Watcher
+from tune_ks.search.resources import Resources
 from tune_ks.search.schedulers import EarlyStopping, early_stopping
 from tune_ks.search.search import run_search
 from tune_ks.training.scoring import score

@@ -15,7 +15,8 @@ from tune_ks.core.record import Stop, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search, suggestions_in
 from tune_ks.planning.space import known_spaces, load_space
-from tune_ks.search.cluster import Resources, connected
+from tune_ks.search.cluster import connected
+from tune_ks.search.resources import Resources
 from tune_ks.search.search import run_search
 from tune_ks.search.searcher import JobSearcher
 from tune_ks.worker.attempts import start_attempt

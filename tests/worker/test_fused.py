@@ -15,7 +15,7 @@ from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import Plan
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
-from tune_ks.search.cluster import PACK, Resources
+from tune_ks.search.resources import PACK, Resources
 from tune_ks.search.schedulers import EarlyStopping
 from tune_ks.search.searcher import JobSearcher
 from tune_ks.training.train import step

@@ -48,7 +48,7 @@ def search_and_analyse(args: argparse.Namespace, analysis: AnalysisSteps) -> tup
 
 def resources_of(args: argparse.Namespace) -> Any:
     """The Resources that the arguments ask for."""
-    from tune_ks.search.cluster import Resources, wanted_address
+    from tune_ks.search.resources import Resources, wanted_address
 
     return Resources(
         cpus=args.cpus_per_trial,
@@ -71,9 +71,13 @@ def check_viewers(args: argparse.Namespace) -> None:
 
 def planned_slots(resources: Any) -> tuple[float, int]:
     """(GPUs of a trial, trials at once) of a search that is not started."""
-    from tune_ks.search import cluster
+    from tune_ks.search.resources import slots_here
 
-    return cluster.planned_slots(resources)
+    if resources.address is None:
+        return slots_here(resources)
+    from tune_ks.search.cluster import slots_of_running  # Ray takes a quarter of a second to import
+
+    return slots_of_running(resources)
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from tune_ks.core.own_members import member_files
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import Plan
 from tune_ks.planning.space import Space
-from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_now
+from tune_ks.search.cluster import connected, slots_in_cluster, slots_now
 from tune_ks.search.event import Event
 from tune_ks.search.events import Halt, Watcher
 from tune_ks.search.lean_ray import callbacks_uncounted
 from tune_ks.search.ray_thread import RayThread
+from tune_ks.search.resources import Resources
 from tune_ks.search.room import Room
 from tune_ks.search.schedulers import early_stopping
 from tune_ks.search.searcher import JobSearcher
