@@ -117,6 +117,19 @@ def test_in_children_and_in_this_process_alike(tmp_path, monkeypatch):
     assert here.fingerprint == there.fingerprint
 
 
+def test_a_survey_reads_more_headers_in_this_process_and_the_same_in_children(tmp_path, monkeypatch):
+    write_table_cohort(tmp_path / "data")
+    layout = layouts.detect(tmp_path / "data", labels_required=True)
+    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(child_process, "Child", lambda *_: pytest.fail("a child was started"))
+        here = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
+    monkeypatch.setattr(scan_module, "LOCAL_HEADERS", 0)
+    there = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
+    pd.testing.assert_frame_equal(here.table, there.table)
+    assert len(here.table) == 32
+
+
 def test_there_is_a_child_for_every_core_that_may_be_used(tmp_path, monkeypatch):
     asked = []
 

@@ -42,6 +42,7 @@ FAR_SMALLER = 1 / 3  # of the usual side of the vendor's images: a smaller image
 FEW = 1 / 4  # of the vendor's images: where more are far smaller, there is no usual side
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
+LOCAL_HEADERS = 1500  # the same where only headers are read: on two cores no slower than two children, which have to start
 SHOWN_REASONS = 5  # in a message
 NO_FACTS = {**dict.fromkeys(("low", "high", "mean", "p75", "p90"), math.nan), "digest": ""}  # of undecoded pixels
 Progress = Callable[[str, int, int], None]  # stage, files done, files in all
@@ -72,6 +73,7 @@ class Scan:
         self.progress = progress
         self.exact_size = exact_size
         self.root = str(layout.root)
+        self.local_headers = LOCAL_FILES
         self.skipped: list[tuple[str, str]] = []  # path and reason of files that cannot serve
         self.left_out: Counter[str] = Counter()  # reason -> files left out on purpose
         self.notes: list[str] = []
@@ -92,6 +94,7 @@ class Scan:
         What the pixels say (low, high, mean, p75, p90, digest) is NaN or "", and a file whose pixels turn out to be
         unusable is still in it.
         """
+        self.local_headers = LOCAL_HEADERS
         candidates, side = self._plan(files, labels_required)
         for candidate in candidates:
             candidate.facts = dict(NO_FACTS)
@@ -171,7 +174,7 @@ class Scan:
         chunks = [items[i : i + HEADERS_PER_TASK] for i in range(0, len(items), HEADERS_PER_TASK)]
         tasks = [self._task(chunk) for chunk in chunks]
         candidates = []
-        for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= LOCAL_FILES):
+        for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= self.local_headers):
             reason = answer if isinstance(answer, str) else _why_unusable(item, answer)
             if reason:
                 self.skipped.append((item.path, reason))
