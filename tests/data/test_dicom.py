@@ -271,6 +271,7 @@ def test_children_of_a_run_that_is_not_waited_for_are_ended(child_work):
 
 
 def test_a_child_that_reads_imports_only_what_it_needs(child_work):
+    assert child_process.call("tune_ks.data.dicom.pixels:decode_stored", {"path": "absent"}) == "no such file"
     packages, plugins = child_process.call("child_work:reads_dicom", {})
     assert {"numpy", "pydicom", "gdcm"} <= packages
     assert not packages & {"torch", "pandas", "scipy", *child_process.UNUSED}

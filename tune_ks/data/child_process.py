@@ -250,21 +250,23 @@ def call(function: str, task: Task) -> Any:
 in_child = False  # True in a child process: decode here, do not start another child
 
 
-def _import_pydicom() -> None:
-    """Import pydicom as where UNUSED are not installed; what a child imports later finds them."""
+@contextlib.contextmanager
+def _unused_absent() -> Iterator[None]:
+    """While inside, UNUSED cannot be imported, as where they are not installed; what is imported later finds them."""
     absent = [name for name in UNUSED if name not in sys.modules]
     for name in absent:
         sys.modules[name] = cast(ModuleType, None)  # an import of it then fails
-    importlib.import_module("pydicom.pixels")
-    for name in absent:
-        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 def serve() -> None:
     """The loop of a child process: read a call, answer it, until the parent closes the pipe."""
     global in_child
     in_child = True
-    _import_pydicom()
     limit_memory(DECODER_BYTES)
     ignore_signals(signal.SIGINT, signal.SIGTERM, HANGUP)  # meant for the parent, which ends its children
     answers = _take_stdout()
@@ -281,7 +283,8 @@ def serve() -> None:
         module, name = function.split(":")
         try:
             with collected_rarely():
-                called = getattr(importlib.import_module(module), name)
+                with _unused_absent():
+                    called = getattr(importlib.import_module(module), name)
                 send("done", called(lambda value: send("report", value), **task))
         except BrokenPipeError:
             return
