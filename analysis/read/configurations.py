@@ -22,7 +22,8 @@ def average_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
     there, that seed counts once. ``family`` is the mask, or FULL at rate 1.
     """
     if trials.empty:
-        return pd.DataFrame(columns=["configuration", "family", "keys", "seeds", *trials.columns.drop("key")])
+        names = dict.fromkeys(["configuration", "family", "keys", "seeds", *trials.columns.drop("key")])
+        return pd.DataFrame(columns=list(names))
     by_seed = trials.groupby(["configuration", "seed"], sort=False)[MEASURED].mean()
     groups = by_seed.groupby("configuration", sort=False)
     spread = groups[list(SCORES)].std(ddof=1).add_suffix("_sd")

@@ -131,7 +131,7 @@ def _gauge(analysis: Analysis, computed: VendorAnalysis, domain: str) -> Gauge:
 
 
 def scale(analysis: Analysis) -> tuple[float, float]:
-    """The ends of the screen's scale in tenths: all intervals, and full sampling, lie within; the metric's without."""
+    """The ends of the screen's scale in tenths: all intervals and full sampling lie within, or at its left end."""
     ends = []
     for computed in analysis.vendors.values():
         selection = computed.selection
@@ -142,7 +142,8 @@ def scale(analysis: Analysis) -> tuple[float, float]:
     known = [end for end in ends if not math.isnan(end)]
     if not known:
         return analysis.measure.gauge, 1.0
-    return math.floor(10 * min(known)) / 10, math.ceil(10 * max(known)) / 10
+    low = max(math.floor(10 * min(known)) / 10, analysis.measure.gauge)
+    return low, max(math.ceil(10 * max(known)) / 10, low + 0.1)
 
 
 def _about_rate(analysis: Analysis, computed: VendorAnalysis) -> str:

@@ -515,8 +515,9 @@ def test_a_telephone_sees_verdict_and_plot_and_an_address_opens_what_it_names(ph
     fold(phone)
     phone.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
     edge = "(name) => document.querySelector(name).getBoundingClientRect()"
-    assert phone.evaluate(f"({edge})('.verdict').bottom < ({edge})('#pareto-GE').top")
-    assert phone.evaluate(f"({edge})('#pareto-GE').top") < 850 - 100  # with two warnings in the block
+    assert phone.evaluate(f"({edge})('.verdict').bottom < ({edge})('#curves-test-GE').top")
+    assert phone.evaluate(f"({edge})('#curves-test-GE').top") < 850 - 50
+    assert phone.evaluate(f"({edge})('.verdict .gauge').bottom") < 450  # the answer is a picture, at once
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     phone.evaluate("location.hash = '#reliability-GE'")
     phone.wait_for_selector("details.folded[open] #reliability-GE")
