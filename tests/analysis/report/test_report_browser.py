@@ -414,7 +414,7 @@ def numbers(colour):
 
 def test_a_narrow_dark_page_fits_then_a_wide_one_then_a_light_one(phone):
     title = "getComputedStyle(document.querySelector('#pareto-GE .xtitle')).fill"
-    outside = """() => [...document.querySelectorAll('.plot')].filter((p) => p.getBoundingClientRect().right
+    outside = """() => [...document.querySelectorAll('figure:not([data-webgl]) .plot')].filter((p) => p.getBoundingClientRect().right
         > innerWidth + 1 || p.querySelector('svg')?.getBoundingClientRect().right > innerWidth + 1).map((p) => p.id)"""
     tops = "['GE', 'SIEMENS'].map((v) => document.getElementById('pareto-' + v).getBoundingClientRect().top)"
     for width in (390, 1280):
