@@ -54,7 +54,7 @@ def cohort_line(analysis: Analysis) -> str:
         masks |= dict.fromkeys(families(computed.configurations))
     if masks:
         words.append(f"masks {', '.join(masks)}")
-    words += [f"trials: {run.counts()}", _dated(run)]
+    words += [_trials(run), _dated(run)]
     about = about_domains(run.domain)
     return f"{'; '.join(filter(None, words))}.{f' {about}' if about else ''}"
 
@@ -66,6 +66,15 @@ def _patients_and_images(run: Run) -> str:
     counts = cohort.groupby("vendor").agg(patients=("patient_id", "nunique"), images=("patient_id", "size"))
     by_vendor = ", ".join(f"{row.Index} {row.patients} and {row.images:,}" for row in counts.itertuples())
     return f"Cohort: {cohort['patient_id'].nunique()} patients, {len(cohort):,} images ({by_vendor})"
+
+
+def _trials(run: Run) -> str:
+    """``108 trials, 2 not finished``; what is 0 is left out."""
+    words = [f"{len(run.trials)} trials"]
+    for word, rows in {"stopped early": run.stopped, "failed": run.failures, "not finished": run.pending}.items():
+        if len(rows):
+            words.append(f"{len(rows)} {word}")
+    return ", ".join(words)
 
 
 def _series(run: Run) -> str:

@@ -156,6 +156,7 @@ def test_the_first_screen_has_a_sentence_a_vendor_its_numbers_and_every_doubt_in
     text = sections(html)["The choice"]
     assert "Cohort: 32 patients, 192 images (GE 16 and 96, SIEMENS 16 and 96)" in text
     assert "masks gumbel, lowpass" in text
+    assert f"; {len(analysis.run.trials)} trials; search.json of 20" in text
     blocks = verdicts(html)
     assert list(blocks) == ["GE", "SIEMENS"]
     doubts = 0
