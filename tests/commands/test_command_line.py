@@ -71,13 +71,15 @@ def test_a_run_folder_stays_out_of_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(data)
     for run in (data / "run", data, None):  # without a name it would be runs/ of the working directory
         with pytest.raises(ValueError, match=r"would lie in the data folder .*: give another --run"):
-            require_apart(Namespace(data=data, run=run and str(run)))
+            require_apart(Namespace(data=data, run=run and str(run), cache=None))
     assert list(data.iterdir()) == []
     (data / "run").mkdir()
     (data / "run" / "search.json").write_text("{}")
     for run in (data / "run", tmp_path / "run", "s3://bucket/data/run"):  # the first was begun by an earlier version
-        require_apart(Namespace(data=data, run=str(run)))
-    require_apart(Namespace(data=None, run=None))
+        require_apart(Namespace(data=data, run=str(run), cache=data))
+    require_apart(Namespace(data=None, run=None, cache=tmp_path / "new"))
+    with pytest.raises(ValueError, match=r"search\.json is a file: give a folder"):
+        require_apart(Namespace(data=None, run=None, cache=data / "run" / "search.json"))
 
 
 def test_a_folder_that_is_no_run_is_called_so(tmp_path):

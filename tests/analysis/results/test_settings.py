@@ -9,6 +9,7 @@ from analysis.read.configurations import curves, settings_of
 from analysis.read.load import load
 from analysis.report.sections.front import scale
 from analysis.results import transfer
+from analysis.results.brief import caveats
 from analysis.results.compute import compute
 from analysis.results.gallery import gallery
 from analysis.results.headline import chosen_settings, headline, verdict_in_brief, whose_patients
@@ -72,6 +73,9 @@ def test_a_setting_is_named_where_it_is_on(analysis):
         config = analysis.run.records[computed.selection.keys[0]].config
         expected = "" if config.harmonise == "none" else f"harmonise {config.harmonise}"
         assert chosen_settings(computed) == expected
+        assert [text for text in caveats(computed) if "harmonise" in text] == (
+            [f"the choice has {expected}, which other trials have not"] if expected else []
+        )
         is_full = computed.selection.rate == 1
         assert ("(with harmonise nyul)" in headline(analysis, vendor)) == (is_full and expected != "")
 
