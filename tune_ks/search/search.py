@@ -22,6 +22,7 @@ from tune_ks.planning.space import Space
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_now
 from tune_ks.search.event import Event
 from tune_ks.search.events import Halt, Watcher
+from tune_ks.search.in_order import InOrder
 from tune_ks.search.lean_ray import callbacks_uncounted
 from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.room import Room
@@ -145,7 +146,7 @@ class _Search:
             limiter = ConcurrencyLimiter(searcher, concurrent)
             tune_config = tune.TuneConfig(
                 search_alg=limiter,
-                scheduler=stopping,
+                scheduler=stopping or InOrder(),
                 num_samples=min(searcher.left, max(FIT_TRIALS, FIT_WAVES * concurrent)),
                 reuse_actors=True,
             )
