@@ -61,7 +61,8 @@ class Part(NamedTuple):
 
     about: str
     minutes: float
-    run: Callable[..., None]
+    run: Callable[[argparse.Namespace], None]
+    takes_all: bool = False  # that is left of the time; it ends by itself
 
 
 PARTS = {
@@ -74,7 +75,7 @@ PARTS = {
     "checkpoint": Part("a training's state into a file", 0.2, checkpoints.run),
     "compiled": Part('torch.compile(mode="reduce-overhead")', 1.5, compiled.run),
     "decode": Part("DICOM to images on the device", 0.5, decode.run),
-    "whole": Part("the paper's table", 2.0, whole.run),  # as far as it comes
+    "whole": Part("the paper's table, as far as it comes", 2.0, whole.run, takes_all=True),
 }
 
 
@@ -85,7 +86,7 @@ def main() -> int:
         with_kept_memory()
     torch.set_num_threads(1)  # on a CPU the clock counts the seconds of all threads
     set_precision()
-    left = Left(STARTED + 60 * args.minutes)
+    left = Left(args.end)
     print(
         f"{machine(args.device)}; {args.minutes:g} minutes, {left.minutes():.1f} of them after the imports", flush=True
     )
@@ -109,11 +110,8 @@ def run_part(name: str, args: argparse.Namespace, left: Left) -> str:
     started = time.monotonic()
     end = "done"
     try:
-        if name == "whole":  # which looks at the time itself, and may take all that is left
-            part.run(args, left)
-        else:
-            with left.at_most(LONG_SHARE * part.minutes):
-                part.run(args)
+        with left.at_most(left.minutes() if part.takes_all else LONG_SHARE * part.minutes):
+            part.run(args)
     except Over:
         print("\nIts time is used up: what would follow is left out.")
         end = "over"
@@ -152,6 +150,7 @@ def arguments() -> argparse.Namespace:
     if args.whole and "whole" not in args.parts:
         args.parts.append("whole")
     args.side = args.sides[-1]
+    args.end = STARTED + 60 * args.minutes
     return args
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import torch
 from torch.autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import same_step
@@ -148,10 +149,14 @@ def work_of(one_step: Callable[[], object], device: str) -> Work:
             one_step()
         wait()
     kind = DeviceType.CPU if is_cpu else DeviceType.CUDA
-    events = [event for event in profiled.events() if event.device_type == kind and not event.is_user_annotation]
-    innermost = [event for event in events if not event.cpu_children]
+    innermost = [event for event in profiled.events() if event.device_type == kind and is_innermost(event)]
     microseconds = sum(event.time_range.elapsed_us() for event in innermost)
     return Work(len(innermost) / PROFILED, 1e-6 * microseconds / PROFILED)
+
+
+def is_innermost(event: FunctionEvent) -> bool:
+    """Whether an event of the profiler is work itself: no operation that holds others, and no mark of a range."""
+    return not event.cpu_children and not event.is_user_annotation
 
 
 def print_waiting_members(device: str) -> list[str]:

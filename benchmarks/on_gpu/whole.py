@@ -45,8 +45,9 @@ class Epochs:
         return self.left.minutes() > SPARE
 
 
-def run(args: argparse.Namespace, left: Left) -> None:
+def run(args: argparse.Namespace) -> None:
     """One row for each pack."""
+    left = Left(args.end)
     with tempfile.TemporaryDirectory(prefix="tune_ks_gpu_") as name:
         folder = Run(Path(name) / "run")
         table, images = write_synthetic(Path(name), args.images, args.side)
