@@ -9,8 +9,8 @@ from ray.tune.schedulers import FIFOScheduler
 class InOrder(FIFOScheduler):
     """Chooses among the live trials only, which are few: those that run or wait.
 
-    Ray's own looks at every trial of a fit, twice, in each step of its loop, and most of them have ended. Of 2,000
-    trials that took a third of the driver's time per trial at the end of a fit (benchmarks/driver.py).
+    Ray's own looks at every trial of a fit, twice, in each step of its loop, and most of them have ended. At the end
+    of a fit of 1,000 trials that took a quarter of the driver's time for an event (docs/cluster.md).
     """
 
     def __init__(self) -> None:
