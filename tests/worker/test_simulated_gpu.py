@@ -61,6 +61,7 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "evaluation/write_record.py:_eight_bit",
     "evaluation/yardstick_scores.py:of",
     "model/harmonisations/histogram.py:fit",
+    "model/harmonisations/n4.py:forward",
     "model/harmonisations/nyul.py:fit",
     "model/masks/by_distance.py:sum_by_distance",
     "model/masks/equispaced.py:select",

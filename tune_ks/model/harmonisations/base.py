@@ -14,8 +14,8 @@ class Harmonisation(nn.Module, ABC):
     mirroring and with circular shifts, unless it is one that is computed ``beforehand``.
     """
 
-    # whether training computes it once for each stored image, before everything else: augmentations change what it left.
-    # So does a member that takes too long for every step, or that another package computes. It cannot be exported
+    # whether training computes it once for each stored image, before all augmentation: of a member that takes too long
+    # for every step, or that another package computes. Its networks cannot be exported
     beforehand: ClassVar[bool] = False
     seconds: ClassVar[float] = 0.0  # on a CPU for one image of 64 pixels a side, of such a member
 
