@@ -11,6 +11,7 @@ positive by the mask. The cropped release has no other slices, so that there the
 """
 
 import math
+import os
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -65,15 +66,17 @@ class BreastDCEDL(Layout):
     @classmethod
     def find_sheets(cls, root: Path) -> dict[str, Path] | None:
         """Every sheet by its path in the folder; those of the cropped release last."""
-        files = (*root.glob("[!.]*.csv"), *root.glob("[!.]*/[!.]*.csv"))
-        names = [path.relative_to(root).as_posix() for path in files if _is_sheet(path)]
+        tables = _names_in(root)
+        for folder in _names_in(root):
+            tables += [f"{folder}/{name}" for name in _names_in(root / folder)]
+        names = [name for name in tables if name.endswith(".csv") and _is_sheet(root / name)]
         names.sort(key=lambda name: (CROPPED in name.casefold(), name))
         return {name: root / name for name in names} or None
 
     @classmethod
     def message_if_incomplete(cls, root: Path) -> str:
         """For BreastDCEDL's folders without a sheet."""
-        folders = sorted(path.name for path in root.iterdir() if path.name.casefold().startswith(NAMED))
+        folders = [name for name in _names_in(root) if name.casefold().startswith(NAMED)]
         if not folders:
             return ""
         return (
@@ -172,6 +175,14 @@ class BreastDCEDL(Layout):
                 f"what is called a vendor is a trial: the sheets name the maker of the scanner for {count} of"
                 f" {len(makers)} patients (--domain trial says so; a column manufacturer counts where it names all)"
             )
+
+
+def _names_in(folder: Path) -> list[str]:
+    """What lies in a folder, hidden things excepted; none where it is no folder, or cannot be listed."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
 
 
 def _is_sheet(path: Path) -> bool:
