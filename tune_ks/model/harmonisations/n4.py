@@ -52,8 +52,11 @@ class N4(Harmonisation):
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
         pixels = image[:, 0].cpu().numpy()
-        coefficients = torch.from_numpy(np.stack([self._coefficients(single) for single in pixels])).to(image)
-        rows, columns = (torch.from_numpy(self._basis(size)).to(image) for size in image.shape[-2:])
+        fitted = [self._coefficients(single) for single in pixels]
+        coefficients = torch.from_numpy(np.stack(fitted)).to(image)
+        height, width = image.shape[-2:]
+        rows = torch.from_numpy(self._basis(height)).to(image)
+        columns = torch.from_numpy(self._basis(width)).to(image)
         bias = (rows @ coefficients @ columns.T)[:, None]
         tissue = tissue_of(image)
         return image * (mean_in(tissue, bias) - bias).exp()
@@ -63,8 +66,10 @@ class N4(Harmonisation):
         image = np.ascontiguousarray(image, np.float32)
         name = (self.options, image.shape, hashlib.blake2b(image.tobytes(), digest_size=16).digest())
         if name not in _fits:
-            inverse_of_rows, inverse_of_columns = (np.linalg.pinv(self._basis(size)) for size in image.shape)
-            fitted = inverse_of_rows @ self.log_bias(image) @ inverse_of_columns.T
+            height, width = image.shape
+            of_rows = np.linalg.pinv(self._basis(height))
+            of_columns = np.linalg.pinv(self._basis(width))
+            fitted = of_rows @ self.log_bias(image) @ of_columns.T
             _fits[name] = fitted.astype(np.float32)
             if len(_fits) > REMEMBERED:
                 _fits.popitem(last=False)
