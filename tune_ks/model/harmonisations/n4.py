@@ -52,12 +52,11 @@ class N4(Harmonisation):
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
         pixels = image[:, 0].cpu().numpy()
-        fitted = [self._coefficients(single) for single in pixels]
-        coefficients = torch.from_numpy(np.stack(fitted)).to(image)
-        height, width = image.shape[-2:]
-        rows = torch.from_numpy(self._basis(height)).to(image)
-        columns = torch.from_numpy(self._basis(width)).to(image)
-        bias = (rows @ coefficients @ columns.T)[:, None]
+        height, width = pixels.shape[1:]
+        coefficients = np.stack([self._coefficients(single) for single in pixels])
+        # on the host, where it is the same whatever the device and its precision
+        fields = self._basis(height) @ coefficients @ self._basis(width).T
+        bias = torch.from_numpy(fields.astype(np.float32)[:, None]).to(image)
         tissue = tissue_of(image)
         return image * (mean_in(tissue, bias) - bias).exp()
 
