@@ -103,7 +103,7 @@ def test_a_planted_bias_field_is_removed():
 
 @pytest.mark.parametrize("name", HARMONISATIONS)
 def test_each_image_by_itself_mirrored_shifted_without_gradient_and_never_nan(name):
-    harmonisation = fitted(name)
+    harmonisation = fitted(name, **({"n4_levels": 2, "n4_iterations": 5} if name == "n4" else {}))
     image = images(4, 8)
     together = harmonisation(image)
     alone = torch.cat([harmonisation(single[None]) for single in image])
@@ -120,6 +120,8 @@ def test_each_image_by_itself_mirrored_shifted_without_gradient_and_never_nan(na
 @pytest.mark.parametrize("name", HARMONISATIONS)
 def test_in_the_network_it_comes_before_the_mask_and_travels_with_the_weights(name):
     fields = {"harmonise": name, "mask": "lowpass", "width": 0.05, "image_size": SIDE, "dropout": 0.0}
+    if name == "n4":
+        fields |= {"n4_levels": 2, "n4_iterations": 5}
     config = TrialConfig("GE", 0.25, **fields)
     pipeline = build_pipeline(config, SIDE).eval()
     pipeline.harmonisation.fit(iter([images(5, 1)]))
