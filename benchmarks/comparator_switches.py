@@ -1,7 +1,9 @@
 """Which physical switch of the phantom does each comparator undo?
 
-    nice -n 10 python -m benchmarks.comparator_switches --json switches.json    15 minutes of CPU time on one core
+    nice -n 10 python -m benchmarks.comparator_switches --json switches.json    12 minutes of CPU time on one core
     python -m benchmarks.comparator_switches --json switches.json --print       the tables again, without training
+    python -m benchmarks.comparator_switches --json switches.json --run RUN     5 minutes: the networks of a search of
+                                                                                the space comparators on the phantom
 
 The breast phantom has switches (docs/phantom.md): each is a way in which GE scans otherwise than Siemens. The same GE
 patients are written with all switches off, with each switch on alone, and with all on; Siemens is changed by none. Each
@@ -33,23 +35,27 @@ import numpy as np
 import pandas as pd
 import torch
 
+from analysis.statistics.estimate import Estimate
 from benchmarks import phantoms
 from benchmarks.alone import train_to_end
-from benchmarks.switch_effects import CHANCE, OFF, PLAIN, Scored, auc_of, compare, shown
+from benchmarks.switch_effects import CHANCE, OFF, PLAIN, Scored, aucs_on, compare, shown
 from benchmarks.tools import parser, print_heads, print_row, timed
 from search_spaces import FULL, LEARNED, RECIPE
 from search_spaces.comparators import STYLES
 from tune_ks import __version__
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
+from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
-from tune_ks.data.cohort.table import split_patients, write_table
+from tune_ks.data.cohort.table import read_table, split_patients, write_table
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.phantom.scanner import SWITCHES
 from tune_ks.data.phantom.write import PhantomSettings
+from tune_ks.evaluation.other_cohort import load_model
 from tune_ks.model.harmonisations import HARMONISATIONS
-from tune_ks.model.pipeline import build_pipeline
+from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.training.scoring import score
 
 SOURCE = "SIEMENS"
@@ -72,6 +78,25 @@ class Images(NamedTuple):
     changed: dict[str, float]  # variant -> mean size of the change of a pixel against all switches off
 
 
+def open_images(folder: Path, args: argparse.Namespace) -> Images:
+    """The images in ``folder``, which are made first where it holds none of these options."""
+    csv = folder / "cohort.csv"
+    npy = folder / "images.npy"
+    description = folder / "options.json"
+    if not description.exists() or json.loads(description.read_text()) != options_of(args):
+        table, pixels = make_images(args)
+        write_table(csv, table)
+        np.save(npy, pixels)
+        description.write_text(json.dumps(options_of(args)))
+    table = read_table(csv)
+    pixels = np.load(npy)
+    by_variant = {name: pixels[table["vendor"] == variant_vendor(name)] for name in variants()}
+    changed = {name: float(np.abs(of_variant - by_variant[OFF]).mean()) for name, of_variant in by_variant.items()}
+    of_off = table[table["vendor"] == variant_vendor(OFF)]
+    patient = np.unique(of_off["patient_id"], return_inverse=True)[1]
+    return Images(csv, npy, of_off["label"].to_numpy(int), patient, changed)
+
+
 def variants() -> dict[str, tuple[str, ...]]:
     """Variant of GE -> the switches that are off."""
     off = {OFF: tuple(SWITCHES)}
@@ -80,29 +105,23 @@ def variants() -> dict[str, tuple[str, ...]]:
     return off | {ALL_ON: ()}
 
 
-def make_images(folder: Path, args: argparse.Namespace) -> Images:
+def make_images(args: argparse.Namespace) -> tuple[pd.DataFrame, np.ndarray]:
     """Write every variant and read it with the project's reader; the DICOM files are removed again."""
     print(f"writing {len(variants())} variants of GE, and {SOURCE} first", flush=True)
     table, pixels = _read_vendor(SOURCE, PhantomSettings(args.phantom_seed, patients=args.source_patients), args)
     tables = [table.assign(split=split_patients(table, 0))]
     arrays = [pixels]
-    changed: dict[str, float] = {}
     started = time.monotonic()
     for number, (name, off) in enumerate(variants().items(), start=1):
         settings = PhantomSettings(args.phantom_seed, patients=args.patients)
         settings = dataclasses.replace(settings, **dict.fromkeys(off, False))
         table, pixels = _read_vendor("GE", settings, args)
-        require_same(tables[-1] if changed else table, table, name)
+        require_same(tables[-1] if number > 1 else table, table, name)
         arrays.append(pixels)
         tables.append(table.assign(vendor=variant_vendor(name), split="test"))
-        changed[name] = float(np.abs(pixels - arrays[1]).mean())
-        _progress("phantom", number, len(variants()), started, f"GE {name}, a pixel changes by {changed[name]:.4f}")
+        _progress("phantom", number, len(variants()), started, f"GE with {name}")
     whole = pd.concat(tables, ignore_index=True)
-    write_table(folder / "cohort.csv", whole.assign(row=range(len(whole))))
-    np.save(folder / "images.npy", np.concatenate(arrays))
-    patient = np.unique(table["patient_id"], return_inverse=True)[1]
-    label = table["label"].to_numpy(int)
-    return Images(folder / "cohort.csv", folder / "images.npy", label, patient, changed)
+    return whole.assign(row=range(len(whole))), np.concatenate(arrays)
 
 
 def _read_vendor(vendor: str, settings: PhantomSettings, args: argparse.Namespace) -> tuple[pd.DataFrame, np.ndarray]:
@@ -154,25 +173,43 @@ def why_absent(settings: Settings) -> str:
     return ""
 
 
-def train_and_score(settings: Settings, seed: int, splits: Splits, names: list[str]) -> dict[str, Any]:
-    """One training on the source; its best epoch scores the test images of the source and every variant."""
+def trained(settings: Settings, seed: int, splits: Splits, run: RunFolder | None) -> KSpaceClassifier:
+    """The network of the epoch with the best validation AUC: trained here, or that of a finished search."""
     config = TrialConfig.from_dict({**settings, "seed": seed})
+    if run is not None:
+        return load_model(run, run.read_record(config.key()))
     state = train_to_end(config, splits)
     pipeline = build_pipeline(config, splits.train.side)
     pipeline.load_state_dict(state["best"]["weights"])
-    scores = {name: score(pipeline, splits.test[variant_vendor(name)], config) for name in names}
-    of_source = splits.test[SOURCE]
-    return {
-        "seed": seed,
-        "key": config.key(),
-        "epoch": state["best"]["epoch"],
-        "val_source": state["best"]["val"],
-        "test_source": auc(of_source.label.numpy(), score(pipeline, of_source, config)),
-        "scores": {name: values.tolist() for name, values in scores.items()},
-    }
+    return pipeline
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
+def train_and_score(
+    settings: Settings, seed: int, splits: Splits, names: list[str], run: RunFolder | None
+) -> dict[str, Any]:
+    """One training on the source: its AUC on the source's images, and its scores of every variant."""
+    config = TrialConfig.from_dict({**settings, "seed": seed})
+    pipeline = trained(settings, seed, splits, run)
+    at_home = {}
+    for split, images in (("val", splits.val[SOURCE]), ("test", splits.test[SOURCE])):
+        at_home[f"{split}_source"] = auc(images.label.numpy(), score(pipeline, images, config))
+    scores = {name: score(pipeline, splits.test[variant_vendor(name)], config).tolist() for name in names}
+    if run is not None:
+        require_same_source(run.read_record(config.key()), at_home["test_source"])
+    return {"seed": seed, "key": config.key(), **at_home, "scores": scores}
+
+
+def require_same_source(record: TrialRecord, test_source: float) -> None:
+    """SystemExit unless the search scored the same test images of the source: those of the phantom, with this split."""
+    of_search = record.test[SOURCE]
+    if abs(of_search - test_source) > 1e-3:
+        raise SystemExit(
+            f"trial {record.config.key()} has a test AUC of {of_search:.4f} on {SOURCE}, and {test_source:.4f} on the "
+            "images of this benchmark: --run must be a search of the space comparators on the breast phantom"
+        )
+
+
+def run_all(args: argparse.Namespace) -> dict[str, Any]:
     """Train what the file does not hold yet; the file is written after each training."""
     torch.set_num_threads(1)
     numbers = _begun(args)
@@ -185,30 +222,32 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         else:
             wanted[name] = settings
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
-        images = make_images(Path(folder), args)
-        numbers |= {
-            "label": images.label.tolist(),
-            "patient": images.patient.tolist(),
-            "changed": images.changed,
-        }
+        images = open_images(args.images or Path(folder), args)
+        numbers["label"] = images.label.tolist()
+        numbers["patient"] = images.patient.tolist()
+        numbers["changed"] = images.changed
         splits = open_splits(images.csv, images.npy, SOURCE)
         _train_all(wanted, splits, numbers, args)
     return numbers
 
 
+def options_of(args: argparse.Namespace) -> dict[str, int]:
+    """What the images depend on."""
+    return {name: getattr(args, name) for name in ("patients", "source_patients", "phantom_seed")}
+
+
 def _begun(args: argparse.Namespace) -> dict[str, Any]:
     """What the file holds of the same options, or nothing yet."""
-    options = {name: getattr(args, name) for name in ("patients", "source_patients", "phantom_seed")}
     if args.json.exists():
         numbers = json.loads(args.json.read_text())
-        if numbers["options"] != options:
-            raise SystemExit(f"{args.json} holds numbers of {numbers['options']}, not of {options}: name another file")
+        if numbers["options"] != options_of(args):
+            raise SystemExit(f"{args.json} holds numbers of {numbers['options']}: name another file")
         return numbers
     return {
         "version": __version__,
         "torch": torch.__version__,
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "options": options,
+        "options": options_of(args),
         "left_out": {},
         "trainings": [],
     }
@@ -220,9 +259,10 @@ def _train_all(
     """Every comparator with the first seed, then with the next: what is stopped early has whole rounds."""
     done = {(training["comparator"], training["seed"]) for training in numbers["trainings"]}
     jobs = [(name, seed) for seed in range(args.seeds) for name in wanted if (name, seed) not in done]
+    run = None if args.run is None else RunFolder(args.run)
     started = time.monotonic()
     for number, (name, seed) in enumerate(jobs, start=1):
-        training = timed(train_and_score, wanted[name], seed, splits, list(numbers["changed"]))
+        training = timed(train_and_score, wanted[name], seed, splits, list(numbers["changed"]), run)
         numbers["trainings"].append({"comparator": name, "cpu_seconds": training.cpu, **training.result})
         write_whole(args.json, json.dumps(numbers).encode())
         words = f"{name}, seed {seed}: {training.cpu:.0f} s of CPU, validation {training.result['val_source']:.3f}"
@@ -279,15 +319,17 @@ def _print_aucs(scored: Scored, numbers: Mapping[str, Any]) -> None:
     """What each comparator is worth at all: one whose AUC is near 0.5 has nothing to lose."""
     print("\nTest AUC, with 90 % intervals\n")
     print_heads(["comparator", f"{SOURCE}, every seed", "GE, all off", "GE, all on"])
+    off = aucs_on(scored, OFF)
+    on = aucs_on(scored, ALL_ON)
     for name in scored.scores:
         of_source = [training for training in numbers["trainings"] if training["comparator"] == name]
         at_home = [f"{training['test_source']:.3f}" for training in sorted(of_source, key=lambda t: t["seed"])]
-        cells = []
-        for variant in (OFF, ALL_ON):
-            known = auc_of(scored, name, variant)
-            low, high = known.interval()
-            cells.append(f"{known.point:.3f} [{low:.3f}, {high:.3f}]")
-        print_row([name, ", ".join(at_home), *cells])
+        print_row([name, ", ".join(at_home), _auc(off[name]), _auc(on[name])])
+
+
+def _auc(known: Estimate) -> str:
+    low, high = known.interval()
+    return f"{known.point:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _print_changes(changed: Mapping[str, float]) -> None:
@@ -374,6 +416,8 @@ def parse() -> argparse.Namespace:
     arguments.add_argument("--phantom-seed", type=int, default=0)
     arguments.add_argument("--seeds", type=int, default=3, help="trainings of each comparator")
     arguments.add_argument("--without", nargs="*", default=[], metavar="COMPARATOR", help="comparators to leave out")
+    arguments.add_argument("--run", type=Path, help="take the networks of this search of the space on the phantom")
+    arguments.add_argument("--images", type=Path, help="a folder where the images of every variant are kept")
     arguments.add_argument("--scratch", type=Path, help="where phantoms are written and removed; 60 MB")
     return arguments.parse_args()
 
@@ -381,7 +425,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Train what is missing, then print."""
     args = parse()
-    numbers = json.loads(args.json.read_text()) if args.print else run(args)
+    numbers = json.loads(args.json.read_text()) if args.print else run_all(args)
     print_result(numbers)
 
 

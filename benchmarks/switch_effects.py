@@ -9,11 +9,15 @@ score keeps its rank has not moved. Of one comparator and one switch, each the m
     lost    AUC with the switch off, minus AUC with it on
 
 ``move`` holds everything that happens to the scores, ``shift`` only what happens to all of them alike (it moves a
-threshold, not the AUC), ``lost`` only what costs the answer. Errors are those of patients and of trainings
-(analysis/statistics/estimate.py), on shared draws of patients.
+threshold, not the AUC), ``lost`` only what costs the answer.
+
+Errors are those of patients, on shared draws, and of trainings (analysis/statistics/estimate.py). Two or three of a
+comparator alone say little about how far a further one would differ. So for each switch and measure the variance
+of a training is taken to be the same for all comparators, and is pooled over them.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -23,12 +27,13 @@ import pandas as pd
 from analysis.statistics.bootstrap import (
     DRAWS,
     Resampled,
+    average,
     patient_weights,
     resampled_auc,
     resampled_mean,
     win_matrix,
 )
-from analysis.statistics.estimate import Estimate, estimate
+from analysis.statistics.estimate import Estimate, Part, scatter
 from analysis.statistics.multiple import holm
 
 PLAIN = "plain"
@@ -86,9 +91,12 @@ def _mapped(value: Resampled, function: Callable[[np.ndarray], np.ndarray]) -> R
     return dataclasses.replace(value, point=float(function(np.array(value.point))), draws=function(value.draws))
 
 
-def all_effects(scored: Scored) -> dict[tuple[str, str], list[dict[str, Resampled]]]:
-    """(comparator, switch) -> the effects of each training."""
-    by_pair = {}
+Effects = dict[tuple[str, str], list[dict[str, Resampled]]]  # (comparator, switch) -> the MEASURES of each training
+
+
+def all_effects(scored: Scored) -> Effects:
+    """The effects of every comparator, switch and training."""
+    by_pair: Effects = {}
     for comparator, variants in scored.scores.items():
         for switch, on in variants.items():
             if switch != OFF:
@@ -97,41 +105,82 @@ def all_effects(scored: Scored) -> dict[tuple[str, str], list[dict[str, Resample
     return by_pair
 
 
-def auc_of(scored: Scored, comparator: str, variant: str) -> Estimate:
-    """The AUC on the images of one variant, with its errors."""
+def aucs_on(scored: Scored, variant: str) -> dict[str, Estimate]:
+    """Comparator -> its AUC on the images of one variant, with its errors."""
     patients = np.arange(scored.patient.max() + 1)
     weights = patient_weights(len(patients), DRAWS, "switches")
-    scores = scored.scores[comparator][variant]
-    matrices = [win_matrix(scored.label, score, scored.patient, patients) for score in scores]
-    return estimate([resampled_auc(matrix, weights) for matrix in matrices])
+    aucs: dict[str, list[Resampled]] = {}
+    for name, variants in scored.scores.items():
+        matrices = [win_matrix(scored.label, score, scored.patient, patients) for score in variants[variant]]
+        aucs[name] = [resampled_auc(matrix, weights) for matrix in matrices]
+    noise = pooled(list(aucs.values()))
+    return {name: with_errors([seeds], noise) for name, seeds in aucs.items()}
+
+
+def pooled(by_comparator: Sequence[Sequence[Resampled]]) -> Part | None:
+    """The variance of one training, from the trainings of every comparator; None where each has only one."""
+    parts = [(scatter(seeds), len(seeds)) for seeds in by_comparator if len(seeds) > 1]
+    if not parts:
+        return None
+    freedom = sum(part.freedom for part, _ in parts)
+    total = sum(part.variance * number * part.freedom for part, number in parts)
+    return Part(total / freedom, freedom)
+
+
+def with_errors(sides: Sequence[Sequence[Resampled]], noise: Part | None) -> Estimate:
+    """The trainings of a comparator -> their mean; of two -> the first mean minus the second, on the same patients."""
+    value = average(sides[0])
+    if len(sides) == 2:
+        value = value - average(sides[1])
+    error = math.nan
+    if noise is not None:
+        error = math.sqrt(noise.variance * sum(1 / len(side) for side in sides))
+    return Estimate(
+        point=value.point,
+        of_patients=value.error,
+        of_trainings=error,
+        patients=value.patients,
+        freedom=math.nan if noise is None else noise.freedom,
+        floor=value.floor,
+        ceiling=value.ceiling,
+        seeds=min(len(side) for side in sides),
+    )
 
 
 def compare(scored: Scored, untouched: Sequence[str] = ()) -> pd.DataFrame:
     """One row for each comparator, switch and measure.
 
-    Columns: value, low, high (90 %); and against plain, for the measures TESTED: less (by how much the size of the
-    effect is smaller than at plain, below 0 where it is larger), less_low, less_high, p_value and holm. The switches in
+    Columns: value, low, high (90 %); and against plain, for the measures TESTED: less_value (by how much the effect is
+    smaller than at plain; below 0 where it is larger), less_low, less_high, p_value and holm. The switches in
     ``untouched`` change no image that a network is given; nothing is to be undone there, and no test is made.
     """
     by_pair = all_effects(scored)
     rows = []
-    for (comparator, switch), trainings in by_pair.items():
+    for comparator, switch in by_pair:
         for measure in MEASURES:
-            seeds = [training[measure] for training in trainings]
-            row = {"comparator": comparator, "switch": switch, "measure": measure, **_with_ends("", estimate(seeds))}
-            if comparator != PLAIN and measure in TESTED and switch not in untouched:
-                plain = [training[measure] for training in by_pair[PLAIN, switch]]
-                less = estimate(plain, seeds)
-                row |= {**_with_ends("less_", less), "p_value": _p_value(less)}
-            rows.append(row)
+            rows.append({"comparator": comparator, "switch": switch, "measure": measure})
+            rows[-1] |= _measured(by_pair, comparator, switch, measure, tested=switch not in untouched)
     table = pd.DataFrame(rows)
-    for name in ("less_value", "less_low", "less_high", "p_value"):
-        table[name] = table[name].astype(float) if name in table else np.nan
     table["holm"] = np.nan
     for measure in TESTED:
         of_measure = table["measure"] == measure
         table.loc[of_measure, "holm"] = holm(table.loc[of_measure, "p_value"].to_numpy(float))
     return table
+
+
+def _measured(by_pair: Effects, comparator: str, switch: str, measure: str, tested: bool) -> dict[str, float]:
+    """The columns of one row but for the names and holm."""
+    of_switch = {}
+    for (name, of_name), trainings in by_pair.items():
+        if of_name == switch:
+            of_switch[name] = [training[measure] for training in trainings]
+    noise = pooled(list(of_switch.values()))
+    seeds = of_switch[comparator]
+    row = _with_ends("", with_errors([seeds], noise))
+    if not tested or comparator == PLAIN or measure not in TESTED:
+        return row | dict.fromkeys(("less_value", "less_low", "less_high", "p_value"), math.nan)
+    less = with_errors([of_switch[PLAIN], seeds], noise)
+    return row | _with_ends("less_", less) | {"p_value": _p_value(less)}
 
 
 def _with_ends(prefix: str, known: Estimate) -> dict[str, float]:

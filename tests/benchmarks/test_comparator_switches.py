@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.comparator_switches import comparators, print_result, require_same, variants
+from benchmarks import comparator_switches
+from benchmarks.comparator_switches import comparators, print_result, require_same, require_same_source, variants
 from benchmarks.phantoms import write_vendor
 from benchmarks.switch_effects import OFF, PLAIN, Scored, compare, place_changes, places, shown
 from search_spaces.comparators import STYLES
+from tune_ks.core.config import TrialConfig
+from tune_ks.core.record import TrialRecord
 from tune_ks.data.phantom.scanner import SWITCHES
 from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 from tune_ks.model.harmonisations import HARMONISATIONS
@@ -167,3 +170,21 @@ def test_images_of_other_patients_are_not_paired():
     require_same(first, first.copy(), "noise")
     with pytest.raises(RuntimeError, match="GE with noise has other images"):
         require_same(first, first.assign(slice=[1, 3]), "noise")
+
+
+def test_a_comparator_whose_package_is_missing_is_left_out_with_a_word(monkeypatch):
+    assert comparator_switches.why_absent(comparators()["nyul"]) == ""
+
+    def without_package(*_):
+        raise ImportError("n4 needs the package SimpleITK")
+
+    monkeypatch.setattr(comparator_switches, "build_pipeline", without_package)
+    assert comparator_switches.why_absent(comparators()["nyul"]) == "n4 needs the package SimpleITK"
+
+
+def test_networks_of_a_search_of_other_images_are_refused():
+    config = TrialConfig.from_dict({**comparators()["plain"], "seed": 0})
+    record = TrialRecord(config, val={}, test={"GE": 0.7, "SIEMENS": 0.8}, realised_rate=1.0)
+    require_same_source(record, 0.8)
+    with pytest.raises(SystemExit, match="must be a search of the space comparators on the breast phantom"):
+        require_same_source(record, 0.75)
