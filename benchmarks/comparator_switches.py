@@ -307,10 +307,11 @@ def print_result(numbers: Mapping[str, Any]) -> None:
         print(f"Left out: {name}, {reason}")
     _print_aucs(scored, numbers)
     _print_changes(numbers["changed"])
+    touched = table[~table["switch"].isin(untouched)]
     print("\nMove / shift, in % of the places (in bold: a move that is shown to be smaller than plain's; *: larger)\n")
-    _print_effects(table, "move", lambda row: _move_and_shift(row, table))
+    _print_effects(touched, "move", lambda row: _move_and_shift(row, table))
     print("\nAUC lost to the switch, with 90 % intervals (in bold: 0 lies outside)\n")
-    _print_effects(table, "lost", _loss)
+    _print_effects(touched, "lost", _loss)
     for line in summary(table, untouched):
         print(f"\n{line}")
 

@@ -152,7 +152,8 @@ def compare(scored: Scored, untouched: Sequence[str] = ()) -> pd.DataFrame:
 
     Columns: value, low, high (90 %); and against plain, for the measures TESTED: less_value (by how much the effect is
     smaller than at plain; below 0 where it is larger), less_low, less_high, p_value and holm. The switches in
-    ``untouched`` change no image that a network is given; nothing is to be undone there, and no test is made.
+    ``untouched`` change no image that a network is given; nothing is to be undone there, and no test is made. None is
+    made of one training each either: how far another one would differ is not known.
     """
     by_pair = all_effects(scored)
     rows = []
@@ -177,7 +178,7 @@ def _measured(by_pair: Effects, comparator: str, switch: str, measure: str, test
     noise = pooled(list(of_switch.values()))
     seeds = of_switch[comparator]
     row = _with_ends("", with_errors([seeds], noise))
-    if not tested or comparator == PLAIN or measure not in TESTED:
+    if not tested or comparator == PLAIN or measure not in TESTED or noise is None:
         return row | dict.fromkeys(("less_value", "less_low", "less_high", "p_value"), math.nan)
     less = with_errors([of_switch[PLAIN], seeds], noise)
     return row | _with_ends("less_", less) | {"p_value": _p_value(less)}
