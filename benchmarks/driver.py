@@ -36,9 +36,9 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.plan import plan_search
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
 from tune_ks.search import search
-from tune_ks.search.cluster import Resources
 from tune_ks.search.event import Event
 from tune_ks.search.events import Halt
+from tune_ks.search.resources import Resources
 from tune_ks.search.searcher import JobSearcher
 
 WINDOW = 200  # trials at the beginning and at the end of a fit
