@@ -13,7 +13,8 @@ import pandas as pd
 
 from analysis.choice.selection import Selection
 from analysis.read.configurations import full_sampling_of, of_most_patients, plain_name
-from analysis.read.load import Run, config_fields, is_idle
+from analysis.read.load import Run
+from analysis.read.trial_rows import config_fields, is_idle
 from analysis.results.yardsticks import plain
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.read.trial_arrays import INTEGERS, NUMBERS, are_of, arrays
+from analysis.read.trial_arrays import INTEGERS, NUMBERS, are_of
 from analysis.results.scored_domains import scored_domains
 from analysis.statistics.bootstrap import DRAWS, Resampled, average, interval, patient_weights
 from analysis.statistics.measures import MEASURES
+from tune_ks.core.arrays import Archive
 from tune_ks.core.rate_words import rate_words
 from tune_ks.core.storage import StoragePath, sorted_glob
 
@@ -17,6 +18,7 @@ LARGEST_SCORES = 2**30  # bytes of the scores of all files; 200 models, 8 corrup
 LARGEST_IMAGES = 2**20  # labels of a file, a byte each
 LARGEST_NAMES = 2**20  # bytes of the keys, and of the names of corruptions
 VALUE_BYTES = 256  # of a value for one image: a vendor of 64 letters
+PACKED_BESIDE = 2**24  # bytes of a file beside its scores: 16 an image, as packed as the evaluation writes them
 # Corruption -> what its first version did otherwise: files without versions were scored with the first ones.
 FIRST_VERSIONS = {
     "bias_field": "the field had a constant term, and the image was not scaled again",
@@ -69,32 +71,37 @@ def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
 
 
 def _read(path: StoragePath, room: int) -> Corrupted | None:
-    """One file, with at most ``room`` bytes of scores; None where it cannot be used.
-
-    The names and labels, which are small, are read first: they say how large each of the others has to be.
-    """
-    names = arrays(path, ("keys", "corruptions"), LARGEST_NAMES)
-    labels = arrays(path, ("label",), LARGEST_IMAGES)
-    if names is None or labels is None or not _are_lists([*names.values(), *labels.values()]):
+    """One file, with at most ``room`` bytes of scores; None where it cannot be used."""
+    try:
+        archive = Archive(path, room + PACKED_BESIDE)
+        images = _unpacked(archive, path.stem, room)
+    except (OSError, ValueError):
         return None
-    keys = [str(key) for key in names["keys"]]
-    corruptions = [str(corruption) for corruption in names["corruptions"]]
-    label = labels["label"]
-    of_images = arrays(path, ("patient", "vendor"), VALUE_BYTES * len(label))
-    scores = arrays(path, ("score",), min(room, 8 * len(keys) * len(corruptions) * (SEVERITIES + 1) * len(label)))
-    if of_images is None or scores is None:
-        return None
-    versions = arrays(path, ("versions",), LARGEST_NAMES) or {"versions": np.ones(len(corruptions), np.int16)}
-    metric = arrays(path, ("metric",), LARGEST_NAMES) or {"metric": np.array(["auc"])}  # 0.2.0 knew no other
-    if not _are_lists([metric["metric"]]):
-        return None
-    names_metric = "+".join(str(name) for name in metric["metric"])
-    images = Corrupted(path.stem, keys, corruptions, names_metric, label=label, **of_images, **scores, **versions)
     return images if _fit(images) else None
 
 
-def _are_lists(values: list[np.ndarray]) -> bool:
-    return all(value.ndim == 1 for value in values)
+def _unpacked(archive: Archive, name: str, room: int) -> Corrupted:
+    """The arrays of a file. ValueError where one is absent, torn, or larger than the others say.
+
+    The names and labels, which are small, are read first: they say how large each of the others has to be.
+    """
+    written = archive.names()
+    lists = archive.read(("keys", "corruptions"), LARGEST_NAMES) | archive.read(("label",), LARGEST_IMAGES)
+    if "metric" in written:
+        lists |= archive.read(("metric",), LARGEST_NAMES)
+    if any(values.ndim != 1 for values in lists.values()):
+        raise ValueError("keys, corruptions, label and metric must be lists")
+    keys = [str(key) for key in lists["keys"]]
+    corruptions = [str(corruption) for corruption in lists["corruptions"]]
+    metric = "+".join(str(part) for part in lists.get("metric", ["auc"]))  # 0.2.0 knew no other
+    label = lists["label"]
+    versions = {"versions": np.ones(len(corruptions), np.int16)}
+    if "versions" in written:
+        versions = archive.read(("versions",), LARGEST_NAMES)
+    of_images = archive.read(("patient", "vendor"), VALUE_BYTES * len(label))
+    expected = 8 * len(keys) * len(corruptions) * (SEVERITIES + 1) * len(label)  # bytes, of float64
+    scores = archive.read(("score",), min(room, expected))
+    return Corrupted(name, keys, corruptions, metric, label=label, **of_images, **scores, **versions)
 
 
 def _outdated(images: Corrupted) -> list[str]:

@@ -22,7 +22,7 @@ from analysis.results import (
     patient_level,
     sentences,
     transfer,
-    versus_lowpass,
+    versus_lowpass_words,
 )
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
@@ -125,7 +125,7 @@ def _lines(analysis: Analysis) -> list[str]:
     vendors = analysis.vendors.values()
     lines = [computed.fitness.sentence for computed in vendors]
     lines += _choices(analysis)
-    lines += versus_lowpass.lines(analysis.versus_lowpass, measure.title)
+    lines += versus_lowpass_words.lines(analysis.versus_lowpass, measure.title)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure)

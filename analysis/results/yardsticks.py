@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.configurations import of_most_patients
-from analysis.read.load import SCORES, Run
+from analysis.read.load import Run
 from analysis.read.trial_arrays import yardstick_scores
+from analysis.read.trial_rows import SCORES
 from analysis.statistics.baselines import best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate

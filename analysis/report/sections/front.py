@@ -8,7 +8,7 @@ from analysis.choice.noninferior_words import account
 from analysis.report.parts import Details, Paragraph, Part, Picture
 from analysis.report.sections import curves, masks, pareto
 from analysis.report.sections.base import Section
-from analysis.results import evidence, sentences, versus_lowpass, warnings
+from analysis.results import evidence, sentences, versus_lowpass_words, warnings
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.gallery import Exhibit, chosen_exhibit
@@ -96,12 +96,12 @@ def texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         *(Paragraph(text, "warning" if doubt else "small") for text, doubt in _against_full(analysis, computed)),
         *(Paragraph(text, "warning") for text in about if said and said in text),
         Paragraph(f"Proof: {account(computed.proof, measure)}", "small"),
-        Paragraph(versus_lowpass.headline(analysis.versus_lowpass, computed.vendor, measure.title), "small"),
+        Paragraph(versus_lowpass_words.headline(analysis.versus_lowpass, computed.vendor, measure.title), "small"),
         Paragraph(whose_labels, "seen"),
     ]
     return [
         Paragraph(numbers(analysis, computed.vendor), "numbers"),
-        Paragraph(versus_lowpass.short(analysis.versus_lowpass, computed.vendor)),
+        Paragraph(versus_lowpass_words.short(analysis.versus_lowpass, computed.vendor)),
         *(Paragraph(text, "warning") for text in about if not (said and said in text)),
         Paragraph(f"Rule {selection.rule}. {sentences.labels(selection, measure)}", "seen", whose_labels),
         Details("Reasons, and how sure", reasons),
