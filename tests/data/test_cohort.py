@@ -39,7 +39,8 @@ from tune_ks.data.cohort.table import COLUMNS, read_table, split_patients, write
 from tune_ks.data.layouts import detect as layouts
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts.sheets import InputError
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 from tune_ks.data.whole_folder import OWNER
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

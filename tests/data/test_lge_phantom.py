@@ -27,7 +27,7 @@ from tune_ks.data.phantom.heart import (
 from tune_ks.data.phantom.lge import TR_MS, VENDORS, LgeSettings, examine, grid_mm, planned_hearts, write_lge
 from tune_ks.data.phantom.phantoms import PHANTOMS
 from tune_ks.data.phantom.planned import planned_hearts_cohort
-from tune_ks.data.phantom.write import PhantomSettings
+from tune_ks.data.phantom.settings import PhantomSettings
 
 SMALL = LgeSettings(train=1, val=1, test=1, slices=16, matrix=32)
 

@@ -10,7 +10,8 @@ from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
 from tune_ks.data.layouts.sheets import InputError
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 from tune_ks.training.tasks.boxes import true_boxes
 
 DIRECTIONS = {"axial": AXIAL, "rotated": ROTATED, "sagittal": [0, 1, 0, 0, 0, -1], "transposed": [0, 1, 0, 1, 0, 0]}

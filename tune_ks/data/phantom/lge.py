@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tune_ks.core.seeding import generator, seed_for
+from tune_ks.data.phantom.description import DESCRIPTION, holds
 from tune_ks.data.phantom.files import Exam, write_dicom
 from tune_ks.data.phantom.heart import MYOCARDIUM_T1_MS, SCAR_T1_MS, Heart, inversion_recovery, nulling_ti_ms
 from tune_ks.data.phantom.scanner import (
@@ -28,7 +29,6 @@ from tune_ks.data.phantom.scanner import (
     smooth_phase,
     store,
 )
-from tune_ks.data.phantom.write import holds
 from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 1  # of the generator: raised whenever the same settings give other files
@@ -140,7 +140,7 @@ def write_lge(root: Path, settings: LgeSettings, progress: Callable[[str, int, i
             writer.writeheader()
             writer.writerows(sorted(rows, key=lambda row: row["path"]))
         np.savez_compressed(scratch / "masks.npz", **masks)
-        (scratch / "phantom.json").write_text(description)
+        (scratch / DESCRIPTION).write_text(description)
     return root
 
 
