@@ -32,6 +32,7 @@ from tune_ks.core.metrics import auc
 from tune_ks.data import child_process
 from tune_ks.data.cohort import cohort as cohort_module
 from tune_ks.data.cohort import prepare
+from tune_ks.data.cohort import cache_texts
 from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
@@ -552,7 +553,7 @@ def test_no_half_written_cache(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(scan_module, "write_table", interrupted)
+        patch.setattr(cache_texts, "write_table", interrupted)
         with pytest.raises(KeyboardInterrupt):
             read(tmp_path / "data")
     assert list((tmp_path / "cache").iterdir()) == []

@@ -11,9 +11,10 @@ from raw_files import COLUMNS, write_cohort
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
+from tune_ks.data.cohort.mask_source import mask_source
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
-from tune_ks.data.cohort.tumour_masks import mask_source, with_tumour_masks
+from tune_ks.data.cohort.target_masks import with_target_masks
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.evaluation.corrupted_images import robustness
@@ -43,7 +44,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cohort(place):
     root = write_cohort(place / "data", patients=5, slices=2)
-    return with_tumour_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
+    return with_target_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
 
 
 @pytest.fixture(scope="module")

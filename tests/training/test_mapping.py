@@ -13,7 +13,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
-from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+from tune_ks.data.cohort.target_masks import with_target_masks
 from tune_ks.data.dataset import ACQUISITION, Batch, open_splits
 from tune_ks.data.dipole import GEOMETRY, truncated_division
 from tune_ks.data.phantom.qsm import QsmSettings, write_qsm_phantom
@@ -35,7 +35,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cohort(place):
     root = write_qsm_phantom(place / "phantom", SMALL)
-    return with_tumour_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
+    return with_target_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tune_ks.data.cohort.cohort import Cohort
-from tune_ks.data.cohort.scan import NO_FACTS
+from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.dipole import GEOMETRY, b0_in_image_axes
