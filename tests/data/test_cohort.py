@@ -30,9 +30,8 @@ from dicom_files import (
 )
 from tune_ks.core.metrics import auc
 from tune_ks.data import child_process
+from tune_ks.data.cohort import cache_texts, prepare
 from tune_ks.data.cohort import cohort as cohort_module
-from tune_ks.data.cohort import prepare
-from tune_ks.data.cohort import cache_texts
 from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
