@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analysis.read.archives import VALUE_BYTES, content_of, within_limit
 from analysis.read.trial_arrays import INTEGERS, LARGEST_SIDE, NUMBERS, are_of
 from tune_ks.core.arrays import Archive
 from tune_ks.core.metrics import METRICS
@@ -12,7 +13,6 @@ from tune_ks.core.storage import StoragePath, sorted_glob
 LARGEST_SCORES = 2**30  # bytes of the scores of all files
 LARGEST_LISTS = 2**24  # bytes of what is read first, which says how large the rest is
 LARGEST_PICTURES = 2**27  # bytes of the images of a file
-VALUE_BYTES = 256  # of a value for one image: a vendor of 64 letters
 PACKED_BESIDE = 2**26  # bytes of a file beside its scores or pictures, as packed as the evaluation writes it
 POINTING = "_pointing"  # the end of the names of the files of the pointing game
 OF_GROUPS = ("first", "last", "size", "kept")
@@ -58,16 +58,13 @@ def load_occluded(root: StoragePath) -> tuple[list[Occluded], list[str]]:
     """The scores without each line, and a warning for each file that can't be used."""
     sets: list[Occluded] = []
     warnings = []
-    room = LARGEST_SCORES
-    for path in sorted_glob(root / "explained", "*.npz"):
-        if path.stem.endswith(POINTING):
-            continue
-        images = _occluded(path, room)
+    every_file = sorted_glob(root / "explained", "*.npz")
+    paths = [path for path in every_file if not path.stem.endswith(POINTING)]
+    for path, images in within_limit(paths, _occluded, LARGEST_SCORES):
         if images is None:
             warnings.append(_left_out(path, f"{LARGEST_SCORES >> 20} MiB of scores are read in all"))
-            continue
-        room -= images.score.nbytes
-        sets.append(images)
+        else:
+            sets.append(images)
     return sets, warnings
 
 
@@ -92,12 +89,8 @@ def _left_out(path: StoragePath, limit: str) -> str:
 
 def _occluded(path: StoragePath, room: int) -> Occluded | None:
     """One file, with at most ``room`` bytes of scores; None where it cannot be used."""
-    try:
-        archive = Archive(path, room + PACKED_BESIDE)
-        read = _unpacked(archive, path.stem, room)
-    except (OSError, ValueError):
-        return None
-    return read if _occluded_fits(read) else None
+    read = content_of(path, room + PACKED_BESIDE, lambda archive: _unpacked(archive, path.stem, room))
+    return read if read is not None and _occluded_fits(read) else None
 
 
 def _unpacked(archive: Archive, name: str, room: int) -> Occluded:
@@ -158,18 +151,21 @@ def _counts_fit(read: Occluded) -> bool:
 
 def _pointed(path: StoragePath) -> Pointed | None:
     """One file; None where it cannot be used."""
-    try:
-        archive = Archive(path, len(PICTURES) * LARGEST_PICTURES + PACKED_BESIDE)
-        lists = archive.read(("keys", "vendor", "patient", "available", "area", "fixed_hit"), LARGEST_LISTS)
-        hits = archive.read(("hit", "random_hit"), LARGEST_LISTS)
-        pictures = archive.read(PICTURES, LARGEST_PICTURES)
-    except (OSError, ValueError):
-        return None
+    most = len(PICTURES) * LARGEST_PICTURES + PACKED_BESIDE
+    name = path.stem.removesuffix(POINTING)
+    game = content_of(path, most, lambda archive: _unpacked_game(archive, name))
+    return game if game is not None and _pointed_fits(game) else None
+
+
+def _unpacked_game(archive: Archive, name: str) -> Pointed:
+    """The arrays of a file. ValueError where one is absent, torn, or too large."""
+    lists = archive.read(("keys", "vendor", "patient", "available", "area", "fixed_hit"), LARGEST_LISTS)
+    hits = archive.read(("hit", "random_hit"), LARGEST_LISTS)
+    pictures = archive.read(PICTURES, LARGEST_PICTURES)
     if lists["keys"].ndim != 1:
-        return None
+        raise ValueError("keys must be a list")
     keys = [str(key) for key in lists.pop("keys")]
-    game = Pointed(path.stem.removesuffix(POINTING), keys, **lists, **hits, **pictures)
-    return game if _pointed_fits(game) else None
+    return Pointed(name, keys, **lists, **hits, **pictures)
 
 
 def _pointed_fits(game: Pointed) -> bool:

@@ -1,10 +1,11 @@
 """The chosen rate against full sampling on corrupted images."""
 
 from analysis.choice.options import Options
+from analysis.read.corrupted import load_corruptions
 from analysis.read.load import Run
 from analysis.report.sections.image_quality import comparisons
 from analysis.results.compute import compute
-from analysis.results.robustness import load_corruptions, verdict
+from analysis.results.robustness import verdict
 from docs.tables.cells import pair
 from docs.tables.table import Table
 from tune_ks.core.rate_words import rate_words

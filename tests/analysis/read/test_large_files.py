@@ -6,16 +6,15 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from analysis.read import explained
+from analysis.read import corrupted, explained
+from analysis.read.corrupted import load_corruptions
 from analysis.read.explained import load_occluded
-from analysis.results import robustness
-from analysis.results.robustness import load_corruptions
 from whole_run import corrupted_arrays, occluded_arrays
 
 KEYS = [f"{number:012d}" for number in range(32)]
 IMAGES = 2000
 WRITTEN = {  # folder in a run -> (how its files are read, arrays of a small one, the module of its limit)
-    "corruptions": (load_corruptions, corrupted_arrays, robustness),
+    "corruptions": (load_corruptions, corrupted_arrays, corrupted),
     "explained": (load_occluded, occluded_arrays, explained),
 }
 

@@ -264,17 +264,7 @@ class KspaceScan:
         names = ["path", "patient_id", "vendor", "series", "slice", "label", "digest", "field_t"]
         content = [VERSION, self.settings.facts(), table[names].to_json(orient="values")]
         fingerprint = digest(json.dumps(content, sort_keys=True).encode())
-        write_texts(
-            folder,
-            table,
-            self.settings,
-            image_size=self.image_size,
-            image_side=side,
-            fingerprints={"1": fingerprint, "2": fingerprint},
-            skipped=self.skipped,
-            left_out=self.left_out,
-            notes=self.notes,
-        )
+        write_texts(folder, self, table, side, {"1": fingerprint, "2": fingerprint})
 
 
 def with_boxes(cohort: Any) -> Any:

@@ -159,17 +159,7 @@ class MapScan:
         table["row"] = np.arange(len(table))
         content = table[["path", "patient_id", "vendor", "label", "split", "digest", "field_t", *GEOMETRY]]
         fingerprint = digest(json.dumps([VERSION, self.settings.facts(), content.to_numpy().tolist()]).encode())
-        write_texts(
-            folder,
-            table,
-            self.settings,
-            image_size=self.image_size,
-            image_side=side,
-            fingerprints={"1": fingerprint, "2": fingerprint},
-            skipped=self.skipped,
-            left_out=self.left_out,
-            notes=self.notes,
-        )
+        write_texts(folder, self, table, side, {"1": fingerprint, "2": fingerprint})
 
 
 def shrunk(values: np.ndarray, side: int) -> np.ndarray:

@@ -78,17 +78,7 @@ class Scan:
             table = self._decode(candidates, side, scratch / "images.npy")
             if labels_required:
                 require_both_classes(table, self._reasons())
-            write_texts(
-                scratch,
-                table,
-                self.settings,
-                image_size=self.image_size,
-                image_side=side,
-                fingerprints=fingerprints(table, candidates, self.settings),
-                skipped=self.skipped,
-                left_out=self.left_out,
-                notes=self.notes,
-            )
+            write_texts(scratch, self, table, side, fingerprints(table, candidates, self.settings))
 
     def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
         """The table as far as the headers tell it, and the side of its images. Decodes nothing and writes nothing.
