@@ -35,8 +35,7 @@ PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
 def require_vendors(space: Space, vendors: list[str]) -> None:
-    """ValueError when the space trains on a vendor that the cohort does not have, or on several and no other is "
-    "left."""
+    """ValueError when the space trains on a vendor that the cohort does not have, or on several and none is left."""
     asked = sources_asked(space, vendors)
     absent = sorted({vendor for source in asked for vendor in sources_of(source)} - set(vendors))
     if absent:
