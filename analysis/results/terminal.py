@@ -27,6 +27,7 @@ from analysis.results import (
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
+from analysis.results.sentences import ends_words
 from tune_ks.core.domain_words import DomainWords
 from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick, rate_words
@@ -108,15 +109,11 @@ def _external_cells(row: dict[str, Any], names: list[str]) -> list[str]:
     """The cells of one configuration on another cohort, after the mask."""
     cells = [str(row[name]) for name in names]
     cells += [rate_words(row["realised_rate"]), str(row["seeds"])]
-    cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{_ends(row['low'], row['high'], '.3f')}")
+    cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{ends_words(row['low'], row['high'], '.3f')}")
     for name in REFERENCES:
-        ends = _ends(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
+        ends = ends_words(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
         cells.append("-" if math.isnan(row[name]) else f"{row[name]:+.3f}{ends}")
     return cells
-
-
-def _ends(low: float, high: float, form: str) -> str:
-    return "" if math.isnan(low) or math.isnan(high) else f" [{low:{form}}, {high:{form}}]"
 
 
 def _lines(analysis: Analysis) -> list[str]:

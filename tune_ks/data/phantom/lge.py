@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tune_ks.core.seeding import generator, seed_for
+from tune_ks.core.seeding import generator
 from tune_ks.data.phantom.description import DESCRIPTION, holds
-from tune_ks.data.phantom.files import Exam, write_dicom
+from tune_ks.data.phantom.files import Exam, identifiers, write_dicom
 from tune_ks.data.phantom.heart import MYOCARDIUM_T1_MS, SCAR_T1_MS, Heart, inversion_recovery, nulling_ti_ms
 from tune_ks.data.phantom.scanner import (
     GE,
@@ -192,11 +192,6 @@ def examine(plan: PlannedHeart, settings: LgeSettings, rng: np.random.Generator)
     missed = rng.normal(vendor.ti_error, vendor.ti_spread)
     gain = rng.lognormal(0, 0.2)
     ti_ms = nulling_ti_ms(MYOCARDIUM_T1_MS, TR_MS) * (1 + missed * settings.ti_error)
-    all_settings = json.dumps(dataclasses.asdict(settings), sort_keys=True)  # other settings, other identifiers
-
-    def uid(*purpose: str | int) -> str:
-        return f"2.25.{seed_for(settings.seed, 'uid', all_settings, plan.patient_id, *purpose)}"
-
     scanner = vendor.scanner
     exam = Exam(
         patient_id=plan.patient_id,
@@ -204,7 +199,7 @@ def examine(plan: PlannedHeart, settings: LgeSettings, rng: np.random.Generator)
         sequence=Sequence(tr_ms=TR_MS, te_ms=scanner.te_ms, flip_deg=scanner.flip_deg, field_t=1.5),
         matrix=settings.matrix,
         fov_mm=settings.fov_mm * scanner.fov_ratio,
-        uid=uid,
+        uid=identifiers(settings, settings.seed, plan.patient_id),
         slices=settings.slices,
         slice_mm=settings.fov_mm / settings.slices,
         series=SERIES,

@@ -1,12 +1,10 @@
 """One patient of the default phantom: drawn, scanned, and written as files."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 
-from tune_ks.core.seeding import generator, seed_for
+from tune_ks.core.seeding import generator
 from tune_ks.data.phantom.anatomy import Lesion, Patient
 from tune_ks.data.phantom.files import (
     SERIES,
@@ -15,6 +13,7 @@ from tune_ks.data.phantom.files import (
     Exam,
     WrittenPatient,
     clinical_row,
+    identifiers,
     write_slice,
 )
 from tune_ks.data.phantom.plan import PlannedPatient
@@ -94,18 +93,13 @@ def _examine(
         flip_deg=scanner.flip_deg,
         field_t=field_t,
     )
-    all_settings = json.dumps(dataclasses.asdict(settings), sort_keys=True)  # other settings, other identifiers
-
-    def uid(*purpose: str | int) -> str:
-        return f"2.25.{seed_for(settings.seed, 'uid', all_settings, plan.patient_id, *purpose)}"
-
     exam = Exam(
         patient_id=plan.patient_id,
         scanner=scanner,
         sequence=sequence,
         matrix=settings.matrix,
         fov_mm=settings.fov_mm * scanner.fov_ratio,
-        uid=uid,
+        uid=identifiers(settings, settings.seed, plan.patient_id),
     )
     return exam, gain
 
