@@ -217,9 +217,8 @@ def _comparable(column: pd.Series) -> list:
 
 def _name_of(varied: dict[str, object], mask: object) -> str:
     """A curve by its mask family and the values of what varies."""
-    rest = [
-        f"{plain_name(name)} {value_words(value)}"
-        for name, value in varied.items()
-        if name != "mask" and value is not None
-    ]
-    return ", ".join([str(mask), *rest])
+    words = [str(mask)]
+    for name, value in varied.items():
+        if name != "mask" and value is not None:
+            words.append(f"{plain_name(name)} {value_words(value)}")
+    return ", ".join(words)

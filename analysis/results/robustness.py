@@ -2,12 +2,11 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from analysis.read.corrupted import Corrupted
-from analysis.results.scored_domains import scored_domains
-from analysis.statistics.bootstrap import DRAWS, Resampled, average, interval, patient_weights
+from analysis.results.scored_domains import resampled_metric, scored_domains
+from analysis.statistics.bootstrap import Resampled, average, interval
 from analysis.statistics.measures import MEASURES
 from tune_ks.core.rate_words import rate_words
 
@@ -83,17 +82,10 @@ def _by_severity(images: Corrupted, keys: list[str], vendors: list[str], corrupt
     """The metric at each severity of one corruption, the mean over seeds and vendors."""
     severities = []
     for severity in range(images.score.shape[2]):
-        metrics = [_metric(images, key, vendor, corruption, severity) for key in keys for vendor in vendors]
+        scores = [images.score[images.keys.index(key), corruption, severity] for key in keys]
+        metrics = [resampled_metric(images, score, vendor) for score in scores for vendor in vendors]
         severities.append(average(metrics))
     return severities
-
-
-def _metric(images: Corrupted, key: str, vendor: str, corruption: int, severity: int) -> Resampled:
-    here = images.vendor == vendor
-    patients = np.unique(images.patient[here])
-    score = images.score[images.keys.index(key), corruption, severity, here]
-    weights = patient_weights(len(patients), DRAWS, vendor)  # the same draws for all: differences are paired
-    return MEASURES[images.metric].resampled(images.label[here], score, images.patient[here], patients, weights)
 
 
 def _loss(severities: list[Resampled]) -> Resampled:
