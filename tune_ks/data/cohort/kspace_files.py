@@ -16,7 +16,7 @@ from tune_ks.data.layouts.base import FileStatus, shown
 from tune_ks.data.layouts.fastmri import AnnotatedFile, FastMRI
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.raw.header import RawHeader
-from tune_ks.data.raw.volume import open_volume
+from tune_ks.data.raw.open import open_volume
 
 STUDY_LEVEL = "slices without a box, in a study with a finding that has no place"
 MODEL = "model"  # as a domain: the scanner's model
