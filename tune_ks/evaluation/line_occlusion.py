@@ -107,13 +107,13 @@ def _scores(
     """
     mask = mask_at_test(pipeline, config, device)
     groups = line_groups(mask[0].cpu().numpy(), pipeline.sampling.transform)
-    of = torch.from_numpy(groups.of).to(device)
+    group_of = torch.from_numpy(groups.group_of).to(device)
     network = Network(config, pipeline, mask=mask)
     clean = score_together([network], images, device)[0]
     scores = np.tile(clean, (1 + len(groups.first), 1))
     (kept,) = np.nonzero(groups.kept)
     for done, group in enumerate(kept.tolist()):
-        without = network._replace(mask=mask * (of != group))
+        without = network._replace(mask=mask * (group_of != group))
         scores[1 + group] = score_together([without], images, device)[0]
         progress((done + 1) / len(kept))
     return groups, scores
@@ -150,7 +150,7 @@ def write_occlusion(folder: RunFolder, name: str, result: Occlusion) -> list[Sto
         _summary(result),
         metric=np.array([result.metric]),
         keys=np.array(result.keys),
-        points=np.array([len(groups.of) > 1 for groups in result.groups]),
+        points=np.array([len(groups.group_of) > 1 for groups in result.groups]),
         **of_groups,
         clean=np.stack(result.clean),
         score=_padded(result.occluded, np.float32),
