@@ -26,7 +26,7 @@ from tune_ks.training.coils import require_values_serve_coils
 LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials found
 CROSS_DOMAIN = "val_cross_domain"
 SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
-FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.scan
+FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.fingerprint
 HEADER_COLUMNS = (
     *("orientation", "height", "width", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
     *("acquired_width", "thickness_mm", "phase"),
