@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
 from tune_ks.data.cohort.domains import tesla
+from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import reasons_of
-from tune_ks.data.cohort.scan import Progress
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.reader import VendorNames

@@ -29,8 +29,8 @@ from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.kspace_files import MODEL, Readable, chosen_files, require_files
 from tune_ks.data.cohort.percentiles import percentiles
 from tune_ks.data.cohort.prepare import FLAT, PERCENTILES
+from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
-from tune_ks.data.cohort.scan import Progress
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.coils import COILS, Compression, coil_images, compression, covariance_of, root_sum_of_squares

@@ -24,7 +24,7 @@ from tune_ks.core.config import digest
 from tune_ks.data.cohort.cache_texts import write_texts
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.prepare import pad_to_square
-from tune_ks.data.cohort.scan import Progress
+from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.dipole import GEOMETRY, ppm_of_hz

@@ -7,7 +7,6 @@ scaled so that the 1st and 99th percentile of its series become 0 and 1, and cli
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -18,12 +17,14 @@ import pandas as pd
 from tune_ks.core.domain_words import VENDOR
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
+from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.cache_texts import write_texts
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
 from tune_ks.data.cohort.domains import domain_columns, domain_of_image, require_domains, why_without
 from tune_ks.data.cohort.fingerprint import fingerprints
 from tune_ks.data.cohort.image_table import NO_FACTS, image_table
 from tune_ks.data.cohort.position_matched import unmatched_negatives
+from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.usual_size import least_side, side_of
@@ -38,7 +39,6 @@ from tune_ks.data.whole_folder import whole_folder
 NO_DOMAIN = "unknown"  # what images are called that need no domain and have none
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
-Progress = Callable[[str, int, int], None]  # stage, files done, files in all
 
 
 class Scan:
@@ -62,8 +62,8 @@ class Scan:
         self.layout = layout
         self.settings = settings
         self.image_size = image_size
-        self.pool = pool
         self.progress = progress
+        self.asking = Asking(pool, self.work, progress)
         self.exact_size = exact_size
         self.root = str(layout.root)
         self.skipped: list[tuple[str, str]] = []  # path and reason of files that cannot serve
@@ -165,7 +165,7 @@ class Scan:
         chunks = [items[i : i + HEADERS_PER_TASK] for i in range(0, len(items), HEADERS_PER_TASK)]
         tasks = [self._task(chunk) for chunk in chunks]
         candidates = []
-        for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= LOCAL_FILES):
+        for item, answer in self.asking.answers("headers", "read_headers", chunks, tasks, len(items) <= LOCAL_FILES):
             reason = answer if isinstance(answer, str) else _why_unusable(item, answer)
             if reason:
                 self.skipped.append((item.path, reason))
@@ -213,7 +213,7 @@ class Scan:
             tasks.append(self._task([candidate.item for candidate in group], rows=rows, headers=headers, **common))
         is_small = sum(map(len, groups)) <= LOCAL_FILES
         local = is_small and not any(candidate.header.compressed for candidate in candidates)
-        for candidate, answer in self._answers("images", "write_group", groups, tasks, local):
+        for candidate, answer in self.asking.answers("images", "write_group", groups, tasks, local):
             if isinstance(answer, str):
                 self.skipped.append((candidate.item.path, answer))
             else:
@@ -245,32 +245,6 @@ class Scan:
             **more,
         }
 
-    def _answers(
-        self, stage: str, function: str, groups: list[list[Any]], tasks: list[dict[str, Any]], local: bool
-    ) -> list[tuple[Any, Any]]:
-        """Every file of ``groups`` with the answer of ``function`` of ``work`` for it, in the order of the groups.
-
-        ``tasks`` are the arguments for each group. A group whose task was given up has crashed its children.
-        """
-        total = sum(map(len, groups))
-        done = 0
-        answers_of_group: dict[int, list[Any]] = {}
-        self.progress(stage, 0, total)
-        numbered = [{"number": number, **task} for number, task in enumerate(tasks)]
-        for number, answers in self._run(function, numbered, local):
-            answers_of_group[number] = answers
-            done += len(answers)
-            self.progress(stage, done, total)
-        pairs: list[tuple[Any, Any]] = []
-        for number, group in enumerate(groups):
-            pairs += zip(group, answers_of_group.get(number, [prepare.CRASHED] * len(group)))
-        return pairs
-
-    def _run(self, function: str, tasks: list[dict[str, Any]], local: bool) -> Iterator[Any]:
-        if local:
-            return (getattr(self.work, function)(lambda _: None, **task) for task in tasks)
-        return self.pool.run(f"{self.work.__name__}:{function}", tasks, _without_crashed)
-
     def _need_images(self, usable: list[Any], noun: str) -> None:
         if not usable:
             raise InputError(f"{self.root} holds no usable {noun}.{self._reasons()} {self.needs}")
@@ -300,10 +274,3 @@ def _vendor_conflict(item: Item, header: Header) -> str:
     if item.sheet_vendor not in VENDORS or item.sheet_vendor == header.vendor:
         return ""  # where the sheet's name is of the user's own making, the maker that the file names goes before it
     return f"the sheet says {item.sheet_vendor}, the file says {header.vendor}"
-
-
-def _without_crashed(task: dict[str, Any], index: Any) -> dict[str, Any] | None:
-    """The task without the file over which a child died; None when that is not known, or it was tried before."""
-    if index is None or index in task["crashed"]:
-        return None
-    return {**task, "crashed": [*task["crashed"], index]}
