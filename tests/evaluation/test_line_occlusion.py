@@ -183,7 +183,7 @@ def test_groups_of_points_are_rings_and_those_of_the_cosine_transform_begin_at_i
     rings = line_groups(np.ones((8, 8)), Fourier((-2, -1)))
     assert rings.first.tolist() == rings.last.tolist() == [0, 1, 2, 3, 4]
     radius = np.hypot(*(np.mgrid[:8, :8] - 4))
-    assert (rings.of == np.floor(radius + 0.5).clip(max=4)).all()
+    assert (rings.group_of == np.floor(radius + 0.5).clip(max=4)).all()
     assert line_groups(np.ones((1, 8)), Cosine()).first.tolist() == [*range(8)]
 
 
