@@ -7,7 +7,6 @@ import pandas as pd
 
 from analysis.read.trial_rows import FACTS, SCORES, WITHIN, config_fields, is_idle
 from tune_ks.core.config import LOW_PASS, OWN_FIELDS
-from tune_ks.core.options import value_words
 
 FULL = "full sampling"  # the family of rate 1, where all mask families are the same
 SAME_RATE = 0.01  # share of a rate: two masks that keep equally many lines or points differ by rounding only
@@ -217,8 +216,11 @@ def _comparable(column: pd.Series) -> list:
 
 def _name_of(varied: dict[str, object], mask: object) -> str:
     """A curve by its mask family and the values of what varies."""
-    words = [str(mask)]
-    for name, value in varied.items():
-        if name != "mask" and value is not None:
-            words.append(f"{plain_name(name)} {value_words(value)}")
-    return ", ".join(words)
+    rest = [
+        f"{plain_name(name)} {_short(value)}" for name, value in varied.items() if name != "mask" and value is not None
+    ]
+    return ", ".join([str(mask), *rest])
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -15,12 +15,13 @@ import pandas as pd
 
 from analysis.read.configurations import FULL, beside_the_sampling
 from analysis.results.sentences import DOMAINS
-from analysis.results.transfer import Pair, less_than, pairs_between, two_vendors
+from analysis.results.transfer import Pair, less_than, pairs_between
 from analysis.results.versus_lowpass import CHANCE
 from analysis.statistics.bootstrap import NOWHERE, TrialDraws
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
+from tune_ks.core.domains import is_source
 from tune_ks.core.rate_words import rate_words
 
 PLAIN: dict[str, Any] = {  # setting -> without it
@@ -111,11 +112,14 @@ def _rows(
 
 def _losses(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterator[dict[str, Any]]:
     """The transfer loss of every configuration, and how much less it is than that of plain full sampling."""
-    for tested_on, trained_on in two_vendors(table):
-        pairs = list(pairs_between(table, draws, tested_on, trained_on))
-        plain = [pair for pair in pairs if _is_plain(pair.row)]
-        for pair in pairs:
-            yield _loss(pair, plain[0] if len(plain) == 1 else None)
+    for tested_on in sorted(table["vendor"].unique()):
+        for trained_on in sorted(table["vendor"].unique()):
+            if is_source(tested_on, trained_on):
+                continue
+            pairs = list(pairs_between(table, draws, tested_on, trained_on))
+            plain = [pair for pair in pairs if _is_plain(pair.row)]
+            for pair in pairs:
+                yield _loss(pair, plain[0] if len(plain) == 1 else None)
 
 
 def _loss(pair: Pair, plain: Pair | None) -> dict[str, Any]:

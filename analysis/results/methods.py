@@ -3,6 +3,7 @@
 import math
 import re
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import pandas as pd
 
@@ -14,7 +15,6 @@ from analysis.results.sentences import about_sampling, whose_labels
 from analysis.results.yardsticks import has_network
 from analysis.statistics.bootstrap import DRAWS, LEVEL
 from tune_ks.core.domain_words import about_domains
-from tune_ks.core.options import value_words
 from tune_ks.core.rate_words import rate_tick, rate_words
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "moocore", "plotly")  # of the analysis
@@ -146,9 +146,13 @@ def _settings(trials: pd.DataFrame) -> tuple[str, str]:
         values = trials[name].dropna().unique().tolist()
         if name in ("vendor", "seed", "sampling_rate", "mask") or not values or values == [""]:
             continue
-        words = f"{plain_name(name).replace('_', ' ')} {', '.join(map(value_words, values[:MOST]))}"
+        words = f"{plain_name(name).replace('_', ' ')} {', '.join(map(_short, values[:MOST]))}"
         (constant if len(values) == 1 else varied).append(words)
     return "; ".join(constant), "; ".join(varied)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _choice(analysis: Analysis) -> list[str]:

@@ -7,7 +7,6 @@ question: does a lower rate shrink the loss? Only configurations that were train
 
 import math
 from collections.abc import Iterator, Mapping
-from itertools import product
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -54,27 +53,22 @@ def _by_setting(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterato
     A setting is compared with the full sampling that has its other fields; where there are several, nothing is.
     """
     reference = dict(zip(table["configuration"], full_sampling_of(table)))
-    for tested_on, trained_on in two_vendors(table):
-        pairs = list(pairs_between(table, draws, tested_on, trained_on))
-        full = [pair for pair in pairs if pair.row["full"]]
-        by_family: dict[str, list[Pair]] = {}
-        for pair in pairs:
-            if not pair.row["full"]:
-                by_family.setdefault(str(pair.row["family"]), []).append(pair)
-        for of_family in by_family.values():
-            wanted = reference[of_family[0].row["configuration"]]
-            beside = [pair for pair in full if pair.row["configuration"] == wanted]
-            yield of_family + beside if len(beside) == 1 else of_family
-        if not by_family:
-            yield from ([pair] for pair in full)
-
-
-def two_vendors(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Every vendor that is tested on with every one that is trained on, where the one is not a source of the other."""
-    vendors = sorted(table["vendor"].unique())
-    for tested_on, trained_on in product(vendors, vendors):
-        if not is_source(tested_on, trained_on):
-            yield tested_on, trained_on
+    for tested_on in sorted(table["vendor"].unique()):
+        for trained_on in sorted(table["vendor"].unique()):
+            if is_source(tested_on, trained_on):
+                continue
+            pairs = list(pairs_between(table, draws, tested_on, trained_on))
+            below = [pair for pair in pairs if not pair.row["full"]]
+            full = [pair for pair in pairs if pair.row["full"]]
+            names = [str(pair.row["family"]) for pair in below]
+            for name in dict.fromkeys(names):
+                of_name = [pair for pair, family in zip(below, names) if family == name]
+                wanted = reference[of_name[0].row["configuration"]]
+                beside = [pair for pair in full if pair.row["configuration"] == wanted]
+                yield [*of_name, *(beside if len(beside) == 1 else [])]
+            if not below:
+                for pair in full:
+                    yield [pair]
 
 
 def pairs_between(

@@ -116,11 +116,6 @@ def as_kind(name: str, value: Any, kind: type) -> Any:
     return number
 
 
-def value_words(value: object) -> str:
-    """The value of a field or an option as sentences show it: a float without zeros at its end."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def listed(words: list[str]) -> str:
     """a, b or c."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

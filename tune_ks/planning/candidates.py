@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
-from tune_ks.core.options import value_words
 from tune_ks.planning.space import Space
 from tune_ks.training.members import config_from, members_of, owners, settings_of
 from tune_ks.training.tasks.base import TARGETS
@@ -52,7 +51,7 @@ class Candidates(NamedTuple):
 
     def differences(self, recipe: Mapping[str, Any]) -> str:
         """In what a recipe differs from the default: "lr 0.001, schedule one_cycle"."""
-        changed = [f"{name} {value_words(recipe[name])}" for name in self.drawn if recipe[name] != self.default[name]]
+        changed = [f"{name} {_short(recipe[name])}" for name in self.drawn if recipe[name] != self.default[name]]
         return ", ".join(changed) or "the default"
 
     def values(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,3 +137,7 @@ def _with_own_options(items: tuple[tuple[str, Any], ...]) -> TrialConfig:
     config = config_from(values)
     having = {option.name for member in members_of(config).values() for option in member.options}
     return config_from({name: value for name, value in values.items() if name in OWN_FIELDS or name in having})
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
