@@ -345,7 +345,7 @@ def test_odelia_s_breasts_have_their_label_in_the_middle_third(tmp_path, patient
 def test_breast_dcedl_s_stacks_are_read_back_to_the_phantom_s_images_labels_and_masks(tmp_path, patients):
     """Though their affine says that the slices lie along another axis."""
     root = write_breast_dcedl(tmp_path / "data", patients)
-    cohort = with_tumour_masks(open_cohort(root, CohortSettings(), SIDE, tmp_path / "cache"), root)
+    cohort = with_target_masks(open_cohort(root, CohortSettings(), SIDE, tmp_path / "cache"), root)
     pictures = np.load(cohort.images)
     masks = np.load(cohort.masks)
     met = 0
