@@ -28,7 +28,8 @@ from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.planted import Plant, lines_of, planted
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 from tune_ks.model.masks import MASKS
 from tune_ks.training.members import config_from
 

@@ -27,7 +27,8 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 
 SIDE = 64
 SLOTS = 2  # trials at once

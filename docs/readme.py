@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.read.load import load
-from docs.tables import SCORES, Table, pair, rate_name
+from docs.tables.cells import SCORES, pair, rate_name
+from docs.tables.table import Table
 
 ROOT = Path(__file__).parents[1]
 BLOCK = r"(<!-- table: {name} -->\n).*?(<!-- end -->)"

@@ -19,7 +19,8 @@ from scipy.stats import t
 
 from analysis.read.load import Run, load
 from analysis.statistics.bootstrap import LEVEL
-from docs.tables import SCORES, Table, rate_name
+from docs.tables.cells import SCORES, rate_name
+from docs.tables.table import Table
 
 GROUP = ["vendor", "sampling_rate", "mask"]
 

@@ -5,12 +5,12 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
-from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+from tune_ks.data.cohort.target_masks import with_target_masks
 
 
 def cohort_with_targets(root, cache):
     """The cohort of a folder at 32 pixels, with its masks or maps."""
-    return with_tumour_masks(open_cohort(root, CohortSettings(), 32, cache), root)
+    return with_target_masks(open_cohort(root, CohortSettings(), 32, cache), root)
 
 
 def run_one(config, cohort, root):

@@ -10,7 +10,8 @@ import pandas as pd
 
 from tune_ks.data.dicom.reader import read_file
 from tune_ks.data.layouts.detect import detect
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 
 ORDER = (0, 0, 1, *[2] * 4, 3, 3, 2, 3)  # of a phantom patient's images, two with the tumour first, in a volume
 MARKED = [1, 2, 3]  # the slices of ORDER that show the tumour

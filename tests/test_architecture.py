@@ -264,7 +264,7 @@ def names_in(name):
 
 def test_benchmarks_and_docs_import_what_there_is():
     met = 0
-    for path in [*sorted((ROOT / "benchmarks").rglob("*.py")), *sorted((ROOT / "docs").glob("*.py"))]:
+    for path in [*sorted((ROOT / "benchmarks").rglob("*.py")), *sorted((ROOT / "docs").rglob("*.py"))]:
         for node in ast.walk(ast.parse(path.read_text())):
             target = file_of(node.module) if isinstance(node, ast.ImportFrom) else None
             for alias in node.names if target else []:

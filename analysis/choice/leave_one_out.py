@@ -15,7 +15,8 @@ from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
 from analysis.read.configurations import average_over_seeds
-from analysis.read.load import Run, tidy
+from analysis.read.load import Run
+from analysis.read.trial_rows import tidy
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.intervals import metric_intervals
 from tune_ks.core.domains import sources_of

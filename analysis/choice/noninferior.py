@@ -172,7 +172,7 @@ def noninferior_curve(
     needs as many seeds as in a grid, for no curve says how far a second training without a mask would differ. The
     smoothness of the curve below rate 1 is taken for granted. The proven rate is rounded up to the next trained rate.
     """
-    vendor, margin = question.vendor, question.margin
+    vendor = question.vendor
     is_full = table["full"].astype(bool)
     full = table[is_full]
     reference = _seeds_by_domain(full.iloc[0]["keys"], draws, vendor) if len(full) else {}
@@ -183,7 +183,7 @@ def noninferior_curve(
     if not lacks and any(not curve.of_patients for curve in fitted):
         lacks = "a training lacks per-image validation scores of the source or another vendor"
     if lacks:
-        return refusal(vendor, margin, lacks)
+        return refusal(vendor, question.margin, lacks)
     trained = table.loc[~is_full, "realised_rate"].to_numpy(float)
     trainings = int(table.loc[~is_full, "keys"].map(len).sum())
     steps = []

@@ -17,7 +17,7 @@ from analysis.choice.rules import RULES
 from analysis.choice.rules.base import Points
 from analysis.choice.verdict import SEVERAL, Verdict, verdicts
 from analysis.read.configurations import full_beside, plain_name
-from analysis.read.load import SCORES
+from analysis.read.trial_rows import SCORES
 from analysis.statistics.fitted import Fitted
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, DOMAINS, GREY, blank, rate_colours
 from analysis.read.configurations import plain_name
-from analysis.read.load import SCORES
+from analysis.read.trial_rows import SCORES
 from analysis.results.importance import Importance, hyperparameters
 from analysis.results.sampler_importance import SamplerImportance
 from tune_ks.core.rate_words import rate_tick

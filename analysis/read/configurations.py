@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.read.load import FACTS, SCORES, WITHIN, config_fields, is_idle
+from analysis.read.trial_rows import FACTS, SCORES, WITHIN, config_fields, is_idle
 from tune_ks.core.config import LOW_PASS, OWN_FIELDS
 
 FULL = "full sampling"  # the family of rate 1, where all mask families are the same

@@ -4,16 +4,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.read.trial_arrays import INTEGERS, LARGEST_SIDE, NUMBERS, are_of, arrays
+from analysis.read.archives import VALUE_BYTES, content_of, within_limit
+from analysis.read.trial_arrays import INTEGERS, LARGEST_SIDE, NUMBERS, are_of
+from tune_ks.core.arrays import Archive
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.storage import StoragePath, sorted_glob
 
 LARGEST_SCORES = 2**30  # bytes of the scores of all files
 LARGEST_LISTS = 2**24  # bytes of what is read first, which says how large the rest is
 LARGEST_PICTURES = 2**27  # bytes of the images of a file
-VALUE_BYTES = 256  # of a value for one image: a vendor of 64 letters
+PACKED_BESIDE = 2**26  # bytes of a file beside its scores or pictures, as packed as the evaluation writes it
 POINTING = "_pointing"  # the end of the names of the files of the pointing game
 OF_GROUPS = ("first", "last", "size", "kept")
+PICTURES = ("image", "saliency", "outline")
 
 
 class Occluded(NamedTuple):
@@ -55,16 +58,13 @@ def load_occluded(root: StoragePath) -> tuple[list[Occluded], list[str]]:
     """The scores without each line, and a warning for each file that can't be used."""
     sets: list[Occluded] = []
     warnings = []
-    room = LARGEST_SCORES
-    for path in sorted_glob(root / "explained", "*.npz"):
-        if path.stem.endswith(POINTING):
-            continue
-        images = _occluded(path, room)
+    every_file = sorted_glob(root / "explained", "*.npz")
+    paths = [path for path in every_file if not path.stem.endswith(POINTING)]
+    for path, images in within_limit(paths, _occluded, LARGEST_SCORES):
         if images is None:
             warnings.append(_left_out(path, f"{LARGEST_SCORES >> 20} MiB of scores are read in all"))
-            continue
-        room -= images.score.nbytes
-        sets.append(images)
+        else:
+            sets.append(images)
     return sets, warnings
 
 
@@ -88,32 +88,37 @@ def _left_out(path: StoragePath, limit: str) -> str:
 
 
 def _occluded(path: StoragePath, room: int) -> Occluded | None:
-    """One file, with at most ``room`` bytes of scores; None where it cannot be used.
+    """One file, with at most ``room`` bytes of scores; None where it cannot be used."""
+    read = content_of(path, room + PACKED_BESIDE, lambda archive: _unpacked(archive, path.stem, room))
+    return read if read is not None and _occluded_fits(read) else None
+
+
+def _unpacked(archive: Archive, name: str, room: int) -> Occluded:
+    """The arrays of a file. ValueError where one is absent, torn, or larger than the others say.
 
     What is small is read first: it says how large each of the others has to be.
     """
-    lists = arrays(path, ("metric", "keys", "points", "label"), LARGEST_LISTS)
-    groups = arrays(path, OF_GROUPS, LARGEST_LISTS)
-    if lists is None or groups is None or any(values.ndim != 1 for values in lists.values()):
-        return None
-    models, images = len(lists["keys"]), len(lists["label"])
+    lists = archive.read(("metric", "keys", "points", "label"), LARGEST_LISTS)
+    groups = archive.read(OF_GROUPS, LARGEST_LISTS)
+    if any(values.ndim != 1 for values in lists.values()):
+        raise ValueError("metric, keys, points and label must be lists")
+    models = len(lists["keys"])
+    images = len(lists["label"])
     shape = groups["kept"].shape
     if len(shape) != 2 or shape[0] != models or shape[1] > 2 * LARGEST_SIDE:
-        return None
-    of_images = arrays(path, ("patient", "vendor"), VALUE_BYTES * images)
-    clean = arrays(path, ("clean",), 8 * models * images)
-    scores = arrays(path, ("score",), min(room, 8 * shape[0] * shape[1] * images))
-    if of_images is None or clean is None or scores is None:
-        return None
-    metric = "+".join(str(name) for name in lists.pop("metric"))
+        raise ValueError(f"kept must have a row a model and at most {2 * LARGEST_SIDE} columns, got {shape}")
+    of_images = archive.read(("patient", "vendor"), VALUE_BYTES * images)
+    clean = archive.read(("clean",), min(room, 8 * models * images))
+    scores = archive.read(("score",), min(room, 8 * shape[0] * shape[1] * images))
+    metric = "+".join(str(part) for part in lists.pop("metric"))
     keys = [str(key) for key in lists.pop("keys")]
-    read = Occluded(path.stem, metric, keys, **lists, **groups, **of_images, **clean, **scores)
-    return read if _occluded_fits(read, shape) else None
+    return Occluded(name, metric, keys, **lists, **groups, **of_images, **clean, **scores)
 
 
-def _occluded_fits(read: Occluded, shape: tuple[int, ...]) -> bool:
+def _occluded_fits(read: Occluded) -> bool:
     """Whether the arrays are of these models, groups and images, and hold what they should."""
     count = len(read.label)
+    shape = read.kept.shape
     models = (shape[0],)
     of_groups = [getattr(read, name) for name in OF_GROUPS]
     return (
@@ -145,15 +150,22 @@ def _counts_fit(read: Occluded) -> bool:
 
 
 def _pointed(path: StoragePath) -> Pointed | None:
-    """One file; None where it cannot be used. What is small is read first."""
-    lists = arrays(path, ("keys", "vendor", "patient", "available", "area", "fixed_hit"), LARGEST_LISTS)
-    hits = arrays(path, ("hit", "random_hit"), LARGEST_LISTS)
-    pictures = arrays(path, ("image", "saliency", "outline"), LARGEST_PICTURES)
-    if lists is None or hits is None or pictures is None or lists["keys"].ndim != 1:
-        return None
+    """One file; None where it cannot be used."""
+    most = len(PICTURES) * LARGEST_PICTURES + PACKED_BESIDE
+    name = path.stem.removesuffix(POINTING)
+    game = content_of(path, most, lambda archive: _unpacked_game(archive, name))
+    return game if game is not None and _pointed_fits(game) else None
+
+
+def _unpacked_game(archive: Archive, name: str) -> Pointed:
+    """The arrays of a file. ValueError where one is absent, torn, or too large."""
+    lists = archive.read(("keys", "vendor", "patient", "available", "area", "fixed_hit"), LARGEST_LISTS)
+    hits = archive.read(("hit", "random_hit"), LARGEST_LISTS)
+    pictures = archive.read(PICTURES, LARGEST_PICTURES)
+    if lists["keys"].ndim != 1:
+        raise ValueError("keys must be a list")
     keys = [str(key) for key in lists.pop("keys")]
-    game = Pointed(path.stem.removesuffix(POINTING), keys, **lists, **hits, **pictures)
-    return game if _pointed_fits(game) else None
+    return Pointed(name, keys, **lists, **hits, **pictures)
 
 
 def _pointed_fits(game: Pointed) -> bool:

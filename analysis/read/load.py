@@ -1,8 +1,5 @@
 """A run folder -> one table of trials, and a list of everything that could not be read."""
 
-import dataclasses
-import math
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -10,29 +7,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.read.class_patients import with_patients
-from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from analysis.read.foreign_records import records_of_another_cohort
+from analysis.read.trial_rows import tidy, trial_row
+from tune_ks.core.config import OWN_FIELDS
 from tune_ks.core.domain_words import domain_of
-from tune_ks.core.domains import mean_of_sources
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath, read_each, sorted_glob, storage_path, without_place
 from tune_ks.core.tables import read_csv
 
-SCORES = ("val_in_domain", "val_cross_domain", "test_in_domain", "test_cross_domain")
-WITHIN = ("test_within_in_domain", "test_within_cross_domain")
-FACTS = ("realised_rate", "mean_probability", "distinct_rate", "export_gap", "epoch", "seconds")
-# columns of options, named FIELD.OPTION (mask.temperature), are inserted between OWN_FIELDS and SCORES
-TRIAL_COLUMNS = [
-    *("key", "configuration", "full", "learned", "temperature"),
-    *OWN_FIELDS,
-    *SCORES,
-    *WITHIN,
-    *FACTS,
-    "start_point",
-    "at_chance",
-    "begun_again",
-]
 COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
 
 
@@ -46,7 +30,7 @@ class Run:
 
     root: StoragePath
     metric: str  # metric of all the records: a key of METRICS
-    trials: pd.DataFrame  # one row a finished trial, columns TRIAL_COLUMNS
+    trials: pd.DataFrame  # one row a finished trial, columns as analysis.read.trial_rows makes them
     records: dict[str, TrialRecord]  # key -> record, the rows of ``trials``
     cohort: pd.DataFrame  # one row an image, indexed by row number
     skipped: pd.DataFrame  # path, reason
@@ -160,121 +144,6 @@ def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | No
     return wanted or next(iter(metrics), TrialRecord.metric)
 
 
-def tidy(records: dict[str, TrialRecord]) -> pd.DataFrame:
-    """key -> record, as one row a trial; metrics in [0, 1], rates in (0, 1].
-
-    The columns are TRIAL_COLUMNS, and one for each option that any record has; NaN where the member has no such option.
-    """
-    rows = [_row(key, record) for key, record in sorted(records.items())]
-    options = list(dict.fromkeys(name for row in rows for name in row if "." in name))
-    before = TRIAL_COLUMNS.index(SCORES[0])
-    return pd.DataFrame(rows, columns=[*TRIAL_COLUMNS[:before], *options, *TRIAL_COLUMNS[before:]])
-
-
-def records_of_another_cohort(records: dict[str, TrialRecord], search: dict[str, Any]) -> dict[str, str]:
-    """key -> reason, for records that can't come from this run's cohort: they are of other patients.
-
-    By the fingerprint that a record names (``facts["cohort"]``) against search.json's; where it names none, by its
-    image counts, which must agree with most other records for the same vendor and role.
-    """
-    wanted = (search.get("cohort") or {}).get("fingerprint")
-    foreign = {}
-    for key, record in records.items():
-        named = record.facts.get("cohort")
-        if wanted and named and named != wanted:
-            foreign[key] = f"of another cohort: fingerprint {named}, this run's is {wanted}"
-    usual: dict[tuple[str, bool, float], Counter] = {}
-    for record in records.values():
-        for role, count in record.images.items():
-            usual.setdefault(_role(role, record), Counter())[count] += 1
-    for key, record in records.items():
-        for role, count in record.images.items():
-            expected = usual[_role(role, record)].most_common(1)[0][0]
-            if key not in foreign and count != expected:
-                foreign[key] = f"of another cohort: {count} images in {role!r}, the other records have {expected}"
-    return foreign
-
-
-def _role(role: str, record: TrialRecord) -> tuple[str, bool, float]:
-    """Validation of the source vendor and of another vendor are different patients; the source decides which.
-
-    Training images are as many as the share of the patients says.
-    """
-    split, _, vendor = role.partition(" ")
-    share = record.config.train_share if split == "train" else 1.0
-    return role, vendor in record.config.sources, share
-
-
-def _row(key: str, record: TrialRecord) -> dict[str, Any]:
-    config = record.config
-    within = dataclasses.replace(record, val=record.val_within, test=record.test_within)
-    draws = mean_of_sources(record.val_over_draws, config.vendor)
-    pretraining = record.pretraining()
-    options = record.options_by_field()
-    ignored = idle_at_full_sampling(config, options) if config.is_full else []
-    configuration = config.key("seed", "init_from", *ignored)
-    return {
-        "key": key,
-        "configuration": f"{configuration}-{pretraining}" if pretraining else configuration,
-        "full": config.is_full,
-        "learned": record.has_learned_mask() or config.is_full,
-        "temperature": config.options.get("temperature"),
-        **{name: getattr(config, name) for name in OWN_FIELDS},
-        **_by_column(options),
-        "init_from": pretraining,
-        **{f"{split}_in_domain": record.in_domain(split) for split in ("val", "test")},
-        **{f"{split}_cross_domain": record.cross_domain(split) for split in ("val", "test")},
-        "test_within_in_domain": within.in_domain("test"),
-        "test_within_cross_domain": within.cross_domain("test"),
-        "realised_rate": float(record.realised_rate),
-        "mean_probability": _number(record.mean_probability),
-        "distinct_rate": _number(record.distinct_rate),
-        "export_gap": record.in_domain("val") - draws,
-        "epoch": _number(record.epoch),
-        "seconds": _number(record.seconds),
-        "start_point": record.facts.get("start_point"),  # why the search began with it; None where a sampler chose it
-        "at_chance": bool(record.facts.get("at_chance", False)),  # its training learned nothing
-        "begun_again": int(record.facts.get("begun_again", 0)),  # how often it began again because of that
-    }
-
-
-def _by_column(options: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """FIELD.OPTION -> value of every option."""
-    columns = {}
-    for part, values in options.items():
-        for name, value in values.items():
-            columns[f"{part}.{name}"] = value
-    return columns
-
-
-def config_fields(table: pd.DataFrame) -> list[str]:
-    """The columns of a table of trials or configurations that say what was asked: own fields, and FIELD.OPTION."""
-    return [name for name in table.columns if name in OWN_FIELDS or "." in name]
-
-
-def is_idle(name: str) -> bool:
-    """Whether a column of ``config_fields`` means nothing at full sampling, where the image itself is classified.
-
-    So it is for everything that belongs to the mask or to the reconstruction.
-    """
-    field = OWN_FIELDS[name].part if name in OWN_FIELDS else name.partition(".")[0]
-    return field in ("mask", "reconstruction")
-
-
-def idle_at_full_sampling(config: TrialConfig, options: dict[str, dict[str, Any]]) -> list[str]:
-    """The fields and options of a config that mean nothing at full sampling; options of no named member included."""
-    used = set()
-    for part, values in options.items():
-        if not is_idle(f"{part}."):
-            used |= set(values)
-    fields = [name for name in OWN_FIELDS if is_idle(name)]
-    return fields + [name for name in config.options if name not in used]
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
 def _records(folder: RunFolder) -> tuple[dict[str, TrialRecord], dict[str, str]]:
     finished = folder.finished()
     results = read_each(folder.root, partial(_record_or_reason, folder), finished)
@@ -297,7 +166,7 @@ def _record_or_reason(folder: RunFolder, key: str) -> TrialRecord | str:
             raise ValueError(f"realised_rate must be in (0, 1], got {rate!r}")
         if record.metric not in [*METRICS]:  # of a list: it may be no text
             raise ValueError(f"its metric is {record.metric!r}; this analysis knows {', '.join(METRICS)}")
-        _row(key, record)  # a fact of the wrong type shows here, not later
+        trial_row(key, record)  # a fact of the wrong type shows here, not later
         return record
     except (ValueError, TypeError, AttributeError, OSError) as error:
         return without_place(str(error), folder.root)

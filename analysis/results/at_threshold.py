@@ -118,7 +118,8 @@ def predictive_rows(
     rows = []
     for by, value in stated.items():
         ppv, npv = predictive_values(at_cut.sensitivity, at_cut.specificity, value)
-        ppv_ends, npv_ends = interval(ppv), interval(npv)
+        ppv_ends = interval(ppv)
+        npv_ends = interval(npv)
         row = about | {"counted by": unit, "prevalence": value, "stated by": by}
         row |= {"sensitivity": at_cut.sensitivity.point, "specificity": at_cut.specificity.point}
         row |= {"PPV": ppv.point, "low": ppv_ends.low, "high": ppv_ends.high}
@@ -129,9 +130,8 @@ def predictive_rows(
 
 def predictive_values(sensitivity: Resampled, specificity: Resampled, prevalence: float) -> tuple[Resampled, Resampled]:
     """PPV and NPV by Bayes' rule, on the patients and on each draw of them; the prevalence is taken as known."""
-    ill, well = prevalence, 1 - prevalence
-    ppv = _bayes(sensitivity, ill, specificity, well)
-    npv = _bayes(specificity, well, sensitivity, ill)
+    ppv = _bayes(sensitivity, prevalence, specificity, 1 - prevalence)
+    npv = _bayes(specificity, 1 - prevalence, sensitivity, prevalence)
     return ppv, npv
 
 

@@ -7,7 +7,7 @@ import math
 
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Kind, is_proven
-from analysis.results import versus_lowpass
+from analysis.results import versus_lowpass_words
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.headline import chosen_settings
@@ -118,7 +118,7 @@ def lines(analysis: Analysis) -> list[str]:
     """
     vendors_of: dict[str, list[str]] = {}
     for computed in analysis.vendors.values():
-        against_lowpass = versus_lowpass.short(analysis.versus_lowpass, computed.vendor).rstrip(".")
+        against_lowpass = versus_lowpass_words.short(analysis.versus_lowpass, computed.vendor).rstrip(".")
         for sentence in (*caveats(computed), against_lowpass):
             vendors_of.setdefault(sentence, []).append(computed.vendor)
     said = [f"{', '.join(vendors)}: {sentence}." for sentence, vendors in vendors_of.items() if sentence]

@@ -45,12 +45,12 @@ def series_of(analysis: Analysis, vendor: str, column: str, with_images: bool = 
         return []
     others = [name for name in varied_fields(table) if name not in (column, "mask", column + DRAWN)]
     by = [column + DRAWN, "mask", "sampling_rate", *others]
-    found = []
+    every_series = []
     for values, rows in table.groupby(by, dropna=False, sort=True):
         if rows[column].nunique() > 1:
             stops = _stops(analysis, vendor, rows.sort_values(column), column, with_images)
-            found.append(Series(_name(dict(zip(by, values, strict=True)), column, others), stops))
-    return sorted(found, key=lambda series: not series.name.startswith(TOGETHER))
+            every_series.append(Series(_name(dict(zip(by, values, strict=True)), column, others), stops))
+    return sorted(every_series, key=lambda series: not series.name.startswith(TOGETHER))
 
 
 def _stops(analysis: Analysis, vendor: str, rows: pd.DataFrame, column: str, with_images: bool) -> list[Stop]:

@@ -13,7 +13,9 @@ import pandas as pd
 
 from analysis.choice.selection import Selection
 from analysis.read.configurations import full_sampling_of, of_most_patients, plain_name
-from analysis.read.load import Run, config_fields, is_idle
+from analysis.read.load import Run
+from analysis.read.trial_rows import config_fields, is_idle
+from analysis.results.sentences import ends_words
 from analysis.results.yardsticks import plain
 from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate
@@ -146,7 +148,7 @@ def about_yardstick(row: pd.Series, measure: Measure, reasons: list[str], facts:
     if row["best_yardstick"] is None or math.isnan(value):
         facts.append("there is no yardstick to compare with")
         return
-    ends = _ends(row["above_baseline_in_domain_low"], row["above_baseline_in_domain_high"])
+    ends = ends_words(row["above_baseline_in_domain_low"], row["above_baseline_in_domain_high"])
     score = f"test {measure.title} {row['test_in_domain']:.3f}"
     against = f"the {row['best_yardstick']}: {value:+.3f}{ends}"
     if value <= 0:
@@ -180,7 +182,7 @@ def about_rivals(
             continue
         difference = estimate(seeds, judged_seeds, noise)
         if difference.interval().low > 0:
-            ends = _ends(*difference.interval())
+            ends = ends_words(*difference.interval())
             words = f"{_differing(rival, row)} is clearly better: {difference.point:+.3f}{ends} {measure.title}"
             better.append((difference.point, words))
     if better:
@@ -204,7 +206,3 @@ def _differing(rival: pd.Series, row: pd.Series) -> str:
         if not same and not is_idle(name) and name not in NOT_OF_THE_RECIPE and not pd.isna(rival[name]):
             words.append(f"{plain_name(name)} {rival[name]}")
     return ", ".join(words) or "another start"
-
-
-def _ends(low: float, high: float) -> str:
-    return "" if math.isnan(low) or math.isnan(high) else f" [{low:+.3f}, {high:+.3f}]"

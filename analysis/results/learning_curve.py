@@ -6,7 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.read.configurations import of_most_patients, plain_name, varied_fields
-from analysis.read.load import SCORES, Run
+from analysis.read.load import Run
+from analysis.read.trial_rows import SCORES
 from analysis.results.compute import Analysis
 from analysis.results.yardsticks import shown, shown_name
 from analysis.statistics.measures import Measure

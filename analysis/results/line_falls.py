@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.explained import Occluded
-from analysis.results.scored_domains import scored_domains
-from analysis.statistics.bootstrap import DRAWS, LEVEL, Resampled, average, interval, patient_weights, t_p_value
+from analysis.results.scored_domains import resampled_metric, scored_domains
+from analysis.statistics.bootstrap import LEVEL, Resampled, average, interval, t_p_value
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.multiple import holm
 from tune_ks.core.rate_words import rate_words
@@ -75,22 +75,12 @@ def _metrics(images: Occluded, places: list[int], vendors: list[str], group: int
     for place in places:
         for vendor in vendors:
             if group is None:
-                metrics.append(_metric(images, images.clean[place], vendor))
+                metrics.append(resampled_metric(images, images.clean[place], vendor))
             elif images.kept[place, group]:
-                metrics.append(_metric(images, images.score[place, group], vendor))
+                metrics.append(resampled_metric(images, images.score[place, group], vendor))
             else:
                 metrics.append(None)
     return metrics
-
-
-def _metric(images: Occluded, score: np.ndarray, vendor: str) -> Resampled:
-    here = images.vendor == vendor
-    patients = np.unique(images.patient[here])
-    weights = patient_weights(len(patients), DRAWS, vendor)  # the same draws for all: differences are paired
-    measure = MEASURES[images.metric]
-    label, score, patient = images.label[here], score[here], images.patient[here]
-    counted = measure.counts(label, score)
-    return measure.resampled(label[counted], score[counted], patient[counted], patients, weights)
 
 
 def _differences(clean: list[Resampled | None], without: list[Resampled | None]) -> list[Resampled]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.choice.rules import RULES
 from analysis.read.configurations import families, plain_name
-from analysis.read.load import config_fields
+from analysis.read.trial_rows import config_fields
 from analysis.results.compute import Analysis
 from analysis.results.sentences import about_sampling, whose_labels
 from analysis.results.yardsticks import has_network

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.choice.selection import Selection
 from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
+from analysis.results.sentences import ends_words
 from analysis.statistics.bootstrap import NOWHERE, TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.measures import Measure
@@ -115,15 +116,11 @@ def _on_one(row: dict[str, Any], measure: Measure) -> str:
     words = f"on {row['scored on']}{patients}"
     if math.isnan(row["value"]):
         return f"{words}: no test {title}."
-    words += f": test {title} {row['value']:.3f}{_ends(row['low'], row['high'], '.3f')} at the chosen rate"
+    words += f": test {title} {row['value']:.3f}{ends_words(row['low'], row['high'], '.3f')} at the chosen rate"
     if not math.isnan(row["difference"]):
-        ends = _ends(row["its low"], row["its high"], "+.3f")
+        ends = ends_words(row["its low"], row["its high"], "+.3f")
         words += f", {row['full sampling']:.3f} at full sampling, difference {row['difference']:+.3f}{ends}"
     return f"{words}; not in the mean." if row["in the test mean"] == NO else f"{words}."
-
-
-def _ends(low: float, high: float, form: str) -> str:
-    return "" if math.isnan(low) or math.isnan(high) else f" [{low:{form}}, {high:{form}}]"
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -82,15 +82,14 @@ def _levels(analysis: Analysis, scores_of: Scores, purpose: str) -> PatientLevel
     if not analysis.measure.of_classes:
         return PatientLevel(pd.DataFrame(columns=COLUMNS), [])
     for computed in analysis.vendors.values():
-        known: dict[tuple[str, ...], list[Resampled]] = {}
-        for compared in _compared(analysis, computed):
-            for key in compared.keys:
-                scores = scores_of(key)
-                if scores is None:
-                    continue
+        pair = _compared(analysis, computed)
+        known: dict[tuple, Resampled] = {}
+        for key in [key for compared in pair for key in compared.keys]:
+            scores = scores_of(key)
+            if scores is not None:
                 for where, value in _resampled(scores.dropna(subset="label"), purpose, notes):
-                    known.setdefault((key, *where), []).append(value)
-        for compared in _compared(analysis, computed):
+                    known[key, *where] = value
+        for compared in pair:
             rows += _rows(compared, known)
     return PatientLevel(pd.DataFrame(rows, columns=COLUMNS), list(notes))
 
@@ -152,8 +151,8 @@ def _why_not(vendor: str, unit: str, positive: int, negative: int) -> str:
     )
 
 
-def _rows(compared: Compared, known: dict[tuple[str, ...], list[Resampled]]) -> list[dict]:
-    """A row for each vendor tested on, unit and pool."""
+def _rows(compared: Compared, known: dict[tuple, Resampled]) -> list[dict]:
+    """A row for each vendor tested on, unit and pool. ``known``: (key, vendor, unit, pool, counts) -> the AUC."""
     rows = []
     wheres = {where[1:] for where in known if where[0] in compared.keys and where[3] != IMAGES}
     for where in sorted(wheres):
@@ -185,11 +184,10 @@ def _rows(compared: Compared, known: dict[tuple[str, ...], list[Resampled]]) -> 
     return rows
 
 
-def _seeds(known: dict[tuple, list[Resampled]], keys: list[str], where: tuple) -> list[Resampled]:
-    seeds = []
-    for key in keys:
-        seeds += [value for value in known.get((key, *where), []) if math.isfinite(value.error)]
-    return seeds
+def _seeds(known: dict[tuple, Resampled], keys: list[str], where: tuple) -> list[Resampled]:
+    """The AUC of every training that has one, with an error that is known."""
+    values = [known[key, *where] for key in keys if (key, *where) in known]
+    return [value for value in values if math.isfinite(value.error)]
 
 
 def sentences(level: PatientLevel) -> list[str]:

@@ -2,41 +2,13 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from analysis.read.trial_arrays import INTEGERS, NUMBERS, are_of, arrays
-from analysis.results.scored_domains import scored_domains
-from analysis.statistics.bootstrap import DRAWS, Resampled, average, interval, patient_weights
+from analysis.read.corrupted import Corrupted
+from analysis.results.scored_domains import resampled_metric, scored_domains
+from analysis.statistics.bootstrap import Resampled, average, interval
 from analysis.statistics.measures import MEASURES
 from tune_ks.core.rate_words import rate_words
-from tune_ks.core.storage import StoragePath, sorted_glob
-
-SEVERITIES = 5
-LARGEST_SCORES = 2**30  # bytes of the scores of all files; 200 models, 8 corruptions and 20,000 images have 768 MB
-LARGEST_IMAGES = 2**20  # labels of a file, a byte each
-LARGEST_NAMES = 2**20  # bytes of the keys, and of the names of corruptions
-VALUE_BYTES = 256  # of a value for one image: a vendor of 64 letters
-# Corruption -> what its first version did otherwise: files without versions were scored with the first ones.
-FIRST_VERSIONS = {
-    "bias_field": "the field had a constant term, and the image was not scaled again",
-    "gibbs": "the disc lay half a line beside DC, and the real part was shown",
-    "spike": "the real part was shown, with stripes of half the height",
-}
-
-
-class Corrupted(NamedTuple):
-    """The arrays of RUN/corruptions/NAME.npz; n images, K models, C corruptions."""
-
-    name: str
-    keys: list[str]
-    corruptions: list[str]
-    metric: str  # a name in MEASURES
-    score: np.ndarray  # (K, C, 6, n); severity 0 is the image without corruption
-    label: np.ndarray  # (n,)
-    patient: np.ndarray  # (n,) int
-    vendor: np.ndarray  # (n,) str
-    versions: np.ndarray  # (C,) int
 
 
 class Robust(NamedTuple):
@@ -47,84 +19,6 @@ class Robust(NamedTuple):
     metric: str  # a name in MEASURES
     curves: pd.DataFrame  # sampling, domain, corruption, severity, value, low, high
     table: pd.DataFrame  # corruption, domain, both metrics clean and corrupted, how much less the chosen rate loses
-
-
-def load_corruptions(root: StoragePath) -> tuple[list[Corrupted], list[str]]:
-    """The files of RUN/corruptions, and a warning for each that can't be used."""
-    sets: list[Corrupted] = []
-    warnings = []
-    room = LARGEST_SCORES
-    for path in sorted_glob(root / "corruptions", "*.npz"):
-        images = _read(path, room)
-        if images is None:
-            warnings.append(
-                f"corruptions/{path.name} is truncated, was not written by the evaluation, or is too large "
-                f"({LARGEST_SCORES >> 20} MiB of scores are read in all): left out."
-            )
-            continue
-        room -= images.score.nbytes
-        sets.append(images)
-        warnings += _outdated(images)
-    return sets, warnings
-
-
-def _read(path: StoragePath, room: int) -> Corrupted | None:
-    """One file, with at most ``room`` bytes of scores; None where it cannot be used.
-
-    The names and labels, which are small, are read first: they say how large each of the others has to be.
-    """
-    names = arrays(path, ("keys", "corruptions"), LARGEST_NAMES)
-    labels = arrays(path, ("label",), LARGEST_IMAGES)
-    if names is None or labels is None or not _are_lists([*names.values(), *labels.values()]):
-        return None
-    keys = [str(key) for key in names["keys"]]
-    corruptions = [str(corruption) for corruption in names["corruptions"]]
-    label = labels["label"]
-    of_images = arrays(path, ("patient", "vendor"), VALUE_BYTES * len(label))
-    scores = arrays(path, ("score",), min(room, 8 * len(keys) * len(corruptions) * (SEVERITIES + 1) * len(label)))
-    if of_images is None or scores is None:
-        return None
-    versions = arrays(path, ("versions",), LARGEST_NAMES) or {"versions": np.ones(len(corruptions), np.int16)}
-    metric = arrays(path, ("metric",), LARGEST_NAMES) or {"metric": np.array(["auc"])}  # 0.2.0 knew no other
-    if not _are_lists([metric["metric"]]):
-        return None
-    names_metric = "+".join(str(name) for name in metric["metric"])
-    images = Corrupted(path.stem, keys, corruptions, names_metric, label=label, **of_images, **scores, **versions)
-    return images if _fit(images) else None
-
-
-def _are_lists(values: list[np.ndarray]) -> bool:
-    return all(value.ndim == 1 for value in values)
-
-
-def _outdated(images: Corrupted) -> list[str]:
-    """One sentence where corruptions had another meaning when the file was written."""
-    changed = []
-    for name, version in zip(images.corruptions, images.versions):
-        if version == 1 and name in FIRST_VERSIONS:
-            changed.append(f"{name.replace('_', ' ')} ({FIRST_VERSIONS[name]})")
-    if not changed:
-        return []
-    return [
-        f"corruptions/{images.name}.npz was scored with the first version of {'; '.join(changed)}: score it again "
-        "before you compare it with newer ones."
-    ]
-
-
-def _fit(images: Corrupted) -> bool:
-    """Whether the arrays are of these models, corruptions and images, and hold what they should."""
-    count = len(images.label)
-    expected = (len(images.keys), len(images.corruptions), SEVERITIES + 1, count)
-    return (
-        images.score.shape == expected
-        and images.patient.shape == images.vendor.shape == (count,)
-        and images.versions.shape == (len(images.corruptions),)
-        and images.metric in MEASURES
-        and are_of(INTEGERS, images.label, images.patient, images.versions)
-        and are_of(NUMBERS, images.score)
-        and images.vendor.dtype.kind == "U"
-        and bool(np.isin(images.label, (0, 1)).all())
-    )
 
 
 def robust(images: Corrupted, vendor: str, chosen: list[str], full: list[str], rate: float) -> Robust | None:
@@ -188,17 +82,10 @@ def _by_severity(images: Corrupted, keys: list[str], vendors: list[str], corrupt
     """The metric at each severity of one corruption, the mean over seeds and vendors."""
     severities = []
     for severity in range(images.score.shape[2]):
-        metrics = [_metric(images, key, vendor, corruption, severity) for key in keys for vendor in vendors]
+        scores = [images.score[images.keys.index(key), corruption, severity] for key in keys]
+        metrics = [resampled_metric(images, score, vendor) for score in scores for vendor in vendors]
         severities.append(average(metrics))
     return severities
-
-
-def _metric(images: Corrupted, key: str, vendor: str, corruption: int, severity: int) -> Resampled:
-    here = images.vendor == vendor
-    patients = np.unique(images.patient[here])
-    score = images.score[images.keys.index(key), corruption, severity, here]
-    weights = patient_weights(len(patients), DRAWS, vendor)  # the same draws for all: differences are paired
-    return MEASURES[images.metric].resampled(images.label[here], score, images.patient[here], patients, weights)
 
 
 def _loss(severities: list[Resampled]) -> Resampled:

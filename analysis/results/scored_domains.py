@@ -1,4 +1,4 @@
-"""Which vendors among scored images a model's domains are: the one trained on, and the others that count."""
+"""Scored images by the domains of a model: the vendor trained on, the others that count, and the metric on each."""
 
 import math
 from typing import Protocol
@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.class_patients import count_patients
+from analysis.statistics.bootstrap import DRAWS, Resampled, patient_weights
+from analysis.statistics.measures import MEASURES
 from tune_ks.core.domains import is_source, other_vendors
 from tune_ks.core.metrics import METRICS
 
@@ -34,3 +36,18 @@ def scored_domains(images: ScoredImages, vendor: str) -> dict[str, list[str]]:
         "cross_domain": list(other_vendors(scores, vendor, patients, METRICS[images.metric].classes).counted),
     }
     return {domain: names for domain, names in domains.items() if names}
+
+
+def resampled_metric(images: ScoredImages, score: np.ndarray, vendor: str) -> Resampled:
+    """The metric of (n,) scores on one vendor's images, and on DRAWS draws of its patients.
+
+    The draws are the same for every model and every change of the images, so that differences are paired. An image
+    without a score, as one that is in no volume, is left out.
+    """
+    here = images.vendor == vendor
+    patients = np.unique(images.patient[here])
+    weights = patient_weights(len(patients), DRAWS, vendor)
+    measure = MEASURES[images.metric]
+    counted = np.flatnonzero(here)[measure.counts(images.label[here], score[here])]
+    label = images.label[counted]
+    return measure.resampled(label, score[counted], images.patient[counted], patients, weights)

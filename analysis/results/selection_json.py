@@ -9,8 +9,9 @@ from analysis.choice.crossfit import CrossFit
 from analysis.choice.optimism import Optimism
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Verdict
-from analysis.read.load import SCORES, Run
-from analysis.results import comparators, sentences, versus_lowpass
+from analysis.read.load import Run
+from analysis.read.trial_rows import SCORES
+from analysis.results import comparators, sentences, versus_lowpass_words
 from analysis.results.clinic import Clinic
 from analysis.results.compute import Analysis, finalists_of
 from analysis.results.fitness import Fitness
@@ -98,7 +99,7 @@ def _optimism(gap: Optimism) -> dict[str, Any]:
 def _versus(versus: VersusLowpass, measure: Measure) -> dict[str, Any]:
     """Every comparison with the low-pass, their means over rates, and what they say in words."""
     return {
-        "sentences": versus_lowpass.lines(versus, measure.title),
+        "sentences": versus_lowpass_words.lines(versus, measure.title),
         "means": versus.means.to_dict("records"),
         "rows": versus.rows.to_dict("records"),
     }

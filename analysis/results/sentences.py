@@ -159,9 +159,7 @@ def read(selection: Selection) -> str:
 
 def spread(values: dict[str, float], name: str) -> str:
     """`` [0.81, 0.92]`` where an interval was computed, else nothing."""
-    low = values.get(f"{name}_low", math.nan)
-    high = values.get(f"{name}_high", math.nan)
-    return "" if math.isnan(low) or math.isnan(high) else f" [{low:.3f}, {high:.3f}]"
+    return ends_words(values.get(f"{name}_low", math.nan), values.get(f"{name}_high", math.nan), ".3f")
 
 
 def difference(values: dict[str, float], domain: str) -> str:
@@ -173,8 +171,12 @@ def difference(values: dict[str, float], domain: str) -> str:
 
 def difference_words(value: float, interval: Interval) -> str:
     """``-0.012 [-0.031, +0.008]``; empty where it is unknown."""
-    ends = "" if math.isnan(interval.low) else f" [{interval.low:+.3f}, {interval.high:+.3f}]"
-    return "" if math.isnan(value) else f"{value:+.3f}{ends}"
+    return "" if math.isnan(value) else f"{value:+.3f}{ends_words(*interval)}"
+
+
+def ends_words(low: float, high: float, form: str = "+.3f") -> str:
+    """`` [-0.031, +0.008]``, to stand behind a value; empty where an end is unknown."""
+    return "" if math.isnan(low) or math.isnan(high) else f" [{low:{form}}, {high:{form}}]"
 
 
 def operating(rows: pd.DataFrame) -> list[str]:
@@ -183,7 +185,7 @@ def operating(rows: pd.DataFrame) -> list[str]:
     for (source, vendor), part in rows.groupby(["trained on", "scored on"], sort=False):
         rates = []
         for _, row in part.iterrows():
-            ends = "" if math.isnan(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"  # too few patients
+            ends = ends_words(row["low"], row["high"], ".3f")  # unknown with too few patients
             reached = f"(specificity really reached {row['specificity']:.3f})"
             rates.append(f"{row['rate']} {row['sensitivity']:.3f}{ends} {reached}")
         lines.append(f"{source} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(rates)}.")
@@ -195,9 +197,7 @@ def optimism(gap: Optimism, measure: Measure) -> str:
     gaps, chance = [], []
     for domain, word in DOMAINS.items():
         if not math.isnan(gap.gap[domain]):
-            low, high = gap.gap_interval[domain]
-            ends = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
-            gaps.append(f"{word} {gap.gap[domain]:+.3f}{ends}")
+            gaps.append(f"{word} {gap.gap[domain]:+.3f}{ends_words(*gap.gap_interval[domain])}")
         if not math.isnan(gap.luck[domain]):
             chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.read.configurations import FULL, plain_name, varied_fields
-from analysis.read.load import is_idle
+from analysis.read.trial_rows import is_idle
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.bootstrap import NOWHERE, TrialDraws

@@ -22,11 +22,12 @@ from analysis.results import (
     patient_level,
     sentences,
     transfer,
-    versus_lowpass,
+    versus_lowpass_words,
 )
 from analysis.results.compute import Analysis
 from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
+from analysis.results.sentences import ends_words
 from tune_ks.core.domain_words import DomainWords
 from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick, rate_words
@@ -108,15 +109,11 @@ def _external_cells(row: dict[str, Any], names: list[str]) -> list[str]:
     """The cells of one configuration on another cohort, after the mask."""
     cells = [str(row[name]) for name in names]
     cells += [rate_words(row["realised_rate"]), str(row["seeds"])]
-    cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{_ends(row['low'], row['high'], '.3f')}")
+    cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{ends_words(row['low'], row['high'], '.3f')}")
     for name in REFERENCES:
-        ends = _ends(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
+        ends = ends_words(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
         cells.append("-" if math.isnan(row[name]) else f"{row[name]:+.3f}{ends}")
     return cells
-
-
-def _ends(low: float, high: float, form: str) -> str:
-    return "" if math.isnan(low) or math.isnan(high) else f" [{low:{form}}, {high:{form}}]"
 
 
 def _lines(analysis: Analysis) -> list[str]:
@@ -125,7 +122,7 @@ def _lines(analysis: Analysis) -> list[str]:
     vendors = analysis.vendors.values()
     lines = [computed.fitness.sentence for computed in vendors]
     lines += _choices(analysis)
-    lines += versus_lowpass.lines(analysis.versus_lowpass, measure.title)
+    lines += versus_lowpass_words.lines(analysis.versus_lowpass, measure.title)
     for computed in vendors:
         lines += [sentences.optimism(gap, measure) for gap in computed.optimism]
     lines += other_vendors.sentences(analysis.run, analysis.other_vendors, measure)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.read.configurations import FULL, full_sampling_of, settings_of
-from analysis.read.load import config_fields
+from analysis.read.trial_rows import config_fields
 from analysis.statistics.bootstrap import Interval, Resampled, TrialDraws, average
 from analysis.statistics.estimate import Estimate, estimate
 from tune_ks.core.domains import is_source

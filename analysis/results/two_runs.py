@@ -51,14 +51,14 @@ def side(name: str, analysis: Analysis, selection: Mapping[str, Any]) -> Side:
 def doubts(first: Side, second: Side) -> list[str]:
     """Why the numbers of the two runs can't be compared as they stand; [] where nothing is known against it."""
     said = []
-    one, other = fingerprint(first), fingerprint(second)
-    if not one or not other:
+    cohorts = [fingerprint(side) for side in (first, second)]
+    if not all(cohorts):
         silent = " and ".join(side.name for side in (first, second) if not fingerprint(side))
         said.append(f"Whether the cohort is the same is not known: search.json of {silent} names none.")
-    elif one != other:
+    elif cohorts[0] != cohorts[1]:
         said.append(
-            f"The cohorts differ ({one} and {other}): other images were tested, so a difference between the runs "
-            "may be one between their patients."
+            f"The cohorts differ ({cohorts[0]} and {cohorts[1]}): other images were tested, so a difference between "
+            "the runs may be one between their patients."
         )
     seeds = [side.search.get("split_seed") for side in (first, second)]
     if seeds[0] != seeds[1]:
@@ -123,9 +123,21 @@ def pairs(first: Side, second: Side) -> list[Pair]:
         return []
     drawn = []
     for vendor in vendors(first, second):
-        there = [run for run in (first, second) if any((vendor, split) in run.curves for split in SPLITS)]
-        shared = [split for split in SPLITS if there and all((vendor, split) in run.curves for run in there)]
-        if shared:
-            sides = [(run.name, run.curves.get((vendor, shared[0]))) for run in (first, second)]
-            drawn.append(Pair(vendor, shared[0], sides))
+        split = _shared_split(first, second, vendor)
+        if split is not None:
+            sides = [(run.name, run.curves.get((vendor, split))) for run in (first, second)]
+            drawn.append(Pair(vendor, split, sides))
     return drawn
+
+
+def _shared_split(first: Side, second: Side, vendor: str) -> str | None:
+    """The first of SPLITS in which every run that was trained on the vendor has a curve; None where there is none."""
+    splits_of_runs = []
+    for run in (first, second):
+        splits = [split for split in SPLITS if (vendor, split) in run.curves]
+        if splits:
+            splits_of_runs.append(splits)
+    for split in SPLITS:
+        if splits_of_runs and all(split in splits for splits in splits_of_runs):
+            return split
+    return None

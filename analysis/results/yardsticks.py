@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.configurations import of_most_patients
-from analysis.read.load import SCORES, Run
+from analysis.read.load import Run
 from analysis.read.trial_arrays import yardstick_scores
+from analysis.read.trial_rows import SCORES
 from analysis.statistics.baselines import best, held_out_images
 from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
@@ -117,6 +118,14 @@ def yardstick_draws(run: Run) -> YardstickDraws:
     patients = {vendor: np.unique(images["patient_id"]) for vendor, images in held_out_images(run.cohort)}
     weights = {vendor: patient_weights(len(names), DRAWS, vendor) for vendor, names in patients.items()}
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
+
+    def on_vendor(vendor: str, images: pd.DataFrame) -> Resampled:
+        label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
+        same = (vendor, score.tobytes())
+        if same not in computed:
+            computed[same] = measure.resampled(label, score, patient, patients[vendor], weights[vendor])
+        return computed[same]
+
     by_yardstick: YardstickDraws = {}
     for key, record in run.records.items():
         left_out = record.others("test").left_out
@@ -124,18 +133,11 @@ def yardstick_draws(run: Run) -> YardstickDraws:
             scores = yardstick_scores(run.root, key, run.cohort, name)
             if scores is None:
                 continue
-            scores = measure.of_counted(scores[scores["split"] == "test"])
             of_trial = by_yardstick.setdefault(name, {}).setdefault(key, {})
-            for vendor, images in scores.groupby("vendor"):
-                names = patients.get(str(vendor), np.array([]))
-                if not np.array_equal(np.unique(images["patient_id"]), names):
-                    continue
-                label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
-                same = (vendor, score.tobytes())
-                if same not in computed:
-                    computed[same] = measure.resampled(label, score, patient, names, weights[vendor])
-                in_mean = vendor not in left_out
-                of_trial["test", str(vendor)] = dataclasses.replace(computed[same], in_mean=in_mean)
+            for vendor, images in measure.of_counted(scores[scores["split"] == "test"]).groupby("vendor"):
+                if np.array_equal(np.unique(images["patient_id"]), patients.get(vendor, np.array([]))):
+                    value = on_vendor(vendor, images)
+                    of_trial["test", vendor] = dataclasses.replace(value, in_mean=vendor not in left_out)
     return by_yardstick
 
 

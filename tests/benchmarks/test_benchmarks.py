@@ -8,6 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HELPERS = {"__init__", "tools", "alone", "constrained", "recorded", "same_step", "synthetic"}
 HELPERS |= {"replayed", "simulated_nodes", "phantoms", "switch_effects"}
+HELPERS |= {"simulated_search", "true_curves"}
+HELPERS |= {"conditional_trainings", "efficiency_tables", "live_searches", "replayed_searches"}
+HELPERS |= {"phantom_scores", "phantom_tables"}
 NAMES = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - HELPERS)
 
 

@@ -15,11 +15,11 @@ import run_search
 import schema_mutants
 from analysis import analyse
 from analysis.__main__ import main as analysis_main
+from analysis.read.corrupted import load_corruptions
 from analysis.read.explained import load_occluded, load_pointed
 from analysis.read.load import load
 from analysis.read.trial_arrays import image_scores, mask, mask_history, preview, probability
 from analysis.results.line_falls import line_falls
-from analysis.results.robustness import load_corruptions
 from schema_readers import READERS, Damaged, message_of, whole_readers
 from synthetic_run import write_run
 from tune_ks.core.json_text import CHECKED

@@ -30,16 +30,18 @@ from dicom_files import (
 )
 from tune_ks.core.metrics import auc
 from tune_ks.data import child_process
+from tune_ks.data.cohort import cache_texts, prepare
 from tune_ks.data.cohort import cohort as cohort_module
-from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort import scan as scan_module
+from tune_ks.data.cohort.asking import Asking, without_crashed
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS, read_table, split_patients, write_table
 from tune_ks.data.layouts import detect as layouts
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts.sheets import InputError
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 from tune_ks.data.whole_folder import OWNER
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -564,7 +566,7 @@ def test_no_half_written_cache(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(scan_module, "write_table", interrupted)
+        patch.setattr(cache_texts, "write_table", interrupted)
         with pytest.raises(KeyboardInterrupt):
             read(tmp_path / "data")
     assert list((tmp_path / "cache").iterdir()) == []
@@ -762,10 +764,10 @@ def test_compressed_files_are_scanned_in_children(tmp_path):
 
 def test_a_file_that_kills_its_child_is_left_out_the_next_time():
     task = {"paths": ["a", "b"], "crashed": []}
-    again = scan_module._without_crashed(task, 1)
+    again = without_crashed(task, 1)
     assert again == {"paths": ["a", "b"], "crashed": [1]}
-    assert scan_module._without_crashed(again, 1) is None  # it was not that file
-    assert scan_module._without_crashed(task, None) is None
+    assert without_crashed(again, 1) is None  # it was not that file
+    assert without_crashed(task, None) is None
 
 
 KILLER = """
@@ -791,14 +793,14 @@ def test_files_over_which_children_die_by_a_signal_are_named_and_cost_no_other(t
     assert dict(zip(cohort.skipped["path"], cohort.skipped["reason"])) == {rows[5]["path"]: prepare.CRASHED}
     assert len(cohort.table) == len(rows) - 1
     headers = prepare.read_headers
-    tasks = scan_module.Scan._run  # headers here, pixels in children: it dies over the pixels
+    tasks = Asking.run  # headers here, pixels in children: it dies over the pixels
 
     def only_pixels(self, function, chunks, local):
         if function == "read_headers":
             return (headers(lambda _: None, **chunk) for chunk in chunks)
         return tasks(self, function, chunks, local)
 
-    monkeypatch.setattr(scan_module.Scan, "_run", only_pixels)
+    monkeypatch.setattr(Asking, "run", only_pixels)
     again = read(tmp_path / "data", tmp_path / "another cache")
     assert again.skipped.equals(cohort.skipped)
     assert again.fingerprint == cohort.fingerprint

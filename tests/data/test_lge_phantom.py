@@ -11,7 +11,7 @@ from pydicom import dcmread
 from tune_ks.core.seeding import generator
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+from tune_ks.data.cohort.target_masks import with_target_masks
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.phantom.heart import (
     BLOOD_T1_MS,
@@ -27,7 +27,7 @@ from tune_ks.data.phantom.heart import (
 from tune_ks.data.phantom.lge import TR_MS, VENDORS, LgeSettings, examine, grid_mm, planned_hearts, write_lge
 from tune_ks.data.phantom.phantoms import PHANTOMS
 from tune_ks.data.phantom.planned import planned_hearts_cohort
-from tune_ks.data.phantom.write import PhantomSettings
+from tune_ks.data.phantom.settings import PhantomSettings
 
 SMALL = LgeSettings(train=1, val=1, test=1, slices=16, matrix=32)
 
@@ -40,7 +40,7 @@ def written(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cohort(written):
     cohort = open_cohort(written, CohortSettings(), 16, written.parent / "cache", workers=1)
-    return with_tumour_masks(cohort, written, organs=True)
+    return with_target_masks(cohort, written, organs=True)
 
 
 def test_the_signal_is_that_of_the_bloch_equation_and_myocardium_is_nulled():
@@ -162,4 +162,4 @@ def test_a_folder_that_does_not_say_where_the_organs_are_is_refused(written, coh
     np.savez(tmp_path / "masks.npz", **masks)
     (tmp_path / "labels.csv").write_bytes((written / "labels.csv").read_bytes())
     with pytest.raises(InputError, match="does not say where the organs lie, which a task of volumes needs"):
-        with_tumour_masks(cohort, tmp_path, organs=True)
+        with_target_masks(cohort, tmp_path, organs=True)

@@ -9,7 +9,7 @@ import pytest
 from tune_ks.data.cohort.cohort import open_cohort, require_usable, survey_cohort
 from tune_ks.data.cohort.map_scan import HIGH, LOW, require_target, shrunk
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.tumour_masks import naming_masks, with_tumour_masks
+from tune_ks.data.cohort.target_masks import naming_masks, with_target_masks
 from tune_ks.data.dipole import GEOMETRY, b0_in_image_axes, ppm_of_hz
 from tune_ks.data.layouts.detect import detect, holds_maps
 from tune_ks.data.layouts.sheets import InputError
@@ -31,7 +31,7 @@ def phantom(place):
 
 @pytest.fixture(scope="module")
 def cohort(place, phantom):
-    return with_tumour_masks(open_cohort(phantom, CohortSettings(), 16, place / "cache"), phantom)
+    return with_target_masks(open_cohort(phantom, CohortSettings(), 16, place / "cache"), phantom)
 
 
 @pytest.fixture

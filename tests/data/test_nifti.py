@@ -27,7 +27,7 @@ from tune_ks.data.cohort.cohort import open_cohort, survey_cohort
 from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.sample import sampled_bands
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
+from tune_ks.data.cohort.target_masks import shrink_by_area, with_target_masks
 from tune_ks.data.cohort.volume_scan import mask_label
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.layouts.detect import detect
@@ -54,7 +54,7 @@ def mama_mia(tmp_path_factory, patients):
 @pytest.fixture(scope="module")
 def cohort(mama_mia):
     plain = open_cohort(mama_mia, CohortSettings(), SIDE, mama_mia.parent / "cache")
-    return with_tumour_masks(plain, mama_mia)
+    return with_target_masks(plain, mama_mia)
 
 
 def expected_images(images):
@@ -345,7 +345,7 @@ def test_odelia_s_breasts_have_their_label_in_the_middle_third(tmp_path, patient
 def test_breast_dcedl_s_stacks_are_read_back_to_the_phantom_s_images_labels_and_masks(tmp_path, patients):
     """Though their affine says that the slices lie along another axis."""
     root = write_breast_dcedl(tmp_path / "data", patients)
-    cohort = with_tumour_masks(open_cohort(root, CohortSettings(), SIDE, tmp_path / "cache"), root)
+    cohort = with_target_masks(open_cohort(root, CohortSettings(), SIDE, tmp_path / "cache"), root)
     pictures = np.load(cohort.images)
     masks = np.load(cohort.masks)
     met = 0
@@ -447,7 +447,7 @@ def test_any_folder_of_volumes_with_labels_csv(tmp_path, patients):
     by_mask = read(rows)
     assert by_mask.table.groupby("patient_id")["label"].sum().tolist() == [3] * 6
     assert by_mask.skipped.empty
-    masked = with_tumour_masks(open_cohort(root, CohortSettings(), SIDE, tmp_path / "cache"), root)
+    masked = with_target_masks(open_cohort(root, CohortSettings(), SIDE, tmp_path / "cache"), root)
     assert (np.load(masked.masks).any((1, 2)) == (masked.table["label"] == 1)).all()
 
     whole = [{**row, "label": number % 2, "mask": ""} for number, row in enumerate(rows)]
@@ -478,7 +478,7 @@ def test_any_folder_of_volumes_with_labels_csv(tmp_path, patients):
         read([{**row, "mask": "../mask.nii"} for row in rows])
     save_labels(root, whole)
     with pytest.raises(InputError, match="no volume has a mask"):
-        with_tumour_masks(of_volume, root)
+        with_target_masks(of_volume, root)
 
 
 def write_labels(root, rows):

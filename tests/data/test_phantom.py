@@ -20,6 +20,8 @@ from tune_ks.data.kspace import centre
 from tune_ks.data.phantom import write as phantom
 from tune_ks.data.phantom.anatomy import FAR_OUT, Patient
 from tune_ks.data.phantom.files import TOP
+from tune_ks.data.phantom.patient import grid_mm
+from tune_ks.data.phantom.plan import plan_vendor
 from tune_ks.data.phantom.scanner import (
     GE,
     GLAND_T1_MS,
@@ -32,7 +34,8 @@ from tune_ks.data.phantom.scanner import (
     spoiled_gradient_echo,
     uptake_for,
 )
-from tune_ks.data.phantom.write import PhantomSettings, grid_mm, plan_vendor, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 
 SMALL = PhantomSettings(patients=3, slices=2, matrix=64)
 

@@ -7,7 +7,8 @@ from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.phantom.planned import planned_cohort
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 
 
 def test_the_planned_images_patients_labels_and_splits_are_those_written(tmp_path):

@@ -21,9 +21,9 @@ from raw_files import (
     write_ismrmrd,
 )
 from tune_ks.data.cohort.cohort import open_cohort, require_usable, survey_cohort
-from tune_ks.data.cohort.kspace_scan import STUDY_LEVEL
+from tune_ks.data.cohort.kspace_files import STUDY_LEVEL
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+from tune_ks.data.cohort.target_masks import with_target_masks
 from tune_ks.data.coils import centred, compression, covariance_of, root_sum_of_squares
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.kspace import to_image
@@ -45,7 +45,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cohort(root):
     opened = open_cohort(root, CohortSettings(), 64, root.parent / "cache")
-    return with_tumour_masks(opened, root)
+    return with_target_masks(opened, root)
 
 
 def opened(folder, size=64, **settings):
@@ -119,7 +119,7 @@ def test_a_box_becomes_a_mask_where_the_image_shows_it(cohort):
 
 
 def test_at_a_smaller_side_the_central_lines_are_taken(root):
-    small = with_tumour_masks(opened(root, 16), root)
+    small = with_target_masks(opened(root, 16), root)
     images = np.load(small.images)
     assert images.shape[-1] == 16
     line = small.table.iloc[0]

@@ -5,7 +5,7 @@ import pytest
 
 from dicom_files import write_duke, write_table_cohort
 from tune_ks.data.cohort.cohort import cached_cohort, open_cohort, survey_cohort
-from tune_ks.data.cohort.scan import NO_FACTS
+from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.layouts.detect import detect
 

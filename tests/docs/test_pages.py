@@ -137,8 +137,10 @@ def test_every_module_that_is_run_has_the_options_that_are_given():
 def require_modules_and_options(page):
     text = page.read_text()
     for folder, name in set(re.findall(r"python -m (benchmarks|docs)\.(\w+)", text)) - {("benchmarks", "NAME")}:
-        source = (ROOT / folder / f"{name}.py").read_text()
-        assert callable(import_module(f"{folder}.{name}").main)
+        is_folder = (ROOT / folder / name).is_dir()
+        module = import_module(f"{folder}.{name}.__main__" if is_folder else f"{folder}.{name}")
+        source = Path(module.__file__).read_text()
+        assert callable(module.main)
         for words in commands(text, f"python -m {folder}.{name}"):
             for word in words:
                 assert not word.startswith("--") or f'"{word}"' in source, f"{id_of(page)}: {name} has no {word}"

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.read.load import load
 from docs.splits import interval_of_splits, splits, summary
-from docs.tables import SCORES
+from docs.tables.cells import SCORES
 from synthetic_run import write_run
 
 RATES = (0.25, 1.0)

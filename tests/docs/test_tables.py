@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,16 @@ import pytest
 from analysis.read.load import load
 from dicom_files import write_dicom
 from docs.few_patients import first_patients
-from docs.tables import SCORES, TABLES, TKD, lines
+from docs.tables import TABLES, lines
+from docs.tables.__main__ import main
+from docs.tables.cells import SCORES
+from docs.tables.qsm import TKD
 from synthetic_run import make_cohort, write_run, write_trial
 from tune_ks.core.arrays import write_npz
 from tune_ks.planning.plan import config_at
 from tune_ks.planning.space import PRETRAINED, load_space
 
+ROOT = Path(__file__).parents[2]
 VENDORS = ("GE", "SIEMENS")
 PATIENTS = 24
 IMAGES = 4
@@ -268,6 +273,27 @@ def test_corruptions_are_compared_where_both_rates_were_scored(tmp_path):
     for rows in tables:
         assert [row[:2] for row in rows[1:]] == [["bias field", "in-domain"], ["bias field", "cross-domain"]]
     assert text.count("against full sampling\n") == text.count("Of 2 comparisons") == 2
+
+
+def test_a_wrong_name_and_a_folder_that_is_no_run_end_in_one_message(tmp_path, capsys):
+    for words, said in (
+        (["rate", str(tmp_path)], "there is no table 'rate'; give one of rates, recipes, corruptions, "),
+        (["rates", str(tmp_path)], "is not a run folder"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+def test_the_help_names_the_page_of_every_table(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for name, make in TABLES.items():
+        page = make.__doc__.partition(":")[0]
+        assert (ROOT / "docs" / page).exists()
+        assert re.search(rf"^    {name} +{page}: ", shown, re.MULTILINE)
 
 
 def test_every_table_was_met():

@@ -142,8 +142,8 @@ def test_the_scores_are_those_of_a_plain_twin(tiny, name):
     pipeline = always_sampling(build_pipeline(config, 48), config)
     groups, scores = _scores(pipeline, config, tiny, "cpu", lambda share: None)
     mask = np.broadcast_to(mask_at_test(pipeline, config)[0].numpy(), (48, 48))
-    of = np.broadcast_to(groups.of, (48, 48))
-    assert groups.size.sum() == groups.of.size
+    of = np.broadcast_to(groups.group_of, (48, 48))
+    assert groups.size.sum() == groups.group_of.size
     assert scores.shape == (1 + len(groups.first), len(tiny))
     batch = tiny.gather(torch.arange(len(tiny)))
     met = 0
@@ -172,7 +172,7 @@ def test_groups_are_neighbours_on_both_sides_of_dc(width):
     (dc,) = np.flatnonzero(groups.first == 0)
     assert groups.last[dc] == 0
     assert (groups.first[1:] == groups.last[:-1] + 1).all()
-    assert (groups.of[0] == np.repeat(np.arange(len(groups.first)), groups.size)).all()
+    assert (groups.group_of[0] == np.repeat(np.arange(len(groups.first)), groups.size)).all()
     for distance in range(1, min(dc, len(groups.first) - dc - 1)):
         assert groups.first[dc + distance] == -groups.last[dc - distance]
     if width <= MOST + 1:
@@ -183,7 +183,7 @@ def test_groups_of_points_are_rings_and_those_of_the_cosine_transform_begin_at_i
     rings = line_groups(np.ones((8, 8)), Fourier((-2, -1)))
     assert rings.first.tolist() == rings.last.tolist() == [0, 1, 2, 3, 4]
     radius = np.hypot(*(np.mgrid[:8, :8] - 4))
-    assert (rings.of == np.floor(radius + 0.5).clip(max=4)).all()
+    assert (rings.group_of == np.floor(radius + 0.5).clip(max=4)).all()
     assert line_groups(np.ones((1, 8)), Cosine()).first.tolist() == [*range(8)]
 
 

@@ -45,11 +45,11 @@ def test_at_most_so_many_positive_images_spread_over_the_patients_are_taken(tiny
     monkeypatch.setattr(game, "MOST", 4)
     table, images_npy, masks_npy = tiny
     chosen = game.chosen_images(table, images_npy, masks_npy)
-    rows = table.iloc[chosen.at]
+    rows = table.iloc[chosen.place]
     assert rows["vendor"].value_counts().to_dict() == {"GE": 4, "SIEMENS": 4}
     assert set(rows["label"]) == {1}
     assert rows["patient_id"].nunique() == 8
-    assert chosen.of == {"GE": 12, "SIEMENS": 12}
+    assert chosen.available == {"GE": 12, "SIEMENS": 12}
     assert np.array_equal(chosen.masks, np.load(masks_npy)[rows["row"]] != 0)
     best = game.fixed_hits(chosen.masks, chosen.vendor)
     for vendor in ("GE", "SIEMENS"):

@@ -5,8 +5,9 @@ import pytest
 
 from analysis.statistics.pareto import THREE, TWO
 from benchmarks import constrained
+from benchmarks.efficiency_tables import cell
 from benchmarks.recorded import replay
-from benchmarks.search_efficiency import cell, one_of_each, scheduler_of, searcher_of, space_of, table_configs, trace
+from benchmarks.replayed_searches import one_of_each, scheduler_of, searcher_of, space_of, table_configs, trace
 from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord

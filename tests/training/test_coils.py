@@ -9,7 +9,7 @@ import torch
 from cohort_run import cohort_with_targets, run_one
 from raw_files import COLUMNS, write_cohort
 from tune_ks.core.config import TrialConfig
-from tune_ks.data.cohort.tumour_masks import mask_source
+from tune_ks.data.cohort.mask_source import mask_source
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.evaluation.corrupted_images import robustness

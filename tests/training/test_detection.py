@@ -15,7 +15,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import FALSE_POSITIVES, METRICS, MISSED, sensitivity_at
 from tune_ks.core.record import BEST_POSITION, SPLIT_CODES
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.cohort.tumour_masks import mask_source
+from tune_ks.data.cohort.mask_source import mask_source
 from tune_ks.data.dataset import Batch, open_splits
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.evaluation.froc import sensitivities

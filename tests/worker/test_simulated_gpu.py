@@ -19,7 +19,7 @@ from tune_ks.core.storage import storage_path
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table, with_splits, write_table
-from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+from tune_ks.data.cohort.target_masks import with_target_masks
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.qsm import QsmSettings, write_qsm_phantom
 from tune_ks.evaluation import finish as finish_module
@@ -169,7 +169,7 @@ def volumes(tmp_path_factory):
 def maps(tmp_path_factory):
     place = tmp_path_factory.mktemp("maps")
     root = write_qsm_phantom(place / "phantom", QsmSettings(synthetic=12, others=6, side=32))
-    cohort = with_tumour_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
+    cohort = with_target_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
     table = storage_path(place / "cohort.csv")
     write_table(table, with_splits(cohort.table, 0))
     return table, cohort.images, "SYNTHETIC", cohort.masks

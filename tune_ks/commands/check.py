@@ -131,7 +131,7 @@ def require_searchable(args: argparse.Namespace, space: Any, cohorts: dict[int, 
     """
     from tune_ks.data.cohort.cohort import require_usable
     from tune_ks.data.cohort.map_scan import require_target
-    from tune_ks.data.cohort.tumour_masks import mask_source
+    from tune_ks.data.cohort.mask_source import mask_source
     from tune_ks.planning.start_run import (
         require_coil_images,
         require_objectives,

@@ -31,7 +31,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     """Read the other cohort with the settings of the run, score it, write the tables and the report."""
     from tune_ks.commands.progress import Stages
     from tune_ks.data.cohort.cohort import open_cohort
-    from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+    from tune_ks.data.cohort.target_masks import with_target_masks
     from tune_ks.evaluation.other_cohort import side_of
 
     stages = Stages(console)
@@ -54,7 +54,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
             args.data, settings, side, cache, args.workers, progress, labels_required=labelled, exact_size=True
         )
         if masks:
-            cohort = with_tumour_masks(cohort, args.data)
+            cohort = with_target_masks(cohort, args.data)
     say_cohort([cohort])
     results = results_of(folder, name, args)
     require_same_cohort(results, cohort)

@@ -35,7 +35,9 @@ def masks_of(cohort: Any, root: Path) -> tuple[Path | None, str]:
 
     The cohort itself stays the one without masks, whose fingerprint a search for classifiers knows.
     """
-    from tune_ks.data.cohort.tumour_masks import DRAWN, mask_source, with_tumour_masks
+    from tune_ks.data.cohort.mask_source import mask_source
+    from tune_ks.data.cohort.stored_masks import DRAWN
+    from tune_ks.data.cohort.target_masks import with_target_masks
     from tune_ks.data.layouts.sheets import InputError
 
     if cohort.masks is not None:
@@ -45,6 +47,6 @@ def masks_of(cohort: Any, root: Path) -> tuple[Path | None, str]:
     except InputError:
         return None, f"{root} does not say where its tumours lie (neither {DRAWN} nor Duke's Annotation_Boxes)"
     try:
-        return with_tumour_masks(cohort, root).masks, ""
+        return with_target_masks(cohort, root).masks, ""
     except InputError as error:
         return None, str(error)

@@ -164,7 +164,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     """
     from tune_ks.data.cohort.cohort import open_cohort
     from tune_ks.data.cohort.map_scan import require_target
-    from tune_ks.data.cohort.tumour_masks import with_tumour_masks
+    from tune_ks.data.cohort.target_masks import with_target_masks
     from tune_ks.data.layouts.detect import holds_maps
 
     require_apart(args)
@@ -178,7 +178,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
         for size in space.image_sizes():
             cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
             if reads_masks:
-                cohorts[size] = with_tumour_masks(cohorts[size], data, space.task().reads_organs())
+                cohorts[size] = with_target_masks(cohorts[size], data, space.task().reads_organs())
     say_cohort(list(cohorts.values()))
     say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
     return cohorts
@@ -188,7 +188,8 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     """As ``open_cohorts``, but nothing is decoded and nothing is written, neither images nor a phantom."""
     from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
     from tune_ks.data.cohort.map_scan import require_target
-    from tune_ks.data.cohort.tumour_masks import mask_source, naming_masks
+    from tune_ks.data.cohort.mask_source import mask_source
+    from tune_ks.data.cohort.target_masks import naming_masks
     from tune_ks.data.layouts.detect import detect
 
     require_apart(args)

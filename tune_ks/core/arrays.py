@@ -45,22 +45,40 @@ def read_arrays(path: StoragePath, names: tuple[str, ...], limit: int = MAX_ARRA
 
     The file itself may be as large as so many arrays, and as a few others, are unpacked.
     """
-    content = open_whole(path, (len(names) + OTHER_ARRAYS) * (limit + HEADER_BYTES))
-    try:
-        with zipfile.ZipFile(content) as archive:
-            return {name: _array(_unpacked(archive, f"{name}.npy", limit)) for name in names}
-    except Exception as error:  # zipfile's reader does so too
-        raise ValueError(f"{path} does not hold {', '.join(names)} whole ({type(error).__name__})") from None
+    return Archive(path, (len(names) + OTHER_ARRAYS) * (limit + HEADER_BYTES)).read(names, limit)
+
+
+class Archive:
+    """A .npz file whose small arrays say how large the others may be: read once, and unpacked array by array.
+
+    ``limit``: the most bytes of the file, which stays packed in memory. It is the caller's, who knows which arrays the
+    file should hold; a limit of one array says nothing about the file.
+    """
+
+    def __init__(self, path: StoragePath, limit: int) -> None:
+        self._path = path
+        self._content = open_whole(path, limit)
+
+    def read(self, names: tuple[str, ...], limit: int) -> dict[str, np.ndarray]:
+        """The named arrays, each of at most ``limit`` bytes when it is unpacked. ValueError where one is not whole."""
+        try:
+            with zipfile.ZipFile(self._content) as archive:
+                return {name: _array(_unpacked(archive, f"{name}.npy", limit)) for name in names}
+        except Exception as error:  # zipfile's reader raises many kinds of errors too
+            raise ValueError(f"{self._path} does not hold {', '.join(names)} whole ({type(error).__name__})") from None
+
+    def names(self) -> list[str]:
+        """The names of all its arrays. ValueError where the file is damaged."""
+        try:
+            with zipfile.ZipFile(self._content) as archive:
+                return [name.removesuffix(".npy") for name in archive.namelist()]
+        except Exception as error:
+            raise ValueError(f"{self._path} holds no arrays that can be read ({type(error).__name__})") from None
 
 
 def array_names(path: StoragePath, limit: int = MAX_ARRAY_BYTES) -> list[str]:
     """The names of the arrays of a .npz file of at most ``limit`` bytes."""
-    content = open_whole(path, limit)
-    try:
-        with zipfile.ZipFile(content) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except Exception as error:
-        raise ValueError(f"{path} holds no arrays that can be read ({type(error).__name__})") from None
+    return Archive(path, limit).names()
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

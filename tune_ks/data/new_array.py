@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +22,16 @@ def new_array(path: str | Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap
         words = f"{os.strerror(errno.ENOSPC)} ({need / 2**20:,.0f} MiB are needed, {free / 2**20:,.0f} MiB are free)"
         raise OSError(errno.ENOSPC, words, str(path))
     return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+
+def keep_rows(path: Path, rows: Sequence[int]) -> None:
+    """Rewrite an array with these of its rows only, in this order. Nothing is done where they are all of its rows."""
+    old = np.load(path, mmap_mode="r", allow_pickle=False)
+    if list(rows) == list(range(len(old))):
+        return
+    shorter = path.with_name("shorter.npy")
+    new = new_array(shorter, old.dtype, (len(rows), *old.shape[1:]))
+    for place, row in enumerate(rows):
+        new[place] = old[row]
+    new.flush()
+    os.replace(shorter, path)

@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tune_ks.core.arrays import write_npz
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
-from tune_ks.core.tables import write_csv
 from tune_ks.evaluation.other_cohort import images_of_task, load_model
-from tune_ks.evaluation.scored_table import kept_of_images
+from tune_ks.evaluation.scored_table import write_scores
 from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.corruptions.base import SEVERITIES, Corruption, corrupted
 from tune_ks.training.precision import scoring_device
@@ -72,23 +70,19 @@ def _corrupted(corruption: Corruption, severity: int, image: torch.Tensor, rows:
 
 
 def write_robustness(folder: RunFolder, name: str, result: Robustness) -> list[StoragePath]:
-    """Write RUN/corruptions/NAME.csv (metrics) and NAME.npz (every score, label, patient, vendor); returns the paths.
-
-    Patients are numbered there, without their ids. The npz alone is enough for every later statistic.
-    """
-    csv = folder.root / "corruptions" / f"{name}.csv"
-    npz = folder.root / "corruptions" / f"{name}.npz"
-    write_npz(
-        npz,
+    """Write RUN/corruptions/NAME.csv and NAME.npz, as write_scores does; returns the paths."""
+    versions = [corruption.version for corruption in CORRUPTIONS.values()]
+    return write_scores(
+        folder.root / "corruptions",
+        name,
+        result.table,
+        result.summary,
         metric=np.array([result.metric]),
         keys=np.array(result.keys),
         corruptions=np.array(list(CORRUPTIONS)),
-        versions=np.array([corruption.version for corruption in CORRUPTIONS.values()], np.int16),
+        versions=np.array(versions, np.int16),
         score=result.scores,
-        **kept_of_images(result.table),
     )
-    write_csv(csv, result.summary)
-    return [csv, npz]
 
 
 def _summary(metric: str, keys: list[str], table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:

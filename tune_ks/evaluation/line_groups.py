@@ -17,7 +17,7 @@ class LineGroups(NamedTuple):
     last: np.ndarray  # (G,) of its last one
     size: np.ndarray  # (G,) coefficients
     kept: np.ndarray  # (G,) how many of them the mask keeps
-    of: np.ndarray  # (H or 1, W) the group of each coefficient
+    group_of: np.ndarray  # (H or 1, W) of each coefficient
 
 
 def line_groups(mask: np.ndarray, transform: Transform) -> LineGroups:
@@ -29,14 +29,14 @@ def line_groups(mask: np.ndarray, transform: Transform) -> LineGroups:
     place = _lines_from_dc(mask, transform) if len(mask) == 1 else _rings(mask, transform)
     together = max(1, math.ceil((len(np.unique(place)) - 1) / MOST))
     number = np.sign(place) * np.ceil(np.abs(place) / together).astype(int)
-    names, of = np.unique(number, return_inverse=True)
-    of = of.reshape(mask.shape)
+    names, group_of = np.unique(number, return_inverse=True)
+    group_of = group_of.reshape(mask.shape)
     return LineGroups(
         first=np.array([place[number == name].min() for name in names]),
         last=np.array([place[number == name].max() for name in names]),
-        size=np.bincount(of.ravel()),
-        kept=np.bincount(of.ravel(), weights=mask.ravel() != 0).astype(int),
-        of=of,
+        size=np.bincount(group_of.ravel()),
+        kept=np.bincount(group_of.ravel(), weights=mask.ravel() != 0).astype(int),
+        group_of=group_of,
     )
 
 

@@ -13,16 +13,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tune_ks.core.arrays import write_npz
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
-from tune_ks.core.tables import write_csv
 from tune_ks.data.dataset import Images
 from tune_ks.evaluation.line_groups import MOST, LineGroups, line_groups
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_side
-from tune_ks.evaluation.scored_table import kept_of_images
+from tune_ks.evaluation.scored_table import write_scores
 from tune_ks.model.members import scored_values
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.model.reconstructions.zero_filled import ZeroFilled
@@ -110,13 +108,13 @@ def _scores(
     """
     mask = mask_at_test(pipeline, config, device)
     groups = line_groups(mask[0].cpu().numpy(), pipeline.sampling.transform)
-    of = torch.from_numpy(groups.of).to(device)
+    group_of = torch.from_numpy(groups.group_of).to(device)
     network = Network(config, pipeline, mask=mask)
     clean = score_together([network], images, device)[0]
     scores = np.tile(clean, (1 + len(groups.first), 1))
     (kept,) = np.nonzero(groups.kept)
     for done, group in enumerate(kept.tolist()):
-        without = network._replace(mask=mask * (of != group))
+        without = network._replace(mask=mask * (group_of != group))
         scores[1 + group] = score_together([without], images, device)[0]
         progress((done + 1) / len(kept))
     return groups, scores
@@ -142,24 +140,22 @@ def _require_room(models: int, images: int) -> None:
 
 
 def write_occlusion(folder: RunFolder, name: str, result: Occlusion) -> list[StoragePath]:
-    """Write RUN/explained/NAME.csv (metrics) and NAME.npz (every score, label, patient, vendor); returns the paths.
-
-    Patients are numbered there, without their ids. The npz alone is enough for every later statistic.
-    """
-    csv = folder.root / "explained" / f"{name}.csv"
-    npz = folder.root / "explained" / f"{name}.npz"
-    write_npz(
-        npz,
+    """Write RUN/explained/NAME.csv and NAME.npz, as write_scores does; returns the paths."""
+    of_groups = {}
+    for number in NUMBERS:
+        of_groups[number] = _padded([getattr(groups, number) for groups in result.groups], np.int32)
+    return write_scores(
+        folder.root / "explained",
+        name,
+        result.table,
+        _summary(result),
         metric=np.array([result.metric]),
         keys=np.array(result.keys),
-        points=np.array([len(groups.of) > 1 for groups in result.groups]),
-        **{name: _padded([getattr(groups, name) for groups in result.groups], np.int32) for name in NUMBERS},
+        points=np.array([len(groups.group_of) > 1 for groups in result.groups]),
+        **of_groups,
         clean=np.stack(result.clean),
         score=_padded(result.occluded, np.float32),
-        **kept_of_images(result.table),
     )
-    write_csv(csv, _summary(result))
-    return [csv, npz]
 
 
 NUMBERS = ("first", "last", "size", "kept")  # of LineGroups

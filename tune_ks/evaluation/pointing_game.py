@@ -34,11 +34,11 @@ class Chosen(NamedTuple):
     """The P images that the game is played on."""
 
     images: Images  # of the whole table
-    at: np.ndarray  # (P,) places in the table
+    place: np.ndarray  # (P,) in the table
     masks: np.ndarray  # (P, S, S) bool, the tumours
     vendor: np.ndarray  # (P,)
     patient: np.ndarray  # (P,) numbers
-    of: dict[str, int]  # vendor -> its positive images with a mask, of which some were chosen
+    available: dict[str, int]  # vendor -> its positive images with a mask, of which some were chosen
 
 
 class Pictures(NamedTuple):
@@ -61,7 +61,7 @@ class Pointing(NamedTuple):
     def said(self) -> list[str]:
         """One line a vendor: how many of its images."""
         lines = []
-        for vendor, count in self.chosen.of.items():
+        for vendor, count in self.chosen.available.items():
             used = int((self.chosen.vendor == vendor).sum())
             lines.append(f"saliency of {used} of the {count} test images of {vendor} that show a tumour")
         return lines
@@ -78,10 +78,10 @@ def pointing_game(
     """Play it with the classifiers of ``keys`` on positive images of ``table``; None where no image has a mask."""
     device = scoring_device()
     chosen = chosen_images(table, images_npy, masks_npy)
-    if len(chosen.at) == 0:
+    if len(chosen.place) == 0:
         return None
     shown = _shown(chosen.vendor)
-    hit = np.zeros((2, len(keys), len(chosen.at)), bool)
+    hit = np.zeros((2, len(keys), len(chosen.place)), bool)
     side = chosen.images.side
     image = np.zeros((len(keys), len(shown), side, side), np.uint8)
     maps = np.zeros_like(image)
@@ -97,7 +97,7 @@ def pointing_game(
                 image[k, shown.index(place)] = _as_bytes(restored)
                 maps[k, shown.index(place)] = _as_bytes(of_models[0] / max(float(of_models[0].max()), 1e-12))
             if progress:
-                progress("saliency", k * len(chosen.at) + place + 1, len(keys) * len(chosen.at))
+                progress("saliency", k * len(chosen.place) + place + 1, len(keys) * len(chosen.place))
     return Pointing(keys, chosen, hit[0], hit[1], Pictures(image, maps, chosen.masks[shown]))
 
 
@@ -108,16 +108,16 @@ def chosen_images(table: pd.DataFrame, images_npy: Path, masks_npy: Path) -> Cho
     has_mask = [bool(images.target(torch.tensor([place])).any()) for place in positive.tolist()]
     positive = positive[np.array(has_mask, bool)]
     vendors = table["vendor"].to_numpy(str)
-    at: list[int] = []
+    places: list[int] = []
     counts = {}
     for vendor in np.unique(vendors).tolist():
         of_vendor = positive[vendors[positive] == vendor]
         counts[vendor] = len(of_vendor)
         spread = np.linspace(0, len(of_vendor) - 1, min(MOST, len(of_vendor))).round().astype(int)
-        at += of_vendor[spread].tolist()
-    masks = images.target(torch.tensor(at, dtype=torch.int64))[:, 0].numpy() != 0
+        places += of_vendor[spread].tolist()
+    masks = images.target(torch.tensor(places, dtype=torch.int64))[:, 0].numpy() != 0
     patient = numbered_patients(table)
-    return Chosen(images, np.array(at, int), masks, vendors[at], patient[at], counts)
+    return Chosen(images, np.array(places, int), masks, vendors[places], patient[places], counts)
 
 
 def _shown(vendor: np.ndarray) -> list[int]:
@@ -140,7 +140,7 @@ def _saliencies(
     for other in models[1:]:
         mask_at_test(other, config, device)  # evaluation mode, and the temperature that conditions a classifier
     rate = torch.full((1,), config.sampling_rate, device=device)
-    for place in chosen.at.tolist():
+    for place in chosen.place.tolist():
         batch = chosen.images.gather(torch.tensor([place]), device)
         with torch.no_grad():
             restored = model.restore(batch.image, rate, mask).image
@@ -162,7 +162,7 @@ def write_pointing(folder: RunFolder, name: str, result: Pointing) -> StoragePat
         keys=np.array(result.keys),
         vendor=chosen.vendor,
         patient=chosen.patient,
-        available=np.array([chosen.of[vendor] for vendor in chosen.vendor.tolist()], np.int32),
+        available=np.array([chosen.available[vendor] for vendor in chosen.vendor.tolist()], np.int32),
         hit=result.hit,
         random_hit=result.random_hit,
         area=chosen.masks.mean((1, 2)).astype(np.float32),

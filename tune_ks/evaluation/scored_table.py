@@ -1,7 +1,11 @@
-"""What is kept of each image beside its scores, in the archives that hold scores of a cohort by several models."""
+"""Scores of a cohort by several models, as an archive and a table of metrics; what is kept of each image there."""
 
 import numpy as np
 import pandas as pd
+
+from tune_ks.core.arrays import write_npz
+from tune_ks.core.storage import StoragePath
+from tune_ks.core.tables import write_csv
 
 
 def numbered_patients(table: pd.DataFrame) -> np.ndarray:
@@ -16,3 +20,17 @@ def kept_of_images(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "patient": numbered_patients(table),
         "vendor": table["vendor"].to_numpy(str),
     }
+
+
+def write_scores(
+    folder: StoragePath, name: str, table: pd.DataFrame, summary: pd.DataFrame, **arrays: np.ndarray
+) -> list[StoragePath]:
+    """Write NAME.csv (``summary``: metrics) and NAME.npz (``arrays``, and what is kept of each image of ``table``).
+
+    Patients are numbered there, without their ids. The npz alone is enough for every later statistic.
+    """
+    csv = folder / f"{name}.csv"
+    npz = folder / f"{name}.npz"
+    write_npz(npz, **arrays, **kept_of_images(table))
+    write_csv(csv, summary)
+    return [csv, npz]

@@ -80,7 +80,7 @@ def scored_values(config: TrialConfig) -> dict[str, float]:
     return values
 
 
-def named(registry: dict, field: str, name: str):
+def named(registry: dict[str, Any], field: str, name: str) -> Any:
     """registry[name]. ValueError that lists the known names where there is none of this name."""
     if name in registry:
         return registry[name]

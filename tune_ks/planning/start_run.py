@@ -26,7 +26,7 @@ from tune_ks.training.coils import require_values_serve_coils
 LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials found
 CROSS_DOMAIN = "val_cross_domain"
 SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
-FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.scan
+FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.fingerprint
 HEADER_COLUMNS = (
     *("orientation", "height", "width", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
     *("acquired_width", "thickness_mm", "phase"),
@@ -35,8 +35,7 @@ PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
 def require_vendors(space: Space, vendors: list[str]) -> None:
-    """ValueError when the space trains on a vendor that the cohort does not have, or on several and no other is "
-    "left."""
+    """ValueError when the space trains on a vendor that the cohort does not have, or on several and none is left."""
     asked = sources_asked(space, vendors)
     absent = sorted({vendor for source in asked for vendor in sources_of(source)} - set(vendors))
     if absent:

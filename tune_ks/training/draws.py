@@ -49,43 +49,66 @@ def draw_epoch(
     have the same numbers.
     """
     slices = slices_of(config)
-    if by_domain:
-        order = order_by_source(config, images, epoch)
-        batch_size = len(config.sources) * images_of_each(config)
-    else:
-        order = torch.from_numpy(generator(config.seed, "order", epoch).permutation(len(images) // slices))
-        batch_size = config.batch_size
-    of_augmentation = generator(config.seed, "flips", epoch)
-    of_rates = generator(config.seed, "rates", epoch)
-    uniform = {option: generator(config.seed, "option", option.name, epoch) for option in drawn_options(config)}
-    rates = []
-    options: dict[str, list[Tensor]] = {}
-    augmentations = []
-    for batch in order.split(batch_size):
-        size = len(batch)
-        rates.append(training_rates(config, epoch, size, lines, of_rates))
-        temperatures = training_temperatures(config, size, of_rates)
-        if temperatures is not None:
-            options.setdefault("temperature", []).append(temperatures)
-        for option, stream in uniform.items():
-            options.setdefault(option.name, []).append(training_values(option, size, stream))
-        augmentations.append(augmentation.draw(size, images.side, of_augmentation))
-    sizes = [len(of_batch) for of_batch in rates]
+    batches = _batches(config, images, epoch, by_domain)
+    sizes = [len(batch) for batch in batches]
+    drawn = _drawn(config, augmentation, images.side, epoch, lines, sizes)
+    order = torch.cat(batches)
     if slices > 1:
         order = (order[:, None] * slices + torch.arange(slices)).flatten()
-        rates = _for_every_slice(rates, slices)
-        options = {name: _for_every_slice(values, slices) for name, values in options.items()}
-        augmentations = _for_every_slice(augmentations, slices)
-        sizes = [len(of_batch) for of_batch in rates]
+        sizes = [size * slices for size in sizes]
+        drawn = drawn.for_every_slice(slices)
     columns = (
         order.to(images.home(device)).split(sizes),
-        _to_device(rates, device),
-        rates,
-        _options_by_batch(options, len(rates), device),
-        _to_device(augmentations, device),
+        _to_device(drawn.rates, device),
+        drawn.rates,
+        _options_by_batch(drawn.options, len(sizes), device),
+        _to_device(drawn.augmentations, device),
         _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),
     )
     return [Draws(*of_batch) for of_batch in zip(*columns, strict=True)]
+
+
+def _batches(config: TrialConfig, images: Images, epoch: int, by_domain: bool) -> Sequence[Tensor]:
+    """For every batch the positions of its images, or of its volumes, in a random order."""
+    if by_domain:
+        return order_by_source(config, images, epoch).split(len(config.sources) * images_of_each(config))
+    count = len(images) // slices_of(config)
+    return torch.from_numpy(generator(config.seed, "order", epoch).permutation(count)).split(config.batch_size)
+
+
+class _Drawn(NamedTuple):
+    """The random numbers of every batch, a row an image or a volume, in the host's memory."""
+
+    rates: list[Tensor]
+    options: dict[str, list[Tensor]]  # name of a drawn option -> its values
+    augmentations: list[Tensor | None]
+
+    def for_every_slice(self, slices: int) -> "_Drawn":
+        """One row a volume -> one row a slice, the same for all slices of a volume."""
+        return _Drawn(
+            _for_every_slice(self.rates, slices),
+            {name: _for_every_slice(values, slices) for name, values in self.options.items()},
+            _for_every_slice(self.augmentations, slices),
+        )
+
+
+def _drawn(
+    config: TrialConfig, augmentation: Augmentation, side: int, epoch: int, lines: int, sizes: list[int]
+) -> _Drawn:
+    """The random numbers of batches of these ``sizes``, each kind from its own stream."""
+    of_augmentation = generator(config.seed, "flips", epoch)
+    of_rates = generator(config.seed, "rates", epoch)  # and of temperatures, batch after batch
+    of_options = {option: generator(config.seed, "option", option.name, epoch) for option in drawn_options(config)}
+    drawn = _Drawn([], {}, [])
+    for size in sizes:
+        drawn.rates.append(training_rates(config, epoch, size, lines, of_rates))
+        temperatures = training_temperatures(config, size, of_rates)
+        if temperatures is not None:
+            drawn.options.setdefault("temperature", []).append(temperatures)
+        for option, stream in of_options.items():
+            drawn.options.setdefault(option.name, []).append(training_values(option, size, stream))
+        drawn.augmentations.append(augmentation.draw(size, side, of_augmentation))
+    return drawn
 
 
 def images_of_each(config: TrialConfig) -> int:

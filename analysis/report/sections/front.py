@@ -10,7 +10,7 @@ from analysis.report.parts import Details, Paragraph, Part, Picture
 from analysis.report.sections import curves, masks, pareto
 from analysis.report.sections.base import Section
 from analysis.report.sections.choice import KINDS, Gauge, gauge
-from analysis.results import evidence, sentences, versus_lowpass, warnings
+from analysis.results import evidence, sentences, versus_lowpass_words, warnings
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
 from analysis.results.gallery import Exhibit, chosen_exhibit
@@ -198,12 +198,12 @@ def texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         fit,
         *(Paragraph(text, "warning" if doubt else "small") for text, doubt in _against_full(analysis, computed)),
         Paragraph(f"Proof: {account(computed.proof, measure)}", "small"),
-        Paragraph(versus_lowpass.headline(analysis.versus_lowpass, computed.vendor, measure.title), "small"),
+        Paragraph(versus_lowpass_words.headline(analysis.versus_lowpass, computed.vendor, measure.title), "small"),
         Paragraph(whose_labels, "seen"),
     ]
     warned = f" ({len(about)} warning{'s' if len(about) > 1 else ''})" if about else ""
     return [
-        Paragraph(versus_lowpass.short(analysis.versus_lowpass, computed.vendor), "small"),
+        Paragraph(versus_lowpass_words.short(analysis.versus_lowpass, computed.vendor), "small"),
         Paragraph(f"Rule {selection.rule}. {sentences.labels(selection, measure)}", "seen", whose_labels),
         Details(f"In words: reasons, and how sure{warned}", reasons, "doubt" if about else ""),
     ]

@@ -7,10 +7,11 @@ import pandas as pd
 from analysis.plots.common import to_json
 from analysis.plots.robustness import plot_robustness
 from analysis.read.configurations import keys_of_full
+from analysis.read.corrupted import Corrupted, load_corruptions
 from analysis.report.parts import Figure, Heading, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
-from analysis.results.robustness import Corrupted, Robust, load_corruptions, robust, verdict
+from analysis.results.robustness import Robust, robust, verdict
 from analysis.statistics.measures import MEASURES
 from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words

@@ -12,7 +12,8 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.sentences import DOMAINS
 from analysis.results.versus_info import versus_info
-from analysis.results.versus_lowpass import CHANCE, headline, single_rates
+from analysis.results.versus_lowpass import CHANCE
+from analysis.results.versus_lowpass_words import headline, single_rates
 from tune_ks.core.domains import source_words
 
 HEIGHT = 420  # pixels

@@ -9,7 +9,8 @@ from analysis.choice.options import Options
 from analysis.choice.selection import select
 from analysis.read import lu_table1
 from analysis.read.configurations import average_over_seeds, curves, families, full_beside
-from analysis.read.load import load, tidy
+from analysis.read.load import load
+from analysis.read.trial_rows import tidy
 from analysis.results.compute import compute
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 
 from analysis.choice.options import Options
+from analysis.read.corrupted import load_corruptions
 from analysis.read.load import load
 from analysis.report.page import render
 from analysis.report.sections import image_quality
 from analysis.results.compute import compute
-from analysis.results.robustness import load_corruptions, robust, verdict
+from analysis.results.robustness import robust, verdict
 from tests.synthetic_run import write_run
 from tune_ks.core.arrays import write_npz
 from tune_ks.core.metrics import auc

@@ -16,8 +16,9 @@ from analysis.read.load import load
 from analysis.report.sections import versus_lowpass as section
 from analysis.results.read_by_rules import FITTED, OBSERVED, read_table
 from analysis.results.versus_info import versus_info
-from analysis.results.versus_lowpass import CHANCE, VersusLowpass, headline, left_out, lines, single_rates, verdict
+from analysis.results.versus_lowpass import CHANCE, VersusLowpass
 from analysis.results.versus_lowpass import versus_lowpass as compared
+from analysis.results.versus_lowpass_words import headline, left_out, lines, single_rates, verdict
 from analysis.statistics.estimate import estimate
 from analysis.statistics.multiple import holm
 from analysis.statistics.resampling import trial_draws

@@ -18,7 +18,9 @@ from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.kspace_scan import KspaceScan
 from tune_ks.data.cohort.map_scan import MapScan
-from tune_ks.data.cohort.scan import Progress, Scan, reasons_of, require_both_classes
+from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
+from tune_ks.data.cohort.scan import Scan
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.cohort.volume_scan import VolumeScan

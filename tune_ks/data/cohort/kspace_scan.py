@@ -13,7 +13,6 @@ x' at full sampling is divided by its 99th percentile in the volume (or in the s
 import dataclasses
 import json
 import math
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,61 +22,32 @@ import pandas as pd
 
 from tune_ks.core.config import digest
 from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
-from tune_ks.core.storage import write_whole
-from tune_ks.core.tables import write_csv
-from tune_ks.data.cohort.domains import tesla
+from tune_ks.data.cohort.box_masks import mask_of
+from tune_ks.data.cohort.cache_texts import write_texts
 from tune_ks.data.cohort.fingerprint import VERSION
+from tune_ks.data.cohort.image_table import NO_FACTS
+from tune_ks.data.cohort.kspace_files import MODEL, Readable, chosen_files, require_files
 from tune_ks.data.cohort.percentiles import percentiles
 from tune_ks.data.cohort.prepare import FLAT, PERCENTILES
-from tune_ks.data.cohort.scan import NO_FACTS, Progress, reasons_of, require_both_classes
+from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.table import COLUMNS, write_table
+from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.coils import COILS, Compression, coil_images, compression, covariance_of, root_sum_of_squares
 from tune_ks.data.dicom.file import UnusableFile
-from tune_ks.data.dicom.reader import VendorNames
 from tune_ks.data.layouts.base import FileStatus, shown
-from tune_ks.data.layouts.fastmri import AnnotatedFile, Box, FastMRI
+from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError, counted
-from tune_ks.data.new_array import new_array
+from tune_ks.data.new_array import keep_rows, new_array
 from tune_ks.data.occupied import acquired_lines
-from tune_ks.data.raw.header import RawHeader
 from tune_ks.data.raw.open import open_volume
 from tune_ks.data.raw.volume import RawVolume, digest_of
 from tune_ks.data.whole_folder import whole_folder
 
 MASKS = "boxes.npy"  # of a cache, beside images.npy: uint8 (n, S, S), 1 inside a box
 COIL_COLUMN = "coils"  # of the table: how many channels of an image hold something
-STUDY_LEVEL = "slices without a box, in a study with a finding that has no place"
-MODEL = "model"  # as a domain: the scanner's model
 NEAR_CENTRE = 1 / 16  # of the lines: the strongest lies so near to the centre, where DC must be
-
-
-class Readable(NamedTuple):
-    """A raw file that can serve, and what is known of it before its values are read."""
-
-    file: AnnotatedFile
-    header: RawHeader
-    vendor: str  # the maker of its scanner
-    domain: str  # the vendor, unless the settings say otherwise
-    shape: tuple[int, int, int, int]  # slices, coils, rows, columns
-    series: str
-    patient: str
-
-    @property
-    def rows(self) -> int:
-        """Pixels along the readout in the field of view of the columns."""
-        grid = self.header.encoded
-        return max(1, round(grid.columns_mm * self.shape[2] / grid.rows_mm))
-
-    def labels(self) -> dict[int, int]:
-        """Number of a slice, from 0 -> its label. A slice that is neither positive nor negative is left out."""
-        positive = {box.slice for box in self.file.boxes}
-        labels = {}
-        for number in range(self.shape[0]):
-            if number in positive or not self.file.has_study_level:
-                labels[number] = int(number in positive)
-        return labels
 
 
 class Surveyed(NamedTuple):
@@ -136,7 +106,7 @@ class KspaceScan:
                 rows += of_volume
                 energies.append(surveyed.compression.energy)
             self.progress("k-space", len(readable), len(readable))
-            self._need(rows)
+            require_files(rows, self.layout.root, self.skipped, self.left_out)
             table = self._table(rows)
             self._about_coils(table, energies, coils)
             if labels_required:
@@ -144,8 +114,8 @@ class KspaceScan:
             images.flush()
             masks.flush()
             del images, masks
-            _shorten(scratch / "images.npy", len(rows))
-            _shorten(scratch / MASKS, len(rows))
+            keep_rows(scratch / "images.npy", range(len(rows)))
+            keep_rows(scratch / MASKS, range(len(rows)))
             self._write_texts(scratch, table, side)
 
     def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
@@ -162,62 +132,11 @@ class KspaceScan:
 
     def _plan(self, files: list[FileStatus]) -> list[Readable]:
         """The files that can serve, by their headers, of one series."""
-        annotated, self.skipped = self.layout.annotated(self.settings.finding, files)
-        readable = []
-        for number, file in enumerate(annotated):
-            self.progress("headers", number, len(annotated))
-            try:
-                readable.append(self._read_header(file))
-            except UnusableFile as unusable:
-                self.skipped.append((shown(file.path), unusable.reason))
-        self.progress("headers", len(annotated), len(annotated))
-        readable = self._of_series(readable)
-        self._need(readable)
-        for volume in readable:
-            without = volume.shape[0] - len(volume.labels())
-            if without:
-                self.left_out[STUDY_LEVEL] += without
-            beyond = sum(box.slice >= volume.shape[0] for box in volume.file.boxes)
-            if beyond:
-                raise InputError(f"{volume.file.path} has {volume.shape[0]} slices, and a box in a slice beyond them")
-        return readable
-
-    def _read_header(self, file: AnnotatedFile) -> Readable:
-        with open_volume(self.layout.root / file.path) as volume:
-            vendor = VendorNames(self.settings.vendor_of, "").vendor(volume.header.maker)
-            if not vendor:
-                raise UnusableFile(f"unknown vendor ({volume.header.maker[:40] or 'missing or unreadable'})")
-            grid = volume.header.reconstructed
-            if file.boxes and not (grid.rows > 0 and grid.columns > 0 and grid.rows_mm > 0 and grid.columns_mm > 0):
-                raise UnusableFile("its header does not give the reconstructed matrix, in which the boxes are drawn")
-            if self.exact_size and volume.shape[3] < self.image_size:
-                raise UnusableFile(f"fewer lines than the models' {self.image_size} pixels")
-            stem = Path(file.path).stem
-            patient = f"patient_{volume.patient}" if volume.patient else stem
-            domain = self._domain(volume.header, vendor)
-            return Readable(file, volume.header, vendor, domain, volume.shape, volume.series, patient)
-
-    def _domain(self, header: RawHeader, vendor: str) -> str:
-        """UnusableFile where the header does not say it."""
-        domains = {VENDOR: vendor, FIELD_STRENGTH: tesla(header.field_t), MODEL: _as_name(header.model)}
-        domain = domains[self.settings.domain]
-        if not domain:
-            raise UnusableFile(f"no {self.settings.domain.replace('_', ' ')} in the header, which says the domain")
-        return domain
-
-    def _of_series(self, readable: list[Readable]) -> list[Readable]:
-        """The files of the series that is asked for. InputError where it is not clear which, or there is none."""
-        counts = Counter(volume.series for volume in readable)
-        wanted = self.settings.series
-        known = ", ".join(f"{name!r} ({count} files)" for name, count in sorted(counts.items()))
-        if wanted is None and len(counts) > 1:
-            raise InputError(f"{self.layout.root} holds several series: {known}. Choose one of them (--series)")
-        if wanted is not None and wanted not in counts:
-            raise InputError(f"{self.layout.root} has no series {wanted!r}; it has {known}")
-        kept = [volume for volume in readable if wanted in (None, volume.series)]
-        if len(kept) < len(readable):
-            self.left_out["another series"] = len(readable) - len(kept)
-        return kept
+        least = self.image_size if self.exact_size else 1
+        chosen = chosen_files(self.layout, self.settings, files, least, self.progress)
+        self.skipped = chosen.skipped
+        self.left_out = chosen.left_out
+        return chosen.readable
 
     def _side(self, readable: list[Readable]) -> int:
         """The side that all images get: nothing is enlarged, so no line is ever made up."""
@@ -326,11 +245,6 @@ class KspaceScan:
         table["row"] = np.arange(len(table))
         return table
 
-    def _need(self, usable: list[Any]) -> None:
-        if not usable:
-            reasons = reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)
-            raise InputError(f"{self.layout.root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{reasons}")
-
     def _about_coils(self, table: pd.DataFrame, energies: list[float], coils: int) -> None:
         """Notes on compressed coils and on lines that were not acquired."""
         if min(energies) < 1:
@@ -351,47 +265,7 @@ class KspaceScan:
         names = ["path", "patient_id", "vendor", "series", "slice", "label", "digest", "field_t"]
         content = [VERSION, self.settings.facts(), table[names].to_json(orient="values")]
         fingerprint = digest(json.dumps(content, sort_keys=True).encode())
-        settings = {
-            "version": VERSION,
-            "settings": self.settings.facts(),
-            "image_size": self.image_size,
-            "image_side": side,
-            "fingerprints": {"1": fingerprint, "2": fingerprint},
-            "left_out": dict(sorted(self.left_out.items())),
-            "notes": self.notes,
-        }
-        write_table(folder / "table.csv", table)
-        write_csv(folder / "skipped.csv", pd.DataFrame(sorted(self.skipped), columns=["path", "reason"]))
-        write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
-
-
-def mask_of(boxes: list[Box], header: RawHeader, side: int) -> np.ndarray:
-    """(side, side) uint8: 1 where more than half of a pixel lies in a box; of a small box the pixel with most of it.
-
-    Boxes are pixels of the reconstructed matrix, ``y`` counted from its last row (see the layout). Both grids have
-    index n // 2 at the same place.
-    """
-    mask = np.zeros((side, side), np.uint8)
-    grid = header.reconstructed
-    pixel_mm = header.encoded.columns_mm / side
-    for box in boxes:
-        top = grid.rows - box.y - box.height
-        row_share = _covered(top, box.height, grid.rows, grid.rows_mm, side, pixel_mm)
-        column_share = _covered(box.x, box.width, grid.columns, grid.columns_mm, side, pixel_mm)
-        share = np.outer(row_share, column_share)
-        mask[share > 0.5] = 1
-        if not (share > 0.5).any() and share.any():
-            mask[np.unravel_index(share.argmax(), share.shape)] = 1
-    return mask
-
-
-def _covered(start: float, length: float, count: float, field_mm: float, side: int, pixel_mm: float) -> np.ndarray:
-    """(side,) share of each new pixel that the old ones from ``start`` on cover, of ``count`` in ``field_mm``."""
-    old_mm = field_mm / count
-    low = (start - 0.5 - count // 2) * old_mm / pixel_mm  # in new pixels, from the centre of the one in the middle
-    high = low + length * old_mm / pixel_mm
-    centre = np.arange(side) - side // 2
-    return (np.minimum(centre + 0.5, high) - np.maximum(centre - 0.5, low)).clip(min=0)
+        write_texts(folder, self, table, side, {"1": fingerprint, "2": fingerprint})
 
 
 def with_boxes(cohort: Any) -> Any:
@@ -399,27 +273,9 @@ def with_boxes(cohort: Any) -> Any:
     return dataclasses.replace(cohort, masks=cohort.images.with_name(MASKS))
 
 
-def _as_name(text: str) -> str:
-    """The model of a scanner as the name of a domain: letters, digits and blanks."""
-    return re.sub(r"[^\w ()-]+|_", " ", text).strip()[:40]
-
-
 def _require_same(volume: RawVolume, readable: Readable) -> None:
     if volume.shape != readable.shape:
         raise UnusableFile("it changed while it was read")
-
-
-def _shorten(path: Path, count: int) -> None:
-    """Keep the first ``count`` entries of an array, where skipped files left room at its end."""
-    old = np.load(path, mmap_mode="r", allow_pickle=False)
-    if len(old) == count:
-        return
-    shorter = path.with_name("shorter.npy")
-    new = new_array(shorter, old.dtype, (count, *old.shape[1:]))
-    for number in range(count):
-        new[number] = old[number]
-    new.flush()
-    shorter.replace(path)
 
 
 def _range(values: list[int]) -> str:

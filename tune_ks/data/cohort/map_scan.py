@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ import pandas as pd
 
 from tune_ks.core.arrays import read_arrays
 from tune_ks.core.config import digest
-from tune_ks.core.storage import write_whole
-from tune_ks.core.tables import write_csv
+from tune_ks.data.cohort.cache_texts import write_texts
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.prepare import pad_to_square
+from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.table import COLUMNS, write_table
+from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.dipole import GEOMETRY, ppm_of_hz
 from tune_ks.data.kspace import centre, to_image, to_kspace
 from tune_ks.data.layouts.base import FileStatus
@@ -42,7 +41,6 @@ LOW = -0.25  # ppm: becomes 0 of an image
 HIGH = 0.25  # becomes 1; veins and deep nuclei at 3 T stay well inside
 TARGETS = "maps.npy"  # of a cache, beside images.npy: float32 (n, S, S), the true susceptibility over HIGH - LOW
 MAX_BYTES = MAX_SIDE**2 * 8  # of one array of a file
-Progress = Callable[[str, int, int], None]  # stage, files done, files in all
 
 
 class MapScan:
@@ -161,18 +159,7 @@ class MapScan:
         table["row"] = np.arange(len(table))
         content = table[["path", "patient_id", "vendor", "label", "split", "digest", "field_t", *GEOMETRY]]
         fingerprint = digest(json.dumps([VERSION, self.settings.facts(), content.to_numpy().tolist()]).encode())
-        settings = {
-            "version": VERSION,
-            "settings": self.settings.facts(),
-            "image_size": self.image_size,
-            "image_side": side,
-            "fingerprints": {"1": fingerprint, "2": fingerprint},
-            "left_out": {},
-            "notes": self.notes,
-        }
-        write_table(folder / "table.csv", table)
-        write_csv(folder / "skipped.csv", pd.DataFrame(columns=["path", "reason"]))
-        write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
+        write_texts(folder, self, table, side, {"1": fingerprint, "2": fingerprint})
 
 
 def shrunk(values: np.ndarray, side: int) -> np.ndarray:

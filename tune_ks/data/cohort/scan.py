@@ -6,11 +6,7 @@ scaled so that the 1st and 99th percentile of its series become 0 and 1, and cli
 """
 
 import dataclasses
-import json
-import math
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -19,33 +15,31 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.domain_words import VENDOR
-from tune_ks.core.storage import write_whole
-from tune_ks.core.tables import write_csv
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
+from tune_ks.data.cohort.asking import Asking
+from tune_ks.data.cohort.cache_texts import write_texts
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
 from tune_ks.data.cohort.domains import domain_columns, domain_of_image, require_domains, why_without
-from tune_ks.data.cohort.fingerprint import VERSION, fingerprints
+from tune_ks.data.cohort.fingerprint import fingerprints
+from tune_ks.data.cohort.image_table import NO_FACTS, image_table
 from tune_ks.data.cohort.position_matched import unmatched_negatives
+from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.table import COLUMNS, WHERE_GIVEN, write_table
+from tune_ks.data.cohort.usual_size import least_side, side_of
 from tune_ks.data.dicom.reader import VENDORS, Header
 from tune_ks.data.layouts.base import FileStatus, Layout, shown
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
 from tune_ks.data.layouts.labels import with_site
-from tune_ks.data.layouts.sheets import InputError, counted
-from tune_ks.data.new_array import new_array
+from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.new_array import keep_rows, new_array
 from tune_ks.data.whole_folder import whole_folder
 
 NO_DOMAIN = "unknown"  # what images are called that need no domain and have none
-FAR_SMALLER = 1 / 3  # of the usual side of the vendor's images: a smaller image is no image of the series
-FEW = 1 / 4  # of the vendor's images: where more are far smaller, there is no usual side
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
 LOCAL_HEADERS = 1500  # the same where only headers are read: on two cores no slower than two children that must start
-SHOWN_REASONS = 5  # in a message
-NO_FACTS = {**dict.fromkeys(("low", "high", "mean", "p75", "p90"), math.nan), "digest": ""}  # of undecoded pixels
-Progress = Callable[[str, int, int], None]  # stage, files done, files in all
 
 
 class Scan:
@@ -69,8 +63,8 @@ class Scan:
         self.layout = layout
         self.settings = settings
         self.image_size = image_size
-        self.pool = pool
         self.progress = progress
+        self.asking = Asking(pool, self.work, progress)
         self.exact_size = exact_size
         self.root = str(layout.root)
         self.local_headers = LOCAL_FILES
@@ -86,7 +80,7 @@ class Scan:
             table = self._decode(candidates, side, scratch / "images.npy")
             if labels_required:
                 require_both_classes(table, self._reasons())
-            self._write_texts(scratch, table, side, fingerprints(table, candidates, self.settings))
+            write_texts(scratch, self, table, side, fingerprints(table, candidates, self.settings))
 
     def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
         """The table as far as the headers tell it, and the side of its images. Decodes nothing and writes nothing.
@@ -98,7 +92,7 @@ class Scan:
         candidates, side = self._plan(files, labels_required)
         for candidate in candidates:
             candidate.facts = dict(NO_FACTS)
-        return self._table([candidate for candidate in candidates if candidate.is_image], side), side
+        return self.image_table([candidate for candidate in candidates if candidate.is_image], side), side
 
     def _plan(self, files: list[FileStatus], labels_required: bool) -> tuple[list[Candidate], int]:
         """The files that count, from the sheets and the headers alone, and the side that their images get."""
@@ -144,11 +138,11 @@ class Scan:
         """Without the files that are too small for the models, or far smaller than the vendor's others; see Cohort."""
         sides: dict[str, list[int]] = {}
         for candidate in candidates:
-            sides.setdefault(candidate.header.vendor, []).append(_side_of(candidate))
-        least = {vendor: _least_side(of_vendor) for vendor, of_vendor in sides.items()}
+            sides.setdefault(candidate.header.vendor, []).append(side_of(candidate))
+        least = {vendor: least_side(of_vendor) for vendor, of_vendor in sides.items()}
         kept = []
         for candidate in candidates:
-            side = _side_of(candidate)
+            side = side_of(candidate)
             if side < least[candidate.header.vendor]:  # whatever the image size, so that all sizes have the same rows
                 self.skipped.append((candidate.item.path, "far smaller than the vendor's other images"))
             elif self.exact_size and side < self.image_size:
@@ -159,8 +153,8 @@ class Scan:
 
     def _side(self, candidates: list[Candidate]) -> int:
         """The side that all images get: nothing is enlarged. A note names the image that makes it less than asked."""
-        smallest = min(candidates, key=_side_of)
-        side = _side_of(smallest)
+        smallest = min(candidates, key=side_of)
+        side = side_of(smallest)
         if side >= self.image_size:
             return self.image_size
         self.notes.append(
@@ -174,7 +168,8 @@ class Scan:
         chunks = [items[i : i + HEADERS_PER_TASK] for i in range(0, len(items), HEADERS_PER_TASK)]
         tasks = [self._task(chunk) for chunk in chunks]
         candidates = []
-        for item, answer in self._answers("headers", "read_headers", chunks, tasks, len(items) <= self.local_headers):
+        local = len(items) <= self.local_headers
+        for item, answer in self.asking.answers("headers", "read_headers", chunks, tasks, local):
             reason = answer if isinstance(answer, str) else _why_unusable(item, answer)
             if reason:
                 self.skipped.append((item.path, reason))
@@ -205,11 +200,11 @@ class Scan:
         kept = [candidate for candidate in wanted if candidate.facts is not None]
         self._need_images(kept, "labelled file")
         if len(kept) < len(wanted):
-            _keep_rows(images, [candidate.row for candidate in kept])
-        return self._table(kept, side)
+            keep_rows(images, [candidate.row for candidate in kept])
+        return self.image_table(kept, side)
 
-    def _table(self, images: list[Candidate], side: int) -> pd.DataFrame:
-        return _table(images, side, is_vendor=self.settings.domain == VENDOR)
+    def image_table(self, images: list[Candidate], side: int) -> pd.DataFrame:
+        return image_table(images, side, is_vendor=self.settings.domain == VENDOR)
 
     def _read_pixels(self, candidates: list[Candidate], images: Path) -> None:
         """Write the image of every candidate that has a row and note its facts; those that cannot serve are skipped."""
@@ -222,7 +217,7 @@ class Scan:
             tasks.append(self._task([candidate.item for candidate in group], rows=rows, headers=headers, **common))
         is_small = sum(map(len, groups)) <= LOCAL_FILES
         local = is_small and not any(candidate.header.compressed for candidate in candidates)
-        for candidate, answer in self._answers("images", "write_group", groups, tasks, local):
+        for candidate, answer in self.asking.answers("images", "write_group", groups, tasks, local):
             if isinstance(answer, str):
                 self.skipped.append((candidate.item.path, answer))
             else:
@@ -254,91 +249,12 @@ class Scan:
             **more,
         }
 
-    def _answers(
-        self, stage: str, function: str, groups: list[list[Any]], tasks: list[dict[str, Any]], local: bool
-    ) -> list[tuple[Any, Any]]:
-        """Every file of ``groups`` with the answer of ``function`` of ``work`` for it, in the order of the groups.
-
-        ``tasks`` are the arguments for each group. A group whose task was given up has crashed its children.
-        """
-        total = sum(map(len, groups))
-        done = 0
-        answers_of_group: dict[int, list[Any]] = {}
-        self.progress(stage, 0, total)
-        numbered = [{"number": number, **task} for number, task in enumerate(tasks)]
-        for number, answers in self._run(function, numbered, local):
-            answers_of_group[number] = answers
-            done += len(answers)
-            self.progress(stage, done, total)
-        pairs: list[tuple[Any, Any]] = []
-        for number, group in enumerate(groups):
-            pairs += zip(group, answers_of_group.get(number, [prepare.CRASHED] * len(group)))
-        return pairs
-
-    def _run(self, function: str, tasks: list[dict[str, Any]], local: bool) -> Iterator[Any]:
-        if local:
-            return (getattr(self.work, function)(lambda _: None, **task) for task in tasks)
-        return self.pool.run(f"{self.work.__name__}:{function}", tasks, _without_crashed)
-
     def _need_images(self, usable: list[Any], noun: str) -> None:
         if not usable:
             raise InputError(f"{self.root} holds no usable {noun}.{self._reasons()} {self.needs}")
 
     def _reasons(self) -> str:
         return reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)
-
-    def _write_texts(self, folder: Path, table: pd.DataFrame, side: int, fingerprints: dict[str, str]) -> None:
-        """Everything of the cache but the images."""
-        skipped = pd.DataFrame(sorted(self.skipped), columns=["path", "reason"])
-        settings = {
-            "version": VERSION,
-            "settings": self.settings.facts(),
-            "image_size": self.image_size,
-            "image_side": side,
-            "fingerprints": fingerprints,
-            "left_out": dict(sorted(self.left_out.items())),
-            "notes": self.notes,
-        }
-        write_table(folder / "table.csv", table)
-        write_csv(folder / "skipped.csv", skipped)
-        write_whole(folder / "settings.json", json.dumps(settings, indent=1).encode())
-
-
-def require_both_classes(table: pd.DataFrame, reasons: str) -> None:
-    """InputError where a vendor has images of one class only; ``reasons`` say what was left out, as reasons_of does."""
-    for vendor, labels in table.groupby("vendor")["label"]:
-        positive = int((labels == 1).sum())
-        negative = int((labels == 0).sum())
-        if positive == 0 or negative == 0:
-            lacks = "negative" if positive else "positive"
-            raise InputError(
-                f"{vendor} has {positive} positive and {negative} negative images, so nothing"
-                f" can be measured on it; add {lacks} ones, or remove its files."
-                f"{reasons}"
-            )
-
-
-def reasons_of(reasons: Iterable[str] | Counter[str]) -> str:
-    """Of many files' reasons, or their counts: ' Left out: 12 files (truncated), 3 files (not MR).', or nothing."""
-    counts = Counter(reasons)
-    if not counts:
-        return ""
-    most = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(SHOWN_REASONS))
-    hidden = len(counts) - SHOWN_REASONS
-    more = f" and {hidden} more reasons" if hidden > 0 else ""
-    return f" Left out: {most}{more}."
-
-
-def _side_of(candidate: Candidate) -> int:
-    """Pixels a side of the square that an image is padded to."""
-    return max(candidate.header.height, candidate.header.width)
-
-
-def _least_side(sides: list[int]) -> float:
-    """The side from which on an image is no stranger among those of its vendor; 0 where they have no usual side."""
-    usual = sorted(sides)[len(sides) // 2]
-    strangers = sum(side < FAR_SMALLER * usual for side in sides)
-    return FAR_SMALLER * usual if strangers <= FEW * len(sides) else 0
 
 
 def _about_planes(images: list[Candidate]) -> list[str]:
@@ -362,45 +278,3 @@ def _vendor_conflict(item: Item, header: Header) -> str:
     if item.sheet_vendor not in VENDORS or item.sheet_vendor == header.vendor:
         return ""  # where the sheet's name is of the user's own making, the maker that the file names goes before it
     return f"the sheet says {item.sheet_vendor}, the file says {header.vendor}"
-
-
-def _table(images: list[Candidate], side: int, is_vendor: bool) -> pd.DataFrame:
-    """The cohort's table, a row for each image; ``is_vendor``: a domain is the scanner's maker."""
-    table = pd.DataFrame([_table_row(candidate, side, is_vendor) for candidate in images])
-    table.insert(0, "row", np.arange(len(table)))
-    if table["label"].notna().all():
-        table["label"] = table["label"].astype(int)
-    given = [name for name in WHERE_GIVEN if (table[name] != "").any()]
-    return table[[*COLUMNS, *given]]
-
-
-def _table_row(candidate: Candidate, side: int, is_vendor: bool) -> dict[str, Any]:
-    item = candidate.item
-    header = candidate.header
-    row = {name: value for name, value in vars(header).items() if name in COLUMNS}
-    row |= {name: getattr(item, name) for name in ("path", "patient_id", "series", "slice", "split", "breast")}
-    row["vendor"] = candidate.domain
-    row["manufacturer"] = "" if is_vendor else header.vendor
-    row["label"] = math.nan if item.label is None else item.label
-    row["position"] = candidate.position
-    row["spacing_mm"] = header.spacing_mm * max(header.height, header.width) / side
-    assert candidate.facts is not None  # its image is finished
-    return row | candidate.facts
-
-
-def _keep_rows(images: Path, rows: list[int]) -> None:
-    """Rewrite ``images`` with these rows only, in this order."""
-    old = np.load(images, mmap_mode="r", allow_pickle=False)
-    shorter = images.with_name("shorter.npy")
-    new = new_array(shorter, old.dtype, (len(rows), *old.shape[1:]))
-    for i, row in enumerate(rows):
-        new[i] = old[row]
-    new.flush()
-    os.replace(shorter, images)
-
-
-def _without_crashed(task: dict[str, Any], index: Any) -> dict[str, Any] | None:
-    """The task without the file over which a child died; None when that is not known, or it was tried before."""
-    if index is None or index in task["crashed"]:
-        return None
-    return {**task, "crashed": [*task["crashed"], index]}

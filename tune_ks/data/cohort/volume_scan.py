@@ -61,7 +61,7 @@ class VolumeScan(Scan):
         tasks = [self._header_task([group[0] for group in chunk]) for chunk in chunks]
         candidates: list[Candidate] = []
         local = len(groups) <= LOCAL_VOLUMES
-        for of_volume, answer in self._answers("headers", "read_headers", chunks, tasks, local):
+        for of_volume, answer in self.asking.answers("headers", "read_headers", chunks, tasks, local):
             if isinstance(answer, str):
                 self.skipped.append((of_volume[0].path, answer))
                 continue
@@ -108,7 +108,7 @@ class VolumeScan(Scan):
                 groups[volume_and_number(candidate.item.path)[0]].append(candidate)
         tasks = [self._pixel_task(path, group, images) for path, group in groups.items()]
         local = len(groups) <= LOCAL_VOLUMES
-        for candidate, answer in self._answers("images", "write_group", list(groups.values()), tasks, local):
+        for candidate, answer in self.asking.answers("images", "write_group", list(groups.values()), tasks, local):
             if isinstance(answer, str):
                 self.skipped.append((candidate.item.path, answer))
             else:

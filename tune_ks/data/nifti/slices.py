@@ -174,7 +174,7 @@ def _mask_of(volume: Volume, mask: Path) -> Volume:
     except UnusableFile as unusable:
         raise UnusableFile(f"its mask: {unusable.reason}") from None
     if not same_grid(volume, stored):
-        shapes = [" x ".join(map(str, one.shape)) for one in (volume, stored)]
+        shapes = [" x ".join(map(str, either.shape)) for either in (volume, stored)]
         where = "in another place" if stored.shape == volume.shape else f"of {shapes[1]} voxels, the volume {shapes[0]}"
         raise UnusableFile(f"its mask does not fit it ({where})")
     return stored

@@ -1,5 +1,7 @@
 """The files of a phantom, laid out as Duke-Breast-Cancer-MRI: DICOM slices, and three sheets that describe them."""
 
+import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
+from tune_ks.core.seeding import seed_for
 from tune_ks.data.phantom.scanner import Protocol, Sequence
 
 VOLUME_SLICES = 60  # of the volume of which a few slices are written
@@ -50,6 +53,16 @@ class Exam:
         middle = self.matrix // 2
         first = (self.matrix - 1 - middle) * spacing if self.scanner.rotated else -middle * spacing
         return [round(first, 4), round(first, 4), self.slice_z_mm(number)]
+
+
+def identifiers(settings: Any, seed: int, patient_id: str) -> Callable[..., str]:
+    """The function ``uid`` of an Exam. ``settings``: the dataclass of a phantom, whose every value is part of them."""
+    every_value = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+
+    def uid(*purpose: str | int) -> str:
+        return f"2.25.{seed_for(seed, 'uid', every_value, patient_id, *purpose)}"
+
+    return uid
 
 
 class SliceFile(NamedTuple):

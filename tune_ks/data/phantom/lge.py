@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tune_ks.core.seeding import generator, seed_for
-from tune_ks.data.phantom.files import Exam, write_dicom
+from tune_ks.core.seeding import generator
+from tune_ks.data.phantom.description import DESCRIPTION, holds
+from tune_ks.data.phantom.files import Exam, identifiers, write_dicom
 from tune_ks.data.phantom.heart import MYOCARDIUM_T1_MS, SCAR_T1_MS, Heart, inversion_recovery, nulling_ti_ms
 from tune_ks.data.phantom.scanner import (
     GE,
@@ -28,7 +29,6 @@ from tune_ks.data.phantom.scanner import (
     smooth_phase,
     store,
 )
-from tune_ks.data.phantom.write import holds
 from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 1  # of the generator: raised whenever the same settings give other files
@@ -140,7 +140,7 @@ def write_lge(root: Path, settings: LgeSettings, progress: Callable[[str, int, i
             writer.writeheader()
             writer.writerows(sorted(rows, key=lambda row: row["path"]))
         np.savez_compressed(scratch / "masks.npz", **masks)
-        (scratch / "phantom.json").write_text(description)
+        (scratch / DESCRIPTION).write_text(description)
     return root
 
 
@@ -192,11 +192,6 @@ def examine(plan: PlannedHeart, settings: LgeSettings, rng: np.random.Generator)
     missed = rng.normal(vendor.ti_error, vendor.ti_spread)
     gain = rng.lognormal(0, 0.2)
     ti_ms = nulling_ti_ms(MYOCARDIUM_T1_MS, TR_MS) * (1 + missed * settings.ti_error)
-    all_settings = json.dumps(dataclasses.asdict(settings), sort_keys=True)  # other settings, other identifiers
-
-    def uid(*purpose: str | int) -> str:
-        return f"2.25.{seed_for(settings.seed, 'uid', all_settings, plan.patient_id, *purpose)}"
-
     scanner = vendor.scanner
     exam = Exam(
         patient_id=plan.patient_id,
@@ -204,7 +199,7 @@ def examine(plan: PlannedHeart, settings: LgeSettings, rng: np.random.Generator)
         sequence=Sequence(tr_ms=TR_MS, te_ms=scanner.te_ms, flip_deg=scanner.flip_deg, field_t=1.5),
         matrix=settings.matrix,
         fov_mm=settings.fov_mm * scanner.fov_ratio,
-        uid=uid,
+        uid=identifiers(settings, settings.seed, plan.patient_id),
         slices=settings.slices,
         slice_mm=settings.fov_mm / settings.slices,
         series=SERIES,

@@ -7,15 +7,16 @@ from typing import Any
 import pandas as pd
 
 from tune_ks.data.cohort.cohort import Cohort
-from tune_ks.data.cohort.scan import NO_FACTS
+from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.dipole import GEOMETRY, b0_in_image_axes
 from tune_ks.data.phantom.files import SERIES
 from tune_ks.data.phantom.lge import LgeSettings, planned_hearts
+from tune_ks.data.phantom.plan import plan_vendor
 from tune_ks.data.phantom.qsm import QsmSettings, planned_slices
 from tune_ks.data.phantom.scanner import PROTOCOLS
-from tune_ks.data.phantom.write import PhantomSettings, plan_vendor
+from tune_ks.data.phantom.settings import PhantomSettings
 
 TEXTS = {"series": "", "split": "", "orientation": "canonical", "model": "", "phase": ""}  # where a row says nothing
 

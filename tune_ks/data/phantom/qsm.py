@@ -22,13 +22,13 @@ from tune_ks.core.arrays import write_npz
 from tune_ks.core.seeding import generator
 from tune_ks.data.dipole import b0_in_image_axes, dipole_field, hz_of_ppm
 from tune_ks.data.layouts.maps import COLUMNS, MAPS
+from tune_ks.data.phantom.description import DESCRIPTION, holds
 from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 1  # of the generator: raised whenever the same settings give other files
 NOISE_HZ = 0.3  # standard deviation
 FINE = 3  # times the side: the grid on which the shapes are drawn, then averaged into pixels
 FIELDS_T = (1.5, 3.0, 7.0)
-DESCRIPTION = "phantom.json"
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def write_qsm_phantom(
     """
     root = Path(root)
     description = json.dumps({"version": VERSION, **dataclasses.asdict(settings)}, indent=1)
-    if _holds(root, description):
+    if holds(root, description):
         return root
     planned = planned_slices(settings)
-    with whole_folder(root, lambda: _holds(root, description)) as scratch:
+    with whole_folder(root, lambda: holds(root, description)) as scratch:
         rows: list[dict[str, str | float]] = []
         for number, slice_ in enumerate(planned, start=1):
             rows.append(_write_slice(scratch, slice_, settings))
@@ -205,14 +205,3 @@ def susceptibility(shapes: list[Ellipse], side: int) -> np.ndarray:
         v = dy * np.cos(shape.turn) - dx * np.sin(shape.turn)
         chi[(u / shape.along) ** 2 + (v / shape.across) ** 2 <= 1] = shape.chi_ppm
     return chi.reshape(side, FINE, side, FINE).mean((1, 3))
-
-
-def _holds(root: Path, description: str) -> bool:
-    """Whether ``root`` is the cohort of this ``description``; ValueError when it is something else."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    file = root / DESCRIPTION
-    if file.is_file() and file.read_text() == description:
-        return True
-    content = "a phantom of other settings or of another version" if file.is_file() else "files that are no phantom"
-    raise ValueError(f"{root} holds {content}; choose another folder for it, or remove that one")

@@ -1,6 +1,6 @@
 """Image -> worse image at five severities: every corruption by name. MONAI is imported only when it is needed.
 
-Version 2 of three of them: what changed since version 1 is in analysis/results/robustness.py.
+Version 2 of three of them: what changed since version 1 is in analysis/read/corrupted.py.
 """
 
 from tune_ks.training.corruptions import bias_field, blur, ghosting, gibbs, motion, rician, spike

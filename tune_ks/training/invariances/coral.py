@@ -31,7 +31,7 @@ class Coral(ByDomain):
         self.weight = coral_weight
 
     def objective(self, task: Task, domains: Sequence[Domain], step: int) -> Tensor:
-        penalties = [coral_penalty(one.features, other.features) for one, other in combinations(domains, 2)]
+        penalties = [coral_penalty(x.features, y.features) for x, y in combinations(domains, 2)]
         return losses_of(task, domains).mean() + self.weight * torch.stack(penalties).mean()
 
 

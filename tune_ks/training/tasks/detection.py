@@ -79,12 +79,12 @@ class Detection(Task):
         ``hit`` (B, K) says whether a candidate's centre lies in ``true_box`` (B, 4): top, left, height, width, NaN
         where there is none. Needs no masks.
         """
-        found = candidates(output, CANDIDATES.checked(config.options.get(CANDIDATES.name, CANDIDATES.default)))
+        places = candidates(output, CANDIDATES.checked(config.options.get(CANDIDATES.name, CANDIDATES.default)))
         box = true_boxes(batch.target) if batch.target.shape[1] else output.new_full((len(output), 4), torch.nan)
-        is_hit = inside(box, found.row, found.column) & ~found.logit.isnan()
-        centre = {"row_centre": found.row.short(), "column_centre": found.column.short()}
-        size = {"height": found.height, "width": found.width}
-        return {**centre, **size, "logit": found.logit, "hit": is_hit, "true_box": box}
+        is_hit = inside(box, places.row, places.column) & ~places.logit.isnan()
+        centre = {"row_centre": places.row.short(), "column_centre": places.column.short()}
+        size = {"height": places.height, "width": places.width}
+        return {**centre, **size, "logit": places.logit, "hit": is_hit, "true_box": box}
 
     @classmethod
     def trivial(cls, splits: Splits) -> dict[str, dict[str, float]]:

@@ -8,9 +8,10 @@ from dicom_files import AXIAL, ROTATED, read_image, save_labels, write_dicom, wr
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.tumour_masks import shrink_by_area, with_tumour_masks
+from tune_ks.data.cohort.target_masks import shrink_by_area, with_target_masks
 from tune_ks.data.layouts.sheets import InputError
-from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.phantom.write import write_phantom
 from tune_ks.training.tasks.boxes import true_boxes
 
 DIRECTIONS = {"axial": AXIAL, "rotated": ROTATED, "sagittal": [0, 1, 0, 0, 0, -1], "transposed": [0, 1, 0, 1, 0, 0]}
@@ -51,7 +52,7 @@ def test_the_phantom_s_masks_lie_where_its_tumours_are_for_both_vendors(tmp_path
     root = write_phantom(tmp_path / "phantom", PhantomSettings(patients=3, slices=4, matrix=64), workers=1)
     drawn = np.load(root / "masks.npz")
     plain = open_cohort(root, CohortSettings(series="post_1"), 32, tmp_path / "cache", workers=1)
-    cohort = with_tumour_masks(plain, root)
+    cohort = with_target_masks(plain, root)
     assert cohort.fingerprint != plain.fingerprint
     masks = np.load(cohort.masks)
     assert masks.shape == (24, 32, 32)
@@ -90,7 +91,7 @@ def test_a_mask_goes_the_way_of_its_image(tmp_path, directions, orientation, spa
     arrays = {"GE": lesion[None], "GE_slices": np.array([2]), "SIEMENS": lesion[None], "SIEMENS_slices": np.array([2])}
     np.savez(tmp_path / "data/masks.npz", **arrays)
     cohort = open_cohort(tmp_path / "data", CohortSettings(orientation=orientation), 32, tmp_path / "cache")
-    masks = np.load(with_tumour_masks(cohort, tmp_path / "data").masks)
+    masks = np.load(with_target_masks(cohort, tmp_path / "data").masks)
     images = np.load(cohort.images)
     assert masks.any((1, 2)).tolist() == [False, True, False, True]
     for i in (1, 3):
@@ -102,7 +103,7 @@ def test_a_box_is_a_rectangle_in_the_slices_of_label_1(tmp_path, copy_duke, site
     """With --site too, which goes before the patients' ids and stands in none of the folder's sheets."""
     copy_duke(tmp_path / "duke", csv=True)
     cohort = open_cohort(tmp_path / "duke", CohortSettings(site=site), 16, tmp_path / "cache", workers=1)
-    masks = np.load(with_tumour_masks(cohort, tmp_path / "duke").masks)
+    masks = np.load(with_target_masks(cohort, tmp_path / "duke").masks)
     box = np.zeros((16, 16))
     box[:4, :4] = 1  # rows and columns 1 to 4
     assert set(cohort.table["label"]) == {0, 1}
@@ -120,10 +121,10 @@ def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path, copy_d
     plain = open_cohort(root, settings, 16, tmp_path / "cache", workers=1)
     assert plain.masks is None
     before = sorted(p.name for p in plain.images.parent.iterdir())
-    cohort = with_tumour_masks(plain, root)
+    cohort = with_target_masks(plain, root)
     first = cohort.masks
     stamp = first.stat().st_mtime_ns
-    assert with_tumour_masks(plain, root) == cohort
+    assert with_target_masks(plain, root) == cohort
     assert first.stat().st_mtime_ns == stamp
     patients = sorted({patient.removeprefix("north_") for patient in plain.table["patient_id"]})
     numbers = np.arange(1, 25)
@@ -131,7 +132,7 @@ def test_masks_are_made_once_and_anew_when_their_source_changes(tmp_path, copy_d
     np.savez(root / "masks.npz", **drawn, **{f"{patient}_slices": numbers for patient in patients})
     again = open_cohort(root, settings, 16, tmp_path / "cache", workers=1)
     assert again.images == plain.images  # masks are no part of what the images depend on
-    redrawn = with_tumour_masks(again, root)
+    redrawn = with_target_masks(again, root)
     second = redrawn.masks
     assert second != first
     assert redrawn.fingerprint != cohort.fingerprint  # so no run goes on with other masks than it began with
@@ -148,7 +149,7 @@ def test_what_is_missing_or_wrong_is_named(tmp_path, copy_duke):
         if arrays:
             np.savez(data / "masks.npz", **arrays)
         with pytest.raises(InputError, match=match):
-            with_tumour_masks(cohort, data)
+            with_target_masks(cohort, data)
 
     refused("does not say where its tumours lie.*neither masks.npz .* nor Duke's Annotation_Boxes; use task =")
     (data / "masks.npz").write_bytes(b"PK nothing")
@@ -165,4 +166,4 @@ def test_what_is_missing_or_wrong_is_named(tmp_path, copy_duke):
     boxes.write_text(boxes.read_text().replace("Breast_MRI_001,1,4", "Breast_MRI_001,1,17"))
     duke = open_cohort(tmp_path / "duke", CohortSettings(), 16, tmp_path / "cache", workers=1)
     with pytest.raises(InputError, match="box of Breast_MRI_001 must lie in an image of 16 x 16 pixels, got"):
-        with_tumour_masks(duke, tmp_path / "duke")
+        with_target_masks(duke, tmp_path / "duke")

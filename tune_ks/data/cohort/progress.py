@@ -1,0 +1,5 @@
+"""How a reading tells how far it is."""
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]  # stage, files done, files in all

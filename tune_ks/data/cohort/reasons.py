@@ -1,0 +1,35 @@
+"""Why files of a folder were left out, in words; and classes that are missing because of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pandas as pd
+
+from tune_ks.data.layouts.sheets import InputError, counted
+
+SHOWN_REASONS = 5  # in a message
+
+
+def require_both_classes(table: pd.DataFrame, reasons: str) -> None:
+    """InputError where a vendor has images of one class only; ``reasons`` say what was left out, as reasons_of does."""
+    for vendor, labels in table.groupby("vendor")["label"]:
+        positive = int((labels == 1).sum())
+        negative = int((labels == 0).sum())
+        if positive == 0 or negative == 0:
+            lacks = "negative" if positive else "positive"
+            raise InputError(
+                f"{vendor} has {positive} positive and {negative} negative images, so nothing"
+                f" can be measured on it; add {lacks} ones, or remove its files."
+                f"{reasons}"
+            )
+
+
+def reasons_of(reasons: Iterable[str] | Counter[str]) -> str:
+    """Of many files' reasons, or their counts: ' Left out: 12 files (truncated), 3 files (not MR).', or nothing."""
+    counts = Counter(reasons)
+    if not counts:
+        return ""
+    most = ", ".join(f"{counted(count, 'file')} ({reason})" for reason, count in counts.most_common(SHOWN_REASONS))
+    hidden = len(counts) - SHOWN_REASONS
+    more = f" and {hidden} more reasons" if hidden > 0 else ""
+    return f" Left out: {most}{more}."
