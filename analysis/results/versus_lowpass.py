@@ -18,6 +18,7 @@ from analysis.statistics.estimate import Estimate, Noise, Pair, estimate, mean_d
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.config import LOW_PASS
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 CHANCE = 1 - LEVEL  # share of intervals that leave out 0 where no mask differs from the low-pass; the level of Holm too
@@ -64,7 +65,7 @@ def versus_lowpass(
         rows += compared
         means += _means(compared, of_vendor, draws, noise)
         if not any(row["in_headline"] for row in compared):
-            absent[str(vendor)] = f"{vendor}: {_why_absent(of_vendor, compared)}"
+            absent[str(vendor)] = f"{source_words(vendor)}: {_why_absent(of_vendor, compared)}"
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["holm"] = holm(frame["p_value"].where(frame["in_headline"].astype(bool)).to_numpy(float))
     mean_frame = pd.DataFrame(means, columns=MEANS)
@@ -243,7 +244,7 @@ def headline(versus: VersusLowpass, vendor: str, title: str) -> str:
     families = [_of_family(str(name), of_family, title) for name, of_family in means.groupby("family", sort=False)]
     if len(families) > FEW:
         families = [_clearest(means, title)]
-    return " ".join([f"{vendor}: {verdict(means)}.", *families, *_about_trainings(means)])
+    return " ".join([f"{source_words(vendor)}: {verdict(means)}.", *families, *_about_trainings(means)])
 
 
 def short(versus: VersusLowpass, vendor: str) -> str:
@@ -274,7 +275,7 @@ def single_rates(versus: VersusLowpass, vendor: str) -> str:
     if len(held) > 1:
         remains = f"{', '.join(held)} still do"
     number = int(in_headline["p_value"].notna().sum())
-    return f"{vendor}: {left_out(known)} After Holm's correction for all {number} of this run {remains}."
+    return f"{source_words(vendor)}: {left_out(known)} After Holm's correction for all {number} of this run {remains}."
 
 
 def lines(versus: VersusLowpass, title: str) -> list[str]:
@@ -282,7 +283,7 @@ def lines(versus: VersusLowpass, title: str) -> list[str]:
     vendors = sorted(map(str, {*versus.rows["vendor"], *versus.absent}))
     said = []
     for vendor in vendors:
-        rest = single_rates(versus, vendor).removeprefix(f"{vendor}: ")
+        rest = single_rates(versus, vendor).removeprefix(f"{source_words(vendor)}: ")
         said.append(" ".join(filter(None, [headline(versus, vendor, title), rest])))
     return said
 

@@ -171,11 +171,11 @@ def _summary(judge: Any, decided: Any) -> str:
     line += (
         f"; threshold {_probability(point.threshold):.3g}: of the validation of {source_words(config.vendor)} it "
         "calls negative "
-        f"{point.specificity:.0%} of {point.images} images without a tumour ({point.patients} patients)"
+        f"{point.specificity:.0%} of {point.images} negative images ({point.patients} patients)"
     )
     if point.patients_without:
-        return f"{line} and {point.patient_specificity:.0%} of {point.patients_without} patients without a tumour"
-    return f"{line}; there is no patient without a tumour to say the same of patients"
+        return f"{line} and {point.patient_specificity:.0%} of {point.patients_without} negative patients"
+    return f"{line}; there is no negative patient to say the same of patients"
 
 
 def _write_json(

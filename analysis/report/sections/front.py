@@ -14,6 +14,7 @@ from analysis.results.fitness import UNDERFIT
 from analysis.results.gallery import Exhibit, chosen_exhibit
 from analysis.results.headline import cohort_line, headline, numbers
 from analysis.results.rate_units import in_units
+from tune_ks.core.domains import source_words, sources_of
 from tune_ks.core.rate_words import rate_words
 
 NO_CHOICE = (
@@ -74,7 +75,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:
     vendor = computed.vendor
     return FrontVendor(
-        name=vendor,
+        name=source_words(vendor),
         sentence=headline(analysis, vendor),
         texts=texts(analysis, computed),
         pareto=[pareto.figure(analysis, computed, "Pareto front")],
@@ -134,8 +135,8 @@ def _before_after(analysis: Analysis, vendor: str, exhibit: Exhibit) -> list[Par
     if preview is None or not len(preview.row):
         return []
     about = [masks.about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
-    wanted = f"{vendor}, {analysis.measure.class_words(1)}"
-    place = about.index(wanted) if wanted in about else 0
+    wanted = {f"{name}, {analysis.measure.class_words(1)}" for name in sources_of(vendor)}
+    place = next((number for number, words in enumerate(about) if words in wanted), 0)
     words = f"{about[place]}: full, and as the mask leaves it"
     full = Picture(preview.full[place], f"{about[place]}, full image")
     sampled = Picture(preview.sampled[place], f"{about[place]}, rate {rate_words(exhibit.rate)}")
