@@ -53,6 +53,13 @@ def readable_series(args: argparse.Namespace, settings: Any) -> Series:
 
 def assumed_patients(cohort: Any) -> list[str]:
     """What was taken for a patient, where no sheet says it. PatientID is never read (docs/privacy.md)."""
+    if cohort.layout == "nifti":
+        return [
+            "patients: each folder directly below the data folder is taken for one patient, and each volume that lies "
+            "in the data folder itself",
+            "vendor: NIfTI does not say it, so it is unknown and nothing is decided; --vendor-of unknown=GE says it of "
+            "all volumes",
+        ]
     if cohort.layout != "folder":
         return []
     in_root = ~cohort.table["path"].str.contains("/")

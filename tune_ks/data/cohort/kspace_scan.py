@@ -69,10 +69,12 @@ class Readable(NamedTuple):
         grid = self.header.encoded
         return max(1, round(grid.columns_mm * self.shape[2] / grid.rows_mm))
 
-    def labels(self) -> dict[int, int]:
-        """Number of a slice, from 0 -> its label. A slice that is neither positive nor negative is left out."""
+    def labels(self) -> dict[int, float]:
+        """Number of a slice, from 0 -> its label; NaN: unknown. One that is neither positive nor negative is left out."""
+        if not self.file.looked_at:
+            return dict.fromkeys(range(self.shape[0]), math.nan)
         positive = {box.slice for box in self.file.boxes}
-        labels = {}
+        labels: dict[int, float] = {}
         for number in range(self.shape[0]):
             if number in positive or not self.file.has_study_level:
                 labels[number] = int(number in positive)
@@ -296,7 +298,7 @@ class KspaceScan:
             row |= {"low": 0.0, "high": high, "mean": float(scaled.mean(dtype=np.float64)), "p75": p75, "p90": p90}
         return rows
 
-    def _row(self, volume: Readable, number: int, label: int, side: int) -> dict[str, Any]:
+    def _row(self, volume: Readable, number: int, label: float, side: int) -> dict[str, Any]:
         """A row of the table, without what the values say."""
         header = volume.header
         known = {
