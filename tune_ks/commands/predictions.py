@@ -57,8 +57,8 @@ def assumed_patients(cohort: Any) -> list[str]:
         return [
             "patients: each folder directly below the data folder is taken for one patient, and each volume that lies "
             "in the data folder itself",
-            "vendor: NIfTI does not say it, so it is unknown and nothing is decided; --vendor-of unknown=GE says it of "
-            "all volumes",
+            "vendor: NIfTI does not say it, so it is unknown, and a classifier decides nothing; --vendor-of unknown=GE "
+            "says it of all volumes",
         ]
     if cohort.layout != "folder":
         return []

@@ -70,7 +70,7 @@ class Readable(NamedTuple):
         return max(1, round(grid.columns_mm * self.shape[2] / grid.rows_mm))
 
     def labels(self) -> dict[int, float]:
-        """Number of a slice, from 0 -> its label; NaN: unknown. One that is neither positive nor negative is left out."""
+        """Number of a slice, from 0 -> its label (NaN: unknown). One that is neither 1 nor 0 is left out."""
         if not self.file.looked_at:
             return dict.fromkeys(range(self.shape[0]), math.nan)
         positive = {box.slice for box in self.file.boxes}
