@@ -136,6 +136,7 @@ def of_the_run(lines: list[str], vendors: Iterable[str]) -> list[str]:
 def _about_empty_kspace(run: Run) -> list[str]:
     """Where stored k-space is partly empty, and which learned masks spend their budget there."""
     lines = []
+    of_coils = "coils" in run.cohort
     for vendor, trials in run.trials.groupby("vendor"):
         records = [run.records[key] for key in trials["key"]]
         noted = [record.facts.get("occupied_share") for record in records]
@@ -144,16 +145,20 @@ def _about_empty_kspace(run: Run) -> list[str]:
             continue
         lines.append(
             f"{source_words(vendor)}: 99 % of the energy beyond DC lies in the inner {max(shares):.0%} of the "
-            "stored k-space, so "
-            "higher rates lose next to nothing by construction. A rate is a share of stored, not of acquired k-space."
+            f"{'acquired lines' if of_coils else 'stored k-space'}, so higher rates lose next to nothing by "
+            f"construction.{'' if of_coils else ' A rate is a share of stored, not of acquired k-space.'}"
         )
         wasteful = [record for record in records if _is_wasteful(record)]
         named = [f"{record.config.mask} at {rate_tick(record.config.sampling_rate)}" for record in wasteful]
         if named:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+            beyond = (
+                "outer lines of k-space and leave out inner ones"
+                if of_coils
+                else ("empty lines of k-space and leave out occupied ones")
+            )
             lines.append(
-                f"{source_words(vendor)}: {len(named)} learned mask(s) keep empty lines of k-space and leave "
-                "out occupied ones: "
+                f"{source_words(vendor)}: {len(named)} learned mask(s) keep {beyond}: "
                 f"{', '.join(named[:NAMED])}{more}. Such a mask has not learned (docs/recipe.md)."
             )
     return lines
