@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pandas as pd
+
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report.sections import trials
