@@ -23,6 +23,7 @@ from analysis.plots.common import (
     error_bars,
     faded,
     rate_axis,
+    wrapped,
 )
 from analysis.results.curves_info import BaselineLevel, CurvesInfo, ShownCurve
 from analysis.results.yardsticks import YardstickCurve
@@ -85,7 +86,7 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         _add_choice(figure, info.selection, score)
     for line in lines:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
-        _add_entry(figure, escape(line.curve.name), line.mode, **style)
+        _add_entry(figure, wrapped(line.curve.name), line.mode, **style)
     if info.fitted:
         name = "fitted mean (what rules read)" if info.read_by_rules else "fitted mean"
         _add_entry(figure, name, "lines", line={"color": GREY, "width": FITTED_WIDTH})

@@ -216,9 +216,10 @@ def _comparable(column: pd.Series) -> list:
 
 def _name_of(varied: dict[str, object], mask: object) -> str:
     """A curve by its mask family and the values of what varies."""
-    rest = [
-        f"{plain_name(name)} {_short(value)}" for name, value in varied.items() if name != "mask" and value is not None
-    ]
+    rest = []
+    for name, value in varied.items():
+        if name != "mask" and value not in (None, ""):  # "": an option that names nothing, as of frozen layers
+            rest.append(f"{plain_name(name)} {_short(value)}")
     return ", ".join([str(mask), *rest])
 
 

@@ -33,7 +33,7 @@ def about_sampling(cohort: pd.DataFrame) -> str:
     if "coils" not in cohort:
         return RETROSPECTIVE
     most = int(cohort["coils"].max())
-    return OF_COILS.format(coils=f"up to {most} (compressed) coils" if most > 1 else "one coil")
+    return OF_COILS.format(coils=f"up to {most} coils, compressed where a volume has more" if most > 1 else "one coil")
 
 
 def whose_labels(selection: Selection, measure: Measure) -> str:

@@ -30,7 +30,7 @@ WORDS = (
     "patients, with 90 % intervals. A line carries the tumour where the in-domain metric falls without it, and the "
     "vendor where also no cross-domain fall is shown and the cross-domain fall is shown to be smaller; both after "
     "Holm's correction over all lines. What two lines hold alike (k and -k of a real image do) no single line is shown "
-    "to carry. Images far from those of the training may also lower a metric."
+    "to carry. Images far from those of the training may also lower the metric."
 )
 GAME = (
     "The pointing game: windows of the sampled image are darkened in turn, and the point where the logit falls most is "
