@@ -145,7 +145,7 @@ def _about_empty_kspace(run: Run) -> list[str]:
             continue
         lines.append(
             f"{source_words(vendor)}: 99 % of the energy beyond DC lies in the inner {max(shares):.0%} of the "
-            f"{'acquired lines' if of_coils else 'stored k-space'}, so higher rates lose next to nothing by "
+            f"{'acquired lines of k-space' if of_coils else 'stored k-space'}, so higher rates lose next to nothing by "
             f"construction.{'' if of_coils else ' A rate is a share of stored, not of acquired k-space.'}"
         )
         wasteful = [record for record in records if _is_wasteful(record)]

@@ -62,7 +62,9 @@ class Measure(NamedTuple):
 
     def words(self, text: str) -> str:
         """A text that says "metric", "vendor" (or several), "tumour", "logit scale" -> the same in this run's words."""
-        text = text.replace("logit scale", self.scale).replace("tumour", self.finding or "finding")
+        finding = self.finding or "finding"
+        text = text.replace("logit scale", self.scale).replace("tumour", finding)
+        text = text.replace("Tumour", finding.capitalize())
         return self.domains.of(text.replace("metrics", self.plural).replace("metric", self.title))
 
     def patient_words(self, text: str) -> str:

@@ -67,7 +67,7 @@ def test_a_learned_mask_that_keeps_empty_lines_is_named(run):
     cohort.to_csv(run / "cohort.csv", index=False)
     of_coils = with_facts(run, {})
     assert of_coils[0].endswith(
-        "in the inner 50% of the acquired lines, so higher rates lose next to nothing by construction."
+        "in the inner 50% of the acquired lines of k-space, so higher rates lose next to nothing by construction."
     )
     assert "keep outer lines of k-space" in of_coils[1]
 
