@@ -59,6 +59,8 @@ from tune_ks.core.own_members import add_installed_members, add_member_files, fu
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.system import HANGUP, ignore_signals
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit of a file's size
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. An error that the user can correct is one message, no traceback."""
@@ -80,8 +82,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def message_of(error: Exception) -> str:
     """What to say of an error. That of a full disk may name no file, and then the places that may be full are named."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-        return f"{error}: is the disk of the run folder, of --cache or of {tempfile.gettempdir()} full?"
+    if isinstance(error, OSError) and error.errno in NO_ROOM and error.filename is None:
+        places = f"the run folder, of --cache or of {tempfile.gettempdir()}"
+        return f"{error}: is the disk of {places} full, or a limit there (a quota, `ulimit -f`) reached?"
     return str(error)
 
 

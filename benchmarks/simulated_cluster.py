@@ -1,6 +1,7 @@
 """How many trials can one driver keep at work, and what survives a cluster that changes? 4 nodes of 8 GPUs, simulated.
 
-    python -m benchmarks.simulated_cluster [--trials 2000] [--only scale shared changes] [--gpus 8] [--fused 1]
+    python -m benchmarks.simulated_cluster [--only scale shared changes] [--gpus 8]
+    python -m benchmarks.simulated_cluster --only shared changes --gpus 2 --trials 32 --seconds 10 [--fused 10]
 
 Ray's own ray.cluster_utils.Cluster starts the nodes on this machine. Their GPUs are declared, there are none. The
 search is the project's: run_search with its searcher, its slots, its events and its workers (attempts, jobs, packs,
@@ -10,7 +11,8 @@ needs, 250 MiB; 32 of them and the nodes need 10 GiB.
 
 scale: one fit of all trials, as 200 slots have it; their epochs take no time, so that the driver is what they wait for.
 shared: four trials on a GPU; packs. changes: nodes that are killed, join, and leave while a search runs, of trials
-alone or, with --fused, in packs.
+alone or, with --fused, in packs. A worker takes seconds of CPU to start, so on a small or busy machine these two scenes
+need few GPUs and long epochs, as in the second command.
 The driver's CPU time is its process's, less that of the thread that looks at memory and at the object stores.
 """
 
@@ -35,16 +37,18 @@ from tune_ks.search import search
 from tune_ks.search.cluster import connected
 from tune_ks.worker.attempts import read_attempts
 
-SCENES = ("scale", "shared", "changes")
+TRIALS = {"scale": 2000, "shared": 64, "changes": 160}  # of each scene
+SECONDS = {"scale": 0.0, "shared": 0.5, "changes": 1.0}  # of an epoch
 NODES = 4
 SHORT = 2  # epochs of a trial
 LONG = 30
+EPOCHS = 6  # of a trial of the last scene
 LONG_SHARE = 10  # of so many trials of the first scene, one is long
 WINDOW = 300  # trials at the beginning and at the end of a search whose cost is compared
 CHECKED = 10**6  # bytes of the object that shows that the look at the stores sees something
 
 
-def scale(simulated: Simulated, place: Path, trials: int) -> None:
+def scale(simulated: Simulated, place: Path, trials: int, seconds: float) -> None:
     """All GPUs with one trial each, in one fit: short trials, and at the end long ones."""
     simulated.resize(NODES)
     check_the_look_at_stores()
@@ -52,7 +56,7 @@ def scale(simulated: Simulated, place: Path, trials: int) -> None:
     search.FIT_TRIALS = trials
     began = Mark(time.monotonic(), time.process_time(), "", 0)
     ray_began = cpu_of_ray()
-    ended = Search(place, [SHORT] * (trials - long) + [LONG] * long, 0.0, address=simulated.cluster.address).run()
+    ended = Search(place, [SHORT] * (trials - long) + [LONG] * long, seconds, address=simulated.cluster.address).run()
     marks = ended.marks
     gpus = f"{NODES} x {simulated.gpus} GPUs"
     print(f"\n{trials} trials on {gpus}: {len(marks)} events; every trial has its record, once\n")
@@ -130,26 +134,18 @@ def mib(count: float) -> str:
     return f"{count / 2**20:.0f}"
 
 
-def shared(simulated: Simulated, place: Path, trials: int) -> None:
+def shared(simulated: Simulated, place: Path, trials: int, seconds: float) -> None:
     """Four trials on a GPU, and packs."""
     simulated.resize(1)
     address = simulated.cluster.address
-    print("\n")
-    heads = [
-        f"one node of {simulated.gpus} GPUs",
-        "trials",
-        "records",
-        "at once",
-        "most on one GPU",
-        "GPUs used",
-        "trained together",
-    ]
+    print(f"\n{SHORT} epochs of {seconds:g} s\n")
+    heads = ["trials", "records", "at once", "most on one GPU", "GPUs used", "trained together"]
     print_heads([f"one node of {simulated.gpus} GPUs", *heads])
     for name, resources in {
-        "--gpus-per-trial 0.25": {"gpus": 0.25, "cpus": 0.5, "concurrent": 16},
+        "--gpus-per-trial 0.25": {"gpus": 0.25, "cpus": 0.25, "concurrent": 4 * simulated.gpus},
         "--fused 8": {"fused": "8"},
     }.items():
-        ended = Search(place, [SHORT] * max(64, trials // 10), 0.5, address=address, **resources).run()
+        ended = Search(place, [SHORT] * trials, seconds, address=address, **resources).run()
         places = ended.places()
         of_gpus: dict[str, list[dict[str, Any]]] = {}
         for one in places:
@@ -167,23 +163,21 @@ def at_once(places: list[dict[str, Any]]) -> int:
     return max(sum(began <= moment < ended for _, began, ended in spans) for moment in moments)
 
 
-def changes(simulated: Simulated, place: Path, trials: int, fused: str = "1") -> None:
+def changes(simulated: Simulated, place: Path, trials: int, seconds: float, fused: str = "1") -> None:
     """Nodes are killed, join, and leave while one search runs; ``fused`` configs train together."""
     simulated.resize(2)
-    asked = max(160, trials // 10)
-    epochs = 6
-    running = Search(place, [epochs] * asked, 1.0, address=simulated.cluster.address, fused=fused)
+    running = Search(place, [EPOCHS] * trials, seconds, address=simulated.cluster.address, fused=fused)
     said: list[tuple[str, str, float]] = []  # what happened, the node, when
 
     def note(what: str, node: str) -> None:
         said.append((what, node, time.time()))
 
     with running.in_background() as results:
-        running.wait_for(asked // 20)
+        running.wait_for(trials // 20)
         note("killed (a spot node)", simulated.remove(0, killed=True))
         note("joins in its place", simulated.add().node_id)
         note("joins beyond the first number", simulated.add().node_id)
-        running.wait_for(asked * 6 // 10)
+        running.wait_for(trials * 6 // 10)
         note("leaves (SIGTERM)", simulated.remove(0))
     ended = results[0]
     attempts = [attempt for key in ended.folder.keys() for attempt in read_attempts(ended.folder, key)]
@@ -199,8 +193,8 @@ def changes(simulated: Simulated, place: Path, trials: int, fused: str = "1") ->
     lost = ended.kinds()["lost"]
     together = max(one["together"] for one in places)
     print(
-        f"\n{asked} trials of {epochs} s, {together} together at most, "
-        f"{len(places)} records, {len(attempts) - asked} attempts more than trials, "
+        f"\n{trials} trials of {EPOCHS * seconds:g} s, {together} together at most, "
+        f"{len(places)} records, {len(attempts) - trials} attempts more than trials, "
         f"{lost} losses reported, 0 failures; at once: {at_once(places)} at most, "
         f"{2 * simulated.gpus} slots at the start; {max(one['ended'] for one in places) - begun:.0f} s"
     )
@@ -209,8 +203,9 @@ def changes(simulated: Simulated, place: Path, trials: int, fused: str = "1") ->
 def main() -> None:
     """Print the tables."""
     arguments = parser(__doc__)
-    arguments.add_argument("--trials", type=int, default=2000)
-    arguments.add_argument("--only", nargs="+", choices=SCENES, default=SCENES)
+    arguments.add_argument("--trials", type=int, help="of each scene; default: 2000, 64 and 160")
+    arguments.add_argument("--seconds", type=float, help="of an epoch; default: 0, 0.5 and 1")
+    arguments.add_argument("--only", nargs="+", choices=list(TRIALS), default=list(TRIALS))
     arguments.add_argument("--gpus", type=int, default=8, help="of a node; fewer for a small machine")
     arguments.add_argument("--fused", default="1", help="of the scene changes: configs that train together, or auto")
     args = arguments.parse_args()
@@ -224,7 +219,9 @@ def main() -> None:
             simulated.resize(1)
             with connected(simulated.cluster.address):
                 for scene in args.only:
-                    scenes[scene](simulated, place, args.trials)
+                    trials = args.trials or TRIALS[scene]
+                    seconds = SECONDS[scene] if args.seconds is None else args.seconds
+                    scenes[scene](simulated, place, trials, seconds)
         finally:
             simulated.cluster.shutdown()
 

@@ -165,6 +165,7 @@ class Search:
         self.epochs = epochs
         self.marks: list[Mark] = []
         self.look = Look()
+        self.thread = threading.Thread()  # of ``in_background``
 
     def run(self) -> Searched:
         blocks = []
@@ -184,17 +185,19 @@ class Search:
         self.marks.append(Mark(time.monotonic(), cpu, event.kind, event.configs[0].epochs))
 
     def wait_for(self, finished: int) -> None:
-        """Wait until so many trials have ended."""
+        """Wait until so many trials have ended. RuntimeError where the search in the background ends before."""
         while sum(mark.kind == "finished" for mark in self.marks) < finished:
+            if not self.thread.is_alive():
+                raise RuntimeError(f"the search has ended before {finished} of its trials")
             time.sleep(0.1)
 
     @contextmanager
     def in_background(self) -> Iterator[list[Searched]]:
         """Search in a thread, because nodes are added in the main one: they end with the thread that started them."""
         ended: list[Searched] = []
-        thread = threading.Thread(target=lambda: ended.append(self.run()), daemon=True)
-        thread.start()
+        self.thread = threading.Thread(target=lambda: ended.append(self.run()), daemon=True)
+        self.thread.start()
         yield ended
-        thread.join()
+        self.thread.join()
         if not ended:
             raise RuntimeError("the search ended with an error, which is printed above")

@@ -1,16 +1,20 @@
-"""What holds for every test: Ray's settings, the order, and what tests of several wings share.
+"""What holds for every test: one thread, Ray's settings, the order, and what tests of several wings share.
 
 A busy machine may take minutes to start Ray, and no worker of it is spare.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from order import in_order
+from tune_ks.core.collector import imported_for_good
 
+# read when NumPy and torch are imported. More threads than cores wait for each other: fits took ten times the CPU time
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.fsync = lambda descriptor: None  # no test cuts the power, and waiting for the disk takes a fifth of their time
 # read by Ray when it is imported, so they are set before any test imports it
 os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "180")
@@ -24,6 +28,13 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # at 15, which is its default
 def patches_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder for ``../shared/data/breast_patches``, which takes 10 s to read."""
     return tmp_path_factory.mktemp("patches")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """What is imported and collected lives as long as the process, so the garbage collector need not look at it."""
+    with imported_for_good():
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:

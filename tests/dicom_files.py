@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pandas as pd
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import MRImageStorage, generate_uid
 
 from tune_ks.data.dicom.reader import read_file, read_header, read_planned
+from tune_ks.data.phantom.files import save_dicom
 
 MAKERS = {"GE": "GE MEDICAL SYSTEMS", "SIEMENS": "SIEMENS", "PHILIPS": "Philips Medical Systems"}
 AXIAL, ROTATED = [1, 0, 0, 0, 1, 0], [-1, 0, 0, 0, -1, 0]
@@ -25,13 +25,9 @@ def anatomy(rows=16, columns=16, seed=0):
 def write_dicom(path, pixels=None, vendor="SIEMENS", phi=False, **tags):
     """One MR file. ``tags`` replace what is written by default; None leaves a tag out."""
     pixels = anatomy() if pixels is None else pixels
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
     values = {
         "SOPClassUID": MRImageStorage,
-        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+        "SOPInstanceUID": generate_uid(),
         "Modality": "MR",
         "Manufacturer": MAKERS.get(vendor, vendor),
         "ManufacturerModelName": "Model",
@@ -59,11 +55,7 @@ def write_dicom(path, pixels=None, vendor="SIEMENS", phi=False, **tags):
         values |= {"PatientName": name, "PatientID": number, "PatientBirthDate": day, "StudyDate": day}
         values |= {"InstitutionName": hospital, "StudyInstanceUID": uid, "SeriesDescription": text}
         values |= {"ReferringPhysicianName": name, "ImageComments": text, "StationName": hospital}
-    for name, value in (values | tags).items():
-        if value is not None:
-            setattr(data, name, value)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    data.save_as(path, enforce_file_format=True)
+    save_dicom(Path(path), {name: value for name, value in (values | tags).items() if value is not None})
     return Path(path)
 
 

@@ -13,8 +13,8 @@ from analysis.analyse import last_settings
 from analysis.read.load import load
 from tiny_space import DRAWN, GRID, VENDORS, WORK
 from tune_ks.commands.evaluate import chosen_keys, selected_keys, settings_for, with_references
-from tune_ks.core.json_text import DEEPEST
 from tune_ks.core.lock import LockFile
+from tune_ks.core.plain_json import DEEPEST
 from tune_ks.core.printable import printable
 from tune_ks.core.record import SPLITS, TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json

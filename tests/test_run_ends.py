@@ -33,7 +33,7 @@ def test_a_dead_test_process_and_a_hang_end_the_run_with_their_names(tmp_path):
     assert 0 < options["faulthandler_timeout"] <= 600
     assert options["faulthandler_exit_on_timeout"]
     command = re.search(r"-m pytest (.+)", (ROOT / "README.md").read_text())[1].split()
-    short = ["-o", "faulthandler_timeout=5", "-o", "faulthandler_exit_on_timeout=true"]
+    short = ["-o", "faulthandler_timeout=2", "-o", "faulthandler_exit_on_timeout=true"]
     words = [sys.executable, "-m", "pytest", *command, *short, "-p", "no:cacheprovider", "."]
     result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=500)
     assert result.returncode == 1

@@ -7,6 +7,7 @@ folder, signals, exit code and output. Ray is not imported beforehand: it reads 
 
 import atexit
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -95,6 +96,7 @@ def variable(name, value):
 
 def run_script(words, env, folder, places, start_new_session):
     """What the forked process does: it becomes what ``python script words`` would be, and ends as that would."""
+    gc.freeze()  # the collector would look through all that was imported, and so copy the memory shared with the server
     if start_new_session:
         os.setsid()
     for number, place in zip((1, 2), places, strict=True):

@@ -51,8 +51,10 @@ def plot_parallel(table: pd.DataFrame) -> go.Figure | None:
     """One vendor's configurations over rate, varied fields and scores; None with fewer than two complete ones."""
     below = table[~table["full"].astype(bool)]
     scores = [name for name in SCORES if below[name].notna().any()]
-    names = ["realised_rate", *hyperparameters(table), *scores]
     complete = below.dropna(subset=scores)
+    # what varies among these rows: hyperparameters() counts full sampling too, which is not drawn
+    varied = [name for name in hyperparameters(table) if complete[name].nunique(dropna=False) > 1]
+    names = ["realised_rate", *varied, *scores]
     if len(complete) < 2 or len(names) < 3:
         return None
     rates = np.log2(complete["realised_rate"].astype(float))

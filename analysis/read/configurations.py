@@ -22,7 +22,8 @@ def average_over_seeds(trials: pd.DataFrame) -> pd.DataFrame:
     there, that seed counts once. ``family`` is the mask, or FULL at rate 1.
     """
     if trials.empty:
-        return pd.DataFrame(columns=["configuration", "family", "keys", "seeds", *trials.columns.drop("key")])
+        names = dict.fromkeys(["configuration", "family", "keys", "seeds", *trials.columns.drop("key")])
+        return pd.DataFrame(columns=list(names))
     by_seed = trials.groupby(["configuration", "seed"], sort=False)[MEASURED].mean()
     groups = by_seed.groupby("configuration", sort=False)
     spread = groups[list(SCORES)].std(ddof=1).add_suffix("_sd")
@@ -199,14 +200,15 @@ def rows_of_curves(configurations: pd.DataFrame) -> dict[str, np.ndarray]:
     order = np.argsort(number, kind="stable")
     below = order[number[order] >= 0]
     starts = np.flatnonzero(np.diff(number[below], prepend=-1))
-    by_name = {}
+    of_curves = []
+    settings = []
     for part in np.split(below, starts[1:]):
         first = part[0]
         fits = [row for row in full if all(values[name][row] == values[name][first] for name in shared)]
         rows = np.array([*part, *fits])
-        name = _name_of({name: values[name][first] for name in varied}, values["mask"][first])
-        by_name[name] = rows[np.argsort(rate[rows], kind="stable")]
-    return by_name
+        of_curves.append(rows[np.argsort(rate[rows], kind="stable")])
+        settings.append({"mask": values["mask"][first], **{name: values[name][first] for name in varied}})
+    return dict(zip(_names_of(settings), of_curves))
 
 
 def _comparable(column: pd.Series) -> list:
@@ -214,13 +216,40 @@ def _comparable(column: pd.Series) -> list:
     return [None if pd.isna(value) else value for value in column.tolist()]
 
 
-def _name_of(varied: dict[str, object], mask: object) -> str:
-    """A curve by its mask family and the values of what varies."""
-    rest = []
-    for name, value in varied.items():
-        if name != "mask" and value not in (None, ""):  # "": an option that names nothing, as of frozen layers
-            rest.append(f"{plain_name(name)} {_short(value)}")
-    return ", ".join([str(mask), *rest])
+def _names_of(settings: list[dict[str, object]]) -> list[str]:
+    """Curves by mask family and the values of what varies; what is switched off is left out unless two names met."""
+    brief = [_name_of({name: value for name, value in of_curve.items() if not _is_off(value)}) for of_curve in settings]
+    return brief if len(set(brief)) == len(brief) else [_name_of(of_curve) for of_curve in settings]
+
+
+def _name_of(settings: dict[str, object]) -> str:
+    """``gumbel, temperature 1``: the mask family, then the others by name."""
+    rest = {name: value for name, value in settings.items() if name != "mask"}
+    return ", ".join([str(settings["mask"]), *_settings(rest)])
+
+
+def settings_of(configurations: pd.DataFrame) -> dict[str, str]:
+    """Configuration -> its settings that others do not have, in words: ``style amplitude_swap``.
+
+    Without the mask family and what is switched off; "" where nothing else varies. ``configurations``: of one vendor.
+    """
+    varied = [name for name in varied_fields(configurations) if name != "mask"]
+    words = {}
+    for row in configurations.to_dict("records"):
+        names = [name for name in varied if not (row["full"] and is_idle(name))]
+        values = {name: row[name] for name in names if not pd.isna(row[name]) and not _is_off(row[name])}
+        words[row["configuration"]] = ", ".join(_settings(values))
+    return words
+
+
+def _settings(values: dict[str, object]) -> list[str]:
+    """Values of config fields in words, without those that are missing."""
+    return [f"{plain_name(name)} {_short(value)}" for name, value in values.items() if value is not None]
+
+
+def _is_off(value: object) -> bool:
+    """Whether a setting says that something is not done, or names nothing (as of frozen layers)."""
+    return value in ("none", "", 0)
 
 
 def _short(value: object) -> str:

@@ -10,6 +10,7 @@ from analysis.choice.verdict import Kind, is_proven
 from analysis.results import versus_lowpass
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import NO_NETWORK, UNDERFIT
+from analysis.results.headline import chosen_settings
 from analysis.results.sentences import SPLITS, split_shown
 from tune_ks.core.domains import source_words
 from tune_ks.core.metrics import DOMAINS
@@ -65,6 +66,8 @@ def caveats(computed: VendorAnalysis) -> list[str]:
         said.append("no network was trained: a classical method answers")
     if selection.lowest:
         said.append("no lower rate was tried")
+    if settings := chosen_settings(computed):
+        said.append(f"the choice has {settings}, which other trials have not")
     return said
 
 

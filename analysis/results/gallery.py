@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.read import trial_arrays
+from analysis.read.configurations import beside_the_sampling
 from analysis.results.compute import Analysis
 from analysis.results.marks import Marks, marks_of
 
@@ -45,19 +46,26 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[E
 
     Of more than MOST rates of a family, the chosen one and those nearest to even steps of log rate.
 
-    Where a family was run at one nominal rate in several ways (temperatures ...), the chosen one is shown, else the
-    best in-domain one of the split that chose.
+    Where a family was run at one nominal rate in several ways (temperatures ...), the chosen one is shown, else one
+    that agrees with it in all but sampling and mask, else the best in-domain one of the split that chose.
     """
     computed = analysis.vendors[vendor]
     table = computed.configurations.copy()
     chosen_keys = set(computed.selection.keys)
     table["chosen"] = [not chosen_keys.isdisjoint(keys) for keys in table["keys"]]
+    table["beside"] = _is_beside(table)
     table["fixed"] = ~table["learned"].astype(bool)
-    by = ["chosen", f"{computed.split}_in_domain"]
+    by = ["chosen", "beside", f"{computed.split}_in_domain"]
     table = table.sort_values(by, ascending=False, kind="stable").drop_duplicates(["family", "sampling_rate"])
     table = pd.concat([_spread_out(of_family) for _, of_family in table.groupby("family", sort=False)])
     table = table.sort_values(["fixed", "family", "realised_rate"], ascending=[True, True, False])
     return [exhibit_of(analysis, row, with_images) for row in table.to_dict("records")]
+
+
+def _is_beside(table: pd.DataFrame) -> list[bool]:
+    """Per row, whether it agrees with the chosen one in everything but sampling and mask."""
+    groups = table.groupby(beside_the_sampling(table), dropna=False, sort=False).ngroup()
+    return groups.isin(groups[table["chosen"]]).tolist()
 
 
 def chosen_exhibit(analysis: Analysis, vendor: str, with_images: bool = True) -> Exhibit | None:

@@ -6,10 +6,11 @@ network is underfit or no better than a yardstick, and whether test scores chose
 
 import math
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from analysis.choice.selection import Selection
 from analysis.choice.verdict import Basis, Kind, is_proven
-from analysis.read.configurations import families
+from analysis.read.configurations import families, settings_of
 from analysis.read.load import Run
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import NO_NETWORK, UNDERFIT
@@ -29,6 +30,22 @@ AGAINST_ALL = {  # kind of verdict -> what the rate does; where, and as far as w
 }
 
 
+AGAINST_FULL = {  # kind of verdict, worst first -> the same in a few words
+    Kind.WORSE: "worse than full sampling",
+    Kind.UNKNOWN: "nothing known against full sampling",
+    Kind.NOT_SEPARATED: "not told apart from full sampling",
+    Kind.NOT_WORSE: "not worse than full sampling",
+    Kind.BETTER: "better than full sampling",
+}
+
+
+class Doubt(NamedTuple):
+    """What takes a choice back: in a few words, and as a clause of the sentence."""
+
+    brief: str
+    clause: str
+
+
 def cohort_line(analysis: Analysis) -> str:
     """Patients and images by vendor, series, masks, trials, and the date of search.json."""
     run = analysis.run
@@ -38,7 +55,7 @@ def cohort_line(analysis: Analysis) -> str:
         masks |= dict.fromkeys(families(computed.configurations))
     if masks:
         words.append(f"masks {', '.join(masks)}")
-    words += [f"trials: {run.counts()}", _dated(run)]
+    words += [_trials(run), _dated(run)]
     about = about_domains(run.domain)
     return f"{'; '.join(filter(None, words))}.{f' {about}' if about else ''}"
 
@@ -50,6 +67,15 @@ def _patients_and_images(run: Run) -> str:
     counts = cohort.groupby("vendor").agg(patients=("patient_id", "nunique"), images=("patient_id", "size"))
     by_vendor = ", ".join(f"{row.Index} {row.patients} and {row.images:,}" for row in counts.itertuples())
     return f"Cohort: {cohort['patient_id'].nunique()} patients, {len(cohort):,} images ({by_vendor})"
+
+
+def _trials(run: Run) -> str:
+    """``108 trials, 2 not finished``; what is 0 is left out."""
+    words = [f"{len(run.trials)} trials"]
+    for word, rows in {"stopped early": run.stopped, "failed": run.failures, "not finished": run.pending}.items():
+        if len(rows):
+            words.append(f"{len(rows)} {word}")
+    return ", ".join(words)
 
 
 def _series(run: Run) -> str:
@@ -73,7 +99,7 @@ def headline(analysis: Analysis, vendor: str) -> str:
     """The choice for one source vendor in one sentence, with all that takes it back."""
     computed = analysis.vendors[vendor]
     selection = computed.selection
-    doubts = _doubts(computed, analysis)
+    doubts = [doubt.clause for doubt in doubts_of(computed, analysis)]
     if math.isnan(selection.rate):
         clauses = [f"Nothing is chosen for {source_words(vendor)}: {selection.note}", *doubts]
     elif selection.rate == 1:
@@ -87,7 +113,17 @@ def _all_of_them(analysis: Analysis, computed: VendorAnalysis) -> str:
     """Where full sampling itself was chosen."""
     unit = _unit(analysis.run, computed.selection)
     rule = computed.selection.rule
-    return f"All {unit} are kept for {source_words(computed.vendor)}: the rule {rule} chooses no rate below 1"
+    settings = chosen_settings(computed)
+    beside = f" (with {settings})" if settings else ""
+    return f"All {unit} are kept for {source_words(computed.vendor)}{beside}: the rule {rule} chooses no rate below 1"
+
+
+def chosen_settings(computed: VendorAnalysis) -> str:
+    """What the choice has set, beside its mask, that other configurations do not have; "" for nothing."""
+    keys = set(computed.selection.keys)
+    settings = settings_of(computed.configurations)
+    rows = zip(computed.configurations["configuration"], computed.configurations["keys"])
+    return next((settings[name] for name, of_row in rows if not keys.isdisjoint(of_row)), "")
 
 
 def _against_all(analysis: Analysis, computed: VendorAnalysis) -> str:
@@ -121,7 +157,7 @@ def numbers(analysis: Analysis, vendor: str) -> str:
         return ""
     scores = []
     for domain in DOMAINS:
-        score = _score(selection, domain)
+        score = score_words(selection, domain)
         if score:
             scores.append(f"on {patients_of(analysis.run, selection, domain)[0]} {score}")
     if not scores:
@@ -164,7 +200,7 @@ def patients_of(run: Run, selection: Selection, domain: str) -> tuple[str, int]:
     return " and ".join(names), int(of_split["patient_id"].nunique())
 
 
-def _score(selection: Selection, domain: str) -> str:
+def score_words(selection: Selection, domain: str) -> str:
     """``0.881, full sampling 0.882, difference -0.001 [-0.013, +0.012]``; "" where it was not measured."""
     name = f"{split_shown(selection)}_{domain}"
     value = selection.values.get(name, math.nan)
@@ -190,21 +226,46 @@ def _proof(computed: VendorAnalysis, unit: str) -> str:
     return f"proven is only {share_of(proof.rate, unit)}" if proof.rate < 1 else "nothing is proven"
 
 
-def _doubts(computed: VendorAnalysis, analysis: Analysis) -> list[str]:
+def doubts_of(computed: VendorAnalysis, analysis: Analysis) -> list[Doubt]:
     """What takes the numbers back, most serious first."""
     selection = computed.selection
     doubts = []
     if selection.oracle:
-        doubts.append("TEST scores chose it (an oracle's choice), so its numbers are too high")
+        doubts.append(
+            Doubt("chosen on TEST scores", "TEST scores chose it (an oracle's choice), so its numbers are too high")
+        )
     has_network = computed.fitness.verdict != NO_NETWORK
     if not has_network:
-        doubts.append("no network was trained: a classical method answers")
+        doubts.append(Doubt("no network trained", "no network was trained: a classical method answers"))
     if has_network and selection.values.get("seeds", math.nan) == 1:
-        doubts.append("it was trained once, and a second training may differ")
+        doubts.append(Doubt("trained once", "it was trained once, and a second training may differ"))
     yardstick = yardstick_not_beaten(selection, analysis.configurations)
     if yardstick:
         learner = "network" if has_network else "method"
-        doubts.append(f"nothing shows that the {learner} learned more than the {yardstick}")
+        clause = f"nothing shows that the {learner} learned more than the {yardstick}"
+        doubts.append(Doubt(f"{learner} not shown to beat the {yardstick}", clause))
     if computed.fitness.verdict == UNDERFIT:
-        doubts.append("and the network is underfit, so a rate judged by it is a lower bound of what k-space is worth")
+        clause = "and the network is underfit, so a rate judged by it is a lower bound of what k-space is worth"
+        doubts.append(Doubt("network underfit: the rate is a lower bound", clause))
     return doubts
+
+
+def verdict_in_brief(selection: Selection) -> tuple[str, bool]:
+    """What is known of the choice against full sampling, by the less favourable endpoint; and whether it is proven."""
+    if math.isnan(selection.rate):
+        return "nothing chosen", False
+    if selection.rate == 1:
+        return "full sampling itself: no lower rate was chosen", False
+    if not selection.full_sampling:
+        return "full sampling not trained: nothing to compare with", False
+    kinds = {of_endpoint.kind for of_endpoint in selection.verdicts.values()}
+    words = [said for kind, said in AGAINST_FULL.items() if kind in kinds]
+    proven = is_proven(selection.verdicts)
+    return f"{words[0]}; {'proven' if proven else 'not proven'}", proven
+
+
+def whose_patients(analysis: Analysis, selection: Selection, domain: str) -> str:
+    """``GE, 36 patients``: whose scores are shown of one domain."""
+    names, count = patients_of(analysis.run, selection, domain)
+    noun = "phantom" if is_synthetic(analysis.run) else "patient"
+    return f"{names}, {count} {noun}{'' if count == 1 else 's'}" if count else names

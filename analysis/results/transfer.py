@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.read.configurations import FULL, full_sampling_of
+from analysis.read.configurations import FULL, full_sampling_of, settings_of
 from analysis.read.load import config_fields
 from analysis.statistics.bootstrap import Interval, Resampled, TrialDraws, average
 from analysis.statistics.estimate import Estimate, estimate
 from tune_ks.core.domains import is_source, source_words
 
 COLUMNS = [
-    *("tested on", "trained on", "mask", "rate", "seeds", "loss", "low", "high"),
+    *("tested on", "trained on", "mask", "settings", "rate", "seeds", "loss", "low", "high"),
     *("less than at full sampling", "its low", "its high", "about"),
 ]
 RATE, TRAININGS = "the rate", "these trainings"
@@ -40,10 +40,11 @@ def transfer_loss(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> pd.Da
     "less than at full sampling": by how much the loss there is larger; above 0 the lower rate shrinks it. Intervals
     are over patients and seeds; with one seed on a side they are over patients only, about "these trainings".
     """
+    settings = settings_of(table)
     rows = []
     for pairs in _by_setting(table, draws):
         full = next((pair for pair in pairs if pair.row["full"]), None)
-        rows += [_row(pair, full) for pair in pairs]
+        rows += [_row(pair, full) | {"settings": settings[pair.row["configuration"]] or None} for pair in pairs]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -60,11 +61,10 @@ def _by_setting(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterato
             pairs = list(pairs_between(table, draws, tested_on, trained_on))
             below = [pair for pair in pairs if not pair.row["full"]]
             full = [pair for pair in pairs if pair.row["full"]]
-            names = [str(pair.row["family"]) for pair in below]
+            names = [(pair.row["family"], reference[pair.row["configuration"]]) for pair in below]
             for name in dict.fromkeys(names):
-                of_name = [pair for pair, family in zip(below, names) if family == name]
-                wanted = reference[of_name[0].row["configuration"]]
-                beside = [pair for pair in full if pair.row["configuration"] == wanted]
+                of_name = [pair for pair, of_pair in zip(below, names) if of_pair == name]
+                beside = [pair for pair in full if pair.row["configuration"] == name[1]]
                 yield [*of_name, *(beside if len(beside) == 1 else [])]
             if not below:
                 for pair in full:
@@ -149,7 +149,7 @@ def sentences(losses: pd.DataFrame, title: str) -> list[str]:
         full = part[part["mask"] == FULL]
         said = []
         if len(full):
-            row = full.iloc[0]
+            row = full.sort_values("settings", na_position="first", kind="stable").iloc[0]  # the plain one where it is
             said.append(f"at full sampling {row['loss']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]")
         below = part[part["mask"] != FULL]
         known = below[below["its low"].notna()]
@@ -169,4 +169,7 @@ def _how_many(known: pd.DataFrame) -> str:
     words = "by intervals over patients and seeds"
     if (known["about"] == TRAININGS).any():
         words = "by intervals over patients, of these trainings"
-    return f"smaller than at full sampling in {shrunk.sum()} and larger in {grown.sum()} of {len(known)} rates, {words}"
+    many = "rates" if known["settings"].isna().all() else "masks and settings"
+    return (
+        f"smaller than at full sampling in {shrunk.sum()} and larger in {grown.sum()} of {len(known)} {many}, {words}"
+    )

@@ -1,6 +1,7 @@
 """The words of a command line: commands by name, a suggestion for a mistyped word, a help that says what is new."""
 
 import re
+from argparse import Namespace
 
 import pytest
 
@@ -14,8 +15,11 @@ from tune_ks.commands.arguments import (
     search_parser,
     tune_parser,
 )
+from tune_ks.commands.evaluate import chosen_keys
+from tune_ks.commands.prepare_search import require_apart
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
+from tune_ks.core.run_folder import RunFolder
 
 
 def refused(capsys, *words):
@@ -41,6 +45,46 @@ def refused(capsys, *words):
 )
 def test_a_mistyped_word_is_named_with_what_it_may_mean(words, said, capsys):
     assert re.search(said.replace("?", r"\?"), refused(capsys, *words))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--workers", "-2"], "--workers: must be a whole number of 1 or more, got '-2'"),
+        (["--workers", "two"], "--workers: must be a whole number of 1 or more, got 'two'"),
+        (["tune", "--minutes", "soon"], "--minutes: must be a number of minutes above 0, got 'soon'"),
+        (["predict"], "the following arguments are required"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_one_line(words, said, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        run_search.parse(words)
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count("\n") == 1
+    assert message.endswith("(--help lists the options)\n")
+
+
+def test_a_run_folder_stays_out_of_the_data_folder(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.chdir(data)
+    for run in (data / "run", data, None):  # without a name it would be runs/ of the working directory
+        with pytest.raises(ValueError, match=r"would lie in the data folder .*: give another --run"):
+            require_apart(Namespace(data=data, run=run and str(run), cache=None))
+    assert list(data.iterdir()) == []
+    (data / "run").mkdir()
+    (data / "run" / "search.json").write_text("{}")
+    for run in (data / "run", tmp_path / "run", "s3://bucket/data/run"):  # the first was begun by an earlier version
+        require_apart(Namespace(data=data, run=str(run), cache=data))
+    require_apart(Namespace(data=None, run=None, cache=tmp_path / "new"))
+    with pytest.raises(ValueError, match=r"search\.json is a file: give a folder"):
+        require_apart(Namespace(data=None, run=None, cache=data / "run" / "search.json"))
+
+
+def test_a_folder_that_is_no_run_is_called_so(tmp_path):
+    with pytest.raises(ValueError, match=r"is not a run folder \(no search.json\): give the one that a search printed"):
+        chosen_keys(RunFolder(tmp_path), every=False)
 
 
 def test_nothing_is_suggested_for_a_word_that_is_like_none():

@@ -234,7 +234,7 @@ def copy(tmp_path_factory):
     """A copy of the program with the new members, a cohort and a space of them."""
     root = tmp_path_factory.mktemp("copy")
     for name in ("tune_ks", "analysis", "search_spaces"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, root / name)  # with what is compiled, which need not be done again
     shutil.copy(ROOT / "run_search.py", root)
     for name, text in MEMBERS.items():
         (root / name).write_text(text.lstrip())

@@ -179,7 +179,7 @@ def test_minutes_are_a_number_above_0(value, capsys):
     with pytest.raises(SystemExit) as stop:
         run_search.main(["tune", "--minutes", value])
     assert stop.value.code == 2
-    assert f"invalid minutes value: '{value}'" in capsys.readouterr().err
+    assert f"must be a number of minutes above 0, got '{value}'" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_what_fits_and_starts_nothing(cohorts, inside):

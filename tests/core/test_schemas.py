@@ -11,7 +11,8 @@ import pytest
 import run_search
 from analysis.__main__ import main as analysis_main
 from tune_ks.commands.exports import export_run
-from tune_ks.core.json_text import DEEPEST, parse_json
+from tune_ks.core.json_text import parse_json
+from tune_ks.core.plain_json import DEEPEST
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.schemas import SCHEMAS, VENDORS
 from whole_run import write_whole_run

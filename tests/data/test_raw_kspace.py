@@ -31,7 +31,7 @@ from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.occupied import acquired_lines, occupied_bands
 from tune_ks.data.raw.header import read_header
-from tune_ks.data.raw.volume import open_volume
+from tune_ks.data.raw.open import open_volume
 
 h5py = pytest.importorskip("h5py", reason="raw k-space files are read by h5py (the extra kspace)")
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "kspace" / "cartesian_ksp.npy"

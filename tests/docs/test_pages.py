@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -26,6 +28,7 @@ EXAMPLES = sorted((ROOT / "examples/cluster").iterdir())
 TEXTS = [*PAGES, *SPACES, *EXAMPLES, *sorted((ROOT / "benchmarks").glob("*.py"))]
 FOLDERS = "tune_ks|analysis|tests|benchmarks|docs|examples|search_spaces"
 PATH = re.compile(rf"(?<![\w./-])(?:(?:{FOLDERS})/[\w./-]*\w/?|[\w/-]+\.py)(?!\w)")
+COMMANDS = ("evaluate", "predict", "export", "merge", "tune")
 NOT_HERE = {  # on AWS the whole repository is the folder tune_ks; a mask that CONTRIBUTING.md adds; a user's own files
     "tune_ks/constraints.txt",
     "checkerboard.py",
@@ -52,10 +55,10 @@ def id_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", [*PAGES, *SPACES, *EXAMPLES], ids=id_of)
-def test_every_path_exists(page):
-    for name in named_paths(page.read_text()):
-        assert (ROOT / name).exists(), f"{id_of(page)} names {name}"
+def test_every_path_exists():
+    for page in [*PAGES, *SPACES, *EXAMPLES]:
+        for name in named_paths(page.read_text()):
+            assert (ROOT / name).exists(), f"{id_of(page)} names {name}"
 
 
 def test_paths_are_seen():
@@ -77,38 +80,61 @@ def commands(text, program):
         yield shlex.split(line)
 
 
+@cache
+def parser_of(command):
+    """The parser of a command of run_search.py; of a search where it is none of the others."""
+    if command in ("evaluate", "predict"):
+        return evaluate_parser(command)
+    return {"tune": tune_parser, "export": export_parser, "merge": merge_parser}.get(command, search_parser)()
+
+
 def accept_search(words):
     """Parse the arguments of run_search.py; SystemExit where they are refused."""
-    if words[:1] and words[0] in ("evaluate", "predict"):
-        return evaluate_parser(words[0]).parse_args(words[1:])
-    if words[:1] == ["tune"]:
-        return tune_parser().parse_args(words[1:])
-    if words[:1] == ["export"]:
-        return export_parser().parse_args(words[1:])
-    if words[:1] == ["merge"]:
-        return merge_parser().parse_args(words[1:])
-    return search_parser().parse_args(words)
+    if words and words[0] in COMMANDS:
+        return parser_of(words[0]).parse_args(words[1:])
+    return parser_of("search").parse_args(words)
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=id_of)
-def test_run_search_accepts_every_command(page):
-    for words in commands(page.read_text(), "python run_search.py"):
-        if words and words[0].islower() and words[0] not in ("evaluate", "predict", "export", "merge", "tune"):
+def in_every_text(program):
+    """(name of a text, arguments) of every call of ``program`` in every page, space, example and benchmark."""
+    for page in TEXTS:
+        for words in commands(page.read_text(), program):
+            yield id_of(page), words
+
+
+def test_run_search_accepts_every_command():
+    spaces = known_spaces()
+    for page, words in in_every_text("python run_search.py"):
+        if words and words[0].islower() and words[0] not in COMMANDS:
             continue  # a sentence goes on after the command
-        args = accept_search([word for word in words if word != "--help-fields"])
+        with refusal_named(page, words):
+            args = accept_search([word for word in words if word != "--help-fields"])
         space = getattr(args, "space", "quick")
-        assert space in known_spaces(), f"{id_of(page)} names the space {space}"
+        assert space in spaces, f"{page} names the space {space}"
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=id_of)
-def test_the_analysis_accepts_every_command(page):
-    for words in commands(page.read_text(), "python -m analysis"):
+def test_the_analysis_accepts_every_command():
+    for page, words in in_every_text("python -m analysis"):
         if words:
-            assert analysis_parse(words).run
+            with refusal_named(page, words):
+                assert analysis_parse(words).run
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=id_of)
-def test_every_module_that_is_run_has_the_options_that_are_given(page):
+@contextmanager
+def refusal_named(page, words):
+    """A refusal says which page has the words."""
+    try:
+        yield
+    except SystemExit as refusal:
+        raise AssertionError(f"{page}: refused: {words}") from refusal
+
+
+def test_every_module_that_is_run_has_the_options_that_are_given():
+    for page in TEXTS:
+        require_modules_and_options(page)
+
+
+def require_modules_and_options(page):
     text = page.read_text()
     for folder, name in set(re.findall(r"python -m (benchmarks|docs)\.(\w+)", text)) - {("benchmarks", "NAME")}:
         source = (ROOT / folder / f"{name}.py").read_text()

@@ -18,7 +18,8 @@ from analysis.results.reconstruction import quality_table
 from analysis.statistics.measures import MEASURES
 from benchmarks.alone import run_config, train
 from noise import images
-from tests.synthetic_run import write_run
+from slow_ssim import slow_ssim
+from synthetic_run import write_run
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
@@ -167,23 +168,6 @@ def psnr(first, second):
     return -10 * math.log10(np.mean((first - second) ** 2))
 
 
-def ssim(first, second, window=11, deviation=1.5):
-    """Wang et al. 2004, window by window: Gaussian weights, C1 = 0.01^2, C2 = 0.03^2, no border."""
-    at = np.arange(window) - window // 2
-    weight = np.exp(-(at[:, None] ** 2 + at[None, :] ** 2) / (2 * deviation**2))
-    weight /= weight.sum()
-    values = []
-    for top in range(first.shape[0] - window + 1):
-        for left in range(first.shape[1] - window + 1):
-            x, y = (image[top : top + window, left : left + window] for image in (first, second))
-            mx, my = (weight * x).sum(), (weight * y).sum()
-            vx, vy = (weight * (x - mx) ** 2).sum(), (weight * (y - my) ** 2).sum()
-            cov = (weight * (x - mx) * (y - my)).sum()
-            c1, c2 = 0.01**2, 0.03**2
-            values.append((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
-    return np.mean(values)
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return write_tiny(tmp_path_factory.mktemp("tiny"), side=SIDE)
@@ -205,7 +189,7 @@ def test_psnr_and_ssim_equal_their_definitions(splits):
     for suffix, estimate in (("", restored.image), ("_zero_filled", zero_filled)):
         pairs = [(e[0].astype(float), i[0].astype(float)) for e, i in zip(estimate.detach().numpy(), image.numpy())]
         assert quality[f"psnr{suffix}"] == pytest.approx(np.mean([psnr(*pair) for pair in pairs]), abs=1e-3)
-        assert quality[f"ssim{suffix}"] == pytest.approx(np.mean([ssim(*pair) for pair in pairs]), abs=1e-4)
+        assert quality[f"ssim{suffix}"] == pytest.approx(np.mean([slow_ssim(*pair) for pair in pairs]), abs=1e-4)
     assert len(quality) == 4
 
 

@@ -193,7 +193,7 @@ def test_the_shipped_spaces_are_the_ones_promised():
         ("SPACE = {'temperature': 1}", "the field 'sampling_rate' is missing"),
         ("SPACE = []", "SPACE must be a dict"),
         ("1/0", "ZeroDivisionError"),
-        ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'seed': 3}", "SEARCH has no field 'seed'"),
+        ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'seed': 3}", "did you mean 'seeds'?"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'tpe'}", "needs a field with a domain of ray.tune"),
         ("SPACE = {'sampling_rate': 1.0}\nSEARCH = {'sampler': 'cmaes'}", "sampler must be one of grid, random"),
         ("from ray import tune\nSPACE = {'mask': 'lowpass', 'sampling_rate': tune.uniform(0.1, 2)}\n"

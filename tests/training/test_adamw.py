@@ -29,8 +29,7 @@ asked |= {"augment": "warp", "elastic": 0.1, "mixup": 0.2, "class_weights": "bal
 config = TrialConfig("GE", 0.25, temperature=1.0, **asked)
 (epoch,) = train(config, splits)
 finish(config, splits, epoch.state)
-assert "torch.optim" in sys.modules
-assert sys.argv[2:] == [name for name in sys.modules if name in ("torch._dynamo", "torch._inductor", "sympy")]
+print([name for name in ("torch.optim", "torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
 """
 
 
@@ -180,8 +179,7 @@ def test_a_process_that_trains_does_not_import_the_compiler(tmp_path):
     command = [sys.executable, "-c", ONE_EPOCH, str(tmp_path)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
     assert result.returncode == 0, result.stderr
-    control = [*command, "torch._dynamo"]  # the assertion can fail
-    assert subprocess.run(control, env=environment, capture_output=True, timeout=500).returncode == 1
+    assert result.stdout == "['torch.optim']\n"  # which it does import, so an import is seen
 
 
 def test_a_shared_mean_square_moves_values_in_proportion_to_their_gradient():

@@ -6,14 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.alone import run_config
+from cohort_run import cohort_with_targets, run_one
 from raw_files import COLUMNS, write_cohort
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.cohort.table import with_splits, write_table
-from tune_ks.data.cohort.tumour_masks import mask_source, with_tumour_masks
+from tune_ks.data.cohort.tumour_masks import mask_source
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.evaluation.corrupted_images import robustness
@@ -43,15 +39,12 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cohort(place):
     root = write_cohort(place / "data", patients=5, slices=2)
-    return with_tumour_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
+    return cohort_with_targets(root, place / "cache")
 
 
 @pytest.fixture(scope="module")
 def run(place, cohort):
-    folder = RunFolder(place / "run")
-    write_table(folder.cohort_csv, with_splits(cohort.table, 0))
-    run_config(CONFIG, folder, cohort.images, masks_npy=cohort.masks)
-    return folder
+    return run_one(CONFIG, cohort, place / "run")
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,11 @@ import pytest
 import torch
 
 from benchmarks.alone import run_config
+from cohort_run import cohort_with_targets, run_one
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import ZERO_EVERYWHERE, TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.cohort.cohort import open_cohort
-from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import with_splits, write_table
-from tune_ks.data.cohort.tumour_masks import with_tumour_masks
 from tune_ks.data.dataset import ACQUISITION, Batch, open_splits
 from tune_ks.data.dipole import GEOMETRY, truncated_division
 from tune_ks.data.phantom.qsm import QsmSettings, write_qsm_phantom
@@ -35,15 +33,12 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cohort(place):
     root = write_qsm_phantom(place / "phantom", SMALL)
-    return with_tumour_masks(open_cohort(root, CohortSettings(), 32, place / "cache"), root)
+    return cohort_with_targets(root, place / "cache")
 
 
 @pytest.fixture(scope="module")
 def run(place, cohort):
-    folder = RunFolder(place / "run")
-    write_table(folder.cohort_csv, with_splits(cohort.table, 0))
-    run_config(CONFIG, folder, cohort.images, masks_npy=cohort.masks)
-    return folder
+    return run_one(CONFIG, cohort, place / "run")
 
 
 TKD = "tkd_0.2"

@@ -10,7 +10,7 @@ from tiny import write_tiny
 from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.training.precision import set_precision
+from tune_ks.training.precision import scoring_device, set_precision
 from tune_ks.worker import trial as worker
 from tune_ks.worker.faults import is_lost_device, is_out_of_memory, unusable_gpu
 from tune_ks.worker.memory import CONTEXT_BYTES, limit_memory, memory_fraction
@@ -77,10 +77,11 @@ def test_a_gpu_that_torch_can_use_is_used_and_shared(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_precision_does_not_depend_on_who_set_it_before():
+@pytest.mark.parametrize("set_it", [set_precision, scoring_device])
+def test_the_precision_does_not_depend_on_who_set_it_before(set_it):
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = False
-    set_precision()
+    set_it()
     assert torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
 

@@ -132,10 +132,20 @@ def tune_parser() -> argparse.ArgumentParser:
 
 def minutes(text: str) -> float:
     """A number of minutes above 0."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, got {text[:40]!r}")
     return value
+
+
+def at_least_one(text: str) -> int:
+    """A whole number of 1 or more."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text[:40]!r}")
+    return int(text)
 
 
 def evaluate_parser(name: str) -> argparse.ArgumentParser:
@@ -284,7 +294,7 @@ def add_reading_arguments(data: Any) -> None:
     )
     data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
-    data.add_argument("--workers", type=int, help="processes that decode images; otherwise one per CPU")
+    data.add_argument("--workers", type=at_least_one, help="processes that decode images; otherwise one per CPU")
 
 
 def add_members_argument(group: Any) -> None:

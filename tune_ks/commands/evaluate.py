@@ -185,6 +185,8 @@ def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
     finished = folder.finished()
+    if not finished and not (folder.root / "search.json").is_file():
+        raise ValueError(f"{folder.root} is not a run folder (no search.json): give the one that a search printed")
     if not finished:
         raise ValueError(f"{folder.root} has no finished trial: run the search first")
     if key is not None:

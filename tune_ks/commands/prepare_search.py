@@ -142,6 +142,21 @@ def require_run_folder(folder: RunFolder, fresh: bool) -> None:
         folder.require_own_folders()
 
 
+def require_apart(args: argparse.Namespace) -> None:
+    """ValueError where a new run folder would lie in the data folder, whose files are images that others may read.
+
+    A run folder that is there already, of an earlier version, goes on. ValueError too where --cache is a file.
+    """
+    if args.cache is not None and args.cache.exists() and not args.cache.is_dir():
+        raise ValueError(f"--cache {args.cache} is a file: give a folder, which is made where it is not there")
+    if args.data is None or "://" in str(args.run):
+        return
+    place = Path(args.run or RUNS)
+    is_there = (place / "search.json").exists() if args.run else place.exists()
+    if not is_there and place.resolve().is_relative_to(args.data.resolve()):
+        raise ValueError(f"the run folder {place} would lie in the data folder {args.data}: give another --run")
+
+
 def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
     """Decode the images, once for every image size of the space, with tumour masks where its task reads them.
 
@@ -152,6 +167,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     from tune_ks.data.cohort.tumour_masks import with_tumour_masks
     from tune_ks.data.layouts.detect import holds_maps
 
+    require_apart(args)
     data = args.data or write_default_phantom(space, args.workers, stages)
     settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)
@@ -175,6 +191,7 @@ def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[in
     from tune_ks.data.cohort.tumour_masks import mask_source, naming_masks
     from tune_ks.data.layouts.detect import detect
 
+    require_apart(args)
     data = args.data or phantom_folder(space)
     settings = cohort_settings(args, space)
     cache = args.cache or cache_beside(args.run)

@@ -1,69 +1,23 @@
-"""JSON texts of a run folder -> plain values: bounded, printable, and checked by the schema of the file's name.
+"""The JSON files of a run folder, each checked by the schema of its name."""
 
-A run folder may come from anywhere, and a value of another type or of 401 digits would end in a traceback far away from
-the file. Whole numbers and numbers are finite and bounded; texts are ``printable``.
-"""
-
-import json
-import math
 from typing import Any
 
-from tune_ks.core.printable import printable
+from tune_ks.core.plain_json import plain_json
 
-DEEPEST = 24  # levels of lists and objects; the files that this program writes have seven
 CHECKED = (  # the files of a run folder that have a schema
     *("search.json", "record.json", "config.json", "failure.json", "stopped.json", "attempts.json"),
     *("driver.lock", "selection.json"),
 )
-WHOLE = 2**63  # bound of a whole number, exclusive
 
 
 def parse_json(text: str | bytes, name: str = "") -> dict[str, Any]:
     """Read one JSON object, checked by the schema of the file ``name``.
 
-    ValueError when it is truncated, nested too deeply, not an object, or holds a value that the schema does not allow.
-    Signs that a terminal obeys and lone surrogates become \\\\x1b, \\\\ud800 ... in its texts.
+    ValueError when it is no whole JSON object (``plain_json``) or holds a value that the schema does not allow.
     """
-    try:
-        values = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_not_a_number)
-        if not isinstance(values, dict):
-            raise ValueError(f"not a JSON object but {type(values).__name__}")
-        values = _plain(values, 0)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not a whole JSON object ({str(error)[:100]})") from None
+    values = plain_json(text)
     if name in CHECKED:
         from tune_ks.core.schemas import require_schema  # pydantic, which a training alone does not need
 
         require_schema(values, name)
     return values
-
-
-def _whole(digits: str) -> int:
-    number = int(digits) if len(digits) <= 20 else WHOLE
-    if not -WHOLE <= number < WHOLE:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return number
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {digits[:20]} is not finite")
-    return number
-
-
-def _not_a_number(word: str) -> None:
-    """NaN and Infinity, which JSON does not have, are read as null."""
-
-
-def _plain(value: Any, depth: int) -> Any:
-    """The value with printable texts. ValueError where it is nested too deeply."""
-    if isinstance(value, str):
-        return printable(value)
-    if depth > DEEPEST:
-        raise ValueError(f"nested more than {DEEPEST} levels deep")
-    if isinstance(value, dict):
-        return {printable(name): _plain(item, depth + 1) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item, depth + 1) for item in value]
-    return value

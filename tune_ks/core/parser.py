@@ -17,7 +17,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose message about an unknown option names the option that looks like it."""
+    """An ArgumentParser whose message about an unknown option names the option that looks like it, in one line."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"formatter_class": HelpFormatter, **settings})
@@ -28,6 +28,10 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.unknown(unknown)
         return values
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with code 2 and the message, without the list of all options."""
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
     def unknown(self, words: Sequence[str]) -> NoReturn:
         """End with a message about words that the command does not take."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tune_ks.core.json_text import WHOLE
+from tune_ks.core.plain_json import WHOLE
 from tune_ks.core.printable import shown
 
 VENDORS = 100  # of a record: a cohort has a few makers

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.evaluation.decisions import NOTICE
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, records_of, require_same_kind, require_side
+from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import answers
 
 
@@ -31,7 +31,7 @@ def answers_of(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[Answers]:
     """The answers of each model of ``keys`` for every image of a cohort, decoded at the models' side."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = scoring_device()
     for done, record in enumerate(records_of(folder, keys)):
         images, places = images_of_task(record.config, table, images_npy)
         require_side(record, images.side)

@@ -18,6 +18,7 @@ from tune_ks.evaluation.other_cohort import images_of_task, load_model
 from tune_ks.evaluation.scored_table import kept_of_images
 from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.corruptions.base import SEVERITIES, Corruption, corrupted
+from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import score
 
 
@@ -45,7 +46,7 @@ def robustness(
 
     The random part of a corruption depends only on the image's row: it is the same for every model and severity.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = scoring_device()
     records = [folder.read_record(key) for key in keys]
     images, places = images_of_task(records[0].config, table, images_npy, masks_npy)
     if images.coils:

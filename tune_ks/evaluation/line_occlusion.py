@@ -27,6 +27,7 @@ from tune_ks.model.members import scored_values
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.model.reconstructions.zero_filled import ZeroFilled
 from tune_ks.training.pack import Network
+from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import binary_mask, score_together
 
 LARGEST_SCORES = 2**30  # bytes of the scores of one file: the analysis reads no more
@@ -56,7 +57,7 @@ def line_occlusion(
     All models have the same metric. ``masks_npy`` are needed where it is computed from masks of tumours. ValueError
     where there would be more than LARGEST_SCORES.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = scoring_device()
     records = [folder.read_record(key) for key in keys]
     _require_room(len(keys), len(table))
     images, places = images_of_task(records[0].config, table, images_npy, masks_npy)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
@@ -21,6 +20,7 @@ from tune_ks.core.storage import read_whole
 from tune_ks.data.dataset import Images, all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
+from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import score
 from tune_ks.training.tasks import slices_of
 
@@ -77,7 +77,7 @@ def evaluate(
     ``table``, ``images_npy`` and ``masks_npy`` are those of a Cohort, decoded at the side that the models were trained
     at. The metric is NaN where a vendor has no image that it is defined for (no labels, only one class, no tumour).
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = scoring_device()
     lines, scored = [], []
     for done, record in enumerate(records_of(folder, keys)):
         images, places = images_of_task(record.config, table, images_npy, masks_npy)

@@ -24,6 +24,7 @@ from tune_ks.evaluation.other_cohort import load_model, require_side
 from tune_ks.evaluation.saliency import saliency, with_random_weights
 from tune_ks.evaluation.scored_table import numbered_patients
 from tune_ks.model.pipeline import KSpaceClassifier
+from tune_ks.training.precision import scoring_device
 
 MOST = 60  # images a vendor, so that it stays seconds a model
 SHOWN = 2  # images whose saliency is kept
@@ -75,7 +76,7 @@ def pointing_game(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Pointing | None:
     """Play it with the classifiers of ``keys`` on positive images of ``table``; None where no image has a mask."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = scoring_device()
     chosen = chosen_images(table, images_npy, masks_npy)
     if len(chosen.at) == 0:
         return None

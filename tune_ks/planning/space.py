@@ -191,7 +191,8 @@ def _search(module: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"SEARCH must be a dict of {', '.join(SEARCH_DEFAULTS)}, got {given!r}")
     unknown = sorted(set(given) - set(SEARCH_DEFAULTS))
     if unknown:
-        raise ValueError(f"SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}")
+        suggestion = did_you_mean(unknown[0], SEARCH_DEFAULTS)
+        raise ValueError(f"SEARCH has no field {unknown[0]!r}; it takes {', '.join(SEARCH_DEFAULTS)}{suggestion}")
     return {**SEARCH_DEFAULTS, **given}
 
 

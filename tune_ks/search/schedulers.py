@@ -16,6 +16,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.space import OBJECTIVES, Space
+from tune_ks.search.in_order import InOrder
 from tune_ks.training.members import settings_of
 from tune_ks.training.tasks import title_of
 from tune_ks.worker.jobs import job_of, jobs_of
@@ -65,7 +66,7 @@ class ParetoHalving(FIFOScheduler):
         return True
 
 
-class EarlyStopping(FIFOScheduler):
+class EarlyStopping(InOrder):
     """One scheduler for every group of trials that may be compared; keeps the Stops of a job until they are written.
 
     Only reports with an epoch count: those of a job's first config. Its training is judged, so a stop is of every

@@ -22,6 +22,7 @@ from tune_ks.planning.space import Space
 from tune_ks.search.cluster import Resources, connected, slots_in_cluster, slots_now
 from tune_ks.search.event import Event
 from tune_ks.search.events import Halt, Watcher
+from tune_ks.search.in_order import InOrder
 from tune_ks.search.lean_ray import callbacks_uncounted
 from tune_ks.search.ray_thread import RayThread
 from tune_ks.search.room import Room
@@ -33,7 +34,7 @@ from tune_ks.worker.node_files import masks_name, shared
 from tune_ks.worker.work import TrialWork
 
 ROUNDS = 5  # fits in a row that lose jobs and end none: jobs that Ray dropped with a node that died go to the next fit
-FIT_TRIALS = 300  # of one fit: with the trials of a fit grow Ray's time per event, its memory and its files
+FIT_TRIALS = 300  # of one fit: with the trials of a fit grow Ray's memory and its files
 FIT_WAVES = 10  # but at least so many per slot: at the end of a fit the slots wait for its last trial
 RAY_SETTINGS = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray rewrites its state as trials report, and nobody reads it
@@ -145,7 +146,7 @@ class _Search:
             limiter = ConcurrencyLimiter(searcher, concurrent)
             tune_config = tune.TuneConfig(
                 search_alg=limiter,
-                scheduler=stopping,
+                scheduler=stopping or InOrder(),
                 num_samples=min(searcher.left, max(FIT_TRIALS, FIT_WAVES * concurrent)),
                 reuse_actors=True,
             )

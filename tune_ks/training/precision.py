@@ -19,3 +19,9 @@ def set_precision() -> None:
     """Set what the table says. On a CPU everything is float32, and nothing changes."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = True
+
+
+def scoring_device() -> str:
+    """The GPU where torch can use one, computing as in a trial; else the CPU. For commands that only score."""
+    set_precision()
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -135,7 +135,8 @@ const near = new IntersectionObserver((seen) => seen.filter((entry) => entry.isI
 
 /** What is to be seen below an element, one figure after another, so that the page can be read meanwhile. */
 async function drawWithin(element) {
-  for (const plot of element.querySelectorAll(".plot")) {
+  const top = new Map([...element.querySelectorAll(".plot")].map((plot) => [plot, plot.getBoundingClientRect().top]));
+  for (const plot of [...top.keys()].sort((a, b) => top.get(a) - top.get(b))) {
     if (isFolded(plot)) continue;
     if (plot.dataset.drawn) { Plotly.Plots.resize(plot); continue; }
     if (needsWebgl(plot)) { near.observe(plot); continue; }

@@ -77,7 +77,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
         vendor=source_words(computed.vendor),
         rate="no rate" if math.isnan(selection.rate) else rate_words(selection.rate),
         about_rate=_about_rate(selection),
-        gauges=[_gauge(selection, domain, measure) for domain in KINDS],
+        gauges=[gauge(selection, domain, measure, sentences.DOMAINS[domain]) for domain in KINDS],
         texts=[
             Paragraph(about_gauges, "small"),
             Paragraph(sentences.plainly(selection, measure, _others(analysis, selection))),
@@ -103,30 +103,38 @@ def _about_rate(selection: Selection) -> str:
     return f"of k-space; {evidence.about_rate(selection)}; rule {selection.rule}"
 
 
-def _gauge(selection: Selection, domain: str, measure: Measure) -> Gauge:
-    """One metric with its interval as a bar, full sampling as a tick, and the same in numbers."""
+def gauge(
+    selection: Selection, domain: str, measure: Measure, word: str, scale: tuple[float, float] | None = None
+) -> Gauge:
+    """One metric, called ``word``, with its interval as a bar, full sampling as a tick, and the same in numbers.
+
+    ``scale``: where it begins and ends; otherwise from the metric's ``gauge`` to 1.
+    """
+    ends = (measure.gauge, 1.0) if scale is None else scale
+    full_sampling = {} if selection.rate == 1 else selection.full_sampling
     name = f"{sentences.split_shown(selection)}_{domain}"
     kind = KINDS[domain]
-    word = sentences.DOMAINS[domain]
     value = selection.values.get(name, math.nan)
     if math.isnan(value):
         return Gauge(kind, word, f"{measure.title} not measured")
     return Gauge(
         kind,
         word,
-        f"{_scored(selection.values, name)}; {_against_full(selection, name, domain)}",
-        value=_position(value, measure),
-        low=_position(selection.values.get(f"{name}_low", math.nan), measure),
-        high=_position(selection.values.get(f"{name}_high", math.nan), measure),
-        full=_position(selection.full_sampling.get(name, math.nan), measure),
+        "; ".join(filter(None, [_scored(selection.values, name), _against_full(selection, name, domain)])),
+        value=_position(value, ends),
+        low=_position(selection.values.get(f"{name}_low", math.nan), ends),
+        high=_position(selection.values.get(f"{name}_high", math.nan), ends),
+        full=_position(full_sampling.get(name, math.nan), ends),
     )
 
 
 def _against_full(selection: Selection, name: str, domain: str) -> str:
-    """The same metric at full sampling, and the difference where patients are the same."""
+    """The same metric at full sampling, and the difference where patients are the same; "" of full sampling itself."""
+    if selection.rate == 1:
+        return ""
     full = selection.full_sampling.get(name, math.nan)
     words = "no full sampling here" if math.isnan(full) else f"full sampling {_scored(selection.full_sampling, name)}"
-    if name.startswith("test_") and selection.rate < 1:
+    if name.startswith("test_"):
         difference = sentences.difference(selection.values, domain)
         if difference:
             return f"{words}; difference {difference}"
@@ -138,11 +146,11 @@ def _scored(values: dict[str, float], name: str) -> str:
     return number(values[name]) + sentences.spread(values, name)
 
 
-def _position(value: float, measure: Measure) -> str | None:
-    """A value in [0, 1] as a CSS length from the left end of the scale; None where it is not known."""
+def _position(value: float, ends: tuple[float, float]) -> str | None:
+    """A value as a CSS length from the left end of a scale between two ends; None where it is not known."""
     if math.isnan(value):
         return None
-    share = (value - measure.gauge) / (1 - measure.gauge)
+    share = (value - ends[0]) / (ends[1] - ends[0])
     return f"{100 * min(max(share, 0), 1):.1f}%"
 
 

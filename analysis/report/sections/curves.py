@@ -6,9 +6,10 @@ import pandas as pd
 
 from analysis.plots.common import DOMAINS, SPLIT_WORDS, to_json
 from analysis.plots.curves import plot_curves
+from analysis.read.configurations import settings_of
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
-from analysis.results.compute import Analysis
+from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.curves_info import curves_info
 from analysis.results.rate_units import rate_units
 from analysis.results.read_by_rules import read_table
@@ -45,21 +46,30 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 def _read_by_rules(analysis: Analysis) -> list[Part]:
     """The fitted and the observed means of the candidates, and which of them a rule reads."""
-    frames = [read_table(computed).assign(vendor=computed.vendor) for computed in analysis.vendors.values()]
+    frames = [_read_of_vendor(computed) for computed in analysis.vendors.values()]
     rows = pd.concat(frames, ignore_index=True)
     split = SPLIT_WORDS.get(rows["split"].iloc[0], "") if len(rows) else ""
     title = f"{split} {analysis.measure.title}"
-    columns = {"trained on": rows["vendor"], "mask": rows["family"], "rate": rows["rate"]}
+    columns = {"trained on": rows["vendor"], "mask": rows["family"], "settings": rows["settings"], "rate": rows["rate"]}
     for domain, (word, _) in DOMAINS.items():
         columns[f"{word}, fitted mean"] = rows[f"{domain}_fitted"]
         columns[f"{word}, observed mean"] = rows[f"{domain}_observed"]
         columns[f"{word}, read"] = rows[f"{domain}_read"].where(rows[f"{domain}_below_best"].notna())
         columns[f"{word}, below the best"] = rows[f"{domain}_below_best"]
     frame = pd.DataFrame(columns).dropna(axis="columns", how="all")
-    chosen = {(computed.vendor, computed.selection.rate) for computed in analysis.vendors.values()}
-    marked = pd.Series([pair in chosen for pair in zip(rows["vendor"], rows["rate"])])
-    table_of_rates = table(frame, "read-by-rules", f"What the rules read: {title} of each candidate", marked)
+    table_of_rates = table(frame, "read-by-rules", f"What the rules read: {title} of each candidate", rows["chosen"])
     return [Details("What the rules read, as numbers", [table_of_rates, Paragraph(READ, "small")])]
+
+
+def _read_of_vendor(computed: VendorAnalysis) -> pd.DataFrame:
+    """read_table() with the vendor, the settings in words (None: none) and whether the rule chose the row."""
+    rows = read_table(computed).assign(vendor=computed.vendor)
+    settings = settings_of(computed.configurations)
+    keys = dict(zip(computed.configurations["configuration"], computed.configurations["keys"]))
+    chosen = set(computed.selection.keys)
+    rows["settings"] = [settings[name] or None for name in rows["configuration"]]
+    rows["chosen"] = [not chosen.isdisjoint(keys[name]) for name in rows["configuration"]]
+    return rows
 
 
 def _about_units(analysis: Analysis) -> str:

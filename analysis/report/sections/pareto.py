@@ -164,7 +164,7 @@ def _front_row(vendor: str, front: ParetoFront, uncertain: UncertainFront | None
     if uncertain is not None:
         low, middle, high = np.quantile(uncertain.hypervolume, [0.05, 0.5, 0.95])
         drawn = f"{middle:.3f} [{low:.3f}, {high:.3f}]"
-    rates = [rate_tick(rate) for rate in front.points["realised_rate"]]
+    rates = dict.fromkeys(rate_tick(rate) for rate in front.points["realised_rate"])  # once, however many settings
     return {
         "trained on": vendor,
         "objectives": ", ".join(name.replace("_", " ") for name in front.objectives),

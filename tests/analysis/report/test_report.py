@@ -156,12 +156,22 @@ def test_the_first_screen_has_a_sentence_a_vendor_its_numbers_and_every_doubt_in
     text = sections(html)["The choice"]
     assert "Cohort: 32 patients, 192 images (GE 16 and 96, SIEMENS 16 and 96)" in text
     assert "masks gumbel, lowpass" in text
+    assert f"; {len(analysis.run.trials)} trials; search.json of 20" in text
     blocks = verdicts(html)
     assert list(blocks) == ["GE", "SIEMENS"]
     doubts = 0
-    for vendor, computed in analysis.vendors.items():
+    at_once = [read(text.partition("<details")[0]) for text in html.split('<div class="verdict">')[1:]]
+    for (vendor, computed), first in zip(analysis.vendors.items(), at_once, strict=True):
         selection = computed.selection
         block = blocks[vendor]
+        other = next(name for name in blocks if name != vendor)
+        assert f"Trained on {vendor} 1/4 of k-space R = 4, gumbel" in first
+        assert f"on {vendor}, 4 patients" in first
+        assert f"on {other}, 4 patients" in first
+        assert "mean of 3 seeds; bar: 90 % interval; tick: full sampling (mean of 3 seeds); scale 0." in first
+        assert "not proven" in first
+        assert len(first.split()) < 140  # numbers included: a picture first, the sentence waits
+        assert headline(analysis, vendor) not in first
         sentence = headline(analysis, vendor)
         assert sentence in block
         assert sentence.startswith("A quarter of the k-space lines (R = 4) ")

@@ -14,8 +14,8 @@ R2 = MEASURES["r2"]
 
 def test_a_negative_value_stands_at_the_left_end_of_its_scale():
     assert R2.gauge == -0.1  # a little below the answer without knowledge
-    assert _position(-2.5, R2) == _position(-0.1, R2) == "0.0%"
-    assert _position(0.45, R2) == "50.0%"
+    assert _position(-2.5, (R2.gauge, 1.0)) == _position(-0.1, (R2.gauge, 1.0)) == "0.0%"
+    assert _position(0.45, (R2.gauge, 1.0)) == "50.0%"
 
 
 def test_a_volume_counts_from_the_answer_0_and_negative_points_add_nothing():

@@ -42,7 +42,8 @@ from tune_ks.data.layouts.sheets import InputError, counted
 from tune_ks.data.new_array import new_array
 from tune_ks.data.occupied import acquired_lines
 from tune_ks.data.raw.header import RawHeader
-from tune_ks.data.raw.volume import RawVolume, digest_of, open_volume
+from tune_ks.data.raw.open import open_volume
+from tune_ks.data.raw.volume import RawVolume, digest_of
 from tune_ks.data.whole_folder import whole_folder
 
 MASKS = "boxes.npy"  # of a cache, beside images.npy: uint8 (n, S, S), 1 inside a box

@@ -14,6 +14,7 @@ from tune_ks.data.limits import MAX_COLUMNS, MAX_ROWS, MAX_SHEET_BYTES, mebibyte
 HEADER_ROWS = 5  # the header of a Duke sheet is looked for in its first rows
 ROWS_PER_REPORT = 10_000  # after so many rows a child process reports that it is alive
 SHOWN_COLUMNS = 12  # column names in a message
+OTHER_SEPARATORS = (";", "\t", "|")
 SHOWN_LETTERS = 40  # of each of them
 
 
@@ -88,7 +89,11 @@ def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
     shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in present[:SHOWN_COLUMNS]) or "none"
     if len(present) > SHOWN_COLUMNS:
         shown += " ..."
-    raise InputError(f"{path.name} lacks the column {', '.join(map(repr, missing))}; the columns found are {shown}")
+    hint = ""
+    if len(present) == 1 and any(separator in present[0] for separator in OTHER_SEPARATORS):
+        hint = "; columns must be separated by commas: save it again as such"
+    words = ", ".join(map(repr, missing))
+    raise InputError(f"{path.name} lacks the column {words}; the columns found are {shown}{hint}")
 
 
 def present_column(path: Path, present: Iterable[str], names: Sequence[str], required: bool) -> str:

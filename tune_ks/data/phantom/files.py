@@ -105,14 +105,18 @@ def write_slice(root: Path, exam: Exam, series: str, number: int, pixels: np.nda
 
 def write_dicom(path: Path, exam: Exam, series: str, number: int, pixels: np.ndarray) -> None:
     """Write one slice (N, N) of 16-bit integers as the file ``path``."""
+    tags = {**_identity_tags(exam, series, number), **_acquisition_tags(exam), **_image_tags(exam, number, pixels)}
+    save_dicom(path, {**tags, **exam.tags})
+
+
+def save_dicom(path: Path, tags: dict[str, Any]) -> None:
+    """Write one MR image with these DICOM values, SOPInstanceUID among them, as the file ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MRImageStorage
-    meta.MediaStorageSOPInstanceUID = exam.uid(series, number)
+    meta.MediaStorageSOPInstanceUID = tags["SOPInstanceUID"]
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
-    tags = {**_identity_tags(exam, series, number), **_acquisition_tags(exam), **_image_tags(exam, number, pixels)}
-    tags |= exam.tags
     for name, value in tags.items():
         setattr(data, name, value)
     data.save_as(path, enforce_file_format=True)
