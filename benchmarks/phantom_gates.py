@@ -28,12 +28,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks import phantoms
 from benchmarks.alone import finish, train_to_end
 from benchmarks.tools import parser
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import auc
-from tune_ks.data.cohort.cohort import Cohort, open_cohort
-from tune_ks.data.cohort.settings import CohortSettings
+from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import split_patients, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.scanner import SWITCHES
@@ -72,10 +72,7 @@ def run_phantom(phantom: Phantom, args: argparse.Namespace) -> list[Trained]:
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
         place = Path(folder)
         root = write_phantom(place / "phantom", settings, workers=1)
-        reader = CohortSettings(series=args.series)
-        cohort = open_cohort(root, reader, args.image_size, place / "cache", workers=1)
-        if len(cohort.skipped):
-            raise RuntimeError(f"the reader skipped {len(cohort.skipped)} files: {cohort.skipped.iloc[0]}")
+        cohort = phantoms.read(root, place / "cache", args.series, args.image_size)
         position = {}
         for vendor, images in cohort.table.groupby("vendor", sort=True):
             position[vendor] = auc(images["label"], images["position"])

@@ -90,6 +90,30 @@ def write_mama_mia(root: Path, patients: list[Patient]) -> Path:
     return root
 
 
+def write_breast_dcedl(root: Path, patients: list[Patient], cropped: bool = False) -> Path:
+    """Two trials, of which each has the acquisitions before the contrast agent and early after it.
+
+    As its authors' program saves them: arrays (slices, rows, columns) of float64, and the identity for an affine.
+    """
+    rows = []
+    for number, patient in enumerate(patients):
+        trial, acquisition, early = (("spy1", "acq", 1), ("spy2", "dce_aqc_", 2))[number % 2]
+        of_trial = root / f"BreastDCEDL_{trial}{'_min_crop' if cropped else ''}"
+        masks = of_trial / "mask"
+        masks.mkdir(parents=True, exist_ok=True)
+        (of_trial / "dce").mkdir(exist_ok=True)
+        for phase, values in ((0, patient.images // 2), (early, patient.images)):
+            volume = nibabel.Nifti1Image(values.astype(np.float64), np.eye(4))
+            volume.to_filename(of_trial / "dce" / f"{patient.name}_{trial}_vis1_{acquisition}{phase}.nii.gz")
+        volume = nibabel.Nifti1Image(patient.marked.astype(np.float64), np.eye(4))
+        volume.to_filename(masks / f"{patient.name}_{trial}_vis1_mask.nii.gz")
+        row = {"pid": patient.name, "pCR": f"{number // 2 % 2}.0", "age": 50, "pre": "0.0", "post_early": f"{early}.0"}
+        spacing = {"xy_spacing": patient.spacing_mm, "slice_thick": 2.5 * patient.spacing_mm}
+        rows.append({**row, **spacing, "dataset": "duke", "test": f"{number // 2 % 3}.0"})
+    pd.DataFrame(rows).to_csv(root / f"BreastDCEDL_metadata{'_min_crop' if cropped else ''}.csv", index=False)
+    return root
+
+
 def write_odelia(root: Path, patients: list[Patient]) -> Path:
     """Two centres; a patient's left breast is malignant, and the right one benign or without a lesion."""
     for centre in ("ALPHA", "BETA"):

@@ -14,7 +14,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "evaluation": (4, {"torch", "numpy", "pandas", "safetensors", "monai", "scipy", "sklearn"}),
     "planning": (4, {"torch", "ray"}),
     "training": (3, {"torch", "numpy", "monai", "safetensors"}),
-    "model": (2, {"torch", "numpy", "monai"}),
+    "model": (2, {"torch", "numpy", "monai", "SimpleITK"}),
     "data": (2, {"torch", "numpy", "pandas", "pydicom", "nibabel", "scipy", "openpyxl", "h5py", "ismrmrd"}),
     "core": (1, {"numpy", "pandas", "pyarrow", "filelock", "rich", "pydantic"}),
 }
@@ -44,6 +44,7 @@ ONLY_IN = {  # package -> the places that may import it
     "nibabel": ("tune_ks/data/nifti/",),
     "h5py": ("tune_ks/data/raw/",),
     "ismrmrd": ("tune_ks/data/raw/",),
+    "SimpleITK": ("tune_ks/model/harmonisations/n4.py",),
     "sklearn": ("analysis/statistics/", "analysis/results/", "tune_ks/evaluation/yardsticks/"),
     "monai": (
         *("tune_ks/evaluation/", "tune_ks/model/classifiers/", "tune_ks/model/reconstructions/"),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dicom_files import save_labels, write_dicom, write_table_cohort
-from nifti_files import Patient, write_mama_mia, write_odelia, write_volume
+from nifti_files import Patient, write_breast_dcedl, write_mama_mia, write_odelia, write_volume
 from raw_files import write_boxes
 from tune_ks.commands.prepare_search import labels_of_patients
 from tune_ks.data.cohort.cohort import open_cohort
@@ -52,6 +52,7 @@ FILES = {
     "mama_mia": 3,
     "maps": 9,
     "odelia": 8,
+    "breast_dcedl": 3,
     "duke": 4,
     "fastmri": 2,
     "raw": 1,
@@ -69,6 +70,7 @@ def folders(tmp_path, copy_duke):
     write_dicom(tmp_path / "folder" / "a" / "1.dcm")
     write_mama_mia(tmp_path / "mama_mia", [PATIENT])
     write_odelia(tmp_path / "odelia", [PATIENT])
+    write_breast_dcedl(tmp_path / "breast_dcedl", [PATIENT])
     write_volume(tmp_path / "volumes" / "a.nii.gz", PATIENT.images)
     save_labels(tmp_path / "volumes", [{"path": "a.nii.gz", "patient_id": "a", "vendor": "GE", "label": 1}])
     write_volume(tmp_path / "nifti" / "a" / "post_1.nii.gz", PATIENT.images)

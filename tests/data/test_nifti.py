@@ -12,7 +12,17 @@ import pytest
 import torch
 
 from dicom_files import save_labels
-from nifti_files import CODES, MARKED, ORDER, PLANTED, phantom_patients, write_mama_mia, write_odelia, write_volume
+from nifti_files import (
+    CODES,
+    MARKED,
+    ORDER,
+    PLANTED,
+    phantom_patients,
+    write_breast_dcedl,
+    write_mama_mia,
+    write_odelia,
+    write_volume,
+)
 from tune_ks.data.cohort.cohort import open_cohort, survey_cohort
 from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.sample import sampled_bands
@@ -329,6 +339,94 @@ def test_odelia_s_breasts_have_their_label_in_the_middle_third(tmp_path, patient
     for centre in ("ALPHA", "BETA"):
         (root / centre / "metadata_unilateral/annotation.csv").unlink()
     with pytest.raises(InputError, match=r"but no centre has metadata_unilateral/annotation.csv"):
+        detect(root, labels_required=True)
+
+
+def test_breast_dcedl_s_stacks_are_read_back_to_the_phantom_s_images_labels_and_masks(tmp_path, patients):
+    """Though their affine says that the slices lie along another axis."""
+    root = write_breast_dcedl(tmp_path / "data", patients)
+    cohort = with_tumour_masks(open_cohort(root, CohortSettings(), SIDE, tmp_path / "cache"), root)
+    pictures = np.load(cohort.images)
+    masks = np.load(cohort.masks)
+    met = 0
+    for number, patient in enumerate(patients):
+        rows = cohort.table[cohort.table["patient_id"] == patient.name]
+        expected = expected_images(patient.images)
+        assert rows["slice"].tolist() == [*MARKED, 8, 9, 10, 11]
+        assert rows["label"].tolist() == [1, 1, 1, 0, 0, 0, 0]
+        assert set(rows["vendor"]) == {("SPY1", "SPY2")[number % 2]}  # the sheet's column dataset says duke of all
+        assert set(rows["split"]) == {("train", "test", "val")[number // 2]}
+        assert np.allclose(rows["spacing_mm"], patient.spacing_mm * 48 / SIDE, rtol=1e-4)
+        assert np.allclose(rows["thickness_mm"], 2.5 * patient.spacing_mm, rtol=1e-4)
+        for row in rows.itertuples():
+            place = int(row.slice) - 1
+            assert np.allclose(pictures[row.row], expected[place], atol=1e-5)
+            stored = pad_to_square(patient.marked[place].astype(np.float32))
+            assert np.array_equal(masks[row.row], shrink_by_area(stored, SIDE))
+            met += 1
+    assert met == len(cohort.table) == 42
+    assert set(cohort.table["orientation"]) == {"unknown"}
+    assert cohort.left_out == {"another acquisition": 6, "slices less than 5 from a tumour": 24}
+    assert any("what is called a vendor is a trial: the sheets name the maker" in note for note in cohort.notes)
+    by_trial = survey_cohort(detect(root, True), CohortSettings(domain="trial", series="pre"), SIDE)
+    assert set(by_trial.table["vendor"]) == {"SPY1", "SPY2"}
+    assert set(by_trial.table["series"]) == {"pre"}
+    assert not any("vendor" in note for note in by_trial.notes)
+    makers = pd.DataFrame({"pid": [patient.name for patient in patients], "pCR": "", "manufacturer": "Philips"})
+    makers.to_csv(root / "BreastDCEDL_spy2" / "makers.csv", index=False)  # the first sheet that has a value counts
+    named = survey_cohort(detect(root, True), CohortSettings(), SIDE)
+    assert set(named.table["vendor"]) == {"PHILIPS"}
+    assert not named.notes
+
+
+def test_breast_dcedl_cropped_has_the_patient_s_response_on_every_slice(tmp_path, patients):
+    root = write_breast_dcedl(tmp_path / "data", patients[:4], cropped=True)
+    cohort = survey_cohort(detect(root, True), CohortSettings(), SIDE)
+    assert len(cohort.table) == 4 * COUNT
+    labels = cohort.table.groupby("patient_id")["label"].agg(["min", "max"])
+    assert labels["min"].tolist() == labels["max"].tolist()
+    assert dict(labels["min"]) == {patient.name: number // 2 for number, patient in enumerate(patients[:4])}
+    assert any("the label is pCR" in note for note in cohort.notes)
+    assert not any(item.mask for item in cohort_items(root))
+
+
+def cohort_items(root, series=None):
+    layout = detect(root, labels_required=True)
+    return layout.listing(series, True, layout.files()).items
+
+
+def test_what_breast_dcedl_lacks_is_said(tmp_path, patients):
+    root = write_breast_dcedl(tmp_path / "data", patients[:4])
+    names = [patient.name for patient in patients[:4]]
+    sheet = root / "BreastDCEDL_metadata.csv"
+    table = pd.read_csv(sheet, dtype=str)
+    table.loc[0, "post_early"] = None
+    table.loc[1, "post_early"] = "5.0"
+    table.drop(index=3).to_csv(sheet, index=False)
+    next(root.rglob(f"{names[2]}*mask*")).unlink()
+    layout = detect(root, labels_required=True)
+    listing = layout.listing(None, True, layout.files())
+    assert not listing.items
+    reasons = {path.rpartition("/")[2].partition("_spy")[0]: reason for path, reason in listing.skipped}
+    assert (
+        reasons[names[0]]
+        == "no sheet says which acquisition is post_early (--series 1, for example, names it by its number)"
+    )
+    assert reasons[names[1]] == "the patient has no acquisition 5"
+    assert reasons[names[2]].startswith("no mask (Duke's have none")
+    assert reasons[names[3]] == "the patient has no row in a sheet"
+    assert [item.path.rpartition("_")[2] for item in cohort_items(root, "1")] == ["acq1.nii.gz"]
+    with pytest.raises(InputError, match="--series must be one of pre, post_early, post_late, or the number"):
+        layout.listing("early", True, layout.files())
+    write_breast_dcedl(root, patients[:1], cropped=True)
+    with pytest.raises(InputError, match="of the full and of the cropped release"):
+        cohort_items(root)
+    table.loc[[0, 0]].to_csv(sheet, index=False)
+    with pytest.raises(InputError, match=f"BreastDCEDL_metadata.csv has more than one row for {names[0]}"):
+        cohort_items(root)
+    for path in root.glob("*.csv"):
+        path.unlink()
+    with pytest.raises(InputError, match="but no sheet of BreastDCEDL, which gives the labels"):
         detect(root, labels_required=True)
 
 

@@ -30,7 +30,7 @@ SPACES = {  # table -> (space, rows of each of its tables)
     "hyper_recon": ("hyper_recon", [14, 4]),
     "members": ("patches_members", [14]),
     "networks": ("patches_networks", [16]),
-    "comparators": ("comparators", [17, 17]),  # made records hold no option, so MixStyle is not told from plain
+    "comparators": ("comparators", [18, 18]),  # made records hold no option, so MixStyle is not told from plain
     "segmentation": ("segmentation", [8]),
     "detection": ("detection", [4, 4]),
     "lv_scar": ("lv_scar", [8, 14]),

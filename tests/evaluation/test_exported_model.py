@@ -1,6 +1,7 @@
 """The parts of an export against their plain twins: the network, its transform by matrices, the scaling of a series."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.dataset import all_images
 from tune_ks.data.dicom.reader import read_file
+from tune_ks.evaluation import exported_model as exported_model_module
 from tune_ks.evaluation.exported_model import ByMatrices, ExportedMask, ExportedModel, require_onnx
 from tune_ks.evaluation.load_exported import read_npy, scaled
 from tune_ks.evaluation.mask_files import mask_csv, mask_lines
@@ -51,6 +53,13 @@ def test_the_network_scores_as_the_project_does(tmp_path, case):
     batch = images.gather(torch.arange(len(images)))
     exported = ExportedModel(pipeline, config, 64)(batch.image, batch.acquisition)
     np.testing.assert_allclose(exported, by_project, rtol=0, atol=1e-6)
+
+
+def test_a_harmonisation_of_another_package_is_refused(monkeypatch):
+    config = TrialConfig("GE", 0.5, mask="lowpass", harmonise="n4", image_size=64)
+    monkeypatch.setattr(exported_model_module, "load_model", lambda folder, record: build_pipeline(config, 64))
+    with pytest.raises(ValueError, match="'n4', which another package computes: an exported network cannot hold it"):
+        exported_model_module.exported_model(None, SimpleNamespace(config=config, facts={}))
 
 
 def test_a_segmenter_gives_its_map():

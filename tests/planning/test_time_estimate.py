@@ -13,7 +13,9 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
+from tune_ks.model.harmonisations.n4 import N4
 from tune_ks.planning import estimate
+from tune_ks.planning.estimate import timed_steps
 from tune_ks.planning.plan import Plan
 
 CONFIG = TrialConfig("GE", 0.25, mask="lowpass", width=0.05, image_size=64, epochs=2)
@@ -54,6 +56,20 @@ def test_a_network_is_timed_once_whoever_made_the_images(timer):
     timer.seconds_of(dataclasses.replace(CONFIG, width=0.1))
     timer.seconds_of(dataclasses.replace(CONFIG, sampling_rate=1.0))
     assert len(timed) == 3
+
+
+def test_what_is_computed_beforehand_counts_once_for_every_image(timer, monkeypatch):
+    timer, timed = timer
+    fake = estimate.timed_steps
+    monkeypatch.setattr(estimate, "timed_steps", lambda config, splits, device: fake(config, splits))
+    config = dataclasses.replace(CONFIG, harmonise="n4")
+    steps = timed_steps(config, None)
+    assert timed == [CONFIG]
+    assert steps.beforehand == N4.seconds > 0
+    monkeypatch.setattr(estimate, "timed_steps", lambda config, splits: steps)
+    splits = timer._splits(config)
+    images = len(splits.train) + sum(map(len, splits.val.values())) + sum(map(len, splits.test.values()))
+    assert timer.seconds_of(config) == pytest.approx(seconds(timer, CONFIG) + N4.seconds * images)
 
 
 def test_a_cohort_is_split_once_for_the_same_images(timer):

@@ -48,7 +48,8 @@ def test_every_option_moves_the_key_and_its_default_does_not():
         "mirror": 0.1, "shift": 0.1, "angle_deg": 5.0, "zoom": 0.2, "elastic": 0.1, "gamma": 0.1, "contrast": 0.1,
         "brightness": 0.1, "centre_spacing": "kept", "views": 1, "stages": 1,
         "size_weight": 0.2, "peak_share": 0.1, "candidates": 2,
-        "bias_width": 0.1, "style_strength": 0.2, "style_share": 0.9, "mixstyle": 0.5, "corruption": "blur",
+        "bias_width": 0.1, "n4_side": 16, "n4_levels": 3, "n4_iterations": 20,
+        "style_strength": 0.2, "style_share": 0.9, "mixstyle": 0.5, "corruption": "blur",
         "coral_weight": 2.0, "dro_eta": 0.1, "irm_weight": 10.0, "irm_anneal": 5,
     }  # fmt: skip
     assert set(other) == set(owners())

@@ -17,6 +17,7 @@ LAYOUTS = {  # kind of layout -> what it is, in words
     "volumes": "labels.csv and the NIfTI volumes that it names, each slice an image",
     "mama_mia": "MAMA-MIA: NIfTI volumes, expert masks and the sheet; a slice is positive where the mask marks it",
     "odelia": "ODELIA: NIfTI volumes of one breast, a folder for each centre; positive is malignant",
+    "breast_dcedl": "BreastDCEDL: NIfTI volumes, masks and sheets; positive by the mask, in the cropped release by pCR",
     "duke": "Duke-Breast-Cancer-MRI with its three sheets",
     "fastmri": "raw k-space of several coils (fastMRI or ISMRMRD) with the boxes of fastMRI+",
     "raw": "raw k-space of several coils (fastMRI or ISMRMRD), without labels",

@@ -132,13 +132,23 @@ def _real_and_imaginary(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def exported_model(folder: RunFolder, record: TrialRecord) -> ExportedModel:
-    """The network of one finished trial. ValueError where it was trained on raw k-space."""
+    """The network of one finished trial.
+
+    ValueError where it was trained on raw k-space, or another package harmonises its images.
+    """
     if record.facts.get("coils"):
         raise ValueError(
             f"trial {record.config.key()} was trained on complex images of coils (raw k-space); an exported network "
             "takes magnitude images, so it cannot be exported"
         )
-    return ExportedModel(load_model(folder, record), record.config, side_of(record))
+    pipeline = load_model(folder, record)
+    if pipeline.harmonisation.beforehand:
+        raise ValueError(
+            f"trial {record.config.key()} harmonises its images by {record.config.harmonise!r}, which another package "
+            "computes: an exported network cannot hold it. Score images with run_search.py evaluate or predict, which "
+            "compute it, or export a trial with another harmonise"
+        )
+    return ExportedModel(pipeline, record.config, side_of(record))
 
 
 def write_program(model: ExportedModel, path: Path) -> None:

@@ -1,5 +1,6 @@
 """How long a plan would take: from the finished trials of the run, or from a few timed training steps."""
 
+import dataclasses
 import math
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.data.new_array import new_array
 from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.members import shaping_values
+from tune_ks.model.pipeline import build_member
 from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
 from tune_ks.training.tasks import slices_of, task_named
@@ -198,8 +200,11 @@ class Timer:
         training = steps.training
         scoring = steps.scoring * views_of(config)
         in_domain = sum(len(splits.val[source]) for source in config.sources)
-        return config.epochs * (len(splits.train) * training + in_domain * scoring) + scoring * (
-            _images(splits) + DRAWS * sum(map(len, splits.val.values()))
+        beforehand = steps.beforehand * (len(splits.train) + _images(splits))
+        return (
+            beforehand
+            + config.epochs * (len(splits.train) * training + in_domain * scoring)
+            + scoring * (_images(splits) + DRAWS * sum(map(len, splits.val.values())))
         )
 
     def _timed(self, config: TrialConfig, splits: Splits) -> "StepTimes":
@@ -251,16 +256,22 @@ class StepTimes(NamedTuple):
     scoring: float
     slowdown: float  # seconds that passed for each CPU second, 1 at least
     weights_bytes: int
+    beforehand: float = 0.0  # CPU seconds an image of what is computed once for all epochs
 
 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> StepTimes:
     """From one batch to warm up and two timed ones, with one thread.
 
     The steps train the whole network. Those of ``reconstruction_epochs``, without classifier, take a little less. Where
-    there is no network, an image costs what it was once measured to cost.
+    there is no network, and for a harmonisation that is computed beforehand, an image costs what it was once measured
+    to cost.
     """
     if config.classifier in NO_NETWORK:
         return StepTimes(0.0, BY_YARDSTICKS * (config.image_size / 64) ** 2, 1.0, 0)
+    harmonisation = build_member(config, "harmonise")
+    if harmonisation.beforehand:
+        without_it = timed_steps(dataclasses.replace(config, harmonise="none"), splits, device)
+        return without_it._replace(beforehand=harmonisation.seconds)
     training = Training(config, splits, device=device)
     training.begin_epoch()
     training.reconstructs_alone = False

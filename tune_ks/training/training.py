@@ -3,6 +3,7 @@
 import copy
 import math
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,9 @@ from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
 
 SAMPLED_BYTES = 2**30  # training images are kept after a fixed mask was applied, up to this size in a process
+
+# training images -> the identity of a harmonisation, and the images after it
+_harmonised: WeakKeyDictionary[Images, tuple[tuple, Images]] = WeakKeyDictionary()
 
 
 class Epoch(NamedTuple):
@@ -99,11 +103,10 @@ class Training:
         self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
         self.schedule = build_schedule(config)
         self.average = Average(self.pipeline, config.average) if config.average else None
-        self.images = train
-        self.trained = self.pipeline
+        self.images, self.trained = harmonised_beforehand(self.pipeline, train)
         if not self.task.mixup and self.style.commutes:  # mixing does not commute with sampling
             self.images, self.trained = sampled_beforehand(
-                config, self.pipeline, self.augmentation, train, self.device, SAMPLED_BYTES // self.together
+                config, self.trained, self.augmentation, self.images, self.device, SAMPLED_BYTES // self.together
             )
         self.history: list[dict[str, float]] = []
         self.mask_history: list[Tensor] = []
@@ -283,6 +286,24 @@ class Training:
         if self.restarts:
             state["restarts"] = self.restarts
         return state
+
+
+def harmonised_beforehand(pipeline: KSpaceClassifier, images: Images) -> tuple[Images, KSpaceClassifier]:
+    """The images after a harmonisation that is computed ``beforehand``, and a pipeline without it; else both unchanged.
+
+    The images are computed once for all trainings on the same ``images``, and kept for the latest harmonisation. The
+    returned pipeline shares its modules with the given one.
+    """
+    harmonisation = pipeline.harmonisation
+    if not harmonisation.beforehand:
+        return images, pipeline
+    name, harmonised = _harmonised.get(images, (None, images))
+    if name != harmonisation.identity():
+        harmonised = images.seen_through(lambda image, rows: harmonisation(image))
+        _harmonised[images] = harmonisation.identity(), harmonised
+    without_it = copy.copy(pipeline)
+    without_it.harmonises = False
+    return harmonised, without_it
 
 
 def sampled_beforehand(

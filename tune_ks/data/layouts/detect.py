@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tune_ks.data.layouts.base import Layout, shown
+from tune_ks.data.layouts.breast_dcedl import BreastDCEDL
 from tune_ks.data.layouts.duke import Duke
 from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.folder import PatientFolders
@@ -21,6 +22,7 @@ LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads
     "duke": Duke,
     "mama_mia": MamaMia,
     "odelia": Odelia,
+    "breast_dcedl": BreastDCEDL,
     "fastmri": FastMRI,
     "raw": UnlabelledRaw,
     "nifti": UnlabelledVolumes,

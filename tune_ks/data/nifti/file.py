@@ -6,6 +6,7 @@ whole DICOM header, leaves the file. nibabel parses the first 540 bytes and read
 
 import gzip
 import math
+import re
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,9 @@ GZIP = b"\x1f\x8b"  # how a gzip file begins, whatever its name
 MM_OF_UNIT = {1: 1000.0, 3: 0.001}  # code of xyzt_units -> millimetres: metres, microns; all others are millimetres
 SIZES = "numbers of up to 64 bits"
 
+# Files of BreastDCEDL, whose writer saved arrays (slices, rows, columns) with the identity in place of an affine
+STACKED = re.compile(r"_(spy1|spy2|duke)_(vis\d+_)?(dce_)?((acq|aqc)_?\d+|mask)\.nii(\.gz)?", re.IGNORECASE)
+
 
 class Volume(NamedTuple):
     """Where the voxels of one file lie and what they mean."""
@@ -34,7 +38,9 @@ class Volume(NamedTuple):
     slope: float  # value = slope * stored + intercept
     intercept: float
     affine: np.ndarray | None  # (4, 4) index -> millimetres to the right, front and head; None where the file has none
-    voxel_mm: tuple[float, float, float]
+    voxel_mm: tuple[float, float, float]  # 1 mm of a stack, which does not say it
+    # whether the file is a stack: its axes are (slices, rows, columns), and ``shape`` is (columns, rows, slices)
+    is_stack: bool = False
 
 
 def read_volume(path: Path) -> Volume:
@@ -45,14 +51,16 @@ def read_volume(path: Path) -> Volume:
 def slices_of(volume: Volume, axis: int, indices: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
     """(index along ``axis``, the plane there as float32 with the other two axes in the order of the file).
 
-    In rising order of the index. Along the last axis one plane after the other is read; along another axis, where the
-    planes lie scattered, all voxels are read first, as they are stored. UnusableFile where they cannot be.
+    In rising order of the index. Along the last axis one plane after the other is read; along another axis, and of a
+    stack, where the planes lie scattered, all voxels are read first, as they are stored. UnusableFile where they
+    cannot be.
     """
     from nibabel.arrayproxy import ArrayProxy  # here, because a training reads no NIfTI
 
     with _opened(volume.path) as stream:
-        voxels: Any = ArrayProxy(stream, (volume.shape, volume.dtype, volume.offset), mmap=False)
-        if axis != 2:
+        order = "C" if volume.is_stack else "F"
+        voxels: Any = ArrayProxy(stream, (volume.shape, volume.dtype, volume.offset), mmap=False, order=order)
+        if axis != 2 or volume.is_stack:
             voxels = _read(lambda: voxels.get_unscaled())
         for index in sorted(indices):
             place: list[Any] = [slice(None)] * 3
@@ -149,15 +157,18 @@ def _volume(path: Path, header: Any) -> Volume:
         sizes = np.abs(np.asarray(header["pixdim"][1:4], float)) * unit
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise UnusableFile("the voxel size cannot be read")
+    is_stack = affine is not None and np.array_equal(affine, np.eye(4)) and bool(STACKED.search(path.name))
+    shape = _shape(header)
     return Volume(
         path=path,
-        shape=_shape(header),
+        shape=(shape[2], shape[1], shape[0]) if is_stack else shape,
         dtype=_real_dtype(header),
         offset=int(offset),
         slope=1.0 if slope is None else float(slope),
         intercept=0.0 if intercept is None else float(intercept),
-        affine=affine,
+        affine=None if is_stack else affine,
         voxel_mm=tuple(sizes.tolist()),
+        is_stack=is_stack,
     )
 
 

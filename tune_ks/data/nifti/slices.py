@@ -98,7 +98,8 @@ def divide(volume: Volume, orientation: str) -> Slices:
 def read_facts(path: Path, mask: Path | None, orientation: str, vendor: str, known: dict[str, float]) -> VolumeFacts:
     """The header of the slices of one volume, and which of them its mask marks. Raises UnusableFile.
 
-    ``vendor`` and ``known`` (field_t, tr_ms, te_ms) are what a sheet says: a NIfTI header does not say them.
+    ``vendor`` and ``known`` (field_t, tr_ms, te_ms; of a stack also spacing_mm and thickness_mm) are what a sheet says:
+    the header does not say them.
     """
     volume = read_volume(path)
     slices = divide(volume, orientation)
@@ -220,8 +221,8 @@ def _header(volume: Volume, slices: Slices, vendor: str, known: dict[str, float]
         acquired_width=math.nan,
         width=geometry.width,
         height=geometry.height,
-        spacing_mm=geometry.spacing_mm,
-        thickness_mm=slices.thickness_mm,
+        spacing_mm=known.get("spacing_mm", math.nan) if volume.is_stack else geometry.spacing_mm,
+        thickness_mm=known.get("thickness_mm", math.nan) if volume.is_stack else slices.thickness_mm,
         orientation=geometry.orientation,
         scan_slices=float(slices.count),
         phase="",

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -10,8 +11,13 @@ class Harmonisation(nn.Module, ABC):
     """(B, 1, S, S) images -> the same shape, each image by itself.
 
     What it learns from the training images is kept in buffers, so that it travels with the weights. It commutes with
-    mirroring and with circular shifts.
+    mirroring and with circular shifts, unless it is one that is computed ``beforehand``.
     """
+
+    # whether training computes it once for each stored image, before all augmentation: of a member that takes too long
+    # for every step, or that another package computes. Its networks cannot be exported
+    beforehand: ClassVar[bool] = False
+    seconds: ClassVar[float] = 0.0  # on a CPU for one image of 64 pixels a side, of such a member
 
     def fit(self, images: Iterable[Tensor]) -> None:
         """Read the source vendor's training images, in batches (B, 1, S, S)."""

@@ -4,8 +4,8 @@
 
 G is a Gaussian of ``bias_width`` sides, w is 1 where x lies above ``FLOOR`` of the image's mean and 0 elsewhere, and
 the mean of b is taken where w is 1 (Axel et al., AJR 148:418, 1987; Brinkmann et al., IEEE Trans. Med. Imaging 17:161,
-1998). The convolution is circular, so that it commutes with shifts. N4 (Tustison et al., 2010) fits b more finely, but
-takes about a hundred times as long, which is too long for every step of a training.
+1998). The convolution is circular, so that it commutes with shifts. N4 (``n4``) fits b more finely, but takes
+about a hundred times as long, which is too long for every step of a training.
 """
 
 import torch
@@ -30,14 +30,11 @@ class BiasRemoval(Harmonisation):
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
-        tissue = (image > FLOOR * image.mean((-2, -1), keepdim=True)).to(image.dtype)
-        logarithm = tissue * image.clamp(min=1e-6).log()
-        count = tissue.sum((-2, -1), keepdim=True).clamp(min=1)
-        mean = logarithm.sum((-2, -1), keepdim=True) / count
+        tissue = tissue_of(image)
+        logarithm = image.clamp(min=1e-6).log()
         weight = self._smoothed(tissue)
-        bias = self._smoothed(tissue * (logarithm - mean)) / weight.clamp(min=SMALLEST_WEIGHT)
-        bias = bias - (tissue * bias).sum((-2, -1), keepdim=True) / count
-        return image * (-bias).exp()
+        bias = self._smoothed(tissue * (logarithm - mean_in(tissue, logarithm))) / weight.clamp(min=SMALLEST_WEIGHT)
+        return image * (mean_in(tissue, bias) - bias).exp()
 
     def _smoothed(self, image: Tensor) -> Tensor:
         """G * image."""
@@ -47,6 +44,16 @@ class BiasRemoval(Harmonisation):
         exponent = -2 * (torch.pi * self.bias_width) ** 2
         response = (exponent * (rows[:, None] ** 2 + columns**2)).exp()
         return torch.fft.irfft2(torch.fft.rfft2(image) * response, s=(height, width))
+
+
+def tissue_of(image: Tensor) -> Tensor:
+    """(..., H, W) of 0 and 1: 1 where an image lies above FLOOR of its mean."""
+    return (image > FLOOR * image.mean((-2, -1), keepdim=True)).to(image.dtype)
+
+
+def mean_in(tissue: Tensor, values: Tensor) -> Tensor:
+    """(..., 1, 1): the mean of ``values`` (..., H, W) where ``tissue`` is 1; 0 where there is none."""
+    return (tissue * values).sum((-2, -1), keepdim=True) / tissue.sum((-2, -1), keepdim=True).clamp(min=1)
 
 
 WIDTH = Option("bias_width", 0.2, "width of the Gaussian that finds the bias field, in sides of the image", above=0)
