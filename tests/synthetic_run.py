@@ -71,16 +71,19 @@ def write_run(
     source: tuple[str, ...] | None = None,
     metric: str = "auc",
     domain: str = "vendor",
+    coils: int = 0,
     **fields,
 ) -> RunFolder:
     """Write the folder. ``source``: the vendors trained on (default all); ``fields``: further config fields.
-    ``domain``: what the run calls its vendors.
+    ``domain``: what the run calls its vendors; ``coils``: of raw k-space, 0 for magnitude images.
 
     ``true_auc`` is the truth of the metric, whichever it is.
     """
     fields["task"] = TASKS[metric]
     folder = RunFolder(root)
     cohort = make_cohort(vendors, patients, images)
+    if coils:
+        cohort["coils"] = coils
     write_whole(folder.cohort_csv, cohort.to_csv(index=False).encode())
     write_whole(folder.skipped_csv, b"path,reason\nbad/1.dcm,truncated\n")
     settings = {"series": "post_1"} if domain == "vendor" else {"series": "post_1", "domain": domain}

@@ -114,18 +114,21 @@ def _domain_colour(source: str, vendor: str) -> str:
     return BLUE if is_source(vendor, source) else ORANGE
 
 
-def plot_reliability(rows: pd.DataFrame) -> go.Figure:
-    """One source vendor's rows of ``clinic.reliability``: observed against predicted, and where its bins end below."""
-    figure = blank("predicted probability of a tumour", "observed share")
+def plot_reliability(rows: pd.DataFrame, finding: str) -> go.Figure:
+    """One source vendor's rows of ``clinic.reliability``: observed against predicted, and where its bins end below.
+
+    ``finding``: what an image of label 1 shows, in a word.
+    """
+    figure = blank(f"predicted probability of a {finding}", "observed share")
     vendors = rows["scored on"].unique()
     rates = rows["rate"].unique()
     colours = {vendor: OTHERS[(place - 1) % len(OTHERS)] for place, vendor in enumerate(vendors)}
     colours[vendors[0]] = BLUE  # the vendor trained on
     for vendor, rate in product(vendors, rates):
         bins = rows[(rows["scored on"] == vendor) & (rows["rate"] == rate)]
-        figure.add_trace(_observed(bins, vendor, rate, colours[vendor]))
+        figure.add_trace(_observed(bins, vendor, rate, colours[vendor], finding))
         if rate != FULL_SAMPLING:
-            figure.add_trace(_bin_ends(bins, vendor, colours[vendor]))
+            figure.add_trace(_bin_ends(bins, vendor, colours[vendor], finding))
     ends = {"x": [0, 1], "y": [0, 1], "mode": "lines", "line": {"color": GREY, "width": 1, "dash": "dash"}}
     figure.add_trace(go.Scatter(**ends, name="calibrated", hoverinfo="skip"))
     below = 0.06 + 0.05 * len(vendors)
@@ -137,7 +140,7 @@ def plot_reliability(rows: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def _observed(bins: pd.DataFrame, vendor: str, rate: str, colour: str) -> go.Scatter:
+def _observed(bins: pd.DataFrame, vendor: str, rate: str, colour: str, finding: str) -> go.Scatter:
     """Observed against predicted; full sampling is dotted and without bars, so that the chosen rate is seen."""
     full = rate == FULL_SAMPLING
     return go.Scatter(
@@ -150,15 +153,15 @@ def _observed(bins: pd.DataFrame, vendor: str, rate: str, colour: str) -> go.Sca
         error_y=None if full else _bars(bins["observed"], bins["low"], bins["high"]),
         customdata=bins[["images", "with tumour"]].round(1).to_numpy().tolist(),
         hovertemplate="predicted %{x:.2f}, observed %{y:.2f}: %{customdata[0]:.0f} images, %{customdata[1]:.0f} with a "
-        "tumour<extra></extra>",
+        f"{finding}<extra></extra>",
     )
 
 
-def _bin_ends(bins: pd.DataFrame, vendor: str, colour: str) -> go.Scatter:
+def _bin_ends(bins: pd.DataFrame, vendor: str, colour: str, finding: str) -> go.Scatter:
     """Where each bin begins and ends; as all hold about as many images, short ones are where predictions crowd."""
     x, text = [], []
     for row in bins.to_dict("records"):
-        said = f"{row['images']:.0f} images, {row['with tumour']:.0f} of them with a tumour"
+        said = f"{row['images']:.0f} images, {row['with tumour']:.0f} of them with a {finding}"
         x += [round(row["from"], 4), round(row["to"], 4), None]
         text += [said, said, ""]
     return go.Scatter(

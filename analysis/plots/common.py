@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -24,6 +25,7 @@ DOMAINS = {"in_domain": ("in-domain", BLUE), "cross_domain": ("cross-domain", OR
 RATE_TITLE = "realised rate (share of k-space, 1 / R)"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "pentagon", "hexagon")
+LEGEND_LINE = 44  # letters
 SPLIT_WORDS = {"val": "validation", "test": "test"}
 # plotly writes < > / as JSON escapes; its texts may also hold them as they are
 FOREIGN_TAG = re.compile(r"(?:<|\\u003c)(?!(?:/|\\u002f)?(?:br|b|i|sub|sup|extra)(?:>|\\u003e))", re.IGNORECASE)
@@ -44,6 +46,11 @@ def to_json(figure: go.Figure) -> str:
     that holds another tag is shown as it is written.
     """
     return FOREIGN_TAG.sub("&lt;", str(figure.to_json()))
+
+
+def wrapped(name: str) -> str:
+    """A name for a legend, in lines that also a phone has room for."""
+    return "<br>".join(escape(line) for line in textwrap.wrap(name, LEGEND_LINE)) or name
 
 
 def blank(x: str = "", y: str = "", legend: bool = True) -> go.Figure:

@@ -23,6 +23,7 @@ from analysis.plots.common import (
     error_bars,
     faded,
     rate_axis,
+    wrapped,
 )
 from analysis.results.curves_info import BaselineLevel, CurvesInfo, ShownCurve
 from analysis.results.yardsticks import YardstickCurve
@@ -30,6 +31,7 @@ from analysis.statistics.curve import Curve
 from tune_ks.core.rate_words import rate_words
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
+TOP = 1.05  # where the axis of a metric ends at most: none is above 1
 FITTED_WIDTH = 3.5  # of the fitted mean: a measured curve is thinner
 ASIDE = {"in_domain": 1 / 1.02, "cross_domain": 1.02}  # so that the bars of one rate stand side by side
 
@@ -84,7 +86,7 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         _add_choice(figure, info.selection, score)
     for line in lines:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
-        _add_entry(figure, escape(line.curve.name), line.mode, **style)
+        _add_entry(figure, wrapped(line.curve.name), line.mode, **style)
     if info.fitted:
         name = "fitted mean (what rules read)" if info.read_by_rules else "fitted mean"
         _add_entry(figure, name, "lines", line={"color": GREY, "width": FITTED_WIDTH})
@@ -94,6 +96,7 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
     if info.baselines is not None:
         _add_baselines(figure, info.baselines, info.measure.yardstick.name, rates)
     rate_axis(figure, rates, info.rate_units)
+    figure.update_yaxes(autorangeoptions={"maxallowed": TOP})
     return figure
 
 

@@ -248,8 +248,8 @@ def _settings(values: dict[str, object]) -> list[str]:
 
 
 def _is_off(value: object) -> bool:
-    """Whether a setting says that something is not done."""
-    return value in ("none", 0)
+    """Whether a setting says that something is not done, or names nothing (as of frozen layers)."""
+    return value in ("none", "", 0)
 
 
 def _short(value: object) -> str:

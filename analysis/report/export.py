@@ -1,6 +1,7 @@
 """The report's figures, tables and methods as files for a paper; figures where a browser can draw them."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -138,9 +139,10 @@ def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figur
 
 
 def _clinic(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figure]]:
+    of_finding = partial(plot_reliability, finding=analysis.measure.finding)
     drawn = {
         "operating": ("Sensitivity at fixed specificity", analysis.clinic.operating, plot_operating),
-        "reliability": ("Calibration", analysis.clinic.reliability, plot_reliability),
+        "reliability": ("Calibration", analysis.clinic.reliability, of_finding),
     }
     for name, (title, table, plot) in drawn.items():
         rows = table[table["trained on"] == vendor]

@@ -17,6 +17,7 @@ from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.sentences import DOMAINS, SPLITS, difference, split_shown
 from analysis.results.warnings import is_synthetic, yardstick_not_beaten
 from tune_ks.core.domain_words import about_domains
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import acceleration, rate_tick
 
 SHARES = {"1/2": "a half", "1/3": "a third", "1/4": "a quarter", "1/8": "an eighth", "1/16": "a sixteenth"}
@@ -100,7 +101,7 @@ def headline(analysis: Analysis, vendor: str) -> str:
     selection = computed.selection
     doubts = [doubt.clause for doubt in doubts_of(computed, analysis)]
     if math.isnan(selection.rate):
-        clauses = [f"Nothing is chosen for {vendor}: {selection.note}", *doubts]
+        clauses = [f"Nothing is chosen for {source_words(vendor)}: {selection.note}", *doubts]
     elif selection.rate == 1:
         clauses = [_all_of_them(analysis, computed), *doubts]
     else:
@@ -111,11 +112,10 @@ def headline(analysis: Analysis, vendor: str) -> str:
 def _all_of_them(analysis: Analysis, computed: VendorAnalysis) -> str:
     """Where full sampling itself was chosen."""
     unit = _unit(analysis.run, computed.selection)
+    rule = computed.selection.rule
     settings = chosen_settings(computed)
     beside = f" (with {settings})" if settings else ""
-    return (
-        f"All {unit} are kept for {computed.vendor}{beside}: the rule {computed.selection.rule} chooses no rate below 1"
-    )
+    return f"All {unit} are kept for {source_words(computed.vendor)}{beside}: the rule {rule} chooses no rate below 1"
 
 
 def chosen_settings(computed: VendorAnalysis) -> str:
@@ -131,7 +131,8 @@ def _against_all(analysis: Analysis, computed: VendorAnalysis) -> str:
     selection = computed.selection
     kept = share_of(selection.rate, _unit(analysis.run, selection))
     if not selection.full_sampling:
-        return f"{_capital(kept)} is chosen for {computed.vendor}, but full sampling is not there to compare with"
+        source = source_words(computed.vendor)
+        return f"{_capital(kept)} is chosen for {source}, but full sampling is not there to compare with"
     if all(verdict.kind is Kind.UNKNOWN for verdict in selection.verdicts.values()):
         return f"{_capital(kept)} may do better or worse than all of them: without an interval nothing can tell"
     split = split_shown(selection)
@@ -158,7 +159,7 @@ def numbers(analysis: Analysis, vendor: str) -> str:
     for domain in DOMAINS:
         score = score_words(selection, domain)
         if score:
-            scores.append(f"on {_patients(analysis.run, selection, domain)[0]} {score}")
+            scores.append(f"on {patients_of(analysis.run, selection, domain)[0]} {score}")
     if not scores:
         return ""
     return f"{SPLITS[split_shown(selection)].capitalize()} {analysis.measure.title} {'; '.join(scores)}."
@@ -178,7 +179,7 @@ def _unit(run: Run, selection: Selection) -> str:
 def _heard(analysis: Analysis, computed: VendorAnalysis, domain: str) -> str:
     """What the verdict says of one domain, in plain words."""
     selection = computed.selection
-    where, count = _patients(analysis.run, selection, domain)
+    where, count = patients_of(analysis.run, selection, domain)
     verdict = selection.verdicts[domain]
     whose = f"{count} " if count else "the "
     noun = "phantoms" if is_synthetic(analysis.run) else "patients"
@@ -189,7 +190,7 @@ def _heard(analysis: Analysis, computed: VendorAnalysis, domain: str) -> str:
     return said
 
 
-def _patients(run: Run, selection: Selection, domain: str) -> tuple[str, int]:
+def patients_of(run: Run, selection: Selection, domain: str) -> tuple[str, int]:
     """The vendors of a domain in words, and how many patients of them the scores shown are of (0: unknown)."""
     split = split_shown(selection)
     record = run.records[selection.keys[0]]
@@ -265,6 +266,6 @@ def verdict_in_brief(selection: Selection) -> tuple[str, bool]:
 
 def whose_patients(analysis: Analysis, selection: Selection, domain: str) -> str:
     """``GE, 36 patients``: whose scores are shown of one domain."""
-    names, count = _patients(analysis.run, selection, domain)
+    names, count = patients_of(analysis.run, selection, domain)
     noun = "phantom" if is_synthetic(analysis.run) else "patient"
     return f"{names}, {count} {noun}{'' if count == 1 else 's'}" if count else names

@@ -145,9 +145,11 @@ def _units_of(images: pd.DataFrame) -> dict[str, Units]:
 def _why_not(vendor: str, unit: str, positive: int, negative: int) -> str:
     plural = {"patient": "patients", "breast": "breasts"}[unit]
     has = "has" if positive else "lacks"
+    count = positive + negative
+    whose = f"each of the {count} {plural}" if count > 1 else f"the only {unit}"
     return (
-        f"{vendor}: no AUC of {plural}: each of the {positive + negative} {plural} tested {has} the label, so what is "
-        "measured is which images show it, not who has it."
+        f"{vendor}: no AUC of {plural}: {whose} tested {has} the label, so what is measured is which images show it, "
+        "not who has it."
     )
 
 

@@ -10,7 +10,7 @@ from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
 from analysis.statistics.bootstrap import Interval
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
+from tune_ks.core.domains import source_words, sources_of
 from tune_ks.core.rate_words import of_kspace, rate_tick, rate_words
 
 DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
@@ -33,7 +33,7 @@ def about_sampling(cohort: pd.DataFrame) -> str:
     if "coils" not in cohort:
         return RETROSPECTIVE
     most = int(cohort["coils"].max())
-    return OF_COILS.format(coils=f"up to {most} (compressed) coils" if most > 1 else "one coil")
+    return OF_COILS.format(coils=f"up to {most} coils, compressed where a volume has more" if most > 1 else "one coil")
 
 
 def whose_labels(selection: Selection, measure: Measure) -> str:
@@ -62,11 +62,13 @@ def whose_labels(selection: Selection, measure: Measure) -> str:
         )
     if selection.also_read:
         return (
-            f"The rule read validation labels of {selection.vendor} only, but the {selection.also_read} of this search "
+            f"The rule read validation labels of {source_words(selection.vendor)} only, but the "
+            f"{selection.also_read} of this search "
             f"read those of every {word}: labels of other {many} played a part in which rates there are to choose from."
         )
     return (
-        f"Chosen with validation labels of {selection.vendor} only: no label of another {word} played a part in "
+        f"Chosen with validation labels of {source_words(selection.vendor)} only: no label of another {word} "
+        "played a part in "
         "choosing this rate."
     )
 
@@ -80,7 +82,7 @@ def labels(selection: Selection, measure: Measure) -> str:
     """Whose labels chose the rate, in a few words."""
     word = measure.domains.one
     seen = {"oracle": "test labels", "target-validation": f"validation labels of the other {word}(s) too"}
-    alone = f"validation labels of {selection.vendor} only"
+    alone = f"validation labels of {source_words(selection.vendor)} only"
     if selection.also_read:
         alone += f"; the {selection.also_read} of this search, those of every {word}"
     return f"Saw {seen.get(selection.saw, alone)}."
@@ -94,14 +96,15 @@ def labels_briefly(selection: Selection, measure: Measure) -> str:
         "target-validation": f"validation of the other {word}(s) too",
         "leave-one-vendor-out": f"validation of every {word} but one",
     }
-    words = seen.get(selection.saw, f"validation of the {word} trained on only")
+    trained_on = measure.domains.many if len(sources_of(selection.vendor)) > 1 else word
+    words = seen.get(selection.saw, f"validation of the {trained_on} trained on only")
     return f"{words}, and the {selection.also_read} of the search read every {word}'s" if selection.also_read else words
 
 
 def chosen(selection: Selection, measure: Measure) -> str:
     """One line of numbers: the rate, its metrics against full sampling."""
     if math.isnan(selection.rate):
-        return f"{selection.vendor}: the rule {selection.rule} chooses no rate: {selection.note}."
+        return f"{source_words(selection.vendor)}: the rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
     parts = []
     for domain, name in DOMAINS.items():
@@ -121,14 +124,17 @@ def chosen(selection: Selection, measure: Measure) -> str:
     )
 
 
-def plainly(selection: Selection, measure: Measure) -> str:
-    """The choice in one sentence: the share of k-space, the metrics, and the rule with its meaning."""
+def plainly(selection: Selection, measure: Measure, others: str = "") -> str:
+    """The choice in one sentence: the share of k-space, the metrics, and the rule with its meaning.
+
+    ``others``: the vendors of the cross-domain mean in words, as "PHILIPS and UIH".
+    """
     if math.isnan(selection.rate):
         return f"The rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
     whose = {
         "in_domain": f"{source_words(selection.vendor)} patients",
-        "cross_domain": f"patients of the other {measure.domains.one}(s)",
+        "cross_domain": f"patients of {others or f'the other {measure.domains.one}(s)'}",
     }
     scored = []
     for domain, people in whose.items():
@@ -188,7 +194,9 @@ def operating(rows: pd.DataFrame) -> list[str]:
             ends = ends_words(row["low"], row["high"], ".3f")  # unknown with too few patients
             reached = f"(specificity really reached {row['specificity']:.3f})"
             rates.append(f"{row['rate']} {row['sensitivity']:.3f}{ends} {reached}")
-        lines.append(f"{source} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(rates)}.")
+        lines.append(
+            f"{source_words(source)} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(rates)}."
+        )
     return lines
 
 
@@ -202,7 +210,8 @@ def optimism(gap: Optimism, measure: Measure) -> str:
             chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""
     words = (
-        f"{gap.vendor}, {gap.rule} by {measure.domains.of(gap.saw)}{held_out}: optimism gap to the oracle, which chose "
+        f"{source_words(gap.vendor)}, {gap.rule} by {measure.domains.of(gap.saw)}{held_out}: optimism gap to "
+        "the oracle, which chose "
         f"{rate_words(gap.oracle_rate)}: {', '.join(gaps) or 'unknown'}"
     )
     if chance:
@@ -215,7 +224,7 @@ def optimism(gap: Optimism, measure: Measure) -> str:
 def cross_fit(fit: CrossFit, measure: Measure) -> str:
     """The rates that the rule chooses on half of the held-out patients, and their metrics on the other half."""
     if fit.refused:
-        return f"{fit.vendor}: not cross-fitted: {fit.refused}."
+        return f"{source_words(fit.vendor)}: not cross-fitted: {fit.refused}."
     rates = ", ".join(f"{rate_tick(row.realised_rate)} ({100 * row.share:.0f} %)" for row in fit.rates.itertuples())
     scores = []
     for domain, word in DOMAINS.items():
@@ -228,7 +237,8 @@ def cross_fit(fit: CrossFit, measure: Measure) -> str:
             f"{word} {measure.title} {fit.value[domain]:.3f} (SD over halves {fit.value_sd[domain]:.3f}{against})"
         )
     return (
-        f"{fit.vendor}, cross-fitted on {fit.halves} halves of the validation and test patients: {fit.rule} "
+        f"{source_words(fit.vendor)}, cross-fitted on {fit.halves} halves of the validation and test patients: "
+        f"{fit.rule} "
         f"chooses {rates}; on the patients that did not choose, {', '.join(scores)}. No model was trained on any of "
         "these patients, but the epoch of its weights was chosen on validation patients, so the values are still "
         "somewhat too high."

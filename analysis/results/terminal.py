@@ -130,7 +130,10 @@ def _lines(analysis: Analysis) -> list[str]:
     lines += comparators.lines(analysis.comparators, measure.title)
     lines += patient_level.sentences(patient_level.patient_level(analysis))
     lines += sentences.operating(analysis.clinic.operating)
-    lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
+    lines += [
+        f"{source_words(computed.vendor)}, proof: {proof_words.account(computed.proof, measure)}"
+        for computed in vendors
+    ]
     repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
     lines += [sentences.cross_fit(cross_fit, measure) for cross_fit in repeated]
     lines += [str(path) for path in (analysis.selection_json, analysis.report) if path is not None]

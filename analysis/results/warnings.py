@@ -15,6 +15,7 @@ from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
 from analysis.statistics.measures import Measure, measure_of
 from tune_ks.core.domain_words import DomainWords
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.record import TrialRecord
 
@@ -58,7 +59,7 @@ def _about_the_search(
         lines.append("No finished trial: no curve, no front and no choice can be computed.")
     for vendor, failed in run.failures["vendor"].value_counts().items():
         if vendor not in selections:
-            lines.append(f"{vendor}: no trial finished, {failed} failed.")
+            lines.append(f"{source_words(vendor)}: no trial finished, {failed} failed.")
     if is_synthetic(run):
         lines.append(SYNTHETIC)
     reading = readers(run.search)
@@ -76,18 +77,24 @@ def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measur
     word = measure.domains.one
     lines = []
     if math.isnan(selection.rate):
-        lines.append(f"{vendor}: nothing chosen: {selection.note}.")
+        lines.append(f"{source_words(vendor)}: nothing chosen: {selection.note}.")
     if not math.isnan(selection.configuration.get("rate_from") or math.nan):
         lines.append(
-            f"{vendor}: every rate was scored with one conditional training. This is a screening: --finalists trains "
+            f"{source_words(vendor)}: every rate was scored with one conditional training. This is a screening: "
+            "--finalists trains "
             f"the chosen rate and its neighbours separately, from those weights, and their {measure.plural} are final."
         )
     if not selection.full_sampling:
-        lines.append(f"{vendor}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
+        lines.append(
+            f"{source_words(vendor)}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown."
+        )
     if len(configurations) == 1:
-        lines.append(f"{vendor}: one configuration only: there is nothing to choose between.")
+        lines.append(f"{source_words(vendor)}: one configuration only: there is nothing to choose between.")
     if configurations[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
-        lines.append(f"{vendor}: no cross-domain {measure.title}: no other {word} was scored, so transfer is unknown.")
+        lines.append(
+            f"{source_words(vendor)}: no cross-domain {measure.title}: no other {word} was scored, so transfer "
+            "is unknown."
+        )
     return lines
 
 
@@ -98,7 +105,8 @@ def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Mea
         return []
     score = selection.values["test_in_domain"]
     return [
-        f"{selection.vendor}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not above the "
+        f"{source_words(selection.vendor)}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is "
+        "not above the "
         f"{yardstick} by its {measure.yardstick.interval}: this is no evidence that anything was learned."
     ]
 
@@ -115,19 +123,20 @@ def yardstick_not_beaten(selection: Selection, table: pd.DataFrame) -> str:
 
 def of_vendor(lines: list[str], vendor: str) -> list[str]:
     """The warnings about one source vendor, without its name."""
-    mark = f"{vendor}: "
+    mark = f"{source_words(vendor)}: "
     return [line.removeprefix(mark) for line in lines if line.startswith(mark)]
 
 
 def of_the_run(lines: list[str], vendors: Iterable[str]) -> list[str]:
     """The warnings that name none of these vendors at their beginning."""
-    marks = tuple(f"{vendor}: " for vendor in vendors)
+    marks = tuple(f"{source_words(vendor)}: " for vendor in vendors)
     return [line for line in lines if not line.startswith(marks)]
 
 
 def _about_empty_kspace(run: Run) -> list[str]:
     """Where stored k-space is partly empty, and which learned masks spend their budget there."""
     lines = []
+    of_coils = "coils" in run.cohort
     for vendor, trials in run.trials.groupby("vendor"):
         records = [run.records[key] for key in trials["key"]]
         noted = [record.facts.get("occupied_share") for record in records]
@@ -135,15 +144,21 @@ def _about_empty_kspace(run: Run) -> list[str]:
         if not shares or max(shares) > FULLY_OCCUPIED:
             continue
         lines.append(
-            f"{vendor}: 99 % of the energy beyond DC lies in the inner {max(shares):.0%} of the stored k-space, so "
-            "higher rates lose next to nothing by construction. A rate is a share of stored, not of acquired k-space."
+            f"{source_words(vendor)}: 99 % of the energy beyond DC lies in the inner {max(shares):.0%} of the "
+            f"{'acquired lines of k-space' if of_coils else 'stored k-space'}, so higher rates lose next to nothing by "
+            f"construction.{'' if of_coils else ' A rate is a share of stored, not of acquired k-space.'}"
         )
         wasteful = [record for record in records if _is_wasteful(record)]
         named = [f"{record.config.mask} at {rate_tick(record.config.sampling_rate)}" for record in wasteful]
         if named:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+            beyond = (
+                "outer lines of k-space and leave out inner ones"
+                if of_coils
+                else ("empty lines of k-space and leave out occupied ones")
+            )
             lines.append(
-                f"{vendor}: {len(named)} learned mask(s) keep empty lines of k-space and leave out occupied ones: "
+                f"{source_words(vendor)}: {len(named)} learned mask(s) keep {beyond}: "
                 f"{', '.join(named[:NAMED])}{more}. Such a mask has not learned (docs/recipe.md)."
             )
     return lines
@@ -225,7 +240,8 @@ def _correlations(vendor: str, row: pd.Series, margin: float) -> list[str]:
         proves = row[f"test_{domain}_proves"]
         if not math.isnan(separates) and not math.isnan(proves):
             lines.append(
-                f"{vendor}, {word}: how the AUCs of two models correlate is not in the counts. To tell the chosen rate "
+                f"{source_words(vendor)}, {word}: how the AUCs of two models correlate is not in the counts. To "
+                "tell the chosen rate "
                 f"from full sampling at one-sided 95 % would take at least: {_correlation(separates)}; to show a loss "
                 f"of at most {margin:g}: {_correlation(proves)}."
             )

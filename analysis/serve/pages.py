@@ -149,7 +149,9 @@ def _figure(pair: Pair) -> Figure:
         f"above, cross-domain below; a colour is a run, a dash a curve, a star what the run chose{alone}."
     )
     drawn = to_json(plot_two_runs(pair))
-    return Figure(f"compare-{slug(pair.vendor)}", drawn, alt, PAIR_HEIGHT, f"Trained on {pair.vendor}{alone}")
+    return Figure(
+        f"compare-{slug(pair.vendor)}", drawn, alt, PAIR_HEIGHT, f"Trained on {source_words(pair.vendor)}{alone}"
+    )
 
 
 def run_line(row: RunRow, address: str, note: str) -> RunLine:

@@ -54,7 +54,7 @@ def baselines(cohort: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
                     "value": auc(known["label"].to_numpy(), sign * known[name].to_numpy(float)),
                     "low": ends.low,
                     "high": ends.high,
-                    "direction": "higher is tumour" if sign > 0 else "lower is tumour",
+                    "direction": "higher is positive" if sign > 0 else "lower is positive",
                     "images": len(known),
                     "patients": known["patient_id"].nunique(),
                 }

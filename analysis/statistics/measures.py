@@ -19,6 +19,7 @@ from tune_ks.core.domain_words import VENDOR_WORDS, DomainWords, domain_words
 from tune_ks.core.metrics import METRICS
 
 FINDINGS = {"volume": "lesion"}  # task -> what an image of label 1 shows, where it is no tumour
+OF_RAW = "finding"  # ... of raw k-space, whose boxes mark whatever its table names: a torn meniscus, an oedema
 BELOW_CHANCE = 0.1  # a gauge begins this much below chance, to show what is worse than chance
 
 
@@ -61,7 +62,9 @@ class Measure(NamedTuple):
 
     def words(self, text: str) -> str:
         """A text that says "metric", "vendor" (or several), "tumour", "logit scale" -> the same in this run's words."""
-        text = text.replace("logit scale", self.scale).replace("tumour", self.finding or "finding")
+        finding = self.finding or "finding"
+        text = text.replace("logit scale", self.scale).replace("tumour", finding)
+        text = text.replace("Tumour", finding.capitalize())
         return self.domains.of(text.replace("metrics", self.plural).replace("metric", self.title))
 
     def patient_words(self, text: str) -> str:
@@ -82,8 +85,11 @@ class Measure(NamedTuple):
 def measure_of(run: Run) -> Measure:
     """The metric of a run, with the words for its domains, and for what an image of label 1 shows."""
     measure = MEASURES[run.metric]._replace(domains=domain_words(run.domain))
+    if not measure.finding:
+        return measure
     task = next((record.config.task for record in run.records.values()), "")
-    return measure._replace(finding=FINDINGS.get(task, measure.finding))
+    usual = OF_RAW if "coils" in run.cohort else measure.finding
+    return measure._replace(finding=FINDINGS.get(task, usual))
 
 
 def _labelled(label: np.ndarray, score: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def test_a_search_says_where_it_went_what_it_chose_and_what_to_type_next(place):
     run = RunFolder(place / "runs/one")
     assert len(list(run.records())) == 4
     for part in ("cohort: GE 24 images of 6 patients, SIEMENS 24", "run folder: runs/one (new)", "4 trials to run",
-                 "report.html", "time: reading DICOM", "next:", "evaluate runs/one --data DIR",
+                 "report.html", "time: reading images", "next:", "evaluate runs/one --data DIR",
                  "--run runs/one --finalists"):  # fmt: skip
         assert part in said, f"{part!r} is missing in:\n{said}"
     page = (run.root / "report.html").read_text()

@@ -42,6 +42,8 @@ def test_each_vendor_and_series_has_the_band_of_its_images(cohort):
         "k-space of GE (post_1): 99% of the energy beyond DC lies within |k| <= 5 of 16 lines, 34% of the stored "
         "lines; k_max 0.312 of 1 1/mm; the lines beyond are (nearly) empty, so a rate is no share of acquired k-space"
     )
+    of_coils = bands["GE", "post_1"]._replace(of_coils=True).sentence()
+    assert of_coils.endswith("1 1/mm; the lines beyond hold the other 1%, and a rate counts them all the same")
     assert "k_max 0.25 to 0.312 of 0.5 to 0.625 1/mm" in bands["GE", "pre"].sentence()
     of_siemens = bands["SIEMENS", "post_1"].sentence()
     assert of_siemens.endswith("97% of the stored lines; pixel spacing unknown, so k_max is not known in 1/mm")

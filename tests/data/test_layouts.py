@@ -55,6 +55,8 @@ FILES = {
     "breast_dcedl": 3,
     "duke": 4,
     "fastmri": 2,
+    "raw": 1,
+    "nifti": 2,
     "folder": 1,
 }  # files
 
@@ -71,6 +73,11 @@ def folders(tmp_path, copy_duke):
     write_breast_dcedl(tmp_path / "breast_dcedl", [PATIENT])
     write_volume(tmp_path / "volumes" / "a.nii.gz", PATIENT.images)
     save_labels(tmp_path / "volumes", [{"path": "a.nii.gz", "patient_id": "a", "vendor": "GE", "label": 1}])
+    write_volume(tmp_path / "nifti" / "a" / "post_1.nii.gz", PATIENT.images)
+    (tmp_path / "nifti" / "b.nii").touch()
+    (tmp_path / "raw" / "multicoil").mkdir(parents=True)
+    (tmp_path / "raw" / "multicoil" / "a.h5").touch()
+    (tmp_path / "raw" / "notes.txt").touch()
     (tmp_path / "fastmri" / "multicoil").mkdir(parents=True)
     write_boxes(tmp_path / "fastmri", [("a", 0, "No", "Tear")], listed=["b"])
     for name in ("a.h5", "b.h5", "notes.txt"):
@@ -99,6 +106,17 @@ def test_every_layout_lists_the_files_that_it_may_read(folders):
         assert {item.path for item in listing.items} <= {file.path for file in files}
         assert set(layout.sheet_digests()) == set(layout.sheets)
         assert all((root / file.path).stat().st_size == file.size for file in files)
+
+
+def test_volumes_without_a_sheet_are_patients_by_folder_or_by_name_and_beside_dicom_they_are_not_read(tmp_path):
+    for path in ("a/x/1.nii.gz", "a/2.nii", "b.nii.gz"):
+        write_volume(tmp_path / path, PATIENT.images)
+    layout = detect(tmp_path, labels_required=False)
+    items = layout.listing(None, False, layout.files()).items
+    assert {item.path: item.patient_id for item in items} == {"a/x/1.nii.gz": "a", "a/2.nii": "a", "b.nii.gz": "b"}
+    assert {item.sheet_vendor for item in items} == {"unknown"}
+    write_dicom(tmp_path / "a" / "1.dcm")
+    assert detect(tmp_path, labels_required=False).kind == "folder"
 
 
 def test_a_new_layout_is_a_file_and_a_line(tmp_path, monkeypatch):

@@ -190,6 +190,17 @@ def test_a_file_of_fewer_lines_than_the_models_is_skipped(root, cohort):
         open_cohort(root, CohortSettings(), 64, cache, exact_size=True)
 
 
+def test_raw_files_without_boxes_have_no_labels(tmp_path):
+    write_fastmri(tmp_path / "data" / "a.h5", kspace_of(slices_of(0, 2), 2))
+    cohort = open_cohort(tmp_path / "data", CohortSettings(), COLUMNS, tmp_path / "cache", labels_required=False)
+    assert cohort.layout == "raw"
+    assert cohort.holds_kspace
+    assert len(cohort.table) == 2
+    assert cohort.table["label"].isna().all()
+    with pytest.raises(InputError, match="has no labels"):
+        opened(tmp_path / "data")
+
+
 def test_a_single_coil_file_has_one_coil(tmp_path):
     kspace = kspace_of(slices_of(0, 2, [0]), 1)[:, 0]
     single = opened(one_volume(tmp_path / "data", kspace))

@@ -30,8 +30,8 @@ def search_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tune_ks {__version__}")
     common = parser.add_argument_group("used most")
     common.add_argument(
-        "--data", type=Path, help="a folder of DICOM files in Duke's layout, or with labels.csv; without it a phantom "
-        "is written",
+        "--data", type=Path, help="a folder of images: DICOM, NIfTI or raw k-space (docs/guide.md lists the "
+        "forms); without it a phantom is written",
     )  # fmt: skip
     common.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
     common.add_argument(
@@ -115,7 +115,7 @@ def tune_parser() -> argparse.ArgumentParser:
     question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
     add_members_argument(question)
     add_data_arguments(
-        parser, "a folder of DICOM files in Duke's layout, or with labels.csv; without it a phantom is written"
+        parser, "a folder of images: DICOM, NIfTI or raw k-space, as for a search; without it a phantom is written"
     )
     place = parser.add_argument_group("where the results go")
     place.add_argument("--space-out", type=Path, metavar="FILE", help="the space file; otherwise RUN.py")
@@ -155,9 +155,9 @@ def evaluate_parser(name: str) -> argparse.ArgumentParser:
         description={
             "evaluate": "Score another cohort with the chosen models, with full sampling and with the low-pass at the "
             "same rates: prints them by rate, writes RUN/external/NAME.csv, the scores, and the report again.",
-            "predict": "Score images of any folder of DICOM, which need no labels, with the chosen models: "
-            "writes the probability, threshold and call of each image (RUN/external/NAME_predictions.csv) and of each "
-            "patient (NAME_patient_predictions.csv). For research only: this is no medical device.",
+            "predict": "Score the images of any folder (DICOM, NIfTI, raw k-space; no labels needed) with the chosen "
+            "models: writes the probability, threshold and call of each image (RUN/external/NAME_predictions.csv) and "
+            "of each patient (NAME_patient_predictions.csv). For research only: this is no medical device.",
         }[name],
     )
     parser.set_defaults(task=name, corruptions=False, explain=False)
@@ -294,7 +294,7 @@ def add_reading_arguments(data: Any) -> None:
     )
     data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
-    data.add_argument("--workers", type=at_least_one, help="processes that decode DICOM; otherwise one per CPU")
+    data.add_argument("--workers", type=at_least_one, help="processes that decode images; otherwise one per CPU")
 
 
 def add_members_argument(group: Any) -> None:

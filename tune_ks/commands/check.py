@@ -20,6 +20,8 @@ LAYOUTS = {  # kind of layout -> what it is, in words
     "breast_dcedl": "BreastDCEDL: NIfTI volumes, masks and sheets; positive by the mask, in the cropped release by pCR",
     "duke": "Duke-Breast-Cancer-MRI with its three sheets",
     "fastmri": "raw k-space of several coils (fastMRI or ISMRMRD) with the boxes of fastMRI+",
+    "raw": "raw k-space of several coils (fastMRI or ISMRMRD), without labels",
+    "nifti": "NIfTI volumes, without labels",
     "folder": "a folder for each patient, without labels",
 }
 SHOWN_SERIES = 5

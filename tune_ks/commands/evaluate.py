@@ -49,7 +49,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     if not labelled:
         settings, assumed = readable_series(args, settings)
     cache = args.cache or cache_beside(args.run)
-    with stages.stage("reading DICOM") as progress:
+    with stages.stage("reading images") as progress:
         cohort = open_cohort(
             args.data, settings, side, cache, args.workers, progress, labels_required=labelled, exact_size=True
         )

@@ -53,6 +53,13 @@ def readable_series(args: argparse.Namespace, settings: Any) -> Series:
 
 def assumed_patients(cohort: Any) -> list[str]:
     """What was taken for a patient, where no sheet says it. PatientID is never read (docs/privacy.md)."""
+    if cohort.layout == "nifti":
+        return [
+            "patients: each folder directly below the data folder is taken for one patient, and each volume that lies "
+            "in the data folder itself",
+            "vendor: NIfTI does not say it, so it is unknown, and a classifier decides nothing; --vendor-of unknown=GE "
+            "says it of all volumes",
+        ]
     if cohort.layout != "folder":
         return []
     in_root = ~cohort.table["path"].str.contains("/")
@@ -171,11 +178,11 @@ def _summary(judge: Any, decided: Any) -> str:
     line += (
         f"; threshold {_probability(point.threshold):.3g}: of the validation of {source_words(config.vendor)} it "
         "calls negative "
-        f"{point.specificity:.0%} of {point.images} images without a tumour ({point.patients} patients)"
+        f"{point.specificity:.0%} of {point.images} negative images ({point.patients} patients)"
     )
     if point.patients_without:
-        return f"{line} and {point.patient_specificity:.0%} of {point.patients_without} patients without a tumour"
-    return f"{line}; there is no patient without a tumour to say the same of patients"
+        return f"{line} and {point.patient_specificity:.0%} of {point.patients_without} negative patients"
+    return f"{line}; there is no negative patient to say the same of patients"
 
 
 def _write_json(

@@ -174,7 +174,7 @@ def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int,
     reads_masks = space.task().reads_masks()
     require_target(holds_maps(data), space.task().target, data)
     cohorts = {}
-    with stages.stage("reading DICOM") as progress:
+    with stages.stage("reading images") as progress:
         for size in space.image_sizes():
             cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
             if reads_masks:

@@ -25,6 +25,7 @@ class Band(NamedTuple):
     reach: float
     side: int  # lines of stored k-space
     spacings_mm: tuple[float, float] | None  # least and largest of the stored image; None where a file does not say
+    of_coils: bool = False  # the lines are those of raw k-space, so that each was acquired unless it is zero
 
     def sentence(self) -> str:
         """One line for the terminal; k_max is the largest |k| of the band, in 1/mm."""
@@ -33,7 +34,9 @@ class Band(NamedTuple):
             f"k-space of {where}: {ENERGY:.0%} of the energy beyond DC lies within |k| <= {self.reach:.0f} of "
             f"{self.side // 2} lines, {self.share:.0%} of the stored lines; {self._in_mm()}"
         )
-        if self.share <= FULLY_OCCUPIED:
+        if self.share <= FULLY_OCCUPIED and self.of_coils:
+            text += f"; the lines beyond hold the other {1 - ENERGY:.0%}, and a rate counts them all the same"
+        elif self.share <= FULLY_OCCUPIED:
             text += "; the lines beyond are (nearly) empty, so a rate is no share of acquired k-space"
         return text
 
@@ -70,6 +73,7 @@ def bands_of(table: pd.DataFrame, pixels: np.ndarray) -> Iterator[Band]:
             reach=reach,
             side=side,
             spacings_mm=(float(spacing.min()), float(spacing.max())) if known else None,
+            of_coils=np.iscomplexobj(pixels),
         )
 
 

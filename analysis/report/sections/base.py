@@ -10,6 +10,7 @@ from analysis.report.parts import Paragraph, Part
 from analysis.results import sentences
 from analysis.results.compute import Analysis
 from analysis.statistics.measures import Measure
+from tune_ks.core.domains import source_words
 
 
 def any_metric(measure: Measure) -> bool:
@@ -40,8 +41,10 @@ def labels_seen(analysis: Analysis) -> Paragraph:
     brief: dict[str, list[str]] = {}
     full = []
     for vendor, computed in analysis.vendors.items():
-        brief.setdefault(sentences.labels_briefly(computed.selection, analysis.measure), []).append(vendor)
-        full.append(f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}")
+        brief.setdefault(sentences.labels_briefly(computed.selection, analysis.measure), []).append(
+            source_words(vendor)
+        )
+        full.append(f"{source_words(vendor)}: {sentences.whose_labels(computed.selection, analysis.measure)}")
     words = "; ".join(f"{labels} ({', '.join(vendors)})" for labels, vendors in brief.items())
     return Paragraph(f"Labels that chose: {words}." if words else "", "seen", " ".join(full))
 

@@ -41,7 +41,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 def _one_number(analysis: Analysis) -> list[Part]:
     frame = analysis.baselines.drop(columns="source").rename(
-        columns={"value": analysis.run.metric, "vendor": analysis.measure.domains.one}
+        columns={"value": analysis.measure.title, "vendor": analysis.measure.domains.one}
     )
     if frame.empty:
         return [Paragraph(MISSING, "small")]

@@ -14,7 +14,9 @@ from analysis.report.parts import Panels, Paragraph, Part, number
 from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.headline import patients_of
 from analysis.statistics.measures import Measure
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
@@ -72,17 +74,22 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
         f"trainings]; the tick is full sampling, the scale {measure.gauge:g} to 1."
     )
     return VendorCard(
-        vendor=computed.vendor,
+        vendor=source_words(computed.vendor),
         rate="no rate" if math.isnan(selection.rate) else rate_words(selection.rate),
         about_rate=_about_rate(selection),
         gauges=[gauge(selection, domain, measure, sentences.DOMAINS[domain]) for domain in KINDS],
         texts=[
             Paragraph(about_gauges, "small"),
-            Paragraph(sentences.plainly(selection, measure)),
+            Paragraph(sentences.plainly(selection, measure, _others(analysis, selection))),
         ],
         picks=[_proven(computed, analysis.options), _unproven(computed, measure)],
         small_print=[_labels(selection, measure)],
     )
+
+
+def _others(analysis: Analysis, selection: Selection) -> str:
+    """The vendors of the cross-domain mean in words; "" where nothing is chosen."""
+    return patients_of(analysis.run, selection, "cross_domain")[0] if selection.keys else ""
 
 
 def _labels(selection: Selection, measure: Measure) -> Paragraph:

@@ -13,6 +13,7 @@ from analysis.results.at_threshold import GIVEN
 from analysis.results.clinic import Clinic, roc_of
 from analysis.results.compute import Analysis
 from analysis.results.subgroups import PATIENTS
+from analysis.statistics.measures import Measure
 from tune_ks.core.domains import source_words
 
 OPERATING = (
@@ -60,27 +61,27 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         return absent or [Paragraph(MISSING, "small")]
     subgroups = clinic.subgroups.dropna(axis="columns", how="all")
     return [
-        Heading("How many tumours are found, at a threshold fixed beforehand"),
+        Heading(words("How many tumours are found, at a threshold fixed beforehand")),
         _panels(clinic.operating, _operating),
         table(
             clinic.operating, "operating", words("Sensitivity at 90 % specificity of the source vendor's validation")
         ),
         Paragraph(words(OPERATING), "small"),
         Heading("At every threshold"),
-        Panels(_rocs(clinic)),
+        Panels(_rocs(clinic, analysis.measure)),
         Paragraph(words(ROC), "small"),
         Heading("How often a call is right"),
         table(clinic.predictive, "predictive-values", "PPV and NPV at the threshold"),
-        Paragraph(PREDICTIVE + _how_to_state(clinic), "small"),
+        Paragraph(words(PREDICTIVE) + _how_to_state(clinic), "small"),
         Details("Counts of each seed", [table(clinic.confusion, "confusion"), Paragraph(COUNTS, "small")]),
         Heading("Can the probabilities be believed?"),
-        _panels(clinic.reliability, partial(_reliability, word=analysis.measure.domains.one)),
+        _panels(clinic.reliability, partial(_reliability, measure=analysis.measure)),
         Paragraph(RELIABILITY, "small"),
-        Details("As numbers", [table(clinic.reliability, "reliability")]),
+        Details("As numbers", [table(clinic.reliability.rename(columns=words), "reliability")]),
         table(clinic.calibration, "calibration", "Brier score on test patients"),
         Paragraph(CALIBRATION, "small"),
         Heading("Does it hold in subgroups?"),
-        table(subgroups, "subgroups", "Test AUC by subgroup"),
+        table(subgroups.rename(columns=words), "subgroups", "Test AUC by subgroup"),
         Paragraph(SUBGROUPS, "small"),
         *absent,
         labels_seen(analysis),
@@ -104,20 +105,20 @@ def _operating(vendor: str, rows: pd.DataFrame) -> Figure:
         f"intervals; {listed}."
     )
     drawn = to_json(plot_operating(rows))
-    return Figure(f"operating-{slug(vendor)}", drawn, alt, 330, f"Trained on {vendor}")
+    return Figure(f"operating-{slug(vendor)}", drawn, alt, 330, f"Trained on {source_words(vendor)}")
 
 
 def _how_to_state(clinic: Clinic) -> str:
     return "" if (clinic.predictive["stated by"] == GIVEN).any() else STATE_IT
 
 
-def _rocs(clinic: Clinic) -> list[list[Part]]:
+def _rocs(clinic: Clinic, measure: Measure) -> list[list[Part]]:
     """A figure for each vendor trained on and vendor scored on."""
     pairs = dict.fromkeys((curve.source, curve.vendor) for curve in clinic.roc)
-    return [[_roc(clinic, source, vendor)] for source, vendor in pairs]
+    return [[_roc(clinic, source, vendor, measure)] for source, vendor in pairs]
 
 
-def _roc(clinic: Clinic, source: str, vendor: str) -> Figure:
+def _roc(clinic: Clinic, source: str, vendor: str, measure: Measure) -> Figure:
     curves = roc_of(clinic, source, vendor)
     rows = clinic.operating
     rows = rows[(rows["trained on"] == source) & (rows["scored on"] == vendor)]
@@ -127,21 +128,21 @@ def _roc(clinic: Clinic, source: str, vendor: str) -> Figure:
         "sampling grey; diamonds at the threshold set on validation images"
     )
     points = [f"{r['rate']} {r['sensitivity']:.2f} at {1 - r['specificity']:.2f}" for r in rows.to_dict("records")]
-    alt += f": {'; '.join(points)}." if points else " are absent: it has no image without a tumour."
+    alt += f": {'; '.join(points)}." if points else f" are absent: it has no image without a {measure.finding}."
     drawn = to_json(plot_roc(curves, rows))
-    title = f"Trained on {source}, on {vendor}"
+    title = f"Trained on {source_words(source)}, on {vendor}"
     return Figure(f"roc-{slug(source)}-on-{slug(vendor)}", drawn, alt, 430, title)
 
 
-def _reliability(vendor: str, rows: pd.DataFrame, word: str) -> Figure:
+def _reliability(vendor: str, rows: pd.DataFrame, measure: Measure) -> Figure:
     alt = (
-        f"Observed share of tumour images against the predicted probability, trained on {source_words(vendor)}, by "
-        f"test {word}, with "
-        "90 % intervals of the chosen rate; full sampling dotted; on the dashed line predictions are calibrated. "
+        f"Observed share of {measure.finding} images against the predicted probability, trained on "
+        f"{source_words(vendor)}, by test {measure.domains.one}, with 90 % intervals of the chosen rate; full "
+        "sampling dotted; on the dashed line predictions are calibrated. "
         "Below, where each bin of equally many images begins and ends."
     )
-    drawn = to_json(plot_reliability(rows))
-    return Figure(f"reliability-{slug(vendor)}", drawn, alt, 460, f"Trained on {vendor}")
+    drawn = to_json(plot_reliability(rows, measure.finding))
+    return Figure(f"reliability-{slug(vendor)}", drawn, alt, 460, f"Trained on {source_words(vendor)}")
 
 
 SECTION = Section("What a clinician asks", parts, of_classes)

@@ -55,7 +55,9 @@ def _figure(analysis: Analysis, vendor: str) -> list[Part]:
         "90 % intervals, filled symbols hold after Holm's correction."
     )
     drawn = to_json(plot_comparators(analysis.comparators, vendor, analysis.measure))
-    return [Figure(f"comparators-{slug(vendor)}", drawn, alt, FRAME + ROW * count, f"Trained on {vendor}")]
+    return [
+        Figure(f"comparators-{slug(vendor)}", drawn, alt, FRAME + ROW * count, f"Trained on {source_words(vendor)}")
+    ]
 
 
 SECTION = Section("Does a mask beat the obvious?", parts)

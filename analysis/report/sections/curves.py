@@ -90,7 +90,7 @@ def _curves(analysis: Analysis, split: str) -> list[Part]:
     word = SPLIT_WORDS[split]
     if analysis.configurations[f"{split}_in_domain"].isna().all():
         return [Paragraph(f"No {word} {analysis.measure.title} in these records: that curve is left out.", "small")]
-    panels = [[figure(analysis, vendor, split, f"Trained on {vendor}")] for vendor in analysis.vendors]
+    panels = [[figure(analysis, vendor, split, f"Trained on {source_words(vendor)}")] for vendor in analysis.vendors]
     return [Heading(f"On {word} patients"), Panels(panels)]
 
 

@@ -54,7 +54,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
         ]
     knob = Knob(
         name=f"knob-{name}",
-        vendor=vendor,
+        vendor=source_words(vendor),
         low_end=analysis.measure.gauge,
         families=list(states),
         states=states,

@@ -14,6 +14,8 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results import line_falls, pointing
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.line_falls import Falls
+from analysis.statistics.measures import Measure
+from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 HEIGHT = 380  # pixels
@@ -28,7 +30,7 @@ WORDS = (
     "patients, with 90 % intervals. A line carries the tumour where the in-domain metric falls without it, and the "
     "vendor where also no cross-domain fall is shown and the cross-domain fall is shown to be smaller; both after "
     "Holm's correction over all lines. What two lines hold alike (k and -k of a real image do) no single line is shown "
-    "to carry. Images far from those of the training may also lower a metric."
+    "to carry. Images far from those of the training may also lower the metric."
 )
 GAME = (
     "The pointing game: windows of the sampled image are darkened in turn, and the point where the logit falls most is "
@@ -68,11 +70,11 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     for vendor, computed in analysis.vendors.items():
         of_vendor = _lines(analysis, computed, occluded) + _looks(analysis, computed, games, scores)
         if of_vendor:
-            shown += [Heading(f"Trained on {vendor}"), *of_vendor]
+            shown += [Heading(f"Trained on {source_words(vendor)}"), *of_vendor]
     if occluded:
         shown += [labels_seen(analysis), Paragraph(analysis.measure.words(WORDS), "small")]
     if len(scores):
-        shown += [_table(scores), Paragraph(GAME, "small")]
+        shown += [_table(scores, analysis.measure), Paragraph(analysis.measure.words(GAME), "small")]
     return shown
 
 
@@ -84,14 +86,26 @@ def _lines(analysis: Analysis, computed: VendorAnalysis, occluded: list[Occluded
     for images in occluded:
         falls = line_falls.line_falls(images, computed.vendor, chosen, computed.selection.rate)
         if falls is None:
-            shown.append(Paragraph(f"On {images.name}: the chosen rate was not scored, or not on {computed.vendor}."))
+            shown.append(
+                Paragraph(
+                    f"On {images.name}: the chosen rate was not scored, or not on {source_words(computed.vendor)}."
+                )
+            )
             continue
-        shown += [Paragraph(line_falls.verdict(falls)), *_drawn(falls, "chosen")]
+        shown += [Paragraph(_in_words(analysis, line_falls.verdict(falls), images.name)), *_drawn(falls, "chosen")]
         of_full = line_falls.line_falls(images, computed.vendor, full, 1.0)
         if of_full is not None:
-            inside = [Paragraph(line_falls.verdict(of_full)), *_drawn(of_full, "full")]
+            inside = [
+                Paragraph(_in_words(analysis, line_falls.verdict(of_full), images.name)),
+                *_drawn(of_full, "full"),
+            ]
             shown.append(Details(f"The same of full sampling, on {images.name}", inside))
     return shown
+
+
+def _in_words(analysis: Analysis, text: str, name: str) -> str:
+    """The text in this run's words, but for ``name``, which is that of the images."""
+    return name.join(analysis.measure.words(part) for part in text.split(name))
 
 
 def _drawn(falls: Falls, sampling: str) -> list[Part]:
@@ -99,7 +113,8 @@ def _drawn(falls: Falls, sampling: str) -> list[Part]:
     unit = "ring" if falls.points else "line"
     title = f"Without each {unit}, rate {rate_words(falls.rate)}, on {falls.name}"
     alt = (
-        f"Above the mask, below how far the metric falls without each {unit} of k-space, trained on {falls.vendor}: "
+        f"Above the mask, below how far the metric falls without each {unit} of k-space, trained on "
+        f"{source_words(falls.vendor)}: "
         "in-domain blue, cross-domain orange, with 90 % intervals; DC is at 0"
     )
     rows = falls.table.rename(columns=lambda column: column.replace("_", " ").replace(" domain", "-domain"))
@@ -115,27 +130,29 @@ def _drawn(falls: Falls, sampling: str) -> list[Part]:
 def _looks(analysis: Analysis, computed: VendorAnalysis, games: list[Pointed], scores: pd.DataFrame) -> list[Part]:
     """The sentences of the pointing game, and the pictures unless they were left out."""
     keys = list(computed.selection.keys)
-    shown: list[Part] = [Paragraph(text) for text in pointing.verdicts(scores, computed.vendor, keys)]
+    shown: list[Part] = [
+        Paragraph(analysis.measure.words(text)) for text in pointing.verdicts(scores, computed.vendor, keys)
+    ]
     for game in games:
         of_game = [key for key in keys if key in game.keys]
         if of_game and analysis.images:
-            shown += _pictures(game, of_game[0], computed)
+            shown += _pictures(game, of_game[0], computed, analysis.measure)
     return shown
 
 
-def _pictures(game: Pointed, key: str, computed: VendorAnalysis) -> list[Part]:
+def _pictures(game: Pointed, key: str, computed: VendorAnalysis, measure: Measure) -> list[Part]:
     """Two images side by side with their saliency, for the first seed of the chosen rate."""
     place = game.keys.index(key)
     pairs: list[list[Part]] = []
     for image, saliency, outline in zip(game.image[place], game.saliency[place], game.outline):
         point = np.unravel_index(int(saliency.argmax()), saliency.shape)
-        about = f"{game.name}, trained on {computed.vendor}, rate {rate_words(computed.selection.rate)}"
-        left = Picture(outlined(image, outline), f"{about}: a test image with a tumour, outlined")
+        about = f"{game.name}, trained on {source_words(computed.vendor)}, rate {rate_words(computed.selection.rate)}"
+        left = Picture(outlined(image, outline), f"{about}: a test image with a {measure.finding}, outlined")
         right = Picture(
-            outlined(saliency, outline, point), f"{about}: where the evidence in it is, the tumour outlined"
+            outlined(saliency, outline, point), f"{about}: where the evidence in it is, the {measure.finding} outlined"
         )
         pairs.append([Panels([[left], [right]])])
-    return [Panels(pairs), Paragraph(PICTURES, "small")] if pairs else []
+    return [Panels(pairs), Paragraph(measure.words(PICTURES), "small")] if pairs else []
 
 
 def outlined(image: np.ndarray, mask: np.ndarray, point: Sequence[int] | None = None) -> np.ndarray:
@@ -155,12 +172,12 @@ def outlined(image: np.ndarray, mask: np.ndarray, point: Sequence[int] | None = 
     return large
 
 
-def _table(scores: pd.DataFrame) -> Part:
+def _table(scores: pd.DataFrame, measure: Measure) -> Part:
     left_out = ["keys", "sampling_rate", "above_random", "above_random_low", "above_fixed", "above_fixed_low"]
     rows = scores.drop(columns=[*left_out, "mask"], errors="ignore").rename(columns=RENAMED)
-    rows.columns = [str(name).replace("_", " ") for name in rows.columns]
+    rows.columns = [measure.words(str(name).replace("_", " ")) for name in rows.columns]
     known = rows.dropna(axis=1, how="all")
-    return table(known, "pointing", "How often the point of most evidence lies in the tumour")
+    return table(known, "pointing", measure.words("How often the point of most evidence lies in the tumour"))
 
 
 SECTION = Section("Lines that the models need, and where they look", parts)

@@ -32,7 +32,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         table(
             frame.rename(columns=analysis.measure.domains.of), "froc", "Sensitivity at so many false positives an image"
         ),
-        Paragraph(WORDS, "small"),
+        Paragraph(analysis.measure.words(WORDS), "small"),
     ]
 
 

@@ -25,6 +25,7 @@ from analysis.results.headline import (
     whose_patients,
 )
 from analysis.results.rate_units import in_units
+from tune_ks.core.domains import source_words, sources_of
 from tune_ks.core.rate_words import acceleration, rate_tick, rate_words
 
 NO_CHOICE = (
@@ -96,7 +97,7 @@ def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:
     is_chosen = not math.isnan(selection.rate)
     gauges = [_gauge(analysis, computed, domain) for domain in KINDS]
     return FrontVendor(
-        name=vendor,
+        name=source_words(vendor),
         rate=_share(selection.rate),
         about_rate=_about_rate(analysis, computed) if is_chosen else "",
         verdict=verdict,
@@ -238,8 +239,8 @@ def _before_after(analysis: Analysis, vendor: str, exhibit: Exhibit) -> tuple[li
     if preview is None or not len(preview.row):
         return [], ""
     about = [masks.about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
-    wanted = f"{vendor}, {analysis.measure.class_words(1)}"
-    place = about.index(wanted) if wanted in about else 0
+    wanted = {f"{name}, {analysis.measure.class_words(1)}" for name in sources_of(vendor)}
+    place = next((number for number, words in enumerate(about) if words in wanted), 0)
     full = Picture(preview.full[place], f"{about[place]}, full image")
     sampled = Picture(preview.sampled[place], f"{about[place]}, rate {rate_words(exhibit.rate)}")
     return [full, sampled], f". {about[place]}: full, and as the mask leaves it"

@@ -46,7 +46,7 @@ def _of(measure: Measure, meaning: str) -> str:
     """A meaning with the word for the run's domains; vendors are those of scanners, other domains are not."""
     if measure.domains != VENDOR_WORDS:
         meaning = meaning.replace(" of scanners", "")
-    return measure.domains.of(meaning)
+    return measure.words(meaning)
 
 
 SECTION = Section("Glossary", parts)

@@ -35,19 +35,22 @@ def _importance(computed: VendorAnalysis, measure: Measure) -> Figure | Paragrap
     if moved is None:
         count = int((~table["full"].astype(bool)).sum())
         why = (
-            f"{vendor}: importance needs {ENOUGH} configurations below full sampling in which something besides the "
+            f"{source_words(vendor)}: importance needs {ENOUGH} configurations below full sampling in which "
+            "something besides the "
             f"rate varies; here are {count}."
         )
         return Paragraph(why, "small")
     if moved.explained <= 0:
         why = (
-            f"{vendor}: a forest on {moved.configurations} configurations explains nothing of left-out ones (R² "
+            f"{source_words(vendor)}: a forest on {moved.configurations} configurations explains nothing of "
+            "left-out ones (R² "
             f"{moved.explained:.2f}): no importance can be read from them."
         )
         return Paragraph(why, "small")
     alt = (
         f"What shuffling each hyperparameter costs in in-domain {SPLIT_WORDS[computed.split]} {measure.title}, trained "
-        f"on {vendor}: {moved.configurations} configurations, R² of the forest on left-out ones {moved.explained:.2f}."
+        f"on {source_words(vendor)}: {moved.configurations} configurations, R² of the forest on left-out ones "
+        f"{moved.explained:.2f}."
     )
     drawn = to_json(plot_importance(moved, measure.title))
     height = FRAME + BAR * len(moved.table)
@@ -67,7 +70,14 @@ def _parallel(computed: VendorAnalysis, measure: Measure) -> list[Part]:
     )
     attributes = {"data-webgl": "yes"}  # drawn only when the reader comes near: it takes seconds
     return [
-        Figure(f"parallel-{slug(vendor)}", to_json(drawn), alt, HEIGHT, f"{vendor}: configurations", attributes),
+        Figure(
+            f"parallel-{slug(vendor)}",
+            to_json(drawn),
+            alt,
+            HEIGHT,
+            f"{source_words(vendor)}: configurations",
+            attributes,
+        ),
     ]
 
 

@@ -20,7 +20,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     if not any(analysis.draws.values()):
         return [Paragraph(MISSING, "small")]
     measure = analysis.measure
-    return [Paragraph(measure.words(CLUSTERED).format(rests_on=measure.rests_on), "small")]
+    return [Paragraph(measure.words(CLUSTERED).format(rests_on=measure.words(measure.rests_on)), "small")]
 
 
 SECTION = Section("How the intervals were made", parts, of_values)

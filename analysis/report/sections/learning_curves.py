@@ -39,7 +39,7 @@ def _figures(analysis: Analysis, name: str) -> list[Figure]:
             "mask family."
         )
         identity = f"training-{name}-{slug(vendor)}"
-        figures.append(Figure(identity, to_json(plot_training(info)), alt, HEIGHT, f"{vendor}: {words}"))
+        figures.append(Figure(identity, to_json(plot_training(info)), alt, HEIGHT, f"{source_words(vendor)}: {words}"))
     return figures
 
 

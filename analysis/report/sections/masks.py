@@ -120,7 +120,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         return []
     comparable = comparable_images(exhibits)
     shown: list[Part] = [
-        Heading(f"Trained on {vendor}"),
+        Heading(f"Trained on {source_words(vendor)}"),
         _knob(analysis, computed, visible, comparable),
         Panels([_line_masks(vendor, exhibits, kind) for kind in KINDS]),
     ]
@@ -156,14 +156,14 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         ]
     return Knob(
         name=f"knob-{slug(vendor)}",
-        vendor=vendor,
+        vendor=source_words(vendor),
         low_end=measure.gauge,
         families=families,
         states=states,
         profile=_profile(vendor, exhibits),
         pairs=pairs_of(analysis.run.cohort, comparable, measure),
         texts=[
-            Paragraph(MARKED if any(exhibit.marks for exhibit in comparable) else "", "small"),
+            Paragraph(measure.words(MARKED) if any(exhibit.marks for exhibit in comparable) else "", "small"),
             labels_seen(analysis),
             Paragraph(measure.words(LOOK), "small"),
         ],
@@ -198,17 +198,17 @@ def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: l
     if images is not None:
         state["images"] = images
     if images is not None and exhibit.marks is not None:
-        state["marks"] = [_marks(marks) for marks in exhibit.marks]
+        state["marks"] = [_marks(marks, measure) for marks in exhibit.marks]
     return state
 
 
-def _marks(marks: Marks) -> dict[str, Any]:
+def _marks(marks: Marks, measure: Measure) -> dict[str, Any]:
     """The boxes of one image for the script, in percent of its side."""
     boxes = []
     for mark in marks.boxes:
         place = {name: round(100 * getattr(mark, name), 2) for name in ("top", "left", "height", "width")}
         boxes.append({"kind": mark.kind, **place})
-    return {"words": marks.words, "boxes": boxes}
+    return {"words": measure.words(marks.words), "boxes": boxes}
 
 
 def _mask_state(exhibit: Exhibit) -> dict[str, Any]:
@@ -306,7 +306,7 @@ def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit]) -> Grid:
     about = [about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
     rows = [_grid_row(exhibit, vendor, row, about) for row, exhibit in enumerate(comparable)]
-    return Grid(vendor, about, full, rows)
+    return Grid(source_words(vendor), about, full, rows)
 
 
 def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> GridRow:

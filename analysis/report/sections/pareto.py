@@ -89,7 +89,7 @@ def figure(analysis: Analysis, computed: VendorAnalysis, title: str) -> Part:
     measure = analysis.measure
     if computed.configurations[f"{split}_cross_domain"].isna().all():
         why = (
-            f"{vendor}: no configuration has a cross-domain {measure.title}, so there is no front of two "
+            f"{source_words(vendor)}: no configuration has a cross-domain {measure.title}, so there is no front of two "
             f"{measure.plural} to draw."
         )
         return Paragraph(why)
@@ -119,7 +119,8 @@ def _optimal(analysis: Analysis) -> list[Part]:
         uncertain = computed.uncertain_front
         if uncertain is None:
             why = (
-                f"{vendor}: how far a further training would differ is not known in both domains, so how sure the "
+                f"{source_words(vendor)}: how far a further training would differ is not known in both domains, "
+                "so how sure the "
                 "front is can't be told."
             )
             panels.append([Paragraph(why, "small")])
@@ -129,7 +130,9 @@ def _optimal(analysis: Analysis) -> list[Part]:
             f"{source_words(vendor)}."
         )
         drawn = to_json(plot_optimal(uncertain, measure, rate_units(analysis.run, vendor).units))
-        panels.append([Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {vendor}")])
+        panels.append(
+            [Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {source_words(vendor)}")]
+        )
         tables.append(_optimal_table(vendor, uncertain, measure))
     if not tables:
         return [Panels(panels)]

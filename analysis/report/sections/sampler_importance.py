@@ -26,7 +26,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     for vendor, computed in analysis.vendors.items():
         moved = sampler_importance(analysis.run, computed.configurations)
         if isinstance(moved, str):
-            panels.append([Paragraph(f"{vendor}: no importance by Optuna: {moved}.", "small")])
+            panels.append([Paragraph(f"{source_words(vendor)}: no importance by Optuna: {moved}.", "small")])
             continue
         shown = True
         panels.append(_of_vendor(vendor, moved, analysis))

@@ -57,7 +57,7 @@ def _figure(analysis: Analysis, vendor: str) -> list[Part]:
         "correction."
     )
     drawn = to_json(plot_versus(info))
-    return [Figure(f"versus-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")]
+    return [Figure(f"versus-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {source_words(vendor)}")]
 
 
 def rows_table(analysis: Analysis) -> pd.DataFrame:

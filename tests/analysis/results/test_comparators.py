@@ -100,6 +100,9 @@ def test_the_section_shows_them_and_is_absent_without_any(analysis, tmp_path):
     holds = dict(zip(drawn["cross-domain"].text, drawn["cross-domain"].marker.symbol))
     assert holds["nyul"] == "circle"
     assert holds["gamma"] == "circle-open"
+    one_source = analysis.comparators._replace(losses=analysis.comparators.losses.iloc[:0])
+    names = [trace.name for trace in plot_comparators(one_source, "GE", analysis.measure).data]
+    assert [name.partition(":")[0] for name in names] == ["in-domain", "cross-domain", "open"]
     write_run(tmp_path, rates=(0.25, 1.0), masks=("lowpass",), patients=10)
     without = compute(load(tmp_path), "epsilon", Options())
     assert without.comparators.rows.empty

@@ -1,6 +1,8 @@
 """A run that was trained on GE and SIEMENS and is tested on PHILIPS: both means, their intervals, and the words."""
 
+import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,13 +10,14 @@ import pytest
 from analysis import analyse
 from analysis.choice.noninferior_run import validation_patients
 from analysis.read.class_patients import class_patients
-from analysis.results import headline, sentences
+from analysis.results import headline, pointing, sentences, terminal
 from analysis.results.comparators import comparator_of
 from analysis.results.source_table import source_table
 from analysis.statistics.bootstrap import average
 from analysis.statistics.resampling import domain_draws
 from synthetic_run import truth, write_run
 from tune_ks.core.domains import FEWEST
+from tune_ks.core.terminal import SafeConsole
 
 BOTH = "GE+SIEMENS"
 PATIENTS = 4 * FEWEST  # a quarter of them are test patients, so that every vendor is in its mean
@@ -66,8 +69,8 @@ def test_patients_are_counted_over_both(analysis):
     assert counts["val GE"] == counts["val SIEMENS"] == (FEWEST, FEWEST)
     assert counts["val PHILIPS"] == (3 * FEWEST, 3 * FEWEST)
     selection = analysis.vendors[BOTH].selection
-    assert headline._patients(run, selection, "in_domain") == ("GE and SIEMENS", 2 * FEWEST)
-    assert headline._patients(run, selection, "cross_domain") == ("PHILIPS", FEWEST)
+    assert headline.patients_of(run, selection, "in_domain") == ("GE and SIEMENS", 2 * FEWEST)
+    assert headline.patients_of(run, selection, "cross_domain") == ("PHILIPS", FEWEST)
 
 
 def test_the_transfer_loss_is_of_vendors_that_were_not_trained_on(analysis):
@@ -84,6 +87,33 @@ def test_tables_and_sentences_name_both(analysis):
     said = sentences.plainly(selection, analysis.measure)
     assert "the model trained on GE + SIEMENS scores AUC" in said
     assert "on GE + SIEMENS patients" in said
+    assert (
+        sentences.plainly(selection, analysis.measure, "PHILIPS and UIH").count("on patients of PHILIPS and UIH;") == 1
+    )
     page = analysis.report.read_text()
     assert "trained on GE + SIEMENS" in page
+    assert "on patients of PHILIPS;" in page
+    assert "validation of the vendors trained on only (GE + SIEMENS)" in page
+    shown = io.StringIO()
+    terminal.print_analysis(analysis, SafeConsole(file=shown, width=200))
+    printed = re.sub(rf"(?m)^ *{re.escape(BOTH)} {{2,}}", "", shown.getvalue())  # but for the rows of tables
+    for text in (read_by_people(page), printed):
+        assert BOTH not in text, text[text.index(BOTH) - 200 :][:300]
+
+
+def read_by_people(page):
+    """The page without names that are keys: of attributes, of the filters, and in the cells of tables."""
+    for kind in (r"<style.*?</style>", r"<script.*?</script>", r"<t[dh]\b.*?</t[dh]>", r"<label.*?</label>"):
+        page = re.sub(f"(?s){kind}", "", page)
+    return re.sub(r' (?:data-[\w-]+|class|id|href|name|for|value)="[^"]*"', "", page)
+
+
+def test_a_comparator_is_named_in_words():
     assert comparator_of({"invariance": "group_dro"}) == "group dro"
+
+
+def test_a_point_of_most_evidence_is_in_domain_on_either_vendor_trained_on():
+    row = dict.fromkeys(["hits", "hits_low", "hits_high", "random", "fixed", "area"], 0.5)
+    row |= {"images": 4, "above_random_low": 0.1, "above_fixed_low": 0.1}
+    said = {vendor: pointing._words(row | {"scored_on": vendor}, BOTH) for vendor in ("GE", "SIEMENS", "PHILIPS")}
+    assert [text.partition(" ")[0] for text in said.values()] == ["in-domain", "in-domain", "cross-domain"]

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pandas as pd
+
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report.sections import trials
@@ -61,6 +63,13 @@ def test_a_learned_mask_that_keeps_empty_lines_is_named(run):
     assert learned
     assert f"GE: {len(learned)} learned mask(s) keep empty lines" in " ".join(lines)
     assert all(line.startswith("GE") for line in lines)
+    cohort = pd.read_csv(run / "cohort.csv").assign(coils=4)
+    cohort.to_csv(run / "cohort.csv", index=False)
+    of_coils = with_facts(run, {})
+    assert of_coils[0].endswith(
+        "in the inner 50% of the acquired lines of k-space, so higher rates lose next to nothing by construction."
+    )
+    assert "keep outer lines of k-space" in of_coils[1]
 
 
 def _is_low_and_learned(record):

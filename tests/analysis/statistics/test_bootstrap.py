@@ -147,7 +147,7 @@ def test_baselines_in_their_better_direction():
     assert set(table["baseline"]) == {"mean", "p75", "p90", "position"}
     assert len(table) == 8
     falling = table[table["baseline"] == "p90"]
-    assert (falling["direction"] == "lower is tumour").all()
+    assert (falling["direction"] == "lower is positive").all()
     assert (falling["value"] > 0.6).all()
     assert (table["value"] >= 0.5).all()
     assert (table["low"] <= table["value"]).all()

@@ -1,5 +1,6 @@
 """The files of raw k-space of a folder that can serve, by their headers: readable, of one series, of a known domain."""
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -39,10 +40,12 @@ class Readable(NamedTuple):
         grid = self.header.encoded
         return max(1, round(grid.columns_mm * self.shape[2] / grid.rows_mm))
 
-    def labels(self) -> dict[int, int]:
-        """Number of a slice, from 0 -> its label. A slice that is neither positive nor negative is left out."""
+    def labels(self) -> dict[int, float]:
+        """Number of a slice, from 0 -> its label (NaN: unknown). One that is neither 1 nor 0 is left out."""
+        if not self.file.looked_at:
+            return dict.fromkeys(range(self.shape[0]), math.nan)
         positive = {box.slice for box in self.file.boxes}
-        labels = {}
+        labels: dict[int, float] = {}
         for number in range(self.shape[0]):
             if number in positive or not self.file.has_study_level:
                 labels[number] = int(number in positive)

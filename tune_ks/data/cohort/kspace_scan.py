@@ -216,7 +216,7 @@ class KspaceScan:
             row |= {"low": 0.0, "high": high, "mean": float(scaled.mean(dtype=np.float64)), "p75": p75, "p90": p90}
         return rows
 
-    def _row(self, volume: Readable, number: int, label: int, side: int) -> dict[str, Any]:
+    def _row(self, volume: Readable, number: int, label: float, side: int) -> dict[str, Any]:
         """A row of the table, without what the values say."""
         header = volume.header
         known = {

@@ -48,7 +48,7 @@ def mask_source(root: Path, organs: bool = False, series: str | None = None) -> 
             " (n, rows, columns) of bool as PATIENT; use task = 'segmentation', or add it"
         )
     layout = detect(root, labels_required=False)
-    boxes = next(iter(layout.sheets.values())) if layout.holds_kspace else layout.sheets.get("boxes")
+    boxes = next(iter(layout.sheets.values()), None) if layout.holds_kspace else layout.sheets.get("boxes")
     if drawn.is_file():
         return MaskSource([drawn], {}, root)
     if layout.holds_volumes:

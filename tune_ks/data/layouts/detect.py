@@ -12,6 +12,7 @@ from tune_ks.data.layouts.mama_mia import MamaMia
 from tune_ks.data.layouts.maps import Maps
 from tune_ks.data.layouts.odelia import Odelia
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.layouts.unlabelled import UnlabelledRaw, UnlabelledVolumes
 from tune_ks.data.layouts.volume_table import VolumeTable
 
 LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads it; the last recognises every folder
@@ -23,6 +24,8 @@ LAYOUTS: dict[str, type[Layout]] = {  # the first that recognises a folder reads
     "odelia": Odelia,
     "breast_dcedl": BreastDCEDL,
     "fastmri": FastMRI,
+    "raw": UnlabelledRaw,
+    "nifti": UnlabelledVolumes,
     "folder": PatientFolders,
 }
 SHOWN_NAMES = 5  # of what lies in a folder, in a message

@@ -39,6 +39,7 @@ class AnnotatedFile(NamedTuple):
     path: str
     boxes: list[Box]
     has_study_level: bool
+    looked_at: bool = True  # False: nothing says of a slice whether it shows a finding
 
 
 class FastMRI(Layout):
