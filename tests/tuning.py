@@ -4,6 +4,7 @@ from ray import tune
 
 from tiny_space import WORK
 from tune_ks.core.record import TrialRecord
+from tune_ks.planning.budget import Budget
 from tune_ks.planning.candidates import candidates_of
 from tune_ks.planning.space import SEARCH_DEFAULTS, Space
 from tune_ks.search.recipe_searcher import RecipeSearcher
@@ -56,10 +57,11 @@ class Machine:
     def searcher(self, minutes, candidates=CANDIDATES):
         before = sum(record.seconds for record in self.folder.records()) / self.slots
         self.now = before
-        return RecipeSearcher(candidates, self.folder, WORK, self.slots, 60 * minutes, lambda: self.now)
+        budget = Budget(60 * minutes, self.slots, begun=0.0, now=lambda: self.now)
+        return RecipeSearcher(candidates, self.folder, WORK, budget)
 
     def run(self, searcher, most=10**6):
-        """Until the searcher has no more, or ``most`` trainings have ended, as at a Ctrl-C."""
+        """Until the searcher has no more, or ``most`` trainings have ended, as at a Ctrl-C; returns its tournament."""
         running = {}  # id -> (time of its end, config)
         number = 0
         while True:
@@ -72,7 +74,7 @@ class Machine:
                 running[f"trial{number}"] = (self.now + self.seconds(config), config)
                 number += 1
             if not running:
-                return searcher
+                return searcher.tournament
             name = min(running, key=lambda name: running[name][0])
             self.now, config = running.pop(name)
             self.trained.append(config)
@@ -84,4 +86,4 @@ class Machine:
                 self.folder.write_record(record(config, auc, self.seconds(config)))
                 searcher.on_trial_complete(name, {"finished": True, "failed": ""})
             if len(self.trained) >= most:
-                return searcher
+                return searcher.tournament

@@ -10,6 +10,7 @@ from tune_ks.planning.budget import (
     FINALISTS,
     MORE_SEEDS,
     RECIPES,
+    Budget,
     Costs,
     Pace,
     choose_rungs,
@@ -193,7 +194,7 @@ def test_more_seeds_of_few_recipes_go_before_one_seed_of_many():
 
 
 def test_costs_are_those_of_the_nearest_trainings_that_ended():
-    costs = Costs()
+    costs = Costs(slots=2)
     default, other = (CANDIDATES.trainings(CANDIDATES.starts[number], 9) for number in (0, 1))
     assert math.isnan(costs.seconds(default[0]))
     costs.enter(record(default[0], 0.8, seconds=20.0))  # GE: 9 epochs and the scoring, 2 s each
@@ -206,6 +207,36 @@ def test_costs_are_those_of_the_nearest_trainings_that_ended():
     assert seconds_together([4.0, 4.0, 4.0], 2) == 6.0
     assert seconds_together([4.0, 1.0], 2) == 4.0
     assert seconds_together([], 2) == 0.0
+
+
+def test_what_is_left_of_a_budget_is_neither_used_nor_needed():
+    now = 1000.0
+    budget = Budget(100.0, slots=2, begun=990.0, now=lambda: now)  # earlier commands used 10 s
+    default = CANDIDATES.trainings(CANDIDATES.default, 9)
+    assert (budget.used, budget.deadline, budget.left([])) == (10.0, 1090.0, 90.0)
+    budget.costs.enter(record(default[0], 0.8, seconds=20.0))
+    assert budget.left([default[:1], default[1:2]]) == 90.0 - (20.0 + 20.0) / 2
+    budget.start("first", default[0])
+    budget.start("second", default[1])
+    assert budget.left([]) == 70.0
+    now = 1015.0
+    assert budget.left([default[:1]]) == 75.0 - (5.0 + 5.0 + 20.0) / 2
+    now = 1030.0  # both take longer than expected
+    assert budget.left([]) == 60.0
+    assert budget.end("first") == default[0]
+    assert list(budget.running) == ["second"]
+
+
+def test_a_budget_says_when_it_is_too_short_for_two_recipes():
+    now = 10.0
+    budget = Budget(116.0, slots=2, begun=0.0, now=lambda: now)
+    pace = Pace(epoch=2.0, once=5.0)  # twice 24 epochs and what comes once: 106 s
+    assert budget.too_short(24, pace) == ""
+    now = 11.0
+    said = budget.too_short(24, pace)
+    assert said.startswith("--minutes 1.93333 is too short for these data: an epoch of one recipe")
+    assert "2 trainings at once) takes 2.0 s here" in said
+    assert "both trained to epoch 24. --minutes 3 would do" in said  # 1.2 * (11 + 106) s are 2.34 minutes
 
 
 def test_start_fills_up_from_its_first_recipe_and_from_the_defaults():

@@ -105,6 +105,7 @@ def space_beside(folder: RunFolder) -> Path:
 def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
     """Create the run folder, and train what the minutes allow. ValueError where they allow no comparison."""
     from tune_ks.commands.tuning_progress import TuningProgress
+    from tune_ks.planning.budget import Budget
     from tune_ks.planning.plan import Plan
     from tune_ks.planning.start_run import create_run, note
     from tune_ks.search.recipe_searcher import RecipeSearcher
@@ -118,21 +119,18 @@ def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
     if folder.read_search().get(DONE, 0) >= tuning.args.minutes:
         say("this tuning is done; more minutes would add to it")
         return
-    progress = TuningProgress(console, tuning.candidates, tuning.seconds)
-    searchers = []
+    progress = TuningProgress(console, tuning.candidates)
+    tournaments = []
 
     def make_searcher(work: Any, slots: int) -> RecipeSearcher:
         used = sum(record.seconds or 0.0 for record in folder.readable_records()) / slots
-        begun = tuning.started - used
-
-        def clock() -> float:
-            return time.monotonic() - begun
-
-        halt.deadline = begun + tuning.seconds
-        searchers.append(RecipeSearcher(tuning.candidates, folder, work, slots, tuning.seconds, clock))
-        progress.begin(searchers[0])
+        budget = Budget(tuning.seconds, slots, begun=tuning.started - used)
+        halt.deadline = budget.deadline
+        searcher = RecipeSearcher(tuning.candidates, folder, work, budget)
+        tournaments.append(searcher.tournament)
+        progress.begin(searcher.tournament)
         say_end(halt.deadline)
-        return searchers[0]
+        return searcher
 
     images = {tuning.space.image_sizes()[0]: tuning.cohort.images}
     started = time.monotonic()
@@ -143,8 +141,8 @@ def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
             make_searcher=make_searcher,
         )  # fmt: skip
     tuning.stages.add("training", time.monotonic() - started)
-    if searchers and searchers[0].too_short:
-        raise ValueError(searchers[0].too_short)
+    if tournaments and tournaments[0].too_short:
+        raise ValueError(tournaments[0].too_short)
     if not halt.interrupted:
         note(folder, DONE, tuning.args.minutes)
 
@@ -158,29 +156,17 @@ def say_end(deadline: float) -> None:
     say(f"training ends within {duration(left)}, at {ends:%H:%M:%S}")
 
 
-def scoreboard(tuning: PreparedTuning) -> Any:
-    """The Scoreboard of the run folder."""
-    from tune_ks.planning.scoreboard import Scoreboard
-
-    board = Scoreboard(tuning.candidates)
-    for record in tuning.folder.readable_records():
-        board.enter(record)
-    for key, reason in tuning.folder.failures().items():
-        board.enter_failure(tuning.folder.read_config(key), reason)
-    return board
-
-
 def conclude(tuning: PreparedTuning, halt: Any) -> int:
     """Print the comparison, write the space file, say what to do next. Returns the exit code."""
     from tune_ks.commands.tuned_space import next_command, space_text, write_space
     from tune_ks.commands.tuning_words import conclusions, table_lines
     from tune_ks.planning.budget import RUNGS, rungs_of
-    from tune_ks.planning.scoreboard import RULE
+    from tune_ks.planning.scoreboard import RULE, Scoreboard
 
     candidates = tuning.candidates
     command = tuning.args.command_line
-    board = scoreboard(tuning)
-    epochs = sorted({record.config.epochs for record in tuning.folder.readable_records()})
+    board = Scoreboard(candidates)
+    epochs = sorted({record.config.epochs for record in board.read(tuning.folder)})
     comparison = board.compare(epochs or rungs_of(candidates.epochs, RUNGS))
     if comparison is None and not halt.interrupted:
         raise ValueError(nothing_compared(tuning, board))

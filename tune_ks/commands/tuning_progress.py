@@ -18,11 +18,10 @@ from tune_ks.search.event import Event
 class TuningProgress:
     """How many trainings have ended, how much time is left, and the best recipe so far."""
 
-    def __init__(self, console: Console, candidates: Candidates, seconds: float) -> None:
+    def __init__(self, console: Console, candidates: Candidates) -> None:
         self.console = console
         self.candidates = candidates
-        self.seconds = seconds
-        self.searcher: Any = None
+        self.tournament: Any = None
         self.ended = 0
         self.running: dict[str, TrialConfig] = {}
         self.spoken = time.monotonic()
@@ -36,9 +35,9 @@ class TuningProgress:
         self.live.stop()
         self.ticker.stop()
 
-    def begin(self, searcher: Any) -> None:
-        """Read the state of this searcher from now on."""
-        self.searcher = searcher
+    def begin(self, tournament: Any) -> None:
+        """Read the state of this tournament from now on."""
+        self.tournament = tournament
         if self.console.is_terminal:
             self.live.start()
         else:
@@ -57,15 +56,16 @@ class TuningProgress:
 
     def headline(self) -> str:
         """5 trainings ended, 2 running; recipes tried: 3, compared after 8 and 24 epochs; 1 min 20 s of 8 min 00 s."""
-        used = self.searcher.clock()
+        budget = self.tournament.budget
+        used = budget.used
         parts = [f"{self.ended} trainings ended, {len(self.running)} running"]
-        rungs = self.searcher.rungs
+        rungs = self.tournament.rungs
         if rungs:
-            recipes = len(self.searcher.contestants)
+            recipes = len(self.tournament.contestants)
             parts.append(f"recipes tried: {recipes}, compared after {' and '.join(map(str, rungs))} epochs")
-        parts.append(f"{duration(used)} of {duration(self.seconds)}, ETA {duration(max(0.0, self.seconds - used))}")
+        parts.append(f"{duration(used)} of {duration(budget.seconds)}, ETA {duration(max(0.0, budget.seconds - used))}")
         for epochs in reversed(rungs):
-            best = best_so_far(self.searcher.board.ranked(epochs), self.candidates)
+            best = best_so_far(self.tournament.board.ranked(epochs), self.candidates)
             if best:
                 parts.append(f"{best} (epoch {epochs})")
                 break
@@ -87,7 +87,7 @@ class TuningProgress:
         self.say_state()
 
     def _name(self, config: TrialConfig) -> str:
-        recipe = self.searcher.board.recipes.get(recipe_key(config), self.candidates.default)
+        recipe = self.tournament.board.recipes.get(recipe_key(config), self.candidates.default)
         rate = rate_name(config.sampling_rate)
         seed = f", seed {config.seed}" if config.seed else ""
         return f"{config.vendor} {rate}, {config.epochs} epochs{seed}: {self.candidates.differences(recipe)}"

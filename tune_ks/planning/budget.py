@@ -1,4 +1,4 @@
-"""What fits into the minutes of a tuning: how many rungs, how many recipes, which seeds.
+"""What fits into the minutes of a tuning: how many rungs, how many recipes, which seeds; and the budget of one.
 
 A rung is a number of epochs after which recipes are compared: one in REDUCTION of them goes on to the next rung. Every
 rung is a whole training with a schedule of its own, because a learning rate that has not come down yet says little
@@ -6,7 +6,9 @@ about the end. All times are seconds of the clock, with several trainings at onc
 """
 
 import math
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from statistics import fmean
 from typing import NamedTuple
 
@@ -38,9 +40,11 @@ class Costs:
     """Seconds that trainings take, from those that have ended.
 
     A training is compared with those of the same network and vendor, else with those of the vendor, else with all.
+    ``slots`` of them run at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
         self.paces: dict[tuple, list[Pace]] = {}
 
     def enter(self, record: TrialRecord) -> None:
@@ -57,14 +61,14 @@ class Costs:
                 return fmean(pace.epoch for pace in known) * config.epochs + fmean(pace.once for pace in known)
         return math.nan
 
-    def together(self, configs: Sequence[TrialConfig], slots: int) -> float:
-        """Of several trainings, ``slots`` at once."""
-        return seconds_together([self.seconds(config) for config in configs], slots)
+    def together(self, configs: Sequence[TrialConfig]) -> float:
+        """Of several trainings."""
+        return seconds_together([self.seconds(config) for config in configs], self.slots)
 
-    def pace(self, candidates: Candidates, slots: int) -> Pace:
-        """Of all trainings of the default recipe, ``slots`` at once."""
-        of_one_epoch = self.together(candidates.trainings(candidates.default, 1), slots)
-        of_two_epochs = self.together(candidates.trainings(candidates.default, 2), slots)
+    def pace(self, candidates: Candidates) -> Pace:
+        """Of all trainings of the default recipe."""
+        of_one_epoch = self.together(candidates.trainings(candidates.default, 1))
+        of_two_epochs = self.together(candidates.trainings(candidates.default, 2))
         epoch = of_two_epochs - of_one_epoch
         return Pace(epoch, of_one_epoch - epoch)
 
@@ -146,3 +150,62 @@ def seeds_that_fit(seconds_each: Sequence[Sequence[float]], seconds: float) -> t
             if needed <= seconds:
                 return others, MORE_SEEDS[:count]
     return 0, ()
+
+
+class Running(NamedTuple):
+    """A training that was handed out, and when."""
+
+    config: TrialConfig
+    since: float
+
+
+class Budget:
+    """The ``seconds`` of a tuning: what was used, what trainings cost, and what is left for more of them.
+
+    ``now`` is a clock that showed ``begun`` when the tuning began, less the seconds that earlier commands used.
+    """
+
+    def __init__(self, seconds: float, slots: int, begun: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self.begun = begun
+        self.now = now
+        self.costs = Costs(slots)
+        self.running: dict[str, Running] = {}  # id -> a training that has not ended
+
+    @property
+    def deadline(self) -> float:
+        return self.begun + self.seconds
+
+    @property
+    def used(self) -> float:
+        return self.now() - self.begun
+
+    def start(self, name: str, config: TrialConfig) -> None:
+        """A training begins now; ``name`` is its id."""
+        self.running[name] = Running(config, self.used)
+
+    def end(self, name: str) -> TrialConfig:
+        """The training that has ended."""
+        return self.running.pop(name).config
+
+    def left(self, queue: Iterable[Sequence[TrialConfig]]) -> float:
+        """Seconds that are neither used nor needed by the running trainings and by the jobs of the ``queue``."""
+        used = self.used
+        busy = sum(self.costs.seconds(config) for config in chain.from_iterable(queue))
+        for config, since in self.running.values():
+            busy += max(0.0, self.costs.seconds(config) - (used - since))
+        return self.seconds - used - busy / self.costs.slots
+
+    def too_short(self, epochs: int, pace: Pace) -> str:
+        """The error where the time does not even allow to compare the default with one other recipe; else ""."""
+        used = self.used
+        needed = least_seconds(epochs, pace)
+        if needed <= self.seconds - used:
+            return ""
+        minutes = math.ceil(1.2 * (used + needed) / 60)
+        return (
+            f"--minutes {self.seconds / 60:g} is too short for these data: an epoch of one recipe (every source, both "
+            f"rates, {self.costs.slots} trainings at once) takes {pace.epoch:.1f} s here, and the least that can be "
+            f"compared is the default and one other recipe, both trained to epoch {epochs}. "
+            f"--minutes {minutes} would do; what was trained is kept"
+        )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.planning.budget import MORE_SEEDS
 from tune_ks.planning.candidates import Candidates, recipe_key
 
@@ -74,6 +75,15 @@ class Scoreboard:
         self.values: dict[str, float] = {}  # key of a config -> its validation AUC
         self.recipes: dict[str, dict[str, Any]] = {candidates.key(recipe): recipe for recipe in candidates.starts[:1]}
         self.failures: dict[str, str] = {}  # key of a config -> why it failed
+
+    def read(self, folder: RunFolder) -> list[TrialRecord]:
+        """Learn of every training of a run folder that has ended; returns the records."""
+        records = list(folder.readable_records())
+        for record in records:
+            self.enter(record)
+        for key, reason in folder.failures().items():
+            self.enter_failure(folder.read_config(key), reason)
+        return records
 
     def enter(self, record: TrialRecord) -> None:
         """Learn of a finished training."""
