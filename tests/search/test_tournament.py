@@ -16,7 +16,7 @@ FOUR = candidates_of(space(START, lr=tune.choice(RATES), schedule="cosine", warm
 VALUES = {  # (learning rate, epochs) -> validation AUC
     (1e-3, 1): 0.60, (1e-3, 3): 0.80, (1e-3, 9): 0.81,
     (2e-3, 1): 0.70, (2e-3, 3): 0.75,
-    (3e-3, 1): 0.65,
+    (3e-3, 1): 0.65, (3e-3, 3): 0.70,
     (4e-3, 1): 0.72, (4e-3, 3): 0.85, (4e-3, 9): 0.86,
 }  # fmt: skip
 ASKED = [  # (learning rate, epochs, seed), four trainings each
@@ -50,7 +50,7 @@ def play(tournament, folder, most=10**6):
     return trained
 
 
-@pytest.mark.parametrize("most", [0, 3, 4, 14, 22, 27, 45])
+@pytest.mark.parametrize("most", [0, 4, 14, 22, 27, 45])
 def test_every_training_is_known_also_after_a_break(tmp_path, most):
     folder = RunFolder(tmp_path)
     before = play(enter(folder), folder, most)
@@ -65,13 +65,13 @@ def test_every_training_is_known_also_after_a_break(tmp_path, most):
     assert all(contestant.is_out for contestant in tournament.contestants.values())
 
 
-def test_a_recipe_of_which_a_training_fails_goes_no_further(tmp_path):
+def test_a_recipe_of_which_a_training_fails_is_out_and_the_next_one_is_the_best_so_far(tmp_path):
     folder = RunFolder(tmp_path)
     tournament = enter(folder)
     play(tournament, folder, most=12 + 3)
     (config,) = tournament.next_job()
     assert (config.lr, config.epochs) == (2e-3, 1)
     tournament.end(config, failed="the loss became nan")
-    without = [asked for asked in ASKED if asked[0] != 2e-3]
-    assert play(tournament, folder) == [asked for asked in without[3:] for _ in range(4)]
+    goes_on = [(3e-3, 1, 0), (3e-3, 3, 0)]
+    assert play(tournament, folder) == [asked for asked in goes_on + ASKED[6:] for _ in range(4)]
     assert list(tournament.board.failures.values()) == ["the loss became nan"]
