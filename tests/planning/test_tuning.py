@@ -213,7 +213,7 @@ def test_what_is_left_of_a_budget_is_neither_used_nor_needed():
     now = 1000.0
     budget = Budget(100.0, slots=2, begun=990.0, now=lambda: now)  # earlier commands used 10 s
     default = CANDIDATES.trainings(CANDIDATES.default, 9)
-    assert (budget.used, budget.deadline, budget.left([])) == (10.0, 1090.0, 90.0)
+    assert (budget.used, budget.left([])) == (10.0, 90.0)
     budget.costs.enter(record(default[0], 0.8, seconds=20.0))
     assert budget.left([default[:1], default[1:2]]) == 90.0 - (20.0 + 20.0) / 2
     budget.start("first", default[0])

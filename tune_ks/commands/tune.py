@@ -125,7 +125,7 @@ def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
     def make_searcher(work: Any, slots: int) -> RecipeSearcher:
         used = sum(record.seconds or 0.0 for record in folder.readable_records()) / slots
         budget = Budget(tuning.seconds, slots, begun=tuning.started - used)
-        halt.deadline = budget.deadline
+        halt.deadline = budget.begun + budget.seconds
         searcher = RecipeSearcher(tuning.candidates, folder, work, budget)
         tournaments.append(searcher.tournament)
         progress.begin(searcher.tournament)
@@ -181,7 +181,7 @@ def conclude(tuning: PreparedTuning, halt: Any) -> int:
     for key, reason in failures[:10]:
         say(f"failed: {key}: {reason}", style="red")
     say(tuning.stages.budget())
-    if halt.interrupted:
+    if comparison is None or halt.interrupted:  # an interrupted tuning may have compared nothing yet
         say(f"the tuning is not at its end; the same command goes on:\n  {command}")
         return INTERRUPTED
     following = next_command(tuning.args, tuning.space_out)

@@ -173,10 +173,6 @@ class Budget:
         self.running: dict[str, Running] = {}  # id -> a training that has not ended
 
     @property
-    def deadline(self) -> float:
-        return self.begun + self.seconds
-
-    @property
     def used(self) -> float:
         return self.now() - self.begun
 
