@@ -132,7 +132,7 @@ def _read_vendor(vendor: str, settings: PhantomSettings, args: argparse.Namespac
         root = phantoms.write_vendor(place / "phantom", vendor, settings)
         cohort = phantoms.read(root, place / "cache", "post_1", RECIPE["image_size"])
         table = cohort.table.sort_values(["patient_id", "slice"])
-        return table.reset_index(drop=True), np.load(cohort.images)[table["row"]]
+        return table.reset_index(drop=True), np.load(cohort.images, allow_pickle=False)[table["row"]]
 
 
 def variant_vendor(name: str) -> str:
