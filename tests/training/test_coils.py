@@ -16,12 +16,14 @@ from tune_ks.evaluation.corrupted_images import robustness
 from tune_ks.evaluation.exported_model import exported_model
 from tune_ks.evaluation.other_cohort import evaluate
 from tune_ks.model.masks import MASKS
+from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.members import named
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms.fourier import Fourier
 from tune_ks.training.augmentations import build_augmentation
-from tune_ks.training.coils import FITTING, require_serves_coils, require_values_serve_coils
+from tune_ks.training.coils import GIVEN_IMAGES, fitting_values, require_serves_coils, require_values_serve_coils
+from tune_ks.training.members import owners, registries, require_own_options
 from tune_ks.training.pack import Network, pass_together
 from tune_ks.training.training import Training, sampled_beforehand
 
@@ -53,6 +55,12 @@ def splits(cohort, run):
 
 
 @pytest.fixture(scope="module")
+def both(cohort, run):
+    """The same, trained on both vendors."""
+    return open_splits(run.cohort_csv, cohort.images, SEVERAL, cohort.masks)
+
+
+@pytest.fixture(scope="module")
 def image(splits):
     batch = splits.train.gather(torch.arange(4))
     assert batch.image.dtype == torch.complex64
@@ -79,11 +87,7 @@ def mask_config(name):
     return TrialConfig("SIEMENS", 0.25, mask=name, **SMALL, **options)
 
 
-def of_lines():
-    return [name for name in MASKS if name != "poisson_disc"]  # whose masks are of points
-
-
-@pytest.mark.parametrize("name", of_lines())
+@pytest.mark.parametrize("name", MASKS)
 def test_every_mask_zeroes_its_lines_of_every_coil(name, image):
     pipeline = build_pipeline(mask_config(name), COLUMNS).eval()
     rate = torch.full((4,), 0.25)
@@ -199,33 +203,113 @@ def run_epochs(trainings, splits):
     return [ends[training] for ends in train_together(trainings, splits) for training in trainings]
 
 
-@pytest.mark.parametrize(
-    ("changes", "name"),
-    [
-        ({"pattern": "points"}, "pattern"),
-        ({"transform": "cosine"}, "transform"),
-        ({"harmonise": "histogram"}, "harmonise"),
-        ({"style": "noise"}, "style"),
-        ({"augment": "warp"}, "augment"),
-        ({"reconstruction": "hqs_net"}, "reconstruction"),
-        ({"task": "volume"}, "task"),
-        ({"hermitian": "tied"}, "hermitian"),
-        ({"mixup": 0.2}, "mixup"),
-        ({"adversarial_weight": 0.1}, "adversarial_weight"),
-    ],
-)
-def test_what_needs_magnitudes_is_refused_with_its_name(splits, changes, name):
-    config = dataclasses.replace(CONFIG, **{key: value for key, value in changes.items() if hasattr(CONFIG, key)})
-    options = {key: value for key, value in changes.items() if not hasattr(CONFIG, key)}
-    config = dataclasses.replace(config, options={**config.options, **options})
-    with pytest.raises(ValueError, match=f"{name} must be .* on raw k-space"):
-        require_serves_coils(config)
-    with pytest.raises(ValueError, match=f"{name} must be .* on raw k-space"):
-        Training(config, splits)
-    with pytest.raises(ValueError, match=f"{name} must be .* on raw k-space"):
-        require_values_serve_coils(changes, {})
-    assert name in FITTING
+SEVERAL = "GE+SIEMENS"
+PARTNERS = {"task": "classifier", "classifier": "task"}  # a network answers some tasks only
+
+
+def every_member():
+    """(field, name) of each member of each registry."""
+    for field, registry in registries().items():
+        for name in registry:
+            yield field, name
+
+
+def takes_coils(field, name):
+    return field not in GIVEN_IMAGES or registries()[field][name].takes_coils
+
+
+def config_of(field, name):
+    """A small training with a member; with a network the first task that it answers, and the reverse."""
+    for partner in registries()[PARTNERS[field]] if field in PARTNERS else ("",):
+        config = dataclasses.replace(CONFIG, **{field: name, **({PARTNERS[field]: partner} if partner else {})})
+        if config.classifier in NO_NETWORK:
+            config = dataclasses.replace(config, epochs=0)
+        if field == "mask" and name in of_temperature():
+            config = dataclasses.replace(config, options={**config.options, "temperature": 1.0})
+        if field == "invariance" and name != "none":
+            config = dataclasses.replace(config, vendor=SEVERAL)
+        if field not in PARTNERS or is_usable(config):
+            return config
+    raise AssertionError(f"no partner of the {field} {name}")
+
+
+def of_temperature():
+    return {name for _, name, _ in owners()["temperature"]}
+
+
+def is_usable(config):
+    options = {name: value for name, value in config.options.items() if name in ("width",)}
+    try:
+        require_own_options(dataclasses.replace(config, options=options), chosen=("width",))
+    except ValueError:
+        return False
+    return True
+
+
+def must_be(name):
+    return pytest.raises(ValueError, match=f"^{name} must be .* on raw k-space, whose images are complex images of")
+
+
+@pytest.mark.parametrize(("field", "name"), every_member())
+def test_a_member_that_takes_coils_makes_a_step_on_them_and_no_other_is_used(field, name, request):
+    config = config_of(field, name)
+    if not takes_coils(field, name):
+        for values in ({field: name}, {**vars(CONFIG), field: name}):
+            with must_be(field):
+                require_values_serve_coils(values, {})
+        with must_be(field):
+            Training(dataclasses.replace(CONFIG, **{field: name}), request.getfixturevalue("splits"))
+        return
+    if not takes_coils("task", config.task):  # a network of a task that none of these images has
+        with must_be("task"):
+            Training(config, request.getfixturevalue("splits"))
+        return
+    splits = request.getfixturevalue("both" if config.vendor == SEVERAL else "splits")
+    training = Training(config, splits)
+    if config.epochs == 0:
+        batch = splits.train.gather(torch.arange(4))
+        assert training.pipeline.restore(batch.image, torch.full((4,), 0.25)).image.isfinite().all()
+        return
+    before = [weight.detach().clone() for weight in training.pipeline.parameters()]
+    (epoch,) = run_epochs([training], splits)
+    assert np.isfinite(epoch.loss)
+    assert any(not torch.equal(old, new) for old, new in zip(before, training.pipeline.parameters(), strict=True))
+
+
+def test_every_registry_is_walked_and_what_can_be_refused_is_known():
+    members = list(every_member())
+    assert len(members) >= 45
+    refused = {field for field, name in members if not takes_coils(field, name)}
+    assert refused == {"transform", "harmonise", "style", "augment", "reconstruction", "task"}
+    assert set(fitting_values()) == {*GIVEN_IMAGES, "pattern", "hermitian", "mixup", "adversarial_weight"}
+    assert fitting_values()["augment"] == ["none", "flips", "shifts", "flips_shifts"]
     require_serves_coils(CONFIG)
+
+
+class Drawn:
+    """A domain of ray.tune, without Ray."""
+
+    lower = 0.0
+    upper = 0.5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pattern": "points"}, {"hermitian": "tied"}, {"mixup": 0.2}, {"adversarial_weight": 0.1}],
+)
+def test_an_option_that_needs_magnitudes_is_refused_with_its_name(splits, changes):
+    (name,) = changes
+    options = {**CONFIG.options, **changes} if name != "pattern" else CONFIG.options
+    config = dataclasses.replace(CONFIG, options=options, pattern=changes.get("pattern", "lines"))
+    with must_be(name):
+        Training(config, splits)
+    with must_be(name):
+        require_values_serve_coils(changes, {})
+    (default,) = fitting_values()[name]
+    require_values_serve_coils({name: default}, {})
+    if not isinstance(default, str):
+        with must_be(name):
+            require_values_serve_coils({}, {name: Drawn()})
 
 
 def test_commands_of_magnitude_images_are_refused(run, cohort, tmp_path):
