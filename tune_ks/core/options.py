@@ -79,8 +79,8 @@ class Member:
     not fit together. ``learned`` says whether a mask or a reconstruction has parameters.
 
     ``takes_coils`` says whether a member that is given the training images themselves (a transform, a style ...: see
-    tune_ks.training.coils) works on those of raw k-space too, complex images of several coils (B, coils, S, S). No other
-    member needs to say it.
+    tune_ks.training.coils) works on those of raw k-space too, complex images of several coils (B, coils, S, S). No
+    other member needs to say it.
     """
 
     build: Callable[..., Any]
