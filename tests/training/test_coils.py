@@ -1,6 +1,7 @@
 """Raw k-space in training: the mask acts on every coil's k-space, coils are combined after it, from image to record."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from tune_ks.data.cohort.mask_source import mask_source
 from tune_ks.data.cohort.table import read_table, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.evaluation.answers import answers_of
 from tune_ks.evaluation.corrupted_images import robustness
 from tune_ks.evaluation.exported_model import exported_model
+from tune_ks.evaluation.line_occlusion import line_occlusion
 from tune_ks.evaluation.other_cohort import evaluate
+from tune_ks.evaluation.pointing_game import pointing_game
 from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.masks import MASKS
 from tune_ks.model.members import named
@@ -323,7 +327,12 @@ def test_commands_of_magnitude_images_are_refused(run, cohort, tmp_path):
         exported_model(run, run.read_record(CONFIG.key()))
     magnitudes = np.zeros((len(cohort.table), COLUMNS, COLUMNS), np.float32)
     np.save(tmp_path / "images.npy", magnitudes)
-    with pytest.raises(ValueError, match=r"was trained on complex images of coils, .* and these are magnitude images"):
-        evaluate(run, [CONFIG.key()], cohort.table, tmp_path / "images.npy")
+    positive = cohort.table.assign(label=1.0)
+    asked = {"folder": run, "keys": [CONFIG.key()], "table": positive, "images_npy": tmp_path / "images.npy"}
+    for scored in (evaluate, robustness, line_occlusion, partial(pointing_game, masks_npy=cohort.masks)):
+        with pytest.raises(ValueError, match=r"was trained on complex images of coils, .* and these are magnitude"):
+            scored(**asked)
+    with pytest.raises(ValueError, match=r"was trained on complex images of coils, .* and these are magnitude"):
+        next(answers_of(**asked))
     with pytest.raises(InputError, match="organs"):
         mask_source(cohort.images.parents[2] / "data", organs=True)
