@@ -233,9 +233,9 @@ class Timer:
         kind = (config.image_size, config.vendor, config.train_share, slices)
         if kind not in self.splits:
             cohort = self.cohorts[config.image_size]
-            scratch = Path(self.scratch.name)
-            cohort_csv = scratch / f"cohort-{len(self.splits)}.csv"
-            write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
+            cohort_csv = Path(self.scratch.name) / f"cohort-{config.image_size}.csv"
+            if not cohort_csv.exists():
+                write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
             images, masks = self._images(cohort, config)
             self.splits[kind] = open_splits(cohort_csv, images, config.vendor, masks, config.train_share, slices)
         return self.splits[kind]

@@ -56,6 +56,11 @@ def columns_or_reason(
         return str(error)
 
 
+def import_reader(report: child_process.Report) -> None:
+    """Import what reads workbooks. Called in a child process, before there is a workbook to read."""
+    import openpyxl  # noqa: F401
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A sheet with its header in the first row: every cell as text without stray blanks; the index is the line, from 1.
 
