@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.data import child_process
 from tune_ks.data.limits import MAX_COLUMNS, MAX_ROWS, MAX_SHEET_BYTES, mebibytes
 
@@ -94,7 +95,7 @@ def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
     shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in present[:SHOWN_COLUMNS]) or "none"
     if len(present) > SHOWN_COLUMNS:
         shown += " ..."
-    hint = ""
+    hint = did_you_mean(missing[0], [name for name in present if len(name) <= SHOWN_LETTERS])
     if len(present) == 1 and any(separator in present[0] for separator in OTHER_SEPARATORS):
         hint = "; columns must be separated by commas: save it again as such"
     words = ", ".join(map(repr, missing))
