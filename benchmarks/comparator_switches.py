@@ -89,7 +89,7 @@ def open_images(folder: Path, args: argparse.Namespace) -> Images:
         np.save(npy, pixels)
         description.write_text(json.dumps(options_of(args)))
     table = read_table(csv)
-    pixels = np.load(npy)
+    pixels = np.load(npy, allow_pickle=False)
     by_variant = {name: pixels[table["vendor"] == variant_vendor(name)] for name in variants()}
     changed = {name: float(np.abs(of_variant - by_variant[OFF]).mean()) for name, of_variant in by_variant.items()}
     of_off = table[table["vendor"] == variant_vendor(OFF)]
@@ -132,7 +132,7 @@ def _read_vendor(vendor: str, settings: PhantomSettings, args: argparse.Namespac
         root = phantoms.write_vendor(place / "phantom", vendor, settings)
         cohort = phantoms.read(root, place / "cache", "post_1", RECIPE["image_size"])
         table = cohort.table.sort_values(["patient_id", "slice"])
-        return table.reset_index(drop=True), np.load(cohort.images)[table["row"]]
+        return table.reset_index(drop=True), np.load(cohort.images, allow_pickle=False)[table["row"]]
 
 
 def variant_vendor(name: str) -> str:

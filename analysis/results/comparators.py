@@ -168,7 +168,9 @@ def lines(comparators: Comparators, title: str) -> list[str]:
             f"these are shown to shrink it after Holm: {names}" if names else "none is shown to shrink it, after Holm"
         )
         worse = f"; to enlarge it: {_named(grow)}" if len(grow) else ""
-        smallest = f"{name_of(best)} has the smallest loss, {best['loss']:+.3f}"
+        smallest = "the loss of each is at least that of full sampling"
+        if best["less"] > 0:
+            smallest = f"{name_of(best)} has the smallest loss, {best['loss']:+.3f}"
         said.append(f"{start} Of {len(compared)} comparators and masks {verdict}{worse}; {smallest}.")
     return said
 

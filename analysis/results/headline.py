@@ -259,9 +259,9 @@ def verdict_in_brief(selection: Selection) -> tuple[str, bool]:
     if not selection.full_sampling:
         return "full sampling not trained: nothing to compare with", False
     kinds = {of_endpoint.kind for of_endpoint in selection.verdicts.values()}
-    words = [said for kind, said in AGAINST_FULL.items() if kind in kinds]
+    worst = next((kind for kind in AGAINST_FULL if kind in kinds), Kind.UNKNOWN)
     proven = is_proven(selection.verdicts)
-    return f"{words[0]}; {'proven' if proven else 'not proven'}", proven
+    return f"{AGAINST_FULL[worst]}; {'proven' if proven else 'not proven'}", proven
 
 
 def whose_patients(analysis: Analysis, selection: Selection, domain: str) -> str:

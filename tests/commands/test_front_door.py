@@ -232,7 +232,7 @@ def refused(capsys, monkeypatch, place, *words):
         (["--data", "data", "--space", "space.py", "--run", "runs/new", "--finalists"], "no chosen rate yet"),
         (["evaluate", "runs/none", "--data", "data"], "there is no run folder runs/none"),
         (["evaluate", "runs/unchosen", "--data", "data"], "selection.json holds no chosen trial"),
-        (["evaluate", "data", "--data", "data"], "has no finished trial"),
+        (["evaluate", "data", "--data", "data"], "data is not a run folder"),
         (["predict", "runs/one", "--data", "nowhere"], "nowhere"),
     ],
 )

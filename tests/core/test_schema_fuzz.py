@@ -279,7 +279,7 @@ def test_scores_of_corrupted_images_are_bounded_by_their_images_and_in_all(made,
     second.write_bytes(whole)
     (read,), none = load_corruptions(made.root)[0][:1], load_corruptions(made.root)[1]
     assert none == []
-    monkeypatch.setattr("analysis.results.robustness.LARGEST_SCORES", read.score.nbytes + 2**16)
+    monkeypatch.setattr("analysis.read.corrupted.LARGEST_SCORES", read.score.nbytes + 2**16)
     assert [images.name for images in load_corruptions(made.root)[0]] == ["other", "second"]
     second.unlink()
 

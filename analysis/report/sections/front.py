@@ -95,14 +95,13 @@ def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:
     selection = computed.selection
     verdict, proven = verdict_in_brief(selection)
     is_chosen = not math.isnan(selection.rate)
-    gauges = [_gauge(analysis, computed, domain) for domain in KINDS]
     return FrontVendor(
         name=source_words(vendor),
         rate=_share(selection.rate),
         about_rate=_about_rate(analysis, computed) if is_chosen else "",
         verdict=verdict,
         proven=proven,
-        gauges=gauges if is_chosen else [],
+        gauges=[_gauge(analysis, computed, domain) for domain in KINDS] if is_chosen else [],
         about_gauges=_about_gauges(analysis, computed) if is_chosen else "",
         mask=_mask(analysis, computed),
         doubts=[doubt.brief for doubt in doubts_of(computed, analysis)],

@@ -84,6 +84,10 @@ def test_the_one_that_shrinks_the_transfer_loss_is_named_and_the_loss_is_that_of
     assert len(said) == 2
     for line in said:
         assert "Of 4 comparators and masks these are shown to shrink it after Holm: nyul; nyul has the" in line
+    larger = losses.assign(less=-losses["less"].abs(), holm=1.0)
+    ending = "none is shown to shrink it, after Holm; the loss of each is at least that of full sampling."
+    for line in lines(analysis.comparators._replace(losses=larger), "AUC"):
+        assert line.endswith(ending)
     nyul = losses[losses["comparator"] == "nyul"]
     assert (nyul["less"] > 0.1).all()
     assert (nyul["holm"] < CHANCE).all()
