@@ -46,3 +46,7 @@ def reads_dicom(report):
     assert reader.read_header
     packages = {name.partition(".")[0] for name, module in sys.modules.items() if module is not None}
     return packages, get_decoder(JPEGLosslessSV1).available_plugins
+
+
+def number_of_process(report):
+    return os.getpid()

@@ -111,6 +111,26 @@ def write_ismrmrd(path, kspace, skipped=(), **header_values):
     return path
 
 
+def read_ismrmrd(path):
+    """K-space of an ISMRMRD file by the package ismrmrd: the slow twin of tune_ks/data/raw/ismrmrd_file.py.
+
+    (slices, coils, ROWS, COLUMNS) of readouts whose centre is the centre of the grid; averages are averaged.
+    """
+    import ismrmrd
+
+    with ismrmrd.Dataset(str(path), "dataset", mode="r") as dataset:
+        readouts = [dataset.read_acquisition(number) for number in range(dataset.number_of_acquisitions())]
+    lines = [readout for readout in readouts if not readout.is_flag_set(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)]
+    slices = 1 + max(line.idx.slice for line in lines)
+    kspace = np.zeros((slices, lines[0].active_channels, ROWS, COLUMNS), np.complex64)
+    times = np.zeros((slices, COLUMNS), np.int64)
+    for line in lines:
+        start = ROWS // 2 - line.center_sample
+        kspace[line.idx.slice, :, start : start + line.number_of_samples, line.idx.kspace_encode_step_1] += line.data
+        times[line.idx.slice, line.idx.kspace_encode_step_1] += 1
+    return kspace / np.maximum(times, 1)[:, None, None, :].astype(np.float32)
+
+
 def write_boxes(root, rows, listed=()):
     """``rows``: (file, slice, study_level, label). A list of the files beside it where ``listed`` names any."""
     lines = ["file,slice,study_level,x,y,width,height,label"]

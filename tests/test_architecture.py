@@ -15,7 +15,7 @@ TUNE_KS = {  # wing -> (its floor, the packages of others that it may use); wing
     "planning": (4, {"torch", "ray"}),
     "training": (3, {"torch", "numpy", "monai", "safetensors"}),
     "model": (2, {"torch", "numpy", "monai", "SimpleITK"}),
-    "data": (2, {"torch", "numpy", "pandas", "pydicom", "nibabel", "scipy", "openpyxl", "h5py", "ismrmrd"}),
+    "data": (2, {"torch", "numpy", "pandas", "pydicom", "nibabel", "scipy", "openpyxl", "h5py"}),
     "core": (1, {"numpy", "pandas", "pyarrow", "filelock", "rich", "pydantic"}),
 }
 ANALYSIS = {
@@ -43,7 +43,6 @@ ONLY_IN = {  # package -> the places that may import it
     "pydicom": ("tune_ks/data/dicom/", "tune_ks/data/phantom/"),
     "nibabel": ("tune_ks/data/nifti/",),
     "h5py": ("tune_ks/data/raw/",),
-    "ismrmrd": ("tune_ks/data/raw/",),
     "SimpleITK": ("tune_ks/model/harmonisations/n4.py",),
     "sklearn": ("analysis/statistics/", "analysis/results/", "tune_ks/evaluation/yardsticks/"),
     "monai": (

@@ -55,7 +55,7 @@ def test_data_are_planned_from_their_headers(place):
         "cohort: GE 20 images of 5 patients, SIEMENS 20 images of 5 patients; sampled at 64 px",
         "run folder: runs/space-HASH (named after the images, which are not decoded yet)",
         "4 trials to run, 0 already done",
-        "by timed steps",
+        "for 4 trainings estimated by timing a few training steps",
         # 4 trials of a megabyte and what lies beside it; 40 images of 64 x 64 float32
         "disk: about 4.4 MB in the run folder, 655 kB in the cache of decoded images",
         "before that, 40 images are decoded",

@@ -40,6 +40,7 @@ from tune_ks.data.cohort.table import COLUMNS, read_table, split_patients, write
 from tune_ks.data.layouts import detect as layouts
 from tune_ks.data.layouts import duke
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.limits import MAX_FILE_BYTES
 from tune_ks.data.phantom.settings import PhantomSettings
 from tune_ks.data.phantom.write import write_phantom
 from tune_ks.data.whole_folder import OWNER
@@ -130,6 +131,31 @@ def test_a_survey_reads_more_headers_in_this_process_and_the_same_in_children(tm
     there = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
     pd.testing.assert_frame_equal(here.table, there.table)
     assert len(here.table) == 32
+
+
+def test_what_must_not_be_opened_is_refused_where_headers_are_read_in_this_process(tmp_path, monkeypatch):
+    """Nothing here could end a read that waits for a pipe, a device or a file without end."""
+    root = tmp_path / "data"
+    write_table_cohort(root)
+    paths = pd.read_csv(root / "labels.csv")["path"].tolist()[:4]
+    for path in paths:
+        (root / path).unlink()
+    os.mkfifo(root / paths[0])
+    (root / paths[1]).symlink_to(Path(paths[0]).name)  # in the same folder: a link to the pipe
+    (root / paths[2]).touch()
+    os.truncate(root / paths[2], MAX_FILE_BYTES + 1)  # a hole: takes no disk
+    (root / paths[3]).symlink_to(Path(paths[3]).name)  # a link to itself
+    monkeypatch.setattr(child_process, "Child", lambda *_: pytest.fail("a child was started"))
+    layout = layouts.detect(root, labels_required=True)
+    skipped = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1).skipped
+    reasons = dict(zip(skipped["path"], skipped["reason"], strict=True))
+    assert reasons.pop(paths[2]).startswith("too large for one image")
+    assert [reasons.pop(path) for path in paths[:2]] == ["not a file"] * 2
+    assert list(reasons) == [paths[3]]
+    (root / paths[1]).unlink()
+    (root / paths[1]).symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="leaves the folder"):
+        cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
 
 
 def test_there_is_a_child_for_every_core_that_may_be_used(tmp_path, monkeypatch):

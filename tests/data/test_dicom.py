@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import struct
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -239,6 +240,19 @@ def test_a_child_that_dies_is_replaced(child_work):
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         child_process.call("child_work:fail", {})
     assert child_process.call("child_work:double", {"value": 4}) == 8
+
+
+def test_a_call_that_is_begun_leaves_its_child_to_the_next_call(child_work, monkeypatch):
+    unhandled = []
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    child_process.begin("child_work:number_of_process").join(60)
+    begun = child_process._shared.process.pid
+    assert child_process.call("child_work:number_of_process", {}) == begun
+    for failing in ("child_work:fail", "absent_module:absent", "child_work:die"):
+        child_process.begin(failing).join(60)
+        assert child_process.call("child_work:double", {"value": 21}) == 42
+    assert unhandled == []
+    assert child_process._shared.process.pid != begun
 
 
 def test_a_dead_or_hung_child_costs_its_item_only(child_work):

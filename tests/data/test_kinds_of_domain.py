@@ -10,7 +10,7 @@ from dicom_files import ROTATED, anatomy, save_labels, write_dicom, write_duke
 from tune_ks.core.domain_words import DOMAIN_WORDS, VENDOR_WORDS, about_domains, domain_of, domain_words
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import open_cohort, require_usable, survey_cohort
-from tune_ks.data.cohort.domains import MOST, tesla
+from tune_ks.data.cohort.domains import MOST, about_vendor_column, tesla, why_without
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS, manufacturer_of, read_table, with_splits, words_of_table, write_table
 from tune_ks.data.layouts.detect import detect
@@ -159,6 +159,16 @@ def test_a_column_of_duke_s_clinical_sheet(tmp_path):
     assert domains_of(cohort) == dict(zip(table["Patient ID"], table["Menopause"]))
     with pytest.raises(InputError, match="lacks the column 'centre'; the columns found are 'Patient ID', 'Days to"):
         surveyed(tmp_path, "centre")
+
+
+def test_a_column_that_would_say_the_domain_is_named():
+    said = "no field strength in the header, which says the domain"
+    assert why_without("field_strength") == why_without("field_strength", ["age", "fields"]) == said
+    assert why_without("field_strength", ["age", "Tesla"]) == f"{said}; the sheet has a column Tesla: --domain Tesla"
+    assert "column field_strength counts once it has" in why_without("field_strength", ["field_strength", "centre"])
+    assert why_without("centre", ["field_t"]) == "nothing in the column centre, which says the domain"
+    assert about_vendor_column(["age"]) == ""
+    assert about_vendor_column(["age", "Maker"]) == ". The sheet has a column Maker: call it vendor"
 
 
 def test_field_strengths_take_the_nominal_one():

@@ -476,6 +476,16 @@ def test_any_folder_of_volumes_with_labels_csv(tmp_path, patients):
         read([*slices, slices[0]])
     with pytest.raises(InputError, match="which leaves the folder"):
         read([{**row, "mask": "../mask.nii"} for row in rows])
+    tesla = [{**row, "field_t": ("1.5", "3")[number % 2]} for number, row in enumerate(rows)]
+    said = "no field strength in the header, which says the domain; the sheet has a column field_t: --domain field_t"
+    with pytest.raises(InputError, match=said):
+        read(tesla, domain="field_strength")
+    assert set(read(tesla, domain="field_t").table["vendor"]) == {"1.5", "3"}
+    with pytest.raises(InputError, match=r"lacks the column 'field'; .*; did you mean 'field_t'\?$"):
+        read(tesla, domain="field")
+    nameless = [{**row, "vendor": "", "Manufacturer": row["vendor"]} for row in rows]
+    with pytest.raises(InputError, match=r"a sheet names the vendors. The sheet has a column Manufacturer: call it v"):
+        read(nameless)
     save_labels(root, whole)
     with pytest.raises(InputError, match="no volume has a mask"):
         with_target_masks(of_volume, root)

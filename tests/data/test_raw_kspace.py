@@ -14,6 +14,7 @@ from raw_files import (
     header,
     in_full_grid,
     kspace_of,
+    read_ismrmrd,
     slices_of,
     write_boxes,
     write_cohort,
@@ -30,6 +31,7 @@ from tune_ks.data.kspace import to_image
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.occupied import acquired_lines, occupied_bands
+from tune_ks.data.raw import ismrmrd_file
 from tune_ks.data.raw.header import read_header
 from tune_ks.data.raw.open import open_volume
 
@@ -169,7 +171,7 @@ def test_stored_zeros_are_known_for_lines_that_were_not_acquired(tmp_path):
 
 
 def test_ismrmrd_gives_the_k_space_of_its_acquisitions(tmp_path):
-    pytest.importorskip("ismrmrd", reason="ISMRMRD files are read by the package ismrmrd (the extra kspace)")
+    pytest.importorskip("ismrmrd", reason="the package ismrmrd writes the files of this test")
     kspace = kspace_of(slices_of(3, 2, [1]), 2)
     write_ismrmrd(tmp_path / "a.mrd", kspace, skipped=(0, 1, 31))
     kspace[..., [0, 1, 31]] = 0
@@ -180,6 +182,114 @@ def test_ismrmrd_gives_the_k_space_of_its_acquisitions(tmp_path):
     write_ismrmrd(tmp_path / "b.mrd", kspace, centre=COLUMNS // 2 + 40)
     with pytest.raises(UnusableFile, match="outside the grid"), open_volume(tmp_path / "b.mrd"):
         pass
+
+
+@pytest.fixture(scope="module")
+def scrambled(tmp_path_factory):
+    """An ISMRMRD file whose slices take turns: averages, noise between lines, short readouts, one line not acquired."""
+    ismrmrd = pytest.importorskip("ismrmrd", reason="the package ismrmrd writes the files of this test")
+    path = tmp_path_factory.mktemp("mrd") / "a.mrd"
+    rng = np.random.default_rng(5)
+    with ismrmrd.Dataset(str(path), "dataset", mode="w") as dataset:
+        dataset.write_xml_header(header())
+        for number in range(22):
+            short = 6 * (number % 3 == 0)  # samples that an asymmetric echo lacks at its start
+            samples = rng.normal(size=(2, ROWS - short)) + 1j * rng.normal(size=(2, ROWS - short))
+            acquisition = ismrmrd.Acquisition.from_array(samples.astype(np.complex64))
+            acquisition.idx.kspace_encode_step_1 = 3 * (number // 4)
+            acquisition.idx.slice = number % 2
+            acquisition.center_sample = ROWS // 2 - short
+            if number in (4, 9):
+                acquisition.setFlag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+            dataset.append_acquisition(acquisition)
+    return path
+
+
+@pytest.mark.parametrize("block", [1, 3, ismrmrd_file.BLOCK])
+def test_blocks_of_readouts_give_the_same_bits_as_readouts_one_by_one(scrambled, monkeypatch, block):
+    monkeypatch.setattr(ismrmrd_file, "BLOCK", block)
+    with open_volume(scrambled) as volume:
+        kspace = np.stack(list(volume.slices()))
+    assert np.count_nonzero(kspace) > 1000
+    assert kspace.tobytes() == read_ismrmrd(scrambled).tobytes()
+
+
+def test_flags_have_the_numbers_of_the_package():
+    ismrmrd = pytest.importorskip("ismrmrd", reason="the package ismrmrd names the flags")
+    assert len(ismrmrd_file.LEFT_OUT) == 10
+    for number, name in ismrmrd_file.LEFT_OUT.items():
+        assert getattr(ismrmrd, name) == number, name
+    assert ismrmrd.ACQ_IS_REVERSE == ismrmrd_file.REVERSE
+
+
+def test_rows_that_follow_one_another_are_one_block():
+    blocks = list(ismrmrd_file._blocks(np.array([0, 1, 2, 5, 7, 8]), 2))
+    assert blocks == [slice(0, 2), slice(2, 3), slice(5, 6), slice(7, 9)]
+    assert list(ismrmrd_file._blocks(np.array([], int), 2)) == []
+
+
+def replaced(file, table):
+    """Put another table in the place of the acquisitions."""
+    del file["dataset/data"]
+    file["dataset/data"] = table
+
+
+def with_head(file, **values):
+    """Change the head of the second readout."""
+    row = file["dataset/data"][1]
+    for name, value in values.items():
+        place = row["head"]["idx"] if name in ismrmrd_file.COUNTERS else row["head"]
+        place[name] = value
+    file["dataset/data"][1] = row
+
+
+def with_samples(file, count):
+    row = file["dataset/data"][1]
+    row["data"] = np.ones(count, np.float32)
+    file["dataset/data"][1] = row
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda file: file.pop("dataset/data"), "no dataset of this file"),
+        (lambda file: replaced(file, np.ones(4)), "not of the ISMRMRD format"),
+        (lambda file: replaced(file, np.zeros(3, [("head", "f4"), ("data", "f4")])), "not of the ISMRMRD format"),
+        (lambda file: replaced(file, 5.0), "it holds 1 acquisitions"),
+        (lambda file: file["dataset/data"].resize(0, axis=0), "it holds 0 acquisitions"),
+        (lambda file: file["dataset/data"].resize(2**20 + 1, axis=0), "it holds 1048577 acquisitions"),
+        (lambda file: with_head(file, flags=1 << 21), "both directions"),
+        (lambda file: with_head(file, contrast=1), "no single 2-D scan"),
+        (lambda file: with_head(file, slice=60_000), "unlikely shape"),
+        (lambda file: with_head(file, active_channels=60_000), "unlikely shape"),
+        (lambda file: with_head(file, active_channels=1), "outside the grid"),
+        (lambda file: with_head(file, number_of_samples=60_000), "outside the grid"),
+        (lambda file: with_head(file, center_sample=60_000), "outside the grid"),
+        (lambda file: with_head(file, number_of_samples=ROWS - 20), "as many samples as its head says"),
+        (lambda file: with_samples(file, 0), "as many samples as its head says"),
+        (lambda file: with_samples(file, 7), "as many samples as its head says"),
+        (lambda file: with_samples(file, 10**6), "as many samples as its head says"),
+    ],
+)
+def test_a_damaged_or_hostile_ismrmrd_file_is_one_message(scrambled, tmp_path, change, reason):
+    path = tmp_path / "a.mrd"
+    shutil.copy(scrambled, path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(UnusableFile, match=reason), open_volume(path) as volume:
+        list(volume.slices())
+
+
+def test_a_truncated_ismrmrd_file_is_one_message(scrambled, tmp_path):
+    content = scrambled.read_bytes()
+    refused = 0
+    for part in range(1, 12):
+        path = tmp_path / f"{part}.mrd"
+        path.write_bytes(content[: len(content) * part // 12])
+        with pytest.raises(UnusableFile), open_volume(path) as volume:
+            list(volume.slices())
+        refused += 1
+    assert refused == 11
 
 
 def test_a_file_of_fewer_lines_than_the_models_is_skipped(root, cohort):

@@ -98,7 +98,10 @@ def test_a_plan_takes_from_an_idle_machine_to_all_slots_at_the_present_load(time
     spread = estimate.SPREAD
     assert expected.total == pytest.approx((2 * idle + 40, 2 * idle * 3 * spread + 60 * spread))
     assert expected.together == pytest.approx((expected.total.low / 2, expected.total.high / 2))
-    assert expected.basis == "1 trials by recorded ones and 2 by timed steps"
+    assert expected.basis == (
+        "for 1 training from the time that finished trials of this run took "
+        "and for 2 trainings estimated by timing a few training steps"
+    )
     assert expected.cache_bytes == 0
     assert expected.run_bytes > 0
     drawn = estimate.estimate(Plan([], 3, 2, 0), folder, of_trial.cohorts, 0, load)

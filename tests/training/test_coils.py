@@ -1,6 +1,7 @@
 """Raw k-space in training: the mask acts on every coil's k-space, coils are combined after it, from image to record."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,19 +11,26 @@ from cohort_run import cohort_with_targets, run_one
 from raw_files import COLUMNS, write_cohort
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.cohort.mask_source import mask_source
+from tune_ks.data.cohort.table import read_table, write_table
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.evaluation.answers import answers_of
 from tune_ks.evaluation.corrupted_images import robustness
 from tune_ks.evaluation.exported_model import exported_model
+from tune_ks.evaluation.line_occlusion import line_occlusion
 from tune_ks.evaluation.other_cohort import evaluate
+from tune_ks.evaluation.pointing_game import pointing_game
+from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.masks import MASKS
 from tune_ks.model.members import named
 from tune_ks.model.pipeline import build_pipeline
 from tune_ks.model.sampling import Measurement
 from tune_ks.model.transforms.fourier import Fourier
 from tune_ks.training.augmentations import build_augmentation
-from tune_ks.training.coils import FITTING, require_serves_coils, require_values_serve_coils
+from tune_ks.training.coils import GIVEN_IMAGES, fitting_values, require_serves_coils, require_values_serve_coils
+from tune_ks.training.members import owners, registries, require_own_options
 from tune_ks.training.pack import Network, pass_together
+from tune_ks.training.train import step, train_together
 from tune_ks.training.training import Training, sampled_beforehand
 
 pytest.importorskip("h5py", reason="raw k-space files are read by h5py (the extra kspace)")
@@ -53,6 +61,16 @@ def splits(cohort, run):
 
 
 @pytest.fixture(scope="module")
+def both(cohort, run):
+    """The same, trained on both vendors; what is tested on is called a third one."""
+    table = read_table(run.cohort_csv)
+    table.loc[table["split"] == "test", "vendor"] = "PHILIPS"
+    csv = run.cohort_csv.with_name("of_three.csv")
+    write_table(csv, table)
+    return open_splits(csv, cohort.images, SEVERAL, cohort.masks)
+
+
+@pytest.fixture(scope="module")
 def image(splits):
     batch = splits.train.gather(torch.arange(4))
     assert batch.image.dtype == torch.complex64
@@ -79,11 +97,7 @@ def mask_config(name):
     return TrialConfig("SIEMENS", 0.25, mask=name, **SMALL, **options)
 
 
-def of_lines():
-    return [name for name in MASKS if name != "poisson_disc"]  # whose masks are of points
-
-
-@pytest.mark.parametrize("name", of_lines())
+@pytest.mark.parametrize("name", MASKS)
 def test_every_mask_zeroes_its_lines_of_every_coil(name, image):
     pipeline = build_pipeline(mask_config(name), COLUMNS).eval()
     rate = torch.full((4,), 0.25)
@@ -178,7 +192,7 @@ def test_a_record_says_that_it_is_of_coils(run, cohort):
     "changes",
     [
         {"mask": "gumbel", "temperature": 1.0, "augment": "flips_shifts", "mask_jitter": 0.2, "test_time": "flips"},
-        {"mask": "loupe", "temperature": 1.0, "reconstruction": "unet", "reconstruction_channels": 8},
+        {"mask": "loupe", "reconstruction": "unet", "reconstruction_channels": 4, "reconstruction_weight": 1.0},
         {"task": "segmentation", "classifier": "unet", "mask": "gumbel", "temperature": 1.0},
     ],
 )
@@ -194,38 +208,116 @@ def test_other_trainings_learn_on_coils(splits, changes):
 
 
 def run_epochs(trainings, splits):
-    from tune_ks.training.train import train_together
-
     return [ends[training] for ends in train_together(trainings, splits) for training in trainings]
 
 
-@pytest.mark.parametrize(
-    ("changes", "name"),
-    [
-        ({"pattern": "points"}, "pattern"),
-        ({"transform": "cosine"}, "transform"),
-        ({"harmonise": "histogram"}, "harmonise"),
-        ({"style": "noise"}, "style"),
-        ({"augment": "warp"}, "augment"),
-        ({"reconstruction": "hqs_net"}, "reconstruction"),
-        ({"task": "volume"}, "task"),
-        ({"hermitian": "tied"}, "hermitian"),
-        ({"mixup": 0.2}, "mixup"),
-        ({"adversarial_weight": 0.1}, "adversarial_weight"),
-    ],
-)
-def test_what_needs_magnitudes_is_refused_with_its_name(splits, changes, name):
-    config = dataclasses.replace(CONFIG, **{key: value for key, value in changes.items() if hasattr(CONFIG, key)})
-    options = {key: value for key, value in changes.items() if not hasattr(CONFIG, key)}
-    config = dataclasses.replace(config, options={**config.options, **options})
-    with pytest.raises(ValueError, match=f"{name} must be .* on raw k-space"):
-        require_serves_coils(config)
-    with pytest.raises(ValueError, match=f"{name} must be .* on raw k-space"):
-        Training(config, splits)
-    with pytest.raises(ValueError, match=f"{name} must be .* on raw k-space"):
-        require_values_serve_coils(changes, {})
-    assert name in FITTING
+SEVERAL = "GE+SIEMENS"
+PARTNERS = {"task": "classifier", "classifier": "task"}  # a network answers some tasks only
+
+
+def every_member():
+    """(field, name) of each member of each registry."""
+    return [(field, name) for field, registry in registries().items() for name in registry]
+
+
+def takes_coils(field, name):
+    return field not in GIVEN_IMAGES or registries()[field][name].takes_coils
+
+
+def config_of(field, name):
+    """A small training with a member; with a network the first task that it answers, and the reverse."""
+    changes = {field: name}
+    if field in PARTNERS:
+        changes[PARTNERS[field]] = partner_of(field, name)
+    if field == "invariance" and name != "none":
+        changes["vendor"] = SEVERAL
+    if changes.get("classifier") in NO_NETWORK:
+        changes["epochs"] = 0
+    options = {"width": 0.1}
+    if (field, name) in {(field, name) for field, name, _ in owners()["temperature"]}:
+        options["temperature"] = 1.0
+    if field == "reconstruction" and named(registries()[field], field, name).learned:
+        options |= {"reconstruction_channels": 4, "reconstruction_weight": 1.0}
+    return dataclasses.replace(CONFIG, **changes, options=options)
+
+
+def partner_of(field, name):
+    for partner in registries()[PARTNERS[field]]:
+        config = dataclasses.replace(
+            CONFIG, **{field: name, PARTNERS[field]: partner}, epochs=int(name not in NO_NETWORK)
+        )
+        try:
+            require_own_options(config, chosen=config.options)
+        except ValueError:
+            continue
+        return partner
+    raise AssertionError(f"nothing goes with the {field} {name}")
+
+
+def must_be(name):
+    return pytest.raises(ValueError, match=f"^{name} must be .* on raw k-space, whose images are complex images of")
+
+
+@pytest.mark.parametrize(("field", "name"), every_member())
+def test_a_member_that_takes_coils_makes_a_step_on_them_and_no_other_is_used(field, name, request):
+    config = config_of(field, name)
+    if not takes_coils(field, name):
+        for values in ({field: name}, {**vars(CONFIG), field: name}):
+            with must_be(field):
+                require_values_serve_coils(values, {})
+        with must_be(field):
+            Training(dataclasses.replace(CONFIG, **{field: name}), request.getfixturevalue("splits"))
+        return
+    if not takes_coils("task", config.task):  # a network of a task that none of these images has
+        with must_be("task"):
+            Training(config, request.getfixturevalue("splits"))
+        return
+    splits = request.getfixturevalue("both" if config.vendor == SEVERAL else "splits")
+    training = Training(config, splits)
+    if config.epochs == 0:
+        batch = splits.train.gather(torch.arange(4))
+        assert training.pipeline.restore(batch.image, torch.full((4,), 0.25)).image.isfinite().all()
+        return
+    before = [weight.detach().clone() for weight in training.pipeline.parameters()]
+    training.begin_epoch()
+    assert step([training], training.draws[:1]).isfinite().all()
+    assert any(not torch.equal(old, new) for old, new in zip(before, training.pipeline.parameters(), strict=True))
+
+
+def test_every_registry_is_walked_and_what_can_be_refused_is_known():
+    members = list(every_member())
+    assert len(members) >= 45
+    refused = {field for field, name in members if not takes_coils(field, name)}
+    assert refused == {"transform", "harmonise", "style", "augment", "reconstruction", "task"}
+    assert set(fitting_values()) == {*GIVEN_IMAGES, "pattern", "hermitian", "mixup", "adversarial_weight"}
+    assert fitting_values()["augment"] == ["none", "flips", "shifts", "flips_shifts"]
     require_serves_coils(CONFIG)
+
+
+class Drawn:
+    """A domain of ray.tune, without Ray."""
+
+    lower = 0.0
+    upper = 0.5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pattern": "points"}, {"hermitian": "tied"}, {"mixup": 0.2}, {"adversarial_weight": 0.1}],
+)
+def test_an_option_that_needs_magnitudes_is_refused_with_its_name(splits, changes):
+    (name,) = changes
+    options = {**CONFIG.options, **changes} if name != "pattern" else CONFIG.options
+    config = dataclasses.replace(CONFIG, options=options, pattern=changes.get("pattern", "lines"))
+    with must_be(name):
+        Training(config, splits)
+    with must_be(name):
+        require_values_serve_coils(changes, {})
+    (default,) = fitting_values()[name]
+    require_values_serve_coils({name: default}, {})
+    if not isinstance(default, str):
+        with must_be(name):
+            require_values_serve_coils({}, {name: Drawn()})
 
 
 def test_commands_of_magnitude_images_are_refused(run, cohort, tmp_path):
@@ -235,7 +327,12 @@ def test_commands_of_magnitude_images_are_refused(run, cohort, tmp_path):
         exported_model(run, run.read_record(CONFIG.key()))
     magnitudes = np.zeros((len(cohort.table), COLUMNS, COLUMNS), np.float32)
     np.save(tmp_path / "images.npy", magnitudes)
-    with pytest.raises(ValueError, match=r"was trained on complex images of coils, .* and these are magnitude images"):
-        evaluate(run, [CONFIG.key()], cohort.table, tmp_path / "images.npy")
+    positive = cohort.table.assign(label=1.0)
+    asked = {"folder": run, "keys": [CONFIG.key()], "table": positive, "images_npy": tmp_path / "images.npy"}
+    for scored in (evaluate, robustness, line_occlusion, partial(pointing_game, masks_npy=cohort.masks)):
+        with pytest.raises(ValueError, match=r"was trained on complex images of coils, .* and these are magnitude"):
+            scored(**asked)
+    with pytest.raises(ValueError, match=r"was trained on complex images of coils, .* and these are magnitude"):
+        next(answers_of(**asked))
     with pytest.raises(InputError, match="organs"):
         mask_source(cohort.images.parents[2] / "data", organs=True)

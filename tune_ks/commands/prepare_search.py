@@ -56,6 +56,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
 
     A dry run decodes nothing: it takes what an earlier command has decoded, else what sheets and headers say.
     """
+    begin_reading_workbooks(args)  # before torch is imported here, which takes a second
     from tune_ks.commands.progress import Stages
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
@@ -112,6 +113,18 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
         weights=weights,
         notes=notes,
     )
+
+
+def begin_reading_workbooks(args: argparse.Namespace) -> None:
+    """Start the child process that will read the sheets, where there are workbooks and no images are decoded yet."""
+    from tune_ks.data import child_process
+
+    cache = args.cache or cache_beside(args.run)
+    if cache.exists():  # the sheets are read no more, if it is of these images
+        return
+    workbooks = args.data.glob("*.xlsx") if args.data else PHANTOM.glob("*/*.xlsx")
+    if any(workbooks):
+        child_process.begin("tune_ks.data.layouts.sheets:import_reader")
 
 
 def say_run_folder(args: argparse.Namespace, space: Any, cohort: Any, folder: RunFolder, is_resumed: bool) -> None:

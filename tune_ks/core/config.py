@@ -52,7 +52,7 @@ class TrialConfig:
     mask: str = _field("gumbel", "the family of masks", str, part="mask")
     pattern: str = _field(
         "lines", "one probability a k-space column, or one a coefficient", str,
-        part="mask", choices=("lines", "points"), shapes=True,
+        part="mask", choices=("lines", "points"), shapes=True, takes_coils=False,
     )  # fmt: skip
     rate_start: float | None = _field(
         None, "training starts at this rate and falls to sampling_rate until it settles", part="mask", above=0, most=1

@@ -19,6 +19,8 @@ class Option:
 
     ``default`` None means that the option may be left out. The limits are the allowed range of a number; ``choices``
     are the allowed texts.
+
+    ``takes_coils`` False: on complex images of coils (raw k-space) only the default can be used.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Option:
     choices: tuple[str, ...] = ()
     shapes: bool = False  # True where the shapes of the network's weights depend on the value
     part: str = "training"  # for a field of TrialConfig: the part of the system that it belongs to
+    takes_coils: bool = True
 
     @property
     def allowed(self) -> str:
@@ -74,12 +77,17 @@ class Member:
     ``build`` takes the arguments that all members of a registry get (a mask: radius, rate ...), and every option by
     name, as plain values. ``check`` gets the config and the values of the options and raises ValueError where they do
     not fit together. ``learned`` says whether a mask or a reconstruction has parameters.
+
+    ``takes_coils`` says whether a member that is given the training images themselves (a transform, a style ...: see
+    tune_ks.training.coils) works on those of raw k-space too, complex images of several coils (B, coils, S, S). No
+    other member needs to say it.
     """
 
     build: Callable[..., Any]
     options: tuple[Option, ...] = ()
     check: Callable[[Any, Mapping[str, Any]], None] | None = None
     learned: bool = False
+    takes_coils: bool = False
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Name -> value of every option of this member: the given value, else the default. Other names are ignored."""

@@ -247,6 +247,21 @@ def call(function: str, task: Task) -> Any:
             raise
 
 
+def begin(function: str) -> threading.Thread:
+    """One call in the kept child, beside what this process does next, for what the function imports.
+
+    The next ``call`` waits until it is done. A failure is none here: the next call fails in the same way, and says so.
+    """
+
+    def begin_call() -> None:
+        with contextlib.suppress(ChildDied, RuntimeError, OSError):
+            call(function, {})
+
+    thread = threading.Thread(target=begin_call, daemon=True)
+    thread.start()
+    return thread
+
+
 in_child = False  # True in a child process: decode here, do not start another child
 
 

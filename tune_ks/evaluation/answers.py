@@ -10,7 +10,7 @@ import pandas as pd
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.evaluation.decisions import NOTICE
-from tune_ks.evaluation.other_cohort import images_of_task, load_model, records_of, require_same_kind, require_side
+from tune_ks.evaluation.other_cohort import images_of_task, load_model, records_of, require_fits
 from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import answers
 
@@ -34,8 +34,7 @@ def answers_of(
     device = scoring_device()
     for done, record in enumerate(records_of(folder, keys)):
         images, places = images_of_task(record.config, table, images_npy)
-        require_side(record, images.side)
-        require_same_kind(record, images)
+        require_fits(record, images)
         model = load_model(folder, record, device)
         yield _of_model(record, table.iloc[places], answers(model, images, record.config, device))
         if progress:

@@ -12,7 +12,7 @@ import torch
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
-from tune_ks.evaluation.other_cohort import images_of_task, load_model
+from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_fits
 from tune_ks.evaluation.scored_table import write_scores
 from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.corruptions.base import SEVERITIES, Corruption, corrupted
@@ -49,6 +49,8 @@ def robustness(
     images, places = images_of_task(records[0].config, table, images_npy, masks_npy)
     if images.coils:
         raise ValueError("corruptions change magnitude images; this cohort is raw k-space, whose images are complex")
+    for record in records:
+        require_fits(record, images)
     models = [load_model(folder, record, device) for record in records]
     scores = np.full((len(keys), len(CORRUPTIONS), SEVERITIES + 1, len(table)), np.nan, np.float32)
     for k, (model, record) in enumerate(zip(models, records)):

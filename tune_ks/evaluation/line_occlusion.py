@@ -19,7 +19,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.dataset import Images
 from tune_ks.evaluation.line_groups import MOST, LineGroups, line_groups
-from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_side
+from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_fits
 from tune_ks.evaluation.scored_table import write_scores
 from tune_ks.model.members import scored_values
 from tune_ks.model.pipeline import KSpaceClassifier
@@ -61,7 +61,7 @@ def line_occlusion(
     images, places = images_of_task(records[0].config, table, images_npy, masks_npy)
     clean, occluded, groups = [], [], []
     for done, record in enumerate(records):
-        require_side(record, images.side)
+        require_fits(record, images)
         model = always_sampling(load_model(folder, record, device), record.config)
         of_model, scores = _scores(model, record.config, images, device, _share_of(progress, done, len(keys)))
         in_table = np.full((len(scores), len(table)), np.nan, np.float32)  # NaN of images that are in no volume

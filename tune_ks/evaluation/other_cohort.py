@@ -81,8 +81,7 @@ def evaluate(
     lines, scored = [], []
     for done, record in enumerate(records_of(folder, keys)):
         images, places = images_of_task(record.config, table, images_npy, masks_npy)
-        require_side(record, images.side)
-        require_same_kind(record, images)
+        require_fits(record, images)
         scores = np.full(len(table), np.nan, np.float32)  # NaN of images that are in no volume
         scores[places] = score(load_model(folder, record, device), images, record.config, device)
         names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
@@ -105,17 +104,16 @@ def images_of_task(
     return images, place_of_row[images.rows.numpy()].to_numpy()
 
 
-def require_side(record: TrialRecord, side: int) -> None:
-    """ValueError where images have another side in pixels than those that the trial was trained on."""
-    if side != side_of(record):
+def require_fits(record: TrialRecord, images: Images) -> None:
+    """ValueError where images have another side in pixels than those that the trial was trained on, or another kind.
+
+    The kinds are coil images of raw k-space, and magnitudes.
+    """
+    if images.side != side_of(record):
         raise ValueError(
             f"trial {record.config.key()} was trained on images of {side_of(record)} px, "
-            f"and the smallest image here has {side} px: an image is never enlarged before sampling"
+            f"and the smallest image here has {images.side} px: an image is never enlarged before sampling"
         )
-
-
-def require_same_kind(record: TrialRecord, images: Images) -> None:
-    """ValueError where a trial was trained on coil images of raw k-space and these are magnitudes, or the reverse."""
     kinds = {True: "complex images of coils, from raw k-space", False: "magnitude images"}
     trained = bool(record.facts.get("coils"))
     if trained != bool(images.coils):

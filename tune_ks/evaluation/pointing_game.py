@@ -20,7 +20,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.dataset import Images, all_images
 from tune_ks.evaluation.line_occlusion import mask_at_test
-from tune_ks.evaluation.other_cohort import load_model, require_side
+from tune_ks.evaluation.other_cohort import load_model, require_fits
 from tune_ks.evaluation.saliency import saliency, with_random_weights
 from tune_ks.evaluation.scored_table import numbered_patients
 from tune_ks.model.pipeline import KSpaceClassifier
@@ -87,7 +87,7 @@ def pointing_game(
     maps = np.zeros_like(image)
     for k, key in enumerate(keys):
         record = folder.read_record(key)
-        require_side(record, side)
+        require_fits(record, chosen.images)
         model = load_model(folder, record, device)
         models = (model, with_random_weights(model, record.config))
         for place, (restored, of_models) in enumerate(_saliencies(models, record.config, chosen, device)):

@@ -15,6 +15,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.table import with_splits, write_table
 from tune_ks.data.dataset import Splits, open_splits
+from tune_ks.data.layouts.sheets import counted
 from tune_ks.data.new_array import new_array
 from tune_ks.model.classifiers import NO_NETWORK
 from tune_ks.model.members import shaping_values
@@ -91,15 +92,24 @@ def estimate(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_se
         max((seconds.low for _, seconds in groups), default=0.0),
         max((seconds.high for _, seconds in groups), default=0.0),
     )
-    basis = [f"{recorded} trials by recorded ones"] * (recorded > 0) + [f"{timed} by timed steps"] * (timed > 0)
     return Estimate(
         total=Seconds(low, high),
         together=Seconds(max(longest.low, low / load.slots), max(longest.high, high / load.slots)),
-        basis=" and ".join(basis) or "all are still to be drawn",
+        basis=_basis(recorded, timed),
         has_records=recorded > 0,
         run_bytes=(sum(map(len, plan.jobs)) + plan.suggestions) * _bytes_of_a_trial(plan, folder, timer),
         cache_bytes=float(sum(_missing_bytes(cohort) for cohort in cohorts.values())),
     )
+
+
+def _basis(recorded: int, timed: int) -> str:
+    """What the time of so many trainings rests on: on finished trials of the run folder, on timed training steps."""
+    reasons = []
+    if recorded:
+        reasons.append(f"for {counted(recorded, 'training')} from the time that finished trials of this run took")
+    if timed:
+        reasons.append(f"for {counted(timed, 'training')} estimated by timing a few training steps")
+    return " and ".join(reasons) or "all are still to be drawn"
 
 
 def recorded_seconds(folder: RunFolder) -> dict[str, list[float]]:
@@ -223,9 +233,9 @@ class Timer:
         kind = (config.image_size, config.vendor, config.train_share, slices)
         if kind not in self.splits:
             cohort = self.cohorts[config.image_size]
-            scratch = Path(self.scratch.name)
-            cohort_csv = scratch / f"cohort-{len(self.splits)}.csv"
-            write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
+            cohort_csv = Path(self.scratch.name) / f"cohort-{config.image_size}.csv"
+            if not cohort_csv.exists():
+                write_table(cohort_csv, with_splits(cohort.table, self.split_seed))
             images, masks = self._images(cohort, config)
             self.splits[kind] = open_splits(cohort_csv, images, config.vendor, masks, config.train_share, slices)
         return self.splits[kind]

@@ -1,53 +1,67 @@
-"""What a training on complex images of coils (raw k-space) can use, and what it cannot.
+"""What a training on complex images of coils (raw k-space) can use: what says so of itself, in its own declaration.
 
-A member is left out where it needs magnitudes in [0, 1] before sampling (harmonisation, style, warp, mixup, the
-adversary), real images (a tied mask, the other transforms), one image in k-space (data consistency), or samples that no
-scanner acquires alone (masks of points).
+A member that is given the training images says it in its registry (``Member.takes_coils``), an option in its own file
+(``Option.takes_coils``). Every mask, network, schedule and invariance fits: none of them sees an image before the coils
+are combined.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
+from tune_ks.core.options import Option
 from tune_ks.core.printable import shown
+from tune_ks.training.members import owners, registries
 
-FITTING: dict[str, tuple[Any, ...]] = {  # field or option -> the values that fit; an option that is not set fits
-    "pattern": ("lines",),
-    "transform": ("fourier",),
-    "harmonise": ("none",),
-    "style": ("none",),
-    "augment": ("none", "flips", "shifts", "flips_shifts"),
-    "reconstruction": ("zero_filled", "unet"),
-    "task": ("classification", "segmentation", "detection"),
-    "hermitian": ("none",),
-    "mixup": (0.0,),
-    "adversarial_weight": (0.0,),
-}
+# the fields whose members are given the images of the coils
+GIVEN_IMAGES = ("transform", "harmonise", "style", "augment", "reconstruction", "task")
 
 
-def require_fit(name: str, value: Any) -> None:
-    """ValueError where ``value`` of this field or option cannot be used on raw k-space."""
-    allowed = FITTING.get(name, (value,))
-    if value not in allowed:
-        words = " or ".join(shown(fitting) for fitting in allowed)
+def fitting_values() -> dict[str, list[Any]]:
+    """Field or option -> its values that can be used on raw k-space, of those of which not every value can."""
+    fitting: dict[str, list[Any]] = {}
+    for option in _every_option():
+        if not option.takes_coils:
+            fitting[option.name] = [option.default]
+    for field in GIVEN_IMAGES:
+        fitting[field] = [name for name, member in registries()[field].items() if member.takes_coils]
+    return fitting
+
+
+def _every_option() -> list[Option]:
+    """The fields of a config, and each option of its members once."""
+    of_members = [declared[0][2] for declared in owners().values()]
+    return [*OWN_FIELDS.values(), *of_members]
+
+
+def require_serves_coils(config: TrialConfig) -> None:
+    """ValueError where a config names a member, or sets an option, that cannot be used on raw k-space."""
+    for name, fitting in fitting_values().items():
+        if name in OWN_FIELDS or name in config.options:
+            _require_fit(name, config.get(name), fitting)
+
+
+def require_values_serve_coils(fixed: Mapping[str, Any], drawn: Mapping[str, Any]) -> None:
+    """The same of a block of a space: its fixed values, and the values that a sampler can draw from its domains."""
+    for name, fitting in fitting_values().items():
+        for value in _values(name, fixed, drawn):
+            _require_fit(name, value, fitting)
+
+
+def _values(name: str, fixed: Mapping[str, Any], drawn: Mapping[str, Any]) -> list[Any]:
+    """The fixed value; the categories of a domain, or the ends of its range; [] where the block does not name it."""
+    if name in fixed:
+        return [fixed[name]]
+    if name not in drawn:
+        return []
+    domain = drawn[name]
+    return list(getattr(domain, "categories", None) or (domain.lower, domain.upper))
+
+
+def _require_fit(name: str, value: Any, fitting: list[Any]) -> None:
+    if value not in fitting:
+        words = " or ".join(shown(fit) for fit in fitting)
         raise ValueError(
             f"{name} must be {words} on raw k-space, whose images are complex images of several coils, "
             f"got {shown(value)}"
         )
-
-
-def require_serves_coils(config: TrialConfig) -> None:
-    """ValueError where a config names a member that cannot be used on raw k-space."""
-    for name in FITTING:
-        if name in OWN_FIELDS:
-            require_fit(name, getattr(config, name))
-        elif name in config.options:
-            require_fit(name, config.options[name])
-
-
-def require_values_serve_coils(fixed: Mapping[str, Any], drawn: Mapping[str, Any]) -> None:
-    """The same of a block of a space: its fixed values, and domains with the categories that a sampler can draw."""
-    for name in FITTING:
-        values = [fixed[name]] if name in fixed else getattr(drawn.get(name), "categories", ())
-        for value in values:
-            require_fit(name, value)

@@ -17,7 +17,6 @@ from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.model.transforms.base import Transform
 from tune_ks.training.adamw import Update
 from tune_ks.training.augmentations import Augmentation, build_augmentation
-from tune_ks.training.augmentations.moves import Moves
 from tune_ks.training.average import Average
 from tune_ks.training.chance import stayed_at_chance
 from tune_ks.training.coils import require_serves_coils
@@ -342,10 +341,5 @@ def sampled_beforehand(
 
 
 def _commutes(augmentation: Augmentation, transform: Transform, images: Images) -> bool:
-    """Whether a fixed mask can be applied before this augmentation.
-
-    Images of coils are complex, so their k-space has no conjugate symmetry: a mirror image has other lines under M.
-    """
-    if images.coils and isinstance(augmentation, Moves) and augmentation.flips:
-        return False
-    return augmentation.commutes(transform)
+    """Whether a fixed mask can be applied before this augmentation."""
+    return augmentation.commutes_on_coils(transform) if images.coils else augmentation.commutes(transform)

@@ -17,6 +17,10 @@ from tune_ks.data.layouts.sheets import InputError, counted
 NOMINAL_T = (0.35, 0.55, 1.0, 1.2, 1.5, 3.0, 5.0, 7.0)  # field strengths as scanners are sold
 NEAR = 0.05  # of it: a header's 2.89 T is 3 T
 CENTRE_COLUMNS = ("centre", "center", "site")  # the first that a sheet has
+ALIKE = {  # a domain that files say -> columns, in small letters, in which a sheet may say it in their place
+    VENDOR: ("manufacturer", "maker", "scanner_vendor"),
+    FIELD_STRENGTH: ("field_t", "field", "tesla", "field_strength", "magnetic_field_strength", "magneticfieldstrength"),
+}
 MOST = 30  # domains; a column of more values does not group patients
 NAME = re.compile(r"[^\W_][\w .()-]{0,39}")  # of a domain; it becomes a part of names of files and of "A+B"
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a", "<na>"})  # in small letters
@@ -46,11 +50,26 @@ def tesla(field_t: float) -> str:
     return f"{nominal:g}T" if abs(nominal - field_t) <= NEAR * nominal else f"{field_t:.2g}T"
 
 
-def why_without(domain: str) -> str:
-    """Why an image without a domain is left out."""
-    if domain == FIELD_STRENGTH:
-        return "no field strength in the header, which says the domain"
-    return f"nothing in the column {domain}, which says the domain"
+def why_without(domain: str, columns: Iterable[str] = ()) -> str:
+    """Why an image without a domain is left out; with the one of the sheet's ``columns`` that may say it."""
+    if domain != FIELD_STRENGTH:
+        return f"nothing in the column {domain}, which says the domain"
+    reason = "no field strength in the header, which says the domain"
+    column = column_like(FIELD_STRENGTH, columns)
+    if column == FIELD_STRENGTH:  # this word means the header
+        return f"{reason}; the sheet's column {column} counts once it has another name, as field_t: --domain field_t"
+    return f"{reason}; the sheet has a column {column}: --domain {column}" if column else reason
+
+
+def about_vendor_column(columns: Iterable[str]) -> str:
+    """What to say where files have no known maker and a column of the sheet may name it; "" where none does."""
+    column = column_like(VENDOR, columns)
+    return f". The sheet has a column {column}: call it vendor" if column else ""
+
+
+def column_like(domain: str, columns: Iterable[str]) -> str:
+    """The column that may say what a domain that files say is; "" where none is called so."""
+    return next((name for name in columns if name.casefold() in ALIKE[domain]), "")
 
 
 def require_domains(domain: str, candidates: Iterable[Candidate]) -> None:

@@ -20,7 +20,13 @@ from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.cache_texts import write_texts
 from tune_ks.data.cohort.candidates import Candidate, fill_slices
-from tune_ks.data.cohort.domains import domain_columns, domain_of_image, require_domains, why_without
+from tune_ks.data.cohort.domains import (
+    about_vendor_column,
+    domain_columns,
+    domain_of_image,
+    require_domains,
+    why_without,
+)
 from tune_ks.data.cohort.fingerprint import fingerprints
 from tune_ks.data.cohort.image_table import NO_FACTS, image_table
 from tune_ks.data.cohort.position_matched import unmatched_negatives
@@ -71,6 +77,7 @@ class Scan:
         self.skipped: list[tuple[str, str]] = []  # path and reason of files that cannot serve
         self.left_out: Counter[str] = Counter()  # reason -> files left out on purpose
         self.notes: list[str] = []
+        self.columns: tuple[str, ...] = ()  # of the sheet, that are not used
 
     def write(self, cache_dir: Path, signature: str, files: list[FileStatus], labels_required: bool) -> None:
         """Fill ``cache_dir/signature``, whole or not at all."""
@@ -100,6 +107,7 @@ class Scan:
         self.skipped = listing.skipped
         self.left_out = listing.left_out
         self.notes = listing.notes
+        self.columns = listing.columns
         candidates = self._read_headers(sorted(listing.items, key=lambda item: item.path))
         candidates = self._with_domains(candidates, labels_required)
         self._need_images(candidates, "file")
@@ -186,7 +194,7 @@ class Scan:
                 candidate.domain = candidate.domain or NO_DOMAIN
                 kept.append(candidate)
             else:
-                self.skipped.append((candidate.item.path, why_without(self.settings.domain)))
+                self.skipped.append((candidate.item.path, why_without(self.settings.domain, self.columns)))
         return kept
 
     def _decode(self, candidates: list[Candidate], side: int, images: Path) -> pd.DataFrame:
@@ -251,7 +259,9 @@ class Scan:
 
     def _need_images(self, usable: list[Any], noun: str) -> None:
         if not usable:
-            raise InputError(f"{self.root} holds no usable {noun}.{self._reasons()} {self.needs}")
+            lacks_vendor = any("vendor" in reason for _, reason in self.skipped)
+            hint = about_vendor_column(self.columns) if lacks_vendor else ""
+            raise InputError(f"{self.root} holds no usable {noun}.{self._reasons()} {self.needs}{hint}")
 
     def _reasons(self) -> str:
         return reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)

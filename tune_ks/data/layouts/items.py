@@ -34,10 +34,12 @@ class Item:
 class Listing:
     """Files to read, files that cannot be read as (path, reason), and reason -> number of files left out on purpose.
 
-    ``notes`` are sentences that the user must know before believing a number.
+    ``notes`` are sentences that the user must know before believing a number. ``columns`` are those of its sheet that
+    are not used: one of them may say the domain.
     """
 
     items: list[Item] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    columns: tuple[str, ...] = ()

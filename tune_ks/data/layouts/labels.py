@@ -74,6 +74,7 @@ class LabelTable(Layout):
         table = _with_sites(sheet, table)
         _check_splits(sheet, table)
         listing = Listing(left_out=left_out, notes=_unused_columns(sheet, table, self.columns, domain))
+        listing.columns = tuple(name for name in table.columns if name not in self.columns)
         for item in _items(sheet, table, self.texts, domain):
             item.is_chosen = item.path in chosen
             if labels_required and item.label is None and not item.mask:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.data import child_process
 from tune_ks.data.limits import MAX_COLUMNS, MAX_ROWS, MAX_SHEET_BYTES, mebibytes
 
@@ -56,6 +57,11 @@ def columns_or_reason(
         return str(error)
 
 
+def import_reader(report: child_process.Report) -> None:
+    """Import what reads workbooks. Called in a child process, before there is a workbook to read."""
+    import openpyxl  # noqa: F401
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A sheet with its header in the first row: every cell as text without stray blanks; the index is the line, from 1.
 
@@ -89,7 +95,7 @@ def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
     shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in present[:SHOWN_COLUMNS]) or "none"
     if len(present) > SHOWN_COLUMNS:
         shown += " ..."
-    hint = ""
+    hint = did_you_mean(missing[0], [name for name in present if len(name) <= SHOWN_LETTERS])
     if len(present) == 1 and any(separator in present[0] for separator in OTHER_SEPARATORS):
         hint = "; columns must be separated by commas: save it again as such"
     words = ", ".join(map(repr, missing))

@@ -21,11 +21,11 @@ def open_volume(path: Path) -> Iterator[RawVolume]:
             if "kspace" in file:
                 yield FastMRIVolume(file)
             elif GROUP in file:
-                yield IsmrmrdVolume(file, _ismrmrd())
+                yield IsmrmrdVolume(file)
             else:
                 raise UnusableFile("neither fastMRI (kspace) nor ISMRMRD (dataset/xml) is in it")
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # of a damaged file; UnusableFile passes
-        if isinstance(error, UnusableFile | InputError):
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # of a damaged file
+        if isinstance(error, UnusableFile | InputError):  # they say more
             raise
         raise UnusableFile("it cannot be read as an HDF5 file") from error
 
@@ -35,19 +35,7 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError:
-        raise _not_installed("h5py") from None
+        raise InputError(
+            "raw k-space files are read by the package h5py, which is not installed: pip install 'tune_ks[kspace]'"
+        ) from None
     return h5py
-
-
-def _ismrmrd() -> Any:
-    try:
-        import ismrmrd
-    except ImportError:
-        raise _not_installed("ismrmrd") from None
-    return ismrmrd
-
-
-def _not_installed(name: str) -> InputError:
-    return InputError(
-        f"raw k-space files are read by the package {name}, which is not installed: pip install 'tune_ks[kspace]'"
-    )

@@ -5,7 +5,7 @@ from tune_ks.model.harmonisations import bias_removal, histogram, n4, nyul
 from tune_ks.model.harmonisations.base import Unchanged
 
 HARMONISATIONS = {
-    "none": Member(Unchanged),
+    "none": Member(Unchanged, takes_coils=True),
     "histogram": histogram.MEMBER,
     "nyul": nyul.MEMBER,
     "bias_removal": bias_removal.MEMBER,

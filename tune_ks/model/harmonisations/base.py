@@ -11,7 +11,8 @@ class Harmonisation(nn.Module, ABC):
     """(B, 1, S, S) images -> the same shape, each image by itself.
 
     What it learns from the training images is kept in buffers, so that it travels with the weights. It commutes with
-    mirroring and with circular shifts, unless it is one that is computed ``beforehand``.
+    mirroring and with circular shifts, unless it is one that is computed ``beforehand``. Images are real, in [0, 1],
+    unless its registry says that it ``takes_coils``.
     """
 
     # whether training computes it once for each stored image, before all augmentation: of a member that takes too long

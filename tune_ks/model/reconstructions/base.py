@@ -23,7 +23,11 @@ TRAINING = (
 
 
 class Reconstruction(nn.Module, ABC):
-    """Measurement -> estimates (B, 1, H, W), complex or real. ``magnitude`` makes images of them."""
+    """Measurement -> estimates (B, 1, H, W), complex or real. ``magnitude`` makes images of them.
+
+    One that needs the zero-filled magnitude alone, not the k-space of one image, says in its registry that it
+    ``takes_coils``; others are not given measurements of several coils.
+    """
 
     def __init__(
         self, transform: Transform, reconstruction_weight: float = 0.0, reconstruction_epochs: int = 0

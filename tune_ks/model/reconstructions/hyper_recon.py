@@ -167,4 +167,5 @@ def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
         )
 
 
+# no coils: the loss ``consistency`` compares with the k-space of one image
 MEMBER = Member(HyperRecon, (*OPTIONS, *TRAINING), check, learned=True)

@@ -43,4 +43,4 @@ def build(transform: Transform, reconstruction_channels: int = 64, **training: A
     return UNetReconstruction(transform, network, **training)
 
 
-MEMBER = Member(build, (CHANNELS, *TRAINING), check_epochs, learned=True)
+MEMBER = Member(build, (CHANNELS, *TRAINING), check_epochs, learned=True, takes_coils=True)

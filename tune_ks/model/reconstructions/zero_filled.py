@@ -17,4 +17,4 @@ class ZeroFilled(Reconstruction):
         return estimate  # already a magnitude
 
 
-MEMBER = Member(ZeroFilled, TRAINING, check_epochs)
+MEMBER = Member(ZeroFilled, TRAINING, check_epochs, takes_coils=True)

@@ -5,4 +5,8 @@ from tune_ks.model.transforms.cosine import Cosine
 from tune_ks.model.transforms.fourier import Fourier
 from tune_ks.model.transforms.hadamard import Hadamard
 
-TRANSFORMS = {"fourier": Member(Fourier), "hadamard": Member(Hadamard), "cosine": Member(Cosine)}
+TRANSFORMS = {
+    "fourier": Member(Fourier, takes_coils=True),
+    "hadamard": Member(Hadamard),
+    "cosine": Member(Cosine),
+}

@@ -20,6 +20,8 @@ class Transform(ABC):
     It is separable, along ``axes`` (negative): the last axis for lines, the last two for points. A mask of lines M(kx)
     commutes with the transform along y, so F^-1 M F x needs the transform along x only:
     F_y^-1 F_x^-1 M F_x F_y = F_x^-1 M F_x.
+
+    One that transforms complex images as well says so in its registry (``takes_coils``); others are not given them.
     """
 
     is_complex: bool  # whether coefficients, and images made of a part of them, are complex

@@ -11,10 +11,10 @@ from tune_ks.training.augmentations.moves import Moves
 from tune_ks.training.augmentations.unchanged import Unchanged
 
 AUGMENTATIONS = {
-    "none": Member(Unchanged),
-    "flips": Member(partial(Moves, flips=True)),
-    "shifts": Member(partial(Moves, shifts=True)),
-    "flips_shifts": Member(partial(Moves, flips=True, shifts=True)),
+    "none": Member(Unchanged, takes_coils=True),
+    "flips": Member(partial(Moves, flips=True), takes_coils=True),
+    "shifts": Member(partial(Moves, shifts=True), takes_coils=True),
+    "flips_shifts": Member(partial(Moves, flips=True, shifts=True), takes_coils=True),
     "warp": warp.MEMBER,
 }
 

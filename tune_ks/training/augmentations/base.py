@@ -10,7 +10,10 @@ from tune_ks.model.transforms.base import Transform
 
 
 class Augmentation(ABC):
-    """Equal augmentations do the same to a batch, so that a pack applies them in one call."""
+    """Equal augmentations do the same to a batch, so that a pack applies them in one call.
+
+    Images are real, in [0, 1], unless the augmentation's registry says that it ``takes_coils``.
+    """
 
     @abstractmethod
     def draw(self, size: int, side: int, stream: np.random.Generator) -> Tensor | None:
@@ -26,3 +29,7 @@ class Augmentation(ABC):
 
         If so, a fixed mask can be applied once, before training.
         """
+
+    def commutes_on_coils(self, transform: Transform) -> bool:
+        """The same of complex images of coils, whose k-space has no conjugate symmetry."""
+        return False

@@ -49,6 +49,10 @@ class Moves(Augmentation):
         of_lines = len(transform.axes) == 1
         return transform.has_conjugate_symmetry and (of_lines or not self.flips)
 
+    def commutes_on_coils(self, transform: Transform) -> bool:
+        """Shifts only: a mirror image of complex values has other lines under the mask."""
+        return not self.flips and self.commutes(transform)
+
 
 def moved(values: Tensor, moves: Tensor) -> Tensor:
     """(B, C, S, S) -> the same shape, image i moved by row i of ``moves`` (B, 2, 2)."""

@@ -22,3 +22,6 @@ class Unchanged(Augmentation):
 
     def commutes(self, transform: Transform) -> bool:
         return True
+
+    def commutes_on_coils(self, transform: Transform) -> bool:
+        return True

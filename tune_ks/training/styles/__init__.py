@@ -7,7 +7,7 @@ from tune_ks.training.styles import amplitude, bias_field, corruption, gamma, no
 from tune_ks.training.styles.base import Style, Unchanged
 
 STYLES = {
-    "none": Member(Unchanged),
+    "none": Member(Unchanged, takes_coils=True),
     "gamma": gamma.MEMBER,
     "bias_field": bias_field.MEMBER,
     "noise": noise.MEMBER,

@@ -24,6 +24,8 @@ SHARE = Option("style_share", 0.5, "share of the training images whose intensiti
 class Style(ABC):
     """``strength`` is how strongly an image is changed, ``share`` the probability that it is.
 
+    Images are real, in [0, 1], unless the style's registry says that it ``takes_coils``.
+
     ``commutes`` says whether a fixed mask can be applied to the images once, before training: where nothing is changed.
     """
 

@@ -52,6 +52,9 @@ def takes(*registries: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str,
 class Task(nn.Module, ABC):
     """``metric`` is a name in METRICS, ``target`` one in TARGETS: the kind of the true answer for an image.
 
+    The image of a batch is a magnitude, unless the task's registry says that it ``takes_coils``: one that does not look
+    at it, or at its size only, can say so.
+
     ``group`` says what belongs together in a batch: nothing ("image"), or all slices of a volume ("volume").
 
     Training uses an instance, built from the task's options. It is a module because it may have parameters (an

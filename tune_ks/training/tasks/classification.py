@@ -103,4 +103,6 @@ CLASS_WEIGHTS = Option(
     str,
     choices=("none", "balanced"),
 )
-MEMBER = Member(Classification, (LABEL_SMOOTHING, CLASS_WEIGHTS, MIXUP), takes(CLASSIFIERS, NO_NETWORK))
+MEMBER = Member(
+    Classification, (LABEL_SMOOTHING, CLASS_WEIGHTS, MIXUP), takes(CLASSIFIERS, NO_NETWORK), takes_coils=True
+)

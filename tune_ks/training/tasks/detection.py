@@ -150,4 +150,4 @@ def _covered(images: Images) -> Iterator[Tensor]:
 SIZE_WEIGHT = Option("size_weight", 0.1, "how much a pixel of a box's height or width counts in the loss", least=0)
 PEAK_SHARE = Option("peak_share", 0.2, "deviation of the peak at a true centre, as a share of the box's side", above=0)
 CANDIDATES = Option("candidates", 5, "places in each image that are kept and that FROC counts", int, least=1, most=5)
-MEMBER = Member(Detection, (SIZE_WEIGHT, PEAK_SHARE, CANDIDATES), takes(DETECTORS))
+MEMBER = Member(Detection, (SIZE_WEIGHT, PEAK_SHARE, CANDIDATES), takes(DETECTORS), takes_coils=True)

@@ -90,6 +90,7 @@ def _targets(images: Images) -> Iterator[Tensor]:
 
 
 ADVERSARIAL_WEIGHT = Option(
-    "adversarial_weight", 0.0, "how steeply the segmenter goes against an adversary; 0: there is none", least=0
-)
-MEMBER = Member(Segmentation, (ADVERSARIAL_WEIGHT,), takes(SEGMENTERS, NO_NETWORK))
+    "adversarial_weight", 0.0, "how steeply the segmenter goes against an adversary; 0: there is none",
+    least=0, takes_coils=False,
+)  # fmt: skip  # the adversary sees the image that was sampled
+MEMBER = Member(Segmentation, (ADVERSARIAL_WEIGHT,), takes(SEGMENTERS, NO_NETWORK), takes_coils=True)
