@@ -7,7 +7,7 @@ Imaging 29:1310, 2010). It is fitted where x lies above FLOOR of the image's mea
 is no option here is as SimpleITK has it: 200 bins, a full width at half maximum of 0.15, a Wiener noise of 0.01, and
 a convergence threshold of 0.001.
 
-The fit takes tens of milliseconds an image, so a process fits each image once: it keeps b as the coefficients of its
+The fit takes tens to hundreds of milliseconds an image, so a process fits each image once: it keeps b as the coefficients of its
 spline, half a kilobyte, under a hash of the pixels. In training the stored images are fitted, not what augmentation
 makes of them (``beforehand``).
 """
@@ -37,7 +37,7 @@ class N4(Harmonisation):
     """The field is fitted on an image shrunk by a whole factor to about ``n4_side`` pixels a side."""
 
     beforehand = True
-    seconds = 0.05
+    seconds = 0.2  # on real patches
 
     def __init__(self, n4_side: int = 32, n4_levels: int = 4, n4_iterations: int = 50) -> None:
         super().__init__()
