@@ -3,8 +3,8 @@
     python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space comparators
     python -m docs.tables comparators RUN
 
-Cost: 114 trials at 64 px, some 95 minutes of CPU: about fifty minutes on two quiet cores. N4 takes 0.05 s an image of
-them, once in each worker. It needs SimpleITK: pip install 'tune_ks[n4]'.
+Cost: 114 trials at 64 px, some 110 minutes of CPU: about an hour on two quiet cores. N4 takes 0.2 s of CPU an image,
+once in each worker. It needs SimpleITK: pip install 'tune_ks[n4]'.
 
 Full sampling, the low-pass and the learned mask at two rates; at full sampling every harmonisation (histogram matching,
 Nyul-Udupa, bias-field removal, N4), every style (gamma, bias field, noise, random convolutions, amplitude mixing and

@@ -7,9 +7,9 @@ Imaging 29:1310, 2010). It is fitted where x lies above FLOOR of the image's mea
 is no option here is as SimpleITK has it: 200 bins, a full width at half maximum of 0.15, a Wiener noise of 0.01, and
 a convergence threshold of 0.001.
 
-The fit takes tens to hundreds of milliseconds an image, so a process fits each image once: it keeps b as the coefficients of its
-spline, half a kilobyte, under a hash of the pixels. In training the stored images are fitted, not what augmentation
-makes of them (``beforehand``).
+The fit takes tens to hundreds of milliseconds an image, so a process fits each image once: it keeps b as the
+coefficients of its spline, half a kilobyte, under a hash of the pixels. In training the stored images are fitted, not
+what augmentation makes of them (``beforehand``).
 """
 
 import hashlib
