@@ -64,6 +64,20 @@ def expected_images(images):
     return np.clip((small - low) / (high - low), 0, 1)
 
 
+def require_slices(rows, patient, expected, pictures, masks):
+    """A patient's rows have the labels, sizes, images and masks of its volume; how many they are."""
+    assert rows["label"].tolist() == [1, 1, 1, 0, 0, 0, 0]
+    assert rows["slice"].tolist() == [*MARKED, 8, 9, 10, 11]  # between them less than MARGIN slices
+    assert np.allclose(rows["spacing_mm"], patient.spacing_mm * 48 / SIDE, rtol=1e-4)
+    assert np.allclose(rows["thickness_mm"], 2.5 * patient.spacing_mm, rtol=1e-4)
+    for row in rows.itertuples():
+        place = int(row.slice) - 1
+        assert np.allclose(pictures[row.row], expected[place], atol=1e-5)
+        stored = pad_to_square(patient.marked[place].astype(np.float32))
+        assert np.array_equal(masks[row.row], shrink_by_area(stored, SIDE))
+    return len(rows)
+
+
 def test_mama_mia_is_read_back_to_the_phantom_s_images_labels_and_masks(patients, cohort):
     """However the axes of each patient's volume lie in its file."""
     pictures = np.load(cohort.images)
@@ -72,17 +86,8 @@ def test_mama_mia_is_read_back_to_the_phantom_s_images_labels_and_masks(patients
     for patient in patients:
         rows = cohort.table[cohort.table["patient_id"] == patient.name]
         expected = expected_images(patient.images.astype(np.int16))
-        assert rows["label"].tolist() == [1, 1, 1, 0, 0, 0, 0]
-        assert rows["slice"].tolist() == [*MARKED, 8, 9, 10, 11]  # between them less than MARGIN slices
         assert set(rows["vendor"]) == {patient.vendor}
-        assert np.allclose(rows["spacing_mm"], patient.spacing_mm * 48 / SIDE, rtol=1e-4)
-        assert np.allclose(rows["thickness_mm"], 2.5 * patient.spacing_mm, rtol=1e-4)
-        for row in rows.itertuples():
-            place = int(row.slice) - 1
-            assert np.allclose(pictures[row.row], expected[place], atol=1e-5)
-            stored = pad_to_square(patient.marked[place].astype(np.float32))
-            assert np.array_equal(masks[row.row], shrink_by_area(stored, SIDE))
-            met += 1
+        met += require_slices(rows, patient, expected, pictures, masks)
     assert met == len(cohort.table) == 42
     boxes = true_boxes(torch.tensor(masks)[:, None].float())
     assert (~boxes.isnan().any(1)).tolist() == (cohort.table["label"] == 1).tolist()
@@ -352,18 +357,9 @@ def test_breast_dcedl_s_stacks_are_read_back_to_the_phantom_s_images_labels_and_
     for number, patient in enumerate(patients):
         rows = cohort.table[cohort.table["patient_id"] == patient.name]
         expected = expected_images(patient.images)
-        assert rows["slice"].tolist() == [*MARKED, 8, 9, 10, 11]
-        assert rows["label"].tolist() == [1, 1, 1, 0, 0, 0, 0]
         assert set(rows["vendor"]) == {("SPY1", "SPY2")[number % 2]}  # the sheet's column dataset says duke of all
         assert set(rows["split"]) == {("train", "test", "val")[number // 2]}
-        assert np.allclose(rows["spacing_mm"], patient.spacing_mm * 48 / SIDE, rtol=1e-4)
-        assert np.allclose(rows["thickness_mm"], 2.5 * patient.spacing_mm, rtol=1e-4)
-        for row in rows.itertuples():
-            place = int(row.slice) - 1
-            assert np.allclose(pictures[row.row], expected[place], atol=1e-5)
-            stored = pad_to_square(patient.marked[place].astype(np.float32))
-            assert np.array_equal(masks[row.row], shrink_by_area(stored, SIDE))
-            met += 1
+        met += require_slices(rows, patient, expected, pictures, masks)
     assert met == len(cohort.table) == 42
     assert set(cohort.table["orientation"]) == {"unknown"}
     assert cohort.left_out == {"another acquisition": 6, "slices less than 5 from a tumour": 24}

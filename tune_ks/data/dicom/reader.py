@@ -212,6 +212,14 @@ def named_vendor(text: str) -> str:
     return name
 
 
+def vendor_if_named(text: str) -> str:
+    """As ``named_vendor``, but "" where the text is no name."""
+    try:
+        return named_vendor(text)
+    except ValueError:
+        return ""
+
+
 def _check_orientation(orientation: str) -> None:
     if orientation not in ORIENTATIONS:
         raise ValueError(f"orientation must be one of {ORIENTATIONS}, got {orientation!r}")

@@ -124,6 +124,14 @@ def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
     return True
 
 
+def visible_names(folder: Path) -> list[str]:
+    """The names in a folder, in order, hidden ones excepted; none where it is no folder, or cannot be listed."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
+
+
 def _visible_entries(folder: str) -> list[os.DirEntry]:
     with os.scandir(folder) as entries:
         return [entry for entry in entries if not entry.name.startswith(".")]

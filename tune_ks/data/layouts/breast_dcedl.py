@@ -11,7 +11,6 @@ positive by the mask. The cropped release has no other slices, so that there the
 """
 
 import math
-import os
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tune_ks.data.dicom.reader import named_vendor
-from tune_ks.data.layouts.base import FileStatus, Layout
+from tune_ks.data.dicom.reader import vendor_if_named
+from tune_ks.data.layouts.base import FileStatus, Layout, visible_names
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
+from tune_ks.data.layouts.sheets import InputError, positive_number, read_table, require_columns
 
 NAMED = "breastdcedl"  # how its folders begin, in small letters
 CROPPED = "min_crop"  # in the path of the cropped release
@@ -52,9 +51,13 @@ class Sheets(NamedTuple):
     values: dict[str, dict[str, str]]  # patient in small letters -> column -> text
     columns: set[str]
 
+    def text(self, patient: str, column: str) -> str:
+        """ "" where there is none."""
+        return self.values.get(patient, {}).get(column, "")
+
     def number(self, patient: str, column: str) -> float:
         """NaN where there is none."""
-        return float(pd.to_numeric(self.values.get(patient, {}).get(column, ""), errors="coerce"))
+        return float(pd.to_numeric(self.text(patient, column), errors="coerce"))
 
 
 class BreastDCEDL(Layout):
@@ -66,9 +69,9 @@ class BreastDCEDL(Layout):
     @classmethod
     def find_sheets(cls, root: Path) -> dict[str, Path] | None:
         """Every sheet by its path in the folder; those of the cropped release last."""
-        tables = _names_in(root)
-        for folder in _names_in(root):
-            tables += [f"{folder}/{name}" for name in _names_in(root / folder)]
+        tables = visible_names(root)
+        for folder in visible_names(root):
+            tables += [f"{folder}/{name}" for name in visible_names(root / folder)]
         names = [name for name in tables if name.endswith(".csv") and _is_sheet(root / name)]
         names.sort(key=lambda name: (CROPPED in name.casefold(), name))
         return {name: root / name for name in names} or None
@@ -76,7 +79,7 @@ class BreastDCEDL(Layout):
     @classmethod
     def message_if_incomplete(cls, root: Path) -> str:
         """For BreastDCEDL's folders without a sheet."""
-        folders = [name for name in _names_in(root) if name.casefold().startswith(NAMED)]
+        folders = [name for name in visible_names(root) if name.casefold().startswith(NAMED)]
         if not folders:
             return ""
         return (
@@ -122,7 +125,7 @@ class BreastDCEDL(Layout):
         )
         listing.left_out = +listing.left_out
         self._name_domains(listing, sheets, labels_required)
-        _use_whole_splits(listing)
+        listing.use_whole_splits("the column test is not used: it leaves out a patient; the patients are split anew")
         if is_cropped:
             listing.notes.append(
                 "the label is pCR, the patient's response to the treatment, on every slice: the cropped release has no"
@@ -164,10 +167,10 @@ class BreastDCEDL(Layout):
         by_trial = any(name in TRIALS for name in self.domain_columns)
         if self.domain_columns and required and not column and not by_trial:
             require_columns(next(iter(self.sheets.values())), sorted(sheets.columns), self.domain_columns[0])
-        makers = [_maker(sheets, item.patient_id) for item in listing.items]
+        makers = [vendor_if_named(sheets.text(item.patient_id.casefold(), "manufacturer")) for item in listing.items]
         for item, maker in zip(listing.items, makers, strict=True):
             trial = item.sheet_vendor
-            item.domain = trial if by_trial else sheets.values[item.patient_id.casefold()].get(column, "")
+            item.domain = trial if by_trial else sheets.text(item.patient_id.casefold(), column)
             item.sheet_vendor = maker if all(makers) else trial
         if not all(makers) and not self.domain_columns:
             count = len(makers) - makers.count("")
@@ -175,14 +178,6 @@ class BreastDCEDL(Layout):
                 f"what is called a vendor is a trial: the sheets name the maker of the scanner for {count} of"
                 f" {len(makers)} patients (--domain trial says so; a column manufacturer counts where it names all)"
             )
-
-
-def _names_in(folder: Path) -> list[str]:
-    """What lies in a folder, hidden things excepted; none where it is no folder, or cannot be listed."""
-    try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except OSError:
-        return []
 
 
 def _is_sheet(path: Path) -> bool:
@@ -246,34 +241,14 @@ def _item(file: File, phase: str, key: str, sheets: Sheets, masks: list[str], is
     label = 1 if masks else None
     if is_cropped and response in (0, 1):
         label = int(response)
-    known = {}
-    for column, name in KNOWN.items():
-        value = sheets.number(key, column)
-        known[name] = value if 0 < value < math.inf else math.nan
+    known = {name: positive_number(sheets.text(key, column)) for column, name in KNOWN.items()}
     return Item(
         path=file.path,
         patient_id=file.patient,
         series=phase,
         label=label,
-        split=SPLIT_OF.get(sheets.values[key].get("test", "").removesuffix(".0"), ""),
+        split=SPLIT_OF.get(sheets.text(key, "test").removesuffix(".0"), ""),
         sheet_vendor=file.trial,
         mask=masks[0] if masks else "",
         known=known,
     )
-
-
-def _maker(sheets: Sheets, patient: str) -> str:
-    """The vendor in a sheet's column manufacturer; "" where it names none."""
-    try:
-        return named_vendor(sheets.values[patient.casefold()].get("manufacturer", ""))
-    except ValueError:
-        return ""
-
-
-def _use_whole_splits(listing: Listing) -> None:
-    """Take the splits away where a patient has none."""
-    given = {item.split for item in listing.items}
-    if "" in given and len(given) > 1:
-        listing.notes.append("the column test is not used: it leaves out a patient; the patients are split anew")
-        for item in listing.items:
-            item.split = ""

@@ -1,7 +1,7 @@
 """What a layout lists: one Item for each file to read, and a Listing of them all."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 LEFT_OUT = -1  # label of a slice that is neither positive nor negative
@@ -43,3 +43,16 @@ class Listing:
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     columns: tuple[str, ...] = ()
+
+    def use_whole_splits(self, note: str) -> None:
+        """Take the splits away, and add the note, where some items have none or a patient lies in two."""
+        splits: dict[str, set[str]] = defaultdict(set)
+        for item in self.items:
+            splits[item.patient_id].add(item.split)
+        given = set().union(*splits.values())
+        if given <= {""}:
+            return
+        if "" in given or any(len(names) > 1 for names in splits.values()):
+            self.notes.append(note)
+            for item in self.items:
+                item.split = ""

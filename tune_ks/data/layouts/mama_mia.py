@@ -7,18 +7,15 @@
 Every patient has a tumour, so that labels are those of slices, by the mask. Letter case does not count in names.
 """
 
-import math
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
-from tune_ks.data.dicom.reader import named_vendor
+from tune_ks.data.dicom.reader import vendor_if_named
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError, present_column, read_columns
+from tune_ks.data.layouts.sheets import InputError, positive_number, present_column, read_columns
 
 STEM = "clinical_and_imaging_info"
 SHEET = "dataset_info"  # of the workbook
@@ -167,19 +164,6 @@ def _read_patients(sheet: Path, domain_columns: tuple[str, ...], required: bool)
         name = row["patient_id"]
         if name.casefold() in patients:
             raise InputError(f"{sheet.name} has more than one row for {name}; it needs one row for each patient")
-        known = {target: _positive(row[column]) for column, target in KNOWN.items() if column in row}
-        patients[name.casefold()] = Patient(name, _vendor(row["manufacturer"]), row.get(domain, ""), known)
+        known = {target: positive_number(row[column]) for column, target in KNOWN.items() if column in row}
+        patients[name.casefold()] = Patient(name, vendor_if_named(row["manufacturer"]), row.get(domain, ""), known)
     return patients
-
-
-def _vendor(text: str) -> str:
-    try:
-        return named_vendor(text)
-    except ValueError:
-        return ""
-
-
-def _positive(text: str) -> float:
-    """A finite number above 0, else NaN."""
-    number = float(pd.to_numeric(text, errors="coerce"))
-    return number if 0 < number < math.inf else math.nan

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tune_ks.data.layouts.base import FileStatus, Layout
+from tune_ks.data.layouts.base import FileStatus, Layout, visible_names
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
 
@@ -27,6 +27,10 @@ SERIES = "Post_1"
 LABEL_OF = {"0": 0, "1": 0, "2": 1}  # Lesion -> label
 SIDE = re.compile(r"_(left|right)$", re.IGNORECASE)  # of a UID
 VOLUME = re.compile(r"(.+)\.nii(\.gz)?$", re.IGNORECASE)
+SPLITS_UNUSED = (
+    "split.csv is not used: it leaves out a breast, or puts two breasts of one patient into different splits;"
+    " the patients are split anew"
+)
 CENTRES = ("centre", "center", "site")  # what --domain may call the folder
 NOT_IN_NAMES = re.compile(r"[^A-Z0-9_-]+")
 
@@ -93,7 +97,7 @@ class Odelia(Layout):
                 listing.skipped.append((path, reason))
                 continue
             listing.items.append(self._item(path, series, centre, uid, breast or Breast(_patient(uid), None, "")))
-        _use_whole_splits(listing)
+        listing.use_whole_splits(SPLITS_UNUSED)
         listing.notes.append(
             "the label is that of the breast (malignant against benign or none), in the middle third of its slices"
         )
@@ -164,13 +168,8 @@ def _centres(root: Path) -> list[str]:
     """The folders of centres, relative to the root. A folder that cannot be looked at is none."""
     centres = []
     for start in ("", "data/"):
-        folder = os.path.join(root, start)
-        try:
-            with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
-        except OSError:
-            continue
-        centres += [start + name for name in names if os.path.isdir(os.path.join(folder, name, DATA))]
+        folder = root / start
+        centres += [start + name for name in visible_names(folder) if os.path.isdir(folder / name / DATA)]
     return centres
 
 
@@ -188,20 +187,3 @@ def _volumes_by_series(paths: list[str]) -> dict[str, list[str]]:
         if name and inside.count("/") == 1:
             volumes[name[1]].append(path)
     return volumes
-
-
-def _use_whole_splits(listing: Listing) -> None:
-    """Take the splits away where they do not serve: some breasts have none, or a patient lies in two."""
-    splits: dict[str, set[str]] = defaultdict(set)
-    for item in listing.items:
-        splits[item.patient_id].add(item.split)
-    given = set().union(*splits.values())
-    if given <= {""}:
-        return
-    if "" in given or any(len(names) > 1 for names in splits.values()):
-        listing.notes.append(
-            "split.csv is not used: it leaves out a breast, or puts two breasts of one patient into different splits;"
-            " the patients are split anew"
-        )
-        for item in listing.items:
-            item.split = ""

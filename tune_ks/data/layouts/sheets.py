@@ -1,6 +1,7 @@
 """Sheets (.xlsx or .csv) -> tables of texts. Every input ends in a table or in an InputError, within fixed limits."""
 
 import csv
+import math
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -84,6 +85,12 @@ def read_table(path: Path) -> pd.DataFrame:
             lines.append(line)
             values.append(cells)
     return pd.DataFrame(values, columns=list(places), index=lines, dtype=str)
+
+
+def positive_number(text: str) -> float:
+    """A finite number above 0, else NaN."""
+    number = float(pd.to_numeric(text, errors="coerce"))
+    return number if 0 < number < math.inf else math.nan
 
 
 def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
