@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HELPERS = {"__init__", "tools", "alone", "constrained", "recorded", "same_step", "synthetic"}
-HELPERS |= {"replayed", "simulated_nodes", "phantoms", "switch_effects"}
+HELPERS |= {"replayed", "simulated_nodes", "phantoms", "switch_effects", "switch_images", "switch_tables"}
 HELPERS |= {"simulated_search", "true_curves"}
 HELPERS |= {"conditional_trainings", "efficiency_tables", "live_searches", "replayed_searches"}
 HELPERS |= {"phantom_scores", "phantom_tables"}

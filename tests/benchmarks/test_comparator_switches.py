@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from benchmarks import comparator_switches
-from benchmarks.comparator_switches import comparators, print_result, require_same, require_same_source, variants
+from benchmarks.comparator_switches import comparators, require_same_source
 from benchmarks.phantoms import write_vendor
 from benchmarks.switch_effects import OFF, PLAIN, Scored, compare, place_changes, places, shown
+from benchmarks.switch_images import require_same, variants
+from benchmarks.switch_tables import print_result
 from search_spaces.comparators import STYLES
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
