@@ -212,12 +212,11 @@ def print_dry_run(tuning: PreparedTuning) -> None:
     """Print what may be tried, and what fits into the minutes on this machine, from a few timed steps."""
     from tune_ks.commands.progress import duration
     from tune_ks.planning.budget import (
-        Pace,
         choose_rungs,
         least_seconds,
+        pace_of_default,
         recipes_that_fit,
         search_seconds,
-        seconds_together,
     )
     from tune_ks.planning.estimate import Timer
 
@@ -228,13 +227,7 @@ def print_dry_run(tuning: PreparedTuning) -> None:
     fitting = int(machine_cores() // args.cpus_per_trial)
     slots = max(1, min(args.concurrent or fitting, fitting))
     timer = Timer({tuning.space.image_sizes()[0]: tuning.cohort}, args.split_seed)
-    seconds = []
-    for epochs in (1, 2):
-        trainings = candidates.trainings(candidates.default, epochs)
-        times = [timer.seconds_of(config) for config in trainings]
-        seconds.append(seconds_together(times, slots))
-    epoch = max(0.0, seconds[1] - seconds[0])
-    pace = Pace(epoch, max(0.0, seconds[0] - epoch))
+    pace = pace_of_default(candidates, timer.seconds_of, slots)
     rungs = choose_rungs(candidates.epochs, pace, search_seconds(tuning.seconds))
     count = recipes_that_fit(rungs, pace, search_seconds(tuning.seconds))
     least = duration(least_seconds(candidates.epochs, pace))

@@ -63,14 +63,19 @@ class Costs:
 
     def together(self, configs: Sequence[TrialConfig]) -> float:
         """Of several trainings."""
-        return seconds_together([self.seconds(config) for config in configs], self.slots)
+        return seconds_together(map(self.seconds, configs), self.slots)
 
     def pace(self, candidates: Candidates) -> Pace:
         """Of all trainings of the default recipe."""
-        of_one_epoch = self.together(candidates.trainings(candidates.default, 1))
-        of_two_epochs = self.together(candidates.trainings(candidates.default, 2))
-        epoch = of_two_epochs - of_one_epoch
-        return Pace(epoch, of_one_epoch - epoch)
+        return pace_of_default(candidates, self.seconds, self.slots)
+
+
+def pace_of_default(candidates: Candidates, seconds: Callable[[TrialConfig], float], slots: int) -> Pace:
+    """Of all trainings of the default recipe, ``slots`` at once; ``seconds``: of one, linear in its epochs."""
+    of_one_epoch = seconds_together(map(seconds, candidates.trainings(candidates.default, 1)), slots)
+    of_two_epochs = seconds_together(map(seconds, candidates.trainings(candidates.default, 2)), slots)
+    epoch = of_two_epochs - of_one_epoch
+    return Pace(epoch, of_one_epoch - epoch)
 
 
 def pace_of(record: TrialRecord) -> Pace:
