@@ -45,6 +45,16 @@ def first(place):
     return RunFolder(place / "runs/first")
 
 
+def begun_in(run):
+    """The trials that are not finished."""
+    return [key for key in run.keys() if not run.is_finished(key)]
+
+
+def has_checkpoint(run):
+    """Whether one of them has a checkpoint."""
+    return any(run.trial(key, "checkpoint.pt").exists() for key in begun_in(run))
+
+
 def test_a_second_driver_is_refused_and_a_signal_in_any_stage_leaves_a_report_and_no_process(place):
     """SIGTERM to all processes while trials run, of which Ray's die first; then to the driver while Ray starts, and
     once more when it is about to export.
@@ -62,6 +72,7 @@ def test_a_second_driver_is_refused_and_a_signal_in_any_stage_leaves_a_report_an
     second = inside(*typed, cwd=place)
     assert second.returncode == 2
     assert f"error: another search works in runs/long: process {process.pid} on " in second.stderr
+    wait_for(lambda: has_checkpoint(run), process)  # of a trial that takes minutes: it is killed within its training
     for pid in processes_of(process.pid):
         os.kill(pid, signal.SIGTERM)  # as systemd and Slurm do, and `timeout` to its process group
     process.wait(timeout=500)
@@ -74,8 +85,8 @@ def test_a_second_driver_is_refused_and_a_signal_in_any_stage_leaves_a_report_an
         assert (run.root / name).exists()
     assert len(run.finished()) == 4
     assert not run.failures()
-    begun = [key for key in run.keys() if not run.is_finished(key)]
-    assert any(run.trial(key, "checkpoint.pt").exists() for key in begun)
+    begun = begun_in(run)
+    assert has_checkpoint(run)
     assert not list(temporary.glob("tune_ks_ray_*"))
     wait_for(lambda: not processes_of(process.pid))
 
