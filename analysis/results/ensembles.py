@@ -87,9 +87,10 @@ def mean_scores(trainings: list[pd.DataFrame | None]) -> pd.DataFrame | None:
     None where a training has none, or has scores of other images.
     """
     known = [images for images in trainings if images is not None]
-    if len(known) < len(trainings) or any(not known[0]["row"].equals(images["row"]) for images in known):
+    rows = [images["row"].to_numpy() for images in known]
+    if len(known) < len(trainings) or any(not np.array_equal(rows[0], of_training) for of_training in rows):
         return None
-    return known[0].assign(score=np.mean([images["score"] for images in known], axis=0))
+    return known[0].assign(score=np.mean([images["score"].to_numpy() for images in known], axis=0))
 
 
 def _compared(together: Resampled, single: Resampled, best: Reached | None) -> dict[str, Any]:
