@@ -3,11 +3,11 @@
     python -m docs.splits RUN [RUN ...]
 
 Each RUN searched one space with another --split-seed. A cell shows the test AUC of every run, mean over its seeds, in
-the order given; then their mean with its 90 % interval. The last table has the trainings of a split used together: the
-AUC of their mean score, and its differences to one training and to the linear yardstick. Splits share most of their training patients, so their scatter
+the order given; then their mean with its 90 % interval. Splits share most of their training patients, so their scatter
 is too small to be divided by their number: the variance of the mean over J splits is taken as (1/J + n_test / n_train)
 times their variance, with J - 1 degrees of freedom (Nadeau and Bengio, Machine Learning 2003). It holds patients and
-trainings. Differences are taken within a split, and are bold where 0 lies outside.
+trainings. Differences are taken within a split, and are bold where 0 lies outside. The last table has the trainings of
+a split used together: the AUC of their mean score, and its differences to one training and to the linear yardstick.
 """
 
 import argparse

@@ -7,8 +7,8 @@ for --split-seed 0 to 4; OPTIONS: --data ../shared/data/breast_patches --series 
 
 Cost: 6 trials for a split, four minutes on two cores.
 
-Full sampling with the recipe of real_patches, three seeds, both vendors. A cheap first look at a cohort: where the network
-is not above its yardsticks here, no rate below can be judged by it.
+Full sampling with the recipe of real_patches, three seeds, both vendors. A cheap first look at a cohort: where the
+network is not above its yardsticks here, no rate below can be judged by it.
 
 Expect the mean score of three trainings to be better than one by about 0.006, and the linear yardstick to be close.
 Results are in docs/results.md.
