@@ -7,7 +7,7 @@ python run_search.py evaluate RUN --data DIR             the chosen models on an
 python run_search.py evaluate RUN --data DIR --corruptions      the same on corrupted images
 python run_search.py evaluate RUN --data DIR --explain          which k-space lines they need, and where they look
 python run_search.py predict RUN --data DIR              their calls of images and patients without labels
-python run_search.py export RUN --into DIR               one chosen model with its mask, which needs torch alone
+python run_search.py export RUN --key KEY --into DIR     one chosen model with its mask, which needs torch alone
 python run_search.py tune --data DIR --minutes 30        which recipe trains a network that is fit to judge a rate
 python run_search.py analyse RUN --rule cross_domain     another choice: as python -m analysis
 python run_search.py check --data DIR                    what a search would understand of a folder; writes nothing
