@@ -69,6 +69,7 @@ ALLOWED = {  # (file, call) -> why it opens no file of a run folder, or opens it
     ("tune_ks/core/file_locks.py", "open"): "a lock in the scratch folder of a node, which only this user can write",
     ("tune_ks/core/lasting_words.py", "os.open"): "os.devnull",
     ("tune_ks/worker/node_files.py", "np.fromfile"): "the cache of images",
+    ("tune_ks/training/stored_fits.py", "np.load"): "the cache of images",
     ("analysis/report/parts.py", "Image.fromarray(pixels).save"): "in memory",
     ("analysis/results/settings.py", "load"): "load() of a run folder",
     ("run_search.py", "load"): "load() of a run folder",

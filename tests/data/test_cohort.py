@@ -433,7 +433,7 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path, path):
         (lambda t: t.drop(columns="label"), "lacks the column 'label'"),
         (
             lambda t: t.rename(columns={"path": "PATH", "patient_id": "patientid"}),
-            "lacks the columns 'path', 'patient_id'; the columns found are 'PATH', 'patientid', 'label'; "
+            "lacks the columns 'path', 'patient_id'; the columns found are 'PATH', 'patientid', 'label', 'slice'; "
             "did you mean 'PATH', 'patientid'?",
         ),
         (lambda t: t.iloc[:0], "has no rows"),

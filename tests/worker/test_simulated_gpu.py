@@ -60,8 +60,9 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "evaluation/write_record.py:<dictcomp>",
     "evaluation/write_record.py:_eight_bit",
     "evaluation/yardstick_scores.py:of",
+    "model/harmonisations/fits_each_image.py:forward",  # N4, once an image and before training
     "model/harmonisations/histogram.py:fit",
-    "model/harmonisations/n4.py:forward",
+    "model/harmonisations/n4.py:applied",
     "model/harmonisations/nyul.py:fit",
     "model/masks/by_distance.py:sum_by_distance",
     "model/masks/equispaced.py:select",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tune_ks.core.storage import write_whole
+from tune_ks.core.arrays import read_array, write_npy
 from tune_ks.data.dataset import Images
 from tune_ks.model.harmonisations.base import Harmonisation
 from tune_ks.model.harmonisations.fits_each_image import FitsEachImage
@@ -66,8 +66,8 @@ def fits_name(name: str, harmonisation: FitsEachImage, pixels: np.ndarray) -> st
 def _read(path: Path, count: int) -> np.ndarray | None:
     """The fits to ``count`` images; None where the file is not there, or damaged."""
     try:
-        fits = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        fits = read_array(path)
+    except (OSError, ValueError):
         return None
     return fits if fits.ndim and len(fits) == count else None
 
@@ -75,4 +75,4 @@ def _read(path: Path, count: int) -> np.ndarray | None:
 def _write(path: Path, fits: np.ndarray) -> None:
     # a folder that cannot be written, or a full disk: the fits are computed again, and no training fails
     with contextlib.suppress(OSError):
-        write_whole(path, lambda file: np.save(file, fits, allow_pickle=False))
+        write_npy(path, fits)
