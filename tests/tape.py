@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 READS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "equal", "bincount"}
 
@@ -81,10 +81,12 @@ class _Operations(TorchDispatchMode):
 
     @torch.no_grad()
     def run(self) -> None:
-        for func, args, kwargs, fresh in self.calls:
-            results = list(tensors_in([func(*args, **kwargs)]))
-            for at, kept in fresh.items():
-                kept.copy_(results[at])
+        """On a simulated GPU nothing is watched here: all operations were when they were recorded."""
+        with _disable_current_modes():
+            for func, args, kwargs, fresh in self.calls:
+                results = list(tensors_in([func(*args, **kwargs)]))
+                for at, kept in fresh.items():
+                    kept.copy_(results[at])
 
 
 def storage_of(tensor: Tensor) -> int:

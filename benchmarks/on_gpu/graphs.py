@@ -25,6 +25,7 @@ from tune_ks.training.train import learn, step
 from tune_ks.training.training import Training
 
 NARROW = 0.25  # width of the spaces for a CPU or a first look
+STEPS_OF = ("rate 1", "gumbel", "gumbel, settled")  # of benchmarks/launches.py
 HEADS = ["ms a step", "ms as a graph", "times faster"]
 
 
@@ -58,7 +59,8 @@ def run(args: argparse.Namespace) -> None:
     print_heads(["px", "width", "a trial's step of", *HEADS])
     splits = synthetic(BATCHES * args.batch, side)
     for width in widths:
-        for name, kind in KINDS.items():
+        for name in STEPS_OF:
+            kind = KINDS[name]
             config = replace(kind.config, width=width, image_size=side, batch_size=args.batch)
             ordinary = steps_of_trainings([config], kind.settled, splits, args.device)
             record = partial(recorded_steps, config, kind.settled, splits, args.device, recorder)

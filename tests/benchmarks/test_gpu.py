@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.launches import KINDS
 from benchmarks.on_gpu.common import LAYER_WAYS
+from benchmarks.on_gpu.graphs import STEPS_OF
 from tune_ks.core.allocator import KEEP_FREED
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def test_one_step_of_every_member_is_compared(said):
 
 def test_every_part_prints_its_table_or_a_reason(said):
     assert float(cells_of(said, "64 | learned lines")[0][3]) > 0.5
-    assert [row[2] for row in cells_of(said, "64 | 0.05") if float(row[4]) > 0] == [*LAYER_WAYS[:3], *KINDS]
+    assert [row[2] for row in cells_of(said, "64 | 0.05") if float(row[4]) > 0] == [*LAYER_WAYS[:3], *STEPS_OF]
     assert float(cells_of(said, "checkpoint ")[0][1]) > 0
     assert "Left out: there is no pydicom here" in said
     assert [row[0] for row in cells_of(said, "2 of 2")] == ["2 of 2"]

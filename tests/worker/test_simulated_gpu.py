@@ -266,15 +266,15 @@ def test_a_step_is_replayed_on_the_gpu_without_a_wait(config, splits, watched, m
     config = dataclasses.replace(config, batch_size=2, epochs=3, settle=0.0)
     ordinary = Training(config, splits)
     list(train_together([ordinary], splits))
-    replayed = RecordedStep._replayed
+    take = RecordedStep._step
 
-    def watched_replay(*given):
+    def watched_take(*given):
         before = len(watched.gpu.waits)
-        losses = replayed(*given)
+        losses = take(*given)
         watched.in_steps.update(watched.gpu.waits[before:])
         return losses
 
-    monkeypatch.setattr(RecordedStep, "_replayed", watched_replay)
+    monkeypatch.setattr(RecordedStep, "_step", watched_take)
     recorded = RecordedStep(Tape())
     training = Training(config, splits, device="cuda")
     list(train_together([training], splits, recorded=recorded))
@@ -341,8 +341,11 @@ def test_a_run_folder_is_written_resumed_begun_from_and_evaluated(tiny, tmp_path
     weights = named(folder, configs[0].key())
     bring_weights(folder, {weights: folder})
     begun = dataclasses.replace(configs[0], init_from=weights, seed=1)
-    ((_, record),) = run_pack([begun], folder, tiny[1], "cuda", lambda config, line: True)
+    recorded = RecordedStep(Tape())
+    ((_, record),) = run_pack([begun], folder, tiny[1], "cuda", lambda config, line: True, recorded=recorded)
+    assert record.facts["recorded_steps"] == f"0 of {recorded.taken} steps replayed"  # two epochs of two steps
     assert record.facts["init_from"]["loaded"] == ["classifier", "sampling"]
+    assert not any("recorded_steps" in of_pack.facts for of_pack in records)
     for written in (*records, record):
         assert len(written.history) == 2
         assert written.facts["device"] == "simulated GPU"
