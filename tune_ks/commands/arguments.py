@@ -132,7 +132,7 @@ def tune_parser() -> argparse.ArgumentParser:
     place.add_argument("--dry-run", action="store_true", help="print what fits into the minutes; start nothing")
     resources = add_resource_arguments(parser)
     resources.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
-    parser.set_defaults(fused="1")
+    parser.set_defaults(fused="1", record_steps=False)
     return parser
 
 
