@@ -134,7 +134,7 @@ def test_a_damaged_file_is_made_again_and_a_folder_that_cannot_be_written_is_no_
     def full(path, data):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(stored_fits, "write_whole", full)
+    monkeypatch.setattr(stored_fits, "write_npy", full)
     recall_fits("division", Division(), images)
     recall_fits("division", Division(), images)
     assert len(calls) == len(images)
