@@ -2,29 +2,19 @@
 
 import argparse
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.output import RUNS, cache_beside, console, say
 from tune_ks.core.config import is_key
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import StoragePath, storage_path
+from tune_ks.core.storage import storage_path
 
 PHANTOM = Path("phantom")
 NOTHING = RunFolder("/nonexistent")  # stands for the run folder of a new search, which holds no trial
-
-
-class AnalysisSteps(NamedTuple):
-    """What commands ask of the analysis. run_search.py hands it in, so that tune_ks never imports the analysis."""
-
-    require_rule: Callable[[str, float], None]  # ValueError for a rule or an epsilon that it would refuse later
-    analyse: Callable[[StoragePath, str, float, bool], None]  # run folder, rule, epsilon, images: report and terminal
-    finalists: Callable[[StoragePath, str, float], dict[str, list[dict[str, Any]]]]  # vendor -> configs without seeds
-    # run folder, name of an evaluated cohort to print (or None) -> the report, written again
-    show_evaluation: Callable[[StoragePath, str | None], StoragePath]
 
 
 class PretrainedStart(NamedTuple):

@@ -157,6 +157,8 @@ def survey_cohort(
 
 def cached_cohort(layout: Layout, settings: CohortSettings, image_size: int, cache_dir: Path) -> Cohort | None:
     """The cohort that an earlier read of the same files left in ``cache_dir``; None where there is none."""
+    if not cache_dir.exists():  # then no signature is needed, which asks for the time of every file
+        return None
     signature = _signature(layout, layout.files(), settings, image_size, labels=True, exact_size=False)
     if not (cache_dir / signature / "settings.json").exists():
         return None
