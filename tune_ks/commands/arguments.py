@@ -79,6 +79,12 @@ def search_parser() -> argparse.ArgumentParser:
         help="how many points of a grid, or seeds of a suggestion, train together; auto: on a GPU as many as fit into "
         "its memory, up to 16; on a CPU 1 (docs/performance.md)",
     )
+    resources.add_argument(
+        "--record-steps",
+        action="store_true",
+        help="on a GPU, replay the steps of a training that is alone (--fused 1) as one CUDA graph; not yet "
+        "measured on a card",
+    )
     viewers = parser.add_argument_group(
         "other programs that show the search (RUN/tensorboard is written at the end in any case)"
     )

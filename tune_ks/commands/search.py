@@ -58,6 +58,7 @@ def resources_of(args: argparse.Namespace) -> Any:
         address=wanted_address(args.address),
         hang_after=args.hang_after,
         fused=args.fused,
+        record_steps=args.record_steps,
     )
 
 

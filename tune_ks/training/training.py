@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -217,15 +218,17 @@ class Training:
             self.optimizer.restart()
         self.optimizer.zero_grad()
 
-    def update(self, skip: Tensor) -> Update:
+    def factors(self, step: int) -> list[float]:
+        """The factor of each group's learning rate at ``step``, counted from 0 over all epochs."""
+        steps = self.config.epochs * len(self.draws)
+        of_network = self.schedule.factor(step, steps)
+        of_mask = self.schedule.mask_factor(step, steps)
+        return [of_mask if is_of_mask else of_network for is_of_mask in self.is_of_mask]
+
+    def update(self, skip: Tensor, factors: Sequence[float] | Tensor) -> Update:
         """The change of the weights by their gradients; none where ``skip`` is 1 (a float on the device, 0 or 1)."""
-        config = self.config
-        steps = config.epochs * len(self.draws)
-        if config.clip_norm is not None:
-            clip_gradient(self.optimizer, config.clip_norm)
-        of_network = self.schedule.factor(self.steps_done, steps)
-        of_mask = self.schedule.mask_factor(self.steps_done, steps)
-        factors = [of_mask if is_of_mask else of_network for is_of_mask in self.is_of_mask]
+        if self.config.clip_norm is not None:
+            clip_gradient(self.optimizer, self.config.clip_norm)
         return Update(self.optimizer, skip, factors)
 
     def end_step(self) -> None:
