@@ -27,6 +27,7 @@ from tune_ks.training.noise import Noise
 from tune_ks.training.optimiser import build_optimiser, clip_gradient, is_of_mask, start_epoch
 from tune_ks.training.pack import Network
 from tune_ks.training.schedules import build_schedule
+from tune_ks.training.stored_fits import recall_fits
 from tune_ks.training.styles import build_style
 from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
@@ -103,6 +104,7 @@ class Training:
         self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
         self.schedule = build_schedule(config)
         self.average = Average(self.pipeline, config.average) if config.average else None
+        recall_fits(config.harmonise, self.pipeline.harmonisation, train)
         self.images, self.trained = harmonised_beforehand(self.pipeline, train)
         if not self.task.mixup and self.style.commutes:  # mixing does not commute with sampling
             self.images, self.trained = sampled_beforehand(

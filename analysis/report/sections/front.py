@@ -142,8 +142,9 @@ def scale(analysis: Analysis) -> tuple[float, float]:
     known = [end for end in ends if not math.isnan(end)]
     if not known:
         return analysis.measure.gauge, 1.0
+    high = max(math.ceil(10 * max(known)) / 10, analysis.measure.gauge + 0.1)
     low = max(math.floor(10 * min(known)) / 10, analysis.measure.gauge)
-    return low, max(math.ceil(10 * max(known)) / 10, low + 0.1)
+    return min(low, high - 0.1), high  # where all are 1, from 0.9: no measure goes beyond
 
 
 def _about_rate(analysis: Analysis, computed: VendorAnalysis) -> str:

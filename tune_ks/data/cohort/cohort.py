@@ -121,6 +121,7 @@ def open_cohort(
         with ChildPool(workers or usable_cores()) as pool:
             scan = _scan(layout, settings, image_size, pool, progress, exact_size)
             scan.write(cache_dir, signature, files, labels_required)
+    remove_abandoned(cache_dir / signature, lambda name: name.startswith("fits-"))  # of training: stored_fits.py
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     _require_vendors(cohort, root, require_vendors)
     return cohort
