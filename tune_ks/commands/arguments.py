@@ -56,7 +56,7 @@ def search_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="finalists that a conditional training screened do not start from its weights",
     )
-    question.add_argument("--finalist-seeds", type=int, default=5, help="number of seeds of every finalist")
+    question.add_argument("--finalist-seeds", type=at_least_one, default=5, help="number of seeds of every finalist")
     question.add_argument(
         "--init-from",
         metavar="RUN",

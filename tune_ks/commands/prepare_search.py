@@ -288,6 +288,7 @@ def say_cohort(cohorts: list[Any]) -> None:
     """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
     from tune_ks.core.domain_words import about_domains
     from tune_ks.data.cohort.doubts import doubts
+    from tune_ks.data.layouts.sheets import counted
 
     cohort = cohorts[0]
     per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
@@ -311,7 +312,7 @@ def say_cohort(cohorts: list[Any]) -> None:
         say(f"left out {count}: {reason}")
     examples = cohort.skipped.groupby("reason")["path"].first()
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
-        say(f"skipped {count} files: {reason} (for example {examples[reason]})", style="yellow")
+        say(f"skipped {counted(count, 'file')}: {reason} (for example {examples[reason]})", style="yellow")
 
 
 def say_bands(cohort: Any) -> None:

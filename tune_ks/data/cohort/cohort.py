@@ -199,7 +199,7 @@ def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
     if len(vendors) < count:
         raise InputError(
             f"{root} holds usable images of {cohort.words.counted(len(vendors))} ({', '.join(vendors)}), and this needs"
-            f" {count}.{_reasons(cohort)}"
+            f" {count}: one to train on, the others to test on.{_reasons(cohort)}"
         )
 
 
