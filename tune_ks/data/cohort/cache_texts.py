@@ -20,8 +20,11 @@ class Reading(Protocol):
     settings: CohortSettings
     image_size: int  # that was asked for
     skipped: list[tuple[str, str]]  # path and reason of files that cannot serve
-    left_out: Mapping[str, int]  # reason -> files left out on purpose
     notes: list[str]
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Reason -> files left out on purpose."""
 
 
 def write_texts(

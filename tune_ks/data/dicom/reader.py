@@ -80,6 +80,13 @@ class ImagePlan(NamedTuple):
     stored: Stored | None  # None where the image is a slice of a volume
     geometry: Geometry
 
+    @property
+    def of_file(self) -> Stored:
+        """How the file of one image stores it. ValueError for a slice of a volume, which is read with its volume."""
+        if self.stored is None:
+            raise ValueError("a slice of a volume has no file of its own")
+        return self.stored
+
 
 @dataclass(frozen=True)
 class Header:
@@ -159,7 +166,7 @@ class HeaderReader:
         dataset = open_dataset(path, DEFER_BYTES)
         said = values_as_stored(dataset)
         if self.header is not None and said is not None and said == self.said and names == self.names:
-            stored = stored_alike(self.header.plan.stored, dataset, path)
+            stored = stored_alike(self.header.plan.of_file, dataset, path)
             return replace(self.header, plan=ImagePlan(stored, self.header.plan.geometry))
         header = _header(dataset, path, self.orientation, names)
         self.said = said
@@ -228,19 +235,19 @@ def _check_orientation(orientation: str) -> None:
 def _read_file(path: Path, orientation: str, names: VendorNames) -> ImageFile:
     dataset = open_dataset(path)
     header = _header(dataset, path, orientation, names)
-    return _image_file(header, stored_pixels(dataset, path, header.plan.stored, header.compressed))
+    return _image_file(header, stored_pixels(dataset, path, header.plan.of_file, header.compressed))
 
 
 def _read_planned(path: Path, header: Header) -> ImageFile | None:
-    pixels = pixels_at(path, header.plan.stored)
+    pixels = pixels_at(path, header.plan.of_file)
     return None if pixels is None else _image_file(header, pixels)
 
 
 def _image_file(header: Header, pixels: np.ndarray) -> ImageFile:
     """``pixels`` are (Rows, Columns) integers as stored."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels, dtype="<i4"))
-    image = apply(in_unit_of_file(pixels, header.plan.stored), header.plan.geometry)
+    digest.update(np.ascontiguousarray(pixels, dtype="<i4").data)
+    image = apply(in_unit_of_file(pixels, header.plan.of_file), header.plan.geometry)
     return ImageFile(header, image, digest.hexdigest()[:8])
 
 
