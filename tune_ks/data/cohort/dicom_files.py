@@ -9,8 +9,9 @@ from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.candidates import Candidate
 from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.dicom.reader import VENDORS, Header
+from tune_ks.data.dicom.reader import Header
 from tune_ks.data.layouts.items import LEFT_OUT, Item
+from tune_ks.data.vendors import VENDORS
 
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
