@@ -1,4 +1,7 @@
-"""A folder of DICOM files and its sheets -> one table and one array of images, decoded once and then cached."""
+"""A folder of images and its sheets -> one table and one array of images, decoded once and then cached.
+
+A folder holds DICOM files, NIfTI volumes, raw k-space or field maps. ``_scan`` chooses how each kind is read.
+"""
 
 import dataclasses
 import hashlib
@@ -102,7 +105,7 @@ def open_cohort(
     require_vendors: int = 1,
     exact_size: bool = False,
 ) -> Cohort:
-    """Read a folder of DICOM files, or the cache of an earlier read of the same files, sheets and settings.
+    """Read a folder of images, or the cache of an earlier read of the same files, sheets and settings.
 
     ``workers`` child processes decode (None: one for each core). Where labels are not required, a folder needs no
     sheets: then each folder directly below ``root`` is a patient. ``exact_size`` skips the images that are smaller than
