@@ -264,7 +264,7 @@ def _check_length(dataset: pydicom.Dataset, path: Path) -> None:
 def _ends_early(dataset: pydicom.Dataset, path: Path) -> bool:
     """Whether a file ends within its uncompressed pixels, where these were left in it.
 
-    A deflated file is read whole: what it lacks shows in the length of the value.
+    A deflated file is read whole, so that the length of its value shows what is missing.
     """
     element = _pixel_data(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
