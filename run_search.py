@@ -29,10 +29,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.arguments import (
     OTHER_COMMANDS,
     check_parser,
@@ -42,15 +42,7 @@ from tune_ks.commands.arguments import (
     search_parser,
     tune_parser,
 )
-from tune_ks.commands.check import check_command
-from tune_ks.commands.evaluate import evaluate_command
-from tune_ks.commands.export import export_command
-from tune_ks.commands.fields import print_fields
-from tune_ks.commands.merge import merge_command
 from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
-from tune_ks.commands.prepare_search import AnalysisSteps
-from tune_ks.commands.search import search_command
-from tune_ks.commands.tune import tune_command
 from tune_ks.core.collector import whole_process
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
@@ -92,7 +84,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
     """The arguments of a command line, and the command that takes them. Without a name it is a search."""
     name, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("search", argv)
     if name in ("evaluate", "predict"):
-        return evaluate_parser(name).parse_args(words), partial(evaluate_command, analysis=ANALYSIS)
+        return evaluate_parser(name).parse_args(words), evaluate_command
     if name == "export":
         return export_parser().parse_args(words), export_command
     if name == "check":
@@ -108,7 +100,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
         known = ("search", *OTHER_COMMANDS)
         parser.error(f"there is no command {name!r}; the commands are {', '.join(known)}{did_you_mean(name, known)}")
     args = parser.parse_args(words)
-    return args, fields_command if args.help_fields else partial(search_command, analysis=ANALYSIS)
+    return args, fields_command if args.help_fields else search_command
 
 
 def give_members(args: argparse.Namespace) -> None:
@@ -132,6 +124,51 @@ def take_members(files: Iterable[str | Path]) -> None:
     add_installed_members(registries)
 
 
+# Each command is imported when it runs, so that the help and the answer to a wrong argument wait for none of them.
+
+
+def search_command(args: argparse.Namespace) -> int:
+    """As without a name: search, analyse, say what to do next."""
+    from tune_ks.commands import search
+
+    return search.search_command(args, ANALYSIS)
+
+
+def evaluate_command(args: argparse.Namespace) -> int:
+    """The chosen models on another cohort, with its labels or without."""
+    from tune_ks.commands import evaluate
+
+    return evaluate.evaluate_command(args, ANALYSIS)
+
+
+def export_command(args: argparse.Namespace) -> int:
+    """One chosen model with its mask, in a folder."""
+    from tune_ks.commands import export
+
+    return export.export_command(args)
+
+
+def check_command(args: argparse.Namespace) -> int:
+    """What a search would understand of a folder."""
+    from tune_ks.commands import check
+
+    return check.check_command(args)
+
+
+def merge_command(args: argparse.Namespace) -> int:
+    """The trials of several run folders in one."""
+    from tune_ks.commands import merge
+
+    return merge.merge_command(args)
+
+
+def tune_command(args: argparse.Namespace) -> int:
+    """The recipe that trains a network fit to judge a rate."""
+    from tune_ks.commands import tune
+
+    return tune.tune_command(args)
+
+
 def analyse_command(args: argparse.Namespace) -> int:
     """As ``python -m analysis``."""
     from analysis.__main__ import main as analyse_main
@@ -141,6 +178,8 @@ def analyse_command(args: argparse.Namespace) -> int:
 
 def fields_command(args: argparse.Namespace) -> int:
     """Print the fields of a search space."""
+    from tune_ks.commands.fields import print_fields
+
     print_fields()
     return OK
 

@@ -6,7 +6,8 @@ Each RUN searched one space with another --split-seed. A cell shows the test AUC
 the order given; then their mean with its 90 % interval. Splits share most of their training patients, so their scatter
 is too small to be divided by their number: the variance of the mean over J splits is taken as (1/J + n_test / n_train)
 times their variance, with J - 1 degrees of freedom (Nadeau and Bengio, Machine Learning 2003). It holds patients and
-trainings. Differences are taken within a split, and are bold where 0 lies outside.
+trainings. Differences are taken within a split, and are bold where 0 lies outside. The last table has the trainings of
+a split used together: the AUC of their mean score, and its differences to one training and to the linear yardstick.
 """
 
 import argparse
@@ -18,11 +19,16 @@ import pandas as pd
 from scipy.stats import t
 
 from analysis.read.load import Run, load
+from analysis.read.trial_arrays import image_scores, yardstick_scores
+from analysis.results.ensembles import FEWEST, mean_scores
 from analysis.statistics.bootstrap import LEVEL
 from docs.tables.cells import SCORES, rate_name
 from docs.tables.table import Table
+from tune_ks.core.metrics import auc
 
 GROUP = ["vendor", "sampling_rate", "mask"]
+DOMAINS = ("in", "cross")  # in the order of SCORES
+YARDSTICK = "linear_on_35_numbers"
 
 
 def splits(runs: list[Run]) -> list[Table]:
@@ -50,6 +56,55 @@ def splits(runs: list[Run]) -> list[Table]:
     about = ["trained on", "mask", "rate"]
     against = [f"{domain} - {other}" for other in ("full", "low-pass") for domain in ("in", "cross")]
     return [Table([*about, "in-domain AUC", "cross-domain AUC"], scores), Table([*about, *against], gains)]
+
+
+def together(runs: list[Run]) -> Table:
+    """The trainings of every group used together: the AUC of their mean score, and what it is above.
+
+    These are one training (the mean of the AUCs of all), and the linear yardstick on the same sampled images.
+    """
+    of_runs = [used_together(run) for run in runs]
+    groups = _in_all(of_runs)
+    rows = []
+    for vendor, rate, mask in groups:
+        ratio = float(np.mean([test_to_train(run.cohort, vendor) for run in runs]))
+        mine = [of_run.loc[[(vendor, rate, mask)]].iloc[0] for of_run in of_runs]
+        cells = []
+        for domain in DOMAINS:
+            cells.append(summary([values[domain] for values in mine], ratio))
+            for other in ("one", "yardstick"):
+                change = [values[domain] - values[f"{domain} {other}"] for values in mine]
+                cells.append(summary(change, ratio, "+.3f", difference=True))
+        rows.append([vendor, "full" if rate == 1 else mask, rate_name(rate), *cells])
+    heads = [f"{domain}{what}" for domain in DOMAINS for what in (" together", " - one", " - yardstick")]
+    return Table(["trained on", "mask", "rate", *heads], rows)
+
+
+def used_together(run: Run) -> pd.DataFrame:
+    """By GROUP the test AUCs of the mean score, in-domain and cross-domain, of one training, and of the yardstick."""
+    rows = {}
+    for group, trials in run.trials.groupby(GROUP):
+        keys = trials["key"].tolist()
+        scores = mean_scores([image_scores(run.root, key, run.cohort) for key in keys])
+        by_yardstick = mean_scores([yardstick_scores(run.root, key, run.cohort, YARDSTICK) for key in keys])
+        if len(keys) < FEWEST or scores is None or by_yardstick is None:
+            continue
+        row = {}
+        for domain, column in zip(DOMAINS, SCORES, strict=True):
+            row |= {domain: _auc(scores, group[0], domain), f"{domain} one": trials[column].mean()}
+            row[f"{domain} yardstick"] = _auc(by_yardstick, group[0], domain)
+        rows[group] = row
+    return pd.DataFrame(rows.values(), index=list(rows))
+
+
+def _auc(scores: pd.DataFrame, source: str, domain: str) -> float:
+    """The AUC on the test images of the source vendor, or the mean over the others."""
+    test = scores[scores["split"] == "test"]
+    values = []
+    for vendor, images in test.groupby("vendor"):
+        if (vendor == source) == (domain == DOMAINS[0]):
+            values.append(auc(images["label"].to_numpy(), images["score"].to_numpy()))
+    return float(np.mean(values))
 
 
 def _in_all(means: list[pd.DataFrame]) -> list[tuple[str, float, str]]:
@@ -89,7 +144,8 @@ def main() -> None:
     """Print the tables of the run folders together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    for table in splits([load(folder) for folder in parser.parse_args().runs]):
+    runs = [load(folder) for folder in parser.parse_args().runs]
+    for table in (*splits(runs), together(runs)):
         print(f"\n{table}", flush=True)
 
 

@@ -4,7 +4,7 @@
     python -m docs.tables comparators RUN
 
 Cost: 114 trials at 64 px, some 110 minutes of CPU: about an hour on two quiet cores. N4 takes 0.2 s of CPU an image,
-once in each worker. It needs SimpleITK: pip install 'tune_ks[n4]'.
+once for all searches. It needs SimpleITK: pip install 'tune_ks[n4]'.
 
 Full sampling, the low-pass and the learned mask at two rates; at full sampling every harmonisation (histogram matching,
 Nyul-Udupa, bias-field removal, N4), every style (gamma, bias field, noise, random convolutions, amplitude mixing and

@@ -75,9 +75,9 @@ def complete_search(folder: RunFolder) -> None:
 
 def write_other_images(root: Path, keys: list[str]) -> None:
     """Scores of another cohort, and of corrupted images, as evaluate writes them."""
-    rows = [f"{key},PHILIPS,{patient},{patient % 2},0.{patient}" for key in keys for patient in range(4)]
+    rows = [f"{key},{patient},PHILIPS,{patient},{patient % 2},0.{patient}" for key in keys for patient in range(4)]
     (root / "external").mkdir()
-    (root / "external/other_scores.csv").write_text("\n".join(["key,vendor,patient_id,label,score", *rows]))
+    (root / "external/other_scores.csv").write_text("\n".join(["key,row,vendor,patient_id,label,score", *rows]))
     summary = [f"{key},PHILIPS,4,4,0.75" for key in keys]
     (root / "external/other.csv").write_text("\n".join(["key,vendor,images,patients,auc", *summary]))
     (root / "corruptions").mkdir()

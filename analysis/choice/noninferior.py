@@ -29,6 +29,9 @@ STEP_COLUMNS = [
     *("in_domain_difference", "in_domain_lower", "cross_domain_difference", "cross_domain_lower"),
     *("passed", "why", "curve"),
 ]
+NO_ERROR = (
+    "has no validation metric with a known error, in-domain or cross-domain: too few patients, or no scores of images"
+)
 SEQUENCE_ENDED = "not tested: the sequence ended above"
 
 
@@ -136,7 +139,7 @@ def _reference_lacks(reference: dict[str, list[Resampled]], missing: Mapping[flo
         why = missing.get(1.0, "was not run")
         return f"full sampling (rate 1) {why}: there is nothing to compare with"
     if not all(reference.values()):
-        return "full sampling lacks per-image validation scores of both the source and another vendor"
+        return f"full sampling {NO_ERROR}"
     if len(reference["in_domain"]) < MIN_SEEDS:
         more = f" ({missing[1.0]})" if 1.0 in missing else ""
         return f"full sampling has fewer than {MIN_SEEDS} seeds{more}: how far a second training differs is unknown"
@@ -181,7 +184,7 @@ def noninferior_curve(
     if not lacks and len(fitted) < len(DOMAINS):
         lacks = f"no curve could be fitted to the validation {plural} of both domains: three rates are the least"
     if not lacks and any(not curve.of_patients for curve in fitted):
-        lacks = "a training lacks per-image validation scores of the source or another vendor"
+        lacks = f"a training {NO_ERROR}"
     if lacks:
         return refusal(vendor, question.margin, lacks)
     trained = table.loc[~is_full, "realised_rate"].to_numpy(float)

@@ -67,7 +67,7 @@ def plot_parallel(table: pd.DataFrame) -> go.Figure | None:
     }
     dimensions = [_dimension(complete[name], plain_name(name)) for name in names]
     figure = blank(legend=False)
-    figure.update_layout(margin={"l": 60, "r": 40, "t": 60, "b": 24})
+    figure.update_layout(margin={"l": 60, "r": 84, "t": 60, "b": 24})
     figure.add_trace(
         go.Parcoords(dimensions=dimensions, line=line, labelangle=-20, unselected={"line": {"opacity": 0.1}})
     )
@@ -78,7 +78,9 @@ def _dimension(column: pd.Series, name: str) -> dict:
     """One axis: its label, the values, and the ticks where they are not the values themselves."""
     if name == "realised_rate":
         return {"label": "rate", **_rate_axis(column)}
-    label = name.replace("_", " ").replace(" in domain", "<br>in-domain").replace(" cross domain", "<br>cross-domain")
+    label = _two_lines(
+        name.replace("_", " ").replace(" in domain", " in-domain").replace(" cross domain", " cross-domain")
+    )
     if not pd.api.types.is_numeric_dtype(column):
         return {"label": label, **_text_axis(column)}
     if column.notna().all():
@@ -86,6 +88,15 @@ def _dimension(column: pd.Series, name: str) -> dict:
     if column.nunique() > FEW:
         return {"label": label, **_axis_with_none(column)}
     return {"label": label, **_text_axis(column)}
+
+
+def _two_lines(label: str) -> str:
+    """Broken at the space nearest to its middle, so that neighbouring labels do not meet."""
+    spaces = [place for place, letter in enumerate(label) if letter == " "]
+    if not spaces:
+        return label
+    middle = min(spaces, key=lambda place: abs(place - len(label) / 2))
+    return f"{label[:middle]}<br>{label[middle + 1 :]}"
 
 
 def _rate_axis(column: pd.Series) -> dict:

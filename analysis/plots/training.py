@@ -11,11 +11,14 @@ from analysis.read.configurations import FULL
 from analysis.results.training_info import LearningCurve, TrainingInfo
 from tune_ks.core.rate_words import rate_words
 
+*OF_MASKS, OF_FULL = DASHES  # a mask family never has the dash of full sampling
+FEW_EPOCHS = 10  # so many epochs have a tick each
+
 
 def plot_training(info: TrainingInfo) -> go.Figure:
     """One entry of the records' histories against the epoch.
 
-    The legend has one entry a mask family (a dash), which hides its lines. Full sampling is solid, as the first family.
+    The legend has one entry a mask family (a dash), which hides its lines; full sampling has a dash of its own.
     """
     ticks = rate_ticks(info.rates)
     figure = blank("epoch", info.words)
@@ -30,14 +33,16 @@ def plot_training(info: TrainingInfo) -> go.Figure:
         style = {"mode": "lines", "line": {"width": 2, "color": GREY, "dash": dash}, "hoverinfo": "skip"}
         figure.add_trace(go.Scatter(x=[None], y=[None], name=escape(family), legendgroup=family, **style))
     rate_bar(figure, ticks)
+    if max((curve.epochs[-1] for curve in info.curves), default=0) <= FEW_EPOCHS:
+        figure.update_xaxes(dtick=1)  # there is no half epoch
     return figure
 
 
 def _dashes(curves: list[LearningCurve]) -> dict[str, str]:
     """Mask family -> the dash of its lines, full sampling last."""
     families = {curve.family for curve in curves}
-    dashes = dict(zip(sorted(families - {FULL}), cycle(DASHES)))
-    return dashes | dict.fromkeys(families & {FULL}, "solid")
+    dashes = dict(zip(sorted(families - {FULL}), cycle(OF_MASKS)))
+    return dashes | dict.fromkeys(families & {FULL}, OF_FULL)
 
 
 def _lines(curves: list[LearningCurve], line: dict) -> go.Scatter:

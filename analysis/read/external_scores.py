@@ -5,7 +5,7 @@ import pandas as pd
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import read_csv
 
-COLUMNS = ("key", "vendor", "patient_id", "label", "score")
+COLUMNS = ("key", "row", "vendor", "patient_id", "label", "score")
 
 
 def external_scores(root: StoragePath, cohort: str) -> pd.DataFrame | None:
@@ -16,7 +16,7 @@ def external_scores(root: StoragePath, cohort: str) -> pd.DataFrame | None:
     path = root / "external" / f"{cohort}_scores.csv"
     try:
         table = read_csv(path, dtype={"key": str, "vendor": str, "patient_id": str})
-        numbers = table[["label", "score"]].apply(pd.to_numeric)
+        numbers = table[["row", "label", "score"]].apply(pd.to_numeric)
         texts = ["key", "vendor", "patient_id", *table.columns.intersection(["breast"])]
         return table[texts].join(numbers)
     except (OSError, ValueError, KeyError, TypeError):  # pandas' parser errors are ValueErrors

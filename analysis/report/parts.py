@@ -19,6 +19,7 @@ from PIL import Image
 from tune_ks.core.rate_words import rate_words
 
 MANY_ROWS = 24  # a longer table scrolls in a box of its own
+NOISE = 1e-6  # a smaller number is a rounding error and is shown as 0.000
 LONG_WORD = 24  # letters: a longer word may break
 WIDE_TEXT = 72  # letters: a longer text gets a wide column
 DASH = "–"  # noqa: RUF001 - what is shown for a value that is missing
@@ -104,6 +105,7 @@ class Column(NamedTuple):
 
     name: str
     numeric: bool
+    whole: bool = False  # all its numbers are whole, and one is above 1
 
     @property
     def of_rates(self) -> bool:
@@ -157,11 +159,12 @@ def table(
 ) -> Table:
     """A DataFrame as a Table; what is missing is a dash, and ``chosen`` marks rows.
 
-    Numbers are shown to three decimals, sampling rates as ``1/8 (R = 8)``; the CSV has six digits of them.
+    Numbers are shown to three decimals, or as whole ones where all of the column are; sampling rates as
+    ``1/8 (R = 8)``. The CSV has six digits of them.
     ``filtered``, a row for each of the frame's, holds what the page's filters ask a row for: its columns become data
     attributes.
     """
-    columns = [Column(str(label), pd.api.types.is_numeric_dtype(frame[label])) for label in frame]
+    columns = [_column(str(label), frame[label]) for label in frame]
     marked = [False] * len(frame) if chosen is None else chosen.tolist()
     rows = []
     attributes = [{}] * len(frame) if filtered is None else _attributes(filtered)
@@ -169,6 +172,13 @@ def table(
         cells = [_cell(value, column) for value, column in zip(values, columns)]
         rows.append(Row(cells, bool(mark), asked))
     return Table(name, title, columns, rows)
+
+
+def _column(name: str, values: pd.Series) -> Column:
+    numeric = pd.api.types.is_numeric_dtype(values)
+    known = values.dropna().astype(float) if numeric else pd.Series(dtype=float)
+    whole = bool((known % 1 == 0).all() and (known.abs() > 1).any())
+    return Column(name, numeric, whole)
 
 
 def _attributes(filtered: pd.DataFrame) -> list[dict[str, str]]:
@@ -208,14 +218,18 @@ def _cell(value: object, column: Column) -> Cell:
     if not numeric:
         return Cell(str(value), kind=_text_kind(str(value)))
     if isinstance(value, float):
-        return Cell(rate_words(value) if column.of_rates and 0 < value <= 1 else _shown(value), value=f"{value:.6g}")
+        return Cell(
+            rate_words(value) if column.of_rates and 0 < value <= 1 else _shown(value, column.whole),
+            value=f"{value:.6g}",
+        )
     return Cell(str(value))
 
 
-def _shown(value: float) -> str:
-    """A whole number above 1 without decimals, any other with three."""
-    whole = float(value).is_integer() and abs(value) > 1
-    return f"{value:.0f}" if whole else f"{value:.3f}"
+def _shown(value: float, whole: bool) -> str:
+    """A number with three decimals; without any in a column of counts, with two digits where three decimals hide it."""
+    if whole:
+        return f"{value:.0f}"
+    return f"{value:.2g}" if NOISE < abs(value) < 0.001 else f"{value:.3f}"
 
 
 def _text_kind(text: str) -> str:

@@ -92,7 +92,11 @@ def _data(analysis: Analysis) -> str:
 
 
 def _preparation(analysis: Analysis) -> str:
-    settings = (analysis.run.search.get("cohort") or {}).get("settings") or {}
+    """The settings that were asked for; of series and orientation, what the images have: a reader may differ."""
+    settings = dict((analysis.run.search.get("cohort") or {}).get("settings") or {})
+    cohort = analysis.run.cohort
+    for name in {"series", "orientation"} & {*settings} & {*cohort}:
+        settings[name] = ", ".join(sorted(cohort[name].dropna().astype(str).unique()))
     return "; ".join(f"{name} {value}" for name, value in settings.items())
 
 

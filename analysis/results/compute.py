@@ -19,6 +19,7 @@ from analysis.read.load import Run, RunError
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
 from analysis.results.comparators import Comparators, comparators
+from analysis.results.ensembles import ensemble_table
 from analysis.results.external import external_table
 from analysis.results.fitness import Fitness, fitness
 from analysis.results.other_vendors import other_vendors_table
@@ -26,8 +27,9 @@ from analysis.results.transfer import transfer_loss
 from analysis.results.versus_lowpass import VersusLowpass, versus_lowpass
 from analysis.results.yardsticks import (
     Noises,
-    YardstickDraws,
+    WithoutNetwork,
     above_best,
+    best_without_network,
     noise_of,
     yardstick_draws,
     yardstick_table,
@@ -77,6 +79,7 @@ class Analysis:
     draws: dict[str, TrialDraws]  # key -> the trial's metrics on resampled patients
     transfer: pd.DataFrame  # what training on another vendor costs on the same images: COLUMNS of results.transfer
     other_vendors: pd.DataFrame  # each vendor of a cross-domain mean by itself: COLUMNS of results.other_vendors
+    ensembles: pd.DataFrame  # the trainings of a chosen rate used together: COLUMNS of results.ensembles
     versus_lowpass: VersusLowpass  # every mask family against the low-pass at equal rate
     comparators: Comparators  # harmonisation, styles and masks against plain full sampling
     from_counts: pd.DataFrame  # intervals from the counts of test patients alone; empty when no counts were given
@@ -117,7 +120,8 @@ def compute(
     by_yardstick = yardstick_draws(run)
     table = average_over_seeds(run.trials)
     noise = noise_of(table, draws)
-    table = _with_intervals(table, run, draws, baselines, by_yardstick, noise)
+    without_network = best_without_network(run, table, baselines, by_yardstick)
+    table = _with_intervals(table, run, draws, without_network, noise)
     counted = count_intervals(table, run.records, patients, options.margin) if patients else pd.DataFrame()
     if len(counted):
         table = table.fillna(table[["configuration"]].merge(counted, how="left"))
@@ -143,6 +147,7 @@ def compute(
         draws=draws,
         transfer=transfer_loss(table, draws),
         other_vendors=other_vendors_table(run, table, draws, selections),
+        ensembles=ensemble_table(run, table, selections, draws, without_network),
         versus_lowpass=versus_lowpass(table, draws, noise),
         comparators=comparators(table, draws, noise),
         from_counts=counted,
@@ -154,14 +159,13 @@ def _with_intervals(
     table: pd.DataFrame,
     run: Run,
     draws: dict[str, TrialDraws],
-    baselines: pd.DataFrame,
-    by_yardstick: YardstickDraws,
+    without_network: WithoutNetwork,
     noise: Noises,
 ) -> pd.DataFrame:
     """The configurations with the intervals of their test metric and of its distance to full sampling and yardstick."""
     if table.empty:
         return table
-    above = above_best(run, table, draws, baselines, by_yardstick, noise)
+    above = above_best(run, table, draws, without_network, noise)
     intervals = metric_intervals(table, draws)
     return table.merge(intervals, on="configuration", how="left").merge(above, on="configuration", how="left")
 

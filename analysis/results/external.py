@@ -5,6 +5,7 @@ patients, where they were scored there too.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,31 @@ import pandas as pd
 from analysis.read.configurations import full_sampling_of, low_pass_of, varied_fields
 from analysis.read.external_scores import external_scores
 from analysis.read.load import Run
-from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, patient_weights
+from analysis.results.ensembles import FEWEST, mean_scores
+from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import measure_of
 from analysis.statistics.training_noise import seeds_of, training_noise
 
 REFERENCES = ("full_sampling", "low_pass")
-MEASURED = ("value", "low", "high", *(f"{name}{end}" for name in REFERENCES for end in ("", "_low", "_high")))
+TOGETHER = ("together", "together_low", "together_high")  # the metric of the trainings' mean score
+MEASURED = (
+    "value",
+    "low",
+    "high",
+    *TOGETHER,
+    *(f"{name}{end}" for name in REFERENCES for end in ("", "_low", "_high")),
+)
 
 
 def external_table(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
     """One row a cohort, configuration and vendor scored on, by vendor trained on and rate.
 
     ``value`` is the metric with its interval; ``full_sampling`` and ``low_pass`` are the differences
-    to these, NaN where they were not scored on the cohort. Without per-image scores there are no intervals. Scores of
-    trials that the run does not hold are left out.
+    to these, NaN where they were not scored on the cohort. ``together`` is the metric of the mean score of several
+    trainings, with an interval over patients alone (``analysis/results/ensembles.py``). Without per-image scores there
+    are no intervals, and nothing is known of trainings together. Scores of trials that the run does not hold are left
+    out.
     """
     rows = []
     if len(configurations):
@@ -43,11 +54,11 @@ def external_table(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
 
 def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of one cohort; ``scored``: its rows of Run.external."""
-    draws = _draws(run, cohort)
     keys_scored = set(scored["key"])
     keys_of: dict[str, list[str]] = {}  # configuration -> its trials that were scored here
     for row in configurations.itertuples():
         keys_of[row.configuration] = [key for key in row.keys if key in keys_scored]
+    draws = _draws(run, cohort, keys_of)
     references = zip(full_sampling_of(configurations), low_pass_of(configurations))
     sources = configurations["vendor"].tolist()
     noise: dict[tuple[str, str], Noise | None] = {}
@@ -73,7 +84,8 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
                 compared[name] = []
                 if other is not None and other != configuration:
                     compared[name] = _seeds(keys_of[other], draws, str(vendor))
-            rows.append(about | _compared(seeds, compared, noise[source, str(vendor)]))
+            together = draws.get(_ensemble(configuration), {}).get(("test", str(vendor)))
+            rows.append(about | _compared(seeds, compared, noise[source, str(vendor)]) | _together(together))
     return rows
 
 
@@ -105,12 +117,33 @@ def _compared(seeds: list[Resampled], references: dict[str, list[Resampled]], no
     return columns
 
 
-def _draws(run: Run, cohort: str) -> dict[str, TrialDraws]:
-    """key -> ("test", vendor) -> the metric on resampled patients of another cohort; {} without per-image scores."""
+def _ensemble(configuration: str) -> str:
+    """Its trainings together, among the keys of trials; a configuration's own name can be that of its first seed."""
+    return f"together {configuration}"
+
+
+def _together(value: Resampled | None) -> dict[str, float]:
+    """The columns of TOGETHER; ``value``: the metric of the trainings' mean score, on resampled patients."""
+    if value is None:
+        return dict.fromkeys(TOGETHER, math.nan)
+    return dict(zip(TOGETHER, (value.point, *interval(value)), strict=True))
+
+
+def _draws(run: Run, cohort: str, keys_of: Mapping[str, list[str]]) -> dict[str, TrialDraws]:
+    """key -> ("test", vendor) -> the metric on resampled patients of another cohort; {} without per-image scores.
+
+    ``keys_of``: configuration -> the keys of its trainings. Several that separate classes have their mean score too.
+    """
     scores = external_scores(run.root, cohort)
     if scores is None:
         return {}
     measure = measure_of(run)
+    if measure.of_classes:
+        by_key = {str(key): images for key, images in scores.groupby("key")}
+        for configuration, keys in keys_of.items():
+            mean = mean_scores([by_key.get(key) for key in keys]) if len(keys) >= FEWEST else None
+            if mean is not None:
+                scores = pd.concat([scores, mean.assign(key=_ensemble(configuration))], ignore_index=True)
     scores = measure.of_counted(scores)
     draws: dict[str, TrialDraws] = {}
     for vendor, of_vendor in scores.groupby("vendor"):

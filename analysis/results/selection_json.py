@@ -44,6 +44,7 @@ def selection_text(analysis: Analysis, made_with: Mapping[str, Any]) -> str:
         "cross_fits": {computed.vendor: _cross_fit(computed.cross_fit) for computed in vendors if computed.cross_fit},
         "fitness": {computed.vendor: _fitness(computed.fitness) for computed in vendors},
         "other_vendors": analysis.other_vendors.to_dict("records"),
+        "ensembles": analysis.ensembles.to_dict("records"),
         "versus_lowpass": _versus(analysis.versus_lowpass, analysis.measure),
         "transfer": analysis.transfer.to_dict("records"),
         "comparators": _comparators(analysis),

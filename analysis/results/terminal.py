@@ -33,7 +33,7 @@ from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick, rate_words
 from tune_ks.core.terminal import SafeConsole
 
-WIDE = 120  # letters that a line of an external table needs
+WIDE = 150  # letters of a line of the table of another cohort
 
 
 def print_summary(analysis: Analysis, console: Console | None = None) -> None:
@@ -86,7 +86,14 @@ def print_external(analysis: Analysis, cohort: str, console: Console | None = No
         )
         for name in ("mask", *map(plain_name, names)):
             table.add_column(name, no_wrap=True)
-        for name in ("rate", "seeds", f"{analysis.measure.title} [90 %]", "minus full sampling", "minus low-pass"):
+        for name in (
+            "rate",
+            "seeds",
+            f"{analysis.measure.title} [90 %]",
+            "together",
+            "minus full sampling",
+            "minus low-pass",
+        ):
             table.add_column(name, justify="right", no_wrap=True)
         for row in part.to_dict("records"):
             mark = ", chosen" if chosen.intersection(row["keys"]) else ""
@@ -110,6 +117,7 @@ def _external_cells(row: dict[str, Any], names: list[str]) -> list[str]:
     cells = [str(row[name]) for name in names]
     cells += [rate_words(row["realised_rate"]), str(row["seeds"])]
     cells.append("-" if math.isnan(row["value"]) else f"{row['value']:.3f}{ends_words(row['low'], row['high'], '.3f')}")
+    cells.append("-" if math.isnan(row["together"]) else f"{row['together']:.3f}")
     for name in REFERENCES:
         ends = ends_words(row[f"{name}_low"], row[f"{name}_high"], "+.3f")
         cells.append("-" if math.isnan(row[name]) else f"{row[name]:+.3f}{ends}")

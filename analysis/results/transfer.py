@@ -45,7 +45,8 @@ def transfer_loss(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> pd.Da
     for pairs in _by_setting(table, draws):
         full = next((pair for pair in pairs if pair.row["full"]), None)
         rows += [_row(pair, full) | {"settings": settings[pair.row["configuration"]] or None} for pair in pairs]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    # the curves of several mask families end in one full sampling
+    return pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(ignore_index=True)
 
 
 def _by_setting(table: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> Iterator[list[Pair]]:

@@ -43,6 +43,9 @@ class Reached(NamedTuple):
     draws: Resampled
 
 
+WithoutNetwork = dict[str, dict[tuple[str, str], Reached]]  # configuration -> (split, vendor) -> the best there
+
+
 class YardstickCurve(NamedTuple):
     """What yardsticks reach under the masks of one family: at each rate the one that validation chooses."""
 
@@ -145,24 +148,17 @@ def above_best(
     run: Run,
     configurations: pd.DataFrame,
     draws: dict[str, TrialDraws],
-    baselines: pd.DataFrame,
-    by_yardstick: YardstickDraws,
+    without_network: WithoutNetwork,
     noise: Noises,
 ) -> pd.DataFrame:
     """One row a configuration: how far its test metric is above the best of all that is reached without the network.
 
     Columns ``above_baseline_DOMAIN``, its ``_low`` and ``_high``, and ``best_yardstick``: the best one in words, on the
-    source vendor's patients; None where there is none. A trial that a yardstick answers is compared with the baselines.
+    source vendor's patients; None where there is none.
     """
-    measure = measure_of(run)
-    base = {source: _best_baselines(run, baselines, source, measure) for source in configurations["vendor"].unique()}
     rows = []
     for row in configurations.itertuples():
-        reached = dict(base[row.vendor])
-        is_a_network = has_network([run.records[key] for key in row.keys])
-        for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items() if is_a_network else ():
-            if role not in reached or candidate.draws.point > reached[role].draws.point:
-                reached[role] = candidate
+        reached = without_network[row.configuration]
         at_home = reached.get(("test", row.vendor))
         best_draws = marked({role: value.draws for role, value in reached.items()}, run.records[row.keys[0]])
         rows.append(
@@ -170,6 +166,26 @@ def above_best(
             | _above("above_baseline", row.keys, row.vendor, draws, best_draws, noise)
         )
     return pd.DataFrame(rows)
+
+
+def best_without_network(
+    run: Run, configurations: pd.DataFrame, baselines: pd.DataFrame, by_yardstick: YardstickDraws
+) -> WithoutNetwork:
+    """Configuration -> (split, vendor) -> the best of its yardsticks and the run's baselines, by the test metric.
+
+    A trial that a yardstick answers has the baselines alone.
+    """
+    measure = measure_of(run)
+    base = {source: _best_baselines(run, baselines, source, measure) for source in configurations["vendor"].unique()}
+    best: WithoutNetwork = {}
+    for row in configurations.itertuples():
+        reached = dict(base[row.vendor])
+        is_a_network = has_network([run.records[key] for key in row.keys])
+        for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items() if is_a_network else ():
+            if role not in reached or candidate.draws.point > reached[role].draws.point:
+                reached[role] = candidate
+        best[row.configuration] = reached
+    return best
 
 
 def _best_baselines(run: Run, baselines: pd.DataFrame, source: str, measure: Measure) -> dict[tuple[str, str], Reached]:

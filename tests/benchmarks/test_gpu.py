@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.on_gpu.common import LAYER_WAYS
+from benchmarks.on_gpu.graphs import STEPS_OF
 from tune_ks.core.allocator import KEEP_FREED
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,20 @@ def said(tmp_path_factory):
     """What the parts print that take seconds on a CPU."""
     script = tmp_path_factory.mktemp("bare") / "bare.py"
     script.write_text(BARE)
-    words = ["--device", "cpu", "--tiny", "--minutes", "9", "--parts", "same", "layer", "checkpoint", "decode", "whole"]
+    words = [
+        "--device",
+        "cpu",
+        "--tiny",
+        "--minutes",
+        "9",
+        "--parts",
+        "same",
+        "layer",
+        "graphs",
+        "checkpoint",
+        "decode",
+        "whole",
+    ]
     command = [sys.executable, script, ROOT / "benchmarks/gpu.py", *words]
     child = subprocess.run(
         [str(word) for word in command],
@@ -65,7 +80,8 @@ def test_one_step_of_every_member_is_compared(said):
 
 def test_every_part_prints_its_table_or_a_reason(said):
     assert float(cells_of(said, "64 | learned lines")[0][3]) > 0.5
+    assert [row[2] for row in cells_of(said, "64 | 0.05") if float(row[4]) > 0] == [*LAYER_WAYS[:3], *STEPS_OF]
     assert float(cells_of(said, "checkpoint ")[0][1]) > 0
     assert "Left out: there is no pydicom here" in said
     assert [row[0] for row in cells_of(said, "2 of 2")] == ["2 of 2"]
-    assert said.count(" took ") == 5
+    assert said.count(" took ") == 6

@@ -133,15 +133,19 @@ def test_a_step_is_warmed_up_aside_recorded_once_and_replayed(monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream("default", calls))
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: noted(calls, stream.name))
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(calls))
-    monkeypatch.setattr(torch.cuda, "graph", lambda graph: noted(calls, "recording"))
-    replay = graphs.captured(lambda: calls.append("step"))
-    warm_up = ["begin aside", *["step"] * graphs.WARM_UP, "end aside"]
-    recording = ["begin recording", "step", "end recording"]
-    assert calls == ["aside waits for default", *warm_up, "default waits for aside", *recording]
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, stream: noted(calls, f"recording {stream.name}"))
+    replay = graphs.captured(lambda: calls.append("step"), graphs.CudaGraphs())
+    before, after = ["aside waits for default", "begin aside"], ["end aside", "default waits for aside"]
+    recording = ["begin recording aside", "step", "end recording aside"]
+    assert calls == [*before, *["step"] * graphs.WARM_UP, *after, *before, *recording, *after]
     replay()
     replay()
     assert calls[-2:] == ["replay", "replay"]
     assert calls.count("step") == graphs.WARM_UP + 1
+    state = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="draws random numbers on the host"):
+        graphs.captured(lambda: torch.rand(1), graphs.CudaGraphs())
+    torch.set_rng_state(state)
 
 
 @pytest.mark.parametrize("part", [graphs, checkpoints, speed, layers])
@@ -150,7 +154,7 @@ def test_a_part_brings_no_two_devices_together(part, monkeypatch, capsys):
     monkeypatch.setattr(training_module, "Noise", lambda seed, device: Noise(seed))
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(common, "STEPS", 1)
-    monkeypatch.setattr(graphs, "captured", lambda step: step)
+    monkeypatch.setattr(graphs, "CudaGraphs", graphs.Direct)
     args = argparse.Namespace(**{**gpu.TINY, "device": "cuda", "side": 64, "images": 8})
     with simulated_gpu(monkeypatch) as simulated:
         part.run(args)

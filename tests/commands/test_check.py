@@ -58,8 +58,8 @@ def test_it_says_what_is_there_what_is_left_out_and_that_a_search_would_take_it(
     for said in (
         "layout: labels.csv and the files that it names; 42 files in data",
         "cohort: GE 20 images of 5 patients, SIEMENS 20 images of 5 patients; sampled at 64 px",
-        "skipped 1 files: no such file (for example gone.dcm)",
-        "skipped 1 files: not MR (modality CT) (for example ct.dcm)",
+        "skipped 1 file: no such file (for example gone.dcm)",
+        "skipped 1 file: not MR (modality CT) (for example ct.dcm)",
         "k-space of GE: 99% of the energy beyond DC lies within",
         "a search of the space 'space' would take this folder",
     ):

@@ -53,6 +53,7 @@ def test_a_mistyped_word_is_named_with_what_it_may_mean(words, said, capsys):
     ("words", "said"),
     [
         (["--workers", "-2"], "--workers: must be a whole number of 1 or more, got '-2'"),
+        (["--finalist-seeds", "0"], "--finalist-seeds: must be a whole number of 1 or more, got '0'"),
         (["--workers", "two"], "--workers: must be a whole number of 1 or more, got 'two'"),
         (["tune", "--minutes", "soon"], "--minutes: must be a number of minutes above 0, got 'soon'"),
         (["predict"], "the following arguments are required"),

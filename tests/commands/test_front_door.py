@@ -78,7 +78,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
     assert "4 trials to run, 0 already done" in ended.stdout
     assert re.search(r"^time: .+ at the present load", ended.stdout, re.MULTILINE)
     assert "disk: about " in ended.stdout
-    assert "one network at full sampling" in ended.stdout
+    assert "at full sampling this trains a single network" in ended.stdout
     assert not (place / "runs/dry").exists()
     done = inside("--data", "data", "--space", "space.py", "--run", "runs/one", "--dry-run")
     assert "0 trials to run, 4 already done" in done.stdout
@@ -137,7 +137,7 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
     assert "external/elsewhere.csv holds results of another cohort: give these another --name" in other.stderr
     assert (place / "runs/one/external/elsewhere.csv").read_bytes() == before
     assert "orientation unknown for 1 images: they are used as stored" in other.stdout
-    assert "skipped 1 files: no such file (for example gone/1.dcm)" in other.stdout
+    assert "skipped 1 file: no such file (for example gone/1.dcm)" in other.stdout
     report = (place / "runs/one/report.html").read_text()
     assert '<table id="external">' in report
     assert report.count("PHILIPS") > 4
@@ -172,6 +172,7 @@ def test_corruptions_score_the_test_patients_as_their_images_get_worse(place, in
     assert met == 4  # two vendors trained at rate 1, each scored on both
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
     """Ray counts GPUs, it does not make them: the resource is declared, the trials fall back to the CPU."""
     cluster = start_cluster(num_cpus=4, num_gpus=1)

@@ -4,17 +4,21 @@ import contextlib
 import io
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import run_search
+from benchmarks.alone import run_config
 from dicom_files import PHI, anatomy, write_dicom
-from made_run import make_run
+from made_run import SMALL, make_run
+from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder, read_json, write_json
 from tune_ks.evaluation.decisions import NOTICE
 from tune_ks.evaluation.operating_point import operating_point
+from tune_ks.worker.attempts import start_attempt
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +170,29 @@ def test_a_named_series_stays_and_a_named_trial_is_used_alone(place, predicted, 
     assert set(table["key"]) == {key}
     assert sorted(table["path"]) == [f"P{patient}/series 1/x.dcm" for patient in range(3)]
     assert not (place / "run/external/one_predictions.json").exists()
+
+
+def test_trainings_that_differ_in_their_seed_also_answer_together(tmp_path, place):
+    shutil.copytree(place / "run", tmp_path / "run")
+    shutil.copytree(place / "data", tmp_path / "data")
+    run = RunFolder(tmp_path / "run")
+    first = TrialConfig("GE", 1.0, **SMALL)
+    second = TrialConfig("GE", 1.0, seed=1, **SMALL)
+    start_attempt(run, second.key(), "session", "node", ["node"])
+    run_config(second, run, place / "images.npy", "cpu", lambda *_: None)
+    code, said, errors = predict(tmp_path, "--json")
+    assert (code, errors) == (0, "")
+    table = pd.read_csv(tmp_path / "run/external/data_predictions.csv")
+    logit = np.log(table["probability"] / (1 - table["probability"])).groupby(table["key"]).apply(np.array)
+    (name,) = set(table["key"]) - set(run.finished())
+    np.testing.assert_allclose(logit[name], (logit[first.key()] + logit[second.key()]) / 2, atol=1e-5)
+    assert dict(zip(table["key"], table["trainings"])) == dict.fromkeys(run.finished(), 1) | {name: 2}
+    patients = pd.read_csv(tmp_path / "run/external/data_patient_predictions.csv")
+    assert (patients["key"] == name).sum() == 4
+    assert f"{name} (GE full 64/64, mean of 2 trainings): " in said
+    model = read_json(tmp_path / "run/external/data_predictions.json")["models"][name]
+    assert set(model["members"]) == {first.key(), second.key()}
+    assert model["operating_point"]["threshold"] == pytest.approx(table.loc[table["key"] == name, "threshold"].iloc[0])
 
 
 def test_a_model_without_its_scores_calls_nothing(tmp_path, place):

@@ -147,6 +147,9 @@ def test_a_log_file_says_how_far_a_stage_is(monkeypatch):
         wait_for(
             lambda: re.search(r"^reading DICOM: headers 64 of 1000, \d+ s$", console.file.getvalue(), re.MULTILINE)
         )
+        progress("headers", 999, 1000)
+        last = r"^reading DICOM: headers 999 of 1000, \d+ s, ETA \d+ s$"
+        wait_for(lambda: re.search(last, console.file.getvalue(), re.MULTILINE))
     assert stages.budget().startswith("time: reading DICOM ")
     said = console.file.getvalue()
     time.sleep(0.05)

@@ -350,7 +350,7 @@ def test_files_that_the_sheets_and_the_disk_do_not_share(tmp_path, copy_duke):
         (
             BOXES,
             [["Patient ID", "Start Row"], ["x", 1]],
-            "lacks the column 'Start Slice', 'End Slice'; the columns found",
+            "lacks the columns 'Start Slice', 'End Slice'; the columns found",
         ),
         (BOXES, [["Patient ID", "Start Slice", "End Slice"], ["x", "a", 2]], "the slices of x are 'a' and '2'"),
         (CLINICAL, [["Patient", "Manufacturer"], ["x", 0]], "lacks the column 'Patient ID'"),
@@ -431,6 +431,11 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path, path):
     [
         (lambda t: t.drop(columns=["label", "path"]), "lacks the column 'path'; the columns found are 'patient_id'"),
         (lambda t: t.drop(columns="label"), "lacks the column 'label'"),
+        (
+            lambda t: t.rename(columns={"path": "PATH", "patient_id": "patientid"}),
+            "lacks the columns 'path', 'patient_id'; the columns found are 'PATH', 'patientid', 'label'; "
+            "did you mean 'PATH', 'patientid'?",
+        ),
         (lambda t: t.iloc[:0], "has no rows"),
         (lambda t: t.assign(label="tumour"), "label must be 0 or 1 (or empty); it also holds 'tumour'"),
         (lambda t: t.assign(patient_id=""), "no patient_id in line 2"),

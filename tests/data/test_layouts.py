@@ -17,7 +17,7 @@ from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.layouts.base import Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
-from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
 from tune_ks.data.phantom.qsm import QsmSettings, write_qsm_phantom
 
 NEW_LAYOUT = '''
@@ -190,3 +190,36 @@ def test_a_folder_that_can_not_be_meant_is_refused(tmp_path, more, message):
 
 def read(root):
     return open_cohort(root, CohortSettings(), 16, root.parent / f"{root.name}_cache")
+
+
+@pytest.mark.parametrize("name", ["Labels.csv", "labels.xlsx", "label.csv", "labels.txt"])
+def test_a_sheet_of_nearly_the_right_name_is_named(tmp_path, name):
+    write_dicom(tmp_path / "P1" / "a.dcm", vendor="GE")
+    (tmp_path / name).write_text("path,patient_id,label\nP1/a.dcm,P1,1\n")
+    with pytest.raises(
+        InputError, match=f"'{name}' is not read: the sheet must be a CSV file with the name 'labels.csv'"
+    ):
+        detect(tmp_path, labels_required=True)
+
+
+def test_a_folder_in_the_place_of_the_sheet_is_named(tmp_path):
+    (tmp_path / "labels.csv").mkdir()
+    with pytest.raises(InputError, match=r"'labels\.csv' is not read"):
+        detect(tmp_path, labels_required=True)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_sheet_of_another_separator_is_the_same_table(tmp_path, separator, encoding):
+    text = 'path,patient_id,label,site\na.dcm,P1,1,"x"\nb.dcm,P2,0,\n'
+    (tmp_path / "comma.csv").write_text(text)
+    (tmp_path / "other.csv").write_text(text.replace(",", separator), encoding=encoding)
+    table = read_table(tmp_path / "other.csv")
+    assert table.equals(read_table(tmp_path / "comma.csv"))
+    assert list(table["patient_id"]) == ["P1", "P2"]
+
+
+def test_a_sheet_without_a_name_in_its_first_line_says_so(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"")
+    with pytest.raises(InputError, match="lacks the columns 'path', 'patient_id': its first line names none"):
+        require_columns(tmp_path / "labels.csv", read_table(tmp_path / "labels.csv").columns, "path", "patient_id")

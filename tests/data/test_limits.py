@@ -289,7 +289,10 @@ def test_entities_that_grow_are_refused(tmp_path, said_of):
         ("path,patient_id,label\n" + "x" * 200_000 + ",1,1\n", "line 2: field larger than field limit (131072)"),
         ('path,patient_id,label\na.dcm,1,1\n"b.dcm,1,0\nc.dcm,2,1\n', "line 4: unexpected end of data"),
         ("path,patient_id,label\na.dcm,1,1,0\n", "line 2 has 4 values, the header names 3 columns"),
-        ("path,patient_id,label\na.dcm,1,1\n".encode("utf-16"), "cannot be read as a comma-separated UTF-8 table"),
+        (
+            "path,patient_id,label\na.dcm,1,1\n".encode("utf-16"),
+            "labels.csv is no UTF-8 text; save it again as such (Excel: 'CSV UTF-8')",
+        ),
     ],
 )
 def test_tables_that_are_no_tables(tmp_path, text, words, said_of):

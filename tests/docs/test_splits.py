@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from analysis.read.load import load
-from docs.splits import interval_of_splits, splits, summary
+from docs.splits import YARDSTICK, interval_of_splits, splits, summary, together
 from docs.tables.cells import SCORES
 from synthetic_run import write_run
+from tune_ks.core.metrics import auc
+from tune_ks.core.record import yardstick_column
 
 RATES = (0.25, 1.0)
 
@@ -44,3 +47,28 @@ def test_cells_are_the_means_over_seeds_of_every_run(tmp_path):
     for row in gains.rows:
         if row[1] == "lowpass":
             assert row[5:] == ["", ""]
+
+
+def test_trainings_used_together_are_above_one_by_the_auc_of_their_mean_score(tmp_path):
+    folder = write_run(tmp_path / "run", rates=RATES, masks=("lowpass",), patients=24, images=4)
+    for key in folder.finished():
+        path = folder.trial(key, "scores.npz")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        np.savez(path, **arrays, **{yardstick_column(YARDSTICK): arrays["row"] % 5})
+    run = load(folder.root)
+    keys = [key for key, record in run.records.items() if record.config.vendor == "GE" and record.config.is_full]
+    scores = [np.load(folder.trial(key, "scores.npz"), allow_pickle=False) for key in keys]
+    on_siemens = (scores[0]["split"] == 1) & (run.cohort.loc[scores[0]["row"], "vendor"] == "SIEMENS").to_numpy()
+    label = run.cohort.loc[scores[0]["row"], "label"].to_numpy()[on_siemens]
+    of_mean = auc(label, np.mean([of_one["score"][on_siemens] for of_one in scores], axis=0))
+    one = np.mean([auc(label, of_one["score"][on_siemens]) for of_one in scores])
+    above_yardstick = of_mean - auc(label, scores[0]["row"][on_siemens] % 5)
+    table = together([run, run])
+    (row,) = (row for row in table.rows if row[:3] == ["GE", "full", "64/64"])
+    cells = dict(zip(table.heads, row))
+    assert cells["cross together"].startswith(f"{of_mean:.3f} {of_mean:.3f}; ")
+    assert cells["cross - one"].startswith(f"{of_mean - one:+.3f} ")
+    assert cells["cross - yardstick"].startswith(f"{above_yardstick:+.3f} ")
+    alone = write_run(tmp_path / "alone", rates=RATES, seeds=(0,), masks=("lowpass",), patients=24, images=4)
+    assert together([load(alone.root)]).rows == []

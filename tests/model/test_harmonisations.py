@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from tune_ks.core.config import TrialConfig
-from tune_ks.model.harmonisations import HARMONISATIONS, n4
+from tune_ks.model.harmonisations import HARMONISATIONS, fits_each_image, n4
 from tune_ks.model.harmonisations.histogram import LEVELS, HistogramMatching
 from tune_ks.model.harmonisations.nyul import PERCENTILES, Nyul, landmarks
 from tune_ks.model.pipeline import build_pipeline
@@ -182,8 +182,8 @@ def test_the_splines_of_n4_sum_to_one_and_reach_the_ends():
 
 def test_an_image_is_fitted_once_and_a_changed_one_again(monkeypatch):
     fitted_ones = []
-    monkeypatch.setattr(n4, "_fits", OrderedDict())
-    monkeypatch.setattr(n4, "REMEMBERED", 3)
+    monkeypatch.setattr(fits_each_image, "_fits", OrderedDict())
+    monkeypatch.setattr(fits_each_image, "REMEMBERED", 3)
     monkeypatch.setattr(n4.N4, "log_bias", lambda self, image: fitted_ones.append(image) or np.zeros_like(image))
     harmonisation = n4.N4()
     image = images(3, 1)

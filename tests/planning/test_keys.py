@@ -20,6 +20,7 @@ NEW = (  # since 0.1.0
     "classical",
     "comparators",
     "detection",
+    "full_sampling",
     "headline",
     "hyper_recon",
     "learning_curve",

@@ -6,7 +6,7 @@ from ray.tune.search import sample
 
 import run_search
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.planning.space import load_space
+from tune_ks.planning.space import MAX_SEEDS, ask_more, load_space
 from tune_ks.search.searcher import PointStudy
 
 HEAD = "from ray import tune\nimport numpy as np\nSPACE = {'mask': 'lowpass', 'width': 0.5, 'sampling_rate': 0.5, %s}\n"
@@ -100,3 +100,10 @@ def test_a_search_of_another_type_is_one_message(tmp_path, search, said):
     with pytest.raises(ValueError) as error:
         load(tmp_path, f"SPACE = {{'mask': 'lowpass', 'sampling_rate': 0.5}}\nSEARCH = {search}")
     assert said in str(error.value)
+
+
+def test_more_seeds_than_a_plan_can_name_are_refused_before_it_is_made():
+    space = load_space("smoke")
+    assert ask_more(space, None, MAX_SEEDS, []).search["seeds"] == MAX_SEEDS
+    with pytest.raises(ValueError, match="seeds must be at most 10,000, got 10,001"):
+        ask_more(space, None, MAX_SEEDS + 1, [])

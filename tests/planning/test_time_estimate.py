@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,10 +14,12 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
+from tune_ks.data.dataset import all_images
 from tune_ks.model.harmonisations.n4 import N4
 from tune_ks.planning import estimate
 from tune_ks.planning.estimate import timed_steps
 from tune_ks.planning.plan import Plan
+from tune_ks.training.stored_fits import recall_fits
 
 CONFIG = TrialConfig("GE", 0.25, mask="lowpass", width=0.05, image_size=64, epochs=2)
 
@@ -58,18 +61,30 @@ def test_a_network_is_timed_once_whoever_made_the_images(timer):
     assert len(timed) == 3
 
 
-def test_what_is_computed_beforehand_counts_once_for_every_image(timer, monkeypatch):
+def test_what_is_computed_beforehand_counts_once_for_every_image_without_it(timer, monkeypatch):
     timer, timed = timer
     fake = estimate.timed_steps
     monkeypatch.setattr(estimate, "timed_steps", lambda config, splits, device: fake(config, splits))
     config = dataclasses.replace(CONFIG, harmonise="n4")
-    steps = timed_steps(config, None)
+    timed_steps(config, None)
     assert timed == [CONFIG]
-    assert steps.beforehand == N4.seconds > 0
-    monkeypatch.setattr(estimate, "timed_steps", lambda config, splits: steps)
-    splits = timer._splits(config)
-    images = len(splits.train) + sum(map(len, splits.val.values())) + sum(map(len, splits.test.values()))
-    assert timer.seconds_of(config) == pytest.approx(seconds(timer, CONFIG) + N4.seconds * images)
+    monkeypatch.setattr(estimate, "timed_steps", fake)
+    cohort = timer.cohorts[64]
+    load = estimate.Load(cores=2, busy=0.0, slots=2)
+
+    def total(*configs):
+        plan = Plan([[config] for config in configs], 0, 0, 0)
+        return estimate.estimate(plan, RunFolder("/nonexistent"), timer.cohorts, 0, load).total
+
+    plain = total(CONFIG, dataclasses.replace(CONFIG, seed=1))
+    of_images = N4.seconds * len(np.load(cohort.images))
+    spread = estimate.SPREAD
+    with_n4 = total(config, dataclasses.replace(config, seed=1))
+    assert with_n4 == pytest.approx((plain.low + of_images, plain.high + spread * of_images))
+    monkeypatch.setattr(N4, "fitted", lambda self, image: image[:2, :2])
+    recall_fits("n4", N4(), all_images(cohort.table, cohort.images))
+    assert total(config, dataclasses.replace(config, seed=1)) == plain
+    assert total(config, dataclasses.replace(config, n4_side=16)) == pytest.approx(with_n4)
 
 
 def test_a_cohort_is_split_once_for_the_same_images(timer):

@@ -13,7 +13,7 @@ from benchmarks.alone import train
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch, open_splits
-from tune_ks.model.harmonisations import n4
+from tune_ks.model.harmonisations import fits_each_image, n4
 from tune_ks.training.corruptions import CORRUPTIONS
 from tune_ks.training.corruptions.base import corrupted
 from tune_ks.training.styles import STYLES, build_style
@@ -167,15 +167,17 @@ def test_a_fixed_mask_is_applied_beforehand_only_where_nothing_is_changed(splits
     assert styled.images is splits.train
 
 
-def test_a_slow_harmonisation_is_computed_once_on_the_stored_images_for_all_trainings(splits, monkeypatch):
+def test_a_slow_harmonisation_is_computed_once_on_the_stored_images_for_all_trainings(tmp_path, monkeypatch):
+    splits = open_splits(*write_tiny(tmp_path), "GE")  # its fits are made up, and are kept beside the images
     fitted = []
-    monkeypatch.setattr(n4, "_fits", OrderedDict())
+    monkeypatch.setattr(fits_each_image, "_fits", OrderedDict())
     slope = np.linspace(0, 1, splits.train.side)[:, None]
     monkeypatch.setattr(n4.N4, "log_bias", lambda self, image: fitted.append(image) or image.max() * slope + 0 * image)
     fields = {"harmonise": "n4", "augment": "flips_shifts", **COMMON}
     config = TrialConfig("GE", 0.25, style="noise", **fields)
     trainings = [Training(config, splits), Training(dataclasses.replace(config, seed=1), splits)]
-    assert len(fitted) == len(splits.train)
+    of_file = len(splits.train.of_file)
+    assert len(fitted) == of_file
     assert trainings[0].images is trainings[1].images
     image = splits.train.gather(torch.arange(3)).image
     assert not torch.equal(trainings[0].images.gather(torch.arange(3)).image, image)
@@ -185,10 +187,9 @@ def test_a_slow_harmonisation_is_computed_once_on_the_stored_images_for_all_trai
     assert not trainings[0].trained.harmonises
     for _ in train_together(trainings, splits):
         pass
-    of_source = len(splits.train) + len(splits.val["GE"])
-    assert len(fitted) == of_source  # though both were scored after every epoch
+    assert len(fitted) == of_file  # though both were scored after every epoch
     other = Training(TrialConfig("GE", 0.25, n4_levels=2, **fields), splits)
-    assert len(fitted) == of_source + len(splits.train)
+    assert len(fitted) == 2 * of_file
     rate = torch.full((3,), 0.25)
     sampled = other.images.gather(torch.arange(3)).image  # the fixed mask too was applied beforehand
     torch.testing.assert_close(sampled, other.pipeline.restore(image, rate).image)

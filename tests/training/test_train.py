@@ -170,7 +170,7 @@ def test_the_best_epoch_is_a_settled_one_and_best_by_in_domain_validation(splits
 def test_temperature_anneals_geometrically(splits, monkeypatch):
     seen = []
 
-    def no_steps(members, parts):
+    def no_steps(members, *given):
         seen.extend(member.pipeline.sampling.mask.temperature for member in members)
         return [0.0] * len(members)
 

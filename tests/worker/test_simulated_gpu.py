@@ -11,6 +11,7 @@ import torch
 from benchmarks import launches
 from benchmarks.alone import finish, train
 from simulated_gpu import DevicesMeet, simulated_gpu
+from tape import Tape
 from tiny import write_tiny
 from tiny_volumes import open_volumes, write_volumes
 from tune_ks.core.config import TrialConfig
@@ -38,6 +39,7 @@ from tune_ks.training.invariances import INVARIANCES
 from tune_ks.training.members import registries
 from tune_ks.training.noise import Noise
 from tune_ks.training.pack import pack_key
+from tune_ks.training.recorded import RecordedStep
 from tune_ks.training.schedules import SCHEDULES
 from tune_ks.training.styles import STYLES
 from tune_ks.training.train import train_together
@@ -74,6 +76,7 @@ ONCE = {  # where the host waits once a training, an epoch, a scored set of imag
     "training/average.py:__init__",
     "training/draws.py:_to_device",
     "training/draws.py:draw_epoch",
+    "training/recorded.py:of_epoch",
     "training/scoring.py:details_together",
     "training/scoring.py:score_together",
     "training/train.py:_one_epoch",
@@ -250,6 +253,37 @@ def test_every_member_trains_and_is_scored_without_a_wait_in_a_step(
     assert set(watched.gpu.autocast) == {True, False}  # bfloat16 while it trains, float32 when it scores
 
 
+REPLAYED = [
+    config_of(classifier="alexnet_adaptive"),
+    config_of("lowpass", rate_start=0.9),
+    config_of("dps", mixup=0.4, average=0.8, clip_norm=0.5, mask_moment="shared", schedule="cosine", augment="warp"),
+]
+
+
+@pytest.mark.parametrize("config", REPLAYED, ids=lambda config: config.mask)
+def test_a_step_is_replayed_on_the_gpu_without_a_wait(config, splits, watched, monkeypatch):
+    """The tape stands for the graph. All that it copies, reads and computes lies on the GPU."""
+    config = dataclasses.replace(config, batch_size=2, epochs=3, settle=0.0)
+    ordinary = Training(config, splits)
+    list(train_together([ordinary], splits))
+    take = RecordedStep._step
+
+    def watched_take(*given):
+        before = len(watched.gpu.waits)
+        losses = take(*given)
+        watched.in_steps.update(watched.gpu.waits[before:])
+        return losses
+
+    monkeypatch.setattr(RecordedStep, "_step", watched_take)
+    recorded = RecordedStep(Tape())
+    training = Training(config, splits, device="cuda")
+    list(train_together([training], splits, recorded=recorded))
+    losses = [[line["loss"] for line in of.history] for of in (ordinary, training)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    assert recorded.replayed >= 3, recorded.summary
+    require_patience(watched)
+
+
 def test_a_pack_of_every_mask_trains_as_on_the_cpu_without_a_wait_in_a_step(splits, watched, fast_scoring):
     configs = [config_of(mask, augment="flips") for mask in MASKS]
     configs += [config_of("lowpass", rate=1.0), config_of(augment="warp", mixup=0.4, hermitian="tied", average=0.8)]
@@ -307,8 +341,11 @@ def test_a_run_folder_is_written_resumed_begun_from_and_evaluated(tiny, tmp_path
     weights = named(folder, configs[0].key())
     bring_weights(folder, {weights: folder})
     begun = dataclasses.replace(configs[0], init_from=weights, seed=1)
-    ((_, record),) = run_pack([begun], folder, tiny[1], "cuda", lambda config, line: True)
+    recorded = RecordedStep(Tape())
+    ((_, record),) = run_pack([begun], folder, tiny[1], "cuda", lambda config, line: True, recorded=recorded)
+    assert record.facts["recorded_steps"] == f"0 of {recorded.taken} steps replayed"  # two epochs of two steps
     assert record.facts["init_from"]["loaded"] == ["classifier", "sampling"]
+    assert not any("recorded_steps" in of_pack.facts for of_pack in records)
     for written in (*records, record):
         assert len(written.history) == 2
         assert written.facts["device"] == "simulated GPU"

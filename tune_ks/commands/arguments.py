@@ -56,7 +56,7 @@ def search_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="finalists that a conditional training screened do not start from its weights",
     )
-    question.add_argument("--finalist-seeds", type=int, default=5, help="number of seeds of every finalist")
+    question.add_argument("--finalist-seeds", type=at_least_one, default=5, help="number of seeds of every finalist")
     question.add_argument(
         "--init-from",
         metavar="RUN",
@@ -78,6 +78,12 @@ def search_parser() -> argparse.ArgumentParser:
         default="auto",
         help="how many points of a grid, or seeds of a suggestion, train together; auto: on a GPU as many as fit into "
         "its memory, up to 16; on a CPU 1 (docs/performance.md)",
+    )
+    resources.add_argument(
+        "--record-steps",
+        action="store_true",
+        help="on a GPU, replay the steps of a training that is alone (--fused 1) as one CUDA graph; not yet "
+        "measured on a card",
     )
     viewers = parser.add_argument_group(
         "other programs that show the search (RUN/tensorboard is written at the end in any case)"

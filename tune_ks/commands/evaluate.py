@@ -5,11 +5,12 @@ import re
 import shlex
 from typing import Any
 
+from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.explain import write_explained
 from tune_ks.commands.output import OK, cache_beside, console, say
 from tune_ks.commands.predictions import assumed_patients, readable_series, write_predictions
-from tune_ks.commands.prepare_search import AnalysisSteps, given_settings, say_cohort
+from tune_ks.commands.prepare_search import given_settings, say_cohort
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown

@@ -123,15 +123,18 @@ def _write_decisions(
 ) -> Predicted:
     """Tables of each image's and each patient's probability and call."""
     from tune_ks.evaluation.decisions import NOTICE, PATIENT_RULE, Judge, decisions
+    from tune_ks.evaluation.ensembles import ensembles_of, with_ensembles
     from tune_ks.evaluation.operating_point import operating_point
     from tune_ks.evaluation.other_cohort import evaluate
 
     scores = evaluate(folder, keys, cohort.table, cohort.images, progress).scores
-    judges = {}
-    for key in keys:
-        record = folder.read_record(key)
-        judges[key] = Judge(record, operating_point(folder, record))
-    decided = decisions(scores, judges)
+    records = {key: folder.read_record(key) for key in keys}
+    judges = {key: Judge(record, operating_point(folder, record)) for key, record in records.items()}
+    ensembles = ensembles_of(folder, keys)
+    for ensemble, members in ensembles.items():
+        point = operating_point(folder, *(records[key] for key in members))
+        judges[ensemble] = Judge(records[members[0]], point, tuple(members))
+    decided = decisions(with_ensembles(scores, ensembles), judges)
     external = folder.root / "external"
     written = _write_tables(
         external, name, {"predictions": decided.images, "patient_predictions": decided.patients}, cohort
@@ -143,7 +146,7 @@ def _write_decisions(
         "patients": _rows(decided.patients.drop(columns="notice")),
     }
     written += _write_json(external, name, as_json, cohort, assumed, content)
-    summaries = [_summary(judge, decided) for judge in judges.values()]
+    summaries = [_summary(key, judge, decided) for key, judge in judges.items()]
     return Predicted(written, [*assumed, *summaries, *_skipped_line(name, cohort), NOTICE])
 
 
@@ -166,13 +169,13 @@ def _skipped_line(name: str, cohort: Any) -> list[str]:
     return [f"{len(cohort.skipped)} files could not be used: {name}_skipped_predictions.csv names them"]
 
 
-def _summary(judge: Any, decided: Any) -> str:
+def _summary(key: str, judge: Any, decided: Any) -> str:
     """One model's line: how many patients of each call, and what the threshold rests on."""
     config = judge.record.config
     point = judge.point
-    patients = decided.patients[decided.patients["key"] == config.key()]
+    patients = decided.patients[decided.patients["key"] == key]
     counts = ", ".join(f"{count} {call}" for call, count in patients["call"].value_counts().items())
-    line = f"{config.key()} ({trial_name(judge.record)}): {counts} of {len(patients)} patients"
+    line = f"{key} ({_name(judge)}): {counts} of {len(patients)} patients"
     if point.why_not:
         return f"{line}; {point.why_not}"
     line += (
@@ -221,12 +224,22 @@ def _about(record: TrialRecord) -> dict[str, Any]:
     }
 
 
+def _name(judge: Any) -> str:
+    """The model for a reader; an ensemble is called as its trainings are, with their number for a seed."""
+    name = trial_name(judge.record)
+    return f"{name.rpartition(' seed ')[0]}, mean of {len(judge.members)} trainings" if judge.members else name
+
+
 def _about_decisions(judge: Any) -> dict[str, Any]:
     """What is known of a model that decides, and of its threshold."""
     point = dataclasses.asdict(judge.point)
     threshold = point.pop("threshold")
     operating_point = {"threshold_logit": threshold, "threshold": _probability(threshold), **point}
-    return _about(judge.record) | {"operating_point": operating_point}
+    if judge.members:
+        about = {"name": _name(judge), "members": list(judge.members)}
+    else:
+        about = _about(judge.record)
+    return about | {"operating_point": operating_point}
 
 
 def _probability(logit: float) -> float:

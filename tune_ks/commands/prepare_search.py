@@ -2,29 +2,19 @@
 
 import argparse
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.output import RUNS, cache_beside, console, say
 from tune_ks.core.config import is_key
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.core.storage import StoragePath, storage_path
+from tune_ks.core.storage import storage_path
 
 PHANTOM = Path("phantom")
 NOTHING = RunFolder("/nonexistent")  # stands for the run folder of a new search, which holds no trial
-
-
-class AnalysisSteps(NamedTuple):
-    """What commands ask of the analysis. run_search.py hands it in, so that tune_ks never imports the analysis."""
-
-    require_rule: Callable[[str, float], None]  # ValueError for a rule or an epsilon that it would refuse later
-    analyse: Callable[[StoragePath, str, float, bool], None]  # run folder, rule, epsilon, images: report and terminal
-    finalists: Callable[[StoragePath, str, float], dict[str, list[dict[str, Any]]]]  # vendor -> configs without seeds
-    # run folder, name of an evaluated cohort to print (or None) -> the report, written again
-    show_evaluation: Callable[[StoragePath, str | None], StoragePath]
 
 
 class PretrainedStart(NamedTuple):
@@ -298,6 +288,7 @@ def say_cohort(cohorts: list[Any]) -> None:
     """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
     from tune_ks.core.domain_words import about_domains
     from tune_ks.data.cohort.doubts import doubts
+    from tune_ks.data.layouts.sheets import counted
 
     cohort = cohorts[0]
     per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
@@ -321,7 +312,7 @@ def say_cohort(cohorts: list[Any]) -> None:
         say(f"left out {count}: {reason}")
     examples = cohort.skipped.groupby("reason")["path"].first()
     for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
-        say(f"skipped {count} files: {reason} (for example {examples[reason]})", style="yellow")
+        say(f"skipped {counted(count, 'file')}: {reason} (for example {examples[reason]})", style="yellow")
 
 
 def say_bands(cohort: Any) -> None:

@@ -77,10 +77,10 @@ class Stages:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         ]
-        state = [name]  # and, once there is one, the last step
+        state = [name, ""]  # the step, and how long the rest of it takes
 
         def say_state() -> None:
-            line = f"{': '.join(state)}, {duration(time.monotonic() - started)}"
+            line = f"{state[0]}, {duration(time.monotonic() - started)}{state[1]}"
             self.console.print(line, soft_wrap=True, markup=False)
 
         lines = ticker.Ticker(say_state)
@@ -88,11 +88,15 @@ class Stages:
             lines.start()
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             tasks: dict[str, TaskID] = {}
+            first: dict[str, tuple[float, int]] = {}  # of a step: when it reported first, and how much was done then
 
             def progress(step: str, done: int, total: int) -> None:
-                state[1:] = [f"{step} {done} of {total}"]
+                now = time.monotonic()
+                since, before = first.setdefault(step, (now, done))
+                words = name if step == name else f"{name}: {step}"  # the phantom is a stage of one step
+                state[:] = [f"{words} {done} of {total}", _rest(now - since, done - before, total - done)]
                 if step not in tasks:
-                    tasks[step] = bar.add_task(f"{name}: {step}", total=total)
+                    tasks[step] = bar.add_task(words, total=total)
                 bar.update(tasks[step], completed=done, total=total)
 
             try:
@@ -272,6 +276,11 @@ class TrialTable:
             if reason := _reason(result):
                 return [f"{_end(result)}: {config.vendor} {config.mask} {rate_tick(config.sampling_rate)}: {reason}"]
         return []
+
+
+def _rest(seconds: float, done: int, left: int) -> str:
+    """ ", ETA 3 min 20 s" for ``left`` at the pace at which so much was done in these seconds; "" before any was."""
+    return f", ETA {duration(seconds * left / done)}" if done > 0 and left > 0 else ""
 
 
 def duration(seconds: float) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 
 from rich.table import Table
 
+from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
-from tune_ks.commands.prepare_search import AnalysisSteps, PreparedSearch, prepare
+from tune_ks.commands.prepare_search import PreparedSearch, prepare
 from tune_ks.core.front import call_of
 from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.run_folder import RunFolder
@@ -57,6 +58,7 @@ def resources_of(args: argparse.Namespace) -> Any:
         address=wanted_address(args.address),
         hang_after=args.hang_after,
         fused=args.fused,
+        record_steps=args.record_steps,
     )
 
 

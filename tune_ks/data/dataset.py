@@ -92,10 +92,20 @@ class Images:
     @property
     def identity(self) -> tuple[str, int, bytes] | None:
         """The same for the same images of the same file, in any object; None where they are not those of a file."""
-        path = getattr(self._pixels, "filename", None)
-        if path is None:
+        if self.file is None:
             return None
-        return str(path), Path(path).stat().st_mtime_ns, self.rows.numpy().tobytes()
+        return str(self.file), self.file.stat().st_mtime_ns, self.rows.numpy().tobytes()
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the pixels are read from; None where they were computed (``seen_through``)."""
+        path = getattr(self._pixels, "filename", None)
+        return None if path is None else Path(path)
+
+    @property
+    def of_file(self) -> np.ndarray:
+        """(N, S, S) all images of the file, those of other rows too."""
+        return self._pixels
 
     def gather(self, index: torch.Tensor, device: torch.device | str = "cpu") -> Batch:
         """The images at positions ``index`` (B,) int64 of this object, in that order, on ``device``.

@@ -22,15 +22,18 @@ PATIENT_RULE = "maximum: the probability of a patient is the highest of the pati
 class Judge(NamedTuple):
     """A model that decides, by its record and its operating point."""
 
-    record: TrialRecord
+    record: TrialRecord  # of an ensemble that of one of its trainings
     point: OperatingPoint
+    members: tuple[str, ...] = ()  # the keys of an ensemble's trainings; () for a single training
 
 
 class Decisions(NamedTuple):
     """One row a model and image, and one row a model and patient."""
 
-    images: pd.DataFrame  # key, trained_on, sampling_rate, path, patient_id, vendor, probability ... notice
-    patients: pd.DataFrame  # key, trained_on, sampling_rate, patient_id, vendor, images, positive_images ... notice
+    images: pd.DataFrame  # key, trainings, trained_on, sampling_rate, path, patient_id, vendor, probability ... notice
+    patients: (
+        pd.DataFrame
+    )  # key, trainings, trained_on, sampling_rate, patient_id, vendor, images, positive_images ... notice
 
 
 def decisions(scores: pd.DataFrame, judges: Mapping[str, Judge]) -> Decisions:
@@ -45,7 +48,8 @@ def decisions(scores: pd.DataFrame, judges: Mapping[str, Judge]) -> Decisions:
 
 def _of_model(scores: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     config = judge.record.config
-    table = pd.DataFrame({"key": scores["key"], "trained_on": config.vendor, "sampling_rate": config.sampling_rate})
+    table = pd.DataFrame({"key": scores["key"], "trainings": max(1, len(judge.members))})
+    table = table.assign(trained_on=config.vendor, sampling_rate=config.sampling_rate)
     for name in ("path", "patient_id", "vendor"):
         table[name] = scores[name]
     table["probability"] = logistic(scores["score"].to_numpy(np.float64))
@@ -68,7 +72,7 @@ def _of_patient(images: pd.DataFrame) -> dict[str, Any]:
         call = NEGATIVE
     undecided = [why for why in images["why"].unique() if why]
     return {
-        **highest[["key", "trained_on", "sampling_rate", "patient_id"]].to_dict(),
+        **highest[["key", "trainings", "trained_on", "sampling_rate", "patient_id"]].to_dict(),
         "vendor": "+".join(sorted(images["vendor"].unique())),
         "images": len(images),
         "positive_images": calls.count(POSITIVE),

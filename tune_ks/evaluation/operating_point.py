@@ -1,11 +1,13 @@
 """Where a trained model calls an image positive: above the threshold of a fixed specificity on its own validation.
 
 The threshold is set on the images without a tumour of the source vendor's validation patients, as the analysis sets it;
-for each training by itself, because scores of two trainings have no common scale. It needs cohort.csv and scores.npz
+for each training by itself, because scores of two trainings have no common scale; of an ensemble on the mean of its
+trainings' scores. It needs cohort.csv and scores.npz
 of the run folder: a record that was passed on alone has no threshold, and then nothing is called.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,11 +50,11 @@ class OperatingPoint:
         return POSITIVE if score > self.threshold else NEGATIVE
 
 
-def operating_point(folder: RunFolder, record: TrialRecord) -> OperatingPoint:
-    """The operating point of one finished trial."""
+def operating_point(folder: RunFolder, record: TrialRecord, *others: TrialRecord) -> OperatingPoint:
+    """The operating point of one finished trial, or of its ensemble with ``others`` that differ in their seed."""
     vendors = tuple(sorted({*record.val, *record.test, *record.config.sources}))
     try:
-        images = _validation_images(folder, record)
+        images = _validation_images(folder, [record, *others])
     except (ValueError, OSError) as error:
         return OperatingPoint(math.nan, f"no threshold: {error}", vendors)
     cut = threshold(images["label"].to_numpy(), images["score"].to_numpy())
@@ -77,8 +79,19 @@ def operating_point(folder: RunFolder, record: TrialRecord) -> OperatingPoint:
     )
 
 
-def _validation_images(folder: RunFolder, record: TrialRecord) -> pd.DataFrame:
-    """patient_id, label and score of the labelled validation images of the vendors that the trial was trained on."""
+def _validation_images(folder: RunFolder, records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """patient_id, label and mean score of the labelled validation images of the vendors that were trained on."""
+    trainings = [_scored_validation(folder, record) for record in records]
+    images = trainings[0]
+    for other in trainings[1:]:
+        if not images.index.equals(other.index):
+            raise ValueError("the trainings were not validated on the same images")
+    score = sum(training["score"] for training in trainings) / len(trainings)
+    return images.assign(score=score).dropna(subset=["label", "score"])
+
+
+def _scored_validation(folder: RunFolder, record: TrialRecord) -> pd.DataFrame:
+    """patient_id, label and score of the validation images of the source vendors, by row of the cohort."""
     cohort = read_table(folder.cohort_csv)
     columns = read_arrays(folder.trial(record.config.key(), "scores.npz"), ("row", "split", "score"))
     row = columns["row"]
@@ -86,10 +99,10 @@ def _validation_images(folder: RunFolder, record: TrialRecord) -> pd.DataFrame:
         raise ValueError("scores.npz and cohort.csv do not belong together")
     if len(row) and not 0 <= row.min() <= row.max() < len(cohort):
         raise ValueError("scores.npz and cohort.csv do not belong together")
-    images = cohort.loc[row, ["patient_id", "vendor", "label"]].reset_index(drop=True)
+    images = cohort.loc[row, ["patient_id", "vendor", "label"]]
     images["score"] = columns["score"].astype(np.float64)
     chosen = (columns["split"] == SPLIT_CODES["val"]) & images["vendor"].isin(record.config.sources)
-    return images[chosen].dropna(subset=["label", "score"])
+    return images[chosen]
 
 
 def _share(true: pd.Series) -> float:

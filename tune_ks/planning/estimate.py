@@ -18,10 +18,12 @@ from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.data.layouts.sheets import counted
 from tune_ks.data.new_array import new_array
 from tune_ks.model.classifiers import NO_NETWORK
+from tune_ks.model.harmonisations.fits_each_image import FitsEachImage
 from tune_ks.model.members import shaping_values
 from tune_ks.model.pipeline import build_member
 from tune_ks.planning.plan import Plan
 from tune_ks.training.scoring import DRAWS, rates_of
+from tune_ks.training.stored_fits import images_to_fit
 from tune_ks.training.tasks import slices_of, task_named
 from tune_ks.training.train import step
 from tune_ks.training.training import Training
@@ -86,8 +88,9 @@ def estimate(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_se
         groups.append((len(configs), seconds))
     if plan.suggestions:
         groups.append((plan.suggestions, _mean(known)))
-    low = sum(count * seconds.low for count, seconds in groups)
-    high = sum(count * seconds.high for count, seconds in groups)
+    fits = _fits_seconds(plan, cohorts)
+    low = fits + sum(count * seconds.low for count, seconds in groups)
+    high = fits * SPREAD * load.crowding + sum(count * seconds.high for count, seconds in groups)
     longest = Seconds(
         max((seconds.low for _, seconds in groups), default=0.0),
         max((seconds.high for _, seconds in groups), default=0.0),
@@ -100,6 +103,23 @@ def estimate(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_se
         run_bytes=(sum(map(len, plan.jobs)) + plan.suggestions) * _bytes_of_a_trial(plan, folder, timer),
         cache_bytes=float(sum(_missing_bytes(cohort) for cohort in cohorts.values())),
     )
+
+
+def _fits_seconds(plan: Plan, cohorts: dict[int, Cohort]) -> float:
+    """CPU seconds of fitting the stored images, once for all trials, where a harmonisation of the plan does so."""
+    seconds: dict[tuple, float] = {}
+    for config in (config for job in plan.jobs for config in job):
+        harmonisation = build_member(config, "harmonise")
+        if not isinstance(harmonisation, FitsEachImage):
+            continue
+        fitted = (config.harmonise, config.image_size, harmonisation.identity())
+        if fitted not in seconds:
+            cohort = cohorts[config.image_size]
+            count = len(cohort.table)
+            if cohort.images.exists():
+                count = images_to_fit(config.harmonise, harmonisation, cohort.images)
+            seconds[fitted] = harmonisation.seconds * count
+    return sum(seconds.values())
 
 
 def _basis(recorded: int, timed: int) -> str:
@@ -210,11 +230,8 @@ class Timer:
         training = steps.training
         scoring = steps.scoring * views_of(config)
         in_domain = sum(len(splits.val[source]) for source in config.sources)
-        beforehand = steps.beforehand * (len(splits.train) + _images(splits))
-        return (
-            beforehand
-            + config.epochs * (len(splits.train) * training + in_domain * scoring)
-            + scoring * (_images(splits) + DRAWS * sum(map(len, splits.val.values())))
+        return config.epochs * (len(splits.train) * training + in_domain * scoring) + scoring * (
+            _images(splits) + DRAWS * sum(map(len, splits.val.values()))
         )
 
     def _timed(self, config: TrialConfig, splits: Splits) -> "StepTimes":
@@ -266,22 +283,19 @@ class StepTimes(NamedTuple):
     scoring: float
     slowdown: float  # seconds that passed for each CPU second, 1 at least
     weights_bytes: int
-    beforehand: float = 0.0  # CPU seconds an image of what is computed once for all epochs
 
 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> StepTimes:
     """From one batch to warm up and two timed ones, with one thread.
 
     The steps train the whole network. Those of ``reconstruction_epochs``, without classifier, take a little less. Where
-    there is no network, and for a harmonisation that is computed beforehand, an image costs what it was once measured
-    to cost.
+    there is no network, an image costs what it was once measured to cost. A harmonisation that is computed beforehand
+    is left out: ``_fits_seconds`` counts it.
     """
     if config.classifier in NO_NETWORK:
         return StepTimes(0.0, BY_YARDSTICKS * (config.image_size / 64) ** 2, 1.0, 0)
-    harmonisation = build_member(config, "harmonise")
-    if harmonisation.beforehand:
-        without_it = timed_steps(dataclasses.replace(config, harmonise="none"), splits, device)
-        return without_it._replace(beforehand=harmonisation.seconds)
+    if build_member(config, "harmonise").beforehand:
+        return timed_steps(dataclasses.replace(config, harmonise="none"), splits, device)
     training = Training(config, splits, device=device)
     training.begin_epoch()
     training.reconstructs_alone = False

@@ -106,8 +106,8 @@ def about_fitness(configs: Iterable[TrialConfig]) -> str:
         return "no training at full sampling: whether the network is fit to judge a rate will stay unknown"
     if len(networks) == 1:
         return (
-            "one network at full sampling: its training and the yardsticks alone will tell whether it is fit to judge "
-            "a rate (another classifier, more epochs or more width beside it would tell more)"
+            "at full sampling this trains a single network, so only its training and the yardsticks can tell whether "
+            "it is fit to judge a rate (a second classifier, or more epochs or width, would tell more)"
         )
     return ""
 

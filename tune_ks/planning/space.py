@@ -20,6 +20,7 @@ from tune_ks.training.members import config_from, owners, registries, require_ow
 from tune_ks.training.tasks import Task, task_named
 
 FOLDER = front_folder() / "search_spaces"
+MAX_SEEDS = 10_000  # of a configuration: a plan names every training of them
 ASKED = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
 STOPPING = {
     "scheduler": "none",  # none | asha | median | pareto_halving
@@ -258,6 +259,8 @@ def _check_search(search: Mapping[str, Any]) -> None:
     for name in ("samples", "seeds"):
         if not isinstance(search[name], int) or search[name] < 1:
             raise ValueError(f"{name} must be a whole number of 1 or more, got {search[name]!r}")
+    if search["seeds"] > MAX_SEEDS:
+        raise ValueError(f"seeds must be at most {MAX_SEEDS:,}, got {search['seeds']:,}")
     if search["yardsticks"] not in YARDSTICKS:
         raise ValueError(f"yardsticks must be one of {', '.join(YARDSTICKS)}, got {search['yardsticks']!r}")
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]

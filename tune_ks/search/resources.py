@@ -23,6 +23,7 @@ class Resources:
     address: str | None = None  # of a running cluster; None: this machine
     hang_after: float = 3600.0  # seconds without an epoch after which a trial counts as hung
     fused: str = "auto"  # how many configs may train together: a number, or "auto"
+    record_steps: bool = False  # whether the steps of a training that is alone on a GPU are replayed as a CUDA graph
 
     def __post_init__(self) -> None:
         self._check_amounts()

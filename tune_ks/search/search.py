@@ -123,6 +123,7 @@ class _Search:
             gpus=gpus,
             together=self.resources.pack(gpus),
             hang_after=self.resources.hang_after,
+            record_steps=self.resources.record_steps,
             stopping=stopping is not None,
             cross_domain_at=stopping.cross_domain_at if stopping else [],
             every_yardstick=self.space.search["yardsticks"] == "all",

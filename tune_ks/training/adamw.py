@@ -50,10 +50,11 @@ class AdamW:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def step(self, skip: Tensor, factors: Sequence[float] | None = None) -> None:
+    def step(self, skip: Tensor, factors: Sequence[float] | Tensor | None = None) -> None:
         """One step of every parameter that has a gradient; none where ``skip`` is 1 (a float on the device, 0 or 1).
 
-        ``factors`` are multiplied into the groups' learning rates. The host does not wait for the device.
+        ``factors`` are multiplied into the groups' learning rates, one a group: numbers, or a float32 tensor on the
+        device, with which the rates are rounded to float32. The host does not wait for the device.
         """
         step_together([Update(self, skip, factors)])
 
@@ -114,7 +115,7 @@ class Update(NamedTuple):
 
     optimizer: AdamW
     skip: Tensor
-    factors: Sequence[float] | None = None
+    factors: Sequence[float] | Tensor | None = None
 
 
 @torch.no_grad()
@@ -148,7 +149,7 @@ def step_together(updates: Sequence[Update]) -> None:
 
 
 def _fused_step(
-    parameters: list[Tensor], moments: list[dict[str, Tensor]], lr: float, weight_decay: float, skip: Tensor
+    parameters: list[Tensor], moments: list[dict[str, Tensor]], lr: float | Tensor, weight_decay: float, skip: Tensor
 ) -> None:
     """The step of one group, whose parameters' numbers of steps already count it."""
     torch._fused_adamw_(
@@ -170,7 +171,7 @@ def _fused_step(
 
 
 def _shared_step(
-    parameters: list[Parameter], moments: list[dict[str, Tensor]], lr: float, weight_decay: float, skip: Tensor
+    parameters: list[Parameter], moments: list[dict[str, Tensor]], lr: float | Tensor, weight_decay: float, skip: Tensor
 ) -> None:
     """The step of a ``shared`` group, in plain torch: such groups hold a mask's logits, which are few."""
     taken = 1 - skip  # a factor rather than a branch, which would wait for the device

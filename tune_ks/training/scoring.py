@@ -12,6 +12,7 @@ from tune_ks.model.members import scored_values
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.draws import compared_configs
 from tune_ks.training.pack import Network, pass_together
+from tune_ks.training.stored_fits import recall_fits
 from tune_ks.training.tasks import slices_of, task_of
 from tune_ks.training.views import outputs_over_views
 
@@ -98,6 +99,7 @@ def outputs_of(
         pipeline = network.pipeline
         pipeline.eval()
         pipeline.tell(scored_values(network.config))
+        recall_fits(network.config.harmonise, pipeline.harmonisation, images)
         if random_mask:
             pipeline.sampling.mask.train()
     networks = [_with_mask(network, device) for network in networks]

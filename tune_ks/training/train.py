@@ -19,6 +19,7 @@ from tune_ks.training.draws import Draws
 from tune_ks.training.invariances.base import inputs_of
 from tune_ks.training.mixup import mixed
 from tune_ks.training.pack import Passed, pass_together
+from tune_ks.training.recorded import RecordedStep
 from tune_ks.training.scoring import val_metrics
 from tune_ks.training.tasks import slices_of, task_losses
 from tune_ks.training.training import Epoch, Training
@@ -38,7 +39,11 @@ class TrainingFailed(RuntimeError):
 
 
 def train_together(
-    trainings: Sequence[Training], splits: Splits, parts: int = 1, cross_domain_at: Collection[int] = ()
+    trainings: Sequence[Training],
+    splits: Splits,
+    parts: int = 1,
+    cross_domain_at: Collection[int] = (),
+    recorded: RecordedStep | None = None,
 ) -> Iterator[dict[Training, Epoch | TrainingFailed]]:
     """Train all trainings, epoch by epoch; after each epoch yield the Epoch of every training that ran it.
 
@@ -46,12 +51,13 @@ def train_together(
     tolerance. On a CPU with the same number of threads, a single training that is resumed gives the same bits as one
     without interruption. A training whose loss is not finite ends with a TrainingFailed; the caller ends a training by
     setting ``left``. Each batch is passed in ``parts`` whose gradients are added, which needs less memory. The other
-    vendors' validation images are many, so they are scored only after the epochs ``cross_domain_at``.
+    vendors' validation images are many, so they are scored only after the epochs ``cross_domain_at``. With ``recorded``
+    the steps of a training that is alone are replayed where they can be.
     """
     while going_on := [training for training in trainings if training.goes_on]:
         for training in going_on:
             training.begin_epoch()
-        losses = dict(zip(going_on, _one_epoch(going_on, parts), strict=True))
+        losses = dict(zip(going_on, _one_epoch(going_on, parts, recorded), strict=True))
         finite = [training for training in going_on if math.isfinite(losses[training])]
         in_domain = _in_domain(finite, splits, parts)
         compared = [training for training in finite if training.number in cross_domain_at]
@@ -71,7 +77,26 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
 
     A training whose loss is not finite keeps its parameters.
     """
-    batches = _augmented_batches(trainings, draws)
+    batch = _gathered(trainings, [drawn.index for drawn in draws])
+    totals = learn(trainings, batch, draws, [training.factors(training.steps_done) for training in trainings], parts)
+    for training in trainings:
+        training.end_step()
+    return totals
+
+
+def learn(
+    trainings: Sequence[Training],
+    batch: Batch,
+    draws: Sequence[Draws],
+    factors: Sequence[Sequence[float] | Tensor],
+    parts: int = 1,
+) -> Tensor:
+    """What a step computes: the M losses of a batch of (M B) images, and the weights that follow from them.
+
+    ``factors`` are those of each training's learning rates. Of a training without an invariance nothing else that it
+    reads changes from step to step, so it can be recorded (tune_ks.training.recorded).
+    """
+    batches = _augmented_batches(trainings, batch, draws)
     for position, (training, drawn) in enumerate(zip(trainings, draws, strict=True)):
         if not training.style.commutes:
             with training.noise:
@@ -94,9 +119,7 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
         totals += losses.detach() * share
     # reading the losses here, to skip a step on the host, would wait for the GPU
     skips = (~totals.isfinite()).float()
-    step_together([training.update(skip) for training, skip in zip(trainings, skips, strict=True)])
-    for training in trainings:
-        training.end_step()
+    step_together([training.update(*given) for training, *given in zip(trainings, skips, factors, strict=True)])
     return totals
 
 
@@ -142,10 +165,14 @@ def _failed(training: Training, loss: float) -> TrainingFailed:
     )
 
 
-def _one_epoch(trainings: list[Training], parts: int) -> list[float]:
+def _one_epoch(trainings: list[Training], parts: int, recorded: RecordedStep | None = None) -> list[float]:
     """Train one epoch; the mean loss of each training, not finite where the loss of one step was not."""
-    steps = zip(*(training.draws for training in trainings), strict=True)
-    losses = torch.stack([step(trainings, draws, parts) for draws in steps])
+
+    def ordinary(draws: Sequence[Draws]) -> Tensor:
+        return step(trainings, draws, parts)
+
+    take = ordinary if recorded is None else recorded.of_epoch(trainings, parts, ordinary, learn)
+    losses = torch.stack([take(draws) for draws in zip(*(training.draws for training in trainings), strict=True)])
     sizes = [len(draws.rates) for draws in trainings[0].draws]
     by_training = zip(*losses.tolist())  # the only place of an epoch where the host waits for a GPU
     return [_weighted_mean(of_training, sizes) for of_training in by_training]
@@ -155,9 +182,8 @@ def _weighted_mean(values: Sequence[float], weights: Sequence[int]) -> float:
     return sum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)
 
 
-def _augmented_batches(trainings: Sequence[Training], draws: Sequence[Draws]) -> list[Batch]:
-    """The augmented batch of each training; in one call where all have the same augmentation."""
-    batch = _gathered(trainings, [drawn.index for drawn in draws])
+def _augmented_batches(trainings: Sequence[Training], batch: Batch, draws: Sequence[Draws]) -> list[Batch]:
+    """(M B) images -> the augmented batch of each training; in one call where all have the same augmentation."""
     augmentation = trainings[0].augmentation
     if all(training.augmentation == augmentation for training in trainings):
         random_numbers = [drawn.augmentation for drawn in draws if drawn.augmentation is not None]

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -26,6 +27,7 @@ from tune_ks.training.noise import Noise
 from tune_ks.training.optimiser import build_optimiser, clip_gradient, is_of_mask, start_epoch
 from tune_ks.training.pack import Network
 from tune_ks.training.schedules import build_schedule
+from tune_ks.training.stored_fits import recall_fits
 from tune_ks.training.styles import build_style
 from tune_ks.training.tasks import build_task
 from tune_ks.training.transfer import Weights, begin_from
@@ -106,6 +108,7 @@ class Training:
         self.is_of_mask = is_of_mask(self.optimizer, self.pipeline)
         self.schedule = build_schedule(config)
         self.average = Average(self.pipeline, config.average) if config.average else None
+        recall_fits(config.harmonise, self.pipeline.harmonisation, train)
         self.images, self.trained = harmonised_beforehand(self.pipeline, train)
         if not self.task.mixup and self.style.commutes:  # mixing does not commute with sampling
             self.images, self.trained = sampled_beforehand(
@@ -221,15 +224,17 @@ class Training:
             self.optimizer.restart()
         self.optimizer.zero_grad()
 
-    def update(self, skip: Tensor) -> Update:
+    def factors(self, step: int) -> list[float]:
+        """The factor of each group's learning rate at ``step``, counted from 0 over all epochs."""
+        steps = self.config.epochs * len(self.draws)
+        of_network = self.schedule.factor(step, steps)
+        of_mask = self.schedule.mask_factor(step, steps)
+        return [of_mask if is_of_mask else of_network for is_of_mask in self.is_of_mask]
+
+    def update(self, skip: Tensor, factors: Sequence[float] | Tensor) -> Update:
         """The change of the weights by their gradients; none where ``skip`` is 1 (a float on the device, 0 or 1)."""
-        config = self.config
-        steps = config.epochs * len(self.draws)
-        if config.clip_norm is not None:
-            clip_gradient(self.optimizer, config.clip_norm)
-        of_network = self.schedule.factor(self.steps_done, steps)
-        of_mask = self.schedule.mask_factor(self.steps_done, steps)
-        factors = [of_mask if is_of_mask else of_network for is_of_mask in self.is_of_mask]
+        if self.config.clip_norm is not None:
+            clip_gradient(self.optimizer, self.config.clip_norm)
         return Update(self.optimizer, skip, factors)
 
     def end_step(self) -> None:

@@ -14,6 +14,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.evaluation.finish import ScoredTraining, finish_trainings
 from tune_ks.evaluation.write_record import make_record, write_trial
+from tune_ks.training.recorded import RecordedStep
 from tune_ks.training.tasks import slices_of
 from tune_ks.training.train import TrainingFailed, train_together
 from tune_ks.training.training import Epoch, Training
@@ -36,6 +37,7 @@ def run_pack(
     cross_domain_at: Collection[int] = (),
     masks_npy: Path | None = None,
     every_yardstick: bool = False,
+    recorded: RecordedStep | None = None,
 ) -> Iterator[Result]:
     """Bring every config from its checkpoint, if it has one, to its record; yields (config, record or exception).
 
@@ -44,6 +46,7 @@ def run_pack(
     have lost together with its own process. Where it returns False the training stops, and nothing is yielded for it.
     An exception that is raised, not yielded, fails the whole pack. ``attempts`` by key: nothing is written for a trial
     that another process has started since. ``every_yardstick``: records hold the slow ones too.
+    With ``recorded`` the steps of a training that is alone are replayed where they can be; the record says how many.
     """
     finished = {config.key() for config in configs if folder.is_finished(config.key())}
     for config in configs:
@@ -54,7 +57,7 @@ def run_pack(
         patiently(folder, folder.cohort_csv.stat)  # a run folder that is away for a moment is no failure of a trial
         first = unfinished[0]
         splits = splits_of(first, folder, images_npy, masks_npy)
-        pack = Pack(folder, splits, device, report, every_yardstick)
+        pack = Pack(folder, splits, device, report, every_yardstick, recorded)
         yield from pack.run(unfinished, attempts or {}, cross_domain_at)
 
 
@@ -75,13 +78,20 @@ class Pack:
     """Trainings that share their images and run together, in three passes: open, report what was there, train."""
 
     def __init__(
-        self, folder: RunFolder, splits: Splits, device: str, report: Report, every_yardstick: bool = False
+        self,
+        folder: RunFolder,
+        splits: Splits,
+        device: str,
+        report: Report,
+        every_yardstick: bool = False,
+        recorded: RecordedStep | None = None,
     ) -> None:
         self.folder = folder
         self.splits = splits
         self.device = device
         self.report = report
         self.every_yardstick = every_yardstick
+        self.recorded = recorded
         self.clock = Clock()
         self.checkpoints = CheckpointClock()
         self.trials: list[OpenTrial] = []
@@ -117,7 +127,7 @@ class Pack:
         """Train until all have ended; yields each trial as it ends."""
         members = [trial.training for trial in self.trials]
         parts = max((trial.parts for trial in self.trials), default=1)
-        for epochs in train_together(members, self.splits, parts, cross_domain_at):
+        for epochs in train_together(members, self.splits, parts, cross_domain_at, self.recorded):
             trained = [trial for trial in self.trials if trial.training in epochs]
             self.clock.share_among(trained)
             is_due = self.checkpoints.is_due()
@@ -157,12 +167,14 @@ class Pack:
         configs = [trial.config for trial in whole]
         for trial in whole:
             trial.training.release()
+        if self.recorded is not None:
+            self.recorded.release()
         states = [trial.training.state() for trial in whole]
         parts = whole[0].parts
         scored = finish_trainings(configs, self.splits, states, self.device, parts, self.every_yardstick)
         self.clock.share_among(whole)
         for trial, training in zip(whole, scored, strict=True):
-            yield trial.config, _unless_superseded(trial.write_record, training, len(self.trials))
+            yield trial.config, _unless_superseded(trial.write_record, training, len(self.trials), self.recorded)
 
 
 class OpenTrial:
@@ -221,11 +233,13 @@ class OpenTrial:
         }
         self._write(self._replace_checkpoint, values, clock)
 
-    def write_record(self, training: ScoredTraining, together: int) -> TrialRecord:
+    def write_record(self, training: ScoredTraining, together: int, recorded: RecordedStep | None) -> TrialRecord:
         """Write the record and the files beside it; ``together`` is how many trainings the pack held."""
         cohort = self.folder.read_search().get("cohort", {}).get("fingerprint")
         record = make_record(self.config, self.splits, training, self.seconds, self.device, cohort)
         record.facts.update(self._facts(training, together))
+        if recorded is not None:
+            record.facts["recorded_steps"] = recorded.summary
         self._write(write_trial, self.folder, record, self.splits, training, self.device)
         self._remove_leftovers()
         return record

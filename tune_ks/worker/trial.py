@@ -17,6 +17,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.evaluation.registries import open_registries
 from tune_ks.training.pack import pack_key
 from tune_ks.training.precision import set_precision
+from tune_ks.training.recorded import RecordedStep
 from tune_ks.training.tasks import task_of
 from tune_ks.training.train import TrainingFailed
 from tune_ks.worker.attempts import (
@@ -179,6 +180,7 @@ class PackAttempt:
                 cross_domain_at=work.cross_domain_at,
                 masks_npy=masks,
                 every_yardstick=work.every_yardstick,
+                recorded=RecordedStep() if work.record_steps and self.device != "cpu" else None,
             )
 
     def _named(self, config: TrialConfig, result: TrialRecord | Exception) -> ConfigResult:

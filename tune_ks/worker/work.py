@@ -21,6 +21,7 @@ class TrialWork:
     gpus: float  # of the trial; below 1 it shares a GPU
     together: int  # how many configs may train together
     hang_after: float  # seconds without an epoch after which the process is ended
+    record_steps: bool = False  # whether a training that is alone on a GPU replays its steps as a CUDA graph
     stopping: bool = False  # whether a scheduler may write that a config is stopped
     cross_domain_at: list[int] = field(default_factory=list)  # epochs that end with cross-domain scores
     every_yardstick: bool = False  # whether the slow yardsticks are computed too

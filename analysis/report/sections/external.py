@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from analysis.report.parts import Paragraph, Part, table
 from analysis.report.sections.base import Section, known_columns, labels_seen
 from analysis.results.compute import Analysis
-from analysis.results.external import REFERENCES, settings_shown
+from analysis.results.external import REFERENCES, TOGETHER, settings_shown
 
 MISSING = "No external cohort was evaluated (RUN/external/NAME.csv)."
 WORDS = (
     "Seeds averaged; low and high end patient-clustered 90 % intervals. minus: the metric less that "
-    "of full sampling, and of the low-pass at the same rate, on the same patients."
+    "of full sampling, and of the low-pass at the same rate, on the same patients. together: the metric of the mean "
+    "score of all seeds, as predict uses them, over patients alone."
 )
 
 
@@ -24,22 +25,22 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     about_strangers = Paragraph(left_out if strangers else "", "small")
     if external.empty:
         return [about_strangers]
-    metric = analysis.run.metric
-    names = {"vendor": "trained on", "family": "mask", "realised_rate": "rate", "value": metric}
+    title = analysis.measure.title
+    names = {"vendor": "trained on", "family": "mask", "realised_rate": "rate", "value": title}
     differences = [f"{name}{end}" for name in REFERENCES for end in ("", "_low", "_high")]
     names |= {name: f"minus_{name}" for name in differences}
     frame = external.drop(columns="mask").rename(columns=names)
     chosen = {key for computed in analysis.vendors.values() for key in computed.selection.keys}
     marked = external["keys"].map(lambda keys: bool(chosen.intersection(keys)))
     shown = ["cohort", "trained on", "scored_on", "mask", *settings_shown(external, analysis.configurations), "rate"]
-    shown += ["seeds", "images", "patients", metric, "low", "high"]
+    shown += ["seeds", "images", "patients", title, "low", "high", *TOGETHER]
     shown += [f"minus_{name}" for name in differences]
     return [
         labels_seen(analysis),
         table(
             known_columns(frame, shown, analysis.measure),
             "external",
-            f"{analysis.measure.title} on other cohorts",
+            f"{title} on other cohorts",
             marked,
         ),
         Paragraph(analysis.measure.words(WORDS), "small"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from analysis.choice.noninferior_words import account
+from analysis.choice.selection import Selection
 from analysis.report.parts import Details, Paragraph, Part, Picture
 from analysis.report.sections import curves, masks, pareto
 from analysis.report.sections.base import Section
@@ -41,6 +42,7 @@ class FrontVendor(NamedTuple):
     name: str
     rate: str  # large: the share of k-space that is kept
     about_rate: str  # beside it: acceleration, mask family, settings
+    how_sure: str  # below it: the interval of the rate
     verdict: str  # against full sampling
     proven: bool
     gauges: Sequence[Gauge]  # a line a domain
@@ -99,6 +101,7 @@ def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:
         name=source_words(vendor),
         rate=_share(selection.rate),
         about_rate=_about_rate(analysis, computed) if is_chosen else "",
+        how_sure=_how_sure(selection),
         verdict=verdict,
         proven=proven,
         gauges=[_gauge(analysis, computed, domain) for domain in KINDS] if is_chosen else [],
@@ -142,8 +145,9 @@ def scale(analysis: Analysis) -> tuple[float, float]:
     known = [end for end in ends if not math.isnan(end)]
     if not known:
         return analysis.measure.gauge, 1.0
+    high = max(math.ceil(10 * max(known)) / 10, analysis.measure.gauge + 0.1)
     low = max(math.floor(10 * min(known)) / 10, analysis.measure.gauge)
-    return low, max(math.ceil(10 * max(known)) / 10, low + 0.1)
+    return min(low, high - 0.1), high  # where all are 1, from 0.9: no measure goes beyond
 
 
 def _about_rate(analysis: Analysis, computed: VendorAnalysis) -> str:
@@ -155,6 +159,12 @@ def _about_rate(analysis: Analysis, computed: VendorAnalysis) -> str:
     return ", ".join(filter(None, [f"R = {acceleration(selection.rate)}", *family, settings]))
 
 
+def _how_sure(selection: Selection) -> str:
+    """``90 % interval of the rate 1/16 to 1``; empty where nothing was chosen."""
+    sure = evidence.about_rate(selection)
+    return f"{sure[:1].upper()}{sure[1:]}"
+
+
 def _on(analysis: Analysis, computed: VendorAnalysis, domain: str) -> str:
     """``on GE, 36 patients``; the domain's name where nobody was scored."""
     whose = whose_patients(analysis, computed.selection, domain)
@@ -162,18 +172,14 @@ def _on(analysis: Analysis, computed: VendorAnalysis, domain: str) -> str:
 
 
 def _about_gauges(analysis: Analysis, computed: VendorAnalysis) -> str:
-    """How to read the two lines: trainings behind each dot, what the bar holds, and how sure the rate is."""
+    """How to read the two lines: trainings behind each dot, and what the bar holds."""
     selection = computed.selection
     split = sentences.SPLITS[sentences.split_shown(selection)]
     of_choice = _trainings(selection.values)
     of_full = _trainings(selection.full_sampling)
     tick = f"; tick: full sampling ({of_full})" if selection.full_sampling and selection.rate < 1 else ""
-    sure = evidence.about_rate(selection)
     low, high = scale(analysis)
-    return (
-        f"Dot: {split} {analysis.measure.title}, {of_choice}; bar: 90 % interval{tick}; scale {low:g} to {high:g}. "
-        f"{sure[0].upper()}{sure[1:]}."
-    )
+    return f"Dot: {split} {analysis.measure.title}, {of_choice}; bar: 90 % interval{tick}; scale {low:g} to {high:g}."
 
 
 def _trainings(values: Mapping[str, float]) -> str:

@@ -24,6 +24,7 @@ from analysis.statistics.measures import Measure
 from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 LOOK = (
     "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them would be an "
     "oracle's choice, and its metric biased upward."
@@ -322,7 +323,7 @@ def _grid_row(shown: Shown, vendor: str, row: int, about: list[str]) -> GridRow:
     for column, (image, words) in enumerate(zip(shown.preview.sampled, about)):
         name = image_name(slug(vendor), row, column)
         pictures.append(Picture(image, f"{words}, {label}", name, f"trial-{exhibit.key}"))
-    return GridRow(label, scores, exhibit.chosen, pictures)
+    return GridRow(label.replace("R = ", f"R{NO_BREAK}={NO_BREAK}"), scores, exhibit.chosen, pictures)
 
 
 def about_image(cohort: pd.DataFrame, row: int, measure: Measure) -> str:

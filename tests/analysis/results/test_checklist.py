@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +27,10 @@ def test_answers_are_those_of_the_run(analysis):
     assert size.startswith(f"{len(cohort)} images of {cohort['patient_id'].nunique()} patients")
     test = cohort[(cohort["split"] == "test") & (cohort["vendor"] == "GE")]["patient_id"].nunique()
     assert f"GE test {test}" in known["How the data were split, and at which level"].answer
+    settings = {"orientation": "canonical", "negatives": "all"}  # of raw k-space, which stays as it was stored
+    raw = SimpleNamespace(cohort=cohort.assign(orientation="raw"), search={"cohort": {"settings": settings}})
+    prepared = next(topic for topic in TOPICS if topic.asks == "Preparation of the images")
+    assert prepared.answer(SimpleNamespace(run=raw)) == "orientation raw; negatives all"
     row = analysis.clinic.confusion.iloc[0]
     counts = f"TP {row['TP']}, FP {row['FP']}, TN {row['TN']}, FN {row['FN']}"
     assert counts in known["Confusion counts"].answer

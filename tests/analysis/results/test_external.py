@@ -14,7 +14,7 @@ from analysis.read.load import load
 from analysis.report import page
 from analysis.report.sections import external as section
 from analysis.results.compute import compute
-from analysis.statistics.bootstrap import Resampled, patient_weights
+from analysis.statistics.bootstrap import Resampled, interval, patient_weights
 from analysis.statistics.estimate import estimate
 from synthetic_run import write_run
 from tune_ks.core.metrics import auc
@@ -83,6 +83,13 @@ def test_rows_are_by_vendor_trained_on_and_rate_with_differences_by_hand(folder)
     assert learned["value"] == pytest.approx(np.mean([seed.point for seed in seeds]))
     assert learned["seeds"] == len(seeds) == 2
     assert (learned["images"], learned["patients"]) == (56, 14)
+    label, score = (scores.pivot_table(column, "row", "key")[learned["keys"]] for column in ("label", "score"))
+    mean = score.mean(axis=1).to_numpy()
+    copies = [np.repeat(draw.astype(int), 4) for draw in weights]
+    drawn = [auc(np.repeat(label.iloc[:, 0].to_numpy(), times), np.repeat(mean, times)) for times in copies]
+    assert learned["together"] == pytest.approx(auc(label.iloc[:, 0].to_numpy(), mean))
+    ends = interval(Resampled(learned["together"], np.array(drawn), PATIENTS))
+    assert (learned["together_low"], learned["together_high"]) == pytest.approx(ends)
     expected = {"": [], "full_sampling": full, "low_pass": seeds_of(low_pass["keys"])}
     for name, others in expected.items():
         by_hand = estimate(seeds, others)

@@ -132,8 +132,8 @@ def test_another_cohort_has_its_own_table_or_sentence(folder):
     tables = []
     for number, key in enumerate(keys):
         score = np.random.default_rng(number).normal(size=56)
-        images = {"key": key, "vendor": "PHILIPS", "patient_id": patient, "label": np.arange(56) % 2, "score": score}
-        tables.append(pd.DataFrame(images))
+        images = {"key": key, "row": np.arange(56), "vendor": "PHILIPS", "patient_id": patient}
+        tables.append(pd.DataFrame({**images, "label": np.arange(56) % 2, "score": score}))
     path = folder.root / "external" / "other_scores.csv"
     path.parent.mkdir()
     pd.concat(tables).to_csv(path, index=False)

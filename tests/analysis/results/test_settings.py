@@ -1,6 +1,7 @@
 """Trials that differ in more than rate and mask are compared, shown and named by their settings."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,6 +84,11 @@ def test_a_setting_is_named_where_it_is_on(analysis):
 def test_the_first_screens_words_and_scale(analysis):
     low, high = scale(analysis)
     assert low < high <= 1
+    perfect = {f"test_{domain}{end}": 1.0 for domain in ("in_domain", "cross_domain") for end in ("", "_low", "_high")}
+    of_vendor = next(iter(analysis.vendors.values()))
+    of_vendor = SimpleNamespace(selection=of_vendor.selection._replace(values=perfect, full_sampling={}))
+    ends = scale(SimpleNamespace(vendors={"GE": of_vendor}, measure=analysis.measure))
+    assert ends == pytest.approx((0.9, 1.0))
     for computed in analysis.vendors.values():
         selection = computed.selection
         assert low <= selection.values["test_in_domain_low"] <= selection.values["test_in_domain_high"] <= high

@@ -121,6 +121,7 @@ def open_cohort(
         with ChildPool(workers or usable_cores()) as pool:
             scan = _scan(layout, settings, image_size, pool, progress, exact_size)
             scan.write(cache_dir, signature, files, labels_required)
+    remove_abandoned(cache_dir / signature, lambda name: name.startswith("fits-"))  # of training: stored_fits.py
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     _require_vendors(cohort, root, require_vendors)
     return cohort
@@ -157,6 +158,8 @@ def survey_cohort(
 
 def cached_cohort(layout: Layout, settings: CohortSettings, image_size: int, cache_dir: Path) -> Cohort | None:
     """The cohort that an earlier read of the same files left in ``cache_dir``; None where there is none."""
+    if not cache_dir.exists():  # then no signature is needed, which asks for the time of every file
+        return None
     signature = _signature(layout, layout.files(), settings, image_size, labels=True, exact_size=False)
     if not (cache_dir / signature / "settings.json").exists():
         return None
@@ -196,7 +199,7 @@ def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:
     if len(vendors) < count:
         raise InputError(
             f"{root} holds usable images of {cohort.words.counted(len(vendors))} ({', '.join(vendors)}), and this needs"
-            f" {count}.{_reasons(cohort)}"
+            f" {count}: one to train on, the others to test on.{_reasons(cohort)}"
         )
 
 

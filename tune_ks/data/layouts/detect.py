@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from tune_ks.core.did_you_mean import closest
 from tune_ks.data.layouts.base import Layout, shown
 from tune_ks.data.layouts.breast_dcedl import BreastDCEDL
 from tune_ks.data.layouts.duke import Duke
 from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.folder import PatientFolders
-from tune_ks.data.layouts.labels import LabelTable
+from tune_ks.data.layouts.labels import LABELS, LabelTable
 from tune_ks.data.layouts.mama_mia import MamaMia
 from tune_ks.data.layouts.maps import Maps
 from tune_ks.data.layouts.odelia import Odelia
@@ -68,4 +69,6 @@ def _why_no_labels(root: Path) -> str:
     some = ", ".join(names[:SHOWN_NAMES])
     if len(names) > SHOWN_NAMES:
         some += " ..."
-    return f"{root} has no labels: neither {known}. It holds {some}"
+    near = closest(LABELS, names)
+    hint = f". {near!r} is not read: the sheet must be a CSV file with the name {LABELS!r}" if near else ""
+    return f"{root} has no labels: neither {known}. It holds {some}{hint}"

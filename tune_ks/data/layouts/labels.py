@@ -14,7 +14,7 @@ from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.folder_tree import FolderTree, plain
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
-from tune_ks.data.layouts.sheets import InputError, present_column, read_table, require_columns
+from tune_ks.data.layouts.sheets import InputError, counted, present_column, read_table, require_columns
 
 LABELS = "labels.csv"
 COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site", "breast")
@@ -115,11 +115,13 @@ def _check_rows(sheet: Path, table: pd.DataFrame, of_one_image: Sequence[str]) -
     for column in ("path", "patient_id"):
         empty = table.index[table[column] == ""]
         if len(empty):
-            raise InputError(f"{sheet.name}: no {column} in line {empty[0]} ({len(empty)} such lines)")
+            raise InputError(f"{sheet.name}: no {column} in line {empty[0]} ({counted(len(empty), 'such line')})")
     keys = table.assign(path=table["path"].map(plain))[[name for name in of_one_image if name in table]]
     repeated = table["path"][keys.duplicated()]
     if len(repeated):
-        raise InputError(f"{sheet.name} lists {repeated.iloc[0]} more than once ({len(repeated)} lines too many)")
+        raise InputError(
+            f"{sheet.name} lists {repeated.iloc[0]} more than once ({counted(len(repeated), 'line')} too many)"
+        )
 
 
 def _refuse_outside(tree: FolderTree, paths: Iterable[str]) -> None:

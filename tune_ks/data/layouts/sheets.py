@@ -9,15 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ks.core.did_you_mean import did_you_mean
+from tune_ks.core.did_you_mean import did_you_mean_each
 from tune_ks.data import child_process
 from tune_ks.data.limits import MAX_COLUMNS, MAX_ROWS, MAX_SHEET_BYTES, mebibytes
 
 HEADER_ROWS = 5  # the header of a Duke sheet is looked for in its first rows
 ROWS_PER_REPORT = 10_000  # after so many rows a child process reports that it is alive
 SHOWN_COLUMNS = 12  # column names in a message
-OTHER_SEPARATORS = (";", "\t", "|")
 SHOWN_LETTERS = 40  # of each of them
+SEPARATORS = (",", ";", "\t", "|")  # Excel writes the second where a comma is the decimal sign
+HEADER_LETTERS = 1 << 16  # in which the separator is looked for
 
 
 class InputError(ValueError):
@@ -78,7 +79,7 @@ def read_table(path: Path) -> pd.DataFrame:
         if len(row) > len(names) and any(_cell(cell) for cell in row[len(names) :]):
             raise InputError(
                 f"{path.name}: line {line} has {len(row)} values, the header names {len(names)} columns; a value that"
-                " holds a comma must stand in double quotes"
+                " holds the separator (a comma) must stand in double quotes"
             )
         cells = _cells(row, places)
         if any(cells):  # Excel leaves rows of commas behind
@@ -99,14 +100,14 @@ def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
     missing = [name for name in required if name not in present]
     if not missing:
         return
-    shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in present[:SHOWN_COLUMNS]) or "none"
+    lacking = f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}"
+    if not present:
+        raise InputError(f"{lacking}: its first line names none")
+    shown = ", ".join(repr(name[:SHOWN_LETTERS]) for name in present[:SHOWN_COLUMNS])
     if len(present) > SHOWN_COLUMNS:
         shown += " ..."
-    hint = did_you_mean(missing[0], [name for name in present if len(name) <= SHOWN_LETTERS])
-    if len(present) == 1 and any(separator in present[0] for separator in OTHER_SEPARATORS):
-        hint = "; columns must be separated by commas: save it again as such"
-    words = ", ".join(map(repr, missing))
-    raise InputError(f"{path.name} lacks the column {words}; the columns found are {shown}{hint}")
+    hint = did_you_mean_each(missing, [name for name in present if len(name) <= SHOWN_LETTERS])
+    raise InputError(f"{lacking}; the columns found are {shown}{hint}")
 
 
 def present_column(path: Path, present: Iterable[str], names: Sequence[str], required: bool) -> str:
@@ -185,14 +186,23 @@ def _rows_xlsx(path: Path, sheet: str | None) -> Iterator[Sequence[Any]]:
 
 def _rows_csv(path: Path) -> Iterator[Sequence[Any]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, skipinitialspace=True, strict=True)
         try:
+            separator = _separator(file.readline(HEADER_LETTERS))
+            file.seek(0)
+            reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
             for row in reader:
                 if len(row) > MAX_COLUMNS:
                     raise InputError(f"{path.name} has a row of {len(row):,} columns, the limit is {MAX_COLUMNS}")
                 yield row
+        except UnicodeDecodeError:
+            raise InputError(f"{path.name} is no UTF-8 text; save it again as such (Excel: 'CSV UTF-8')") from None
         except csv.Error as error:  # its texts quote nothing of the file
             raise InputError(f"{path.name} is not a comma-separated table at line {reader.line_num}: {error}") from None
+
+
+def _separator(header: str) -> str:
+    """What separates the cells of a CSV file: the first of SEPARATORS that its first line holds, else the comma."""
+    return next((separator for separator in SEPARATORS if separator in header), SEPARATORS[0])
 
 
 def _require_small(path: Path, verb: str, size: int, limit: int) -> None:

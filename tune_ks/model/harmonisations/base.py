@@ -16,9 +16,8 @@ class Harmonisation(nn.Module, ABC):
     """
 
     # whether training computes it once for each stored image, before all augmentation: of a member that takes too long
-    # for every step, or that another package computes. Its networks cannot be exported
+    # for every step (FitsEachImage). Its networks cannot be exported
     beforehand: ClassVar[bool] = False
-    seconds: ClassVar[float] = 0.0  # on a CPU for one image of 64 pixels a side, of such a member
 
     def fit(self, images: Iterable[Tensor]) -> None:
         """Read the source vendor's training images, in batches (B, 1, S, S)."""

@@ -7,14 +7,12 @@ Imaging 29:1310, 2010). It is fitted where x lies above FLOOR of the image's mea
 is no option here is as SimpleITK has it: 200 bins, a full width at half maximum of 0.15, a Wiener noise of 0.01, and
 a convergence threshold of 0.001.
 
-The fit takes tens to hundreds of milliseconds an image, so a process fits each image once: it keeps b as the
-coefficients of its spline, half a kilobyte, under a hash of the pixels. In training the stored images are fitted, not
-what augmentation makes of them (``beforehand``).
+The fit takes tens to hundreds of milliseconds an image, so each image is fitted once. What is kept of it are the
+coefficients of the spline, half a kilobyte.
 """
 
-import hashlib
+import importlib.metadata
 import importlib.util
-from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -24,19 +22,15 @@ import torch
 from torch import Tensor
 
 from tune_ks.core.options import Member, Option
-from tune_ks.model.harmonisations.base import Harmonisation
 from tune_ks.model.harmonisations.bias_removal import mean_in, tissue_of
+from tune_ks.model.harmonisations.fits_each_image import FitsEachImage
 
 ORDER = 3  # of the spline: cubic
-REMEMBERED = 2**18  # images whose fit a process keeps: about 200 MB
-
-_fits: OrderedDict[tuple, np.ndarray] = OrderedDict()  # options and hash of the pixels -> coefficients
 
 
-class N4(Harmonisation):
+class N4(FitsEachImage):
     """The field is fitted on an image shrunk by a whole factor to about ``n4_side`` pixels a side."""
 
-    beforehand = True
     seconds = 0.2  # on real patches
 
     def __init__(self, n4_side: int = 32, n4_levels: int = 4, n4_iterations: int = 50) -> None:
@@ -47,33 +41,22 @@ class N4(Harmonisation):
         self.n4_iterations = n4_iterations
 
     def identity(self) -> tuple:
-        return (*super().identity(), *self.options)
+        return (*super().identity(), *self.options, _version())
 
-    @torch.no_grad()
-    def forward(self, image: Tensor) -> Tensor:
-        pixels = image[:, 0].cpu().numpy()
-        height, width = pixels.shape[1:]
-        coefficients = np.stack([self._coefficients(single) for single in pixels])
+    def fitted(self, image: np.ndarray) -> np.ndarray:
+        """(C, C) float32: the coefficients of b."""
+        height, width = image.shape
+        of_rows = np.linalg.pinv(self._basis(height))
+        of_columns = np.linalg.pinv(self._basis(width))
+        return (of_rows @ self.log_bias(image) @ of_columns.T).astype(np.float32)
+
+    def applied(self, image: Tensor, fits: np.ndarray) -> Tensor:
+        height, width = image.shape[-2:]
         # on the host, where it is the same whatever the device and its precision
-        fields = self._basis(height) @ coefficients @ self._basis(width).T
+        fields = self._basis(height) @ fits @ self._basis(width).T
         bias = torch.from_numpy(fields.astype(np.float32)[:, None]).to(image)
         tissue = tissue_of(image)
         return image * (mean_in(tissue, bias) - bias).exp()
-
-    def _coefficients(self, image: np.ndarray) -> np.ndarray:
-        """(C, C) float32 of b of one image (H, W), fitted once in this process."""
-        image = np.ascontiguousarray(image, np.float32)
-        name = (self.options, image.shape, hashlib.blake2b(image.tobytes(), digest_size=16).digest())
-        if name not in _fits:
-            height, width = image.shape
-            of_rows = np.linalg.pinv(self._basis(height))
-            of_columns = np.linalg.pinv(self._basis(width))
-            fitted = of_rows @ self.log_bias(image) @ of_columns.T
-            _fits[name] = fitted.astype(np.float32)
-            if len(_fits) > REMEMBERED:
-                _fits.popitem(last=False)
-        _fits.move_to_end(name)
-        return _fits[name]
 
     def _basis(self, size: int) -> np.ndarray:
         return spline_basis(size, 2 ** (self.n4_levels - 1))
@@ -92,6 +75,12 @@ class N4(Harmonisation):
         correction.SetMaximumNumberOfIterations([self.n4_iterations] * self.n4_levels)
         correction.Execute(shrink.Execute(whole), shrink.Execute(sitk.GetImageFromArray(tissue)))
         return sitk.GetArrayFromImage(correction.GetLogBiasFieldAsImage(whole))
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    """Of SimpleITK: another version may fit otherwise."""
+    return importlib.metadata.version("SimpleITK")
 
 
 @lru_cache(maxsize=16)
