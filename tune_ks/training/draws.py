@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +20,10 @@ from tune_ks.training.tasks import slices_of
 REFERENCES = 4  # rates and values of options at which a conditional training's epochs are compared
 
 
-@dataclass(frozen=True)
-class Draws:
+class Draws(NamedTuple):
     """The random numbers of one batch of B images."""
 
-    index: Tensor  # (B,) int64, positions in the training images, on the device that Images.gather expects
+    positions: Tensor  # (B,) int64, in the training images, on the device that Images.gather expects
     rates: Tensor  # (B,)
     rates_on_host: Tensor  # (B,), the same: a fixed mask is looked up there, without waiting for a GPU
     options: dict[str, Tensor]  # (B,) values of each option that the config draws, temperature among them

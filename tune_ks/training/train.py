@@ -77,7 +77,7 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
 
     A training whose loss is not finite keeps its parameters.
     """
-    batch = _gathered(trainings, [drawn.index for drawn in draws])
+    batch = _gathered(trainings, [drawn.positions for drawn in draws])
     totals = learn(trainings, batch, draws, [training.factors(training.steps_done) for training in trainings], parts)
     for training in trainings:
         training.end_step()
