@@ -6,10 +6,12 @@ SPACE without a vendor means every vendor of the cohort. SEARCH names the sample
 objectives. Many rates with one seed each, pooled by a fitted curve, tell more than few rates with many seeds.
 """
 
+from typing import Any
+
 # a small AlexNet on small images: two CPU cores train many of them in minutes
 SMALL = {"image_size": 64, "width": 0.125, "batch_size": 16, "lr": 5e-4, "augment": "flips"}
 # a network that learns real patches of 64 px: chosen on source validation images only (docs/recipe.md)
-RECIPE = {
+RECIPE: dict[str, Any] = {
     "classifier": "resnet18",
     "width": 0.25,
     "image_size": 64,

@@ -12,6 +12,7 @@ import pytest
 
 from order import in_order
 from tune_ks.core.collector import imported_for_good
+from warm_workers import serve_workers
 
 # read when NumPy and torch are imported. More threads than cores wait for each other: fits took ten times the CPU time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,6 +29,12 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # at 15, which is its default
 def patches_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder for ``../shared/data/breast_patches``, which takes 10 s to read."""
     return tmp_path_factory.mktemp("patches")
+
+
+@pytest.fixture(scope="session")
+def warm_workers() -> None:
+    """Workers of Ray are forked from a warm process, in the drivers too that this process starts from now on."""
+    serve_workers()
 
 
 @pytest.hookimpl(wrapper=True)

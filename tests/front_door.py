@@ -35,30 +35,25 @@ def command(*words, cwd, code=ROOT):
 def call(*words, cwd, code=ROOT):
     """The process when it has ended."""
     (_, *words), options = command(*words, cwd=cwd, code=code)
-    with tempfile.TemporaryDirectory() as folder:
-        errors = Path(folder, "errors")
-        process = Warm(words, env=options["env"], cwd=cwd, errors=errors)
-        said, complaints = process.communicate(timeout=500)
-    return subprocess.CompletedProcess(words, process.returncode, said, complaints)
-
-
-SEVERAL = """
-import json, os, sys
-from front_door import inside
-for words in json.load(sys.stdin):
-    ended = inside(*words, cwd=os.getcwd())
-    print(json.dumps([ended.returncode, ended.stdout, ended.stderr]))
-"""
+    return ended(words, options)
 
 
 def call_one_after_another(*commands, cwd, code=ROOT):
-    """As ``call`` of each command, in a single process, which imports everything once; how each ended."""
+    """As ``call`` of each command, in a single process; how each ended. It is this file, run as a script."""
     _, options = command(cwd=cwd, code=code)
     text = json.dumps([[str(word) for word in words] for words in commands])
-    process = subprocess.run([sys.executable, "-c", SEVERAL], input=text, capture_output=True, timeout=500, **options)
+    process = ended([__file__, text], options)
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
     return [subprocess.CompletedProcess(words, *json.loads(line)) for words, line in zip(commands, lines, strict=True)]
+
+
+def ended(words, options):
+    """A warm process of these words when it has ended."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = Warm(words, env=options["env"], cwd=options["cwd"], errors=Path(folder, "errors"))
+        said, complaints = process.communicate(timeout=500)
+    return subprocess.CompletedProcess(words, process.returncode, said, complaints)
 
 
 def inside(*words, cwd):
@@ -67,3 +62,9 @@ def inside(*words, cwd):
     with contextlib.chdir(cwd), contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
         code = run_search.main(list(map(str, words)))
     return subprocess.CompletedProcess(words, code, said.getvalue(), errors.getvalue())
+
+
+if __name__ == "__main__":
+    for words in json.loads(sys.argv[1]):
+        one = inside(*words, cwd=os.getcwd())
+        print(json.dumps([one.returncode, one.stdout, one.stderr]))

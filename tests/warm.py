@@ -21,9 +21,10 @@ from pathlib import Path
 
 PYTHON = (sys.prefix, sys.base_prefix)
 LARGE = ["torch", "pandas", "pyarrow", "scipy.stats", "sklearn.gaussian_process"]
-# 0.6 s more of CPU in a process that uses all of them: the last two are what Ray imports
+# 0.9 s more of CPU in a process that uses all of them: the second line is what Ray imports
 SMALLER = ["pydicom", "openpyxl", "optuna.importance", "plotly.graph_objects", "jinja2", "kneed", "moocore"]
-SMALLER += ["pydantic", "jsonschema"]
+SMALLER += ["pydantic.dataclasses", "jsonschema", "yaml", "fsspec", "pyarrow.fs", "pyarrow.parquet", "rich.layout"]
+SMALLER += ["google.protobuf.json_format", "safetensors.torch"]
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([*LARGE, *SMALLER])
 

@@ -27,7 +27,7 @@ class Kind(Enum):
 
 
 class Basis(Enum):
-    """What a verdict rests on, and so what it is about."""
+    """What a verdict rests on, which limits what it may claim."""
 
     RATE = "seeds and test patients"
     TRAININGS = "single trainings on test patients"  # says nothing about the rate: a second training may differ

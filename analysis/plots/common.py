@@ -143,7 +143,7 @@ def rate_bar(figure: go.Figure, ticks: list[float]) -> None:
 
 
 def band(
-    figure: go.Figure, x: list[float], low: list[float], high: list[float], colour: str, name: str, **style
+    figure: go.Figure, x: list[float], low: list[float], high: list[float], colour: str, name: str, **style: Any
 ) -> None:
     """A shaded region between two lines."""
     figure.add_trace(

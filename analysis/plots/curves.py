@@ -3,7 +3,7 @@
 import math
 from html import escape
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -108,7 +108,7 @@ def _lines(curves: list[ShownCurve]) -> list[Line]:
     return lines
 
 
-def _add_entry(figure: go.Figure, name: str, mode: str, **style) -> None:
+def _add_entry(figure: go.Figure, name: str, mode: str, **style: Any) -> None:
     """An entry of the legend, drawn nowhere."""
     figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
 

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.plots.common import BLUE, GREY, ORANGE, blank
-from analysis.results.gallery import Exhibit
+from analysis.results.gallery import Exhibit, fits, leaves_out
 from tune_ks.core.rate_words import rate_tick
 
 ROW_HEIGHT = 24  # pixels of a trial's row
@@ -23,6 +23,13 @@ class Profile(NamedTuple):
     lowpass: np.ndarray  # share that keeping the nearest to DC would leave, with the same budget
 
 
+class LineMask(NamedTuple):
+    """A trial whose mask is one over lines."""
+
+    exhibit: Exhibit
+    mask: np.ndarray  # (W,) bool
+
+
 def profile(mask: np.ndarray, probability: np.ndarray | None = None) -> Profile:
     """(W,) or (H, W) binary mask with DC at the centre N // 2 -> its profile; columns of lines, discs of points."""
     offsets = [np.arange(size) - size // 2 for size in mask.shape]
@@ -36,10 +43,9 @@ def profile(mask: np.ndarray, probability: np.ndarray | None = None) -> Profile:
     def share(values: np.ndarray) -> np.ndarray:
         return np.bincount(distance.ravel(), weights=values.ravel().astype(float)) / counts
 
-    known = probability is not None and probability.shape == mask.shape
     return Profile(
         distance=np.arange(len(counts)),
-        probability=share(probability if known else mask),
+        probability=share(probability if fits(probability, mask) else mask),
         mask=share(mask),
         lowpass=share(nearest.reshape(mask.shape)),
     )
@@ -54,12 +60,15 @@ def plot_line_masks(exhibits: list[Exhibit], kind: str) -> go.Figure | None:
     if not lines:
         return None
     width = len(lines[0].mask)
-    values = [_values(exhibit, kind) for exhibit in lines]
+    values = [_values(line, kind) for line in lines]
+    names = []
+    for exhibit, _ in lines:
+        names.append(f"{escape(exhibit.family)} {rate_tick(exhibit.rate)}{' (chosen)' if exhibit.chosen else ''}")
     figure = blank("k-space line, from DC", "", legend=False)
     figure.add_trace(
         go.Heatmap(
             x=np.arange(width) - width // 2,
-            y=[f"{escape(line.family)} {rate_tick(line.rate)}{' (chosen)' if line.chosen else ''}" for line in lines],
+            y=names,
             z=np.stack(values).round(3),
             zmin=0,
             zmax=1,
@@ -74,17 +83,17 @@ def plot_line_masks(exhibits: list[Exhibit], kind: str) -> go.Figure | None:
     return figure
 
 
-def _values(exhibit: Exhibit, kind: str) -> np.ndarray:
-    if kind == "probability" and exhibit.has_probability:
-        return exhibit.probability
-    return exhibit.mask.astype(float)
+def _values(line: LineMask, kind: str) -> np.ndarray:
+    probability = line.exhibit.probability
+    return probability if kind == "probability" and fits(probability, line.mask) else line.mask.astype(float)
 
 
-def line_masks(exhibits: list[Exhibit]) -> list[Exhibit]:
+def line_masks(exhibits: list[Exhibit]) -> list[LineMask]:
     """Those that have a mask over lines of the largest width; without full sampling."""
-    lines = [exhibit for exhibit in exhibits if exhibit.undersampled and exhibit.mask.ndim == 1]
-    width = max((len(exhibit.mask) for exhibit in lines), default=0)
-    return [exhibit for exhibit in lines if len(exhibit.mask) == width]
+    below_full = [LineMask(exhibit, exhibit.mask) for exhibit in exhibits if leaves_out(exhibit.mask)]
+    lines = [line for line in below_full if line.mask.ndim == 1]
+    width = max((len(line.mask) for line in lines), default=0)
+    return [line for line in lines if len(line.mask) == width]
 
 
 def plot_profile(shares: Profile) -> go.Figure:

@@ -2,6 +2,7 @@
 
 from html import escape
 from itertools import cycle
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -35,12 +36,12 @@ def plot_patients(info: PatientsInfo) -> go.Figure:
     return figure
 
 
-def _add_entry(figure: go.Figure, name: str, mode: str, **style) -> None:
+def _add_entry(figure: go.Figure, name: str, mode: str, **style: Any) -> None:
     """An entry of the legend, drawn nowhere."""
     figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
 
 
-def _add_curve(figure: go.Figure, curve: PatientsCurve, domain: str, word: str, **style) -> None:
+def _add_curve(figure: go.Figure, curve: PatientsCurve, domain: str, word: str, **style: Any) -> None:
     rows = curve.configurations
     column = f"test_{domain}"
     name = f"{escape(curve.name)}, {word}"
@@ -57,7 +58,7 @@ def _add_yardsticks(figure: go.Figure, curve: PatientsCurve, domain: str, word: 
 
 
 def _add_points(
-    figure: go.Figure, curve: PatientsCurve, domain: str, values: pd.Series, name: str, word: str, **style
+    figure: go.Figure, curve: PatientsCurve, domain: str, values: pd.Series, name: str, word: str, **style: Any
 ) -> None:
     figure.add_trace(
         go.Scatter(

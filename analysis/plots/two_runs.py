@@ -3,7 +3,7 @@
 import math
 from html import escape
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -57,7 +57,7 @@ def _styles(infos: list[CurvesInfo]) -> dict[str, Style]:
     return {name: Style(dash, symbol) for name, dash, symbol in zip(names, cycle(DASHES), cycle(SYMBOLS))}
 
 
-def _add_entry(figure: go.Figure, name: str, **style) -> None:
+def _add_entry(figure: go.Figure, name: str, **style: Any) -> None:
     """An entry of the legend, drawn nowhere."""
     mode = "lines+markers" if "marker" in style else "lines"
     figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))

@@ -3,6 +3,7 @@
 import math
 from html import escape
 from itertools import cycle
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -86,7 +87,7 @@ def _axis_of_families(names: list[str], rate: float) -> dict:
     }
 
 
-def _add_entry(figure: go.Figure, name: str, **style) -> None:
+def _add_entry(figure: go.Figure, name: str, **style: Any) -> None:
     """An entry of the legend, drawn nowhere."""
     figure.add_trace(go.Scatter(x=[None], y=[None], name=name, hoverinfo="skip", **style))
 

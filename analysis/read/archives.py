@@ -1,4 +1,4 @@
-"""Archives of scores by several models, read without trust: each array up to a limit, and all files up to one."""
+"""Archives of scores by several models, read as untrusted files: each array, and all files together, up to a limit."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar

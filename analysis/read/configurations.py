@@ -217,7 +217,10 @@ def _comparable(column: pd.Series) -> list:
 
 
 def _names_of(settings: list[dict[str, object]]) -> list[str]:
-    """Curves by mask family and the values of what varies; what is switched off is left out unless two names met."""
+    """The name of each curve: its mask family, and the values that differ between curves.
+
+    What is switched off is left out of the names, unless two curves would then have the same name.
+    """
     brief = [_name_of({name: value for name, value in of_curve.items() if not _is_off(value)}) for of_curve in settings]
     return brief if len(set(brief)) == len(brief) else [_name_of(of_curve) for of_curve in settings]
 

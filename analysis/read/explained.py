@@ -139,7 +139,7 @@ def _occluded_fits(read: Occluded) -> bool:
 
 
 def _counts_fit(read: Occluded) -> bool:
-    """Whether groups are not larger than k-space, lie in order, and hold no more than they are large."""
+    """Whether groups fit into the largest k-space, end after they begin, and keep at most their size."""
     places = np.abs(np.stack([read.first, read.last]).astype(np.float64))
     in_order = read.first.astype(np.float64) <= read.last
     return (

@@ -1,4 +1,4 @@
-"""When the files of a run folder changed that an analysis depends on: whether it must be made again."""
+"""When the files that an analysis depends on last changed, which says whether it must be made again."""
 
 from tune_ks.core.storage import StoragePath, read_each
 

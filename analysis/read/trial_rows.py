@@ -1,4 +1,4 @@
-"""The table of trials: one row a record, and which of its columns say what was asked."""
+"""The table of trials: one row for each record, and the columns that say what was asked for."""
 
 import dataclasses
 import math

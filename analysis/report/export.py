@@ -1,11 +1,12 @@
 """The report's figures, tables and methods as files for a paper; figures where a browser can draw them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
 from PIL import Image
@@ -26,7 +27,7 @@ from analysis.results.checklist import checklist_file
 from analysis.results.clinic import roc_of
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.curves_info import curves_info
-from analysis.results.gallery import gallery
+from analysis.results.gallery import gallery, leaves_out
 from analysis.results.learning_curve import patients_info
 from analysis.results.methods import methods
 from analysis.results.pareto_info import pareto_info
@@ -132,7 +133,7 @@ def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figur
     exhibits = gallery(analysis, vendor, with_images=False)
     yield "masks-probability", "Probability of each k-space line", plot_line_masks(exhibits, "probability")
     yield "masks", "k-space lines that are kept", plot_line_masks(exhibits, "mask")
-    chosen = next((exhibit for exhibit in exhibits if exhibit.chosen and exhibit.undersampled), None)
+    chosen = next((exhibit for exhibit in exhibits if exhibit.chosen and leaves_out(exhibit.mask)), None)
     if chosen is not None and chosen.mask is not None:
         title = f"The chosen mask by distance from DC, rate {rate_words(chosen.rate)}"
         yield "profile", title, plot_profile(profile(chosen.mask, chosen.probability))
@@ -140,11 +141,11 @@ def _masks(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figur
 
 def _clinic(analysis: Analysis, vendor: str) -> Iterator[tuple[str, str, go.Figure]]:
     of_finding = partial(plot_reliability, finding=analysis.measure.finding)
-    drawn = {
+    tables: dict[str, tuple[str, pd.DataFrame, Callable[[pd.DataFrame], go.Figure]]] = {
         "operating": ("Sensitivity at fixed specificity", analysis.clinic.operating, plot_operating),
         "reliability": ("Calibration", analysis.clinic.reliability, of_finding),
     }
-    for name, (title, table, plot) in drawn.items():
+    for name, (title, table, plot) in tables.items():
         rows = table[table["trained on"] == vendor]
         if len(rows):
             yield name, title, plot(rows)

@@ -1,7 +1,7 @@
 """Options that one training drew for each image: what its network does at every value, beside separate trainings."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -63,7 +63,7 @@ def _stops(analysis: Analysis, vendor: str, rows: pd.DataFrame, column: str, wit
     return stops
 
 
-def _name(values: dict[str, object], column: str, others: Sequence[str]) -> str:
+def _name(values: dict[str, Any], column: str, others: Sequence[str]) -> str:
     """How it was trained, its mask and rate, and the values of the other settings that vary."""
     trained = TOGETHER if values[column + DRAWN] == UNIFORM else APART
     about = [f"{plain_name(name)} {values[name]}" for name in others if not pd.isna(values[name])]

@@ -98,7 +98,7 @@ def _compared(together: Resampled, single: Resampled, best: Reached | None) -> d
     ends = interval(together)
     gain = together - single
     of_gain = interval(gain)
-    columns = {
+    columns: dict[str, float | str] = {
         "AUC of one": single.point,
         "AUC together": together.point,
         "low": ends.low,

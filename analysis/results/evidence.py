@@ -29,13 +29,13 @@ def about_rate(selection: Selection) -> str:
         return ""
     interval = "no interval of the rate"
     if selection.interval is not None:
-        interval = f"90 % interval of the rate {ends_of_rate(selection)}"
+        interval = f"90 % interval of the rate {ends_of_rate(selection.interval)}"
     return f"{interval}; {NOT_TRIED}" if selection.lowest else interval
 
 
-def ends_of_rate(selection: Selection) -> str:
-    """``1/16 to 1``: the interval of the chosen rate, which must be known."""
-    low, high = selection.interval
+def ends_of_rate(interval: tuple[float, float]) -> str:
+    """``1/16 to 1``: the interval of the chosen rate."""
+    low, high = interval
     return f"{rate_tick(low)} to {rate_tick(high)}"
 
 

@@ -81,8 +81,9 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
             seeds = _seeds(keys, draws, str(vendor))
             compared: dict[str, list[Resampled]] = {}
             for name, other in zip(REFERENCES, others, strict=True):
-                has_other = other is not None and other != configuration
-                compared[name] = _seeds(keys_of[other], draws, str(vendor)) if has_other else []
+                compared[name] = []
+                if other is not None and other != configuration:
+                    compared[name] = _seeds(keys_of[other], draws, str(vendor))
             together = draws.get(_ensemble(configuration), {}).get(("test", str(vendor)))
             rows.append(about | _compared(seeds, compared, noise[source, str(vendor)]) | _together(together))
     return rows

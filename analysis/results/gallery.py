@@ -1,6 +1,6 @@
 """Which masks and images the report shows: one trial a rate and family, from full sampling down."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -29,16 +29,15 @@ class Exhibit(NamedTuple):
     preview: trial_arrays.Preview | None
     marks: list[Marks] | None  # of each image of the preview; None where the task marks no places
 
-    @property
-    def undersampled(self) -> bool:
-        """Whether it has a mask, and one that leaves something out."""
-        return self.mask is not None and not self.mask.all()
 
-    @property
-    def has_probability(self) -> bool:
-        """Whether it has probabilities that fit its mask."""
-        known = self.mask is not None and self.probability is not None
-        return known and self.probability.shape == self.mask.shape
+def leaves_out(mask: np.ndarray | None) -> TypeGuard[np.ndarray]:
+    """Whether there is a mask, and one that leaves something out."""
+    return mask is not None and not mask.all()
+
+
+def fits(probability: np.ndarray | None, mask: np.ndarray) -> TypeGuard[np.ndarray]:
+    """Whether there are probabilities, and as many as the mask has coefficients."""
+    return probability is not None and probability.shape == mask.shape
 
 
 def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[Exhibit]:

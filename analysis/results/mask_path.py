@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.read import trial_arrays
 from analysis.results.compute import Analysis
-from analysis.results.gallery import Exhibit
+from analysis.results.gallery import Exhibit, leaves_out
 from tune_ks.core.rate_words import rate_tick
 
 BANDS = 4  # rings of equal width, from DC outwards
@@ -29,7 +29,7 @@ def mask_path(analysis: Analysis, exhibits: list[Exhibit]) -> MaskPath | None:
 
     None where no learned trial kept its history, as runs of version 0.2.0 and before.
     """
-    learned = [exhibit for exhibit in exhibits if exhibit.undersampled and exhibit.probability is not None]
+    learned = [exhibit for exhibit in exhibits if leaves_out(exhibit.mask) and exhibit.probability is not None]
     chosen_rate = next((exhibit.rate for exhibit in exhibits if exhibit.chosen), 1.0)
     learned.sort(key=lambda exhibit: (not exhibit.chosen, abs(np.log(exhibit.rate / chosen_rate))))
     for exhibit in learned:

@@ -142,7 +142,8 @@ def _what_was_trained(analysis: Analysis, word: str) -> str:
 
 def _settings(trials: pd.DataFrame) -> tuple[str, str]:
     """Config fields with one value, and those with several, in words; values that mean nothing are left out."""
-    constant, varied = [], []
+    constant: list[str] = []
+    varied: list[str] = []
     for name in config_fields(trials):
         values = trials[name].dropna().unique().tolist()
         if name in ("vendor", "seed", "sampling_rate", "mask") or not values or values == [""]:

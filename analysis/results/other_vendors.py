@@ -43,7 +43,7 @@ def other_vendors_table(
         patients = _record_of(run, source).patients or {}
         for vendor in _named(means):
             counts = patients.get(f"test {vendor}")
-            row = {"trained on": source, "scored on": vendor}
+            row: dict[str, Any] = {"trained on": source, "scored on": vendor}
             if counts is not None:
                 row |= {WITH: counts.with_tumour, "patients without": counts.without}
             for split, word in SPLIT_WORDS.items():

@@ -31,7 +31,7 @@ def subsets(analysis: Analysis, computed: VendorAnalysis) -> list[Subset]:
     scores = [f"{computed.split}_{domain}" for domain in TWO]
     drawn = table.dropna(subset=scores)
     known = {frozenset(_keys(drawn))}
-    made = []
+    made: list[Subset] = []
     for family, temperature in product([None, *families(table)], [None, *temperatures]):
         keys = _keys(drawn[_inside(drawn, family, temperature)])
         if frozenset(keys) in known or len(made) == MOST:

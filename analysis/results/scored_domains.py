@@ -16,10 +16,21 @@ from tune_ks.core.metrics import METRICS
 class ScoredImages(Protocol):
     """n images that models were scored on."""
 
-    metric: str  # a name in METRICS
-    label: np.ndarray  # (n,)
-    patient: np.ndarray  # (n,)
-    vendor: np.ndarray  # (n,)
+    @property
+    def metric(self) -> str:
+        """A name in METRICS."""
+
+    @property
+    def label(self) -> np.ndarray:
+        """(n,) true classes."""
+
+    @property
+    def patient(self) -> np.ndarray:
+        """(n,) whose each image is."""
+
+    @property
+    def vendor(self) -> np.ndarray:
+        """(n,) whose scanner took each image."""
 
 
 def scored_domains(images: ScoredImages, vendor: str) -> dict[str, list[str]]:

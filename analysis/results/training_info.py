@@ -31,7 +31,7 @@ class LearningCurve(NamedTuple):
     family: str  # of masks; FULL of full sampling
     seed: int
     rate: float  # realised
-    epochs: list[int]
+    epochs: list[float]
     values: list[float]
 
 

@@ -21,7 +21,7 @@ POINT_MASKS = 200  # trials whose mask over points is kept in the page: one of 2
 def trial_details(analysis: Analysis) -> dict[str, Any]:
     """``trials``: key -> what is known of it; ``curves``: the words of each entry of a history."""
     measure = analysis.measure
-    group_of = {}
+    group_of: dict[str, int] = {}
     for number, keys in enumerate(analysis.configurations["keys"]):
         group_of |= dict.fromkeys(keys, number)
     chosen = {key for computed in analysis.vendors.values() for key in computed.selection.keys}
@@ -84,7 +84,7 @@ def _history(record: TrialRecord) -> dict[str, list[tuple[int, float]]]:
     """Entry -> (epoch, value) pairs, at most EPOCHS of them, the last one among them."""
     curves = {}
     for name in ENTRIES:
-        pairs = []
+        pairs: list[tuple[int, float]] = []
         for epoch in record.history:
             if is_number(epoch.get(name)):
                 pairs.append((int(epoch.get("epoch", len(pairs) + 1)), round(float(epoch[name]), 4)))

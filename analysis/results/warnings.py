@@ -169,7 +169,7 @@ def _is_wasteful(record: TrialRecord) -> bool:
     outside = record.facts.get("kept_outside")
     share = record.facts.get("occupied_share")
     side = record.facts.get("side")
-    if not (record.mask_is_learned and all(map(is_number, (outside, share, side)))):
+    if not (record.mask_is_learned and is_number(outside) and is_number(share) and is_number(side)):
         return False
     count = record.realised_rate * (side if record.config.pattern == "lines" else side**2)
     return record.realised_rate < share and outside > WASTED * count

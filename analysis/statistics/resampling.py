@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -109,7 +110,7 @@ def _test_patients(cohort: pd.DataFrame, draws: int) -> dict[tuple[str, str, boo
     return patients
 
 
-def configuration_draws(keys: list[str], draws: dict[str, TrialDraws]) -> TrialDraws:
+def configuration_draws(keys: list[str], draws: Mapping[str, TrialDraws]) -> TrialDraws:
     """The mean over a configuration's trainings inside each draw, for the roles that all of them were scored in."""
     trainings = [draws.get(key, {}) for key in keys]
     if not trainings:

@@ -11,6 +11,7 @@ import front_door
 from dicom_files import write_table_cohort
 from faults import wait_for
 from front_door import SPACE, command
+from lean_ray import SOCKET
 from local_ray import start_local_ray
 from tune_ks.core.lasting_words import LOG
 
@@ -32,6 +33,7 @@ def place(cohorts):
     """
     (cohorts / "space.py").write_text(SPACE)
     words, options = command("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=cohorts)
+    options["env"].pop(SOCKET, None)  # workers of the same process group
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
     process = subprocess.Popen(words, **pipes, **options)
     head = [process.stdout.readline() for _ in range(3)]

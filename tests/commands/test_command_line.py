@@ -6,7 +6,7 @@ from argparse import Namespace
 import pytest
 
 import run_search
-from tune_ks.commands import prepare_search
+from tune_ks.commands import search_data
 from tune_ks.commands.arguments import (
     OTHER_COMMANDS,
     check_parser,
@@ -17,7 +17,7 @@ from tune_ks.commands.arguments import (
     tune_parser,
 )
 from tune_ks.commands.evaluate import chosen_keys
-from tune_ks.commands.prepare_search import require_apart
+from tune_ks.commands.search_data import require_apart
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
@@ -152,20 +152,20 @@ def test_the_reader_of_workbooks_starts_early_where_there_are_some_and_no_image_
     data = tmp_path / "data"
     given = Namespace(data=data, cache=None, run=None)
     absent = Namespace(data=None, cache=None, run=None)
-    prepare_search.begin_reading_workbooks(given)  # no such folder
+    search_data.begin_reading_workbooks(given)  # no such folder
     data.mkdir()
     (data / "labels.csv").touch()
-    prepare_search.begin_reading_workbooks(given)
-    prepare_search.begin_reading_workbooks(absent)
+    search_data.begin_reading_workbooks(given)
+    search_data.begin_reading_workbooks(absent)
     assert begun == []
     (data / "sheet.xlsx").touch()
-    prepare_search.begin_reading_workbooks(given)
+    search_data.begin_reading_workbooks(given)
     assert len(begun) == 1
     (tmp_path / "phantom" / "version-2").mkdir(parents=True)
     (tmp_path / "phantom" / "version-2" / "sheet.xlsx").touch()
-    prepare_search.begin_reading_workbooks(absent)
+    search_data.begin_reading_workbooks(absent)
     assert len(begun) == 2
     (tmp_path / "runs" / "cache").mkdir(parents=True)
-    prepare_search.begin_reading_workbooks(given)
-    prepare_search.begin_reading_workbooks(absent)
+    search_data.begin_reading_workbooks(given)
+    search_data.begin_reading_workbooks(absent)
     assert begun == ["tune_ks.data.layouts.sheets:import_reader"] * 2

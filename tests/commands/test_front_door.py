@@ -172,6 +172,7 @@ def test_corruptions_score_the_test_patients_as_their_images_get_worse(place, in
     assert met == 4  # two vendors trained at rate 1, each scored on both
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_a_running_cluster_is_used_four_trials_to_a_gpu_and_left_running(place):
     """Ray counts GPUs, it does not make them: the resource is declared, the trials fall back to the CPU."""
     cluster = start_cluster(num_cpus=4, num_gpus=1)

@@ -14,6 +14,7 @@ import pytest
 import run_search
 from faults import content, variables, wait_for
 from front_door import command, inside
+from lean_ray import SOCKET
 from local_ray import start_local_ray
 from tune_ks.core.run_folder import RunFolder
 
@@ -64,6 +65,7 @@ def test_a_second_driver_is_refused_and_a_signal_in_any_stage_leaves_a_report_an
     temporary = place / "t"
     temporary.mkdir()
     options["env"] |= {"TMPDIR": str(temporary), "RAY_TMPDIR": "/tmp"}
+    options["env"].pop(SOCKET, None)  # workers of the same session
     run = RunFolder(place / "runs/long")
     log = place / "log.txt"
     with log.open("w") as file:

@@ -252,7 +252,7 @@ def copy(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ended(copy):
+def ended(copy, warm_workers):
     """How three commands ended: a search, one with an option that its members do not have, and corrupted images."""
     (copy / "wrong.py").write_text('SPACE = {"mask": "lowpass", "skip": 3, "sampling_rate": 0.5, "image_size": 64}\n')
     return call_one_after_another(

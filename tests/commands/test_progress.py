@@ -10,7 +10,8 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tune_ks.commands.live_viewers import MlflowLogger, TensorBoardLogger, fan_out
-from tune_ks.commands.progress import SHOWN, SPOKEN, Stages, TrialTable
+from tune_ks.commands.progress import SHOWN, SPOKEN, TrialTable
+from tune_ks.commands.stages import Stages
 from tune_ks.commands.ticker import Ticker
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord

@@ -187,7 +187,7 @@ class Searched(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def searched(store_options, tmp_path_factory):
+def searched(store_options, tmp_path_factory, warm_workers):
     place = tmp_path_factory.mktemp("searched")
     write_table_cohort(place / "data", patients=6, side=64)
     write_table_cohort(place / "elsewhere", patients=3, side=64, vendors=("Philips Medical Systems",))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tune_ks.commands import prepare_search
+from tune_ks.commands import about_cohort
 from tune_ks.data.occupied import Band, band_radius, line_energy, occupied_bands
 
 SIDE = 32
@@ -61,8 +61,8 @@ def test_the_energy_of_a_line_is_that_of_its_cosine():
 
 def test_one_line_is_printed_for_each_vendor_and_series(cohort, monkeypatch):
     said = []
-    monkeypatch.setattr(prepare_search, "say", lambda text, style=None: said.append((text[:22], style)))
-    prepare_search.say_bands(SimpleNamespace(table=cohort[0], images=cohort[1]))
+    monkeypatch.setattr(about_cohort, "say", lambda text, style=None: said.append((text[:22], style)))
+    about_cohort.say_bands(SimpleNamespace(table=cohort[0], images=cohort[1]))
     assert said == [
         ("k-space of GE (post_1)", "yellow"),
         ("k-space of GE (pre): 9", "yellow"),

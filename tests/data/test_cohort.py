@@ -30,9 +30,8 @@ from dicom_files import (
 )
 from tune_ks.core.metrics import auc
 from tune_ks.data import child_process
-from tune_ks.data.cohort import cache_texts, prepare
+from tune_ks.data.cohort import cache_texts, dicom_files, prepare
 from tune_ks.data.cohort import cohort as cohort_module
-from tune_ks.data.cohort import scan as scan_module
 from tune_ks.data.cohort.asking import Asking, without_crashed
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
@@ -113,7 +112,7 @@ def files(tmp_path):
 def test_in_children_and_in_this_process_alike(tmp_path, monkeypatch):
     write_table_cohort(tmp_path / "data")
     here = read(tmp_path / "data")
-    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)
+    monkeypatch.setattr(dicom_files, "LOCAL_FILES", 0)
     there = read(tmp_path / "data", tmp_path / "other")
     pd.testing.assert_frame_equal(here.table, there.table)
     assert here.images.read_bytes() == there.images.read_bytes()
@@ -123,11 +122,11 @@ def test_in_children_and_in_this_process_alike(tmp_path, monkeypatch):
 def test_a_survey_reads_more_headers_in_this_process_and_the_same_in_children(tmp_path, monkeypatch):
     write_table_cohort(tmp_path / "data")
     layout = layouts.detect(tmp_path / "data", labels_required=True)
-    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)
+    monkeypatch.setattr(dicom_files, "LOCAL_FILES", 0)
     with monkeypatch.context() as patched:
         patched.setattr(child_process, "Child", lambda *_: pytest.fail("a child was started"))
         here = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
-    monkeypatch.setattr(scan_module, "LOCAL_HEADERS", 0)
+    monkeypatch.setattr(dicom_files, "LOCAL_HEADERS", 0)
     there = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
     pd.testing.assert_frame_equal(here.table, there.table)
     assert len(here.table) == 32
@@ -471,7 +470,7 @@ def test_bad_files_are_counted_and_do_not_stop_the_scan(tmp_path, monkeypatch):
     rows = write_table_cohort(tmp_path / "data")
     root = tmp_path / "data"
     for local in (200, 0):
-        monkeypatch.setattr(scan_module, "LOCAL_FILES", local)
+        monkeypatch.setattr(dicom_files, "LOCAL_FILES", local)
         (root / rows[0]["path"]).write_bytes(b"junk" * 100)
         (root / rows[1]["path"]).unlink(missing_ok=True)
         write_dicom(root / rows[2]["path"], vendor="ACME")
@@ -543,8 +542,8 @@ def test_prediction_needs_no_labels(tmp_path):
 
 def count_scans(monkeypatch):
     scans = []
-    write = scan_module.Scan.write
-    monkeypatch.setattr(scan_module.Scan, "write", lambda self, *args: (scans.append(1), write(self, *args)))
+    write = cohort_module.write_cache
+    monkeypatch.setattr(cohort_module, "write_cache", lambda *args: (scans.append(1), write(*args)))
     return scans
 
 
@@ -819,7 +818,7 @@ def test_files_over_which_children_die_by_a_signal_are_named_and_cost_no_other(t
     (tmp_path / "killer" / "sitecustomize.py").write_text(KILLER)  # children import it, this process does not
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "killer"))
     monkeypatch.setenv("KILLED_BY", rows[5]["path"])
-    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)
+    monkeypatch.setattr(dicom_files, "LOCAL_FILES", 0)
     cohort = read(tmp_path / "data")
     assert dict(zip(cohort.skipped["path"], cohort.skipped["reason"])) == {rows[5]["path"]: prepare.CRASHED}
     assert len(cohort.table) == len(rows) - 1

@@ -16,8 +16,8 @@ import pytest
 from dicom_files import AXIAL, MAKERS, PHI, ROTATED, anatomy, by_header, read_image, write_dicom
 from tune_ks.data import child_process
 from tune_ks.data.dicom import pixels
-from tune_ks.data.dicom import reader as dicom
 from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header
+from tune_ks.data.vendors import vendor_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PIXELS = anatomy()
@@ -142,7 +142,7 @@ def test_nothing_that_identifies_leaves_the_reader(tmp_path):
     ],
 )
 def test_vendor_names(manufacturer, vendor):
-    assert dicom.vendor_of(manufacturer) == vendor
+    assert vendor_of(manufacturer) == vendor
 
 
 # ------------------------------------------------------------------------------------------------ unusable files

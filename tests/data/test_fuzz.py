@@ -12,7 +12,7 @@ import pytest
 import mutant_files
 from dicom_files import PHI, save_labels, write_table_cohort
 from made_run import make_run
-from tune_ks.data.cohort import scan as scan_module
+from tune_ks.data.cohort import dicom_files
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 
@@ -51,7 +51,7 @@ def test_a_cohort_with_dicom_mutants_is_read_and_every_mutant_is_named(tmp_path,
         tmp_path / "data",
         rows + [{"path": path, "patient_id": path.split("/")[1], "label": 1, "slice": 1} for path in made],
     )
-    monkeypatch.setattr(scan_module, "LOCAL_FILES", 0)  # in child processes, as a large cohort is
+    monkeypatch.setattr(dicom_files, "LOCAL_FILES", 0)  # in child processes, as a large cohort is
     settings = CohortSettings(intensity="image")
     cohort = open_cohort(tmp_path / "data", settings, 16, tmp_path / "cache", workers=2, labels_required=False)
     read = set(cohort.table["path"])

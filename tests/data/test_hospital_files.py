@@ -12,8 +12,9 @@ from dicom_files import ROTATED, anatomy, read_image, save_labels, write_dicom, 
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.doubts import doubts
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.dicom.reader import UnusableFile, named_vendor, read_header, vendor_of
+from tune_ks.data.dicom.reader import UnusableFile, read_header
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.vendors import named_vendor, vendor_of
 
 PIXELS = anatomy()
 
@@ -332,8 +333,9 @@ def test_doubtful_ids_and_shared_pixels():
 
 
 def test_the_options_reach_the_settings(tmp_path, capsys):
+    from tune_ks.commands.about_cohort import say_cohort
     from tune_ks.commands.arguments import search_parser
-    from tune_ks.commands.prepare_search import given_settings, say_cohort
+    from tune_ks.commands.search_data import given_settings
 
     words = ["--vendor-of", "ACME=ge medical", "--vendor-of", "=siemens", "--site", "A", "--intensity", "image"]
     settings = CohortSettings(**given_settings(search_parser().parse_args(words)))

@@ -11,7 +11,7 @@ import pytest
 from dicom_files import save_labels, write_dicom, write_table_cohort
 from nifti_files import Patient, write_breast_dcedl, write_mama_mia, write_odelia, write_volume
 from raw_files import write_boxes
-from tune_ks.commands.prepare_search import labels_of_patients
+from tune_ks.commands.about_cohort import labels_of_patients
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS

@@ -28,7 +28,7 @@ from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.sample import sampled_bands
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.target_masks import shrink_by_area, with_target_masks
-from tune_ks.data.cohort.volume_scan import mask_label
+from tune_ks.data.cohort.volume_files import mask_label
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.duke import MARGIN

@@ -23,7 +23,7 @@ import signal
 import time
 from pathlib import Path
 
-from lean_ray import count_no_callbacks, leave_out
+from lean_ray import count_no_callbacks, fork_workers, leave_out
 
 FAULTS = json.loads(Path(os.environ["FAULTS"]).read_text()) if os.environ.get("FAULTS") else {}
 os.environ.setdefault("FAULT_DRIVER", str(os.getpid()))  # the first Python process; the others inherit it
@@ -129,6 +129,7 @@ def change_watch(module):
 
 def change_ray(module):
     leave_out(module)
+    fork_workers(module)
     start_ray_processes = module.Node.start_ray_processes
 
     def held(*args):

@@ -291,7 +291,7 @@ def test_mixes_are_drawn_uniformly_and_move_no_other_random_number(tiny):
     fixed = draw_epoch(dataclasses.replace(drawing, loss_mix_drawn=None), augmentation, train_images, 1, 64, "cpu")
     for with_mix, without in zip(drawn, fixed, strict=True):
         assert torch.equal(with_mix.rates, without.rates)
-        assert torch.equal(with_mix.index, without.index)
+        assert torch.equal(with_mix.positions, without.positions)
         assert with_mix.options["loss_mix"].unique().shape == with_mix.rates.shape
         assert not without.options
     assert len(drawn) > 1

@@ -79,7 +79,7 @@ def test_an_address_where_nobody_answers_is_said_at_once(address):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, warm_workers):
     """A head without CPU or GPU, and three unlike nodes, each with a scratch folder of its own. GPUs are declared."""
     ray.shutdown()  # whatever a test before this one left
     started = start_cluster(num_cpus=0)

@@ -39,6 +39,19 @@ def node():
 
 
 @pytest.mark.usefixtures("local_ray")
+def test_a_worker_is_forked_from_a_warm_process_and_is_one_of_its_own():
+    """As warm_workers.py says of all tests; Ray finds it by its process, and kills it with its group."""
+
+    @ray.remote(num_cpus=0)
+    def about():
+        return os.getpid(), os.getpgid(0), psutil.Process().parent().cmdline()
+
+    process, group, parent = ray.get(about.remote())
+    assert process == group != os.getpgid(0)
+    assert "multiprocessing.forkserver" in " ".join(parent)
+
+
+@pytest.mark.usefixtures("local_ray")
 def test_nobody_else_reaches_ray_on_this_machine():
     """Its sockets listen on loopback, a client without the token is refused, and its files lie in a closed folder."""
 

@@ -152,7 +152,7 @@ def test_the_network_is_given_the_mixed_batch(splits, monkeypatch):
     list(training.train_together([of_training], splits))
     assert len(met) == len(of_training.draws) > 2
     for batch, drawn in zip(met, of_training.draws, strict=True):
-        expected = mixed(splits.train.gather(drawn.index), drawn.mixing)
+        expected = mixed(splits.train.gather(drawn.positions), drawn.mixing)
         assert torch.equal(batch.image, expected.image)
         assert torch.equal(batch.label, expected.label)
         assert ((batch.label > 0) & (batch.label < 1)).any()

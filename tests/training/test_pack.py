@@ -97,7 +97,7 @@ def test_every_member_of_a_pack_is_what_it_is_alone(splits, alone):
             torch.testing.assert_close(member.pipeline.state_dict()[name], values, rtol=1e-3, atol=1e-4)
         for name, values in epochs[-1].state.get("average", {}).items():
             torch.testing.assert_close(member.scored.state_dict()[name], values, rtol=1e-3, atol=1e-4)
-    orders = {tuple(torch.cat([drawn.index for drawn in member.draws]).tolist()) for member in members}
+    orders = {tuple(torch.cat([drawn.positions for drawn in member.draws]).tolist()) for member in members}
     assert len(orders) == 3  # of seeds 0, 1 and 2
 
 
@@ -257,7 +257,7 @@ def test_a_mask_that_is_known_beforehand_is_the_one_that_each_batch_would_comput
         is_known = (epoch == 2 or not sampling.mask.random) and not training.trained.nothing_to_sample
         assert (mask is not None) == is_known
         if is_known:
-            image = splits.train.gather(drawn.index).image
+            image = splits.train.gather(drawn.positions).image
             assert torch.equal(sampling(image, drawn.rates, mask).mask, sampling(image, drawn.rates).mask)
     images = splits.val["GE"]
     fast = score(training.pipeline, images, config)

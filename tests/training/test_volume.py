@@ -289,7 +289,7 @@ def test_the_slices_of_a_volume_are_drawn_together_and_other_tasks_draw_as_befor
     config = TrialConfig("GE", 0.25, temperature=1.0, **{**FIELDS, **conditional})
     drawn = draw_epoch(config, build_augmentation(config), splits.train, 1, SIDE, "cpu")
     assert [len(batch.rates) for batch in drawn] == [2 * SIDE, SIDE]
-    together = [batch.index.reshape(-1, SIDE) for batch in drawn]
+    together = [batch.positions.reshape(-1, SIDE) for batch in drawn]
     first = torch.cat([volumes[:, 0] for volumes in together])
     assert sorted((first // SIDE).tolist()) == [0, 1, 2]
     volumes = [draws for batch in drawn for draws in batch.rates.split(SIDE)]
@@ -303,7 +303,7 @@ def test_the_slices_of_a_volume_are_drawn_together_and_other_tasks_draw_as_befor
                 assert torch.equal(by_volumes, by_volumes[:, :1].expand_as(by_volumes))
     single = TrialConfig("GE", 0.25, temperature=1.0, image_size=64, batch_size=7, augment=name)
     singly = draw_epoch(single, build_augmentation(single), splits.train, 1, 8, "cpu")
-    order = torch.cat([batch.index for batch in singly])
+    order = torch.cat([batch.positions for batch in singly])
     assert order.tolist() == generator(0, "order", 1).permutation(len(splits.train)).tolist()
 
 

@@ -14,7 +14,7 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def search_with_faults(tmp_path_factory):
+def search_with_faults(tmp_path_factory, warm_workers):
     """The run folder of a search with every planted fault, and its driver, which has begun.
 
     One of its trials hangs, so for most of its time it does nothing: other tests run meanwhile.

@@ -7,7 +7,8 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.worker.checkpoints import load_checkpoint
 
 SIGKILLED = -9
-pytestmark = pytest.mark.usefixtures("search_with_faults")  # begins here, and is looked at in test_faults_trials
+# the search begins here, and is looked at in test_faults_trials
+pytestmark = pytest.mark.usefixtures("warm_workers", "search_with_faults")
 
 
 @pytest.fixture(scope="module")

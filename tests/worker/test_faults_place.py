@@ -18,6 +18,7 @@ from tune_ks.worker.attempts import read_attempts
 
 SECOND_EPOCH = 6  # the step of a worker, of four in an epoch, that is in the second epoch of its first trial
 SECOND_TRIAL = 14  # and one in the first epoch of its second trial
+pytestmark = pytest.mark.usefixtures("warm_workers")
 
 
 @pytest.fixture(scope="module")

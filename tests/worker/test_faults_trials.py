@@ -17,6 +17,7 @@ REASONS = {  # (sampling rate, image size) -> what failure.json must say
     (1.0, 64): "the loss became",
     (1.0, 96): "images96.npy",
 }
+pytestmark = pytest.mark.usefixtures("warm_workers")
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
+from tune_ks.commands.about_cohort import say_cohort
 from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.commands.prepare_search import cohort_settings, phantom_folder, phantom_of, say_cohort
+from tune_ks.commands.search_data import cohort_settings, phantom_folder, phantom_of
 
 LAYOUTS = {  # kind of layout -> what it is, in words
     "table": "labels.csv and the files that it names",
@@ -74,7 +75,7 @@ def layout_of(root: Path, cache: Path) -> tuple[Any, ValueError | None]:
 
 def survey(args: argparse.Namespace, space: Any, layout: Any, labels_required: bool) -> list[Any]:
     """The cohort at every image size of the space, from sheets and headers."""
-    from tune_ks.commands.progress import Stages
+    from tune_ks.commands.stages import Stages
     from tune_ks.data.cohort.cohort import survey_cohort
 
     settings = cohort_settings(args, space)

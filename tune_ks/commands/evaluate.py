@@ -5,12 +5,13 @@ import re
 import shlex
 from typing import Any
 
+from tune_ks.commands.about_cohort import say_cohort
 from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.explain import write_explained
 from tune_ks.commands.output import OK, cache_beside, console, say
 from tune_ks.commands.predictions import assumed_patients, readable_series, write_predictions
-from tune_ks.commands.prepare_search import given_settings, say_cohort
+from tune_ks.commands.search_data import given_settings
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
@@ -30,7 +31,7 @@ TAKEN = (
 
 def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     """Read the other cohort with the settings of the run, score it, write the tables and the report."""
-    from tune_ks.commands.progress import Stages
+    from tune_ks.commands.stages import Stages
     from tune_ks.data.cohort.cohort import open_cohort
     from tune_ks.data.cohort.target_masks import with_target_masks
     from tune_ks.evaluation.other_cohort import side_of

@@ -1,4 +1,4 @@
-"""Which cohort the results of an evaluation are of, so that those of a folder of the same name do not replace them.
+"""Notes the cohort that results of an evaluation belong to, so that another folder of the same name replaces none.
 
 Beside NAME.csv lies NAME_cohort.json with the cohort's fingerprint: no path, and no name.
 """

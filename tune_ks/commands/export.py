@@ -13,7 +13,7 @@ from tune_ks.core.trial_name import trial_name
 
 def export_command(args: argparse.Namespace) -> int:
     """Write the folder of one model, whole or not at all, and say how it is run."""
-    from tune_ks.commands.progress import Stages
+    from tune_ks.commands.stages import Stages
     from tune_ks.data.whole_folder import whole_folder
     from tune_ks.evaluation.bundle import write_bundle
     from tune_ks.evaluation.decisions import NOTICE

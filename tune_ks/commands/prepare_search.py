@@ -1,19 +1,17 @@
 """What a search needs before it starts: its space, its data, its run folder and its plan. Writes no run folder."""
 
 import argparse
-import re
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tune_ks.commands.analysis_steps import AnalysisSteps
-from tune_ks.commands.output import RUNS, cache_beside, console, say
+from tune_ks.commands.output import RUNS, console, say
+from tune_ks.commands.search_data import begin_reading_workbooks, open_cohorts, survey_cohorts
 from tune_ks.core.config import is_key
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import storage_path
 
-PHANTOM = Path("phantom")
 NOTHING = RunFolder("/nonexistent")  # stands for the run folder of a new search, which holds no trial
 
 
@@ -47,7 +45,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     A dry run decodes nothing: it takes what an earlier command has decoded, else what sheets and headers say.
     """
     begin_reading_workbooks(args)  # before torch is imported here, which takes a second
-    from tune_ks.commands.progress import Stages
+    from tune_ks.commands.stages import Stages
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of
     from tune_ks.planning.space import Space, ask_more, load_space
@@ -105,18 +103,6 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     )
 
 
-def begin_reading_workbooks(args: argparse.Namespace) -> None:
-    """Start the child process that will read the sheets, where there are workbooks and no images are decoded yet."""
-    from tune_ks.data import child_process
-
-    cache = args.cache or cache_beside(args.run)
-    if cache.exists():  # the sheets are read no more, if it is of these images
-        return
-    workbooks = args.data.glob("*.xlsx") if args.data else PHANTOM.glob("*/*.xlsx")
-    if any(workbooks):
-        child_process.begin("tune_ks.data.layouts.sheets:import_reader")
-
-
 def say_run_folder(args: argparse.Namespace, space: Any, cohort: Any, folder: RunFolder, is_resumed: bool) -> None:
     """Print where the results go; of a dry run on images that are not decoded, what is not known before."""
     if cohort.is_decoded:
@@ -143,196 +129,6 @@ def require_run_folder(folder: RunFolder, fresh: bool) -> None:
         )
     if not fresh:
         folder.require_own_folders()
-
-
-def require_apart(args: argparse.Namespace) -> None:
-    """ValueError where a new run folder would lie in the data folder, whose files are images that others may read.
-
-    A run folder that is there already, of an earlier version, goes on. ValueError too where --cache is a file.
-    """
-    if args.cache is not None and args.cache.exists() and not args.cache.is_dir():
-        raise ValueError(f"--cache {args.cache} is a file: give a folder, which is made where it is not there")
-    if args.data is None or "://" in str(args.run):
-        return
-    place = Path(args.run or RUNS)
-    is_there = (place / "search.json").exists() if args.run else place.exists()
-    if not is_there and place.resolve().is_relative_to(args.data.resolve()):
-        raise ValueError(f"the run folder {place} would lie in the data folder {args.data}: give another --run")
-
-
-def open_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
-    """Decode the images, once for every image size of the space, with tumour masks where its task reads them.
-
-    Returns image size -> Cohort, and prints what the cohort holds. Without ``--data`` a phantom is written first.
-    """
-    from tune_ks.data.cohort.cohort import open_cohort
-    from tune_ks.data.cohort.map_scan import require_target
-    from tune_ks.data.cohort.target_masks import with_target_masks
-    from tune_ks.data.layouts.detect import holds_maps
-
-    require_apart(args)
-    data = args.data or write_default_phantom(space, args.workers, stages)
-    settings = cohort_settings(args, space)
-    cache = args.cache or cache_beside(args.run)
-    reads_masks = space.task().reads_masks()
-    require_target(holds_maps(data), space.task().target, data)
-    cohorts = {}
-    with stages.stage("reading images") as progress:
-        for size in space.image_sizes():
-            cohorts[size] = open_cohort(data, settings, size, cache, args.workers, progress, require_vendors=2)
-            if reads_masks:
-                cohorts[size] = with_target_masks(cohorts[size], data, space.task().reads_organs())
-    say_cohort(list(cohorts.values()))
-    say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
-    return cohorts
-
-
-def survey_cohorts(args: argparse.Namespace, space: Any, stages: Any) -> dict[int, Any]:
-    """As ``open_cohorts``, but nothing is decoded and nothing is written, neither images nor a phantom."""
-    from tune_ks.data.cohort.cohort import cached_cohort, require_usable, survey_cohort
-    from tune_ks.data.cohort.map_scan import require_target
-    from tune_ks.data.cohort.mask_source import mask_source
-    from tune_ks.data.cohort.target_masks import naming_masks
-    from tune_ks.data.layouts.detect import detect
-
-    require_apart(args)
-    data = args.data or phantom_folder(space)
-    settings = cohort_settings(args, space)
-    cache = args.cache or cache_beside(args.run)
-    is_planned = args.data is None and not data.exists()
-    if is_planned:
-        require_vendors_as_domains(settings)
-        say(f"the phantom is not written yet: a search writes it into {data} first ({phantom_of(space).size})")
-    cohorts = {}
-    with stages.stage("reading headers") as progress:
-        for size in space.image_sizes():
-            if is_planned:
-                cohorts[size] = phantom_of(space).plan(data, settings, size)
-                require_target(cohorts[size].holds_maps, space.task().target, data)
-                continue
-            layout = detect(data, labels_required=True, ignore=cache)
-            require_target(layout.holds_maps, space.task().target, data)
-            cached = cached_cohort(layout, settings, size, cache)
-            cohorts[size] = cached or survey_cohort(layout, settings, size, args.workers, progress)
-            require_usable(cohorts[size], data, vendors=2)
-    if space.task().reads_masks() and not is_planned:
-        if not next(iter(cohorts.values())).holds_maps:
-            mask_source(data, space.task().reads_organs(), settings.series)
-        cohorts = {size: naming_masks(cohort, data) for size, cohort in cohorts.items()}
-    say_cohort(list(cohorts.values()))
-    if all(cohort.is_decoded for cohort in cohorts.values()):
-        say_bands(max(cohorts.values(), key=lambda cohort: cohort.image_side))
-    return cohorts
-
-
-def require_vendors_as_domains(settings: Any) -> None:
-    """ValueError where the domains of a phantom that is not written yet are not its vendors."""
-    from tune_ks.core.domain_words import VENDOR
-
-    if settings.domain != VENDOR:
-        raise ValueError(
-            f"--domain {settings.domain}: the phantom is not written yet, so that only its vendors are known; the same "
-            "command without --dry-run writes it first"
-        )
-
-
-def phantom_of(space: Any) -> Any:
-    """The phantom that stands in for data of a space. ValueError where SEARCH names none."""
-    from tune_ks.data.phantom.phantoms import PHANTOMS
-
-    name = space.search["phantom"]
-    if name not in PHANTOMS:
-        raise ValueError(f"phantom must be one of {', '.join(PHANTOMS)}, got {name!r}")
-    return PHANTOMS[name]
-
-
-def phantom_folder(space: Any) -> Path:
-    """Where the phantom of a space lies, or will lie."""
-    return PHANTOM / phantom_of(space).folder
-
-
-def write_default_phantom(space: Any, workers: int | None, stages: Any) -> Path:
-    """The folder of a phantom cohort, which stands in for data that were not given."""
-    with stages.stage("phantom") as progress:
-        return phantom_of(space).write(phantom_folder(space), workers, progress)
-
-
-def cohort_settings(args: argparse.Namespace, space: Any) -> Any:
-    """The CohortSettings of a search: of the breast phantom its series after contrast, unless another is asked for."""
-    from tune_ks.data.cohort.settings import CohortSettings
-
-    series = args.series or (None if args.data else phantom_of(space).series)
-    return CohortSettings(**{**given_settings(args), "series": series})
-
-
-def given_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of CohortSettings that the arguments set. ValueError where one is no such value."""
-    from tune_ks.data.dicom.reader import named_vendor
-
-    names = ("series", "intensity", "orientation", "negatives", "site", "domain", "finding")
-    given = {name: getattr(args, name) for name in names if getattr(args, name)}
-    if args.site and not re.fullmatch(r"[\w-][\w .+-]{0,39}", args.site):
-        raise ValueError(f"--site must be 1 to 40 letters, digits, blanks and '.+-_', got {args.site!r}")
-    vendor_of = {}
-    for text in args.vendor_of or []:
-        maker, separator, vendor = text.rpartition("=")
-        if not separator:
-            raise ValueError(
-                f"--vendor-of must look like MAKER=VENDOR, got {text!r}; '=GE' is for files without a maker"
-            )
-        vendor_of[maker.strip()] = named_vendor(vendor)
-    return {**given, "vendor_of": vendor_of} if vendor_of else given
-
-
-def say_cohort(cohorts: list[Any]) -> None:
-    """Print what a cohort holds, which is the same at every image size, and what was left out or skipped."""
-    from tune_ks.core.domain_words import about_domains
-    from tune_ks.data.cohort.doubts import doubts
-    from tune_ks.data.layouts.sheets import counted
-
-    cohort = cohorts[0]
-    per_vendor = cohort.table.groupby("vendor").agg(images=("row", "size"), patients=("patient_id", "nunique"))
-    counts = ", ".join(f"{v} {n.images} images of {n.patients} patients" for v, n in per_vendor.iterrows())
-    sides = " and ".join(str(cohort.image_side) for cohort in cohorts)
-    say(f"cohort: {counts}; sampled at {sides} px")
-    if sentence := about_domains(cohort.settings.domain):
-        say(f"{sentence} In-domain is the domain trained on, cross-domain the mean over the others.")
-    sentence = "" if cohort.holds_maps else labels_of_patients(cohort.table)
-    if sentence:
-        say(sentence)
-    unknown = int((cohort.table["orientation"] == "unknown").sum())
-    if unknown:
-        say(f"orientation unknown for {unknown} images: they are used as stored")
-    along_rows = int((cohort.table["phase"] == "COL").sum())
-    if along_rows:
-        say(f"phase encoding runs along the other axis in {along_rows} images: lines stay the columns")
-    for note in dict.fromkeys(chain.from_iterable((*cohort.notes, *doubts(cohort.table)) for cohort in cohorts)):
-        say(f"warning: {note}", style="yellow")
-    for reason, count in cohort.left_out.items():
-        say(f"left out {count}: {reason}")
-    examples = cohort.skipped.groupby("reason")["path"].first()
-    for reason, count in cohort.skipped["reason"].value_counts().head(8).items():
-        say(f"skipped {counted(count, 'file')}: {reason} (for example {examples[reason]})", style="yellow")
-
-
-def say_bands(cohort: Any) -> None:
-    """Print how much of the stored k-space of each vendor and series holds anything. Nothing of it is stored."""
-    from tune_ks.data.occupied import FULLY_OCCUPIED, occupied_bands
-
-    for band in occupied_bands(cohort.table, cohort.images):
-        say(band.sentence(), style="yellow" if band.share <= FULLY_OCCUPIED else None)
-
-
-def labels_of_patients(table: Any) -> str:
-    """What to say where the labels are those of patients: no patient has images of both classes. Else ""."""
-    classes = table.dropna(subset="label").groupby("patient_id")["label"].agg(["min", "max"])
-    if classes.empty or (classes["min"] != classes["max"]).any():
-        return ""
-    positive = int((classes["max"] == 1).sum())
-    return (
-        f"labels: every image has the label of its patient ({positive} patients with it, {len(classes) - positive} "
-        "without): images of a positive patient that show nothing count as positive too"
-    )
 
 
 def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:

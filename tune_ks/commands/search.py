@@ -255,7 +255,7 @@ def say_undecoded(cohorts: list[Any]) -> None:
 
 def dry_run_words(expected: Any, load: Any, gpus: float) -> list[str]:
     """Time, GPU-hours and disk of a planned search, in sentences."""
-    from tune_ks.commands.progress import duration
+    from tune_ks.commands.stages import duration
 
     low, high = expected.together
     if math.isnan(low):

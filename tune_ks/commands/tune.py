@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, say
-from tune_ks.commands.prepare_search import open_cohorts, require_run_folder, say_run_folder, survey_cohorts
+from tune_ks.commands.prepare_search import require_run_folder, say_run_folder
 from tune_ks.commands.search import held, resources_of, say_undecoded
+from tune_ks.commands.search_data import open_cohorts, survey_cohorts
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.system import machine_cores
 
@@ -59,7 +60,7 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
 
     A dry run decodes nothing and writes nothing, as that of a search.
     """
-    from tune_ks.commands.progress import Stages
+    from tune_ks.commands.stages import Stages
     from tune_ks.commands.tuned_space import require_free
     from tune_ks.planning.candidates import candidates_of
     from tune_ks.planning.space import load_space
@@ -149,7 +150,7 @@ def train(tuning: PreparedTuning, resources: Any, halt: Any) -> None:
 
 def say_end(deadline: float) -> None:
     """Print when the tuning ends at the latest."""
-    from tune_ks.commands.progress import duration
+    from tune_ks.commands.stages import duration
 
     left = max(0.0, deadline - time.monotonic())
     ends = datetime.now() + timedelta(seconds=left)
@@ -210,7 +211,7 @@ def nothing_compared(tuning: PreparedTuning, board: Any) -> str:
 
 def print_dry_run(tuning: PreparedTuning) -> None:
     """Print what may be tried, and what fits into the minutes on this machine, from a few timed steps."""
-    from tune_ks.commands.progress import duration
+    from tune_ks.commands.stages import duration
     from tune_ks.planning.budget import (
         choose_rungs,
         least_seconds,

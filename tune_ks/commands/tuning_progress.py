@@ -8,7 +8,8 @@ from rich.live import Live
 from rich.text import Text
 
 from tune_ks.commands import ticker
-from tune_ks.commands.progress import SPOKEN, duration
+from tune_ks.commands.progress import SPOKEN
+from tune_ks.commands.stages import duration
 from tune_ks.commands.tuning_words import best_so_far, rate_name
 from tune_ks.core.config import TrialConfig
 from tune_ks.planning.candidates import Candidates, recipe_key

@@ -18,7 +18,7 @@ class Option:
     """One setting of a member, as the member's own file declares it.
 
     ``default`` None means that the option may be left out. The limits are the allowed range of a number; ``choices``
-    are the allowed texts.
+    are the allowed texts or whole numbers.
 
     ``takes_coils`` False: on complex images of coils (raw k-space) only the default can be used.
     """
@@ -31,7 +31,7 @@ class Option:
     above: float | None = None  # lower limit, excluded
     most: float | None = None  # largest allowed value, included
     below: float | None = None  # upper limit, excluded
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     shapes: bool = False  # True where the shapes of the network's weights depend on the value
     part: str = "training"  # for a field of TrialConfig: the part of the system that it belongs to
     takes_coils: bool = True

@@ -1,7 +1,7 @@
 """A folder with one trained model that needs none of this program: laid out as a MONAI bundle, without any pickle.
 
 It is no whole bundle: MONAI asks for models/model.pt, a pickled state dictionary from which its own programs build the
-network. Whoever reads metadata.json (monai.bundle.ConfigParser) finds every mandatory field of MONAI's specification.
+network. metadata.json, which monai.bundle.ConfigParser reads, has every mandatory field of MONAI's specification.
 
 DIR/configs/metadata.json    what it is, what goes in and comes out, what it was measured at (MONAI's names)
 DIR/models/model.pt2         the network with its mask, a program of torch.export

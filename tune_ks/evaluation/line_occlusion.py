@@ -104,7 +104,7 @@ def _scores(
 ) -> tuple[LineGroups, np.ndarray]:
     """The groups of the model's mask and (1 + G, n) scores: with the mask, and without each group.
 
-    A group of which the mask keeps nothing changes nothing: its scores are those of the mask.
+    Where the mask keeps nothing of a group, the scores without the group are those with the mask.
     """
     mask = mask_at_test(pipeline, config, device)
     groups = line_groups(mask[0].cpu().numpy(), pipeline.sampling.transform)
@@ -121,7 +121,7 @@ def _scores(
 
 
 def _share_of(progress: Callable[[str, int, int], None] | None, done: int, models: int) -> Callable[[float], None]:
-    """What is told the share of one model's work that is done, and tells it of all models."""
+    """Turns the share done of one model's work into progress over all models, of which ``done`` are finished."""
 
     def of_model(share: float) -> None:
         if progress:

@@ -1,12 +1,14 @@
 """The registry of every field of a config that names a part of the model, and the member that it names."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, TrialConfig, is_key
+from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, Plain, TrialConfig, is_key
 from tune_ks.core.did_you_mean import did_you_mean
-from tune_ks.core.options import Member, Option, require
+from tune_ks.core.options import Member, Option
 from tune_ks.core.own_members import full_name
+from tune_ks.core.printable import shown
 from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
+from tune_ks.model.classifiers.base import Network
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
@@ -23,14 +25,24 @@ FIELDS = (
 
 def registry_of(field: str) -> dict[str, Member]:
     """The members that ``field`` of a config can name."""
-    return {
+    registries: dict[str, dict[str, Member]] = {
         "harmonise": HARMONISATIONS,
         "transform": TRANSFORMS,
         "mask": MASKS,
         "reconstruction": RECONSTRUCTIONS,
-        # the task checks which of them it can use
-        "classifier": CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS | NO_NETWORK,
-    }[field]
+        "classifier": {**networks()},
+    }
+    return registries[field]
+
+
+def networks() -> dict[str, Network]:
+    """Every network. The task checks which of them it can use."""
+    return CLASSIFIERS | SEGMENTERS | DETECTORS | VOLUME_SEGMENTERS | MAPPERS | NO_NETWORK
+
+
+def network_of(config: TrialConfig) -> Network:
+    """The network that a config names. ValueError where there is none of this name."""
+    return named(networks(), "classifier", config.classifier)
 
 
 def member_of(config: TrialConfig, field: str) -> Member:
@@ -51,7 +63,16 @@ def shaping_values(config: TrialConfig) -> dict[str, Any]:
     return values
 
 
-def drawn_options(config: TrialConfig) -> list[Option]:
+class Range(NamedTuple):
+    """An option that training draws for each image, uniformly from ``least`` to ``most``."""
+
+    name: str
+    least: float
+    most: float
+    default: Any  # at which it is scored where the config gives no value
+
+
+def drawn_options(config: TrialConfig) -> list[Range]:
     """The options of the network's parts that training draws for each image.
 
     ValueError where one has no lowest and highest value to draw between.
@@ -61,20 +82,20 @@ def drawn_options(config: TrialConfig) -> list[Option]:
     options = []
     for field in FIELDS:
         options += [option for option in member_of(config, field).options if option.name in config.drawn_options]
-    for option in options:
-        bounded = option.least is not None and option.most is not None
-        require(
-            bounded,
-            f"{option.name}{DRAWN}",
-            f"of a number with a lowest and a highest value, not {option.allowed}",
-            UNIFORM,
-        )
-    return options
+    return [_range_of(option) for option in options]
 
 
-def scored_values(config: TrialConfig) -> dict[str, float]:
+def _range_of(option: Option) -> Range:
+    if option.least is None or option.most is None:
+        wanted = f"of a number with a lowest and a highest value, not {option.allowed}"
+        raise ValueError(f"{option.name}{DRAWN} must be {wanted}, got {shown(UNIFORM)}")
+    return Range(option.name, option.least, option.most, option.default)
+
+
+def scored_values(config: TrialConfig) -> dict[str, Plain]:
     """Name -> the value at which a network is scored, of each option that its training may change: see ``tell``."""
-    values = {option.name: config.options.get(option.name, option.default) for option in drawn_options(config)}
+    drawn = drawn_options(config)
+    values = {option.name: config.options.get(option.name, option.default) for option in drawn}
     if "temperature" in config.options:
         values["temperature"] = config.options["temperature"]
     return values

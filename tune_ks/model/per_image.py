@@ -52,11 +52,11 @@ def emit_convolutions(
     """An emitter of the kernels and biases of ``convolutions``; at first it emits their present values."""
     parameters = []
     for convolution in convolutions:
-        parameters += [convolution.weight.detach().flatten(), convolution.bias.detach()]
+        parameters += [convolution.weight.detach().flatten(), convolution.get_parameter("bias").detach()]
     initial = torch.cat(parameters)
     network = emitter(inputs, hidden, len(initial), activation)
     with torch.no_grad():
-        network[-1].bias.copy_(initial)
+        network[-1].get_parameter("bias").copy_(initial)
     return network
 
 

@@ -55,7 +55,7 @@ class KSpaceClassifier(nn.Module):
         self.nothing_to_sample = config.is_full
         self.rates_vary = config.rate_from is not None or config.rate_start is not None
 
-    def tell(self, values: Mapping[str, float | Tensor]) -> None:
+    def tell(self, values: Mapping[str, Any]) -> None:
         """Give its parts the options that training draws: (B,) values of a batch, or those that are scored."""
         for name, value in values.items():
             for part in (self.sampling.mask, self.reconstruction, self.classifier):
@@ -143,7 +143,8 @@ def build_pipeline(config: TrialConfig, side: int) -> KSpaceClassifier:
     pipeline = KSpaceClassifier(config, harmonisation, sampling, reconstruction, classifier)
     pipeline.tell(scored)
     avoid_strided_pointwise(pipeline)
-    return pipeline.to(memory_format=torch.channels_last)  # faster convolutions, on a CPU by a tenth
+    # faster convolutions, on a CPU by a tenth; torch's types of ``to`` leave the memory format out
+    return pipeline.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def build_transform(config: TrialConfig) -> Transform:

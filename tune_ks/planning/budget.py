@@ -51,7 +51,7 @@ class Costs:
         """Learn from a finished training."""
         if record.seconds:
             for group in _groups(record.config):
-                self.paces.setdefault(group, []).append(pace_of(record))
+                self.paces.setdefault(group, []).append(pace_of(record, record.seconds))
 
     def seconds(self, config: TrialConfig) -> float:
         """Of one training; NaN where nothing has ended yet."""
@@ -78,11 +78,11 @@ def pace_of_default(candidates: Candidates, seconds: Callable[[TrialConfig], flo
     return Pace(epoch, of_one_epoch - epoch)
 
 
-def pace_of(record: TrialRecord) -> Pace:
-    """How long an epoch took, and the rest of the training."""
+def pace_of(record: TrialRecord, seconds: float) -> Pace:
+    """How long an epoch took, and the rest of the ``seconds`` of the training."""
     epochs = record.config.epochs
-    epoch = record.facts.get("epoch_seconds") or record.seconds / (epochs + SCORING_EPOCHS)
-    return Pace(epoch, max(0.0, record.seconds - epochs * epoch))
+    epoch = record.facts.get("epoch_seconds") or seconds / (epochs + SCORING_EPOCHS)
+    return Pace(epoch, max(0.0, seconds - epochs * epoch))
 
 
 def _groups(config: TrialConfig) -> list[tuple]:

@@ -5,7 +5,7 @@ sampling and at the one low rate of the space.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import OWN_FIELDS, TrialConfig
@@ -100,7 +100,7 @@ def _candidates(space: Space, vendors: list[str]) -> Candidates:
     )
 
 
-def _starts(given: list[dict[str, Any]], drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _starts(given: Sequence[dict[str, Any]], drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every recipe of START with a value for each drawn field: its own, else the first one's, else the default."""
     defaults = _defaults(drawn)
     first = {**defaults, **given[0]}

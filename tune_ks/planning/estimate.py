@@ -309,10 +309,10 @@ def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> Ste
         training_times.append(clock.lap())
         training.pipeline.eval()
         with torch.no_grad():
-            batch = splits.train.gather(draws.index, device)
+            batch = splits.train.gather(draws.positions, device)
             training.pipeline(batch.image, rates_of(config, batch), batch.acquisition)
         scoring_times.append(clock.lap())
-    images = 2 * len(draws.index)
+    images = 2 * len(draws.positions)
     of_training = sum(elapsed.used for elapsed in training_times[1:])
     of_scoring = sum(elapsed.used for elapsed in scoring_times[1:])
     passed = sum(elapsed.passed for elapsed in (*training_times[1:], *scoring_times[1:]))

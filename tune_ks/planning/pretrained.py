@@ -9,7 +9,7 @@ seeds the config's own seed is taken; if it is missing, the seeds are taken in t
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -63,8 +63,8 @@ class Pretrained:
                 f"--init-from: several trials of {self.place} fit {_listed(wanted)} equally well ({keys}): name one as "
                 f"{self.folder.root}/trials/KEY"
             )
-        keys = {str(record.config.seed): record.config.key() for record in questions[best[0]]}
-        return self.named(in_turn(keys, config.seed))
+        of_seed = {str(record.config.seed): record.config.key() for record in questions[best[0]]}
+        return self.named(in_turn(of_seed, config.seed))
 
     def _matched(self, config: TrialConfig) -> dict[str, Any]:
         """Name -> value of the fields and options in which two configs must agree to share weights."""
@@ -167,7 +167,7 @@ def require_unchanged(folder: RunFolder, place: str, chosen: dict[str, str]) -> 
 
 def weights_of(space: Space, plan: Plan) -> set[str]:
     """Every KEY@HASH that trials of the plan begin from; all of the space where a sampler still draws configs."""
-    weights = {config.init_from for job in plan.jobs for config in job}
+    weights = {config.init_from for job in plan.jobs for config in job if config.init_from is not None}
     if plan.suggestions:
         weights |= {value for block in space.blocks for value in _init_from(block)}
     return weights - {None}
@@ -236,7 +236,7 @@ def _rank(records: list[TrialRecord], config: TrialConfig) -> tuple[bool, float]
     return records[0].config.mask == config.mask, fmean(known) if known else -math.inf
 
 
-def _listed(values: dict[str, object]) -> str:
+def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {_words(value)}" for name, value in values.items())
 
 

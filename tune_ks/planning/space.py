@@ -6,7 +6,7 @@ import math
 import runpy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tune_ks.core.config import OWN_FIELDS, digest
 from tune_ks.core.did_you_mean import did_you_mean
@@ -40,7 +40,11 @@ SCHEDULERS = ("none", "asha", "median", "pareto_halving")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "nsga3", "qmc", "gp")
 PRETRAINED = "pretrained"  # as init_from: stands for the matching trial of the run folder given as --init-from
 LEAVE_ONE_OUT = "leave-one-out"  # as vendor: all vendors of the cohort but one are trained on, each in turn is left out
-OBJECTIVES = {"val_in_domain": "maximize", "val_cross_domain": "maximize", "realised_rate": "minimize"}
+OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
+    "val_in_domain": "maximize",
+    "val_cross_domain": "maximize",
+    "realised_rate": "minimize",
+}
 
 
 class Block(NamedTuple):
@@ -109,7 +113,8 @@ class Space(NamedTuple):
                     f"a scheduler compares trials after the same epoch, so {name} must be one number for the whole "
                     f"SPACE; got {' and '.join(sorted(values))}"
                 )
-        return int(self.blocks[0].get("epochs", OWN_FIELDS["epochs"].default))
+        epochs: Any = self.blocks[0].get("epochs", OWN_FIELDS["epochs"].default)
+        return int(epochs)
 
     def task(self) -> type[Task]:
         """The task of all trials. ValueError for an unknown task, and for more than one."""
@@ -179,7 +184,8 @@ def _with_full_names(block: Mapping[str, Any]) -> dict[str, Any]:
         elif is_domain(value, "Categorical"):
             from ray.tune.search.sample import choice
 
-            named_in_full[field] = choice([full_name(field, member) for member in value.categories])
+            drawn: Any = value  # a domain of ray.tune, which is imported only where one is used
+            named_in_full[field] = choice([full_name(field, member) for member in drawn.categories])
         elif value is not None:
             named_in_full[field] = full_name(field, value)
     return named_in_full
@@ -233,16 +239,16 @@ def _check(space: Space) -> None:
     _check_constraint(space)
     _check_stopping(space)
     chosen = _options_of_members(space)
-    for block in space.examples():
-        if bool(block.drawn) == (space.search["sampler"] == "grid"):
+    for point in space.examples():
+        if bool(point.drawn) == (space.search["sampler"] == "grid"):
             raise ValueError(
                 "a 'grid' takes lists of values only, and every other sampler needs a field with a domain of ray.tune "
                 f"(tune.uniform(0.1, 1)); got the sampler {space.search['sampler']!r} and the domains "
-                f"{sorted(block.drawn)}"
+                f"{sorted(point.drawn)}"
             )
-        for drawn in _examples(block):
-            values = {**block.fixed, **drawn}
-            if values.get("init_from") == PRETRAINED and not block.drawn:
+        for drawn in _examples(point):
+            values = {**point.fixed, **drawn}
+            if values.get("init_from") == PRETRAINED and not point.drawn:
                 del values["init_from"]
             require_own_options(config_from(values), chosen)
 
@@ -294,7 +300,7 @@ def _named_in(block: Block, field: str) -> list[str]:
     """The members that a block names in ``field``: a fixed one, those that a sampler can draw, or the default."""
     if field in block.drawn:
         return list(getattr(block.drawn[field], "categories", ()))
-    return [block.fixed.get(field, OWN_FIELDS[field].default)]
+    return [block.fixed[field] if field in block.fixed else str(OWN_FIELDS[field].default)]
 
 
 def _check_stopping(space: Space) -> None:

@@ -260,7 +260,7 @@ def set_aside(root: StoragePath) -> StoragePath:
     number = 1
     while (aside := root.with_name(f"{root.name}.before-{number}")).exists():
         number += 1
-    return root.rename(aside)
+    return root.rename(aside)  # type: ignore[arg-type]  # both are paths of the same kind
 
 
 def start_points(layout: str, synthetic: bool) -> list[dict[str, Any]]:

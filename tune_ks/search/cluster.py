@@ -152,7 +152,7 @@ def join(cluster: ClusterAddress, runtime_env: dict[str, Any] | None) -> None:
     require_answer(cluster)
     use_token_as(cluster)
     try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=runtime_env)
     except ConnectionError as error:
         if cluster.address == "auto":
             raise ValueError(_silence(cluster)) from error

@@ -18,9 +18,9 @@ class InDomainConstraint:
     def __init__(self, loss: float) -> None:
         self.loss = loss
         self.full = math.nan  # the best in-domain metric of full sampling so far
-        self.waiting: list[tuple[Trial | FrozenTrial, float, Callable[[], None]]] = []
+        self.waiting: list[tuple[Trial | FrozenTrial, float, Callable[[], object]]] = []
 
-    def enter(self, trial: Trial | FrozenTrial, in_domain: float, tell: Callable[[], None]) -> None:
+    def enter(self, trial: Trial | FrozenTrial, in_domain: float, tell: Callable[[], object]) -> None:
         """A trial that ended with a value: ``tell`` it to the study as soon as full sampling is known."""
         if trial.params["sampling_rate"] == 1 and not self.full >= in_domain:
             self.full = in_domain

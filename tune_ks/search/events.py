@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.experiment import Trial
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
@@ -129,10 +130,12 @@ class Watcher(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its callbacks, and a console cannot be pickled
 
-    def on_trial_start(self, iteration, trials, trial, **info) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._show_all("started", trial, {})
 
-    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
         if result.get("storage"):
             self.halt.because(result["storage"])
         job, configs = job_of(trial, result)
@@ -156,7 +159,7 @@ class Watcher(tune.Callback):
         except OSError as error:
             self.halt.because(str(error))
 
-    def on_trial_recover(self, iteration, trials, trial, **info) -> None:
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The process of a trial died, or its node. Ray starts the trial again; its worker reads what is written here.
 
         An error that the trial's code raised (on a node with another version of it) would repeat for ever.
@@ -172,7 +175,7 @@ class Watcher(tune.Callback):
             with contextlib.suppress(OSError):  # an attempt without an end counts as a death
                 end_attempt(self.folder, config.key(), self.session, ended, detail)
 
-    def on_trial_error(self, iteration, trials, trial, **info) -> None:
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Ray gives a trial up only when its node dies before it has started: its jobs go to the next fit."""
         self._show_all("lost", trial, {"lost": _last_error(trial)})
         self.lost += [configs for job, configs in jobs_of(trial) if job not in self.ended]

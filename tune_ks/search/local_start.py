@@ -4,6 +4,7 @@ Whoever reaches a port of Ray's and knows its token can run code as this user. S
 asks for a token since version 2.59, writes it into a file that everyone may read, and listens on every interface.
 """
 
+import logging
 import os
 import secrets
 import sys
@@ -63,7 +64,7 @@ def start_here(folder: str | None, **options: Any) -> None:
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 _temp_dir=folder,
                 **options,
             )

@@ -31,7 +31,7 @@ class RecipeSearcher(Searcher):
         """Whether another training may come."""
         return 0 if self.done else MANY
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # as JobSearcher
         """None while the next training depends on one that still runs."""
         job = self.tournament.next_job()
         if job is not None:

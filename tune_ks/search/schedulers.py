@@ -82,7 +82,8 @@ class EarlyStopping(InOrder):
         factor = self.search["reduction_factor"]
         powers = (first * factor**power for power in range(self.epochs))
         self.rungs = [rung for rung in powers if rung < self.epochs]
-        self.groups: dict[tuple, FIFOScheduler] = {}  # values of the compare_within fields -> scheduler
+        # values of the compare_within fields -> scheduler of Ray, given names here where its types ask for Ray's trials
+        self.groups: dict[tuple, Any] = {}
         self.histories: dict[str, list[dict[str, float]]] = {}  # name of a job -> lines so far
         self.stops: dict[str, list[Stop]] = {}  # name of a job -> stops that are not written yet
         self.whole: set[str] = set()  # keys of trainings that reached their last epoch
@@ -138,7 +139,7 @@ class EarlyStopping(InOrder):
             if line[EPOCH] >= self.epochs:
                 self.whole.add(key)
 
-    def _group(self, config: TrialConfig, name: str) -> FIFOScheduler:
+    def _group(self, config: TrialConfig, name: str) -> Any:
         """The scheduler of the trials that ``config`` is compared with. It is told of the trial with this name."""
         group = self._compared(config)
         if group not in self.groups:
@@ -161,7 +162,7 @@ class EarlyStopping(InOrder):
         if self.search["scheduler"] == "asha":
             return ASHAScheduler(**common, max_t=self.epochs, reduction_factor=factor, stop_last_trials=False)
         if self.search["scheduler"] == "median":  # a finite slice would pause trials, and lose their process
-            return MedianStoppingRule(**common, min_time_slice=math.inf)
+            return MedianStoppingRule(**common, min_time_slice=math.inf)  # type: ignore[arg-type]  # no int is infinite
         return ParetoHalving(self.search["objectives"], self.rungs, factor)
 
     def _reason(self, config: TrialConfig, line: dict[str, float]) -> str:

@@ -171,7 +171,8 @@ class _Search:
 
 def files_by_label(images: dict[int, Path], masks: dict[int, Path]) -> dict[int | str, Path]:
     """The files that workers read, by the labels that TrialWork has for them."""
-    return {**images, **{masks_name(size): path for size, path in masks.items()}}
+    of_images: dict[int | str, Path] = {size: path for size, path in images.items()}
+    return of_images | {masks_name(size): path for size, path in masks.items()}
 
 
 def _run_config(scratch: str, callbacks: list[tune.Callback], halt: Halt) -> tune.RunConfig:

@@ -112,12 +112,12 @@ class PointStudy:
         undefined = any(math.isnan(value) for value in needed)
         if result.get("failed") or (result.get("finished") and undefined):
             self.study.tell(suggestion, state=TrialState.FAIL)
-        elif result.get("finished") and self.constraint is None:
-            self.study.tell(suggestion, values)
-        elif result.get("finished"):
-            self.constraint.enter(suggestion, in_domain, partial(self.study.tell, suggestion, values))
-        else:
+        elif not result.get("finished"):
             self.study.tell(suggestion, state=TrialState.PRUNED)
+        elif self.constraint is None:
+            self.study.tell(suggestion, values)
+        else:
+            self.constraint.enter(suggestion, in_domain, partial(self.study.tell, suggestion, values))
 
     def _sampler(self, name: str) -> optuna.samplers.BaseSampler:
         """The number of known suggestions enters its seed: after an extension the same one would repeat its points."""
@@ -131,7 +131,7 @@ class PointStudy:
 
     def _add_past(self, configs: list[TrialConfig], folder: RunFolder, seeds: int) -> None:
         """Enter an earlier suggestion into the study; not where it has not ended, or has no value."""
-        asked = {"params": self.params(configs[0]), "distributions": self.distributions}
+        asked: dict[str, Any] = {"params": self.params(configs[0]), "distributions": self.distributions}
         if any(folder.is_stopped(config.key()) for config in configs):
             self.study.add_trial(create_trial(state=TrialState.PRUNED, **asked))
             return
@@ -189,7 +189,7 @@ class JobSearcher(Searcher):
         """Number of jobs that were not handed out yet."""
         return len(self.queue) + self.suggestions
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray's forgets FINISHED
         work = self._next_of_queue(trial_id) if self.queue else self._next_suggestion(trial_id)
         return Searcher.FINISHED if work is None else work.plain()
 

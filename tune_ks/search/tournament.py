@@ -191,11 +191,10 @@ class Tournament:
         """Queue what its rung lacks. Where that is nothing, tell Optuna its value; it goes on, or is out."""
         while not contestant.is_out:
             epochs = self.rungs[contestant.rung]
-            missing = self.board.missing(contestant.recipe, epochs)
-            if missing:
-                self._queue(missing)
-                return
             score = self.board.score(contestant.recipe, epochs)
+            if score is None:
+                self._queue(self.board.missing(contestant.recipe, epochs))
+                return
             contestant.is_out = not self._goes_on(contestant, score.value)
             contestant.rung += 1
 

@@ -149,12 +149,12 @@ def step_together(updates: Sequence[Update]) -> None:
 
 
 def _fused_step(
-    parameters: list[Parameter], moments: list[dict[str, Tensor]], lr: float | Tensor, weight_decay: float, skip: Tensor
+    parameters: list[Tensor], moments: list[dict[str, Tensor]], lr: float | Tensor, weight_decay: float, skip: Tensor
 ) -> None:
     """The step of one group, whose parameters' numbers of steps already count it."""
     torch._fused_adamw_(
         parameters,
-        [parameter.grad for parameter in parameters],
+        [parameter.grad for parameter in parameters if parameter.grad is not None],
         [of_parameter["exp_avg"] for of_parameter in moments],
         [of_parameter["exp_avg_sq"] for of_parameter in moments],
         [],
@@ -175,8 +175,9 @@ def _shared_step(
 ) -> None:
     """The step of a ``shared`` group, in plain torch: such groups hold a mask's logits, which are few."""
     taken = 1 - skip  # a factor rather than a branch, which would wait for the device
-    for parameter, state in zip(parameters, moments, strict=True):
-        gradient = torch.where(skip > 0, 0, parameter.grad)  # it may hold NaN where the step is skipped
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    for parameter, with_nan, state in zip(parameters, gradients, moments, strict=True):
+        gradient = torch.where(skip > 0, 0, with_nan)  # it may hold NaN where the step is skipped
         state["step"].add_(taken)
         state["exp_avg"].lerp_(gradient, (1 - BETAS[0]) * taken)
         state["exp_avg_sq"].lerp_(gradient.square().mean().expand_as(gradient), (1 - BETAS[1]) * taken)

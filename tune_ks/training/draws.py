@@ -3,17 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.options import Option
 from tune_ks.core.seeding import generator
 from tune_ks.data.dataset import Images
-from tune_ks.model.members import drawn_options
+from tune_ks.model.members import Range, drawn_options
 from tune_ks.training.augmentations import Augmentation
 from tune_ks.training.mixup import Mixing, draw_mixing
 from tune_ks.training.tasks import slices_of
@@ -24,7 +23,7 @@ REFERENCES = 4  # rates and values of options at which a conditional training's 
 class Draws(NamedTuple):
     """The random numbers of one batch of B images."""
 
-    index: Tensor  # (B,) int64, positions in the training images, on the device that Images.gather expects
+    positions: Tensor  # (B,) int64, in the training images, on the device that Images.gather expects
     rates: Tensor  # (B,)
     rates_on_host: Tensor  # (B,), the same: a fixed mask is looked up there, without waiting for a GPU
     options: dict[str, Tensor]  # (B,) values of each option that the config draws, temperature among them
@@ -52,7 +51,7 @@ def draw_epoch(
     batches = _batches(config, images, epoch, by_domain)
     sizes = [len(batch) for batch in batches]
     drawn = _drawn(config, augmentation, images.side, epoch, lines, sizes)
-    order = torch.cat(batches)
+    order = torch.cat(list(batches))
     if slices > 1:
         order = (order[:, None] * slices + torch.arange(slices)).flatten()
         sizes = [size * slices for size in sizes]
@@ -62,7 +61,7 @@ def draw_epoch(
         _to_device(drawn.rates, device),
         drawn.rates,
         _options_by_batch(drawn.options, len(sizes), device),
-        _to_device(drawn.augmentations, device),
+        _to_device(drawn.augmentations, device) if drawn.augmentations else [None] * len(sizes),
         _mixings(sizes, mixup, generator(config.seed, "mixup", epoch), device),
     )
     return [Draws(*of_batch) for of_batch in zip(*columns, strict=True)]
@@ -81,7 +80,7 @@ class _Drawn(NamedTuple):
 
     rates: list[Tensor]
     options: dict[str, list[Tensor]]  # name of a drawn option -> its values
-    augmentations: list[Tensor | None]
+    augmentations: list[Tensor]  # empty where the augmentation draws nothing
 
     def for_every_slice(self, slices: int) -> "_Drawn":
         """One row a volume -> one row a slice, the same for all slices of a volume."""
@@ -107,7 +106,9 @@ def _drawn(
             drawn.options.setdefault("temperature", []).append(temperatures)
         for option, stream in of_options.items():
             drawn.options.setdefault(option.name, []).append(training_values(option, size, stream))
-        drawn.augmentations.append(augmentation.draw(size, side, of_augmentation))
+        of_images = augmentation.draw(size, side, of_augmentation)
+        if of_images is not None:
+            drawn.augmentations.append(of_images)
     return drawn
 
 
@@ -135,9 +136,9 @@ def order_by_source(config: TrialConfig, images: Images, epoch: int) -> Tensor:
     return torch.from_numpy(np.concatenate(of_sources, axis=1).flatten())
 
 
-def _for_every_slice(batches: list[Tensor | None], slices: int) -> list[Tensor | None]:
+def _for_every_slice(batches: list[Tensor], slices: int) -> list[Tensor]:
     """The random numbers of volumes, one row a volume -> one row a slice, the same for all slices of a volume."""
-    return [None if values is None else values.repeat_interleave(slices, dim=0) for values in batches]
+    return [values.repeat_interleave(slices, dim=0) for values in batches]
 
 
 def _options_by_batch(options: dict[str, list[Tensor]], batches: int, device: str) -> list[dict[str, Tensor]]:
@@ -159,11 +160,9 @@ def _mixings(sizes: list[int], alpha: float, stream: np.random.Generator, device
     return [Mixing(*of_batch) for of_batch in zip(partners, shares, strict=True)]
 
 
-def _to_device(batches: Sequence[Tensor | None], device: str) -> Sequence[Tensor | None]:
-    """The same batches on the device, copied in one transfer. Either all batches are None or none is."""
-    if batches[0] is None:
-        return batches
-    return torch.cat(batches).to(device).split([len(batch) for batch in batches])
+def _to_device(batches: Sequence[Tensor], device: str) -> Sequence[Tensor]:
+    """The same batches on the device, copied in one transfer."""
+    return torch.cat(list(batches)).to(device).split([len(batch) for batch in batches])
 
 
 def training_rates(config: TrialConfig, epoch: int, size: int, lines: int, stream: np.random.Generator) -> Tensor:
@@ -189,14 +188,14 @@ def training_rates(config: TrialConfig, epoch: int, size: int, lines: int, strea
 
 def training_temperatures(config: TrialConfig, size: int, stream: np.random.Generator) -> Tensor | None:
     """(size,) temperatures drawn log-uniformly; None where the config does not ask for them."""
-    if config.temperature_from is None:
+    if config.temperature_from is None or config.temperature_to is None:
         return None
     low = math.log(config.temperature_from)
     high = math.log(config.temperature_to)
     return torch.from_numpy(np.exp(stream.uniform(low, high, size))).float()
 
 
-def training_values(option: Option, size: int, stream: np.random.Generator) -> Tensor:
+def training_values(option: Range, size: int, stream: np.random.Generator) -> Tensor:
     """(size,) values of an option, uniform over its whole range."""
     return torch.from_numpy(stream.uniform(option.least, option.most, size)).float()
 
@@ -221,4 +220,5 @@ def compared_configs(config: TrialConfig) -> list[TrialConfig]:
 
 def _with_values(configs: list[TrialConfig], name: str, values: np.ndarray) -> list[TrialConfig]:
     """Each config with its value in this field or option."""
-    return [replace(config, **{name: float(value)}) for config, value in zip(configs, values, strict=True)]
+    changes: list[dict[str, Any]] = [{name: float(value)} for value in values]
+    return [replace(config, **change) for config, change in zip(configs, changes, strict=True)]

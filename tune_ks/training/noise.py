@@ -1,5 +1,7 @@
 """Swap torch's global random state for that of one training, and restore it on exit."""
 
+from typing import Any
+
 import torch
 
 
@@ -34,5 +36,5 @@ class Noise:
         return before
 
 
-def _global(kind: str):
+def _global(kind: str) -> Any:  # a module: torch has no common type of its two states
     return torch.cuda if kind == "cuda" else torch

@@ -10,8 +10,8 @@ from torch import Tensor
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch
 from tune_ks.model.classifiers.together import Together
-from tune_ks.model.masks.learned import draw_together
-from tune_ks.model.members import member_of, shaping_values
+from tune_ks.model.masks.learned import LearnedMask, draw_together
+from tune_ks.model.members import member_of, network_of, shaping_values
 from tune_ks.model.pipeline import KSpaceClassifier, Restored
 from tune_ks.model.sampling import zero_fill_together
 from tune_ks.training.tasks import slices_of
@@ -42,7 +42,7 @@ def pack_key(config: TrialConfig) -> tuple | None:
     """
     if config.invariance != "none":
         return None
-    plain_layers = member_of(config, "classifier").layers is not None
+    plain_layers = network_of(config).layers is not None
     if not plain_layers or member_of(config, "reconstruction").learned or config.is_conditional:
         return None
     return (config.vendor, config.train_share, config.epochs, config.batch_size, *shaping_values(config).values())
@@ -96,6 +96,7 @@ def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> lis
     volume share one mask.
     """
     masks = [network.mask for network in networks]
+    learned: dict[int, LearnedMask] = {}
     noises: dict[int, Tensor] = {}
     kinds: dict[tuple, list[int]] = {}  # kind of mask -> positions of the networks
     for position, network in enumerate(networks):
@@ -105,14 +106,15 @@ def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> lis
             continue
         slices = slices_of(network.config)
         with network.noise:
-            if mask.kind is not None:
+            if isinstance(mask, LearnedMask) and mask.kind is not None:
+                learned[position] = mask
                 noise = mask.noise(len(rates[position]) // slices)
                 noises[position] = noise if slices == 1 else noise.repeat_interleave(slices, dim=0)
                 kinds.setdefault(mask.kind, []).append(position)
             elif slices > 1:
                 masks[position] = mask.draw(rates[position])[::slices].repeat_interleave(slices, dim=0)
     for positions in kinds.values():
-        alike = [networks[position].pipeline.sampling.mask for position in positions]
+        alike = [learned[position] for position in positions]
         drawn = draw_together(alike, [rates[at] for at in positions], [noises[at] for at in positions])
         for position, of_network in zip(positions, drawn, strict=True):
             masks[position] = of_network
@@ -137,7 +139,9 @@ def classify_together(entering: Sequence[Entering]) -> Sequence[Tensor]:
     if len(entering) == 1:
         with first.network.noise:
             return [pipeline.classify(first.image, first.rate, first.acquisition)]
-    layers = member_of(first.network.config, "classifier").layers
+    layers = network_of(first.network.config).layers
+    if layers is None:
+        raise TypeError(f"the classifier {first.network.config.classifier!r} runs alone, not in a pack")
     networks = [batch.network for batch in entering]
     layers_of_all = [layers(network.pipeline.classifier) for network in networks]
     together = Together(layers_of_all, [network.noise for network in networks])

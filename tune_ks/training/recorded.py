@@ -89,6 +89,13 @@ class Inputs(NamedTuple):
     factors: Tensor  # (groups,) float32, of the learning rates
 
 
+class Recording(NamedTuple):
+    """A recorded step: ``replay`` takes it again, on what lies in ``inputs``."""
+
+    inputs: Inputs
+    replay: Callable[[], Tensor]
+
+
 class RecordedStep:
     """The steps of one training, replayed where that is possible. What was done is counted for the record."""
 
@@ -141,8 +148,7 @@ class RecordedStep:
         self.kind = kind
         self.warmed = 0
         self.addresses: list[int] = []
-        self.replay: Callable[[], Tensor] | None = None
-        self.inputs: Inputs | None = None
+        self.recording: Recording | None = None
 
     def _keep_mask_in_place(self) -> None:
         """The mask that all images of an epoch share is computed anew: its values move to where the last one's were."""
@@ -157,12 +163,14 @@ class RecordedStep:
         """An epoch's last batch may be smaller: it is passed by an ordinary step."""
         if self.failure or len(draws[0].rates) != self.size:
             return ordinary(draws)
-        if self.replay is None and self.warmed < WARM_UP:
+        if self.recording is None and self.warmed < WARM_UP:
             return self._warm_up(draws, ordinary)
         inputs = self._inputs(draws[0])
-        if self.replay is None and not self._record(inputs):
+        if self.recording is None:
+            self.recording = self._record(inputs)
+        if self.recording is None:
             return ordinary(draws)
-        return self._replayed(inputs)
+        return self._replayed(self.recording, inputs)
 
     def _warm_up(self, draws: Sequence[Draws], ordinary: Step) -> Tensor:
         """An ordinary step. After the last one before a recording all that it changes must lie where it lay."""
@@ -176,27 +184,28 @@ class RecordedStep:
         return losses
 
     def _inputs(self, draws: Draws) -> Inputs:
-        batch = self.training.images.gather(draws.index, self.training.device)
+        batch = self.training.images.gather(draws.positions, self.training.device)
         return Inputs(batch, draws, self.factors[self.training.steps_done - self.first])
 
-    def _record(self, inputs: Inputs) -> bool:
-        """Record a step on copies of these inputs. False where it fails: the training goes on with ordinary steps."""
-        self.inputs = copy_of(inputs)
+    def _record(self, inputs: Inputs) -> Recording | None:
+        """A step on copies of these inputs. None where it fails: the training goes on with ordinary steps."""
+        kept: Inputs = copy_of(inputs)
+
+        def step() -> Tensor:
+            return self.learn([self.training], kept.batch, [kept.draws], [kept.factors])
+
         try:
             with self.training.noise:  # entered here: a generator's state cannot be exchanged within a recording
-                self.replay = self.recorder.record(self._learn)
+                return Recording(kept, self.recorder.record(step))
         except RuntimeError as error:  # an operation that cannot be recorded, or no memory for it
             self.failure = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
             self._forget(kind=None)
-        return self.failure is None
+            return None
 
-    def _learn(self) -> Tensor:
-        return self.learn([self.training], self.inputs.batch, [self.inputs.draws], [self.inputs.factors])
-
-    def _replayed(self, inputs: Inputs) -> Tensor:
-        copy_into(self.inputs, inputs)
+    def _replayed(self, recording: Recording, inputs: Inputs) -> Tensor:
+        copy_into(recording.inputs, inputs)
         with self.training.noise:
-            losses = self.replay().clone()  # the next replay writes into the same tensor
+            losses = recording.replay().clone()  # the next replay writes into the same tensor
         self.training.end_step()
         self.replayed += 1
         return losses

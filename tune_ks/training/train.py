@@ -3,6 +3,7 @@
 Packed trainings share only the forward pass.
 """
 
+import functools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
@@ -76,7 +77,7 @@ def step(trainings: Sequence[Training], draws: Sequence[Draws], parts: int = 1) 
 
     A training whose loss is not finite keeps its parameters.
     """
-    batch = _gathered(trainings, [drawn.index for drawn in draws])
+    batch = _gathered(trainings, [drawn.positions for drawn in draws])
     totals = learn(trainings, batch, draws, [training.factors(training.steps_done) for training in trainings], parts)
     for training in trainings:
         training.end_step()
@@ -185,8 +186,8 @@ def _augmented_batches(trainings: Sequence[Training], batch: Batch, draws: Seque
     """(M B) images -> the augmented batch of each training; in one call where all have the same augmentation."""
     augmentation = trainings[0].augmentation
     if all(training.augmentation == augmentation for training in trainings):
-        random_numbers = [drawn.augmentation for drawn in draws]
-        batch = augmentation.apply(batch, None if random_numbers[0] is None else torch.cat(random_numbers))
+        random_numbers = [drawn.augmentation for drawn in draws if drawn.augmentation is not None]
+        batch = augmentation.apply(batch, torch.cat(random_numbers) if random_numbers else None)
         return _chunks(batch, len(draws))
     batches = zip(trainings, _chunks(batch, len(draws)), draws, strict=True)
     return [training.augmentation.apply(batch, drawn.augmentation) for training, batch, drawn in batches]
@@ -239,7 +240,7 @@ def _losses(trainings: Sequence[Training], pieces: Sequence[Piece]) -> list[Tens
     classified = [position for position in range(len(trainings)) if position not in unclassified]
     of_tasks = _task_losses(
         [trainings[position] for position in classified],
-        [passed[position].output for position in classified],
+        [of_training.output for of_training in passed if of_training.output is not None],
         [batches[position] for position in classified],
         features[0] if features else None,
     )
@@ -266,12 +267,9 @@ def _loss(training: Training, passed: Passed, of_task: Tensor | None) -> Tensor:
     """
     reconstruction = training.pipeline.reconstruction
     restored = passed.restored
-    if of_task is None:
-        loss = 0.0
-        weight = 1.0
-    else:
-        loss = of_task
-        weight = reconstruction.weight
-    if weight and restored.measurement is not None:
-        loss = loss + weight * reconstruction.loss(restored.measurement, restored.estimate, restored.measurement.full)
-    return loss
+    weight = 1.0 if of_task is None else reconstruction.weight
+    terms = [] if of_task is None else [of_task]
+    if weight and restored.measurement is not None and restored.estimate is not None:
+        measurement = restored.measurement
+        terms.append(weight * reconstruction.loss(measurement, restored.estimate, measurement.full))
+    return functools.reduce(torch.add, terms)

@@ -55,6 +55,10 @@ class Training:
     random number of an epoch is seeded by (seed, purpose, epoch), so it does not depend on other trainings.
     """
 
+    history: list[dict[str, float]]  # of each epoch
+    mask_history: list[Tensor]
+    best: dict[str, Any]  # metric, number and weights of the best epoch
+
     def __init__(
         self,
         config: TrialConfig,
@@ -110,9 +114,9 @@ class Training:
             self.images, self.trained = sampled_beforehand(
                 config, self.trained, self.augmentation, self.images, self.device, SAMPLED_BYTES // self.together
             )
-        self.history: list[dict[str, float]] = []
-        self.mask_history: list[Tensor] = []
-        self.best: dict[str, Any] = {"val": -math.inf, "epoch": 0, "weights": {}}
+        self.history = []
+        self.mask_history = []
+        self.best = {"val": -math.inf, "epoch": 0, "weights": {}}
         if config.epochs == 0:  # nothing is trained: what is scored and exported is what was built
             self.best["weights"] = self._exported()
 
@@ -274,7 +278,7 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on. The tensors are not copied: training changes them."""
-        state = {
+        state: dict[str, Any] = {
             "weights": self.pipeline.state_dict(),
             "task": self.task.state_dict(),
             "optimizer": self.optimizer.state_dict(),

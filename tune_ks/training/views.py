@@ -28,7 +28,7 @@ def outputs_over_views(
 
     ``passed`` is the pass of the images themselves. The classifiers of a pack run as one for each view.
     """
-    outputs = [of_network.output for of_network in passed]
+    outputs = [of_network.output for of_network in passed if of_network.output is not None]  # all: none is unclassified
     positions = [position for position, network in enumerate(networks) if views_of(network.config) > 1]
     for axes in VIEWS:
         entering = []

@@ -20,7 +20,7 @@ DIED, MEMORY, HUNG = "died", "memory", "hung"
 
 @dataclass(frozen=True)
 class Attempt:
-    """A process that started a trial. ``ended`` stays None when nobody could say how it ended."""
+    """A process that started a trial. ``ended`` stays None where it is not known how it ended."""
 
     token: str  # random, unique to this attempt
     session: str  # the driver that asked for it

@@ -29,7 +29,7 @@ def memory_fraction(share: float, total: int) -> float:
 
 def trainings_that_fit(config: TrialConfig, splits: Splits, share: float) -> int:
     """How many trainings of one pack fit on the current GPU, of which this process may use ``share``; at least 1."""
-    splits.train.home("cuda")  # the images stay there, whichever training reads them
+    splits.train.home("cuda")  # all trainings read the images from there
     bytes_of_one = _step_bytes(config, splits, 1)
     bytes_of_two = _step_bytes(config, splits, 2)
     torch.cuda.empty_cache()

@@ -234,7 +234,7 @@ def next_pack(waiting: list[TrialConfig], limits: dict[str, float], most: int) -
 
 
 def most_together(config: TrialConfig, work: TrialWork, device: str) -> int:
-    """How many configs may train together: as many as were asked for, on a GPU no more than fit.
+    """How many configs may train together: the number asked for, but on a GPU no more than its memory holds.
 
     On a CPU in place of a GPU, one: a pack gains nothing there.
     """

@@ -75,7 +75,7 @@ class Option(NamedTuple):
 class Rule:
     """One way to choose a rate.
 
-    ``choose`` takes Points and the options as keywords. ``needs`` names what it reads of the points, of READ.
+    ``choose`` takes Points and the options as keywords. ``needs`` are names of READ: what it reads of the points.
     """
 
     choose: Callable[..., Pick]

@@ -11,14 +11,16 @@ from analysis.report.sections.masks import (
     Grid,
     GridRow,
     Knob,
+    Shown,
     about_image,
     comparable_images,
+    image_name,
+    names_of_images,
     pairs_of,
     score_state,
 )
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.drawn_options import Series, Stop, drawn_columns, series_of
-from analysis.results.gallery import Exhibit
 from tune_ks.core.domains import source_words
 
 WORDS = (
@@ -45,12 +47,12 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
     name = f"{slug(option)}-{slug(vendor)}"
     stops = [stop for of_series in series for stop in of_series.stops]
     comparable = comparable_images([stop.exhibit for stop in stops])
-    image_rows = {exhibit.key: row for row, exhibit in enumerate(comparable)}
+    image_names = names_of_images(name, comparable)
     full = _full_values(computed)
     states = {}
     for of_series in series:
         states[of_series.name] = [
-            _state(analysis, stop, option, full, _image_names(stop, name, image_rows)) for stop in of_series.stops
+            _state(analysis, stop, option, full, image_names.get(stop.exhibit.key)) for stop in of_series.stops
         ]
     knob = Knob(
         name=f"knob-{name}",
@@ -67,7 +69,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
     )
     shown: list[Part] = [Heading(f"{option.capitalize()}, trained on {source_words(vendor)}"), knob]
     if comparable:
-        labels = {}
+        labels: dict[str, str] = {}
         for of_series in series:
             labels |= {stop.exhibit.key: f"{option} {stop.value:g}, {of_series.name}" for stop in of_series.stops}
         shown.append(Details("All values at once", [_grid(analysis, vendor, comparable, labels, name)]))
@@ -106,28 +108,17 @@ def likeness(quality: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _image_names(stop: Stop, name: str, image_rows: dict[str, int]) -> list[str] | None:
-    row = image_rows.get(stop.exhibit.key)
-    if row is None:
-        return None
-    return [_image_name(name, row, column) for column in range(len(stop.exhibit.preview.row))]
-
-
-def _image_name(name: str, row: int, column: int) -> str:
-    return f"image-{name}-{row}-{column}"
-
-
-def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit], labels: dict[str, str], name: str) -> Grid:
+def _grid(analysis: Analysis, vendor: str, comparable: list[Shown], labels: dict[str, str], name: str) -> Grid:
     """A row for each trial, named by ``labels``, a column for each validation image."""
     preview = comparable[0].preview
     about = [about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
     rows = []
-    for row, exhibit in enumerate(comparable):
+    for row, (exhibit, shown) in enumerate(comparable):
         label = labels[exhibit.key]
         pictures = []
-        for column, (image, words) in enumerate(zip(exhibit.preview.sampled, about)):
-            pictures.append(Picture(image, f"{words}, {label}", _image_name(name, row, column), f"trial-{exhibit.key}"))
+        for column, (image, words) in enumerate(zip(shown.sampled, about)):
+            pictures.append(Picture(image, f"{words}, {label}", image_name(name, row, column), f"trial-{exhibit.key}"))
         scores = f"in {number(exhibit.in_domain)}, cross {number(exhibit.cross_domain)}"
         rows.append(GridRow(label, scores, exhibit.chosen, pictures))
     return Grid(vendor, about, full, rows)

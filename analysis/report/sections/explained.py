@@ -145,7 +145,7 @@ def _pictures(game: Pointed, key: str, computed: VendorAnalysis, measure: Measur
     place = game.keys.index(key)
     pairs: list[list[Part]] = []
     for image, saliency, outline in zip(game.image[place], game.saliency[place], game.outline):
-        point = np.unravel_index(int(saliency.argmax()), saliency.shape)
+        point = divmod(int(saliency.argmax()), saliency.shape[1])
         about = f"{game.name}, trained on {source_words(computed.vendor)}, rate {rate_words(computed.selection.rate)}"
         left = Picture(outlined(image, outline), f"{about}: a test image with a {measure.finding}, outlined")
         right = Picture(
@@ -155,7 +155,7 @@ def _pictures(game: Pointed, key: str, computed: VendorAnalysis, measure: Measur
     return [Panels(pairs), Paragraph(measure.words(PICTURES), "small")] if pairs else []
 
 
-def outlined(image: np.ndarray, mask: np.ndarray, point: Sequence[int] | None = None) -> np.ndarray:
+def outlined(image: np.ndarray, mask: np.ndarray, point: tuple[int, int] | None = None) -> np.ndarray:
     """(S, S) uint8 image -> enlarged to SHOWN_SIDE or more, with the mask's outline dashed and a cross at the point."""
     times = max(1, -(-SHOWN_SIDE // len(image)))
     large = image.repeat(times, 0).repeat(times, 1)
@@ -165,7 +165,7 @@ def outlined(image: np.ndarray, mask: np.ndarray, point: Sequence[int] | None = 
     rows, columns = np.nonzero(core & ~neighbours)
     large[rows, columns] = np.where((rows + columns) // 4 % 2, 255, 0)
     if point is not None:
-        row, column = (int(place) * times + times // 2 for place in point)
+        row, column = (place * times + times // 2 for place in point)
         arm = max(3, len(large) // 32)
         large[max(0, row - arm) : row + arm + 1, column] = 0
         large[row, max(0, column - arm) : column + arm + 1] = 0

@@ -12,11 +12,12 @@ from analysis.plots.common import SPLIT_WORDS, to_json
 from analysis.plots.mask_path import plot_bands, plot_energy, plot_probabilities
 from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.read.configurations import FULL
+from analysis.read.trial_arrays import Preview
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, Picture, data_uri, number, slug
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.results.gallery import Exhibit, gallery
+from analysis.results.gallery import Exhibit, fits, gallery, leaves_out
 from analysis.results.marks import Marks
 from analysis.results.mask_path import MaskPath, mask_path
 from analysis.statistics.measures import Measure
@@ -47,6 +48,13 @@ PATH_WORDS = (
 )
 GAUGES = {"in": "in-domain", "cross": "cross-domain"}  # name in knob.js and report.css -> words
 KINDS = {"probability": "Inclusion probability", "mask": "Exported mask"}  # of a heat map of masks
+
+
+class Shown(NamedTuple):
+    """A trial, and its preview of the images that all of them show."""
+
+    exhibit: Exhibit
+    preview: Preview
 
 
 class Pair(NamedTuple):
@@ -133,28 +141,37 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     return shown
 
 
-def comparable_images(exhibits: list[Exhibit]) -> list[Exhibit]:
+def comparable_images(exhibits: list[Exhibit]) -> list[Shown]:
     """Those that show the same images as the first."""
-    with_images = [exhibit for exhibit in exhibits if exhibit.preview is not None and len(exhibit.preview.row)]
-    if not with_images:
-        return []
-    first = with_images[0].preview.row.tolist()
-    return [exhibit for exhibit in with_images if exhibit.preview.row.tolist() == first]
+    with_preview = [Shown(exhibit, exhibit.preview) for exhibit in exhibits if exhibit.preview is not None]
+    with_images = [shown for shown in with_preview if len(shown.preview.row)]
+    return [shown for shown in with_images if shown.preview.row.tolist() == with_images[0].preview.row.tolist()]
 
 
-def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit], comparable: list[Exhibit]) -> Knob:
+def names_of_images(name: str, comparable: Sequence[Shown]) -> dict[str, list[str]]:
+    """key of a trial -> the ids of its images in the grid called ``name``."""
+    names = {}
+    for row, shown in enumerate(comparable):
+        names[shown.exhibit.key] = [image_name(name, row, column) for column in range(len(shown.preview.row))]
+    return names
+
+
+def image_name(name: str, row: int, column: int) -> str:
+    """The id of one image of the grid called ``name``."""
+    return f"image-{name}-{row}-{column}"
+
+
+def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit], comparable: list[Shown]) -> Knob:
     """``comparable``: those whose images can be shown side by side."""
     vendor = computed.vendor
     measure = analysis.measure
-    image_rows = {exhibit.key: row for row, exhibit in enumerate(comparable)}
+    image_names = names_of_images(slug(vendor), comparable)
     families = _families(exhibits)
     states = {}
     for family in families:
         stops = [exhibit for exhibit in exhibits if exhibit.family in (family, FULL)]
         stops.sort(key=lambda exhibit: exhibit.rate)
-        states[family] = [
-            _state(stop, measure, _full_values(exhibits), _image_names(stop, vendor, image_rows)) for stop in stops
-        ]
+        states[family] = [_state(stop, measure, _full_values(exhibits), image_names.get(stop.key)) for stop in stops]
     return Knob(
         name=f"knob-{slug(vendor)}",
         vendor=source_words(vendor),
@@ -164,7 +181,7 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         profile=_profile(vendor, exhibits),
         pairs=pairs_of(analysis.run.cohort, comparable, measure),
         texts=[
-            Paragraph(measure.words(MARKED) if any(exhibit.marks for exhibit in comparable) else "", "small"),
+            Paragraph(measure.words(MARKED) if any(shown.exhibit.marks for shown in comparable) else "", "small"),
             labels_seen(analysis),
             Paragraph(measure.words(LOOK), "small"),
         ],
@@ -195,7 +212,7 @@ def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: l
         "cross_domain": score_state(exhibit, full, f"{split}_cross_domain", measure),
     }
     if exhibit.mask is not None:
-        state |= _mask_state(exhibit)
+        state |= _mask_state(exhibit.mask, exhibit.probability)
     if images is not None:
         state["images"] = images
     if images is not None and exhibit.marks is not None:
@@ -212,12 +229,12 @@ def _marks(marks: Marks, measure: Measure) -> dict[str, Any]:
     return {"words": measure.words(marks.words), "boxes": boxes}
 
 
-def _mask_state(exhibit: Exhibit) -> dict[str, Any]:
-    shares = profile(exhibit.mask, exhibit.probability)
+def _mask_state(mask: np.ndarray, probability: np.ndarray | None) -> dict[str, Any]:
+    shares = profile(mask, probability)
     return {
-        "mask": data_uri(grey(exhibit.mask)),
-        "probability": data_uri(grey(exhibit.probability)) if exhibit.has_probability else None,
-        "points": exhibit.mask.ndim == 2,
+        "mask": data_uri(grey(mask)),
+        "probability": data_uri(grey(probability)) if fits(probability, mask) else None,
+        "points": mask.ndim == 2,
         "profile": {name: np.round(share.astype(float), 3).tolist() for name, share in shares._asdict().items()},
     }
 
@@ -243,18 +260,6 @@ def score_state(exhibit: Exhibit, full: dict[str, float], name: str, measure: Me
     return {"text": text, "value": value, "low": low, "high": high, "full": at_full}
 
 
-def _image_names(exhibit: Exhibit, vendor: str, image_rows: dict[str, int]) -> list[str] | None:
-    """The ids of a trial's images in the grid; None where it has none there."""
-    row = image_rows.get(exhibit.key)
-    if row is None:
-        return None
-    return [_image_name(vendor, row, column) for column in range(len(exhibit.preview.row))]
-
-
-def _image_name(vendor: str, row: int, column: int) -> str:
-    return f"image-{slug(vendor)}-{row}-{column}"
-
-
 def grey(values: np.ndarray) -> np.ndarray:
     """Values in [0, 1] -> a grey image (H, W) uint8; lines are one row high, the page stretches it."""
     return np.atleast_2d(np.round(values.astype(float) * 255).astype(np.uint8))
@@ -262,11 +267,11 @@ def grey(values: np.ndarray) -> np.ndarray:
 
 def _profile(vendor: str, exhibits: list[Exhibit]) -> list[Part]:
     """The figure that the script fills with the profile of each stop; empty where no mask leaves anything out."""
-    first = next((exhibit for exhibit in exhibits if exhibit.undersampled), None)
-    if first is None:
-        return []
-    drawn = to_json(plot_profile(profile(first.mask, first.probability)))
-    return [Figure(f"profile-{slug(vendor)}", drawn, PROFILE_ALT, PROFILE_HEIGHT)]
+    for exhibit in exhibits:
+        if leaves_out(exhibit.mask):
+            drawn = to_json(plot_profile(profile(exhibit.mask, exhibit.probability)))
+            return [Figure(f"profile-{slug(vendor)}", drawn, PROFILE_ALT, PROFILE_HEIGHT)]
+    return []
 
 
 def _line_masks(vendor: str, exhibits: list[Exhibit], kind: str) -> list[Part]:
@@ -293,7 +298,7 @@ def _path_parts(vendor: str, path: MaskPath) -> list[Part]:
     return [Paragraph(f"{PATH_WORDS} Trial {path.key}.", "small"), Panels(panels)]
 
 
-def pairs_of(cohort: pd.DataFrame, comparable: list[Exhibit], measure: Measure) -> list[Pair]:
+def pairs_of(cohort: pd.DataFrame, comparable: list[Shown], measure: Measure) -> list[Pair]:
     """An image of each vendor and class in full; the script fills in the sampled one."""
     if not comparable:
         return []
@@ -302,20 +307,22 @@ def pairs_of(cohort: pd.DataFrame, comparable: list[Exhibit], measure: Measure) 
     return [Pair(Picture(image, f"{words}, full image"), words) for image, words in zip(preview.full, about)]
 
 
-def _grid(analysis: Analysis, vendor: str, comparable: list[Exhibit]) -> Grid:
+def _grid(analysis: Analysis, vendor: str, comparable: list[Shown]) -> Grid:
     preview = comparable[0].preview
     about = [about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
-    rows = [_grid_row(exhibit, vendor, row, about) for row, exhibit in enumerate(comparable)]
+    rows = [_grid_row(shown, vendor, row, about) for row, shown in enumerate(comparable)]
     return Grid(source_words(vendor), about, full, rows)
 
 
-def _grid_row(exhibit: Exhibit, vendor: str, row: int, about: list[str]) -> GridRow:
+def _grid_row(shown: Shown, vendor: str, row: int, about: list[str]) -> GridRow:
+    exhibit = shown.exhibit
     label = f"{exhibit.family} {rate_words(exhibit.rate)}"
     scores = f"in {number(exhibit.in_domain)}, cross {number(exhibit.cross_domain)}"
     pictures = []
-    for column, (image, words) in enumerate(zip(exhibit.preview.sampled, about)):
-        pictures.append(Picture(image, f"{words}, {label}", _image_name(vendor, row, column), f"trial-{exhibit.key}"))
+    for column, (image, words) in enumerate(zip(shown.preview.sampled, about)):
+        name = image_name(slug(vendor), row, column)
+        pictures.append(Picture(image, f"{words}, {label}", name, f"trial-{exhibit.key}"))
     return GridRow(label.replace("R = ", f"R{NO_BREAK}={NO_BREAK}"), scores, exhibit.chosen, pictures)
 
 

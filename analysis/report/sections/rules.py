@@ -76,7 +76,7 @@ def _choice_rows(computed: VendorAnalysis, measure: Measure) -> list[dict[str, A
 
 def _choice_row(selection: Selection, measure: Measure) -> dict[str, Any]:
     rule = selection.rule if selection.family == "learned" else f"{selection.rule} ({selection.family})"
-    interval = None if selection.interval is None else evidence.ends_of_rate(selection)
+    interval = None if selection.interval is None else evidence.ends_of_rate(selection.interval)
     if selection.lowest:
         interval = ", ".join(filter(None, [interval, LOWEST]))
     return {

@@ -1,1 +1,1 @@
-"""A folder of DICOM files -> the cohort's table, split by patient, and its images."""
+"""A folder of images -> the cohort's table, split by patient, and its images."""

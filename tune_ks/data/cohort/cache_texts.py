@@ -3,40 +3,41 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 import pandas as pd
 
 from tune_ks.core.storage import write_whole
 from tune_ks.core.tables import write_csv
 from tune_ks.data.cohort.fingerprint import VERSION
+from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import write_table
 
 
-class Reading(Protocol):
-    """One reading of a folder, as far as the texts tell of it."""
+class Decoded(NamedTuple):
+    """What is known of the arrays of a cache."""
 
-    settings: CohortSettings
-    image_size: int  # that was asked for
-    skipped: list[tuple[str, str]]  # path and reason of files that cannot serve
-    left_out: Mapping[str, int]  # reason -> files left out on purpose
-    notes: list[str]
+    table: pd.DataFrame  # a row for each image; see Cohort
+    side: int  # of the images, in pixels
+    fingerprints: Mapping[str, str]  # format -> fingerprint of the cohort
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Reason -> files left out on purpose."""
 
 
-def write_texts(
-    folder: Path, reading: Reading, table: pd.DataFrame, image_side: int, fingerprints: Mapping[str, str]
-) -> None:
-    """Write table.csv, skipped.csv and settings.json. ``fingerprints``: format -> fingerprint of the cohort."""
+def write_texts(folder: Path, settings: CohortSettings, image_size: int, account: Account, decoded: Decoded) -> None:
+    """Write table.csv, skipped.csv and settings.json. ``image_size`` is what was asked for."""
     facts = {
         "version": VERSION,
-        "settings": reading.settings.facts(),
-        "image_size": reading.image_size,
-        "image_side": image_side,
-        "fingerprints": dict(fingerprints),
-        "left_out": dict(sorted(reading.left_out.items())),
-        "notes": reading.notes,
+        "settings": settings.facts(),
+        "image_size": image_size,
+        "image_side": decoded.side,
+        "fingerprints": dict(decoded.fingerprints),
+        "left_out": dict(sorted(account.left_out.items())),
+        "notes": account.notes,
     }
-    write_table(folder / "table.csv", table)
-    write_csv(folder / "skipped.csv", pd.DataFrame(sorted(reading.skipped), columns=["path", "reason"]))
+    write_table(folder / "table.csv", decoded.table)
+    write_csv(folder / "skipped.csv", pd.DataFrame(sorted(account.skipped), columns=["path", "reason"]))
     write_whole(folder / "settings.json", json.dumps(facts, indent=1).encode())

@@ -15,6 +15,7 @@ class Candidate:
     item: Item
     header: Header
     is_image: bool
+    left_out: str = ""  # why it is no image, where its file says so
     domain: str = ""  # its domain's name; the vendor, unless the settings say otherwise
     row: int = -1  # of its image in the array; -1: none
     facts: dict[str, Any] | None = None  # of its finished image: digest, low, high, mean, p75, p90

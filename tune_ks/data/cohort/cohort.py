@@ -1,4 +1,7 @@
-"""A folder of DICOM files and its sheets -> one table and one array of images, decoded once and then cached."""
+"""A folder of images and its sheets -> one table and one array of images, decoded once and then cached.
+
+A folder holds DICOM files, NIfTI volumes, raw k-space or field maps. ``_scan`` chooses how each kind is read.
+"""
 
 import dataclasses
 import hashlib
@@ -7,6 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,15 +19,17 @@ from tune_ks.core.run_folder import read_json
 from tune_ks.core.system import usable_cores
 from tune_ks.core.tables import read_csv
 from tune_ks.data.child_process import ChildPool
+from tune_ks.data.cohort.dicom_files import DicomReader
 from tune_ks.data.cohort.fingerprint import VERSION
+from tune_ks.data.cohort.image_scan import FileReader, ImageScan
 from tune_ks.data.cohort.kspace_scan import KspaceScan
 from tune_ks.data.cohort.map_scan import MapScan
 from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
-from tune_ks.data.cohort.scan import Scan
+from tune_ks.data.cohort.scan import Scan, write_cache
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table
-from tune_ks.data.cohort.volume_scan import VolumeScan
+from tune_ks.data.cohort.volume_files import VolumeReader
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
 from tune_ks.data.layouts.fastmri import FastMRI
@@ -99,7 +105,7 @@ def open_cohort(
     require_vendors: int = 1,
     exact_size: bool = False,
 ) -> Cohort:
-    """Read a folder of DICOM files, or the cache of an earlier read of the same files, sheets and settings.
+    """Read a folder of images, or the cache of an earlier read of the same files, sheets and settings.
 
     ``workers`` child processes decode (None: one for each core). Where labels are not required, a folder needs no
     sheets: then each folder directly below ``root`` is a patient. ``exact_size`` skips the images that are smaller than
@@ -120,7 +126,7 @@ def open_cohort(
     if not (cache_dir / signature / "settings.json").exists():
         with ChildPool(workers or usable_cores()) as pool:
             scan = _scan(layout, settings, image_size, pool, progress, exact_size)
-            scan.write(cache_dir, signature, files, labels_required)
+            write_cache(scan, cache_dir, signature, files, labels_required)
     remove_abandoned(cache_dir / signature, lambda name: name.startswith("fits-"))  # of training: stored_fits.py
     cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
     _require_vendors(cohort, root, require_vendors)
@@ -141,18 +147,18 @@ def survey_cohort(
     InputError where the sheets contradict themselves, or no file can be used.
     """
     with ChildPool(workers or usable_cores()) as pool:
-        scan = _scan(layout, settings, image_size, pool, progress or (lambda *_: None))
-        table, side = scan.survey(layout.files(), labels_required)
+        scan = _scan(layout, settings, image_size, pool, progress or (lambda *_: None), only_headers=True)
+        table, side = scan.undecoded(scan.plan(layout.files(), labels_required))
     return Cohort(
         table=table,
-        skipped=pd.DataFrame(sorted(scan.skipped), columns=["path", "reason"]),
+        skipped=pd.DataFrame(sorted(scan.account.skipped), columns=["path", "reason"]),
         settings=settings,
         images=layout.root / "not decoded",
         fingerprint="",
         image_side=side,
-        left_out=dict(sorted(scan.left_out.items())),
+        left_out=dict(sorted(scan.account.left_out.items())),
         layout=layout.kind,
-        notes=tuple(scan.notes),
+        notes=tuple(scan.account.notes),
     )
 
 
@@ -180,17 +186,21 @@ def _scan(
     pool: ChildPool,
     progress: Progress,
     exact_size: bool = False,
-) -> Scan | MapScan | KspaceScan:
-    """The reader of a folder of this layout. InputError for a setting that it does not have."""
+    only_headers: bool = False,
+) -> Scan[Any]:
+    """How a folder of this layout is read. InputError for a setting that it does not have."""
     if isinstance(layout, FastMRI):
         return KspaceScan(layout, settings, image_size, progress, exact_size)
     if settings.finding:
         raise InputError(f"--finding is for folders of raw k-space with boxes of fastMRI+; {layout.root} is none")
     if isinstance(layout, Maps):
         return MapScan(layout, settings, image_size, progress)
+    reader: FileReader
     if layout.holds_volumes:
-        return VolumeScan(layout, settings, image_size, pool, progress, exact_size)
-    return Scan(layout, settings, image_size, pool, progress, exact_size)
+        reader = VolumeReader(layout.root, settings, pool, progress, layout.middle)
+    else:
+        reader = DicomReader(layout.root, settings, pool, progress, only_headers)
+    return ImageScan(layout, settings, image_size, reader, progress, exact_size)
 
 
 def _require_vendors(cohort: Cohort, root: Path, count: int) -> None:

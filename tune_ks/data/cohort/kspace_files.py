@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
 from tune_ks.data.cohort.domains import tesla
 from tune_ks.data.cohort.progress import Progress
-from tune_ks.data.cohort.reasons import reasons_of
+from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.file import UnusableFile
-from tune_ks.data.dicom.reader import VendorNames
 from tune_ks.data.layouts.base import FileStatus, shown
 from tune_ks.data.layouts.fastmri import AnnotatedFile, FastMRI
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.raw.header import RawHeader
 from tune_ks.data.raw.open import open_volume
+from tune_ks.data.vendors import VendorNames
 
 STUDY_LEVEL = "slices without a box, in a study with a finding that has no place"
 MODEL = "model"  # as a domain: the scanner's model
@@ -76,7 +76,7 @@ def chosen_files(
         except UnusableFile as unusable:
             skipped.append((shown(file.path), unusable.reason))
     progress("headers", len(annotated), len(annotated))
-    require_files(readable, layout.root, skipped, Counter())
+    require_files(readable, layout.root, Account(skipped))
     kept = _of_series(readable, settings.series, layout.root)
     left_out: Counter[str] = Counter()
     if len(kept) < len(readable):
@@ -90,11 +90,10 @@ def chosen_files(
     return Chosen(kept, skipped, left_out)
 
 
-def require_files(usable: list[Any], root: Path, skipped: list[tuple[str, str]], left_out: Counter[str]) -> None:
+def require_files(usable: list[Any], root: Path, account: Account) -> None:
     """InputError, which says why, where nothing is left that can be used."""
     if not usable:
-        reasons = reasons_of(Counter(reason for _, reason in skipped) + left_out)
-        raise InputError(f"{root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{reasons}")
+        raise InputError(f"{root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{account.reasons()}")
 
 
 def _read_header(root: Path, file: AnnotatedFile, settings: CohortSettings, least: int) -> Readable:

@@ -13,7 +13,6 @@ x' at full sampling is divided by its 99th percentile in the volume (or in the s
 import dataclasses
 import json
 import math
-from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,14 +22,14 @@ import pandas as pd
 from tune_ks.core.config import digest
 from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
 from tune_ks.data.cohort.box_masks import mask_of
-from tune_ks.data.cohort.cache_texts import write_texts
+from tune_ks.data.cohort.cache_texts import Decoded
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.kspace_files import MODEL, Readable, chosen_files, require_files
 from tune_ks.data.cohort.percentiles import percentiles
 from tune_ks.data.cohort.prepare import FLAT, PERCENTILES
 from tune_ks.data.cohort.progress import Progress
-from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
+from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.coils import COILS, Compression, coil_images, compression, covariance_of, root_sum_of_squares
@@ -43,7 +42,6 @@ from tune_ks.data.new_array import keep_rows, new_array
 from tune_ks.data.occupied import acquired_lines
 from tune_ks.data.raw.open import open_volume
 from tune_ks.data.raw.volume import RawVolume, digest_of
-from tune_ks.data.whole_folder import whole_folder
 
 MASKS = "boxes.npy"  # of a cache, beside images.npy: uint8 (n, S, S), 1 inside a box
 COIL_COLUMN = "coils"  # of the table: how many channels of an image hold something
@@ -58,7 +56,7 @@ class Surveyed(NamedTuple):
 
 
 class KspaceScan:
-    """One reading of a folder of the layout ``FastMRI``. The methods and their results are those of ``scan.Scan``."""
+    """One reading of a folder of the layout ``FastMRI``. A ``Scan``."""
 
     def __init__(
         self,
@@ -79,76 +77,67 @@ class KspaceScan:
         self.image_size = image_size
         self.progress = progress
         self.exact_size = exact_size
-        self.skipped: list[tuple[str, str]] = []
-        self.left_out: Counter[str] = Counter()
-        self.notes: list[str] = []
+        self.account = Account()
 
-    def write(self, cache_dir: Path, signature: str, files: list[FileStatus], labels_required: bool) -> None:
-        """Fill ``cache_dir/signature``, whole or not at all."""
-        readable = self._plan(files)
-        side = self._side(readable)
-        coils = self._coils(readable)
-        count = sum(len(volume.labels()) for volume in readable)
-        target = cache_dir / signature
-        with whole_folder(target, (target / "settings.json").exists) as scratch:
-            images = new_array(scratch / "images.npy", np.complex64, (count, coils, side, side))
-            masks = new_array(scratch / MASKS, np.uint8, (count, side, side))
-            rows: list[dict[str, Any]] = []
-            energies = []
-            for number, volume in enumerate(readable):
-                self.progress("k-space", number, len(readable))
-                try:
-                    surveyed = self._survey(volume)
-                    of_volume = self._fill(volume, surveyed, images, masks, len(rows))
-                except UnusableFile as unusable:
-                    self.skipped.append((shown(volume.file.path), unusable.reason))
-                    continue
-                rows += of_volume
-                energies.append(surveyed.compression.energy)
-            self.progress("k-space", len(readable), len(readable))
-            require_files(rows, self.layout.root, self.skipped, self.left_out)
-            table = self._table(rows)
-            self._about_coils(table, energies, coils)
-            if labels_required:
-                require_both_classes(table, reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out))
-            images.flush()
-            masks.flush()
-            del images, masks
-            keep_rows(scratch / "images.npy", range(len(rows)))
-            keep_rows(scratch / MASKS, range(len(rows)))
-            self._write_texts(scratch, table, side)
+    def plan(self, files: list[FileStatus], labels_required: bool) -> list[Readable]:
+        """The files that can serve, by their headers, of one series."""
+        least = self.image_size if self.exact_size else 1
+        chosen = chosen_files(self.layout, self.settings, files, least, self.progress)
+        self.account = Account(chosen.skipped, chosen.left_out)
+        return chosen.readable
 
-    def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
-        """The table as far as headers and boxes tell it, and the side of its images. Writes nothing."""
-        readable = self._plan(files)
-        side = self._side(readable)
-        coils = self._coils(readable)
+    def undecoded(self, plan: list[Readable]) -> tuple[pd.DataFrame, int]:
+        """The table as far as headers and boxes tell it, and the side of its images; see Scan."""
+        side = self._side(plan)
+        coils = self._coils(plan)
         rows = []
-        for volume in readable:
+        for volume in plan:
             for slice_number, label in volume.labels().items():
                 known = {"acquired_width": math.nan, COIL_COLUMN: min(coils, volume.shape[1]), **NO_FACTS}
                 rows.append(self._row(volume, slice_number, label, side) | known)
         return self._table(rows), side
 
-    def _plan(self, files: list[FileStatus]) -> list[Readable]:
-        """The files that can serve, by their headers, of one series."""
-        least = self.image_size if self.exact_size else 1
-        chosen = chosen_files(self.layout, self.settings, files, least, self.progress)
-        self.skipped = chosen.skipped
-        self.left_out = chosen.left_out
-        return chosen.readable
+    def decode(self, plan: list[Readable], folder: Path) -> Decoded:
+        """Write images.npy, complex64 (n, coils, S, S), and MASKS."""
+        side = self._side(plan)
+        coils = self._coils(plan)
+        count = sum(len(volume.labels()) for volume in plan)
+        images = new_array(folder / "images.npy", np.complex64, (count, coils, side, side))
+        masks = new_array(folder / MASKS, np.uint8, (count, side, side))
+        rows: list[dict[str, Any]] = []
+        energies = []
+        for number, volume in enumerate(plan):
+            self.progress("k-space", number, len(plan))
+            try:
+                surveyed = self._survey(volume)
+                of_volume = self._fill(volume, surveyed, images, masks, len(rows))
+            except UnusableFile as unusable:
+                self.account.skipped.append((shown(volume.file.path), unusable.reason))
+                continue
+            rows += of_volume
+            energies.append(surveyed.compression.energy)
+        self.progress("k-space", len(plan), len(plan))
+        require_files(rows, self.layout.root, self.account)
+        table = self._table(rows)
+        self._about_coils(table, energies, coils)
+        images.flush()
+        masks.flush()
+        del images, masks
+        keep_rows(folder / "images.npy", range(len(rows)))
+        keep_rows(folder / MASKS, range(len(rows)))
+        return Decoded(table, side, self._fingerprints(table))
 
     def _side(self, readable: list[Readable]) -> int:
         """The side that all images get: nothing is enlarged, so no line is ever made up."""
         columns = [volume.shape[3] for volume in readable]
         side = min(self.image_size, *columns)
         if side < self.image_size:
-            self.notes.append(
+            self.account.notes.append(
                 f"{self.image_size} pixels a side were asked for, and all images are sampled at {side}, which is the"
                 " smallest number of lines"
             )
         if side < max(columns):
-            self.notes.append(
+            self.account.notes.append(
                 f"of the {_range(columns)} lines that a slice has, the central {side} are taken as acquired: a rate is"
                 " a share of these"
             )
@@ -157,7 +146,7 @@ class KspaceScan:
     def _coils(self, readable: list[Readable]) -> int:
         """How many channels an image gets; a note says what an image is here."""
         coils = min(COILS, max(volume.shape[1] for volume in readable))
-        self.notes.append(
+        self.account.notes.append(
             f"the images are no magnitudes: the mask acts on the k-space of {counted(coils, 'coil')}, and the root of"
             " the sum of their squares is taken after it"
         )
@@ -248,24 +237,23 @@ class KspaceScan:
     def _about_coils(self, table: pd.DataFrame, energies: list[float], coils: int) -> None:
         """Notes on compressed coils and on lines that were not acquired."""
         if min(energies) < 1:
-            self.notes.append(
+            self.account.notes.append(
                 f"the coils of a volume are compressed to {coils} (singular values over all its slices), which hold"
                 f" {min(energies):.1%} of the energy or more"
             )
         partly = table[table["acquired_width"] < table["width"]]
         if len(partly):
             least = (partly["acquired_width"] / partly["width"]).min()
-            self.notes.append(
+            self.account.notes.append(
                 f"{counted(len(partly), 'image')} were stored with lines of zeros that were not acquired (as few as"
                 f" {least:.0%} of the lines were): a rate counts the stored lines"
             )
 
-    def _write_texts(self, folder: Path, table: pd.DataFrame, side: int) -> None:
-        """Everything of the cache but the arrays."""
+    def _fingerprints(self, table: pd.DataFrame) -> dict[str, str]:
         names = ["path", "patient_id", "vendor", "series", "slice", "label", "digest", "field_t"]
         content = [VERSION, self.settings.facts(), table[names].to_json(orient="values")]
         fingerprint = digest(json.dumps(content, sort_keys=True).encode())
-        write_texts(folder, self, table, side, {"1": fingerprint, "2": fingerprint})
+        return {"1": fingerprint, "2": fingerprint}
 
 
 def with_boxes(cohort: Any) -> Any:

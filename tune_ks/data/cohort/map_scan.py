@@ -21,10 +21,11 @@ import pandas as pd
 
 from tune_ks.core.arrays import read_arrays
 from tune_ks.core.config import digest
-from tune_ks.data.cohort.cache_texts import write_texts
+from tune_ks.data.cohort.cache_texts import Decoded
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.dipole import GEOMETRY, ppm_of_hz
@@ -35,7 +36,6 @@ from tune_ks.data.layouts.maps import MapLine, Maps
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.data.new_array import new_array
-from tune_ks.data.whole_folder import whole_folder
 
 LOW = -0.25  # ppm: becomes 0 of an image
 HIGH = 0.25  # becomes 1; veins and deep nuclei at 3 T stay well inside
@@ -44,51 +44,51 @@ MAX_BYTES = MAX_SIDE**2 * 8  # of one array of a file
 
 
 class MapScan:
-    """One reading of a folder of the layout ``Maps``. The methods and their results are those of ``scan.Scan``."""
+    """One reading of a folder of the layout ``Maps``. A ``Scan``."""
 
     def __init__(self, layout: Maps, settings: CohortSettings, image_size: int, progress: Progress) -> None:
         self.layout = layout
         self.settings = settings
         self.image_size = image_size
         self.progress = progress
-        self.skipped: list[tuple[str, str]] = []
-        self.left_out: dict[str, int] = {}
-        self.notes: list[str] = []
+        self.account = Account()
 
-    def write(self, cache_dir: Path, signature: str, files: list[FileStatus], labels_required: bool) -> None:
-        """Fill ``cache_dir/signature``, whole or not at all."""
-        lines = self.layout.lines()
+    def plan(self, files: list[FileStatus], labels_required: bool) -> list[MapLine]:
+        """The lines of maps.csv."""
+        return self.layout.lines()
+
+    def undecoded(self, plan: list[MapLine]) -> tuple[pd.DataFrame, int]:
+        """The table as far as maps.csv and the first file tell it, and the side of its images; see Scan."""
+        shape = self._read(plan[0])[0].shape
+        side = min(self.image_size, max(shape))
+        rows = [self._row(line, shape, side) for line in plan]
+        return pd.DataFrame(rows, columns=[*COLUMNS, *GEOMETRY]).fillna({"digest": ""}), side
+
+    def decode(self, plan: list[MapLine], folder: Path) -> Decoded:
+        """Write images.npy and TARGETS, both float32 (n, S, S)."""
         fields: list[np.ndarray] = []
         maps: list[np.ndarray] = []
-        for number, line in enumerate(lines):
-            self.progress("maps", number, len(lines))
+        for number, line in enumerate(plan):
+            self.progress("maps", number, len(plan))
             field, chi = self._read(line)
             fields.append(field)
             maps.append(chi)
-        self.progress("maps", len(lines), len(lines))
+        self.progress("maps", len(plan), len(plan))
         side = self._side(fields)
-        target = cache_dir / signature
-        with whole_folder(target, (target / "settings.json").exists) as scratch:
-            images = new_array(scratch / "images.npy", np.float32, (len(lines), side, side))
-            targets = new_array(scratch / TARGETS, np.float32, (len(lines), side, side))
-            rows = []
-            for row, (line, field, chi) in enumerate(zip(lines, fields, maps, strict=True)):
-                images[row] = self._image(shrunk(field, side))
-                targets[row] = shrunk(chi, side) / (HIGH - LOW)
-                if not targets[row].any():
-                    raise InputError(f"{line.item.path}: chi_ppm is 0 everywhere, so no score is defined for it")
-                rows.append(self._row(line, field.shape, side) | _facts(images[row], field, chi))
-            images.flush()
-            targets.flush()
-            self._write_texts(scratch, pd.DataFrame(rows, columns=[*COLUMNS, *GEOMETRY]), side)
-
-    def survey(self, files: list[FileStatus], labels_required: bool) -> tuple[pd.DataFrame, int]:
-        """The table as far as maps.csv and the first file tell it, and the side of its images. Writes nothing."""
-        lines = self.layout.lines()
-        shape = self._read(lines[0])[0].shape
-        side = min(self.image_size, max(shape))
-        rows = [self._row(line, shape, side) for line in lines]
-        return pd.DataFrame(rows, columns=[*COLUMNS, *GEOMETRY]).fillna({"digest": ""}), side
+        images = new_array(folder / "images.npy", np.float32, (len(plan), side, side))
+        targets = new_array(folder / TARGETS, np.float32, (len(plan), side, side))
+        rows = []
+        for row, (line, field, chi) in enumerate(zip(plan, fields, maps, strict=True)):
+            images[row] = self._image(shrunk(field, side))
+            targets[row] = shrunk(chi, side) / (HIGH - LOW)
+            if not targets[row].any():
+                raise InputError(f"{line.item.path}: chi_ppm is 0 everywhere, so no score is defined for it")
+            rows.append(self._row(line, field.shape, side) | _facts(images[row], field, chi))
+        images.flush()
+        targets.flush()
+        table = pd.DataFrame(rows, columns=[*COLUMNS, *GEOMETRY])
+        table["row"] = np.arange(len(table))
+        return Decoded(table, side, self._fingerprints(table))
 
     def _read(self, line: MapLine) -> tuple[np.ndarray, np.ndarray]:
         """(rows, columns) field and susceptibility in ppm. InputError where the file does not hold them."""
@@ -114,7 +114,7 @@ class MapScan:
         """The side that all images get: nothing is enlarged."""
         smallest = min(max(field.shape) for field in fields)
         if smallest < self.image_size:
-            self.notes.append(
+            self.account.notes.append(
                 f"{self.image_size} pixels a side were asked for, and all images are sampled at {smallest}, which the"
                 " smallest has"
             )
@@ -125,8 +125,8 @@ class MapScan:
         image = (field - LOW) / (HIGH - LOW)
         if image.min() < 0 or image.max() > 1:
             note = f"a field beyond {LOW:g} to {HIGH:g} ppm is cut off at that value"
-            if note not in self.notes:
-                self.notes.append(note)
+            if note not in self.account.notes:
+                self.account.notes.append(note)
         return np.clip(image, 0, 1)
 
     def _row(self, line: MapLine, shape: tuple[int, ...], side: int) -> dict[str, Any]:
@@ -154,12 +154,10 @@ class MapScan:
         }
         return dict.fromkeys(COLUMNS, math.nan) | known | geometry
 
-    def _write_texts(self, folder: Path, table: pd.DataFrame, side: int) -> None:
-        """Everything of the cache but the arrays."""
-        table["row"] = np.arange(len(table))
+    def _fingerprints(self, table: pd.DataFrame) -> dict[str, str]:
         content = table[["path", "patient_id", "vendor", "label", "split", "digest", "field_t", *GEOMETRY]]
         fingerprint = digest(json.dumps([VERSION, self.settings.facts(), content.to_numpy().tolist()]).encode())
-        write_texts(folder, self, table, side, {"1": fingerprint, "2": fingerprint})
+        return {"1": fingerprint, "2": fingerprint}
 
 
 def shrunk(values: np.ndarray, side: int) -> np.ndarray:

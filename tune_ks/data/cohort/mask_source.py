@@ -1,4 +1,4 @@
-"""What says in a folder where the lesions of its images lie."""
+"""Which files of a folder say where the lesions of its images lie."""
 
 import hashlib
 from pathlib import Path

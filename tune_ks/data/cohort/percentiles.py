@@ -25,7 +25,10 @@ def percentiles(images: Sequence[np.ndarray], shares: Sequence[float]) -> list[f
 
 
 class _Ranked:
-    """Pixels in bins, of which those that were asked for are sorted. Image by image, so that all stays in the cache."""
+    """Pixels in bins; only the bins that are asked for are sorted.
+
+    It works image by image, so that the pixels stay in the processor's cache.
+    """
 
     def __init__(self, images: Sequence[np.ndarray]) -> None:
         self.images = images

@@ -8,8 +8,9 @@ import numpy as np
 
 from tune_ks.data.child_process import Report
 from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
-from tune_ks.data.dicom.reader import Header, HeaderReader, UnusableFile, VendorNames, read_file, read_planned
+from tune_ks.data.dicom.reader import Header, HeaderReader, UnusableFile, read_file, read_planned
 from tune_ks.data.kspace import centre, to_image, to_kspace
+from tune_ks.data.vendors import VendorNames
 
 MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; of more, a regular subset is taken
 CRASHED = "the decoder crashed or hung"

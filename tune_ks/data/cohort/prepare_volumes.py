@@ -1,4 +1,4 @@
-"""The slices of NIfTI volumes -> the working size and one intensity scale. It runs in child processes as prepare."""
+"""The slices of NIfTI volumes -> the working size and one intensity scale. Runs in child processes, as prepare does."""
 
 from collections.abc import Iterator
 from pathlib import Path

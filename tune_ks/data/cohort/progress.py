@@ -1,4 +1,4 @@
-"""How a reading tells how far it is."""
+"""The function that a reading calls to say how far it is."""
 
 from collections.abc import Callable
 

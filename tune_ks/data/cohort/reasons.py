@@ -2,12 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from tune_ks.data.layouts.sheets import InputError, counted
 
 SHOWN_REASONS = 5  # in a message
+
+
+@dataclass
+class Account:
+    """What a reading of a folder tells beside its images."""
+
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # path and reason of files that cannot serve
+    left_out: Counter[str] = field(default_factory=Counter)  # reason -> files left out on purpose
+    notes: list[str] = field(default_factory=list)  # what the user must know before believing a number
+
+    def reasons(self) -> str:
+        """Why files were left out, as reasons_of says it."""
+        return reasons_of(Counter(reason for _, reason in self.skipped) + self.left_out)
 
 
 def require_both_classes(table: pd.DataFrame, reasons: str) -> None:

@@ -23,11 +23,12 @@ from tune_ks.data.cohort.stored_masks import Row, StoredMasks
 from tune_ks.data.cohort.table import manufacturer_of
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import Geometry, apply
-from tune_ks.data.dicom.reader import VendorNames, read_geometry
+from tune_ks.data.dicom.reader import read_geometry
 from tune_ks.data.layouts.labels import without_site
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.new_array import new_array
 from tune_ks.data.nifti.slices import slice_geometry, volume_and_number
+from tune_ks.data.vendors import VendorNames
 from tune_ks.data.whole_folder import remove_abandoned
 
 VERSION = 1  # of what is cached; a change that moves any pixel raises it

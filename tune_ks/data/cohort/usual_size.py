@@ -12,7 +12,7 @@ def side_of(candidate: Candidate) -> int:
 
 
 def least_side(sides: list[int]) -> float:
-    """The side from which on an image is no stranger among those of its vendor; 0 where they have no usual side."""
+    """The least side, in pixels, of an image that counts among its vendor's; 0 where these have no usual side."""
     usual = sorted(sides)[len(sides) // 2]
-    strangers = sum(side < FAR_SMALLER * usual for side in sides)
-    return FAR_SMALLER * usual if strangers <= FEW * len(sides) else 0
+    far_smaller = sum(side < FAR_SMALLER * usual for side in sides)
+    return FAR_SMALLER * usual if far_smaller <= FEW * len(sides) else 0

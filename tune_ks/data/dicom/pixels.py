@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pydicom
@@ -131,20 +131,18 @@ def _decoded(content: bytes, stored: Stored) -> np.ndarray | None:
     """Compressed pixels, from the file's bytes that begin with them; None where pydicom shall say why they are bad."""
     try:
         decoder = get_decoder(UID(stored.syntax))
-        pixels, _ = decoder.as_array(
-            content,
-            raw=True,
-            decoding_plugin=_plugin(decoder),
-            correct_unused_bits=True,
-            rows=stored.rows,
-            columns=stored.columns,
-            samples_per_pixel=1,
-            number_of_frames=1,
-            bits_allocated=stored.allocated,
-            bits_stored=stored.bits,
-            pixel_representation=int(stored.signed),
-            photometric_interpretation=stored.photometric,
-        )
+        options: dict[str, Any] = {  # pydicom's own types ask for a dict of all options as the value of each
+            "correct_unused_bits": True,
+            "rows": stored.rows,
+            "columns": stored.columns,
+            "samples_per_pixel": 1,
+            "number_of_frames": 1,
+            "bits_allocated": stored.allocated,
+            "bits_stored": stored.bits,
+            "pixel_representation": int(stored.signed),
+            "photometric_interpretation": stored.photometric,
+        }
+        pixels, _ = decoder.as_array(content, raw=True, decoding_plugin=_plugin(decoder), **options)
     except Exception:  # a damaged file can make the decoders fail in any way
         return None
     return pixels if pixels.shape == (stored.rows, stored.columns) else None
@@ -254,7 +252,7 @@ def _check_grey_scale(dataset: pydicom.Dataset) -> None:
 
 def _check_length(dataset: pydicom.Dataset, path: Path) -> None:
     """UnusableFile where uncompressed pixel data is shorter or longer than one image."""
-    element = dataset.get_item("PixelData", keep_deferred=True)
+    element = _pixel_data(dataset)
     length = element.length if element.value is None else len(element.value)
     expected = integer(dataset, "Rows") * integer(dataset, "Columns") * integer(dataset, "BitsAllocated") // 8
     if length < expected or _ends_early(dataset, path):
@@ -266,13 +264,19 @@ def _check_length(dataset: pydicom.Dataset, path: Path) -> None:
 def _ends_early(dataset: pydicom.Dataset, path: Path) -> bool:
     """Whether a file ends within its uncompressed pixels, where these were left in it.
 
-    A deflated file is read whole: what it lacks shows in the length of the value.
+    A deflated file is read whole, so that the length of its value shows what is missing.
     """
-    element = dataset.get_item("PixelData", keep_deferred=True)
+    element = _pixel_data(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
     if element.value is not None or syntax.is_encapsulated or syntax == DeflatedExplicitVRLittleEndian:
         return False
     return element.value_tell + element.length > os.stat(path).st_size
+
+
+def _pixel_data(dataset: pydicom.Dataset) -> RawDataElement:
+    """The element as it lies in the file; its value is None where it was not read yet."""
+    element: Any = dataset.get_item("PixelData", keep_deferred=True)  # raw, which pydicom's own types do not say
+    return element
 
 
 def _place(dataset: pydicom.Dataset, path: Path) -> Place | None:
@@ -297,8 +301,7 @@ def _place(dataset: pydicom.Dataset, path: Path) -> Place | None:
 
 def _place_in(dataset: pydicom.Dataset, path: Path) -> Place:
     status = os.stat(path)
-    element = dataset.get_item("PixelData", keep_deferred=True)
-    return Place(element.value_tell, status.st_size, status.st_mtime_ns)
+    return Place(_pixel_data(dataset).value_tell, status.st_size, status.st_mtime_ns)
 
 
 def _open_and_decode(path: Path) -> np.ndarray:
@@ -314,7 +317,8 @@ def _decode(dataset: pydicom.Dataset, stored: Stored, compressed: bool) -> np.nd
         raise UnusableFile("an encoding that no decoder knows") from None
     plugin = _plugin(decoder) if compressed else ""
     # pydicom would cut off what does not fit into BitsStored, and so fold a bright image that says too few bits
-    pixels, _ = decoder.as_array(dataset, raw=True, decoding_plugin=plugin, correct_unused_bits=compressed)
+    options: dict[str, Any] = {"correct_unused_bits": compressed}  # as in _decoded
+    pixels, _ = decoder.as_array(dataset, raw=True, decoding_plugin=plugin, **options)
     if pixels.shape != (dataset.Rows, dataset.Columns):
         raise UnusableFile("damaged (decoded to another size)")
     return pixels if compressed else _aligned(pixels, stored)

@@ -8,7 +8,6 @@ is never written.
 import hashlib
 import json
 import math
-import re
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -19,7 +18,6 @@ import pydicom
 
 from tune_ks.data.dicom.file import (
     DEFER_BYTES,
-    MAX_SHOWN,
     UnusableFile,
     guarded,
     integer,
@@ -39,35 +37,8 @@ from tune_ks.data.dicom.pixels import (
     stored_of,
     stored_pixels,
 )
+from tune_ks.data.vendors import NO_NAMES, VendorNames
 
-# A maker's older name is kept apart from its newer one unless only the letter case or legal form changed.
-VENDORS = {  # vendor -> what Manufacturer looks like in small letters, all signs between words made blanks
-    "GE": r"\bge\b|\bg e\b|\bgems\b|\bgehc\b|\bgehealthcare\b|general electric",
-    "SIEMENS": r"siemens",
-    "PHILIPS": r"philips",
-    "CANON": r"\bcanon\b",
-    "TOSHIBA": r"toshiba",
-    "HITACHI": r"hitachi",
-    "FUJIFILM": r"fujifilm",
-    "UIH": r"\buih\b|united imaging",
-    "ESAOTE": r"esaote",
-    "AURORA": r"\baurora\b",
-    "BRUKER": r"bruker",
-    "HYPERFINE": r"hyperfine",
-    "MPTRONIC": r"mptronic",  # code 1 of the Duke sheet; no file of it is known
-    "NEUSOFT": r"neusoft",
-    "ALLTECH": r"alltech",
-    "FONAR": r"\bfonar\b",
-    "PARAMED": r"paramed",
-    "PICKER": r"\bpicker\b",
-    "MARCONI": r"\bmarconi\b",
-    "SHIMADZU": r"shimadzu",
-    "SYNAPTIVE": r"synaptive",
-    "MINDRAY": r"mindray",
-    "XINGAOYI": r"xingaoyi",
-    "WANDONG": r"wandong",
-}
-VENDOR_NAME = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,19}")  # of a vendor that is not in VENDORS and that the user names
 PHASE_AXES = {"ROW": "ROW", "ROWS": "ROW", "COL": "COL", "COLUMN": "COL"}  # as files write it -> as DICOM defines it
 OTHER_AXIS = {"ROW": "COL", "COL": "ROW", "": ""}
 GAUSS_PER_TESLA = 1e4
@@ -79,6 +50,13 @@ class ImagePlan(NamedTuple):
 
     stored: Stored | None  # None where the image is a slice of a volume
     geometry: Geometry
+
+    @property
+    def of_file(self) -> Stored:
+        """How the file of one image stores it. ValueError for a slice of a volume, which is read with its volume."""
+        if self.stored is None:
+            raise ValueError("a slice of a volume has no file of its own")
+        return self.stored
 
 
 @dataclass(frozen=True)
@@ -115,25 +93,6 @@ class ImageFile(NamedTuple):
     digest: str  # 8 hexadecimal digits of the decoded stored pixels
 
 
-@dataclass(frozen=True)
-class VendorNames:
-    """What the user says of makers. ``given`` goes before VENDORS, ``otherwise`` is for files of no known maker."""
-
-    given: dict[str, str] = field(default_factory=dict)  # what Manufacturer says, in any case; "" for nothing -> vendor
-    otherwise: str = ""
-
-    def vendor(self, manufacturer: str) -> str:
-        """The vendor of a file; "" where nobody knows it."""
-        said = manufacturer.casefold()
-        for name, vendor in self.given.items():
-            if name.casefold() == said:
-                return vendor
-        return vendor_of(manufacturer) or self.otherwise
-
-
-NO_NAMES = VendorNames()
-
-
 def read_header(path: str | PathLike, orientation: str = "canonical", names: VendorNames = NO_NAMES) -> Header:
     """The header of one file; its pixels are checked for presence and length, not decoded. Raises UnusableFile."""
     return HeaderReader(orientation).read(path, names)
@@ -159,7 +118,7 @@ class HeaderReader:
         dataset = open_dataset(path, DEFER_BYTES)
         said = values_as_stored(dataset)
         if self.header is not None and said is not None and said == self.said and names == self.names:
-            stored = stored_alike(self.header.plan.stored, dataset, path)
+            stored = stored_alike(self.header.plan.of_file, dataset, path)
             return replace(self.header, plan=ImagePlan(stored, self.header.plan.geometry))
         header = _header(dataset, path, self.orientation, names)
         self.said = said
@@ -198,28 +157,6 @@ def read_planned(path: str | PathLike, header: Header) -> ImageFile | None:
     return guarded(lambda: _read_planned(Path(path), header))
 
 
-def vendor_of(manufacturer: str) -> str:
-    """GE, SIEMENS, PHILIPS ... (a key of VENDORS) from what Manufacturer says; "" when it is none that is known."""
-    words = " ".join(re.findall(r"[a-z0-9]+", manufacturer.lower()))
-    return next((name for name, looks in VENDORS.items() if re.search(looks, words)), "")
-
-
-def named_vendor(text: str) -> str:
-    """The vendor that a user means: one of VENDORS, or the text as a new name. ValueError where it is no name."""
-    name = vendor_of(text) or re.sub(r"[\s_]+", "_", text.strip()).upper()
-    if not VENDOR_NAME.fullmatch(name):
-        raise ValueError(f"a vendor's name is 1 to 20 letters, digits, '-' and '_', got {text[:MAX_SHOWN]!r}")
-    return name
-
-
-def vendor_if_named(text: str) -> str:
-    """As ``named_vendor``, but "" where the text is no name."""
-    try:
-        return named_vendor(text)
-    except ValueError:
-        return ""
-
-
 def _check_orientation(orientation: str) -> None:
     if orientation not in ORIENTATIONS:
         raise ValueError(f"orientation must be one of {ORIENTATIONS}, got {orientation!r}")
@@ -228,19 +165,19 @@ def _check_orientation(orientation: str) -> None:
 def _read_file(path: Path, orientation: str, names: VendorNames) -> ImageFile:
     dataset = open_dataset(path)
     header = _header(dataset, path, orientation, names)
-    return _image_file(header, stored_pixels(dataset, path, header.plan.stored, header.compressed))
+    return _image_file(header, stored_pixels(dataset, path, header.plan.of_file, header.compressed))
 
 
 def _read_planned(path: Path, header: Header) -> ImageFile | None:
-    pixels = pixels_at(path, header.plan.stored)
+    pixels = pixels_at(path, header.plan.of_file)
     return None if pixels is None else _image_file(header, pixels)
 
 
 def _image_file(header: Header, pixels: np.ndarray) -> ImageFile:
     """``pixels`` are (Rows, Columns) integers as stored."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels, dtype="<i4"))
-    image = apply(in_unit_of_file(pixels, header.plan.stored), header.plan.geometry)
+    digest.update(np.ascontiguousarray(pixels, dtype="<i4").data)
+    image = apply(in_unit_of_file(pixels, header.plan.of_file), header.plan.geometry)
     return ImageFile(header, image, digest.hexdigest()[:8])
 
 

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tune_ks.data.dicom.reader import vendor_if_named
 from tune_ks.data.layouts.base import FileStatus, Layout, visible_names
 from tune_ks.data.layouts.items import Item, Listing
 from tune_ks.data.layouts.sheets import InputError, positive_number, read_table, require_columns
+from tune_ks.data.vendors import vendor_if_named
 
 NAMED = "breastdcedl"  # how its folders begin, in small letters
 CROPPED = "min_crop"  # in the path of the cropped release

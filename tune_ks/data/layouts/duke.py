@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from tune_ks.data.dicom.reader import vendor_of
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
 from tune_ks.data.layouts.sheets import InputError, present_column, read_columns
+from tune_ks.data.vendors import vendor_of
 
 FOLDER = "Duke-Breast-Cancer-MRI"
 SERIES = "pre"  # of the public slice task

@@ -13,7 +13,7 @@ class PatientFolders(Layout):
     has_labels = False
 
     @classmethod
-    def find_sheets(cls, root: Path) -> dict[str, Path]:
+    def find_sheets(cls, root: Path) -> dict[str, Path] | None:
         """None are needed."""
         return {}
 

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from tune_ks.data.dicom.reader import named_vendor
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.folder_tree import FolderTree, plain
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
 from tune_ks.data.layouts.sheets import InputError, counted, present_column, read_table, require_columns
+from tune_ks.data.vendors import named_vendor
 
 LABELS = "labels.csv"
 COLUMNS = ("path", "patient_id", "label", "series", "split", "slice", "slices", "vendor", "site", "breast")

@@ -12,10 +12,10 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tune_ks.data.dicom.reader import vendor_if_named
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import Item, Listing
 from tune_ks.data.layouts.sheets import InputError, positive_number, present_column, read_columns
+from tune_ks.data.vendors import vendor_if_named
 
 STEM = "clinical_and_imaging_info"
 SHEET = "dataset_info"  # of the workbook

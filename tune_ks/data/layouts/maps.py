@@ -5,13 +5,13 @@ from typing import ClassVar, NamedTuple
 
 import pandas as pd
 
-from tune_ks.data.dicom.reader import named_vendor
 from tune_ks.data.dipole import VOXEL, b0_in_image_axes
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.folder_tree import FolderTree
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import is_absolute_or_climbs
 from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
+from tune_ks.data.vendors import named_vendor
 
 MAPS = "maps.csv"
 COLUMNS = ("path", "patient_id", "domain", "field_t", *VOXEL, "orientation")

@@ -63,7 +63,7 @@ class Odelia(Layout):
 
     @classmethod
     def message_if_incomplete(cls, root: Path) -> str:
-        """For centres of which none has labels."""
+        """The message where there are centres and none has labels; else ""."""
         centres = _centres(root)
         if not centres:
             return ""

@@ -1,4 +1,4 @@
-"""Folders of NIfTI volumes, or of raw k-space, without any sheet: what ``predict`` meets in a hospital."""
+"""Folders of NIfTI volumes, or of raw k-space, without any sheet: as ``predict`` is given them in a hospital."""
 
 import itertools
 import os

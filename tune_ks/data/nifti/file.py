@@ -112,7 +112,7 @@ def _size_of(path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
     """The content of a file, inflated as it is read where it is compressed."""
     try:
         file = path.open("rb")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,8 @@ HEAD = 2  # the patient axis from the feet to the head
 NAME = "#"  # before the number of the slice, in the name of a slice
 
 
-class Slices(NamedTuple):
+@dataclass(frozen=True)
+class Slices:
     """How a volume divides into slices. Number 1 is the slice nearest to the right, the front or the feet."""
 
     axis: int  # of the file
@@ -44,7 +46,8 @@ class Slices(NamedTuple):
         return self.count - index if self.is_reversed else index + 1
 
 
-class VolumeFacts(NamedTuple):
+@dataclass(frozen=True)
+class VolumeFacts:
     """What a scan knows of a volume before it reads its pixels."""
 
     header: Header  # of each of its slices
@@ -146,7 +149,7 @@ def read_slices(path: Path, orientation: str, numbers: Iterable[int], expected: 
     lowest = _lowest(volume, slices.axis, indices)
     for index, plane in slices_of(volume, slices.axis, indices):
         digest = hashlib.sha256(repr(plane.shape).encode())
-        digest.update(np.ascontiguousarray(plane, dtype="<f4"))
+        digest.update(np.ascontiguousarray(plane, dtype="<f4").data)
         image = apply(plane.T - np.float32(lowest), slices.geometry)
         yield SliceImage(slices.number(index), image, digest.hexdigest()[:8])
 

@@ -106,7 +106,7 @@ class Lesion:
         """No spicule reaches farther from the centre of the section than this."""
         return (1 + max((length for _, length in self.spicules), default=0.0)) * self._margin_mm(dz)
 
-    def _window(self, x: np.ndarray, y: np.ndarray, reach_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    def _window(self, x: np.ndarray, y: np.ndarray, reach_mm: float) -> tuple[np.ndarray, ...]:
         """Index of the pixels at most ``reach_mm`` away, and of some beyond; stretching by ``aspect`` counts."""
         reach_mm = 1.01 * reach_mm * np.sqrt(max(self.aspect, 1 / self.aspect))
         row = np.flatnonzero(np.abs(y - self.centre[1]) <= reach_mm)
@@ -192,7 +192,7 @@ class Patient:
     def _tumour(self, rng: np.random.Generator, z: float, radius: float) -> Lesion:
         rough = rng.uniform(0.08, 0.25)  # nearly round to irregular
         lobes = tuple((rng.normal(0, rough / order**0.9), rng.uniform(0, 2 * np.pi)) for order in range(1, 9))
-        spicules = ()
+        spicules: tuple[tuple[float, float], ...] = ()
         if rng.random() < 0.6:
             spicules = tuple((rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 1.0)) for _ in range(rng.integers(5, 16)))
         return Lesion(
@@ -271,15 +271,15 @@ class Patient:
 
         tissue = _Tissue(water=np.clip(0.06 + gland, 0, 1), enhancement=self._parenchyma(x, y, z))  # fat: some water
         for lesion in self.benign:
-            share, radius = lesion.share(x, y, z)
-            hilum = (1 - lesion.core) * _step((0.45 - radius) / 0.08)
+            share, from_centre = lesion.share(x, y, z)
+            hilum = (1 - lesion.core) * _step((0.45 - from_centre) / 0.08)
             tissue.cover(share * (1 - hilum), TUMOUR_T1_MS, lesion.enhancement)
         for path, radius in self.vessels:
             pixels, vessel = self._vessel(path, radius, x, y, z)
             if vessel.size:
                 tissue.cover(vessel * body[pixels], BLOOD_T1_MS, self.vessel_enhancement, pixels)
-        tumour, radius = self.tumour.share(x, y, z)
-        rim = self.tumour.core + (1 - self.tumour.core) * _step((radius - 0.6) / 0.1)
+        tumour, from_centre = self.tumour.share(x, y, z)
+        rim = self.tumour.core + (1 - self.tumour.core) * _step((from_centre - 0.6) / 0.1)
         uneven = np.clip(1 + 0.12 * textures[2], 0.6, 1.4)
         tissue.cover(tumour, TUMOUR_T1_MS, self.tumour.enhancement * rim * uneven)
         streaks = np.clip(0.85 + 0.12 * textures[2], 0.4, 1)
@@ -339,7 +339,7 @@ class Patient:
     @staticmethod
     def _vessel(
         path: np.ndarray, radius: float, x: np.ndarray, y: np.ndarray, z: float
-    ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         """Index of the pixels near a vessel, and the share of each that is vessel. None is near where it is far off."""
         from scipy.spatial import cKDTree  # here, because most commands find the phantom written
 

@@ -20,7 +20,7 @@ SLICE_Z_MM = (np.arange(1, VOLUME_SLICES + 1) - (VOLUME_SLICES + 1) / 2) * SLICE
 SERIES = {"pre": (3, "ax dyn pre"), "post_1": (4, "ax dyn 1st pass")}  # number and description
 COMMENT = "synthetic phantom, not a patient"
 TOP = "Duke-Breast-Cancer-MRI"
-CODES = {
+CODES: dict[str, dict[Any, int]] = {  # column -> value -> its code
     "Manufacturer": {"GE MEDICAL SYSTEMS": 0, "SIEMENS": 2},
     "Manufacturer Model Name": {"Avanto": 0, "SIGNA HDx": 3, "Signa HDxt": 4, "Skyra": 5},
     "Field Strength (Tesla)": {1.5: 1, 3.0: 3},
@@ -231,7 +231,9 @@ CLINICAL_COLUMNS = [
 
 def write_sheets(root: Path, patients: list[WrittenPatient]) -> None:
     """Annotation boxes, clinical sheet (three header rows, coded values) and file mapping."""
-    boxes = [["Patient ID", "Start Row", "End Row", "Start Column", "End Column", "Start Slice", "End Slice"]]
+    boxes: list[list[Any]] = [
+        ["Patient ID", "Start Row", "End Row", "Start Column", "End Column", "Start Slice", "End Slice"]
+    ]
     clinical = [list(header) for header in zip(*CLINICAL_COLUMNS)]
     mapping = [["sop_instance_UID", "original_path_and_filename", "classic_path", "descriptive_path"]]
     for patient in patients:
@@ -247,7 +249,7 @@ def write_masks(root: Path, patients: list[WrittenPatient]) -> None:
     """``masks.npz``: "PHANTOM_001" (n, N, N) bool and "PHANTOM_001_slices" (n,) for every patient."""
     masks = {patient.patient_id: patient.masks for patient in patients}
     slices = {f"{patient.patient_id}_slices": patient.slices for patient in patients}
-    np.savez_compressed(root / "masks.npz", **masks, **slices)
+    np.savez_compressed(root / "masks.npz", allow_pickle=False, **masks, **slices)
 
 
 def clinical_row(exam: Exam) -> list[Any]:

@@ -136,7 +136,7 @@ def turn(about_z: float, about_x: float, about_y: float) -> np.ndarray:
     return of_y @ of_x @ of_z
 
 
-def inversion_recovery(t1_ms: np.ndarray, ti_ms: float, tr_ms: float) -> np.ndarray:
+def inversion_recovery(t1_ms: np.ndarray | float, ti_ms: float, tr_ms: float) -> np.ndarray:
     """S(T1) with its sign, per unit of proton density."""
     return 1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms)
 

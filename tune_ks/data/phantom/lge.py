@@ -88,7 +88,8 @@ class LgeSettings:
         return [split for split, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
 
 
-class PlannedHeart(NamedTuple):
+@dataclass(frozen=True)
+class PlannedHeart:
     """One patient of the phantom."""
 
     patient_id: str
@@ -139,7 +140,7 @@ def write_lge(root: Path, settings: LgeSettings, progress: Callable[[str, int, i
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(sorted(rows, key=lambda row: row["path"]))
-        np.savez_compressed(scratch / "masks.npz", **masks)
+        np.savez_compressed(scratch / "masks.npz", allow_pickle=False, **masks)
         (scratch / DESCRIPTION).write_text(description)
     return root
 

@@ -31,7 +31,7 @@ def planned_cohort(root: Path, phantom: PhantomSettings, settings: CohortSetting
                     "path": f"{plan.patient_id}/{number}",
                     "patient_id": plan.patient_id,
                     "vendor": vendor,
-                    "series": settings.series or SERIES[0],
+                    "series": settings.series or next(iter(SERIES)),
                     "label": int(number in plan.positive),
                     "slice": float(number),
                 }

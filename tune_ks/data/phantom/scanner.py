@@ -109,7 +109,7 @@ class Sequence:
 REFERENCE = Sequence(SIEMENS.tr_ms, SIEMENS.te_ms, SIEMENS.flip_deg, field_t=3.0)
 
 
-def spoiled_gradient_echo(t1_ms: np.ndarray, t2star_ms: float, sequence: Sequence) -> np.ndarray:
+def spoiled_gradient_echo(t1_ms: np.ndarray | np.floating, t2star_ms: float, sequence: Sequence) -> np.ndarray:
     """Signal per unit of M0 (Haase et al., J Magn Reson 1986); the shape of ``t1_ms``."""
     flip = np.deg2rad(sequence.flip_deg)
     e1 = np.exp(-sequence.tr_ms / t1_ms)

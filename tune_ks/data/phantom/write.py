@@ -6,7 +6,7 @@ It shows that the tool works, never that k-sampling does. ``anatomy`` draws the 
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def write_phantom(
 
 def _write_patients(
     plans: list[PlannedPatient], settings: PhantomSettings, scratch: Path, workers: int | None
-) -> Iterator[WrittenPatient]:
+) -> Generator[WrittenPatient, None, None]:
     """Every patient as soon as it is written."""
     count = min(workers or min(usable_cores(), 8), len(plans))
     if count == 1:

@@ -1,5 +1,7 @@
 """AlexNet whose first convolution depends on the acquisition parameters: adaptive convolution."""
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 
@@ -33,10 +35,12 @@ class AdaptiveConvolution(nn.Module):
     parameter. At the start it computes the same as ``convolution``.
     """
 
+    typical: Tensor  # (7,) the values of TYPICAL
+
     def __init__(self, convolution: nn.Conv2d, side_dropout: float) -> None:
         super().__init__()
         self.stride = convolution.stride[0]
-        self.padding = convolution.padding[0]
+        self.padding = int(convolution.padding[0])
         self.shape = tuple(convolution.weight.shape)
         self.side_dropout = side_dropout
         self.absent = nn.Parameter(torch.zeros(len(TYPICAL)))
@@ -62,8 +66,9 @@ class AdaptiveAlexNet(AlexNet):
 
     def __init__(self, width: float = 1.0, dropout: float = 0.5, side_dropout: float = 0.0) -> None:
         super().__init__(width, dropout)
-        self.manifold = AdaptiveConvolution(self.features[0], side_dropout)
-        self.features = self.features[1:]
+        first = next(layer for layer in self.features if isinstance(layer, nn.Conv2d))
+        self.manifold = AdaptiveConvolution(first, side_dropout)
+        self.features = nn.Sequential(OrderedDict(list(self.features.named_children())[1:]))
 
     def extract(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         return self.features(self.manifold(image, acquisition))

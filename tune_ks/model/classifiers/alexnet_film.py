@@ -18,7 +18,7 @@ class FilmAlexNet(AlexNet):
         super().__init__(width, dropout)
         self.channels = [layer.out_channels for layer in self.features if isinstance(layer, nn.Conv2d)]
         self.modulation = emitter(2, HIDDEN, 2 * sum(self.channels))
-        nn.init.zeros_(self.modulation[-1].bias)
+        nn.init.zeros_(self.modulation[-1].get_parameter("bias"))
 
     def extract(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         parts = iter(self.modulation(condition).split([2 * count for count in self.channels], dim=1))

@@ -29,7 +29,7 @@ class HyperAlexNet(AlexNet):
         kernels = iter(split_kernels(self.hypernetwork(condition), self.shapes))
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):
-                image = convolve_each(image, *next(kernels), layer.stride[0], layer.padding[0])
+                image = convolve_each(image, *next(kernels), layer.stride[0], int(layer.padding[0]))
             else:
                 image = layer(image)
         return image

@@ -20,7 +20,7 @@ class Network(Member):
     Networks that state it can be trained in a pack.
     """
 
-    layers: Callable[[nn.Module], list[nn.Module]] | None = None
+    layers: Callable[[Any], list[nn.Module]] | None = None  # of a network that ``build`` has made
 
 
 class ImageClassifier(nn.Module):

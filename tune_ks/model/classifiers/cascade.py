@@ -40,7 +40,7 @@ class Cascade(nn.Module):
         for inputs in range(1, stages + 1):
             networks = [basic_unet(channels, dropout, inputs) for _ in range(views)]
             for network in networks:
-                nn.init.constant_(network.final_conv[-1].bias, START)
+                nn.init.constant_(network.get_parameter("final_conv.1.bias"), START)
             self.stages.append(nn.ModuleList(networks))
 
     def forward(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class Cascade(nn.Module):
         entering = volume
         logits = []
         for networks in self.stages:
-            of_views = [seen_along(axis, network, entering) for axis, network in enumerate(networks)]
+            of_views = [seen_along(axis, network, entering) for axis, network in enumerate(networks.children())]
             logit = torch.stack(of_views, dim=2)
             logits.append(logit)
             entering = torch.cat([volume, logit.detach().sigmoid().mean(2)[:, None]], dim=1)

@@ -20,7 +20,7 @@ def build(width: float = 1.0, dropout: float = 0.5) -> UNet:
     """
     network = UNet(widened(width, 32, 32, 64, 128, 256, 32), dropout, MAPS)
     with torch.no_grad():
-        network.network.final_conv[-1].bias[0] = math.log(RARE / (1 - RARE))
+        network.get_parameter("network.final_conv.1.bias")[0] = math.log(RARE / (1 - RARE))
     return network
 
 

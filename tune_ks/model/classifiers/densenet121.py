@@ -18,7 +18,7 @@ def build(width: float = 1.0, dropout: float = 0.5) -> ImageClassifier:
 
     first, growth = widened(width, 64, 32)
     features = DenseNet(2, in_channels=1, out_channels=1, init_features=first, growth_rate=growth)
-    count = features.class_layers.out.in_features
+    count = features.get_parameter("class_layers.out.weight").shape[1]
     features.class_layers.out = nn.Identity()
     return ImageClassifier(features, count, dropout)
 

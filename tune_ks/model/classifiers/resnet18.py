@@ -17,8 +17,10 @@ def build(width: float = 1.0, dropout: float = 0.5, mixstyle: float = 0.0) -> Im
     from monai.networks.nets.resnet import ResNet  # takes seconds
 
     channels = widened(width, 64, 128, 256, 512)
-    shape = {"conv1_t_size": 7, "conv1_t_stride": 2, "bias_downsample": False}
-    features = ResNet("basic", [2, 2, 2, 2], channels, 2, n_input_channels=1, feed_forward=False, **shape)
+    features = ResNet(
+        "basic", [2, 2, 2, 2], channels, 2,
+        n_input_channels=1, feed_forward=False, conv1_t_size=7, conv1_t_stride=2, bias_downsample=False,
+    )  # fmt: skip
     mix_styles_after([features.layer1, features.layer2], mixstyle)
     return ImageClassifier(features, channels[-1], dropout)
 

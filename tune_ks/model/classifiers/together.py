@@ -1,7 +1,8 @@
 """Several networks of the same shape computed as one: grouped convolutions, batched matrix products."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn import functional
 from tune_ks.model.classifiers.strided import StridedConv2d
 
 CONVOLUTIONS = (nn.Conv2d, StridedConv2d)
-Layers = Sequence[nn.Module]  # the same layer of each of the M networks
+Layers = Sequence[Any]  # the same layer of each of the M networks, of the type that FORMS gives to a form
 Noises = Sequence[AbstractContextManager]
 
 
@@ -82,7 +83,8 @@ def _dropout(values: Tensor, layers: Layers, noises: Noises) -> Tensor:
     return values * torch.stack(factors)
 
 
-FORMS = {  # type of layer -> function that computes M of them as one
+Form = Callable[[Tensor, Layers, Noises], Tensor]
+FORMS: dict[type[nn.Module], Form] = {  # type of layer -> function that computes M of them as one
     **dict.fromkeys(CONVOLUTIONS, convolve_together),
     nn.Linear: _dense,
     nn.Dropout: _dropout,

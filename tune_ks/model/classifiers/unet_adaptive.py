@@ -50,7 +50,7 @@ class AdaptiveUNet(nn.Module):
             self.decoder.append(nn.Sequential(*layers))
         self.last = CONVOLUTION[dimensions](first, 1, kernel_size=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        nn.init.zeros_(self.last.get_parameter("bias"))
 
     def forward(self, image: Tensor, acquisition: Tensor, condition: Tensor) -> Tensor:
         """(B, 1, S, S) field maps and their acquisition (B, A) -> (B, 1, S, S) susceptibility, both over the window.
@@ -77,8 +77,9 @@ class FilterManifold(nn.Module):
 
     def __init__(self, initial: nn.Module) -> None:
         super().__init__()
-        self.shape = tuple(initial.weight.shape)
-        parameters = torch.cat([initial.weight.detach().flatten(), initial.bias.detach()])
+        weight = initial.get_parameter("weight").detach()
+        self.shape = tuple(weight.shape)
+        parameters = torch.cat([weight.flatten(), initial.get_parameter("bias").detach()])
         layers: list[nn.Module] = []
         for before, after in zip((GEOMETRY, *HIDDEN), HIDDEN):
             layers += [nn.Linear(before, after), nn.ELU()]
@@ -98,7 +99,7 @@ def _convolution(dimensions: int, before: int, after: int) -> nn.Module:
     """3 x 3 (x 3), with weights that keep the variance (He et al., ICCV 2015): there are no norms that would."""
     layer = CONVOLUTION[dimensions](before, after, kernel_size=3, padding=1)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.get_parameter("bias"))
     return layer
 
 

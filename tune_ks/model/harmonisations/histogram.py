@@ -22,6 +22,8 @@ LEVELS = 256  # shares at which q is kept, at (k + 1/2) / LEVELS; linear between
 class HistogramMatching(Harmonisation):
     """``reference`` (LEVELS,) is q."""
 
+    reference: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("reference", torch.linspace(0, 1, LEVELS))

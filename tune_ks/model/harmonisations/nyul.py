@@ -23,6 +23,9 @@ CLOSEST = 1e-4  # landmarks are at least so far apart, so that a slope stays fin
 class Nyul(Harmonisation):
     """``standard`` (L,) are the m_j."""
 
+    standard: Tensor
+    shares: Tensor  # (L,) at which the l_j are read
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("standard", torch.tensor(PERCENTILES) / 100)

@@ -66,7 +66,7 @@ class ResBlock(nn.Module):
         sizes = (parts, channels, channels, channels, channels, parts)
         convolutions = [nn.Conv2d(i, o, 3, padding=1) for i, o in itertools.pairwise(sizes)]
         nn.init.zeros_(convolutions[-1].weight)
-        nn.init.zeros_(convolutions[-1].bias)
+        nn.init.zeros_(convolutions[-1].get_parameter("bias"))
         self.layers = nn.Sequential(convolutions[0])
         for convolution in convolutions[1:]:
             self.layers.extend([nn.ReLU(), convolution])

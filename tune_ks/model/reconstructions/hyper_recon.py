@@ -109,10 +109,10 @@ def unet_convolutions(channels: int) -> list[nn.Conv2d]:
         layer
     ) in convolutions:  # torch's own initial weights would make 14 layers without a norm pass on next to nothing
         nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu")
-        nn.init.zeros_(layer.bias)
+        nn.init.zeros_(layer.get_parameter("bias"))
     last = nn.Conv2d(channels, 1, 1)
     nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    nn.init.zeros_(last.get_parameter("bias"))
     return [*convolutions, last]
 
 

@@ -23,8 +23,8 @@ class UNetReconstruction(Reconstruction):
     def __init__(self, transform: Transform, network: nn.Module, **training: Any) -> None:
         super().__init__(transform, **training)
         self.network = network
-        nn.init.zeros_(network.final_conv.weight)
-        nn.init.zeros_(network.final_conv.bias)
+        nn.init.zeros_(network.get_parameter("final_conv.weight"))
+        nn.init.zeros_(network.get_parameter("final_conv.bias"))
 
     def forward(self, measurement: Measurement) -> Tensor:
         zero_filled = measurement.zero_filled

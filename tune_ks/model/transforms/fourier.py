@@ -58,9 +58,8 @@ class _Magnitude(torch.autograd.Function):
         real = torch.fft.irfftn(even * spectrum, s=sides, dim=axes)
         imaginary = None if odd is None else torch.fft.irfftn(-1j * odd * spectrum, s=sides, dim=axes)
         magnitude = real.abs() if imaginary is None else torch.hypot(real, imaginary)
-        if not ctx.needs_input_grad[0]:  # only the gradient of the image needs them
-            even = odd = None
-        ctx.save_for_backward(spectrum.conj_physical_(), even, odd, real, imaginary, magnitude)
+        halves = (even, odd) if ctx.needs_input_grad[0] else (None, None)  # only the gradient of the image needs them
+        ctx.save_for_backward(spectrum.conj_physical_(), *halves, real, imaginary, magnitude)
         ctx.axes = axes
         ctx.mask_shape = mask.shape
         return magnitude

@@ -42,6 +42,8 @@ class Moves(Augmentation):
         return torch.from_numpy(np.stack([sign, offset], axis=-1)).transpose(0, 1)
 
     def apply(self, batch: Batch, draws: Tensor | None) -> Batch:
+        if draws is None:
+            return batch
         return batch._replace(image=moved(batch.image, draws), target=moved(batch.target, draws))
 
     def commutes(self, transform: Transform) -> bool:

@@ -51,7 +51,9 @@ class Warp(Augmentation):
         """
         return torch.from_numpy(stream.uniform(-1, 1, (size, len(AMOUNTS) + 2 * GRID**2)).astype(np.float32))
 
-    def apply(self, batch: Batch, draws: Tensor) -> Batch:
+    def apply(self, batch: Batch, draws: Tensor | None) -> Batch:
+        if draws is None:
+            return batch
         image = batch.image
         target = batch.target
         drawn = dict(zip(AMOUNTS, draws.T, strict=False))

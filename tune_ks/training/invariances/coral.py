@@ -31,7 +31,8 @@ class Coral(ByDomain):
         self.weight = coral_weight
 
     def objective(self, task: Task, domains: Sequence[Domain], step: int) -> Tensor:
-        penalties = [coral_penalty(x.features, y.features) for x, y in combinations(domains, 2)]
+        features = [domain.features for domain in domains if domain.features is not None]  # of all: it reads them
+        penalties = [coral_penalty(x, y) for x, y in combinations(features, 2)]
         return losses_of(task, domains).mean() + self.weight * torch.stack(penalties).mean()
 
 

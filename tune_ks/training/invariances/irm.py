@@ -36,7 +36,7 @@ class Irm(ByDomain):
 def _penalty(task: Task, domain: Domain) -> Tensor:
     """g' g'' of one source."""
     scale = torch.ones((), device=domain.output.device, requires_grad=True)
-    slopes = []
+    slopes: list[Tensor] = []
     for first in (0, 1):
         half = Batch(*(values[first::2] for values in domain.batch))
         loss = task.loss(domain.output[first::2] * scale, half)

@@ -18,7 +18,8 @@ from tune_ks.data.dataset import Batch
 STRENGTH = Option(
     "style_strength", None, "how strongly intensities are changed; left out, each style has its own", above=0
 )
-SHARE = Option("style_share", 0.5, "share of the training images whose intensities are changed", least=0, most=1)
+HALF = 0.5
+SHARE = Option("style_share", HALF, "share of the training images whose intensities are changed", least=0, most=1)
 
 
 class Style(ABC):
@@ -31,7 +32,7 @@ class Style(ABC):
 
     commutes = False
 
-    def __init__(self, style_strength: float, style_share: float = SHARE.default) -> None:
+    def __init__(self, style_strength: float, style_share: float = HALF) -> None:
         self.strength = style_strength
         self.share = style_share
 

@@ -1,5 +1,7 @@
 """An adversary for segmentation: a discriminator between predicted masks and those drawn by a reader."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -40,12 +42,12 @@ class Adversary(nn.Module):
 
 class _Reverse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values: Tensor, weight: float) -> Tensor:
+    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
         ctx.weight = weight
         return values.view_as(values)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return -ctx.weight * gradient, None
 
 

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ TARGETS = {
 }
 
 
-def takes(*registries: dict[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
+def takes(*registries: Mapping[str, Member]) -> Callable[[TrialConfig, Mapping[str, Any]], None]:
     """A task's check: ValueError where the config's network is in none of ``registries``."""
 
     def check(config: TrialConfig, values: Mapping[str, Any]) -> None:
@@ -78,8 +78,8 @@ class Task(nn.Module, ABC):
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The network's output for a batch of B images -> a scalar, the mean over them."""
 
-    @staticmethod
-    def losses(tasks: "Sequence[Task]", outputs: Sequence[Tensor], batches: Sequence[Batch]) -> Sequence[Tensor]:
+    @classmethod
+    def losses(cls, tasks: Sequence[Self], outputs: Sequence[Tensor], batches: Sequence[Batch]) -> Sequence[Tensor]:
         """The ``loss`` of each of several tasks of this class, whose batches have the same size."""
         return [task.loss(output, batch) for task, output, batch in zip(tasks, outputs, batches, strict=True)]
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -57,10 +58,8 @@ class Classification(Task):
             label = label + self.label_smoothing * (0.5 - label)
         return label, weight
 
-    @staticmethod
-    def losses(
-        tasks: Sequence["Classification"], outputs: Sequence[Tensor], batches: Sequence[Batch]
-    ) -> Sequence[Tensor]:
+    @classmethod
+    def losses(cls, tasks: Sequence[Self], outputs: Sequence[Tensor], batches: Sequence[Batch]) -> Sequence[Tensor]:
         """As in the base class, in one call."""
         targets = []
         weights = []

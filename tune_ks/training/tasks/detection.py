@@ -95,11 +95,11 @@ class Detection(Task):
         several such pixels it is the first one, row by row.
         """
         side = splits.train.side
-        best = sum(covered.sum(0) for covered in _covered(splits.train)).flatten().argmax().item()
+        best = int(sum((covered.sum(0) for covered in _covered(splits.train)), torch.zeros(())).argmax())
         of_vendor = {}
         for vendor, images in splits.test.items():
-            hits = sum(covered[:, best // side, best % side].sum().item() for covered in _covered(images))
-            tumours = (images.label == 1).sum().item()
+            hits = sum(int(covered[:, best // side, best % side].sum()) for covered in _covered(images))
+            tumours = int((images.label == 1).sum())
             of_vendor[vendor] = hits / tumours / 2 if tumours else float("nan")
         return {BEST_POSITION: of_vendor}
 

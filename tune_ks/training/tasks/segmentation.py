@@ -63,7 +63,7 @@ class Segmentation(Task):
 
         That mask is the mean mask of the training images, thresholded where it fits the training images best.
         """
-        mean = sum(target.sum(0) for target in _targets(splits.train)).flatten() / len(splits.train)
+        mean = sum((target.sum(0) for target in _targets(splits.train)), torch.zeros(())).flatten() / len(splits.train)
         levels = mean.max() * torch.arange(LEVELS) / LEVELS
         cuts = (mean > levels[:, None]).float()
         best = cuts[_dice_of_cuts(splits.train, cuts).nanmean(0).argmax()][None]

@@ -1,4 +1,4 @@
-"""One reading of a folder of NIfTI volumes: each slice becomes an image of the cohort as a DICOM file does.
+"""The NIfTI volumes of a folder: each slice becomes an image of the cohort as a DICOM file does.
 
 A slice is positive where the mask of its volume marks it, and negative at least MARGIN slices from all that it marks;
 those in between are left out, as in the public slice task of Duke's data. Without a mask the label of the volume, which
@@ -11,17 +11,18 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
+from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare_volumes
+from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.candidates import Candidate
-from tune_ks.data.cohort.scan import Scan
-from tune_ks.data.dicom.reader import VendorNames
-from tune_ks.data.layouts.base import FileStatus
+from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.layouts.items import LEFT_OUT, Item
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.nifti.slices import NAME, VolumeFacts, slice_name, volume_and_number
+from tune_ks.data.vendors import VendorNames
 
 MARGIN = 5  # slices between a marked slice and a negative one, as in tune_ks.data.layouts.duke
 LOCAL_VOLUMES = 8  # up to so many are read in this process: starting child processes takes longer
@@ -31,43 +32,61 @@ TOO_CLOSE = f"slices less than {MARGIN} from a tumour"
 OUTSIDE = "slices outside the middle of a volume that has one label"
 
 
-class VolumeScan(Scan):
-    """As ``Scan``, of a layout that ``holds_volumes``. Names of slices stand for the paths of images."""
+class VolumeReader:
+    """Reads NIfTI volumes for an ``ImageScan``. Names of slices stand for the paths of images.
 
-    work: ClassVar[ModuleType] = prepare_volumes
-    needs: ClassVar[str] = "Files must be NIfTI volumes of real numbers, of three axes; a sheet names the vendors"
+    ``middle`` is ``Layout.middle``. InputError where nibabel is not installed.
+    """
 
-    def _plan(self, files: list[FileStatus], labels_required: bool) -> tuple[list[Candidate], int]:
+    needs = "Files must be NIfTI volumes of real numbers, of three axes; a sheet names the vendors"
+
+    def __init__(
+        self, root: Path, settings: CohortSettings, pool: ChildPool, progress: Progress, middle: float
+    ) -> None:
         if importlib.util.find_spec("nibabel") is None:
-            raise InputError(f"{self.root} holds NIfTI volumes, which nibabel reads: pip install nibabel")
-        candidates, side = super()._plan(files, labels_required)
-        self._name_volumes(candidates)
-        return candidates, side
+            raise InputError(f"{root} holds NIfTI volumes, which nibabel reads: pip install nibabel")
+        self.root = str(root)
+        self.settings = settings
+        self.asking = Asking(pool, prepare_volumes, progress)
+        self.middle = middle
 
-    def _read_headers(self, items: list[Item]) -> list[Candidate]:
-        """Every slice of the volumes that can be read; the other volumes are skipped."""
-        named = []
+    def headers(self, items: list[Item]) -> Iterator[tuple[Item, list[Candidate] | str]]:
+        """The slices that each item stands for, or why its volume cannot serve."""
+        by_file: dict[tuple[str, str], list[Item]] = defaultdict(list)  # several rows may be slices of one volume
         for item in items:
             vendor = VendorNames(self.settings.vendor_of, item.sheet_vendor).vendor(item.sheet_vendor)
             if vendor:
-                named.append(dataclasses.replace(item, sheet_vendor=vendor))
+                by_file[item.path, item.mask].append(dataclasses.replace(item, sheet_vendor=vendor))
             else:
-                self.skipped.append((item.path, NO_VENDOR))
-        by_file: dict[tuple[str, str], list[Item]] = defaultdict(list)  # several rows may be slices of one volume
-        for item in named:
-            by_file[item.path, item.mask].append(item)
+                yield item, NO_VENDOR
         groups = list(by_file.values())
         chunks = [groups[i : i + VOLUMES_PER_TASK] for i in range(0, len(groups), VOLUMES_PER_TASK)]
         tasks = [self._header_task([group[0] for group in chunk]) for chunk in chunks]
-        candidates: list[Candidate] = []
         local = len(groups) <= LOCAL_VOLUMES
         for of_volume, answer in self.asking.answers("headers", "read_headers", chunks, tasks, local):
             if isinstance(answer, str):
-                self.skipped.append((of_volume[0].path, answer))
+                yield of_volume[0], answer
                 continue
             for item in of_volume:
-                candidates += self._slices(item, answer)
-        return candidates
+                yield item, _contradiction(item, answer) or _slices(item, answer, self.middle)
+
+    def pixels(self, candidates: list[Candidate], images: Path) -> list[tuple[Candidate, dict[str, Any] | str]]:
+        """Write the image of each slice that has a row to ``images``. Its facts, or why it cannot serve."""
+        groups: dict[str, list[Candidate]] = defaultdict(list)
+        for candidate in candidates:
+            groups[volume_and_number(candidate.item.path)[0]].append(candidate)
+        tasks = [self._pixel_task(path, group, images) for path, group in groups.items()]
+        local = len(groups) <= LOCAL_VOLUMES
+        return self.asking.answers("images", "write_group", list(groups.values()), tasks, local)
+
+    def named(self, skipped: list[tuple[str, str]], kept: list[Candidate]) -> list[tuple[str, str]]:
+        """Where no slice of a volume is kept, the volume once for each reason, in place of its slices."""
+        alive = {volume_and_number(candidate.item.path)[0] for candidate in kept}
+        named = []
+        for path, reason in skipped:
+            volume = path.rpartition(NAME)[0]
+            named.append((volume if volume and volume not in alive else path, reason))
+        return list(dict.fromkeys(named))
 
     def _header_task(self, items: list[Item]) -> dict[str, Any]:
         return {
@@ -79,41 +98,6 @@ class VolumeScan(Scan):
             "vendors": [item.sheet_vendor for item in items],
             "known": [item.known for item in items],
         }
-
-    def _slices(self, volume: Item, facts: VolumeFacts) -> Iterator[Candidate]:
-        """The slices that an item stands for; none where its label, its slice or its mask contradict each other."""
-        reason = _contradiction(volume, facts)
-        if reason:
-            self.skipped.append((volume.path, reason))
-            return
-        is_one = not math.isnan(volume.slice)
-        for number in [int(volume.slice)] if is_one else range(1, facts.count + 1):
-            label = _label(volume, number, facts, self.layout.middle)
-            if label == LEFT_OUT:
-                self.left_out[OUTSIDE if facts.tumour is None else TOO_CLOSE] += 1
-            item = dataclasses.replace(
-                volume,
-                path=slice_name(volume.path, number),
-                label=label,
-                slice=float(number),
-                slices=float(facts.count),
-            )
-            yield Candidate(item, facts.header, is_image=label != LEFT_OUT)
-
-    def _read_pixels(self, candidates: list[Candidate], images: Path) -> None:
-        """Write the image of every slice that has a row and note its facts; those that cannot serve are skipped."""
-        groups: dict[str, list[Candidate]] = defaultdict(list)
-        for candidate in candidates:
-            if candidate.is_image or self.settings.intensity == "series":
-                groups[volume_and_number(candidate.item.path)[0]].append(candidate)
-        tasks = [self._pixel_task(path, group, images) for path, group in groups.items()]
-        local = len(groups) <= LOCAL_VOLUMES
-        for candidate, answer in self.asking.answers("images", "write_group", list(groups.values()), tasks, local):
-            if isinstance(answer, str):
-                self.skipped.append((candidate.item.path, answer))
-            else:
-                candidate.facts = answer
-        self._name_volumes([candidate for candidate in candidates if candidate.facts is not None])
 
     def _pixel_task(self, path: str, group: list[Candidate], images: Path) -> dict[str, Any]:
         return {
@@ -128,14 +112,25 @@ class VolumeScan(Scan):
             "images": str(images),
         }
 
-    def _name_volumes(self, kept: list[Candidate]) -> None:
-        """Where no slice of a volume is kept, name the volume once for each reason, in place of its slices."""
-        alive = {volume_and_number(candidate.item.path)[0] for candidate in kept}
-        named = []
-        for path, reason in self.skipped:
-            volume = path.rpartition(NAME)[0]
-            named.append((volume if volume and volume not in alive else path, reason))
-        self.skipped = list(dict.fromkeys(named))
+
+def _slices(volume: Item, facts: VolumeFacts, middle: float) -> list[Candidate]:
+    """The slices that an item stands for: one, or all of its volume."""
+    is_one = not math.isnan(volume.slice)
+    slices = []
+    for number in [int(volume.slice)] if is_one else range(1, facts.count + 1):
+        label = _label(volume, number, facts, middle)
+        item = dataclasses.replace(
+            volume,
+            path=slice_name(volume.path, number),
+            label=label,
+            slice=float(number),
+            slices=float(facts.count),
+        )
+        candidate = Candidate(item, facts.header, is_image=label != LEFT_OUT)
+        if label == LEFT_OUT:
+            candidate.left_out = OUTSIDE if facts.tumour is None else TOO_CLOSE
+        slices.append(candidate)
+    return slices
 
 
 def _contradiction(item: Item, facts: VolumeFacts) -> str:
