@@ -237,6 +237,6 @@ def _header(volume: Volume, slices: Slices, vendor: str, known: dict[str, float]
         plan=ImagePlan(None, geometry),
     )
     values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe", "plan")}
-    made_from = [volume.slope, volume.intercept, volume.dtype.str, slices, values]
+    made_from = [volume.slope, volume.intercept, volume.dtype.str, dataclasses.astuple(slices), values]
     recipe = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
     return dataclasses.replace(header, recipe=recipe)
