@@ -108,6 +108,7 @@ def run_part(name: str, args: argparse.Namespace, left: Left) -> str:
         return "over"
     print(f"\n## {name}: {part.about}\n", flush=True)
     started = time.monotonic()
+    before = set(multiprocessing.active_children())
     end = "done"
     try:
         with left.at_most(left.minutes() if part.takes_all else LONG_SHARE * part.minutes):
@@ -118,7 +119,7 @@ def run_part(name: str, args: argparse.Namespace, left: Left) -> str:
     except Exception:  # a borrowed GPU is not given back for one part
         traceback.print_exc()
         end = "failed"
-    for child in multiprocessing.active_children():  # of a part that did not come to its end
+    for child in set(multiprocessing.active_children()) - before:  # of a part that did not come to its end
         child.kill()
     if args.device != "cpu":
         torch.cuda.empty_cache()
