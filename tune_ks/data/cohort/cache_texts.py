@@ -22,10 +22,6 @@ class Decoded(NamedTuple):
     side: int  # of the images, in pixels
     fingerprints: Mapping[str, str]  # format -> fingerprint of the cohort
 
-    @property
-    def left_out(self) -> Mapping[str, int]:
-        """Reason -> files left out on purpose."""
-
 
 def write_texts(folder: Path, settings: CohortSettings, image_size: int, account: Account, decoded: Decoded) -> None:
     """Write table.csv, skipped.csv and settings.json. ``image_size`` is what was asked for."""
