@@ -132,7 +132,7 @@ def _add_from_trainings(
     if rest.empty:
         return
     noise = training_noise(table, draws, vendor, split, domain)
-    for row in rest.itertuples():
+    for row in rest[["keys", "configuration"]].itertuples():
         seeds = seeds_of(row.keys, draws, vendor, split, domain)
         if not seeds:
             continue
