@@ -4,6 +4,7 @@ import io
 import math
 import re
 import time
+from itertools import pairwise
 
 import pytest
 from rich.console import Console
@@ -77,9 +78,10 @@ def test_the_table_fits_80_columns_and_a_screen():
     running = [Event(f"r{k}", "epoch", [config(0.123456)], report) for k in range(200)]
     table, console = table_of(*EVENTS, *events, *running, EVENTS[5])
     console.print(table)
-    lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 6) :]
+    lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 7) :]
     assert any(f"+{200 - SHOWN} more" in line for line in lines)
-    assert any(line.startswith("SIEMENS best") and line.rstrip().endswith("…") for line in lines)
+    best, front = next((line, below) for line, below in pairwise(lines) if line.startswith("SIEMENS best"))
+    assert re.search(r"front \(rate: in-domain/cross\): .*(\d.\d{3}/\d.\d{3}.*){3} and \d+ more", f"{best} {front}")
     assert any("the loss became" in line for line in lines)
     assert any(re.search(r"SIEMENS +variable_density +0.123 +10/30 +0.512 +- +- +running", line) for line in lines)
     names = next(line.split() for line in lines if line.startswith("trained on"))

@@ -21,6 +21,7 @@ from tune_ks.search.event import Event
 from tune_ks.training.tasks import title_of
 
 SHOWN = 12  # finished trials in the live table, and as many running ones; the report has all of them
+POINTS = 3  # of a front: with its words two lines of 80 letters
 RUNNING = 3  # running trials in the state of a log file
 SPOKEN = 20  # finished jobs that get a line of a log file; then the state of the search has one, every ticker.PAUSE
 COURSE = ("epoch", "loss")  # what the end of a job does not report again
@@ -136,7 +137,8 @@ class TrialTable:
         for vendor in sorted(self.best):
             best = self.best[vendor]
             front = sorted(self.fronts.get(vendor, []), reverse=True)
-            points = ", ".join(f"{rate_tick(p.rate)}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front)
+            shown = [f"{rate_tick(p.rate)}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front[:POINTS]]
+            points = ", ".join(shown) + (f" and {len(front) - POINTS} more" if len(front) > POINTS else "")
             lines.append(
                 f"{vendor} best val {best.title} {best.in_domain:.3f} at rate {rate_words(best.rate)}; "
                 f"front (rate: in-domain/cross): {points or 'none'}"
@@ -204,8 +206,8 @@ class TrialTable:
             table.add_row(*[""] * (len(COLUMNS) - 1), f"+{len(self.running) - SHOWN} more")
         for config, result in reversed(self.results):
             table.add_row(*_cells(config, result, _end(result)).values(), style="dim")
-        below = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*self._last_trouble(), *self.standing())]
-        return Group(Text(self.headline(), style="bold"), table, *below)
+        trouble = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._last_trouble()]
+        return Group(Text(self.headline(), style="bold"), table, *trouble, *map(Text, self.standing()))
 
     def _last_trouble(self) -> list[str]:
         """Why the last of the trials shown that ended early or failed did so."""
