@@ -9,8 +9,9 @@ from tune_ks.commands.about_cohort import say_cohort
 from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.explain import write_explained
+from tune_ks.commands.other_series import read_in_series
 from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.commands.predictions import assumed_patients, readable_series, write_predictions
+from tune_ks.commands.predictions import assumed_patients, write_predictions
 from tune_ks.commands.search_data import given_settings
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
@@ -47,14 +48,15 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     labelled = args.task == "evaluate"
     masks = labelled and need_masks(folder, keys)
     settings = settings_for(folder, args)
-    assumed: list[str] = []
-    if not labelled:
-        settings, assumed = readable_series(args, settings)
     cache = args.cache or cache_beside(args.run)
     with stages.stage("reading images") as progress:
-        cohort = open_cohort(
-            args.data, settings, side, cache, args.workers, progress, labels_required=labelled, exact_size=True
-        )
+
+        def read(settings: Any) -> Any:
+            return open_cohort(
+                args.data, settings, side, cache, args.workers, progress, labels_required=labelled, exact_size=True
+            )
+
+        cohort, assumed = read_in_series(read, settings, is_named=args.series is not None, labelled=labelled)
         if masks:
             cohort = with_target_masks(cohort, args.data)
     say_cohort([cohort])
@@ -67,6 +69,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
         note_cohort(results, cohort)  # before the results, which another cohort's must never replace
         if labelled:
             written, lines = write_scored(folder, name, keys, cohort, progress, args)
+            lines = [*assumed, *lines]
         else:
             written, lines = write_predictions(folder, name, keys, cohort, progress, assumed, args.json)
     if labelled:

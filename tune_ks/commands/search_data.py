@@ -14,8 +14,10 @@ PHANTOM = Path("phantom")
 def require_apart(args: argparse.Namespace) -> None:
     """ValueError where a new run folder would lie in the data folder, whose files are images that others may read.
 
-    A run folder that is there already, of an earlier version, goes on. ValueError too where --cache is a file.
+    A run folder that is there already, of an earlier version, goes on. ValueError too where --run or --cache is a file.
     """
+    if args.run and Path(args.run).is_file():
+        raise ValueError(f"--run {args.run} is a file: give a folder, which is made where it is not there")
     if args.cache is not None and args.cache.exists() and not args.cache.is_dir():
         raise ValueError(f"--cache {args.cache} is a file: give a folder, which is made where it is not there")
     if args.data is None or "://" in str(args.run):
