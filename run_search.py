@@ -98,7 +98,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
     parser = search_parser()
     if name != "search":
         known = ("search", *OTHER_COMMANDS)
-        parser.error(f"there is no command {name!r}; the commands are {', '.join(known)}{did_you_mean(name, known)}")
+        is_path = "/" in name or Path(name).exists()
+        meant = f"; did you mean '--data {name}'?" if is_path else did_you_mean(name, known)
+        parser.error(f"there is no command {name!r}; the commands are {', '.join(known)}{meant}")
     args = parser.parse_args(words)
     return args, fields_command if args.help_fields else search_command
 

@@ -43,6 +43,20 @@ def refused(capsys, *words):
         (["search", "--sedes", "3"], "did you mean '--seeds'?"),
         (["evaluate", "RUN", "--data", "D", "--curruptions"], "did you mean '--corruptions'?"),
         (["tune", "--minutes", "1", "--spaceout", "x.py"], "did you mean '--space-out'?"),
+        (["check", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["tune", "--minutes", "1", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["tune", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["search", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["evaluate", "RUN", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["predict", "RUN", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["export", "RUN", "DIR"], "unrecognized arguments: DIR; did you mean '--into DIR'?"),
+        (["check", "--data", "DIR", "--cache", "C", "more"], r"unrecognized arguments: more \(--help"),
+        (
+            ["evaluate", "--run", "RUN", "--data", "D"],
+            "unrecognized arguments: --run; did you mean run without '--run'?",
+        ),
+        (["merge", "A", "B"], "the following arguments are required: --into"),
+        (["./images"], "there is no command './images'; .*; did you mean '--data ./images'?"),
     ],
 )
 def test_a_mistyped_word_is_named_with_what_it_may_mean(words, said, capsys):
@@ -52,11 +66,11 @@ def test_a_mistyped_word_is_named_with_what_it_may_mean(words, said, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--workers", "-2"], "--workers: must be a whole number of 1 or more, got '-2'"),
-        (["--finalist-seeds", "0"], "--finalist-seeds: must be a whole number of 1 or more, got '0'"),
-        (["--workers", "two"], "--workers: must be a whole number of 1 or more, got 'two'"),
-        (["tune", "--minutes", "soon"], "--minutes: must be a number of minutes above 0, got 'soon'"),
-        (["predict"], "the following arguments are required"),
+        (["--workers", "-2"], "--workers: must be a whole number from 1 to 1,024, got '-2'"),
+        (["--seeds", "-1"], "--seeds: must be a whole number from 1 to 10,000, got '-1'"),
+        (["predict"], "the following arguments are required: run, --data"),
+        (["merge"], "the following arguments are required: RUN, --into"),
+        (["export", "RUN"], "the following arguments are required: --into"),
     ],
 )
 def test_a_value_that_does_not_fit_is_one_line(words, said, capsys):
@@ -83,6 +97,8 @@ def test_a_run_folder_stays_out_of_the_data_folder(tmp_path, monkeypatch):
     require_apart(Namespace(data=None, run=None, cache=tmp_path / "new"))
     with pytest.raises(ValueError, match=r"search\.json is a file: give a folder"):
         require_apart(Namespace(data=None, run=None, cache=data / "run" / "search.json"))
+    with pytest.raises(ValueError, match=r"--run .*search\.json is a file: give a folder"):
+        require_apart(Namespace(data=None, run=str(data / "run" / "search.json"), cache=None))
 
 
 def test_a_folder_that_is_no_run_is_called_so(tmp_path):
