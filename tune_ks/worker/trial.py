@@ -18,6 +18,7 @@ from tune_ks.evaluation.registries import open_registries
 from tune_ks.training.pack import pack_key
 from tune_ks.training.precision import set_precision
 from tune_ks.training.recorded import RecordedStep
+from tune_ks.training.stored_fits import Fitted
 from tune_ks.training.tasks import task_of
 from tune_ks.training.train import TrainingFailed
 from tune_ks.worker.attempts import (
@@ -170,6 +171,10 @@ class PackAttempt:
                     self.jobs.set_stopped(config)
                 return not stopped
 
+            def report_fits(config: TrialConfig, fitted: Fitted) -> None:
+                alive()
+                self.jobs.report_fits(config, fitted)
+
             yield from run_pack(
                 configs,
                 self.folder,
@@ -181,6 +186,7 @@ class PackAttempt:
                 masks_npy=masks,
                 every_yardstick=work.every_yardstick,
                 recorded=RecordedStep() if work.record_steps and self.device != "cpu" else None,
+                report_fits=report_fits,
             )
 
     def _named(self, config: TrialConfig, result: TrialRecord | Exception) -> ConfigResult:
