@@ -20,6 +20,7 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.number import Number
 from tune_ks.core.own_members import full_name
 from tune_ks.core.parser import Parser
+from tune_ks.core.printable import reason_of
 
 
 class Arguments(NamedTuple):
@@ -185,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         RecursionError,
         NoBrowser,
     ) as error:
-        say_error(f"error: {error}")
+        say_error(f"error: {reason_of(error)}")
         return 2
     return 0
 

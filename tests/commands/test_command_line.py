@@ -17,7 +17,10 @@ from tune_ks.commands.arguments import (
     tune_parser,
 )
 from tune_ks.commands.evaluate import chosen_keys
+from tune_ks.commands.export import require_new
+from tune_ks.commands.prepare_search import require_run_folder
 from tune_ks.commands.search_data import require_apart
+from tune_ks.core.config import TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
@@ -95,10 +98,43 @@ def test_a_run_folder_stays_out_of_the_data_folder(tmp_path, monkeypatch):
     for run in (data / "run", tmp_path / "run", "s3://bucket/data/run"):  # the first was begun by an earlier version
         require_apart(Namespace(data=data, run=str(run), cache=data))
     require_apart(Namespace(data=None, run=None, cache=tmp_path / "new"))
-    with pytest.raises(ValueError, match=r"search\.json is a file: give a folder"):
-        require_apart(Namespace(data=None, run=None, cache=data / "run" / "search.json"))
-    with pytest.raises(ValueError, match=r"--run .*search\.json is a file: give a folder"):
-        require_apart(Namespace(data=None, run=str(data / "run" / "search.json"), cache=None))
+    file = data / "run" / "search.json"
+    for place in (file, file / "below" / "it"):
+        with pytest.raises(ValueError, match=rf"--cache {place}: {file} is a file; give a folder"):
+            require_apart(Namespace(data=None, run=None, cache=place))
+        with pytest.raises(ValueError, match=rf"--run {place}: {file} is a file; give a folder"):
+            require_apart(Namespace(data=None, run=str(place), cache=None))
+        with pytest.raises(ValueError, match=rf"--into {place}: {file} is a file; give a folder"):
+            require_new(place)
+
+
+def test_an_empty_word_is_a_variable_that_was_not_set_and_a_tilde_is_the_home_folder(capsys, monkeypatch):
+    for command, option in (
+        ("search", "--data"),
+        ("search", "--run"),
+        ("evaluate", "--name"),
+        ("merge", "--into"),
+    ):
+        message = refused(capsys, command, "RUN", option, "") if command != "search" else refused(capsys, option, "")
+        assert f"argument {option}: must not be empty: was a variable of the shell not set?" in message
+    assert "argument run: must not be empty" in refused(capsys, "predict", "", "--data", "D")
+    monkeypatch.setenv("HOME", "/home/me")
+    args, _ = run_search.parse(["--run=~/runs/one", "--data", "~/images", "--vendor-of", "~x=GE"])
+    assert (args.run, args.data.as_posix()) == ("/home/me/runs/one", "/home/me/images")
+    assert args.vendor_of == ["~x=GE"]
+
+
+def test_a_run_folder_that_was_copied_in_part_is_not_searched_or_evaluated(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.write_config(TrialConfig("GE", 0.5))
+    for present, missing in (((), "no search.json and no cohort.csv"), (("search.json",), "no cohort.csv")):
+        for name in present:
+            (folder.root / name).write_text("{}")
+        with pytest.raises(ValueError, match=rf"run holds trials and {missing}, so that .* copied in part\?"):
+            require_run_folder(folder, fresh=False)
+    folder.cohort_csv.write_text("row\n")
+    require_run_folder(folder, fresh=False)
+    require_run_folder(RunFolder(tmp_path / "new"), fresh=False)
 
 
 def test_a_folder_that_is_no_run_is_called_so(tmp_path):

@@ -28,7 +28,7 @@ PARSERS = {
     "merge": merge_parser(),
     "analyse": analysis_parser(),
 }
-NOT_NUMBERS = ("nan", "inf", "-inf", "1e400", "9" * 5000, "many", "", "1,5", "0x10")
+NOT_NUMBERS = ("nan", "inf", "-inf", "1e400", "9" * 5000, "many", "1,5", "0x10")
 OPTIONS = [
     (command, action.option_strings[0], action.type)
     for command, parser in PARSERS.items()

@@ -110,6 +110,12 @@ def test_more_seeds_than_a_plan_can_name_are_refused_before_it_is_made():
         ask_more(space, None, SEEDS.most + 1, [])
 
 
+def test_a_space_file_without_its_ending_is_recognised(tmp_path):
+    (tmp_path / "mine.py").write_text("SPACE = {}")
+    with pytest.raises(ValueError, match=r"did you mean '.*/mine\.py'\?"):
+        load_space(str(tmp_path / "mine"))
+
+
 MANY = {"mask": "lowpass", "sampling_rate": 0.5, "lr": [1e-5 * n for n in range(1, 1001)], "seed": list(range(100))}
 OF_RATES = {"sampling_rate": tune.uniform(0.1, 1)}
 

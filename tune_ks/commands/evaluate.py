@@ -10,7 +10,7 @@ from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.explain import write_explained
 from tune_ks.commands.other_series import read_in_series
-from tune_ks.commands.output import OK, cache_beside, console, say
+from tune_ks.commands.output import OK, cache_beside, console, require_folder, say
 from tune_ks.commands.predictions import assumed_patients, write_predictions
 from tune_ks.commands.search_data import given_settings
 from tune_ks.core.config import LOW_PASS, is_key
@@ -49,6 +49,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     masks = labelled and need_masks(folder, keys)
     settings = settings_for(folder, args)
     cache = args.cache or cache_beside(args.run)
+    require_folder("--cache", cache)
     with stages.stage("reading images") as progress:
 
         def read(settings: Any) -> Any:
@@ -190,7 +191,7 @@ def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
     finished = folder.finished()
-    if not finished and not (folder.root / "search.json").is_file():
+    if not folder.search_json.is_file():  # it says how the images were read that the models were trained on
         raise ValueError(f"{folder.root} is not a run folder (no search.json): give the one that a search printed")
     if not finished:
         raise ValueError(f"{folder.root} has no finished trial: run the search first")

@@ -119,7 +119,7 @@ def say_run_folder(args: argparse.Namespace, space: Any, cohort: Any, folder: Ru
 
 
 def require_run_folder(folder: RunFolder, fresh: bool) -> None:
-    """ValueError for a folder that leads elsewhere by a link, and for ``fresh`` on a folder that is no run folder.
+    """ValueError for a folder that leads elsewhere by a link or is not whole, and for ``fresh`` on no run folder.
 
     ``fresh`` would rename the folder, which may be any folder of the user.
     """
@@ -129,6 +129,7 @@ def require_run_folder(folder: RunFolder, fresh: bool) -> None:
         )
     if not fresh:
         folder.require_own_folders()
+        folder.require_whole()
 
 
 def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:

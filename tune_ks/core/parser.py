@@ -1,6 +1,7 @@
 """The parser of all commands: argparse, with a suggestion for a mistyped option and no default that says nothing."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,6 +45,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program with code 2 and the message, without the list of all options."""
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """The value of a word. An empty one is refused: a path would be this folder, or be taken for not given.
+
+        ~ is the home folder also where no shell has put it there, as in --run=~/runs/one.
+        """
+        if not arg_string:
+            raise argparse.ArgumentError(action, "must not be empty: was a variable of the shell not set?")
+        return super()._get_value(action, os.path.expanduser(arg_string))
 
     def unknown(self, words: Sequence[str], values: argparse.Namespace) -> NoReturn:
         """End with a message about words that the command does not take, and what they may mean."""

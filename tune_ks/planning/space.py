@@ -171,9 +171,11 @@ def load_space(name: str) -> Space:
     """Load a space of ``search_spaces/`` by name, or any .py file by its path. ValueError says what is wrong in it."""
     path = Path(name) if name.endswith(".py") else FOLDER / f"{name}.py"
     if not path.is_file() or not (name.endswith(".py") or name in known_spaces()):
+        is_without_ending = Path(f"{name}.py").is_file()
+        meant = f"; did you mean '{name}.py'?" if is_without_ending else did_you_mean(name, known_spaces())
         raise ValueError(
             f"there is no search space {name!r}; the shipped ones are {', '.join(known_spaces())}; "
-            f"a space of your own is given by the path of its .py file{did_you_mean(name, known_spaces())}"
+            f"a space of your own is given by the path of its .py file{meant}"
         )
     try:
         module = runpy.run_path(str(path))
