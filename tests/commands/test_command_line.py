@@ -18,13 +18,14 @@ from tune_ks.commands.arguments import (
 )
 from tune_ks.commands.evaluate import chosen_keys
 from tune_ks.commands.export import require_new
-from tune_ks.commands.prepare_search import require_run_folder
+from tune_ks.commands.prepare_search import require_effective, require_run_folder
 from tune_ks.commands.search_data import require_apart
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data import child_process
+from tune_ks.planning.space import load_space
 
 
 def refused(capsys, *words):
@@ -140,6 +141,31 @@ def test_a_run_folder_that_was_copied_in_part_is_not_searched_or_evaluated(tmp_p
 def test_a_folder_that_is_no_run_is_called_so(tmp_path):
     with pytest.raises(ValueError, match=r"is not a run folder \(no search.json\): give the one that a search printed"):
         chosen_keys(RunFolder(tmp_path), every=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fresh", "--extend"], "--extend adds to a run folder, which --fresh sets aside"),
+        (["--from-scratch"], "it belongs to --finalists"),
+        (["--finalist-seeds", "7"], "--finalist-seeds belongs to --finalists"),
+        (["--samples", "5"], "--samples is for the suggestions of a sampler, and the space 'smoke' is a grid"),
+        (["--init-from", "RUN"], "the space 'smoke' has no init_from that says it"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(words, said):
+    space = load_space("smoke")
+    args, _ = run_search.parse(words)
+    with pytest.raises(ValueError, match=said):
+        require_effective(args, space)
+    fitting = {"--samples": [], "--init-from": [], "--fresh": ["--fresh"]}.get(words[0], [*words, "--finalists"])
+    require_effective(run_search.parse(fitting)[0], space)
+
+
+def test_a_space_file_that_ends_the_program_is_one_message(tmp_path):
+    (tmp_path / "ends.py").write_text("import sys; sys.exit(3)")
+    with pytest.raises(ValueError, match="cannot be read as a search space: SystemExit: 3"):
+        load_space(str(tmp_path / "ends.py"))
 
 
 def test_nothing_is_suggested_for_a_word_that_is_like_none():

@@ -12,6 +12,7 @@ from tune_ks.core.parser import Parser
 
 OTHER_COMMANDS = ("check", "tune", "evaluate", "predict", "export", "analyse", "merge")
 CONCURRENT = Number(int, 1, 100_000)
+FINALIST_SEEDS = 5
 FUSED = Number(int, 1, 1024, why=" (1: each alone), or auto")
 YEAR = 365 * 24 * 3600  # seconds
 EXIT_CODES = (
@@ -63,7 +64,9 @@ def search_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="finalists that a conditional training screened do not start from its weights",
     )
-    question.add_argument("--finalist-seeds", type=SEEDS, default=5, help="number of seeds of every finalist")
+    question.add_argument(
+        "--finalist-seeds", type=SEEDS, default=FINALIST_SEEDS, help="number of seeds of every finalist"
+    )
     question.add_argument(
         "--init-from",
         metavar="RUN",

@@ -179,7 +179,7 @@ def load_space(name: str) -> Space:
         )
     try:
         module = runpy.run_path(str(path))
-    except Exception as error:  # the user's file may raise any exception; the message passes it on
+    except (Exception, SystemExit) as error:  # the user's file may raise any exception; the message passes it on
         raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
     try:
         return space_of(path.stem, module)

@@ -15,6 +15,7 @@ from tune_ks.core.printable import printable
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.evaluation.registries import open_registries
+from tune_ks.training.out_of_memory import is_out_of_memory
 from tune_ks.training.pack import pack_key
 from tune_ks.training.precision import set_precision
 from tune_ks.training.recorded import RecordedStep
@@ -32,7 +33,7 @@ from tune_ks.worker.attempts import (
     read_attempts,
     start_attempt,
 )
-from tune_ks.worker.faults import StorageError, is_lost_device, is_out_of_memory, patiently, unusable_gpu, watchdog
+from tune_ks.worker.faults import StorageError, is_lost_device, patiently, unusable_gpu, watchdog
 from tune_ks.worker.jobs import ConfigResult, Jobs
 from tune_ks.worker.memory import limit_memory, trainings_that_fit
 from tune_ks.worker.node_files import masks_name, on_this_node
