@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,9 +24,11 @@ from tune_ks.commands.search_data import require_apart
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
-from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.data import child_process
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.planning.space import load_space
+from tune_ks.planning.start_run import require_same
 
 
 def refused(capsys, *words):
@@ -166,6 +169,23 @@ def test_a_space_file_that_ends_the_program_is_one_message(tmp_path):
     (tmp_path / "ends.py").write_text("import sys; sys.exit(3)")
     with pytest.raises(ValueError, match="cannot be read as a search space: SystemExit: 3"):
         load_space(str(tmp_path / "ends.py"))
+
+
+def test_a_dry_run_compares_how_the_images_of_a_run_folder_were_read(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_json(folder.search_json, {"format": 1, "cohort": {"settings": {"series": "post_1"}}})
+    space = load_space("smoke")
+    for settings, said in (
+        (
+            CohortSettings(series="pre"),
+            r"another cohort \(another --series\): it has post_1, this command asks for pre",
+        ),
+        (CohortSettings(series="post_1", intensity="image"), r"another --intensity\): it has series"),
+        (CohortSettings(series="post_1", vendor_of={"": "GE"}), r"another --vendor-of\)"),
+        (CohortSettings(series="post_1"), "another split_seed"),  # all else is alike
+    ):
+        with pytest.raises(ValueError, match=said):
+            require_same(folder, space, SimpleNamespace(settings=settings, is_decoded=False), split_seed=1)
 
 
 def test_nothing_is_suggested_for_a_word_that_is_like_none():
