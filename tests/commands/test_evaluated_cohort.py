@@ -79,6 +79,9 @@ def test_another_cohort_is_read_by_the_run_s_kind_of_domain_unless_the_command_s
             args = evaluate_parser(task).parse_args([str(tmp_path), "--data", "elsewhere", *words])
             settings = settings_for(folder, args)
             assert (settings.domain, settings.series) == (domain, "pre")
+    write_json(folder.search_json, {"format": 2, "cohort": {"settings": {"series": "pre"}}})
+    with pytest.raises(ValueError, match="format 2, this program reads up to 1: use a newer version of it"):
+        settings_for(folder, args)
 
 
 def test_labels_without_a_series_are_evaluated_and_those_of_another_series_need_its_name():

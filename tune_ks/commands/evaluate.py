@@ -16,6 +16,7 @@ from tune_ks.commands.search_data import given_settings
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
+from tune_ks.core.record import migrated
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -98,7 +99,7 @@ def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
 
     given = given_settings(args)
     try:
-        of_run = dict(folder.read_search().get("cohort", {}).get("settings", {}))
+        of_run = dict(migrated(folder.read_search()).get("cohort", {}).get("settings", {}))
         return CohortSettings(**{**of_run, **given})
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
