@@ -3,7 +3,7 @@
 Knows no Ray. Reads only the record and the weights of each trial from the run folder.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +17,13 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_whole
+from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.dataset import Images, all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import score
+from tune_ks.training.stored_fits import recalled_fits
 from tune_ks.training.tasks import slices_of
 
 
@@ -69,7 +71,7 @@ def evaluate(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = lambda *_: None,
     masks_npy: Path | None = None,
 ) -> ExternalScores:
     """Score every image of a cohort with the models of ``keys``.
@@ -80,19 +82,27 @@ def evaluate(
     device = scoring_device()
     lines, scored = [], []
     for done, record in enumerate(records_of(folder, keys)):
+        progress("models", done, len(keys))
         images, places = images_of_task(record.config, table, images_npy, masks_npy)
         require_fits(record, images)
+        model = load_model(folder, record, device)
+        fit_images(record.config, model, images, progress)
         scores = np.full(len(table), np.nan, np.float32)  # NaN of images that are in no volume
-        scores[places] = score(load_model(folder, record, device), images, record.config, device)
+        scores[places] = score(model, images, record.config, device)
         names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
         columns = table[names]
         per_image = columns.assign(key=record.config.key(), score=scores)
         scored.append(per_image)
         for vendor, of_vendor in per_image.groupby("vendor"):
             lines.append(_summary_line(record, vendor, of_vendor))
-        if progress:
-            progress("scoring", done + 1, len(keys))
+    progress("models", len(keys), len(keys))
     return ExternalScores(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
+
+
+def fit_images(config: TrialConfig, model: KSpaceClassifier, images: Images, progress: Progress) -> None:
+    """Fit the model's harmonisation to each image, where it does so; it may take minutes, which the caller shows."""
+    for fitted in recalled_fits(config.harmonise, model.harmonisation, images):
+        progress("harmonising images", fitted.done, fitted.total)
 
 
 def images_of_task(

@@ -265,7 +265,7 @@ def test_bad_input_is_one_message_and_code_2(tmp_path, capsys):
         assert said.out == ""
     for words, about in (
         (["--port", "1"], "--serve"),
-        (["--serve", "--port", "65536"], "--port must be from 0"),
+        (["--serve", "--port", "65536"], "--port: must be a whole number from 0 to 65,535"),
         (["--serve", "--watch"], "--serve"),
         (["--serve", "--figures"], "--serve"),
     ):
