@@ -15,7 +15,7 @@ from analysis.read.configurations import full_sampling_of, low_pass_of, varied_f
 from analysis.read.external_scores import external_scores
 from analysis.read.load import Run
 from analysis.results.ensembles import FEWEST, mean_scores
-from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
+from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import measure_of
 from analysis.statistics.training_noise import seeds_of, training_noise
@@ -102,16 +102,12 @@ def _seeds(keys: list[str], draws: dict[str, TrialDraws], vendor: str) -> list[R
 
 def _compared(seeds: list[Resampled], references: dict[str, list[Resampled]], noise: Noise | None) -> dict[str, float]:
     """The interval of a configuration on one vendor, and its differences to the references."""
-    ends = estimate(seeds, [], noise).interval() if seeds else NOWHERE
+    ends = estimate(seeds, noise=noise).interval()
     columns = {"low": ends.low, "high": ends.high}
     for name, other in references.items():
-        point = math.nan
-        ends = NOWHERE
-        if seeds and other:
-            difference = estimate(seeds, other, noise)
-            point = difference.point
-            ends = difference.interval()
-        columns[name] = point
+        difference = estimate(seeds, other, noise)
+        ends = difference.interval()
+        columns[name] = difference.point
         columns[f"{name}_low"] = ends.low
         columns[f"{name}_high"] = ends.high
     return columns

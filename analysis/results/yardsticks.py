@@ -284,13 +284,10 @@ def _above(
     for domain in TWO:
         seeds = seeds_of(keys, draws, vendor, "test", domain)
         yardstick = domain_draws(reached, vendor, "test", domain)
-        point = math.nan
-        ends = NOWHERE
-        if seeds and yardstick is not None:
-            above = estimate([seed - yardstick for seed in seeds], [], noise[vendor, domain])
-            point = above.point
-            ends = above.interval()
-        columns[f"{span}_{domain}"] = point
+        differences = [] if yardstick is None else [seed - yardstick for seed in seeds]
+        above = estimate(differences, noise=noise[vendor, domain])
+        ends = above.interval()
+        columns[f"{span}_{domain}"] = above.point
         columns[f"{span}_{domain}_low"] = ends.low
         columns[f"{span}_{domain}_high"] = ends.high
     return columns

@@ -111,6 +111,10 @@ class Estimate(NamedTuple):
         )
 
 
+# of what was not scored: its interval and its p value are NaN too
+UNKNOWN = Estimate(point=math.nan, of_patients=math.nan, of_trainings=math.nan, patients=0, freedom=math.nan)
+
+
 def _least(beyond: Callable[[float], float], fewest: float) -> float:
     """The least number of times, from ``fewest``, at which a falling function is not above 0."""
     from scipy.optimize import brentq  # here, because a command that only checks a rule's name needs no root
@@ -120,13 +124,18 @@ def _least(beyond: Callable[[float], float], fewest: float) -> float:
     return math.exp(brentq(lambda log_times: beyond(math.exp(log_times)), math.log(fewest), math.log(MOST)))
 
 
-def estimate(rate: Sequence[Resampled], full: Sequence[Resampled] = (), noise: Noise | None = None) -> Estimate:
+def estimate(
+    rate: Sequence[Resampled], full: Sequence[Resampled] | None = None, noise: Noise | None = None
+) -> Estimate:
     """The seeds of a rate, on shared draws of patients -> their mean, less that of ``full`` where it is given.
 
-    A side with one seed takes the error of trainings from ``noise``; without it that error is not known.
+    A side with one seed takes the error of trainings from ``noise``; without it that error is not known. UNKNOWN where
+    a side has no seed.
     """
-    sides = [side for side in (rate, full) if side]
-    value = average(rate) - average(full) if full else average(rate)
+    sides = [rate] if full is None else [rate, full]
+    if not all(sides):
+        return UNKNOWN
+    value = average(rate) if full is None else average(rate) - average(full)
     parts = _all_known([_trainings(side, noise) for side in sides])
     of_trainings = None if parts is None else joined(parts, math.inf)
     return Estimate(
@@ -152,11 +161,13 @@ def mean_difference(pairs: Sequence[Pair], noise: Noise | None = None) -> Estima
     """Pairs on the same patients -> the mean over pairs of ``seeds`` less ``others``.
 
     Patients are shared by all pairs, so their errors are averaged inside each draw; trainings are not, so the variances
-    of their errors add up. ``noise`` as in estimate().
+    of their errors add up. ``noise`` as in estimate(). UNKNOWN where a side of a pair has no seed.
     """
+    sides = [side for pair in pairs for side in pair]
+    if not all(sides):
+        return UNKNOWN
     differences = [average(pair.seeds) - average(pair.others) for pair in pairs]
     known = average(differences)
-    sides = [side for pair in pairs for side in pair]
     parts = _all_known([_trainings(side, noise) for side in sides])
     error = math.nan
     freedom = math.nan

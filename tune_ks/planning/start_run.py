@@ -94,9 +94,8 @@ def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:
         if not validating - set(sources_of(source)):
             raise ValueError(
                 f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no {word} but "
-                f"{source_words(source)} "
-                "has validation images of each class: write 'objectives': ['val_in_domain', 'realised_rate'] in "
-                f"SEARCH, or give another {word} validation patients"
+                f"{source_words(source)} has validation images of each class: write 'objectives': ['val_in_domain', "
+                f"'realised_rate'] in SEARCH, or give another {word} validation patients"
             )
 
 
