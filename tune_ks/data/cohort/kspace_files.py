@@ -3,8 +3,9 @@
 import math
 import re
 from collections import Counter
+from collections.abc import Sized
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
 from tune_ks.data.cohort.domains import tesla
@@ -90,7 +91,7 @@ def chosen_files(
     return Chosen(kept, skipped, left_out)
 
 
-def require_files(usable: list[Any], root: Path, account: Account) -> None:
+def require_files(usable: Sized, root: Path, account: Account) -> None:
     """InputError, which says why, where nothing is left that can be used."""
     if not usable:
         raise InputError(f"{root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{account.reasons()}")

@@ -9,7 +9,6 @@ file: because a field is proportional to the susceptibility, its scale must stay
 So images are in [0, 1] like every other cohort's, and one half is no change of the field.
 """
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -166,11 +165,6 @@ def shrunk(values: np.ndarray, side: int) -> np.ndarray:
     if len(square) == side:
         return square
     return to_image(centre(to_kspace(square), side)).real * (side / len(square))
-
-
-def with_maps(cohort: Any) -> Any:
-    """The cohort of a folder of maps, with the targets that lie beside its images."""
-    return dataclasses.replace(cohort, masks=cohort.images.with_name(TARGETS))
 
 
 def require_target(holds_maps: bool, target: str, root: Path) -> None:

@@ -209,9 +209,13 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: Vendo
         recipe="",
         plan=ImagePlan(stored, plan),
     )
+    return with_recipe(header, stored.scale, stored.bits, integer(dataset, "PixelRepresentation"), plan)
+
+
+def with_recipe(header: Header, *made_from: Any) -> Header:
+    """The header with its recipe: a hash of its values, and of what else its image is ``made_from``, as JSON."""
     values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe", "plan")}
-    made_from = [stored.scale, stored.bits, integer(dataset, "PixelRepresentation"), plan, values]
-    return replace(header, recipe=_hash(json.dumps(made_from, sort_keys=True), 12))
+    return replace(header, recipe=_hash(json.dumps([*made_from, values], sort_keys=True), 12))
 
 
 def _hash(text: str, digits: int) -> str:
