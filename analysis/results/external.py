@@ -34,11 +34,10 @@ MEASURED = (
 def external_table(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
     """One row a cohort, configuration and vendor scored on, by vendor trained on and rate.
 
-    ``value`` is the metric with its interval; ``full_sampling`` and ``low_pass`` are the differences
-    to these, NaN where they were not scored on the cohort. ``together`` is the metric of the mean score of several
-    trainings, with an interval over patients alone (``analysis/results/ensembles.py``). Without per-image scores there
-    are no intervals, and nothing is known of trainings together. Scores of trials that the run does not hold are left
-    out.
+    ``value`` is the metric with its interval; ``full_sampling`` and ``low_pass`` are the differences to these, NaN
+    where they were not scored on the cohort. ``together`` is the metric of the mean score of several trainings, with an
+    interval over patients alone (``analysis/results/ensembles.py``). Without per-image scores there are no intervals,
+    and nothing is known of trainings together. Scores of trials that the run does not hold are left out.
     """
     rows = []
     if len(configurations):

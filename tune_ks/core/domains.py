@@ -34,8 +34,7 @@ class OtherVendors(NamedTuple):
 
 
 def sources_of(source: str) -> tuple[str, ...]:
-    """The vendors that a source names, sorted: one, or several. ValueError for a name that is missing or stands "
-    "twice."""
+    """The vendors that a source names, sorted: one, or several. ValueError for a missing or repeated name."""
     if JOINT not in source:
         return (source,)
     names = sorted(name.strip() for name in source.split(JOINT))

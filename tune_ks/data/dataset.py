@@ -38,11 +38,12 @@ class Images:
     """Some rows of a cohort. Labels and acquisition are in memory; pixels stay in the file that all processes share.
 
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
-    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION, then
-    of GEOMETRY where the table has it. ``pixels`` are (N, S, S) float32 and ``masks`` (N, S, S) uint8, or float32 of
-    maps, of all N rows of the cohort; of raw k-space ``pixels`` are (N, coils, S, S) complex64. ``chosen`` (n,) says
-    which are taken. Where ``slices`` is above 1,
-    so many consecutive images are a volume, and targets hold the organ and its lesion.
+    cohort's patients in order of their id, ``acquisition`` (n, A) float32 has the columns of ACQUISITION, then those of
+    GEOMETRY where the table has them.
+
+    ``pixels`` are (N, S, S) float32, of raw k-space (N, coils, S, S) complex64, and ``masks`` (N, S, S) uint8, of maps
+    float32: all N rows of the cohort. ``chosen`` (n,) are the places that are taken. Where ``slices`` is above 1, so
+    many consecutive images are a volume, and targets hold the organ and its lesion.
     """
 
     def __init__(

@@ -41,12 +41,14 @@ def run_pack(
 ) -> Iterator[Result]:
     """Bring every config from its checkpoint, if it has one, to its record; yields (config, record or exception).
 
-    Several configs must share their ``pack_key``, and train together. A finished config is read, not trained again.
+    Several configs must share their ``pack_key``, and train together. A finished config is read, not trained again. An
+    exception that is raised, not yielded, fails the whole pack.
+
     ``report`` is called with every line of every history, including those of an earlier process, which a scheduler may
     have lost together with its own process. Where it returns False the training stops, and nothing is yielded for it.
-    An exception that is raised, not yielded, fails the whole pack. ``attempts`` by key: nothing is written for a trial
-    that another process has started since. ``every_yardstick``: records hold the slow ones too.
-    With ``recorded`` the steps of a training that is alone are replayed where they can be; the record says how many.
+    ``attempts`` by key: nothing is written for a trial that another process has started since. ``every_yardstick``:
+    records hold the slow ones too. With ``recorded`` the steps of a training that is alone are replayed where they can
+    be; the record says how many.
     """
     finished = {config.key() for config in configs if folder.is_finished(config.key())}
     for config in configs:
