@@ -203,7 +203,7 @@ def from_counts(
     patients: dict[str, Counts],
     options: Options,
 ) -> list[str]:
-    """That intervals stand on counts alone, and what comparing each choice with full sampling would take."""
+    """Warnings that intervals rest on counts alone, and what comparing each choice with full sampling would take."""
     if counted.empty:
         return []
     word = options.measure.domains.one

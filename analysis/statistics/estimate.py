@@ -102,7 +102,7 @@ class Estimate(NamedTuple):
         return _least(lambda times: self._with(times, trainings).resolvable(alpha) - margin, fewest), trainings
 
     def _with(self, patients: float, trainings: float) -> "Estimate":
-        """As it would be with that many times the patients and the trainings."""
+        """The estimate that this many times the patients and the trainings would give."""
         return self._replace(
             of_patients=self.of_patients / math.sqrt(patients),
             of_trainings=self.of_trainings / math.sqrt(trainings),
@@ -213,7 +213,7 @@ def _chance_of_patients(draws: np.ndarray) -> float:
 
 
 def _all_known(parts: Sequence[Part | None]) -> list[Part] | None:
-    """The same parts; None where one is not known."""
+    """The parts; None where one of them is not known."""
     known = [part for part in parts if part is not None]
     return known if len(known) == len(parts) else None
 

@@ -51,7 +51,7 @@ def counts_of(text: str) -> dict[str, Counts]:
 
 
 def standard_error(auc: float, counts: Counts) -> float:
-    """Of an AUC in [0, 1] measured on that many independent positives and negatives."""
+    """Standard error of an AUC in [0, 1] measured on that many independent positives and negatives."""
     q1 = auc / (2 - auc)
     q2 = 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (counts.positives - 1) * (q1 - auc**2) + (counts.negatives - 1) * (q2 - auc**2)

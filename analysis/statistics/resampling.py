@@ -62,7 +62,7 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
 
 
 def marked(of_trial: TrialDraws, record: TrialRecord) -> TrialDraws:
-    """The same values; those of vendors that the record leaves out of its cross-domain mean are marked."""
+    """The values of one trial, with those of vendors marked that its cross-domain mean leaves out."""
     left_out = {split: record.others(split).left_out for split in SPLITS}
     values = dict(of_trial)
     for (split, vendor), value in of_trial.items():

@@ -90,7 +90,7 @@ def other_vendors(
     patients: Mapping[str, ClassPatients] | None = None,
     classes: Sequence[int] = (1, 0),
 ) -> OtherVendors:
-    """Of the vendors that were scored, those that the cross-domain mean is over: never one of ``source``.
+    """The scored vendors that the cross-domain mean is over; never one of ``source``.
 
     ``patients``: vendor -> its patients, as far as they are known; a vendor that is not in it has enough. ``classes``:
     the labels of which the metric needs patients. A vendor without a value never counts. Where no vendor has enough

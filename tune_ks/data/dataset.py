@@ -92,7 +92,7 @@ class Images:
 
     @property
     def identity(self) -> tuple[str, int, bytes] | None:
-        """The same for the same images of the same file, in any object; None where they are not those of a file."""
+        """Equal for the same images of the same file, in any object; None where the pixels are not those of a file."""
         if self.file is None:
             return None
         return str(self.file), self.file.stat().st_mtime_ns, self.rows.numpy().tobytes()
@@ -131,7 +131,7 @@ class Images:
         return torch.device("cpu") if self._resident[device] is None else device
 
     def _bytes(self) -> int:
-        """Of all images as they are stored, and of their targets as ``gather`` keeps them."""
+        """Bytes of all images as they are stored, and of their targets as ``gather`` keeps them."""
         bytes_per_pixel = self._pixels.itemsize * max(1, self.coils)
         if self._masks is not None:
             bytes_per_pixel += self._masks.itemsize * len(self._bits)

@@ -59,7 +59,7 @@ class DicomReader:
         return self.asking.answers("images", "write_group", groups, tasks, local)
 
     def named(self, skipped: list[tuple[str, str]], kept: list[Candidate]) -> list[tuple[str, str]]:
-        """As they are: an image is a file."""
+        """The same paths and reasons: a file is an image."""
         return skipped
 
     def _task(self, items: list[Item], **more: Any) -> dict[str, Any]:

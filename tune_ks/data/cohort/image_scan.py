@@ -170,7 +170,7 @@ class ImageScan:
         return kept
 
     def _of_usual_size(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Without the files that are too small for the models, or far smaller than the vendor's others; see Cohort."""
+        """The candidates but those that are too small for the models, or far smaller than the vendor's others."""
         sides: dict[str, list[int]] = {}
         for candidate in candidates:
             sides.setdefault(candidate.header.vendor, []).append(side_of(candidate))
