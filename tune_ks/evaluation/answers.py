@@ -1,6 +1,6 @@
 """What exported models say of images whose truth is unknown, for tasks that do not decide between two classes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.data.progress import Progress
 from tune_ks.evaluation.decisions import NOTICE
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, records_of, require_fits
 from tune_ks.training.precision import scoring_device
@@ -28,7 +29,7 @@ def answers_of(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Answers]:
     """The answers of each model of ``keys`` for every image of a cohort, decoded at the models' side."""
     device = scoring_device()

@@ -18,6 +18,7 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.dataset import Images
+from tune_ks.data.progress import Progress
 from tune_ks.evaluation.line_groups import MOST, LineGroups, line_groups
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_fits
 from tune_ks.evaluation.scored_table import write_scores
@@ -47,7 +48,7 @@ def line_occlusion(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     masks_npy: Path | None = None,
 ) -> Occlusion:
     """Score the images of ``table`` (rows of a cohort's table that have a label) with the models of ``keys``.
@@ -120,7 +121,7 @@ def _scores(
     return groups, scores
 
 
-def _share_of(progress: Callable[[str, int, int], None] | None, done: int, models: int) -> Callable[[float], None]:
+def _share_of(progress: Progress | None, done: int, models: int) -> Callable[[float], None]:
     """Turns the share done of one model's work into progress over all models, of which ``done`` are finished."""
 
     def of_model(share: float) -> None:

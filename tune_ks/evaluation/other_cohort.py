@@ -3,7 +3,7 @@
 Knows no Ray. Reads only the record and the weights of each trial from the run folder.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_whole
 from tune_ks.data.dataset import Images, all_images
 from tune_ks.data.limits import MAX_SIDE
+from tune_ks.data.progress import Progress
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import score
@@ -69,7 +70,7 @@ def evaluate(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
     masks_npy: Path | None = None,
 ) -> ExternalScores:
     """Score every image of a cohort with the models of ``keys``.

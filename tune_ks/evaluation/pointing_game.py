@@ -5,7 +5,7 @@ Beside it stand what needs no look at the image (the share of an image that a tu
 more of these images' tumours than any other) and a network with random weights.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.dataset import Images, all_images
+from tune_ks.data.progress import Progress
 from tune_ks.evaluation.line_occlusion import mask_at_test
 from tune_ks.evaluation.other_cohort import load_model, require_fits
 from tune_ks.evaluation.saliency import saliency, with_random_weights
@@ -73,7 +74,7 @@ def pointing_game(
     table: pd.DataFrame,
     images_npy: Path,
     masks_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Pointing | None:
     """Play it with the classifiers of ``keys`` on positive images of ``table``; None where no image has a mask."""
     device = scoring_device()

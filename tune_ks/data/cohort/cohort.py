@@ -24,7 +24,6 @@ from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.image_scan import FileReader, ImageScan
 from tune_ks.data.cohort.kspace_scan import KspaceScan
 from tune_ks.data.cohort.map_scan import MapScan
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
 from tune_ks.data.cohort.scan import Scan, write_cache
 from tune_ks.data.cohort.settings import CohortSettings
@@ -35,6 +34,7 @@ from tune_ks.data.layouts.detect import LAYOUTS, detect
 from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.maps import Maps
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.progress import Progress
 from tune_ks.data.whole_folder import remove_abandoned
 
 SIGNATURE = re.compile("[0-9a-f]{16}")  # the name of a cache

@@ -7,10 +7,10 @@ from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.candidates import Candidate
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.reader import Header
 from tune_ks.data.layouts.items import LEFT_OUT, Item
+from tune_ks.data.progress import Progress
 from tune_ks.data.vendors import VENDORS, VendorNames
 
 HEADERS_PER_TASK = 64

@@ -27,7 +27,6 @@ from tune_ks.data.cohort.domains import (
 from tune_ks.data.cohort.fingerprint import fingerprints
 from tune_ks.data.cohort.image_table import NO_FACTS, image_table
 from tune_ks.data.cohort.position_matched import unmatched_negatives
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.usual_size import least_side, side_of
@@ -36,6 +35,7 @@ from tune_ks.data.layouts.items import Item, Listing
 from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.new_array import keep_rows, new_array
+from tune_ks.data.progress import Progress
 
 NO_DOMAIN = "unknown"  # what images are called that need no domain and have none
 

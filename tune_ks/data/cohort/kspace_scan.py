@@ -28,7 +28,6 @@ from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.kspace_files import MODEL, Readable, chosen_files, require_files
 from tune_ks.data.cohort.percentiles import percentiles
 from tune_ks.data.cohort.prepare import FLAT, PERCENTILES
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
@@ -40,6 +39,7 @@ from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError, counted
 from tune_ks.data.new_array import keep_rows, new_array
 from tune_ks.data.occupied import acquired_lines
+from tune_ks.data.progress import Progress
 from tune_ks.data.raw.open import open_volume
 from tune_ks.data.raw.volume import RawVolume, digest_of
 

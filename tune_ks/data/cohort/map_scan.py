@@ -23,7 +23,6 @@ from tune_ks.core.config import digest
 from tune_ks.data.cohort.cache_texts import Decoded
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.prepare import pad_to_square
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
@@ -35,6 +34,7 @@ from tune_ks.data.layouts.maps import MapLine, Maps
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.data.new_array import new_array
+from tune_ks.data.progress import Progress
 
 LOW = -0.25  # ppm: becomes 0 of an image
 HIGH = 0.25  # becomes 1; veins and deep nuclei at 3 T stay well inside

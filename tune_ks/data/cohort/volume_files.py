@@ -17,11 +17,11 @@ from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare_volumes
 from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.candidates import Candidate
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.layouts.items import LEFT_OUT, Item
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.nifti.slices import NAME, VolumeFacts, slice_name, volume_and_number
+from tune_ks.data.progress import Progress
 from tune_ks.data.vendors import VendorNames
 
 MARGIN = 5  # slices between a marked slice and a negative one, as in tune_ks.data.layouts.duke

@@ -6,7 +6,7 @@ It shows that the tool works, never that k-sampling does. ``anatomy`` draws the 
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tune_ks.data.phantom.patient import write_patient
 from tune_ks.data.phantom.plan import PlannedPatient, plan_vendor
 from tune_ks.data.phantom.scanner import PROTOCOLS
 from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.progress import Progress
 from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 2  # of the generator: raised whenever the same settings give other files
@@ -27,7 +28,7 @@ def write_phantom(
     root: Path,
     settings: PhantomSettings,
     workers: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write the cohort under ``root``, or return at once when it is there. Returns ``root``.
 
