@@ -107,8 +107,9 @@ def _refusal(vendor: str, rule: str, repeats: int, why: str) -> CrossFit:
 
 
 def _choices(run: Run, table: pd.DataFrame, halves: Halves, vendor: str, rule: str, options: Options) -> pd.DataFrame:
-    """A row a half in which the rule chose: realised_rate, then by endpoint the metric on the other half and
-    its difference to full sampling's.
+    """A row a half in which the rule chose: realised_rate, and by endpoint the metric on the other half.
+
+    Beside each metric stands its difference to full sampling's.
     """
     keys = {key for of_configuration in table["keys"] for key in of_configuration}
     trials = run.trials[run.trials["key"].isin(keys)].copy()

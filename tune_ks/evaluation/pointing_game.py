@@ -1,5 +1,6 @@
-"""The pointing game: how often the point that a classifier sees most evidence at lies in the tumour (Zhang et al.,
-IJCV 2018). Positive test images only, at most MOST a vendor.
+"""The pointing game: how often the point of most evidence lies in the tumour (Zhang et al., IJCV 2018).
+
+It is played on positive test images only, at most MOST a vendor.
 
 Beside it stand what needs no look at the image (the share of an image that a tumour covers; the position that lies in
 more of these images' tumours than any other) and a network with random weights.

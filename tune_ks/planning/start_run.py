@@ -27,10 +27,10 @@ LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials fou
 CROSS_DOMAIN = "val_cross_domain"
 SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
 FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.fingerprint
-HEADER_COLUMNS = (
+HEADER_COLUMNS = (  # of cohort.csv: what the files' headers say, whatever the image size
     *("orientation", "height", "width", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
     *("acquired_width", "thickness_mm", "phase"),
-)  # of cohort.csv: what the files' headers say, whatever the image size
+)
 PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 

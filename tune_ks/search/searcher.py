@@ -99,11 +99,11 @@ class PointStudy:
         return new
 
     def tell(self, suggestion: optuna.trial.Trial, result: dict[str, Any] | None) -> None:
-        """Tell Optuna how a job ended: its final report, its last epoch where a scheduler stopped it, None where its
-        process died.
+        """Tell Optuna how a job ended.
 
-        NaN counts as a failure, because Optuna would wait for a value for ever. A stopped job counts as pruned,
-        without values: those of half a training are not those of a whole one.
+        ``result``: its final report, its last epoch where a scheduler stopped it, None where its process died. NaN
+        counts as a failure, because Optuna would wait for a value for ever. A stopped job counts as pruned, without
+        values: those of half a training are not those of a whole one.
         """
         result = result or {"failed": "no result"}
         values = [result.get(name, math.nan) for name in self.objectives]

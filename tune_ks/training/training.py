@@ -332,8 +332,7 @@ def sampled_beforehand(
     sampling = pipeline.sampling
     varies = has_nothing_to_do or sampling.mask.random or sampling.jitter or pipeline.rates_vary
     reconstruction = pipeline.reconstruction
-    has_parameters = any(True for _ in reconstruction.parameters())
-    learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone
+    learns = reconstruction.has_parameters or reconstruction.weight or reconstruction.epochs_alone
     is_large = 4 * len(images) * images.side**2 > most_bytes
     if varies or learns or is_large or not _commutes(augmentation, pipeline.sampling.transform, images):
         return images, pipeline

@@ -99,8 +99,10 @@ def read_header(path: str | PathLike, orientation: str = "canonical", names: Ven
 
 
 class HeaderReader:
-    """Reads the headers of many files. Where a file says the same as the one before, as in most series, its header is
-    that one's, except for where its own pixels lie: half of the time is spent on the values.
+    """Reads the headers of many files.
+
+    Where a file says the same as the one before, as in most series, its header is that one's, except for where its own
+    pixels lie: half of the time is spent on the values.
     """
 
     def __init__(self, orientation: str = "canonical") -> None:
