@@ -103,24 +103,21 @@ def refusal(vendor: str, margin: float, why: str) -> Proof:
 def noninferior(
     table: pd.DataFrame,
     draws: Mapping[str, TrialDraws],
-    patients: dict[str, int],
-    vendor: str,
-    margin: float = MARGIN,
+    question: Question,
     missing: Mapping[float, str] | None = None,
-    alpha: float = ALPHA,
-    curve: str = "",
 ) -> Proof:
     """Test one grid of trained rates, on validation scores only.
 
-    ``table``: a vendor's configurations of one curve, and full sampling. ``patients``: by endpoint. ``missing``:
-    nominal rate -> why it has no finished trial; such a rate is a step that does not pass, for none may be skipped.
+    ``table``: a vendor's configurations of one curve, and full sampling. ``missing``: nominal rate -> why it has no
+    finished trial; such a rate is a step that does not pass, for none may be skipped.
     """
     missing = missing or {}
+    vendor = question.vendor
     is_full = table["full"].to_numpy(bool)
     reference = _seeds_by_domain(table["keys"].iloc[int(is_full.argmax())], draws, vendor) if is_full.any() else {}
     lacks = _reference_lacks(reference, missing)
     if lacks:
-        return refusal(vendor, margin, lacks)
+        return refusal(vendor, question.margin, lacks)
     full = table[is_full]
     absent = sorted(set(missing) - set(table["sampling_rate"]))
     steps = [(rate, Step(rate, "", 0, {}, f"{missing[rate]}: no step may be skipped")) for rate in absent]
@@ -129,7 +126,6 @@ def noninferior(
         step = _trained_step(row, seeds, reference, missing.get(row.sampling_rate))
         steps.append((row.sampling_rate, step))
     steps.sort(key=lambda pair: -pair[0])  # by nominal rate, from the highest down
-    question = Question(vendor, margin, patients, alpha, curve)
     return in_sequence([step for _, step in steps], str(full.iloc[0]["configuration"]), question)
 
 
