@@ -171,8 +171,7 @@ def _score(halves: Halves, key: str, vendor: str, images: pd.DataFrame, patients
     """Add one trial's metric on the patients of one vendor to every half; ``images``: label, score, patient_id."""
     if not np.array_equal(np.unique(images["patient_id"]), patients.names):
         raise Unscored(f"trial {key} was scored on other patients of {vendor} than the first")
-    label, score, patient = (images[name].to_numpy() for name in ("label", "score", "patient_id"))
-    whole = measure.resampled(label, score, patient, patients.names, patients.weights)
+    whole = measure.of_images(images, patients.names, patients.weights)
     count = len(halves.chooses)
     by_half = whole.draws.reshape(count, 1 + DRAWS)
     fewest = whole.patients // 2

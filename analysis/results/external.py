@@ -60,7 +60,7 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
     draws = _draws(run, cohort, keys_of)
     references = zip(full_sampling_of(configurations), low_pass_of(configurations))
     sources = configurations["vendor"].tolist()
-    noise: dict[tuple[str, str], Noise | None] = {}
+    noise: dict[tuple[str, str], Noise | None] = {}  # (vendor trained on, vendor scored on) -> error of one training
     for source, rows_of in configurations.groupby("vendor"):
         for vendor in scored["vendor"].unique():
             noise[str(source), vendor] = training_noise(rows_of, draws, vendor, "test", "in_domain")
@@ -134,19 +134,25 @@ def _draws(run: Run, cohort: str, keys_of: Mapping[str, list[str]]) -> dict[str,
         return {}
     measure = measure_of(run)
     if measure.of_classes:
-        by_key = {str(key): images for key, images in scores.groupby("key")}
-        for configuration, keys in keys_of.items():
-            mean = mean_scores([by_key.get(key) for key in keys]) if len(keys) >= FEWEST else None
-            if mean is not None:
-                scores = pd.concat([scores, mean.assign(key=_ensemble(configuration))], ignore_index=True)
+        scores = _with_mean_scores(scores, keys_of)
     scores = measure.of_counted(scores)
     draws: dict[str, TrialDraws] = {}
     for vendor, of_vendor in scores.groupby("vendor"):
         patients = np.unique(of_vendor["patient_id"])
         weights = patient_weights(len(patients), DRAWS, "external", cohort, str(vendor))
         for key, images in of_vendor.groupby("key"):
-            label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
-            if np.array_equal(np.unique(patient), patients):
-                resampled: Resampled = measure.resampled(label, score, patient, patients, weights)
-                draws.setdefault(str(key), {})["test", str(vendor)] = resampled
+            if np.array_equal(np.unique(images["patient_id"]), patients):
+                of_trial = draws.setdefault(str(key), {})
+                of_trial["test", str(vendor)] = measure.of_images(images, patients, weights)
     return draws
+
+
+def _with_mean_scores(scores: pd.DataFrame, keys_of: Mapping[str, list[str]]) -> pd.DataFrame:
+    """The scored images, and behind them the mean score of the several trainings of each configuration."""
+    by_key = {str(key): images for key, images in scores.groupby("key")}
+    tables = [scores]
+    for configuration, keys in keys_of.items():
+        mean = mean_scores([by_key.get(key) for key in keys]) if len(keys) >= FEWEST else None
+        if mean is not None:
+            tables.append(mean.assign(key=_ensemble(configuration)))
+    return pd.concat(tables, ignore_index=True)

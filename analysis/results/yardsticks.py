@@ -123,10 +123,9 @@ def yardstick_draws(run: Run) -> YardstickDraws:
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
 
     def on_vendor(vendor: str, images: pd.DataFrame) -> Resampled:
-        label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
-        same = (vendor, score.tobytes())
+        same = (vendor, images["score"].to_numpy().tobytes())
         if same not in computed:
-            computed[same] = measure.resampled(label, score, patient, patients[vendor], weights[vendor])
+            computed[same] = measure.of_images(images, patients[vendor], weights[vendor])
         return computed[same]
 
     by_yardstick: YardstickDraws = {}
