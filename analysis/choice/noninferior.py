@@ -154,7 +154,7 @@ def _trained_step(
         more = f" (one {unfinished})" if unfinished else ""
         lacks = f"fewer than {MIN_SEEDS} seeds with scores{more}"
         return Step(row.realised_rate, row.configuration, len(row.keys), {}, lacks)
-    differences = {d: estimate(seeds[d], reference[d]) for d in DOMAINS}
+    differences = {domain: estimate(seeds[domain], reference[domain]) for domain in DOMAINS}
     return Step(row.realised_rate, row.configuration, len(row.keys), differences)
 
 
@@ -188,7 +188,9 @@ def noninferior_curve(
     steps = []
     for rate in FIXED_RATES:
         if trained.min() <= rate <= trained.max():
-            differences = {d: _along(c, rate, reference[d], trainings) for d, c in zip(DOMAINS, fitted)}
+            differences = {}
+            for domain, curve in zip(DOMAINS, fitted, strict=True):
+                differences[domain] = _along(curve, rate, reference[domain], trainings)
             steps.append(Step(rate, "", trainings, differences))
     proof = in_sequence(steps, str(full.iloc[0]["configuration"]), question)
     next_trained = table[table["realised_rate"] >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]

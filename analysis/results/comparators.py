@@ -93,7 +93,8 @@ def _rows(
             continue
         for domain in DOMAINS:
             vendor = row["vendor"]
-            seeds, others = (seeds_of(r["keys"], draws, vendor, "test", domain) for r in (row, plain[place]))
+            seeds = seeds_of(row["keys"], draws, vendor, "test", domain)
+            others = seeds_of(plain[place]["keys"], draws, vendor, "test", domain)
             difference = estimate(seeds, others, noise.get((vendor, domain)))
             ends = difference.interval()
             yield {

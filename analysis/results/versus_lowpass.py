@@ -143,8 +143,8 @@ def _compared(
 
 def _pair(row: pd.Series, other: pd.Series, domain: str, draws: Mapping[str, TrialDraws]) -> Pair:
     vendor = str(row["vendor"])
-    seeds, others = (seeds_of(side["keys"], draws, vendor, "test", domain) for side in (row, other))
-    return Pair(seeds, others)
+    seeds = seeds_of(row["keys"], draws, vendor, "test", domain)
+    return Pair(seeds, seeds_of(other["keys"], draws, vendor, "test", domain))
 
 
 def _means(
@@ -161,7 +161,8 @@ def _means(
             grouped.setdefault((row["family"], row["domain"]), []).append(row)
     means = []
     for (family, domain), rows in grouped.items():
-        pairs = [_pair(by_name.loc[r["configuration"]], by_name.loc[r["low_pass"]], domain, draws) for r in rows]
+        compared_names = [(row["configuration"], row["low_pass"]) for row in rows]
+        pairs = [_pair(by_name.loc[name], by_name.loc[low_pass], domain, draws) for name, low_pass in compared_names]
         mean = mean_difference(pairs, noise.get((rows[0]["vendor"], domain)))
         ends = mean.interval()
         means.append(
