@@ -86,7 +86,8 @@ class ImageScan:
     def plan(self, files: list[FileStatus], labels_required: bool) -> ImagePlan:
         """The files that count, from the sheets and the headers alone, and the side that their images get."""
         listing = self._list(files, labels_required)
-        self.account = Account(listing.skipped, listing.left_out, listing.notes)
+        left_out = +listing.left_out  # without the reasons that no file has
+        self.account = Account(listing.skipped, left_out, listing.notes)
         self.columns = listing.columns
         candidates = self._read_headers(sorted(listing.items, key=lambda item: item.path))
         candidates = self._with_domains(candidates, labels_required)
