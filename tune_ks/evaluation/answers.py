@@ -9,7 +9,7 @@ import pandas as pd
 
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.progress import Progress
+from tune_ks.data.progress import Progress, silent
 from tune_ks.evaluation.decisions import NOTICE
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, records_of, require_fits
 from tune_ks.training.precision import scoring_device
@@ -29,7 +29,7 @@ def answers_of(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Iterator[Answers]:
     """The answers of each model of ``keys`` for every image of a cohort, decoded at the models' side."""
     device = scoring_device()
@@ -38,8 +38,7 @@ def answers_of(
         require_fits(record, images)
         model = load_model(folder, record, device)
         yield _of_model(record, table.iloc[places], answers(model, images, record.config, device))
-        if progress:
-            progress("scoring", done + 1, len(keys))
+        progress("scoring", done + 1, len(keys))
 
 
 def _of_model(record: TrialRecord, table: pd.DataFrame, values: dict[str, np.ndarray]) -> Answers:

@@ -19,7 +19,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_whole
 from tune_ks.data.dataset import Images, all_images
 from tune_ks.data.limits import MAX_SIDE
-from tune_ks.data.progress import Progress
+from tune_ks.data.progress import Progress, silent
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import score
@@ -70,7 +70,7 @@ def evaluate(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     masks_npy: Path | None = None,
 ) -> ExternalScores:
     """Score every image of a cohort with the models of ``keys``.
@@ -91,8 +91,7 @@ def evaluate(
         scored.append(per_image)
         for vendor, of_vendor in per_image.groupby("vendor"):
             lines.append(_summary_line(record, vendor, of_vendor))
-        if progress:
-            progress("scoring", done + 1, len(keys))
+        progress("scoring", done + 1, len(keys))
     return ExternalScores(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
 
 
