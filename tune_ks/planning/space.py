@@ -17,7 +17,8 @@ from tune_ks.model.members import named
 from tune_ks.planning.space_domains import count_of, described, examples_of, is_domain
 from tune_ks.planning.space_values import require_usable
 from tune_ks.training.members import config_from, owners, registries, require_own_options
-from tune_ks.training.tasks import Task, task_named
+from tune_ks.training.tasks import task_named
+from tune_ks.training.tasks.base import Task
 
 FOLDER = front_folder() / "search_spaces"
 MAX_SEEDS = 10_000  # of a configuration: a plan names every training of them

@@ -17,7 +17,8 @@ from tune_ks.model.masks.by_distance import mean_by_distance
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.model.transforms.base import Transform
 from tune_ks.training.adamw import Update
-from tune_ks.training.augmentations import Augmentation, build_augmentation
+from tune_ks.training.augmentations import build_augmentation
+from tune_ks.training.augmentations.base import Augmentation
 from tune_ks.training.average import Average
 from tune_ks.training.chance import stayed_at_chance
 from tune_ks.training.coils import require_serves_coils

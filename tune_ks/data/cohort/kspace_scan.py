@@ -26,8 +26,8 @@ from tune_ks.data.cohort.cache_texts import Decoded
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.kspace_files import MODEL, Readable, chosen_files, require_files
-from tune_ks.data.cohort.percentiles import percentiles
-from tune_ks.data.cohort.prepare import FLAT, PERCENTILES
+from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
+from tune_ks.data.cohort.prepare import FLAT
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS

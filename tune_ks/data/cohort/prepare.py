@@ -8,7 +8,8 @@ import numpy as np
 
 from tune_ks.data.child_process import Report
 from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
-from tune_ks.data.dicom.reader import Header, HeaderReader, UnusableFile, read_file, read_planned
+from tune_ks.data.dicom.file import UnusableFile
+from tune_ks.data.dicom.reader import Header, HeaderReader, read_file, read_planned
 from tune_ks.data.kspace import centre, to_image, to_kspace
 from tune_ks.data.vendors import VendorNames
 

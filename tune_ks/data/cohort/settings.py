@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_ks.core.domain_words import VENDOR, require_domain
-from tune_ks.data.dicom.reader import ORIENTATIONS
+from tune_ks.data.dicom.geometry import ORIENTATIONS
 
 FIRST_SETTINGS = ("series", "intensity", "orientation", "negatives")
 
