@@ -101,8 +101,8 @@ def study(setting: Setting, rng: np.random.Generator) -> dict[str, float]:
     rates = table["realised_rate"].to_numpy(float)
     truth = {domain: getattr(setting, domain)(rates) for domain in VENDOR}
     fitted = fit_vendor(table, search.trials, search.draws, VENDOR["in_domain"], "val")
-    patients = dict(zip(VENDOR, setting.val))
-    proof = noninferior(table, search.draws, patients, VENDOR["in_domain"])
+    question = Question(VENDOR["in_domain"], MARGIN, dict(zip(VENDOR, setting.val)))
+    proof = noninferior(table, search.draws, question)
     chosen = chosen_rates(table, fitted, proof)
     values: dict[str, float] = {}
     for domain in VENDOR:
@@ -155,13 +155,13 @@ def chosen_rates(table: pd.DataFrame, fitted: Fitted, proof: Proof) -> dict[str,
 def prove_only(setting: Setting, rng: np.random.Generator, margin: float = MARGIN) -> dict[str, float]:
     """One run of the proof alone."""
     search = simulate(setting, rng)
-    patients, vendor = dict(zip(VENDOR, setting.val)), VENDOR["in_domain"]
+    vendor = VENDOR["in_domain"]
+    question = Question(vendor, margin, dict(zip(VENDOR, setting.val)))
     if setting.sampler:
         fitted = fit_vendor(search.table, search.trials, search.draws, vendor, "val")
-        question = Question(vendor, margin, patients)
         proof = noninferior_curve(fitted.curves.get("gumbel"), search.table, search.draws, question)
     else:
-        proof = noninferior(search.table, search.draws, patients, vendor, margin)
+        proof = noninferior(search.table, search.draws, question)
     lost = [0.0]
     for domain in VENDOR if not proof.refused else ():
         at_proven, at_full = getattr(setting, domain)(np.array([proof.rate, 1.0]))

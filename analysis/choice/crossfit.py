@@ -8,6 +8,7 @@ name). What was chosen on validation patients is the epoch of the weights: an op
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -107,8 +108,9 @@ def _refusal(vendor: str, rule: str, repeats: int, why: str) -> CrossFit:
 
 
 def _choices(run: Run, table: pd.DataFrame, halves: Halves, vendor: str, rule: str, options: Options) -> pd.DataFrame:
-    """A row a half in which the rule chose: realised_rate, then by endpoint the metric on the other half and
-    its difference to full sampling's.
+    """A row a half in which the rule chose: realised_rate, and by endpoint the metric on the other half.
+
+    Beside each metric stands its difference to full sampling's.
     """
     keys = {key for of_configuration in table["keys"] for key in of_configuration}
     trials = run.trials[run.trials["key"].isin(keys)].copy()
@@ -144,7 +146,11 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
             name = str(test_vendor)
             if name not in patients:
                 patients[name] = _halved(images, repeats, name, name not in left_out)
-            _score(halves, key, name, images, patients[name], measure)
+            if not np.array_equal(np.unique(images["patient_id"]), patients[name].names):
+                raise Unscored(f"trial {key} was scored on other patients of {name} than the first")
+            for half, value in enumerate(_by_half(images, patients[name], measure)):
+                halves.chooses[half].setdefault(key, {})["val", name] = value
+                halves.reports[half ^ 1].setdefault(key, {})["val", name] = replace(value, draws=value.draws[:0])
     if not set(sources_of(vendor)) <= set(patients):
         raise Unscored(f"no trial has scores of {source_words(vendor)}")
     return halves
@@ -166,21 +172,12 @@ def _halved(images: pd.DataFrame, repeats: int, vendor: str, in_mean: bool) -> P
     return Patients(np.unique(images["patient_id"]), _weights(halves, vendor), in_mean)
 
 
-def _score(halves: Halves, key: str, vendor: str, images: pd.DataFrame, patients: Patients, measure: Measure) -> None:
-    """Add one trial's metric on the patients of one vendor to every half; ``images``: label, score, patient_id."""
-    if not np.array_equal(np.unique(images["patient_id"]), patients.names):
-        raise Unscored(f"trial {key} was scored on other patients of {vendor} than the first")
-    label, score, patient = (images[name].to_numpy() for name in ("label", "score", "patient_id"))
-    whole = measure.resampled(label, score, patient, patients.names, patients.weights)
-    count = len(halves.chooses)
-    by_half = whole.draws.reshape(count, 1 + DRAWS)
+def _by_half(images: pd.DataFrame, patients: Patients, measure: Measure) -> list[Resampled]:
+    """One trial's metric on each half of the patients of one vendor; ``images``: label, score, patient_id."""
+    whole = measure.of_images(images, patients.names, patients.weights)
     fewest = whole.patients // 2
-    for half in range(count):
-        other_half = half ^ 1
-        resampled = Resampled(float(by_half[half, 0]), by_half[half, 1:], fewest, in_mean=patients.in_mean)
-        on_other = Resampled(float(by_half[other_half, 0]), by_half[other_half, :0], fewest, in_mean=patients.in_mean)
-        halves.chooses[half].setdefault(key, {})["val", vendor] = resampled
-        halves.reports[half].setdefault(key, {})["val", vendor] = on_other
+    by_half = whole.draws.reshape(-1, 1 + DRAWS)  # of each half its own value, then those of its resamples
+    return [Resampled(float(values[0]), values[1:], fewest, in_mean=patients.in_mean) for values in by_half]
 
 
 def split_in_halves(images: pd.DataFrame, repeats: int, vendor: str) -> np.ndarray:

@@ -103,24 +103,21 @@ def refusal(vendor: str, margin: float, why: str) -> Proof:
 def noninferior(
     table: pd.DataFrame,
     draws: Mapping[str, TrialDraws],
-    patients: dict[str, int],
-    vendor: str,
-    margin: float = MARGIN,
+    question: Question,
     missing: Mapping[float, str] | None = None,
-    alpha: float = ALPHA,
-    curve: str = "",
 ) -> Proof:
     """Test one grid of trained rates, on validation scores only.
 
-    ``table``: a vendor's configurations of one curve, and full sampling. ``patients``: by endpoint. ``missing``:
-    nominal rate -> why it has no finished trial; such a rate is a step that does not pass, for none may be skipped.
+    ``table``: a vendor's configurations of one curve, and full sampling. ``missing``: nominal rate -> why it has no
+    finished trial; such a rate is a step that does not pass, for none may be skipped.
     """
     missing = missing or {}
+    vendor = question.vendor
     is_full = table["full"].to_numpy(bool)
     reference = _seeds_by_domain(table["keys"].iloc[int(is_full.argmax())], draws, vendor) if is_full.any() else {}
     lacks = _reference_lacks(reference, missing)
     if lacks:
-        return refusal(vendor, margin, lacks)
+        return refusal(vendor, question.margin, lacks)
     full = table[is_full]
     absent = sorted(set(missing) - set(table["sampling_rate"]))
     steps = [(rate, Step(rate, "", 0, {}, f"{missing[rate]}: no step may be skipped")) for rate in absent]
@@ -129,7 +126,6 @@ def noninferior(
         step = _trained_step(row, seeds, reference, missing.get(row.sampling_rate))
         steps.append((row.sampling_rate, step))
     steps.sort(key=lambda pair: -pair[0])  # by nominal rate, from the highest down
-    question = Question(vendor, margin, patients, alpha, curve)
     return in_sequence([step for _, step in steps], str(full.iloc[0]["configuration"]), question)
 
 
@@ -158,7 +154,7 @@ def _trained_step(
         more = f" (one {unfinished})" if unfinished else ""
         lacks = f"fewer than {MIN_SEEDS} seeds with scores{more}"
         return Step(row.realised_rate, row.configuration, len(row.keys), {}, lacks)
-    differences = {d: estimate(seeds[d], reference[d]) for d in DOMAINS}
+    differences = {domain: estimate(seeds[domain], reference[domain]) for domain in DOMAINS}
     return Step(row.realised_rate, row.configuration, len(row.keys), differences)
 
 
@@ -192,7 +188,9 @@ def noninferior_curve(
     steps = []
     for rate in FIXED_RATES:
         if trained.min() <= rate <= trained.max():
-            differences = {d: _along(c, rate, reference[d], trainings) for d, c in zip(DOMAINS, fitted)}
+            differences = {}
+            for domain, curve in zip(DOMAINS, fitted, strict=True):
+                differences[domain] = _along(curve, rate, reference[domain], trainings)
             steps.append(Step(rate, "", trainings, differences))
     proof = in_sequence(steps, str(full.iloc[0]["configuration"]), question)
     next_trained = table[table["realised_rate"] >= proof.rate].sort_values("realised_rate", kind="stable").iloc[0]

@@ -52,13 +52,12 @@ def proof_of_vendor(
     ...) each is tested at 5 % divided by their number (Bonferroni), since several curves are several chances to
     succeed. Pooled curves would prove a mean over curves, and no curve that can be used.
     """
-    patients = validation_patients(run, vendor)
     by_name = curves(table) or {"": table}
     alpha = ALPHA / len(by_name)
+    question = Question(vendor, margin, validation_patients(run, vendor), alpha)
     if sampler_of(run) == "grid":
-        proofs = _proofs_of_grid(run, by_name, draws, patients, vendor, margin)
+        proofs = _proofs_of_grid(run, by_name, draws, question)
     else:
-        question = Question(vendor, margin, patients, alpha)
         proofs = _proofs_of_drawn_rates(by_name, draws, fitted, question, measure_of(run).plural)
     tested = [proof for proof in proofs if not proof.refused]
     if len(proofs) == 1 or not tested:
@@ -77,20 +76,14 @@ def sampler_of(run: Run) -> str:
 
 
 def _proofs_of_grid(
-    run: Run,
-    by_name: dict[str, pd.DataFrame],
-    draws: Mapping[str, TrialDraws],
-    patients: dict[str, int],
-    vendor: str,
-    margin: float,
+    run: Run, by_name: dict[str, pd.DataFrame], draws: Mapping[str, TrialDraws], question: Question
 ) -> list[Proof]:
-    trainings = trainings_of(run, vendor)
-    alpha = ALPHA / len(by_name)
+    """One for each curve."""
+    trainings = trainings_of(run, question.vendor)
     proofs = []
     for name, curve in by_name.items():
-        missing = missing_rates(trainings, curve)
-        shown = name if len(by_name) > 1 else ""
-        proofs.append(noninferior(curve, draws, patients, vendor, margin, missing, alpha, shown))
+        about = question._replace(curve=name if len(by_name) > 1 else "")
+        proofs.append(noninferior(curve, draws, about, missing_rates(trainings, curve)))
     return proofs
 
 

@@ -14,8 +14,9 @@ def rule_registry() -> Registry:
 
 
 def add_own_rules(files: Iterable[str | Path]) -> None:
-    """Add the rules of ``files`` and of installed packages; members of other kinds are left out, and not imported
-    from packages. ValueError for what cannot be used.
+    """Add the rules of ``files`` and of installed packages. ValueError for what cannot be used.
+
+    Members of other kinds are left out, and not imported from packages.
     """
     registry = {"rule": rule_registry()}
     add_member_files(files, registry)

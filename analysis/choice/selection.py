@@ -85,15 +85,15 @@ def select(
     """Apply one rule to one vendor's configurations (already those of one family and full sampling).
 
     ``fitted`` (of that split) replaces the points that lie on a curve; the chosen rate is always a trained one. Without
-    it the rule reads the points. ``proof`` is for the rules that need one. ``split="test"`` gives the
-    oracle's choice. When nothing can be chosen the rate is NaN and the note says why. KeyError for a rule that is not
-    in RULES.
+    it the rule reads the points. ``proof`` is for the rules that need one. ``split="test"`` gives the oracle's choice.
+    When nothing can be chosen the rate is NaN and the note says why. KeyError for a rule that is not in RULES.
     """
     options = options or Options()
     chooser = RULES[rule]
     split = split or split_of(configurations)
     table = with_scores(configurations, split)
-    points, draws = evidence(table, fitted, proof if split == "val" else None, options.measure)
+    proof = proof if split == "val" else None  # it was made on validation patients
+    points, draws = evidence(table, fitted, proof, options.measure)
     pick = chooser.pick(points, options.values)
     reference = full_beside(table, pick.row)
     selection = Selection(
@@ -118,7 +118,7 @@ def select(
     chosen = table.iloc[pick.row]
     values = _values(chosen)
     compared = reference is not None and not chosen["full"]
-    passed = proof is not None and split == "val" and proof.passed(str(chosen["configuration"]))
+    passed = proof is not None and proof.passed(str(chosen["configuration"]))
     return selection._replace(
         rate=float(chosen["realised_rate"]),
         interval=None if chooser.needs_proof else _rate_interval(rule, points, draws, options),

@@ -73,7 +73,7 @@ def is_proven(of_endpoints: Mapping[str, Verdict]) -> bool:
 
 
 def verdict(values: Mapping[str, float], domain: str, margin: float, proven: bool) -> Verdict:
-    """Of one endpoint. ``proven``: the rate passed the test on validation patients at this margin."""
+    """The verdict on one endpoint. ``proven``: the rate passed the test on validation patients at this margin."""
     name = f"difference_{domain}"
     ends = Interval(values.get(f"{name}_low", math.nan), values.get(f"{name}_high", math.nan))
     several = values.get(f"{name}_seeds", math.nan) >= SEVERAL

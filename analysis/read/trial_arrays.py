@@ -72,7 +72,7 @@ def image_scores(root: StoragePath, key: str, cohort: pd.DataFrame) -> pd.DataFr
 
 
 def yardstick_scores(root: StoragePath, key: str, cohort: pd.DataFrame, name: str) -> pd.DataFrame | None:
-    """The same table with the scores by a yardstick of the trial; None too where the trial does not hold them."""
+    """As ``image_scores``, by a yardstick of the trial; None too where the trial does not hold its scores."""
     return _image_scores(root, key, cohort, yardstick_column(name))
 
 

@@ -121,7 +121,7 @@ def rest_on(analysis: Analysis) -> str:
 
 
 def warnings(analysis: Analysis) -> list[str]:
-    """That the cohort is made up, and how many warnings the report has besides: one line."""
+    """One line: that the cohort is made up, and how many warnings the report has besides."""
     first = [text for text in analysis.warnings if text.startswith(SYNTHETIC)]
     if not analysis.vendors:
         return analysis.warnings

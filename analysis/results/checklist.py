@@ -175,7 +175,7 @@ def _counts(analysis: Analysis) -> str:
 def _calibration(analysis: Analysis) -> str:
     table = analysis.clinic.calibration
     rows = table[table["rate"] == "chosen"].to_dict("records")
-    said = [f"{source_words(r['trained on'])} on {r['scored on']} {r['Brier']:.3f}" for r in rows]
+    said = [f"{source_words(row['trained on'])} on {row['scored on']} {row['Brier']:.3f}" for row in rows]
     return f"Brier score: {'; '.join(said)}; reliability curves in the report." if said else ""
 
 

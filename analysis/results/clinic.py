@@ -87,27 +87,15 @@ def clinic(run: Run, table: pd.DataFrame, selections: dict[str, Selection], prev
             rows["calibration"].append(about | _calibration(parts))
             rows["reliability"] += [about | row for row in reliability_rows(parts)]
             seeds = _seeds(scores[about["rate"]])
-            curves += roc_curves(about, parts, cuts[about["rate"]], seeds)
-            _add_at_threshold(rows, about, parts, cuts[about["rate"]], seeds, prevalence)
+            of_rate = cuts[about["rate"]]
+            curves += roc_curves(about, parts, of_rate, seeds)
+            if of_rate:
+                rows["operating"].append(_operating(about, parts, of_rate))
+                rows["confusion"] += confusion_rows(about, "image", parts, of_rate, seeds)
+                rows["predictive"] += predictive_rows(about, "image", parts, of_rate, prevalence)
         absent += _add_patients(rows, scores, source, prevalence)
         rows["subgroups"] += _subgroups(source, scores, groups)
     return _tables(rows, absent, curves)
-
-
-def _add_at_threshold(
-    rows: dict[str, list[dict]],
-    about: dict[str, Any],
-    parts: list[Part],
-    cuts: list[Cut],
-    seeds: list[int],
-    prevalence: float | None,
-) -> None:
-    """Add what is reached on one vendor's test images; nothing without a threshold."""
-    if not cuts:
-        return
-    rows["operating"].append(_operating(about, parts, cuts))
-    rows["confusion"] += confusion_rows(about, "image", parts, cuts, seeds)
-    rows["predictive"] += predictive_rows(about, "image", parts, cuts, prevalence)
 
 
 def _add_patients(rows: dict[str, list[dict]], scores: Scores, source: str, prevalence: float | None) -> list[str]:

@@ -17,7 +17,7 @@ from analysis.read.configurations import FULL, beside_the_sampling
 from analysis.results.sentences import DOMAINS
 from analysis.results.transfer import Pair, less_than, pairs_between
 from analysis.results.versus_lowpass import CHANCE
-from analysis.statistics.bootstrap import NOWHERE, TrialDraws
+from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
@@ -93,20 +93,21 @@ def _rows(
             continue
         for domain in DOMAINS:
             vendor = row["vendor"]
-            seeds, others = (seeds_of(r["keys"], draws, vendor, "test", domain) for r in (row, plain[place]))
-            known = estimate(seeds, others, noise.get((vendor, domain))) if seeds and others else None
-            ends = NOWHERE if known is None else known.interval()
+            seeds = seeds_of(row["keys"], draws, vendor, "test", domain)
+            others = seeds_of(plain[place]["keys"], draws, vendor, "test", domain)
+            difference = estimate(seeds, others, noise.get((vendor, domain)))
+            ends = difference.interval()
             yield {
                 "vendor": vendor,
                 "comparator": comparator_of(row),
                 "sampling": sampling_of(row),
                 "domain": domain,
-                "seeds": 0 if known is None else known.seeds,
+                "seeds": difference.seeds,
                 "value": float(row[f"test_{domain}"]),
-                "difference": math.nan if known is None else known.point,
+                "difference": difference.point,
                 "low": ends.low,
                 "high": ends.high,
-                "p_value": math.nan if known is None else known.p_value(),
+                "p_value": difference.p_value(),
             }
 
 

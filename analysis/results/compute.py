@@ -35,12 +35,13 @@ from analysis.results.yardsticks import (
     yardstick_draws,
     yardstick_table,
 )
+from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.fitted import Fitted
 from analysis.statistics.hanley_mcneil import Counts, count_intervals
 from analysis.statistics.intervals import metric_intervals
 from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.pareto import THREE, TWO, ParetoFront, pareto_front
-from analysis.statistics.resampling import TrialDraws, trial_draws
+from analysis.statistics.resampling import trial_draws
 from analysis.statistics.uncertain_front import UncertainFront, uncertain_front
 from tune_ks.core.storage import StoragePath
 

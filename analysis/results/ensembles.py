@@ -74,10 +74,9 @@ def _of_mean_score(run: Run, keys: list[str], measure: Measure) -> TrialDraws:
         return {}
     resampled: dict[tuple[str, str], Resampled] = {}
     for vendor, images in measure.of_counted(scores[scores["split"] == "test"]).groupby("vendor"):
-        label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
-        patients = np.unique(patient)
+        patients = np.unique(images["patient_id"])
         weights = patient_weights(len(patients), DRAWS, str(vendor))
-        resampled["test", str(vendor)] = measure.resampled(label, score, patient, patients, weights)
+        resampled["test", str(vendor)] = measure.of_images(images, patients, weights)
     return resampled
 
 

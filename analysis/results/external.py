@@ -15,7 +15,7 @@ from analysis.read.configurations import full_sampling_of, low_pass_of, varied_f
 from analysis.read.external_scores import external_scores
 from analysis.read.load import Run
 from analysis.results.ensembles import mean_scores
-from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws, interval, patient_weights
+from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import measure_of
 from analysis.statistics.training_noise import seeds_of, training_noise
@@ -35,11 +35,10 @@ MEASURED = (
 def external_table(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
     """One row a cohort, configuration and vendor scored on, by vendor trained on and rate.
 
-    ``value`` is the metric with its interval; ``full_sampling`` and ``low_pass`` are the differences
-    to these, NaN where they were not scored on the cohort. ``together`` is the metric of the mean score of several
-    trainings, with an interval over patients alone (``analysis/results/ensembles.py``). Without per-image scores there
-    are no intervals, and nothing is known of trainings together. Scores of trials that the run does not hold are left
-    out.
+    ``value`` is the metric with its interval; ``full_sampling`` and ``low_pass`` are the differences to these, NaN
+    where they were not scored on the cohort. ``together`` is the metric of the mean score of several trainings, with an
+    interval over patients alone (``analysis/results/ensembles.py``). Without per-image scores there are no intervals,
+    and nothing is known of trainings together. Scores of trials that the run does not hold are left out.
     """
     rows = []
     if len(configurations):
@@ -62,7 +61,7 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
     draws = _draws(run, cohort, keys_of)
     references = zip(full_sampling_of(configurations), low_pass_of(configurations))
     sources = configurations["vendor"].tolist()
-    noise: dict[tuple[str, str], Noise | None] = {}
+    noise: dict[tuple[str, str], Noise | None] = {}  # (vendor trained on, vendor scored on) -> error of one training
     for source, rows_of in configurations.groupby("vendor"):
         for vendor in scored["vendor"].unique():
             noise[str(source), vendor] = training_noise(rows_of, draws, vendor, "test", "in_domain")
@@ -103,16 +102,12 @@ def _seeds(keys: list[str], draws: dict[str, TrialDraws], vendor: str) -> list[R
 
 def _compared(seeds: list[Resampled], references: dict[str, list[Resampled]], noise: Noise | None) -> dict[str, float]:
     """The interval of a configuration on one vendor, and its differences to the references."""
-    ends = estimate(seeds, [], noise).interval() if seeds else NOWHERE
+    ends = estimate(seeds, noise=noise).interval()
     columns = {"low": ends.low, "high": ends.high}
     for name, other in references.items():
-        point = math.nan
-        ends = NOWHERE
-        if seeds and other:
-            difference = estimate(seeds, other, noise)
-            point = difference.point
-            ends = difference.interval()
-        columns[name] = point
+        difference = estimate(seeds, other, noise)
+        ends = difference.interval()
+        columns[name] = difference.point
         columns[f"{name}_low"] = ends.low
         columns[f"{name}_high"] = ends.high
     return columns
@@ -140,19 +135,25 @@ def _draws(run: Run, cohort: str, keys_of: Mapping[str, list[str]]) -> dict[str,
         return {}
     measure = measure_of(run)
     if measure.of_classes:
-        by_key = {str(key): images for key, images in scores.groupby("key")}
-        for configuration, keys in keys_of.items():
-            mean = mean_scores([by_key.get(key) for key in keys]) if len(keys) >= FEWEST_TOGETHER else None
-            if mean is not None:
-                scores = pd.concat([scores, mean.assign(key=_ensemble(configuration))], ignore_index=True)
+        scores = _with_mean_scores(scores, keys_of)
     scores = measure.of_counted(scores)
     draws: dict[str, TrialDraws] = {}
     for vendor, of_vendor in scores.groupby("vendor"):
         patients = np.unique(of_vendor["patient_id"])
         weights = patient_weights(len(patients), DRAWS, "external", cohort, str(vendor))
         for key, images in of_vendor.groupby("key"):
-            label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
-            if np.array_equal(np.unique(patient), patients):
-                resampled: Resampled = measure.resampled(label, score, patient, patients, weights)
-                draws.setdefault(str(key), {})["test", str(vendor)] = resampled
+            if np.array_equal(np.unique(images["patient_id"]), patients):
+                of_trial = draws.setdefault(str(key), {})
+                of_trial["test", str(vendor)] = measure.of_images(images, patients, weights)
     return draws
+
+
+def _with_mean_scores(scores: pd.DataFrame, keys_of: Mapping[str, list[str]]) -> pd.DataFrame:
+    """The scored images, and behind them the mean score of the several trainings of each configuration."""
+    by_key = {str(key): images for key, images in scores.groupby("key")}
+    tables = [scores]
+    for configuration, keys in keys_of.items():
+        mean = mean_scores([by_key.get(key) for key in keys]) if len(keys) >= FEWEST_TOGETHER else None
+        if mean is not None:
+            tables.append(mean.assign(key=_ensemble(configuration)))
+    return pd.concat(tables, ignore_index=True)

@@ -44,18 +44,25 @@ class Fitness(NamedTuple):
     @property
     def sentence(self) -> str:
         """The verdict and why, in one sentence."""
+        source = source_words(self.vendor)
+        facts = "; ".join(self.facts)
         if self.verdict == NO_NETWORK:
-            return f"{source_words(self.vendor)}: no network was trained: {'; '.join(self.facts)}."
+            return f"{source}: no network was trained: {facts}."
         if self.verdict == UNKNOWN:
-            facts = "; ".join(self.facts)
-            return f"{source_words(self.vendor)}: whether the network is fit to judge a rate is unknown: {facts}."
+            return f"{source}: whether the network is fit to judge a rate is unknown: {facts}."
         if self.verdict == UNDERFIT:
             return (
-                f"{source_words(self.vendor)}: underfit: rates judged by this network are lower bounds of what "
-                "k-space is worth. At "
-                f"full sampling {'; '.join(self.reasons)}."
+                f"{source}: underfit: rates judged by this network are lower bounds of what k-space is worth. At full "
+                f"sampling {'; '.join(self.reasons)}."
             )
-        return f"{source_words(self.vendor)}: fit as far as can be told: at full sampling {'; '.join(self.facts)}."
+        return f"{source}: fit as far as can be told: at full sampling {facts}."
+
+
+class Finding(NamedTuple):
+    """What one look at the network says of it."""
+
+    words: str
+    speaks_against: bool = False  # whether it is a reason to call the network underfit
 
 
 class Ending(NamedTuple):
@@ -82,11 +89,13 @@ def fitness(
     if answered_by:
         words = f"the classical method answers that validation images of {source_words(selection.vendor)} choose"
         return Fitness(selection.vendor, NO_NETWORK, [], [f"{words} ({', '.join(answered_by)} at full sampling)"], [])
-    reasons: list[str] = []
-    facts: list[str] = []
-    about_epochs(ending([run.records[key].history for key in row["keys"]]), measure, reasons, facts)
-    about_yardstick(row, measure, reasons, facts)
-    about_rivals(row, configurations, draws, measure, reasons, facts)
+    findings = [
+        about_epochs(ending([run.records[key].history for key in row["keys"]]), measure),
+        about_yardstick(row, measure),
+        about_rivals(row, configurations, draws, measure),
+    ]
+    reasons = [finding.words for finding in findings if finding.speaks_against]
+    facts = [finding.words for finding in findings if not finding.speaks_against]
     return Fitness(selection.vendor, UNDERFIT if reasons else FIT, reasons, facts, list(row["keys"]))
 
 
@@ -129,69 +138,56 @@ def ending(histories: list[list[dict[str, float]]]) -> Ending | None:
     return Ending(longest, best, float(np.mean(falls)), float(np.mean(rises)))
 
 
-def about_epochs(ended: Ending | None, measure: Measure, reasons: list[str], facts: list[str]) -> None:
+def about_epochs(ended: Ending | None, measure: Measure) -> Finding:
     """Whether more epochs would help: the loss still falls, and the validation metric still rises."""
     if ended is None:
-        facts.append("the records hold no history of epochs")
-        return
+        return Finding("the records hold no history of epochs")
     best = ", ".join(map(str, ended.best))
     course = (
         f"over the last fifth of {ended.epochs} epochs the loss changes by {-ended.fall:+.1%} and the validation "
         f"{measure.title} by {ended.rise:+.3f} (best epoch {best})"
     )
     if ended.fall > FALL and ended.rise > RISE:
-        reasons.append(f"training is not finished: {course}")
-    else:
-        facts.append(course)
+        return Finding(f"training is not finished: {course}", speaks_against=True)
+    return Finding(course)
 
 
-def about_yardstick(row: pd.Series, measure: Measure, reasons: list[str], facts: list[str]) -> None:
+def about_yardstick(row: pd.Series, measure: Measure) -> Finding:
     """Whether the network beats the best of what is reached without it, on the source vendor's test patients."""
     value = row["above_baseline_in_domain"]
     if row["best_yardstick"] is None or math.isnan(value):
-        facts.append("there is no yardstick to compare with")
-        return
+        return Finding("there is no yardstick to compare with")
     ends = ends_words(row["above_baseline_in_domain_low"], row["above_baseline_in_domain_high"])
     score = f"test {measure.title} {row['test_in_domain']:.3f}"
     against = f"the {row['best_yardstick']}: {value:+.3f}{ends}"
     if value <= 0:
-        reasons.append(f"{score} is not above {against}")
-    elif row["above_baseline_in_domain_low"] > 0:
-        facts.append(f"{score} is above {against}")
-    else:
-        facts.append(f"{score} is not shown to be above {against}")
+        return Finding(f"{score} is not above {against}", speaks_against=True)
+    if row["above_baseline_in_domain_low"] > 0:
+        return Finding(f"{score} is above {against}")
+    return Finding(f"{score} is not shown to be above {against}")
 
 
 def about_rivals(
-    row: pd.Series,
-    configurations: pd.DataFrame,
-    draws: dict[str, TrialDraws],
-    measure: Measure,
-    reasons: list[str],
-    facts: list[str],
-) -> None:
+    row: pd.Series, configurations: pd.DataFrame, draws: dict[str, TrialDraws], measure: Measure
+) -> Finding:
     """Whether another network, more epochs or more width of this run is clearly better at full sampling."""
     rivals = _rivals(row, configurations)
     if rivals.empty:
-        facts.append("no other network, number of epochs or width was trained to compare with")
-        return
+        return Finding("no other network, number of epochs or width was trained to compare with")
     vendor = row["vendor"]
     noise = training_noise(configurations, draws, vendor, "test", "in_domain")
     judged_seeds = seeds_of(row["keys"], draws, vendor, "test", "in_domain")
     better: list[tuple[float, str]] = []
     for _, rival in rivals.iterrows():
         seeds = seeds_of(rival["keys"], draws, vendor, "test", "in_domain")
-        if not seeds or not judged_seeds:
-            continue
         difference = estimate(seeds, judged_seeds, noise)
         if difference.interval().low > 0:
             ends = ends_words(*difference.interval())
             words = f"{_differing(rival, row)} is clearly better: {difference.point:+.3f}{ends} {measure.title}"
             better.append((difference.point, words))
     if better:
-        reasons.append(max(better)[1])
-    else:
-        facts.append(f"none of {len(rivals)} other configuration(s) is clearly better")
+        return Finding(max(better)[1], speaks_against=True)
+    return Finding(f"none of {len(rivals)} other configuration(s) is clearly better")
 
 
 def _rivals(row: pd.Series, configurations: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from tune_ks.core.record import nan_to_null
 
 
 def json_values(value: Any, digits: int) -> Any:
-    """The same with lists for tuples and arrays, plain numbers for numpy's, null for NaN.
+    """The value with lists for tuples and arrays, plain numbers for numpy's, null for NaN.
 
     Floats are rounded to ``digits`` decimals, so that a last bit changes no file.
     """

@@ -85,7 +85,7 @@ def _metrics(images: Occluded, places: list[int], vendors: list[str], group: int
 
 
 def _differences(clean: list[Resampled | None], without: list[Resampled | None]) -> list[Resampled]:
-    """Of each seed and vendor: with the mask minus without the group."""
+    """The metric with the whole mask minus that without the group, for each seed and vendor."""
     falls = []
     for whole, part in zip(clean, without, strict=True):
         assert whole is not None
@@ -111,7 +111,7 @@ def _p_value(value: Resampled) -> float:
 
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """With the p values that hold for all groups together."""
+    """The table with p values that hold for all groups together."""
     for name in [name for name in table if name.endswith("_p")]:
         table[f"{name.removesuffix('_p')}_holm"] = holm(table[name].to_numpy(float))
     return table
@@ -125,7 +125,7 @@ def of_tumour(falls: Falls) -> pd.DataFrame:
 
 
 def of_vendor(falls: Falls) -> pd.DataFrame:
-    """Of these, the groups without which the cross-domain metric is not shown to fall, and is shown to fall less."""
+    """The groups of ``of_tumour`` without which the cross-domain metric falls less, and is not shown to fall."""
     table = of_tumour(falls)
     falls_there = (table["cross_domain"] > 0) & (table["cross_domain_holm"] < ALPHA)
     falls_less = (table["in_domain"] > table["cross_domain"]) & (table["more_in_domain_holm"] < ALPHA)

@@ -25,7 +25,7 @@ class MaskPath(NamedTuple):
 
 
 def mask_path(analysis: Analysis, exhibits: list[Exhibit]) -> MaskPath | None:
-    """Of the chosen trial if its mask was learned, else of the learned one nearest to it in rate.
+    """The path of the chosen trial's mask if it was learned, else of the learned one nearest to it in rate.
 
     None where no learned trial kept its history, as runs of version 0.2.0 and before.
     """

@@ -106,9 +106,8 @@ def resampled_thresholds(
     times = weights[:, patient[order]]
     total = times.sum(axis=1)
     allowed = np.floor((1 - specificity) * total + 1e-9)
-    place = (np.cumsum(times, axis=1) > allowed[:, None]).argmax(
-        axis=1
-    )  # the highest that is not allowed above the cut
+    is_beyond = np.cumsum(times, axis=1) > allowed[:, None]
+    place = is_beyond.argmax(axis=1)  # the highest score that is not allowed above the cut
     return np.where(total > 0, score[order][place], math.nan)
 
 

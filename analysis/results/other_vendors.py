@@ -10,7 +10,7 @@ from analysis.choice.selection import Selection
 from analysis.read.configurations import keys_of_full
 from analysis.read.load import Run
 from analysis.results.sentences import ends_words
-from analysis.statistics.bootstrap import NOWHERE, TrialDraws
+from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.measures import Measure
 from analysis.statistics.training_noise import seeds_of, training_noise
@@ -87,8 +87,7 @@ def warnings(run: Run, sources: list[str], measure: Measure) -> list[str]:
             if others.all_small and len(others.counted) > 1:
                 lines.append(
                     f"{source_words(source)}: no other {measure.domains.one} has {FEWEST} {SPLIT_WORDS[split]} "
-                    f"{patients}, "
-                    f"so all that have a value are in the cross-domain mean: {_listed(others.counted)}."
+                    f"{patients}, so all that have a value are in the cross-domain mean: {_listed(others.counted)}."
                 )
     return lines
 
@@ -154,14 +153,14 @@ def _scored(
     # "in_domain" of that vendor: its own patients, whatever vendor was trained on
     noise = training_noise(table, draws, vendor, "test", "in_domain")
     seeds = seeds_of(chosen, draws, vendor, "test", "in_domain")
-    ends = estimate(seeds, [], noise).interval() if seeds else NOWHERE
+    ends = estimate(seeds, noise=noise).interval()
     row |= {"low": ends.low, "high": ends.high}
     full = keys_of_full(table, chosen)
     if full and selection.rate != 1:
         row["full sampling"] = _mean(run, full, vendor)
         row["difference"] = row["value"] - row["full sampling"]
         of_full = seeds_of(full, draws, vendor, "test", "in_domain")
-        ends = estimate(seeds, of_full, noise).interval() if seeds and of_full else NOWHERE
+        ends = estimate(seeds, of_full, noise).interval()
         row |= {"its low": ends.low, "its high": ends.high}
     return row
 

@@ -6,7 +6,7 @@ would have to be trained (MONAI's MILModel), is left out: no task of this progra
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +36,19 @@ class Units(NamedTuple):
     number: np.ndarray  # (n,) of each image: which unit it belongs to
     label: np.ndarray  # (U,) 1 where one image of the unit is positive
     patient: np.ndarray  # (U,) whose unit it is
+
+
+class Where(NamedTuple):
+    """What one AUC is of."""
+
+    vendor: str  # scored on
+    unit: str  # patient or breast
+    pool: str  # how the scores of a unit's images become one; IMAGES: they do not
+    positive: int  # units with the label
+    negative: int
+
+
+Aucs = dict[Where, Resampled]  # of one training, on resampled patients
 
 
 class PatientLevel(NamedTuple):
@@ -83,12 +96,12 @@ def _levels(analysis: Analysis, scores_of: Scores, purpose: str) -> PatientLevel
         return PatientLevel(pd.DataFrame(columns=COLUMNS), [])
     for computed in analysis.vendors.values():
         pair = _compared(analysis, computed)
-        known: dict[tuple, Resampled] = {}
+        known: dict[str, Aucs] = {}  # by key
         for key in [key for compared in pair for key in compared.keys]:
             scores = scores_of(key)
             if scores is not None:
-                for where, value in _resampled(scores.dropna(subset="label"), purpose, notes):
-                    known[key, *where] = value
+                known[key], undefined = _resampled(scores.dropna(subset="label"), purpose)
+                notes |= dict.fromkeys(undefined)
         for compared in pair:
             rows += _rows(compared, known)
     return PatientLevel(pd.DataFrame(rows, columns=COLUMNS), list(notes))
@@ -106,10 +119,10 @@ def _compared(analysis: Analysis, computed: VendorAnalysis) -> list[Compared]:
     return pair
 
 
-def _resampled(
-    scores: pd.DataFrame, purpose: str, notes: dict[str, None]
-) -> Iterator[tuple[tuple[str, str, str, int, int], Resampled]]:
-    """(vendor, unit, pool, units with, units without) and the AUC on resampled patients, for what is defined."""
+def _resampled(scores: pd.DataFrame, purpose: str) -> tuple[Aucs, list[str]]:
+    """The AUCs of one training that are defined, and why others are not."""
+    aucs: Aucs = {}
+    undefined = []
     for vendor, images in scores.groupby("vendor"):
         patients = np.unique(images["patient_id"])
         weights = patient_weights(len(patients), DRAWS, *filter(None, (purpose, str(vendor))))
@@ -118,14 +131,16 @@ def _resampled(
             positive = int(units.label.sum())
             negative = len(units.label) - positive
             if not positive or not negative:
-                notes[_why_not(str(vendor), name, positive, negative)] = None
+                undefined.append(_why_not(str(vendor), name, positive, negative))
                 continue
+            where = Where(str(vendor), name, IMAGES, positive, negative)
+            of_images = win_matrix(images["label"].to_numpy(), score, images["patient_id"].to_numpy(), patients)
+            aucs[where] = resampled_auc(of_images, weights)
             for pool_name, pool in POOLS.items():
                 pooled = pool(score, units.number, len(units.label))
-                value = resampled_auc(win_matrix(units.label, pooled, units.patient, patients), weights)
-                yield (str(vendor), name, pool_name, positive, negative), value
-            of_images = win_matrix(images["label"].to_numpy(), score, images["patient_id"].to_numpy(), patients)
-            yield (str(vendor), name, IMAGES, positive, negative), resampled_auc(of_images, weights)
+                of_units = win_matrix(units.label, pooled, units.patient, patients)
+                aucs[where._replace(pool=pool_name)] = resampled_auc(of_units, weights)
+    return aucs, undefined
 
 
 def _units_of(images: pd.DataFrame) -> dict[str, Units]:
@@ -153,26 +168,25 @@ def _why_not(vendor: str, unit: str, positive: int, negative: int) -> str:
     )
 
 
-def _rows(compared: Compared, known: dict[tuple, Resampled]) -> list[dict]:
-    """A row for each vendor tested on, unit and pool. ``known``: (key, vendor, unit, pool, counts) -> the AUC."""
+def _rows(compared: Compared, known: dict[str, Aucs]) -> list[dict]:
+    """A row for each vendor tested on, unit and pool. ``known``: the AUCs of each training by its key."""
     rows = []
-    wheres = {where[1:] for where in known if where[0] in compared.keys and where[3] != IMAGES}
+    wheres = {where for key in compared.keys for where in known.get(key, {}) if where.pool != IMAGES}
     for where in sorted(wheres):
-        vendor, unit, pool, positive, negative = where
         seeds = _seeds(known, compared.keys, where)
-        of_images = _seeds(known, compared.keys, (vendor, unit, IMAGES, positive, negative))
+        of_images = _seeds(known, compared.keys, where._replace(pool=IMAGES))
         full = _seeds(known, compared.full, where)
         value = estimate(seeds)
         ends = value.interval()
         row = {
             "trained on": compared.vendor,
-            "tested on": vendor,
-            "unit": unit,
-            "pooled by": pool.replace("_", "-"),
+            "tested on": where.vendor,
+            "unit": where.unit,
+            "pooled by": where.pool.replace("_", "-"),
             "rate": compared.rate,
             "seeds": len(seeds),
-            "with": positive,
-            "without": negative,
+            "with": where.positive,
+            "without": where.negative,
             "AUC": value.point,
             "low": ends.low,
             "high": ends.high,
@@ -186,10 +200,10 @@ def _rows(compared: Compared, known: dict[tuple, Resampled]) -> list[dict]:
     return rows
 
 
-def _seeds(known: dict[tuple, Resampled], keys: list[str], where: tuple) -> list[Resampled]:
+def _seeds(known: dict[str, Aucs], keys: list[str], where: Where) -> list[Resampled]:
     """The AUC of every training that has one, with an error that is known."""
-    values = [known[key, *where] for key in keys if (key, *where) in known]
-    return [value for value in values if math.isfinite(value.error)]
+    values = [known.get(key, {}).get(where) for key in keys]
+    return [value for value in values if value is not None and math.isfinite(value.error)]
 
 
 def sentences(level: PatientLevel) -> list[str]:

@@ -52,33 +52,27 @@ class RateUnits(NamedTuple):
 
 def rate_units(run: Run, vendor: str) -> RateUnits:
     """k_max in 1/mm where the pixel spacing is known, the share of the band where the records hold it."""
+    source = source_words(vendor)
     trials = run.trials[run.trials["vendor"] == vendor]
     patterns = set(trials["pattern"])
     if set(trials["transform"]) != {FOURIER} or len(patterns) != 1:
-        return RateUnits(
-            [], [f"{source_words(vendor)}: several patterns, or no Fourier transform, so a rate is no k_max."]
-        )
+        return RateUnits([], [f"{source}: several patterns, or no Fourier transform, so a rate is no k_max."])
     units = []
     notes = []
     spacing = _spacing_mm(run, vendor, trials)
     if spacing is None:
-        notes.append(f"{source_words(vendor)}: the pixel spacing is unknown, so k_max is not known in 1/mm.")
+        notes.append(f"{source}: the pixel spacing is unknown, so k_max is not known in 1/mm.")
     else:
         units.append(_k_max(spacing, in_lines=patterns == {"lines"}))
-        notes.append(
-            f"{source_words(vendor)}: k_max of a low-pass with as many lines or points, at {spacing:.3g} mm a pixel."
-        )
+        notes.append(f"{source}: k_max of a low-pass with as many lines or points, at {spacing:.3g} mm a pixel.")
     shares = [run.records[key].facts.get("occupied_share") for key in trials["key"]]
     known = [share for share in shares if is_number(share) and share > 0]
     if known:
         share = float(np.median(known))
         units.append(RateUnit("share_of_band", "band", "share of the occupied band", 1 / share))
-        notes.append(
-            f"{source_words(vendor)}: the occupied band is {share:.0%} of stored k-space (99 % of the energy "
-            "beyond DC)."
-        )
+        notes.append(f"{source}: the occupied band is {share:.0%} of stored k-space (99 % of the energy beyond DC).")
     else:
-        notes.append(f"{source_words(vendor)}: these records do not say how much of stored k-space is occupied.")
+        notes.append(f"{source}: these records do not say how much of stored k-space is occupied.")
     return RateUnits(units, notes)
 
 
@@ -114,9 +108,9 @@ def with_rate_units(run: Run, configurations: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_units(run: Run, vendor: str, rate: float) -> str:
-    """The rate in words; "" where nothing is known, or no rate was chosen.
+    """``Rate 1/4 (R = 4) of GE: k_max 0.16 1/mm, 0.53 of the occupied band.``
 
-    As "Rate 0.25 of GE: k_max 0.16 1/mm, 0.53 of the occupied band."
+    "" where no unit is known, or no rate was chosen.
     """
     said = []
     for unit in rate_units(run, vendor).units:

@@ -128,7 +128,7 @@ def _plain(selection: Selection, measure: Measure) -> dict[str, Any]:
         "verdicts": {domain: _verdict(verdict) for domain, verdict in selection.verdicts.items()},
         "lowest_tried": selection.lowest,
         **{name: values.get(name, math.nan) for name in SCORES},
-        "difference_to_full_sampling": {d: values.get(f"difference_{d}", math.nan) for d in TWO},
+        "difference_to_full_sampling": {domain: values.get(f"difference_{domain}", math.nan) for domain in TWO},
         "intervals": _intervals(values),
         "seeds": int(values["seeds"]) if values else 0,
         "seed_sd": _seed_sd(values),

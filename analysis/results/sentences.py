@@ -62,14 +62,13 @@ def whose_labels(selection: Selection, measure: Measure) -> str:
         )
     if selection.also_read:
         return (
-            f"The rule read validation labels of {source_words(selection.vendor)} only, but the "
-            f"{selection.also_read} of this search "
-            f"read those of every {word}: labels of other {many} played a part in which rates there are to choose from."
+            f"The rule read validation labels of {source_words(selection.vendor)} only, but the {selection.also_read} "
+            f"of this search read those of every {word}: labels of other {many} played a part in which rates there are "
+            "to choose from."
         )
     return (
-        f"Chosen with validation labels of {source_words(selection.vendor)} only: no label of another {word} "
-        "played a part in "
-        "choosing this rate."
+        f"Chosen with validation labels of {source_words(selection.vendor)} only: no label of another {word} played a "
+        "part in choosing this rate."
     )
 
 
@@ -149,8 +148,7 @@ def plainly(selection: Selection, measure: Measure, others: str = "") -> str:
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     return (
         f"Keeping {kept}, the model trained on {source_words(selection.vendor)}{result}; chosen by the rule "
-        f"{selection.rule}{used}: "
-        f"{rule[:1].lower()}{rule[1:]}{read(selection)}."
+        f"{selection.rule}{used}: {rule[:1].lower()}{rule[1:]}{read(selection)}."
     )
 
 
@@ -210,9 +208,8 @@ def optimism(gap: Optimism, measure: Measure) -> str:
             chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""
     words = (
-        f"{source_words(gap.vendor)}, {gap.rule} by {measure.domains.of(gap.saw)}{held_out}: optimism gap to "
-        "the oracle, which chose "
-        f"{rate_words(gap.oracle_rate)}: {', '.join(gaps) or 'unknown'}"
+        f"{source_words(gap.vendor)}, {gap.rule} by {measure.domains.of(gap.saw)}{held_out}: optimism gap to the "
+        f"oracle, which chose {rate_words(gap.oracle_rate)}: {', '.join(gaps) or 'unknown'}"
     )
     if chance:
         words += (
@@ -238,8 +235,7 @@ def cross_fit(fit: CrossFit, measure: Measure) -> str:
         )
     return (
         f"{source_words(fit.vendor)}, cross-fitted on {fit.halves} halves of the validation and test patients: "
-        f"{fit.rule} "
-        f"chooses {rates}; on the patients that did not choose, {', '.join(scores)}. No model was trained on any of "
-        "these patients, but the epoch of its weights was chosen on validation patients, so the values are still "
-        "somewhat too high."
+        f"{fit.rule} chooses {rates}; on the patients that did not choose, {', '.join(scores)}. No model was trained "
+        "on any of these patients, but the epoch of its weights was chosen on validation patients, so the values are "
+        "still somewhat too high."
     )

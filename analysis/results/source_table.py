@@ -11,7 +11,7 @@ from analysis.read.configurations import FULL, plain_name, varied_fields
 from analysis.read.trial_rows import is_idle
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.statistics.bootstrap import NOWHERE, TrialDraws
+from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.domains import is_source, sources_of
@@ -101,7 +101,7 @@ def _spreads(table: pd.DataFrame, draws: Mapping[str, TrialDraws], source: str, 
     spreads = []
     for keys in table["keys"]:
         seeds = seeds_of(keys, draws, vendor, "test", "in_domain")
-        ends = estimate(seeds, [], noise).interval() if seeds else NOWHERE
+        ends = estimate(seeds, noise=noise).interval()
         spreads.append(sentences.spread({"on_low": ends.low, "on_high": ends.high}, "on"))
     return spreads
 

@@ -14,8 +14,8 @@ import pandas as pd
 from analysis.read.configurations import low_pass_of, of_most_patients
 from analysis.results.sentences import DOMAINS
 from analysis.results.without_lowpass import why_absent
-from analysis.statistics.bootstrap import LEVEL, NOWHERE, TrialDraws
-from analysis.statistics.estimate import Estimate, Noise, Pair, estimate, mean_difference
+from analysis.statistics.bootstrap import LEVEL, TrialDraws
+from analysis.statistics.estimate import UNKNOWN, Noise, Pair, estimate, mean_difference
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.config import LOW_PASS
@@ -114,8 +114,10 @@ def _compared(
     other = by_name.loc[low_pass]
     value = float(row[f"test_{domain}"])
     low_pass_value = float(other[f"test_{domain}"])
-    known = _estimate(_pair(row, other, domain, draws), noise.get((row["vendor"], domain)))
-    ends = NOWHERE if known is None else known.interval()
+    pair = _pair(row, other, domain, draws)
+    difference = estimate(pair.seeds, pair.others, noise.get((row["vendor"], domain)))
+    is_known = difference is not UNKNOWN
+    ends = difference.interval()
     return {
         "vendor": row["vendor"],
         "family": row["family"],
@@ -126,28 +128,23 @@ def _compared(
         "rate": float(row["realised_rate"]),
         "low_pass_rate": float(other["realised_rate"]),
         "domain": domain,
-        "seeds": int(min(row["seeds"], other["seeds"]) if known is None else known.seeds),
-        "patients": 0 if known is None else int(known.patients),
+        "seeds": difference.seeds if is_known else int(min(row["seeds"], other["seeds"])),
+        "patients": int(difference.patients),
         "value": value,
         "low_pass_value": low_pass_value,
-        "difference": value - low_pass_value if known is None else known.point,
+        "difference": difference.point if is_known else value - low_pass_value,
         "low": ends.low,
         "high": ends.high,
-        "of_patients": math.nan if known is None else known.of_patients,
-        "of_trainings": math.nan if known is None else known.of_trainings,
-        "p_value": math.nan if known is None else known.p_value(),
+        "of_patients": difference.of_patients,
+        "of_trainings": difference.of_trainings,
+        "p_value": difference.p_value(),
     }
 
 
 def _pair(row: pd.Series, other: pd.Series, domain: str, draws: Mapping[str, TrialDraws]) -> Pair:
     vendor = str(row["vendor"])
-    seeds, others = (seeds_of(side["keys"], draws, vendor, "test", domain) for side in (row, other))
-    return Pair(seeds, others)
-
-
-def _estimate(pair: Pair, noise: Noise | None) -> Estimate | None:
-    """None where one side has no score on resampled patients."""
-    return estimate(pair.seeds, pair.others, noise) if pair.seeds and pair.others else None
+    seeds = seeds_of(row["keys"], draws, vendor, "test", domain)
+    return Pair(seeds, seeds_of(other["keys"], draws, vendor, "test", domain))
 
 
 def _means(
@@ -164,10 +161,10 @@ def _means(
             grouped.setdefault((row["family"], row["domain"]), []).append(row)
     means = []
     for (family, domain), rows in grouped.items():
-        pairs = [_pair(by_name.loc[r["configuration"]], by_name.loc[r["low_pass"]], domain, draws) for r in rows]
-        is_known = all(pair.seeds and pair.others for pair in pairs)
-        known = mean_difference(pairs, noise.get((rows[0]["vendor"], domain))) if is_known else None
-        ends = NOWHERE if known is None else known.interval()
+        compared_names = [(row["configuration"], row["low_pass"]) for row in rows]
+        pairs = [_pair(by_name.loc[name], by_name.loc[low_pass], domain, draws) for name, low_pass in compared_names]
+        mean = mean_difference(pairs, noise.get((rows[0]["vendor"], domain)))
+        ends = mean.interval()
         means.append(
             {
                 "vendor": rows[0]["vendor"],
@@ -180,8 +177,8 @@ def _means(
                 "difference": sum(row["difference"] for row in rows) / len(rows),
                 "low": ends.low,
                 "high": ends.high,
-                "of_trainings": math.nan if known is None else known.of_trainings,
-                "p_value": math.nan if known is None else known.p_value(),
+                "of_trainings": mean.of_trainings,
+                "p_value": mean.p_value(),
             }
         )
     return means

@@ -92,7 +92,7 @@ def _of_family(name: str, means: pd.DataFrame, title: str) -> str:
 
 
 def _clearest(means: pd.DataFrame, title: str) -> str:
-    """Of many families, the difference with the smallest p value; without any, the largest one."""
+    """The difference of many families that has the smallest p value; where none has one, the largest."""
     order = means.assign(size=-means["difference"].abs()).sort_values(["p_value", "size"], kind="stable")
     row = next(order.itertuples())
     p_values = "" if math.isnan(row.p_value) else f" (p {row.p_value:.2g}, after Holm {row.holm:.2g})"

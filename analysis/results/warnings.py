@@ -73,29 +73,22 @@ def _about_the_search(
 
 def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measure: Measure) -> list[str]:
     """What is missing for one vendor's choice; ``configurations``: the vendor's configurations."""
-    vendor = selection.vendor
-    word = measure.domains.one
     lines = []
     if math.isnan(selection.rate):
-        lines.append(f"{source_words(vendor)}: nothing chosen: {selection.note}.")
+        lines.append(f"nothing chosen: {selection.note}.")
     if not math.isnan(selection.configuration.get("rate_from") or math.nan):
         lines.append(
-            f"{source_words(vendor)}: every rate was scored with one conditional training. This is a screening: "
-            "--finalists trains "
-            f"the chosen rate and its neighbours separately, from those weights, and their {measure.plural} are final."
+            "every rate was scored with one conditional training. This is a screening: --finalists trains the chosen "
+            f"rate and its neighbours separately, from those weights, and their {measure.plural} are final."
         )
     if not selection.full_sampling:
-        lines.append(
-            f"{source_words(vendor)}: full sampling (rate 1) has no finished trial: what a lower rate costs is unknown."
-        )
+        lines.append("full sampling (rate 1) has no finished trial: what a lower rate costs is unknown.")
     if len(configurations) == 1:
-        lines.append(f"{source_words(vendor)}: one configuration only: there is nothing to choose between.")
+        lines.append("one configuration only: there is nothing to choose between.")
     if configurations[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
-        lines.append(
-            f"{source_words(vendor)}: no cross-domain {measure.title}: no other {word} was scored, so transfer "
-            "is unknown."
-        )
-    return lines
+        other = measure.domains.one
+        lines.append(f"no cross-domain {measure.title}: no other {other} was scored, so transfer is unknown.")
+    return [f"{source_words(selection.vendor)}: {line}" for line in lines]
 
 
 def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Measure) -> list[str]:
@@ -105,9 +98,8 @@ def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Mea
         return []
     score = selection.values["test_in_domain"]
     return [
-        f"{source_words(selection.vendor)}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is "
-        "not above the "
-        f"{yardstick} by its {measure.yardstick.interval}: this is no evidence that anything was learned."
+        f"{source_words(selection.vendor)}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not "
+        f"above the {yardstick} by its {measure.yardstick.interval}: this is no evidence that anything was learned."
     ]
 
 
@@ -152,14 +144,10 @@ def _about_empty_kspace(run: Run) -> list[str]:
         named = [f"{record.config.mask} at {rate_tick(record.config.sampling_rate)}" for record in wasteful]
         if named:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-            beyond = (
-                "outer lines of k-space and leave out inner ones"
-                if of_coils
-                else ("empty lines of k-space and leave out occupied ones")
-            )
+            kept, left_out = ("outer", "inner") if of_coils else ("empty", "occupied")
             lines.append(
-                f"{source_words(vendor)}: {len(named)} learned mask(s) keep {beyond}: "
-                f"{', '.join(named[:NAMED])}{more}. Such a mask has not learned (docs/recipe.md)."
+                f"{source_words(vendor)}: {len(named)} learned mask(s) keep {kept} lines of k-space and leave out "
+                f"{left_out} ones: {', '.join(named[:NAMED])}{more}. Such a mask has not learned (docs/recipe.md)."
             )
     return lines
 
@@ -216,7 +204,7 @@ def from_counts(
     patients: dict[str, Counts],
     options: Options,
 ) -> list[str]:
-    """That intervals stand on counts alone, and what comparing each choice with full sampling would take."""
+    """Warnings that intervals rest on counts alone, and what comparing each choice with full sampling would take."""
     if counted.empty:
         return []
     word = options.measure.domains.one
@@ -234,17 +222,16 @@ def from_counts(
 
 
 def _correlations(vendor: str, row: pd.Series, margin: float) -> list[str]:
-    """Of one choice (a row of count_intervals()), by domain: the correlations that a comparison would take."""
+    """A line a domain: the correlations that comparing one choice (a row of count_intervals()) would take."""
     lines = []
     for domain, word in DOMAINS.items():
         separates = row[f"test_{domain}_separates"]
         proves = row[f"test_{domain}_proves"]
         if not math.isnan(separates) and not math.isnan(proves):
             lines.append(
-                f"{source_words(vendor)}, {word}: how the AUCs of two models correlate is not in the counts. To "
-                "tell the chosen rate "
-                f"from full sampling at one-sided 95 % would take at least: {_correlation(separates)}; to show a loss "
-                f"of at most {margin:g}: {_correlation(proves)}."
+                f"{source_words(vendor)}, {word}: how the AUCs of two models correlate is not in the counts. To tell "
+                f"the chosen rate from full sampling at one-sided 95 % would take at least: {_correlation(separates)}; "
+                f"to show a loss of at most {margin:g}: {_correlation(proves)}."
             )
     return lines
 

@@ -123,10 +123,9 @@ def yardstick_draws(run: Run) -> YardstickDraws:
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
 
     def on_vendor(vendor: str, images: pd.DataFrame) -> Resampled:
-        label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
-        same = (vendor, score.tobytes())
+        same = (vendor, images["score"].to_numpy().tobytes())
         if same not in computed:
-            computed[same] = measure.resampled(label, score, patient, patients[vendor], weights[vendor])
+            computed[same] = measure.of_images(images, patients[vendor], weights[vendor])
         return computed[same]
 
     by_yardstick: YardstickDraws = {}
@@ -284,13 +283,10 @@ def _above(
     for domain in TWO:
         seeds = seeds_of(keys, draws, vendor, "test", domain)
         yardstick = domain_draws(reached, vendor, "test", domain)
-        point = math.nan
-        ends = NOWHERE
-        if seeds and yardstick is not None:
-            above = estimate([seed - yardstick for seed in seeds], [], noise[vendor, domain])
-            point = above.point
-            ends = above.interval()
-        columns[f"{span}_{domain}"] = point
+        differences = [] if yardstick is None else [seed - yardstick for seed in seeds]
+        above = estimate(differences, noise=noise[vendor, domain])
+        ends = above.interval()
+        columns[f"{span}_{domain}"] = above.point
         columns[f"{span}_{domain}_low"] = ends.low
         columns[f"{span}_{domain}_high"] = ends.high
     return columns

@@ -75,10 +75,9 @@ def fit_curve(
 ) -> Curve | None:
     """``rate`` and ``value`` (n,), one a training, ``bootstrap`` (B, n) on shared patients, or None -> a Curve.
 
-    ValueError for a rate of 1. ``patients``: number that the bootstrap rests on, two or more; the fewer, the further
-    the draws are stretched, as intervals are. ``floor``: the metric's.
-    None with fewer than three distinct rates, or where the noise is unknown,
-    as there are neither repeated trainings nor a bootstrap: then the points are the curve.
+    ``patients``: number that the bootstrap rests on, two or more; the fewer, the further the draws are stretched, as
+    intervals are. ``floor``: the metric's. ValueError for a rate of 1. None with fewer than three distinct rates, or
+    where the noise is unknown, as there are neither repeated trainings nor a bootstrap: then the points are the curve.
 
     Equal rates are averaged. The scatter within them, pooled, is the noise of a training, the only noise that moves the
     curve away from the points; with one training a rate it is fitted with the curve. The error from patients is in the

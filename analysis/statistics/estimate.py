@@ -102,13 +102,17 @@ class Estimate(NamedTuple):
         return _least(lambda times: self._with(times, trainings).resolvable(alpha) - margin, fewest), trainings
 
     def _with(self, patients: float, trainings: float) -> "Estimate":
-        """As it would be with that many times the patients and the trainings."""
+        """The estimate that this many times the patients and the trainings would give."""
         return self._replace(
             of_patients=self.of_patients / math.sqrt(patients),
             of_trainings=self.of_trainings / math.sqrt(trainings),
             patients=self.patients * patients,
             freedom=self.freedom * trainings,
         )
+
+
+# of what was not scored: its interval and its p value are NaN too
+UNKNOWN = Estimate(point=math.nan, of_patients=math.nan, of_trainings=math.nan, patients=0, freedom=math.nan)
 
 
 def _least(beyond: Callable[[float], float], fewest: float) -> float:
@@ -120,13 +124,18 @@ def _least(beyond: Callable[[float], float], fewest: float) -> float:
     return math.exp(brentq(lambda log_times: beyond(math.exp(log_times)), math.log(fewest), math.log(MOST)))
 
 
-def estimate(rate: Sequence[Resampled], full: Sequence[Resampled] = (), noise: Noise | None = None) -> Estimate:
+def estimate(
+    rate: Sequence[Resampled], full: Sequence[Resampled] | None = None, noise: Noise | None = None
+) -> Estimate:
     """The seeds of a rate, on shared draws of patients -> their mean, less that of ``full`` where it is given.
 
-    A side with one seed takes the error of trainings from ``noise``; without it that error is not known.
+    A side with one seed takes the error of trainings from ``noise``; without it that error is not known. UNKNOWN where
+    a side has no seed.
     """
-    sides = [side for side in (rate, full) if side]
-    value = average(rate) - average(full) if full else average(rate)
+    sides = [rate] if full is None else [rate, full]
+    if not all(sides):
+        return UNKNOWN
+    value = average(rate) if full is None else average(rate) - average(full)
     parts = _all_known([_trainings(side, noise) for side in sides])
     of_trainings = None if parts is None else joined(parts, math.inf)
     return Estimate(
@@ -152,11 +161,13 @@ def mean_difference(pairs: Sequence[Pair], noise: Noise | None = None) -> Estima
     """Pairs on the same patients -> the mean over pairs of ``seeds`` less ``others``.
 
     Patients are shared by all pairs, so their errors are averaged inside each draw; trainings are not, so the variances
-    of their errors add up. ``noise`` as in estimate().
+    of their errors add up. ``noise`` as in estimate(). UNKNOWN where a side of a pair has no seed.
     """
+    sides = [side for pair in pairs for side in pair]
+    if not all(sides):
+        return UNKNOWN
     differences = [average(pair.seeds) - average(pair.others) for pair in pairs]
     known = average(differences)
-    sides = [side for pair in pairs for side in pair]
     parts = _all_known([_trainings(side, noise) for side in sides])
     error = math.nan
     freedom = math.nan
@@ -202,7 +213,7 @@ def _chance_of_patients(draws: np.ndarray) -> float:
 
 
 def _all_known(parts: Sequence[Part | None]) -> list[Part] | None:
-    """The same parts; None where one is not known."""
+    """The parts; None where one of them is not known."""
     known = [part for part in parts if part is not None]
     return known if len(known) == len(parts) else None
 

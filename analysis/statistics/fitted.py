@@ -6,7 +6,7 @@ every configuration of a curve with fewer than three rates, is drawn from its ow
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -62,16 +62,20 @@ def fit_vendor(
     fitted: dict[str, dict[str, Curve | None]] = {name: {} for name in along}
     scores = {}
     for domain in TWO:
-        of_domain = Scores({}, {})
+        mean: dict[str, float] = {}
+        drawn: dict[str, np.ndarray] = {}
         value = values[f"{split}_{domain}"]
         for name, rows in along.items():
             resampled = _resampled(rows, draws, vendor, split, domain)
             curve = _curve(rows, value, resampled, f"{vendor} {split} {domain} {name}")
             fitted[name][domain] = curve
             if curve is not None:
-                _add_from_curve(of_domain, curve, rows, with_draws=resampled is not None)
-        _add_from_trainings(of_domain, table, draws, vendor, split, domain)
-        scores[domain] = of_domain
+                rates = rows["realised_rate"].to_numpy(float)
+                mean |= dict(zip(rows["configuration"], curve.at(rates).tolist()))
+                if resampled is not None:
+                    drawn |= dict(zip(rows["configuration"], curve.draws_at(rates).T))
+        drawn |= _drawn_from_trainings(table, mean, draws, vendor, split, domain)
+        scores[domain] = Scores(mean, drawn)
     known = {name: Curves(**of_name) for name, of_name in fitted.items() if any(of_name.values())}
     return Fitted(known, **scores)
 
@@ -115,30 +119,27 @@ def _curve(rows: pd.DataFrame, value: pd.Series, resampled: list[Resampled] | No
     return fit_curve(rate, value.loc[keys].to_numpy(float), bootstrap, rate_grid(rate), purpose, patients, floor)
 
 
-def _add_from_curve(scores: Scores, curve: Curve, rows: pd.DataFrame, with_draws: bool) -> None:
-    rate = rows["realised_rate"].to_numpy(float)
-    drawn = curve.draws_at(rate)
-    for place, (name, mean) in enumerate(zip(rows["configuration"], curve.at(rate))):
-        scores.mean[name] = float(mean)
-        if with_draws:
-            scores.draws[name] = drawn[:, place]
-
-
-def _add_from_trainings(
-    scores: Scores, table: pd.DataFrame, draws: Mapping[str, TrialDraws], vendor: str, split: str, domain: str
-) -> None:
-    """Draws of the configurations that lie on no curve."""
-    rest = table[~table["configuration"].isin(scores.mean)]
-    if rest.empty:
-        return
+def _drawn_from_trainings(
+    table: pd.DataFrame,
+    on_curves: Container[str],
+    draws: Mapping[str, TrialDraws],
+    vendor: str,
+    split: str,
+    domain: str,
+) -> dict[str, np.ndarray]:
+    """(DRAWS,) of the configurations that lie on no curve, those whose error is known."""
+    rows = table[["configuration", "keys"]].itertuples()
+    rest = [row for row in rows if row.configuration not in on_curves]
+    if not rest:
+        return {}
+    drawn = {}
     noise = training_noise(table, draws, vendor, split, domain)
-    for row in rest[["keys", "configuration"]].itertuples():
+    for row in rest:
         seeds = seeds_of(row.keys, draws, vendor, split, domain)
-        if not seeds:
-            continue
         known = estimate(seeds, noise=noise)
         if not math.isnan(known.of_trainings):
-            scores.draws[row.configuration] = draw(seeds, known, f"{vendor} {split} {domain} {row.configuration}")
+            drawn[row.configuration] = draw(seeds, known, f"{vendor} {split} {domain} {row.configuration}")
+    return drawn
 
 
 def draw(seeds: list[Resampled], known: Estimate, purpose: str) -> np.ndarray:

@@ -51,7 +51,7 @@ def counts_of(text: str) -> dict[str, Counts]:
 
 
 def standard_error(auc: float, counts: Counts) -> float:
-    """Of an AUC in [0, 1] measured on that many independent positives and negatives."""
+    """Standard error of an AUC in [0, 1] measured on that many independent positives and negatives."""
     q1 = auc / (2 - auc)
     q2 = 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (counts.positives - 1) * (q1 - auc**2) + (counts.negatives - 1) * (q2 - auc**2)
@@ -75,7 +75,7 @@ def count_intervals(
     rows = {row.configuration: _counted(row, records, counts) for row in table.itertuples()}
     for row, full in zip(table.itertuples(), full_sampling_of(table)):
         if full is not None and full != row.configuration:
-            _compare(rows[row.configuration], rows[full], margin)
+            rows[row.configuration] |= _needed(rows[row.configuration], rows[full], margin)
     columns = [f"test_{domain}_{name}" for domain in TWO for name in ("se", "low", "high", "separates", "proves")]
     frame = pd.DataFrame(list(rows.values()), columns=columns)
     frame.insert(0, "configuration", list(rows))
@@ -94,14 +94,16 @@ def _counted(row: Any, records: dict[str, TrialRecord], counts: dict[str, Counts
     return columns
 
 
-def _compare(rate: dict[str, float], full: dict[str, float], margin: float) -> None:
-    """Add to one configuration what a comparison with full sampling would need; both as _counted() gives them."""
+def _needed(rate: dict[str, float], full: dict[str, float], margin: float) -> dict[str, float]:
+    """What a comparison of one configuration with full sampling would need; both as _counted() gives them."""
+    columns = {}
     for domain in TWO:
         name = f"test_{domain}"
         apart = rate[name] - full[name]
         errors = rate[f"{name}_se"], full[f"{name}_se"]
-        rate[f"{name}_separates"] = correlation_needed(abs(apart), *errors)
-        rate[f"{name}_proves"] = correlation_needed(apart + margin, *errors)
+        columns[f"{name}_separates"] = correlation_needed(abs(apart), *errors)
+        columns[f"{name}_proves"] = correlation_needed(apart + margin, *errors)
+    return columns
 
 
 def correlation_needed(distance: float, first: float, second: float) -> float:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.read.configurations import full_sampling_of
-from analysis.statistics.bootstrap import NOWHERE, Resampled, TrialDraws
-from analysis.statistics.estimate import Estimate, Noise, estimate
+from analysis.statistics.bootstrap import Resampled, TrialDraws
+from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.pareto import TWO
 from analysis.statistics.training_noise import seeds_of, training_noise
 
@@ -50,14 +50,14 @@ def _of_vendor(rows: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> list[dict
 
 
 def _ends(name: str, seeds: list[Resampled], noise: Noise | None) -> dict[str, float]:
-    ends = estimate(seeds, [], noise).interval() if seeds else NOWHERE
+    ends = estimate(seeds, noise=noise).interval()
     return {f"{name}_low": ends.low, f"{name}_high": ends.high}
 
 
 def _difference(name: str, seeds: list[Resampled], full: list[Resampled], noise: Noise | None) -> dict[str, float]:
     if not seeds or not full:
         return {}
-    known: Estimate = estimate(seeds, full, noise)
+    known = estimate(seeds, full, noise)
     ends = known.interval()
     return {
         name: known.point,

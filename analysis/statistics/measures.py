@@ -81,6 +81,11 @@ class Measure(NamedTuple):
         """The rows (with label and score) that the draws use."""
         return scores[self.counts(scores["label"].to_numpy(), scores["score"].to_numpy())]
 
+    def of_images(self, images: pd.DataFrame, patients: np.ndarray, weights: np.ndarray) -> Resampled:
+        """The metric of ``images`` (label, score, patient_id), and on ``patients`` (P,) resampled by weights (B, P)."""
+        label, score, patient = (images[column].to_numpy() for column in ("label", "score", "patient_id"))
+        return self.resampled(label, score, patient, patients, weights)
+
 
 def measure_of(run: Run) -> Measure:
     """The metric of a run, with the words for its domains, and for what an image of label 1 shows."""

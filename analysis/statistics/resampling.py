@@ -46,7 +46,7 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
         same = id(scored.images), counts.tobytes()  # ``known`` keeps every table, so an id stays that of one table
         if same not in grouped:
             grouped[same] = _groups(scored.images, counts)
-        by_trial[key] = {}
+        of_trial: TrialDraws = {}
         for group in grouped[same]:
             role = (group.split, group.vendor, group.vendor in record.config.sources)
             if role not in patients:
@@ -56,13 +56,13 @@ def trial_draws(run: Run, draws: int = DRAWS) -> dict[str, TrialDraws]:
             if np.array_equal(group.scored, names):
                 score = scored.score[group.places]
                 value = measure.resampled(group.label, score, group.patient, np.arange(len(names)), weights)
-                by_trial[key][group.split, group.vendor] = value
-        by_trial[key] = marked(by_trial[key], record)
+                of_trial[group.split, group.vendor] = value
+        by_trial[key] = marked(of_trial, record)
     return by_trial
 
 
 def marked(of_trial: TrialDraws, record: TrialRecord) -> TrialDraws:
-    """The same values; those of vendors that the record leaves out of its cross-domain mean are marked."""
+    """The values of one trial, with those of vendors marked that its cross-domain mean leaves out."""
     left_out = {split: record.others(split).left_out for split in SPLITS}
     values = dict(of_trial)
     for (split, vendor), value in of_trial.items():

@@ -34,8 +34,7 @@ class OtherVendors(NamedTuple):
 
 
 def sources_of(source: str) -> tuple[str, ...]:
-    """The vendors that a source names, sorted: one, or several. ValueError for a name that is missing or stands "
-    "twice."""
+    """The vendors that a source names, sorted: one, or several. ValueError for a missing or repeated name."""
     if JOINT not in source:
         return (source,)
     names = sorted(name.strip() for name in source.split(JOINT))
@@ -91,7 +90,7 @@ def other_vendors(
     patients: Mapping[str, ClassPatients] | None = None,
     classes: Sequence[int] = (1, 0),
 ) -> OtherVendors:
-    """Of the vendors that were scored, those that the cross-domain mean is over: never one of ``source``.
+    """The scored vendors that the cross-domain mean is over; never one of ``source``.
 
     ``patients``: vendor -> its patients, as far as they are known; a vendor that is not in it has enough. ``classes``:
     the labels of which the metric needs patients. A vendor without a value never counts. Where no vendor has enough

@@ -18,8 +18,8 @@ DOMAINS = ("in_domain", "cross_domain")  # of every metric: on the source vendor
 def auc(label: np.ndarray, score: np.ndarray) -> float:
     """Probability that a positive image scores above a negative one; ties count half.
 
-    ``label`` (n,) of 0 and 1, ``score`` (n,) of any real scale. NaN when a class is missing or a
-    score is NaN. Equals the Mann-Whitney statistic U / (n1 n0) (Hanley and McNeil, Radiology 1982).
+    ``label`` (n,) of 0 and 1, ``score`` (n,) of any real scale. NaN when a class is missing or a score is NaN. Equals
+    the Mann-Whitney statistic U / (n1 n0) (Hanley and McNeil, Radiology 1982).
     """
     label = np.asarray(label).astype(bool)
     score = np.asarray(score, dtype=np.float64)
@@ -36,8 +36,8 @@ def auc(label: np.ndarray, score: np.ndarray) -> float:
 def within_patient_auc(label: np.ndarray, score: np.ndarray, patient: np.ndarray) -> float:
     """Mean AUC over the patients that have both classes; NaN when no patient has.
 
-    ``label``, ``score``, ``patient`` are (n,). Free of differences between patients (brightness,
-    density), which the image-level AUC includes.
+    ``label``, ``score``, ``patient`` are (n,). Free of differences between patients (brightness, density), which the
+    image-level AUC includes.
     """
     return _mean_over_patients(auc, label, score, patient)
 

@@ -62,7 +62,7 @@ class MemberFile(NamedTuple):
 
     @property
     def words(self) -> str:
-        """It in a message."""
+        """What a message calls it."""
         return f"--members: {self.name}"
 
 

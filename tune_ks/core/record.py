@@ -93,9 +93,8 @@ class TrialRecord:
     trivial: dict[str, dict[str, float]] = field(default_factory=dict)
     # metric beside ``metric``, in words -> vendor -> its value on test patients; {} where the task has none
     further: dict[str, dict[str, float]] = field(default_factory=dict)
-    quality: dict[str, dict[str, float]] = field(
-        default_factory=dict
-    )  # vendor -> image quality of a learned R on its test images
+    # vendor -> image quality of a learned R on its test images
+    quality: dict[str, dict[str, float]] = field(default_factory=dict)
     epoch: int | None = None  # the epoch with the best in-domain validation metric, counted from 1
     history: list[dict[str, float]] = field(default_factory=list)  # one dict per epoch: epoch, loss, val metrics
     seconds: float | None = None

@@ -1,5 +1,6 @@
-"""The console of all commands: rich's, without what a terminal would obey in texts from elsewhere, and with words that
-outlive the terminal.
+"""The console of all commands: rich's, made safe.
+
+Texts from elsewhere hold nothing that a terminal would obey, and words outlive the terminal.
 """
 
 from collections.abc import Iterable

@@ -38,11 +38,12 @@ class Images:
     """Some rows of a cohort. Labels and acquisition are in memory; pixels stay in the file that all processes share.
 
     ``rows`` (n,) int64 are row numbers of the cohort's table, ``label`` (n,) float32, ``patient`` (n,) int64 counts the
-    cohort's patients in order of their id, ``acquisition`` (n, A) float32 in the order of ACQUISITION, then
-    of GEOMETRY where the table has it. ``pixels`` are (N, S, S) float32 and ``masks`` (N, S, S) uint8, or float32 of
-    maps, of all N rows of the cohort; of raw k-space ``pixels`` are (N, coils, S, S) complex64. ``chosen`` (n,) says
-    which are taken. Where ``slices`` is above 1,
-    so many consecutive images are a volume, and targets hold the organ and its lesion.
+    cohort's patients in order of their id, ``acquisition`` (n, A) float32 has the columns of ACQUISITION, then those of
+    GEOMETRY where the table has them.
+
+    ``pixels`` are (N, S, S) float32, of raw k-space (N, coils, S, S) complex64, and ``masks`` (N, S, S) uint8, of maps
+    float32: all N rows of the cohort. ``chosen`` (n,) are the places that are taken. Where ``slices`` is above 1, so
+    many consecutive images are a volume, and targets hold the organ and its lesion.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Images:
 
     @property
     def identity(self) -> tuple[str, int, bytes] | None:
-        """The same for the same images of the same file, in any object; None where they are not those of a file."""
+        """Equal for the same images of the same file, in any object; None where the pixels are not those of a file."""
         if self.file is None:
             return None
         return str(self.file), self.file.stat().st_mtime_ns, self.rows.numpy().tobytes()
@@ -130,7 +131,7 @@ class Images:
         return torch.device("cpu") if self._resident[device] is None else device
 
     def _bytes(self) -> int:
-        """Of all images as they are stored, and of their targets as ``gather`` keeps them."""
+        """Bytes of all images as they are stored, and of their targets as ``gather`` keeps them."""
         bytes_per_pixel = self._pixels.itemsize * max(1, self.coils)
         if self._masks is not None:
             bytes_per_pixel += self._masks.itemsize * len(self._bits)

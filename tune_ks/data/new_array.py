@@ -6,12 +6,12 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
-def new_array(path: str | Path, dtype: Any, shape: tuple[int, ...]) -> np.memmap:
+def new_array(path: str | Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
     """A .npy file of zeros, mapped into memory. OSError, which names it, where the disk has not so much room.
 
     The file takes its room as it is filled, and a process that fills a page for which there is none is killed.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.progress import Progress, silent
 from tune_ks.evaluation.decisions import NOTICE
 from tune_ks.evaluation.other_cohort import fit_images, images_of_task, load_model, records_of, require_fits
 from tune_ks.training.precision import scoring_device
@@ -29,7 +29,7 @@ def answers_of(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> Iterator[Answers]:
     """The answers of each model of ``keys`` for every image of a cohort, decoded at the models' side."""
     device = scoring_device()

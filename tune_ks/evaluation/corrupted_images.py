@@ -1,6 +1,5 @@
 """Exported models on corrupted images, without training: the metric against severity for each kind of corruption."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import torch
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
+from tune_ks.data.progress import Progress, silent
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_fits
 from tune_ks.evaluation.scored_table import write_scores
 from tune_ks.training.corruptions import CORRUPTIONS
@@ -35,7 +35,7 @@ def robustness(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
     masks_npy: Path | None = None,
 ) -> Robustness:
     """Score the images of ``table`` (rows of a cohort's table that have a label) with the models of ``keys``.
@@ -61,8 +61,7 @@ def robustness(
             worse = images.seen_through(partial(_corrupted, corruption, severity))
             for k, (model, record) in enumerate(zip(models, records)):
                 scores[k, c, severity, places] = score(model, worse, record.config, device)
-            if progress:
-                progress("corruptions", c * SEVERITIES + severity, len(CORRUPTIONS) * SEVERITIES)
+            progress("corruptions", c * SEVERITIES + severity, len(CORRUPTIONS) * SEVERITIES)
     metric = records[0].metric
     return Robustness(metric, _summary(metric, keys, table, scores), keys, scores, table)
 

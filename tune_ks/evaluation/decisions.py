@@ -31,9 +31,8 @@ class Decisions(NamedTuple):
     """One row a model and image, and one row a model and patient."""
 
     images: pd.DataFrame  # key, trainings, trained_on, sampling_rate, path, patient_id, vendor, probability ... notice
-    patients: (
-        pd.DataFrame
-    )  # key, trainings, trained_on, sampling_rate, patient_id, vendor, images, positive_images ... notice
+    # key, trainings, trained_on, sampling_rate, patient_id, vendor, images, positive_images ... notice
+    patients: pd.DataFrame
 
 
 def decisions(scores: pd.DataFrame, judges: Mapping[str, Judge]) -> Decisions:

@@ -211,7 +211,7 @@ def exported_mask_of(folder: RunFolder, record: TrialRecord, model: ExportedMode
 
 
 def _any_batch(slices: int) -> tuple[dict[int, Any], dict[int, Any]]:
-    """That the first axis of both inputs has the same size: any, or any multiple of the slices of a volume."""
+    """torch.export's dynamic shapes of both inputs: one batch size, any multiple of the slices of a volume."""
     batch = torch.export.Dim("batch") if slices == 1 else slices * torch.export.Dim("volumes")
     return {0: batch}, {0: batch}
 

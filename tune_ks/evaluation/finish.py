@@ -199,8 +199,7 @@ def _quality(network: Network, test: dict[str, Images], device: str, parts: int)
             for vendor, images in test.items()
             if len(images)
         }
-    has_parameters = next(pipeline.reconstruction.parameters(), None) is not None
-    reconstructs = has_parameters and not pipeline.nothing_to_sample
+    reconstructs = pipeline.reconstruction.has_parameters and not pipeline.nothing_to_sample
     is_of_volumes = task_of(network.config).group == "volume"
     quality: dict[str, dict[str, float]] = {}
     for vendor, images in test.items():
@@ -208,8 +207,7 @@ def _quality(network: Network, test: dict[str, Images], device: str, parts: int)
             continue
         quality[vendor] = {}
         if reconstructs:
-            of_images = reconstruction_quality(pipeline, images, network.config.sampling_rate, device, parts)
-            quality[vendor] |= of_images
+            quality[vendor] |= reconstruction_quality(pipeline, images, network.config.sampling_rate, device, parts)
         if is_of_volumes:
             quality[vendor] |= volume_measures(network, images, device, parts)
     return quality

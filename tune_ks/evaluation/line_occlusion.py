@@ -18,6 +18,7 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.dataset import Images
+from tune_ks.data.progress import Progress, silent
 from tune_ks.evaluation.line_groups import MOST, LineGroups, line_groups
 from tune_ks.evaluation.other_cohort import images_of_task, load_model, require_fits
 from tune_ks.evaluation.scored_table import write_scores
@@ -47,7 +48,7 @@ def line_occlusion(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
     masks_npy: Path | None = None,
 ) -> Occlusion:
     """Score the images of ``table`` (rows of a cohort's table that have a label) with the models of ``keys``.
@@ -120,12 +121,11 @@ def _scores(
     return groups, scores
 
 
-def _share_of(progress: Callable[[str, int, int], None] | None, done: int, models: int) -> Callable[[float], None]:
+def _share_of(progress: Progress, done: int, models: int) -> Callable[[float], None]:
     """Turns the share done of one model's work into progress over all models, of which ``done`` are finished."""
 
     def of_model(share: float) -> None:
-        if progress:
-            progress("lines", round((done + share) * MOST), models * MOST)
+        progress("lines", round((done + share) * MOST), models * MOST)
 
     return of_model
 

@@ -2,8 +2,8 @@
 
 The threshold is set on the images without a tumour of the source vendor's validation patients, as the analysis sets it;
 for each training by itself, because scores of two trainings have no common scale; of an ensemble on the mean of its
-trainings' scores. It needs cohort.csv and scores.npz
-of the run folder: a record that was passed on alone has no threshold, and then nothing is called.
+trainings' scores. It needs cohort.csv and scores.npz of the run folder: a record that was passed on alone has no
+threshold, and then nothing is called.
 """
 
 import math

@@ -17,9 +17,9 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_whole
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.dataset import Images, all_images
 from tune_ks.data.limits import MAX_SIDE
+from tune_ks.data.progress import Progress, silent
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import score
@@ -71,7 +71,7 @@ def evaluate(
     keys: list[str],
     table: pd.DataFrame,
     images_npy: Path,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     masks_npy: Path | None = None,
 ) -> ExternalScores:
     """Score every image of a cohort with the models of ``keys``.

@@ -1,11 +1,12 @@
-"""The pointing game: how often the point that a classifier sees most evidence at lies in the tumour (Zhang et al.,
-IJCV 2018). Positive test images only, at most MOST a vendor.
+"""The pointing game: how often the point of most evidence lies in the tumour (Zhang et al., IJCV 2018).
+
+It is played on positive test images only, at most MOST a vendor.
 
 Beside it stand what needs no look at the image (the share of an image that a tumour covers; the position that lies in
 more of these images' tumours than any other) and a network with random weights.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.dataset import Images, all_images
+from tune_ks.data.progress import Progress, silent
 from tune_ks.evaluation.line_occlusion import mask_at_test
 from tune_ks.evaluation.other_cohort import load_model, require_fits
 from tune_ks.evaluation.saliency import saliency, with_random_weights
@@ -73,7 +75,7 @@ def pointing_game(
     table: pd.DataFrame,
     images_npy: Path,
     masks_npy: Path,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Pointing | None:
     """Play it with the classifiers of ``keys`` on positive images of ``table``; None where no image has a mask."""
     device = scoring_device()
@@ -96,8 +98,7 @@ def pointing_game(
             if place in shown:
                 image[k, shown.index(place)] = _as_bytes(restored)
                 maps[k, shown.index(place)] = _as_bytes(of_models[0] / max(float(of_models[0].max()), 1e-12))
-            if progress:
-                progress("saliency", k * len(chosen.place) + place + 1, len(keys) * len(chosen.place))
+            progress("saliency", k * len(chosen.place) + place + 1, len(keys) * len(chosen.place))
     return Pointing(keys, chosen, hit[0], hit[1], Pictures(image, maps, chosen.masks[shown]))
 
 

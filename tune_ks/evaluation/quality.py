@@ -46,8 +46,9 @@ def reconstruction_quality(
 def map_quality(
     pipeline: KSpaceClassifier, images: Images, config: TrialConfig, device: str = "cpu", parts: int = 1
 ) -> dict[str, float]:
-    """Means over ``images`` with the binary mask: ``map_nrmse`` (1 is as far off as 0 everywhere), ``map_psnr``,
-    ``map_ssim``, the last two for a range of 1, which is the window of maps.
+    """Means over ``images`` with the binary mask: ``map_nrmse``, ``map_psnr`` (dB) and ``map_ssim``.
+
+    An NRMSE of 1 is as far off as 0 everywhere. PSNR and SSIM are for a range of 1, which is the window of maps.
     """
     from monai.metrics.regression import PSNRMetric, SSIMMetric  # takes seconds to import
 

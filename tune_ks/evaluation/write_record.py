@@ -24,7 +24,8 @@ from tune_ks.model.masks.by_distance import sum_by_distance
 from tune_ks.model.sampling import combined
 from tune_ks.training.members import option_values
 from tune_ks.training.precision import ON_A_GPU
-from tune_ks.training.tasks import Task, task_of
+from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks.base import Task
 
 
 def make_record(

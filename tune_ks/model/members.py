@@ -14,13 +14,8 @@ from tune_ks.model.masks import MASKS
 from tune_ks.model.reconstructions import RECONSTRUCTIONS
 from tune_ks.model.transforms import TRANSFORMS
 
-FIELDS = (
-    "harmonise",
-    "transform",
-    "mask",
-    "reconstruction",
-    "classifier",
-)  # of a config, each naming a part of the model
+# of a config, each naming a part of the model
+FIELDS = ("harmonise", "transform", "mask", "reconstruction", "classifier")
 
 
 def registry_of(field: str) -> dict[str, Member]:

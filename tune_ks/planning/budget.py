@@ -54,7 +54,7 @@ class Costs:
                 self.paces.setdefault(group, []).append(pace_of(record, record.seconds))
 
     def seconds(self, config: TrialConfig) -> float:
-        """Of one training; NaN where nothing has ended yet."""
+        """Seconds of one training; NaN where nothing has ended yet."""
         for group in _groups(config):
             known = self.paces.get(group)
             if known:
@@ -62,16 +62,16 @@ class Costs:
         return math.nan
 
     def together(self, configs: Sequence[TrialConfig]) -> float:
-        """Of several trainings."""
+        """Seconds of several trainings, ``slots`` at once."""
         return seconds_together(map(self.seconds, configs), self.slots)
 
     def pace(self, candidates: Candidates) -> Pace:
-        """Of all trainings of the default recipe."""
+        """The pace of all trainings of the default recipe together."""
         return pace_of_default(candidates, self.seconds, self.slots)
 
 
 def pace_of_default(candidates: Candidates, seconds: Callable[[TrialConfig], float], slots: int) -> Pace:
-    """Of all trainings of the default recipe, ``slots`` at once; ``seconds``: of one, linear in its epochs."""
+    """The pace of all trainings of the default recipe, ``slots`` at once; ``seconds``: of one, linear in its epochs."""
     of_one_epoch = seconds_together(map(seconds, candidates.trainings(candidates.default, 1)), slots)
     of_two_epochs = seconds_together(map(seconds, candidates.trainings(candidates.default, 2)), slots)
     epoch = of_two_epochs - of_one_epoch
@@ -79,20 +79,20 @@ def pace_of_default(candidates: Candidates, seconds: Callable[[TrialConfig], flo
 
 
 def pace_of(record: TrialRecord, seconds: float) -> Pace:
-    """How long an epoch took, and the rest of the ``seconds`` of the training."""
+    """Seconds of an epoch of a finished training, and the rest of its ``seconds``."""
     epochs = record.config.epochs
     epoch = record.facts.get("epoch_seconds") or seconds / (epochs + SCORING_EPOCHS)
     return Pace(epoch, max(0.0, seconds - epochs * epoch))
 
 
 def _groups(config: TrialConfig) -> list[tuple]:
-    """The groups of trainings that are as long an epoch, from the narrowest to the widest."""
+    """The groups whose trainings take as long for an epoch as this one, from the narrowest to the widest."""
     network = (config.classifier, config.options.get("width"), config.augment, config.is_full)
     return [(config.vendor, *network), (config.vendor, *network[:2]), (config.vendor,), ()]
 
 
 def seconds_together(seconds: Iterable[float], slots: int) -> float:
-    """Of trainings that take so long each, ``slots`` at once: their share of the slots, or the longest of them."""
+    """Seconds until trainings of these ``seconds`` have ended, ``slots`` at once: not less than the longest takes."""
     seconds = list(seconds)
     return max(sum(seconds) / slots, *seconds) if seconds else 0.0
 
@@ -103,12 +103,12 @@ def rungs_of(epochs: int, count: int) -> list[int]:
 
 
 def path_seconds(rungs: Sequence[int], pace: Pace) -> float:
-    """Of a recipe that reaches the last rung; ``pace`` is that of all its trainings together."""
+    """Seconds of a recipe that reaches the last rung; ``pace`` is that of all its trainings together."""
     return sum(pace.of(rung) for rung in rungs)
 
 
 def expected_seconds(rungs: Sequence[int], pace: Pace) -> float:
-    """Of a recipe on average: each rung is reached by one in REDUCTION of the recipes of the rung before."""
+    """Mean seconds of a recipe: each rung is reached by one in REDUCTION of the recipes of the rung before."""
     return sum(pace.of(rung) / REDUCTION**number for number, rung in enumerate(rungs))
 
 

@@ -79,12 +79,15 @@ def estimate(plan: Plan, folder: RunFolder, cohorts: dict[int, Cohort], split_se
     measured = recorded_seconds(folder)
     known = [_of_recorded(times) for times in measured.values()]
     groups: list[tuple[int, Seconds]] = []  # trainings of one cost, and their seconds
-    recorded = timed = 0
+    recorded = 0  # trainings whose time is that of finished ones
+    timed = 0
     for key, configs in _trainings(plan).items():
-        times = measured.get(key)
-        seconds = _of_recorded(times) if times else timer.range_of(configs[0], load)
-        recorded += len(configs) * bool(times)
-        timed += len(configs) * (not times)
+        if key in measured:
+            seconds = _of_recorded(measured[key])
+            recorded += len(configs)
+        else:
+            seconds = timer.range_of(configs[0], load)
+            timed += len(configs)
         known.append(seconds)
         groups.append((len(configs), seconds))
     if plan.suggestions:
@@ -231,9 +234,9 @@ class Timer:
         training = steps.training
         scoring = steps.scoring * views_of(config)
         in_domain = sum(len(splits.val[source]) for source in config.sources)
-        return config.epochs * (len(splits.train) * training + in_domain * scoring) + scoring * (
-            _images(splits) + DRAWS * sum(map(len, splits.val.values()))
-        )
+        of_epochs = config.epochs * (len(splits.train) * training + in_domain * scoring)
+        at_the_end = scoring * (_images(splits) + DRAWS * sum(map(len, splits.val.values())))
+        return of_epochs + at_the_end
 
     def _timed(self, config: TrialConfig, splits: Splits) -> "StepTimes":
         network = cost_key(config, "vendor", "epochs")  # an image takes as long, whoever made it and however often
@@ -286,7 +289,7 @@ class Timer:
 
 
 class StepTimes(NamedTuple):
-    """What an image costs on an idle core, by how much it was slower at the load of the moment, the network's size."""
+    """What an image costs on an idle core, how much the present load slows it down, and the size of the network."""
 
     training: float  # CPU seconds an image
     scoring: float
@@ -295,7 +298,7 @@ class StepTimes(NamedTuple):
 
 
 def timed_steps(config: TrialConfig, splits: Splits, device: str = "cpu") -> StepTimes:
-    """From one batch to warm up and two timed ones, with one thread.
+    """The times of two batches, after one to warm up, with one thread.
 
     The steps train the whole network. Those of ``reconstruction_epochs``, without classifier, take a little less. Where
     there is no network, an image costs what it was once measured to cost. A harmonisation that is computed beforehand

@@ -1,10 +1,10 @@
 """Replace the word "pretrained" of a space by KEY@HASH of a finished trial, and copy that trial's files.
 
 The trial is chosen in the run folder given as ``--init-from``. It must have the config's vendor (or the one that SEARCH
-names as ``pretrained_vendor``) and sampling rate, and the same values of everything that shapes the network.
- Where trials of several questions fit, those with the config's
-mask family come first, then those whose seeds have the highest mean in-domain validation metric. Of that question's
-seeds the config's own seed is taken; if it is missing, the seeds are taken in turn. Test scores are not used.
+names as ``pretrained_vendor``) and sampling rate, and the same values of everything that shapes the network. Where
+trials of several questions fit, those with the config's mask family come first, then those whose seeds have the highest
+mean in-domain validation metric. Of that question's seeds the config's own seed is taken; if it is missing, the seeds
+are taken in turn. Test scores are not used.
 """
 
 import dataclasses

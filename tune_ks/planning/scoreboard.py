@@ -107,9 +107,10 @@ class Scoreboard:
         """None where a training of it has not ended; NaN where one failed or has no AUC."""
         if self.missing(recipe, epochs, seed):
             return None
+        trainings = self.candidates.trainings(recipe, epochs, seed)
         means = {}
         for rate in (1.0, self.candidates.low_rate):
-            configs = [c for c in self.candidates.trainings(recipe, epochs, seed) if c.sampling_rate == rate]
+            configs = [config for config in trainings if config.sampling_rate == rate]
             means[rate] = fmean(self.values[config.key()] for config in configs)
         return Score(means[1.0], means[self.candidates.low_rate])
 

@@ -15,10 +15,11 @@ from tune_ks.core.front import front_folder
 from tune_ks.core.number import SAMPLES, SEEDS, Number
 from tune_ks.core.own_members import full_name
 from tune_ks.model.members import named
-from tune_ks.planning.space_domains import is_domain
+from tune_ks.planning.space_domains import count_of, described, examples_of, is_domain
 from tune_ks.planning.space_values import require_usable
 from tune_ks.training.members import config_from, owners, registries, require_own_options
-from tune_ks.training.tasks import Task, task_named
+from tune_ks.training.tasks import task_named
+from tune_ks.training.tasks.base import Task
 
 FOLDER = front_folder() / "search_spaces"
 MOST_TRIALS = 100_000  # of a search: its plan holds the config of every one of them, half a gigabyte in all
@@ -133,7 +134,7 @@ class Space(NamedTuple):
     def epochs(self) -> int:
         """The number of epochs of every trial, for early stopping. ValueError where trials differ in it."""
         for name in ("epochs", "settle"):
-            values = {json.dumps(_described(block.get(name, OWN_FIELDS[name].default))) for block in self.blocks}
+            values = {json.dumps(described(block.get(name, OWN_FIELDS[name].default))) for block in self.blocks}
             first = self.blocks[0].get(name)
             if len(values) > 1 or isinstance(first, (list, tuple)) or is_domain(first):
                 raise ValueError(
@@ -275,7 +276,7 @@ def _check(space: Space) -> None:
                 f"(tune.uniform(0.1, 1)); got the sampler {space.search['sampler']!r} and the domains "
                 f"{sorted(point.drawn)}"
             )
-        for drawn in _examples(point):
+        for drawn in examples_of(point.drawn):
             values = {**point.fixed, **drawn}
             if values.get("init_from") == PRETRAINED and not point.drawn:
                 del values["init_from"]
@@ -349,45 +350,9 @@ def _check_stopping(space: Space) -> None:
         )
 
 
-def _examples(block: Block) -> list[dict[str, Any]]:
-    """Values of the drawn fields: all at their lower ends, all at their upper ends, and each category once.
-
-    A category stands beside the lower ends of the others. Nothing is drawn. [{}] where no field is drawn.
-    """
-    if not block.drawn:
-        return [{}]
-    lower = {name: _edge(domain, "lower") for name, domain in block.drawn.items()}
-    upper = {name: _edge(domain, "upper") for name, domain in block.drawn.items()}
-    examples = [lower, upper]
-    for name, domain in block.drawn.items():
-        examples += [{**lower, name: category} for category in getattr(domain, "categories", ())]
-    return examples
-
-
-def _edge(domain: Any, edge: str) -> Any:
-    """The "lower" or "upper" end of a domain; the first or last of its categories."""
-    categories = getattr(domain, "categories", None)
-    if categories is not None:
-        return categories[0 if edge == "lower" else -1]
-    return getattr(domain, edge)
-
-
 def _combinations(drawn: Mapping[str, Any]) -> float:
     """The number of different combinations of values that can be drawn; infinite where a domain is continuous."""
-    return math.prod(_values_of(domain) for domain in drawn.values())
-
-
-def _values_of(domain: Any) -> float:
-    """The number of different values of a domain; infinite where it is continuous."""
-    categories = getattr(domain, "categories", None)
-    step = getattr(domain.get_sampler(), "q", None)
-    if categories is not None:
-        return len(categories)
-    upper = domain.upper
-    if step is None and is_domain(domain, "Integer"):
-        step = 1
-        upper = domain.upper - 1  # Ray leaves the upper end of integers out
-    return math.floor((upper - domain.lower) / step + 1e-9) + 1 if step else math.inf
+    return math.prod(count_of(domain) for domain in drawn.values())
 
 
 def _listed(block: Mapping[str, Any], vendors: list[str]) -> Listed:
@@ -414,13 +379,4 @@ def _sources(asked: Any, vendors: list[str]) -> list[Any]:
 
 
 def _described_block(block: dict[str, Any]) -> dict[str, Any]:
-    return {name: _described(value) for name, value in block.items()}
-
-
-def _described(value: Any) -> Any:
-    """A value as JSON can hold it: a domain becomes the names of its types, its step and its range in words."""
-    if not is_domain(value):
-        return value
-    sampler = value.get_sampler()
-    inner = getattr(sampler, "sampler", sampler)
-    return [type(value).__name__, type(inner).__name__, getattr(sampler, "q", None), value.domain_str]
+    return {name: described(value) for name, value in block.items()}

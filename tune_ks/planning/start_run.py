@@ -29,10 +29,10 @@ LEARNING = ("tpe", "nsga2", "nsga3", "gp")  # samplers that read what trials fou
 CROSS_DOMAIN = "val_cross_domain"
 SPACE_FIELDS = ("space", "question", "space_fingerprint", "search", "command")  # of search.json, for every search space
 FINGERPRINT_FORMAT = 2  # of a cohort's fingerprint: see tune_ks.data.cohort.fingerprint
-HEADER_COLUMNS = (
+HEADER_COLUMNS = (  # of cohort.csv: what the files' headers say, whatever the image size
     *("orientation", "height", "width", "model", "field_t", "tr_ms", "te_ms", "flip_deg"),
     *("acquired_width", "thickness_mm", "phase"),
-)  # of cohort.csv: what the files' headers say, whatever the image size
+)
 PACKAGES = ("ray", "torch", "optuna", "numpy", "pandas", "pydicom")
 
 
@@ -97,9 +97,8 @@ def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:
         if not validating - set(sources_of(source)):
             raise ValueError(
                 f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no {word} but "
-                f"{source_words(source)} "
-                "has validation images of each class: write 'objectives': ['val_in_domain', 'realised_rate'] in "
-                f"SEARCH, or give another {word} validation patients"
+                f"{source_words(source)} has validation images of each class: write 'objectives': ['val_in_domain', "
+                f"'realised_rate'] in SEARCH, or give another {word} validation patients"
             )
 
 

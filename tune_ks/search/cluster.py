@@ -57,7 +57,7 @@ def slots_in_cluster(resources: Resources) -> tuple[float, int]:
 
 
 def slots_of_running(resources: Resources) -> tuple[float, int]:
-    """As ``slots_in_cluster``, of a cluster that is asked for a search that is not started.
+    """As ``slots_in_cluster``, of a running cluster, for a search that is not started.
 
     One that does not answer within PLANNED_WITHIN seconds is refused. ValueError as a search raises it.
     """

@@ -103,8 +103,9 @@ class Halt(tune.Stopper):
 
 
 class Watcher(tune.Callback):
-    """Turns Ray's callbacks into Events. It writes how workers died and which configs a scheduler stopped, and halts
-    the search when its storage fails.
+    """Turns Ray's callbacks into Events.
+
+    It writes how workers died and which configs a scheduler stopped, and halts the search when its storage fails.
     """
 
     def __init__(

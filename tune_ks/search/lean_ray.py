@@ -16,8 +16,10 @@ PROCESSES = ("start_monitor", "start_log_monitor", "start_api_server")  # method
 
 @contextmanager
 def fewer_processes() -> Iterator[None]:
-    """While inside, Ray on this machine starts without these processes. Another version may name them otherwise, and
-    then starts them."""
+    """While inside, Ray on this machine starts without these processes.
+
+    Another version may name them otherwise, and then starts them.
+    """
     with ExitStack() as stack:
         for name in PROCESSES:
             stack.enter_context(_replaced(node.Node, name, _nothing))
@@ -26,8 +28,10 @@ def fewer_processes() -> Iterator[None]:
 
 @contextmanager
 def callbacks_uncounted() -> Iterator[None]:
-    """While inside, Ray Tune does not count kinds of callbacks, for which it imports MLflow and others where they are
-    installed: half a second of CPU."""
+    """While inside, Ray Tune does not count kinds of callbacks.
+
+    For that it imports MLflow and others where they are installed: half a second of CPU.
+    """
     from ray.air._internal import usage  # a part of Ray Tune, which a dry run can do without
 
     with _replaced(usage, "tag_callbacks", _nothing):

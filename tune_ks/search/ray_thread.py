@@ -80,13 +80,14 @@ class RayThread:
             return
         if not self.halt.interrupted:
             raise self.error
-        self._give_up(
-            f"Ray ended with an error ({type(self.error).__name__})"
-        )  # as when a signal meets it at its start
+        # as when a signal meets Ray at its start
+        self._give_up(f"Ray ended with an error ({type(self.error).__name__})")
 
     def watch(self, gcs: str) -> None:
-        """From now on the main thread looks whether the GCS at this address answers. It takes its signals back first:
-        Ray, when it connects, puts handlers of its own below Python's, which print a stack.
+        """From now on the main thread looks whether the GCS at this address answers.
+
+        It takes its signals back first: Ray, when it connects, puts handlers of its own below Python's, which print a
+        stack.
         """
         self.heard = time.monotonic()
         self.gcs = gcs

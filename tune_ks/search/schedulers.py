@@ -95,9 +95,7 @@ class EarlyStopping(InOrder):
         return self.rungs if compares else []
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """STOP ends a trial with one job. In a trial with several the worker reads the written stop, and the others
-        continue.
-        """
+        """STOP ends a trial with one job. In a trial with several, the worker reads the written stop of one of them."""
         job, configs = job_of(trial, result)
         if not self._is_behind(job, configs[0].training(), result):
             return TrialScheduler.CONTINUE

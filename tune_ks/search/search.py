@@ -63,8 +63,8 @@ def run_search(
 
     ``images`` is image size -> cached .npy file; so are the tumours' ``masks``, for the tasks that read them.
     ``make_searcher`` (what every trial is given, number of trials at once) makes another searcher than the plan's.
-    ``has_slots`` is told how many trials run at once, when Ray has started.
-    StorageError when the run folder could not be written any more; everything finished before is in it.
+    ``has_slots`` is told how many trials run at once, when Ray has started. StorageError when the run folder could not
+    be written any more; everything finished before is in it.
     """
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)

@@ -48,7 +48,6 @@ class PointStudy:
 
     def __init__(self, point: Block, space: Space, known: list[list[TrialConfig]], folder: RunFolder) -> None:
         self.point = point
-        self.seed = SEED
         self.objectives = space.search["objectives"]
         self.distributions = OptunaSearch.convert_search_space(point.drawn)
         of_point = [configs for configs in known if belongs(configs[0], point)]
@@ -87,7 +86,7 @@ class PointStudy:
         new = None
         for attempt in range(TRIES):
             if attempt == TRIES // 2:
-                self.study.sampler = optuna.samplers.RandomSampler(seed=self._seed_for("again", self.asked))
+                self.study.sampler = optuna.samplers.RandomSampler(seed=_seed_for("again", self.asked))
             suggestion = self.ask()
             config = config_at(self.point, suggestion.params, 0)
             if config.key("seed") not in known:
@@ -99,11 +98,11 @@ class PointStudy:
         return new
 
     def tell(self, suggestion: optuna.trial.Trial, result: dict[str, Any] | None) -> None:
-        """Tell Optuna how a job ended: its final report, its last epoch where a scheduler stopped it, None where its
-        process died.
+        """Tell Optuna how a job ended.
 
-        NaN counts as a failure, because Optuna would wait for a value for ever. A stopped job counts as pruned,
-        without values: those of half a training are not those of a whole one.
+        ``result``: its final report, its last epoch where a scheduler stopped it, None where its process died. NaN
+        counts as a failure, because Optuna would wait for a value for ever. A stopped job counts as pruned, without
+        values: those of half a training are not those of a whole one.
         """
         result = result or {"failed": "no result"}
         values = [result.get(name, math.nan) for name in self.objectives]
@@ -124,10 +123,7 @@ class PointStudy:
         fixed = sorted(str(item) for item in self.point.fixed.items())
         with warnings.catch_warnings():  # NSGA-III and QMC are called experimental; the tests cover all of them
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return SAMPLERS[name](seed=self._seed_for("sampler", *fixed, self.asked))
-
-    def _seed_for(self, *purpose: str | int) -> int:
-        return seed_for(self.seed, *purpose) % 2**31
+            return SAMPLERS[name](seed=_seed_for("sampler", *fixed, self.asked))
 
     def _add_past(self, configs: list[TrialConfig], folder: RunFolder, seeds: int) -> None:
         """Enter an earlier suggestion into the study; not where it has not ended, or has no value."""
@@ -241,6 +237,11 @@ class JobSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, as ``save``."""
+
+
+def _seed_for(*purpose: str | int) -> int:
+    """A seed that Optuna's samplers take: of 31 bits."""
+    return seed_for(SEED, *purpose) % 2**31
 
 
 def nearest(distribution: BaseDistribution | None, value: float) -> float | None:

@@ -42,7 +42,7 @@ def require_serves_coils(config: TrialConfig) -> None:
 
 
 def require_values_serve_coils(fixed: Mapping[str, Any], drawn: Mapping[str, Any]) -> None:
-    """The same of a block of a space: its fixed values, and the values that a sampler can draw from its domains."""
+    """ValueError as above, for the fixed values of a block of a space and those that a sampler can draw."""
     for name, fitting in fitting_values().items():
         for value in _values(name, fixed, drawn):
             _require_fit(name, value, fitting)

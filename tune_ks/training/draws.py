@@ -13,7 +13,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.seeding import generator
 from tune_ks.data.dataset import Images
 from tune_ks.model.members import Range, drawn_options
-from tune_ks.training.augmentations import Augmentation
+from tune_ks.training.augmentations.base import Augmentation
 from tune_ks.training.mixup import Mixing, draw_mixing
 from tune_ks.training.tasks import slices_of
 

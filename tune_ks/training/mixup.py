@@ -15,9 +15,10 @@ from torch import Tensor
 from tune_ks.core.options import Option
 from tune_ks.data.dataset import Batch
 
+# not for coils: the phases of two of their images have nothing in common
 MIXUP = Option(
     "mixup", 0.0, "alpha of mixup, which mixes training images in pairs; 0: none", least=0, takes_coils=False
-)  # the phases of two images of coils have nothing in common
+)
 
 
 class Mixing(NamedTuple):

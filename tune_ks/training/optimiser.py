@@ -9,7 +9,7 @@ from torch.nn import Parameter
 from tune_ks.core.config import TrialConfig
 from tune_ks.model.pipeline import KSpaceClassifier
 from tune_ks.training.adamw import AdamW
-from tune_ks.training.tasks import Task
+from tune_ks.training.tasks.base import Task
 
 
 def build_optimiser(config: TrialConfig, pipeline: KSpaceClassifier, task: Task) -> AdamW:

@@ -89,6 +89,14 @@ def _restore_together(networks: Sequence[Network], images: Sequence[Tensor], rat
     return restored
 
 
+class Undrawn(NamedTuple):
+    """A learned mask of a pack, and the noise (B, H or 1, W) that its images' masks are drawn from."""
+
+    position: int  # of its network in the pack
+    mask: LearnedMask
+    noise: Tensor
+
+
 def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> list[Tensor | None]:
     """The masks (1 or B, H or 1, W) of each network's images; None where it computes them itself, or does not sample.
 
@@ -96,9 +104,7 @@ def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> lis
     volume share one mask.
     """
     masks = [network.mask for network in networks]
-    learned: dict[int, LearnedMask] = {}
-    noises: dict[int, Tensor] = {}
-    kinds: dict[tuple, list[int]] = {}  # kind of mask -> positions of the networks
+    by_kind: dict[tuple, list[Undrawn]] = {}
     for position, network in enumerate(networks):
         mask = network.pipeline.sampling.mask
         is_drawn = mask.is_drawn and not network.pipeline.nothing_to_sample
@@ -107,17 +113,16 @@ def _masks_together(networks: Sequence[Network], rates: Sequence[Tensor]) -> lis
         slices = slices_of(network.config)
         with network.noise:
             if isinstance(mask, LearnedMask) and mask.kind is not None:
-                learned[position] = mask
                 noise = mask.noise(len(rates[position]) // slices)
-                noises[position] = noise if slices == 1 else noise.repeat_interleave(slices, dim=0)
-                kinds.setdefault(mask.kind, []).append(position)
+                noise = noise if slices == 1 else noise.repeat_interleave(slices, dim=0)
+                by_kind.setdefault(mask.kind, []).append(Undrawn(position, mask, noise))
             elif slices > 1:
                 masks[position] = mask.draw(rates[position])[::slices].repeat_interleave(slices, dim=0)
-    for positions in kinds.values():
-        alike = [learned[position] for position in positions]
-        drawn = draw_together(alike, [rates[at] for at in positions], [noises[at] for at in positions])
-        for position, of_network in zip(positions, drawn, strict=True):
-            masks[position] = of_network
+    for alike in by_kind.values():
+        rates_of_alike = [rates[undrawn.position] for undrawn in alike]
+        drawn = draw_together([undrawn.mask for undrawn in alike], rates_of_alike, [undrawn.noise for undrawn in alike])
+        for undrawn, of_network in zip(alike, drawn, strict=True):
+            masks[undrawn.position] = of_network
     return masks
 
 

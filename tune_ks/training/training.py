@@ -17,7 +17,8 @@ from tune_ks.model.masks.by_distance import mean_by_distance
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline
 from tune_ks.model.transforms.base import Transform
 from tune_ks.training.adamw import Update
-from tune_ks.training.augmentations import Augmentation, build_augmentation
+from tune_ks.training.augmentations import build_augmentation
+from tune_ks.training.augmentations.base import Augmentation
 from tune_ks.training.average import Average
 from tune_ks.training.chance import stayed_at_chance
 from tune_ks.training.coils import require_serves_coils
@@ -332,8 +333,7 @@ def sampled_beforehand(
     sampling = pipeline.sampling
     varies = has_nothing_to_do or sampling.mask.random or sampling.jitter or pipeline.rates_vary
     reconstruction = pipeline.reconstruction
-    has_parameters = any(True for _ in reconstruction.parameters())
-    learns = has_parameters or reconstruction.weight or reconstruction.epochs_alone
+    learns = reconstruction.has_parameters or reconstruction.weight or reconstruction.epochs_alone
     is_large = 4 * len(images) * images.side**2 > most_bytes
     if varies or learns or is_large or not _commutes(augmentation, pipeline.sampling.transform, images):
         return images, pipeline

@@ -103,7 +103,7 @@ def _reason_to_give_up(attempts: list[Attempt], alive: Collection[str]) -> str |
 
 
 def largest_pack(attempts: list[Attempt], session: str, alive: Collection[str]) -> float:
-    """With how many trials this one may be trained together: half of the smallest pack that failed.
+    """The largest pack in which this trial may be trained: half of the smallest one that failed.
 
     Infinite where no pack failed; 1 after the trial ran out of memory alone, because it then needs its batch split.
     As in ``parts_of_a_batch``, deaths on nodes that died do not count.

@@ -104,7 +104,7 @@ class _Hashed:
 
 @contextmanager
 def _without_crc() -> Iterator[None]:
-    """Without torch's own checksums, which take half of the time of a checkpoint: the digest covers all of it."""
+    """While inside, torch writes no checksums of its own: they take half of the time, and the digest covers all."""
     before = get_crc32_options()
     set_crc32_options(False)
     try:

@@ -128,7 +128,7 @@ def configs_of(job: list[dict[str, Any]]) -> list[TrialConfig]:
 
 @lru_cache(maxsize=KEPT)
 def _configs_of_text(text: str) -> tuple[TrialConfig, ...]:
-    """The same from the values as JSON. Kept, because to build a config checks every field of it."""
+    """The configs of a job as JSON text. Kept, because building a config checks every field of it."""
     return tuple(TrialConfig.from_dict(values) for values in json.loads(text))
 
 

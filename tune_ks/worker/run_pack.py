@@ -46,13 +46,15 @@ def run_pack(
 ) -> Iterator[Result]:
     """Bring every config from its checkpoint, if it has one, to its record; yields (config, record or exception).
 
-    Several configs must share their ``pack_key``, and train together. A finished config is read, not trained again.
+    Several configs must share their ``pack_key``, and train together. A finished config is read, not trained again. An
+    exception that is raised, not yielded, fails the whole pack.
+
     ``report`` is called with every line of every history, including those of an earlier process, which a scheduler may
     have lost together with its own process. Where it returns False the training stops, and nothing is yielded for it.
-    An exception that is raised, not yielded, fails the whole pack. ``attempts`` by key: nothing is written for a trial
-    that another process has started since. ``every_yardstick``: records hold the slow ones too.
-    With ``recorded`` the steps of a training that is alone are replayed where they can be; the record says how many.
-    ``report_fits`` is called before the first epoch, for each stored image that the harmonisation is fitted to.
+    ``attempts`` by key: nothing is written for a trial that another process has started since. ``every_yardstick``:
+    records hold the slow ones too. With ``recorded`` the steps of a training that is alone are replayed where they can
+    be; the record says how many. ``report_fits`` is called before the first epoch, for each stored image that the
+    harmonisation is fitted to.
     """
     finished = {config.key() for config in configs if folder.is_finished(config.key())}
     for config in configs:
@@ -70,9 +72,15 @@ def run_pack(
 def splits_of(config: TrialConfig, folder: RunFolder, images_npy: Path, masks_npy: Path | None) -> Splits:
     """The images of a trial: the same objects as of the last call with the same files, so that a GPU keeps its copy."""
     files = [folder.cohort_csv, images_npy, *([masks_npy] if masks_npy else [])]
-    versions = tuple(file.stat().st_mtime_ns for file in files)
-    source = (config.vendor, masks_npy, config.train_share, slices_of(config))
-    return _open_splits(versions, folder.cohort_csv, images_npy, *source)
+    return _open_splits(
+        versions=tuple(file.stat().st_mtime_ns for file in files),
+        cohort_csv=folder.cohort_csv,
+        images_npy=images_npy,
+        vendor=config.vendor,
+        masks_npy=masks_npy,
+        train_share=config.train_share,
+        slices=slices_of(config),
+    )
 
 
 def fits_of(config: TrialConfig, splits: Splits) -> Iterator[Fitted]:
@@ -84,8 +92,8 @@ def fits_of(config: TrialConfig, splits: Splits) -> Iterator[Fitted]:
 
 
 @lru_cache(maxsize=1)  # one: a GPU has room for the images of one trial
-def _open_splits(versions: tuple[int, ...], *given: Any) -> Splits:
-    return open_splits(*given)
+def _open_splits(versions: tuple[int, ...], **given: Any) -> Splits:
+    return open_splits(**given)
 
 
 class Pack:
@@ -182,17 +190,21 @@ class Pack:
             return
         for trial in whole:
             trial.epoch_seconds = trial.latest_seconds
-        configs = [trial.config for trial in whole]
-        for trial in whole:
             trial.training.release()
         if self.recorded is not None:
             self.recorded.release()
+        configs = [trial.config for trial in whole]
         states = [trial.training.state() for trial in whole]
         parts = whole[0].parts
         scored = finish_trainings(configs, self.splits, states, self.device, parts, self.every_yardstick)
         self.clock.share_among(whole)
         for trial, training in zip(whole, scored, strict=True):
-            yield trial.config, _unless_superseded(trial.write_record, training, len(self.trials), self.recorded)
+            result: TrialRecord | Superseded
+            try:
+                result = trial.write_record(training, len(self.trials), self.recorded)
+            except Superseded as error:
+                result = error
+            yield trial.config, result
 
 
 class OpenTrial:
@@ -298,14 +310,6 @@ class OpenTrial:
     def _write(self, action: Callable[..., None], *args: Any) -> None:
         self.require_owner()
         patiently(self.folder, action, *args)
-
-
-def _unless_superseded(write: Callable[..., TrialRecord], *args: Any) -> TrialRecord | Superseded:
-    """The result of ``write(*args)``, or the exception where another process has started the trial."""
-    try:
-        return write(*args)
-    except Superseded as error:
-        return error
 
 
 class Clock:

@@ -319,12 +319,13 @@ def test_a_clearly_better_classifier_of_the_same_run_makes_it_underfit(tmp_path)
     analysis = computed(tmp_path)
     full = analysis.configurations[analysis.configurations["full"].astype(bool)]
     assert set(full["classifier"]) == set(better)
-    reasons, facts = [], []
+    of_vendor = analysis.vendors["GE"].configurations
+    findings = []
     for _, row in full[full["vendor"] == "GE"].iterrows():
-        of_vendor = analysis.vendors["GE"].configurations
-        about_rivals(row, of_vendor, analysis.draws, analysis.measure, reasons, facts)
-    assert len(reasons) == len(facts) == 1
-    assert reasons[0].startswith("classifier resnet18 is clearly better: +0.")
+        findings.append(about_rivals(row, of_vendor, analysis.draws, analysis.measure))
+    (reason,) = [finding.words for finding in findings if finding.speaks_against]
+    assert len(findings) == 2
+    assert reason.startswith("classifier resnet18 is clearly better: +0.")
 
 
 def test_without_full_sampling_fitness_is_unknown(tmp_path):

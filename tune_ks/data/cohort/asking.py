@@ -6,7 +6,7 @@ from typing import Any
 
 from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
-from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.progress import Progress
 
 
 class Asking:

@@ -3,7 +3,6 @@
 A folder holds DICOM files, NIfTI volumes, raw k-space or field maps. ``_scan`` chooses how each kind is read.
 """
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -24,7 +23,6 @@ from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.image_scan import FileReader, ImageScan
 from tune_ks.data.cohort.kspace_scan import KspaceScan
 from tune_ks.data.cohort.map_scan import MapScan
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import reasons_of, require_both_classes
 from tune_ks.data.cohort.scan import Scan, write_cache
 from tune_ks.data.cohort.settings import CohortSettings
@@ -35,6 +33,7 @@ from tune_ks.data.layouts.detect import LAYOUTS, detect
 from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.maps import Maps
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.progress import Progress, silent
 from tune_ks.data.whole_folder import remove_abandoned
 
 SIGNATURE = re.compile("[0-9a-f]{16}")  # the name of a cache
@@ -100,7 +99,7 @@ def open_cohort(
     image_size: int,
     cache_dir: Path,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     labels_required: bool = True,
     require_vendors: int = 1,
     exact_size: bool = False,
@@ -117,7 +116,6 @@ def open_cohort(
     if image_size < 1:
         raise InputError(f"image_size must be at least 1 pixel, got {image_size}")
     remove_abandoned(cache_dir, lambda name: bool(SIGNATURE.fullmatch(name)))  # of whichever cohort: images of patients
-    progress = progress or (lambda *_: None)
     progress("files", 0, 1)
     layout = detect(root, labels_required, ignore=cache_dir)
     files = layout.files()
@@ -128,7 +126,7 @@ def open_cohort(
             scan = _scan(layout, settings, image_size, pool, progress, exact_size)
             write_cache(scan, cache_dir, signature, files, labels_required)
     remove_abandoned(cache_dir / signature, lambda name: name.startswith("fits-"))  # of training: stored_fits.py
-    cohort = dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
+    cohort = _read_cache(cache_dir / signature, layout, settings)
     _require_vendors(cohort, root, require_vendors)
     return cohort
 
@@ -138,7 +136,7 @@ def survey_cohort(
     settings: CohortSettings,
     image_size: int,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     labels_required: bool = True,
 ) -> Cohort:
     """What ``open_cohort`` would read, from the sheets and the headers alone: nothing is decoded, nothing is written.
@@ -147,7 +145,7 @@ def survey_cohort(
     InputError where the sheets contradict themselves, or no file can be used.
     """
     with ChildPool(workers or usable_cores()) as pool:
-        scan = _scan(layout, settings, image_size, pool, progress or (lambda *_: None), only_headers=True)
+        scan = _scan(layout, settings, image_size, pool, progress, only_headers=True)
         table, side = scan.undecoded(scan.plan(layout.files(), labels_required))
     return Cohort(
         table=table,
@@ -169,7 +167,7 @@ def cached_cohort(layout: Layout, settings: CohortSettings, image_size: int, cac
     signature = _signature(layout, layout.files(), settings, image_size, labels=True, exact_size=False)
     if not (cache_dir / signature / "settings.json").exists():
         return None
-    return dataclasses.replace(_read_cache(cache_dir / signature, settings), layout=layout.kind)
+    return _read_cache(cache_dir / signature, layout, settings)
 
 
 def require_usable(cohort: Cohort, root: Path, vendors: int) -> None:
@@ -233,7 +231,7 @@ def _signature(
     return digest.hexdigest()[:16]
 
 
-def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
+def _read_cache(folder: Path, layout: Layout, settings: CohortSettings) -> Cohort:
     try:
         facts = read_json(folder / "settings.json")
         return Cohort(
@@ -245,6 +243,7 @@ def _read_cache(folder: Path, settings: CohortSettings) -> Cohort:
             fingerprint_1=facts["fingerprints"]["1"],
             image_side=facts["image_side"],
             left_out=facts["left_out"],
+            layout=layout.kind,
             notes=tuple(facts["notes"]),
         )
     except (ValueError, KeyError, FileNotFoundError) as error:

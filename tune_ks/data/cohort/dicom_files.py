@@ -7,11 +7,11 @@ from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare
 from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.candidates import Candidate
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.reader import Header
 from tune_ks.data.layouts.items import LEFT_OUT, Item
-from tune_ks.data.vendors import VENDORS
+from tune_ks.data.progress import Progress
+from tune_ks.data.vendors import VENDORS, VendorNames
 
 HEADERS_PER_TASK = 64
 LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
@@ -29,7 +29,7 @@ class DicomReader:
     def __init__(
         self, root: Path, settings: CohortSettings, pool: ChildPool, progress: Progress, only_headers: bool
     ) -> None:
-        self.root = str(root)
+        self.root = root
         self.settings = settings
         self.asking = Asking(pool, prepare, progress)
         self.only_headers = only_headers
@@ -59,18 +59,16 @@ class DicomReader:
         return self.asking.answers("images", "write_group", groups, tasks, local)
 
     def named(self, skipped: list[tuple[str, str]], kept: list[Candidate]) -> list[tuple[str, str]]:
-        """As they are: an image is a file."""
+        """The same paths and reasons: a file is an image."""
         return skipped
 
     def _task(self, items: list[Item], **more: Any) -> dict[str, Any]:
         """The keyword arguments that ``read_headers`` and ``write_group`` share, and ``more``."""
         return {
-            "root": self.root,
-            "paths": [item.path for item in items],
+            "paths": [str(self.root / item.path) for item in items],
+            "names": [VendorNames(self.settings.vendor_of, item.sheet_vendor) for item in items],
             "crashed": [],
             "orientation": self.settings.orientation,
-            "vendors": [item.sheet_vendor for item in items],
-            "vendor_of": self.settings.vendor_of,
             **more,
         }
 

@@ -27,7 +27,6 @@ from tune_ks.data.cohort.domains import (
 from tune_ks.data.cohort.fingerprint import fingerprints
 from tune_ks.data.cohort.image_table import NO_FACTS, image_table
 from tune_ks.data.cohort.position_matched import unmatched_negatives
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.usual_size import least_side, side_of
@@ -36,6 +35,7 @@ from tune_ks.data.layouts.items import Item, Listing
 from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.new_array import keep_rows, new_array
+from tune_ks.data.progress import Progress
 
 NO_DOMAIN = "unknown"  # what images are called that need no domain and have none
 
@@ -86,7 +86,8 @@ class ImageScan:
     def plan(self, files: list[FileStatus], labels_required: bool) -> ImagePlan:
         """The files that count, from the sheets and the headers alone, and the side that their images get."""
         listing = self._list(files, labels_required)
-        self.account = Account(listing.skipped, listing.left_out, listing.notes)
+        left_out = +listing.left_out  # without the reasons that no file has
+        self.account = Account(listing.skipped, left_out, listing.notes)
         self.columns = listing.columns
         candidates = self._read_headers(sorted(listing.items, key=lambda item: item.path))
         candidates = self._with_domains(candidates, labels_required)
@@ -170,7 +171,7 @@ class ImageScan:
         return kept
 
     def _of_usual_size(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Without the files that are too small for the models, or far smaller than the vendor's others; see Cohort."""
+        """The candidates but those that are too small for the models, or far smaller than the vendor's others."""
         sides: dict[str, list[int]] = {}
         for candidate in candidates:
             sides.setdefault(candidate.header.vendor, []).append(side_of(candidate))

@@ -3,18 +3,19 @@
 import math
 import re
 from collections import Counter
+from collections.abc import Sized
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
 from tune_ks.data.cohort.domains import tesla
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.layouts.base import FileStatus, shown
 from tune_ks.data.layouts.fastmri import AnnotatedFile, FastMRI
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.progress import Progress
 from tune_ks.data.raw.header import RawHeader
 from tune_ks.data.raw.open import open_volume
 from tune_ks.data.vendors import VendorNames
@@ -90,7 +91,7 @@ def chosen_files(
     return Chosen(kept, skipped, left_out)
 
 
-def require_files(usable: list[Any], root: Path, account: Account) -> None:
+def require_files(usable: Sized, root: Path, account: Account) -> None:
     """InputError, which says why, where nothing is left that can be used."""
     if not usable:
         raise InputError(f"{root} holds no usable file of raw k-space (fastMRI or ISMRMRD).{account.reasons()}")

@@ -10,9 +10,9 @@ COILS. What is kept is the complex image of every coil, so that a mask M can act
 x' at full sampling is divided by its 99th percentile in the volume (or in the slice: ``intensity``). It is not clipped.
 """
 
-import dataclasses
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +26,8 @@ from tune_ks.data.cohort.cache_texts import Decoded
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.image_table import NO_FACTS
 from tune_ks.data.cohort.kspace_files import MODEL, Readable, chosen_files, require_files
-from tune_ks.data.cohort.percentiles import percentiles
-from tune_ks.data.cohort.prepare import FLAT, PERCENTILES
-from tune_ks.data.cohort.progress import Progress
+from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
+from tune_ks.data.cohort.prepare import FLAT
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
@@ -40,6 +39,7 @@ from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError, counted
 from tune_ks.data.new_array import keep_rows, new_array
 from tune_ks.data.occupied import acquired_lines
+from tune_ks.data.progress import Progress
 from tune_ks.data.raw.open import open_volume
 from tune_ks.data.raw.volume import RawVolume, digest_of
 
@@ -177,14 +177,12 @@ class KspaceScan:
     ) -> list[dict[str, Any]]:
         """Write the slices of one volume from row ``first`` on, scaled; their rows of the table."""
         coils, side = images.shape[1:3]
-        combined = []
         rows = []
         with open_volume(self.layout.root / readable.file.path) as volume:
             for place, (number, label) in enumerate(readable.labels().items()):
                 kspace = volume.kspace(number)
                 few = surveyed.compression.apply(kspace, coils)
                 images[first + place] = coil_images(few, readable.rows, side)
-                combined.append(root_sum_of_squares(images[first + place]).astype(np.float32))
                 boxes = [box for box in readable.file.boxes if box.slice == number]
                 masks[first + place] = mask_of(boxes, readable.header, side)
                 known = {
@@ -193,17 +191,23 @@ class KspaceScan:
                     "digest": digest_of(kspace),
                 }
                 rows.append(self._row(readable, number, label, side) | known)
-        groups = [combined] if self.settings.intensity == "series" else [[image] for image in combined]
-        highs = [percentiles(group, PERCENTILES[1:])[0] for group in groups]
-        for place, (row, image) in enumerate(zip(rows, combined, strict=True)):
-            high = highs[0] if len(highs) == 1 else highs[place]
+        of_values = self._scale(images[first : first + len(rows)])
+        return [row | known for row, known in zip(rows, of_values, strict=True)]
+
+    def _scale(self, images: np.ndarray) -> Iterator[dict[str, float]]:
+        """Divide the images of one volume, in place; what the table says of the values of each. UnusableFile: flat."""
+        combined = [root_sum_of_squares(image).astype(np.float32) for image in images]
+        if self.settings.intensity == "series":
+            highs = [_high(combined)] * len(combined)
+        else:
+            highs = [_high([image]) for image in combined]
+        for image, magnitude, high in zip(images, combined, highs, strict=True):
             if not high > 0:
                 raise UnusableFile(FLAT)
-            images[first + place] /= np.float32(high)
-            scaled = image / np.float32(high)
+            image /= np.float32(high)
+            scaled = magnitude / np.float32(high)
             p75, p90 = percentiles([scaled], (75, 90))
-            row |= {"low": 0.0, "high": high, "mean": float(scaled.mean(dtype=np.float64)), "p75": p75, "p90": p90}
-        return rows
+            yield {"low": 0.0, "high": high, "mean": float(scaled.mean(dtype=np.float64)), "p75": p75, "p90": p90}
 
     def _row(self, volume: Readable, number: int, label: float, side: int) -> dict[str, Any]:
         """A row of the table, without what the values say."""
@@ -256,9 +260,9 @@ class KspaceScan:
         return {"1": fingerprint, "2": fingerprint}
 
 
-def with_boxes(cohort: Any) -> Any:
-    """The cohort of a folder of raw k-space, with the masks of its boxes that lie beside its images."""
-    return dataclasses.replace(cohort, masks=cohort.images.with_name(MASKS))
+def _high(images: list[np.ndarray]) -> float:
+    """The value that becomes 1 in these images."""
+    return percentiles(images, PERCENTILES[1:])[0]
 
 
 def _require_same(volume: RawVolume, readable: Readable) -> None:

@@ -9,7 +9,6 @@ file: because a field is proportional to the susceptibility, its scale must stay
 So images are in [0, 1] like every other cohort's, and one half is no change of the field.
 """
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -24,7 +23,6 @@ from tune_ks.core.config import digest
 from tune_ks.data.cohort.cache_texts import Decoded
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.prepare import pad_to_square
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
@@ -36,6 +34,7 @@ from tune_ks.data.layouts.maps import MapLine, Maps
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.data.new_array import new_array
+from tune_ks.data.progress import Progress
 
 LOW = -0.25  # ppm: becomes 0 of an image
 HIGH = 0.25  # becomes 1; veins and deep nuclei at 3 T stay well inside
@@ -166,11 +165,6 @@ def shrunk(values: np.ndarray, side: int) -> np.ndarray:
     if len(square) == side:
         return square
     return to_image(centre(to_kspace(square), side)).real * (side / len(square))
-
-
-def with_maps(cohort: Any) -> Any:
-    """The cohort of a folder of maps, with the targets that lie beside its images."""
-    return dataclasses.replace(cohort, masks=cohort.images.with_name(TARGETS))
 
 
 def require_target(holds_maps: bool, target: str, root: Path) -> None:

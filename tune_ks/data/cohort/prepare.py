@@ -8,7 +8,8 @@ import numpy as np
 
 from tune_ks.data.child_process import Report
 from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
-from tune_ks.data.dicom.reader import Header, HeaderReader, UnusableFile, read_file, read_planned
+from tune_ks.data.dicom.file import UnusableFile
+from tune_ks.data.dicom.reader import Header, HeaderReader, read_file, read_planned
 from tune_ks.data.kspace import centre, to_image, to_kspace
 from tune_ks.data.vendors import VendorNames
 
@@ -49,42 +50,32 @@ def crop_kspace(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def read_headers(
-    report: Report,
-    number: int,
-    root: str,
-    paths: list[str],
-    crashed: list[int],
-    orientation: str,
-    vendors: list[str],
-    vendor_of: dict[str, str],
+    report: Report, number: int, paths: list[str], names: list[VendorNames], crashed: list[int], orientation: str
 ) -> tuple[int, list[Header | str]]:
     """``number`` (of the task) and, for each file, its header or the reason why it cannot serve.
 
-    ``crashed`` are the indices of files that crashed a child before: they are not read again. ``vendors`` stand in for
-    makers that the files do not name, and ``vendor_of`` goes before what they say (VendorNames).
+    ``names``: what is known of each file's maker. ``crashed`` are the indices of files that crashed a child before:
+    they are not read again.
     """
     reader = HeaderReader(orientation)
     headers: list[Header | str] = []
     for i, path in enumerate(paths):
         report(i)
-        names = VendorNames(vendor_of, vendors[i])
-        headers.append(CRASHED if i in crashed else _header_or_reason(reader, Path(root) / path, names))
+        headers.append(CRASHED if i in crashed else _header_or_reason(reader, Path(path), names[i]))
     return number, headers
 
 
 def write_group(
     report: Report,
     number: int,
-    root: str,
     paths: list[str],
+    names: list[VendorNames],
+    headers: list[Header],
     rows: list[int],
     crashed: list[int],
     orientation: str,
-    vendors: list[str],
-    vendor_of: dict[str, str],
     intensity: str,
     images: str,
-    headers: list[Header],
 ) -> tuple[int, list[dict[str, Any] | str]]:
     """Decode the files of one patient's series and write them, scaled to [0, 1], to their ``rows`` of ``images``.
 
@@ -97,11 +88,10 @@ def write_group(
     def smalls() -> Iterator[tuple[int, Small | str]]:
         for i, path in enumerate(paths):
             report(i)
-            names = VendorNames(vendor_of, vendors[i])
             if i in crashed:
                 yield i, CRASHED
             else:
-                yield i, _small_or_reason(Path(root) / path, orientation, names, side, headers[i])
+                yield i, _small_or_reason(Path(path), orientation, names[i], side, headers[i])
 
     return number, write_scaled(images, rows, intensity, smalls())
 

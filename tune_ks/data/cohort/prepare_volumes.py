@@ -16,17 +16,16 @@ from tune_ks.data.nifti.slices import VolumeFacts, read_facts, read_slices
 def read_headers(
     report: Report,
     number: int,
-    root: str,
     paths: list[str],
-    masks: list[str],
-    crashed: list[int],
-    orientation: str,
+    masks: list[str | None],
     vendors: list[str],
     known: list[dict[str, float]],
+    crashed: list[int],
+    orientation: str,
 ) -> tuple[int, list[VolumeFacts | str]]:
     """``number`` (of the task) and, for each volume, what is known of its slices, or why it cannot serve.
 
-    Masks ("": none) are read whole. ``crashed`` are the indices of volumes that crashed a child before.
+    Masks are read whole. ``crashed`` are the indices of volumes that crashed a child before.
     """
     answers: list[VolumeFacts | str] = []
     for i, path in enumerate(paths):
@@ -34,15 +33,15 @@ def read_headers(
         if i in crashed:
             answers.append(CRASHED)
             continue
-        mask = Path(root) / masks[i] if masks[i] else None
-        answers.append(_facts_or_reason(Path(root) / path, mask, orientation, vendors[i], known[i]))
+        mask = masks[i]
+        mask_path = None if mask is None else Path(mask)
+        answers.append(_facts_or_reason(Path(path), mask_path, orientation, vendors[i], known[i]))
     return number, answers
 
 
 def write_group(
     report: Report,
     number: int,
-    root: str,
     path: str,
     slices: list[int],
     geometry: Geometry,
@@ -62,7 +61,7 @@ def write_group(
     place_of = {slice_: place for place, slice_ in enumerate(slices)}
 
     def smalls() -> Iterator[tuple[int, Small | str]]:
-        for read in read_slices(Path(root) / path, orientation, slices, geometry):
+        for read in read_slices(Path(path), orientation, slices, geometry):
             report(None)  # that it is alive: after a crash the volume is given up, and no slice is tried again
             yield place_of[read.number], at_size(read.image, read.digest, side)
 

@@ -39,7 +39,7 @@ def require_both_classes(table: pd.DataFrame, reasons: str) -> None:
 
 
 def reasons_of(reasons: Iterable[str] | Counter[str]) -> str:
-    """Of many files' reasons, or their counts: ' Left out: 12 files (truncated), 3 files (not MR).', or nothing."""
+    """Many files' reasons, or their counts, in words: ' Left out: 12 files (truncated), 3 files (not MR).', or ""."""
     counts = Counter(reasons)
     if not counts:
         return ""

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.data.cohort.cohort import Cohort
-from tune_ks.data.cohort.percentiles import percentiles
-from tune_ks.data.cohort.prepare import PERCENTILES, crop_kspace, pad_to_square
+from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
+from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.table import manufacturer_of
-from tune_ks.data.dicom.reader import UnusableFile, read_file
+from tune_ks.data.dicom.file import UnusableFile
+from tune_ks.data.dicom.reader import read_file
 from tune_ks.data.nifti.slices import read_slice, volume_and_number
 from tune_ks.data.occupied import Band, bands_of
 from tune_ks.data.vendors import VendorNames

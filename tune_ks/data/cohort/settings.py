@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tune_ks.core.domain_words import VENDOR, require_domain
-from tune_ks.data.dicom.reader import ORIENTATIONS
+from tune_ks.data.dicom.geometry import ORIENTATIONS
 
 FIRST_SETTINGS = ("series", "intensity", "orientation", "negatives")
 
@@ -35,7 +35,7 @@ class CohortSettings:
         require_domain(self.domain)
 
     def facts(self) -> dict[str, Any]:
-        """As JSON. Fields that came later are left out where they are not set: earlier fingerprints stay."""
+        """The settings as JSON values, without later fields that are not set: so earlier fingerprints stay."""
         values = dataclasses.asdict(self)
         if self.domain == VENDOR:
             del values["domain"]

@@ -15,8 +15,8 @@ import numpy as np
 
 from tune_ks.core.config import digest
 from tune_ks.data.cohort.cohort import Cohort
-from tune_ks.data.cohort.kspace_scan import with_boxes
-from tune_ks.data.cohort.map_scan import with_maps
+from tune_ks.data.cohort.kspace_scan import MASKS as BOX_MASKS
+from tune_ks.data.cohort.map_scan import TARGETS
 from tune_ks.data.cohort.mask_source import mask_source
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.cohort.stored_masks import Row, StoredMasks
@@ -42,10 +42,10 @@ def with_target_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
     also where it does not say where the organs are.
     """
     if cohort.holds_maps:
-        return with_maps(cohort)
+        return naming_masks(cohort, root)
     if cohort.holds_kspace:
         mask_source(root, organs)
-        return with_boxes(cohort)
+        return naming_masks(cohort, root)
     source = mask_source(root, organs, cohort.settings.series)
     with_masks = naming_masks(cohort, root)
     assert with_masks.masks is not None
@@ -56,10 +56,10 @@ def with_target_masks(cohort: Cohort, root: Path, organs: bool = False) -> Cohor
 
 def naming_masks(cohort: Cohort, root: Path) -> Cohort:
     """The cohort as ``with_target_masks`` gives it, but its masks may not be written yet."""
-    if cohort.holds_maps:
-        return with_maps(cohort)
+    if cohort.holds_maps:  # maps and the masks of boxes were written with the images
+        return dataclasses.replace(cohort, masks=cohort.images.with_name(TARGETS))
     if cohort.holds_kspace:
-        return with_boxes(cohort)
+        return dataclasses.replace(cohort, masks=cohort.images.with_name(BOX_MASKS))
     content = digest(f"{VERSION}".encode() + mask_source(root, series=cohort.settings.series).content())[:8]
     masks = cohort.images.with_name(f"masks-{content}.npy")
     if not cohort.is_decoded:

@@ -17,11 +17,11 @@ from tune_ks.data.child_process import ChildPool
 from tune_ks.data.cohort import prepare_volumes
 from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.candidates import Candidate
-from tune_ks.data.cohort.progress import Progress
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.layouts.items import LEFT_OUT, Item
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.nifti.slices import NAME, VolumeFacts, slice_name, volume_and_number
+from tune_ks.data.progress import Progress
 from tune_ks.data.vendors import VendorNames
 
 MARGIN = 5  # slices between a marked slice and a negative one, as in tune_ks.data.layouts.duke
@@ -45,7 +45,7 @@ class VolumeReader:
     ) -> None:
         if importlib.util.find_spec("nibabel") is None:
             raise InputError(f"{root} holds NIfTI volumes, which nibabel reads: pip install nibabel")
-        self.root = str(root)
+        self.root = root
         self.settings = settings
         self.asking = Asking(pool, prepare_volumes, progress)
         self.middle = middle
@@ -90,19 +90,17 @@ class VolumeReader:
 
     def _header_task(self, items: list[Item]) -> dict[str, Any]:
         return {
-            "root": self.root,
-            "paths": [item.path for item in items],
-            "masks": [item.mask for item in items],
-            "crashed": [],
-            "orientation": self.settings.orientation,
+            "paths": [str(self.root / item.path) for item in items],
+            "masks": [str(self.root / item.mask) if item.mask else None for item in items],
             "vendors": [item.sheet_vendor for item in items],
             "known": [item.known for item in items],
+            "crashed": [],
+            "orientation": self.settings.orientation,
         }
 
     def _pixel_task(self, path: str, group: list[Candidate], images: Path) -> dict[str, Any]:
         return {
-            "root": self.root,
-            "path": path,
+            "path": str(self.root / path),
             "slices": [int(candidate.item.slice) for candidate in group],
             "geometry": group[0].header.plan.geometry,
             "rows": [candidate.row for candidate in group],

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import pydicom
 from pydicom.errors import InvalidDicomError
@@ -44,6 +44,7 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 TAG_NUMBERS = [Tag(name) for name in TAGS]  # looked up once: pydicom would look them up again for every file
 SHORT = {Tag(name): name for name in TAGS if name not in ("PixelData", *GROUPS)}  # of MAX_VALUE_BYTES at most
+Result = TypeVar("Result")
 
 
 class UnusableFile(ValueError):
@@ -81,7 +82,7 @@ class _Metered:
         return deflated
 
 
-def guarded(read: Callable[[], Any]) -> Any:
+def guarded(read: Callable[[], Result]) -> Result:
     """``read()``, with every failure turned into an UnusableFile whose reason holds nothing of the file's content."""
     try:
         with warnings.catch_warnings():

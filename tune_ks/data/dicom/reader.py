@@ -99,8 +99,10 @@ def read_header(path: str | PathLike, orientation: str = "canonical", names: Ven
 
 
 class HeaderReader:
-    """Reads the headers of many files. Where a file says the same as the one before, as in most series, its header is
-    that one's, except for where its own pixels lie: half of the time is spent on the values.
+    """Reads the headers of many files.
+
+    Where a file says the same as the one before, as in most series, its header is that one's, except for where its own
+    pixels lie: half of the time is spent on the values.
     """
 
     def __init__(self, orientation: str = "canonical") -> None:
@@ -209,9 +211,13 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: Vendo
         recipe="",
         plan=ImagePlan(stored, plan),
     )
+    return with_recipe(header, stored.scale, stored.bits, integer(dataset, "PixelRepresentation"), plan)
+
+
+def with_recipe(header: Header, *made_from: Any) -> Header:
+    """The header with its recipe: a hash of its values, and of what else its image is ``made_from``, as JSON."""
     values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe", "plan")}
-    made_from = [stored.scale, stored.bits, integer(dataset, "PixelRepresentation"), plan, values]
-    return replace(header, recipe=_hash(json.dumps(made_from, sort_keys=True), 12))
+    return replace(header, recipe=_hash(json.dumps([*made_from, values], sort_keys=True), 12))
 
 
 def _hash(text: str, digits: int) -> str:

@@ -120,10 +120,8 @@ class BreastDCEDL(Layout):
                 listing.skipped.append(((chosen or of_patient)[0].path, reason))
                 continue
             listing.items.append(_item(chosen[0], phase, key, sheets, of_masks, is_cropped))
-        listing.left_out["in a sheet, but the patient's volumes are not here"] = len(
-            sheets.values.keys() - volumes.keys()
-        )
-        listing.left_out = +listing.left_out
+        absent = sheets.values.keys() - volumes.keys()
+        listing.left_out["in a sheet, but the patient's volumes are not here"] = len(absent)
         self._name_domains(listing, sheets, labels_required)
         listing.use_whole_splits("the column test is not used: it leaves out a patient; the patients are split anew")
         if is_cropped:

@@ -99,7 +99,6 @@ def list_duke(sheets: dict[str, Path], series: str, disk: list[FileStatus]) -> L
     too_close = sum(item.label == LEFT_OUT for item in listing.items)
     listing.left_out["another series"] = len(mapping) - int(known[series])
     listing.left_out[f"less than {MARGIN} slices from the tumour's box"] = too_close
-    listing.left_out = +listing.left_out  # without the reasons that no file has
     _refuse_repeated(sheets["mapping"], listing.items)
     return listing
 

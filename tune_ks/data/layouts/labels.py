@@ -180,7 +180,7 @@ def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[p
         raise UnknownSeries(f"{sheet.name} has no series {series!r}; it has {known}")
     chosen = counts.index[0] if series is None else series
     kept = table[table["series"] == chosen]
-    return kept, +Counter({"another series": len(table) - len(kept)})
+    return kept, Counter({"another series": len(table) - len(kept)})
 
 
 def _check_splits(sheet: Path, table: pd.DataFrame) -> None:

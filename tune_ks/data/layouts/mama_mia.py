@@ -96,7 +96,6 @@ class MamaMia(Layout):
                 )
             )
         listing.left_out["in the sheet, but the patient's images are not here"] = len(patients.keys() - volumes.keys())
-        listing.left_out = +listing.left_out
         return listing
 
 

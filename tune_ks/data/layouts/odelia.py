@@ -85,9 +85,7 @@ class Odelia(Layout):
             raise UnknownSeries(f"no breast has a volume {series!r}; there are {known}. --series takes one of them")
         breasts = {centre: self._breasts(centre) for centre in _centres(self.root)}
         listing = Listing()
-        others = sum(map(len, volumes.values())) - len(volumes[series])
-        listing.left_out["another series"] = others
-        listing.left_out = +listing.left_out
+        listing.left_out["another series"] = sum(map(len, volumes.values())) - len(volumes[series])
         for path in volumes[series]:
             centre, _, rest = path.partition(f"/{DATA}/")
             uid = rest.split("/")[0]

@@ -9,7 +9,7 @@ import math
 import re
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -207,15 +207,10 @@ def _affine(header: Any) -> np.ndarray | None:
     return np.asarray(affine, float)
 
 
-def _read(read: Any) -> np.ndarray:
+def _read(read: Callable[[], np.ndarray]) -> np.ndarray:
     try:
         return read()
-    except (
-        EOFError,
-        OSError,
-        ValueError,
-        zlib.error,
-    ):  # gzip and nibabel over a file that ends too early, or was damaged
+    except (EOFError, OSError, ValueError, zlib.error):  # of gzip and nibabel: it ends too early, or was damaged
         raise UnusableFile("truncated or damaged voxels") from None
 
 

@@ -7,7 +7,6 @@ the order of the axes in the file nor their direction counts, so that all centre
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 
 from tune_ks.data.dicom.file import UnusableFile, guarded
 from tune_ks.data.dicom.geometry import PLANES, Direction, Geometry, Turn, apply, geometry_of, turn_of
-from tune_ks.data.dicom.reader import Header, ImagePlan
+from tune_ks.data.dicom.reader import Header, ImagePlan, with_recipe
 from tune_ks.data.nifti.file import Volume, read_volume, same_grid, slices_of
 
 ALIKE = 0.01  # by which two voxel sizes may differ and be the same: headers round them
@@ -236,7 +235,4 @@ def _header(volume: Volume, slices: Slices, vendor: str, known: dict[str, float]
         recipe="",
         plan=ImagePlan(None, geometry),
     )
-    values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe", "plan")}
-    made_from = [volume.slope, volume.intercept, volume.dtype.str, dataclasses.astuple(slices), values]
-    recipe = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
-    return dataclasses.replace(header, recipe=recipe)
+    return with_recipe(header, volume.slope, volume.intercept, volume.dtype.str, dataclasses.astuple(slices))

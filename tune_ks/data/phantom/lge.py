@@ -7,7 +7,6 @@ the scanner's chain of the breast phantom scans it. It shows that the tool works
 import csv
 import dataclasses
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from tune_ks.data.phantom.scanner import (
     smooth_phase,
     store,
 )
+from tune_ks.data.progress import Progress, silent
 from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 1  # of the generator: raised whenever the same settings give other files
@@ -115,7 +115,7 @@ def planned_hearts(settings: LgeSettings) -> list[PlannedHeart]:
     return hearts
 
 
-def write_lge(root: Path, settings: LgeSettings, progress: Callable[[str, int, int], None] | None = None) -> Path:
+def write_lge(root: Path, settings: LgeSettings, progress: Progress = silent) -> Path:
     """Write the hearts under ``root``, or return at once when they are there. Returns ``root``.
 
     Everything is written beside ``root`` and renamed when whole. ValueError when ``root`` holds anything else.
@@ -134,8 +134,7 @@ def write_lge(root: Path, settings: LgeSettings, progress: Callable[[str, int, i
             masks[plan.patient_id] = written.scar
             masks[f"{plan.patient_id}_organ"] = written.myocardium
             masks[f"{plan.patient_id}_slices"] = np.arange(1, settings.slices + 1)
-            if progress is not None:
-                progress("phantom", done, len(plans))
+            progress("phantom", done, len(plans))
         with (scratch / "labels.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()

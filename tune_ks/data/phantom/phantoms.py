@@ -7,8 +7,7 @@ from typing import NamedTuple
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.phantom import lge, planned, qsm, write
-
-Progress = Callable[[str, int, int], None]  # stage, patients done, patients in all
+from tune_ks.data.progress import Progress
 
 
 class Phantom(NamedTuple):

@@ -37,8 +37,11 @@ class PlannedPatient:
 
 
 def plan_vendor(vendor: str, settings: PhantomSettings) -> list[PlannedPatient]:
-    """Tumours and slices of one vendor. Its negative slices are its positive ones, each given to another patient: both
-    classes then have the same distribution of positions, so that no position predicts the label."""
+    """Tumours and slices of one vendor.
+
+    Its negative slices are its positive ones, each given to another patient: both classes then have the same
+    distribution of positions, so that no position predicts the label.
+    """
     rng = generator(settings.seed, "phantom", "plan", vendor)
     for _ in range(PLANS_TRIED):  # a few patients may leave no slice for one of them
         tumours = _draw_tumours(settings, rng)

@@ -11,7 +11,6 @@ own. The field is that of the pixels' mean susceptibility, plus white noise of N
 import csv
 import dataclasses
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from tune_ks.core.seeding import generator
 from tune_ks.data.dipole import b0_in_image_axes, dipole_field, hz_of_ppm
 from tune_ks.data.layouts.maps import COLUMNS, MAPS
 from tune_ks.data.phantom.description import DESCRIPTION, holds
+from tune_ks.data.progress import Progress, silent
 from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 1  # of the generator: raised whenever the same settings give other files
@@ -76,9 +76,7 @@ class PlannedSlice(NamedTuple):
     geometry: Geometry
 
 
-def write_qsm_phantom(
-    root: Path, settings: QsmSettings, progress: Callable[[str, int, int], None] | None = None
-) -> Path:
+def write_qsm_phantom(root: Path, settings: QsmSettings, progress: Progress = silent) -> Path:
     """Write the cohort under ``root``, whole or not at all, or return at once when it is there. Returns ``root``.
 
     ValueError where ``root`` holds anything else.
@@ -92,8 +90,7 @@ def write_qsm_phantom(
         rows: list[dict[str, str | float]] = []
         for number, slice_ in enumerate(planned, start=1):
             rows.append(_write_slice(scratch, slice_, settings))
-            if progress is not None:
-                progress("phantom", number, len(planned))
+            progress("phantom", number, len(planned))
         with (scratch / MAPS).open("w", newline="") as file:
             sheet = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             sheet.writeheader()

@@ -6,7 +6,7 @@ It shows that the tool works, never that k-sampling does. ``anatomy`` draws the 
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tune_ks.data.phantom.patient import write_patient
 from tune_ks.data.phantom.plan import PlannedPatient, plan_vendor
 from tune_ks.data.phantom.scanner import PROTOCOLS
 from tune_ks.data.phantom.settings import PhantomSettings
+from tune_ks.data.progress import Progress, silent
 from tune_ks.data.whole_folder import whole_folder
 
 VERSION = 2  # of the generator: raised whenever the same settings give other files
@@ -27,7 +28,7 @@ def write_phantom(
     root: Path,
     settings: PhantomSettings,
     workers: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Path:
     """Write the cohort under ``root``, or return at once when it is there. Returns ``root``.
 
@@ -44,8 +45,7 @@ def write_phantom(
         with contextlib.closing(_write_patients(plans, settings, scratch, workers)) as written:
             for patient in written:  # closed at once when a signal comes, and its processes with it
                 patients.append(patient)
-                if progress is not None:
-                    progress("phantom", len(patients), len(plans))
+                progress("phantom", len(patients), len(plans))
         if len(patients) < len(plans):
             raise OSError(f"{root} cannot be written: a process that drew a patient died. Is there too little memory?")
         patients.sort(key=lambda patient: patient.patient_id)

@@ -13,7 +13,7 @@ ZERO = 0.5  # the pixel of a field of 0 (tune_ks.data.cohort.map_scan)
 
 
 def fit(train: Seen, val: Seen) -> Scores:
-    """The same scores whatever the training images."""
+    """The scores do not depend on the training images."""
     return scores
 
 

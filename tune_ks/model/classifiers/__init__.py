@@ -1,7 +1,9 @@
-"""C: every network by name. A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits:
-(B,) from classifiers, (B, 1, S, S) from segmenters; detectors give (B, 3, S, S) maps, segmenters of volumes
-(B, parts, S, S), where the B images are whole volumes, and mappers the values (B, 1, S, S) of a map. A task states from
-which of these its network comes, and whether it can be answered without any (``NO_NETWORK``).
+"""C: every network by name.
+
+A member maps images (B, 1, S, S), acquisition (B, A) and condition (B, 2) to logits: (B,) from classifiers,
+(B, 1, S, S) from segmenters; detectors give (B, 3, S, S) maps, segmenters of volumes (B, parts, S, S), where the B
+images are whole volumes, and mappers the values (B, 1, S, S) of a map. A task states from which of these its network
+comes, and whether it can be answered without any (``NO_NETWORK``).
 """
 
 from tune_ks.model.classifiers import (

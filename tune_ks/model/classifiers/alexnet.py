@@ -11,8 +11,8 @@ SMALLEST = 63  # pixels a side: the three poolings of a smaller image leave noth
 class AlexNet(nn.Module):
     """Krizhevsky's single-tower AlexNet (arXiv:1404.5997, 2014), with one input channel and one logit.
 
-    56,992,449 parameters at width 1, whatever the image size, because the features are pooled
-    to 6 x 6 first. ``width`` multiplies every channel count; dropout stands before the first two dense layers.
+    56,992,449 parameters at width 1, whatever the image size, because the features are pooled to 6 x 6 first. ``width``
+    multiplies every channel count; dropout stands before the first two dense layers.
     """
 
     def __init__(self, width: float = 1.0, dropout: float = 0.5) -> None:

@@ -41,8 +41,7 @@ class ImageClassifier(nn.Module):
 
 
 def last_layer(network: nn.Module) -> nn.Linear | None:
-    """The last linear layer of ``network.head``: what enters it are the network's features. None where there is "
-    "none."""
+    """The last linear layer of ``network.head``, which the network's features enter; None where there is none."""
     head = getattr(network, "head", None)
     layers = [layer for layer in head.modules() if isinstance(layer, nn.Linear)] if isinstance(head, nn.Module) else []
     return layers[-1] if layers else None

@@ -23,7 +23,7 @@ class Harmonisation(nn.Module, ABC):
         """Read the source vendor's training images, in batches (B, 1, S, S)."""
 
     def identity(self) -> tuple:
-        """The same for two harmonisations that do the same to every image."""
+        """Equal for two harmonisations that do the same to every image."""
         return (type(self).__name__, *(value.cpu().numpy().tobytes() for value in self.buffers()))
 
     @abstractmethod

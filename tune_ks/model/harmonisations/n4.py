@@ -79,7 +79,7 @@ class N4(FitsEachImage):
 
 @lru_cache(maxsize=1)
 def _version() -> str:
-    """Of SimpleITK: another version may fit otherwise."""
+    """The version of SimpleITK: another one may fit otherwise."""
     return importlib.metadata.version("SimpleITK")
 
 

@@ -19,9 +19,10 @@ PROBABILITY_FLOOR = 1e-6  # inclusion probabilities stay this far from 0 and 1, 
 
 
 CENTRE = Option("centre_fraction", 0.0, "share of k-space nearest DC that is always kept, counted", least=0, most=1)
+# not for coils: k and -k are conjugates of real images only
 HERMITIAN = Option(
     "hermitian", "none", "tied: k and -k are kept or left together", str, choices=("none", "tied"), takes_coils=False
-)  # k and -k are conjugates of real images only
+)
 START = Option(
     "start_slope", None, "the logits start at start_slope (1/2 - |k| / k_max), DC highest; None: as published", least=0
 )

@@ -11,8 +11,9 @@ from tune_ks.model.masks.fixed import FixedMask
 
 
 class Equispaced(FixedMask):
-    """The L lines outside the centre are numbered 1 to L, cyclically from DC. Of the m kept ones the i-th is number
-    floor(i (L + 1) / (m + 1)).
+    """Of the L lines outside the centre, numbered 1 to L cyclically from DC, the i-th of m kept ones is
+
+        floor(i (L + 1) / (m + 1)).
 
     So every gap, also the two beside the centre, is within one line of (L + 1) / (m + 1). Only for lines, because on a
     grid of points no lattice exists for every count. Nothing is random, so the seed has no effect.

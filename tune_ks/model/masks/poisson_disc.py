@@ -68,8 +68,9 @@ def possible_squares(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def throw(darts: np.ndarray, shape: tuple[int, ...], square: int, wanted: int, before: np.ndarray) -> np.ndarray:
-    """The flat indices of the first ``wanted`` accepted darts: each at least sqrt(``square``) from those accepted
-    earlier, and from the indices ``before``.
+    """The flat indices of the first ``wanted`` accepted darts.
+
+    Each lies at least sqrt(``square``) from those accepted earlier, and from the indices ``before``.
     """
     free = np.ones(shape, bool)
     for index in before:

@@ -35,9 +35,12 @@ class Reconstruction(nn.Module, ABC):
         super().__init__()
         self.transform = transform
         self.weight = reconstruction_weight  # of its loss, which is added to the task's
-        self.epochs_alone = (
-            reconstruction_epochs  # the first epochs, which train mask and reconstruction by that loss only
-        )
+        self.epochs_alone = reconstruction_epochs  # the first ones, which train mask and R by that loss only
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether training changes it."""
+        return next(self.parameters(), None) is not None
 
     @abstractmethod
     def forward(self, measurement: Measurement) -> Tensor:

@@ -105,9 +105,7 @@ def unet_convolutions(channels: int) -> list[nn.Conv2d]:
     inputs += [channels, channels] * (LEVELS - 1)  # down
     inputs += [2 * channels, channels] * (LEVELS - 1)  # up, beside what the same level held before
     convolutions = [nn.Conv2d(count, channels, 3, padding=1) for count in inputs]
-    for (
-        layer
-    ) in convolutions:  # torch's own initial weights would make 14 layers without a norm pass on next to nothing
+    for layer in convolutions:  # by torch's own weights 14 layers without a norm would pass on next to nothing
         nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu")
         nn.init.zeros_(layer.get_parameter("bias"))
     last = nn.Conv2d(channels, 1, 1)

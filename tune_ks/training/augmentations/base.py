@@ -31,5 +31,5 @@ class Augmentation(ABC):
         """
 
     def commutes_on_coils(self, transform: Transform) -> bool:
-        """The same of complex images of coils, whose k-space has no conjugate symmetry."""
+        """As ``commutes``, for complex images of coils, whose k-space has no conjugate symmetry."""
         return False

@@ -16,7 +16,6 @@ INVARIANCES: dict[str, Member] = {
 
 
 def build_invariance(config: TrialConfig) -> Invariance:
-    """The config's invariance with its options. ValueError names an unknown one, and says what it cannot be used "
-    "for."""
+    """The config's invariance with its options. ValueError for an unknown one, or one that does not fit the config."""
     member = named(INVARIANCES, "invariance", config.invariance)
     return member.build(sources=len(config.sources), **member.checked_values(config))

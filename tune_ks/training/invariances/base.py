@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.data.dataset import Batch
-from tune_ks.training.tasks import Task, task_of
+from tune_ks.training.tasks import task_of
+from tune_ks.training.tasks.base import Task
 
 FEWEST = 2  # images of each source in a batch: one alone has no covariance
 

@@ -12,7 +12,7 @@ from tune_ks.core.options import Member, Option
 from tune_ks.model.classifiers.base import last_layer
 from tune_ks.model.pipeline import build_member
 from tune_ks.training.invariances.base import ByDomain, Domain, losses_of, require_several
-from tune_ks.training.tasks import Task
+from tune_ks.training.tasks.base import Task
 
 
 class Coral(ByDomain):

@@ -8,7 +8,7 @@ from torch import Tensor
 from tune_ks.core.options import Member, Option
 from tune_ks.data.dataset import Batch
 from tune_ks.training.invariances.base import ByDomain, Domain, losses_of, require_several
-from tune_ks.training.tasks import Task
+from tune_ks.training.tasks.base import Task
 
 
 class Irm(ByDomain):
