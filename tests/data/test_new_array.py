@@ -62,5 +62,5 @@ def test_a_full_disk_that_names_no_file_says_which_places_there_are():
     limited = run_search.message_of(OSError(errno.EFBIG, "File too large"))
     assert "a limit there (a quota, `ulimit -f`) reached?" in limited
     named = OSError(errno.ENOSPC, "No space left on device", "a.npy")
-    assert run_search.message_of(named) == str(named)
+    assert run_search.message_of(named) == "a.npy: No space left on device"
     assert run_search.message_of(ValueError("x")) == "x"
