@@ -48,6 +48,7 @@ from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
 from tune_ks.core.lasting_words import say_error
 from tune_ks.core.own_members import add_installed_members, add_member_files, full_name, installed_members
+from tune_ks.core.printable import reason_of
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.system import HANGUP, ignore_signals
 
@@ -77,7 +78,7 @@ def message_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in NO_ROOM and error.filename is None:
         places = f"the run folder, of --cache or of {tempfile.gettempdir()}"
         return f"{error}: is the disk of {places} full, or a limit there (a quota, `ulimit -f`) reached?"
-    return str(error)
+    return reason_of(error)
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], int]]:
@@ -98,7 +99,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Names
     parser = search_parser()
     if name != "search":
         known = ("search", *OTHER_COMMANDS)
-        parser.error(f"there is no command {name!r}; the commands are {', '.join(known)}{did_you_mean(name, known)}")
+        is_path = "/" in name or Path(name).exists()
+        meant = f"; did you mean '--data {name}'?" if is_path else did_you_mean(name, known)
+        parser.error(f"there is no command {name!r}; the commands are {', '.join(known)}{meant}")
     args = parser.parse_args(words)
     return args, fields_command if args.help_fields else search_command
 

@@ -17,8 +17,10 @@ from tune_ks.core.collector import whole_process
 from tune_ks.core.front import call_of
 from tune_ks.core.lasting_words import say_error, say_line
 from tune_ks.core.metrics import METRICS
+from tune_ks.core.number import Number
 from tune_ks.core.own_members import full_name
 from tune_ks.core.parser import Parser
+from tune_ks.core.printable import reason_of
 
 
 class Arguments(NamedTuple):
@@ -40,15 +42,9 @@ def parse(arguments: list[str] | None = None) -> Arguments:
     _take_rules(arguments)
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.watch is not None and given.watch < 1:
-        parser.error(f"--watch must be 1 second or more, got {given.watch}")
     if given.watch is not None and not given.report:
         parser.error("--watch writes a page: leave --no-report out")
     _require_servable(parser, given)
-    if given.cross_fit < 0:
-        parser.error(f"--cross-fit must be 0 or more repeats, got {given.cross_fit}")
-    if given.prevalence is not None and not 0 < given.prevalence < 1:
-        parser.error(f"--prevalence must be a share between 0 and 1, got {given.prevalence:g}: for 1 % give 0.01")
     names = (*OF_ALL_RULES, *declared())
     given.rule = full_name("rule", given.rule)
     return Arguments(
@@ -68,8 +64,6 @@ def _require_servable(parser: argparse.ArgumentParser, given: argparse.Namespace
     """End with one message where the words do not go together with --serve, or need it."""
     if given.port is not None and not given.serve:
         parser.error("--port belongs to --serve")
-    if given.port is not None and not 0 <= given.port < 65536:
-        parser.error(f"--port must be from 0 (any) to 65535, got {given.port}")
     others = {"--watch": given.watch is not None, "--figures": given.figures, "--no-report": not given.report}
     wrong = [words for words, is_given in others.items() if is_given]
     if given.serve and wrong:
@@ -107,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_members(parser)
     for name, option in declared().items():
         words = f"{option.about} (default: %(default)s)"
-        parser.add_argument(option.words, dest=name, type=float, default=option.default, help=words)
+        parser.add_argument(
+            option.words, dest=name, type=Number(float, option.low, option.high), default=option.default, help=words
+        )
     parser.add_argument(
         "--patients",
         type=_counts,
@@ -116,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--cross-fit",
-        type=int,
+        type=Number(int, 0, 10_000),
         default=0,
         metavar="REPEATS",
         help="for small cohorts: also choose on half of the validation and test patients and report on the other half, "
@@ -127,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--prevalence",
-        type=float,
+        type=Number(float, 0, 1, above=True, below=True, why=": for 1 % give 0.01"),
         metavar="SHARE",
         help="give PPV and NPV also at this share of images with a tumour, as 0.01",
     )
@@ -143,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--watch",
-        type=int,
+        type=Number(int, 1, 24 * 3600),
         nargs="?",
         const=SECONDS,
         metavar="SECONDS",
@@ -155,7 +151,12 @@ def _parser() -> argparse.ArgumentParser:
         help="show the report in a browser and follow it, until Ctrl-C: on this machine only, at a secret address; "
         "RUN may also be a folder of runs, which are listed, compared two by two and can get notes",
     )
-    parser.add_argument("--port", type=int, metavar="PORT", help="of --serve; one in use gives the next free one")
+    parser.add_argument(
+        "--port",
+        type=Number(int, 0, 65535),
+        metavar="PORT",
+        help="of --serve (0: any); one in use gives the next free one",
+    )
     return parser
 
 
@@ -185,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         RecursionError,
         NoBrowser,
     ) as error:
-        say_error(f"error: {error}")
+        say_error(f"error: {reason_of(error)}")
         return 2
     return 0
 

@@ -20,10 +20,11 @@ from scipy.stats import t
 
 from analysis.read.load import Run, load
 from analysis.read.trial_arrays import image_scores, yardstick_scores
-from analysis.results.ensembles import FEWEST, mean_scores
+from analysis.results.ensembles import mean_scores
 from analysis.statistics.bootstrap import LEVEL
 from docs.tables.cells import SCORES, rate_name
 from docs.tables.table import Table
+from tune_ks.core.ensemble import FEWEST_TOGETHER
 from tune_ks.core.metrics import auc
 
 GROUP = ["vendor", "sampling_rate", "mask"]
@@ -87,7 +88,7 @@ def used_together(run: Run) -> pd.DataFrame:
         keys = trials["key"].tolist()
         scores = mean_scores([image_scores(run.root, key, run.cohort) for key in keys])
         by_yardstick = mean_scores([yardstick_scores(run.root, key, run.cohort, YARDSTICK) for key in keys])
-        if len(keys) < FEWEST or scores is None or by_yardstick is None:
+        if len(keys) < FEWEST_TOGETHER or scores is None or by_yardstick is None:
             continue
         row = {}
         for domain, column in zip(DOMAINS, SCORES, strict=True):

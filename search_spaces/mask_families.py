@@ -2,7 +2,7 @@
 
     python run_search.py --space mask_families
     python run_search.py --data ../shared/data/breast_patches --series post_1 --intensity image --space mask_families
-    python -m docs.tables families RUN
+    python -m docs.tables rates RUN
 
 Cost: 92 trials at 64 px: 5 minutes on the phantom, about half an hour on the patches.
 
@@ -10,7 +10,7 @@ Every family at five rates k/64, and full sampling; one seed, both vendors. Ever
 families are compared at the same realised rate. For more seeds run the same command with "seeds" raised.
 
 Expect the learned families close to the low-pass, and the families that leave out the centre of k-space below it.
-Results are in docs/families_underfit.md.
+docs/families.md asks it of a network that learns (space patches_families).
 """
 
 from search_spaces import FULL, SMALL, of_64

@@ -12,7 +12,7 @@ a hypernetwork. For comparison ten trainings of 30 epochs, one for each rate; an
 training that begins at rate 1 and shrinks to its rate.
 
 Expect the conditional curve near the separate ones at low rates and below them at full sampling. It is meant for
-screening: `--finalists` then trains the chosen rates separately. Results are in docs/families_underfit.md.
+screening: `--finalists` then trains the chosen rates separately. Results are in docs/underfit.md.
 """
 
 from search_spaces import EQUAL_START, SMALL, of_64

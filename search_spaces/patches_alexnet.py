@@ -10,7 +10,7 @@ lines all start equal. Its learned mask spent 13 of 16 lines on empty k-space, a
 it at every rate above one line.
 
 Expect a low rate to cost little, because the network does not reach what full sampling is worth. Compare with
-real_patches; docs/results.md has both.
+real_patches; docs/underfit.md has both.
 """
 
 from search_spaces import FULL, of_64

@@ -11,7 +11,7 @@ of epochs; three seeds, both vendors. Differences are paired by rate and seed. A
 so its good or bad luck is in every difference.
 
 Expect a gain where trainings from scratch hardly start (the phantom at low rates), and none where they do (the
-patches). Results are in docs/families_underfit.md.
+patches). Results are in docs/underfit.md.
 """
 
 from search_spaces import EQUAL_START, SMALL, of_64

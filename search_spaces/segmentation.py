@@ -10,7 +10,7 @@ the low-pass at four rates k/64, and full sampling. At 4/64 and at full sampling
 tell predicted masks from true ones (``adversarial_weight``). Every image is standardised; images without a tumour are
 trained on too. The score is Dice; each record also holds the Dice of one fixed mask for all images (``trivial``).
 
-Expect Dice to rise with the rate in both domains. Results are in docs/families_underfit.md.
+Expect Dice to rise with the rate in both domains. Results are in docs/underfit.md.
 """
 
 from search_spaces import EQUAL_START, FULL, SMALL, of_64

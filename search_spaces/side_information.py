@@ -1,7 +1,7 @@
 """Does a network that knows how an image was acquired lose less AUC across vendors?
 
     python run_search.py --space side_information
-    python -m docs.tables classifiers RUN
+    python -m docs.tables networks RUN
 
 Cost: 54 trials at 64 px, about 6 minutes on two quiet cores.
 
@@ -11,7 +11,8 @@ and full sampling, both vendors, three seeds. The first convolution starts as Al
 differences are paired. Each image is standardised, so that its brightness tells nothing.
 
 Expect no gain across vendors without hidden parameters, and little with them: within one vendor some parameters never
-change, so the network can not learn what another vendor's values mean. Results are in docs/families_underfit.md.
+change, so the network can not learn what another vendor's values mean. docs/families.md asks it on real patches (space
+patches_networks).
 """
 
 from search_spaces import SMALL, of_64

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, FAINT, GREEN, GREY, ORANGE, blank
+from analysis.plots.common import AMBER, BLUE, FAINT, GREEN, GREY, ORANGE, blank
 from analysis.results.at_threshold import RocCurve
 from tune_ks.core.domains import is_source
 from tune_ks.core.operating_point import SPECIFICITY
@@ -28,8 +28,8 @@ class Share(NamedTuple):
 
 
 SHARES = (
-    Share("sensitivity", "low", "high", BLUE, "circle"),
-    Share("specificity", "its low", "its high", GREEN, "square"),
+    Share("sensitivity", "low", "high", GREEN, "circle"),
+    Share("specificity", "its low", "its high", GREY, "square"),
 )
 
 
@@ -84,7 +84,7 @@ def _roc_line(curve: RocCurve, showlegend: bool) -> go.Scatter:
         name=f"{curve.rate}, a line a seed",
         legendgroup=curve.rate,
         showlegend=showlegend,
-        line={"color": GREY if full else _domain_colour(curve.source, curve.vendor), "width": 1.3},
+        line={"color": AMBER if full else _domain_colour(curve.source, curve.vendor), "width": 1.3},
         opacity=FAINT,
         hovertemplate=f"{curve.rate}, seed {curve.seed}: sensitivity %{{y:.3f}}, 1 - specificity %{{x:.3f}}"
         "<extra></extra>",
@@ -96,7 +96,7 @@ def _roc_point(row: dict) -> go.Scatter:
     full = row["rate"] == FULL_SAMPLING
     one = pd.Series([row["sensitivity"]])
     beside = pd.Series([1 - row["specificity"]])
-    colour = GREY if full else _domain_colour(row["trained on"], row["scored on"])
+    colour = AMBER if full else _domain_colour(row["trained on"], row["scored on"])
     return go.Scatter(
         x=beside.round(4).tolist(),
         y=one.round(4).tolist(),

@@ -184,7 +184,7 @@ def error_bars(table: pd.DataFrame, name: str) -> dict:
 def about_trials(trials: pd.DataFrame) -> list[str]:
     """The text of a trial's point: rate, temperature, seed, key."""
     texts = []
-    for row in trials.itertuples():
+    for row in trials[["temperature", "mask", "realised_rate", "sampling_rate", "seed", "key"]].itertuples():
         temperature = "no temperature" if pd.isna(row.temperature) else f"temperature {row.temperature:g}"
         texts.append(f"{_rates(row.mask, row)}<br>{temperature}, seed {row.seed}, key {row.key}")
     return texts
@@ -193,7 +193,7 @@ def about_trials(trials: pd.DataFrame) -> list[str]:
 def about_configurations(table: pd.DataFrame) -> list[str]:
     """The text of a configuration's point: rate, temperature, number of seeds."""
     texts = []
-    for row in table.itertuples():
+    for row in table[["temperature", "family", "realised_rate", "sampling_rate", "seeds"]].itertuples():
         temperature = "" if pd.isna(row.temperature) else f", temperature {row.temperature:g}"
         texts.append(f"{_rates(row.family, row)}{temperature}<br>mean of {row.seeds} seed(s)")
     return texts

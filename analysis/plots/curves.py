@@ -31,7 +31,7 @@ from analysis.statistics.curve import Curve
 from tune_ks.core.rate_words import rate_words
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
-TOP = 1.05  # where the axis of a metric ends at most: none is above 1
+TOP = 1.05  # beyond it no axis of a metric goes, as none is above 1
 FITTED_WIDTH = 3.5  # of the fitted mean: a measured curve is thinner
 ASIDE = {"in_domain": 1 / 1.02, "cross_domain": 1.02}  # so that the bars of one rate stand side by side
 
@@ -96,7 +96,7 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
     if info.baselines is not None:
         _add_baselines(figure, info.baselines, info.measure.yardstick.name, rates)
     rate_axis(figure, rates, info.rate_units)
-    figure.update_yaxes(autorangeoptions={"maxallowed": TOP})
+    figure.update_yaxes(autorangeoptions={"clipmax": TOP})
     return figure
 
 

@@ -3,14 +3,14 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, GREY, SHADES, blank
+from analysis.plots.common import GREEN, GREY, SHADES, blank
 from analysis.results.mask_path import MaskPath
 
 
 def plot_probabilities(path: MaskPath) -> go.Figure:
     """A heat map: inclusion probability over the epoch and the distance from DC."""
     epochs, distances = path.probability.shape
-    figure = blank("epoch", "distance from DC", legend=False)
+    figure = blank("epoch", "distance from DC (samples)", legend=False)
     figure.add_trace(
         go.Heatmap(
             x=np.arange(1, epochs + 1),
@@ -37,9 +37,9 @@ def plot_bands(path: MaskPath) -> go.Figure:
 
 def plot_energy(path: MaskPath) -> go.Figure:
     """Share of the energy beyond DC that the mask keeps, and that as many coefficients nearest to DC would keep."""
-    figure = blank("epoch", "energy kept")
+    figure = blank("epoch", "share of energy kept")
     curves = (
-        ("learned mask", path.energy, {"color": BLUE}),
+        ("learned mask", path.energy, {"color": GREEN}),
         ("low-pass, as many", path.lowpass_energy, {"color": GREY, "dash": "dash"}),
     )
     for words, share, line in curves:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, GREY, ORANGE, blank
+from analysis.plots.common import GREEN, GREY, blank
 from analysis.results.gallery import Exhibit, fits, leaves_out
 from tune_ks.core.rate_words import rate_tick
 
@@ -98,9 +98,10 @@ def line_masks(exhibits: list[Exhibit]) -> list[LineMask]:
 
 def plot_profile(shares: Profile) -> go.Figure:
     """Share kept against the distance from DC: probability, exported mask, low-pass at the same rate."""
-    figure = blank("distance from DC", "share kept")
-    _add_share(figure, shares.distance, shares.probability, "learned probability", {"color": BLUE, "shape": "linear"})
-    _add_share(figure, shares.distance, shares.mask, "exported mask", {"color": ORANGE, "shape": "hvh"})
+    figure = blank("distance from DC (k-space samples)", "share kept")
+    probability = {"color": GREEN, "dash": "dot", "shape": "linear"}
+    _add_share(figure, shares.distance, shares.probability, "learned probability", probability)
+    _add_share(figure, shares.distance, shares.mask, "exported mask", {"color": GREEN, "shape": "hvh"})
     lowpass = {"color": GREY, "dash": "dash", "shape": "hvh"}
     _add_share(figure, shares.distance, shares.lowpass, "low-pass, same rate", lowpass)
     figure.update_layout(yaxis={"range": [-0.03, 1.05]})

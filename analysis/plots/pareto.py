@@ -67,7 +67,7 @@ class Star(NamedTuple):
     text: list[str]
 
 
-DEEPEST = 1.0  # of a metric that is at most 1: the whole range of one in [0, 1]
+LEAST_SPAN = 0.02  # of the scores on an axis: equal scores get as much room
 
 
 def plot_pareto(info: ParetoInfo) -> go.Figure:
@@ -264,13 +264,16 @@ def _staircase(surface: pd.DataFrame, floor: tuple[float, float]) -> Line:
 
 
 def _range(scores: list[pd.Series], surfaces: pd.DataFrame | None, domain: str) -> list[float]:
-    """The ends of an axis that holds all scores, and the attainment surfaces where there are any.
+    """The ends of an axis that holds all scores, and of the attainment surfaces what lies near them.
 
-    A surface of a metric without a floor may reach far below all scores: it is followed down by DEEPEST only.
+    A surface may reach far from all scores. It is followed by the span of these on either side, so that they, which
+    are what is compared, have a third of the axis.
     """
     values = pd.concat(scores).astype(float)
+    low, high = values.min(), values.max()
+    span = max(high - low, LEAST_SPAN)
     if surfaces is not None:
-        reached = surfaces[domain].astype(float).clip(lower=values.min() - DEEPEST)
-        values = pd.concat([values, reached])
-    room = 0.06 * max(values.max() - values.min(), 0.02)
-    return [float(values.min() - room), float(values.max() + room)]
+        reached = surfaces[domain].astype(float).clip(low - span, high + span)
+        low, high = min(low, reached.min()), max(high, reached.max())
+    room = 0.06 * max(high - low, LEAST_SPAN)
+    return [float(low - room), float(high + room)]

@@ -11,7 +11,8 @@ from analysis.read.configurations import FULL
 from analysis.results.training_info import LearningCurve, TrainingInfo
 from tune_ks.core.rate_words import rate_words
 
-*OF_MASKS, OF_FULL = DASHES  # a mask family never has the dash of full sampling
+OF_FULL = "dot"  # also where it is short, in a legend; a mask family never has it
+OF_MASKS = tuple(dash for dash in DASHES if dash != OF_FULL)
 FEW_EPOCHS = 10  # so many epochs have a tick each
 
 

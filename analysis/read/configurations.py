@@ -154,7 +154,7 @@ def varied_fields(configurations: pd.DataFrame) -> list[str]:
 
 def _varies(rows: pd.DataFrame, name: str) -> bool:
     """Whether a column has several values: of an option or a mask's field within one member, else anywhere."""
-    if rows[name].nunique(dropna=False) <= 1:
+    if len(set(_comparable(rows[name]))) <= 1:
         return False  # most columns, and counting within members takes ten times as long
     field = name.partition(".")[0] if "." in name else "mask"
     if name == field or not ("." in name or is_idle(name)):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.read.class_patients import with_patients
 from analysis.read.foreign_records import records_of_another_cohort
+from analysis.read.small_tables import python_texts
 from analysis.read.trial_rows import tidy, trial_row
 from tune_ks.core.config import OWN_FIELDS
 from tune_ks.core.domain_words import domain_of
@@ -53,6 +54,7 @@ class Run:
         return f"{len(self.trials)} finished, {stopped}{len(self.failures)} failed, {len(self.pending)} not finished"
 
 
+@python_texts
 def load(root: str | StoragePath, metric: str | None = None) -> Run:
     """Read a run folder; ``metric`` says which records, where there are several metrics.
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from analysis.plots.common import plotly_js
+from analysis.read.small_tables import python_texts
 from analysis.report.page import Live, RenderedSection, render, render_page
 from analysis.report.sections import SECTIONS
 from analysis.results.compute import Analysis
@@ -11,6 +12,7 @@ from analysis.results.warnings import is_synthetic
 from tune_ks.core.storage import StoragePath, write_whole
 
 
+@python_texts
 def write_report(analysis: Analysis, images: bool = True, live: int | None = None) -> StoragePath:
     """Write RUN/report.html whole; ``images=False`` leaves every patient's image out. Returns its path.
 

@@ -12,6 +12,7 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.headline import chosen_settings
 from analysis.results.sentences import SPLITS, split_shown
+from analysis.results.warnings import is_synthetic
 from tune_ks.core.domains import source_words
 from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.rate_words import acceleration, rate_tick
@@ -99,6 +100,24 @@ def heading(analysis: Analysis) -> str:
     splits = sorted({split_shown(computed.selection) for computed in analysis.vendors.values()})
     words = " or ".join(SPLITS[split] for split in splits)
     return f"Chosen by the rule {analysis.rule}; {words} {analysis.measure.title} ({analysis.run.counts()})"
+
+
+def rest_on(analysis: Analysis) -> str:
+    """``A number is the mean of 2 seeds; test patients: GE 36, SIEMENS 15.``; what is unknown is left out."""
+    selections = [computed.selection for computed in analysis.vendors.values()]
+    values = [side for selection in selections for side in (selection.values, selection.full_sampling)]
+    seeds = sorted({int(side["seeds"]) for side in values if not math.isnan(side.get("seeds", math.nan))})
+    said = []
+    if seeds:
+        several = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
+        said.append("one seed" if seeds == [1] else f"mean of {several} seeds")
+    cohort = analysis.run.cohort
+    noun = "phantoms" if is_synthetic(analysis.run) else "patients"
+    for split in dict.fromkeys(map(split_shown, selections)):
+        if not cohort.empty:
+            counted = cohort[cohort["split"] == split].groupby("vendor")["patient_id"].nunique()
+            said.append(f"{SPLITS[split]} {noun}: {', '.join(f'{name} {count}' for name, count in counted.items())}")
+    return f"Each number: {'; '.join(said)}." if said else ""
 
 
 def warnings(analysis: Analysis) -> list[str]:

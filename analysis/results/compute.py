@@ -16,6 +16,7 @@ from analysis.choice.rules import RULES, TRANSFER
 from analysis.choice.selection import Selection, evidence, with_scores
 from analysis.read.configurations import average_over_seeds, choosable, families, of_most_patients
 from analysis.read.load import Run, RunError
+from analysis.read.small_tables import python_texts
 from analysis.results import warnings
 from analysis.results.clinic import Clinic, clinic, no_clinic
 from analysis.results.comparators import Comparators, comparators
@@ -101,6 +102,7 @@ def require_settings(rule: str, options: Options) -> None:
     options.check()
 
 
+@python_texts
 def compute(
     run: Run,
     rule: str,

@@ -20,9 +20,9 @@ from analysis.results.yardsticks import Reached, WithoutNetwork
 from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.resampling import configuration_draws
+from tune_ks.core.ensemble import FEWEST_TOGETHER
 from tune_ks.core.rate_words import rate_words
 
-FEWEST = 2  # trainings that can be used together
 COLUMNS = (
     *("trained on", "tested on", "rate", "trainings", "AUC of one", "AUC together", "low", "high"),
     *("gain", "gain low", "gain high", "best without a network", "above it", "above low", "above high"),
@@ -36,7 +36,7 @@ def ensemble_table(
     draws: Mapping[str, TrialDraws],
     without_network: WithoutNetwork,
 ) -> pd.DataFrame:
-    """COLUMNS, a row a test vendor, for each chosen rate and its full sampling with at least FEWEST trainings.
+    """COLUMNS, a row a test vendor, for each chosen rate and its full sampling with at least FEWEST_TOGETHER trainings.
 
     "gain" is to the mean of the single AUCs, "above it" to the best that is reached ``without_network`` on that vendor,
     by configuration; both with 90 % intervals over patients, paired. Empty where scores separate no classes.
@@ -62,7 +62,7 @@ def _chosen_and_full(table: pd.DataFrame, selection: Selection) -> list[list[str
     """The trainings of the choice and those of its full sampling, where there are several."""
     chosen = list(selection.keys)
     groups = [chosen, keys_of_full(table, chosen)] if chosen else []
-    return [keys for keys in groups if len(keys) >= FEWEST]
+    return [keys for keys in groups if len(keys) >= FEWEST_TOGETHER]
 
 
 def _of_mean_score(run: Run, keys: list[str], measure: Measure) -> TrialDraws:

@@ -14,11 +14,12 @@ import pandas as pd
 from analysis.read.configurations import full_sampling_of, low_pass_of, varied_fields
 from analysis.read.external_scores import external_scores
 from analysis.read.load import Run
-from analysis.results.ensembles import FEWEST, mean_scores
+from analysis.results.ensembles import mean_scores
 from analysis.statistics.bootstrap import DRAWS, Resampled, TrialDraws, interval, patient_weights
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import measure_of
 from analysis.statistics.training_noise import seeds_of, training_noise
+from tune_ks.core.ensemble import FEWEST_TOGETHER
 
 REFERENCES = ("full_sampling", "low_pass")
 TOGETHER = ("together", "together_low", "together_high")  # the metric of the trainings' mean score
@@ -153,7 +154,7 @@ def _with_mean_scores(scores: pd.DataFrame, keys_of: Mapping[str, list[str]]) ->
     by_key = {str(key): images for key, images in scores.groupby("key")}
     tables = [scores]
     for configuration, keys in keys_of.items():
-        mean = mean_scores([by_key.get(key) for key in keys]) if len(keys) >= FEWEST else None
+        mean = mean_scores([by_key.get(key) for key in keys]) if len(keys) >= FEWEST_TOGETHER else None
         if mean is not None:
             tables.append(mean.assign(key=_ensemble(configuration)))
     return pd.concat(tables, ignore_index=True)

@@ -40,7 +40,6 @@ class RunRow(NamedTuple):
     space: str
     cohort: str  # its fingerprint; "" where search.json names none
     synthetic: bool
-    vendors: list[str]  # that the choices are of
     counts: Counts
     metric: str
     choices: list[Choice]
@@ -70,7 +69,6 @@ def run_row(name: str, root: StoragePath, changed: float, selection: Mapping[str
         space=str(search.get("space", "")),
         cohort=str(cohort.get("fingerprint") or ""),
         synthetic=bool(cohort.get("synthetic")),
-        vendors=[choice.vendor for choice in choices],
         counts=counts,
         metric=str(selection.get("metric", "")),
         choices=choices,

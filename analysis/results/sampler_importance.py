@@ -33,8 +33,6 @@ class SamplerImportance(NamedTuple):
 def sampler_importance(run: Run, configurations: pd.DataFrame) -> SamplerImportance | str:
     """``configurations``: one vendor's. A text is the reason why nothing can be said."""
     sampler = sampler_of(run)
-    if sampler == "grid":
-        return "a grid ran, and no sampler drew these trials"
     below = configurations[~configurations["full"].astype(bool)].dropna(subset=["val_in_domain"])
     if len(below) < ENOUGH:
         return f"{ENOUGH} suggestions below full sampling are the least; the sampler {sampler} made {len(below)}"

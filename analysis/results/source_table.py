@@ -15,6 +15,7 @@ from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.domains import is_source, sources_of
+from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.record import TrialRecord, mean_of_defined
 
 CHOSEN_FOR = "chosen for"  # the column that names the vendors whose choice a row is
@@ -23,7 +24,8 @@ CHOSEN_FOR = "chosen for"  # the column that names the vendors whose choice a ro
 def source_table(analysis: Analysis) -> pd.DataFrame:
     """A row a mask, its varied fields and nominal rate, full sampling last; empty where no record has a test metric.
 
-    Metrics are text with their 90 % interval. What holds nothing anywhere has no column.
+    Metrics are text with their 90 % interval. What holds nothing anywhere has no column, nor have realised rates that
+    are the nominal ones.
     """
     configurations = analysis.configurations
     if configurations.empty or configurations["test_in_domain"].isna().all():
@@ -38,7 +40,8 @@ def source_table(analysis: Analysis) -> pd.DataFrame:
     frame["seeds"] = frame[[_seeds(vendor) for vendor in vendors]].apply(_numbers, axis="columns")
     chosen = frame[[_chosen(vendor) for vendor in vendors]].eq(True).set_axis(vendors, axis="columns")
     frame[CHOSEN_FOR] = chosen.apply(_names, axis="columns")
-    helpers = ["full", *(_seeds(vendor) for vendor in vendors), *(_chosen(vendor) for vendor in vendors)]
+    as_asked = [_realised(vendor) for vendor in vendors if _is_as_asked(frame, vendor)]
+    helpers = [*as_asked, "full", *(_seeds(vendor) for vendor in vendors), *(_chosen(vendor) for vendor in vendors)]
     return frame.drop(columns=helpers).dropna(axis="columns", how="all")
 
 
@@ -52,7 +55,7 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], analysis: Analysis) 
     for name in varied:
         columns[_heading(name)] = _words(table, name)
     columns["nominal rate"] = table["sampling_rate"].tolist()
-    columns[f"{vendor} rate"] = table["realised_rate"].tolist()
+    columns[_realised(vendor)] = table["realised_rate"].tolist()
     others = _others(table, records, vendor)
     for name in (*sources_of(vendor), *others):
         means = [mean_of_defined(records[key].test.get(name, math.nan) for key in keys) for keys in table["keys"]]
@@ -101,6 +104,17 @@ def _spreads(table: pd.DataFrame, draws: Mapping[str, TrialDraws], source: str, 
         ends = estimate(seeds, noise=noise).interval()
         spreads.append(sentences.spread({"on_low": ends.low, "on_high": ends.high}, "on"))
     return spreads
+
+
+def _realised(vendor: str) -> str:
+    return f"{vendor} rate"
+
+
+def _is_as_asked(frame: pd.DataFrame, vendor: str) -> bool:
+    """Whether each realised rate of a vendor reads like the nominal one; a row that it has not counts as such."""
+    asked = frame["nominal rate"]
+    realised = frame[_realised(vendor)].fillna(asked)
+    return realised.map(rate_tick).equals(asked.map(rate_tick))
 
 
 def _seeds(vendor: str) -> str:

@@ -43,7 +43,7 @@ def print_summary(analysis: Analysis, console: Console | None = None) -> None:
         console.print(escape(warning), style="yellow", highlight=False)
     if analysis.vendors:
         console.print(_brief_table(analysis))
-    for line in brief.lines(analysis):
+    for line in filter(None, (brief.rest_on(analysis), *brief.lines(analysis))):
         console.print(escape(line), highlight=False)
     console.print(escape(f"report: {analysis.report or analysis.selection_json}"), highlight=False, soft_wrap=True)
 
@@ -128,7 +128,8 @@ def _lines(analysis: Analysis) -> list[str]:
     """The sentences below the table, and the paths of the files."""
     measure = analysis.measure
     vendors = analysis.vendors.values()
-    lines = [computed.fitness.sentence for computed in vendors]
+    lines = list(filter(None, [brief.rest_on(analysis)]))
+    lines += [computed.fitness.sentence for computed in vendors]
     lines += _choices(analysis)
     lines += versus_lowpass_words.lines(analysis.versus_lowpass, measure.title)
     for computed in vendors:

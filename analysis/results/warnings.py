@@ -176,7 +176,7 @@ def _about_trials_at_chance(trials: pd.DataFrame) -> list[str]:
         names.append(f"and {len(at_chance) - NAMED} more, marked in the table of all trials")
     return [
         f"{len(at_chance)} trial(s) stayed at chance, by training loss and in-domain validation: {'; '.join(names)}. "
-        "They are in the curves and means below; `restarts=1` in SPACE begins such a training once again."
+        "They are in the curves and means below; restarts=1 in SPACE begins such a training once again."
     ]
 
 
@@ -191,7 +191,8 @@ def _about_unfinished_trials(run: Run, measure: Measure) -> list[str]:
         )
     if run.pending:
         lines.append(
-            f"{len(run.pending)} trial(s) were asked for and have not finished: run the same search to finish them."
+            f"{len(run.pending)} trial(s) were asked for and have not finished: they run now, or the same search "
+            "finishes them."
         )
     return lines
 

@@ -17,6 +17,7 @@ from analysis.results.two_runs import Pair, Side
 from analysis.serve.notes import LARGEST, NAME
 from analysis.serve.runs import Made
 from tune_ks.core.domains import source_words
+from tune_ks.core.rate_words import rate_words
 
 NOTE_LETTERS = 80  # of a note in the list of runs
 PAIR_HEIGHT = 620  # pixels
@@ -42,6 +43,7 @@ class RunLine(NamedTuple):
     row: RunRow
     address: str
     choices_of: str
+    trained_on: list[str]
     rates: list[str]
     in_domain: list[str]
     cross_domain: list[str]
@@ -161,6 +163,7 @@ def run_line(row: RunRow, address: str, note: str) -> RunLine:
         row=row,
         address=address,
         choices_of=_choices_of(row),
+        trained_on=[source_words(choice.vendor) for choice in row.choices],
         rates=[_rate(choice) for choice in row.choices],
         in_domain=[number(choice.in_domain) for choice in row.choices],
         cross_domain=[number(choice.cross_domain) for choice in row.choices],
@@ -179,7 +182,7 @@ def _choices_of(row: RunRow) -> str:
 
 
 def _rate(choice: Choice) -> str:
-    return DASH if math.isnan(choice.rate) else f"{choice.rate:.3g} (R = {1 / choice.rate:.3g})"
+    return rate_words(choice.rate) if 0 < choice.rate <= 1 else DASH
 
 
 def _first_line(note: str) -> str:

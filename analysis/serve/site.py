@@ -124,7 +124,9 @@ class Site:
 
     def _list(self) -> Answer:
         lines = self._lines()
-        bar = Bar([], f"{len(lines)} runs", self.addresses.state([]), _digest(lines), self.seconds)
+        bar = Bar(
+            [], f"{len(lines)} run{'s' * (len(lines) != 1)}", self.addresses.state([]), _digest(lines), self.seconds
+        )
         return _page(pages.list_page(self.runs.name, lines, self.addresses.compare, bar))
 
     def _lines(self) -> list[RunLine]:

@@ -128,7 +128,8 @@ def _drawn_from_trainings(
     domain: str,
 ) -> dict[str, np.ndarray]:
     """(DRAWS,) of the configurations that lie on no curve, those whose error is known."""
-    rest = [row for row in table.itertuples() if row.configuration not in on_curves]
+    rows = table[["configuration", "keys"]].itertuples()
+    rest = [row for row in rows if row.configuration not in on_curves]
     if not rest:
         return {}
     drawn = {}

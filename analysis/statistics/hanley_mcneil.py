@@ -38,7 +38,7 @@ def counts_of(text: str) -> dict[str, Counts]:
     for part in text.split(","):
         vendor, _, numbers = part.rpartition("=")
         vendor = vendor.strip().upper()
-        pair = re.fullmatch(r"\s*(\d+)\s*([+-])\s*/?\s*(\d+)\s*([+-])\s*", numbers)
+        pair = re.fullmatch(r"\s*(\d{1,9})\s*([+-])\s*/?\s*(\d{1,9})\s*([+-])\s*", numbers)
         signed = {pair[2]: int(pair[1]), pair[4]: int(pair[3])} if pair else {}
         if len(signed) != 2:
             raise ValueError(f"write patients with a tumour as 60+ and without as 60-, as in {FORM}; got {part!r}")

@@ -37,7 +37,10 @@ def _of_vendor(rows: pd.DataFrame, draws: Mapping[str, TrialDraws]) -> list[dict
     columns: list[dict] = [{"configuration": name} for name in rows["configuration"]]
     for domain in TWO:
         noise = training_noise(rows, draws, vendor, "test", domain)
-        seeds = {row.configuration: seeds_of(row.keys, draws, vendor, "test", domain) for row in rows.itertuples()}
+        seeds = {
+            name: seeds_of(keys, draws, vendor, "test", domain)
+            for name, keys in zip(rows["configuration"], rows["keys"], strict=True)
+        }
         for of_row, full in zip(columns, fulls):
             name = of_row["configuration"]
             of_row |= _ends(f"test_{domain}", seeds[name], noise)

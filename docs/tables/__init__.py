@@ -9,11 +9,9 @@ from pathlib import Path
 
 from analysis.read.load import Run, load
 from docs.tables.classical import classical
-from docs.tables.classifiers import classifiers
 from docs.tables.comparators import comparator_tables
 from docs.tables.corruptions import corruptions
 from docs.tables.detection import detection
-from docs.tables.families import families
 from docs.tables.hyper_recon import hyper_recon
 from docs.tables.learning_recipe import members, networks
 from docs.tables.lv_scar import lv_scar
@@ -30,10 +28,8 @@ TABLES: dict[str, Callable[[Run], list[Table]]] = {
     "rates": rates,
     "recipes": recipes,
     "corruptions": corruptions,
-    "families": families,
     "one_training": one_training,
     "pretraining": pretraining,
-    "classifiers": classifiers,
     "reconstructions": reconstructions,
     "hyper_recon": hyper_recon,
     "members": members,

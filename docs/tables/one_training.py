@@ -12,7 +12,7 @@ CONDITIONAL = {"alexnet": "rate not given", "alexnet_film": "FiLM", "alexnet_hyp
 
 
 def one_training(run: Run) -> list[Table]:
-    """families_underfit.md: one conditional training against separate ones (space one_training).
+    """underfit.md: one conditional training against separate ones (space one_training).
 
     Also trainings that begin at rate 1 against those that begin at their own rate.
     """

@@ -12,7 +12,7 @@ from docs.tables.table import Table
 
 
 def reconstructions(run: Run) -> list[Table]:
-    """families_underfit.md: reconstructions, and what they gain on zero-filling (space reconstructions).
+    """underfit.md: reconstructions, and what they gain on zero-filling (space reconstructions).
 
     Then PSNR and SSIM beside those of zero-filling.
     """

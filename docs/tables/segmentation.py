@@ -8,7 +8,7 @@ from tune_ks.core.record import ONE_FIXED_MASK
 
 
 def segmentation(run: Run) -> list[Table]:
-    """families_underfit.md: Dice by rate, beside one mask for every image (space segmentation)."""
+    """underfit.md: Dice by rate, beside one mask for every image (space segmentation)."""
     weights = option(run, run.trials, "adversarial_weight")
     names = [_with_adversary(mask, weight) for mask, weight in zip(run.trials["mask"], weights)]
     trials, rows = run.trials.assign(network=names), []

@@ -109,7 +109,7 @@ def decoded_images(count: int) -> np.ndarray:
     [
         ({"epsiln": 0.1}, TypeError, "has no option 'epsiln'; .*did you mean 'epsilon'"),
         ({"dry_run": True}, TypeError, "has no option 'dry_run'"),
-        ({"seeds": "many"}, ValueError, "argument --seeds: invalid int value: 'many'"),
+        ({"seeds": "many"}, ValueError, "argument --seeds: must be a whole number from 1 to 10,000, got 'many'"),
         ({"rule": "best"}, ValueError, "rule must be one of .*, got 'best'"),
         ({"settings": {"seeds": 1}}, TypeError, "settings belong to a space that is given as a dict"),
         ({"space": "smok"}, ValueError, "no search space 'smok'; .*did you mean 'smoke'"),

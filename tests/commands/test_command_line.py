@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,11 +18,17 @@ from tune_ks.commands.arguments import (
     tune_parser,
 )
 from tune_ks.commands.evaluate import chosen_keys
+from tune_ks.commands.export import require_new
+from tune_ks.commands.prepare_search import require_effective, require_run_folder
 from tune_ks.commands.search_data import require_apart
+from tune_ks.core.config import TrialConfig
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
-from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.data import child_process
+from tune_ks.data.cohort.settings import CohortSettings
+from tune_ks.planning.space import load_space
+from tune_ks.planning.start_run import require_same
 
 
 def refused(capsys, *words):
@@ -43,6 +50,20 @@ def refused(capsys, *words):
         (["search", "--sedes", "3"], "did you mean '--seeds'?"),
         (["evaluate", "RUN", "--data", "D", "--curruptions"], "did you mean '--corruptions'?"),
         (["tune", "--minutes", "1", "--spaceout", "x.py"], "did you mean '--space-out'?"),
+        (["check", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["tune", "--minutes", "1", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["tune", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["search", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["evaluate", "RUN", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["predict", "RUN", "DIR"], "unrecognized arguments: DIR; did you mean '--data DIR'?"),
+        (["export", "RUN", "DIR"], "unrecognized arguments: DIR; did you mean '--into DIR'?"),
+        (["check", "--data", "DIR", "--cache", "C", "more"], r"unrecognized arguments: more \(--help"),
+        (
+            ["evaluate", "--run", "RUN", "--data", "D"],
+            "unrecognized arguments: --run; did you mean run without '--run'?",
+        ),
+        (["merge", "A", "B"], "the following arguments are required: --into"),
+        (["./images"], "there is no command './images'; .*; did you mean '--data ./images'?"),
     ],
 )
 def test_a_mistyped_word_is_named_with_what_it_may_mean(words, said, capsys):
@@ -52,11 +73,11 @@ def test_a_mistyped_word_is_named_with_what_it_may_mean(words, said, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--workers", "-2"], "--workers: must be a whole number of 1 or more, got '-2'"),
-        (["--finalist-seeds", "0"], "--finalist-seeds: must be a whole number of 1 or more, got '0'"),
-        (["--workers", "two"], "--workers: must be a whole number of 1 or more, got 'two'"),
-        (["tune", "--minutes", "soon"], "--minutes: must be a number of minutes above 0, got 'soon'"),
-        (["predict"], "the following arguments are required"),
+        (["--workers", "-2"], "--workers: must be a whole number from 1 to 1,024, got '-2'"),
+        (["--seeds", "-1"], "--seeds: must be a whole number from 1 to 10,000, got '-1'"),
+        (["predict"], "the following arguments are required: run, --data"),
+        (["merge"], "the following arguments are required: RUN, --into"),
+        (["export", "RUN"], "the following arguments are required: --into"),
     ],
 )
 def test_a_value_that_does_not_fit_is_one_line(words, said, capsys):
@@ -81,13 +102,90 @@ def test_a_run_folder_stays_out_of_the_data_folder(tmp_path, monkeypatch):
     for run in (data / "run", tmp_path / "run", "s3://bucket/data/run"):  # the first was begun by an earlier version
         require_apart(Namespace(data=data, run=str(run), cache=data))
     require_apart(Namespace(data=None, run=None, cache=tmp_path / "new"))
-    with pytest.raises(ValueError, match=r"search\.json is a file: give a folder"):
-        require_apart(Namespace(data=None, run=None, cache=data / "run" / "search.json"))
+    file = data / "run" / "search.json"
+    for place in (file, file / "below" / "it"):
+        with pytest.raises(ValueError, match=rf"--cache {place}: {file} is a file; give a folder"):
+            require_apart(Namespace(data=None, run=None, cache=place))
+        with pytest.raises(ValueError, match=rf"--run {place}: {file} is a file; give a folder"):
+            require_apart(Namespace(data=None, run=str(place), cache=None))
+        with pytest.raises(ValueError, match=rf"--into {place}: {file} is a file; give a folder"):
+            require_new(place)
+
+
+def test_an_empty_word_is_a_variable_that_was_not_set_and_a_tilde_is_the_home_folder(capsys, monkeypatch):
+    for command, option in (
+        ("search", "--data"),
+        ("search", "--run"),
+        ("evaluate", "--name"),
+        ("merge", "--into"),
+    ):
+        message = refused(capsys, command, "RUN", option, "") if command != "search" else refused(capsys, option, "")
+        assert f"argument {option}: must not be empty: was a variable of the shell not set?" in message
+    assert "argument run: must not be empty" in refused(capsys, "predict", "", "--data", "D")
+    monkeypatch.setenv("HOME", "/home/me")
+    args, _ = run_search.parse(["--run=~/runs/one", "--data", "~/images", "--vendor-of", "~x=GE"])
+    assert (args.run, args.data.as_posix()) == ("/home/me/runs/one", "/home/me/images")
+    assert args.vendor_of == ["~x=GE"]
+
+
+def test_a_run_folder_that_was_copied_in_part_is_not_searched_or_evaluated(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.write_config(TrialConfig("GE", 0.5))
+    for present, missing in (((), "no search.json and no cohort.csv"), (("search.json",), "no cohort.csv")):
+        for name in present:
+            (folder.root / name).write_text("{}")
+        with pytest.raises(ValueError, match=rf"run holds trials and {missing}, so that .* copied in part\?"):
+            require_run_folder(folder, fresh=False)
+    folder.cohort_csv.write_text("row\n")
+    require_run_folder(folder, fresh=False)
+    require_run_folder(RunFolder(tmp_path / "new"), fresh=False)
 
 
 def test_a_folder_that_is_no_run_is_called_so(tmp_path):
     with pytest.raises(ValueError, match=r"is not a run folder \(no search.json\): give the one that a search printed"):
         chosen_keys(RunFolder(tmp_path), every=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--fresh", "--extend"], "--extend adds to a run folder, which --fresh sets aside"),
+        (["--from-scratch"], "it belongs to --finalists"),
+        (["--finalist-seeds", "7"], "--finalist-seeds belongs to --finalists"),
+        (["--samples", "5"], "--samples is for the suggestions of a sampler, and the space 'smoke' is a grid"),
+        (["--init-from", "RUN"], "the space 'smoke' has no init_from that says it"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(words, said):
+    space = load_space("smoke")
+    args, _ = run_search.parse(words)
+    with pytest.raises(ValueError, match=said):
+        require_effective(args, space)
+    fitting = {"--samples": [], "--init-from": [], "--fresh": ["--fresh"]}.get(words[0], [*words, "--finalists"])
+    require_effective(run_search.parse(fitting)[0], space)
+
+
+def test_a_space_file_that_ends_the_program_is_one_message(tmp_path):
+    (tmp_path / "ends.py").write_text("import sys; sys.exit(3)")
+    with pytest.raises(ValueError, match="cannot be read as a search space: SystemExit: 3"):
+        load_space(str(tmp_path / "ends.py"))
+
+
+def test_a_dry_run_compares_how_the_images_of_a_run_folder_were_read(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_json(folder.search_json, {"format": 1, "cohort": {"settings": {"series": "post_1"}}})
+    space = load_space("smoke")
+    for settings, said in (
+        (
+            CohortSettings(series="pre"),
+            r"another cohort \(another --series\): it has post_1, this command asks for pre",
+        ),
+        (CohortSettings(series="post_1", intensity="image"), r"another --intensity\): it has series"),
+        (CohortSettings(series="post_1", vendor_of={"": "GE"}), r"another --vendor-of\)"),
+        (CohortSettings(series="post_1"), "another split_seed"),  # all else is alike
+    ):
+        with pytest.raises(ValueError, match=said):
+            require_same(folder, space, SimpleNamespace(settings=settings, is_decoded=False), split_seed=1)
 
 
 def test_nothing_is_suggested_for_a_word_that_is_like_none():

@@ -2,6 +2,7 @@
 
 import shlex
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,9 +11,12 @@ import pytest
 from tune_ks.commands.arguments import evaluate_parser, tune_parser
 from tune_ks.commands.evaluate import output_name, results_of, settings_for
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
+from tune_ks.commands.other_series import read_in_series
 from tune_ks.commands.search import next_steps
 from tune_ks.commands.tuned_space import next_command
 from tune_ks.core.run_folder import RunFolder, write_json
+from tune_ks.data.cohort.settings import CohortSettings
+from tune_ks.data.layouts.sheets import InputError, NoSeries, UnknownSeries
 
 ONE = SimpleNamespace(fingerprint="0123456789ab")
 OTHER = SimpleNamespace(fingerprint="ba9876543210")
@@ -75,3 +79,34 @@ def test_another_cohort_is_read_by_the_run_s_kind_of_domain_unless_the_command_s
             args = evaluate_parser(task).parse_args([str(tmp_path), "--data", "elsewhere", *words])
             settings = settings_for(folder, args)
             assert (settings.domain, settings.series) == (domain, "pre")
+    write_json(folder.search_json, {"format": 2, "cohort": {"settings": {"series": "pre"}}})
+    with pytest.raises(ValueError, match="format 2, this program reads up to 1: use a newer version of it"):
+        settings_for(folder, args)
+
+
+def test_labels_without_a_series_are_evaluated_and_those_of_another_series_need_its_name():
+    trained = CohortSettings(series="post_1")
+
+    def reader(error):
+        def read(settings):
+            if settings.series is not None:
+                raise error
+            return settings
+
+        return read
+
+    no_series = reader(NoSeries("labels.csv has no series column"))
+    another = reader(UnknownSeries("labels.csv has no series 'post_1'; it has 'pre' (3 files)"))
+    whole = replace(trained, series=None)
+    for labelled in (True, False):
+        cohort, (said,) = read_in_series(no_series, trained, is_named=False, labelled=labelled)
+        assert cohort == whole
+        assert "trained on 'post_1', and no sheet here names series: every file is read" in said
+        for read in (no_series, another):
+            with pytest.raises(UnknownSeries):
+                read_in_series(read, trained, is_named=True, labelled=labelled)
+    with pytest.raises(InputError, match=r"it has 'pre' \(3 files\)\. The models were trained on .*; --series NAME"):
+        read_in_series(another, trained, is_named=False, labelled=True)
+    cohort, (said,) = read_in_series(another, trained, is_named=False, labelled=False)
+    assert (cohort, "'post_1', which nothing here is called: every file is read" in said) == (whole, True)
+    assert read_in_series(lambda settings: settings, trained, is_named=False, labelled=True) == (trained, [])

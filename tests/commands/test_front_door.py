@@ -229,7 +229,6 @@ def refused(capsys, monkeypatch, place, *words):
         (["--data", "data", "--space", "space.py", "--run", "runs/one", "--split-seed", "4"], "another split_seed"),
         (["--data", "data", "--space", "space.py", "--series", "post_9"], "post_9"),
         (["--rule", "nonsense"], "rule must be one of epsilon, knee,"),
-        (["--epsilon", "7"], "epsilon is a difference of the metric and must be in [0, 1], got 7.0"),
         (["--data", "data", "--space", "space.py", "--run", "runs/new", "--finalists"], "no chosen rate yet"),
         (["evaluate", "runs/none", "--data", "data"], "there is no run folder runs/none"),
         (["evaluate", "runs/unchosen", "--data", "data"], "selection.json holds no chosen trial"),

@@ -207,5 +207,6 @@ def test_rates_need_a_list_to_join(place, monkeypatch, capsys):
     (place / "one_rate.py").write_text('SPACE = {"mask": "lowpass", "sampling_rate": 0.5}')
     assert run_search.main(["--data", "data", "--space", "one_rate.py", "--rates", "0.1"]) == 2
     assert "--rates: the space 'one_rate' has no list of sampling rates to add to" in capsys.readouterr().err
-    assert run_search.main(["--data", "data", "--space", "short.py", "--rates", "1.5"]) == 2
-    assert "sampling_rate must be in (0, 1], got 1.5" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run_search.main(["--data", "data", "--space", "short.py", "--rates", "1.5"])
+    assert "argument --rates: must be a number above 0, up to 1, got '1.5'" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import io
 import math
 import re
 import time
+from itertools import pairwise
 
 import pytest
 from rich.console import Console
@@ -62,6 +63,29 @@ def test_best_and_front_so_far_are_those_of_finished_trials():
     assert re.fullmatch(r"7/40 trials, 1 stopped early, 1 failed, 0 running, .*, ETA .*", table.headline())
 
 
+def test_fits_before_the_first_epoch_are_shown_with_the_time_that_they_take(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("tune_ks.commands.progress.time.monotonic", lambda: now[0])
+    started = [Event(job, "started", [config(0.5)], {}) for job in ("one", "two")]
+    table, console = table_of(*started)
+    assert "harmonisation" not in table.headline()
+
+    def fit(job, done):
+        table.show(Event(job, "epoch", [config(0.5)], {"fitted": done, "to_fit": 2000, "epoch_share": 0.0}))
+
+    fit("one", 100)
+    assert "2 running, harmonisation fitted to 100 of 2,000 images, 0 s, ETA after the first epoch" in table.headline()
+    now[0] += 60
+    fit("two", 40)
+    fit("one", 500)
+    assert "fitted to 500 of 2,000 images, 3 min 45 s left, 1 min 00 s, ETA after" in table.headline()
+    console.print(table)
+    assert re.search(r"SIEMENS +variable_density +1/2 +fits 25% +- ", console.file.getvalue())
+    table.show(Event("one", "epoch", [config(0.5)], {"epoch": 1, "loss": 0.5, "epoch_share": 0.1}))
+    table.show(Event("two", "lost", [config(0.5)], {}))
+    assert "harmonisation" not in table.headline()
+
+
 def test_a_resumed_search_begins_with_what_it_knows():
     record = TrialRecord(config(0.9), {"SIEMENS": 0.9, "GE": 0.9}, {}, 0.9)
     table, _ = table_of(*EVENTS, known=[record])
@@ -77,9 +101,10 @@ def test_the_table_fits_80_columns_and_a_screen():
     running = [Event(f"r{k}", "epoch", [config(0.123456)], report) for k in range(200)]
     table, console = table_of(*EVENTS, *events, *running, EVENTS[5])
     console.print(table)
-    lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 6) :]
+    lines = console.file.getvalue().splitlines()[-(2 * SHOWN + 7) :]
     assert any(f"+{200 - SHOWN} more" in line for line in lines)
-    assert any(line.startswith("SIEMENS best") and line.rstrip().endswith("…") for line in lines)
+    best, front = next((line, below) for line, below in pairwise(lines) if line.startswith("SIEMENS best"))
+    assert re.search(r"front \(rate: in-domain/cross\): .*(\d.\d{3}/\d.\d{3}.*){3} and \d+ more", f"{best} {front}")
     assert any("the loss became" in line for line in lines)
     assert any(re.search(r"SIEMENS +variable_density +0.123 +10/30 +0.512 +- +- +running", line) for line in lines)
     names = next(line.split() for line in lines if line.startswith("trained on"))

@@ -11,7 +11,15 @@ import pytest
 
 from analysis.__main__ import parse as analysis_parse
 from docs.tables import TABLES
-from tune_ks.commands.arguments import evaluate_parser, export_parser, merge_parser, search_parser, tune_parser
+from tune_ks.commands.arguments import (
+    OTHER_COMMANDS,
+    check_parser,
+    evaluate_parser,
+    export_parser,
+    merge_parser,
+    search_parser,
+    tune_parser,
+)
 from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
@@ -28,7 +36,6 @@ EXAMPLES = sorted((ROOT / "examples/cluster").iterdir())
 TEXTS = [*PAGES, *SPACES, *EXAMPLES, *sorted((ROOT / "benchmarks").glob("*.py"))]
 FOLDERS = "tune_ks|analysis|tests|benchmarks|docs|examples|search_spaces"
 PATH = re.compile(rf"(?<![\w./-])(?:(?:{FOLDERS})/[\w./-]*\w/?|[\w/-]+\.py)(?!\w)")
-COMMANDS = ("evaluate", "predict", "export", "merge", "tune")
 NOT_HERE = {  # on AWS the whole repository is the folder tune_ks; a mask that CONTRIBUTING.md adds; a user's own files
     "tune_ks/constraints.txt",
     "checkerboard.py",
@@ -85,12 +92,15 @@ def parser_of(command):
     """The parser of a command of run_search.py; of a search where it is none of the others."""
     if command in ("evaluate", "predict"):
         return evaluate_parser(command)
-    return {"tune": tune_parser, "export": export_parser, "merge": merge_parser}.get(command, search_parser)()
+    parsers = {"check": check_parser, "tune": tune_parser, "export": export_parser, "merge": merge_parser}
+    return parsers.get(command, search_parser)()
 
 
 def accept_search(words):
     """Parse the arguments of run_search.py; SystemExit where they are refused."""
-    if words and words[0] in COMMANDS:
+    if words and words[0] == "analyse":
+        return analysis_parse(words[1:])
+    if words and words[0] in OTHER_COMMANDS:
         return parser_of(words[0]).parse_args(words[1:])
     return parser_of("search").parse_args(words)
 
@@ -105,7 +115,7 @@ def in_every_text(program):
 def test_run_search_accepts_every_command():
     spaces = known_spaces()
     for page, words in in_every_text("python run_search.py"):
-        if words and words[0].islower() and words[0] not in COMMANDS:
+        if words and words[0].islower() and words[0] not in OTHER_COMMANDS:
             continue  # a sentence goes on after the command
         with refusal_named(page, words):
             args = accept_search([word for word in words if word != "--help-fields"])

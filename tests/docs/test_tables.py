@@ -27,10 +27,8 @@ WEIGHTS = "0" * 12 + "@" + "1" * 12
 SPACES = {  # table -> (space, rows of each of its tables)
     "rates": ("real_patches", [26, 26, 8]),
     "recipes": ("recipes", [7]),
-    "families": ("mask_families", [18]),
     "one_training": ("one_training", [6, 8, 10]),
     "pretraining": ("finetune", [10]),
-    "classifiers": ("side_information", [6, 6]),
     "reconstructions": ("reconstructions", [22, 28]),
     "hyper_recon": ("hyper_recon", [14, 4]),
     "members": ("patches_members", [14]),
@@ -131,21 +129,6 @@ def test_differences_are_bold_where_their_interval_leaves_out_0(printed):
     assert marked > 10
 
 
-def test_families_are_compared_with_the_lowpass_at_the_same_rate(printed):
-    root, text = printed["families"]
-    (head, *rows), trials = read_tables(text)[0], load(root).trials
-    means = trials[~trials["full"]].groupby(["vendor", "mask", "sampling_rate"])[SCORES].mean()
-    for row in rows:
-        mine, lowpass = means.loc[row[0], row[1]], means.loc[row[0], "lowpass"]
-        assert row[2:-1] == [f"{a:.3f} / {b:.3f}" for a, b in mine.to_numpy()]
-        gains = (mine - lowpass).to_numpy()
-        errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
-        cells = [f"{gain:+.3f} ± {error:.3f}" for gain, error in zip(gains.mean(axis=0), errors)]
-        assert row[-1] == ("" if row[1] == "lowpass" else " / ".join(cells))
-    assert head[2:-1] == ["2/64", "4/64", "8/64", "16/64", "32/64"]
-    assert text.count("full sampling: ") == len(VENDORS)
-
-
 def test_one_training_is_compared_with_separate_ones(printed):
     root, text = printed["one_training"]
     summary, curves, dense = read_tables(text)
@@ -166,25 +149,18 @@ def test_one_training_is_compared_with_separate_ones(printed):
     assert [row[1] for row in dense[1:]] == ["1/64", "2/64", "3/64", "4/64", "6/64"] * 2
 
 
-@pytest.mark.parametrize("table", ["pretraining", "classifiers"])
-def test_gains_are_paired_by_rate_and_seed(printed, table):
-    root, text = printed[table]
+def test_gains_are_paired_by_rate_and_seed(printed):
+    root, text = printed["pretraining"]
     trials = load(root).trials.assign(loss=lambda t: t["test_in_domain"] - t["test_cross_domain"])
     trials = trials[trials["vendor"] == "GE"].set_index(["sampling_rate", "seed"])
-    if table == "pretraining":
-        alike = trials["init_from"].notna() & (trials["slow"] == "")
-        base = trials[trials["init_from"].isna() & (trials["classifier"] == "alexnet")]
-        name = ["GE", "alexnet", "pre-trained, all alike"]
-    else:
-        alike = trials["classifier.side_dropout"] > 0
-        base = trials[trials["classifier"] == "alexnet"]
-        name = ["GE", "alexnet_adaptive, 0.3 hidden"]
+    alike = trials["init_from"].notna() & (trials["slow"] == "")
+    base = trials[trials["init_from"].isna() & (trials["classifier"] == "alexnet")]
     gains = trials.loc[alike, [*SCORES, "loss"]] - base[[*SCORES, "loss"]]
     assert len(gains) == 9
     cells = [f"{gains[column].mean():+.3f} ± {gains[column].sem():.3f}" for column in gains]
-    expected = [" / ".join(cells[:2]), cells[2]] if table == "pretraining" else cells
-    (row,) = [row for row in read_tables(text)[-1] if row[: len(name)] == name]
-    assert row[-len(expected) :] == expected
+    name = ["GE", "alexnet", "pre-trained, all alike"]
+    (row,) = [row for row in read_tables(text)[0] if row[:3] == name]
+    assert row[-2:] == [" / ".join(cells[:2]), cells[2]]
 
 
 def test_reconstructions_show_quality_beside_zero_filling(printed):

@@ -1,6 +1,8 @@
 """Calls of images and patients from made scores, against calls by hand."""
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
@@ -34,3 +36,9 @@ def test_calls_are_those_made_by_hand():
     assert by_patient.loc["d", "probability"] == logistic(0.9)
     assert by_patient.loc["b", "probability"] == 0.0, "without a warning of an overflow"
     assert list(by_patient["positive_images"]) == [1, 0, 0, 1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_threshold_has_no_probability_and_says_nothing_on_the_terminal():
+    assert np.isnan(logistic(np.nan))
+    assert logistic(-1000.0) == 0

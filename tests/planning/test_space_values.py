@@ -5,8 +5,9 @@ from ray import tune
 from ray.tune.search import sample
 
 import run_search
+from tune_ks.core.number import SEEDS
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.planning.space import MAX_SEEDS, ask_more, load_space
+from tune_ks.planning.space import MOST_TRIALS, ask_more, load_space, space_of
 from tune_ks.search.searcher import PointStudy
 
 HEAD = "from ray import tune\nimport numpy as np\nSPACE = {'mask': 'lowpass', 'width': 0.5, 'sampling_rate': 0.5, %s}\n"
@@ -104,6 +105,48 @@ def test_a_search_of_another_type_is_one_message(tmp_path, search, said):
 
 def test_more_seeds_than_a_plan_can_name_are_refused_before_it_is_made():
     space = load_space("smoke")
-    assert ask_more(space, None, MAX_SEEDS, []).search["seeds"] == MAX_SEEDS
-    with pytest.raises(ValueError, match="seeds must be at most 10,000, got 10,001"):
-        ask_more(space, None, MAX_SEEDS + 1, [])
+    assert ask_more(space, None, SEEDS.most, []).search["seeds"] == SEEDS.most
+    with pytest.raises(ValueError, match="seeds must be a whole number from 1 to 10,000, got 10001"):
+        ask_more(space, None, SEEDS.most + 1, [])
+
+
+def test_a_space_file_without_its_ending_is_recognised(tmp_path):
+    (tmp_path / "mine.py").write_text("SPACE = {}")
+    with pytest.raises(ValueError, match=r"did you mean '.*/mine\.py'\?"):
+        load_space(str(tmp_path / "mine"))
+
+
+MANY = {"mask": "lowpass", "sampling_rate": 0.5, "lr": [1e-5 * n for n in range(1, 1001)], "seed": list(range(100))}
+OF_RATES = {"sampling_rate": tune.uniform(0.1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("space", "search", "count", "largest"),
+    [
+        (MANY | {"batch_size": list(range(1, 10_001))}, {}, 10**9, "batch_size 10,000, lr 1,000, seed 100"),
+        ([MANY, MANY], {}, 2 * 10**5, "lr 1,000, seed 100"),
+        (MANY, {"seeds": 3}, 3 * 10**5, "lr 1,000, seed 100"),
+        (MANY | {"vendor": ["GE", "SIEMENS"]}, {}, 2 * 10**5, "lr 1,000, seed 100, vendor 2"),
+        (MANY | OF_RATES | {"seed": 0}, {"sampler": "tpe", "samples": 200}, 2 * 10**5, "lr 1,000"),
+        (OF_RATES, {"sampler": "tpe", "samples": 10**5, "seeds": 2}, 2 * 10**5, ""),
+    ],
+)
+def test_more_trials_than_a_search_can_have_are_counted_and_refused_before_one_is_built(
+    monkeypatch, space, search, count, largest
+):
+    monkeypatch.setattr("tune_ks.planning.space.Block", None)
+    said = f"the space asks for {count:,} trials, and a search can have {MOST_TRIALS:,}: list fewer values"
+    with pytest.raises(ValueError) as error:
+        space_of("many", {"SPACE": space, "SEARCH": search})
+    assert str(error.value).startswith(said)
+    assert f" ({largest}), " in str(error.value) if largest else " values, ask" in str(error.value)
+
+
+def test_vendors_count_when_they_are_known(monkeypatch):
+    space = space_of("few", {"SPACE": {"mask": "lowpass", "sampling_rate": [0.25, 0.5]}, "SEARCH": {"seeds": 3}})
+    monkeypatch.setattr("tune_ks.planning.space.MOST_TRIALS", 6)
+    assert len(space.grid(["GE"])) == 2
+    with pytest.raises(
+        ValueError, match=r"asks for 12 trials, and a search can have 6: .* \(vendor 2, sampling_rate 2\)"
+    ):
+        space.grid(["GE", "SIEMENS"])

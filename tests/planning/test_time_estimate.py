@@ -87,6 +87,25 @@ def test_what_is_computed_beforehand_counts_once_for_every_image_without_it(time
     assert total(config, dataclasses.replace(config, n4_side=16)) == pytest.approx(with_n4)
 
 
+def test_a_network_that_no_memory_holds_is_one_message(timer, monkeypatch):
+    timer, _ = timer
+    network = dataclasses.replace(CONFIG, seed=7, batch_size=16)
+
+    def fails(error):
+        def timed_steps(config, splits):
+            raise error
+
+        return timed_steps
+
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        monkeypatch.setattr(estimate, "timed_steps", fails(error))
+        with pytest.raises(ValueError, match=r"does not fit into the memory here \(.*image_size 64, batch_size 16\)"):
+            timer.seconds_of(network)
+    monkeypatch.setattr(estimate, "timed_steps", fails(RuntimeError("a fault of the program")))
+    with pytest.raises(RuntimeError, match="a fault of the program"):
+        timer.seconds_of(network)
+
+
 def test_a_cohort_is_split_once_for_the_same_images(timer):
     timer, _ = timer
     assert timer._splits(CONFIG) is timer._splits(dataclasses.replace(CONFIG, width=0.1))

@@ -267,7 +267,7 @@ def test_a_stopped_trial_is_never_taken_for_a_finished_one(tmp_path):
     [
         ("'scheduler': 'hyperband'", "scheduler must be one of none, asha, median, pareto_halving"),
         ("'scheduler': 'asha', 'grace': 1.5", "grace is a share of the epochs"),
-        ("'scheduler': 'asha', 'reduction_factor': 1", "reduction_factor must be a whole number of 2 or more"),
+        ("'scheduler': 'asha', 'reduction_factor': 1", "reduction_factor must be a whole number from 2 to 1,000"),
         ("'scheduler': 'asha', 'compare_within': ['rate']", "compare_within takes fields of a trial"),
         ("'scheduler': 'asha', 'grace': 0.95", "there is no epoch left to stop at"),
     ],

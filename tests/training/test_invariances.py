@@ -203,7 +203,7 @@ def test_the_splits_of_two_sources_are_those_of_each(three, pooled):
         *pooled.val["GE"].rows.tolist(),
         *pooled.val["SIEMENS"].rows.tolist(),
     ]
-    with pytest.raises(ValueError, match="a training on GE \\+ PHILIPS \\+ SIEMENS has no other to be tested on"):
+    with pytest.raises(ValueError, match="a training on GE\\+PHILIPS\\+SIEMENS has no other to be tested on"):
         open_splits(*three, "GE+PHILIPS+SIEMENS")
     with pytest.raises(ValueError, match="the cohort has no vendor 'TOSHIBA'"):
         open_splits(*three, "GE+TOSHIBA")

@@ -12,14 +12,17 @@ import torch
 
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.options import Member
+from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.table import read_table
 from tune_ks.data.dataset import all_images, open_splits
 from tune_ks.model.harmonisations import HARMONISATIONS, fits_each_image
 from tune_ks.model.harmonisations.fits_each_image import FitsEachImage
 from tune_ks.training import stored_fits
 from tune_ks.training.scoring import score
-from tune_ks.training.stored_fits import images_to_fit, recall_fits
+from tune_ks.training.stored_fits import images_to_fit, recall_fits, recalled_fits
 from tune_ks.training.training import Training
+from tune_ks.worker.run_pack import run_pack
 
 FEW = 20  # images of one file here
 OPTIONS = {"n4_side": 8, "n4_levels": 1, "n4_iterations": 1}
@@ -183,6 +186,38 @@ def test_processes_at_the_same_time_leave_what_one_would(images):
         child.join(60)
         assert child.exitcode == 0
     assert {path.name: path.read_bytes() for path in files(images)} == expected
+
+
+def test_who_waits_is_told_after_every_image_that_is_fitted(images, monkeypatch):
+    count = len(images)
+    fitted = list(recalled_fits("division", Division(), images))
+    assert [step.done for step in fitted if step.done < FEW] == list(range(FEW))  # from the first image on
+    assert {step.total for step in fitted} == {count}
+    assert fitted[-1].done == count
+    assert list(recalled_fits("division", Division(), images)) == []  # this process knows them
+    new_process(monkeypatch)
+    assert list(recalled_fits("division", Division(), images))[-1].done == count
+    assert calls == []  # read from files
+    assert list(recalled_fits("nyul", HARMONISATIONS["nyul"].build(), images)) == []
+
+
+def test_a_worker_reports_the_fits_before_the_first_epoch(images, monkeypatch, tmp_path):
+    monkeypatch.setitem(HARMONISATIONS, "division", Member(Division))
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    shutil.copy(images.file.with_name("cohort.csv"), folder.cohort_csv)
+    config = TrialConfig("GE", 1.0, mask="lowpass", width=0.05, epochs=1, image_size=64, harmonise="division")
+    said = []
+
+    def report(config, line):
+        said.append("epoch")
+        return False
+
+    results = run_pack(
+        [config], folder, images.file, "cpu", report, report_fits=lambda config, fitted: said.append(fitted.done)
+    )
+    assert list(results) == []
+    assert (said[0], said[-2:]) == (0, [len(images), "epoch"])
 
 
 def test_training_and_scoring_ask_for_the_fits_and_computed_images_have_none(images, monkeypatch):

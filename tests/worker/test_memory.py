@@ -10,9 +10,10 @@ from tiny import write_tiny
 from tiny_space import WORK
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.training.out_of_memory import is_out_of_memory
 from tune_ks.training.precision import scoring_device, set_precision
 from tune_ks.worker import trial as worker
-from tune_ks.worker.faults import is_lost_device, is_out_of_memory, unusable_gpu
+from tune_ks.worker.faults import is_lost_device, unusable_gpu
 from tune_ks.worker.memory import CONTEXT_BYTES, limit_memory, memory_fraction
 from tune_ks.worker.run_pack import splits_of
 
@@ -27,6 +28,7 @@ CONFIG = TrialConfig("GE", 0.25, temperature=1.0, image_size=64, width=0.05)
         (RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"), True, False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True, False),
         (RuntimeError("CUDA error: out of memory"), True, False),
+        (RuntimeError("Storage size calculation overflowed with sizes=[32, 1, 1000000000, 1000000000]"), True, False),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), True, False),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), False, True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED"), False, True),

@@ -1,16 +1,20 @@
 """The arguments of every command."""
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
 from tune_ks import __version__
 from tune_ks.core.config import is_key
 from tune_ks.core.front import call_of
+from tune_ks.core.number import RATE, SAMPLES, SEEDS, SPLIT_SEED, Number
 from tune_ks.core.parser import Parser
 
 OTHER_COMMANDS = ("check", "tune", "evaluate", "predict", "export", "analyse", "merge")
+CONCURRENT = Number(int, 1, 100_000)
+FINALIST_SEEDS = 5
+FUSED = Number(int, 1, 1024, why=" (1: each alone), or auto")
+YEAR = 365 * 24 * 3600  # seconds
 EXIT_CODES = (
     "0 all done; 1 some trials failed; 2 it could not continue, because the input, the run folder or the storage is "
     "wrong (one message says how); 130 interrupted, or trials are left: the same command continues."
@@ -40,23 +44,29 @@ def search_parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--dry-run", action="store_true", help="print the plan and an estimate of its time; start nothing"
     )
-    common.add_argument("--seeds", type=int, help="seeds of each configuration, in place of the space's number")
+    common.add_argument("--seeds", type=SEEDS, help="seeds of each configuration, in place of the space's number")
     common.add_argument(
         "--finalists", action="store_true", help="train the chosen rates and their neighbours with more seeds"
     )
-    common.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    common.add_argument(
+        "--concurrent", type=CONCURRENT, help="at most so many trials at once; otherwise as many as fit"
+    )
     question = parser.add_argument_group("what is searched")
-    question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
-    question.add_argument("--samples", type=int, help="suggestions for each point, in place of the space's number")
     question.add_argument(
-        "--rates", type=float, nargs="+", help="sampling rates to add to every list of them in the space"
+        "--split-seed", type=SPLIT_SEED, default=0, help="decides which patients train, validate and test"
+    )
+    question.add_argument("--samples", type=SAMPLES, help="suggestions for each point, in place of the space's number")
+    question.add_argument(
+        "--rates", type=RATE, nargs="+", help="sampling rates to add to every list of them in the space"
     )
     question.add_argument(
         "--from-scratch",
         action="store_true",
         help="finalists that a conditional training screened do not start from its weights",
     )
-    question.add_argument("--finalist-seeds", type=at_least_one, default=5, help="number of seeds of every finalist")
+    question.add_argument(
+        "--finalist-seeds", type=SEEDS, default=FINALIST_SEEDS, help="number of seeds of every finalist"
+    )
     question.add_argument(
         "--init-from",
         metavar="RUN",
@@ -74,6 +84,7 @@ def search_parser() -> argparse.ArgumentParser:
     resources = add_resource_arguments(parser)
     resources.add_argument(
         "--fused",
+        type=auto_or_number,
         metavar="N",
         default="auto",
         help="how many points of a grid, or seeds of a suggestion, train together; auto: on a GPU as many as fit into "
@@ -92,7 +103,9 @@ def search_parser() -> argparse.ArgumentParser:
     viewers.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard while the search runs")
     choice = parser.add_argument_group(f"how the rate is chosen ({call_of('analyse')} RUN --help has more)")
     choice.add_argument("--rule", default="epsilon", help="the selection rule")
-    choice.add_argument("--epsilon", type=float, default=0.02, help="tolerated loss of the in-domain metric")
+    choice.add_argument(
+        "--epsilon", type=Number(float, 0, 1), default=0.02, help="tolerated loss of the in-domain metric"
+    )
     choice.add_argument("--no-images", action="store_true", help="leave images of patients out of the report")
     parser.add_argument(
         "--help-fields", action="store_true", help="print the fields that a space may set, and whose they are"
@@ -111,14 +124,19 @@ def tune_parser() -> argparse.ArgumentParser:
     )
     question = parser.add_argument_group("what is tuned")
     question.add_argument(
-        "--minutes", type=minutes, required=True, help="it ends within so many minutes, reading the data included"
+        "--minutes",
+        type=Number(float, 0, YEAR // 60, above=True, why=" minutes"),
+        required=True,
+        help="it ends within so many minutes, reading the data included",
     )
     question.add_argument(
         "--space",
         default="recipe_candidates",
         help="what may be tried: a space whose SPACE draws the fields of a recipe, with START (docs/recipe.md)",
     )
-    question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
+    question.add_argument(
+        "--split-seed", type=SPLIT_SEED, default=0, help="decides which patients train, validate and test"
+    )
     add_members_argument(question)
     add_data_arguments(
         parser, "a folder of images: DICOM, NIfTI or raw k-space, as for a search; without it a phantom is written"
@@ -131,27 +149,16 @@ def tune_parser() -> argparse.ArgumentParser:
     place.add_argument("--fresh", action="store_true", help="start anew; an earlier run folder is renamed, not deleted")
     place.add_argument("--dry-run", action="store_true", help="print what fits into the minutes; start nothing")
     resources = add_resource_arguments(parser)
-    resources.add_argument("--concurrent", type=int, help="at most so many trials at once; otherwise as many as fit")
+    resources.add_argument(
+        "--concurrent", type=CONCURRENT, help="at most so many trials at once; otherwise as many as fit"
+    )
     parser.set_defaults(fused="1", record_steps=False)
     return parser
 
 
-def minutes(text: str) -> float:
-    """A number of minutes above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, got {text[:40]!r}")
-    return value
-
-
-def at_least_one(text: str) -> int:
-    """A whole number of 1 or more."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text[:40]!r}")
-    return int(text)
+def auto_or_number(text: str) -> str:
+    """ "auto", or the text of a whole number: how many trainings may run as one."""
+    return text if text == "auto" else str(FUSED(text))
 
 
 def evaluate_parser(name: str) -> argparse.ArgumentParser:
@@ -229,7 +236,9 @@ def check_parser() -> argparse.ArgumentParser:
     question = parser.add_argument_group("for which search")
     question.add_argument("--space", default="quick", help="a name in search_spaces/, or the path of your file")
     add_members_argument(question)
-    question.add_argument("--split-seed", type=int, default=0, help="decides which patients train, validate and test")
+    question.add_argument(
+        "--split-seed", type=SPLIT_SEED, default=0, help="decides which patients train, validate and test"
+    )
     return parser
 
 
@@ -252,12 +261,22 @@ def add_resource_arguments(parser: argparse.ArgumentParser) -> Any:
         "--address",
         help="a running Ray cluster (auto, or HOST:PORT); local: this machine; otherwise as RAY_ADDRESS says, or local",
     )
-    resources.add_argument("--cpus-per-trial", type=float, default=1, help="CPUs of a trial, and so its torch threads")
     resources.add_argument(
-        "--gpus-per-trial", type=float, help="0.25 lets four trials share a GPU; otherwise 1 if there is a GPU"
+        "--cpus-per-trial",
+        type=Number(float, 0.01, 1024),
+        default=1,
+        help="CPUs of a trial, and so its torch threads",
     )
     resources.add_argument(
-        "--hang-after", type=float, default=3600, help="seconds without an epoch after which a trial is ended"
+        "--gpus-per-trial",
+        type=Number(float, 0.01, 1, or_zero=True, why=", because a training runs on one GPU"),
+        help="0.25 lets four trials share a GPU; otherwise 1 if there is a GPU",
+    )
+    resources.add_argument(
+        "--hang-after",
+        type=Number(float, 0, YEAR, above=True, why=" seconds"),
+        default=3600,
+        help="seconds without an epoch after which a trial is ended",
     )
     return resources
 
@@ -300,7 +319,9 @@ def add_reading_arguments(data: Any) -> None:
     )
     data.add_argument("--site", help="a name that goes before every patient's id, where two folders count them alike")
     data.add_argument("--cache", type=Path, help="folder of decoded images; otherwise 'cache' beside the run folder")
-    data.add_argument("--workers", type=at_least_one, help="processes that decode images; otherwise one per CPU")
+    data.add_argument(
+        "--workers", type=Number(int, 1, 1024), help="processes that decode images; otherwise one per CPU"
+    )
 
 
 def add_members_argument(group: Any) -> None:

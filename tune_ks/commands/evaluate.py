@@ -9,12 +9,14 @@ from tune_ks.commands.about_cohort import say_cohort
 from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.explain import write_explained
-from tune_ks.commands.output import OK, cache_beside, console, say
-from tune_ks.commands.predictions import assumed_patients, readable_series, write_predictions
+from tune_ks.commands.other_series import read_in_series
+from tune_ks.commands.output import OK, cache_beside, console, require_folder, say
+from tune_ks.commands.predictions import assumed_patients, write_predictions
 from tune_ks.commands.search_data import given_settings
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
+from tune_ks.core.record import migrated
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -47,14 +49,16 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     labelled = args.task == "evaluate"
     masks = labelled and need_masks(folder, keys)
     settings = settings_for(folder, args)
-    assumed: list[str] = []
-    if not labelled:
-        settings, assumed = readable_series(args, settings)
     cache = args.cache or cache_beside(args.run)
+    require_folder("--cache", cache)
     with stages.stage("reading images") as progress:
-        cohort = open_cohort(
-            args.data, settings, side, cache, args.workers, progress, labels_required=labelled, exact_size=True
-        )
+
+        def read(settings: Any) -> Any:
+            return open_cohort(
+                args.data, settings, side, cache, args.workers, progress, labels_required=labelled, exact_size=True
+            )
+
+        cohort, assumed = read_in_series(read, settings, is_named=args.series is not None, labelled=labelled)
         if masks:
             cohort = with_target_masks(cohort, args.data)
     say_cohort([cohort])
@@ -67,6 +71,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
         note_cohort(results, cohort)  # before the results, which another cohort's must never replace
         if labelled:
             written, lines = write_scored(folder, name, keys, cohort, progress, args)
+            lines = [*assumed, *lines]
         else:
             written, lines = write_predictions(folder, name, keys, cohort, progress, assumed, args.json)
     if labelled:
@@ -94,7 +99,7 @@ def settings_for(folder: RunFolder, args: argparse.Namespace) -> Any:
 
     given = given_settings(args)
     try:
-        of_run = dict(folder.read_search().get("cohort", {}).get("settings", {}))
+        of_run = dict(migrated(folder.read_search()).get("cohort", {}).get("settings", {}))
         return CohortSettings(**{**of_run, **given})
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{folder.search_json} does not hold the settings of a cohort ({error})") from error
@@ -187,7 +192,7 @@ def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
     finished = folder.finished()
-    if not finished and not (folder.root / "search.json").is_file():
+    if not folder.search_json.is_file():  # it says how the images were read that the models were trained on
         raise ValueError(f"{folder.root} is not a run folder (no search.json): give the one that a search printed")
     if not finished:
         raise ValueError(f"{folder.root} has no finished trial: run the search first")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.evaluate import chosen_keys
-from tune_ks.commands.output import OK, console, say
+from tune_ks.commands.output import OK, console, require_folder, say
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.trial_name import trial_name
 
@@ -63,6 +63,7 @@ def choice_of(folder: RunFolder, key: str) -> dict[str, Any]:
 
 
 def require_new(target: Path) -> None:
-    """ValueError where the folder to write is there and holds anything."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    """ValueError where the folder to write is there and holds anything, or cannot be a folder."""
+    require_folder("--into", target)
+    if target.exists() and any(target.iterdir()):
         raise ValueError(f"--into {target} is there already: give a new folder")

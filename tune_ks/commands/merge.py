@@ -3,7 +3,7 @@
 import argparse
 import shlex
 
-from tune_ks.commands.output import OK, say
+from tune_ks.commands.output import OK, require_folder, say
 from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
 
@@ -15,6 +15,7 @@ def merge_command(args: argparse.Namespace) -> int:
 
     target = RunFolder(args.into)
     sources = [RunFolder(root) for root in args.runs]
+    require_folder("--into", args.into)
     require_mergeable(sources, target)
     with driver_lock(target.root, say, lambda reason: None):
         counts = merge_runs(sources, target)

@@ -15,6 +15,15 @@ def say(text: str, style: str | None = None) -> None:
     console.print(text, style=style, soft_wrap=True, markup=False)
 
 
+def require_folder(option: str, place: str | Path) -> None:
+    """ValueError where the folder that an option names is a file, or would lie below one."""
+    if "://" in str(place):
+        return
+    for path in (Path(place), *Path(place).parents):
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"{option} {place}: {path} is a file; give a folder, which is made where it is not there")
+
+
 def cache_beside(run: str | None) -> Path:
     """Folder of decoded images: beside a run folder of this file system; otherwise in ``runs``."""
     root = storage_path(run) if run else None

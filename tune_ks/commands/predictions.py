@@ -1,6 +1,5 @@
 """Predict: what is assumed of a folder without labels, the tables that are written, and what the terminal says."""
 
-import argparse
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -18,37 +17,6 @@ class Predicted(NamedTuple):
 
     written: list[StoragePath]
     lines: list[str]
-
-
-class Series(NamedTuple):
-    """The settings that the folder can be read with, and what was assumed for it ([] for nothing)."""
-
-    settings: Any  # CohortSettings
-    assumed: list[str]
-
-
-def readable_series(args: argparse.Namespace, settings: Any) -> Series:
-    """Settings of another series where the run's own one has no folder or column here.
-
-    A hospital's folder does not name its series as the run's data does. A series that this command names stays.
-    """
-    from tune_ks.data.layouts.detect import detect
-    from tune_ks.data.layouts.sheets import InputError
-
-    if args.series is not None or settings.series is None:
-        return Series(settings, [])
-    layout = detect(args.data, labels_required=False, ignore=args.cache)
-    files = layout.files()
-    try:
-        layout.listing(settings.series, False, files)
-    except InputError:
-        layout.listing(None, False, files)  # says what is wrong where this does not help either
-        assumed = (
-            f"series: the models were trained on {settings.series!r}, which nothing here is called: every file is "
-            "read (--series NAME takes the files in folders of that name)"
-        )
-        return Series(dataclasses.replace(settings, series=None), [assumed])
-    return Series(settings, [])
 
 
 def assumed_patients(cohort: Any) -> list[str]:
@@ -166,7 +134,9 @@ def _write_tables(external: StoragePath, name: str, tables: dict[str, Any], coho
 def _skipped_line(name: str, cohort: Any) -> list[str]:
     if not len(cohort.skipped):
         return []
-    return [f"{len(cohort.skipped)} files could not be used: {name}_skipped_predictions.csv names them"]
+    from tune_ks.data.layouts.sheets import counted
+
+    return [f"{counted(len(cohort.skipped), 'file')} could not be used: {name}_skipped_predictions.csv names them"]
 
 
 def _summary(key: str, judge: Any, decided: Any) -> str:

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from tune_ks.commands.analysis_steps import AnalysisSteps
+from tune_ks.commands.arguments import FINALIST_SEEDS
 from tune_ks.commands.output import RUNS, console, say
 from tune_ks.commands.search_data import begin_reading_workbooks, open_cohorts, survey_cohorts
 from tune_ks.core.config import is_key
@@ -63,6 +64,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     stages = Stages(console)
     given = args.space if isinstance(args.space, Space) else load_space(args.space)
     asked = ask_more(given, args.samples, args.seeds, args.rates or [])
+    require_effective(args, asked)
     cohorts = survey_cohorts(args, asked, stages) if args.dry_run else open_cohorts(args, asked, stages)
     cohort = next(iter(cohorts.values()))
     vendors = sorted(cohort.table["vendor"].unique())
@@ -103,6 +105,31 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     )
 
 
+def require_effective(args: argparse.Namespace, space: Any) -> None:
+    """ValueError for an option that would change nothing, since the person who gave it expects something of it."""
+    from tune_ks.planning.pretrained import names_pretrained
+
+    idle = []
+    if args.fresh and args.extend:
+        idle.append("--extend adds to a run folder, which --fresh sets aside: give one of the two")
+    if args.from_scratch and not args.finalists:
+        idle.append("--from-scratch is about finalists: it belongs to --finalists")
+    if args.finalist_seeds != FINALIST_SEEDS and not args.finalists:
+        idle.append("--finalist-seeds belongs to --finalists; --seeds is for all configurations")
+    if args.samples is not None and space.search["sampler"] == "grid":
+        idle.append(
+            f"--samples is for the suggestions of a sampler, and the space {space.name!r} is a grid: --seeds repeats "
+            "its points"
+        )
+    if args.init_from is not None and not names_pretrained(space):
+        idle.append(
+            f"--init-from gives the weights that 'pretrained' stands for, and the space {space.name!r} has no "
+            "init_from that says it"
+        )
+    if idle:
+        raise ValueError(idle[0])
+
+
 def say_run_folder(args: argparse.Namespace, space: Any, cohort: Any, folder: RunFolder, is_resumed: bool) -> None:
     """Print where the results go; of a dry run on images that are not decoded, what is not known before."""
     if cohort.is_decoded:
@@ -119,7 +146,7 @@ def say_run_folder(args: argparse.Namespace, space: Any, cohort: Any, folder: Ru
 
 
 def require_run_folder(folder: RunFolder, fresh: bool) -> None:
-    """ValueError for a folder that leads elsewhere by a link, and for ``fresh`` on a folder that is no run folder.
+    """ValueError for a folder that leads elsewhere by a link or is not whole, and for ``fresh`` on no run folder.
 
     ``fresh`` would rename the folder, which may be any folder of the user.
     """
@@ -129,6 +156,7 @@ def require_run_folder(folder: RunFolder, fresh: bool) -> None:
         )
     if not fresh:
         folder.require_own_folders()
+        folder.require_whole()
 
 
 def pretrained_start(args: argparse.Namespace, space: Any, vendors: list[str], cohort: Any) -> PretrainedStart:
@@ -185,6 +213,11 @@ def finalists(folder: RunFolder, args: argparse.Namespace, analysis: AnalysisSte
     if folder.search_json.exists():
         chosen = analysis.finalists(folder.root, args.rule, args.epsilon)
     configs = list(chain.from_iterable(chosen.values()))
+    if chosen and not configs:
+        raise ValueError(
+            f"the rule {args.rule!r} chooses no rate in {folder.root}, so there are no finalists: its report says why; "
+            "another --rule may choose one"
+        )
     if not configs:
         raise ValueError("this run has no chosen rate yet: run the same search without --finalists first")
     return {**asked, "configs": [_with_start(folder, config, args.from_scratch) for config in configs]}

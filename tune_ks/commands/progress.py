@@ -21,6 +21,7 @@ from tune_ks.search.event import Event
 from tune_ks.training.tasks import title_of
 
 SHOWN = 12  # finished trials in the live table, and as many running ones; the report has all of them
+POINTS = 3  # of a front: with its words two lines of 80 letters
 RUNNING = 3  # running trials in the state of a log file
 SPOKEN = 20  # finished jobs that get a line of a log file; then the state of the search has one, every ticker.PAUSE
 COURSE = ("epoch", "loss")  # what the end of a job does not report again
@@ -63,6 +64,7 @@ class TrialTable:
         self.console = console
         self.left = plan.left
         self.slots: int | None = None  # trials at once; None until Ray has said it
+        self.first_fits: tuple[float, int] | None = None  # when images were fitted first, and how many were then
         self.done = self.failed = self.stopped = 0
         self.started = self.spoken = time.monotonic()
         self.running: dict[str, tuple[TrialConfig, dict]] = {}  # name of a job -> its first config, its last report
@@ -115,7 +117,12 @@ class TrialTable:
         ended = self.done + self.failed + self.stopped
         counts = {"stopped early": self.stopped, "failed": self.failed}
         parts = [f"{ended}/{self.left} trials", *[f"{count} {name}" for name, count in counts.items() if count]]
-        parts += [self._at_work(), duration(time.monotonic() - self.started), f"ETA {self._eta(ended)}"]
+        parts += [
+            self._at_work(),
+            *self._fitting(),
+            duration(time.monotonic() - self.started),
+            f"ETA {self._eta(ended)}",
+        ]
         return ", ".join(parts)
 
     def _at_work(self) -> str:
@@ -130,13 +137,27 @@ class TrialTable:
         elapsed = time.monotonic() - self.started
         return duration(elapsed * (self.left - share) / share) if share else "after the first epoch"
 
+    def _fitting(self) -> list[str]:
+        """How many images the harmonisation was fitted to, which comes before the first epoch; [] where none is now."""
+        fits = [result for _, result in list(self.running.values()) if "to_fit" in result]
+        if not fits or self.first_fits is None:
+            return []
+        furthest = max(fits, key=lambda result: result["fitted"])
+        done, total = furthest["fitted"], furthest["to_fit"]
+        since, before = self.first_fits
+        words = f"harmonisation fitted to {done:,} of {total:,} images"
+        if done > before:
+            words += f", {duration((time.monotonic() - since) * (total - done) / (done - before))} left"
+        return [words]
+
     def standing(self) -> list[str]:
         """A line per vendor: its best in-domain validation metric, and its Pareto front, best in-domain first."""
         lines = []
         for vendor in sorted(self.best):
             best = self.best[vendor]
             front = sorted(self.fronts.get(vendor, []), reverse=True)
-            points = ", ".join(f"{rate_tick(p.rate)}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front)
+            shown = [f"{rate_tick(p.rate)}: {p.in_domain:.3f}/{p.cross_domain:.3f}" for p in front[:POINTS]]
+            points = ", ".join(shown) + (f" and {len(front) - POINTS} more" if len(front) > POINTS else "")
             lines.append(
                 f"{vendor} best val {best.title} {best.in_domain:.3f} at rate {rate_words(best.rate)}; "
                 f"front (rate: in-domain/cross): {points or 'none'}"
@@ -162,6 +183,8 @@ class TrialTable:
     def _note_running(self, event: Event) -> None:
         is_first = not self.running and not self.results
         self.running[event.job] = (event.configs[0], event.result)
+        if "to_fit" in event.result and self.first_fits is None:
+            self.first_fits = (time.monotonic(), event.result["fitted"])
         if is_first and event.kind == "started" and not self.console.is_terminal:
             self._print(self.headline())
 
@@ -204,8 +227,8 @@ class TrialTable:
             table.add_row(*[""] * (len(COLUMNS) - 1), f"+{len(self.running) - SHOWN} more")
         for config, result in reversed(self.results):
             table.add_row(*_cells(config, result, _end(result)).values(), style="dim")
-        below = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*self._last_trouble(), *self.standing())]
-        return Group(Text(self.headline(), style="bold"), table, *below)
+        trouble = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._last_trouble()]
+        return Group(Text(self.headline(), style="bold"), table, *trouble, *map(Text, self.standing()))
 
     def _last_trouble(self) -> list[str]:
         """Why the last of the trials shown that ended early or failed did so."""
@@ -232,7 +255,12 @@ def _cells(config: TrialConfig, result: Mapping[str, Any], last: str = "running"
 
 
 def _epoch(config: TrialConfig, result: Mapping[str, Any]) -> str:
-    """ "3/60"; of a job of several trainings, which are not at one epoch, the share that is done."""
+    """ "3/60"; of a job of several trainings, which are not at one epoch, the share that is done.
+
+    "fits 12%" while the harmonisation is fitted, before the first epoch.
+    """
+    if "to_fit" in result:
+        return f"fits {result['fitted'] / result['to_fit']:.0%}"
     if "epoch" in result:
         return f"{int(result['epoch'])}/{config.epochs}"
     share = result.get("epoch_share")

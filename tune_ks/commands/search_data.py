@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.about_cohort import say_bands, say_cohort
-from tune_ks.commands.output import RUNS, cache_beside, say
+from tune_ks.commands.output import RUNS, cache_beside, require_folder, say
 
 PHANTOM = Path("phantom")
 
@@ -14,10 +14,11 @@ PHANTOM = Path("phantom")
 def require_apart(args: argparse.Namespace) -> None:
     """ValueError where a new run folder would lie in the data folder, whose files are images that others may read.
 
-    A run folder that is there already, of an earlier version, goes on. ValueError too where --cache is a file.
+    A run folder that is there already, of an earlier version, goes on. ValueError too where --run or --cache is a file,
+    or lies below one.
     """
-    if args.cache is not None and args.cache.exists() and not args.cache.is_dir():
-        raise ValueError(f"--cache {args.cache} is a file: give a folder, which is made where it is not there")
+    require_folder("--run", args.run or RUNS)
+    require_folder("--cache", args.cache or cache_beside(args.run))
     if args.data is None or "://" in str(args.run):
         return
     place = Path(args.run or RUNS)

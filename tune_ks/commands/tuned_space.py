@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tune_ks.commands.output import require_folder
 from tune_ks.commands.tuning_words import conclusions, rate_name, table_lines
 from tune_ks.core.domain_words import VENDOR_WORDS, DomainWords
 from tune_ks.core.front import call_of
@@ -29,6 +30,7 @@ SEARCH = {"sampler": "grid", "seeds": 3}
 
 def require_free(path: Path) -> None:
     """ValueError where the file cannot be written, or exists and was not written by a tuning."""
+    require_folder("--space-out", path.parent)
     if path.suffix != ".py":
         raise ValueError(f"--space-out must be a .py file, because a space is one; got {path}")
     if path.is_dir() or (path.exists() and WRITTEN_BY not in path.read_text(errors="replace")):

@@ -80,7 +80,7 @@ class TrialConfig:
     task: str = _field("classification", "what the network is trained for", str, part="task", shapes=True)
     classifier: str = _field("alexnet", "the network", str, part="classifier", shapes=True)
     image_size: int = _field(
-        256, "pixels a side of what the classifier sees", int, part="classifier", above=0, shapes=True
+        256, "pixels a side of what the classifier sees", int, part="classifier", above=0, most=4096, shapes=True
     )
     standardise: str = _field(
         "none", "image: each image enters the classifier with mean 0 and deviation 1", str,

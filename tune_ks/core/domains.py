@@ -49,8 +49,8 @@ def joined(vendors: Sequence[str]) -> str:
 
 
 def source_words(source: str) -> str:
-    """A source in sentences and titles: GE, or GE + SIEMENS."""
-    return f" {JOINT} ".join(sources_of(source))
+    """A source in sentences and titles, as a person types it and as tables hold it: GE, or GE+SIEMENS."""
+    return joined(sources_of(source))
 
 
 def is_source(vendor: str, source: str) -> bool:

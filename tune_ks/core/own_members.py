@@ -179,7 +179,7 @@ def _executed(file: MemberFile) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses look their module up there
     try:
         exec(compile(file.text, file.name, "exec"), module.__dict__)
-    except Exception as error:  # the user's file may raise any exception; the message passes it on
+    except (Exception, SystemExit) as error:  # the user's file may raise any exception; the message passes it on
         hint = ""
         if isinstance(error, ModuleNotFoundError):
             hint = " (it travels alone: it may import installed packages and tune_ks, no file beside it)"

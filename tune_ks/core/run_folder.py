@@ -53,6 +53,15 @@ class RunFolder:
             for name in FOLDERS:
                 require_no_link(self.root / name)
 
+    def require_whole(self) -> None:
+        """ValueError where it holds trials, and not the files that say what they were trained and tested on."""
+        missing = [path.name for path in (self.search_json, self.cohort_csv) if not path.exists()]
+        if missing and self.keys():
+            raise ValueError(
+                f"{self.root} holds trials and no {' and no '.join(missing)}, so that what they are of is unknown: was "
+                "it copied in part? Copy the whole run folder, or give another --run"
+            )
+
     def is_other_folder(self) -> bool:
         """Whether something is there that no search wrote: no run folder, nor the beginning of one."""
         if self.search_json.exists() or not self.root.exists():

@@ -11,7 +11,7 @@ from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.progress import Progress, silent
 from tune_ks.evaluation.decisions import NOTICE
-from tune_ks.evaluation.other_cohort import images_of_task, load_model, records_of, require_fits
+from tune_ks.evaluation.other_cohort import fit_images, images_of_task, load_model, records_of, require_fits
 from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import answers
 
@@ -34,11 +34,13 @@ def answers_of(
     """The answers of each model of ``keys`` for every image of a cohort, decoded at the models' side."""
     device = scoring_device()
     for done, record in enumerate(records_of(folder, keys)):
+        progress("models", done, len(keys))
         images, places = images_of_task(record.config, table, images_npy)
         require_fits(record, images)
         model = load_model(folder, record, device)
+        fit_images(record.config, model, images, progress)
         yield _of_model(record, table.iloc[places], answers(model, images, record.config, device))
-        progress("scoring", done + 1, len(keys))
+    progress("models", len(keys), len(keys))
 
 
 def _of_model(record: TrialRecord, table: pd.DataFrame, values: dict[str, np.ndarray]) -> Answers:

@@ -85,5 +85,6 @@ def _of_patient(images: pd.DataFrame) -> dict[str, Any]:
 
 
 def logistic(logit: ArrayLike) -> np.ndarray:
-    """1 / (1 + exp(-x)), without an overflow for a large negative x."""
-    return np.exp(-np.logaddexp(0, np.negative(logit)))
+    """1 / (1 + exp(-x)), without an overflow for a large negative x; NaN where there is no threshold."""
+    with np.errstate(invalid="ignore"):
+        return np.exp(-np.logaddexp(0, np.negative(logit)))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tune_ks.core.ensemble import FEWEST_TOGETHER
 from tune_ks.core.run_folder import RunFolder
 
-FEWEST = 2  # trainings of an ensemble
 PREFIX = "ensemble-"  # no key of a trial begins like this
 
 
@@ -18,7 +18,7 @@ def ensembles_of(folder: RunFolder, keys: Sequence[str]) -> dict[str, list[str]]
     members: dict[str, list[str]] = {}
     for key in keys:
         members.setdefault(PREFIX + folder.read_config(key).key("seed"), []).append(key)
-    return {name: of_name for name, of_name in members.items() if len(of_name) >= FEWEST}
+    return {name: of_name for name, of_name in members.items() if len(of_name) >= FEWEST_TOGETHER}
 
 
 def with_ensembles(scores: pd.DataFrame, ensembles: dict[str, list[str]]) -> pd.DataFrame:

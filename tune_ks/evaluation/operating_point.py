@@ -16,6 +16,7 @@ import pandas as pd
 from tune_ks.core.arrays import read_arrays
 from tune_ks.core.domains import source_words
 from tune_ks.core.operating_point import threshold
+from tune_ks.core.printable import reason_of
 from tune_ks.core.record import SPLIT_CODES, TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.cohort.table import read_table
@@ -56,7 +57,7 @@ def operating_point(folder: RunFolder, record: TrialRecord, *others: TrialRecord
     try:
         images = _validation_images(folder, [record, *others])
     except (ValueError, OSError) as error:
-        return OperatingPoint(math.nan, f"no threshold: {error}", vendors)
+        return OperatingPoint(math.nan, f"no threshold: {reason_of(error)}", vendors)
     cut = threshold(images["label"].to_numpy(), images["score"].to_numpy())
     if math.isnan(cut):
         why = f"no threshold: the validation of {source_words(record.config.vendor)} has no image without a tumour"

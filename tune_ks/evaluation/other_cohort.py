@@ -23,6 +23,7 @@ from tune_ks.data.progress import Progress, silent
 from tune_ks.model.pipeline import KSpaceClassifier, build_pipeline, network_shapes
 from tune_ks.training.precision import scoring_device
 from tune_ks.training.scoring import score
+from tune_ks.training.stored_fits import recalled_fits
 from tune_ks.training.tasks import slices_of
 
 
@@ -81,18 +82,27 @@ def evaluate(
     device = scoring_device()
     lines, scored = [], []
     for done, record in enumerate(records_of(folder, keys)):
+        progress("models", done, len(keys))
         images, places = images_of_task(record.config, table, images_npy, masks_npy)
         require_fits(record, images)
+        model = load_model(folder, record, device)
+        fit_images(record.config, model, images, progress)
         scores = np.full(len(table), np.nan, np.float32)  # NaN of images that are in no volume
-        scores[places] = score(load_model(folder, record, device), images, record.config, device)
+        scores[places] = score(model, images, record.config, device)
         names = ["row", "path", "patient_id", "vendor", "label", *table.columns.intersection(["breast"])]
         columns = table[names]
         per_image = columns.assign(key=record.config.key(), score=scores)
         scored.append(per_image)
         for vendor, of_vendor in per_image.groupby("vendor"):
             lines.append(_summary_line(record, vendor, of_vendor))
-        progress("scoring", done + 1, len(keys))
+    progress("models", len(keys), len(keys))
     return ExternalScores(pd.DataFrame(lines), pd.concat(scored, ignore_index=True))
+
+
+def fit_images(config: TrialConfig, model: KSpaceClassifier, images: Images, progress: Progress) -> None:
+    """Fit the model's harmonisation to each image, where it does so; it may take minutes, which the caller shows."""
+    for fitted in recalled_fits(config.harmonise, model.harmonisation, images):
+        progress("harmonising images", fitted.done, fitted.total)
 
 
 def images_of_task(

@@ -22,6 +22,7 @@ from tune_ks.model.harmonisations.fits_each_image import FitsEachImage
 from tune_ks.model.members import shaping_values
 from tune_ks.model.pipeline import build_member
 from tune_ks.planning.plan import Plan
+from tune_ks.training.out_of_memory import is_out_of_memory
 from tune_ks.training.scoring import DRAWS, rates_of
 from tune_ks.training.stored_fits import images_to_fit
 from tune_ks.training.tasks import slices_of, task_named
@@ -244,6 +245,14 @@ class Timer:
             torch.set_num_threads(1)
             try:
                 self.steps[network] = timed_steps(config, splits)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise ValueError(
+                    f"a training of this space does not fit into the memory here (classifier {config.classifier}, "
+                    f"image_size {config.image_size}, batch_size {config.batch_size}), so no step of it can be timed; "
+                    "where it is to run on another machine, leave --dry-run out"
+                ) from error
             finally:
                 torch.set_num_threads(threads)
         return self.steps[network]

@@ -12,6 +12,7 @@ from tune_ks.core.config import OWN_FIELDS, digest
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.domains import joined, leave_one_out, sources_of
 from tune_ks.core.front import front_folder
+from tune_ks.core.number import SAMPLES, SEEDS, Number
 from tune_ks.core.own_members import full_name
 from tune_ks.model.members import named
 from tune_ks.planning.space_domains import count_of, described, examples_of, is_domain
@@ -21,7 +22,8 @@ from tune_ks.training.tasks import task_named
 from tune_ks.training.tasks.base import Task
 
 FOLDER = front_folder() / "search_spaces"
-MAX_SEEDS = 10_000  # of a configuration: a plan names every training of them
+MOST_TRIALS = 100_000  # of a search: its plan holds the config of every one of them, half a gigabyte in all
+FACTOR = Number(int, 2, 1000)
 ASKED = {"sampler": "grid", "samples": 1, "seeds": 1, "objectives": ["val_in_domain", "val_cross_domain"]}
 STOPPING = {
     "scheduler": "none",  # none | asha | median | pareto_halving
@@ -56,7 +58,14 @@ class Block(NamedTuple):
 
     def size(self) -> float:
         """The number of different combinations that can be drawn; infinite where a domain is continuous."""
-        return math.prod(count_of(domain) for domain in self.drawn.values())
+        return _combinations(self.drawn)
+
+
+class Listed(NamedTuple):
+    """One dict of SPACE: field -> its listed values, and field -> the domain that a sampler draws it from."""
+
+    values: dict[str, list[Any]]
+    drawn: dict[str, Any]
 
 
 class Space(NamedTuple):
@@ -74,17 +83,35 @@ class Space(NamedTuple):
     def grid(self, vendors: list[str]) -> list[Block]:
         """Every combination of the listed values. A SPACE without a vendor means each of the cohort's ``vendors``.
 
-        ValueError for names of several source vendors that make no sense, and where there are too few to leave one out.
+        ValueError for names of several source vendors that make no sense, where there are too few to leave one out, and
+        for more trials than a search can have.
         """
+        listed = [_listed(block, vendors) for block in self.blocks]
+        self._require_countable(listed)
         points = []
-        for block in self.blocks:
-            listed = {"vendor": list(vendors), **block}
-            listed["vendor"] = _sources(listed["vendor"], vendors)
-            drawn = {name: value for name, value in listed.items() if is_domain(value)}
-            values = {name: _as_list(value) for name, value in listed.items() if name not in drawn}
+        for values, drawn in listed:
             combinations = itertools.product(*values.values())
             points += [Block(dict(zip(values, combination)), drawn) for combination in combinations]
         return points
+
+    def _require_countable(self, listed: Sequence["Listed"]) -> None:
+        """ValueError for more trials than a search can have, before one of them is built."""
+        samples = 1 if self.search["sampler"] == "grid" else self.search["samples"]
+        counts = []
+        for values, drawn in listed:
+            points = math.prod(len(of_field) for of_field in values.values())
+            counts.append(points * int(min(samples, _combinations(drawn))))
+        count = sum(counts) * self.search["seeds"]
+        if count <= MOST_TRIALS:
+            return
+        largest = listed[counts.index(max(counts))].values
+        longest = sorted(largest, key=lambda name: -len(largest[name]))[:3]
+        names = ", ".join(f"{name} {len(largest[name]):,}" for name in longest if len(largest[name]) > 1)
+        raise ValueError(
+            f"the space asks for {count:,} trials, and a search can have {MOST_TRIALS:,}: list fewer values"
+            f"{f' ({names})' if names else ''}, ask for fewer seeds ({self.search['seeds']:,}) or samples "
+            f"({samples:,}), or let a sampler draw fields from domains of ray.tune"
+        )
 
     def examples(self) -> list[Block]:
         """The grid of a cohort that is not known yet, to check a SPACE by."""
@@ -145,13 +172,15 @@ def load_space(name: str) -> Space:
     """Load a space of ``search_spaces/`` by name, or any .py file by its path. ValueError says what is wrong in it."""
     path = Path(name) if name.endswith(".py") else FOLDER / f"{name}.py"
     if not path.is_file() or not (name.endswith(".py") or name in known_spaces()):
+        is_without_ending = Path(f"{name}.py").is_file()
+        meant = f"; did you mean '{name}.py'?" if is_without_ending else did_you_mean(name, known_spaces())
         raise ValueError(
             f"there is no search space {name!r}; the shipped ones are {', '.join(known_spaces())}; "
-            f"a space of your own is given by the path of its .py file{did_you_mean(name, known_spaces())}"
+            f"a space of your own is given by the path of its .py file{meant}"
         )
     try:
         module = runpy.run_path(str(path))
-    except Exception as error:  # the user's file may raise any exception; the message passes it on
+    except (Exception, SystemExit) as error:  # the user's file may raise any exception; the message passes it on
         raise ValueError(f"{path} cannot be read as a search space: {type(error).__name__}: {error}") from error
     try:
         return space_of(path.stem, module)
@@ -257,11 +286,8 @@ def _check(space: Space) -> None:
 def _check_search(search: Mapping[str, Any]) -> None:
     if search["sampler"] not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {search['sampler']!r}")
-    for name in ("samples", "seeds"):
-        if not isinstance(search[name], int) or search[name] < 1:
-            raise ValueError(f"{name} must be a whole number of 1 or more, got {search[name]!r}")
-    if search["seeds"] > MAX_SEEDS:
-        raise ValueError(f"seeds must be at most {MAX_SEEDS:,}, got {search['seeds']:,}")
+    SAMPLES.require("samples", search["samples"])
+    SEEDS.require("seeds", search["seeds"])
     if search["yardsticks"] not in YARDSTICKS:
         raise ValueError(f"yardsticks must be one of {', '.join(YARDSTICKS)}, got {search['yardsticks']!r}")
     unknown = [name for name in search["objectives"] if name not in OBJECTIVES]
@@ -313,8 +339,7 @@ def _check_stopping(space: Space) -> None:
         raise ValueError(f"compare_within must be a list of fields of a trial, got {fields!r}")
     if not isinstance(search["grace"], (int, float)) or not 0 < search["grace"] < 1:
         raise ValueError(f"grace is a share of the epochs, above 0 and below 1, got {search['grace']!r}")
-    if not isinstance(search["reduction_factor"], int) or search["reduction_factor"] < 2:
-        raise ValueError(f"reduction_factor must be a whole number of 2 or more, got {search['reduction_factor']!r}")
+    FACTOR.require("reduction_factor", search["reduction_factor"])
     known = [*OWN_FIELDS, *sorted(owners())]
     unknown = [name for name in fields if name not in known]
     if unknown:
@@ -323,6 +348,19 @@ def _check_stopping(space: Space) -> None:
         raise ValueError(
             f"with {space.epochs()} epochs and a grace of {search['grace']:g} there is no epoch left to stop at"
         )
+
+
+def _combinations(drawn: Mapping[str, Any]) -> float:
+    """The number of different combinations of values that can be drawn; infinite where a domain is continuous."""
+    return math.prod(count_of(domain) for domain in drawn.values())
+
+
+def _listed(block: Mapping[str, Any], vendors: list[str]) -> Listed:
+    """What a dict of SPACE lists and draws; a dict without a vendor means each of ``vendors``."""
+    whole = {"vendor": list(vendors), **block}
+    whole["vendor"] = _sources(whole["vendor"], vendors)
+    drawn = {name: value for name, value in whole.items() if is_domain(value)}
+    return Listed({name: _as_list(value) for name, value in whole.items() if name not in drawn}, drawn)
 
 
 def _as_list(value: Any) -> list[Any]:

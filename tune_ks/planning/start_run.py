@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tune_ks import __version__
+from tune_ks.core.did_you_mean import did_you_mean_each
 from tune_ks.core.domain_words import domain_of
 from tune_ks.core.domains import require_others, source_words, sources_of
 from tune_ks.core.metrics import METRICS
@@ -17,6 +18,7 @@ from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.require_splits import require_splits
+from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import read_table, with_splits, words_of_table, write_table
 from tune_ks.data.layouts.detect import LAYOUTS
 from tune_ks.data.volumes import require_cube, require_slices
@@ -41,6 +43,7 @@ def require_vendors(space: Space, vendors: list[str]) -> None:
     if absent:
         raise ValueError(
             f"the space {space.name!r} trains on {', '.join(absent)}, and the cohort has {', '.join(vendors)} only"
+            f"{did_you_mean_each(absent, vendors)}"
         )
     for source in asked:
         require_others(source, vendors)
@@ -132,11 +135,12 @@ def _fingerprint_of_format(known: dict[str, Any], cohort: Cohort) -> str:
 def _require_cohort(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -> None:
     """ValueError where the run folder's images are not this cohort's, with what differs where the folder says it.
 
-    Of a cohort that is not decoded, only a dry run's, nothing but its kind of domain can be said.
+    Of a cohort that is not decoded, only a dry run's, nothing but its settings can be compared.
     """
     another_domain = "another kind of domain (--domain)"
     _require_equal(folder, another_domain, domain_of(search), cohort.settings.domain)
     if not cohort.is_decoded:
+        _require_settings(folder, search, cohort)
         return
     known = search.get("cohort", {})
     another = "another cohort (other images, labels, tumour masks or settings)"
@@ -145,6 +149,16 @@ def _require_cohort(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -
     _require_equal(folder, headers, known.get("fingerprint_2", cohort.fingerprint), cohort.fingerprint)
     if known.get("fingerprint_format", 1) == 1 and "fingerprint_2" not in known and folder.cohort_csv.exists():
         _require_same_headers(folder, cohort)
+
+
+def _require_settings(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -> None:
+    """ValueError where the images of the run folder were read in another way than those of the cohort."""
+    default = CohortSettings().facts()
+    known = default | search.get("cohort", {}).get("settings", {})
+    asked = default | cohort.settings.facts()
+    for name in sorted({*known, *asked}):
+        option = f"--{name.replace('_', '-')}"
+        _require_equal(folder, f"another cohort (another {option})", known.get(name), asked.get(name))
 
 
 def _require_same_headers(folder: RunFolder, cohort: Cohort) -> None:

@@ -1,7 +1,6 @@
 """What a trial needs, and how many fit at once on nodes or on this machine: without Ray, which is slow to import."""
 
 import ctypes
-import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ NVIDIA_LIBRARY = "libnvidia-ml.so.1"  # which counts the GPUs; the driver brings
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial needs, and where the cluster is. ValueError for values that Ray cannot provide."""
+    """What one trial needs, and where the cluster is. ValueError for an address that no search can use.
+
+    The limits of the numbers are those of the command line (tune_ks.commands.arguments).
+    """
 
     cpus: float = 1
     gpus: float | None = None  # None: 1 if any node has a GPU; with a fraction trials share a GPU; never more than 1
@@ -26,8 +28,6 @@ class Resources:
     record_steps: bool = False  # whether the steps of a training that is alone on a GPU are replayed as a CUDA graph
 
     def __post_init__(self) -> None:
-        self._check_amounts()
-        self._check_limits()
         if self.address and "://" in self.address:
             said_by = " from RAY_ADDRESS" if self.address == os.environ.get("RAY_ADDRESS") else ""
             raise ValueError(
@@ -35,23 +35,6 @@ class Resources:
                 "is started, so start it on a node of the cluster, or hand it over with `ray job submit`; --address "
                 "local searches on this machine"
             )
-
-    def _check_amounts(self) -> None:
-        if not (math.isfinite(self.cpus) and self.cpus > 0):
-            raise ValueError(f"--cpus-per-trial must be above 0, got {self.cpus:g}")
-        if self.gpus is not None and not 0 <= self.gpus <= 1:
-            raise ValueError(
-                f"--gpus-per-trial must be 0, a fraction of one GPU, or 1, because a training runs on one GPU; "
-                f"got {self.gpus:g}"
-            )
-
-    def _check_limits(self) -> None:
-        if self.concurrent is not None and self.concurrent < 1:
-            raise ValueError(f"--concurrent must be 1 or more, got {self.concurrent}")
-        if not self.hang_after > 0:
-            raise ValueError(f"--hang-after must be above 0 seconds, got {self.hang_after:g}")
-        if self.fused != "auto" and not (self.fused.isdecimal() and int(self.fused) >= 1):
-            raise ValueError(f"--fused must be auto or a number of 1 or more (1: each alone), got {self.fused}")
 
     def pack(self, gpus: float) -> int:
         """How many configs may train together in a trial with ``gpus``; "auto": 1 on a CPU, where it gains nothing."""

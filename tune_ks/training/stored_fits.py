@@ -10,7 +10,9 @@ work. Where two fit the same, both write the same bytes.
 import contextlib
 import hashlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,27 +27,48 @@ IMAGES = 64  # of one file
 _remembered: set[tuple] = set()  # files of images and harmonisations whose fits this process has read already
 
 
+class Fitted(NamedTuple):
+    """How many images of a file this process knows the fits to, and how many images the file holds."""
+
+    done: int
+    total: int
+
+
 def recall_fits(name: str, harmonisation: Harmonisation, images: Images) -> None:
     """Let this process know the fits to all images of the file of ``images``; those that no process kept are computed.
 
     ``name`` is that of the harmonisation in its config. Nothing is done for one that fits nothing to an image, and for
     images that are computed.
     """
+    for _ in recalled_fits(name, harmonisation, images):
+        pass
+
+
+def recalled_fits(name: str, harmonisation: Harmonisation, images: Images) -> Iterator[Fitted]:
+    """``recall_fits`` that yields before the first image, and after each: many take minutes, and somebody waits."""
     if not isinstance(harmonisation, FitsEachImage) or images.file is None:
         return
     of_process = (name, harmonisation.identity(), str(images.file), images.file.stat().st_mtime_ns)
     if of_process in _remembered:
         return
-    starts = list(range(0, len(images.of_file), IMAGES))
+    total = len(images.of_file)
+    starts = list(range(0, total, IMAGES))
     random.Random().shuffle(starts)  # not by the random numbers of a training
+    done = 0
+    yield Fitted(done, total)
     for start in starts:
         pixels = np.array(images.of_file[start : start + IMAGES])
         path = images.file.with_name(fits_name(name, harmonisation, pixels))
         fits = _read(path, len(pixels))
         if fits is None:
-            _write(path, harmonisation.fits_of(pixels))
+            for place in range(len(pixels)):
+                harmonisation.fits_of(pixels[place : place + 1])
+                yield Fitted(done + place + 1, total)
+            _write(path, harmonisation.fits_of(pixels))  # which this process knows now
         else:
             harmonisation.remember(pixels, fits)
+        done += len(pixels)
+        yield Fitted(done, total)
     _remembered.add(of_process)
 
 

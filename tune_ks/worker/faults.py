@@ -12,11 +12,10 @@ import torch
 
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import never_created
+from tune_ks.training.out_of_memory import is_out_of_memory
 
 STORAGE_WAIT = 180.0  # seconds that a trial waits for storage that is missing or full before the search stops
 PERMANENT = {errno.EROFS, errno.EACCES, errno.EPERM}  # errors that waiting does not cure
-# CUDNN_STATUS_ALLOC_FAILED, CUFFT_ALLOC_FAILED, CUBLAS_STATUS_ALLOC_FAILED; cuDNN 9: ..._DEVICE_ALLOCATION_FAILED
-LIBRARIES_OUT_OF_MEMORY = ("ALLOC_FAILED", "ALLOCATION_FAILED")
 Result = TypeVar("Result")
 
 
@@ -60,16 +59,6 @@ def watchdog(seconds: float) -> Iterator[Callable[[], None]]:
         yield alive
     finally:
         faulthandler.cancel_dump_traceback_later()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the memory of a GPU or of the host was exhausted, as torch, numpy and Python report it."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    if not isinstance(error, RuntimeError):
-        return False
-    signs = ("out of memory", "not enough memory", "can't allocate memory", *LIBRARIES_OUT_OF_MEMORY)
-    return any(sign in str(error) for sign in signs)
 
 
 def is_lost_device(error: BaseException) -> bool:

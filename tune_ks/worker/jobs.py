@@ -7,6 +7,7 @@ together.
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -16,9 +17,11 @@ from ray import tune
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord, mean_of_defined
 from tune_ks.planning.space import OBJECTIVES
+from tune_ks.training.stored_fits import Fitted
 from tune_ks.worker.attempts import Superseded
 from tune_ks.worker.faults import StorageError
 
+FITS_PAUSE = 5.0  # seconds between two reports of fits
 KEPT = 4096  # jobs whose configs are kept: the driver needs them again at every report, and few jobs run at once
 ConfigResult = TrialRecord | Superseded | str  # how a config ended; a text is the reason of a failure
 
@@ -38,6 +41,7 @@ class Jobs:
                 self.job_number[config.key()] = number
         self.epoch_shares = dict.fromkeys(self.job_number, 0.0)  # key -> share of its epochs that is done
         self.results: dict[str, ConfigResult | None] = {}  # by key; None: a scheduler stopped it
+        self.fits_reported = -math.inf  # time.monotonic() of the last report of fits
 
     def waiting(self) -> list[TrialConfig]:
         """The configs that still have to be tried, in order; none of a job that another process has taken over."""
@@ -59,6 +63,20 @@ class Jobs:
         if config != self.jobs[number][0]:  # a scheduler judges a job by its first config: others report no epoch
             del report["epoch"]
         tune.report(report)
+
+    def report_fits(self, config: TrialConfig, fitted: Fitted) -> None:
+        """Report how many images the harmonisation was fitted to: before the first epoch there is nothing else to say.
+
+        At most every ``FITS_PAUSE`` seconds, because a worker waits in each report until the driver has read it.
+        """
+        now = time.monotonic()
+        if now - self.fits_reported < FITS_PAUSE:
+            return
+        self.fits_reported = now
+        number = self.job_number[config.key()]
+        undefined = {"val_in_domain": math.nan, "val_cross_domain": math.nan}  # Ray refuses a report without a metric
+        share = {"fitted": fitted.done, "to_fit": fitted.total, "epoch_share": self._epoch_share(number)}
+        tune.report({**undefined, **share, "job": number})
 
     def set_stopped(self, config: TrialConfig) -> None:
         """A scheduler stopped the config. Nothing is reported: the scheduler has already counted the job as ended."""

@@ -14,7 +14,10 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.data.dataset import Splits, open_splits
 from tune_ks.evaluation.finish import ScoredTraining, finish_trainings
 from tune_ks.evaluation.write_record import make_record, write_trial
+from tune_ks.model.harmonisations.fits_each_image import FitsEachImage
+from tune_ks.model.pipeline import build_member
 from tune_ks.training.recorded import RecordedStep
+from tune_ks.training.stored_fits import Fitted, recalled_fits
 from tune_ks.training.tasks import slices_of
 from tune_ks.training.train import TrainingFailed, train_together
 from tune_ks.training.training import Epoch, Training
@@ -24,6 +27,7 @@ from tune_ks.worker.checkpoints import CheckpointClock, load_checkpoint, save_ch
 from tune_ks.worker.faults import patiently
 
 Report = Callable[[TrialConfig, dict[str, float]], bool]
+ReportFits = Callable[[TrialConfig, Fitted], None]
 Result = tuple[TrialConfig, TrialRecord | Exception]
 
 
@@ -38,6 +42,7 @@ def run_pack(
     masks_npy: Path | None = None,
     every_yardstick: bool = False,
     recorded: RecordedStep | None = None,
+    report_fits: ReportFits = lambda *_: None,
 ) -> Iterator[Result]:
     """Bring every config from its checkpoint, if it has one, to its record; yields (config, record or exception).
 
@@ -48,7 +53,8 @@ def run_pack(
     have lost together with its own process. Where it returns False the training stops, and nothing is yielded for it.
     ``attempts`` by key: nothing is written for a trial that another process has started since. ``every_yardstick``:
     records hold the slow ones too. With ``recorded`` the steps of a training that is alone are replayed where they can
-    be; the record says how many.
+    be; the record says how many. ``report_fits`` is called before the first epoch, for each stored image that the
+    harmonisation is fitted to.
     """
     finished = {config.key() for config in configs if folder.is_finished(config.key())}
     for config in configs:
@@ -59,7 +65,7 @@ def run_pack(
         patiently(folder, folder.cohort_csv.stat)  # a run folder that is away for a moment is no failure of a trial
         first = unfinished[0]
         splits = splits_of(first, folder, images_npy, masks_npy)
-        pack = Pack(folder, splits, device, report, every_yardstick, recorded)
+        pack = Pack(folder, splits, device, report, every_yardstick, recorded, report_fits)
         yield from pack.run(unfinished, attempts or {}, cross_domain_at)
 
 
@@ -75,6 +81,14 @@ def splits_of(config: TrialConfig, folder: RunFolder, images_npy: Path, masks_np
         train_share=config.train_share,
         slices=slices_of(config),
     )
+
+
+def fits_of(config: TrialConfig, splits: Splits) -> Iterator[Fitted]:
+    """Fit the harmonisation of a config to every stored image, where it does so, before its training asks for that."""
+    harmonisation = build_member(config, "harmonise")
+    if isinstance(harmonisation, FitsEachImage):
+        harmonisation.fit(splits.train.in_chunks())
+        yield from recalled_fits(config.harmonise, harmonisation, splits.train)
 
 
 @lru_cache(maxsize=1)  # one: a GPU has room for the images of one trial
@@ -93,6 +107,7 @@ class Pack:
         report: Report,
         every_yardstick: bool = False,
         recorded: RecordedStep | None = None,
+        report_fits: ReportFits = lambda *_: None,
     ) -> None:
         self.folder = folder
         self.splits = splits
@@ -100,6 +115,7 @@ class Pack:
         self.report = report
         self.every_yardstick = every_yardstick
         self.recorded = recorded
+        self.report_fits = report_fits
         self.clock = Clock()
         self.checkpoints = CheckpointClock()
         self.trials: list[OpenTrial] = []
@@ -119,6 +135,8 @@ class Pack:
         """Open every trial; yields those that cannot be, because there is no such network or no such weights."""
         for config in configs:
             try:
+                for fitted in fits_of(config, self.splits):
+                    self.report_fits(config, fitted)
                 attempt = attempts.get(config.key())
                 trial = OpenTrial(config, self.folder, self.splits, self.device, attempt, len(configs))
                 self.trials.append(trial)

@@ -15,9 +15,11 @@ from tune_ks.core.printable import printable
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.evaluation.registries import open_registries
+from tune_ks.training.out_of_memory import is_out_of_memory
 from tune_ks.training.pack import pack_key
 from tune_ks.training.precision import set_precision
 from tune_ks.training.recorded import RecordedStep
+from tune_ks.training.stored_fits import Fitted
 from tune_ks.training.tasks import task_of
 from tune_ks.training.train import TrainingFailed
 from tune_ks.worker.attempts import (
@@ -31,7 +33,7 @@ from tune_ks.worker.attempts import (
     read_attempts,
     start_attempt,
 )
-from tune_ks.worker.faults import StorageError, is_lost_device, is_out_of_memory, patiently, unusable_gpu, watchdog
+from tune_ks.worker.faults import StorageError, is_lost_device, patiently, unusable_gpu, watchdog
 from tune_ks.worker.jobs import ConfigResult, Jobs
 from tune_ks.worker.memory import limit_memory, trainings_that_fit
 from tune_ks.worker.node_files import masks_name, on_this_node
@@ -170,6 +172,10 @@ class PackAttempt:
                     self.jobs.set_stopped(config)
                 return not stopped
 
+            def report_fits(config: TrialConfig, fitted: Fitted) -> None:
+                alive()
+                self.jobs.report_fits(config, fitted)
+
             yield from run_pack(
                 configs,
                 self.folder,
@@ -181,6 +187,7 @@ class PackAttempt:
                 masks_npy=masks,
                 every_yardstick=work.every_yardstick,
                 recorded=RecordedStep() if work.record_steps and self.device != "cpu" else None,
+                report_fits=report_fits,
             )
 
     def _named(self, config: TrialConfig, result: TrialRecord | Exception) -> ConfigResult:

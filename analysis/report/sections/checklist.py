@@ -18,7 +18,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     rows = [(entry.part, entry.topic, entry.of, entry.answer) for entry in entries]
     frame = pd.DataFrame(rows, columns=["part", "topic", "asked by", "answer"])
     filled = sum(entry.known for entry in entries)
-    about = f"{ABOUT} {filled} of {len(entries)} topics are filled. `--figures` writes them as checklist.md."
+    about = f"{ABOUT} {filled} of {len(entries)} topics are filled. --figures writes them as checklist.md."
     return [
         Paragraph(about, "small"),
         table(frame, "checklist"),

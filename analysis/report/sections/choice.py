@@ -1,7 +1,7 @@
 """The choice in numbers: per vendor the rate, its metrics against full sampling, what is proven and what is not."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -14,7 +14,7 @@ from analysis.report.parts import Panels, Paragraph, Part, number
 from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
-from analysis.results.headline import patients_of
+from analysis.results.headline import patients_of, whose_patients
 from analysis.statistics.measures import Measure
 from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
@@ -70,14 +70,14 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
     measure = analysis.measure
     split = sentences.SPLITS[sentences.split_shown(selection)]
     about_gauges = (
-        f"{measure.title} on {split} patients [90 % interval over patients and, where it is known how far they differ, "
-        f"trainings]; the tick is full sampling, the scale {measure.gauge:g} to 1."
+        f"{measure.title} on {split} patients, {trainings(selection.values)} [90 % interval over patients and, where "
+        f"it is known how far they differ, trainings]; the tick is full sampling, the scale {measure.gauge:g} to 1."
     )
     return VendorCard(
         vendor=source_words(computed.vendor),
         rate="no rate" if math.isnan(selection.rate) else rate_words(selection.rate),
         about_rate=_about_rate(selection),
-        gauges=[gauge(selection, domain, measure, sentences.DOMAINS[domain]) for domain in KINDS],
+        gauges=[gauge(selection, domain, measure, on_whom(analysis, selection, domain)) for domain in KINDS],
         texts=[
             Paragraph(about_gauges, "small"),
             Paragraph(sentences.plainly(selection, measure, _others(analysis, selection))),
@@ -90,6 +90,20 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
 def _others(analysis: Analysis, selection: Selection) -> str:
     """The vendors of the cross-domain mean in words; "" where nothing is chosen."""
     return patients_of(analysis.run, selection, "cross_domain")[0] if selection.keys else ""
+
+
+def on_whom(analysis: Analysis, selection: Selection, domain: str) -> str:
+    """``on GE, 36 patients``; the domain's name where nobody was scored."""
+    whose = whose_patients(analysis, selection, domain) if selection.keys else ""
+    return f"on {whose}" if whose else sentences.DOMAINS[domain]
+
+
+def trainings(values: Mapping[str, float]) -> str:
+    """``mean of 3 seeds``."""
+    seeds = values.get("seeds", math.nan)
+    if math.isnan(seeds):
+        return "seeds unknown"
+    return "one seed" if seeds == 1 else f"mean of {seeds:g} seeds"
 
 
 def _labels(selection: Selection, measure: Measure) -> Paragraph:

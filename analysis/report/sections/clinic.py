@@ -125,7 +125,7 @@ def _roc(clinic: Clinic, source: str, vendor: str, measure: Measure) -> Figure:
     alt = (
         f"Sensitivity against 1 - specificity on test images of {vendor}, trained on {source_words(source)}: a line a "
         "seed, full "
-        "sampling grey; diamonds at the threshold set on validation images"
+        "sampling amber; diamonds at the threshold set on validation images"
     )
     points = [f"{r['rate']} {r['sensitivity']:.2f} at {1 - r['specificity']:.2f}" for r in rows.to_dict("records")]
     alt += f": {'; '.join(points)}." if points else f" are absent: it has no image without a {measure.finding}."

@@ -20,8 +20,8 @@ from tune_ks.core.domains import source_words
 HEIGHT = 440  # pixels
 NOTE = (
     '"A tested on B": trained on A, scored on test patients of B; mean over seeds [90 % interval]. '
-    "The nominal rate was asked for, the other rates are those of the exported masks. The table of configurations "
-    "below has every number in a column of its own."
+    "The nominal rate was asked for; where exported masks keep another, it stands beside it. The table of "
+    "configurations below has every number in a column of its own."
 )
 
 READ = (

@@ -60,6 +60,8 @@ RENAMED = {
 
 def parts(analysis: Analysis) -> Sequence[Part]:
     """For each source vendor its lines and its pointing game; what to type where there are none."""
+    if not analysis.vendors:
+        return []
     occluded, warnings = load_occluded(analysis.run.root)
     games, more = load_pointed(analysis.run.root)
     warnings += more

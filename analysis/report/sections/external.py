@@ -18,6 +18,8 @@ WORDS = (
 def parts(analysis: Analysis) -> Sequence[Part]:
     """A row a cohort, vendor trained on, vendor scored on, mask and rate; the chosen ones are marked."""
     external = analysis.external
+    if not analysis.vendors:
+        return []
     if analysis.run.external.empty:
         return [Paragraph(MISSING, "small")]
     strangers = sorted(set(analysis.run.external["key"]) - set(analysis.run.records))

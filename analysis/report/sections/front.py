@@ -1,7 +1,7 @@
 """The first screen: the cohort, and for each source vendor the answer in a picture, then two plots; words on demand."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -10,7 +10,7 @@ from analysis.choice.selection import Selection
 from analysis.report.parts import Details, Paragraph, Part, Picture
 from analysis.report.sections import curves, masks, pareto
 from analysis.report.sections.base import Section
-from analysis.report.sections.choice import KINDS, Gauge, gauge
+from analysis.report.sections.choice import KINDS, Gauge, gauge, on_whom, trainings
 from analysis.results import evidence, sentences, versus_lowpass_words, warnings
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.fitness import UNDERFIT
@@ -23,16 +23,12 @@ from analysis.results.headline import (
     numbers,
     score_words,
     verdict_in_brief,
-    whose_patients,
 )
 from analysis.results.rate_units import in_units
 from tune_ks.core.domains import source_words, sources_of
 from tune_ks.core.rate_words import acceleration, rate_tick, rate_words
 
-NO_CHOICE = (
-    "No vendor has a finished trial, so there is no choice, no front, no curve and no mask to show. What this folder "
-    "does hold is below: failed and pending trials, the cohort, and where it came from."
-)
+NO_CHOICE = "What this folder does hold is below: failed and pending trials, the cohort, and where it came from."
 NO_MASK = "The file of the chosen mask is absent: there is none to show."
 
 
@@ -124,7 +120,7 @@ def _share(rate: float) -> str:
 def _gauge(analysis: Analysis, computed: VendorAnalysis, domain: str) -> Gauge:
     """One metric on the scale of this screen; its own interval is a bar, and in numbers where nothing is compared."""
     selection = computed.selection
-    drawn = gauge(selection, domain, analysis.measure, _on(analysis, computed, domain), scale(analysis))
+    drawn = gauge(selection, domain, analysis.measure, on_whom(analysis, selection, domain), scale(analysis))
     if drawn.value is None:
         return drawn
     words = score_words(selection, domain)
@@ -165,29 +161,15 @@ def _how_sure(selection: Selection) -> str:
     return f"{sure[:1].upper()}{sure[1:]}"
 
 
-def _on(analysis: Analysis, computed: VendorAnalysis, domain: str) -> str:
-    """``on GE, 36 patients``; the domain's name where nobody was scored."""
-    whose = whose_patients(analysis, computed.selection, domain)
-    return f"on {whose}" if whose else sentences.DOMAINS[domain]
-
-
 def _about_gauges(analysis: Analysis, computed: VendorAnalysis) -> str:
     """How to read the two lines: trainings behind each dot, and what the bar holds."""
     selection = computed.selection
     split = sentences.SPLITS[sentences.split_shown(selection)]
-    of_choice = _trainings(selection.values)
-    of_full = _trainings(selection.full_sampling)
+    of_choice = trainings(selection.values)
+    of_full = trainings(selection.full_sampling)
     tick = f"; tick: full sampling ({of_full})" if selection.full_sampling and selection.rate < 1 else ""
     low, high = scale(analysis)
     return f"Dot: {split} {analysis.measure.title}, {of_choice}; bar: 90 % interval{tick}; scale {low:g} to {high:g}."
-
-
-def _trainings(values: Mapping[str, float]) -> str:
-    """``mean of 3 seeds``."""
-    seeds = values.get("seeds", math.nan)
-    if math.isnan(seeds):
-        return "seeds unknown"
-    return "one seed" if seeds == 1 else f"mean of {seeds:g} seeds"
 
 
 def texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
@@ -216,10 +198,10 @@ def texts(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
 
 
 def _against_full(analysis: Analysis, computed: VendorAnalysis) -> list[tuple[str, bool]]:
-    """How sure the rate is, the rate in other units, and the verdicts; (text, whether it is a doubt)."""
+    """How likely the rate is no worse, the rate in other units, and the verdicts; (text, whether it is a doubt)."""
     selection = computed.selection
-    sure = evidence.how_sure(selection, analysis.options)
-    texts = [(f"{sure[0].upper()}{sure[1:]}." if sure else "", False)]
+    likely = evidence.likely(selection, analysis.options)
+    texts = [(f"{likely[0].upper()}{likely[1:]}." if likely else "", False)]
     texts.append((in_units(analysis.run, computed.vendor, selection.rate), False))
     return texts + evidence.against_full(selection, analysis.options)
 

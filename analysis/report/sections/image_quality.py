@@ -45,6 +45,8 @@ def corruptions_trained_for(configurations: pd.DataFrame) -> set[str]:
 
 def parts(analysis: Analysis) -> Sequence[Part]:
     """A figure and a table for each source vendor and set of corrupted images; what to type where there are none."""
+    if not analysis.vendors:
+        return []
     corrupted, warnings = load_corruptions(analysis.run.root)
     if not corrupted and not warnings:
         return [Paragraph(NOT_EVALUATED, "small")]

@@ -16,6 +16,8 @@ MISSING = "No record holds a history of epochs, so there is no learning curve to
 
 def parts(analysis: Analysis) -> Sequence[Part]:
     """A figure for each vendor and entry of the records' histories."""
+    if not analysis.vendors:
+        return []
     figures = {name: _figures(analysis, name) for name in ENTRIES}
     if not any(figures.values()):
         return [Paragraph(MISSING)]

@@ -111,7 +111,7 @@ class Grid:
 def parts(analysis: Analysis) -> Sequence[Part]:
     """For each vendor the knob, the masks by rate, and the images unless they were left out."""
     if not analysis.vendors:
-        return [Paragraph(MISSING)]
+        return []
     shown: list[Part] = []
     for computed in analysis.vendors.values():
         shown += _of_vendor(analysis, computed)

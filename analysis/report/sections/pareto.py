@@ -15,6 +15,7 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.pareto_info import pareto_info
 from analysis.results.rate_units import rate_units
+from analysis.results.sentences import DOMAINS
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
@@ -167,7 +168,7 @@ def _front_row(vendor: str, front: ParetoFront, uncertain: UncertainFront | None
     rates = dict.fromkeys(rate_tick(rate) for rate in front.points["realised_rate"])  # once, however many settings
     return {
         "trained on": vendor,
-        "objectives": ", ".join(name.replace("_", " ") for name in front.objectives),
+        "objectives": ", ".join(DOMAINS.get(name, name.replace("_", " ")) for name in front.objectives),
         "rates on the front": ", ".join(rates) or "none",
         "hypervolume": front.hypervolume,
         "of drawn fronts": drawn,

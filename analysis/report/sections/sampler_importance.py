@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from analysis.choice.noninferior_run import sampler_of
 from analysis.plots.common import to_json
 from analysis.plots.parameters import plot_sampler_importance
 from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
@@ -20,7 +21,9 @@ NOTE = (
 
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """A figure and a table a vendor, or why there is none."""
+    """A figure and a table a vendor, or why there is none; nothing of a grid."""
+    if sampler_of(analysis.run) == "grid":
+        return []
     panels: list[list[Part]] = []
     shown = False
     for vendor, computed in analysis.vendors.items():

@@ -18,14 +18,19 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     pending = pd.DataFrame({"asked for, not finished": run.pending})
     skipped = run.skipped.groupby("reason").agg(files=("path", "size")).reset_index()
     tables = [
-        table(run.failures, "failures", "Failed trials"),
-        table(run.stopped, "stopped", "Trials that a scheduler stopped early"),
+        table(_in_words(run.failures), "failures", "Failed trials"),
+        table(_in_words(run.stopped), "stopped", "Trials that a scheduler stopped early"),
         table(unreadable, "left-out", "Records left out"),
         table(pending, "pending", "Trials without a record"),
         table(skipped, "skipped", "Files of the cohort that were skipped (skipped.csv names them)"),
     ]
     filled = [shown for shown in tables if shown.rows]
     return filled or [Paragraph(NOTHING, "small")]
+
+
+def _in_words(trials: pd.DataFrame) -> pd.DataFrame:
+    """The same with names of columns as in the table of all trials."""
+    return trials.rename(columns=lambda name: name.replace("_", " "))
 
 
 SECTION = Section("Failed, stopped, left out", parts)

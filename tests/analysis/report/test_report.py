@@ -20,12 +20,14 @@ from rich.console import Console
 from analysis import analyse, print_analysis
 from analysis.choice.crossfit import CrossFit
 from analysis.plots.common import plotly_js, to_json
+from analysis.plots.curves import TOP, plot_curves
 from analysis.plots.pareto import plot_pareto
 from analysis.report.page import render
 from analysis.report.parts import data_uri
 from analysis.report.report import write_report
 from analysis.report.sections import proof as proof_section
 from analysis.results import evidence, sentences
+from analysis.results.curves_info import curves_info
 from analysis.results.gallery import gallery
 from analysis.results.headline import headline
 from analysis.results.pareto_info import pareto_info
@@ -170,6 +172,7 @@ def test_the_first_screen_has_a_sentence_a_vendor_its_numbers_and_every_doubt_in
         assert f"on {other}, 4 patients" in first
         assert "mean of 3 seeds; bar: 90 % interval; tick: full sampling (mean of 3 seeds); scale 0." in first
         assert "not proven" in first
+        assert block.count("90 % interval of the rate") == first.count("90 % interval of the rate") == 1
         assert len(first.split()) < 140  # numbers included: a picture first, the sentence waits
         assert headline(analysis, vendor) not in first
         sentence = headline(analysis, vendor)
@@ -276,6 +279,7 @@ def test_the_source_studys_table_has_a_row_a_rate_and_every_vendor(html, analysi
     head = [unescape(text) for text in re.findall(r"<button[^>]*>(.*?)</button>", rows)]
     body = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", rows, flags=re.DOTALL)][1:]
     shown = [dict(zip(head, map(unescape, row))) for row in body]
+    assert not {"GE rate", "SIEMENS rate"} & set(head)  # these masks keep what was asked for
     assert [(row["mask"], row["nominal rate"]) for row in shown] == [
         (mask, rate) for mask in ("gumbel", "lowpass") for rate in ("1/16 (R = 16)", "1/4 (R = 4)")
     ] + [("full sampling", "1 (R = 1)")]
@@ -334,6 +338,21 @@ def test_the_terminal_says_the_choice_and_whose_labels(analysis):
     assert "report.html" in text
     assert "source-validation" in text
     assert "…" not in text
+
+
+def test_the_axis_of_a_metric_is_clipped_above_1_and_not_drawn_up_to_it(analysis):
+    options = plot_curves(curves_info(analysis, "GE", "test")).layout.yaxis.autorangeoptions
+    assert options.clipmax == TOP
+    assert options.maxallowed is None  # plotly.js takes it as the end of the axis, whatever the scores are
+
+
+def test_full_sampling_has_one_row_of_transfer_loss_for_both_masks(analysis):
+    losses = analysis.transfer
+    assert set(losses["mask"]) == {"full sampling", "gumbel", "lowpass"}
+    assert losses[losses["mask"] == "full sampling"][["tested on", "trained on"]].to_numpy().tolist() == [
+        ["GE", "SIEMENS"],
+        ["SIEMENS", "GE"],
+    ]
 
 
 def test_a_vendor_named_like_a_tag_stays_text(tmp_path):

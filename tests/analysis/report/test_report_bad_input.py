@@ -59,7 +59,7 @@ def test_no_finished_trial(tmp_path):
     analysis, text, drawn = page_of(tmp_path)
     assert analysis.vendors == {}
     assert drawn == []
-    assert "No vendor has a finished trial, so there is no choice" in text
+    assert "No finished trial: no curve, no front and no choice can be computed" in text
     assert "the loss became NaN" in text
     assert all(key in text for key in keys)  # pending
     assert "0123456789ab" in text  # the cohort is still known
@@ -74,7 +74,7 @@ def test_only_pending_trials_and_nothing_else(tmp_path):
     analysis, text, drawn = page_of(tmp_path)
     assert (analysis.vendors, drawn, len(analysis.run.pending)) == ({}, [], 2)
     assert "2 trial(s) were asked for and have not finished" in text
-    assert "No vendor has a finished trial, so there is no choice" in text
+    assert "No finished trial: no curve, no front and no choice can be computed" in text
     assert "Unknown: this run folder has no search.json" in text
     assert all(key in text for key in folder.keys())
     assert json.loads(analysis.selection_json.read_text())["choices"] == []

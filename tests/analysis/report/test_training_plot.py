@@ -31,6 +31,13 @@ def test_trials_of_one_rate_share_a_trace_with_a_gap_between_them():
     assert not lines[0].connectgaps
 
 
+def test_full_sampling_has_a_dash_that_no_mask_has_however_many_there_are():
+    _, legend = drawn([*CURVES, *(LearningCurve(name, name, 0, 0.5, [1], [0.5]) for name in "efghij")])
+    full = legend.pop(FULL).line.dash
+    assert len(legend) == 8
+    assert full not in {line.line.dash for line in legend.values()}
+
+
 def test_families_of_one_rate_differ_by_their_dash_which_the_legend_names():
     lines, legend = drawn(CURVES)
     assert list(legend) == ["gumbel", "lowpass", FULL]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from analysis import print_summary
+from analysis import print_analysis, print_summary
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.results import brief
@@ -51,6 +51,15 @@ def test_it_is_one_screen_of_80_columns_with_choice_front_and_report(analysis):
         front = f"{rate_tick(first['realised_rate'])}: {first['val_in_domain']:.3f}/{first['val_cross_domain']:.3f}"
         assert f"{vendor} {front}" in " ".join(text.split())
     assert "Pareto front, rate: in-domain/cross (validation) GE " in " ".join(text.split())
+
+
+def test_the_numbers_say_seeds_and_patients(analysis):
+    said = "Each number: mean of 2 seeds; test patients: GE 3, SIEMENS 3."
+    assert said in printed(analysis)
+    shown = io.StringIO()
+    print_analysis(analysis, Console(file=shown, width=80))
+    assert said in shown.getvalue()
+    assert brief.rest_on(replace(analysis, vendors={})) == ""
 
 
 @pytest.mark.parametrize("chosen", ["underfit", "oracle", "lowest"])

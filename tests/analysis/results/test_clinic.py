@@ -320,7 +320,9 @@ def test_a_prevalence_that_is_no_share_is_refused(given, made, capsys):
     with pytest.raises(SystemExit) as ended:
         main([str(made), "--prevalence", given])
     assert ended.value.code == 2
-    assert f"--prevalence must be a share between 0 and 1, got {given}" in capsys.readouterr().err
+    assert (
+        f"--prevalence: must be a number above 0, below 1: for 1 % give 0.01, got '{given}'" in capsys.readouterr().err
+    )
     with pytest.raises(RunError, match="prevalence is a share"):
         analyse(made, report=False, prevalence=float(given))
 

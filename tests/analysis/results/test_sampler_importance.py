@@ -61,8 +61,6 @@ def test_a_list_of_words_counts_and_what_some_trials_lack_is_named():
 @pytest.mark.parametrize(
     ("run", "table", "why"),
     [
-        (SimpleNamespace(search={}), drawn(40), "a grid ran"),
-        (SimpleNamespace(search={"search": {"sampler": "grid"}}), drawn(40), "a grid ran"),
         (TPE, drawn(ENOUGH - 1), f"are the least; the sampler tpe made {ENOUGH - 1}"),
         (TPE, drawn(40, lr=1e-3, **{"mask.temperature": 1.0}), "nothing but the rate"),
         (TPE, drawn(40, val_in_domain=0.5, val_cross_domain=0.5), "the same in all trials"),
@@ -86,6 +84,12 @@ def test_the_section_holds_picture_and_table_or_the_reason(monkeypatch):
     assert '"in-domain"' in figure.plotly_json
     assert '"cross-domain"' in figure.plotly_json
     assert "fANOVA" in note.text
-    analysis.run = SimpleNamespace(search={})
+    vendors["GE"].configurations = drawn(1)
     (reason,) = section.parts(analysis)
-    assert reason.text == "GE: no importance by Optuna: a grid ran, and no sampler drew these trials."
+    assert reason.text.startswith(f"GE: no importance by Optuna: {ENOUGH} suggestions below full sampling")
+
+
+@pytest.mark.parametrize("search", [{}, {"search": {"sampler": "grid"}}])
+def test_a_grid_has_no_section_of_what_a_sampler_drew(search):
+    vendors = {"GE": SimpleNamespace(configurations=drawn(30))}
+    assert section.parts(SimpleNamespace(run=SimpleNamespace(search=search), vendors=vendors)) == []

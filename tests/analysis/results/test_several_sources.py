@@ -2,7 +2,6 @@
 
 import io
 import math
-import re
 
 import numpy as np
 import pytest
@@ -85,27 +84,20 @@ def test_tables_and_sentences_name_both(analysis):
     assert f"{BOTH} tested on {BOTH}" not in columns
     selection = analysis.vendors[BOTH].selection
     said = sentences.plainly(selection, analysis.measure)
-    assert "the model trained on GE + SIEMENS scores AUC" in said
-    assert "on GE + SIEMENS patients" in said
+    assert "the model trained on GE+SIEMENS scores AUC" in said
+    assert "on GE+SIEMENS patients" in said
     assert (
         sentences.plainly(selection, analysis.measure, "PHILIPS and UIH").count("on patients of PHILIPS and UIH;") == 1
     )
     page = analysis.report.read_text()
-    assert "trained on GE + SIEMENS" in page
+    assert "trained on GE+SIEMENS" in page
     assert "on patients of PHILIPS;" in page
-    assert "validation of the vendors trained on only (GE + SIEMENS)" in page
+    assert "validation of the vendors trained on only (GE+SIEMENS)" in page
     shown = io.StringIO()
     terminal.print_analysis(analysis, SafeConsole(file=shown, width=200))
-    printed = re.sub(rf"(?m)^ *{re.escape(BOTH)} {{2,}}", "", shown.getvalue())  # but for the rows of tables
-    for text in (read_by_people(page), printed):
-        assert BOTH not in text, text[text.index(BOTH) - 200 :][:300]
-
-
-def read_by_people(page):
-    """The page without names that are keys: of attributes, of the filters, and in the cells of tables."""
-    for kind in (r"<style.*?</style>", r"<script.*?</script>", r"<t[dh]\b.*?</t[dh]>", r"<label.*?</label>"):
-        page = re.sub(f"(?s){kind}", "", page)
-    return re.sub(r' (?:data-[\w-]+|class|id|href|name|for|value)="[^"]*"', "", page)
+    for text in (page, shown.getvalue()):  # one way of writing a pair: that of the command line and of the tables
+        assert BOTH in text
+        assert "GE + SIEMENS" not in text
 
 
 def test_a_comparator_is_named_in_words():

@@ -63,7 +63,7 @@ def test_a_row_counts_trials_by_their_files_and_survives_any_selection(tmp_path)
     selection = {"choices": [CHOICE], "trials": {"finished": 1}, "metric": "auc"}
     (tmp_path / "selection.json").write_text(json.dumps({**selection, "choices": [{**CHOICE, "keys": []}]}))
     row = run_row("name", tmp_path, math.nan)
-    assert (row.vendors, row.analysed, row.choices[0].in_domain) == (["GE"], 1, 0.7)
+    assert (row.choices[0].vendor, row.analysed, row.choices[0].in_domain) == ("GE", 1, 0.7)
     for broken in ({"choices": 3}, {"choices": [4]}, {"choices": [{"rate": "x", "intervals": 5}]}, {"trials": []}):
         assert run_row("name", tmp_path, math.nan, broken).analysed == 0
     (tmp_path / "search.json").write_text("[")

@@ -15,6 +15,7 @@ from analysis.serve.notes import LARGEST, version_of
 from analysis.serve.runs import Runs
 from analysis.serve.server import Server, opened
 from served import running
+from tune_ks.core.rate_words import rate_words
 from tune_ks.core.run_folder import RunFolder
 
 SECOND = "second%20%26%20%3Cb%3E"  # its name in an address
@@ -113,7 +114,7 @@ def test_the_list_has_both_runs_with_what_their_analyses_chose(client, expected)
     chosen = expected.vendors["GE"].selection
     for (_, cells), fingerprint in zip(rows, ("0123456789ab", "ba9876543210"), strict=True):
         assert "GE" in cells
-        assert f"{chosen.rate:.3g} (R = {1 / chosen.rate:.3g})" in cells
+        assert rate_words(chosen.rate) in cells
         assert f"{chosen.values['test_in_domain']:.3f}" in cells
         assert f"{chosen.values['test_cross_domain']:.3f}" in cells
         assert f"all {len(expected.run.trials)} trials" in cells
@@ -264,7 +265,7 @@ def test_bad_input_is_one_message_and_code_2(tmp_path, capsys):
         assert said.out == ""
     for words, about in (
         (["--port", "1"], "--serve"),
-        (["--serve", "--port", "65536"], "--port must be from 0"),
+        (["--serve", "--port", "65536"], "--port: must be a whole number from 0 to 65,535"),
         (["--serve", "--watch"], "--serve"),
         (["--serve", "--figures"], "--serve"),
     ):

@@ -32,10 +32,11 @@ def test_draws_are_means_and_may_be_negative():
     np.testing.assert_allclose(drawn.draws, [-1.25, 1.0, -0.5])
 
 
-def test_an_axis_does_not_follow_a_surface_far_below_all_scores():
-    surface = pd.DataFrame({"in_domain": [-148.0, 0.4], "cross_domain": [0.1, 0.2]})
+@pytest.mark.parametrize(("lowest", "highest"), [(-148.0, 0.4), (0.0, 0.95), (-0.2, 0.7)])
+def test_an_axis_follows_a_surface_only_as_far_as_the_scores_keep_a_third_of_it(lowest, highest):
+    surface = pd.DataFrame({"in_domain": [lowest, highest]})
     low, high = pareto._range([pd.Series([0.1, 0.6])], surface, "in_domain")
-    assert -1.2 < low < -0.9
-    assert 0.6 < high < 0.8
-    low, _ = pareto._range([pd.Series([0.6, 0.7])], pd.DataFrame({"in_domain": [0.0, 0.7]}), "in_domain")
-    assert low < 0  # a metric in [0, 1] is followed all the way
+    assert low < max(lowest, -0.4)
+    assert high > min(max(highest, 0.6), 1.1)
+    assert 0.28 * (high - low) <= 0.5
+    assert pareto._range([pd.Series([0.7, 0.7])], None, "in_domain") == pytest.approx([0.7 - 0.0012, 0.7 + 0.0012])

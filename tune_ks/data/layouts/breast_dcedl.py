@@ -20,7 +20,7 @@ import pandas as pd
 
 from tune_ks.data.layouts.base import FileStatus, Layout, visible_names
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError, positive_number, read_table, require_columns
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, positive_number, read_table, require_columns
 from tune_ks.data.vendors import vendor_if_named
 
 NAMED = "breastdcedl"  # how its folders begin, in small letters
@@ -100,7 +100,7 @@ class BreastDCEDL(Layout):
         """The volumes of one moment: a name in PHASES (None: SERIES), or the number of an acquisition."""
         phase = SERIES if series is None else series
         if phase not in PHASES and not phase.isdecimal():
-            raise InputError(
+            raise UnknownSeries(
                 f"--series must be one of {', '.join(PHASES)}, or the number of an acquisition; got {phase!r}"
             )
         sheets = self._read_sheets()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
-from tune_ks.data.layouts.sheets import InputError, present_column, read_columns
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, present_column, read_columns
 from tune_ks.data.vendors import vendor_of
 
 FOLDER = "Duke-Breast-Cancer-MRI"
@@ -77,7 +77,7 @@ def list_duke(sheets: dict[str, Path], series: str, disk: list[FileStatus]) -> L
     known = mapping["series"].value_counts().sort_index()
     if series not in known:
         names = ", ".join(f"{name!r} ({count} files)" for name, count in known.items())
-        raise InputError(f"{sheets['mapping'].name} has no series {series!r}; it has {names}")
+        raise UnknownSeries(f"{sheets['mapping'].name} has no series {series!r}; it has {names}")
     finder = _Finder(disk, set(mapping["patient"]), set(mapping[UID]) if UID in mapping else set())
     listing = Listing()
     for row in mapping[mapping["series"] == series].to_dict("records"):

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.layouts.sheets import UnknownSeries
 
 
 class PatientFolders(Layout):
@@ -28,5 +28,5 @@ class PatientFolders(Layout):
             else:
                 listing.left_out["another series"] += 1
         if files and not listing.items:
-            raise InputError(f"no folder of a patient holds a folder {series!r}, so no file belongs to that series")
+            raise UnknownSeries(f"no folder of a patient holds a folder {series!r}, so no file belongs to that series")
         return listing

@@ -13,7 +13,15 @@ from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.folder_tree import FolderTree, plain
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
-from tune_ks.data.layouts.sheets import InputError, counted, present_column, read_table, require_columns
+from tune_ks.data.layouts.sheets import (
+    InputError,
+    NoSeries,
+    UnknownSeries,
+    counted,
+    present_column,
+    read_table,
+    require_columns,
+)
 from tune_ks.data.vendors import named_vendor
 
 LABELS = "labels.csv"
@@ -160,7 +168,7 @@ def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[p
     """The rows of one series, and how many rows belong to another."""
     if "series" not in table:
         if series is not None:
-            raise InputError(
+            raise NoSeries(
                 f"{sheet.name} has no series column, so the series {series!r} cannot be chosen; leave it out"
             )
         return table, Counter()
@@ -169,7 +177,7 @@ def _one_series(sheet: Path, table: pd.DataFrame, series: str | None) -> tuple[p
     if series is None and len(counts) > 1:
         raise InputError(f"{sheet.name} holds several series: {known}. Choose one of them")
     if series is not None and series not in counts:
-        raise InputError(f"{sheet.name} has no series {series!r}; it has {known}")
+        raise UnknownSeries(f"{sheet.name} has no series {series!r}; it has {known}")
     chosen = counts.index[0] if series is None else series
     kept = table[table["series"] == chosen]
     return kept, Counter({"another series": len(table) - len(kept)})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError, positive_number, present_column, read_columns
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, positive_number, present_column, read_columns
 from tune_ks.data.vendors import vendor_if_named
 
 STEM = "clinical_and_imaging_info"
@@ -67,7 +67,7 @@ class MamaMia(Layout):
         return sorted([*self.files_below(self.root / IMAGES), *(self.files_below(masks) if masks.is_dir() else [])])
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
-        """The volumes of one phase (None: SERIES). InputError where no patient has it."""
+        """The volumes of one phase (None: SERIES). UnknownSeries where no patient has it."""
         phase = SERIES if series is None else series.zfill(len(SERIES))
         patients = _read_patients(self.sheets["patients"], self.domain_columns, labels_required)
         volumes = _volumes_by_patient([file.path for file in files])
@@ -146,7 +146,7 @@ def _require_phase(phase: str, volumes: dict[str, dict[str, list[str]]]) -> None
         counts.update(of_patient.keys())
     if counts and phase not in counts:
         known = ", ".join(f"{name} ({count} patients)" for name, count in sorted(counts.items()))
-        raise InputError(
+        raise UnknownSeries(
             f"no patient has the phase {phase!r}; there are {known}. --series takes one of them: 0000 is before the"
             " contrast agent, 0001 the first after it"
         )

@@ -19,7 +19,7 @@ import pandas as pd
 
 from tune_ks.data.layouts.base import FileStatus, Layout, visible_names
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
-from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, read_table, require_columns
 
 DATA = "data_unilateral"
 META = "metadata_unilateral"
@@ -77,12 +77,12 @@ class Odelia(Layout):
         return sorted(files)
 
     def listing(self, series: str | None, labels_required: bool, files: list[FileStatus]) -> Listing:
-        """The volumes of one name (None: SERIES). InputError where no breast has it."""
+        """The volumes of one name (None: SERIES). UnknownSeries where no breast has it."""
         series = SERIES if series is None else series
         volumes = _volumes_by_series([file.path for file in files])
         if series not in volumes:
             known = ", ".join(f"{name!r} ({len(paths)} volumes)" for name, paths in sorted(volumes.items())) or "none"
-            raise InputError(f"no breast has a volume {series!r}; there are {known}. --series takes one of them")
+            raise UnknownSeries(f"no breast has a volume {series!r}; there are {known}. --series takes one of them")
         breasts = {centre: self._breasts(centre) for centre in _centres(self.root)}
         listing = Listing()
         listing.left_out["another series"] = sum(map(len, volumes.values())) - len(volumes[series])

@@ -25,6 +25,14 @@ class InputError(ValueError):
     """The input cannot be used as it is. The message says what is wrong, what was read, and what to do."""
 
 
+class UnknownSeries(InputError):
+    """The folder has no series of the name that was asked for."""
+
+
+class NoSeries(UnknownSeries):
+    """A series was asked for, and the sheet does not name the series of its files."""
+
+
 def counted(number: int, noun: str) -> str:
     """'1 file', '3 files', for a message."""
     return f"{number} {noun}{'s' * (number != 1)}"
