@@ -18,7 +18,7 @@ from analysis.choice.rules.base import Points
 from analysis.choice.verdict import SEVERAL, Verdict, verdicts
 from analysis.read.configurations import full_beside, plain_name
 from analysis.read.trial_rows import SCORES
-from analysis.statistics.fitted import Fitted
+from analysis.statistics.fitted import NOTHING_FITTED, Fitted
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import TWO
 
@@ -79,7 +79,7 @@ def select(
     options: Options | None = None,
     family: str = "learned",
     split: str | None = None,
-    fitted: Fitted | None = None,
+    fitted: Fitted = NOTHING_FITTED,
     proof: Proof | None = None,
 ) -> Selection:
     """Apply one rule to one vendor's configurations (already those of one family and full sampling).
@@ -111,7 +111,7 @@ def select(
         saw=_saw(split, chooser.columns),
         parameters=chooser.used(options.values) | pick.computed,
         note="; ".join(filter(None, [pick.note, *_notes(table, split, options.measure)])),
-        read_fitted=fitted is not None and any(reads_fitted(fitted, name, table) for name in chooser.columns),
+        read_fitted=any(reads_fitted(fitted, name, table) for name in chooser.columns),
     )
     if pick.row is None:
         return selection
@@ -131,7 +131,7 @@ def select(
     )
 
 
-def evidence(table: pd.DataFrame, fitted: Fitted | None, proof: Proof | None, measure: Measure) -> Evidence:
+def evidence(table: pd.DataFrame, fitted: Fitted, proof: Proof | None, measure: Measure) -> Evidence:
     """``table`` of with_scores() -> the points, smoothed where they lie on a curve, and draws where all have them."""
     rate = table["realised_rate"].to_numpy(float)
     values = {domain: table[domain].to_numpy(float) for domain in TWO}
@@ -140,7 +140,7 @@ def evidence(table: pd.DataFrame, fitted: Fitted | None, proof: Proof | None, me
         error = table["val_in_domain_sd"].to_numpy(float) / np.sqrt(table["seeds"].to_numpy(float))
     draws = {}
     names = table["configuration"].to_numpy()
-    for domain in TWO if fitted is not None else ():
+    for domain in TWO:
         scores = getattr(fitted, domain)
         smoothed = [scores.mean.get(name, value) for name, value in zip(names, values[domain])]
         values[domain] = np.array(smoothed)

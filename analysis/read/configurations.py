@@ -78,10 +78,20 @@ def beside_the_sampling(configurations: pd.DataFrame) -> list[str]:
 
 def full_sampling_of(configurations: pd.DataFrame) -> list[str | None]:
     """Per row, the configuration at rate 1 that agrees in all but rate, mask and seed; None where it was not run."""
-    groups = configurations.groupby(beside_the_sampling(configurations), dropna=False, sort=False).ngroup()
-    full = configurations["full"].astype(bool)
-    named = dict(zip(groups[full], configurations.loc[full, "configuration"]))
+    groups = same_values(configurations, beside_the_sampling(configurations))
+    rows = zip(groups, configurations["full"].tolist(), configurations["configuration"].tolist())
+    named = {group: name for group, full, name in rows if full}
     return [named.get(group) for group in groups]
+
+
+def same_values(configurations: pd.DataFrame, names: Sequence[str]) -> list[int]:
+    """Per row, the number of the first row with the same values in all the columns ``names``; missing ones are equal.
+
+    groupby() takes ten times as long where rows are few and columns many.
+    """
+    first: dict[tuple, int] = {}
+    rows = zip(*(_comparable(configurations[name]) for name in names))
+    return [first.setdefault(row, number) for number, row in enumerate(rows)]
 
 
 def full_beside(configurations: pd.DataFrame, row: int | None) -> int | None:
@@ -105,7 +115,7 @@ def low_pass_of(configurations: pd.DataFrame) -> list[str | None]:
     Rates are the same where they differ by SAME_RATE of themselves or less; of several, the nearest, then the first.
     Full sampling has none: there every mask keeps the same.
     """
-    group = configurations.groupby(beside_the_mask(configurations), dropna=False, sort=False).ngroup().to_numpy()
+    group = np.array(same_values(configurations, beside_the_mask(configurations)))
     rate = configurations["realised_rate"].to_numpy(float)
     full = configurations["full"].to_numpy(bool)
     low_pass = np.flatnonzero((configurations["mask"] == LOW_PASS).to_numpy() & ~full)
@@ -143,19 +153,23 @@ def varied_fields(configurations: pd.DataFrame) -> list[str]:
     An option counts when it varies among rows of the same member, so that a mask without temperature adds no value.
     Fields of the mask are compared below full sampling only.
     """
-    below = configurations[~configurations["full"].astype(bool)]
+    is_below = [not full for full in configurations["full"]]
     names = []
     for name in config_fields(configurations):
-        rows = below if is_idle(name) else configurations
-        if name not in ("vendor", "sampling_rate", "seed") and _varies(rows, name):
+        if name in ("vendor", "sampling_rate", "seed"):
+            continue
+        values = _comparable(configurations[name])
+        if is_idle(name):
+            values = [value for value, below in zip(values, is_below) if below]
+        if len(set(values)) <= 1:
+            continue  # most columns, and counting within members takes ten times as long
+        if _varies(configurations[is_below] if is_idle(name) else configurations, name):
             names.append(name)
     return names
 
 
 def _varies(rows: pd.DataFrame, name: str) -> bool:
-    """Whether a column has several values: of an option or a mask's field within one member, else anywhere."""
-    if len(set(_comparable(rows[name]))) <= 1:
-        return False  # most columns, and counting within members takes ten times as long
+    """Whether a column with several values has them within one member, if it is of an option or a mask's field."""
     field = name.partition(".")[0] if "." in name else "mask"
     if name == field or not ("." in name or is_idle(name)):
         return True

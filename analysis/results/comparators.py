@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.read.configurations import FULL, beside_the_sampling
+from analysis.read.configurations import FULL, beside_the_sampling, same_values
 from analysis.results.sentences import DOMAINS
 from analysis.results.transfer import Pair, less_than, pairs_between
 from analysis.results.versus_lowpass import CHANCE
@@ -146,7 +146,7 @@ def _is_plain(row: Mapping[str, Any]) -> bool:
 def _beside_comparators(table: pd.DataFrame) -> list[int]:
     """Per row, a number that is the same where two agree in all but rate, mask, seed and comparators."""
     names = [name for name in beside_the_sampling(table) if name not in PLAIN and not name.startswith(OPTIONS)]
-    return table.groupby(names, dropna=False, sort=False).ngroup().tolist()
+    return same_values(table, names)
 
 
 def lines(comparators: Comparators, title: str) -> list[str]:

@@ -42,9 +42,11 @@ def ensemble_table(
     by configuration; both with 90 % intervals over patients, paired. Empty where scores separate no classes.
     """
     measure = measure_of(run)
+    if not measure.of_classes:
+        return pd.DataFrame(columns=COLUMNS)
     rows = []
     for source, selection in selections.items():
-        for keys in _chosen_and_full(table, selection) if measure.of_classes else ():
+        for keys in _chosen_and_full(table, selection):
             together = _of_mean_score(run, keys, measure)
             single = configuration_draws(keys, draws)
             row = table[[keys[0] in of_row for of_row in table["keys"]]].iloc[0]

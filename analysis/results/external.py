@@ -59,18 +59,19 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
     for row in configurations.itertuples():
         keys_of[row.configuration] = [key for key in row.keys if key in keys_scored]
     draws = _draws(run, cohort, keys_of)
-    references = zip(full_sampling_of(configurations), low_pass_of(configurations))
-    sources = configurations["vendor"].tolist()
     noise: dict[tuple[str, str], Noise | None] = {}  # (vendor trained on, vendor scored on) -> error of one training
     for source, rows_of in configurations.groupby("vendor"):
         for vendor in scored["vendor"].unique():
             noise[str(source), vendor] = training_noise(rows_of, draws, vendor, "test", "in_domain")
+    full = full_sampling_of(configurations)
+    low_pass = low_pass_of(configurations)
     rows = []
-    for (configuration, keys), others, source in zip(keys_of.items(), references, sources, strict=True):
+    for row, *others in zip(configurations.itertuples(), full, low_pass, strict=True):
+        keys = keys_of[row.configuration]
         for vendor, of_vendor in scored[scored["key"].isin(keys)].groupby("vendor"):
             about = {
                 "cohort": cohort,
-                "configuration": configuration,
+                "configuration": row.configuration,
                 "keys": keys,
                 "seeds": len(keys),
                 "scored_on": vendor,
@@ -82,10 +83,10 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
             compared: dict[str, list[Resampled]] = {}
             for name, other in zip(REFERENCES, others, strict=True):
                 compared[name] = []
-                if other is not None and other != configuration:
+                if other is not None and other != row.configuration:
                     compared[name] = _seeds(keys_of[other], draws, str(vendor))
-            together = draws.get(_ensemble(configuration), {}).get(("test", str(vendor)))
-            rows.append(about | _compared(seeds, compared, noise[source, str(vendor)]) | _together(together))
+            together = draws.get(_ensemble(row.configuration), {}).get(("test", str(vendor)))
+            rows.append(about | _compared(seeds, compared, noise[row.vendor, str(vendor)]) | _together(together))
     return rows
 
 

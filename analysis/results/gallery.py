@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.read import trial_arrays
-from analysis.read.configurations import beside_the_sampling
+from analysis.read.configurations import beside_the_sampling, same_values
 from analysis.results.compute import Analysis
 from analysis.results.marks import Marks, marks_of
 
@@ -63,8 +63,9 @@ def gallery(analysis: Analysis, vendor: str, with_images: bool = True) -> list[E
 
 def _is_beside(table: pd.DataFrame) -> list[bool]:
     """Per row, whether it agrees with the chosen one in everything but sampling and mask."""
-    groups = table.groupby(beside_the_sampling(table), dropna=False, sort=False).ngroup()
-    return groups.isin(groups[table["chosen"]]).tolist()
+    groups = same_values(table, beside_the_sampling(table))
+    chosen = {group for group, is_chosen in zip(groups, table["chosen"]) if is_chosen}
+    return [group in chosen for group in groups]
 
 
 def chosen_exhibit(analysis: Analysis, vendor: str, with_images: bool = True) -> Exhibit | None:

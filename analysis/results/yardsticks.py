@@ -22,7 +22,7 @@ from analysis.statistics.bootstrap import DRAWS, NOWHERE, Resampled, TrialDraws,
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.pareto import TWO
-from analysis.statistics.resampling import configuration_draws, domain_draws, marked
+from analysis.statistics.resampling import Patients, configuration_draws, domain_draws, marked
 from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
@@ -118,14 +118,20 @@ def plain(name: str) -> str:
 def yardstick_draws(run: Run) -> YardstickDraws:
     """The metric of every yardstick on resampled test patients, the same in each draw as for the networks."""
     measure = measure_of(run)
-    patients = {vendor: np.unique(images["patient_id"]) for vendor, images in held_out_images(run.cohort)}
-    weights = {vendor: patient_weights(len(names), DRAWS, vendor) for vendor, names in patients.items()}
+    patients: dict[str, Patients] = {}  # by vendor
+    for vendor, images in held_out_images(run.cohort):
+        names = np.unique(images["patient_id"])
+        patients[vendor] = Patients(names, patient_weights(len(names), DRAWS, vendor))
     computed: dict[tuple, Resampled] = {}  # the seeds of a fixed mask share their yardsticks
 
-    def on_vendor(vendor: str, images: pd.DataFrame) -> Resampled:
+    def on_vendor(vendor: str, images: pd.DataFrame) -> Resampled | None:
+        """None where other patients were scored than all that are tested on."""
+        of_vendor = patients.get(vendor)
+        if of_vendor is None or not np.array_equal(np.unique(images["patient_id"]), of_vendor.names):
+            return None
         same = (vendor, images["score"].to_numpy().tobytes())
         if same not in computed:
-            computed[same] = measure.of_images(images, patients[vendor], weights[vendor])
+            computed[same] = measure.of_images(images, of_vendor.names, of_vendor.weights)
         return computed[same]
 
     by_yardstick: YardstickDraws = {}
@@ -137,8 +143,8 @@ def yardstick_draws(run: Run) -> YardstickDraws:
                 continue
             of_trial = by_yardstick.setdefault(name, {}).setdefault(key, {})
             for vendor, images in measure.of_counted(scores[scores["split"] == "test"]).groupby("vendor"):
-                if np.array_equal(np.unique(images["patient_id"]), patients.get(vendor, np.array([]))):
-                    value = on_vendor(vendor, images)
+                value = on_vendor(vendor, images)
+                if value is not None:
                     of_trial["test", vendor] = dataclasses.replace(value, in_mean=vendor not in left_out)
     return by_yardstick
 
@@ -179,11 +185,12 @@ def best_without_network(
     best: WithoutNetwork = {}
     for row in configurations.itertuples():
         reached = dict(base[row.vendor])
-        is_a_network = has_network([run.records[key] for key in row.keys])
-        for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items() if is_a_network else ():
+        best[row.configuration] = reached
+        if not has_network([run.records[key] for key in row.keys]):
+            continue
+        for role, candidate in best_yardsticks(run, row.keys, by_yardstick).items():
             if role not in reached or candidate.draws.point > reached[role].draws.point:
                 reached[role] = candidate
-        best[row.configuration] = reached
     return best
 
 

@@ -48,7 +48,7 @@ class Fitted(NamedTuple):
     cross_domain: Scores
 
 
-NOTHING_FITTED = Fitted({}, Scores({}, {}), Scores({}, {}))
+NOTHING_FITTED = Fitted({}, Scores({}, {}), Scores({}, {}))  # every point stays the observed one
 
 
 def fit_vendor(

@@ -157,8 +157,9 @@ def write_program(model: ExportedModel, path: Path) -> None:
         warnings.simplefilter("ignore")  # of torch, about itself
         program = torch.export.export(model, _example(model), dynamic_shapes=_any_batch(model.slices))
         program.example_inputs = None  # they would be pickled
-        for graph in program.graph_module.modules():
-            for node in graph.graph.nodes if isinstance(graph, torch.fx.GraphModule) else ():
+        graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
+        for graph in graphs:
+            for node in graph.nodes:
                 node.meta.pop("stack_trace", None)  # it holds paths of this machine
         torch.export.save(program, path)
 

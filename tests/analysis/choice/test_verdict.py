@@ -22,7 +22,7 @@ from analysis.report.page import render
 from analysis.report.sections import choice as choice_section
 from analysis.report.sections import front
 from analysis.report.sections import rules as rules_section
-from analysis.results import evidence
+from analysis.results import evidence, patient_level
 from analysis.results.compute import compute
 from analysis.statistics.measures import MEASURES
 from synthetic_run import write_run
@@ -177,9 +177,13 @@ def shown(analysis):
     return re.sub(r"<[^>]+>", " ", page), console.export_text()
 
 
-def test_a_whole_analysis_says_of_a_rate_what_its_verdict_says(analysis):
+def test_a_whole_analysis_says_of_a_rate_what_its_verdict_says(analysis, monkeypatch):
     """Card and terminal, for all combinations of both endpoints, with and without a proof of the same rate."""
     computed = analysis.vendors["GE"]
+    # the terminal's sentences on patients are of the trainings alone, which are the same in all combinations
+    of_patients = patient_level.patient_level(analysis)
+    assert patient_level.sentences(of_patients)
+    monkeypatch.setattr(patient_level, "patient_level", lambda analysis: of_patients)
     met = 0
     for in_domain, cross_domain, seeds, proven in COMBINATIONS:
         of_values = computed.selection.values | values(in_domain, cross_domain, seeds)

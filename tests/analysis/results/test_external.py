@@ -1,6 +1,8 @@
 """Another cohort: intervals and differences by hand, rows by rate, and the analysis made again as it was."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,10 +16,12 @@ from analysis.read.load import load
 from analysis.report import page
 from analysis.report.sections import external as section
 from analysis.results.compute import compute
+from analysis.results.external import external_table
 from analysis.statistics.bootstrap import Resampled, interval, patient_weights
 from analysis.statistics.estimate import estimate
 from synthetic_run import write_run
 from tune_ks.core.metrics import auc
+from tune_ks.core.run_folder import RunFolder
 
 PATIENTS = 14
 LEFT_OUT = b"Images were left out"
@@ -44,23 +48,29 @@ def write_external(folder, name="other", keys=None, vendors=("PHILIPS",)):
     pd.concat(rows).to_csv(place / f"{name}_scores.csv", index=False)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return write_run(tmp_path / "run", rates=(0.25, 0.5, 1.0), seeds=(0, 1), patients=12, images=4)
-
-
-def computed(folder):
-    return compute(load(folder.root), "epsilon", Options())
-
-
-def test_rows_are_by_vendor_trained_on_and_rate_with_differences_by_hand(folder):
+@pytest.fixture(scope="module")
+def analysis(tmp_path_factory):
+    """Of a run with two other cohorts."""
+    root = tmp_path_factory.mktemp("external") / "run"
+    folder = write_run(root, rates=(0.25, 0.5, 1.0), seeds=(0, 1), patients=12, images=4)
     write_external(folder)
-    analysis = computed(folder)
-    table = analysis.external
+    write_external(folder, "second", vendors=("HITACHI",))
+    return compute(load(root), "epsilon", Options())
+
+
+@pytest.fixture
+def folder(analysis, tmp_path):
+    """A copy of the run without them."""
+    leave_out = shutil.ignore_patterns("external")
+    return RunFolder(shutil.copytree(analysis.run.root, tmp_path / "run", ignore=leave_out))
+
+
+def test_rows_are_by_vendor_trained_on_and_rate_with_differences_by_hand(analysis):
+    table = analysis.external[analysis.external["cohort"] == "other"]
     assert len(table) == 2 * 5  # two vendors; two masks at two rates, and full sampling
     of_ge = table[table["vendor"] == "GE"]
     assert of_ge["realised_rate"].is_monotonic_increasing
-    scores = pd.read_csv(folder.root / "external" / "other_scores.csv", dtype={"key": str})
+    scores = pd.read_csv(analysis.run.root / "external" / "other_scores.csv", dtype={"key": str})
     weights = patient_weights(PATIENTS, 1000, "external", "other", "PHILIPS")
 
     def seeds_of(keys):
@@ -100,8 +110,8 @@ def test_rows_are_by_vendor_trained_on_and_rate_with_differences_by_hand(folder)
     assert np.isnan(of_ge.loc[of_ge["full"].astype(bool), "full_sampling"]).all()
 
 
-def test_the_low_pass_of_a_configuration_has_its_rate_and_settings(folder):
-    table = computed(folder).configurations
+def test_the_low_pass_of_a_configuration_has_its_rate_and_settings(analysis):
+    table = analysis.configurations
     named = dict(zip(table["configuration"], low_pass_of(table)))
     rows = table.set_index("configuration")
     met = 0
@@ -118,51 +128,49 @@ def test_the_low_pass_of_a_configuration_has_its_rate_and_settings(folder):
     assert met == 8
 
 
-def test_what_was_not_scored_is_not_compared(folder):
+def test_what_was_not_scored_is_not_compared(folder, analysis):
     run = load(folder.root)
     learned = [
         key for key, record in run.records.items() if record.config.mask == "gumbel" and not record.config.is_full
     ]
     write_external(folder, keys=learned)
-    table = computed(folder).external
+    table = external_table(load(folder.root), analysis.configurations)
     assert len(table) == 4
     assert table[["full_sampling", "low_pass"]].isna().all(axis=None)
     assert table[["low", "high"]].notna().all(axis=None)
 
 
-def test_without_scores_per_image_the_metric_stands_alone(folder):
+def test_without_scores_per_image_the_metric_stands_alone(folder, analysis):
     write_external(folder)
     (folder.root / "external" / "other_scores.csv").write_text("key,score\n")
-    analysis = computed(folder)
-    assert analysis.external["value"].notna().all()
-    assert analysis.external[["low", "full_sampling"]].isna().all(axis=None)
-    html = page.render(section.parts(analysis))
+    run = load(folder.root)
+    external = external_table(run, analysis.configurations)
+    assert external["value"].notna().all()
+    assert external[["low", "full_sampling"]].isna().all(axis=None)
+    html = page.render(section.parts(replace(analysis, run=run, external=external)))
     assert "AUC on other cohorts" in html
-    assert computed_without(folder).external.empty
-
-
-def computed_without(folder):
     (folder.root / "external" / "other.csv").unlink()
-    return computed(folder)
+    assert external_table(load(folder.root), analysis.configurations).empty
 
 
-def test_the_terminal_prints_one_cohort_by_rate_and_no_hash(folder, capsys, monkeypatch):
+def test_the_terminal_prints_one_cohort_by_rate_and_no_hash(analysis, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
-    write_external(folder)
-    write_external(folder, "second", vendors=("HITACHI",))
-    analysis = computed(folder)
     print_external(analysis, "other")
     text = capsys.readouterr().out
     assert "HITACHI" not in text
     assert text.count("scored on 14 patients of PHILIPS (other)") == 2
     assert text.count(", chosen") == 2
-    assert not any(key in text for key in folder.keys())
+    assert not any(key in text for key in analysis.run.records)
     lines = [line.split() for line in text.splitlines() if "[" in line and "90 %" not in line]
     assert len(lines) == 10
     assert all("…" not in cell for line in lines for cell in line)
 
 
-def test_an_analysis_is_made_again_with_its_settings(folder):
+SMALL = {"rates": (0.25, 1.0), "seeds": (0, 1), "masks": ("gumbel",), "patients": 12, "images": 4, "source": ("GE",)}
+
+
+def test_an_analysis_is_made_again_with_its_settings(tmp_path):
+    folder = write_run(tmp_path / "run", **SMALL)
     first = analyse(folder.root, rule="cross_domain", epsilon=0.05, images=False, cross_fit=2)
     before = [path.read_bytes() for path in (first.selection_json, first.report)]
     assert LEFT_OUT in before[1]
@@ -177,9 +185,7 @@ def test_an_analysis_is_made_again_with_its_settings(folder):
 @pytest.fixture(scope="module")
 def analysed(tmp_path_factory):
     """The selection.json of an analysis with all settings at their defaults."""
-    folder = write_run(
-        tmp_path_factory.mktemp("analysed") / "run", rates=(0.25, 1.0), seeds=(0,), patients=12, images=4
-    )
+    folder = write_run(tmp_path_factory.mktemp("analysed") / "run", **SMALL)
     return analyse(folder.root, report=False).selection_json
 
 

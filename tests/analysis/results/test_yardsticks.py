@@ -1,20 +1,22 @@
 """Yardsticks in the analysis: intervals by hand, what a network must beat, and whether it is fit to judge a rate."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from analysis import analyse, print_analysis
+from analysis import print_analysis
 from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report import page
-from analysis.report.sections import baselines, curves, trivial
+from analysis.report.sections import baselines, curves, front, trivial
 from analysis.results.compute import compute
 from analysis.results.fitness import FIT, NO_NETWORK, UNDERFIT, UNKNOWN, about_rivals, ending
 from analysis.results.headline import headline
+from analysis.results.selection_json import selection_text
 from analysis.results.yardsticks import COLUMNS, yardstick_curves
 from analysis.statistics.bootstrap import Resampled, interval, patient_weights
 from synthetic_run import write_run
@@ -63,18 +65,37 @@ def flat(epochs=20):
     return [{"epoch": e, "loss": 0.3, "val_in_domain": 0.8} for e in range(1, epochs + 1)]
 
 
-def test_a_run_without_yardsticks_is_analysed_as_before(made):
-    analysis = computed(made)
+def test_a_run_without_yardsticks_is_analysed_as_before(of_made):
+    analysis = of_made
     assert analysis.yardsticks.empty
     assert list(analysis.yardsticks) == list(COLUMNS)
     assert analysis.configurations["best_yardstick"].str.startswith("best one-number baseline (").all()
     assert "These records hold no yardstick" in page.render(baselines.parts(analysis))
 
 
-def test_a_yardstick_has_its_metrics_and_paired_intervals(tmp_path):
-    folder = write_run(tmp_path, **RUN)
-    add_yardstick(folder, 0.8)
-    analysis = computed(tmp_path)
+@pytest.fixture(scope="module")
+def flat_run(tmp_path_factory):
+    """A run without yardsticks whose trainings have ended; to be copied."""
+    folder = write_run(tmp_path_factory.mktemp("flat") / "run", **RUN)
+    with_histories(folder, flat())
+    return folder.root
+
+
+@pytest.fixture
+def folder(flat_run, tmp_path):
+    """A copy of it."""
+    return RunFolder(shutil.copytree(flat_run, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def analysis(flat_run, tmp_path_factory):
+    """Of the same run with a good yardstick, which the network is not above."""
+    folder = RunFolder(shutil.copytree(flat_run, tmp_path_factory.mktemp("yardstick") / "run"))
+    add_yardstick(folder, 0.99)
+    return computed(folder.root)
+
+
+def test_a_yardstick_has_its_metrics_and_paired_intervals(analysis):
     table = analysis.yardsticks
     assert len(table) == len(analysis.configurations) == 6
     assert set(table["yardstick"]) == {"linear on 35 numbers"}
@@ -124,10 +145,10 @@ def test_the_paired_interval_is_a_bootstrap_by_hand(tmp_path):
 
 
 def test_what_must_be_beaten_is_the_best_of_all(tmp_path):
-    folder = write_run(tmp_path, **RUN | {"patients": 120})
-    assert not [text for text in computed(tmp_path).warnings if "no evidence that anything was learned" in text]
+    folder = write_run(tmp_path, **RUN | {"masks": ("gumbel",), "patients": 120})
     add_yardstick(folder, 0.55)  # worse than the one-number baseline
     analysis = computed(tmp_path)
+    assert not [text for text in analysis.warnings if "no evidence that anything was learned" in text]
     assert analysis.configurations["best_yardstick"].str.contains("one-number").all()
     add_yardstick(folder, 0.97, "second")
     analysis = computed(tmp_path)
@@ -137,21 +158,17 @@ def test_what_must_be_beaten_is_the_best_of_all(tmp_path):
     assert all("is not above the best yardstick (second, 0.9" in text for text in said)
 
 
-def test_scores_that_are_absent_cost_the_intervals_only(tmp_path):
-    folder = write_run(tmp_path, **RUN)
+def test_scores_that_are_absent_cost_the_intervals_only(folder):
     add_yardstick(folder, 0.8)
     for key in folder.finished():
         folder.trial(key, "scores.npz").unlink()
-    table = computed(tmp_path).yardsticks
+    table = computed(folder.root).yardsticks
     assert table["test_in_domain"].notna().all()
     assert table[["test_in_domain_low", "above_in_domain"]].isna().all(axis=None)
 
 
-def test_the_page_shows_them_on_every_curve_and_in_a_table(tmp_path):
-    folder = write_run(tmp_path, **RUN)
-    add_yardstick(folder, 0.9)
-    analysis = analyse(tmp_path, images=False)
-    html = analysis.report.read_text()
+def test_the_page_shows_them_on_every_curve_and_in_a_table(analysis):
+    html = page.render([*front.parts(analysis), *curves.parts(analysis), *baselines.parts(analysis)])
     for split in ("test", "val"):
         for vendor in ("GE", "SIEMENS"):
             assert f'id="curves-{split}-{vendor}"' in html
@@ -242,20 +259,16 @@ def test_a_network_that_outlines_is_compared_with_the_best_yardstick_of_dice(tmp
     assert "otsu is a threshold between two classes of pixels" in shown
 
 
-def test_a_yardsticks_curve_ends_at_full_sampling(tmp_path):
-    folder = write_run(tmp_path, **RUN)
-    add_yardstick(folder, 0.9)
-    table = computed(tmp_path).yardsticks
+def test_a_yardsticks_curve_ends_at_full_sampling(analysis):
+    table = analysis.yardsticks
     curves = yardstick_curves(table[table["vendor"] == "GE"])
     assert [curve[:2] for curve in curves] == [("linear on 35 numbers", mask) for mask in ("gumbel", "lowpass")]
     assert all(curve.scores["realised_rate"].tolist() == [0.25, 1.0] for curve in curves)
 
 
-def test_a_network_above_its_yardstick_with_flat_curves_is_fit_as_far_as_can_be_told(tmp_path):
-    folder = write_run(tmp_path, **RUN)
-    with_histories(folder, flat())
+def test_a_network_above_its_yardstick_with_flat_curves_is_fit_as_far_as_can_be_told(folder):
     add_yardstick(folder, 0.6)
-    fitness = computed(tmp_path).vendors["GE"].fitness
+    fitness = computed(folder.root).vendors["GE"].fitness
     assert fitness.verdict == FIT
     assert fitness.sentence.startswith(
         "GE: fit as far as can be told: at full sampling over the last fifth of 20 epochs"
@@ -264,28 +277,22 @@ def test_a_network_above_its_yardstick_with_flat_curves_is_fit_as_far_as_can_be_
     assert "no other network" in fitness.sentence
 
 
-def test_a_network_below_its_yardstick_is_underfit_everywhere_it_is_said(tmp_path, capsys):
-    folder = write_run(tmp_path, **RUN)
-    with_histories(folder, flat())
-    add_yardstick(folder, 0.99)
-    analysis = analyse(tmp_path)
+def test_a_network_below_its_yardstick_is_underfit_everywhere_it_is_said(analysis, capsys):
     print_analysis(analysis)
-    verdict = json.loads(analysis.selection_json.read_text())["fitness"]["GE"]
+    verdict = json.loads(selection_text(analysis, {}))["fitness"]["GE"]
     assert verdict["verdict"] == UNDERFIT
     assert len(verdict["reasons"]) == 1
     assert "is not above the best yardstick (linear on 35 numbers, 0.9" in verdict["reasons"][0]
     sentence = verdict["sentence"]
     assert "underfit: rates judged by this network are lower bounds of what k-space is worth" in sentence
     assert sentence in capsys.readouterr().out.replace("\n", "")
-    first_screen = analysis.report.read_text().split('id="proof"')[0]
-    assert sentence.partition("(")[0] in first_screen
+    assert sentence.partition("(")[0] in page.render(front.parts(analysis))
 
 
-def test_training_that_still_improves_is_underfit(tmp_path):
-    folder = write_run(tmp_path, **RUN)
+def test_training_that_still_improves_is_underfit(folder):
     rising = [{"epoch": e, "loss": 1 - 0.03 * e, "val_in_domain": 0.6 + 0.01 * e} for e in range(1, 21)]
     with_histories(folder, rising)
-    fitness = computed(tmp_path).vendors["GE"].fitness
+    fitness = computed(folder.root).vendors["GE"].fitness
     assert fitness.verdict == UNDERFIT
     assert "training is not finished: over the last fifth of 20 epochs" in fitness.sentence
     assert "by +0.040 (best epoch 20, 20, 20)" in fitness.sentence
