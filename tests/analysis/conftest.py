@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.choice.options import Options
 from analysis.read.load import load
+from analysis.results.compute import compute
 from synthetic_run import write_run
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lu_table1"
@@ -17,6 +19,12 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("made") / "run"
     write_run(root, rates=(0.25, 1.0), seeds=(0, 1), patients=12, images=4)
     return root
+
+
+@pytest.fixture(scope="session")
+def of_made(made):
+    """Its analysis, with everything at its default."""
+    return compute(load(made), "epsilon", Options())
 
 
 @pytest.fixture

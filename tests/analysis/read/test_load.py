@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
@@ -13,6 +14,9 @@ from analysis.__main__ import main
 from analysis.choice.options import Options
 from analysis.read import trial_arrays as images
 from analysis.read.load import RunError, load
+from analysis.report.page import render
+from analysis.report.report import rendered_sections
+from analysis.report.sections import external, trouble
 from analysis.results.compute import compute
 from synthetic_run import write_run
 from tune_ks.core.config import TrialConfig
@@ -63,7 +67,11 @@ def test_a_bad_record_is_counted_and_named_not_fatal(run, text, reason):
     assert re.search(reason, loaded.unreadable[key])
     assert str(run) not in loaded.unreadable[key]  # the report does not tell where it lay
     assert key in loaded.warnings[0]
-    assert compute(loaded, "epsilon", Options()).vendors
+
+
+def test_a_run_with_a_bad_record_is_analysed(run):
+    spoil(run, "")
+    assert list(compute(load(run), "epsilon", Options()).vendors) == ["GE", "SIEMENS"]
 
 
 def test_a_record_in_anothers_place_is_left_out(run):
@@ -106,11 +114,11 @@ def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
     search = json.loads((run / "search.json").read_text())
     search["search"] = {"sampler": "grid", "scheduler": "pareto_halving", "objectives": ["val_cross_domain"]}
     (run / "search.json").write_text(json.dumps(search))
-    analysis = analyse(run)
+    analysis = compute(load(run), "epsilon", Options())
     assert any("The scheduler of this search read validation labels of all" in w for w in analysis.warnings)
-    page = analysis.report.read_text()
+    page = render(trouble.parts(analysis))
     assert "behind the others" in page
-    assert "1 trial(s) were stopped early" in page
+    assert any(w.startswith("1 trial(s) were stopped early") for w in analysis.warnings)
 
 
 def test_failures_and_pending_are_told(run):
@@ -124,7 +132,7 @@ def test_failures_and_pending_are_told(run):
     loaded = load(run)
     assert loaded.failures["key"].tolist() == sorted([config.key(), "0123456789ab"])
     assert loaded.pending == ["ba9876543210"]
-    page = analyse(run).report.read_text()
+    page = render(trouble.parts(compute(loaded, "epsilon", Options())))
     assert "the loss is &lt;NaN&gt;" in page
     assert "<NaN>" not in page
 
@@ -166,8 +174,32 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", ["scores.npz", "mask.npy", "probability.npy", "preview.npz", "mask_history.npz"])
-def test_a_bad_array_costs_its_own_part_only(run, name):
+@pytest.fixture(scope="module")
+def undamaged(of_made):
+    """The titles of the page of the run as it was."""
+    return titles(of_made)
+
+
+def titles(analysis):
+    return [section.title for section in rendered_sections(analysis)]
+
+
+@pytest.mark.parametrize("name", ["mask.npy", "probability.npy", "preview.npz", "mask_history.npz"])
+def test_a_bad_picture_costs_its_own_part_only(run, name, of_made, undamaged):
+    """Pictures are read where the page is drawn: all its sections are there, and show something."""
+    damage_all(run, name)
+    assert titles(replace(of_made, run=replace(of_made.run, root=run))) == undamaged
+
+
+def test_bad_scores_cost_the_intervals_only(run):
+    damage_all(run, "scores.npz")
+    analysis = analyse(run)
+    assert len(analysis.vendors) == 2
+    assert analysis.configurations["test_in_domain_low"].isna().all()
+    assert analysis.report.exists()
+
+
+def damage_all(run, name):
     """Every trial's array is damaged, in one of four ways in turn."""
     paths = [path for trial in sorted((run / "trials").iterdir()) if (path := trial / name).exists()]
     for path, damage in zip(paths, cycle(DAMAGES.values())):
@@ -176,10 +208,6 @@ def test_a_bad_array_costs_its_own_part_only(run, name):
         if damage is not None:
             path.write_bytes(damage(data))
     assert len(paths) >= 2 * len(DAMAGES)
-    analysis = analyse(run)
-    assert len(analysis.vendors) == 2
-    assert analysis.configurations["test_in_domain_low"].isna().all() == (name == "scores.npz")
-    assert analysis.report.exists()
 
 
 def test_scores_of_unknown_images_are_not_used(run):
@@ -211,7 +239,7 @@ def test_a_torn_search_json_is_a_warning(run):
 
 def test_external_cohorts_are_read_and_their_scores_are_not(run):
     write_whole(run / "external" / "elsewhere.csv", b"key,vendor,images,patients,auc\nabc,PHILIPS,10,5,0.7\n")
-    assert "no record of these trials: abc" in analyse(run).report.read_text()
+    assert "no record of these trials: abc" in render(external.parts(compute(load(run), "epsilon", Options())))
     lines = [
         "key,vendor,images,patients,auc",
         "abc,HITACHI,10,5,0.7",
@@ -223,7 +251,7 @@ def test_external_cohorts_are_read_and_their_scores_are_not(run):
     loaded = load(run)
     assert loaded.external["cohort"].tolist() == ["elsewhere", "elsewhere"]
     assert not loaded.warnings
-    html = analyse(run).report.read_text()
+    html = render(external.parts(compute(loaded, "epsilon", Options())))
     assert "PHILIPS" in html
     assert "HITACHI" not in html
 

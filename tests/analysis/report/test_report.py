@@ -337,7 +337,8 @@ def test_the_terminal_says_the_choice_and_whose_labels(analysis):
 
 
 def test_a_vendor_named_like_a_tag_stays_text(tmp_path):
-    write_run(tmp_path, vendors=("<b>GE", "SIEMENS"), rates=(0.5, 1.0), seeds=(0,), patients=12)
+    tagged, few = "<b>GE", {"seeds": (0,), "masks": ("gumbel",), "patients": 12}
+    write_run(tmp_path, vendors=(tagged, "SIEMENS"), rates=(0.5, 1.0), source=(tagged,), **few)
     text = analyse(tmp_path).report.read_text()
     body = text[text.index("<body>") :]
     assert "<b>GE" not in body

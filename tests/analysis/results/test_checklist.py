@@ -1,18 +1,17 @@
 """The reporting checklist: filled from the run, the rest left to the authors, nothing claimed."""
 
 import re
-import shutil
 from types import SimpleNamespace
 
 import pytest
 
-from analysis import analyse
 from analysis.results.checklist import OPEN, TOPICS, checklist, checklist_file
+from one_section import section_of
 
 
-@pytest.fixture(scope="module")
-def analysis(made, tmp_path_factory):
-    return analyse(shutil.copytree(made, tmp_path_factory.mktemp("checklist") / "run"))
+@pytest.fixture
+def analysis(of_made):
+    return of_made
 
 
 def answers(analysis):
@@ -55,6 +54,6 @@ def test_the_file_ticks_what_is_filled_names_its_sources_and_has_no_item_numbers
 
 
 def test_the_section_stands_in_the_page(analysis):
-    page = analysis.report.read_text()
-    assert 'id="checklist"' in page
-    assert page.count(OPEN) >= sum(not entry.known for entry in checklist(analysis))
+    shown = section_of(analysis, "checklist")
+    assert 'id="checklist"' in shown
+    assert shown.count(OPEN) >= sum(not entry.known for entry in checklist(analysis))

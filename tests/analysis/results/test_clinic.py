@@ -17,15 +17,20 @@ from sklearn.metrics import brier_score_loss, confusion_matrix, roc_curve
 from analysis import RunError, analyse, print_analysis
 from analysis.__main__ import main
 from analysis.analyse import last_settings
+from analysis.choice.options import Options
+from analysis.read.load import load
 from analysis.read.trial_arrays import image_scores
 from analysis.report.export import figures
+from analysis.report.sections import SECTIONS
 from analysis.results import sentences
 from analysis.results.at_threshold import confusion, of_patients, predictive_values, roc
 from analysis.results.clinic import roc_of
+from analysis.results.compute import compute
 from analysis.results.operating import resampled_share, resampled_thresholds
 from analysis.results.reliability import equal_count_bins, number_of_bins
 from analysis.results.subgroups import PATIENTS, SMALL_COLLECTION, subgroups
 from analysis.statistics.bootstrap import Resampled, interval, patient_weights, resampled_mean
+from one_section import section_of
 from synthetic_run import make_cohort, write_run
 from tune_ks.core.metrics import auc
 from tune_ks.core.operating_point import SPECIFICITY, threshold
@@ -180,7 +185,7 @@ def test_a_patient_is_positive_by_one_image_and_scored_by_the_highest():
 def analysis(tmp_path_factory):
     root = tmp_path_factory.mktemp("clinic") / "run"
     write_run(root, rates=(0.25, 1.0), seeds=(0, 1), masks=("gumbel",), patients=96, images=4)
-    return analyse(root, epsilon=0.3, prevalence=0.02)
+    return analyse(root, report=False, epsilon=0.3, prevalence=0.02)
 
 
 def parts(analysis, source, vendor, split="test"):
@@ -410,11 +415,11 @@ def test_what_is_not_recorded_is_said_and_names_are_not_shown():
 
 
 def test_the_answers_are_in_the_page_the_file_and_the_terminal(analysis):
-    page = analysis.report.read_text()
+    page = section_of(analysis, "clinic")
     names = ("operating-GE", "operating-SIEMENS", "reliability-GE", "operating", "calibration", "subgroups")
     names += ("roc-GE-on-GE", "roc-GE-on-SIEMENS", "predictive-values", "confusion", "reliability")
     assert all(f'id="{name}"' in page for name in names)
-    assert "What a clinician asks" in page
+    assert SECTIONS["clinic"].title == "What a clinician asks"
     assert {"operating-GE", "reliability-SIEMENS", "roc-on-GE-SIEMENS"} <= set(figures(analysis))
     written = json.loads(analysis.selection_json.read_text())["clinic"]
     assert len(written["operating"]) == len(analysis.clinic.operating) == 8
@@ -432,10 +437,10 @@ def test_without_scores_it_says_so(tmp_path):
     folder = write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12)
     for key in folder.keys():
         folder.trial(key, "scores.npz").unlink()
-    analysis = analyse(tmp_path)
+    analysis = compute(load(tmp_path), "epsilon", Options())
     assert analysis.clinic.operating.empty
     assert sum("no per-image scores" in text for text in analysis.clinic.absent) == 2
-    assert "no per-image scores, so none of this can be computed" in analysis.report.read_text()
+    assert "no per-image scores, so none of this can be computed" in section_of(analysis, "clinic")
 
 
 def test_a_sensitivity_of_too_few_patients_is_told_without_an_interval():

@@ -39,10 +39,9 @@ def test_of_many_only_the_first_are_named_in_the_warning(made):
     assert f"and {len(keys) - warnings.NAMED} more, marked in the table of all trials" in line
 
 
-def test_without_such_trials_nothing_is_said(made):
-    analysis = compute(load(made), "epsilon", Options())
-    assert not any("at chance" in line for line in analysis.warnings)
-    assert "at chance" not in str(trials.parts(analysis))
+def test_without_such_trials_nothing_is_said(of_made):
+    assert not any("at chance" in line for line in of_made.warnings)
+    assert "at chance" not in str(trials.parts(of_made))
 
 
 def with_facts(run, facts):

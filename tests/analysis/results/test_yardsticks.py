@@ -65,8 +65,8 @@ def flat(epochs=20):
     return [{"epoch": e, "loss": 0.3, "val_in_domain": 0.8} for e in range(1, epochs + 1)]
 
 
-def test_a_run_without_yardsticks_is_analysed_as_before(made):
-    analysis = computed(made)
+def test_a_run_without_yardsticks_is_analysed_as_before(of_made):
+    analysis = of_made
     assert analysis.yardsticks.empty
     assert list(analysis.yardsticks) == list(COLUMNS)
     assert analysis.configurations["best_yardstick"].str.startswith("best one-number baseline (").all()

@@ -14,6 +14,7 @@ from analysis.results.compute import compute
 from analysis.statistics.bootstrap import patient_weights, resampled_auc, win_matrix
 from analysis.statistics.delong import cross_check, delong
 from analysis.statistics.hanley_mcneil import Counts, correlation_needed, counts_of, standard_error
+from one_section import section_of
 from synthetic_run import write_run
 from tune_ks.core.metrics import auc
 
@@ -74,7 +75,7 @@ def test_delong_is_too_small_where_the_images_of_a_patient_are_alike():
 
 def test_the_report_holds_both_errors_of_each_choice(tmp_path):
     write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=40)
-    analysis = analyse(tmp_path, epsilon=0.3)
+    analysis = compute(load(tmp_path), "epsilon", Options(epsilon=0.3))
     keys = {vendor: computed.selection.keys for vendor, computed in analysis.vendors.items()}
     checked = cross_check(analysis.run, analysis.configurations, analysis.draws, keys)
     of_auc = checked[checked["what"] == "AUC"]
@@ -84,7 +85,7 @@ def test_the_report_holds_both_errors_of_each_choice(tmp_path):
     np.testing.assert_allclose(checked["ratio"], checked["clustered bootstrap"] / checked["DeLong"])
     chosen = [computed.selection.rate < 1 for computed in analysis.vendors.values()]
     assert (checked["what"] == "difference").sum() == 2 * sum(chosen) > 0
-    assert 'id="cross-check"' in analysis.report.read_text()
+    assert 'id="cross-check"' in section_of(analysis, "intervals_of_classes")
 
 
 @pytest.mark.parametrize("counts", [Counts(2, 2), Counts(51, 58), Counts(3, 400)])
@@ -141,9 +142,9 @@ def test_counts_that_could_be_read_in_two_ways_are_refused(text, capsys):
     assert "60+/60-" in capsys.readouterr().err
 
 
-def test_table_1_with_counts_has_intervals_and_says_what_they_lack(example):
+def test_table_1_with_counts_has_intervals_and_says_what_they_lack(table_1):
     counts = {"GE": Counts(125, 125), "SIEMENS": Counts(58, 58)}
-    analysis = analyse(example, epsilon=0.03, patients=counts)
+    analysis = compute(table_1, "epsilon", Options(epsilon=0.03), counts)
     values = analysis.vendors["GE"].selection.values
     assert (values["test_in_domain_low"], values["test_in_domain_high"]) == pytest.approx((0.836, 0.910), abs=6e-4)
     wider = analysis.vendors["GE"].selection.values["test_cross_domain_high"] - values["test_cross_domain_low"]
@@ -152,8 +153,9 @@ def test_table_1_with_counts_has_intervals_and_says_what_they_lack(example):
     text = " ".join(analysis.warnings)
     assert "Counts" not in text.replace("counts of test patients alone (GE 125+/125-, SIEMENS 58+/58-", "")
     assert "GE, in-domain: how the AUCs of two models correlate is not in the counts" in text
-    assert 'id="counts-alone"' in analysis.report.read_text()
-    assert "no interval was computed" in analyse(example, epsilon=0.03).report.read_text()
+    assert 'id="counts-alone"' in section_of(analysis, "intervals_of_classes")
+    plain = compute(table_1, "epsilon", Options(epsilon=0.03))
+    assert "no interval was computed" in section_of(plain, "intervals_of_classes")
 
 
 def test_counts_of_a_vendor_that_was_not_scored_are_one_message(example, capsys):
