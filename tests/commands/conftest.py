@@ -32,7 +32,8 @@ def place(cohorts):
     Its words were piped to `head -3`, and its terminal was closed then.
     """
     (cohorts / "space.py").write_text(SPACE)
-    words, options = command("--data", "data", "--space", "space.py", "--run", "runs/one", cwd=cohorts)
+    typed = ("--data", "data", "--space", "space.py", "--concurrent", 1, "--run", "runs/one")
+    words, options = command(*typed, cwd=cohorts)
     options["env"].pop(SOCKET, None)  # workers of the same process group
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
     process = subprocess.Popen(words, **pipes, **options)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from front_door import command, inside
 from lean_ray import SOCKET
 from local_ray import start_local_ray
 from tune_ks.core.run_folder import RunFolder
+from warm import Warm
 
 FIELDS = '"width": 0.05, "image_size": 64'
 SPACE = f"""
@@ -61,15 +61,15 @@ def test_a_second_driver_is_refused_and_a_signal_in_any_stage_leaves_a_report_an
     once more when it is about to export.
     """
     typed = ("--data", "data", "--space", "long.py", "--run", "runs/long", "--concurrent", 1)
-    words, options = command(*typed, cwd=place)
+    (_, *words), options = command(*typed, cwd=place)
     temporary = place / "t"
     temporary.mkdir()
     options["env"] |= {"TMPDIR": str(temporary), "RAY_TMPDIR": "/tmp"}
     options["env"].pop(SOCKET, None)  # workers of the same session
+    del options["text"]
     run = RunFolder(place / "runs/long")
     log = place / "log.txt"
-    with log.open("w") as file:
-        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, **options)
+    process = Warm(words, output=log, start_new_session=True, **options)
     wait_for(lambda: len(run.finished()) == 4, process)
     second = inside(*typed, cwd=place)
     assert second.returncode == 2
@@ -98,8 +98,8 @@ def test_a_second_driver_is_refused_and_a_signal_in_any_stage_leaves_a_report_an
     starting.mkdir()
     exporting.mkdir()
     options["env"] |= variables(run.root, {"hold_ray": str(starting), "hold_export": str(exporting)})
-    with log.open("w") as file:
-        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, **options)
+    log.unlink()
+    process = Warm(words, output=log, start_new_session=True, **options)
     wait_for(lambda: list(starting.iterdir()), process)
     process.send_signal(signal.SIGTERM)
     wait_for(lambda: "stopping: SIGTERM came" in log.read_text(), process)

@@ -4,8 +4,6 @@ import gzip
 import io
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import warnings
 import zipfile
@@ -23,6 +21,7 @@ from dicom_files import CLINICAL, anatomy, save_labels, write_dicom, write_duke
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.dicom.file import TAGS
+from warm import Warm
 
 ROOT = Path(__file__).parents[2]
 MARK = "QZPLANTED"
@@ -43,7 +42,7 @@ import run_search
 
 for code in (
     run_search.main(["--data", "../data/here", "--space", "space.py", "--run", "runs/one", "--concurrent", "1"]),
-    analysis.__main__.main(["runs/one"]),
+    analysis.__main__.main(["runs/one", "--no-report"]),  # the search has written the page, and evaluate does
     run_search.main(["evaluate", "runs/one", "--data", "../data/there", "--all"]),
     run_search.main(["predict", "runs/one", "--data", "../data/unlabelled", "--all"]),
 ):
@@ -189,11 +188,11 @@ def place(tmp_path_factory):
         "RAY_TMPDIR": str(ray_logs),
         "TMPDIR": str(outputs / "scratch"),
     }
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=outputs, env=environment, capture_output=True, text=True, timeout=500
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    (outputs / "said.txt").write_text(ended.stdout + ended.stderr)
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    process = Warm([program], env=environment, cwd=outputs, output=outputs / "said.txt")
+    said, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, said
     for log in ray_logs.rglob("*"):
         if log.is_file():
             shutil.copyfile(log, outputs / f"ray-{log.name}")

@@ -25,6 +25,7 @@ from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import ObjectPath, put_folder, read_whole, storage_path, without_place, write_whole
 from tune_ks.planning.pretrained import absent_weights, bring_weights, named
 from tune_ks.training.transfer import read_weights
+from warm import Warm
 
 
 def test_an_absent_file_is_told_from_a_present_one(root):
@@ -196,14 +197,13 @@ def searched(store_options, tmp_path_factory, warm_workers):
     run = RunFolder(url)
     # one at a time, so that on any machine some are left when the first is done
     words = ["--data", "data", "--space", "space.py", "--run", url, "--concurrent", "1"]
-    begun, settings = command(*words, cwd=place)
-    with open(place / "interrupted.log", "w") as log:
-        process = subprocess.Popen(begun, stdout=log, stderr=log, **settings)
-        deadline = time.monotonic() + 500
-        while not run.finished() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.terminate()  # as Slurm and Kubernetes do
-        code = process.wait(500)
+    (_, *begun), settings = command(*words, cwd=place)
+    process = Warm(begun, env=settings["env"], cwd=place, output=place / "interrupted.log")
+    deadline = time.monotonic() + 500
+    while not run.finished() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()  # as Slurm and Kubernetes do
+    code = process.wait(500)
     finished = {key: run.trial(key, "record.json").stat() for key in run.finished()}
     interrupted = (place / "interrupted.log").read_text()
     return Searched(url, place, interrupted, code, finished, call(*words, cwd=place))
@@ -226,7 +226,7 @@ def test_a_search_on_an_object_store_is_interrupted_and_resumed(searched):
 def test_a_run_on_an_object_store_is_evaluated_and_analysed(searched, capsys, monkeypatch):
     monkeypatch.chdir(searched.place)
     assert run_search.main(["evaluate", searched.url, "--data", "elsewhere", "--all"]) == 0
-    assert analysis_main([searched.url, "--no-images"]) == 0
+    assert analysis_main([searched.url, "--no-report"]) == 0  # evaluate has written the page
     analysed = load(searched.url)
     assert len(analysed.trials) == 4
     assert analysed.warnings == []

@@ -2,18 +2,14 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
-import psutil
 import pytest
 
 import drive_search
-from benchmarks.alone import run_config
 from faults import GRID, content, drive, stamps, start, variables, wait_for
 from local_ray import start_cluster
-from tiny import write_tiny
 from tune_ks.core.run_folder import RunFolder
-from tune_ks.planning.plan import plan_search
-from tune_ks.planning.space import load_space
 from tune_ks.worker.attempts import read_attempts
 
 SECOND_EPOCH = 6  # the step of a worker, of four in an epoch, that is in the second epoch of its first trial
@@ -23,19 +19,13 @@ pytestmark = pytest.mark.usefixtures("warm_workers")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with the space, and what a search of it must find: its configs, each trained alone."""
+    """A folder with the space."""
     folder = tmp_path_factory.mktemp("places")
     (folder / "space.py").write_text(GRID)
-    run = RunFolder(folder / "alone")
-    _, images = write_tiny(run.root)
-    plan = plan_search(load_space(str(folder / "space.py")), run, ["GE", "SIEMENS"])
-    for (config,) in plan.jobs:
-        run_config(config, run, images, "cpu", lambda line: None)
-    assert len(content(run)) == 4
     return folder
 
 
-def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place, monkeypatch):
+def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place, grid_alone, monkeypatch):
     folder, held = RunFolder(place / "nodes"), place / "hold-nodes"
     for name, value in variables(folder.root, held_in(held, SECOND_EPOCH)).items():
         monkeypatch.setenv(name, value)  # workers have the environment of their node, not that of the driver
@@ -48,14 +38,14 @@ def test_trials_of_a_node_that_dies_go_on_elsewhere_and_are_not_charged(place, m
         assert any(at_work_on(folder, key, dead) for key in folder.keys())
         cluster.remove_node(nodes[0], allow_graceful=False)
         # a worker that is let go before the death of its node has reached it may still finish its trial
-        wait_for(lambda: not all(psutil.pid_exists(int(worker.name)) for worker in held.iterdir()), process)
+        wait_for(lambda: not all(Path("/proc", worker.name).exists() for worker in held.iterdir()), process)
         shutil.rmtree(held)
         said, _ = process.communicate(timeout=500)
     finally:
         cluster.shutdown()
     assert process.returncode == 0, said
     assert "tried again" in said
-    assert content(folder) == content(RunFolder(place / "alone"))
+    assert content(folder) == content(grid_alone)
     assert not folder.failures()
     moved = [attempts for key in folder.keys() if len(attempts := read_attempts(folder, key)) > 1]
     assert moved
@@ -74,7 +64,7 @@ def at_work_on(folder, key, node):
     return begun and not folder.is_finished(key)
 
 
-def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
+def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place, grid_alone):
     run, away = RunFolder(place / "gone"), place / "away"
     output, held = place / "gone.log", place / "hold-gone"
     process = start(run.root, place / "space.py", "--concurrent", 1, faults=held_in(held, SECOND_TRIAL), output=output)
@@ -88,7 +78,7 @@ def test_a_run_folder_that_is_gone_for_a_while_is_waited_for(place):
     away.rename(run.root)
     assert process.wait(500) == 0, output.read_text()
     assert 0 < len(before) < 4
-    assert content(run) == content(RunFolder(place / "alone"))
+    assert content(run) == content(grid_alone)
 
 
 @pytest.fixture
@@ -103,7 +93,7 @@ def disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, disk):
+def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, grid_alone, disk):
     run = RunFolder(disk / "run")
     (disk / "filler").write_bytes(bytes(61 * 2**20))
     words = (run.root, place / "space.py", "--concurrent", 1)
@@ -118,7 +108,7 @@ def test_a_full_disk_stops_the_search_with_a_message_and_loses_nothing(place, di
     code, said = drive(*words)
     assert code == 0, said
     assert before.items() <= stamps(run).items()
-    assert content(run) == content(RunFolder(place / "alone"))
+    assert content(run) == content(grid_alone)
 
 
 def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk, monkeypatch, capsys):
@@ -129,7 +119,7 @@ def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk, monke
     assert said == f"error: the run folder {disk}/run cannot be written (Read-only file system): give another --run\n"
 
 
-def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_same_bits(place, tmp_path):
+def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_same_bits(place, grid_alone, tmp_path):
     """A worker that outlives its driver meets the next driver's: drivers without the lock, at the same moment."""
     run = RunFolder(tmp_path / "run")
     log = tmp_path / "records.log"
@@ -141,6 +131,6 @@ def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_sam
     said = [process.communicate(timeout=500)[0] for process in processes]
     # one that meets a trial of the other leaves it to it, and may end with trials left
     assert sorted(process.returncode for process in processes) in ([0, 0], [0, 130]), said
-    assert content(run) == content(RunFolder(place / "alone"))
+    assert content(run) == content(grid_alone)
     assert set(log.read_text().split()) == set(run.keys())
     assert not run.failures()

@@ -568,9 +568,32 @@ def test_on_paper_all_is_open_drawn_in_dark_ink_and_not_cut_and_the_screen_comes
     assert phone.heard.quiet(), phone.heard.said
 
 
-def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(browser, tmp_path):
-    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",), metric="dice")
-    page = unfolded(opened(browser, analyse(tmp_path).report, viewport={"width": 390, "height": 850}))
+@pytest.fixture(scope="module")
+def watched(browser, tmp_path_factory):
+    """The page of a run of Dice that is being watched: it loads itself again every five seconds."""
+    root = tmp_path_factory.mktemp("watched") / "run"
+    write_run(root, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",), metric="dice")
+    analysis = analyse(root, report=False)
+    return opened(browser, write_report(analysis, live=5), viewport={"width": 1280, "height": 600})
+
+
+def test_a_watched_page_loads_itself_again_where_the_reader_was(watched):
+    assert "2 finished, 0 failed, 0 not finished" in watched.locator(".live").inner_text()
+    watched.evaluate("window.scrollTo({ top: 700, behavior: 'instant' }); window.old = true")
+    watched.wait_for_function("window.old === undefined && document.documentElement.dataset.ready")
+    assert abs(watched.evaluate("scrollY") - 700) < 2
+    watched.locator(".live input").check()
+    watched.evaluate("window.old = true")
+    watched.wait_for_timeout(5500)
+    assert watched.evaluate("window.old") is True
+    assert watched.heard.outside() == []
+    assert watched.heard.quiet(), watched.heard.said
+
+
+def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(watched):
+    watched.locator(".live input").check()  # it stays as it is
+    watched.set_viewport_size({"width": 390, "height": 850})
+    page = unfolded(watched)
     read = page.evaluate("""() => [...document.querySelectorAll('h1, h2, h3, p, td, th, a, summary, span, text, title')]
         .map((element) => element.textContent).join(' ')""")
     assert "Dice" in read
@@ -583,21 +606,3 @@ def test_a_page_of_dice_says_dice_and_its_gauges_begin_at_zero(browser, tmp_path
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.heard.outside() == []
     assert page.heard.quiet(), page.heard.said
-    page.context.close()
-
-
-def test_a_watched_page_loads_itself_again_where_the_reader_was(browser, tmp_path):
-    write_run(tmp_path, rates=(0.25, 1.0), seeds=(0,), masks=("gumbel",), patients=12, source=("GE",))
-    analysis = analyse(tmp_path, report=False)
-    page = opened(browser, write_report(analysis, live=5), viewport={"width": 1280, "height": 600})
-    assert "2 finished, 0 failed, 0 not finished" in page.locator(".live").inner_text()
-    page.evaluate("window.scrollTo({ top: 700, behavior: 'instant' }); window.old = true")
-    page.wait_for_function("window.old === undefined && document.documentElement.dataset.ready")
-    assert abs(page.evaluate("scrollY") - 700) < 2
-    page.locator(".live input").check()
-    page.evaluate("window.old = true")
-    page.wait_for_timeout(5500)
-    assert page.evaluate("window.old") is True
-    assert page.heard.outside() == []
-    assert page.heard.quiet(), page.heard.said
-    page.context.close()
