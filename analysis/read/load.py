@@ -12,6 +12,7 @@ from analysis.read.small_tables import python_texts
 from analysis.read.trial_rows import tidy, trial_row
 from tune_ks.core.config import OWN_FIELDS
 from tune_ks.core.domain_words import domain_of
+from tune_ks.core.first_answer import require_answer
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
@@ -100,6 +101,7 @@ def existing_folder(place: str | StoragePath, if_absent: str, if_file: str) -> S
         root = storage_path(place)
     except ValueError as error:
         raise RunError(str(error)) from error
+    require_answer(root)
     if not root.exists():
         raise RunError(f"{root} does not exist: give {if_absent}")
     if not root.is_dir():

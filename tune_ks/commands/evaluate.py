@@ -10,7 +10,7 @@ from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.explain import write_explained
 from tune_ks.commands.other_series import read_in_series
-from tune_ks.commands.output import OK, cache_beside, console, require_folder, say
+from tune_ks.commands.output import OK, cache_beside, console, require_folder, require_reachable, say
 from tune_ks.commands.predictions import assumed_patients, write_predictions
 from tune_ks.commands.search_data import given_settings
 from tune_ks.core.config import LOW_PASS, is_key
@@ -39,6 +39,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     from tune_ks.evaluation.other_cohort import side_of
 
     stages = Stages(console)
+    require_reachable(args.run)
     folder = RunFolder(args.run)
     folder.require_own_folders()
     name = output_name(args)

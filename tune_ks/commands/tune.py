@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, say
+from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, require_reachable, say
 from tune_ks.commands.prepare_search import require_run_folder, say_run_folder
 from tune_ks.commands.search import held, resources_of, say_undecoded
 from tune_ks.commands.search_data import open_cohorts, survey_cohorts
@@ -60,6 +60,7 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
 
     A dry run decodes nothing and writes nothing, as that of a search.
     """
+    require_reachable(args.run)
     from tune_ks.commands.stages import Stages
     from tune_ks.commands.tuned_space import require_free
     from tune_ks.planning.candidates import candidates_of
