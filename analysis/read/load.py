@@ -1,5 +1,6 @@
 """A run folder -> one table of trials, and a list of everything that could not be read."""
 
+import shlex
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from analysis.read.trial_rows import tidy, trial_row
 from tune_ks.core.config import OWN_FIELDS
 from tune_ks.core.domain_words import domain_of
 from tune_ks.core.first_answer import require_answer
+from tune_ks.core.front import call_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
@@ -139,9 +141,9 @@ def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | No
     """The metric to analyse; any without records. RunError where the records have several and none is chosen."""
     metrics = sorted({record.metric for record in records.values()})
     if wanted is None and len(metrics) > 1:
-        choice = " or ".join(f"--metric {name}" for name in metrics)
+        command = f"{call_of('analyse')} {shlex.quote(str(root))} --metric {metrics[0]}"
         raise RunError(
-            f"{root} holds records of {len(metrics)} metrics, {' and '.join(metrics)}: say which, with {choice}"
+            f"{root} holds records of {len(metrics)} metrics, {' and '.join(metrics)}: say which, as in {command}"
         )
     if wanted is not None and wanted not in (metrics or METRICS):
         raise RunError(f"{root} holds no record of the metric {wanted!r}; it has: {', '.join(metrics) or 'none'}")

@@ -188,8 +188,11 @@ def output_name(args: argparse.Namespace) -> str:
     return name
 
 
-def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[str]:
-    """The keys of the finished trials that selection.json chose, or of all finished trials, or ``key`` alone."""
+def chosen_keys(folder: RunFolder, every: bool, key: str | None = None, instead: str = "--all") -> list[str]:
+    """The keys of the finished trials that selection.json chose, or of all finished trials, or ``key`` alone.
+
+    ``instead`` is the option of the command that needs no selection.json.
+    """
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
     finished = folder.finished()
@@ -205,16 +208,16 @@ def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[
         return [key]
     if every:
         return finished
-    selected = selected_keys(folder)
+    selected = selected_keys(folder, instead)
     return [key for key in finished if key in selected]
 
 
-def selected_keys(folder: RunFolder) -> list[str]:
-    """The keys in selection.json. ValueError when it is missing, damaged, or names no trial."""
+def selected_keys(folder: RunFolder, instead: str) -> list[str]:
+    """The keys in selection.json. ValueError, which names ``instead``, when it is missing or names no trial."""
     path = folder.root / "selection.json"
     if not path.exists():
         raise ValueError(
-            f"{path} is missing: run `{call_of('analyse')} {shlex.quote(str(folder.root))}` first, or give --all"
+            f"{path} is missing: run `{call_of('analyse')} {shlex.quote(str(folder.root))}` first, or give {instead}"
         )
     keys: list[Any] = []
     try:
@@ -228,5 +231,5 @@ def selected_keys(folder: RunFolder) -> list[str]:
             f"{path} names {shown(wrong[0])}, which is no key (12 hexadecimal digits): run the analysis again"
         )
     if not keys:
-        raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
+        raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give {instead}")
     return keys

@@ -41,7 +41,7 @@ def export_command(args: argparse.Namespace) -> int:
 
 def only_key(folder: RunFolder, key: str | None) -> str:
     """The trial to export. ValueError that lists the chosen ones where there are several and none is named."""
-    keys = chosen_keys(folder, every=False, key=key)
+    keys = chosen_keys(folder, every=False, key=key, instead="--key KEY")
     if len(keys) == 1:
         return keys[0]
     if not keys:

@@ -57,6 +57,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
         require_coil_images,
         require_objectives,
         require_same,
+        require_same_space,
         require_trainable,
         require_vendors,
         require_volumes,
@@ -81,7 +82,9 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     say_run_folder(args, space, cohort, folder, is_resumed=known is folder)
     if known is folder:
         require_unchanged(folder, args.init_from, chosen)
-        require_same(folder, space, cohort, args.split_seed, args.extend)
+        require_same(folder, cohort, args.split_seed)
+        if not args.extend:
+            require_same_space(folder, space, "--extend to add it to what is there, ")
         if warning := other_processor(folder):
             say(f"warning: {warning}", style="yellow")
     plan = plan_search(space, known, vendors, args.retry_failed)

@@ -65,7 +65,13 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
     from tune_ks.commands.tuned_space import require_free
     from tune_ks.planning.candidates import candidates_of
     from tune_ks.planning.space import load_space
-    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
+    from tune_ks.planning.start_run import (
+        default_run,
+        other_processor,
+        require_same,
+        require_same_space,
+        require_vendors,
+    )
 
     stages = Stages(console)
     space = load_space(args.space)
@@ -82,7 +88,8 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
     known = folder.search_json.exists() and not args.fresh
     say_run_folder(args, space, cohort, folder, is_resumed=known)
     if known:
-        require_same(folder, space, cohort, args.split_seed)
+        require_same(folder, cohort, args.split_seed)
+        require_same_space(folder, space)
         if warning := other_processor(folder):
             say(f"warning: {warning}", style="yellow")
     return PreparedTuning(

@@ -59,7 +59,7 @@ class RunFolder:
         if missing and self.keys():
             raise ValueError(
                 f"{self.root} holds trials and no {' and no '.join(missing)}, so that what they are of is unknown: was "
-                "it copied in part? Copy the whole run folder, or give another --run"
+                "it copied in part? Copy the whole run folder, or give another one"
             )
 
     def is_other_folder(self) -> bool:

@@ -185,22 +185,23 @@ def note_fingerprint(folder: RunFolder, cohort: Cohort) -> None:
         note(folder, "cohort", {**known, "fingerprint_2": cohort.fingerprint})
 
 
-def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, extend: bool = False) -> None:
-    """ValueError that names what differs between the run folder and this command.
-
-    A space that was searched here before may continue; with ``extend`` a new one may join it.
-    """
+def require_same(folder: RunFolder, cohort: Cohort, split_seed: int) -> None:
+    """ValueError that names what differs between the run folder and this command: images, how they are read, split."""
     search = folder.read_search()
     migrated(search)  # ValueError for a format that this program does not read
     _require_cohort(folder, search, cohort)
     another_split = "another split_seed (another split of the patients)"
     _require_equal(folder, another_split, search.get("split_seed"), split_seed)
+
+
+def require_same_space(folder: RunFolder, space: Space, way_out: str = "") -> None:
+    """ValueError where the space was never searched here; ``way_out`` says what may be given instead, if anything."""
+    search = folder.read_search()
     spaces = [lines.get("space_fingerprint") for lines in (search, *search.get("earlier", []))]
-    if space.fingerprint() not in spaces and not extend:
+    if space.fingerprint() not in spaces:
         raise ValueError(
             f"{folder.root} belongs to another search space (space {search.get('space')!r}): it has {spaces[0]}, this "
-            f"command asks for {space.fingerprint()}. Give --extend to add it to what is there, another --run, or "
-            "--fresh to set the old one aside"
+            f"command asks for {space.fingerprint()}. Give {way_out}another --run, or --fresh to set the old one aside"
         )
 
 
