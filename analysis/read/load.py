@@ -67,6 +67,7 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
     warnings: list[str] = []
     search = _search(folder, warnings)
     cohort = _cohort(folder, warnings)
+    warnings += _cut_short(cohort, search)
     records, unreadable = _records(folder)
     for key, reason in records_of_another_cohort(records, search).items():
         del records[key]
@@ -221,6 +222,17 @@ def _cohort(folder: RunFolder, warnings: list[str]) -> pd.DataFrame:
         warnings.append("cohort.csv repeats row numbers: images can't be told apart, so no interval is computed.")
         return empty.set_index("row", drop=False)
     return table.set_index("row", drop=False)
+
+
+def _cut_short(cohort: pd.DataFrame, search: dict[str, Any]) -> list[str]:
+    """A warning where cohort.csv has fewer images than search.json counted when both were written; else none."""
+    try:
+        counted = sum(int(group["images"]) for group in search.get("cohort", {}).get("counts", []))
+    except (TypeError, KeyError, ValueError):  # not what a search writes
+        return []
+    if not 0 < len(cohort) < counted:
+        return []
+    return [f"cohort.csv has {len(cohort)} rows and the cohort {counted} images: it is damaged, or was cut short."]
 
 
 def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dtype: Any = None) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from analysis.read.load import load
 from dicom_files import ROTATED, anatomy, save_labels, write_dicom, write_duke, write_table_cohort
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.data.cohort import fingerprint
@@ -130,6 +131,19 @@ def test_a_new_run_folder_knows_the_format(root, tmp_path, space):
     assert not is_of_cohort(folder.read_search(), turned)
     with pytest.raises(ValueError, match=r"another cohort .* Give another --run, or --fresh"):
         require_same(folder, turned, 0)
+
+
+def test_a_table_that_was_cut_short_is_refused_and_the_analysis_says_it(root, tmp_path, space):
+    """Half a CSV file is one too: trials would train on half of the images."""
+    cohort = opened(root)
+    folder = created(tmp_path / "run", space, cohort)
+    write_json(folder.trial("0" * 12, "failure.json"), {"format": 1, "reason": "none"})
+    assert not [words for words in load(folder.root).warnings if "cohort.csv" in words]
+    lines = folder.cohort_csv.read_text().splitlines(keepends=True)
+    folder.cohort_csv.write_text("".join(lines[: len(lines) // 2]))
+    with pytest.raises(ValueError, match=r"cohort.csv has \d+ rows, and the cohort \d+ images: it is damaged"):
+        require_same(folder, cohort, 0)
+    assert any("it is damaged, or was cut short" in words for words in load(folder.root).warnings)
 
 
 def test_an_old_run_folder_goes_on_and_then_knows_the_headers(root, tmp_path, space):

@@ -17,6 +17,7 @@ from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
 from tune_ks.core.record import migrated
+from tune_ks.core.regular_files import NotRegular
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -223,8 +224,11 @@ def selected_keys(folder: RunFolder, instead: str) -> list[str]:
     try:
         for choice in read_json(path)["choices"]:
             keys += choice["keys"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
+    except NotRegular:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ValueError(f"{path} is not what the analysis writes ({reason}): run it again") from error
     wrong = [key for key in keys if not is_key(key)]
     if wrong:
         raise ValueError(

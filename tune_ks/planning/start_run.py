@@ -147,8 +147,21 @@ def _require_cohort(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -
     _require_equal(folder, another, known.get("fingerprint"), _fingerprint_of_format(known, cohort))
     headers = "another cohort (the same pixels under other headers, or read by another version)"
     _require_equal(folder, headers, known.get("fingerprint_2", cohort.fingerprint), cohort.fingerprint)
+    _require_whole_table(folder, cohort)
     if known.get("fingerprint_format", 1) == 1 and "fingerprint_2" not in known and folder.cohort_csv.exists():
         _require_same_headers(folder, cohort)
+
+
+def _require_whole_table(folder: RunFolder, cohort: Cohort) -> None:
+    """ValueError where cohort.csv, from which trials take their images, has not as many rows as the cohort."""
+    if not folder.cohort_csv.exists():
+        return
+    rows = len(read_table(folder.cohort_csv))
+    if rows != len(cohort.table):
+        raise ValueError(
+            f"{folder.cohort_csv} has {rows} rows, and the cohort {len(cohort.table)} images: it is damaged or was cut "
+            "short. Put a whole copy in its place, or give another --run"
+        )
 
 
 def _require_settings(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -> None:
