@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 def message_of(error: Exception) -> str:
     """What to say of an error. That of a full disk may name no file, and then the places that may be full are named."""
     if isinstance(error, OSError) and error.errno in NO_ROOM and error.filename is None:
-        places = f"the run folder, of --cache or of {tempfile.gettempdir()}"
+        places = f"the run folder, of the cache or of {tempfile.gettempdir()}"
         return f"{error}: is the disk of {places} full, or a limit there (a quota, `ulimit -f`) reached?"
     return reason_of(error)
 

@@ -71,7 +71,10 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "stopped.json": (lambda folder, key: folder.stops()[key],),
     "attempts.json": (attempts_of,),
     "driver.lock": (holder_of,),
-    "selection.json": (lambda folder, key: selected_keys(folder), lambda folder, key: last_settings(folder.root)),
+    "selection.json": (
+        lambda folder, key: selected_keys(folder, "--all"),
+        lambda folder, key: last_settings(folder.root),
+    ),
 }
 NO_SETTINGS = argparse.Namespace(
     series="", intensity="", orientation="", negatives="", site="", vendor_of=None, domain="", finding=""

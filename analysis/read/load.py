@@ -1,5 +1,6 @@
 """A run folder -> one table of trials, and a list of everything that could not be read."""
 
+import shlex
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from analysis.read.small_tables import python_texts
 from analysis.read.trial_rows import tidy, trial_row
 from tune_ks.core.config import OWN_FIELDS
 from tune_ks.core.domain_words import domain_of
+from tune_ks.core.first_answer import require_answer
+from tune_ks.core.front import call_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
@@ -64,6 +67,7 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
     warnings: list[str] = []
     search = _search(folder, warnings)
     cohort = _cohort(folder, warnings)
+    warnings += _cut_short(cohort, search)
     records, unreadable = _records(folder)
     for key, reason in records_of_another_cohort(records, search).items():
         del records[key]
@@ -100,6 +104,7 @@ def existing_folder(place: str | StoragePath, if_absent: str, if_file: str) -> S
         root = storage_path(place)
     except ValueError as error:
         raise RunError(str(error)) from error
+    require_answer(root)
     if not root.exists():
         raise RunError(f"{root} does not exist: give {if_absent}")
     if not root.is_dir():
@@ -137,9 +142,9 @@ def _metric(root: StoragePath, records: dict[str, TrialRecord], wanted: str | No
     """The metric to analyse; any without records. RunError where the records have several and none is chosen."""
     metrics = sorted({record.metric for record in records.values()})
     if wanted is None and len(metrics) > 1:
-        choice = " or ".join(f"--metric {name}" for name in metrics)
+        command = f"{call_of('analyse')} {shlex.quote(str(root))} --metric {metrics[0]}"
         raise RunError(
-            f"{root} holds records of {len(metrics)} metrics, {' and '.join(metrics)}: say which, with {choice}"
+            f"{root} holds records of {len(metrics)} metrics, {' and '.join(metrics)}: say which, as in {command}"
         )
     if wanted is not None and wanted not in (metrics or METRICS):
         raise RunError(f"{root} holds no record of the metric {wanted!r}; it has: {', '.join(metrics) or 'none'}")
@@ -217,6 +222,17 @@ def _cohort(folder: RunFolder, warnings: list[str]) -> pd.DataFrame:
         warnings.append("cohort.csv repeats row numbers: images can't be told apart, so no interval is computed.")
         return empty.set_index("row", drop=False)
     return table.set_index("row", drop=False)
+
+
+def _cut_short(cohort: pd.DataFrame, search: dict[str, Any]) -> list[str]:
+    """A warning where cohort.csv has fewer images than search.json counted when both were written; else none."""
+    try:
+        counted = sum(int(group["images"]) for group in search.get("cohort", {}).get("counts", []))
+    except (TypeError, KeyError, ValueError):  # not what a search writes
+        return []
+    if not 0 < len(cohort) < counted:
+        return []
+    return [f"cohort.csv has {len(cohort)} rows and the cohort {counted} images: it is damaged, or was cut short."]
 
 
 def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dtype: Any = None) -> pd.DataFrame:

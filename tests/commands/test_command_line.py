@@ -174,7 +174,6 @@ def test_a_space_file_that_ends_the_program_is_one_message(tmp_path):
 def test_a_dry_run_compares_how_the_images_of_a_run_folder_were_read(tmp_path):
     folder = RunFolder(tmp_path)
     write_json(folder.search_json, {"format": 1, "cohort": {"settings": {"series": "post_1"}}})
-    space = load_space("smoke")
     for settings, said in (
         (
             CohortSettings(series="pre"),
@@ -185,7 +184,7 @@ def test_a_dry_run_compares_how_the_images_of_a_run_folder_were_read(tmp_path):
         (CohortSettings(series="post_1"), "another split_seed"),  # all else is alike
     ):
         with pytest.raises(ValueError, match=said):
-            require_same(folder, space, SimpleNamespace(settings=settings, is_decoded=False), split_seed=1)
+            require_same(folder, SimpleNamespace(settings=settings, is_decoded=False), split_seed=1)
 
 
 def test_nothing_is_suggested_for_a_word_that_is_like_none():

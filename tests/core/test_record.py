@@ -127,6 +127,21 @@ def test_torn_newer_and_foreign_records_are_refused(tmp_path):
         folder.read_record("0123456789ab")
 
 
+@pytest.mark.parametrize("name", ["record.json", "config.json"])
+def test_half_a_file_of_a_trial_says_how_the_trial_begins_anew(name, tmp_path):
+    folder = RunFolder(tmp_path)
+    record = TrialRecord(TrialConfig("GE", 0.25), {"GE": 0.9}, {}, 0.25)
+    key = record.config.key()
+    folder.write_config(record.config)
+    folder.write_record(record)
+    path = folder.trial(key, name)
+    path.write_bytes(path.read_bytes()[:20])
+    read = folder.read_record if name == "record.json" else folder.read_config
+    with pytest.raises(ValueError, match=f"without the folder {key} the trial begins anew") as refused:
+        read(key)
+    assert str(refused.value).count(str(path)) == 1
+
+
 def test_the_folder_knows_what_is_finished_and_what_failed(tmp_path):
     folder = RunFolder(tmp_path)
     mine = record()

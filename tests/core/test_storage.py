@@ -80,6 +80,16 @@ def test_a_function_writes_the_content_and_its_failure_leaves_the_old_one(root):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+def test_a_closed_folder_is_an_error_that_names_the_file(tmp_path, monkeypatch):
+    def refuse(dir, prefix):
+        raise PermissionError(13, "Permission denied", f"{dir}/{prefix}x3k9")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    with pytest.raises(PermissionError) as refused:
+        write_whole(tmp_path / "selection.json", b"{}")
+    assert refused.value.filename == str(tmp_path / "selection.json")
+
+
 @pytest.fixture
 def filled(root):
     """A place with three files."""

@@ -112,7 +112,8 @@ def test_unequal_spacing_becomes_the_finer_one(tmp_path):
 def test_header_facts_and_units(tmp_path):
     header = read_header(write_dicom(tmp_path / "x", vendor="GE", MagneticFieldStrength=15000, FlipAngle=None))
     assert dataclasses.asdict(header) | {"flip_deg": 0} == {
-        "vendor": "GE", "model": "Model", "field_t": 1.5, "tr_ms": 5.0, "te_ms": 2.0, "flip_deg": 0,
+        "vendor": "GE", "maker": MAKERS["GE"], "model": "Model", "field_t": 1.5, "tr_ms": 5.0,
+        "te_ms": 2.0, "flip_deg": 0,
         "acquired_width": 12.0, "width": 16, "height": 16, "spacing_mm": 0.5, "thickness_mm": 2.0,
         "orientation": "canonical", "scan_slices": pytest.approx(math.nan, nan_ok=True), "phase": "ROW",
         "compressed": False, "plane": "axial", "is_localizer": False, "series_hash": "", "recipe": header.recipe,

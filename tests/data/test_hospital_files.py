@@ -73,6 +73,11 @@ def test_a_maker_that_the_file_does_not_name(tmp_path):
     settings = CohortSettings(vendor_of={"": "GE", "acme": "SIEMENS"})
     by_option = opened(tmp_path / "data", settings)
     assert by_option.table["vendor"].tolist() == ["GE"] * 4 + ["SIEMENS"] * 4
+    assert by_option.notes == ()
+    mistyped = opened(tmp_path / "data", CohortSettings(vendor_of={**settings.vendor_of, "acne": "SIEMENS"}))
+    assert mistyped.notes == (
+        "--vendor-of 'acne=SIEMENS': no file that can be read has the maker 'acne'; the makers are none, 'ACME'",
+    )
     save_labels(
         tmp_path / "data", [{**row, "vendor": "ge" if row["patient_id"] == "GE0" else "site b"} for row in rows]
     )

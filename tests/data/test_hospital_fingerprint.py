@@ -8,6 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from analysis.read.load import load
 from dicom_files import ROTATED, anatomy, save_labels, write_dicom, write_duke, write_table_cohort
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.data.cohort import fingerprint
@@ -124,31 +125,44 @@ def test_a_new_run_folder_knows_the_format(root, tmp_path, space):
     folder = created(tmp_path / "run", space, cohort)
     known = folder.read_search()["cohort"]
     assert (known["fingerprint"], known["fingerprint_format"]) == (cohort.fingerprint, 2)
-    require_same(folder, space, cohort, 0)
+    require_same(folder, cohort, 0)
     write_dicom(root / "GE0" / "0.dcm", anatomy(seed=0), "GE", phi=True, ImageOrientationPatient=ROTATED)
     turned = opened(root)
     assert not is_of_cohort(folder.read_search(), turned)
     with pytest.raises(ValueError, match=r"another cohort .* Give another --run, or --fresh"):
-        require_same(folder, space, turned, 0)
+        require_same(folder, turned, 0)
+
+
+def test_a_table_that_was_cut_short_is_refused_and_the_analysis_says_it(root, tmp_path, space):
+    """Half a CSV file is one too: trials would train on half of the images."""
+    cohort = opened(root)
+    folder = created(tmp_path / "run", space, cohort)
+    write_json(folder.trial("0" * 12, "failure.json"), {"format": 1, "reason": "none"})
+    assert not [words for words in load(folder.root).warnings if "cohort.csv" in words]
+    lines = folder.cohort_csv.read_text().splitlines(keepends=True)
+    folder.cohort_csv.write_text("".join(lines[: len(lines) // 2]))
+    with pytest.raises(ValueError, match=r"cohort.csv has \d+ rows, and the cohort \d+ images: it is damaged"):
+        require_same(folder, cohort, 0)
+    assert any("it is damaged, or was cut short" in words for words in load(folder.root).warnings)
 
 
 def test_an_old_run_folder_goes_on_and_then_knows_the_headers(root, tmp_path, space):
     cohort = opened(root)
     folder = created(tmp_path / "run", space, cohort)
     as_old(folder, cohort)
-    require_same(folder, space, cohort, 0)
+    require_same(folder, cohort, 0)
     assert is_of_cohort(folder.read_search(), cohort)
     note_fingerprint(folder, cohort)
     known = folder.read_search()["cohort"]
     assert (known["fingerprint"], known["fingerprint_2"]) == (cohort.fingerprint_1, cohort.fingerprint)
-    require_same(folder, space, cohort, 0)
+    require_same(folder, cohort, 0)
     content = folder.search_json.read_bytes()
     note_fingerprint(folder, cohort)
     assert folder.search_json.read_bytes() == content
     turned = dataclasses.replace(cohort, fingerprint="0" * 12)  # the same pixels under other headers
     assert not is_of_cohort(folder.read_search(), turned)
     with pytest.raises(ValueError, match="the same pixels under other headers"):
-        require_same(folder, space, turned, 0)
+        require_same(folder, turned, 0)
 
 
 def test_an_old_run_folder_is_refused_where_its_table_says_other_headers(root, tmp_path, space):
@@ -158,7 +172,7 @@ def test_an_old_run_folder_is_refused_where_its_table_says_other_headers(root, t
     table = cohort.table.assign(tr_ms=cohort.table["tr_ms"].where(cohort.table["row"] > 1, 9.0))
     write_table(folder.cohort_csv, with_splits(table, 0))
     with pytest.raises(ValueError, match=r"under other headers: tr_ms of 2 of 24 images.*--fresh"):
-        require_same(folder, space, cohort, 0)
+        require_same(folder, cohort, 0)
 
 
 def test_the_same_command_finds_the_folder_of_an_older_version(root, tmp_path, space):

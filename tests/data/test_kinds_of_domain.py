@@ -185,11 +185,11 @@ def test_a_run_of_another_kind_of_domain_neither_continues_nor_merges(place, tmp
         runs[domain] = RunFolder(tmp_path / "runs" / domain)
         create_run(runs[domain], space, cohort, 0, "command", synthetic=False)
         assert domain_of(runs[domain].read_search()) == domain
-        require_same(runs[domain], space, cohort, 0)
+        require_same(runs[domain], cohort, 0)
     other = "belongs to another kind of domain .--domain.: it has vendor, this command asks for centre"
     for undecoded in (cohort, dataclasses.replace(cohort, fingerprint="")):  # of a dry run too
         with pytest.raises(ValueError, match=other):
-            require_same(runs["vendor"], space, undecoded, 0)
+            require_same(runs["vendor"], undecoded, 0)
     with pytest.raises(ValueError, match=r"differ in their kind of domain .--domain.: vendor and centre"):
         require_mergeable(list(runs.values()), RunFolder(tmp_path / "into"))
 

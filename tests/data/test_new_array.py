@@ -58,7 +58,7 @@ def test_a_write_that_the_system_refuses_names_its_file_and_leaves_the_old_one(t
 
 def test_a_full_disk_that_names_no_file_says_which_places_there_are():
     said = run_search.message_of(OSError(errno.ENOSPC, "No space left on device"))
-    assert "No space left on device: is the disk of the run folder, of --cache or of /" in said
+    assert "No space left on device: is the disk of the run folder, of the cache or of /" in said
     limited = run_search.message_of(OSError(errno.EFBIG, "File too large"))
     assert "a limit there (a quota, `ulimit -f`) reached?" in limited
     named = OSError(errno.ENOSPC, "No space left on device", "a.npy")

@@ -466,6 +466,8 @@ def test_any_folder_of_volumes_with_labels_csv(tmp_path, patients):
         "no vendor",
     ]
     assert len(read(odd, vendor_of={"": "GE"}).skipped) == 2
+    (note,) = read(rows, vendor_of={"": "GE"}).notes
+    assert "no file that can be read lacks its maker; the makers are '" in note
     beyond = read([*slices, {**slices[0], "slice": COUNT + 1}])
     assert beyond.skipped["reason"].tolist() == ["a slice number beyond the last slice of its volume"]
     with pytest.raises(InputError, match="more than once"):

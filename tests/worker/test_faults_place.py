@@ -116,7 +116,7 @@ def test_a_run_folder_that_must_not_be_written_is_one_message(place, disk, monke
     monkeypatch.setattr("sys.argv", ["drive_search.py", str(disk / "run"), str(place / "space.py")])
     assert drive_search.main() == 2
     said = "".join(capsys.readouterr())
-    assert said == f"error: the run folder {disk}/run cannot be written (Read-only file system): give another --run\n"
+    assert said == f"error: the run folder {disk}/run cannot be written (Read-only file system): give another one\n"
 
 
 def test_two_processes_that_write_the_same_trial_end_with_one_record_and_the_same_bits(place, grid_alone, tmp_path):

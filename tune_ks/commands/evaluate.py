@@ -10,13 +10,14 @@ from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.evaluated_cohort import note_cohort, require_same_cohort
 from tune_ks.commands.explain import write_explained
 from tune_ks.commands.other_series import read_in_series
-from tune_ks.commands.output import OK, cache_beside, console, require_folder, say
+from tune_ks.commands.output import OK, cache_beside, console, require_folder, require_reachable, say
 from tune_ks.commands.predictions import assumed_patients, write_predictions
 from tune_ks.commands.search_data import given_settings
 from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
 from tune_ks.core.record import migrated
+from tune_ks.core.regular_files import NotRegular
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -39,6 +40,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     from tune_ks.evaluation.other_cohort import side_of
 
     stages = Stages(console)
+    require_reachable(args.run)
     folder = RunFolder(args.run)
     folder.require_own_folders()
     name = output_name(args)
@@ -187,8 +189,11 @@ def output_name(args: argparse.Namespace) -> str:
     return name
 
 
-def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[str]:
-    """The keys of the finished trials that selection.json chose, or of all finished trials, or ``key`` alone."""
+def chosen_keys(folder: RunFolder, every: bool, key: str | None = None, instead: str = "--all") -> list[str]:
+    """The keys of the finished trials that selection.json chose, or of all finished trials, or ``key`` alone.
+
+    ``instead`` is the option of the command that needs no selection.json.
+    """
     if not folder.root.is_dir():
         raise ValueError(f"there is no run folder {folder.root}")
     finished = folder.finished()
@@ -204,28 +209,31 @@ def chosen_keys(folder: RunFolder, every: bool, key: str | None = None) -> list[
         return [key]
     if every:
         return finished
-    selected = selected_keys(folder)
+    selected = selected_keys(folder, instead)
     return [key for key in finished if key in selected]
 
 
-def selected_keys(folder: RunFolder) -> list[str]:
-    """The keys in selection.json. ValueError when it is missing, damaged, or names no trial."""
+def selected_keys(folder: RunFolder, instead: str) -> list[str]:
+    """The keys in selection.json. ValueError, which names ``instead``, when it is missing or names no trial."""
     path = folder.root / "selection.json"
     if not path.exists():
         raise ValueError(
-            f"{path} is missing: run `{call_of('analyse')} {shlex.quote(str(folder.root))}` first, or give --all"
+            f"{path} is missing: run `{call_of('analyse')} {shlex.quote(str(folder.root))}` first, or give {instead}"
         )
     keys: list[Any] = []
     try:
         for choice in read_json(path)["choices"]:
             keys += choice["keys"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not what the analysis writes ({error!r}): run it again") from error
+    except NotRegular:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ValueError(f"{path} is not what the analysis writes ({reason}): run it again") from error
     wrong = [key for key in keys if not is_key(key)]
     if wrong:
         raise ValueError(
             f"{path} names {shown(wrong[0])}, which is no key (12 hexadecimal digits): run the analysis again"
         )
     if not keys:
-        raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give --all")
+        raise ValueError(f"{path} holds no chosen trial: its analysis could choose no rate; give {instead}")
     return keys

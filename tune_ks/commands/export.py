@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.evaluate import chosen_keys
-from tune_ks.commands.output import OK, console, require_folder, say
+from tune_ks.commands.output import OK, console, require_folder, require_reachable, say
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.trial_name import trial_name
 
@@ -19,6 +19,7 @@ def export_command(args: argparse.Namespace) -> int:
     from tune_ks.evaluation.decisions import NOTICE
     from tune_ks.evaluation.exported_model import require_onnx
 
+    require_reachable(args.run)
     folder = RunFolder(args.run)
     folder.require_own_folders()
     key = only_key(folder, args.key)
@@ -40,7 +41,7 @@ def export_command(args: argparse.Namespace) -> int:
 
 def only_key(folder: RunFolder, key: str | None) -> str:
     """The trial to export. ValueError that lists the chosen ones where there are several and none is named."""
-    keys = chosen_keys(folder, every=False, key=key)
+    keys = chosen_keys(folder, every=False, key=key, instead="--key KEY")
     if len(keys) == 1:
         return keys[0]
     if not keys:

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 
-from tune_ks.commands.output import OK, require_folder, say
+from tune_ks.commands.output import OK, require_folder, require_reachable, say
 from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder
 
@@ -13,6 +13,7 @@ def merge_command(args: argparse.Namespace) -> int:
     from tune_ks.core.lock import driver_lock
     from tune_ks.planning.merge import merge_runs, require_mergeable
 
+    require_reachable(args.into, *args.runs)
     target = RunFolder(args.into)
     sources = [RunFolder(root) for root in args.runs]
     require_folder("--into", args.into)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tune_ks.core.first_answer import require_answer
 from tune_ks.core.storage import storage_path
 from tune_ks.core.terminal import SafeConsole
 
@@ -22,6 +23,13 @@ def require_folder(option: str, place: str | Path) -> None:
     for path in (Path(place), *Path(place).parents):
         if path.exists() and not path.is_dir():
             raise ValueError(f"{option} {place}: {path} is a file; give a folder, which is made where it is not there")
+
+
+def require_reachable(*places: str | None) -> None:
+    """OSError where one of these run folders lies in a store that does not answer; asked before anything is read."""
+    for place in places:
+        if place is not None:
+            require_answer(storage_path(place))
 
 
 def cache_beside(run: str | None) -> Path:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.arguments import FINALIST_SEEDS
-from tune_ks.commands.output import RUNS, console, say
+from tune_ks.commands.output import RUNS, console, require_reachable, say
 from tune_ks.commands.search_data import begin_reading_workbooks, open_cohorts, survey_cohorts
 from tune_ks.core.config import is_key
 from tune_ks.core.run_folder import RunFolder
@@ -45,6 +45,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
 
     A dry run decodes nothing: it takes what an earlier command has decoded, else what sheets and headers say.
     """
+    require_reachable(args.run, args.init_from)
     begin_reading_workbooks(args)  # before torch is imported here, which takes a second
     from tune_ks.commands.stages import Stages
     from tune_ks.planning.plan import plan_finalists, plan_search
@@ -56,6 +57,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
         require_coil_images,
         require_objectives,
         require_same,
+        require_same_space,
         require_trainable,
         require_vendors,
         require_volumes,
@@ -80,7 +82,9 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     say_run_folder(args, space, cohort, folder, is_resumed=known is folder)
     if known is folder:
         require_unchanged(folder, args.init_from, chosen)
-        require_same(folder, space, cohort, args.split_seed, args.extend)
+        require_same(folder, cohort, args.split_seed)
+        if not args.extend:
+            require_same_space(folder, space, "--extend to add it to what is there, ")
         if warning := other_processor(folder):
             say(f"warning: {warning}", style="yellow")
     plan = plan_search(space, known, vendors, args.retry_failed)

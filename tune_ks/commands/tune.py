@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, say
+from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, require_reachable, say
 from tune_ks.commands.prepare_search import require_run_folder, say_run_folder
 from tune_ks.commands.search import held, resources_of, say_undecoded
 from tune_ks.commands.search_data import open_cohorts, survey_cohorts
@@ -60,11 +60,18 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
 
     A dry run decodes nothing and writes nothing, as that of a search.
     """
+    require_reachable(args.run)
     from tune_ks.commands.stages import Stages
     from tune_ks.commands.tuned_space import require_free
     from tune_ks.planning.candidates import candidates_of
     from tune_ks.planning.space import load_space
-    from tune_ks.planning.start_run import default_run, other_processor, require_same, require_vendors
+    from tune_ks.planning.start_run import (
+        default_run,
+        other_processor,
+        require_same,
+        require_same_space,
+        require_vendors,
+    )
 
     stages = Stages(console)
     space = load_space(args.space)
@@ -81,7 +88,8 @@ def prepare(args: argparse.Namespace, started: float) -> PreparedTuning:
     known = folder.search_json.exists() and not args.fresh
     say_run_folder(args, space, cohort, folder, is_resumed=known)
     if known:
-        require_same(folder, space, cohort, args.split_seed)
+        require_same(folder, cohort, args.split_seed)
+        require_same_space(folder, space)
         if warning := other_processor(folder):
             say(f"warning: {warning}", style="yellow")
     return PreparedTuning(

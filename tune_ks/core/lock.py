@@ -59,7 +59,7 @@ class LockFile:
                 root.mkdir(parents=True, exist_ok=True)
                 self.descriptor = open_regular(root / self.path.name, os.O_RDWR | os.O_CREAT)
             except OSError as error:
-                reason = f"the run folder {root} cannot be written ({error.strerror}): give another --run"
+                reason = f"the run folder {root} cannot be written ({error.strerror}): give another one"
                 raise OSError(reason) from error
 
     def take(self) -> None:
@@ -103,7 +103,9 @@ class LockFile:
     def busy(self, holder: dict[str, Any]) -> RunBusy:
         """The error that names ``holder``."""
         driver = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {holder.get('since', '?')}"
-        return RunBusy(f"another search works in {self.root}: {driver}. Wait for it, stop it, or give another --run")
+        return RunBusy(
+            f"another search works in {self.root}: {driver}. Wait for it, stop it, or give another run folder"
+        )
 
     def _lock_descriptor(self, holder: dict[str, Any]) -> bool:
         """Whether the operating system locks the file for this driver. RunBusy when it does so for another."""

@@ -5,6 +5,7 @@ not replace it: a store that does not answer is no OSError there, so nothing wou
 request per folder; renaming a folder moves nothing; and str() of a path loses the address of the store.
 """
 
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from tune_ks.core.regular_files import LARGEST, require_within
 
 SCHEMES = ("s3", "gs")  # pyarrow opens them with the credentials of the environment
+GOOGLE_SECONDS = 10  # for which ask_once tries again
 
 
 class Status(NamedTuple):
@@ -77,12 +79,34 @@ class ObjectPath:
         folder, separator, _ = self.path.rpartition("/")
         return self._at(folder) if separator else self
 
+    @property
+    def store(self) -> tuple[str, str, str]:
+        """Scheme, bucket and options: what a connection depends on."""
+        return self.scheme, self.path.split("/")[0], self.options
+
     def with_name(self, name: str) -> "ObjectPath":
         return self.parent / name
 
     def resolve(self) -> "ObjectPath":
         """The same path: every URL is absolute."""
         return self
+
+    def ask_once(self) -> None:
+        """Ask the store for this name, whatever it answers. OSError where it does not answer.
+
+        pyarrow tries 10 times at S3, which is 100 seconds of silence, and at Google's store for 15 minutes. That is
+        right while a search runs, and too long for the first question: here it is 3 times, which a copy of its S3 file
+        system does, and ``GOOGLE_SECONDS``.
+        """
+        if self.scheme == "s3":
+            store = copy.copy(_open_store(*self.store))
+        elif "retry_limit_seconds" in self.options:
+            store = _open_store(*self.store)
+        else:
+            scheme, bucket, options = self.store
+            limit = f"retry_limit_seconds={GOOGLE_SECONDS}"
+            store = _open_store(scheme, bucket, f"{options}&{limit}" if options else limit)
+        store.get_file_info(self.path)
 
     def exists(self) -> bool:
         return self._info().type.name != "NotFound"
@@ -173,7 +197,7 @@ class ObjectPath:
         return self._store().get_file_info(self.path)
 
     def _store(self) -> Any:
-        return _store(self.scheme, self.path.split("/")[0], self.options)
+        return _store(*self.store)
 
 
 def _parts(path: str) -> list[str]:
@@ -190,6 +214,11 @@ def _literal_parts(patterns: list[str]) -> int:
 
 @lru_cache(maxsize=8)  # a store keeps its connections
 def _store(scheme: str, bucket: str, options: str) -> Any:
+    """pyarrow's file system of a bucket, made once."""
+    return _open_store(scheme, bucket, options)
+
+
+def _open_store(scheme: str, bucket: str, options: str) -> Any:
     """pyarrow's file system of a bucket."""
     try:
         from pyarrow.fs import FileSystem

@@ -267,7 +267,7 @@ def migrated(values: dict[str, Any]) -> dict[str, Any]:
         if step not in MIGRATIONS:
             raise ValueError(
                 f"record format {file_format}, this program reads {FORMAT} and knows no way from {step} to {step + 1}: "
-                "use the version that wrote it, or --fresh to set the run folder aside"
+                "use the version that wrote it"
             )
         values = MIGRATIONS[step](values)
     return values

@@ -59,7 +59,7 @@ class RunFolder:
         if missing and self.keys():
             raise ValueError(
                 f"{self.root} holds trials and no {' and no '.join(missing)}, so that what they are of is unknown: was "
-                "it copied in part? Copy the whole run folder, or give another --run"
+                "it copied in part? Copy the whole run folder, or give another one"
             )
 
     def is_other_folder(self) -> bool:
@@ -117,15 +117,16 @@ class RunFolder:
     def read_config(self, key: str) -> TrialConfig:
         """One config; ValueError names the file and what is wrong with it."""
         path = self.trial(key, CONFIG)
-        values = read_json(path)
-        for name in ("format", "start_point"):
-            values.pop(name, None)
         try:
+            values = read_json(path)
+            for name in ("format", "start_point"):
+                values.pop(name, None)
             config = TrialConfig.from_dict(values)
             if config.key() != key:
                 raise ValueError(f"it belongs to the key {config.key()}")
         except ValueError as error:
-            raise ValueError(f"{path}: {error}; without the folder {key} the trial begins anew") from error
+            reason = str(error).removeprefix(f"{path}: ")
+            raise ValueError(f"{path}: {reason}; without the folder {key} the trial begins anew") from error
         return config
 
     def start_point(self, key: str) -> str | None:
@@ -148,7 +149,7 @@ class RunFolder:
         try:
             record = TrialRecord.from_json(read_whole(path, LARGEST_JSON).decode())
         except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path}: {error}; without the folder {key} the trial begins anew") from error
         if record.config.key() != key:
             raise ValueError(f"{path}: its config belongs to the key {record.config.key()}")
         return record

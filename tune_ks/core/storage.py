@@ -111,9 +111,14 @@ def replacement(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """An empty temporary file beside ``path``, for its new content.
 
     At the end it gets the permissions ``mode`` and takes the place of ``path`` in one step. After an error it is
-    deleted, and ``path`` stays as it was; the error of a full disk, which names no file, then names ``path``.
+    deleted, and ``path`` stays as it was. The errors of a folder that is closed to this user, and of a full disk, name
+    ``path``.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)  # not the temporary file, which the user has never seen
+        raise
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -30,6 +30,8 @@ VENDORS = {  # vendor -> what Manufacturer looks like in small letters, all sign
     "XINGAOYI": r"xingaoyi",
     "WANDONG": r"wandong",
 }
+SHOWN_MAKERS = 8  # in a message, with so many letters each
+LONGEST_MAKER = 40
 VENDOR_NAME = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,19}")  # of a vendor that is not in VENDORS and that the user names
 
 
@@ -50,6 +52,25 @@ class VendorNames:
 
 
 NO_NAMES = VendorNames()
+
+
+def about_unused_names(given: dict[str, str], makers: set[str]) -> list[str]:
+    """A note for each maker that ``--vendor-of`` names and no file has: it is mistyped, or changes nothing.
+
+    ``makers``: what the files that can be read call theirs; "" for nothing.
+    """
+    known = {maker.casefold() for maker in makers}
+    unused = [name for name in given if name.casefold() not in known]
+    if not unused:
+        return []
+    shown = [repr(maker[:LONGEST_MAKER]) if maker else "none" for maker in sorted(makers)[:SHOWN_MAKERS]]
+    here = f"{', '.join(shown)}{' ...' if len(makers) > SHOWN_MAKERS else ''}"
+    notes = []
+    for name in unused:
+        what = f"has the maker {name[:LONGEST_MAKER]!r}" if name else "lacks its maker"
+        option = f"{name[:LONGEST_MAKER]}={given[name]}"
+        notes.append(f"--vendor-of {option!r}: no file that can be read {what}; the makers are {here}")
+    return notes
 
 
 def vendor_of(manufacturer: str) -> str:

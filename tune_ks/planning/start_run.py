@@ -147,8 +147,21 @@ def _require_cohort(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -
     _require_equal(folder, another, known.get("fingerprint"), _fingerprint_of_format(known, cohort))
     headers = "another cohort (the same pixels under other headers, or read by another version)"
     _require_equal(folder, headers, known.get("fingerprint_2", cohort.fingerprint), cohort.fingerprint)
+    _require_whole_table(folder, cohort)
     if known.get("fingerprint_format", 1) == 1 and "fingerprint_2" not in known and folder.cohort_csv.exists():
         _require_same_headers(folder, cohort)
+
+
+def _require_whole_table(folder: RunFolder, cohort: Cohort) -> None:
+    """ValueError where cohort.csv, from which trials take their images, has not as many rows as the cohort."""
+    if not folder.cohort_csv.exists():
+        return
+    rows = len(read_table(folder.cohort_csv))
+    if rows != len(cohort.table):
+        raise ValueError(
+            f"{folder.cohort_csv} has {rows} rows, and the cohort {len(cohort.table)} images: it is damaged or was cut "
+            "short. Put a whole copy in its place, or give another --run"
+        )
 
 
 def _require_settings(folder: RunFolder, search: dict[str, Any], cohort: Cohort) -> None:
@@ -185,22 +198,23 @@ def note_fingerprint(folder: RunFolder, cohort: Cohort) -> None:
         note(folder, "cohort", {**known, "fingerprint_2": cohort.fingerprint})
 
 
-def require_same(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int, extend: bool = False) -> None:
-    """ValueError that names what differs between the run folder and this command.
-
-    A space that was searched here before may continue; with ``extend`` a new one may join it.
-    """
+def require_same(folder: RunFolder, cohort: Cohort, split_seed: int) -> None:
+    """ValueError that names what differs between the run folder and this command: images, how they are read, split."""
     search = folder.read_search()
     migrated(search)  # ValueError for a format that this program does not read
     _require_cohort(folder, search, cohort)
     another_split = "another split_seed (another split of the patients)"
     _require_equal(folder, another_split, search.get("split_seed"), split_seed)
+
+
+def require_same_space(folder: RunFolder, space: Space, way_out: str = "") -> None:
+    """ValueError where the space was never searched here; ``way_out`` says what may be given instead, if anything."""
+    search = folder.read_search()
     spaces = [lines.get("space_fingerprint") for lines in (search, *search.get("earlier", []))]
-    if space.fingerprint() not in spaces and not extend:
+    if space.fingerprint() not in spaces:
         raise ValueError(
             f"{folder.root} belongs to another search space (space {search.get('space')!r}): it has {spaces[0]}, this "
-            f"command asks for {space.fingerprint()}. Give --extend to add it to what is there, another --run, or "
-            "--fresh to set the old one aside"
+            f"command asks for {space.fingerprint()}. Give {way_out}another --run, or --fresh to set the old one aside"
         )
 
 

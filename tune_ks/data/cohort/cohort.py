@@ -192,6 +192,8 @@ def _scan(
     if settings.finding:
         raise InputError(f"--finding is for folders of raw k-space with boxes of fastMRI+; {layout.root} is none")
     if isinstance(layout, Maps):
+        if settings.vendor_of:
+            raise InputError(f"--vendor-of names makers of scanners; the domains of {layout.root} are in its maps.csv")
         return MapScan(layout, settings, image_size, progress)
     reader: FileReader
     if layout.holds_volumes:

@@ -33,6 +33,7 @@ class DicomReader:
         self.settings = settings
         self.asking = Asking(pool, prepare, progress)
         self.only_headers = only_headers
+        self.makers: set[str] = set()
 
     def headers(self, items: list[Item]) -> list[tuple[Item, list[Candidate] | str]]:
         """Each item as a candidate, or why it cannot serve."""
@@ -41,6 +42,8 @@ class DicomReader:
         local = len(items) <= (LOCAL_HEADERS if self.only_headers else LOCAL_FILES)
         found: list[tuple[Item, list[Candidate] | str]] = []
         for item, answer in self.asking.answers("headers", "read_headers", chunks, tasks, local):
+            if not isinstance(answer, str):
+                self.makers.add(answer.maker)
             reason = answer if isinstance(answer, str) else _why_unusable(item, answer)
             found.append((item, reason or [Candidate(item, answer, is_image=item.label != LEFT_OUT)]))
         return found

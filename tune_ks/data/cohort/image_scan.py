@@ -36,6 +36,7 @@ from tune_ks.data.layouts.labels import with_site
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.new_array import keep_rows, new_array
 from tune_ks.data.progress import Progress
+from tune_ks.data.vendors import about_unused_names
 
 NO_DOMAIN = "unknown"  # what images are called that need no domain and have none
 
@@ -44,6 +45,7 @@ class FileReader(Protocol):
     """Reads the files of one kind. Where an answer is a text, it is the reason why the file cannot serve."""
 
     needs: str  # what files must be, in a message
+    makers: set[str]  # what the files that ``headers`` could read, or their sheet, call their maker; "" for nothing
 
     def headers(self, items: list[Item]) -> Iterable[tuple[Item, list[Candidate] | str]]:
         """The images of each item, as far as its file's header tells them."""
@@ -105,7 +107,7 @@ class ImageScan:
         images = [candidate for candidate in candidates if candidate.is_image]
         self._need_images(images, "labelled file")
         side = self._side(candidates)
-        self.account.notes += _about_planes(images)
+        self.account.notes += _about_planes(images) + about_unused_names(self.settings.vendor_of, self.reader.makers)
         self.account.skipped = self.reader.named(self.account.skipped, candidates)
         return ImagePlan(candidates, side)
 

@@ -42,6 +42,7 @@ from tune_ks.data.occupied import acquired_lines
 from tune_ks.data.progress import Progress
 from tune_ks.data.raw.open import open_volume
 from tune_ks.data.raw.volume import RawVolume, digest_of
+from tune_ks.data.vendors import about_unused_names
 
 MASKS = "boxes.npy"  # of a cache, beside images.npy: uint8 (n, S, S), 1 inside a box
 COIL_COLUMN = "coils"  # of the table: how many channels of an image hold something
@@ -83,7 +84,9 @@ class KspaceScan:
         """The files that can serve, by their headers, of one series."""
         least = self.image_size if self.exact_size else 1
         chosen = chosen_files(self.layout, self.settings, files, least, self.progress)
-        self.account = Account(chosen.skipped, chosen.left_out)
+        makers = {volume.header.maker for volume in chosen.readable}
+        notes = about_unused_names(self.settings.vendor_of, makers)
+        self.account = Account(chosen.skipped, chosen.left_out, notes)
         return chosen.readable
 
     def undecoded(self, plan: list[Readable]) -> tuple[pd.DataFrame, int]:

@@ -49,11 +49,13 @@ class VolumeReader:
         self.settings = settings
         self.asking = Asking(pool, prepare_volumes, progress)
         self.middle = middle
+        self.makers: set[str] = set()
 
     def headers(self, items: list[Item]) -> Iterator[tuple[Item, list[Candidate] | str]]:
         """The slices that each item stands for, or why its volume cannot serve."""
         by_file: dict[tuple[str, str], list[Item]] = defaultdict(list)  # several rows may be slices of one volume
         for item in items:
+            self.makers.add(item.sheet_vendor)
             vendor = VendorNames(self.settings.vendor_of, item.sheet_vendor).vendor(item.sheet_vendor)
             if vendor:
                 by_file[item.path, item.mask].append(dataclasses.replace(item, sheet_vendor=vendor))

@@ -42,6 +42,7 @@ from tune_ks.data.vendors import NO_NAMES, VendorNames
 PHASE_AXES = {"ROW": "ROW", "ROWS": "ROW", "COL": "COL", "COLUMN": "COL"}  # as files write it -> as DICOM defines it
 OTHER_AXIS = {"ROW": "COL", "COL": "ROW", "": ""}
 GAUSS_PER_TESLA = 1e4
+NOT_OF_THE_IMAGE = ("maker", "series_hash", "recipe", "plan")  # fields of a header that its recipe does not hold
 MAX_TESLA = 100  # a larger field strength is in gauss, as some older files have it
 
 
@@ -64,6 +65,7 @@ class Header:
     """What a file says of its canonical image. NaN or "" where it is silent."""
 
     vendor: str  # a key of VENDORS
+    maker: str  # what Manufacturer says
     model: str
     field_t: float
     tr_ms: float
@@ -191,6 +193,7 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: Vendo
     plan = geometry(dataset, orientation)
     header = Header(
         vendor=vendor,
+        maker=text(dataset, "Manufacturer"),
         model=text(dataset, "ManufacturerModelName"),
         field_t=_field_t(dataset),
         tr_ms=positive(dataset, "RepetitionTime"),
@@ -216,7 +219,7 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: Vendo
 
 def with_recipe(header: Header, *made_from: Any) -> Header:
     """The header with its recipe: a hash of its values, and of what else its image is ``made_from``, as JSON."""
-    values = {name: value for name, value in vars(header).items() if name not in ("series_hash", "recipe", "plan")}
+    values = {name: value for name, value in vars(header).items() if name not in NOT_OF_THE_IMAGE}
     return replace(header, recipe=_hash(json.dumps([*made_from, values], sort_keys=True), 12))
 
 

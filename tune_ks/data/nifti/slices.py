@@ -215,6 +215,7 @@ def _header(volume: Volume, slices: Slices, vendor: str, known: dict[str, float]
     geometry = slices.geometry
     header = Header(
         vendor=vendor,
+        maker="",
         model="",
         field_t=known.get("field_t", math.nan),
         tr_ms=known.get("tr_ms", math.nan),
