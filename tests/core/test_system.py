@@ -63,14 +63,15 @@ def test_cores_are_those_of_the_process_or_else_of_the_machine(monkeypatch):
 
 
 @pytest.mark.parametrize(("platform", "ru_maxrss"), [("linux", 300 * 1024), ("darwin", 300 * 2**20)])
-def test_peak_memory_is_in_mib_whatever_the_system_counts_in(platform, ru_maxrss, monkeypatch):
+def test_peak_memory_is_in_mib_whatever_the_system_counts_in(platform, ru_maxrss, monkeypatch, tmp_path):
+    monkeypatch.setattr(system, "STATUS", tmp_path / "none")
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(system.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=ru_maxrss))
     assert system.peak_memory_mib() == 300
 
 
 def test_peak_memory_of_a_process_holds_what_it_has_touched():
-    """In a small process: this one may have held gigabytes, and to rise above its peak it would have to touch more."""
+    """In a process of its own, whose peak is not that of this one, which may have held gigabytes."""
     lines = "from tune_ks.core import system; print(system.peak_memory_mib())"
     program = f"{lines}; touched = b'1' * 2**28; print(system.peak_memory_mib())"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -145,6 +146,7 @@ from pathlib import Path
 
 import analysis, tune_ks
 from benchmarks.alone import run_config
+from tune_ks.core import system
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.lock import driver_lock
 from tune_ks.core.run_folder import RunFolder
@@ -154,6 +156,7 @@ from tune_ks.data.phantom.write import PhantomSettings, write_phantom
 from tune_ks.planning.start_run import create_run
 from tune_ks.planning.space import load_space
 
+system.STATUS = Path("nowhere")  # there is no /proc
 met = 0
 for package in (tune_ks, analysis):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):

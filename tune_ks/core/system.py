@@ -6,6 +6,7 @@ fewer signals and no owners of files; a container may have no /dev/shm. Each fun
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ except ImportError:  # Windows
 NOT_FOLLOWED = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"))
 # of a closed terminal; None where there is no such signal
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+
+STATUS = Path("/proc/self/status")  # of Linux
 
 
 def usable_cores() -> int:
@@ -44,8 +47,13 @@ def busy_cores() -> float:
 def peak_memory_mib() -> int | None:
     """Peak memory of this process in MiB; None where the system does not say it.
 
-    The system counts it in KiB on Linux, and in bytes on macOS.
+    Linux says it in /proc, in KiB: there getrusage also counts the process that started this one, which may have been
+    larger. On macOS getrusage counts bytes.
     """
+    with contextlib.suppress(OSError):
+        said = re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text())
+        if said:
+            return int(said[1]) // 1024
     if resource is None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
