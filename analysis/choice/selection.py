@@ -16,7 +16,7 @@ from analysis.choice.options import Options
 from analysis.choice.rules import RULES
 from analysis.choice.rules.base import Points
 from analysis.choice.verdict import SEVERAL, Verdict, verdicts
-from analysis.read.configurations import full_beside, plain_name
+from analysis.read.configurations import full_beside
 from analysis.read.trial_rows import SCORES
 from analysis.statistics.fitted import NOTHING_FITTED, Fitted
 from analysis.statistics.measures import Measure
@@ -239,4 +239,5 @@ def _values(row: pd.Series) -> dict[str, float]:
 
 def _fields(row: pd.Series) -> dict[str, Any]:
     """The fields by which a configuration is known; None where its members have no such option."""
-    return {plain_name(name): None if pd.isna(row.get(name)) else row[name] for name in CONFIGURATION_FIELDS}
+    options = {name: name.rpartition(".")[2] for name in CONFIGURATION_FIELDS}
+    return {option: None if pd.isna(row.get(name)) else row[name] for name, option in options.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -84,11 +84,18 @@ def _roc_line(curve: RocCurve, showlegend: bool) -> go.Scatter:
         name=f"{curve.rate}, a line a seed",
         legendgroup=curve.rate,
         showlegend=showlegend,
-        line={"color": AMBER if full else _domain_colour(curve.source, curve.vendor), "width": 1.3},
+        line=_roc_style(curve, full),
         opacity=FAINT,
         hovertemplate=f"{curve.rate}, seed {curve.seed}: sensitivity %{{y:.3f}}, 1 - specificity %{{x:.3f}}"
         "<extra></extra>",
     )
+
+
+def _roc_style(curve: RocCurve, full: bool) -> dict[str, Any]:
+    """The colour of the domain; full sampling is amber and dotted, as in all figures."""
+    if full:
+        return {"color": AMBER, "width": 1.8, "dash": "dot"}
+    return {"color": _domain_colour(curve.source, curve.vendor), "width": 1.3}
 
 
 def _roc_point(row: dict) -> go.Scatter:

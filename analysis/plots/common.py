@@ -92,7 +92,7 @@ def rate_axis(figure: go.Figure, rates: pd.Series, units: Sequence[RateUnit] = (
 
 
 def _add_switch(figure: go.Figure, ticks: list[float], units: list[tuple[RateUnit, list[float], list[str]]]) -> None:
-    """A button for the rate, and one for each unit with its ticks: dark on light, whatever the page's colours."""
+    """A button for the rate, and one for each unit with its ticks: dark on light, which a dark page inverts."""
     buttons = [_button("rate", RATE_TITLE, ticks, [rate_tick(tick) for tick in ticks])]
     buttons += [_button(unit.button, unit.title, places, texts) for unit, places, texts in units]
     menu = {

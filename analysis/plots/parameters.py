@@ -22,7 +22,7 @@ def plot_importance(importance: Importance, title: str) -> go.Figure:
     figure.add_trace(
         go.Bar(
             x=rows["importance"].tolist(),
-            y=[name.replace("_", " ") for name in rows["hyperparameter"]],
+            y=rows["hyperparameter"].tolist(),
             orientation="h",
             marker={"color": BLUE},
             error_x={"type": "data", "array": rows["spread"].tolist(), "color": GREY, "thickness": 1},
@@ -36,7 +36,7 @@ def plot_sampler_importance(importance: SamplerImportance) -> go.Figure:
     """Two bars a hyperparameter, in-domain and cross-domain: shares of the variance, most important on top."""
     figure = blank("share of the variance", "")
     rows = importance.table[::-1]
-    names = [name.replace("_", " ") for name in rows["hyperparameter"]]
+    names = rows["hyperparameter"].tolist()
     for domain, (word, colour) in DOMAINS.items():
         if rows[domain].isna().all():
             continue
@@ -65,7 +65,7 @@ def plot_parallel(table: pd.DataFrame) -> go.Figure | None:
         "cmax": 0,
         "colorscale": [[step / (SHADES - 1), shade] for step, shade in enumerate(shades)],
     }
-    dimensions = [_dimension(complete[name], plain_name(name)) for name in names]
+    dimensions = [_dimension(complete[name], name) for name in names]
     figure = blank(legend=False)
     figure.update_layout(margin={"l": 60, "r": 84, "t": 60, "b": 24})
     figure.add_trace(
@@ -78,9 +78,7 @@ def _dimension(column: pd.Series, name: str) -> dict:
     """One axis: its label, the values, and the ticks where they are not the values themselves."""
     if name == "realised_rate":
         return {"label": "rate", **_rate_axis(column)}
-    label = _two_lines(
-        name.replace("_", " ").replace(" in domain", " in-domain").replace(" cross domain", " cross-domain")
-    )
+    label = _two_lines(plain_name(name).replace(" in domain", " in-domain").replace(" cross domain", " cross-domain"))
     if not pd.api.types.is_numeric_dtype(column):
         return {"label": label, **_text_axis(column)}
     if column.notna().all():

@@ -177,8 +177,8 @@ def _varies(rows: pd.DataFrame, name: str) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """A config field in words for a person: the option without the field before it."""
-    return name.rpartition(".")[2]
+    """A config field in words for a person, ``mask lr multiplier``: the option without the field before it."""
+    return name.rpartition(".")[2].replace("_", " ")
 
 
 def curve_of(configurations: pd.DataFrame) -> np.ndarray:

@@ -43,7 +43,9 @@ class Run:
     external: pd.DataFrame  # cohort, key, vendor, images, patients, and the metric by its name
     search: dict[str, Any]  # search.json
     unreadable: dict[str, str] = field(default_factory=dict)  # key -> why its record was not used
-    pending: list[str] = field(default_factory=list)  # keys asked for, neither finished nor failed nor stopped
+    pending: list[str] = field(default_factory=list)  # keys begun, neither finished nor failed nor stopped
+    asked: int = 0  # trials that the folder holds when its search is done
+    left: int = 0  # of them neither finished nor failed nor stopped, begun or not
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -54,7 +56,8 @@ class Run:
     def counts(self) -> str:
         """How the trials stand, in words."""
         stopped = f"{len(self.stopped)} stopped early, " if len(self.stopped) else ""
-        return f"{len(self.trials)} finished, {stopped}{len(self.failures)} failed, {len(self.pending)} not finished"
+        finished = f"{len(self.trials)} of {self.asked}" if self.left else f"{len(self.trials)}"
+        return f"{finished} finished, {stopped}{len(self.failures)} failed, {self.left} not finished"
 
 
 @python_texts
@@ -81,6 +84,9 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
     if len(of_metric) < len(records):
         warnings.append(f"{len(records) - len(of_metric)} record(s) of another metric than {metric} are left out.")
     of_metric = with_patients(of_metric, cohort)
+    pending = [key for key in folder.keys() if key not in done]
+    begun = len(pending) + len(done)
+    asked = max(begun, search.get("trials", 0))  # a folder of an older version does not say how many were planned
     return Run(
         root=folder.root,
         metric=metric,
@@ -93,7 +99,9 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
         external=_external(folder.root / "external", metric, warnings),
         search=search,
         unreadable=unreadable,
-        pending=[key for key in folder.keys() if key not in done],
+        pending=pending,
+        asked=asked,
+        left=asked - len(done),
         warnings=warnings,
     )
 

@@ -32,7 +32,7 @@ def froc_table(records: dict[str, TrialRecord], trials: pd.DataFrame) -> pd.Data
     points = list(FALSE_POSITIVES)
     mean = groups[points].mean().join(groups[about].first()).join(groups["seed"].nunique().rename("seeds"))
     mean = mean.reset_index().sort_values([*about, "test vendor"], ignore_index=True)
-    names = {name: plain_name(name).replace("_", " ") for name in about} | {"vendor": "trained on"}
+    names = {name: plain_name(name) for name in about} | {"vendor": "trained on"}
     return mean[[*about, "test vendor", "seeds", *points]].rename(columns=names)
 
 

@@ -70,9 +70,9 @@ def _patients_and_images(run: Run) -> str:
 
 
 def _trials(run: Run) -> str:
-    """``108 trials, 2 not finished``; what is 0 is left out."""
-    words = [f"{len(run.trials)} trials"]
-    for word, rows in {"stopped early": run.stopped, "failed": run.failures, "not finished": run.pending}.items():
+    """``108 trials``, ``2 of 20 trials finished, 1 failed``; what is 0 is left out."""
+    words = [f"{len(run.trials)} of {run.asked} trials finished" if run.left else f"{len(run.trials)} trials"]
+    for word, rows in {"stopped early": run.stopped, "failed": run.failures}.items():
         if len(rows):
             words.append(f"{len(rows)} {word}")
     return ", ".join(words)

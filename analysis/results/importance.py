@@ -46,7 +46,7 @@ def importance(configurations: pd.DataFrame, score: str) -> Importance | None:
     from sklearn.metrics import r2_score
     from sklearn.model_selection import KFold
 
-    inputs = pd.DataFrame({"sampling_rate": np.log2(below["sampling_rate"].astype(float))})
+    inputs = pd.DataFrame({"sampling rate": np.log2(below["sampling_rate"].astype(float))})
     for name in fields:
         column = below[name]
         known = pd.api.types.is_numeric_dtype(column)

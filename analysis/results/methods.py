@@ -148,7 +148,7 @@ def _settings(trials: pd.DataFrame) -> tuple[str, str]:
         values = trials[name].dropna().unique().tolist()
         if name in ("vendor", "seed", "sampling_rate", "mask") or not values or values == [""]:
             continue
-        words = f"{plain_name(name).replace('_', ' ')} {', '.join(map(_short, values[:MOST]))}"
+        words = f"{plain_name(name)} {', '.join(map(_short, values[:MOST]))}"
         (constant if len(values) == 1 else varied).append(words)
     return "; ".join(constant), "; ".join(varied)
 

@@ -50,5 +50,5 @@ def quality_table(records: dict[str, TrialRecord], trials: pd.DataFrame) -> pd.D
     groups = frame.groupby(["configuration", "test vendor"], sort=False)
     mean = groups[measured].mean().join(groups[about].first()).join(groups["seed"].nunique().rename("seeds"))
     mean = mean.reset_index().sort_values([*about, "test vendor"], ignore_index=True)
-    names = {name: plain_name(name).replace("_", " ") for name in about} | {"vendor": "trained on"} | COLUMNS
+    names = {name: plain_name(name) for name in about} | {"vendor": "trained on"} | COLUMNS
     return mean[[*about, "test vendor", "seeds", *measured]].rename(columns=names)

@@ -17,7 +17,7 @@ class Counts(NamedTuple):
     finished: int
     failed: int
     stopped: int
-    left: int
+    left: int  # begun or not
 
 
 class Choice(NamedTuple):
@@ -56,7 +56,7 @@ def run_row(name: str, root: StoragePath, changed: float, selection: Mapping[str
     try:
         folder.require_own_folders()
         search = folder.read_search()
-        counts = counts_of(folder)
+        counts = counts_of(folder, search.get("trials", 0))
     except (ValueError, OSError) as error:
         fault = str(error)
         counts = Counts(0, 0, 0, 0)
@@ -78,13 +78,15 @@ def run_row(name: str, root: StoragePath, changed: float, selection: Mapping[str
     )
 
 
-def counts_of(folder: RunFolder) -> Counts:
-    """How the trials stand, by the names of their files alone."""
+def counts_of(folder: RunFolder, asked: int = 0) -> Counts:
+    """How the trials stand, by the names of their files alone; ``asked``: how many the search has, 0 if not known."""
     numbers = dict.fromkeys([*ENDS, ""], 0)
-    for names in folder.listing().values():
+    listing = folder.listing()
+    for names in listing.values():
         end = next((end for end in ENDS if end in names), "")
         numbers[end] += 1
-    return Counts(numbers[RECORD], numbers[FAILURE], numbers[STOPPED], numbers[""])
+    not_begun = max(asked - len(listing), 0)
+    return Counts(numbers[RECORD], numbers[FAILURE], numbers[STOPPED], numbers[""] + not_begun)
 
 
 def last_selection(root: StoragePath) -> Mapping[str, Any]:

@@ -69,7 +69,7 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], analysis: Analysis) 
 
 def _heading(name: str) -> str:
     """A config field as the head of a column."""
-    return plain_name(name).replace("_", " ")
+    return plain_name(name)
 
 
 def _words(table: pd.DataFrame, name: str) -> list[str]:

@@ -67,7 +67,7 @@ def _facts(row: dict[str, Any], chosen: bool, title: str) -> list[tuple[str, str
 
 def _config(record: TrialRecord) -> list[tuple[str, str]]:
     """What was asked for and differs from the defaults, then the record's facts that are single values."""
-    lines = [(plain_name(name).replace("_", " "), str(value)) for name, value in record.config.non_default().items()]
+    lines = [(plain_name(name), str(value)) for name, value in record.config.non_default().items()]
     for name, value in record.facts.items():
         if isinstance(value, (str, int, float)):
             lines.append((name.replace("_", " "), str(value)))

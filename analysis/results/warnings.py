@@ -189,10 +189,10 @@ def _about_unfinished_trials(run: Run, measure: Measure) -> list[str]:
             f"{len(run.stopped)} trial(s) were stopped early for their validation {measure.plural} and appear in no "
             "curve and no front. Rates with stopped trials look better there than the mean of all their trials is."
         )
-    if run.pending:
+    if run.left:
         lines.append(
-            f"{len(run.pending)} trial(s) were asked for and have not finished: they run now, or the same search "
-            "finishes them."
+            f"{run.left} of {run.asked} trial(s) have not finished ({len(run.pending)} begun): they run now, or the "
+            "same search finishes them."
         )
     return lines
 

@@ -49,13 +49,22 @@ class LiveRun:
         self.images = images  # False: no patient's image, whatever the settings say
         self.made: Made | None = None
         self.is_asked = False  # its analysis waits, or is being made
+        self.begun: float | None = None  # of the clock, where it is being made
 
     def is_stale(self) -> bool:
         """Whether there is no analysis of the folder as it is now."""
         return self.made is None or stamps(self.root) != self.made.stamps
 
+    def progress(self) -> str:
+        """How far the first analysis is, in words."""
+        if self.made is not None:
+            return "ready"
+        begun = self.begun
+        return "waits its turn" if begun is None else f"{time.monotonic() - begun:.0f} s so far"
+
     def make(self) -> None:
         """Analyse the folder. An earlier page stays until the new one is there; nothing is written."""
+        self.begun = time.monotonic()
         now = stamps(self.root)
         try:
             made = self._analysed(now)

@@ -28,7 +28,10 @@ AGAIN = 2  # seconds until a page asks again whether its first analysis is made
 FIELDS = 8  # of a query or a form: more are refused
 NOT_HERE = "There is no such page, or the run is not there any more."
 TWO = "Pick two different runs in the list of runs."
-WAIT = "The run is being analysed; this page loads itself again."
+WAIT = (
+    "An analysis takes seconds where a processor is free, and minutes where trainings use them all. This page loads "
+    "itself again."
+)
 UNREADABLE = "The form could not be read: a text in UTF-8 was expected."
 
 
@@ -101,7 +104,7 @@ class Site:
         self.runs.ask(run)
         made = run.made
         if made is None:
-            return self._wait()
+            return self._wait([run])
         said = f"{run.name}: {made.counts}; analysed at {made.clock}" if made.counts else f"tried at {made.clock}"
         return _page(pages.report_page(made, self._notes(run), self._bar([run], said)))
 
@@ -115,7 +118,7 @@ class Site:
             self.runs.ask(run)
         first, second = (run.made for run in runs)
         if first is None or second is None:
-            return self._wait()
+            return self._wait(runs)
         bar = self._bar(runs, "")
         if first.side is None or second.side is None:
             faults = [f"{run.name}: {run.made.fault}" for run in runs if run.made and run.made.fault]
@@ -179,10 +182,11 @@ class Site:
         version = self._version(runs) if runs else _digest(self._lines())
         return Bar(links, said, self.addresses.state([run.name for run in runs]), version, self.seconds)
 
-    def _wait(self) -> Answer:
-        return Answer(
-            HTTPStatus.OK, pages.message_page("Being analysed", WAIT).encode(), HTML, (("Refresh", str(AGAIN)),)
-        )
+    def _wait(self, runs: Sequence[LiveRun]) -> Answer:
+        """How far the analyses are that a page needs; it is asked for again until they are made."""
+        steps = "; ".join(f"{run.name}: {run.progress()}" for run in runs)
+        page = pages.message_page("Being analysed", f"{steps}. {WAIT}")
+        return Answer(HTTPStatus.OK, page.encode(), HTML, (("Refresh", str(AGAIN)),))
 
     def _redirect(self, run: LiveRun, part: str = "") -> Answer:
         address = f"{self.addresses.run(run.name)}{part}"

@@ -45,13 +45,13 @@ def by_key(folder):
 def test_a_grid_is_run_once_and_goes_on_where_it_was(run):
     folder, _ = run
     plan = plan_search(GRID, folder, VENDORS)
-    assert (plan.left, plan.finished) == (6, 0)
+    assert (plan.left, plan.finished, plan.trials) == (6, 0, 6)
     first = plan._replace(jobs=plan.jobs[:2])
     search(GRID, run, first, concurrent=1)
     assert len(by_key(folder)) == 2
     before = stamps(folder)
     again = plan_search(GRID, folder, VENDORS)
-    assert (again.left, again.finished) == (4, 2)
+    assert (again.left, again.finished, again.trials) == (4, 2, 6)
     events = search(GRID, run, fused="2", concurrent=1)  # two of them as one: nobody else sees a difference
     ends = [event for event in events if event.kind == "finished"]
     assert len({event.configs[0].key() for event in ends}) == len({event.job for event in ends}) == len(ends) == 4
@@ -90,12 +90,12 @@ def test_a_missing_mask_setting_fails_its_trial_alone(run):
 def test_optuna_suggests_all_seeds_of_a_point_and_is_rebuilt_from_the_records(run):
     folder, _ = run
     plan = plan_search(DRAWN, folder, VENDORS)
-    assert (plan.jobs, plan.suggestions) == ([], 6)
+    assert (plan.jobs, plan.suggestions, plan.trials) == ([], 6, 12)
     search(DRAWN, run, plan._replace(suggestions=4))
     assert all(len(configs) == 2 for configs in suggestions_in(folder))
     known = by_key(folder)
     again = plan_search(DRAWN, folder, VENDORS)
-    assert again.suggestions == 6 - len(suggestions_in(folder))
+    assert (again.suggestions, again.trials) == (6 - len(suggestions_in(folder)), 12)
     searcher = JobSearcher(again, DRAWN, folder, VENDORS, WORK)
     trials = [trial for study in searcher.studies for trial in study.study.trials]
     assert len(trials) == len(suggestions_in(folder))

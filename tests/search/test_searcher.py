@@ -162,7 +162,7 @@ def test_what_was_stopped_early_is_known_without_a_value(tmp_path):
     folder.write_config(stopped)
     folder.write_stop(Stop(stopped, "behind", [{"epoch": 1, "loss": 1.0, "val_in_domain": 0.99}]))
     asked = space(scheduler="asha")
-    assert plan_search(asked, folder, VENDORS) == Plan([], 16 - 5, 4, 0, stopped=1)
+    assert plan_search(asked, folder, VENDORS) == Plan([], 16 - 5, 4, 0, stopped=1, trials=16)
     trials = [trial for study in searcher_of(asked, folder).studies for trial in study.study.trials]
     assert sorted(trial.state.name for trial in trials) == ["COMPLETE"] * 4 + ["PRUNED"]
     (pruned,) = [trial for trial in trials if trial.state.name == "PRUNED"]

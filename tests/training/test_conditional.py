@@ -145,4 +145,4 @@ def test_the_rates_of_one_training_are_one_job(tmp_path):
     plan = plan_search(space, RunFolder(tmp_path), ["GE"])
     assert sorted(len(job) for job in plan.jobs) == [1] * 6 + [3, 3]
     assert all(len({config.training() for config in job}) == 1 for job in plan.jobs)
-    assert plan.finished == 0
+    assert (plan.finished, plan.trials) == (0, 12)

@@ -120,6 +120,7 @@ def run_plan(search: PreparedSearch, resources: Any, halt: Any) -> None:
         if args.extend:
             extend_run(folder, search.space, args.command_line)
     say(f"plan: {search.plan}")
+    note(folder, "trials", search.plan.trials)
     if not search.plan.left:
         return
     for name, values in search.notes.items():

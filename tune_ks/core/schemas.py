@@ -75,6 +75,7 @@ class Search(_Spaces):
     versions: dict[str, str | None] = ABSENT
     init_from: dict[str, dict[str, str]] = ABSENT
     finalists: _Finalists = ABSENT
+    trials: Count = ABSENT
     earlier: Annotated[list[_Spaces], Field(max_length=LONGEST)] = ABSENT
     tuned_minutes: Number = ABSENT
 

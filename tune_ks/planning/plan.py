@@ -18,6 +18,7 @@ class Plan(NamedTuple):
     finished: int
     failed: int
     stopped: int = 0  # early, by a scheduler
+    trials: int = 0  # that the run folder holds when nothing is left, those of other search spaces among them
 
     @property
     def left(self) -> int:
@@ -78,7 +79,8 @@ def _plan_grid(space: Space, vendors: list[str], held: Held) -> Plan:
     failed = sum(key in held.failures for key in asked)
     stopped = sum(key in held.stops for key in asked)
     left = sum(len(job) for job in jobs)
-    return Plan(jobs, 0, len(asked) - left - failed - stopped, failed, stopped)
+    trials = len(asked.keys() | held.files.keys())
+    return Plan(jobs, 0, len(asked) - left - failed - stopped, failed, stopped, trials)
 
 
 def _plan_suggestions(space: Space, vendors: list[str], folder: RunFolder, held: Held) -> Plan:
@@ -87,15 +89,18 @@ def _plan_suggestions(space: Space, vendors: list[str], folder: RunFolder, held:
     suggestions = [all_seeds(configs, seeds) for configs in suggestions_in(folder)]
     jobs: list[list[TrialConfig]] = []
     new_suggestions = finished = 0
+    asked = set(held.files)
     for point in space.grid(vendors):
         of_point = [configs for configs in suggestions if belongs(configs[0], point)]
         for configs in of_point:
             finished += sum(held.is_finished(config) for config in configs)
+            asked |= {config.key() for config in configs}
             if any(held.is_open(config) for config in configs):
                 jobs.append(configs)
         wanted = int(min(space.search["samples"], point.size()))
         new_suggestions += max(0, wanted - len(of_point))
-    return Plan(jobs, new_suggestions, finished, len(held.failures), len(held.stops))
+    trials = len(asked) + new_suggestions * seeds
+    return Plan(jobs, new_suggestions, finished, len(held.failures), len(held.stops), trials)
 
 
 def about_fitness(configs: Iterable[TrialConfig]) -> str:
@@ -124,7 +129,8 @@ def plan_finalists(folder: RunFolder, configs: list[dict[str, Any]], seeds: int)
     except ValueError as error:
         raise ValueError(f"{folder.search_json}: finalists: {error}") from error
     jobs = [[config] for config in asked if not folder.is_finished(config.key())]
-    return Plan(jobs, 0, len(asked) - len(jobs), 0)
+    trials = len({config.key() for config in asked}.union(folder.listing()))
+    return Plan(jobs, 0, len(asked) - len(jobs), 0, trials=trials)
 
 
 def _finalist(values: dict[str, Any], seed: int) -> TrialConfig:

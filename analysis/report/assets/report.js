@@ -186,7 +186,8 @@ window.addEventListener("hashchange", openTarget);
 dark.addEventListener("change", () => plots.all().forEach(plots.recolour));
 
 // On paper every fold is open, every figure drawn dark on white in the paper's width, and every table as narrow as it.
-const print = { opened: [], narrowed: [] };
+const print = { opened: [], narrowed: [], legends: new Map() };
+const legendOf = (plot) => (plot.layout.legend ? { legend: structuredClone(plot.layout.legend) } : {});
 window.addEventListener("beforeprint", () => {
   const root = document.documentElement;
   if ("print" in root.dataset) return;
@@ -196,7 +197,9 @@ window.addEventListener("beforeprint", () => {
   for (const plot of plots.all()) {
     if (texts.has(plot)) plots.draw(plot, PAPER);
     if (!plot.dataset.drawn) continue;
-    Plotly.relayout(plot, { ...inked(plot.layout, PAPER), width: plot.clientWidth });
+    print.legends.set(plot, legendOf(plot));
+    const width = plot.clientWidth;
+    Plotly.relayout(plot, { ...inked(plot.layout, PAPER), width, ...narrowed(legendOf(plot), width) });
     inkedTraces(plot, PAPER);
   }
   const isCut = (inside) => inside.scrollWidth > inside.parentElement.clientWidth;
@@ -212,7 +215,7 @@ window.addEventListener("afterprint", () => {
   print.opened.forEach((details) => { details.open = false; });
   print.narrowed.forEach((inside) => { inside.style.zoom = ""; delete inside.dataset.steep; });
   plots.all().filter((plot) => plot.dataset.drawn).forEach((plot) => {
-    Plotly.relayout(plot, { ...inked(plot.layout), width: null, autosize: true });
+    Plotly.relayout(plot, { ...inked(plot.layout), width: null, autosize: true, ...print.legends.get(plot) });
     inkedTraces(plot);
   });
 });

@@ -52,4 +52,9 @@ def labels_seen(analysis: Analysis) -> Paragraph:
 def known_columns(frame: pd.DataFrame, names: Sequence[str], measure: Measure) -> pd.DataFrame:
     """The named columns that hold anything, in words: with spaces, and a vendor called as the run calls its domains."""
     known = [name for name in names if name in frame and frame[name].notna().any()]
-    return frame[known].rename(columns=lambda name: measure.domains.of(plain_name(name).replace("_", " ")))
+    return frame[known].rename(columns=lambda name: measure.domains.of(hyphened(plain_name(name))))
+
+
+def hyphened(words: str) -> str:
+    """A column's name with in-domain and cross-domain as they are written elsewhere."""
+    return words.replace("in domain", "in-domain").replace("cross domain", "cross-domain")

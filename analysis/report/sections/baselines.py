@@ -14,11 +14,11 @@ WORDS = (
 MISSING = "Not computed: cohort.csv holds no one-number column for labelled test patients."
 YARDSTICKS = (
     "Classical methods, fitted to the source vendor's training images as each trial's mask samples them, settings "
-    "chosen on its validation patients: {described}. Marked is the best of a configuration in in-domain validation, "
-    "which the curves show. above: test metric of the trial minus the yardstick's on the same patients; low and high "
-    "end patient-clustered 90 % intervals. A network that is not above a yardstick is not shown to have learned more "
-    "than it."
+    "chosen on its validation patients: {described}.{marked} above: test metric of the trial minus the yardstick's on "
+    "the same patients; low and high end patient-clustered 90 % intervals. A network that is not above a yardstick is "
+    "not shown to have learned more than it."
 )
+MARKED = " Marked is the best of a configuration in in-domain validation, which the curves show."
 DESCRIBED = {  # a yardstick in words -> what it is; another one is its own name
     "linear on 35 numbers": "linear on 35 numbers is a logistic regression on 13 quantiles, two mean gradients, the "
     "standard deviation and a 19-bin radial log spectrum",
@@ -53,11 +53,17 @@ def yardsticks(analysis: Analysis) -> list[Part]:
     if analysis.yardsticks.empty:
         return [Paragraph(NO_YARDSTICK, "small")]
     rows = analysis.yardsticks
-    names = [name for name in COLUMNS if name not in ("configuration", "full", "best", "has_network")]
+    left_out = {"configuration", "full", "best", "has_network"}
+    if rows["train_share"].nunique() == 1:
+        left_out.add("train_share")
+    names = [name for name in COLUMNS if name not in left_out]
     frame = known_columns(rows, names, analysis.measure)
-    described = "; ".join(DESCRIBED.get(name, name) for name in rows["yardstick"].unique())
-    words = analysis.measure.words(YARDSTICKS).format(described=described)
-    return [table(frame, "yardsticks", chosen=rows["best"].astype(bool)), Paragraph(words, "small")]
+    kinds = rows["yardstick"].unique()
+    described = "; ".join(DESCRIBED.get(name, name) for name in kinds)
+    several = len(kinds) > 1  # else every row is the best of its configuration
+    words = analysis.measure.words(YARDSTICKS).format(described=described, marked=MARKED if several else "")
+    marked = rows["best"].astype(bool) if several else None
+    return [table(frame, "yardsticks", chosen=marked), Paragraph(words, "small")]
 
 
 SECTION = Section("Without a network", parts, of_classes)

@@ -41,7 +41,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         if split != split_on_front(analysis):
             shown += _curves(analysis, split)
     shown += _read_by_rules(analysis)
-    return [*shown, Paragraph(_about_units(analysis), "small"), *_source_table(analysis)]
+    return [*shown, Paragraph(about_units(analysis), "small"), *_source_table(analysis)]
 
 
 def _read_by_rules(analysis: Analysis) -> list[Part]:
@@ -72,12 +72,13 @@ def _read_of_vendor(computed: VendorAnalysis) -> pd.DataFrame:
     return rows
 
 
-def _about_units(analysis: Analysis) -> str:
+def about_units(analysis: Analysis) -> str:
     """What the buttons below the axes switch to, and what is not known."""
-    notes = []
-    for vendor in analysis.vendors:
-        notes += rate_units(analysis.run, vendor).notes
-    return " ".join(["The buttons below an axis show the rate in other units; no point moves.", *notes])
+    of_vendors = [rate_units(analysis.run, vendor) for vendor in analysis.vendors]
+    words = [note for found in of_vendors for note in found.notes]
+    if any(found.units for found in of_vendors):
+        words.insert(0, "The buttons below an axis show the rate in other units; no point moves.")
+    return " ".join(words)
 
 
 def split_on_front(analysis: Analysis) -> str:

@@ -43,7 +43,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series: list[Series]) -> list[Part]:
     vendor = computed.vendor
-    option = plain_name(column).replace("_", " ")
+    option = plain_name(column)
     name = f"{slug(option)}-{slug(vendor)}"
     stops = [stop for of_series in series for stop in of_series.stops]
     comparable = comparable_images([stop.exhibit for stop in stops])

@@ -25,7 +25,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 def _ignoring_the_image(analysis: Analysis) -> list[Part]:
     """Every answer that ignores the image, as the records give it."""
-    names = {"source": "trained on", "vendor": "tested on", "baseline": "answer", "value": analysis.run.metric}
+    names = {"source": "trained on", "vendor": "tested on", "baseline": "answer", "value": analysis.measure.title}
     frame = analysis.baselines[list(names)].rename(columns=names)
     if frame.empty:
         return [Paragraph("Not told by these records.", "small")]

@@ -15,7 +15,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     """A table for each kind of trouble that there is."""
     run = analysis.run
     unreadable = pd.DataFrame(list(run.unreadable.items()), columns=["record left out", "why"])
-    pending = pd.DataFrame({"asked for, not finished": run.pending})
+    pending = pd.DataFrame({"begun, not finished": run.pending})
     skipped = run.skipped.groupby("reason").agg(files=("path", "size")).reset_index()
     tables = [
         table(_in_words(run.failures), "failures", "Failed trials"),

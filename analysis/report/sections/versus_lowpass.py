@@ -68,7 +68,7 @@ def rows_table(analysis: Analysis) -> pd.DataFrame:
     columns = {"trained on": rows["vendor"].tolist(), "mask": rows["family"].tolist()}
     for name in varied_fields(analysis.configurations):
         if name != "mask" and settings[name].notna().any():
-            columns[plain_name(name).replace("_", " ")] = settings[name].tolist()
+            columns[plain_name(name)] = settings[name].tolist()
     columns |= {
         "rate": rows["rate"].tolist(),
         "low-pass rate": rows["low_pass_rate"].tolist(),

@@ -18,11 +18,14 @@ from analysis.report.page import render
 from analysis.report.report import rendered_sections
 from analysis.report.sections import external, trouble
 from analysis.results.compute import compute
+from analysis.results.headline import cohort_line
+from analysis.results.run_row import run_row
 from synthetic_run import write_run
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import write_whole
+from tune_ks.planning.start_run import note
 
 
 def spoil(run, text, number=0):
@@ -119,6 +122,20 @@ def test_a_stopped_trial_is_no_failure_and_in_no_table_of_scores(run):
     page = render(trouble.parts(analysis))
     assert "behind the others" in page
     assert any(w.startswith("1 trial(s) were stopped early") for w in analysis.warnings)
+
+
+def test_trials_that_are_planned_and_not_begun_are_left_too(run, of_made):
+    finished = len(load(run).trials)
+    folder = RunFolder(run)
+    note(folder, "trials", finished + 18)
+    folder.write_config(TrialConfig("GE", 0.123, temperature=1.0))
+    loaded = load(run)
+    assert (loaded.asked, loaded.left, len(loaded.pending)) == (finished + 18, 18, 1)
+    assert loaded.counts() == f"{finished} of {finished + 18} finished, 0 failed, 18 not finished"
+    assert run_row("run", folder.root, 0.0).counts.left == 18
+    assert f"{finished} of {finished + 18} trials finished;" in cohort_line(replace(of_made, run=loaded))
+    note(folder, "trials", 1)  # of a merge: a search that was smaller than what lies here now
+    assert (load(run).asked, load(run).left) == (finished + 1, 1)
 
 
 def test_failures_and_pending_are_told(run):

@@ -43,7 +43,7 @@ def test_mixes_are_different_configurations_on_different_curves(analysis):
     assert len(mixed) == 5
     assert set(mixed["seeds"]) == {2}
     curves = rows_of_curves(table)
-    assert sum("loss_mix 1" in name for name in curves) == 2
+    assert sum("loss mix 1" in name for name in curves) == 2
     for rows in curves.values():
         below = table.iloc[rows][~table.iloc[rows]["full"].astype(bool)]
         assert len(below) == 1

@@ -73,7 +73,7 @@ def test_only_pending_trials_and_nothing_else(tmp_path):
         folder.write_config(TrialConfig("GE", rate))
     analysis, text, drawn = page_of(tmp_path)
     assert (analysis.vendors, drawn, len(analysis.run.pending)) == ({}, [], 2)
-    assert "2 trial(s) were asked for and have not finished" in text
+    assert "2 of 2 trial(s) have not finished (2 begun)" in text
     assert "No finished trial: no curve, no front and no choice can be computed" in text
     assert "Unknown: this run folder has no search.json" in text
     assert all(key in text for key in folder.keys())
@@ -138,7 +138,7 @@ def test_one_seed_is_said_and_the_same_run_gives_the_same_page(tmp_path):
     analysis, text, _ = page_of(tmp_path)
     assert "One seed a configuration" in text
     assert "full sampling has fewer than 3 seeds: how far a second training differs is unknown" in text
-    assert "test in domain sd" not in text
+    assert "test in-domain sd" not in text
     assert no_invented_number(text)
     first = analysis.report.read_bytes()
     assert write_report(analysis).read_bytes() == first

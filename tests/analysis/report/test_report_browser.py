@@ -386,7 +386,7 @@ def test_tables_sort_by_number_and_save_as_csv(page, run):
     rows = saved(page, "trials")
     assert {row["key"] for row in rows} == set(run.run.trials["key"])
     known = run.run.trials.set_index("key")["test_in_domain"]
-    assert all(abs(float(row["test in domain"]) - known[row["key"]]) < 1e-5 for row in rows)
+    assert all(abs(float(row["test in-domain"]) - known[row["key"]]) < 1e-5 for row in rows)
 
 
 @pytest.fixture(scope="module")

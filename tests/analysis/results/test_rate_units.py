@@ -10,7 +10,7 @@ from analysis.choice.options import Options
 from analysis.read.load import load
 from analysis.report.page import render
 from analysis.report.sections import configurations as section
-from analysis.report.sections import front
+from analysis.report.sections import curves, front
 from analysis.results.compute import compute
 from analysis.results.rate_units import RateUnit, in_units, rate_units, with_rate_units
 from synthetic_run import WIDTH, write_run
@@ -42,6 +42,11 @@ def test_both_units_are_those_by_hand_and_the_unknown_ones_are_named(folder):
         "SIEMENS: these records do not say how much of stored k-space is occupied.",
     ]
     assert "k max per mm" in render(section.parts(analysis))
+    assert curves.about_units(analysis).startswith("The buttons below an axis show the rate in other units")
+    without_spacing = analysis.run.cohort.assign(spacing_mm=np.nan)
+    without_band = {key: replace(record, facts={}) for key, record in analysis.run.records.items()}
+    without = replace(analysis, run=replace(analysis.run, cohort=without_spacing, records=without_band))
+    assert curves.about_units(without).startswith("GE: the pixel spacing is unknown")  # and there is no button
     assert "of GE: k_max" in render(front.texts(analysis, analysis.vendors["GE"]))
 
 

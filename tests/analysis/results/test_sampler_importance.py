@@ -35,7 +35,7 @@ def drawn(count, **columns):
 def test_each_metric_has_the_hyperparameter_that_moves_it():
     moved = sampler_importance(TPE, drawn(40))
     table = moved.table.set_index("hyperparameter")
-    assert sorted(table.index) == ["lr", "sampling_rate", "temperature"]
+    assert sorted(table.index) == ["lr", "sampling rate", "temperature"]
     assert table["in_domain"].idxmax() == moved.table["hyperparameter"].iloc[0] == "lr"
     assert table["cross_domain"].idxmax() == "temperature"
     assert (table.max() > 0.7).all()

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import socket
+import time
 
 import pytest
 
@@ -14,6 +15,7 @@ from analysis.results.settings import made_with
 from analysis.serve.notes import LARGEST, version_of
 from analysis.serve.runs import Runs
 from analysis.serve.server import Server, opened
+from analysis.serve.site import Site
 from served import running
 from tune_ks.core.rate_words import rate_words
 from tune_ks.core.run_folder import RunFolder
@@ -133,6 +135,15 @@ def test_two_runs_are_compared_and_what_speaks_against_it_is_said(client):
         status, _, text = client.get(f"compare?{query}")
         assert (status, "Pick two different runs" in text) == (400, True)
     assert client.get("compare?" + "&".join(["run=first"] * 9))[0] == 400
+
+
+def test_a_page_that_waits_says_how_long_it_has_and_what_it_waits_for(folder, monkeypatch):
+    runs = Runs(folder, {})
+    monkeypatch.setattr(runs, "ask", lambda run: None)
+    runs.get("first").begun = time.monotonic() - 12
+    answer = Site(runs, "token").get("compare", f"run=first&run={SECOND}")
+    assert ("Refresh", "2") in answer.headers
+    assert re.search(r"first: 1\d s so far; second &amp; &lt;b&gt;: waits its turn\. ", answer.body.decode())
 
 
 def test_notes_are_kept_in_the_run_and_shown_as_text(client, folder):
