@@ -21,10 +21,10 @@ SMALL = {"width": 0.125, "image_size": SIDE, "epochs": 20, "batch_size": 16, "te
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory):
-    """Smooth images of 30 patients a vendor, with a label in the lines |k| = 11 of 40."""
+    """Smooth images of 30 patients and, of another vendor, of 4: with a label in the lines |k| = 11 of 40."""
     folder = tmp_path_factory.mktemp("planted")
     rng = np.random.default_rng(0)
-    vendors = np.repeat(["GE", "SIEMENS"], 240)
+    vendors = np.repeat(["GE", "SIEMENS"], [240, 32])
     k = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE)))
     noise = np.fft.fft2(rng.standard_normal((len(vendors), SIDE, SIDE)))
     images = np.fft.ifft2(noise / (k + 1 / SIDE) ** 2).real

@@ -25,7 +25,13 @@ FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 2, "lr": 2
 FULL = 4  # whole batches of an epoch; one of a single image follows
 REPLAYED = 2 * FULL - WARM_UP  # in two epochs
 GUMBEL = TrialConfig("GE", 0.25, temperature=1.0, **FIELDS)
-NAMES = {dataclasses.replace(config, **FIELDS): name for name, config in same_step.every_member()}  # each config once
+SMALLER = {  # of members that take seconds otherwise
+    "reconstruction hyper_recon": {"hyper_channels": 4},
+    "harmonise n4": {"n4_side": 16, "n4_levels": 1, "n4_iterations": 2},
+}
+NAMES = {  # each config once
+    dataclasses.replace(config, **FIELDS, **SMALLER.get(name, {})): name for name, config in same_step.every_member()
+}
 MEMBERS = {name: config for config, name in NAMES.items()}
 NOT_HERE = {  # read by the host on a CPU; on a GPU tests/worker/test_simulated_gpu.py replays them
     "classifier alexnet_hyper",

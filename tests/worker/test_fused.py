@@ -24,7 +24,7 @@ from tune_ks.worker import trial as worker
 from tune_ks.worker.attempts import DIED, HUNG, MEMORY, Attempt, GivenUp, largest_pack, parts_of_a_batch, read_attempts
 from tune_ks.worker.memory import room
 
-FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 16, "settle": 0.5}
+FIELDS = {"width": 0.05, "image_size": 64, "epochs": 2, "batch_size": 4, "settle": 0.5}
 POINTS = [TrialConfig("GE", rate, temperature=1.0, lr=1e-3, **FIELDS) for rate in (0.125, 0.25, 0.5, 0.75)]
 FAILING = dataclasses.replace(POINTS[0], lr=1e30)
 
@@ -32,7 +32,7 @@ FAILING = dataclasses.replace(POINTS[0], lr=1e30)
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run folder, and a function that runs one trial in this process and returns what Ray would have been told."""
-    cohort_csv, images = write_tiny(tmp_path)
+    cohort_csv, images = write_tiny(tmp_path, patients=5, per_patient=2)
     folder, reports = RunFolder(cohort_csv.parent), []
     monkeypatch.setattr(worker, "on_this_node", lambda file: file)
     monkeypatch.setattr(worker, "_nodes", lambda: worker.Nodes("node", {"node"}))
@@ -72,6 +72,8 @@ def test_points_of_a_grid_train_as_one_and_their_records_are_those_of_lone_train
         for name in ("config", "metric", "realised_rate", "epoch", "images", "trivial"):
             assert getattr(record_of_pack, name) == getattr(alone, name)
         assert record_of_pack.facts.keys() == alone.facts.keys() | {"trained_together"}
+        scores = (np.load(place.trial(config.key(), "scores.npz"))["score"] for place in (folder, lone))
+        np.testing.assert_allclose(*scores, rtol=1e-4, atol=1e-6)  # AUCs of so few images tell little
         files = ({path.name for path in place.trial(config.key()).iterdir()} for place in (folder, lone))
         assert next(files) - {"attempts.json"} == next(files)
 
