@@ -3,6 +3,7 @@
 A busy machine may take minutes to start Ray, and no worker of it is spare.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from long_collections import LongCollections
 from order import in_order
 from tune_ks.core.collector import imported_for_good
 from warm_workers import serve_workers
@@ -35,6 +37,10 @@ def patches_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def warm_workers() -> None:
     """Workers of Ray are forked from a warm process, in the drivers too that this process starts from now on."""
     serve_workers()
+
+
+def pytest_configure() -> None:
+    gc.callbacks.append(LongCollections())
 
 
 @pytest.hookimpl(wrapper=True)
