@@ -50,3 +50,8 @@ def reads_dicom(report):
 
 def number_of_process(report):
     return os.getpid()
+
+
+def imported(report, names):
+    """Those of the modules that were imported before this call."""
+    return [name for name in names if name in sys.modules]

@@ -10,7 +10,8 @@ def _peak_mib():
 
 
 def read_dicom(report, path):
-    from tune_ks.data.dicom.reader import UnusableFile, read_file
+    from tune_ks.data.dicom.reader import read_file
+    from tune_ks.data.unusable import UnusableFile
 
     report(path)
     try:

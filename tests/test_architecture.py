@@ -172,10 +172,10 @@ def test_a_package_is_imported_in_its_one_place():
     assert met == set(ONLY_IN)
 
 
-def test_the_training_side_starts_with_four_packages():
-    """Whatever else a member needs, it imports when it is built."""
+def imported_at_the_top(*names):
+    """Every file that is imported as these files and folders are -> the packages of others that it imports."""
     waiting = []
-    for name in TRAINING_SIDE:
+    for name in names:
         inside = sorted((ROOT / name).rglob("*.py")) if name.endswith("/") else [ROOT / name]
         waiting += [path.relative_to(ROOT).as_posix() for path in inside]
     met = {}
@@ -186,11 +186,24 @@ def test_the_training_side_starts_with_four_packages():
         modules = [module for node in ast.parse((ROOT / name).read_text()).body for module in imported_by(node)]
         met[name] = {module.split(".")[0] for module in modules if file_of(module) is None} - STDLIB
         waiting += [file_of(module) for module in modules if file_of(module)]
+    return met
+
+
+def test_the_training_side_starts_with_four_packages():
+    """Whatever else a member needs, it imports when it is built."""
+    met = imported_at_the_top(*TRAINING_SIDE)
     assert {name: packages - ITS_PACKAGES for name, packages in met.items() if packages - ITS_PACKAGES} == {}
     assert set().union(*met.values()) == ITS_PACKAGES
     assert {"tune_ks/core/record.py", "tune_ks/data/layouts/sheets.py", "benchmarks/layer.py"} <= met.keys()
     assert "benchmarks/on_gpu/whole.py" in met
     assert len(met) > 100
+
+
+def test_a_search_begins_without_what_its_children_read_with():
+    """As it starts, it imports no reader of files: children do that beside it."""
+    met = imported_at_the_top("tune_ks/data/cohort/cohort.py", "tune_ks/data/phantom/phantoms.py")
+    assert not {"pydicom", "openpyxl", "nibabel", "h5py", "scipy"} & set().union(*met.values())
+    assert "tune_ks/data/dicom/header.py" in met
 
 
 def test_figures_are_drawn_from_finished_values():

@@ -9,7 +9,7 @@ from dicom_files import PHI, save_labels, write_dicom, write_duke, write_table_c
 from front_door import inside
 from nifti_files import PLANTED, Patient, write_mama_mia
 from tune_ks.commands import check
-from tune_ks.data.cohort import prepare
+from tune_ks.data.cohort import prepare_dicom
 
 WORDS = ("check", "--space", "space.py", "--data")
 SPACE = "SPACE = {'mask': 'lowpass', 'sampling_rate': [0.5, 1.0], 'image_size': 64}"
@@ -43,7 +43,7 @@ def checked(place, monkeypatch, *words):
 
     before = files(place)
     with monkeypatch.context() as patched:
-        patched.setattr(prepare, "write_group", refuse)
+        patched.setattr(prepare_dicom, "write_group", refuse)
         ended = inside(*words, cwd=place)
     assert files(place) == before
     said = ended.stdout + ended.stderr

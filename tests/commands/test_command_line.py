@@ -26,6 +26,7 @@ from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.data import child_process
+from tune_ks.data.cohort import asking
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.planning.space import load_space
 from tune_ks.planning.start_run import require_same
@@ -242,27 +243,32 @@ def test_the_options_used_most_come_first():
     assert places == sorted(places)
 
 
-def test_the_reader_of_workbooks_starts_early_where_there_are_some_and_no_image_is_decoded(tmp_path, monkeypatch):
+def test_what_reads_starts_early_where_there_is_work_for_it_and_no_image_is_decoded(tmp_path, monkeypatch):
     begun = []
-    monkeypatch.setattr(child_process, "begin", begun.append)
+    monkeypatch.setattr(child_process, "begin_call", lambda *modules: begun.append(modules))
+    monkeypatch.setattr(child_process, "begin_pool", lambda *children: begun.append(children))
+    monkeypatch.setattr(asking, "LOCAL_FILES", 2)
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "data"
-    given = Namespace(data=data, cache=None, run=None)
-    absent = Namespace(data=None, cache=None, run=None)
-    search_data.begin_reading_workbooks(given)  # no such folder
-    data.mkdir()
+    given = Namespace(data=data, cache=None, run=None, workers=7)
+    absent = Namespace(data=None, cache=None, run=None, workers=1)
+    workbooks = ("tune_ks.data.layouts.sheets", "openpyxl")
+
+    def begun_by(args):
+        begun.clear()
+        search_data.begin_reading(args)
+        return list(begun)
+
+    assert begun_by(given) == []  # no such folder
+    (data / "patient").mkdir(parents=True)
     (data / "labels.csv").touch()
-    search_data.begin_reading_workbooks(given)
-    search_data.begin_reading_workbooks(absent)
-    assert begun == []
+    assert begun_by(given) == begun_by(absent) == []
     (data / "sheet.xlsx").touch()
-    search_data.begin_reading_workbooks(given)
-    assert len(begun) == 1
-    (tmp_path / "phantom" / "version-2").mkdir(parents=True)
-    (tmp_path / "phantom" / "version-2" / "sheet.xlsx").touch()
-    search_data.begin_reading_workbooks(absent)
-    assert len(begun) == 2
+    assert begun_by(given) == [workbooks]
+    (data / "patient" / "1.dcm").symlink_to("x" * 300)  # a name that no system knows: it counts, reading says why
+    assert begun_by(given) == [workbooks, (search_data.BEGUN, "tune_ks.data.cohort.prepare_dicom")]
+    (tmp_path / "phantom").mkdir()
+    data.rename(tmp_path / "phantom" / "version-2")
+    assert begun_by(absent) == [workbooks, (1, "tune_ks.data.cohort.prepare_dicom")]
     (tmp_path / "runs" / "cache").mkdir(parents=True)
-    search_data.begin_reading_workbooks(given)
-    search_data.begin_reading_workbooks(absent)
-    assert begun == ["tune_ks.data.layouts.sheets:import_reader"] * 2
+    assert begun_by(given) == begun_by(absent) == []

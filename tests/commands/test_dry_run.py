@@ -7,7 +7,7 @@ import pytest
 
 from dicom_files import write_table_cohort
 from front_door import SPACE, inside
-from tune_ks.data.cohort import prepare
+from tune_ks.data.cohort import prepare_dicom
 from tune_ks.planning import estimate
 from tune_ks.search import cluster, resources
 
@@ -39,7 +39,7 @@ def looked_at(place, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("pixels were decoded")
 
-    monkeypatch.setattr(prepare, "write_group", refuse)
+    monkeypatch.setattr(prepare_dicom, "write_group", refuse)
     monkeypatch.setattr(estimate, "timed_steps", lambda config, splits: STEPS)
     monkeypatch.setattr(resources, "gpus_here", lambda: 0)
     before = sorted(place.rglob("*"))

@@ -30,6 +30,6 @@ def child_work(monkeypatch):
     """New children find tests/child_work.py; none of them outlives the test."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     monkeypatch.setattr(child_process, "_shared", None)
+    monkeypatch.setattr(child_process, "_begun", [])
     yield
-    if child_process._shared is not None:
-        child_process._shared.close()
+    child_process._close_all()

@@ -30,7 +30,7 @@ from dicom_files import (
 )
 from tune_ks.core.metrics import auc
 from tune_ks.data import child_process
-from tune_ks.data.cohort import cache_texts, dicom_files, prepare
+from tune_ks.data.cohort import cache_texts, dicom_files, prepare, prepare_dicom
 from tune_ks.data.cohort import cohort as cohort_module
 from tune_ks.data.cohort.asking import Asking, without_crashed
 from tune_ks.data.cohort.cohort import open_cohort
@@ -119,14 +119,13 @@ def test_in_children_and_in_this_process_alike(tmp_path, monkeypatch):
     assert here.fingerprint == there.fingerprint
 
 
-def test_a_survey_reads_more_headers_in_this_process_and_the_same_in_children(tmp_path, monkeypatch):
+def test_a_survey_says_the_same_in_this_process_and_in_children(tmp_path, monkeypatch):
     write_table_cohort(tmp_path / "data")
     layout = layouts.detect(tmp_path / "data", labels_required=True)
-    monkeypatch.setattr(dicom_files, "LOCAL_FILES", 0)
     with monkeypatch.context() as patched:
         patched.setattr(child_process, "Child", lambda *_: pytest.fail("a child was started"))
         here = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
-    monkeypatch.setattr(dicom_files, "LOCAL_HEADERS", 0)
+    monkeypatch.setattr(dicom_files, "LOCAL_FILES", 0)
     there = cohort_module.survey_cohort(layout, PLAIN, 8, workers=1)
     pd.testing.assert_frame_equal(here.table, there.table)
     assert len(here.table) == 32
@@ -822,7 +821,7 @@ def test_files_over_which_children_die_by_a_signal_are_named_and_cost_no_other(t
     cohort = read(tmp_path / "data")
     assert dict(zip(cohort.skipped["path"], cohort.skipped["reason"])) == {rows[5]["path"]: prepare.CRASHED}
     assert len(cohort.table) == len(rows) - 1
-    headers = prepare.read_headers
+    headers = prepare_dicom.read_headers
     tasks = Asking.run  # headers here, pixels in children: it dies over the pixels
 
     def only_pixels(self, function, chunks, local):

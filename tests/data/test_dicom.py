@@ -4,7 +4,6 @@ import dataclasses
 import math
 import os
 import struct
-import threading
 import time
 import warnings
 from pathlib import Path
@@ -16,7 +15,8 @@ import pytest
 from dicom_files import AXIAL, MAKERS, PHI, ROTATED, anatomy, by_header, read_image, write_dicom
 from tune_ks.data import child_process
 from tune_ks.data.dicom import pixels
-from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header
+from tune_ks.data.dicom.reader import read_file, read_header
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.vendors import vendor_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -243,17 +243,35 @@ def test_a_child_that_dies_is_replaced(child_work):
     assert child_process.call("child_work:double", {"value": 4}) == 8
 
 
-def test_a_call_that_is_begun_leaves_its_child_to_the_next_call(child_work, monkeypatch):
-    unhandled = []
-    monkeypatch.setattr(threading, "excepthook", unhandled.append)
-    child_process.begin("child_work:number_of_process").join(60)
-    begun = child_process._shared.process.pid
-    assert child_process.call("child_work:number_of_process", {}) == begun
-    for failing in ("child_work:fail", "absent_module:absent", "child_work:die"):
-        child_process.begin(failing).join(60)
-        assert child_process.call("child_work:double", {"value": 21}) == 42
-    assert unhandled == []
-    assert child_process._shared.process.pid != begun
+def test_a_child_that_is_begun_has_its_modules_and_takes_the_next_call(child_work):
+    child_process.begin_call("wave", "absent_module")
+    begun = child_process._shared
+    child_process.begin_call("colorsys")  # there is one
+    assert child_process._shared is begun
+    assert child_process.call("child_work:number_of_process", {}) == begun.process.pid
+    assert child_process.call("child_work:imported", {"names": ["wave", "absent_module", "colorsys"]}) == ["wave"]
+
+
+def test_children_that_are_begun_are_the_first_ones_of_the_next_pool(child_work):
+    child_process.begin_pool(2, "wave")
+    child_process.begin_pool(2, "wave")  # an earlier command ended before it had a pool
+    begun = list(child_process._begun)
+    assert len(begun) == 2
+    tasks = [{"names": ["wave"]}] * 6
+    with child_process.ChildPool(3) as pool:
+        assert child_process._begun == []
+        assert list(pool.run("child_work:imported", tasks, lambda *_: None)).count(["wave"]) >= 2
+        assert [pool.children[0], pool.children[1]] == begun
+    assert all(child.process.poll() is not None for child in begun)
+
+
+def test_children_that_no_pool_took_end_with_the_process(child_work):
+    child_process.begin_call()
+    child_process.begin_pool(1)
+    begun = [child_process._shared, *child_process._begun]
+    child_process._close_all()
+    assert len(begun) == 2
+    assert all(child.process.poll() is not None for child in begun)
 
 
 def test_a_dead_or_hung_child_costs_its_item_only(child_work):

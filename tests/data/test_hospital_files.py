@@ -12,8 +12,9 @@ from dicom_files import ROTATED, anatomy, read_image, save_labels, write_dicom, 
 from tune_ks.data.cohort.cohort import open_cohort
 from tune_ks.data.cohort.doubts import doubts
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.dicom.reader import UnusableFile, read_header
+from tune_ks.data.dicom.reader import read_header
 from tune_ks.data.layouts.sheets import InputError
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.vendors import named_vendor, vendor_of
 
 PIXELS = anatomy()

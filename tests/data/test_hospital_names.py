@@ -151,7 +151,7 @@ def test_files_without_a_preamble_are_read(tmp_path, meta):
 def test_implicit_files_without_a_preamble_and_texts_that_look_like_them(tmp_path):
     import pydicom
 
-    from tune_ks.data.dicom.reader import UnusableFile
+    from tune_ks.data.unusable import UnusableFile
 
     dataset = pydicom.dcmread(write_dicom(tmp_path / "x", anatomy()))
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian

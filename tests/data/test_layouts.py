@@ -17,7 +17,8 @@ from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.layouts.base import Layout
 from tune_ks.data.layouts.detect import LAYOUTS, detect
-from tune_ks.data.layouts.sheets import InputError, read_table, require_columns
+from tune_ks.data.layouts.sheet_tables import read_table
+from tune_ks.data.layouts.sheets import InputError, require_columns
 from tune_ks.data.phantom.qsm import QsmSettings, write_qsm_phantom
 
 NEW_LAYOUT = '''

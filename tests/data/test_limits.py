@@ -15,7 +15,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 
 from dicom_files import BOXES, MAPPING, anatomy, read_image, save_labels, write_dicom, write_duke, write_table_cohort
 from tune_ks.data import child_process, limits
-from tune_ks.data.dicom.reader import UnusableFile, read_file, read_header
+from tune_ks.data.dicom.reader import read_file, read_header
+from tune_ks.data.unusable import UnusableFile
 
 ROOM = 700 * 2**20  # address space beyond what the imports take: far less than any of these inputs asks for
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -29,12 +29,12 @@ from tune_ks.data.cohort.sample import sampled_bands
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.target_masks import shrink_by_area, with_target_masks
 from tune_ks.data.cohort.volume_files import mask_label
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.duke import MARGIN
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.nifti.file import read_volume
 from tune_ks.data.nifti.slices import divide, read_facts, read_slice, slice_geometry
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.training.tasks.boxes import true_boxes
 
 SIDE = 32

@@ -17,7 +17,8 @@ from pydicom.uid import (
 from dicom_files import AXIAL, ROTATED, by_header, write_dicom
 from tune_ks.data import child_process
 from tune_ks.data.dicom import reader
-from tune_ks.data.dicom.reader import HeaderReader, UnusableFile, read_file, read_header, read_planned
+from tune_ks.data.dicom.reader import HeaderReader, read_file, read_header, read_planned
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.vendors import VendorNames
 
 SCALES = [

@@ -26,7 +26,6 @@ from tune_ks.data.cohort.kspace_files import STUDY_LEVEL
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.target_masks import with_target_masks
 from tune_ks.data.coils import centred, compression, covariance_of, root_sum_of_squares
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.kspace import to_image
 from tune_ks.data.layouts.detect import detect
 from tune_ks.data.layouts.sheets import InputError
@@ -34,6 +33,7 @@ from tune_ks.data.occupied import acquired_lines, occupied_bands
 from tune_ks.data.raw import ismrmrd_file
 from tune_ks.data.raw.header import read_header
 from tune_ks.data.raw.open import open_volume
+from tune_ks.data.unusable import UnusableFile
 
 h5py = pytest.importorskip("h5py", reason="raw k-space files are read by h5py (the extra kspace)")
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "kspace" / "cartesian_ksp.npy"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.arguments import FINALIST_SEEDS
 from tune_ks.commands.output import RUNS, console, require_reachable, say
-from tune_ks.commands.search_data import begin_reading_workbooks, open_cohorts, survey_cohorts
+from tune_ks.commands.search_data import begin_reading, open_cohorts, survey_cohorts
 from tune_ks.core.config import is_key
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import storage_path
@@ -46,7 +46,7 @@ def prepare(args: argparse.Namespace, analysis: AnalysisSteps) -> PreparedSearch
     A dry run decodes nothing: it takes what an earlier command has decoded, else what sheets and headers say.
     """
     require_reachable(args.run, args.init_from)
-    begin_reading_workbooks(args)  # before torch is imported here, which takes a second
+    begin_reading(args)  # before torch is imported here, which takes a second
     from tune_ks.commands.stages import Stages
     from tune_ks.planning.plan import plan_finalists, plan_search
     from tune_ks.planning.pretrained import absent_weights, notes_of, require_unchanged, weights_of

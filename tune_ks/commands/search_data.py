@@ -1,7 +1,9 @@
 """The images of a search: the user's folder or a phantom, decoded once, or for a dry run known from headers alone."""
 
 import argparse
+import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from tune_ks.commands.about_cohort import say_bands, say_cohort
 from tune_ks.commands.output import RUNS, cache_beside, require_folder, say
 
 PHANTOM = Path("phantom")
+BEGUN = 2  # children that begin early: on many cores they have read a thousand headers before the others have started
 
 
 def require_apart(args: argparse.Namespace) -> None:
@@ -124,16 +127,21 @@ def write_default_phantom(space: Any, workers: int | None, stages: Any) -> Path:
         return phantom_of(space).write(phantom_folder(space), workers, progress)
 
 
-def begin_reading_workbooks(args: argparse.Namespace) -> None:
-    """Start the child process that will read the sheets, where there are workbooks and no images are decoded yet."""
+def begin_reading(args: argparse.Namespace) -> None:
+    """Start the child processes that will read the sheets and the headers, where no images are decoded yet."""
+    from tune_ks.core.system import usable_cores
     from tune_ks.data import child_process
+    from tune_ks.data.cohort.asking import DICOM_WORK, LOCAL_FILES
 
     cache = args.cache or cache_beside(args.run)
-    if cache.exists():  # the sheets are read no more, if it is of these images
+    if cache.exists():  # nothing is read any more, if it is of these images
         return
     workbooks = args.data.glob("*.xlsx") if args.data else PHANTOM.glob("*/*.xlsx")
     if any(workbooks):
-        child_process.begin("tune_ks.data.layouts.sheets:import_reader")
+        child_process.begin_call("tune_ks.data.layouts.sheets", "openpyxl")
+    files = (name for _, _, names in os.walk(args.data or PHANTOM) for name in names)
+    if len(list(islice(files, LOCAL_FILES + 1))) > LOCAL_FILES:
+        child_process.begin_pool(min(BEGUN, args.workers or usable_cores()), DICOM_WORK)
 
 
 def cohort_settings(args: argparse.Namespace, space: Any) -> Any:

@@ -46,16 +46,19 @@ class ChildDied(Exception):
 
 
 class Child:
-    """One child process. It calls functions by name, one call at a time."""
+    """One child process. It calls functions by name, one call at a time.
 
-    def __init__(self, silence_s: float = SILENCE_S) -> None:
+    ``modules`` are imported before the first call. One that cannot be imported fails the call that needs it.
+    """
+
+    def __init__(self, silence_s: float = SILENCE_S, modules: Iterable[str] = ()) -> None:
         package_root = str(Path(__file__).resolve().parents[2])
         paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = {"OMP_NUM_THREADS": "1"}
         environment = {**KEEP_FREED, **os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads}
         self.silence_s = silence_s
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from tune_ks.data.child_process import serve; serve()"],
+            [sys.executable, "-P", "-c", "from tune_ks.data.child_process import serve; serve()", *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # native decoders print parts of headers there
@@ -118,12 +121,15 @@ class Child:
 
 
 class ChildPool:
-    """Up to ``workers`` children, started when there is work and kept from run to run, until the ``with`` ends."""
+    """Up to ``workers`` children, kept from run to run, until the ``with`` ends.
+
+    Those that ``begin_pool`` started are its first ones, the others are started when there is work for them.
+    """
 
     def __init__(self, workers: int, silence_s: float = SILENCE_S) -> None:
         self.workers = workers
         self.silence_s = silence_s
-        self.children: dict[int, Child] = {}
+        self.children = dict(enumerate(_take_begun()))
         self.is_closed = False
 
     def __enter__(self) -> "ChildPool":
@@ -229,6 +235,20 @@ class _Run:
                 task = self.revise(task, death.last_report)
 
 
+_begun: list[Child] = []  # that no pool has taken yet
+
+
+def begin_pool(children: int, *modules: str) -> None:
+    """Start children for the next ChildPool: they import ``modules`` beside what this process does next."""
+    _begun.extend(Child(modules=modules) for _ in range(children - len(_begun)))
+
+
+def _take_begun() -> list[Child]:
+    taken = _begun.copy()
+    _begun.clear()
+    return taken
+
+
 _shared: Child | None = None
 _shared_lock = threading.Lock()
 
@@ -237,29 +257,32 @@ def call(function: str, task: Task) -> Any:
     """One call in a child that is kept for the next call. Raises ChildDied; the next call starts a new child."""
     global _shared
     with _shared_lock:
-        if _shared is None:
-            _shared = Child()
-            atexit.register(_shared.close)
         try:
-            return _shared.call(function, task)
+            return _kept_child().call(function, task)
         except ChildDied:
             _shared = None
             raise
 
 
-def begin(function: str) -> threading.Thread:
-    """One call in the kept child, beside what this process does next, for what the function imports.
+def begin_call(*modules: str) -> None:
+    """Start the child of the next ``call``: it imports ``modules`` beside what this process does next."""
+    with _shared_lock:
+        _kept_child(modules)
 
-    The next ``call`` waits until it is done. A failure is none here: the next call fails in the same way, and says so.
-    """
 
-    def begin_call() -> None:
-        with contextlib.suppress(ChildDied, RuntimeError, OSError):
-            call(function, {})
+def _kept_child(modules: Iterable[str] = ()) -> Child:
+    """The child that is kept from call to call, started where there is none."""
+    global _shared
+    if _shared is None:
+        _shared = Child(modules=modules)
+    return _shared
 
-    thread = threading.Thread(target=begin_call, daemon=True)
-    thread.start()
-    return thread
+
+@atexit.register
+def _close_all() -> None:
+    """End the children that no pool has: as this process ends, nobody waits for them."""
+    for child in [*_begun, *filter(None, [_shared])]:
+        child.close()
 
 
 in_child = False  # True in a child process: decode here, do not start another child
@@ -278,6 +301,13 @@ def _unused_absent() -> Iterator[None]:
             del sys.modules[name]
 
 
+def function_named(name: str) -> Callable[..., Any]:
+    """The function ``module:function`` of this program, whose module is imported."""
+    module, function = name.split(":")
+    called: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return called
+
+
 def serve() -> None:
     """The loop of a child process: read a call, answer it, until the parent closes the pipe."""
     global in_child
@@ -290,16 +320,19 @@ def serve() -> None:
         pickle.dump((kind, value), answers)
         answers.flush()
 
+    with collected_rarely(), _unused_absent():
+        for module in sys.argv[1:]:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
     while True:
         try:
             function, task = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        module, name = function.split(":")
         try:
             with collected_rarely():
                 with _unused_absent():
-                    called = getattr(importlib.import_module(module), name)
+                    called = function_named(function)
                 send("done", called(lambda value: send("report", value), **task))
         except BrokenPipeError:
             return

@@ -1,18 +1,23 @@
 """Files that child processes read: groups of them are given away as tasks, and every file gets an answer."""
 
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
-from tune_ks.data.child_process import ChildPool
-from tune_ks.data.cohort import prepare
+from tune_ks.data.child_process import ChildPool, function_named
+from tune_ks.data.cohort.prepare import CRASHED
 from tune_ks.data.progress import Progress
+
+DICOM_WORK = "tune_ks.data.cohort.prepare_dicom"  # the module of DICOM files
+LOCAL_FILES = 200  # up to so many uncompressed ones are read in this process: starting child processes takes longer
 
 
 class Asking:
-    """Asks the functions of the module ``work``, in children of ``pool`` or in this process."""
+    """Asks the functions of the module named ``work``, in children of ``pool`` or in this process.
 
-    def __init__(self, pool: ChildPool, work: ModuleType, progress: Progress) -> None:
+    Where children do all of it, this process need not import what reads the files.
+    """
+
+    def __init__(self, pool: ChildPool, work: str, progress: Progress) -> None:
         self.pool = pool
         self.work = work
         self.progress = progress
@@ -35,14 +40,16 @@ class Asking:
             self.progress(stage, done, total)
         pairs: list[tuple[Any, Any]] = []
         for number, group in enumerate(groups):
-            pairs += zip(group, answers_of_group.get(number, [prepare.CRASHED] * len(group)))
+            pairs += zip(group, answers_of_group.get(number, [CRASHED] * len(group)))
         return pairs
 
     def run(self, function: str, tasks: list[dict[str, Any]], local: bool) -> Iterator[Any]:
         """What ``function`` returns for each task, as soon as it is there."""
+        name = f"{self.work}:{function}"
         if local:
-            return (getattr(self.work, function)(lambda _: None, **task) for task in tasks)
-        return self.pool.run(f"{self.work.__name__}:{function}", tasks, without_crashed)
+            called = function_named(name)
+            return (called(lambda _: None, **task) for task in tasks)
+        return self.pool.run(name, tasks, without_crashed)
 
 
 def without_crashed(task: dict[str, Any], index: Any) -> dict[str, Any] | None:

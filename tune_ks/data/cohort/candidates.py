@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tune_ks.data.dicom.reader import Header
+from tune_ks.data.dicom.header import Header
 from tune_ks.data.layouts.items import Item
 
 

@@ -145,7 +145,7 @@ def survey_cohort(
     InputError where the sheets contradict themselves, or no file can be used.
     """
     with ChildPool(workers or usable_cores()) as pool:
-        scan = _scan(layout, settings, image_size, pool, progress, only_headers=True)
+        scan = _scan(layout, settings, image_size, pool, progress)
         table, side = scan.undecoded(scan.plan(layout.files(), labels_required))
     return Cohort(
         table=table,
@@ -184,7 +184,6 @@ def _scan(
     pool: ChildPool,
     progress: Progress,
     exact_size: bool = False,
-    only_headers: bool = False,
 ) -> Scan[Any]:
     """How a folder of this layout is read. InputError for a setting that it does not have."""
     if isinstance(layout, FastMRI):
@@ -199,7 +198,7 @@ def _scan(
     if layout.holds_volumes:
         reader = VolumeReader(layout.root, settings, pool, progress, layout.middle)
     else:
-        reader = DicomReader(layout.root, settings, pool, progress, only_headers)
+        reader = DicomReader(layout.root, settings, pool, progress)
     return ImageScan(layout, settings, image_size, reader, progress, exact_size)
 
 

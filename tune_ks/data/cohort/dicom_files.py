@@ -4,42 +4,36 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.data.child_process import ChildPool
-from tune_ks.data.cohort import prepare
-from tune_ks.data.cohort.asking import Asking
+from tune_ks.data.cohort.asking import DICOM_WORK, LOCAL_FILES, Asking
 from tune_ks.data.cohort.candidates import Candidate
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.dicom.reader import Header
+from tune_ks.data.dicom.header import Header
 from tune_ks.data.layouts.items import LEFT_OUT, Item
 from tune_ks.data.progress import Progress
 from tune_ks.data.vendors import VENDORS, VendorNames
 
 HEADERS_PER_TASK = 64
-LOCAL_FILES = 200  # up to so many uncompressed files are read in this process: starting child processes takes longer
-LOCAL_HEADERS = 1500  # the same where only headers are read: on two cores no slower than two children that must start
 
 
 class DicomReader:
-    """Reads DICOM files for an ``ImageScan``. ``only_headers``: no pixels are asked for after them."""
+    """Reads DICOM files for an ``ImageScan``."""
 
     needs = (
         "Files must be single-frame MR images in DICOM format, of a known maker (or name it: --vendor-of"
         " 'MAKER=VENDOR', or a column vendor in labels.csv)"
     )
 
-    def __init__(
-        self, root: Path, settings: CohortSettings, pool: ChildPool, progress: Progress, only_headers: bool
-    ) -> None:
+    def __init__(self, root: Path, settings: CohortSettings, pool: ChildPool, progress: Progress) -> None:
         self.root = root
         self.settings = settings
-        self.asking = Asking(pool, prepare, progress)
-        self.only_headers = only_headers
+        self.asking = Asking(pool, DICOM_WORK, progress)
         self.makers: set[str] = set()
 
     def headers(self, items: list[Item]) -> list[tuple[Item, list[Candidate] | str]]:
         """Each item as a candidate, or why it cannot serve."""
         chunks = [items[i : i + HEADERS_PER_TASK] for i in range(0, len(items), HEADERS_PER_TASK)]
         tasks = [self._task(chunk) for chunk in chunks]
-        local = len(items) <= (LOCAL_HEADERS if self.only_headers else LOCAL_FILES)
+        local = len(items) <= LOCAL_FILES
         found: list[tuple[Item, list[Candidate] | str]] = []
         for item, answer in self.asking.answers("headers", "read_headers", chunks, tasks, local):
             if not isinstance(answer, str):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from tune_ks.core.domain_words import CENTRE, FIELD_STRENGTH, VENDOR
 from tune_ks.data.cohort.candidates import Candidate
-from tune_ks.data.dicom.reader import Header
+from tune_ks.data.dicom.header import Header
 from tune_ks.data.layouts.items import Item
 from tune_ks.data.layouts.sheets import InputError, counted
 

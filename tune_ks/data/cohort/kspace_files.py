@@ -11,13 +11,13 @@ from tune_ks.core.domain_words import FIELD_STRENGTH, VENDOR
 from tune_ks.data.cohort.domains import tesla
 from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.layouts.base import FileStatus, shown
 from tune_ks.data.layouts.fastmri import AnnotatedFile, FastMRI
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.progress import Progress
 from tune_ks.data.raw.header import RawHeader
 from tune_ks.data.raw.open import open_volume
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.vendors import VendorNames
 
 STUDY_LEVEL = "slices without a box, in a study with a finding that has no place"

@@ -32,7 +32,6 @@ from tune_ks.data.cohort.reasons import Account
 from tune_ks.data.cohort.settings import CohortSettings
 from tune_ks.data.cohort.table import COLUMNS
 from tune_ks.data.coils import COILS, Compression, coil_images, compression, covariance_of, root_sum_of_squares
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.layouts.base import FileStatus, shown
 from tune_ks.data.layouts.fastmri import FastMRI
 from tune_ks.data.layouts.labels import with_site
@@ -42,6 +41,7 @@ from tune_ks.data.occupied import acquired_lines
 from tune_ks.data.progress import Progress
 from tune_ks.data.raw.open import open_volume
 from tune_ks.data.raw.volume import RawVolume, digest_of
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.vendors import about_unused_names
 
 MASKS = "boxes.npy"  # of a cache, beside images.npy: uint8 (n, S, S), 1 inside a box

@@ -1,17 +1,12 @@
-"""Canonical images -> the working size and one intensity scale. This part of a scan runs in child processes."""
+"""Canonical images -> the working size and one intensity scale, whatever kind of file they are of."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tune_ks.data.child_process import Report
 from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
-from tune_ks.data.dicom.file import UnusableFile
-from tune_ks.data.dicom.reader import Header, HeaderReader, read_file, read_planned
 from tune_ks.data.kspace import centre, to_image, to_kspace
-from tune_ks.data.vendors import VendorNames
 
 MAX_VALUES = 2**24  # pixels that the percentiles of a series are taken from; of more, a regular subset is taken
 CRASHED = "the decoder crashed or hung"
@@ -47,53 +42,6 @@ def crop_kspace(image: np.ndarray, side: int) -> np.ndarray:
         return image
     small = to_image(centre(to_kspace(image), side))
     return (np.abs(small) * (side / size)).astype(np.float32)
-
-
-def read_headers(
-    report: Report, number: int, paths: list[str], names: list[VendorNames], crashed: list[int], orientation: str
-) -> tuple[int, list[Header | str]]:
-    """``number`` (of the task) and, for each file, its header or the reason why it cannot serve.
-
-    ``names``: what is known of each file's maker. ``crashed`` are the indices of files that crashed a child before:
-    they are not read again.
-    """
-    reader = HeaderReader(orientation)
-    headers: list[Header | str] = []
-    for i, path in enumerate(paths):
-        report(i)
-        headers.append(CRASHED if i in crashed else _header_or_reason(reader, Path(path), names[i]))
-    return number, headers
-
-
-def write_group(
-    report: Report,
-    number: int,
-    paths: list[str],
-    names: list[VendorNames],
-    headers: list[Header],
-    rows: list[int],
-    crashed: list[int],
-    orientation: str,
-    intensity: str,
-    images: str,
-) -> tuple[int, list[dict[str, Any] | str]]:
-    """Decode the files of one patient's series and write them, scaled to [0, 1], to their ``rows`` of ``images``.
-
-    ``headers`` are what ``read_headers`` returned for these files. A row of -1 is a file that only counts in the
-    percentiles; ``crashed`` are the indices of files that crashed a child before. Returns ``number`` (of the task) and,
-    for each file, its facts (digest, low, high, mean, p75, p90) or the reason why it cannot serve.
-    """
-    side = np.load(images, mmap_mode="r", allow_pickle=False).shape[1]
-
-    def smalls() -> Iterator[tuple[int, Small | str]]:
-        for i, path in enumerate(paths):
-            report(i)
-            if i in crashed:
-                yield i, CRASHED
-            else:
-                yield i, _small_or_reason(Path(path), orientation, names[i], side, headers[i])
-
-    return number, write_scaled(images, rows, intensity, smalls())
 
 
 def write_scaled(
@@ -134,14 +82,6 @@ def at_size(image: np.ndarray, digest: str, side: int) -> Small | str:
     return FLAT if small.min() == small.max() else Small(small, digest)
 
 
-def _small_or_reason(path: Path, orientation: str, names: VendorNames, side: int, header: Header) -> Small | str:
-    try:
-        file = read_planned(path, header) or read_file(path, orientation, names)
-    except UnusableFile as unusable:
-        return unusable.reason
-    return at_size(file.image, file.digest, side)
-
-
 def _scale(store: np.ndarray, row: int, facts: dict[str, Any]) -> dict[str, Any] | str:
     """Scale one image of ``store`` so that low and high become 0 and 1. Its facts, or why it cannot serve."""
     low = facts["low"]
@@ -157,10 +97,3 @@ def _scale(store: np.ndarray, row: int, facts: dict[str, Any]) -> dict[str, Any]
 def _limits(images: list[np.ndarray]) -> dict[str, float]:
     low, high = percentiles(images, PERCENTILES)
     return {"low": low, "high": high}
-
-
-def _header_or_reason(reader: HeaderReader, path: Path, names: VendorNames) -> Header | str:
-    try:
-        return reader.read(path, names)
-    except UnusableFile as unusable:
-        return unusable.reason

@@ -8,9 +8,9 @@ import numpy as np
 
 from tune_ks.data.child_process import Report
 from tune_ks.data.cohort.prepare import CRASHED, Small, at_size, write_scaled
-from tune_ks.data.dicom.file import UnusableFile, guarded
 from tune_ks.data.dicom.geometry import Geometry
 from tune_ks.data.nifti.slices import VolumeFacts, read_facts, read_slices
+from tune_ks.data.unusable import UnusableFile, guarded
 
 
 def read_headers(
@@ -53,7 +53,7 @@ def write_group(
 ) -> tuple[int, list[dict[str, Any] | str]]:
     """Read the slices of one volume and write them, scaled to [0, 1], to their ``rows`` of ``images``.
 
-    Returns ``number`` (of the task) and the facts or the reason of each, as prepare.write_group does.
+    Returns ``number`` (of the task) and the facts or the reason of each, as prepare_dicom.write_group does.
     """
     if crashed:
         return number, [CRASHED] * len(rows)

@@ -10,10 +10,10 @@ from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.percentiles import PERCENTILES, percentiles
 from tune_ks.data.cohort.prepare import crop_kspace, pad_to_square
 from tune_ks.data.cohort.table import manufacturer_of
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.reader import read_file
 from tune_ks.data.nifti.slices import read_slice, volume_and_number
 from tune_ks.data.occupied import Band, bands_of
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.vendors import VendorNames
 
 IMAGES = 8  # of each vendor, evenly spread over its files

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tune_ks.core.arrays import array_names, read_arrays
-from tune_ks.data.dicom.file import UnusableFile
-from tune_ks.data.layouts.sheets import InputError, read_columns
+from tune_ks.data.layouts.sheet_tables import read_columns
+from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.nifti.slices import mask_slices, volume_and_number
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.volumes import LESION, ORGAN
 
 DRAWN = "masks.npz"

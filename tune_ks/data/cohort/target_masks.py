@@ -21,13 +21,12 @@ from tune_ks.data.cohort.mask_source import mask_source
 from tune_ks.data.cohort.prepare import pad_to_square
 from tune_ks.data.cohort.stored_masks import Row, StoredMasks
 from tune_ks.data.cohort.table import manufacturer_of
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.dicom.geometry import Geometry, apply
-from tune_ks.data.dicom.reader import read_geometry
 from tune_ks.data.layouts.labels import without_site
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.new_array import new_array
 from tune_ks.data.nifti.slices import slice_geometry, volume_and_number
+from tune_ks.data.unusable import UnusableFile
 from tune_ks.data.vendors import VendorNames
 from tune_ks.data.whole_folder import remove_abandoned
 
@@ -123,5 +122,7 @@ def _geometry(row: Row, cohort: Cohort, root: Path) -> Geometry:
     """How the stored image became the one of the cohort. Raises UnusableFile."""
     if cohort.holds_volumes:
         return slice_geometry(root / volume_and_number(row["path"])[0], cohort.settings.orientation)
+    from tune_ks.data.dicom.reader import read_geometry  # here, because most cohorts need no masks
+
     names = VendorNames(cohort.settings.vendor_of, manufacturer_of(row))
     return read_geometry(root / row["path"], cohort.settings.orientation, names)

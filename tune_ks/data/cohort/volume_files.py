@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.data.child_process import ChildPool
-from tune_ks.data.cohort import prepare_volumes
 from tune_ks.data.cohort.asking import Asking
 from tune_ks.data.cohort.candidates import Candidate
 from tune_ks.data.cohort.settings import CohortSettings
@@ -47,7 +46,7 @@ class VolumeReader:
             raise InputError(f"{root} holds NIfTI volumes, which nibabel reads: pip install nibabel")
         self.root = root
         self.settings = settings
-        self.asking = Asking(pool, prepare_volumes, progress)
+        self.asking = Asking(pool, "tune_ks.data.cohort.prepare_volumes", progress)
         self.middle = middle
         self.makers: set[str] = set()
 

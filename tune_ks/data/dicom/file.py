@@ -6,17 +6,17 @@ import re
 import stat
 import warnings
 import zlib
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tune_ks.data.limits import DECODER_BYTES, MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
+from tune_ks.data.limits import MAX_FILE_BYTES, MAX_INFLATED_BYTES, MAX_READS, MAX_VALUE_BYTES, mebibytes
+from tune_ks.data.unusable import UnusableFile
 
 MAX_TEXT = 64  # characters of a value that is one text (DICOM's LO)
 MAX_SHOWN = 40  # characters of it that may reach a table or a message
@@ -44,15 +44,6 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 TAG_NUMBERS = [Tag(name) for name in TAGS]  # looked up once: pydicom would look them up again for every file
 SHORT = {Tag(name): name for name in TAGS if name not in ("PixelData", *GROUPS)}  # of MAX_VALUE_BYTES at most
-Result = TypeVar("Result")
-
-
-class UnusableFile(ValueError):
-    """This file cannot serve. ``reason`` is a short text that many files share, so that reasons can be counted."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class _Metered:
@@ -82,30 +73,15 @@ class _Metered:
         return deflated
 
 
-def guarded(read: Callable[[], Result]) -> Result:
-    """``read()``, with every failure turned into an UnusableFile whose reason holds nothing of the file's content."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the warnings quote values of the file
-            return read()
-    except UnusableFile:
-        raise
-    except InvalidDicomError:
-        raise UnusableFile("not a DICOM file") from None
-    except RecursionError:
-        raise UnusableFile("sequences nested too deeply (the limit is about 200 levels)") from None
-    except MemoryError:
-        raise UnusableFile(f"needs more memory than a reader may use ({mebibytes(DECODER_BYTES)})") from None
-    except Exception as error:  # a damaged file can make the reader fail in any way
-        raise UnusableFile(f"damaged ({type(error).__name__})") from None
-
-
 def open_dataset(path: Path, defer_bytes: int | None = None) -> pydicom.Dataset:
     """The TAGS of one file; values longer than ``defer_bytes`` stay in the file. Raises UnusableFile, among others."""
     with open_file(path) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bare = _has_no_preamble(file)
-        dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, force=bare, specific_tags=TAG_NUMBERS)
+        try:
+            dataset = pydicom.dcmread(_Metered(file), defer_size=defer_bytes, force=bare, specific_tags=TAG_NUMBERS)
+        except InvalidDicomError:
+            raise UnusableFile("not a DICOM file") from None
     if bare:
         _name_syntax(dataset)
     if any("end of file" in str(warning.message).lower() for warning in caught):

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -14,8 +14,6 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from tune_ks.data import child_process
 from tune_ks.data.dicom.file import (
     UNDEFINED_LENGTH,
-    UnusableFile,
-    guarded,
     integer,
     number_or_refuse,
     numbers,
@@ -24,7 +22,9 @@ from tune_ks.data.dicom.file import (
     text,
     value_or_none,
 )
+from tune_ks.data.dicom.header import Place, Scale, Stored
 from tune_ks.data.limits import MAX_SIDE
+from tune_ks.data.unusable import UnusableFile, guarded
 
 PADDING_BYTES = 1024  # some writers pad uncompressed pixel data; more than this is not one image
 PLUGINS = ("gdcm", "pydicom")  # gdcm: JPEG family; pydicom's own: RLE. Others may be installed, under other licences
@@ -32,38 +32,6 @@ GREY_SCALE = ("MONOCHROME1", "MONOCHROME2")
 BITS = (8, 16, 32)
 SIZES = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel")
 PLAIN_SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
-
-
-class Scale(NamedTuple):
-    """How stored integers become intensities."""
-
-    inverted: bool  # MONOCHROME1
-    slope: float
-    intercept: float
-    padding: tuple[int, int] | None  # the stored values, from and to, that fill what was not measured
-
-
-class Place(NamedTuple):
-    """Where the pixels of a file lie, as long as the file has not changed."""
-
-    offset: int  # bytes
-    size: int  # bytes of the whole file
-    modified_ns: int
-
-
-class Stored(NamedTuple):
-    """How one file stores its pixels."""
-
-    rows: int
-    columns: int
-    allocated: int  # bits of a pixel's container
-    bits: int  # of a value
-    high_bit: int  # of the container, where the highest bit of the value lies
-    signed: bool
-    photometric: str  # as PhotometricInterpretation says it
-    syntax: str  # UID of the transfer syntax
-    scale: Scale
-    place: Place | None  # None where pydicom must parse the file again, because it is not stored in the plainest way
 
 
 def check_pixels(dataset: pydicom.Dataset, path: Path) -> bool:

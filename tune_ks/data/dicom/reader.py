@@ -6,9 +6,8 @@ is never written.
 """
 
 import hashlib
-import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +17,6 @@ import pydicom
 
 from tune_ks.data.dicom.file import (
     DEFER_BYTES,
-    UnusableFile,
-    guarded,
     integer,
     numbers,
     open_dataset,
@@ -27,9 +24,10 @@ from tune_ks.data.dicom.file import (
     text,
     values_as_stored,
 )
-from tune_ks.data.dicom.geometry import ORIENTATIONS, Geometry, apply, geometry, plane_of
+from tune_ks.data.dicom.geometry import ORIENTATIONS, Geometry, apply
+from tune_ks.data.dicom.header import Header, ImagePlan, with_recipe
+from tune_ks.data.dicom.orientation import geometry, plane_of
 from tune_ks.data.dicom.pixels import (
-    Stored,
     check_pixels,
     in_unit_of_file,
     pixels_at,
@@ -37,54 +35,13 @@ from tune_ks.data.dicom.pixels import (
     stored_of,
     stored_pixels,
 )
+from tune_ks.data.unusable import UnusableFile, guarded
 from tune_ks.data.vendors import NO_NAMES, VendorNames
 
 PHASE_AXES = {"ROW": "ROW", "ROWS": "ROW", "COL": "COL", "COLUMN": "COL"}  # as files write it -> as DICOM defines it
 OTHER_AXIS = {"ROW": "COL", "COL": "ROW", "": ""}
 GAUSS_PER_TESLA = 1e4
-NOT_OF_THE_IMAGE = ("maker", "series_hash", "recipe", "plan")  # fields of a header that its recipe does not hold
 MAX_TESLA = 100  # a larger field strength is in gauss, as some older files have it
-
-
-class ImagePlan(NamedTuple):
-    """How the pixels of a file become its canonical image."""
-
-    stored: Stored | None  # None where the image is a slice of a volume
-    geometry: Geometry
-
-    @property
-    def of_file(self) -> Stored:
-        """How the file of one image stores it. ValueError for a slice of a volume, which is read with its volume."""
-        if self.stored is None:
-            raise ValueError("a slice of a volume has no file of its own")
-        return self.stored
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of its canonical image. NaN or "" where it is silent."""
-
-    vendor: str  # a key of VENDORS
-    maker: str  # what Manufacturer says
-    model: str
-    field_t: float
-    tr_ms: float
-    te_ms: float
-    flip_deg: float
-    acquired_width: float  # samples acquired along the image's width (AcquisitionMatrix)
-    width: int  # pixels, after resampling to equal spacing
-    height: int
-    spacing_mm: float  # the same along both axes
-    thickness_mm: float
-    orientation: str  # canonical | unknown | raw
-    scan_slices: float  # slices in the acquisition (ImagesInAcquisition)
-    phase: str  # InPlanePhaseEncodingDirection in this orientation: ROW | COL | ""
-    compressed: bool
-    plane: str  # axial | sagittal | coronal, oblique ones by their nearest; ""
-    is_localizer: bool  # ImageType says so
-    series_hash: str  # of SeriesInstanceUID; "" without one. It stays in memory
-    recipe: str  # 12 hexadecimal digits of every header value that the finished image and its acquisition depend on
-    plan: ImagePlan = field(repr=False)
 
 
 class ImageFile(NamedTuple):
@@ -217,16 +174,6 @@ def _header(dataset: pydicom.Dataset, path: Path, orientation: str, names: Vendo
     return with_recipe(header, stored.scale, stored.bits, integer(dataset, "PixelRepresentation"), plan)
 
 
-def with_recipe(header: Header, *made_from: Any) -> Header:
-    """The header with its recipe: a hash of its values, and of what else its image is ``made_from``, as JSON."""
-    values = {name: value for name, value in vars(header).items() if name not in NOT_OF_THE_IMAGE}
-    return replace(header, recipe=_hash(json.dumps([*made_from, values], sort_keys=True), 12))
-
-
-def _hash(text: str, digits: int) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:digits]
-
-
 def _is_localizer(dataset: pydicom.Dataset) -> bool:
     """Whether ImageType names a scout image, with which a technician plans the scan."""
     try:
@@ -242,7 +189,7 @@ def _series_hash(dataset: pydicom.Dataset) -> str:
         uid = str(dataset.get("SeriesInstanceUID") or "")
     except Exception:  # a damaged value tells nothing apart
         return ""
-    return _hash(uid, 8) if uid else ""
+    return hashlib.sha256(uid.encode()).hexdigest()[:8] if uid else ""
 
 
 def _require_mr(dataset: pydicom.Dataset) -> None:

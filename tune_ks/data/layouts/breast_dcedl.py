@@ -20,7 +20,8 @@ import pandas as pd
 
 from tune_ks.data.layouts.base import FileStatus, Layout, visible_names
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError, UnknownSeries, positive_number, read_table, require_columns
+from tune_ks.data.layouts.sheet_tables import positive_number, read_table
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, require_columns
 from tune_ks.data.vendors import vendor_if_named
 
 NAMED = "breastdcedl"  # how its folders begin, in small letters

@@ -11,7 +11,8 @@ import pandas as pd
 
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import LEFT_OUT, Item, Listing
-from tune_ks.data.layouts.sheets import InputError, UnknownSeries, present_column, read_columns
+from tune_ks.data.layouts.sheet_tables import read_columns
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, present_column
 from tune_ks.data.vendors import vendor_of
 
 FOLDER = "Duke-Breast-Cancer-MRI"

@@ -12,7 +12,8 @@ import pandas as pd
 
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError, counted, read_table
+from tune_ks.data.layouts.sheet_tables import read_table
+from tune_ks.data.layouts.sheets import InputError, counted
 
 COLUMNS = ("file", "slice", "study_level", "x", "y", "width", "height", "label")
 LIST = "_file_list.csv"  # how the name of the list of all files that were looked at ends

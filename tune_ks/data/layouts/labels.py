@@ -13,15 +13,8 @@ from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.folder_tree import FolderTree, plain
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
 from tune_ks.data.layouts.names import NamesOnDisk, is_absolute_or_climbs
-from tune_ks.data.layouts.sheets import (
-    InputError,
-    NoSeries,
-    UnknownSeries,
-    counted,
-    present_column,
-    read_table,
-    require_columns,
-)
+from tune_ks.data.layouts.sheet_tables import read_table
+from tune_ks.data.layouts.sheets import InputError, NoSeries, UnknownSeries, counted, present_column, require_columns
 from tune_ks.data.vendors import named_vendor
 
 LABELS = "labels.csv"

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from tune_ks.data.layouts.base import FileStatus, Layout
 from tune_ks.data.layouts.items import Item, Listing
-from tune_ks.data.layouts.sheets import InputError, UnknownSeries, positive_number, present_column, read_columns
+from tune_ks.data.layouts.sheet_tables import positive_number, read_columns
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, present_column
 from tune_ks.data.vendors import vendor_if_named
 
 STEM = "clinical_and_imaging_info"

@@ -19,7 +19,8 @@ import pandas as pd
 
 from tune_ks.data.layouts.base import FileStatus, Layout, visible_names
 from tune_ks.data.layouts.items import SPLITS, Item, Listing
-from tune_ks.data.layouts.sheets import InputError, UnknownSeries, read_table, require_columns
+from tune_ks.data.layouts.sheet_tables import read_table
+from tune_ks.data.layouts.sheets import InputError, UnknownSeries, require_columns
 
 DATA = "data_unilateral"
 META = "metadata_unilateral"

@@ -1,13 +1,10 @@
-"""Sheets (.xlsx or .csv) -> tables of texts. Every input ends in a table or in an InputError, within fixed limits."""
+"""Sheets (.xlsx or .csv) -> rows of texts. Every input ends in rows or in an InputError, within fixed limits."""
 
 import csv
-import math
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import Any, NamedTuple
 
 from tune_ks.core.did_you_mean import did_you_mean_each
 from tune_ks.data import child_process
@@ -38,68 +35,33 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def read_columns(path: Path, *columns: str, optional: tuple[str, ...] = (), sheet: str | None = None) -> pd.DataFrame:
-    """The named columns, as texts, of a sheet whose header is one of its first five rows.
+class Columns(NamedTuple):
+    """Some columns of a sheet."""
 
-    Names are compared without stray blanks and newlines; of repeated names the first counts. Rows without a value in
-    the first column (units, legends) are left out. InputError names the missing columns and those that are there.
-    Workbooks are read in a child process, because a small workbook can be made to need any amount of memory.
-    """
-    if path.suffix != ".xlsx":
-        return _columns(lambda _: None, path, columns, optional, sheet)
-    task = {"path": str(path.absolute()), "columns": columns, "optional": optional, "sheet": sheet}
-    try:
-        answer = child_process.call("tune_ks.data.layouts.sheets:columns_or_reason", task)
-    except child_process.ChildDied:
-        raise InputError(f"{path.name} cannot be read as a workbook: its reader crashed or hung") from None
-    if isinstance(answer, str):
-        raise InputError(answer)
-    return answer
+    names: list[str]
+    rows: list[list[str]]  # a text for each name
+
+
+def columns_of(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None, report: child_process.Report
+) -> Columns:
+    """The named columns; see sheet_tables.read_columns."""
+    lines = rows_of(path, sheet, report)
+    header = places_of(_header(lines, columns[0]))
+    require_columns(path, header, *columns)
+    wanted = {name: header[name] for name in (*columns, *optional) if name in header}
+    values = [cells_of(line, wanted) for line in lines]
+    return Columns(list(wanted), [row for row in values if row[0]])
 
 
 def columns_or_reason(
     report: child_process.Report, path: str, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None
-) -> pd.DataFrame | str:
+) -> Columns | str:
     """The named columns of a workbook, or the message of an InputError. Called in a child process."""
     try:
-        return _columns(report, Path(path), columns, optional, sheet)
+        return columns_of(Path(path), columns, optional, sheet, report)
     except InputError as error:
         return str(error)
-
-
-def import_reader(report: child_process.Report) -> None:
-    """Import what reads workbooks. Called in a child process, before there is a workbook to read."""
-    import openpyxl  # noqa: F401
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A sheet with its header in the first row: every cell as text without stray blanks; the index is the line, from 1.
-
-    No text is taken for a missing value; of repeated names the first counts. Lines without a value are left out.
-    InputError for a value beyond the header.
-    """
-    rows = _rows(path)
-    names = [_cell(cell) for cell in next(rows, [])]
-    places = _places(names)
-    lines = []
-    values = []
-    for line, row in enumerate(rows, start=2):
-        if len(row) > len(names) and any(_cell(cell) for cell in row[len(names) :]):
-            raise InputError(
-                f"{path.name}: line {line} has {len(row)} values, the header names {len(names)} columns; a value that"
-                " holds the separator (a comma) must stand in double quotes"
-            )
-        cells = _cells(row, places)
-        if any(cells):  # Excel leaves rows of commas behind
-            lines.append(line)
-            values.append(cells)
-    return pd.DataFrame(values, columns=list(places), index=lines, dtype=str)
-
-
-def positive_number(text: str) -> float:
-    """A finite number above 0, else NaN."""
-    number = float(pd.to_numeric(text, errors="coerce"))
-    return number if 0 < number < math.inf else math.nan
 
 
 def require_columns(path: Path, present: Iterable[str], *required: str) -> None:
@@ -132,29 +94,18 @@ def present_column(path: Path, present: Iterable[str], names: Sequence[str], req
     return ""
 
 
-def _columns(
-    report: child_process.Report, path: Path, columns: tuple[str, ...], optional: tuple[str, ...], sheet: str | None
-) -> pd.DataFrame:
-    rows = _rows(path, sheet, report)
-    header = _places(_header(rows, columns[0]))
-    require_columns(path, header, *columns)
-    wanted = {name: header[name] for name in (*columns, *optional) if name in header}
-    values = [_cells(row, wanted) for row in rows]
-    return pd.DataFrame([row for row in values if row[0]], columns=list(wanted), dtype=str)
-
-
 def _header(rows: Iterator[Sequence[Any]], first: str) -> list[str]:
     """The first of the next rows that holds the column ``first``; else the one of them that holds most names."""
     fullest: list[str] = []
     for _, row in zip(range(HEADER_ROWS), rows):
-        names = [_cell(cell) for cell in row]
+        names = [text_of_cell(cell) for cell in row]
         if first in names:
             return names
         fullest = max(fullest, [name for name in names if name], key=len)
     return fullest
 
 
-def _rows(
+def rows_of(
     path: Path, sheet: str | None = None, report: child_process.Report = lambda _: None
 ) -> Iterator[Sequence[Any]]:
     """The rows of one sheet, a blank line as an empty row. InputError whatever damage the file has."""
@@ -218,7 +169,7 @@ def _require_small(path: Path, verb: str, size: int, limit: int) -> None:
         raise InputError(f"{path.name} {verb} {mebibytes(size)}, the limit is {mebibytes(limit)}: no sheet is so large")
 
 
-def _places(names: list[str]) -> dict[str, int]:
+def places_of(names: list[str]) -> dict[str, int]:
     """name -> its column; of repeated names the first."""
     places: dict[str, int] = {}
     for number, name in enumerate(names):
@@ -227,12 +178,12 @@ def _places(names: list[str]) -> dict[str, int]:
     return places
 
 
-def _cells(row: Sequence[Any], places: dict[str, int]) -> list[str]:
+def cells_of(row: Sequence[Any], places: dict[str, int]) -> list[str]:
     """The texts of a row in these columns; "" where the row ends before the column."""
-    return [_cell(row[column]) if column < len(row) else "" for column in places.values()]
+    return [text_of_cell(row[column]) if column < len(row) else "" for column in places.values()]
 
 
-def _cell(value: Any) -> str:
+def text_of_cell(value: Any) -> str:
     """A cell as text without stray blanks and newlines; "" for an empty cell or NaN."""
     if value is None or value != value:
         return ""

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from tune_ks.data.dicom.file import UnusableFile, guarded
 from tune_ks.data.limits import MAX_DEFLATION, MAX_EXTENSION_BYTES, MAX_SIDE, MAX_VOLUME_BYTES, mebibytes
+from tune_ks.data.unusable import UnusableFile, guarded
 
 HEADER_BYTES = {348: b"n+1", 540: b"n+2"}  # of NIfTI-1 and NIfTI-2 -> how its field magic begins
 GZIP = b"\x1f\x8b"  # how a gzip file begins, whatever its name

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tune_ks.data.dicom.file import UnusableFile, guarded
 from tune_ks.data.dicom.geometry import PLANES, Direction, Geometry, Turn, apply, geometry_of, turn_of
-from tune_ks.data.dicom.reader import Header, ImagePlan, with_recipe
+from tune_ks.data.dicom.header import Header, ImagePlan, with_recipe
 from tune_ks.data.nifti.file import Volume, read_volume, same_grid, slices_of
+from tune_ks.data.unusable import UnusableFile, guarded
 
 ALIKE = 0.01  # by which two voxel sizes may differ and be the same: headers round them
 HEAD = 2  # the patient axis from the feet to the head

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from tune_ks.core.seeding import seed_for
 from tune_ks.data.phantom.scanner import Protocol, Sequence
@@ -124,12 +122,17 @@ def write_dicom(path: Path, exam: Exam, series: str, number: int, pixels: np.nda
 
 def save_dicom(path: Path, tags: dict[str, Any]) -> None:
     """Write one MR image with these DICOM values, SOPInstanceUID among them, as the file ``path``."""
+    # here, because most commands find the phantom written
+    from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
     path.parent.mkdir(parents=True, exist_ok=True)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MRImageStorage
     meta.MediaStorageSOPInstanceUID = tags["SOPInstanceUID"]
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID = MRImageStorage
     for name, value in tags.items():
         setattr(data, name, value)
     data.save_as(path, enforce_file_format=True)
@@ -140,7 +143,6 @@ def _identity_tags(exam: Exam, series: str, number: int) -> dict[str, Any]:
     series_number, description = exam.series[series]
     return {
         "SpecificCharacterSet": "ISO_IR 100",
-        "SOPClassUID": MRImageStorage,
         "SOPInstanceUID": exam.uid(series, number),
         "StudyInstanceUID": exam.uid("study"),
         "SeriesInstanceUID": exam.uid(series),

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.raw.header import MAX_TEXT, read_header
 from tune_ks.data.raw.volume import RawVolume, own_dataset, require_shape
+from tune_ks.data.unusable import UnusableFile
 
 
 class FastMRIVolume(RawVolume):

@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from tune_ks.data.dicom.file import UnusableFile
+from tune_ks.data.unusable import UnusableFile
 
 MAX_BYTES = 2**20  # real headers have some 10 KB
 SYSTEM = "acquisitionSystemInformation"

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.raw.header import read_header
 from tune_ks.data.raw.volume import MAX_SLICES, RawVolume, own_dataset, require_shape
+from tune_ks.data.unusable import UnusableFile
 
 GROUP = "dataset"
 MAX_READOUTS = 2**20

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.raw.fastmri import FastMRIVolume
 from tune_ks.data.raw.ismrmrd_file import GROUP, IsmrmrdVolume
 from tune_ks.data.raw.volume import RawVolume
+from tune_ks.data.unusable import UnusableFile
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tune_ks.data.dicom.file import UnusableFile
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.data.raw.header import RawHeader
+from tune_ks.data.unusable import UnusableFile
 
 MAX_SLICES = 2048
 MAX_COILS = 256
