@@ -69,6 +69,7 @@ def complete_search(folder: RunFolder) -> None:
         "init_from": {"runs/other": {"0123456789ab": WEIGHTS}},
         "finalists": {"rule": "knee", "epsilon": 0.03, "from_scratch": False, "configs": [FINALIST]},
         "tuned_minutes": 30.0,
+        "trials": 6,
     }
     write(folder.search_json, search | more)
 

@@ -12,15 +12,20 @@ from tune_ks.data.dataset import open_splits
 
 
 def run(args: argparse.Namespace) -> None:
-    """One row for each stage; left out where nothing reads DICOM here."""
+    """One row for each stage; left out where nothing reads DICOM or writes workbooks here."""
     try:
-        from tune_ks.data.cohort.cohort import open_cohort
-        from tune_ks.data.cohort.settings import CohortSettings
-        from tune_ks.data.cohort.table import with_splits, write_table
-        from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+        _print_stages(args)
     except ModuleNotFoundError as error:
         print(f"Left out: there is no {error.name} here (benchmarks/wheels.sh collects it).")
-        return
+
+
+def _print_stages(args: argparse.Namespace) -> None:
+    # here, because the other parts need none of what these import
+    from tune_ks.data.cohort.cohort import open_cohort
+    from tune_ks.data.cohort.settings import CohortSettings
+    from tune_ks.data.cohort.table import with_splits, write_table
+    from tune_ks.data.phantom.write import PhantomSettings, write_phantom
+
     with tempfile.TemporaryDirectory(prefix="tune_ks_gpu_") as name:
         place = Path(name)
         settings = PhantomSettings(patients=max(6, args.slices // 24), slices=min(4, args.slices), matrix=args.side)

@@ -82,6 +82,6 @@ def test_every_part_prints_its_table_or_a_reason(said):
     assert float(cells_of(said, "64 | learned lines")[0][3]) > 0.5
     assert [row[2] for row in cells_of(said, "64 | 0.05") if float(row[4]) > 0] == [*LAYER_WAYS[:3], *STEPS_OF]
     assert float(cells_of(said, "checkpoint ")[0][1]) > 0
-    assert "Left out: there is no pydicom here" in said
+    assert "Left out: there is no openpyxl here" in said
     assert [row[0] for row in cells_of(said, "2 of 2")] == ["2 of 2"]
     assert said.count(" took ") == 6

@@ -292,7 +292,7 @@ def test_seeds_and_rates_of_one_pretraining_are_one_curve_in_the_analysis(tmp_pa
     table = average_over_seeds(load_run(tmp_path).trials)
     assert table["seeds"].tolist() == [2] * 9
     curve_of = curves(table)
-    assert sorted(curve_of) == ["gumbel", f"gumbel, init_from {'a' * 12}", f"gumbel, init_from {'b' * 12}"]
+    assert sorted(curve_of) == ["gumbel", f"gumbel, init from {'a' * 12}", f"gumbel, init from {'b' * 12}"]
     assert [curve["sampling_rate"].tolist() for curve in curve_of.values()] == [[0.25, 0.5, 1.0]] * 3
 
 
