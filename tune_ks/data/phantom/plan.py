@@ -101,9 +101,7 @@ def _through(cut: np.ndarray, z: float, radius: float, count: int, rng: np.rando
 
 def _other_slices(positive: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """(patients, k) positive slices -> (patients, k) negative ones: a permutation the label rule allows, or None."""
-    # here, because most commands find the phantom written; scipy.optimize takes twice as long to import
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+    from scipy.optimize import linear_sum_assignment  # here, because most commands find the phantom written
 
     n, k = positive.shape
     slot = np.repeat(np.arange(n), k)  # patient of each negative slice that is wanted
@@ -116,7 +114,7 @@ def _other_slices(positive: np.ndarray, box: np.ndarray, rng: np.random.Generato
     for _ in range(DRAWS_TRIED):
         cost = np.where(preferred, 0.0, 1.0) + 0.5 * rng.random((n * k, n * k))
         cost = np.where(below | above, cost, FORBIDDEN)
-        rows, columns = min_weight_full_bipartite_matching(csr_array(cost))
+        rows, columns = linear_sum_assignment(cost)
         chosen = pool[columns].reshape(n, k)
         is_allowed = cost[rows, columns].max() < FORBIDDEN
         if is_allowed and all(len(set(slices)) == k for slices in chosen.tolist()):
