@@ -33,15 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.analysis_steps import AnalysisSteps
-from tune_ks.commands.arguments import (
-    OTHER_COMMANDS,
-    check_parser,
-    evaluate_parser,
-    export_parser,
-    merge_parser,
-    search_parser,
-    tune_parser,
-)
+from tune_ks.commands.arguments import OTHER_COMMANDS, PARSERS
 from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
 from tune_ks.core.collector import whole_process
 from tune_ks.core.did_you_mean import did_you_mean
@@ -84,19 +76,19 @@ def message_of(error: Exception) -> str:
 def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], int]]:
     """The arguments of a command line, and the command that takes them. Without a name it is a search."""
     name, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("search", argv)
-    if name in ("evaluate", "predict"):
-        return evaluate_parser(name).parse_args(words), evaluate_command
-    if name == "export":
-        return export_parser().parse_args(words), export_command
-    if name == "check":
-        return check_parser().parse_args(words), check_command
-    if name == "merge":
-        return merge_parser().parse_args(words), merge_command
-    if name == "tune":
-        return tune_parser().parse_args(words), tune_command
+    commands = {
+        "check": check_command,
+        "tune": tune_command,
+        "evaluate": evaluate_command,
+        "predict": evaluate_command,
+        "export": export_command,
+        "merge": merge_command,
+    }
+    if name in commands:
+        return PARSERS[name]().parse_args(words), commands[name]
     if name == "analyse":
         return argparse.Namespace(words=words), analyse_command
-    parser = search_parser()
+    parser = PARSERS["search"]()
     if name != "search":
         known = ("search", *OTHER_COMMANDS)
         is_path = "/" in name or Path(name).exists()

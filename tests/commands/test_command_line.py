@@ -8,15 +8,7 @@ import pytest
 
 import run_search
 from tune_ks.commands import search_data
-from tune_ks.commands.arguments import (
-    OTHER_COMMANDS,
-    check_parser,
-    evaluate_parser,
-    export_parser,
-    merge_parser,
-    search_parser,
-    tune_parser,
-)
+from tune_ks.commands.arguments import OTHER_COMMANDS, PARSERS
 from tune_ks.commands.evaluate import chosen_keys
 from tune_ks.commands.export import require_new
 from tune_ks.commands.prepare_search import require_effective, require_run_folder
@@ -217,18 +209,7 @@ def test_the_version(capsys):
     assert re.fullmatch(r"tune_ks \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
-PARSERS = [
-    search_parser(),
-    check_parser(),
-    tune_parser(),
-    evaluate_parser("evaluate"),
-    evaluate_parser("predict"),
-    export_parser(),
-    merge_parser(),
-]
-
-
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.prog)
+@pytest.mark.parametrize("parser", [make() for make in PARSERS.values()], ids=lambda parser: parser.prog)
 def test_the_help_shows_defaults_that_say_something(parser):
     assert not re.search(r"\(default:\s+(None|False|==SUPPRESS==|)\)", parser.format_help())
     if parser.prog == call_of():
@@ -236,7 +217,7 @@ def test_the_help_shows_defaults_that_say_something(parser):
 
 
 def test_the_options_used_most_come_first():
-    text = search_parser().format_help()
+    text = PARSERS["search"]().format_help()
     places = [
         text.index(f"  {name} ") for name in ("--data", "--space", "--run", "--dry-run", "--split-seed", "--fused")
     ]

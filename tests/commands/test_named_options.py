@@ -11,16 +11,7 @@ from tune_ks.commands import arguments
 
 ROOT = Path(__file__).parents[2]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-PARSERS = {
-    "search": arguments.search_parser,
-    "tune": arguments.tune_parser,
-    "check": arguments.check_parser,
-    "evaluate": lambda: arguments.evaluate_parser("evaluate"),
-    "predict": lambda: arguments.evaluate_parser("predict"),
-    "export": arguments.export_parser,
-    "merge": arguments.merge_parser,
-    "analyse": analysis_parser,
-}
+PARSERS = {**arguments.PARSERS, "analyse": analysis_parser}
 TRAINS = {"search", "tune"}
 READS_IMAGES = {*TRAINS, "check", "evaluate", "predict"}
 ALL = set(PARSERS)

@@ -7,33 +7,16 @@ import pytest
 
 import run_search
 from analysis.__main__ import _parser as analysis_parser
-from tune_ks.commands.arguments import (
-    auto_or_number,
-    check_parser,
-    evaluate_parser,
-    export_parser,
-    merge_parser,
-    search_parser,
-    tune_parser,
-)
+from tune_ks.commands import arguments
 from tune_ks.core.number import Number
 
-PARSERS = {
-    "search": search_parser(),
-    "check": check_parser(),
-    "tune": tune_parser(),
-    "evaluate": evaluate_parser("evaluate"),
-    "predict": evaluate_parser("predict"),
-    "export": export_parser(),
-    "merge": merge_parser(),
-    "analyse": analysis_parser(),
-}
+PARSERS = {**{command: make() for command, make in arguments.PARSERS.items()}, "analyse": analysis_parser()}
 NOT_NUMBERS = ("nan", "inf", "-inf", "1e400", "9" * 5000, "many", "1,5", "0x10")
 OPTIONS = [
     (command, action.option_strings[0], action.type)
     for command, parser in PARSERS.items()
     for action in parser._actions
-    if isinstance(action.type, Number) or action.type is auto_or_number
+    if isinstance(action.type, Number) or action.type is arguments.auto_or_number
 ]
 WRONG = [
     # what 0.3.0 took: trials that never end, a plan larger than the memory, a timer that overflows in the worker
@@ -96,7 +79,7 @@ def test_the_limits_themselves_are_numbers():
     met = 0
     for _, option, number in OPTIONS:
         for limit, is_out in (
-            ((number.least, number.above), (number.most, number.below)) if number != auto_or_number else ()
+            ((number.least, number.above), (number.most, number.below)) if number != arguments.auto_or_number else ()
         ):
             if is_out:
                 with pytest.raises(argparse.ArgumentTypeError):
@@ -105,8 +88,8 @@ def test_the_limits_themselves_are_numbers():
                 assert number(str(limit)) == limit, option
                 met += 1
     assert met > 40
-    assert auto_or_number("auto") == "auto"
-    assert auto_or_number("3") == "3"
+    assert arguments.auto_or_number("auto") == "auto"
+    assert arguments.auto_or_number("3") == "3"
 
 
 @pytest.mark.parametrize("value", [True, None, "3", [3], 3.0, math.nan, 10**400])

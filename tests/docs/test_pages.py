@@ -11,15 +11,7 @@ import pytest
 
 from analysis.__main__ import parse as analysis_parse
 from docs.tables import TABLES
-from tune_ks.commands.arguments import (
-    OTHER_COMMANDS,
-    check_parser,
-    evaluate_parser,
-    export_parser,
-    merge_parser,
-    search_parser,
-    tune_parser,
-)
+from tune_ks.commands.arguments import OTHER_COMMANDS, PARSERS
 from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.harmonisations import HARMONISATIONS
 from tune_ks.model.masks import MASKS
@@ -89,11 +81,8 @@ def commands(text, program):
 
 @cache
 def parser_of(command):
-    """The parser of a command of run_search.py; of a search where it is none of the others."""
-    if command in ("evaluate", "predict"):
-        return evaluate_parser(command)
-    parsers = {"check": check_parser, "tune": tune_parser, "export": export_parser, "merge": merge_parser}
-    return parsers.get(command, search_parser)()
+    """The parser of a command of run_search.py."""
+    return PARSERS[command]()
 
 
 def accept_search(words):

@@ -1,6 +1,8 @@
 """The arguments of every command."""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +335,15 @@ def add_members_argument(group: Any) -> None:
         metavar="FILE",
         help="a .py file with masks or other members of your own (docs/members.md); it is executed; repeatable",
     )
+
+
+# command -> what makes its parser; analyse, which is python -m analysis, has its own
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "search": search_parser,
+    "check": check_parser,
+    "tune": tune_parser,
+    "evaluate": partial(evaluate_parser, "evaluate"),
+    "predict": partial(evaluate_parser, "predict"),
+    "export": export_parser,
+    "merge": merge_parser,
+}
