@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tune_ks.core.options import require
+
 
 @dataclass(frozen=True)
 class Number:
@@ -41,8 +43,7 @@ class Number:
 
     def require(self, name: str, value: Any) -> None:
         """ValueError that says what ``name`` must be, where the limits do not hold ``value``."""
-        if not self.holds(value):
-            raise ValueError(f"{name} must be {self.allowed}, got {repr(value)[:40]}")
+        require(self.holds(value), name, self.allowed, value)
 
     def __call__(self, text: str) -> Any:
         """The number that a text says; argparse's error, of one line, where it says none within the limits."""

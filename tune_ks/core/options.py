@@ -58,7 +58,7 @@ class Option:
             return None
         value = as_kind(self.name, value, self.kind)
         if not self._is_allowed(value):  # asked first: a plan checks millions of values, and the words take longer
-            require(False, self.name, self.allowed, value)
+            raise refusal(self.name, self.allowed, value)
         return value
 
     def _is_allowed(self, value: Any) -> bool:
@@ -105,7 +105,12 @@ class Member:
 def require(holds: bool, name: str, allowed: str, value: object) -> None:
     """ValueError that names the field, the allowed values and the given one, where ``holds`` is false."""
     if not holds:
-        raise ValueError(f"{name} must be {allowed}, got {shown(value)}")
+        raise refusal(name, allowed, value)
+
+
+def refusal(name: str, allowed: str, value: object) -> ValueError:
+    """The error that names the field, the allowed values and the given one."""
+    return ValueError(f"{name} must be {allowed}, got {shown(value)}")
 
 
 def as_kind(name: str, value: Any, kind: type) -> Any:
@@ -117,7 +122,7 @@ def as_kind(name: str, value: Any, kind: type) -> Any:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} must be a number, got {shown(value)}") from None
+        raise refusal(name, "a number", value) from None
     require(math.isfinite(number), name, "a finite number", value)
     if kind is int:
         require(number == int(number), name, "a whole number", value)

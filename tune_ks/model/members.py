@@ -4,9 +4,8 @@ from typing import Any, NamedTuple
 
 from tune_ks.core.config import DRAWN, OWN_FIELDS, UNIFORM, Plain, TrialConfig, is_key
 from tune_ks.core.did_you_mean import did_you_mean
-from tune_ks.core.options import Member, Option
+from tune_ks.core.options import Member, Option, refusal
 from tune_ks.core.own_members import full_name
-from tune_ks.core.printable import shown
 from tune_ks.model.classifiers import CLASSIFIERS, DETECTORS, MAPPERS, NO_NETWORK, SEGMENTERS, VOLUME_SEGMENTERS
 from tune_ks.model.classifiers.base import Network
 from tune_ks.model.harmonisations import HARMONISATIONS
@@ -83,7 +82,7 @@ def drawn_options(config: TrialConfig) -> list[Range]:
 def _range_of(option: Option) -> Range:
     if option.least is None or option.most is None:
         wanted = f"of a number with a lowest and a highest value, not {option.allowed}"
-        raise ValueError(f"{option.name}{DRAWN} must be {wanted}, got {shown(UNIFORM)}")
+        raise refusal(f"{option.name}{DRAWN}", wanted, UNIFORM)
     return Range(option.name, option.least, option.most, option.default)
 
 
