@@ -100,12 +100,9 @@ class ObjectPath:
         """
         if self.scheme == "s3":
             store = copy.copy(_open_store(*self.store))
-        elif "retry_limit_seconds" in self.options:
-            store = _open_store(*self.store)
         else:
-            scheme, bucket, options = self.store
-            limit = f"retry_limit_seconds={GOOGLE_SECONDS}"
-            store = _open_store(scheme, bucket, f"{options}&{limit}" if options else limit)
+            limits = [] if "retry_limit_seconds" in self.options else [f"retry_limit_seconds={GOOGLE_SECONDS}"]
+            store = _open_store(*self.store, *limits)
         store.get_file_info(self.path)
 
     def exists(self) -> bool:
@@ -212,20 +209,17 @@ def _literal_parts(patterns: list[str]) -> int:
     return len(patterns) - 1
 
 
-@lru_cache(maxsize=8)  # a store keeps its connections
-def _store(scheme: str, bucket: str, options: str) -> Any:
-    """pyarrow's file system of a bucket, made once."""
-    return _open_store(scheme, bucket, options)
-
-
-def _open_store(scheme: str, bucket: str, options: str) -> Any:
-    """pyarrow's file system of a bucket."""
+def _open_store(scheme: str, bucket: str, *options: str) -> Any:
+    """pyarrow's file system of a bucket; of the options "" counts as none."""
     try:
         from pyarrow.fs import FileSystem
     except ImportError as error:
         raise ValueError(f"{scheme}:// needs pyarrow: pip install pyarrow") from error
-    given = [options] if options else []
+    given = [option for option in options if option]
     if scheme == "s3":
         given.append("allow_delayed_open=true")  # a small object is one PUT, not the three requests of an upload
     query = f"?{'&'.join(given)}" if given else ""
     return FileSystem.from_uri(f"{scheme}://{bucket}{query}")[0]
+
+
+_store = lru_cache(maxsize=8)(_open_store)  # a store keeps its connections

@@ -61,10 +61,11 @@ def recalled_fits(name: str, harmonisation: Harmonisation, images: Images) -> It
         path = images.file.with_name(fits_name(name, harmonisation, pixels))
         fits = _read(path, len(pixels))
         if fits is None:
+            of_images = []
             for place in range(len(pixels)):
-                harmonisation.fits_of(pixels[place : place + 1])
+                of_images.append(harmonisation.fits_of(pixels[place : place + 1]))
                 yield Fitted(done + place + 1, total)
-            _write(path, harmonisation.fits_of(pixels))  # which this process knows now
+            _write(path, np.concatenate(of_images))
         else:
             harmonisation.remember(pixels, fits)
         done += len(pixels)
