@@ -78,7 +78,7 @@ def _dimension(column: pd.Series, name: str) -> dict:
     """One axis: its label, the values, and the ticks where they are not the values themselves."""
     if name == "realised_rate":
         return {"label": "rate", **_rate_axis(column)}
-    label = _two_lines(plain_name(name).replace(" in domain", " in-domain").replace(" cross domain", " cross-domain"))
+    label = _two_lines(plain_name(name))
     if not pd.api.types.is_numeric_dtype(column):
         return {"label": label, **_text_axis(column)}
     if column.notna().all():

@@ -177,8 +177,9 @@ def _varies(rows: pd.DataFrame, name: str) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """A config field in words for a person, ``mask lr multiplier``: the option without the field before it."""
-    return name.rpartition(".")[2].replace("_", " ")
+    """A column in words for a person, an option without its field: ``mask lr multiplier``, ``val in-domain``."""
+    words = name.rpartition(".")[2].replace("_", " ")
+    return words.replace("in domain", "in-domain").replace("cross domain", "cross-domain")
 
 
 def curve_of(configurations: pd.DataFrame) -> np.ndarray:

@@ -31,7 +31,7 @@ def source_table(analysis: Analysis) -> pd.DataFrame:
     if configurations.empty or configurations["test_in_domain"].isna().all():
         return pd.DataFrame()
     varied = [name for name in varied_fields(configurations) if name != "mask"]
-    by = ["mask", *(_heading(name) for name in varied), "nominal rate"]
+    by = ["mask", *(plain_name(name) for name in varied), "nominal rate"]
     vendors = list(analysis.vendors)
     tables = [_of_vendor(computed, varied, analysis) for computed in analysis.vendors.values()]
     frame = reduce(lambda left, right: left.merge(right, on=by, how="outer"), tables)
@@ -53,7 +53,7 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], analysis: Analysis) 
     table = computed.configurations
     columns: dict[str, list[Any]] = {"mask": table["family"].tolist()}
     for name in varied:
-        columns[_heading(name)] = _words(table, name)
+        columns[plain_name(name)] = _words(table, name)
     columns["nominal rate"] = table["sampling_rate"].tolist()
     columns[_realised(vendor)] = table["realised_rate"].tolist()
     others = _others(table, records, vendor)
@@ -65,11 +65,6 @@ def _of_vendor(computed: VendorAnalysis, varied: list[str], analysis: Analysis) 
     keys_of_choice = set(computed.selection.keys)
     columns[_chosen(vendor)] = [not keys_of_choice.isdisjoint(keys) for keys in table["keys"]]
     return pd.DataFrame(columns)
-
-
-def _heading(name: str) -> str:
-    """A config field as the head of a column."""
-    return plain_name(name)
 
 
 def _words(table: pd.DataFrame, name: str) -> list[str]:

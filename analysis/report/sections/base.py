@@ -10,7 +10,6 @@ from analysis.report.parts import Paragraph, Part
 from analysis.results import sentences
 from analysis.results.compute import Analysis
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 
 
 def any_metric(measure: Measure) -> bool:
@@ -41,10 +40,8 @@ def labels_seen(analysis: Analysis) -> Paragraph:
     brief: dict[str, list[str]] = {}
     full = []
     for vendor, computed in analysis.vendors.items():
-        brief.setdefault(sentences.labels_briefly(computed.selection, analysis.measure), []).append(
-            source_words(vendor)
-        )
-        full.append(f"{source_words(vendor)}: {sentences.whose_labels(computed.selection, analysis.measure)}")
+        brief.setdefault(sentences.labels_briefly(computed.selection, analysis.measure), []).append(vendor)
+        full.append(f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}")
     words = "; ".join(f"{labels} ({', '.join(vendors)})" for labels, vendors in brief.items())
     return Paragraph(f"Labels that chose: {words}." if words else "", "seen", " ".join(full))
 
@@ -52,9 +49,4 @@ def labels_seen(analysis: Analysis) -> Paragraph:
 def known_columns(frame: pd.DataFrame, names: Sequence[str], measure: Measure) -> pd.DataFrame:
     """The named columns that hold anything, in words: with spaces, and a vendor called as the run calls its domains."""
     known = [name for name in names if name in frame and frame[name].notna().any()]
-    return frame[known].rename(columns=lambda name: measure.domains.of(hyphened(plain_name(name))))
-
-
-def hyphened(words: str) -> str:
-    """A column's name with in-domain and cross-domain as they are written elsewhere."""
-    return words.replace("in domain", "in-domain").replace("cross domain", "cross-domain")
+    return frame[known].rename(columns=lambda name: measure.domains.of(plain_name(name)))
