@@ -25,7 +25,7 @@ from analysis.statistics.bootstrap import Resampled, TrialDraws
 from analysis.statistics.fitted import fit_vendor
 from analysis.statistics.measures import Measure, measure_of
 from analysis.statistics.resampling import domain_draws
-from tune_ks.core.domains import ClassPatients, other_vendors, source_words, sources_of
+from tune_ks.core.domains import ClassPatients, other_vendors, sources_of
 from tune_ks.core.metrics import DOMAINS, METRICS
 from tune_ks.core.seeding import generator
 
@@ -152,7 +152,7 @@ def score_halves(run: Run, keys: list[str], vendor: str, repeats: int) -> Halves
                 halves.chooses[half].setdefault(key, {})["val", name] = value
                 halves.reports[half ^ 1].setdefault(key, {})["val", name] = replace(value, draws=value.draws[:0])
     if not set(sources_of(vendor)) <= set(patients):
-        raise Unscored(f"no trial has scores of {source_words(vendor)}")
+        raise Unscored(f"no trial has scores of {vendor}")
     return halves
 
 

@@ -34,7 +34,6 @@ from analysis.results.pareto_info import pareto_info
 from analysis.results.synthetic import SENTENCE, phantom_mark
 from analysis.results.training_info import ENTRIES, training_info
 from analysis.results.versus_info import versus_info
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 from tune_ks.core.storage import StoragePath, put_folder
 
@@ -95,7 +94,7 @@ def paper_figures(analysis: Analysis) -> Iterator[PaperFigure]:
 def printed(analysis: Analysis, figure: PaperFigure) -> go.Figure:
     """The figure on white with title and vendor, and a mark where the cohort is a phantom."""
     mark = phantom_mark(analysis)
-    about = f"trained on {source_words(figure.vendor)}"
+    about = f"trained on {figure.vendor}"
     if mark:
         about += f"<br>{SENTENCE}"
     return on_paper(figure.figure, figure.title, about, mark)

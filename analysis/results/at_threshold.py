@@ -13,7 +13,6 @@ import pandas as pd
 from analysis.results.operating import Cut, Part, reached
 from analysis.results.pooling import POOLS
 from analysis.statistics.bootstrap import Resampled, interval
-from tune_ks.core.domains import source_words
 
 POOL = "maximum"  # a patient's score: that of the image with the highest
 CONFUSION = ("counted by", "seed", "TP", "FP", "TN", "FN", "sensitivity", "specificity", "PPV", "NPV")
@@ -157,7 +156,7 @@ def of_patients(images: pd.DataFrame) -> pd.DataFrame:
 def why_no_patients(source: str) -> str:
     """One line for a vendor whose patients cannot be counted."""
     return (
-        f"{source_words(source)}: no counts by patient: that takes validation patients of "
-        f"{source_words(source)} without the label, to set a "
+        f"{source}: no counts by patient: that takes validation patients of "
+        f"{source} without the label, to set a "
         "threshold, and test patients both with it and without it."
     )

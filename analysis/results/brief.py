@@ -13,7 +13,6 @@ from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.headline import chosen_settings
 from analysis.results.sentences import SPLITS, split_shown
 from analysis.results.warnings import is_synthetic
-from tune_ks.core.domains import source_words
 from tune_ks.core.metrics import DOMAINS
 from tune_ks.core.rate_words import acceleration, rate_tick
 
@@ -92,7 +91,7 @@ def _front(computed: VendorAnalysis) -> str:
         for point in points.head(POINTS).to_dict("records")
     ]
     more = f" and {len(points) - POINTS} more" if len(points) > POINTS else ""
-    return f"{source_words(computed.vendor)} {', '.join(shown)}{more}"
+    return f"{computed.vendor} {', '.join(shown)}{more}"
 
 
 def heading(analysis: Analysis) -> str:

@@ -15,7 +15,6 @@ from analysis.results.patient_level import patient_level
 from analysis.results.sentences import whose_labels
 from analysis.results.warnings import is_synthetic
 from analysis.statistics.bootstrap import DRAWS, LEVEL
-from tune_ks.core.domains import source_words
 from tune_ks.core.operating_point import SPECIFICITY
 
 SOURCES = (
@@ -137,7 +136,7 @@ def _training(analysis: Analysis) -> str:
 def _selection(analysis: Analysis) -> str:
     said = [f"Rule {analysis.rule}: {analysis.measure.words(RULES[analysis.rule].summary)}"]
     for vendor, computed in analysis.vendors.items():
-        said.append(f"{source_words(vendor)}: {whose_labels(computed.selection, analysis.measure)}")
+        said.append(f"{vendor}: {whose_labels(computed.selection, analysis.measure)}")
     return " ".join(said)
 
 
@@ -168,14 +167,14 @@ def _counts(analysis: Analysis) -> str:
     for (source, vendor), rows in chosen.groupby(["trained on", "scored on"], sort=False):
         first = rows.iloc[0]
         counts = ", ".join(f"{name} {first[name]}" for name in ("TP", "FP", "TN", "FN"))
-        said.append(f"{source_words(source)} on {vendor}, seed {first['seed']}: {counts}")
+        said.append(f"{source} on {vendor}, seed {first['seed']}: {counts}")
     return f"{'; '.join(said)}. Every seed is in the table of counts."
 
 
 def _calibration(analysis: Analysis) -> str:
     table = analysis.clinic.calibration
     rows = table[table["rate"] == "chosen"].to_dict("records")
-    said = [f"{source_words(row['trained on'])} on {row['scored on']} {row['Brier']:.3f}" for row in rows]
+    said = [f"{row['trained on']} on {row['scored on']} {row['Brier']:.3f}" for row in rows]
     return f"Brier score: {'; '.join(said)}; reliability curves in the report." if said else ""
 
 

@@ -32,7 +32,7 @@ from analysis.statistics.bootstrap import (
     win_matrix,
 )
 from analysis.statistics.special import expit
-from tune_ks.core.domains import is_source, source_words
+from tune_ks.core.domains import is_source
 
 CHOSEN, FULL = "chosen", "full sampling"  # the two rates that are compared
 ABOUT = ["trained on", "scored on", "rate"]
@@ -81,7 +81,7 @@ def clinic(run: Run, table: pd.DataFrame, selections: dict[str, Selection], prev
         if not selection.keys:
             continue
         scores, lacking = _scores_of_choice(run, table, selection)
-        absent += [f"{source_words(source)}: {why}" for why in lacking]
+        absent += [f"{source}: {why}" for why in lacking]
         cuts = {rate: cuts_of(trainings, source) for rate, trainings in scores.items()}
         for about, parts in _own_vendor_first(scores, source):
             rows["calibration"].append(about | _calibration(parts))

@@ -21,7 +21,7 @@ from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import Noise, estimate
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
-from tune_ks.core.domains import is_source, source_words
+from tune_ks.core.domains import is_source
 from tune_ks.core.rate_words import rate_words
 
 PLAIN: dict[str, Any] = {  # setting -> without it
@@ -161,7 +161,7 @@ def lines(comparators: Comparators, title: str) -> list[str]:
         grow = compared[(compared["holm"] < CHANCE) & (compared["less"] < 0)]
         best = compared.loc[compared["less"].idxmax()]
         start = (
-            f"Transfer loss on {tested_on} of training on {source_words(trained_on)}, test {title}: "
+            f"Transfer loss on {tested_on} of training on {trained_on}, test {title}: "
             f"{plain['loss'].iloc[0]:+.3f} at plain full sampling."
         )
         names = _named(shrink)

@@ -21,7 +21,6 @@ from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.measures import Measure
 from analysis.statistics.training_noise import seeds_of, training_noise
-from tune_ks.core.domains import source_words
 from tune_ks.core.record import TrialRecord
 
 UNDERFIT, FIT, UNKNOWN = "underfit", "fit", "unknown"
@@ -44,18 +43,17 @@ class Fitness(NamedTuple):
     @property
     def sentence(self) -> str:
         """The verdict and why, in one sentence."""
-        source = source_words(self.vendor)
         facts = "; ".join(self.facts)
         if self.verdict == NO_NETWORK:
-            return f"{source}: no network was trained: {facts}."
+            return f"{self.vendor}: no network was trained: {facts}."
         if self.verdict == UNKNOWN:
-            return f"{source}: whether the network is fit to judge a rate is unknown: {facts}."
+            return f"{self.vendor}: whether the network is fit to judge a rate is unknown: {facts}."
         if self.verdict == UNDERFIT:
             return (
-                f"{source}: underfit: rates judged by this network are lower bounds of what k-space is worth. At full "
-                f"sampling {'; '.join(self.reasons)}."
+                f"{self.vendor}: underfit: rates judged by this network are lower bounds of what k-space is worth. At "
+                f"full sampling {'; '.join(self.reasons)}."
             )
-        return f"{source}: fit as far as can be told: at full sampling {facts}."
+        return f"{self.vendor}: fit as far as can be told: at full sampling {facts}."
 
 
 class Finding(NamedTuple):
@@ -87,7 +85,7 @@ def fitness(
         return Fitness(selection.vendor, UNKNOWN, [], ["full sampling (rate 1) has no finished trial"], [])
     answered_by = answering_yardsticks([run.records[key] for key in row["keys"]])
     if answered_by:
-        words = f"the classical method answers that validation images of {source_words(selection.vendor)} choose"
+        words = f"the classical method answers that validation images of {selection.vendor} choose"
         return Fitness(selection.vendor, NO_NETWORK, [], [f"{words} ({', '.join(answered_by)} at full sampling)"], [])
     findings = [
         about_epochs(ending([run.records[key].history for key in row["keys"]]), measure),

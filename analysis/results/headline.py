@@ -17,7 +17,6 @@ from analysis.results.fitness import NO_NETWORK, UNDERFIT
 from analysis.results.sentences import DOMAINS, SPLITS, difference, split_shown
 from analysis.results.warnings import is_synthetic, yardstick_not_beaten
 from tune_ks.core.domain_words import about_domains
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import acceleration, rate_tick
 
 SHARES = {"1/2": "a half", "1/3": "a third", "1/4": "a quarter", "1/8": "an eighth", "1/16": "a sixteenth"}
@@ -101,7 +100,7 @@ def headline(analysis: Analysis, vendor: str) -> str:
     selection = computed.selection
     doubts = [doubt.clause for doubt in doubts_of(computed, analysis)]
     if math.isnan(selection.rate):
-        clauses = [f"Nothing is chosen for {source_words(vendor)}: {selection.note}", *doubts]
+        clauses = [f"Nothing is chosen for {vendor}: {selection.note}", *doubts]
     elif selection.rate == 1:
         clauses = [_all_of_them(analysis, computed), *doubts]
     else:
@@ -115,7 +114,7 @@ def _all_of_them(analysis: Analysis, computed: VendorAnalysis) -> str:
     rule = computed.selection.rule
     settings = chosen_settings(computed)
     beside = f" (with {settings})" if settings else ""
-    return f"All {unit} are kept for {source_words(computed.vendor)}{beside}: the rule {rule} chooses no rate below 1"
+    return f"All {unit} are kept for {computed.vendor}{beside}: the rule {rule} chooses no rate below 1"
 
 
 def chosen_settings(computed: VendorAnalysis) -> str:
@@ -131,7 +130,7 @@ def _against_all(analysis: Analysis, computed: VendorAnalysis) -> str:
     selection = computed.selection
     kept = share_of(selection.rate, _unit(analysis.run, selection))
     if not selection.full_sampling:
-        source = source_words(computed.vendor)
+        source = computed.vendor
         return f"{_capital(kept)} is chosen for {source}, but full sampling is not there to compare with"
     if all(verdict.kind is Kind.UNKNOWN for verdict in selection.verdicts.values()):
         return f"{_capital(kept)} may do better or worse than all of them: without an interval nothing can tell"

@@ -11,7 +11,6 @@ from analysis.results.scored_domains import resampled_metric, scored_domains
 from analysis.statistics.bootstrap import LEVEL, Resampled, average, interval, t_p_value
 from analysis.statistics.measures import MEASURES
 from analysis.statistics.multiple import holm
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 ALPHA = 1 - LEVEL  # two-sided, as the intervals are
@@ -136,7 +135,7 @@ def verdict(falls: Falls) -> str:
     """Which lines carry the tumour, and which the vendor; or that none is shown to."""
     unit = "rings" if falls.points else "lines"
     title = MEASURES[falls.metric].title
-    of_models = f"Trained on {source_words(falls.vendor)}, rate {rate_words(falls.rate)}"
+    of_models = f"Trained on {falls.vendor}, rate {rate_words(falls.rate)}"
     begin = f"{of_models}, on {falls.name}: of {len(falls.table)} kept {unit}"
     if _is_grouped(falls):
         begin = begin.replace(f"kept {unit}", f"groups of kept {unit}")

@@ -15,7 +15,6 @@ from analysis.results.sentences import about_sampling, whose_labels
 from analysis.results.yardsticks import has_network
 from analysis.statistics.bootstrap import DRAWS, LEVEL
 from tune_ks.core.domain_words import about_domains
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick, rate_words
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "moocore", "plotly")  # of the analysis
@@ -167,7 +166,7 @@ def _choice(analysis: Analysis) -> list[str]:
     for vendor, computed in analysis.vendors.items():
         selection = computed.selection
         rate = "no rate" if pd.isna(selection.rate) else f"rate {rate_words(selection.rate)}"
-        said.append(f"{source_words(vendor)}: {rate}. {whose_labels(selection, analysis.measure)}")
+        said.append(f"{vendor}: {rate}. {whose_labels(selection, analysis.measure)}")
     return said
 
 

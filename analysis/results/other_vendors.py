@@ -14,7 +14,7 @@ from analysis.statistics.bootstrap import TrialDraws
 from analysis.statistics.estimate import estimate
 from analysis.statistics.measures import Measure
 from analysis.statistics.training_noise import seeds_of, training_noise
-from tune_ks.core.domains import FEWEST, OtherVendors, source_words
+from tune_ks.core.domains import FEWEST, OtherVendors
 from tune_ks.core.record import SPLITS, TrialRecord, mean_of_defined
 
 SPLIT_WORDS = {"val": "validation", "test": "test"}
@@ -80,13 +80,11 @@ def warnings(run: Run, sources: list[str], measure: Measure) -> list[str]:
         for split, others in means_of(run, source).items():
             for vendor, why in others.left_out.items():
                 said = measure.patient_words(why)
-                lines.append(
-                    f"{source_words(source)}: {vendor} is not in the cross-domain {SPLIT_WORDS[split]} mean: {said}."
-                )
+                lines.append(f"{source}: {vendor} is not in the cross-domain {SPLIT_WORDS[split]} mean: {said}.")
             patients = measure.patient_words("patients of each class")
             if others.all_small and len(others.counted) > 1:
                 lines.append(
-                    f"{source_words(source)}: no other {measure.domains.one} has {FEWEST} {SPLIT_WORDS[split]} "
+                    f"{source}: no other {measure.domains.one} has {FEWEST} {SPLIT_WORDS[split]} "
                     f"{patients}, so all that have a value are in the cross-domain mean: {_listed(others.counted)}."
                 )
     return lines
@@ -98,7 +96,7 @@ def sentences(run: Run, table: pd.DataFrame, measure: Measure) -> list[str]:
     for source, rows in table.groupby("trained on", sort=False):
         means = means_of(run, str(source))
         named = [f"{SPLIT_WORDS[split]} {_mean_words(mean, measure)}" for split, mean in means.items()]
-        lines.append(f"{source_words(source)}, cross-domain means: {'; '.join(named)}.")
+        lines.append(f"{source}, cross-domain means: {'; '.join(named)}.")
         lines += [f"  {_on_one(row, measure)}" for row in rows.to_dict("records")]
     return lines
 

@@ -19,7 +19,6 @@ from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.pooling import POOLS
 from analysis.statistics.bootstrap import DRAWS, Resampled, patient_weights, resampled_auc, win_matrix
 from analysis.statistics.estimate import estimate
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 COLUMNS = (
@@ -215,7 +214,5 @@ def sentences(level: PatientLevel) -> list[str]:
             rate = FULL if row["rate"] == 1 else f"rate {rate_words(row['rate'])}"
             said.append(f"{rate} {row['AUC']:.3f} [{row['low']:.3f}, {row['high']:.3f}] by {row['pooled by']}")
         counts = f"{part['with'].iloc[0]} with and {part['without'].iloc[0]} without"
-        lines.append(
-            f"Test AUC by {unit}, trained on {source_words(source)}, tested on {vendor} ({counts}): {'; '.join(said)}."
-        )
+        lines.append(f"Test AUC by {unit}, trained on {source}, tested on {vendor} ({counts}): {'; '.join(said)}.")
     return [*lines, *level.notes]

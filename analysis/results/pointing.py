@@ -18,7 +18,7 @@ from analysis.statistics.bootstrap import (
     positions,
     resampled_mean,
 )
-from tune_ks.core.domains import is_source, source_words
+from tune_ks.core.domains import is_source
 from tune_ks.core.rate_words import rate_words
 
 SETTINGS = ["vendor", "family", "sampling_rate", "realised_rate"]
@@ -87,7 +87,7 @@ def verdicts(table: pd.DataFrame, vendor: str, keys: Sequence[str]) -> list[str]
     for name, rows in chosen.groupby("images_of"):
         parts = [_words(row, vendor) for row in rows.to_dict("records")]
         rate = rate_words(rows["realised_rate"].iloc[0])
-        sentences.append(f"Trained on {source_words(vendor)}, rate {rate}, on {name}: {'; '.join(parts)}.")
+        sentences.append(f"Trained on {vendor}, rate {rate}, on {name}: {'; '.join(parts)}.")
     return sentences
 
 

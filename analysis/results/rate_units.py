@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.read.load import Run
 from analysis.results.json_values import is_number
-from tune_ks.core.domains import source_words, sources_of
+from tune_ks.core.domains import sources_of
 from tune_ks.core.rate_words import rate_words
 
 FOURIER = "fourier"  # the transform whose coefficients have a |k| in 1/mm
@@ -52,27 +52,26 @@ class RateUnits(NamedTuple):
 
 def rate_units(run: Run, vendor: str) -> RateUnits:
     """k_max in 1/mm where the pixel spacing is known, the share of the band where the records hold it."""
-    source = source_words(vendor)
     trials = run.trials[run.trials["vendor"] == vendor]
     patterns = set(trials["pattern"])
     if set(trials["transform"]) != {FOURIER} or len(patterns) != 1:
-        return RateUnits([], [f"{source}: several patterns, or no Fourier transform, so a rate is no k_max."])
+        return RateUnits([], [f"{vendor}: several patterns, or no Fourier transform, so a rate is no k_max."])
     units = []
     notes = []
     spacing = _spacing_mm(run, vendor, trials)
     if spacing is None:
-        notes.append(f"{source}: the pixel spacing is unknown, so k_max is not known in 1/mm.")
+        notes.append(f"{vendor}: the pixel spacing is unknown, so k_max is not known in 1/mm.")
     else:
         units.append(_k_max(spacing, in_lines=patterns == {"lines"}))
-        notes.append(f"{source}: k_max of a low-pass with as many lines or points, at {spacing:.3g} mm a pixel.")
+        notes.append(f"{vendor}: k_max of a low-pass with as many lines or points, at {spacing:.3g} mm a pixel.")
     shares = [run.records[key].facts.get("occupied_share") for key in trials["key"]]
     known = [share for share in shares if is_number(share) and share > 0]
     if known:
         share = float(np.median(known))
         units.append(RateUnit("share_of_band", "band", "share of the occupied band", 1 / share))
-        notes.append(f"{source}: the occupied band is {share:.0%} of stored k-space (99 % of the energy beyond DC).")
+        notes.append(f"{vendor}: the occupied band is {share:.0%} of stored k-space (99 % of the energy beyond DC).")
     else:
-        notes.append(f"{source}: these records do not say how much of stored k-space is occupied.")
+        notes.append(f"{vendor}: these records do not say how much of stored k-space is occupied.")
     return RateUnits(units, notes)
 
 
@@ -118,4 +117,4 @@ def in_units(run: Run, vendor: str, rate: float) -> str:
         said.append(f"k_max {value:.3g} 1/mm" if unit.name == "k_max_per_mm" else f"{value:.2f} of the occupied band")
     if math.isnan(rate) or not said:
         return ""
-    return f"Rate {rate_words(rate)} of {source_words(vendor)}: {', '.join(said)}."
+    return f"Rate {rate_words(rate)} of {vendor}: {', '.join(said)}."

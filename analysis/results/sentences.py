@@ -10,7 +10,7 @@ from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection
 from analysis.statistics.bootstrap import Interval
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words, sources_of
+from tune_ks.core.domains import sources_of
 from tune_ks.core.rate_words import of_kspace, rate_tick, rate_words
 
 DOMAINS = {"in_domain": "in-domain", "cross_domain": "cross-domain"}
@@ -62,12 +62,12 @@ def whose_labels(selection: Selection, measure: Measure) -> str:
         )
     if selection.also_read:
         return (
-            f"The rule read validation labels of {source_words(selection.vendor)} only, but the {selection.also_read} "
+            f"The rule read validation labels of {selection.vendor} only, but the {selection.also_read} "
             f"of this search read those of every {word}: labels of other {many} played a part in which rates there are "
             "to choose from."
         )
     return (
-        f"Chosen with validation labels of {source_words(selection.vendor)} only: no label of another {word} played a "
+        f"Chosen with validation labels of {selection.vendor} only: no label of another {word} played a "
         "part in choosing this rate."
     )
 
@@ -81,7 +81,7 @@ def labels(selection: Selection, measure: Measure) -> str:
     """Whose labels chose the rate, in a few words."""
     word = measure.domains.one
     seen = {"oracle": "test labels", "target-validation": f"validation labels of the other {word}(s) too"}
-    alone = f"validation labels of {source_words(selection.vendor)} only"
+    alone = f"validation labels of {selection.vendor} only"
     if selection.also_read:
         alone += f"; the {selection.also_read} of this search, those of every {word}"
     return f"Saw {seen.get(selection.saw, alone)}."
@@ -103,7 +103,7 @@ def labels_briefly(selection: Selection, measure: Measure) -> str:
 def chosen(selection: Selection, measure: Measure) -> str:
     """One line of numbers: the rate, its metrics against full sampling."""
     if math.isnan(selection.rate):
-        return f"{source_words(selection.vendor)}: the rule {selection.rule} chooses no rate: {selection.note}."
+        return f"{selection.vendor}: the rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
     parts = []
     for domain, name in DOMAINS.items():
@@ -117,10 +117,7 @@ def chosen(selection: Selection, measure: Measure) -> str:
         against = "" if math.isnan(full) or selection.rate == 1 else f" ({against})"
         ends = spread(selection.values, f"{split}_{domain}")
         parts.append(f"{name} {SPLITS[split]} {measure.title} {value:.3f}{ends}{against}")
-    return (
-        f"{source_words(selection.vendor)}: {of_kspace(selection.rate)} by the rule {selection.rule}; "
-        f"{', '.join(parts)}."
-    )
+    return f"{selection.vendor}: {of_kspace(selection.rate)} by the rule {selection.rule}; {', '.join(parts)}."
 
 
 def plainly(selection: Selection, measure: Measure, others: str = "") -> str:
@@ -132,7 +129,7 @@ def plainly(selection: Selection, measure: Measure, others: str = "") -> str:
         return f"The rule {selection.rule} chooses no rate: {selection.note}."
     split = split_shown(selection)
     whose = {
-        "in_domain": f"{source_words(selection.vendor)} patients",
+        "in_domain": f"{selection.vendor} patients",
         "cross_domain": f"patients of {others or f'the other {measure.domains.one}(s)'}",
     }
     scored = []
@@ -147,7 +144,7 @@ def plainly(selection: Selection, measure: Measure, others: str = "") -> str:
     rule = measure.words(RULES[selection.rule].summary.rstrip("."))
     used = "".join(f" ({name.replace('_', ' ')} {value:.3g})" for name, value in selection.parameters.items())
     return (
-        f"Keeping {kept}, the model trained on {source_words(selection.vendor)}{result}; chosen by the rule "
+        f"Keeping {kept}, the model trained on {selection.vendor}{result}; chosen by the rule "
         f"{selection.rule}{used}: {rule[:1].lower()}{rule[1:]}{read(selection)}."
     )
 
@@ -192,9 +189,7 @@ def operating(rows: pd.DataFrame) -> list[str]:
             ends = ends_words(row["low"], row["high"], ".3f")  # unknown with too few patients
             reached = f"(specificity really reached {row['specificity']:.3f})"
             rates.append(f"{row['rate']} {row['sensitivity']:.3f}{ends} {reached}")
-        lines.append(
-            f"{source_words(source)} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(rates)}."
-        )
+        lines.append(f"{source} on {vendor}: sensitivity at 90 % validation specificity: {', '.join(rates)}.")
     return lines
 
 
@@ -208,7 +203,7 @@ def optimism(gap: Optimism, measure: Measure) -> str:
             chance.append(f"{word} {gap.luck[domain]:+.3f}")
     held_out = f", {gap.held_out} held out" if gap.held_out else ""
     words = (
-        f"{source_words(gap.vendor)}, {gap.rule} by {measure.domains.of(gap.saw)}{held_out}: optimism gap to the "
+        f"{gap.vendor}, {gap.rule} by {measure.domains.of(gap.saw)}{held_out}: optimism gap to the "
         f"oracle, which chose {rate_words(gap.oracle_rate)}: {', '.join(gaps) or 'unknown'}"
     )
     if chance:
@@ -221,7 +216,7 @@ def optimism(gap: Optimism, measure: Measure) -> str:
 def cross_fit(fit: CrossFit, measure: Measure) -> str:
     """The rates that the rule chooses on half of the held-out patients, and their metrics on the other half."""
     if fit.refused:
-        return f"{source_words(fit.vendor)}: not cross-fitted: {fit.refused}."
+        return f"{fit.vendor}: not cross-fitted: {fit.refused}."
     rates = ", ".join(f"{rate_tick(row.realised_rate)} ({100 * row.share:.0f} %)" for row in fit.rates.itertuples())
     scores = []
     for domain, word in DOMAINS.items():
@@ -234,7 +229,7 @@ def cross_fit(fit: CrossFit, measure: Measure) -> str:
             f"{word} {measure.title} {fit.value[domain]:.3f} (SD over halves {fit.value_sd[domain]:.3f}{against})"
         )
     return (
-        f"{source_words(fit.vendor)}, cross-fitted on {fit.halves} halves of the validation and test patients: "
+        f"{fit.vendor}, cross-fitted on {fit.halves} halves of the validation and test patients: "
         f"{fit.rule} chooses {rates}; on the patients that did not choose, {', '.join(scores)}. No model was trained "
         "on any of these patients, but the epoch of its weights was chosen on validation patients, so the values are "
         "still somewhat too high."

@@ -29,7 +29,6 @@ from analysis.results.external import REFERENCES, settings_shown
 from analysis.results.rate_units import in_units
 from analysis.results.sentences import ends_words
 from tune_ks.core.domain_words import DomainWords
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick, rate_words
 from tune_ks.core.terminal import SafeConsole
 
@@ -79,8 +78,7 @@ def print_external(analysis: Analysis, cohort: str, console: Console | None = No
     names = settings_shown(rows, analysis.configurations)
     for (source, vendor), part in rows.groupby(["vendor", "scored_on"], sort=False):
         table = Table(
-            title=f"trained on {source_words(source)}, scored on {part['patients'].max()} patients of {vendor} "
-            f"({cohort})",
+            title=f"trained on {source}, scored on {part['patients'].max()} patients of {vendor} ({cohort})",
             title_justify="left",
             box=SIMPLE_HEAD,
         )
@@ -139,10 +137,7 @@ def _lines(analysis: Analysis) -> list[str]:
     lines += comparators.lines(analysis.comparators, measure.title)
     lines += patient_level.sentences(patient_level.patient_level(analysis))
     lines += sentences.operating(analysis.clinic.operating)
-    lines += [
-        f"{source_words(computed.vendor)}, proof: {proof_words.account(computed.proof, measure)}"
-        for computed in vendors
-    ]
+    lines += [f"{computed.vendor}, proof: {proof_words.account(computed.proof, measure)}" for computed in vendors]
     repeated = [computed.cross_fit for computed in vendors if computed.cross_fit is not None]
     lines += [sentences.cross_fit(cross_fit, measure) for cross_fit in repeated]
     lines += [str(path) for path in (analysis.selection_json, analysis.report) if path is not None]

@@ -15,7 +15,7 @@ from analysis.read.configurations import FULL, full_sampling_of, settings_of
 from analysis.read.trial_rows import config_fields
 from analysis.statistics.bootstrap import Interval, Resampled, TrialDraws, average
 from analysis.statistics.estimate import Estimate, estimate
-from tune_ks.core.domains import is_source, source_words
+from tune_ks.core.domains import is_source
 
 COLUMNS = [
     *("tested on", "trained on", "mask", "settings", "rate", "seeds", "loss", "low", "high"),
@@ -158,9 +158,7 @@ def sentences(losses: pd.DataFrame, title: str) -> list[str]:
             said.append(f"at lower rates {below['loss'].min():+.3f} to {below['loss'].max():+.3f}")
         if len(known):
             said.append(_how_many(known))
-        lines.append(
-            f"Transfer loss on {tested_on} of training on {source_words(trained_on)}, test {title}: {'; '.join(said)}."
-        )
+        lines.append(f"Transfer loss on {tested_on} of training on {trained_on}, test {title}: {'; '.join(said)}.")
     return lines
 
 

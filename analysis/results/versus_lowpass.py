@@ -19,7 +19,6 @@ from analysis.statistics.estimate import UNKNOWN, Noise, Pair, estimate, mean_di
 from analysis.statistics.multiple import holm
 from analysis.statistics.training_noise import seeds_of
 from tune_ks.core.config import LOW_PASS
-from tune_ks.core.domains import source_words
 
 CHANCE = 1 - LEVEL  # share of intervals that leave out 0 where no mask differs from the low-pass; the level of Holm too
 COLUMNS = [
@@ -61,7 +60,7 @@ def versus_lowpass(
         rows += compared
         means += _means(compared, of_vendor, draws, noise)
         if not any(row["in_headline"] for row in compared):
-            absent[str(vendor)] = f"{source_words(vendor)}: {why_absent(of_vendor, compared)}"
+            absent[str(vendor)] = f"{vendor}: {why_absent(of_vendor, compared)}"
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["holm"] = holm(frame["p_value"].where(frame["in_headline"].astype(bool)).to_numpy(float))
     mean_frame = pd.DataFrame(means, columns=MEANS)

@@ -8,7 +8,6 @@ import pandas as pd
 from analysis.results.sentences import DOMAINS, difference_words
 from analysis.results.versus_lowpass import CHANCE, VersusLowpass
 from analysis.statistics.bootstrap import Interval
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 FEW = 2  # learned families whose numbers all stand in the headline
@@ -22,7 +21,7 @@ def headline(versus: VersusLowpass, vendor: str, title: str) -> str:
     families = [_of_family(str(name), of_family, title) for name, of_family in means.groupby("family", sort=False)]
     if len(families) > FEW:
         families = [_clearest(means, title)]
-    return " ".join([f"{source_words(vendor)}: {verdict(means)}.", *families, *_about_trainings(means)])
+    return " ".join([f"{vendor}: {verdict(means)}.", *families, *_about_trainings(means)])
 
 
 def short(versus: VersusLowpass, vendor: str) -> str:
@@ -53,7 +52,7 @@ def single_rates(versus: VersusLowpass, vendor: str) -> str:
     if len(held) > 1:
         remains = f"{', '.join(held)} still do"
     number = int(in_headline["p_value"].notna().sum())
-    return f"{source_words(vendor)}: {left_out(known)} After Holm's correction for all {number} of this run {remains}."
+    return f"{vendor}: {left_out(known)} After Holm's correction for all {number} of this run {remains}."
 
 
 def lines(versus: VersusLowpass, title: str) -> list[str]:
@@ -61,7 +60,7 @@ def lines(versus: VersusLowpass, title: str) -> list[str]:
     vendors = sorted(map(str, {*versus.rows["vendor"], *versus.absent}))
     said = []
     for vendor in vendors:
-        rest = single_rates(versus, vendor).removeprefix(f"{source_words(vendor)}: ")
+        rest = single_rates(versus, vendor).removeprefix(f"{vendor}: ")
         said.append(" ".join(filter(None, [headline(versus, vendor, title), rest])))
     return said
 

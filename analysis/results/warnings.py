@@ -15,7 +15,6 @@ from analysis.results.sentences import DOMAINS
 from analysis.statistics.hanley_mcneil import Counts
 from analysis.statistics.measures import Measure, measure_of
 from tune_ks.core.domain_words import DomainWords
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.record import TrialRecord
 
@@ -59,7 +58,7 @@ def _about_the_search(
         lines.append("No finished trial: no curve, no front and no choice can be computed.")
     for vendor, failed in run.failures["vendor"].value_counts().items():
         if vendor not in selections:
-            lines.append(f"{source_words(vendor)}: no trial finished, {failed} failed.")
+            lines.append(f"{vendor}: no trial finished, {failed} failed.")
     if is_synthetic(run):
         lines.append(SYNTHETIC)
     reading = readers(run.search)
@@ -88,7 +87,7 @@ def _about_the_choice(selection: Selection, configurations: pd.DataFrame, measur
     if configurations[["val_cross_domain", "test_cross_domain"]].isna().all(axis=None):
         other = measure.domains.one
         lines.append(f"no cross-domain {measure.title}: no other {other} was scored, so transfer is unknown.")
-    return [f"{source_words(selection.vendor)}: {line}" for line in lines]
+    return [f"{selection.vendor}: {line}" for line in lines]
 
 
 def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Measure) -> list[str]:
@@ -98,7 +97,7 @@ def _about_the_yardstick(selection: Selection, table: pd.DataFrame, measure: Mea
         return []
     score = selection.values["test_in_domain"]
     return [
-        f"{source_words(selection.vendor)}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not "
+        f"{selection.vendor}: the chosen rate's in-domain test {measure.title} ({score:.3f}) is not "
         f"above the {yardstick} by its {measure.yardstick.interval}: this is no evidence that anything was learned."
     ]
 
@@ -115,13 +114,13 @@ def yardstick_not_beaten(selection: Selection, table: pd.DataFrame) -> str:
 
 def of_vendor(lines: list[str], vendor: str) -> list[str]:
     """The warnings about one source vendor, without its name."""
-    mark = f"{source_words(vendor)}: "
+    mark = f"{vendor}: "
     return [line.removeprefix(mark) for line in lines if line.startswith(mark)]
 
 
 def of_the_run(lines: list[str], vendors: Iterable[str]) -> list[str]:
     """The warnings that name none of these vendors at their beginning."""
-    marks = tuple(f"{source_words(vendor)}: " for vendor in vendors)
+    marks = tuple(f"{vendor}: " for vendor in vendors)
     return [line for line in lines if not line.startswith(marks)]
 
 
@@ -136,7 +135,7 @@ def _about_empty_kspace(run: Run) -> list[str]:
         if not shares or max(shares) > FULLY_OCCUPIED:
             continue
         lines.append(
-            f"{source_words(vendor)}: 99 % of the energy beyond DC lies in the inner {max(shares):.0%} of the "
+            f"{vendor}: 99 % of the energy beyond DC lies in the inner {max(shares):.0%} of the "
             f"{'acquired lines of k-space' if of_coils else 'stored k-space'}, so higher rates lose next to nothing by "
             f"construction.{'' if of_coils else ' A rate is a share of stored, not of acquired k-space.'}"
         )
@@ -146,7 +145,7 @@ def _about_empty_kspace(run: Run) -> list[str]:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
             kept, left_out = ("outer", "inner") if of_coils else ("empty", "occupied")
             lines.append(
-                f"{source_words(vendor)}: {len(named)} learned mask(s) keep {kept} lines of k-space and leave out "
+                f"{vendor}: {len(named)} learned mask(s) keep {kept} lines of k-space and leave out "
                 f"{left_out} ones: {', '.join(named[:NAMED])}{more}. Such a mask has not learned (docs/recipe.md)."
             )
     return lines
@@ -229,7 +228,7 @@ def _correlations(vendor: str, row: pd.Series, margin: float) -> list[str]:
         proves = row[f"test_{domain}_proves"]
         if not math.isnan(separates) and not math.isnan(proves):
             lines.append(
-                f"{source_words(vendor)}, {word}: how the AUCs of two models correlate is not in the counts. To tell "
+                f"{vendor}, {word}: how the AUCs of two models correlate is not in the counts. To tell "
                 f"the chosen rate from full sampling at one-sided 95 % would take at least: {_correlation(separates)}; "
                 f"to show a loss of at most {margin:g}: {_correlation(proves)}."
             )

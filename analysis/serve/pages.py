@@ -16,7 +16,6 @@ from analysis.results.run_row import Choice, RunRow
 from analysis.results.two_runs import Pair, Side
 from analysis.serve.notes import LARGEST, NAME
 from analysis.serve.runs import Made
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 NOTE_LETTERS = 80  # of a note in the list of runs
@@ -147,13 +146,11 @@ def _figure(pair: Pair) -> Figure:
     alone = f"; {absent[0]} was not trained on it" if absent else ""
     alt = (
         f"{SPLIT_WORDS[pair.split].capitalize()} metric against the realised rate, trained on "
-        f"{source_words(pair.vendor)}: in-domain "
+        f"{pair.vendor}: in-domain "
         f"above, cross-domain below; a colour is a run, a dash a curve, a star what the run chose{alone}."
     )
     drawn = to_json(plot_two_runs(pair))
-    return Figure(
-        f"compare-{slug(pair.vendor)}", drawn, alt, PAIR_HEIGHT, f"Trained on {source_words(pair.vendor)}{alone}"
-    )
+    return Figure(f"compare-{slug(pair.vendor)}", drawn, alt, PAIR_HEIGHT, f"Trained on {pair.vendor}{alone}")
 
 
 def run_line(row: RunRow, address: str, note: str) -> RunLine:
@@ -163,7 +160,7 @@ def run_line(row: RunRow, address: str, note: str) -> RunLine:
         row=row,
         address=address,
         choices_of=_choices_of(row),
-        trained_on=[source_words(choice.vendor) for choice in row.choices],
+        trained_on=[choice.vendor for choice in row.choices],
         rates=[_rate(choice) for choice in row.choices],
         in_domain=[number(choice.in_domain) for choice in row.choices],
         cross_domain=[number(choice.cross_domain) for choice in row.choices],

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from tune_ks.core.arrays import write_npz
-from tune_ks.core.domains import source_words
 from tune_ks.core.record import FORMAT, TrialRecord
 from tune_ks.core.run_folder import RunFolder, write_json
 from tune_ks.core.storage import StoragePath
@@ -149,7 +148,7 @@ def _summary(key: str, judge: Any, decided: Any) -> str:
     if point.why_not:
         return f"{line}; {point.why_not}"
     line += (
-        f"; threshold {_probability(point.threshold):.3g}: of the validation of {source_words(config.vendor)} it "
+        f"; threshold {_probability(point.threshold):.3g}: of the validation of {config.vendor} it "
         "calls negative "
         f"{point.specificity:.0%} of {point.images} negative images ({point.patients} patients)"
     )

@@ -48,11 +48,6 @@ def joined(vendors: Sequence[str]) -> str:
     return JOINT.join(sorted(vendors))
 
 
-def source_words(source: str) -> str:
-    """A source in sentences and titles, as a person types it and as tables hold it: GE, or GE+SIEMENS."""
-    return joined(sources_of(source))
-
-
 def is_source(vendor: str, source: str) -> bool:
     """Whether this vendor is trained on."""
     return vendor in sources_of(source)
@@ -73,7 +68,7 @@ def require_others(source: str, vendors: Collection[str]) -> None:
     sources = sources_of(source)
     if len(sources) > 1 and not set(vendors) - set(sources):
         raise ValueError(
-            f"a training on {source_words(source)} has no other to be tested on, as these are all that the cohort has: "
+            f"a training on {joined(sources)} has no other to be tested on, as these are all that the cohort has: "
             "leave one of them out"
         )
 

@@ -21,7 +21,6 @@ import torch
 
 import tune_ks
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.domains import source_words
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import FORMAT, TrialRecord, nan_to_null
 from tune_ks.core.run_folder import RunFolder
@@ -88,7 +87,7 @@ def metadata(folder: RunFolder, record: TrialRecord, model: ExportedModel, choic
         "description": (
             f"s = C(R(M F x), a): {config.mask} mask of {config.pattern}, {config.transform} transform, "
             f"{config.reconstruction} reconstruction, {config.classifier} network, trained on "
-            f"{source_words(config.vendor)}"
+            f"{config.vendor}"
         ),
         "authors": f"trained with tune_ks {tune_ks.__version__} by whoever exported it",
         "copyright": "of whoever trained it; the program is under BSD-3-Clause",

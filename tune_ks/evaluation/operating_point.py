@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from tune_ks.core.arrays import read_arrays
-from tune_ks.core.domains import source_words
 from tune_ks.core.operating_point import threshold
 from tune_ks.core.printable import reason_of
 from tune_ks.core.record import SPLIT_CODES, TrialRecord
@@ -60,7 +59,7 @@ def operating_point(folder: RunFolder, record: TrialRecord, *others: TrialRecord
         return OperatingPoint(math.nan, f"no threshold: {reason_of(error)}", vendors)
     cut = threshold(images["label"].to_numpy(), images["score"].to_numpy())
     if math.isnan(cut):
-        why = f"no threshold: the validation of {source_words(record.config.vendor)} has no image without a tumour"
+        why = f"no threshold: the validation of {record.config.vendor} has no image without a tumour"
         return OperatingPoint(math.nan, why, vendors)
     above = images["score"] > cut
     with_tumour = images["label"] == 1

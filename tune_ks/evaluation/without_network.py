@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tune_ks.core.config import TrialConfig
-from tune_ks.core.domains import mean_of_sources, source_words
+from tune_ks.core.domains import mean_of_sources
 from tune_ks.core.metrics import METRICS
 from tune_ks.data.dataset import Splits
 from tune_ks.evaluation.yardstick_scores import YardstickScores
@@ -40,7 +40,7 @@ def best_answer(config: TrialConfig, splits: Splits, yardsticks: YardstickScores
         title = METRICS[task.metric].title
         raise TrainingFailed(
             f"without a network a trial needs a yardstick, and none can be fitted: the task {config.task!r} has none, "
-            f"or the training images of {source_words(config.vendor)} lack a class that the {title} needs"
+            f"or the training images of {config.vendor} lack a class that the {title} needs"
         )
     best = Answer(*next(iter(yardsticks.items())))
     best_value = -math.inf

@@ -11,7 +11,7 @@ import torch
 from tune_ks import __version__
 from tune_ks.core.did_you_mean import did_you_mean_each
 from tune_ks.core.domain_words import domain_of
-from tune_ks.core.domains import require_others, source_words, sources_of
+from tune_ks.core.domains import require_others, sources_of
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import FORMAT, migrated
 from tune_ks.core.run_folder import RunFolder, write_json
@@ -97,7 +97,7 @@ def require_objectives(space: Space, cohort: Cohort, split_seed: int) -> None:
         if not validating - set(sources_of(source)):
             raise ValueError(
                 f"the sampler {space.search['sampler']!r} would learn from {CROSS_DOMAIN}, and no {word} but "
-                f"{source_words(source)} has validation images of each class: write 'objectives': ['val_in_domain', "
+                f"{source} has validation images of each class: write 'objectives': ['val_in_domain', "
                 f"'realised_rate'] in SEARCH, or give another {word} validation patients"
             )
 

@@ -16,7 +16,6 @@ from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.headline import patients_of, whose_patients
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 KINDS = {"in_domain": "in", "cross_domain": "cross"}  # domain -> class of report.css
@@ -74,7 +73,7 @@ def _card(analysis: Analysis, computed: VendorAnalysis) -> VendorCard:
         f"it is known how far they differ, trainings]; the tick is full sampling, the scale {measure.gauge:g} to 1."
     )
     return VendorCard(
-        vendor=source_words(computed.vendor),
+        vendor=computed.vendor,
         rate="no rate" if math.isnan(selection.rate) else rate_words(selection.rate),
         about_rate=_about_rate(selection),
         gauges=[gauge(selection, domain, measure, on_whom(analysis, selection, domain)) for domain in KINDS],

@@ -14,7 +14,6 @@ from analysis.results.clinic import Clinic, roc_of
 from analysis.results.compute import Analysis
 from analysis.results.subgroups import PATIENTS
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 
 OPERATING = (
     "The threshold is set once, on the source vendor's validation patients, where at most 10 % of tumour-free images "
@@ -100,12 +99,9 @@ def _operating(vendor: str, rows: pd.DataFrame) -> Figure:
         for row in rows.to_dict("records")
     ]
     listed = "; ".join(reached)
-    alt = (
-        f"Sensitivity and specificity on test patients, trained on {source_words(vendor)}, with 90 % "
-        f"intervals; {listed}."
-    )
+    alt = f"Sensitivity and specificity on test patients, trained on {vendor}, with 90 % intervals; {listed}."
     drawn = to_json(plot_operating(rows))
-    return Figure(f"operating-{slug(vendor)}", drawn, alt, 330, f"Trained on {source_words(vendor)}")
+    return Figure(f"operating-{slug(vendor)}", drawn, alt, 330, f"Trained on {vendor}")
 
 
 def _how_to_state(clinic: Clinic) -> str:
@@ -123,26 +119,26 @@ def _roc(clinic: Clinic, source: str, vendor: str, measure: Measure) -> Figure:
     rows = clinic.operating
     rows = rows[(rows["trained on"] == source) & (rows["scored on"] == vendor)]
     alt = (
-        f"Sensitivity against 1 - specificity on test images of {vendor}, trained on {source_words(source)}: a line a "
+        f"Sensitivity against 1 - specificity on test images of {vendor}, trained on {source}: a line a "
         "seed, full "
         "sampling amber; diamonds at the threshold set on validation images"
     )
     points = [f"{r['rate']} {r['sensitivity']:.2f} at {1 - r['specificity']:.2f}" for r in rows.to_dict("records")]
     alt += f": {'; '.join(points)}." if points else f" are absent: it has no image without a {measure.finding}."
     drawn = to_json(plot_roc(curves, rows))
-    title = f"Trained on {source_words(source)}, on {vendor}"
+    title = f"Trained on {source}, on {vendor}"
     return Figure(f"roc-{slug(source)}-on-{slug(vendor)}", drawn, alt, 430, title)
 
 
 def _reliability(vendor: str, rows: pd.DataFrame, measure: Measure) -> Figure:
     alt = (
         f"Observed share of {measure.finding} images against the predicted probability, trained on "
-        f"{source_words(vendor)}, by test {measure.domains.one}, with 90 % intervals of the chosen rate; full "
+        f"{vendor}, by test {measure.domains.one}, with 90 % intervals of the chosen rate; full "
         "sampling dotted; on the dashed line predictions are calibrated. "
         "Below, where each bin of equally many images begins and ends."
     )
     drawn = to_json(plot_reliability(rows, measure.finding))
-    return Figure(f"reliability-{slug(vendor)}", drawn, alt, 460, f"Trained on {source_words(vendor)}")
+    return Figure(f"reliability-{slug(vendor)}", drawn, alt, 460, f"Trained on {vendor}")
 
 
 SECTION = Section("What a clinician asks", parts, of_classes)

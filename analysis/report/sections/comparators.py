@@ -10,7 +10,6 @@ from analysis.results import comparators
 from analysis.results.compute import Analysis
 from analysis.results.sentences import DOMAINS
 from analysis.results.versus_lowpass import CHANCE
-from tune_ks.core.domains import source_words
 
 ROW = 46  # pixels of a comparator
 FRAME = 150  # pixels above and below
@@ -50,14 +49,12 @@ def _figure(analysis: Analysis, vendor: str) -> list[Part]:
     count = len(places(analysis.comparators, vendor))
     alt = (
         f"Comparators and masks minus plain full sampling, test {analysis.measure.title}, trained on "
-        f"{source_words(vendor)}: right "
+        f"{vendor}: right "
         "of 0 is better; blue in-domain, orange cross-domain, grey by how much the transfer loss shrinks; bars are "
         "90 % intervals, filled symbols hold after Holm's correction."
     )
     drawn = to_json(plot_comparators(analysis.comparators, vendor, analysis.measure))
-    return [
-        Figure(f"comparators-{slug(vendor)}", drawn, alt, FRAME + ROW * count, f"Trained on {source_words(vendor)}")
-    ]
+    return [Figure(f"comparators-{slug(vendor)}", drawn, alt, FRAME + ROW * count, f"Trained on {vendor}")]
 
 
 SECTION = Section("Does a mask beat the obvious?", parts)

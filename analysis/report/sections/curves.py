@@ -15,7 +15,6 @@ from analysis.results.rate_units import rate_units
 from analysis.results.read_by_rules import read_table
 from analysis.results.source_table import CHOSEN_FOR, source_table
 from analysis.results.yardsticks import shown
-from tune_ks.core.domains import source_words
 
 HEIGHT = 440  # pixels
 NOTE = (
@@ -91,7 +90,7 @@ def _curves(analysis: Analysis, split: str) -> list[Part]:
     word = SPLIT_WORDS[split]
     if analysis.configurations[f"{split}_in_domain"].isna().all():
         return [Paragraph(f"No {word} {analysis.measure.title} in these records: that curve is left out.", "small")]
-    panels = [[figure(analysis, vendor, split, f"Trained on {source_words(vendor)}")] for vendor in analysis.vendors]
+    panels = [[figure(analysis, vendor, split, f"Trained on {vendor}")] for vendor in analysis.vendors]
     return [Heading(f"On {word} patients"), Panels(panels)]
 
 
@@ -99,7 +98,7 @@ def figure(analysis: Analysis, vendor: str, split: str, title: str) -> Figure:
     """One vendor's curves on one split."""
     alt = (
         f"{SPLIT_WORDS[split].capitalize()} {analysis.measure.title} against the realised rate, trained on "
-        f"{source_words(vendor)}: "
+        f"{vendor}: "
         f"blue in-domain, orange cross-domain (a hair to the right); small points are single "
         f"trials{_extras(analysis, split)}."
     )

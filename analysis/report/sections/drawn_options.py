@@ -21,7 +21,6 @@ from analysis.report.sections.masks import (
 )
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.drawn_options import Series, Stop, drawn_columns, series_of
-from tune_ks.core.domains import source_words
 
 WORDS = (
     "In one training {option} was drawn for each image, and its network was scored at these values; a separate "
@@ -56,7 +55,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
         ]
     knob = Knob(
         name=f"knob-{name}",
-        vendor=source_words(vendor),
+        vendor=vendor,
         low_end=analysis.measure.gauge,
         families=list(states),
         states=states,
@@ -67,7 +66,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
         turned=option,
         has_masks=False,
     )
-    shown: list[Part] = [Heading(f"{option.capitalize()}, trained on {source_words(vendor)}"), knob]
+    shown: list[Part] = [Heading(f"{option.capitalize()}, trained on {vendor}"), knob]
     if comparable:
         labels: dict[str, str] = {}
         for of_series in series:

@@ -15,7 +15,6 @@ from analysis.results import line_falls, pointing
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.line_falls import Falls
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 HEIGHT = 380  # pixels
@@ -72,7 +71,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     for vendor, computed in analysis.vendors.items():
         of_vendor = _lines(analysis, computed, occluded) + _looks(analysis, computed, games, scores)
         if of_vendor:
-            shown += [Heading(f"Trained on {source_words(vendor)}"), *of_vendor]
+            shown += [Heading(f"Trained on {vendor}"), *of_vendor]
     if occluded:
         shown += [labels_seen(analysis), Paragraph(analysis.measure.words(WORDS), "small")]
     if len(scores):
@@ -88,11 +87,7 @@ def _lines(analysis: Analysis, computed: VendorAnalysis, occluded: list[Occluded
     for images in occluded:
         falls = line_falls.line_falls(images, computed.vendor, chosen, computed.selection.rate)
         if falls is None:
-            shown.append(
-                Paragraph(
-                    f"On {images.name}: the chosen rate was not scored, or not on {source_words(computed.vendor)}."
-                )
-            )
+            shown.append(Paragraph(f"On {images.name}: the chosen rate was not scored, or not on {computed.vendor}."))
             continue
         shown += [Paragraph(_in_words(analysis, line_falls.verdict(falls), images.name)), *_drawn(falls, "chosen")]
         of_full = line_falls.line_falls(images, computed.vendor, full, 1.0)
@@ -116,7 +111,7 @@ def _drawn(falls: Falls, sampling: str) -> list[Part]:
     title = f"Without each {unit}, rate {rate_words(falls.rate)}, on {falls.name}"
     alt = (
         f"Above the mask, below how far the metric falls without each {unit} of k-space, trained on "
-        f"{source_words(falls.vendor)}: "
+        f"{falls.vendor}: "
         "in-domain blue, cross-domain orange, with 90 % intervals; DC is at 0"
     )
     rows = falls.table.rename(columns=lambda column: column.replace("_", " ").replace(" domain", "-domain"))
@@ -148,7 +143,7 @@ def _pictures(game: Pointed, key: str, computed: VendorAnalysis, measure: Measur
     pairs: list[list[Part]] = []
     for image, saliency, outline in zip(game.image[place], game.saliency[place], game.outline):
         point = divmod(int(saliency.argmax()), saliency.shape[1])
-        about = f"{game.name}, trained on {source_words(computed.vendor)}, rate {rate_words(computed.selection.rate)}"
+        about = f"{game.name}, trained on {computed.vendor}, rate {rate_words(computed.selection.rate)}"
         left = Picture(outlined(image, outline), f"{about}: a test image with a {measure.finding}, outlined")
         right = Picture(
             outlined(saliency, outline, point), f"{about}: where the evidence in it is, the {measure.finding} outlined"

@@ -8,7 +8,6 @@ from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen, of_values
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.froc import froc_curves, froc_table
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 HEIGHT = 360  # pixels
@@ -45,11 +44,11 @@ def _figure(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
     rate = rate_words(computed.selection.rate)
     drawn = plot_froc(curves, rate)
     alt = (
-        f"Sensitivity against false positives an image, trained on {source_words(vendor)}: rate {rate} in solid "
+        f"Sensitivity against false positives an image, trained on {vendor}: rate {rate} in solid "
         "lines, full sampling "
         "dotted, in-domain blue, cross-domain orange."
     )
-    return [Figure(f"froc-{slug(vendor)}", to_json(drawn), alt, HEIGHT, f"FROC, trained on {source_words(vendor)}")]
+    return [Figure(f"froc-{slug(vendor)}", to_json(drawn), alt, HEIGHT, f"FROC, trained on {vendor}")]
 
 
 SECTION = Section("Tumours found, and false alarms", parts, of_values)

@@ -25,7 +25,7 @@ from analysis.results.headline import (
     verdict_in_brief,
 )
 from analysis.results.rate_units import in_units
-from tune_ks.core.domains import source_words, sources_of
+from tune_ks.core.domains import sources_of
 from tune_ks.core.rate_words import acceleration, rate_tick, rate_words
 
 NO_CHOICE = "What this folder does hold is below: failed and pending trials, the cohort, and where it came from."
@@ -94,7 +94,7 @@ def _vendor(analysis: Analysis, computed: VendorAnalysis) -> FrontVendor:
     verdict, proven = verdict_in_brief(selection)
     is_chosen = not math.isnan(selection.rate)
     return FrontVendor(
-        name=source_words(vendor),
+        name=vendor,
         rate=_share(selection.rate),
         about_rate=_about_rate(analysis, computed) if is_chosen else "",
         how_sure=_how_sure(selection),

@@ -9,7 +9,6 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.importance import ENOUGH, importance
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 
 HEIGHT = 380  # pixels
 BAR = 28  # pixels of a bar of importance
@@ -35,21 +34,21 @@ def _importance(computed: VendorAnalysis, measure: Measure) -> Figure | Paragrap
     if moved is None:
         count = int((~table["full"].astype(bool)).sum())
         why = (
-            f"{source_words(vendor)}: importance needs {ENOUGH} configurations below full sampling in which "
+            f"{vendor}: importance needs {ENOUGH} configurations below full sampling in which "
             "something besides the "
             f"rate varies; here are {count}."
         )
         return Paragraph(why, "small")
     if moved.explained <= 0:
         why = (
-            f"{source_words(vendor)}: a forest on {moved.configurations} configurations explains nothing of "
+            f"{vendor}: a forest on {moved.configurations} configurations explains nothing of "
             "left-out ones (R² "
             f"{moved.explained:.2f}): no importance can be read from them."
         )
         return Paragraph(why, "small")
     alt = (
         f"What shuffling each hyperparameter costs in in-domain {SPLIT_WORDS[computed.split]} {measure.title}, trained "
-        f"on {source_words(vendor)}: {moved.configurations} configurations, R² of the forest on left-out ones "
+        f"on {vendor}: {moved.configurations} configurations, R² of the forest on left-out ones "
         f"{moved.explained:.2f}."
     )
     drawn = to_json(plot_importance(moved, measure.title))
@@ -64,7 +63,7 @@ def _parallel(computed: VendorAnalysis, measure: Measure) -> list[Part]:
     if drawn is None:
         return []
     alt = (
-        f"Every configuration trained on {source_words(vendor)} as a line over its hyperparameters and "
+        f"Every configuration trained on {vendor} as a line over its hyperparameters and "
         f"{measure.plural}; drag along "
         "an axis to keep a range."
     )
@@ -75,7 +74,7 @@ def _parallel(computed: VendorAnalysis, measure: Measure) -> list[Part]:
             to_json(drawn),
             alt,
             HEIGHT,
-            f"{source_words(vendor)}: configurations",
+            f"{vendor}: configurations",
             attributes,
         ),
     ]

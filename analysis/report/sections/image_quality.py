@@ -13,7 +13,6 @@ from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.robustness import Robust, robust, verdict
 from analysis.statistics.measures import MEASURES
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 HEIGHT = 900  # pixels
@@ -52,7 +51,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         return [Paragraph(NOT_EVALUATED, "small")]
     shown: list[Part] = [Paragraph(text) for text in warnings]
     for name, vendor, comparison in comparisons(analysis, corrupted):
-        title = f"{name}, trained on {source_words(vendor)}"
+        title = f"{name}, trained on {vendor}"
         if comparison is None:
             why = "No comparison: the chosen rate is full sampling, or one of the two was not scored."
             shown += [Heading(title), Paragraph(why)]
@@ -81,7 +80,7 @@ def _compared(comparison: Robust, vendor: str, title: str) -> list[Part]:
     title_of_metric = MEASURES[comparison.metric].title
     alt = (
         f"{title_of_metric} against severity for {count} corruptions of {comparison.name}, trained on "
-        f"{source_words(vendor)}: "
+        f"{vendor}: "
         f"rate {rate_words(comparison.rate)} in solid lines, full sampling dotted, in-domain blue, cross-domain orange"
     )
     rows = comparison.table.assign(domain=comparison.table["domain"].str.replace("_", "-"))

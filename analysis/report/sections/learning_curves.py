@@ -8,7 +8,6 @@ from analysis.report.parts import Figure, Panels, Paragraph, Part, slug
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.training_info import ENTRIES, training_info
-from tune_ks.core.domains import source_words
 
 HEIGHT = 320  # pixels
 MISSING = "No record holds a history of epochs, so there is no learning curve to show."
@@ -36,12 +35,12 @@ def _figures(analysis: Analysis, name: str) -> list[Figure]:
         if info is None:
             continue
         alt = (
-            f"{words[0].upper()}{words[1:]} by epoch, trained on {source_words(vendor)}: a line a trial, coloured by "
+            f"{words[0].upper()}{words[1:]} by epoch, trained on {vendor}: a line a trial, coloured by "
             "rate, dashed by "
             "mask family."
         )
         identity = f"training-{name}-{slug(vendor)}"
-        figures.append(Figure(identity, to_json(plot_training(info)), alt, HEIGHT, f"{source_words(vendor)}: {words}"))
+        figures.append(Figure(identity, to_json(plot_training(info)), alt, HEIGHT, f"{vendor}: {words}"))
     return figures
 
 

@@ -21,7 +21,6 @@ from analysis.results.gallery import Exhibit, fits, gallery, leaves_out
 from analysis.results.marks import Marks
 from analysis.results.mask_path import MaskPath, mask_path
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_words
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -129,7 +128,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         return []
     comparable = comparable_images(exhibits)
     shown: list[Part] = [
-        Heading(f"Trained on {source_words(vendor)}"),
+        Heading(f"Trained on {vendor}"),
         _knob(analysis, computed, visible, comparable),
         Panels([_line_masks(vendor, exhibits, kind) for kind in KINDS]),
     ]
@@ -174,7 +173,7 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         states[family] = [_state(stop, measure, _full_values(exhibits), image_names.get(stop.key)) for stop in stops]
     return Knob(
         name=f"knob-{slug(vendor)}",
-        vendor=source_words(vendor),
+        vendor=vendor,
         low_end=measure.gauge,
         families=families,
         states=states,
@@ -279,7 +278,7 @@ def _line_masks(vendor: str, exhibits: list[Exhibit], kind: str) -> list[Part]:
     drawn = plot_line_masks(exhibits, kind)
     if drawn is None:
         return []
-    alt = f"{KINDS[kind]} over k-space lines, trained on {source_words(vendor)}, a row a rate."
+    alt = f"{KINDS[kind]} over k-space lines, trained on {vendor}, a row a rate."
     name = f"masks-{slug(vendor)}" if kind == "mask" else f"masks-{kind}-{slug(vendor)}"
     return [Figure(name, to_json(drawn), alt, drawn.layout.height, KINDS[kind])]
 
@@ -293,7 +292,7 @@ def _path_parts(vendor: str, path: MaskPath) -> list[Part]:
     }
     panels = []
     for kind, (figure, words) in drawn.items():
-        alt = f"{words}, epoch by epoch, of the mask {path.name} trained on {source_words(vendor)}."
+        alt = f"{words}, epoch by epoch, of the mask {path.name} trained on {vendor}."
         panels.append([Figure(f"mask-{kind}-{slug(vendor)}", to_json(figure), alt, PATH_HEIGHT, words)])
     return [Paragraph(f"{PATH_WORDS} Trial {path.key}.", "small"), Panels(panels)]
 
@@ -312,7 +311,7 @@ def _grid(analysis: Analysis, vendor: str, comparable: list[Shown]) -> Grid:
     about = [about_image(analysis.run.cohort, int(row), analysis.measure) for row in preview.row]
     full = [Picture(image, f"{words}, full image") for image, words in zip(preview.full, about)]
     rows = [_grid_row(shown, vendor, row, about) for row, shown in enumerate(comparable)]
-    return Grid(source_words(vendor), about, full, rows)
+    return Grid(vendor, about, full, rows)
 
 
 def _grid_row(shown: Shown, vendor: str, row: int, about: list[str]) -> GridRow:

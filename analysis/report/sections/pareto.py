@@ -19,7 +19,6 @@ from analysis.results.sentences import DOMAINS
 from analysis.statistics.measures import Measure
 from analysis.statistics.pareto import ParetoFront
 from analysis.statistics.uncertain_front import UncertainFront
-from tune_ks.core.domains import source_words
 from tune_ks.core.rate_words import rate_tick
 
 FEW = 8  # temperatures that get a box each; more get a range
@@ -90,12 +89,12 @@ def figure(analysis: Analysis, computed: VendorAnalysis, title: str) -> Part:
     measure = analysis.measure
     if computed.configurations[f"{split}_cross_domain"].isna().all():
         why = (
-            f"{source_words(vendor)}: no configuration has a cross-domain {measure.title}, so there is no front of two "
+            f"{vendor}: no configuration has a cross-domain {measure.title}, so there is no front of two "
             f"{measure.plural} to draw."
         )
         return Paragraph(why)
     alt = (
-        f"In-domain against cross-domain {SPLIT_WORDS[split]} {measure.title}, trained on {source_words(vendor)}: "
+        f"In-domain against cross-domain {SPLIT_WORDS[split]} {measure.title}, trained on {vendor}: "
         "small grey points "
         "are single trials, large ones configurations coloured by rate, the grey line their front, the star the chosen "
         "one"
@@ -120,20 +119,15 @@ def _optimal(analysis: Analysis) -> list[Part]:
         uncertain = computed.uncertain_front
         if uncertain is None:
             why = (
-                f"{source_words(vendor)}: how far a further training would differ is not known in both domains, "
+                f"{vendor}: how far a further training would differ is not known in both domains, "
                 "so how sure the "
                 "front is can't be told."
             )
             panels.append([Paragraph(why, "small")])
             continue
-        alt = (
-            f"In how many draws of both {measure.plural} a rate is not dominated by another, trained on "
-            f"{source_words(vendor)}."
-        )
+        alt = f"In how many draws of both {measure.plural} a rate is not dominated by another, trained on {vendor}."
         drawn = to_json(plot_optimal(uncertain, measure, rate_units(analysis.run, vendor).units))
-        panels.append(
-            [Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {source_words(vendor)}")]
-        )
+        panels.append([Figure(f"optimal-{slug(vendor)}", drawn, alt, OPTIMAL_HEIGHT, f"Trained on {vendor}")])
         tables.append(_optimal_table(vendor, uncertain, measure))
     if not tables:
         return [Panels(panels)]

@@ -10,7 +10,6 @@ from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, known_columns, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.learning_curve import largest_share, patients_info
-from tune_ks.core.domains import source_words
 
 HEIGHT = 420  # pixels
 WORDS = (
@@ -31,13 +30,13 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         if info is None:
             continue
         alt = (
-            f"Test {analysis.measure.title} by number of training patients of {source_words(vendor)}: blue "
+            f"Test {analysis.measure.title} by number of training patients of {vendor}: blue "
             "in-domain, orange "
             "cross-domain, a line a mask and rate, dotted lines with crosses the best yardstick."
         )
         drawn = to_json(plot_patients(info))
-        panels.append([Figure(f"patients-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {source_words(vendor)}")])
-        shares.append(f"{source_words(vendor)} {largest_share(computed.configurations):g}")
+        panels.append([Figure(f"patients-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")])
+        shares.append(f"{vendor} {largest_share(computed.configurations):g}")
         frames += [curve.configurations.assign(curve=curve.name) for curve in info.curves]
     if not panels:
         return []

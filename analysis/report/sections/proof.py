@@ -11,7 +11,6 @@ from analysis.report.sections.base import Section
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 
 HOW = (
     "Rates are tested from the highest down, on validation patients. A rate passes when both of its metrics are not "
@@ -36,7 +35,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 
 def _tested(computed: VendorAnalysis, measure: Measure) -> list[Part]:
-    title = f"Trained on {source_words(computed.vendor)}"
+    title = f"Trained on {computed.vendor}"
     proof = computed.proof
     account = Paragraph(proof_words.account(proof, measure))
     if proof.steps.empty:

@@ -14,7 +14,6 @@ from analysis.report.sections.base import Section
 from analysis.results import evidence, sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.statistics.measures import Measure
-from tune_ks.core.domains import source_words
 
 CHOICES = (
     "metric on test patients [90 % interval]. Full not better: the probability on validation patients that full "
@@ -113,7 +112,7 @@ def _notes(analysis: Analysis) -> list[str]:
     for selection in chosen + others:
         if selection.note:
             noted.setdefault((selection.rule, selection.note), {})[selection.vendor] = None
-    return [f"{rule} ({', '.join(map(source_words, names))}): {note}." for (rule, note), names in noted.items()]
+    return [f"{rule} ({', '.join(names)}): {note}." for (rule, note), names in noted.items()]
 
 
 def _gap_row(gap: Optimism, measure: Measure) -> dict[str, Any]:

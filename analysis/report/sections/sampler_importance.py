@@ -9,7 +9,6 @@ from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results.compute import Analysis
 from analysis.results.sampler_importance import SamplerImportance, sampler_importance
-from tune_ks.core.domains import source_words
 
 BAR = 44  # pixels of a hyperparameter's two bars
 FRAME = 130  # pixels around the bars: axis, ticks, legend
@@ -29,7 +28,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     for vendor, computed in analysis.vendors.items():
         moved = sampler_importance(analysis.run, computed.configurations)
         if isinstance(moved, str):
-            panels.append([Paragraph(f"{source_words(vendor)}: no importance by Optuna: {moved}.", "small")])
+            panels.append([Paragraph(f"{vendor}: no importance by Optuna: {moved}.", "small")])
             continue
         shown = True
         panels.append(_of_vendor(vendor, moved, analysis))
@@ -41,7 +40,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 def _of_vendor(vendor: str, moved: SamplerImportance, analysis: Analysis) -> list[Part]:
     alt = (
         f"The share of the variance of the validation {analysis.measure.title} that each hyperparameter explains, "
-        f"trained on {source_words(vendor)}: {moved.trials} configurations below full sampling, in-domain and "
+        f"trained on {vendor}: {moved.trials} configurations below full sampling, in-domain and "
         "cross-domain."
     )
     drawn = to_json(plot_sampler_importance(moved))

@@ -14,7 +14,6 @@ from analysis.results.sentences import DOMAINS
 from analysis.results.versus_info import versus_info
 from analysis.results.versus_lowpass import CHANCE
 from analysis.results.versus_lowpass_words import headline, single_rates
-from tune_ks.core.domains import source_words
 
 HEIGHT = 420  # pixels
 HOW = (
@@ -51,13 +50,13 @@ def _figure(analysis: Analysis, vendor: str) -> list[Part]:
     if info is None:
         return []
     alt = (
-        f"Mask minus low-pass at equal rate, test {analysis.measure.title}, trained on {source_words(vendor)}: above "
+        f"Mask minus low-pass at equal rate, test {analysis.measure.title}, trained on {vendor}: above "
         "0 the mask is "
         "better; blue in-domain, orange cross-domain; bars are 90 % intervals, filled symbols hold after Holm's "
         "correction."
     )
     drawn = to_json(plot_versus(info))
-    return [Figure(f"versus-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {source_words(vendor)}")]
+    return [Figure(f"versus-{slug(vendor)}", drawn, alt, HEIGHT, f"Trained on {vendor}")]
 
 
 def rows_table(analysis: Analysis) -> pd.DataFrame:
