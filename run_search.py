@@ -20,29 +20,31 @@ Exit codes: 0 all done; 1 some trials failed; 2 it could not continue, because t
 is wrong (one message says how); 130 interrupted, or trials are left: the same command continues.
 """
 
+from tune_ks.core.early_signals import end_while_imported
+
+if __name__ == "__main__":
+    end_while_imported()
+
 import argparse
 import errno
 import shlex
-import signal
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tune_ks.commands.analysis_steps import AnalysisSteps
 from tune_ks.commands.arguments import OTHER_COMMANDS, PARSERS
-from tune_ks.commands.output import BAD_INPUT, INTERRUPTED, OK, console
-from tune_ks.core.collector import whole_process
+from tune_ks.commands.output import BAD_INPUT, OK, console
 from tune_ks.core.did_you_mean import did_you_mean
 from tune_ks.core.front import call_of
+from tune_ks.core.interrupts import interruptible, run_process
 from tune_ks.core.lasting_words import say_error
 from tune_ks.core.own_members import add_installed_members, add_member_files, full_name, installed_members
 from tune_ks.core.printable import reason_of
 from tune_ks.core.storage import StoragePath
-from tune_ks.core.system import HANGUP, ignore_signals
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit of a file's size
 
@@ -50,16 +52,18 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a l
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. An error that the user can correct is one message, no traceback."""
     argv = sys.argv[1:] if argv is None else argv
-    args, run = parse(argv)
     # this line is printed as the one that resumes the search, which --fresh would set aside
-    args.command_line = " ".join([call_of(), *(shlex.quote(word) for word in argv if word != "--fresh")])
+    command_line = " ".join([call_of(), *(shlex.quote(word) for word in argv if word != "--fresh")])
+    return interruptible(partial(run_command, argv, command_line), command_line)
+
+
+def run_command(argv: list[str], command_line: str) -> int:
+    """The exit code of a command, which a signal may interrupt."""
+    args, run = parse(argv)
+    args.command_line = command_line
     try:
-        with signals_of_a_command():
-            give_members(args)
-            return run(args)
-    except KeyboardInterrupt:
-        say_error(f"interrupted; nothing finished is lost. The same command goes on:\n  {args.command_line}")
-        return INTERRUPTED
+        give_members(args)
+        return run(args)
     except (ValueError, OSError, ArithmeticError, RecursionError) as error:
         say_error(f"error: {message_of(error)}")
         return BAD_INPUT
@@ -219,31 +223,9 @@ ANALYSIS = AnalysisSteps(
 )  # the only place where search and analysis meet
 
 
-@contextmanager
-def signals_of_a_command() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does, by KeyboardInterrupt; a terminal that is closed (SIGHUP) does not end it.
-
-    While a search holds its run folder, Halt hears SIGTERM and SIGINT. Processes that are started ignore SIGHUP too.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, signal.default_int_handler)}
-    if HANGUP is not None:
-        before[HANGUP] = signal.signal(HANGUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def run_command_line() -> None:
     """Run the words of this process, and end it with the exit code."""
-    with whole_process():
-        exit_code = main()
-        ignore_signals(signal.SIGINT, signal.SIGTERM)  # all is written and said: a late one must not change the code
-        sys.exit(exit_code)
+    run_process(main)
 
 
 if __name__ == "__main__":

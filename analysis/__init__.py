@@ -16,6 +16,13 @@
 Reads the run folder only: neither torch nor ray is needed. ``RunError`` (a ValueError) is one message for a person.
 """
 
+import sys
+
+from tune_ks.core.early_signals import end_while_imported
+
+if sys.argv[:1] == ["-m"]:  # python -m analysis imports this before its __main__
+    end_while_imported()
+
 from analysis.analyse import analyse, analyse_again
 from analysis.choice.rules import RULES
 from analysis.choice.selection import Selection

@@ -1,8 +1,10 @@
 """python -m analysis RUN: which sampling rate, and how sure."""
 
 import argparse
+import shlex
 import sys
 import time
+from functools import partial
 from typing import Any, NamedTuple
 
 from analysis import RULES, Analysis, RunError, analyse, print_analysis
@@ -13,8 +15,8 @@ from analysis.choice.rules import DEFAULT
 from analysis.report.no_browser import NoBrowser
 from analysis.results.settings import OF_ALL_RULES
 from analysis.statistics.hanley_mcneil import FORM, Counts, counts_of
-from tune_ks.core.collector import whole_process
 from tune_ks.core.front import call_of
+from tune_ks.core.interrupts import interruptible, run_process
 from tune_ks.core.lasting_words import say_error, say_line
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.number import Number
@@ -168,8 +170,14 @@ def _counts(text: str) -> dict[str, Counts]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0, or 2 after one message on standard error."""
-    given = parse(arguments)
+    """Run the command; 0, or after one message on standard error 2, or 130 where a signal ended it."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command_line = " ".join([call_of("analyse"), *map(shlex.quote, words)])
+    return interruptible(partial(_run, words), command_line)
+
+
+def _run(words: list[str]) -> int:
+    given = parse(words)
     try:
         if given.serve:
             _serve(given)
@@ -228,5 +236,4 @@ def _figures(analysis: Analysis) -> None:
 
 
 if __name__ == "__main__":
-    with whole_process():
-        sys.exit(main())
+    run_process(main)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tune_ks.core.did_you_mean import did_you_mean
+from tune_ks.core.early_signals import INTERRUPTED
 from tune_ks.core.front import call_of, put_front_first
 from tune_ks.core.own_members import full_name
 
@@ -128,9 +129,9 @@ def search(
     ValueError for a value that it refuses, RuntimeError where the search was interrupted.
     """
     put_front_first()
-    from run_search import ANALYSIS, give_members, signals_of_a_command
-    from tune_ks.commands.output import INTERRUPTED
+    from run_search import ANALYSIS, give_members
     from tune_ks.commands.search import search_and_analyse
+    from tune_ks.core.interrupts import signals_of_a_command
 
     places: dict[str, Any] = {"data": data, "run": run, "members": list(members)}
     is_file = isinstance(space, (str, Path))

@@ -81,13 +81,26 @@ def test_a_function_writes_the_content_and_its_failure_leaves_the_old_one(root):
 
 
 def test_a_closed_folder_is_an_error_that_names_the_file(tmp_path, monkeypatch):
-    def refuse(dir, prefix):
-        raise PermissionError(13, "Permission denied", f"{dir}/{prefix}x3k9")
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
     with pytest.raises(PermissionError) as refused:
         write_whole(tmp_path / "selection.json", b"{}")
     assert refused.value.filename == str(tmp_path / "selection.json")
+
+
+def test_a_signal_while_the_temporary_file_is_made_leaves_no_file(tmp_path, monkeypatch):
+    touch = Path.touch
+
+    def interrupted(path, **options):
+        touch(path, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.touch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "selection.json", b"{}")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from tune_ks.core.first_answer import require_answer
 from tune_ks.core.storage import storage_path
 from tune_ks.core.terminal import SafeConsole
 
-OK, FAILED_TRIALS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130  # exit codes
+OK, FAILED_TRIALS, BAD_INPUT = 0, 1, 2  # exit codes, beside INTERRUPTED of tune_ks.core.early_signals
 RUNS = Path("runs")
 console = SafeConsole(highlight=False)
 

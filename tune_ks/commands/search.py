@@ -12,8 +12,9 @@ from typing import Any
 from rich.table import Table
 
 from tune_ks.commands.analysis_steps import AnalysisSteps
-from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, console, say
+from tune_ks.commands.output import FAILED_TRIALS, OK, console, say
 from tune_ks.commands.prepare_search import PreparedSearch, prepare
+from tune_ks.core.early_signals import INTERRUPTED
 from tune_ks.core.front import call_of
 from tune_ks.core.rate_words import rate_tick
 from tune_ks.core.run_folder import RunFolder

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tune_ks.commands.output import FAILED_TRIALS, INTERRUPTED, OK, RUNS, console, require_reachable, say
+from tune_ks.commands.output import FAILED_TRIALS, OK, RUNS, console, require_reachable, say
 from tune_ks.commands.prepare_search import require_run_folder, say_run_folder
 from tune_ks.commands.search import held, resources_of, say_undecoded
 from tune_ks.commands.search_data import open_cohorts, survey_cohorts
+from tune_ks.core.early_signals import INTERRUPTED
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.system import machine_cores
 

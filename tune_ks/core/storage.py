@@ -8,11 +8,11 @@ the driver's lock (tune_ks.core.lock). Local files are opened as tune_ks.core.re
 import errno
 import io
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -114,22 +114,23 @@ def replacement(path: Path, mode: int = 0o644) -> Iterator[Path]:
     deleted, and ``path`` stays as it was. The errors of a folder that is closed to this user, and of a full disk, name
     ``path``.
     """
+    temporary = name_beside(path)  # known before the file is made, so that a signal at any moment leaves none
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        error.filename = str(path)  # not the temporary file, which the user has never seen
-        raise
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
+        temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
         os.chmod(temporary, mode)
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno and str(error.filename) in ("None", str(temporary)):
+            error.filename = str(path)  # not the temporary file, which the user has never seen
         raise
+
+
+def name_beside(path: Path) -> Path:
+    """A new name beside ``path`` for what will take its place."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def read_each(root: StoragePath, read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

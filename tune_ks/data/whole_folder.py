@@ -10,15 +10,15 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tune_ks.core.file_locks import lock_file
+from tune_ks.core.storage import name_beside
 
 OWNER = ".owner"  # names the machine whose process writes the folder
-RANDOM = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # what tempfile makes of a name
+RANDOM = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # of name_beside, and of tempfile, which earlier versions used
 UNTOUCHED_S = 24 * 3600.0  # after which a scratch folder of another machine, or without a lock, counts as abandoned
 
 
@@ -31,12 +31,13 @@ def whole_folder(target: Path, is_there: Callable[[], bool]) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent, lambda name: name == target.name)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    scratch = name_beside(target)
     try:
+        scratch.mkdir(mode=0o700)
         with _owned(scratch):
             yield scratch
         (scratch / OWNER).unlink()
-        scratch.chmod(0o755)  # mkdtemp made it readable for this user alone
+        scratch.chmod(0o755)
         try:
             scratch.rename(target)
         except OSError:

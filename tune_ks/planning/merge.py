@@ -42,7 +42,7 @@ def _require_run_folders(sources: list[RunFolder], target: RunFolder) -> None:
         if not folder.search_json.exists():
             raise ValueError(f"{folder.root} is not a run folder: it has no search.json")
         folder.require_whole()
-    if target.root.exists() and not target.search_json.exists() and any(target.root.iterdir()):
+    if target.is_other_folder():
         raise ValueError(f"{target.root} exists and is not a run folder: give a new one as --into")
 
 

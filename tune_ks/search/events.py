@@ -15,6 +15,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from tune_ks.core.config import TrialConfig
+from tune_ks.core.interrupts import SAME, interruption
 from tune_ks.core.record import Stop
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.search.event import Event
@@ -24,7 +25,6 @@ from tune_ks.worker.jobs import job_of, jobs_of
 ENDS = ("finished", "failed", "stopped")
 ESCAPES = 3  # times that a trial's code may raise, which no failing training does, before the search ends
 HEARD = (signal.SIGINT, signal.SIGTERM)
-SAME = 1.0  # seconds within which two SIGTERMs are one: `timeout` sends it to its command, and to the whole group
 LOW_MEMORY = "running low on memory"  # said by Ray's memory monitor; of other deaths it says "maybe the OOM killer"
 
 
@@ -74,6 +74,7 @@ class Halt(tune.Stopper):
     def on_signals(self) -> Iterator[None]:
         """SIGINT or SIGTERM (of Slurm, Kubernetes) once: halt, then write the report; twice: KeyboardInterrupt."""
         before = {number: signal.getsignal(number) for number in HEARD}
+        interruption.forget()
         self.take_signals()
         try:
             yield
@@ -99,7 +100,7 @@ class Halt(tune.Stopper):
                 self.say(text)
             self.because(text)
         elif self.last_signal[0] != signal.SIGTERM or number != signal.SIGTERM or now - self.last_signal[1] > SAME:
-            raise KeyboardInterrupt
+            interruption(number, frame)
 
 
 class Watcher(tune.Callback):

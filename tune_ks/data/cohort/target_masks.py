@@ -7,13 +7,12 @@ label 0 has no tumour: its mask is empty. Drawn masks may also say where the org
 """
 
 import dataclasses
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from tune_ks.core.config import digest
+from tune_ks.core.storage import replacement
 from tune_ks.data.cohort.cohort import Cohort
 from tune_ks.data.cohort.kspace_scan import MASKS as BOX_MASKS
 from tune_ks.data.cohort.map_scan import TARGETS
@@ -86,9 +85,7 @@ def shrink_by_area(mask: np.ndarray, side: int) -> np.ndarray:
 def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
     """The masks of a cohort's table, whole or not at all."""
     remove_abandoned(path.parent, lambda name: name == path.name)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    try:
+    with replacement(path) as temporary:
         shape = (len(cohort.table), cohort.image_side, cohort.image_side)
         masks = new_array(temporary, np.uint8, shape)
         has_mask = (cohort.table["label"] == 1) | stored.has_organs
@@ -96,10 +93,6 @@ def _write(path: Path, cohort: Cohort, root: Path, stored: StoredMasks) -> None:
             row["patient_id"] = without_site(cohort.settings.site, row["patient_id"])
             masks[row["row"]] = _mask_of_image(row, cohort, root, stored)
         masks.flush()
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _mask_of_image(row: Row, cohort: Cohort, root: Path, stored: StoredMasks) -> np.ndarray:
