@@ -17,10 +17,10 @@ from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
 from tune_ks.core.record import migrated
-from tune_ks.core.regular_files import NotRegular
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
+from tune_ks.core.way_out import damaged
 
 TAKEN = (
     "_scores",
@@ -220,15 +220,13 @@ def selected_keys(folder: RunFolder, instead: str) -> list[str]:
         raise ValueError(
             f"{path} is missing: run `{call_of('analyse')} {shlex.quote(str(folder.root))}` first, or give {instead}"
         )
+    values = read_json(path)
     keys: list[Any] = []
     try:
-        for choice in read_json(path)["choices"]:
+        for choice in values["choices"]:
             keys += choice["keys"]
-    except NotRegular:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise ValueError(f"{path} is not what the analysis writes ({reason}): run it again") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(damaged(path, f"not what the analysis writes ({error})")) from error
     wrong = [key for key in keys if not is_key(key)]
     if wrong:
         raise ValueError(

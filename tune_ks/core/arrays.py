@@ -11,6 +11,7 @@ import zipfile
 import numpy as np
 
 from tune_ks.core.storage import StoragePath, open_whole, read_whole, write_whole
+from tune_ks.core.way_out import damaged
 
 MAX_ARRAY_BYTES = 2**30  # of one unpacked array; the largest one written is four previews of at most 4096 x 4096
 HEADER_BYTES = 2**16  # the most that may stand before an array in a .npy file
@@ -37,7 +38,7 @@ def read_array(path: StoragePath, limit: int = MAX_ARRAY_BYTES) -> np.ndarray:
     try:
         return _array(content)
     except Exception as error:  # numpy's reader raises many kinds of errors for a damaged file
-        raise ValueError(f"{path} is not a whole array ({type(error).__name__})") from None
+        raise ValueError(damaged(path, f"not a whole array ({type(error).__name__})")) from None
 
 
 def read_arrays(path: StoragePath, names: tuple[str, ...], limit: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
@@ -65,7 +66,8 @@ class Archive:
             with zipfile.ZipFile(self._content) as archive:
                 return {name: _array(_unpacked(archive, f"{name}.npy", limit)) for name in names}
         except Exception as error:  # zipfile's reader raises many kinds of errors too
-            raise ValueError(f"{self._path} does not hold {', '.join(names)} whole ({type(error).__name__})") from None
+            fault = f"it does not hold {', '.join(names)} whole ({type(error).__name__})"
+            raise ValueError(damaged(self._path, fault)) from None
 
     def names(self) -> list[str]:
         """The names of all its arrays. ValueError where the file is damaged."""
@@ -73,7 +75,8 @@ class Archive:
             with zipfile.ZipFile(self._content) as archive:
                 return [name.removesuffix(".npy") for name in archive.namelist()]
         except Exception as error:
-            raise ValueError(f"{self._path} holds no arrays that can be read ({type(error).__name__})") from None
+            fault = f"it holds no arrays that can be read ({type(error).__name__})"
+            raise ValueError(damaged(self._path, fault)) from None
 
 
 def array_names(path: StoragePath, limit: int = MAX_ARRAY_BYTES) -> list[str]:

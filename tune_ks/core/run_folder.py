@@ -10,6 +10,7 @@ from tune_ks.core.json_text import parse_json
 from tune_ks.core.record import FORMAT, Stop, TrialRecord, nan_to_null, null_to_nan
 from tune_ks.core.regular_files import NotRegular, require_no_link
 from tune_ks.core.storage import StoragePath, read_each, read_whole, storage_path, write_whole
+from tune_ks.core.way_out import damaged
 
 CONFIG = "config.json"
 RECORD = "record.json"
@@ -117,16 +118,15 @@ class RunFolder:
     def read_config(self, key: str) -> TrialConfig:
         """One config; ValueError names the file and what is wrong with it."""
         path = self.trial(key, CONFIG)
+        values = read_json(path)
+        for name in ("format", "start_point"):
+            values.pop(name, None)
         try:
-            values = read_json(path)
-            for name in ("format", "start_point"):
-                values.pop(name, None)
             config = TrialConfig.from_dict(values)
             if config.key() != key:
                 raise ValueError(f"it belongs to the key {config.key()}")
         except ValueError as error:
-            reason = str(error).removeprefix(f"{path}: ")
-            raise ValueError(f"{path}: {reason}; without the folder {key} the trial begins anew") from error
+            raise ValueError(damaged(path, str(error))) from error
         return config
 
     def start_point(self, key: str) -> str | None:
@@ -149,9 +149,9 @@ class RunFolder:
         try:
             record = TrialRecord.from_json(read_whole(path, LARGEST_JSON).decode())
         except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"{path}: {error}; without the folder {key} the trial begins anew") from error
+            raise ValueError(damaged(path, str(error))) from error
         if record.config.key() != key:
-            raise ValueError(f"{path}: its config belongs to the key {record.config.key()}")
+            raise ValueError(damaged(path, f"its config belongs to the key {record.config.key()}"))
         return record
 
     def records(self) -> Iterator[TrialRecord]:
@@ -207,9 +207,9 @@ class RunFolder:
             history = [null_to_nan(line) for line in values["history"]]
             return Stop(TrialConfig.from_dict(values["config"]), values["reason"], history)
         except KeyError as error:
-            raise ValueError(f"{path}: the field {error} is missing") from error
+            raise ValueError(damaged(path, f"the field {error} is missing")) from error
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(damaged(path, str(error))) from error
 
     def _unfinished_with(self, name: str) -> list[str]:
         """The keys of trials that have the file ``name`` and no record."""
@@ -232,7 +232,7 @@ def read_json(path: StoragePath) -> dict[str, Any]:
     except NotRegular:
         raise
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(damaged(path, str(error))) from error
 
 
 def write_json(path: StoragePath, values: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ the file OWNER in it, which the system frees when the process ends.
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -42,6 +43,9 @@ def whole_folder(target: Path, is_there: Callable[[], bool]) -> Iterator[Path]:
             scratch.rename(target)
         except OSError:
             if not is_there():
+                if target.exists():
+                    reason = "another process wrote it meanwhile: give a new one"
+                    raise FileExistsError(errno.EEXIST, reason, str(target)) from None
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

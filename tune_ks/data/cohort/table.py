@@ -11,6 +11,7 @@ from tune_ks.core.domain_words import DOMAIN_WORDS, VENDOR_WORDS, DomainWords
 from tune_ks.core.seeding import generator
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import read_csv, write_csv
+from tune_ks.core.way_out import damaged
 from tune_ks.data.layouts.items import SPLITS
 from tune_ks.data.layouts.sheets import InputError, counted
 
@@ -142,7 +143,7 @@ def read_table(path: StoragePath) -> pd.DataFrame:
         if not np.array_equal(table["row"], np.arange(len(table))):
             raise ValueError("its rows are not numbered 0, 1, 2 ...")
     except ValueError as error:  # pandas' own errors are ValueErrors
-        raise ValueError(f"{path} is not a cohort table: {error}") from error
+        raise ValueError(damaged(path, f"not a cohort table ({error})")) from error
     return table
 
 

@@ -1,0 +1,30 @@
+"""What would do about a damaged file of a run folder: the end of every message about one."""
+
+from tune_ks.core.storage import StoragePath
+
+ORIGIN = "put the whole file back from a copy of the run folder; without one, begin another run folder"
+BY_NAME = {
+    "search.json": ORIGIN,
+    "cohort.csv": ORIGIN,
+    "selection.json": "run the analysis again, which writes it anew",
+}
+BY_FOLDER = {  # the folder of files that a command wrote
+    "external": "remove it, and evaluate that folder of images again",
+    "corruptions": "remove it, and evaluate that folder of images again",
+    "explained": "remove it, and evaluate that folder of images again",
+}
+
+
+def damaged(path: StoragePath, fault: str) -> str:
+    """A message about a file: its path, what is wrong with it, and where it is of a run folder what would do."""
+    way_out = _way_out(path)
+    return f"{path}: {fault}; {way_out}" if way_out else f"{path}: {fault}"
+
+
+def _way_out(path: StoragePath) -> str:
+    folder = path.parent
+    if folder.parent.name == "trials":
+        return f"without the folder {folder.name} the trial begins anew"
+    if folder.parent.name == "weights":
+        return f"without the folder {folder.name} the search copies it anew from the run of --init-from"
+    return BY_NAME.get(path.name) or BY_FOLDER.get(folder.name, "")
