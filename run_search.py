@@ -26,10 +26,8 @@ if __name__ == "__main__":
     end_while_imported()
 
 import argparse
-import errno
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -43,10 +41,8 @@ from tune_ks.core.front import call_of
 from tune_ks.core.interrupts import interruptible, run_process
 from tune_ks.core.lasting_words import say_error
 from tune_ks.core.own_members import add_installed_members, add_member_files, full_name, installed_members
-from tune_ks.core.printable import reason_of
 from tune_ks.core.storage import StoragePath
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit of a file's size
+from tune_ks.core.system_errors import message_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,14 +63,6 @@ def run_command(argv: list[str], command_line: str) -> int:
     except (ValueError, OSError, ArithmeticError, RecursionError) as error:
         say_error(f"error: {message_of(error)}")
         return BAD_INPUT
-
-
-def message_of(error: Exception) -> str:
-    """What to say of an error. That of a full disk may name no file, and then the places that may be full are named."""
-    if isinstance(error, OSError) and error.errno in NO_ROOM and error.filename is None:
-        places = f"the run folder, of the cache or of {tempfile.gettempdir()}"
-        return f"{error}: is the disk of {places} full, or a limit there (a quota, `ulimit -f`) reached?"
-    return reason_of(error)
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], int]]:

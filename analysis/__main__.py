@@ -22,7 +22,7 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.number import Number
 from tune_ks.core.own_members import full_name
 from tune_ks.core.parser import Parser
-from tune_ks.core.printable import reason_of
+from tune_ks.core.system_errors import message_of
 
 
 class Arguments(NamedTuple):
@@ -194,7 +194,7 @@ def _run(words: list[str]) -> int:
         RecursionError,
         NoBrowser,
     ) as error:
-        say_error(f"error: {reason_of(error)}")
+        say_error(f"error: {message_of(error)}")
         return 2
     return 0
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-import run_search
 from tune_ks.core.storage import write_whole
+from tune_ks.core.system_errors import message_of
 from tune_ks.data.new_array import new_array
 
 Usage = namedtuple("Usage", "total used free")
@@ -57,10 +57,12 @@ def test_a_write_that_the_system_refuses_names_its_file_and_leaves_the_old_one(t
 
 
 def test_a_full_disk_that_names_no_file_says_which_places_there_are():
-    said = run_search.message_of(OSError(errno.ENOSPC, "No space left on device"))
+    said = message_of(OSError(errno.ENOSPC, "No space left on device"))
     assert "No space left on device: is the disk of the run folder, of the cache or of /" in said
-    limited = run_search.message_of(OSError(errno.EFBIG, "File too large"))
+    limited = message_of(OSError(errno.EFBIG, "File too large"))
     assert "a limit there (a quota, `ulimit -f`) reached?" in limited
     named = OSError(errno.ENOSPC, "No space left on device", "a.npy")
-    assert run_search.message_of(named) == "a.npy: No space left on device"
-    assert run_search.message_of(ValueError("x")) == "x"
+    assert message_of(named).startswith("a.npy: No space left on device. Make room there")
+    closed = OSError(errno.EROFS, "Read-only file system", "run/selection.json")
+    assert message_of(closed).startswith("run/selection.json: Read-only file system. Give another place, or copy")
+    assert message_of(ValueError("x")) == "x"

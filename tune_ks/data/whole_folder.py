@@ -47,8 +47,17 @@ def whole_folder(target: Path, is_there: Callable[[], bool]) -> Iterator[Path]:
                     reason = "another process wrote it meanwhile: give a new one"
                     raise FileExistsError(errno.EEXIST, reason, str(target)) from None
                 raise
+    except OSError as error:
+        error.filename = _as_target(error.filename, scratch, target)
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _as_target(name: object, scratch: Path, target: Path) -> object:
+    """A file of the scratch folder, which the user has never seen, as the file that it was to be."""
+    path = Path(str(name))
+    return str(target / path.relative_to(scratch)) if path.is_relative_to(scratch) else name
 
 
 def remove_abandoned(folder: Path, is_ours: Callable[[str], bool]) -> None:
