@@ -13,6 +13,10 @@ def fail(report):
     return 1 / 0
 
 
+def refuse(report):
+    raise OSError(28, "No space left on device", "a.dcm")
+
+
 def die(report):
     os.abort()
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import run_search
+from full_disk import no_file_above
 from made_run import SMALL, make_run
 from tune_ks.commands.export import choice_of
 from tune_ks.core.config import TrialConfig
@@ -171,6 +172,10 @@ def test_what_can_not_be_exported_is_one_message_and_writes_nothing(place):
     broken.write_bytes(whole)
     assert code == 2
     assert "the exported weights cannot be used" in errors
+    with no_file_above(20_000):  # as on a full disk, over which torch's own writer aborts the process
+        code, _, errors = run("export", place / "run", "--key", KEY, "--into", place / "new")
+    assert code == 2
+    assert errors.startswith(f"error: {place}/new/models/model.pt2: File too large. Make room there")
     assert not (place / "new").exists()
     assert not [path for path in place.iterdir() if path.name.startswith(".")]
 

@@ -80,10 +80,9 @@ ALLOWED = {  # (file, call) -> why it opens no file of a run folder, or opens it
     ("analysis/report/export.py", "Image.open"): "in a temporary folder",
     ("analysis/report/export.py", "image.save"): "in a temporary folder",
     ("tune_ks/api.py", "load"): "load() of a run folder",
-    ("tune_ks/evaluation/bundle.py", "(target / name).write_text"): "in a new folder of this process",
     ("tune_ks/evaluation/bundle.py", "Path(load_exported.__file__).read_text"): "of this package",
     ("tune_ks/evaluation/exported_model.py", "program.save"): "in a new folder of this process",
-    ("tune_ks/evaluation/exported_model.py", "torch.export.save"): "in a new folder of this process",
+    ("tune_ks/evaluation/exported_model.py", "torch.export.save"): "into memory",
     (
         "tune_ks/evaluation/load_exported.py",
         "(folder / 'configs' / 'metadata.json').read_text",

@@ -243,6 +243,13 @@ def test_a_child_that_dies_is_replaced(child_work):
     assert child_process.call("child_work:double", {"value": 4}) == 8
 
 
+def test_what_the_system_refuses_a_child_is_an_error_of_the_system(child_work):
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        child_process.call("child_work:refuse", {})
+    assert (refused.value.errno, refused.value.filename) == (28, "a.dcm")
+    assert child_process.call("child_work:double", {"value": 4}) == 8
+
+
 def test_a_child_that_is_begun_has_its_modules_and_takes_the_next_call(child_work):
     child_process.begin_call("wave", "absent_module")
     begun = child_process._shared

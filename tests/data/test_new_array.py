@@ -1,30 +1,18 @@
 """A full disk ends in one message that names the file, before a process could be killed over a page without room."""
 
 import errno
-import resource
 import shutil
 from collections import namedtuple
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
+from full_disk import no_file_above
 from tune_ks.core.storage import write_whole
 from tune_ks.core.system_errors import message_of
 from tune_ks.data.new_array import new_array
 
 Usage = namedtuple("Usage", "total used free")
-
-
-@contextmanager
-def no_file_above(size):
-    """The system refuses to write more into a file, with an error that names none, as that of a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_new_array_is_zeros_that_can_be_filled(tmp_path):

@@ -51,12 +51,20 @@ def test_nothing_stays_of_a_folder_that_failed(tmp_path, failure):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", [None, "file"])
+def test_an_error_names_the_place_that_the_user_knows(tmp_path, name):
+    target = tmp_path / "target"
+    with pytest.raises(OSError, match="No space") as full, whole_folder(target, lambda: False) as scratch:
+        raise OSError(28, "No space left on device", name and str(scratch / name))
+    assert full.value.filename == str(target / (name or ""))
+
+
 def test_the_folder_of_a_faster_process_stays(tmp_path):
     target = tmp_path / "target"
     fill(target, "first")
     fill(target, "second", is_there=lambda: True)
     assert (target / "file").read_text() == "first"
-    with pytest.raises(OSError):
+    with pytest.raises(FileExistsError, match=r"another process wrote it meanwhile: give a new one: '.*/target'"):
         fill(target, "third", is_there=lambda: False)  # what is there is something else
     assert list(tmp_path.iterdir()) == [target]
 

@@ -2,8 +2,10 @@
 
 import errno
 import tempfile
+from pathlib import Path
 
 from tune_ks.core.printable import reason_of
+from tune_ks.core.way_out import way_out
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit of a file's size
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)  # of another user, or read-only
@@ -21,4 +23,6 @@ def message_of(error: Exception) -> str:
         return f"{reason}. Make room there, or lift the limit (a quota, `ulimit -f`); the same command goes on"
     if error.errno in CLOSED and error.filename is not None:
         return f"{reason}. Give another place, or copy the folder to one that is open to this user"
+    if error.errno == errno.ENOENT and error.filename is not None:
+        return f"{reason}{way_out(Path(str(error.filename)))}"
     return reason

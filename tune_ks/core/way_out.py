@@ -17,11 +17,21 @@ BY_FOLDER = {  # the folder of files that a command wrote
 
 def damaged(path: StoragePath, fault: str) -> str:
     """A message about a file: its path, what is wrong with it, and where it is of a run folder what would do."""
-    way_out = _way_out(path)
-    return f"{path}: {fault}; {way_out}" if way_out else f"{path}: {fault}"
+    return f"{path}: {fault}{way_out(path)}"
 
 
-def _way_out(path: StoragePath) -> str:
+def fault_of(error: Exception) -> str:
+    """What is wrong with a file, where the message names the file already."""
+    return "it is missing" if isinstance(error, FileNotFoundError) else str(error)
+
+
+def way_out(path: StoragePath) -> str:
+    """What would do about a file of a run folder, after a semicolon; "" for any other file."""
+    words = _words(path)
+    return f"; {words}" if words else ""
+
+
+def _words(path: StoragePath) -> str:
     folder = path.parent
     if folder.parent.name == "trials":
         return f"without the folder {folder.name} the trial begins anew"

@@ -75,8 +75,17 @@ class Child:
     def call(self, function: str, task: Task) -> Any:
         """``module:name`` called as ``name(report, **task)`` in the child.
 
-        Raises ChildDied, and RuntimeError where the function raised an exception.
+        Raises ChildDied, an OSError of the function, and RuntimeError where it raised another exception.
         """
+        kind, value = self._ask(function, task)
+        if kind == "refused":
+            raise OSError(*value)
+        if kind == "error":
+            raise RuntimeError(f"{function} failed in a child process:\n{value}")
+        return value
+
+    def _ask(self, function: str, task: Task) -> tuple[str, Any]:
+        """(kind, value) of the answer, after any reports."""
         last_report = None
         try:
             self._extend_deadline()
@@ -85,12 +94,9 @@ class Child:
             while True:
                 kind, value = pickle.load(self.stdout)
                 self._extend_deadline()
-                if kind == "report":
-                    last_report = value
-                elif kind == "done":
-                    return value
-                else:
-                    raise RuntimeError(f"{function} failed in a child process:\n{value}")
+                if kind != "report":
+                    return kind, value
+                last_report = value
         except (OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
             self.close()
             raise ChildDied(last_report) from error
@@ -336,6 +342,8 @@ def serve() -> None:
                 send("done", called(lambda value: send("report", value), **task))
         except BrokenPipeError:
             return
+        except OSError as error:  # a full disk, a closed folder: the parent says it as its own
+            send("refused", (error.errno, error.strerror, error.filename) if error.errno else error.args)
         except Exception:
             send("error", traceback.format_exc())
 

@@ -29,6 +29,7 @@ def whole_folder(target: Path, is_there: Callable[[], bool]) -> Iterator[Path]:
 
     Where ``target`` appeared meanwhile and ``is_there()`` says that it is whole, another process was faster: then its
     folder stays, and the scratch folder is removed. Scratch folders of this target that were abandoned are removed.
+    An error of the system names a file by its place in ``target``.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent, lambda name: name == target.name)
@@ -48,7 +49,8 @@ def whole_folder(target: Path, is_there: Callable[[], bool]) -> Iterator[Path]:
                     raise FileExistsError(errno.EEXIST, reason, str(target)) from None
                 raise
     except OSError as error:
-        error.filename = _as_target(error.filename, scratch, target)
+        if error.errno:
+            error.filename = _as_target(error.filename, scratch, target)
         raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -56,6 +58,8 @@ def whole_folder(target: Path, is_there: Callable[[], bool]) -> Iterator[Path]:
 
 def _as_target(name: object, scratch: Path, target: Path) -> object:
     """A file of the scratch folder, which the user has never seen, as the file that it was to be."""
+    if name is None:  # of a write into an open file
+        return str(target)
     path = Path(str(name))
     return str(target / path.relative_to(scratch)) if path.is_relative_to(scratch) else name
 

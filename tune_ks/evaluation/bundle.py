@@ -24,6 +24,7 @@ from tune_ks.core.config import TrialConfig
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import FORMAT, TrialRecord, nan_to_null
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
 from tune_ks.core.trial_name import trial_name
 from tune_ks.data.dataset import ACQUISITION
 from tune_ks.evaluation import load_exported
@@ -62,7 +63,7 @@ def write_bundle(folder: RunFolder, record: TrialRecord, target: Path, choice: d
         "configs/metadata.json": json.dumps(nan_to_null(metadata(folder, record, model, choice)), indent=1) + "\n",
     }
     for name, text in texts.items():
-        (target / name).write_text(text)
+        write_whole(target / name, text.encode())
     write_program(model, target / "models" / "model.pt2")
     if onnx:
         write_onnx(model, target / "models" / "model.onnx")

@@ -4,6 +4,7 @@ It is saved as a program of torch.export (``.pt2``), which needs torch alone: to
 The file is a zip of raw weights and JSON; nothing in it is pickled, and it names no path of this machine.
 """
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -16,6 +17,7 @@ from tune_ks.core.arrays import read_array
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.storage import write_whole
 from tune_ks.data.dataset import ACQUISITION
 from tune_ks.evaluation.other_cohort import load_model, side_of
 from tune_ks.model.masks.base import Mask
@@ -161,7 +163,9 @@ def write_program(model: ExportedModel, path: Path) -> None:
         for graph in graphs:
             for node in graph.nodes:
                 node.meta.pop("stack_trace", None)  # it holds paths of this machine
-        torch.export.save(program, path)
+        content = io.BytesIO()
+        torch.export.save(program, content)
+    write_whole(path, content.getvalue())  # by Python: where the disk is full, torch's own writer aborts the process
 
 
 def require_onnx(config: TrialConfig) -> None:

@@ -17,7 +17,7 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder
 from tune_ks.core.storage import read_whole
-from tune_ks.core.way_out import damaged
+from tune_ks.core.way_out import damaged, fault_of
 from tune_ks.data.dataset import Images, all_images
 from tune_ks.data.limits import MAX_SIDE
 from tune_ks.data.progress import Progress, silent
@@ -55,7 +55,7 @@ def load_model(folder: RunFolder, record: TrialRecord, device: str = "cpu") -> K
         pipeline = build_pipeline(record.config, side_of(record))
         pipeline.load_state_dict(weights)
     except (FileNotFoundError, SafetensorError, RuntimeError, ValueError) as error:
-        raise ValueError(damaged(path, f"the exported weights cannot be used ({error})")) from error
+        raise ValueError(damaged(path, f"the exported weights cannot be used ({fault_of(error)})")) from error
     return pipeline.to(device)
 
 

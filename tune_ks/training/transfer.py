@@ -10,7 +10,7 @@ from tune_ks.core.config import TrialConfig, digest
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import LARGEST_JSON, RunFolder
 from tune_ks.core.storage import read_whole
-from tune_ks.core.way_out import damaged
+from tune_ks.core.way_out import damaged, fault_of
 from tune_ks.model.pipeline import KSpaceClassifier
 
 
@@ -37,7 +37,7 @@ def read_weights(folder: RunFolder, init_from: str) -> Weights:
         record = TrialRecord.from_json(read_whole(folder.weights(init_from, "record.json"), LARGEST_JSON).decode())
         return Weights(record, load(content))
     except (FileNotFoundError, SafetensorError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(damaged(path, f"the weights to begin from cannot be used ({error})")) from error
+        raise ValueError(damaged(path, f"the weights to begin from cannot be used ({fault_of(error)})")) from error
 
 
 def begin_from(pipeline: KSpaceClassifier, config: TrialConfig, weights: Weights) -> None:
