@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import run_search
 from tune_ks.commands import search_data
 from tune_ks.commands.arguments import OTHER_COMMANDS, PARSERS
-from tune_ks.commands.evaluate import chosen_keys
+from tune_ks.commands.evaluate import chosen_keys, output_name
 from tune_ks.commands.export import require_new
 from tune_ks.commands.prepare_search import require_effective, require_run_folder
 from tune_ks.commands.search_data import require_apart
@@ -54,6 +55,10 @@ def refused(capsys, *words):
         (
             ["evaluate", "--run", "RUN", "--data", "D"],
             "unrecognized arguments: --run; did you mean run without '--run'?",
+        ),
+        (
+            ["predict", "RUN", "--data", "-images"],
+            "one that begins with a dash is written OPTION=VALUE",
         ),
         (["merge", "A", "B"], "the following arguments are required: --into"),
         (["./images"], "there is no command './images'; .*; did you mean '--data ./images'?"),
@@ -253,3 +258,29 @@ def test_what_reads_starts_early_where_there_is_work_for_it_and_no_image_is_deco
     assert begun_by(absent) == [workbooks, (1, "tune_ks.data.cohort.prepare_dicom")]
     (tmp_path / "runs" / "cache").mkdir(parents=True)
     assert begun_by(given) == begun_by(absent) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "--data", "loop"],
+        ["--data", "loop", "--space", "smoke"],
+        ["--data", "images", "--space", "smoke", "--run", "loop/run"],
+        ["--data", "images", "--space", "smoke", "--cache", "loop"],
+        ["evaluate", "loop", "--data", "images"],
+        ["analyse", "loop"],
+    ],
+)
+def test_a_link_that_leads_to_itself_is_one_message(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    assert run_search.main(words) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "loop"]
+
+
+def test_a_folder_whose_name_names_no_files_asks_for_a_name():
+    args = Namespace(name=None, data=Path("slices (1)"))
+    with pytest.raises(ValueError, match=r"named after the folder 'slices \(1\)': give --name NAME of 1 to 100"):
+        output_name(args)

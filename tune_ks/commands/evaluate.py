@@ -1,6 +1,7 @@
 """Evaluate and predict: exported models on other images, or on corrupted ones; nothing is trained."""
 
 import argparse
+import os
 import re
 import shlex
 from typing import Any
@@ -179,11 +180,12 @@ def with_references(folder: RunFolder, keys: list[str]) -> list[str]:
 
 def output_name(args: argparse.Namespace) -> str:
     """How the names of the files in RUN/external/ begin: a name, never a path."""
-    name = args.data.resolve().name if args.name is None else args.name
+    name = os.path.basename(os.path.realpath(args.data)) if args.name is None else args.name
     if not re.fullmatch(r"[\w-][\w .+-]{0,99}", name):
-        raise ValueError(
-            f"--name must be 1 to 100 letters, digits, blanks and '.+-_', not starting with a dot, got {name!r}"
-        )
+        needs = "1 to 100 letters, digits, blanks and '.+-_', not starting with a dot"
+        if args.name is None:
+            raise ValueError(f"files cannot be named after the folder {name!r}: give --name NAME of {needs}")
+        raise ValueError(f"--name must be {needs}, got {name!r}")
     if name.endswith(TAKEN):
         raise ValueError(f"--name must not end with {' or '.join(TAKEN)}, as other files do, got {name!r}")
     return name
@@ -195,7 +197,7 @@ def chosen_keys(folder: RunFolder, every: bool, key: str | None = None, instead:
     ``instead`` is the option of the command that needs no selection.json.
     """
     if not folder.root.is_dir():
-        raise ValueError(f"there is no run folder {folder.root}")
+        raise ValueError(f"there is no run folder {folder.root}: give the one that a search printed")
     finished = folder.finished()
     if not folder.search_json.is_file():  # it says how the images were read that the models were trained on
         raise ValueError(f"{folder.root} is not a run folder (no search.json): give the one that a search printed")

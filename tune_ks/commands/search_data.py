@@ -26,7 +26,7 @@ def require_apart(args: argparse.Namespace) -> None:
         return
     place = Path(args.run or RUNS)
     is_there = (place / "search.json").exists() if args.run else place.exists()
-    if not is_there and place.resolve().is_relative_to(args.data.resolve()):
+    if not is_there and Path(os.path.realpath(place)).is_relative_to(os.path.realpath(args.data)):
         raise ValueError(f"the run folder {place} would lie in the data folder {args.data}: give another --run")
 
 

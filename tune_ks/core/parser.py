@@ -44,6 +44,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with code 2 and the message, without the list of all options."""
+        if message.endswith("expected one argument"):  # of argparse, which takes such a word for an option
+            message += "; one that begins with a dash is written OPTION=VALUE"
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:

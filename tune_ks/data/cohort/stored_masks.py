@@ -1,5 +1,6 @@
 """Masks as the images of a folder are stored: drawn (masks.npz), boxes of a sheet, or NIfTI volumes."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +36,7 @@ class DrawnMasks(StoredMasks):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = path.resolve()  # in the user's own data, where it may be a link
+        self.file = Path(os.path.realpath(path))  # in the user's own data, where it may be a link
         self.has_organs = self._has_organs()
         self.patient = ""  # the last one read: the rows of a patient stand together in the table
         self.masks_by_slice: dict[int, dict[int, np.ndarray]] = {}

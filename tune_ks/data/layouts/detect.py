@@ -1,5 +1,6 @@
 """Every layout by name, and which of them a folder has."""
 
+import os
 from pathlib import Path
 
 from tune_ks.core.did_you_mean import closest
@@ -36,7 +37,7 @@ def detect(root: Path, labels_required: bool, ignore: Path | None = None) -> Lay
     """The layout of ``root``. InputError when it is no folder, or has none that serves."""
     root = Path(root)
     _require_folder(root)
-    ignore = Path(ignore).resolve() if ignore else None
+    ignore = Path(os.path.realpath(ignore)) if ignore else None
     for kind, layout in LAYOUTS.items():
         sheets = layout.find_sheets(root)
         if sheets is not None and (layout.has_labels or not labels_required):
