@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
@@ -31,6 +32,7 @@ def _end_before_anything(number: int, frame: object) -> NoReturn:
 
 def end_at_once(words: bytes) -> NoReturn:
     """End the process as it is, with a line on standard error."""
-    with suppress(OSError):
-        os.write(2, words)
+    if sys.stderr is not None:  # else 2 may be the number of a file that was opened since
+        with suppress(OSError):
+            os.write(2, words)
     os._exit(INTERRUPTED)
