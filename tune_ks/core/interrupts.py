@@ -18,6 +18,7 @@ SAME = 1.0  # seconds
 
 def run_process(main: Callable[[], int]) -> NoReturn:
     """Run a command as all that this process does, and end it with the exit code."""
+    interruption.owns_process = True
     with whole_process():
         exit_code = main()
         ignore_signals(*STOPPING)  # all is written and said: a late one must not change the code
@@ -37,12 +38,14 @@ def interruptible(run: Callable[[], int], command_line: str) -> int:
 class Interruption:
     """Ends what runs by KeyboardInterrupt, once: what is half-written is removed meanwhile, and children are ended.
 
-    A signal that comes again ends the process at once. Within SAME seconds it is the first one's echo: `timeout` sends
-    SIGTERM to its command and to the whole group, and who types Ctrl-C twice means it once.
+    A signal that comes again ends the process at once, where the process is this command's alone and not a notebook's.
+    Within SAME seconds it is the first one's echo: `timeout` sends SIGTERM to its command and to the whole group, and
+    who types Ctrl-C twice means it once.
     """
 
     def __init__(self) -> None:
         self.since: float | None = None  # time.monotonic() of the first one
+        self.owns_process = False
 
     def forget(self) -> None:
         """Take the next signal for the first one."""
@@ -50,11 +53,12 @@ class Interruption:
 
     def __call__(self, number: int, frame: object) -> None:
         now = time.monotonic()
-        if self.since is None:
-            self.since = now
-            raise KeyboardInterrupt
-        if now - self.since > SAME:
+        if self.since is not None and now - self.since <= SAME:
+            return
+        if self.since is not None and self.owns_process:
             end_at_once(b"ended at once; the same command goes on, and removes what is half-written\n")
+        self.since = now
+        raise KeyboardInterrupt
 
 
 interruption = Interruption()
