@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import ray
 from ray._common.utils import get_ray_address_file
+from ray._private import ray_constants
 from ray._private.authentication import authentication_token_setup
 
 import tune_ks
@@ -127,6 +128,8 @@ def connect(address: str | None, folder: str | None = None) -> None:
     # Ray's processes inherit these. Its default niceness of workers, 15, starves a search on a busy machine
     for name, value in {"RAY_worker_niceness": "0", **START_SLOWLY, **NO_SPARE_WORKERS, **KEEP_FREED}.items():
         os.environ.setdefault(name, value)
+    # as Ray shuts down it would set the system's own action for SIGTERM, over which this process ends without a word
+    ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
     if address is None:
         start_here(folder)
     else:
