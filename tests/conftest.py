@@ -5,6 +5,7 @@ A busy machine may take minutes to start Ray, and no worker of it is spare.
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from order import in_order
 from tune_ks.core.collector import imported_for_good
 from warm_workers import serve_workers
 
+# else each of the processes that the tests start, a hundred, compiles the whole program anew
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # read when NumPy and torch are imported. More threads than cores wait for each other: fits took ten times the CPU time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.fsync = lambda descriptor: None  # no test cuts the power, and waiting for the disk takes a fifth of their time

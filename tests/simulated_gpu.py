@@ -13,6 +13,7 @@ Not simulated are the GPU's random generators (numbers come from the CPU's, so a
 one on the CPU), its fused kernels (the CPU's are called), bfloat16, memory, streams and speed.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -124,6 +125,12 @@ def _tensors(values: Any) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
+@functools.cache
+def _name_of(func: Any) -> tuple[str, bool]:
+    """The name of an operation, and whether it changes a tensor that it is given."""
+    return func._schema.name.removeprefix("aten::"), func._schema.is_mutable
+
+
 class _Operations(TorchDispatchMode):
     """Every operation: are its tensors on one device, does the host wait, and where does the result lie?"""
 
@@ -142,20 +149,18 @@ class _Operations(TorchDispatchMode):
 
     def _run(self, func: Any, args: tuple, kwargs: dict) -> Any:
         given = [*_tensors(args), *_tensors(kwargs.values())]
-        on_gpu = [tensor for tensor in given if self.gpu.has(tensor)]
-        name = func._schema.name.removeprefix("aten::")
-        to_gpu = bool(on_gpu)  # also of new_zeros, to which autograd's own code gives the device that it believes in
-        if on_gpu:
-            self._check(func, name, args, given)
+        # also of new_zeros, to which autograd's own code gives the device that it believes in
+        if not any(self.gpu.has(tensor) for tensor in given):
+            return func(*args, **kwargs)
+        name, is_mutable = _name_of(func)
+        self._check(func, name, args, given)
         before = {tensor.untyped_storage()._cdata for tensor in given}
         result = func(*args, **kwargs)
-        results = list(_tensors([result]))
-        fresh = [tensor for tensor in results if tensor.untyped_storage()._cdata not in before]
-        if to_gpu:
-            for tensor in fresh:
-                self.gpu.put(tensor)
-            if (fresh and "empty" not in name) or func._schema.is_mutable:
-                self.gpu.launched.append((_place(), name))
+        fresh = [tensor for tensor in _tensors([result]) if tensor.untyped_storage()._cdata not in before]
+        for tensor in fresh:
+            self.gpu.put(tensor)
+        if (fresh and "empty" not in name) or is_mutable:
+            self.gpu.launched.append((_place(), name))
         return result
 
     def _check(self, func: Any, name: str, args: tuple, given: list[Tensor]) -> None:

@@ -153,27 +153,30 @@ def varied_fields(configurations: pd.DataFrame) -> list[str]:
     An option counts when it varies among rows of the same member, so that a mask without temperature adds no value.
     Fields of the mask are compared below full sampling only.
     """
-    is_below = [not full for full in configurations["full"]]
+    below = [row for row, full in enumerate(configurations["full"]) if not full]
     names = []
     for name in config_fields(configurations):
         if name in ("vendor", "sampling_rate", "seed"):
             continue
         values = _comparable(configurations[name])
-        if is_idle(name):
-            values = [value for value, below in zip(values, is_below) if below]
         if len(set(values)) <= 1:
-            continue  # most columns, and counting within members takes ten times as long
-        if _varies(configurations[is_below] if is_idle(name) else configurations, name):
+            continue  # most columns
+        members = _members_of(configurations, name)
+        within: dict[object, set] = {}
+        for row in below if is_idle(name) else range(len(values)):
+            if members[row] is not None:
+                within.setdefault(members[row], set()).add(values[row])
+        if any(len(of_member) > 1 for of_member in within.values()):
             names.append(name)
     return names
 
 
-def _varies(rows: pd.DataFrame, name: str) -> bool:
-    """Whether a column with several values has them within one member, if it is of an option or a mask's field."""
+def _members_of(rows: pd.DataFrame, name: str) -> list:
+    """Per row, the member whose option or mask's field a column is; one for all rows where it is of no member."""
     field = name.partition(".")[0] if "." in name else "mask"
     if name == field or not ("." in name or is_idle(name)):
-        return True
-    return bool((rows.groupby(field)[name].nunique(dropna=False) > 1).any())
+        return [field] * len(rows)
+    return _comparable(rows[field])
 
 
 def plain_name(name: str) -> str:

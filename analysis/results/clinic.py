@@ -210,21 +210,27 @@ def _subgroups(source: str, scores: Scores, groups: dict[str, pd.Series]) -> lis
     """AUC of each group that has enough patients of both classes; the other groups by name, without a number."""
     if not scores:
         return []
+    row_of = {vendor: parts[0].row for vendor, parts in _by_vendor(scores[CHOSEN])}
+    tested = {vendor: _tested(scores, vendor) for vendor in row_of}
     rows = []
     for by, group in groups.items():
-        for vendor, parts in _by_vendor(scores[CHOSEN]):
-            for name in sorted(group.reindex(parts[0].row).dropna().unique()):
+        for vendor in row_of:
+            for name in sorted(group.reindex(row_of[vendor]).dropna().unique()):
                 row = {"trained on": source, "scored on": vendor, "by": by, "group": name}
-                rows.append(row | _group(scores, vendor, group == name))
+                rows.append(row | _group(tested[vendor], vendor, group == name))
     return rows
 
 
-def _group(scores: Scores, vendor: str, inside: pd.Series) -> dict[str, Any]:
+def _tested(scores: Scores, vendor: str) -> Scores:
+    """The test images of one vendor."""
+    return {rate: [_test_images(training, vendor) for training in trainings] for rate, trainings in scores.items()}
+
+
+def _group(tested: Scores, vendor: str, inside: pd.Series) -> dict[str, Any]:
     """The numbers of one group; ``inside``: row of cohort.csv -> whether the image belongs to it."""
     values: dict[str, Any] = {}
-    for rate, trainings in scores.items():
-        tested = [_test_images(training, vendor) for training in trainings]
-        images = [of_training[inside.reindex(of_training["row"]).to_numpy(bool)] for of_training in tested]
+    for rate, trainings in tested.items():
+        images = [of_training[inside.reindex(of_training["row"]).to_numpy(bool)] for of_training in trainings]
         first = images[0]
         patients = [first.loc[first["label"] == label, "patient_id"].nunique() for label in (1, 0)]
         values |= {"with tumour": patients[0], "without": patients[1], "images": len(first)}

@@ -79,6 +79,8 @@ def test_no_network_asks_for_the_convolution_that_corrupts_memory(lines):
 @pytest.mark.parametrize("instructions", ["AVX2", "SSE41", "DEFAULT"])
 def test_every_convolution_is_right_and_stays_within_its_memory(lines, instructions):
     """With the code for processors that can do less than this one. glibc looks whether blocks were written beyond."""
+    if instructions == torch.backends.cpu.get_cpu_capability():
+        pytest.skip(f"{instructions} is all that this processor can do, as in DEFAULT")
     environment = os.environ | CHECKED_HEAP | {"ONEDNN_MAX_CPU_ISA": instructions}
     words = [sys.executable, convolutions.__file__]
     child = subprocess.run(words, input="\n".join(lines), env=environment, capture_output=True, text=True)

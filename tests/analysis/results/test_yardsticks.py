@@ -126,6 +126,7 @@ def test_the_paired_interval_is_a_bootstrap_by_hand(tmp_path):
     cohort = analysis.run.cohort
     images = cohort[(cohort["split"] == "test") & (cohort["vendor"] == "GE")]
     patients = np.unique(images["patient_id"])
+    rows_of = {patient: images["row"][images["patient_id"] == patient].tolist() for patient in patients}
 
     def difference(rows):
         label = images.loc[rows, "label"].to_numpy()
@@ -136,7 +137,7 @@ def test_the_paired_interval_is_a_bootstrap_by_hand(tmp_path):
     for draw in patient_weights(len(patients), 1000, "GE"):
         rows = []
         for patient, count in zip(patients, draw):
-            rows += images["row"][images["patient_id"] == patient].tolist() * int(count)
+            rows += rows_of[patient] * int(count)
         drawn.append(difference(rows))
     expected = interval(Resampled(difference(images["row"].tolist()), np.array(drawn), len(patients), -1.0))
     assert row.above_baseline_in_domain == pytest.approx(difference(images["row"].tolist()))
