@@ -3,7 +3,7 @@
     python -m benchmarks.mutants                  5,000 mutants, the table of docs/reliability.md
     python -m benchmarks.mutants --count 500 --seed 7
 
-tests/data/test_fuzz.py draws its 300 mutants in the same way; the number of a mutant is its seed. Each is read in a
+tests/data/test_fuzz.py draws its 280 mutants in the same way; the number of a mutant is its seed. Each is read in a
 child process. Five outcomes are faults: the reader crashes; it raises an exception that is not its own; it is silent
 for more than a minute; it refuses a file without naming it; or its message holds a value that identifies a patient.
 """
