@@ -1,5 +1,7 @@
 """The pointing game of one source vendor's chosen rate: a row a vendor scored on, beside what needs no training."""
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -19,7 +21,8 @@ def plot_pointing(rows: pd.DataFrame) -> go.Figure:
     names = [f"on {row['scored_on']}, {row['images']} images" for row in rows.to_dict("records")]
     marks = []
     for column, word, colour, symbol in ENTRIES:
-        ends = [rows.get(f"{column}_{end}", rows[column]).tolist() for end in ("low", "high")]
+        no_interval = pd.Series(math.nan, index=rows.index)
+        ends = [rows.get(f"{column}_{end}", no_interval).tolist() for end in ("low", "high")]
         marks.append(Marks(word, colour, range(len(rows)), [symbol] * len(rows), rows[column].tolist(), *ends))
-    figure = plot_rows(names, marks, "share of images in which the point lies in the tumour")
+    figure = plot_rows(names, marks, "share of images with a hit")
     return figure.update_layout(xaxis={"range": [-0.02, 1.02]})

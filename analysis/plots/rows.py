@@ -58,22 +58,27 @@ def _add(figure: go.Figure, names: Sequence[str], marks: Marks, places: Sequence
     """The symbols of one colour, at their place of each row; nothing where there is no value."""
     if all(map(math.isnan, marks.values)):
         return
+    outline = {"width": 2, "color": marks.colour}
     figure.add_trace(
         go.Scatter(
             x=list(marks.values),
             y=[places[row] for row in marks.rows],
             mode="markers",
             name=escape(marks.name),
-            marker={"size": 9, "color": marks.colour, "symbol": list(marks.symbols), "line": {"width": 2}},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [high - value for high, value in zip(marks.high, marks.values)],
-                "arrayminus": [value - low for low, value in zip(marks.low, marks.values)],
-                "thickness": 1.5,
-                "width": 3,
-            },
+            marker={"size": 9, "color": marks.colour, "symbol": list(marks.symbols), "line": outline},
+            error_x=None if all(map(math.isnan, marks.low)) else _bars(marks),
             text=[escape(names[row]) for row in marks.rows],
             hovertemplate=f"%{{text}}<br>{escape(marks.name)} %{{x:{marks.digits}}}<extra></extra>",
         )
     )
+
+
+def _bars(marks: Marks) -> dict:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for high, value in zip(marks.high, marks.values)],
+        "arrayminus": [value - low for low, value in zip(marks.low, marks.values)],
+        "thickness": 1.5,
+        "width": 3,
+    }

@@ -2,6 +2,7 @@
 
 from html import escape
 from itertools import cycle
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,13 +12,14 @@ from analysis.read.configurations import FULL
 from tune_ks.core.rate_words import rate_words
 
 COLOURS = (ORANGE, BLUE, GREEN)  # of the other vendors
+FILLINGS = ("", "-open", "-dot")  # of their symbols
 STEP = 1.02  # factor between the points of one rate, so that their bars stand side by side
 
 
 def plot_transfer(rows: pd.DataFrame, title: str) -> go.Figure:
     """``rows`` of transfer.transfer_loss() that were tested on one vendor; above 0 the training elsewhere is worse."""
     figure = blank("", f"transfer loss, test {title}")
-    colours = dict(zip(rows["trained on"].unique(), cycle(COLOURS)))
+    vendors = dict(zip(rows["trained on"].unique(), cycle(zip(COLOURS, FILLINGS))))
     below = rows[rows["mask"] != FULL]
     styles = dict(zip(dict.fromkeys(map(_mask, below.to_dict("records"))), cycle(zip(DASHES, SYMBOLS))))
     styles[FULL] = ("solid", "diamond")
@@ -26,7 +28,12 @@ def plot_transfer(rows: pd.DataFrame, title: str) -> go.Figure:
         lines.setdefault((row["trained on"], _mask(row)), []).append(row)
     for number, ((vendor, mask), of_line) in enumerate(lines.items()):
         aside = STEP ** (number - (len(lines) - 1) / 2)
-        _add_line(figure, pd.DataFrame(of_line), f"trained on {vendor}, {mask}", colours[vendor], styles[mask], aside)
+        colour, filling = vendors[vendor]
+        dash, symbol = styles[mask]
+        line = {"color": colour, "dash": dash, "width": 1.5}
+        marker = {"size": 8, "symbol": symbol + filling}
+        name = f"trained on {vendor}, {mask}"
+        _add_line(figure, pd.DataFrame(of_line), name, aside, line=line, marker=marker)
     rate_axis(figure, rows["rate"])
     figure.add_hline(y=0, line={"color": GREY, "width": 1.5})
     figure.update_layout(yaxis={"tickformat": "+.2~f"})
@@ -38,10 +45,7 @@ def _mask(row: dict) -> str:
     return ", ".join(filter(None, [row["mask"], row["settings"]]))
 
 
-def _add_line(
-    figure: go.Figure, rows: pd.DataFrame, name: str, colour: str, style: tuple[str, str], aside: float
-) -> None:
-    dash, symbol = style
+def _add_line(figure: go.Figure, rows: pd.DataFrame, name: str, aside: float, **look: Any) -> None:
     figure.add_trace(
         go.Scatter(
             x=(rows["rate"] * aside).tolist(),
@@ -49,8 +53,7 @@ def _add_line(
             y=rows["loss"].tolist(),
             mode="lines+markers",
             name=escape(name),
-            line={"color": colour, "dash": dash, "width": 1.5},
-            marker={"size": 8, "symbol": symbol},
+            **look,
             error_y={
                 "type": "data",
                 "symmetric": False,

@@ -138,7 +138,7 @@ def _looks(analysis: Analysis, computed: VendorAnalysis, games: list[Pointed], s
     shown: list[Part] = []
     for name, rows in pointing.of_chosen(scores, computed.vendor, keys).groupby("images_of"):
         words = pointing.verdict(rows, computed.vendor, str(name))
-        shown += [Paragraph(analysis.measure.words(words)), _shares(rows, computed.vendor, str(name))]
+        shown += [Paragraph(analysis.measure.words(words)), _shares(rows, computed.vendor, str(name), analysis.measure)]
     for game in games:
         of_game = [key for key in keys if key in game.keys]
         if of_game and analysis.images:
@@ -146,11 +146,11 @@ def _looks(analysis: Analysis, computed: VendorAnalysis, games: list[Pointed], s
     return shown
 
 
-def _shares(rows: pd.DataFrame, vendor: str, name: str) -> Figure:
+def _shares(rows: pd.DataFrame, vendor: str, name: str, measure: Measure) -> Figure:
     """How often the point of most evidence lies in the tumour, beside what needs no training."""
     alt = (
-        f"Share of the images with a tumour of {name} in which the point of most evidence lies in it, trained on "
-        f"{vendor}: the chosen rate and random weights with 90 % intervals, the best fixed position, a random point"
+        f"Share of the images with a {measure.finding} of {name} in which the point of most evidence lies in it, "
+        f"trained on {vendor}: the chosen rate and random weights with 90 % intervals, the best fixed position, a random point"
     )
     identity = f"pointing-{slug(name)}-{slug(vendor)}"
     title = f"Where it looks, trained on {vendor}, on {name}"
