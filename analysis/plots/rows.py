@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from analysis.plots.common import LEGEND_LINE, blank
+from analysis.plots.common import blank, wrapped
 
+LETTERS = 36  # of a line of a name: so many capitals fit on a phone
 LINE = 16  # pixels of a line of a name
 APART = 9  # pixels between the symbols of one row
 GAP = 10  # pixels between two rows
@@ -36,7 +37,7 @@ def plot_rows(names: Sequence[str], marks: Sequence[Marks], title: str) -> go.Fi
     The other axis counts pixels. A name stands above its values: beside them, a phone would have no room for the plot.
     """
     figure = blank(title, "")
-    lines = [textwrap.wrap(name, LEGEND_LINE) or [""] for name in names]
+    lines = [textwrap.wrap(name, LETTERS) or [""] for name in names]
     heights = [LINE * len(of_name) + APART * len(marks) + GAP for of_name in lines]
     tops = list(accumulate(heights, initial=0))
     starts = [top + LINE * len(of_name) for top, of_name in zip(tops, lines)]
@@ -64,7 +65,7 @@ def _add(figure: go.Figure, names: Sequence[str], marks: Marks, places: Sequence
             x=list(marks.values),
             y=[places[row] for row in marks.rows],
             mode="markers",
-            name=escape(marks.name),
+            name=wrapped(marks.name),
             marker={"size": 9, "color": marks.colour, "symbol": list(marks.symbols), "line": outline},
             error_x=None if all(map(math.isnan, marks.low)) else _bars(marks),
             text=[escape(names[row]) for row in marks.rows],

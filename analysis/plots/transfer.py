@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, DASHES, GREEN, GREY, ORANGE, SYMBOLS, blank, rate_axis
+from analysis.plots.common import BLUE, DASHES, GREEN, GREY, ORANGE, SYMBOLS, blank, rate_axis, wrapped
 from analysis.read.configurations import FULL
 from tune_ks.core.rate_words import rate_words
 
@@ -22,7 +22,7 @@ def plot_transfer(rows: pd.DataFrame, title: str) -> go.Figure:
     vendors = dict(zip(rows["trained on"].unique(), cycle(zip(COLOURS, FILLINGS))))
     below = rows[rows["mask"] != FULL]
     styles = dict(zip(dict.fromkeys(map(_mask, below.to_dict("records"))), cycle(zip(DASHES, SYMBOLS))))
-    styles[FULL] = ("solid", "diamond")
+    styles |= {_mask(row): ("solid", "diamond") for row in rows[rows["mask"] == FULL].to_dict("records")}
     lines: dict[tuple[str, str], list[dict]] = {}
     for row in rows.to_dict("records"):
         lines.setdefault((row["trained on"], _mask(row)), []).append(row)
@@ -52,7 +52,7 @@ def _add_line(figure: go.Figure, rows: pd.DataFrame, name: str, aside: float, **
             meta={"rates": rows["rate"].tolist()},
             y=rows["loss"].tolist(),
             mode="lines+markers",
-            name=escape(name),
+            name=wrapped(name),
             **look,
             error_y={
                 "type": "data",

@@ -150,7 +150,8 @@ def _shares(rows: pd.DataFrame, vendor: str, name: str, measure: Measure) -> Fig
     """How often the point of most evidence lies in the tumour, beside what needs no training."""
     alt = (
         f"Share of the images with a {measure.finding} of {name} in which the point of most evidence lies in it, "
-        f"trained on {vendor}: the chosen rate and random weights with 90 % intervals, the best fixed position, a random point"
+        f"trained on {vendor}: the chosen rate and random weights with 90 % intervals, the best fixed position, a "
+        "random point"
     )
     identity = f"pointing-{slug(name)}-{slug(vendor)}"
     title = f"Where it looks, trained on {vendor}, on {name}"

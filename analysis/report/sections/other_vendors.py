@@ -56,7 +56,7 @@ def _figure(analysis: Analysis, source: str, rows: pd.DataFrame) -> list[Part]:
     drawn = pd.concat([chosen, full]).assign(where=lambda table: "on " + table["scored on"].astype(str))
     title = f"test {analysis.measure.title}"
     alt = f"{title}, trained on {source}{analysis.measure.words(ALT)}"
-    identity = f"other-vendors-{slug(source)}"
+    identity = f"elsewhere-{slug(source)}"
     figure = plot_elsewhere(drawn, title)
     return [Figure(identity, to_json(figure), alt, int(figure.layout.height), f"Trained on {source}")]
 

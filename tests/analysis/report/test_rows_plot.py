@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from analysis.plots.common import LEGEND_LINE
 from analysis.plots.paper import numbers
-from analysis.plots.rows import FRAME, Marks, plot_rows
+from analysis.plots.rows import FRAME, LETTERS, Marks, plot_rows
 
 LONG = "GENERALELECTRICHEALTHCAREOFTHENORTHERNLANDS, full sampling"
 NAMES = ("on GE", f"on {LONG}", "on <b>Siemens</b> & Co")
@@ -22,7 +21,7 @@ def figure():
 
 def test_a_long_name_is_wrapped_and_makes_its_row_higher(figure):
     texts = [note.text for note in figure.layout.annotations]
-    assert all(len(line) <= LEGEND_LINE for text in texts[:2] for line in text.split("<br>"))
+    assert all(len(line) <= LETTERS for text in texts[:2] for line in text.split("<br>"))
     assert texts[1].count("<br>") >= 1
     assert texts[2] == "on &lt;b&gt;Siemens&lt;/b&gt; &amp; Co"
     tops = [note.y for note in figure.layout.annotations]

@@ -75,6 +75,9 @@ def test_the_figure_draws_every_loss_at_its_rate(analysis):
     for column, name in (("y", "loss"), ("low", "low"), ("high", "high")):
         assert points[column].tolist() == pytest.approx(rows[name].tolist())
     assert section_of(analysis, "transfer").count('class="plot"') == 2
+    of_settings = plot_transfer(rows.assign(settings="train share 0.4"), "AUC")
+    named = [trace.name.replace("<br>", " ") for trace in of_settings.data]
+    assert named == [f"{name}, train share 0.4" for name in drawn]
 
 
 def test_one_seed_speaks_of_these_trainings_and_one_vendor_of_nothing(tmp_path):
