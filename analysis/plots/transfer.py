@@ -19,6 +19,7 @@ STEP = 1.02  # factor between the points of one rate, so that their bars stand s
 def plot_transfer(rows: pd.DataFrame, title: str) -> go.Figure:
     """``rows`` of transfer.transfer_loss() that were tested on one vendor; above 0 the training elsewhere is worse."""
     figure = blank("", f"transfer loss, test {title}")
+    rows = rows.assign(settings=rows["settings"].fillna(""))  # beside others, a mask without settings has NaN
     vendors = dict(zip(rows["trained on"].unique(), cycle(zip(COLOURS, FILLINGS))))
     below = rows[rows["mask"] != FULL]
     styles = dict(zip(dict.fromkeys(map(_mask, below.to_dict("records"))), cycle(zip(DASHES, SYMBOLS))))

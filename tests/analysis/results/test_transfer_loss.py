@@ -78,6 +78,8 @@ def test_the_figure_draws_every_loss_at_its_rate(analysis):
     of_settings = plot_transfer(rows.assign(settings="train share 0.4"), "AUC")
     named = [trace.name.replace("<br>", " ") for trace in of_settings.data]
     assert named == [f"{name}, train share 0.4" for name in drawn]
+    mixed = rows.assign(settings=["mask lr multiplier 1", *[np.nan] * (len(rows) - 1)])
+    assert len(plot_transfer(mixed, "AUC").data) == 3
 
 
 def test_one_seed_speaks_of_these_trainings_and_one_vendor_of_nothing(tmp_path):
