@@ -1,14 +1,14 @@
 """What a clinician asks, drawn: sensitivity and specificity at a threshold set beforehand, ROC, and reliability."""
 
 from collections.abc import Sequence
-from html import escape
-from itertools import product
+from itertools import cycle, product
 from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import AMBER, BLUE, FAINT, GREEN, GREY, ORANGE, blank
+from analysis.plots.common import AMBER, BLUE, FAINT, GREEN, GREY, ORANGE, SYMBOLS, blank, wrapped
+from analysis.plots.rows import Marks, plot_rows
 from analysis.results.at_threshold import RocCurve
 from tune_ks.core.domains import is_source
 from tune_ks.core.operating_point import SPECIFICITY
@@ -34,24 +34,16 @@ SHARES = (
 
 
 def plot_operating(rows: pd.DataFrame) -> go.Figure:
-    """One source vendor's rows of ``clinic.operating``: a line a test vendor and rate."""
-    figure = blank("share of test images")
-    names = [f"on {escape(row['scored on'])},<br>{row['rate']}" for row in rows.to_dict("records")]
+    """One source vendor's rows of ``clinic.operating``: a row a test vendor and rate."""
+    names = [f"on {row['scored on']}, {row['rate']}" for row in rows.to_dict("records")]
+    marks = []
     for share in SHARES:
-        figure.add_trace(
-            go.Scatter(
-                x=rows[share.name].tolist(),
-                y=names,
-                mode="markers",
-                name=f"{share.name} reached",
-                marker={"size": 10, "symbol": share.symbol, "color": share.colour},
-                error_x=_bars(rows[share.name], rows[share.low], rows[share.high]),
-                hovertemplate=f"{share.name} %{{x:.3f}}<extra></extra>",
-            )
-        )
+        values, low, high = (rows[name].tolist() for name in (share.name, share.low, share.high))
+        symbols = [share.symbol] * len(rows)
+        marks.append(Marks(f"{share.name} reached", share.colour, range(len(rows)), symbols, values, low, high))
+    figure = plot_rows(names, marks, "share of test images")
     figure.add_vline(x=SPECIFICITY, line={"dash": "dot", "width": 1, "color": GREY})
-    figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"autorange": "reversed"})
-    return figure
+    return figure.update_layout(xaxis={"range": [0, 1.02]})
 
 
 def plot_roc(curves: Sequence[RocCurve], reached: pd.DataFrame) -> go.Figure:
@@ -131,32 +123,43 @@ def plot_reliability(rows: pd.DataFrame, finding: str) -> go.Figure:
     rates = rows["rate"].unique()
     colours = {vendor: OTHERS[(place - 1) % len(OTHERS)] for place, vendor in enumerate(vendors)}
     colours[vendors[0]] = BLUE  # the vendor trained on
+    symbols = dict(zip(vendors, cycle(SYMBOLS)))
+    binned = []  # how many bins there are of how many images, in words, of each vendor
     for vendor, rate in product(vendors, rates):
         bins = rows[(rows["scored on"] == vendor) & (rows["rate"] == rate)]
-        figure.add_trace(_observed(bins, vendor, rate, colours[vendor], finding))
+        figure.add_trace(_observed(bins, vendor, rate, (colours[vendor], symbols[vendor]), finding))
         if rate != FULL_SAMPLING:
-            figure.add_trace(_bin_ends(bins, vendor, colours[vendor], finding))
+            figure.add_trace(_bin_ends(bins, len(binned), colours[vendor], finding))
+            binned.append(f"{len(bins)} x {bins['images'].mean():.0f}")
     ends = {"x": [0, 1], "y": [0, 1], "mode": "lines", "line": {"color": GREY, "width": 1, "dash": "dash"}}
     figure.add_trace(go.Scatter(**ends, name="calibrated", hoverinfo="skip"))
     below = 0.06 + 0.05 * len(vendors)
     figure.update_layout(
         xaxis={"range": [-0.02, 1.02], "anchor": "y2"},
         yaxis={"range": [-0.02, 1.02], "domain": [below + 0.04, 1]},
-        yaxis2={"domain": [0, below], "zeroline": False, "automargin": True, "autorange": "reversed"},
+        yaxis2={
+            "domain": [0, below],
+            "range": [len(binned) - 0.4, -0.6],
+            "tickvals": list(range(len(binned))),
+            "ticktext": binned,
+            "zeroline": False,
+            "automargin": True,
+        },
     )
     return figure
 
 
-def _observed(bins: pd.DataFrame, vendor: str, rate: str, colour: str, finding: str) -> go.Scatter:
+def _observed(bins: pd.DataFrame, vendor: str, rate: str, style: tuple[str, str], finding: str) -> go.Scatter:
     """Observed against predicted; full sampling is dotted and without bars, so that the chosen rate is seen."""
     full = rate == FULL_SAMPLING
+    colour, symbol = style
     return go.Scatter(
         x=bins["predicted"].round(4).tolist(),
         y=bins["observed"].round(4).tolist(),
         mode="lines+markers",
-        name=f"{escape(vendor)}, {rate}",
+        name=wrapped(f"{vendor}, {rate}"),
         line={"color": colour, "width": 1.5, "dash": "dot" if full else "solid"},
-        marker={"size": 8, "symbol": "circle-open" if full else "circle"},
+        marker={"size": 8, "symbol": f"{symbol}-open" if full else symbol},
         error_y=None if full else _bars(bins["observed"], bins["low"], bins["high"]),
         customdata=bins[["images", "with tumour"]].round(1).to_numpy().tolist(),
         hovertemplate="predicted %{x:.2f}, observed %{y:.2f}: %{customdata[0]:.0f} images, %{customdata[1]:.0f} with a "
@@ -164,7 +167,7 @@ def _observed(bins: pd.DataFrame, vendor: str, rate: str, colour: str, finding: 
     )
 
 
-def _bin_ends(bins: pd.DataFrame, vendor: str, colour: str, finding: str) -> go.Scatter:
+def _bin_ends(bins: pd.DataFrame, place: int, colour: str, finding: str) -> go.Scatter:
     """Where each bin begins and ends; as all hold about as many images, short ones are where predictions crowd."""
     x, text = [], []
     for row in bins.to_dict("records"):
@@ -173,7 +176,7 @@ def _bin_ends(bins: pd.DataFrame, vendor: str, colour: str, finding: str) -> go.
         text += [said, said, ""]
     return go.Scatter(
         x=x,
-        y=[f"{escape(vendor)}: {len(bins)} x {bins['images'].mean():.0f}"] * len(x),
+        y=[place] * len(x),
         text=text,
         mode="lines+markers",
         line={"color": colour, "width": 2},

@@ -13,9 +13,11 @@ from analysis.plots.common import (
     DASHES,
     DOMAINS,
     FAINT,
+    FILLING,
     GREY,
     SPLIT_WORDS,
     SYMBOLS,
+    TOP,
     about_configurations,
     about_trials,
     band,
@@ -31,7 +33,6 @@ from analysis.statistics.curve import Curve
 from tune_ks.core.rate_words import rate_words
 
 CROWD = 60  # points of a curve: beyond it their bars hide everything
-TOP = 1.05  # beyond it no axis of a metric goes, as none is above 1
 FITTED_WIDTH = 3.5  # of the fitted mean: a measured curve is thinner
 ASIDE = {"in_domain": 1 / 1.02, "cross_domain": 1.02}  # so that the bars of one rate stand side by side
 
@@ -77,7 +78,8 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         score = Score(f"{info.split}_{domain}", domain, word, colour, hover)
         if info.configurations[score.column].isna().all():
             continue
-        _add_entry(figure, word, "lines", line={"color": colour, "width": 6}, legendgroup=word)
+        marker = {"symbol": f"circle{FILLING[domain]}", "size": 9}
+        _add_entry(figure, word, "lines+markers", line={"color": colour, "width": 6}, marker=marker, legendgroup=word)
         for of_curve in info.fitted:
             _add_band(figure, getattr(of_curve, domain), score)
         _add_trials(figure, info.trials, score)
@@ -163,7 +165,7 @@ def _add_line(figure: go.Figure, line: Line, score: Score) -> None:
             mode=line.mode,
             name=f"{escape(line.curve.name)}, {score.word}",
             line={"color": score.colour, "dash": line.dash, "width": 1.5},
-            marker={"size": 7, "symbol": line.symbol},
+            marker={"size": 7, "symbol": line.symbol + FILLING[score.domain]},
             error_y=error_bars(table, score.column) if bars else None,
             text=about_configurations(table),
             customdata=[keys[0] for keys in table["keys"]],  # a click opens that trial

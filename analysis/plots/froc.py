@@ -3,10 +3,11 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DOMAINS, blank
+from analysis.plots.common import DOMAINS, FILLING, blank
 from tune_ks.core.metrics import FALSE_POSITIVES
 
 LINES = {"chosen": "solid", "full sampling": "dot"}  # sampling -> dash of its line
+SYMBOLS = {"chosen": "circle", "full sampling": "diamond"}
 
 
 def plot_froc(curves: pd.DataFrame, rate: str) -> go.Figure:
@@ -22,6 +23,7 @@ def plot_froc(curves: pd.DataFrame, rate: str) -> go.Figure:
                 mode="lines+markers",
                 name=f"{words}, {sampled}",
                 line={"color": colour, "dash": LINES[sampling], "width": 2},
+                marker={"size": 7, "symbol": SYMBOLS[sampling] + FILLING[domain]},
                 customdata=rows["words"],
                 hovertemplate=(
                     f"{words}, {sampled}<br>sensitivity %{{y:.3f}} at %{{customdata}} false positives an image"

@@ -8,23 +8,32 @@ from analysis.plots.common import DOMAINS, FAINT, blank, faded
 from analysis.results.line_falls import Falls, place_words
 from analysis.statistics.measures import MEASURES
 
-MASK_SHARE = 0.12  # of the figure's height
+MASK_SHARE = 0.1  # of the figure's height
 
 
 def plot_line_falls(falls: Falls) -> go.Figure:
-    """Above, which lines the mask keeps (the share of seeds); below, a bar a line and domain with its interval."""
-    figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[MASK_SHARE, 1 - MASK_SHARE], vertical_spacing=0.03)
-    figure.update_layout(blank().layout)
+    """Above, which lines the mask keeps (the share of seeds); below, a panel a domain with a bar a line.
+
+    Side by side in one panel, the bars of 64 lines are too narrow to be seen on a phone.
+    """
+    domains = [domain for domain in DOMAINS if falls.table[domain].notna().any()]
+    share = (1 - MASK_SHARE) / max(len(domains), 1)
+    heights = [MASK_SHARE, *[share] * len(domains)]
+    figure = make_subplots(len(heights), 1, shared_xaxes=True, row_heights=heights, vertical_spacing=0.04)
+    figure.update_layout(blank(legend=False).layout)
     figure.add_trace(_mask(falls), row=1, col=1)
-    for domain, (words, colour) in DOMAINS.items():
-        if falls.table[domain].notna().any():
-            figure.add_trace(_bars(falls, domain, words, colour), row=2, col=1)
-    figure.update_layout(barmode="group", bargap=0.15, bargroupgap=0.0, legend_y=1.04)
+    for row, domain in enumerate(domains, start=2):
+        words, colour = DOMAINS[domain]
+        figure.add_trace(_bars(falls, domain, words, colour), row=row, col=1)
+        figure.update_yaxes(
+            title_text=f"fall of {MEASURES[falls.metric].title}, {words}", zeroline=True, row=row, col=1
+        )
+    figure.update_layout(bargap=0.15)
     unit = "ring, whole distance from DC" if falls.points else "k-space line, from DC"
-    figure.update_xaxes(title_text=unit, row=2, col=1)
     figure.update_xaxes(zeroline=False, showgrid=False)
+    figure.update_xaxes(title_text=unit, row=len(heights), col=1)
+    figure.update_yaxes(matches="y2", row=3, col=1)  # a fall is as high in both domains
     figure.update_yaxes(showticklabels=False, fixedrange=True, title_text="mask", row=1, col=1)
-    figure.update_yaxes(title_text=f"fall of the {MEASURES[falls.metric].title}", zeroline=True, row=2, col=1)
     return figure
 
 

@@ -107,13 +107,16 @@ def _of_trace(trace: Any) -> Iterator[dict[str, Any]]:
 
 
 def _ends(trace: Any, number: int) -> tuple[Sequence[float | None], Sequence[float | None]]:
-    """The ends of the vertical bars of a trace."""
-    bars = getattr(trace, "error_y", None)
-    if bars is None or bars.array is None or not len(bars.array):
-        return [None] * number, [None] * number
-    y = np.array(trace.y, dtype=float)
-    below = bars.array if bars.arrayminus is None else bars.arrayminus
-    return (y - np.array(below, dtype=float)).tolist(), (y + np.array(bars.array, dtype=float)).tolist()
+    """The ends of the vertical bars of a trace, or of the horizontal ones of a trace without."""
+    for name, values in (("error_y", trace.y), ("error_x", trace.x)):
+        bars = getattr(trace, name, None)
+        if bars is not None and bars.array is not None and len(bars.array):
+            middle = np.array(values, dtype=float)
+            below = bars.array if bars.arrayminus is None else bars.arrayminus
+            return (middle - np.array(below, dtype=float)).tolist(), (
+                middle + np.array(bars.array, dtype=float)
+            ).tolist()
+    return [None] * number, [None] * number
 
 
 def _plain(text: Any) -> str:

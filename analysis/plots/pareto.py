@@ -37,6 +37,8 @@ from tune_ks.core.rate_words import rate_tick, rate_words
 CROWD = 60  # configurations: beyond it large points hide each other
 HOVER = "%{text}<br>in-domain %{x:.3f}, cross-domain %{y:.3f}<extra></extra>"
 
+ROOM = 0.07  # of the span of an axis, beyond its values; twice above, where the star has its rate
+
 
 class Objectives(NamedTuple):
     """What a rate can be optimal for, and how its line looks."""
@@ -275,5 +277,5 @@ def _range(scores: list[pd.Series], surfaces: pd.DataFrame | None, domain: str) 
     if surfaces is not None:
         reached = surfaces[domain].astype(float).clip(low - span, high + span)
         low, high = min(low, reached.min()), max(high, reached.max())
-    room = 0.06 * max(high - low, LEAST_SPAN)
-    return [float(low - room), float(high + room)]
+    room = ROOM * max(high - low, LEAST_SPAN)
+    return [float(low - room), float(high + room + (room if domain == "cross_domain" else 0))]

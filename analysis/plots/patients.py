@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DASHES, DOMAINS, GREY, SYMBOLS, blank, error_bars
+from analysis.plots.common import DASHES, DOMAINS, FILLING, GREY, SYMBOLS, blank, error_bars
 from analysis.results.learning_curve import PatientsCurve, PatientsInfo
 
 ASIDE = {"in_domain": 1 / 1.01, "cross_domain": 1.01}  # so that bars stand side by side
@@ -22,10 +22,11 @@ def plot_patients(info: PatientsInfo) -> go.Figure:
     figure.update_layout(xaxis={"type": "log", "tickvals": ticks, "ticktext": [f"{count:.0f}" for count in ticks]})
     styles = list(zip(info.curves, cycle(DASHES), cycle(SYMBOLS)))
     for domain, (word, colour) in DOMAINS.items():
-        _add_entry(figure, word, "lines", line={"color": colour, "width": 6}, legendgroup=word)
+        marker = {"symbol": f"circle{FILLING[domain]}", "size": 9}
+        _add_entry(figure, word, "lines+markers", line={"color": colour, "width": 6}, marker=marker, legendgroup=word)
         for curve, dash, symbol in styles:
             line = {"color": colour, "dash": dash, "width": 1.5}
-            _add_curve(figure, curve, domain, word, line=line, marker={"size": 7, "symbol": symbol})
+            _add_curve(figure, curve, domain, word, line=line, marker={"size": 7, "symbol": symbol + FILLING[domain]})
             _add_yardsticks(figure, curve, domain, word, colour)
     for curve, dash, symbol in styles:
         line = {"color": GREY, "dash": dash, "width": 1.5}

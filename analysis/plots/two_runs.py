@@ -8,13 +8,32 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DASHES, DOMAINS, GREY, SPLIT_WORDS, SYMBOLS, about_configurations, blank, rate_axis
+from analysis.plots.common import (
+    DASHES,
+    DOMAINS,
+    GREY,
+    SPLIT_WORDS,
+    SYMBOLS,
+    about_configurations,
+    blank,
+    rate_axis,
+    wrapped,
+)
 from analysis.results.curves_info import CurvesInfo, ShownCurve
 from analysis.results.two_runs import Pair
 from tune_ks.core.rate_words import rate_words
 
 RUN_COLOURS = ("#2a9d6f", "#9b6bd3")  # green, violet: in the report blue and orange are the two domains
+RUN_FILLINGS = ("", "-open")  # of the symbols of a run, for a reader who does not see the colours
 AXES = {"in_domain": ("y", (0.54, 1.0)), "cross_domain": ("y2", (0.0, 0.46))}  # domain -> its axis, and where it stands
+
+
+class Look(NamedTuple):
+    """What tells a run from the other."""
+
+    name: str
+    colour: str
+    filling: str  # of its symbols
 
 
 class Style(NamedTuple):
@@ -26,20 +45,26 @@ class Style(NamedTuple):
 
 def plot_two_runs(pair: Pair) -> go.Figure:
     """Every configuration a point, every curve a line, the choice of a run a star."""
-    there = [(name, colour, info) for (name, info), colour in zip(pair.sides, RUN_COLOURS) if info is not None]
+    there = []
+    for (name, info), colour, filling in zip(pair.sides, RUN_COLOURS, RUN_FILLINGS):
+        if info is not None:
+            there.append((Look(name, colour, filling), info))
     figure = blank()
-    styles = _styles([info for _, _, info in there])
-    for name, colour, info in there:
-        _add_entry(figure, escape(name), line={"color": colour, "width": 6}, legendgroup=name)
+    styles = _styles([info for _, info in there])
+    for look, info in there:
+        marker = {"symbol": f"circle{look.filling}", "size": 9}
+        _add_entry(
+            figure, wrapped(look.name), line={"color": look.colour, "width": 6}, marker=marker, legendgroup=look.name
+        )
         for domain in AXES:
             for curve in info.curves:
-                _add_curve(figure, curve, styles[curve.name], domain, (name, colour), info)
-            _add_choice(figure, info, domain, (name, colour))
+                _add_curve(figure, curve, styles[curve.name], domain, look, info)
+            _add_choice(figure, info, domain, look)
     for curve_name, style in styles.items():
         marker = {"symbol": style.symbol, "color": GREY}
-        _add_entry(figure, escape(curve_name), line={"color": GREY, "dash": style.dash}, marker=marker)
-    rate_axis(figure, pd.concat([info.configurations["realised_rate"] for _, _, info in there]))
-    _stack(figure, f"{SPLIT_WORDS[pair.split]} {there[0][2].measure.title}")
+        _add_entry(figure, wrapped(curve_name), line={"color": GREY, "dash": style.dash}, marker=marker)
+    rate_axis(figure, pd.concat([info.configurations["realised_rate"] for _, info in there]))
+    _stack(figure, f"{SPLIT_WORDS[pair.split]} {there[0][1].measure.title}")
     return figure
 
 
@@ -63,10 +88,7 @@ def _add_entry(figure: go.Figure, name: str, **style: Any) -> None:
     figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
 
 
-def _add_curve(
-    figure: go.Figure, curve: ShownCurve, style: Style, domain: str, run: tuple[str, str], info: CurvesInfo
-) -> None:
-    name, colour = run
+def _add_curve(figure: go.Figure, curve: ShownCurve, style: Style, domain: str, look: Look, info: CurvesInfo) -> None:
     table = curve.configurations
     values = table[f"{info.split}_{domain}"]
     if values.isna().all():
@@ -77,34 +99,34 @@ def _add_curve(
             y=values.tolist(),
             yaxis=AXES[domain][0],
             mode="lines+markers" if curve.joined else "markers",
-            name=f"{escape(name)}: {escape(curve.name)}",
-            line={"color": colour, "dash": style.dash, "width": 1.8},
-            marker={"size": 7, "symbol": style.symbol, "color": colour},
+            name=f"{escape(look.name)}: {escape(curve.name)}",
+            line={"color": look.colour, "dash": style.dash, "width": 1.8},
+            marker={"size": 7, "symbol": style.symbol + look.filling, "color": look.colour},
             text=about_configurations(table),
-            hovertemplate=f"{escape(name)}<br>%{{text}}<br>{info.measure.title} %{{y:.3f}}<extra></extra>",
-            legendgroup=name,
+            hovertemplate=f"{escape(look.name)}<br>%{{text}}<br>{info.measure.title} %{{y:.3f}}<extra></extra>",
+            legendgroup=look.name,
             showlegend=False,
         )
     )
 
 
-def _add_choice(figure: go.Figure, info: CurvesInfo, domain: str, run: tuple[str, str]) -> None:
+def _add_choice(figure: go.Figure, info: CurvesInfo, domain: str, look: Look) -> None:
     """A star, where a rate was chosen and has this score."""
-    name, colour = run
     selection = info.selection
     value = selection.values.get(f"{info.split}_{domain}", math.nan)
     if math.isnan(value):
         return
+    about = f"chosen by {selection.rule}: {rate_words(selection.rate)}"
     figure.add_trace(
         go.Scatter(
             x=[selection.rate],
             y=[value],
             yaxis=AXES[domain][0],
             mode="markers",
-            name=f"{escape(name)}: chosen",
-            marker={"size": 18, "symbol": "star-open", "color": colour, "line": {"width": 2}},
-            hovertemplate=f"{escape(name)}, chosen by {selection.rule}: {rate_words(selection.rate)}<extra></extra>",
-            legendgroup=name,
+            name=f"{escape(look.name)}: chosen",
+            marker={"size": 18, "symbol": "star-open", "color": look.colour, "line": {"width": 2}},
+            hovertemplate=f"{escape(look.name)}, {about}<extra></extra>",
+            legendgroup=look.name,
             showlegend=False,
         )
     )

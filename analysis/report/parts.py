@@ -100,6 +100,14 @@ class Picture:
         return data_uri(self.pixels)
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of one size in a row, two of them side by side on a phone."""
+
+    pictures: Sequence[Picture]
+    template: ClassVar[str] = "pictures.html"
+
+
 class Column(NamedTuple):
     """The head of a table's column."""
 

@@ -5,7 +5,7 @@ patients, where they were scored there too.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from analysis.statistics.training_noise import seeds_of, training_noise
 from tune_ks.core.ensemble import FEWEST_TOGETHER
 
 REFERENCES = ("full_sampling", "low_pass")
+ITSELF = "chosen"
 TOGETHER = ("together", "together_low", "together_high")  # the metric of the trainings' mean score
 MEASURED = (
     "value",
@@ -88,6 +89,23 @@ def _of_cohort(run: Run, configurations: pd.DataFrame, cohort: str, scored: pd.D
             together = draws.get(_ensemble(row.configuration), {}).get(("test", str(vendor)))
             rows.append(about | _compared(seeds, compared, noise[row.vendor, str(vendor)]) | _together(together))
     return rows
+
+
+def beside_chosen(external: pd.DataFrame, configurations: pd.DataFrame, keys: Collection[str]) -> pd.DataFrame:
+    """The rows of the configuration that has the trials ``keys``, of the low-pass at its rate and of full sampling.
+
+    ``reference``: ITSELF of the chosen one, otherwise a name in REFERENCES.
+    """
+    names = configurations["configuration"]
+    others = dict(zip(names, zip(full_sampling_of(configurations), low_pass_of(configurations))))
+    reference: dict[str | None, str] = {}
+    for name, of_name in zip(names, configurations["keys"]):
+        if not set(keys).isdisjoint(of_name):
+            reference[name] = ITSELF
+            for other, word in zip(others[name], REFERENCES):
+                reference.setdefault(other, word)
+    rows = external[external["configuration"].isin([name for name in reference if name is not None])]
+    return rows.assign(reference=[reference[name] for name in rows["configuration"]])
 
 
 def settings_shown(table: pd.DataFrame, configurations: pd.DataFrame) -> list[str]:

@@ -70,7 +70,8 @@ def _patients_and_images(run: Run) -> str:
 
 def _trials(run: Run) -> str:
     """``108 trials``, ``2 of 20 trials finished, 1 failed``; what is 0 is left out."""
-    words = [f"{len(run.trials)} of {run.asked} trials finished" if run.left else f"{len(run.trials)} trials"]
+    number = len(run.trials)
+    words = [f"{number} of {run.asked} trials finished" if run.left else f"{number} trial{'' if number == 1 else 's'}"]
     for word, rows in {"stopped early": run.stopped, "failed": run.failures}.items():
         if len(rows):
             words.append(f"{len(rows)} {word}")

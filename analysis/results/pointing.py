@@ -79,16 +79,16 @@ def _measured(game: Pointed, places: list[int], vendor: str) -> dict[str, Any]:
     return columns
 
 
-def verdicts(table: pd.DataFrame, vendor: str, keys: Sequence[str]) -> list[str]:
-    """A sentence for each set of images: does the chosen rate of ``vendor`` look at the tumour, and is it learned?"""
-    sentences = []
+def of_chosen(table: pd.DataFrame, vendor: str, keys: Sequence[str]) -> pd.DataFrame:
+    """The rows of the models ``keys``, those of the chosen rate, trained on ``vendor``."""
     is_chosen = np.array([not set(keys).isdisjoint(of_row) for of_row in table["keys"]], bool)
-    chosen = table[(table["vendor"] == vendor).to_numpy() & is_chosen]
-    for name, rows in chosen.groupby("images_of"):
-        parts = [_words(row, vendor) for row in rows.to_dict("records")]
-        rate = rate_words(rows["realised_rate"].iloc[0])
-        sentences.append(f"Trained on {vendor}, rate {rate}, on {name}: {'; '.join(parts)}.")
-    return sentences
+    return table[(table["vendor"] == vendor).to_numpy() & is_chosen]
+
+
+def verdict(rows: pd.DataFrame, vendor: str, name: str) -> str:
+    """Does the chosen rate look at the tumour on the images ``name``, and is it learned? ``rows`` of of_chosen()."""
+    words = [_words(row, vendor) for row in rows.to_dict("records")]
+    return f"Trained on {vendor}, rate {rate_words(rows['realised_rate'].iloc[0])}, on {name}: {'; '.join(words)}."
 
 
 def _words(row: dict[str, Any], vendor: str) -> str:

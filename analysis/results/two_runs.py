@@ -77,7 +77,7 @@ def fingerprint(run: Side) -> str:
 
 def facts(first: Side, second: Side) -> pd.DataFrame:
     """What was searched, one column a run."""
-    columns: dict[str, list[str]] = {"what": ["space", "cohort", "split_seed", "metric", "trials"]}
+    columns: dict[str, list[str]] = {"what": ["space", "cohort", "split seed", "metric", "trials"]}
     for run in (first, second):
         space = str(run.search.get("space", ""))
         seed = str(run.search.get("split_seed", ""))

@@ -16,6 +16,7 @@ from analysis.results.run_row import Choice, RunRow
 from analysis.results.two_runs import Pair, Side
 from analysis.serve.notes import LARGEST, NAME
 from analysis.serve.runs import Made
+from analysis.statistics.measures import MEASURES
 from tune_ks.core.rate_words import rate_words
 
 NOTE_LETTERS = 80  # of a note in the list of runs
@@ -42,6 +43,7 @@ class RunLine(NamedTuple):
     row: RunRow
     address: str
     choices_of: str
+    metric: str
     trained_on: list[str]
     rates: list[str]
     in_domain: list[str]
@@ -147,7 +149,8 @@ def _figure(pair: Pair) -> Figure:
     alt = (
         f"{SPLIT_WORDS[pair.split].capitalize()} metric against the realised rate, trained on "
         f"{pair.vendor}: in-domain "
-        f"above, cross-domain below; a colour is a run, a dash a curve, a star what the run chose{alone}."
+        "above, cross-domain below; a colour is a run (open symbols: the second), a dash a curve, a star what the run "
+        f"chose{alone}."
     )
     drawn = to_json(plot_two_runs(pair))
     return Figure(f"compare-{slug(pair.vendor)}", drawn, alt, PAIR_HEIGHT, f"Trained on {pair.vendor}{alone}")
@@ -160,6 +163,7 @@ def run_line(row: RunRow, address: str, note: str) -> RunLine:
         row=row,
         address=address,
         choices_of=_choices_of(row),
+        metric=MEASURES[row.metric].title if row.metric in MEASURES else DASH,
         trained_on=[choice.vendor for choice in row.choices],
         rates=[_rate(choice) for choice in row.choices],
         in_domain=[number(choice.in_domain) for choice in row.choices],
@@ -174,7 +178,7 @@ def _choices_of(row: RunRow) -> str:
     if row.analysed is None:
         return "not analysed"
     if row.analysed == row.counts.finished:
-        return f"all {row.analysed} trials"
+        return f"all {row.analysed} trials" if row.analysed > 1 else str(row.analysed)
     return f"{row.analysed} of {row.counts.finished}"
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from analysis.plots.line_falls import plot_line_falls
 from analysis.read.explained import load_occluded
 from analysis.results.line_falls import line_falls, of_tumour, of_vendor, place_words, verdict
 from tiny import write_tiny
@@ -88,6 +89,18 @@ def test_the_planted_line_carries_the_tumour_and_no_other(in_both):
     unkept = read.kept[0] == 0
     assert unkept.sum() == SIDE - len(KEPT)
     assert np.array_equal(read.score[0, unkept], np.tile(read.clean[0], (unkept.sum(), 1)))
+
+
+def test_each_domain_has_a_panel_of_its_own_with_the_same_axis(in_both):
+    falls, _ = in_both
+    figure = plot_line_falls(falls)
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert [(trace.name, trace.yaxis) for trace in bars] == [("in-domain", "y2"), ("cross-domain", "y3")]
+    assert figure.layout.yaxis3.matches == "y2"
+    assert figure.layout.yaxis2.title.text == "fall of AUC, in-domain"
+    assert all(list(trace.x) == list(KEPT) for trace in bars)
+    alone = plot_line_falls(falls._replace(table=falls.table.assign(cross_domain=np.nan)))
+    assert [trace.name for trace in alone.data if trace.type == "bar"] == ["in-domain"]
 
 
 def test_a_line_that_only_the_training_vendor_needs_carries_the_vendor(tmp_path):

@@ -8,7 +8,7 @@ from torch import nn
 
 from analysis.read.explained import Pointed, load_pointed
 from analysis.report.sections.explained import SHOWN_SIDE, outlined
-from analysis.results.pointing import pointing_table, verdicts
+from analysis.results.pointing import of_chosen, pointing_table, verdict
 from tiny import write_tiny
 from tune_ks.core.config import TrialConfig
 from tune_ks.core.run_folder import RunFolder
@@ -133,11 +133,10 @@ def test_the_table_gives_shares_by_vendor_and_the_sentence_says_what_is_shown():
     assert by_vendor["fixed"].tolist() == pytest.approx([0.2, 0.2])
     assert by_vendor.loc["GE", "above_fixed"] == pytest.approx(0.7)
     assert 0.7 < by_vendor.loc["GE", "hits_low"] < 0.9 < by_vendor.loc["GE", "hits_high"] <= 1
-    (sentence,) = verdicts(table, "GE", ["k"])
-    in_domain, cross_domain = sentence.split("; ")
+    in_domain, cross_domain = verdict(of_chosen(table, "GE", ["k"]), "GE", "made").split("; ")
     assert in_domain.endswith("it is shown to look at the tumour, and to have learned it")
     assert "not shown to be more often than the best fixed position" in cross_domain
-    assert verdicts(table, "SIEMENS", ["k"]) == []
+    assert of_chosen(table, "SIEMENS", ["k"]).empty
 
 
 def test_an_outline_is_drawn_around_the_mask_and_nowhere_else():

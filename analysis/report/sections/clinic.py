@@ -100,8 +100,9 @@ def _operating(vendor: str, rows: pd.DataFrame) -> Figure:
     ]
     listed = "; ".join(reached)
     alt = f"Sensitivity and specificity on test patients, trained on {vendor}, with 90 % intervals; {listed}."
-    drawn = to_json(plot_operating(rows))
-    return Figure(f"operating-{slug(vendor)}", drawn, alt, 330, f"Trained on {vendor}")
+    drawn = plot_operating(rows)
+    height = int(drawn.layout.height)
+    return Figure(f"operating-{slug(vendor)}", to_json(drawn), alt, height, f"Trained on {vendor}")
 
 
 def _how_to_state(clinic: Clinic) -> str:
@@ -135,7 +136,8 @@ def _reliability(vendor: str, rows: pd.DataFrame, measure: Measure) -> Figure:
         f"Observed share of {measure.finding} images against the predicted probability, trained on "
         f"{vendor}, by test {measure.domains.one}, with 90 % intervals of the chosen rate; full "
         "sampling dotted; on the dashed line predictions are calibrated. "
-        "Below, where each bin of equally many images begins and ends."
+        f"Below, in the colour of the {measure.domains.one}, where each bin of equally many images begins and ends: "
+        "how many bins, and images in each."
     )
     drawn = to_json(plot_reliability(rows, measure.finding))
     return Figure(f"reliability-{slug(vendor)}", drawn, alt, 460, f"Trained on {vendor}")

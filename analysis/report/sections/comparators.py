@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analysis.plots.common import to_json
-from analysis.plots.comparators import places, plot_comparators
+from analysis.plots.comparators import plot_comparators
 from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results import comparators
@@ -11,8 +11,6 @@ from analysis.results.compute import Analysis
 from analysis.results.sentences import DOMAINS
 from analysis.results.versus_lowpass import CHANCE
 
-ROW = 46  # pixels of a comparator
-FRAME = 150  # pixels above and below
 HOW = (
     "Every comparator and every mask minus full sampling without any of them, all else equal, on the same test "
     "patients; 90 % intervals over patients and seeds (of one seed on a side over patients only, about these "
@@ -46,15 +44,15 @@ def parts(analysis: Analysis) -> Sequence[Part]:
 
 
 def _figure(analysis: Analysis, vendor: str) -> list[Part]:
-    count = len(places(analysis.comparators, vendor))
     alt = (
         f"Comparators and masks minus plain full sampling, test {analysis.measure.title}, trained on "
         f"{vendor}: right "
         "of 0 is better; blue in-domain, orange cross-domain, grey by how much the transfer loss shrinks; bars are "
         "90 % intervals, filled symbols hold after Holm's correction."
     )
-    drawn = to_json(plot_comparators(analysis.comparators, vendor, analysis.measure))
-    return [Figure(f"comparators-{slug(vendor)}", drawn, alt, FRAME + ROW * count, f"Trained on {vendor}")]
+    drawn = plot_comparators(analysis.comparators, vendor, analysis.measure)
+    name = f"comparators-{slug(vendor)}"
+    return [Figure(name, to_json(drawn), alt, int(drawn.layout.height), f"Trained on {vendor}")]
 
 
 SECTION = Section("Does a mask beat the obvious?", parts)

@@ -1,9 +1,9 @@
 """A knob over each option that one training drew for every image: its network at every value, in images and scores."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.plots.common import SPLIT_WORDS
 from analysis.read.configurations import plain_name
 from analysis.report.parts import Details, Heading, Paragraph, Part, Picture, number, slug
 from analysis.report.sections.base import Section, labels_seen
@@ -18,14 +18,15 @@ from analysis.report.sections.masks import (
     names_of_images,
     pairs_of,
     score_state,
+    shown_split,
 )
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.drawn_options import Series, Stop, drawn_columns, series_of
 
 WORDS = (
     "In one training {option} was drawn for each image, and its network was scored at these values; a separate "
-    "training had one value throughout. Means over seeds; the images are those of the lowest seed. These are test "
-    "scores: turn the knob to look, not to choose."
+    "training had one value throughout. Means over seeds; the images are those of the lowest seed. These are "
+    "{split} scores: turn the knob to look, not to choose."
 )
 
 
@@ -48,6 +49,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
     comparable = comparable_images([stop.exhibit for stop in stops])
     image_names = names_of_images(name, comparable)
     full = _full_values(computed)
+    split = SPLIT_WORDS[shown_split(stop.exhibit for stop in stops)]
     states = {}
     for of_series in series:
         states[of_series.name] = [
@@ -61,7 +63,7 @@ def _of_vendor(analysis: Analysis, computed: VendorAnalysis, column: str, series
         states=states,
         profile=[],
         pairs=pairs_of(analysis.run.cohort, comparable, analysis.measure),
-        texts=[labels_seen(analysis), Paragraph(WORDS.format(option=option), "small")],
+        texts=[labels_seen(analysis), Paragraph(WORDS.format(option=option, split=split), "small")],
         series="trained as",
         turned=option,
         has_masks=False,
@@ -86,7 +88,7 @@ def _state(
 ) -> dict[str, Any]:
     """What the script shows at one stop of the slider. ``images``: ids of the restored images."""
     exhibit = stop.exhibit
-    split = "val" if math.isnan(exhibit.in_domain) else "test"
+    split = shown_split([exhibit])
     return {
         "name": f"{option} {stop.value:g}{', chosen' if exhibit.chosen else ''}",
         "chosen": exhibit.chosen,

@@ -7,17 +7,18 @@ import pandas as pd
 
 from analysis.plots.common import to_json
 from analysis.plots.line_falls import plot_line_falls
-from analysis.read.configurations import keys_of_full
+from analysis.plots.pointing import plot_pointing
+from analysis.read.configurations import keys_of_full, plain_name
 from analysis.read.explained import Occluded, Pointed, load_occluded, load_pointed
-from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, Picture, slug, table
+from analysis.report.parts import Details, Figure, Heading, Paragraph, Part, Picture, Pictures, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results import line_falls, pointing
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.line_falls import Falls
-from analysis.statistics.measures import Measure
+from analysis.statistics.measures import MEASURES, Measure
 from tune_ks.core.rate_words import rate_words
 
-HEIGHT = 380  # pixels
+HEIGHT = 460  # pixels
 SHOWN_SIDE = 192  # pixels that a picture has at least
 NOT_EXPLAINED = (
     "Not asked. python run_search.py evaluate RUN --data DIR --explain takes each line of k-space out of the masks of "
@@ -38,8 +39,16 @@ GAME = (
     "point: the mean share of an image that tumours cover. Intervals of 90 % are over patients."
 )
 PICTURES = (
-    "Above: the sampled image; below: where the evidence is (white). Dashed: the tumour's outline; cross: the point."
+    "Of each pair the left one is the sampled image, the right one shows where the evidence is (white). Dashed: the "
+    "tumour's outline; cross: the point."
 )
+OF_FALLS = {
+    "share_kept": "share kept",
+    "kept_by": "seeds that keep it",
+    "in_domain_holm": "in-domain, p after Holm",
+    "cross_domain_holm": "cross-domain, p after Holm",
+    "more_in_domain_holm": "more in-domain than cross-domain, p after Holm",
+}
 RENAMED = {
     "images_of": "images of",
     "vendor": "trained on",
@@ -110,11 +119,10 @@ def _drawn(falls: Falls, sampling: str) -> list[Part]:
     unit = "ring" if falls.points else "line"
     title = f"Without each {unit}, rate {rate_words(falls.rate)}, on {falls.name}"
     alt = (
-        f"Above the mask, below how far the metric falls without each {unit} of k-space, trained on "
-        f"{falls.vendor}: "
-        "in-domain blue, cross-domain orange, with 90 % intervals; DC is at 0"
+        f"Above the mask, below how far the {MEASURES[falls.metric].title} falls without each {unit} of k-space, "
+        f"trained on {falls.vendor}: in-domain, then cross-domain, with 90 % intervals; DC is at 0"
     )
-    rows = falls.table.rename(columns=lambda column: column.replace("_", " ").replace(" domain", "-domain"))
+    rows = falls.table.rename(columns=OF_FALLS).rename(columns=plain_name)
     places = falls.table.assign(points=falls.points)
     rows.insert(0, unit, [line_falls.place_words(row.first, row.last, row.points) for row in places.itertuples()])
     known = rows.drop(columns=["first", "last"]).dropna(axis=1, how="all")
@@ -127,9 +135,10 @@ def _drawn(falls: Falls, sampling: str) -> list[Part]:
 def _looks(analysis: Analysis, computed: VendorAnalysis, games: list[Pointed], scores: pd.DataFrame) -> list[Part]:
     """The sentences of the pointing game, and the pictures unless they were left out."""
     keys = list(computed.selection.keys)
-    shown: list[Part] = [
-        Paragraph(analysis.measure.words(text)) for text in pointing.verdicts(scores, computed.vendor, keys)
-    ]
+    shown: list[Part] = []
+    for name, rows in pointing.of_chosen(scores, computed.vendor, keys).groupby("images_of"):
+        words = pointing.verdict(rows, computed.vendor, str(name))
+        shown += [Paragraph(analysis.measure.words(words)), _shares(rows, computed.vendor, str(name), analysis.measure)]
     for game in games:
         of_game = [key for key in keys if key in game.keys]
         if of_game and analysis.images:
@@ -137,19 +146,34 @@ def _looks(analysis: Analysis, computed: VendorAnalysis, games: list[Pointed], s
     return shown
 
 
+def _shares(rows: pd.DataFrame, vendor: str, name: str, measure: Measure) -> Figure:
+    """How often the point of most evidence lies in the tumour, beside what needs no training."""
+    alt = (
+        f"Share of the images with a {measure.finding} of {name} in which the point of most evidence lies in it, "
+        f"trained on {vendor}: the chosen rate and random weights with 90 % intervals, the best fixed position, a "
+        "random point"
+    )
+    identity = f"pointing-{slug(name)}-{slug(vendor)}"
+    title = f"Where it looks, trained on {vendor}, on {name}"
+    drawn = plot_pointing(rows)
+    return Figure(identity, to_json(drawn), alt, int(drawn.layout.height), title)
+
+
 def _pictures(game: Pointed, key: str, computed: VendorAnalysis, measure: Measure) -> list[Part]:
     """Two images side by side with their saliency, for the first seed of the chosen rate."""
     place = game.keys.index(key)
-    pairs: list[list[Part]] = []
+    pictures = []
     for image, saliency, outline in zip(game.image[place], game.saliency[place], game.outline):
         point = divmod(int(saliency.argmax()), saliency.shape[1])
         about = f"{game.name}, trained on {computed.vendor}, rate {rate_words(computed.selection.rate)}"
-        left = Picture(outlined(image, outline), f"{about}: a test image with a {measure.finding}, outlined")
-        right = Picture(
-            outlined(saliency, outline, point), f"{about}: where the evidence in it is, the {measure.finding} outlined"
-        )
-        pairs.append([Panels([[left], [right]])])
-    return [Panels(pairs), Paragraph(measure.words(PICTURES), "small")] if pairs else []
+        pictures += [
+            Picture(outlined(image, outline), f"{about}: a test image with a {measure.finding}, outlined"),
+            Picture(
+                outlined(saliency, outline, point),
+                f"{about}: where the evidence in it is, the {measure.finding} outlined",
+            ),
+        ]
+    return [Pictures(pictures), Paragraph(measure.words(PICTURES), "small")] if pictures else []
 
 
 def outlined(image: np.ndarray, mask: np.ndarray, point: tuple[int, int] | None = None) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-from analysis.report.parts import Paragraph, Part, table
+from analysis.plots.common import to_json
+from analysis.plots.elsewhere import CHOSEN, LOW_PASS, plot_elsewhere
+from analysis.read.configurations import FULL
+from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, known_columns, labels_seen
-from analysis.results.compute import Analysis
-from analysis.results.external import REFERENCES, TOGETHER, settings_shown
+from analysis.results.compute import Analysis, VendorAnalysis
+from analysis.results.external import ITSELF, REFERENCES, TOGETHER, beside_chosen, settings_shown
 
 MISSING = "No external cohort was evaluated (RUN/external/NAME.csv)."
 WORDS = (
@@ -14,9 +17,11 @@ WORDS = (
     "score of all seeds, as predict uses them, over patients alone."
 )
 
+SAMPLINGS = {ITSELF: CHOSEN, "low_pass": LOW_PASS, "full_sampling": FULL}
+
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """A row a cohort, vendor trained on, vendor scored on, mask and rate; the chosen ones are marked."""
+    """A figure a vendor trained on, and a table in which the chosen rates are marked."""
     external = analysis.external
     if not analysis.vendors:
         return []
@@ -38,6 +43,7 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     shown += ["seeds", "images", "patients", title, "low", "high", *TOGETHER]
     shown += [f"minus_{name}" for name in differences]
     return [
+        Panels([_figure(analysis, computed) for computed in analysis.vendors.values()]),
         labels_seen(analysis),
         table(
             known_columns(frame, shown, analysis.measure),
@@ -48,6 +54,22 @@ def parts(analysis: Analysis) -> Sequence[Part]:
         Paragraph(analysis.measure.words(WORDS), "small"),
         about_strangers,
     ]
+
+
+def _figure(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
+    """The chosen rate on every other cohort; empty where it was scored on none."""
+    rows = beside_chosen(analysis.external, analysis.configurations, computed.selection.keys)
+    if rows.empty:
+        return []
+    title = analysis.measure.title
+    where = rows["cohort"].astype(str) + ", on " + rows["scored_on"].astype(str)
+    drawn = plot_elsewhere(rows.assign(where=where, sampling=[SAMPLINGS[name] for name in rows["reference"]]), title)
+    alt = (
+        f"{title} on other cohorts, trained on {computed.vendor}: a row a cohort and scanner, the chosen rate beside "
+        "the low-pass at the same rate and full sampling, with 90 % intervals"
+    )
+    identity = f"external-{slug(computed.vendor)}"
+    return [Figure(identity, to_json(drawn), alt, int(drawn.layout.height), f"Trained on {computed.vendor}")]
 
 
 SECTION = Section("External cohorts", parts)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.plots.common import to_json
 from analysis.plots.robustness import plot_robustness
-from analysis.read.configurations import keys_of_full
+from analysis.read.configurations import keys_of_full, plain_name
 from analysis.read.corrupted import Corrupted, load_corruptions
 from analysis.report.parts import Figure, Heading, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
@@ -83,7 +83,9 @@ def _compared(comparison: Robust, vendor: str, title: str) -> list[Part]:
         f"{vendor}: "
         f"rate {rate_words(comparison.rate)} in solid lines, full sampling dotted, in-domain blue, cross-domain orange"
     )
-    rows = comparison.table.assign(domain=comparison.table["domain"].str.replace("_", "-"))
+    rows = comparison.table.assign(
+        corruption=comparison.table["corruption"].map(plain_name), domain=comparison.table["domain"].map(plain_name)
+    )
     return [
         Figure(name, to_json(plot_robustness(comparison)), alt, HEIGHT, title),
         Paragraph(verdict(comparison)),

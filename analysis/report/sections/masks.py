@@ -1,7 +1,7 @@
 """The masks and what they leave of an image: a knob over the rates, the masks side by side, the grid of images."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -24,10 +24,12 @@ from analysis.statistics.measures import Measure
 from tune_ks.core.rate_words import rate_words
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-LOOK = (
-    "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them would be an "
-    "oracle's choice, and its metric biased upward."
-)
+LOOK = {  # split of the scores that the knob shows
+    "test": "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them "
+    "would be an oracle's choice, and its metric biased upward.",
+    "val": "These are validation scores of every rate, as its test scores are not known: a metric by which a rate was "
+    "chosen is biased upward.",
+}
 MARKED = (
     "Boxes on the sampled images: found (green, solid) is the model's answer where its centre lies in the true box; "
     "false (blue, dotted) is its answer anywhere else, on an image without a tumour its likeliest place; missed "
@@ -182,7 +184,7 @@ def _knob(analysis: Analysis, computed: VendorAnalysis, exhibits: list[Exhibit],
         texts=[
             Paragraph(measure.words(MARKED) if any(shown.exhibit.marks for shown in comparable) else "", "small"),
             labels_seen(analysis),
-            Paragraph(measure.words(LOOK), "small"),
+            Paragraph(measure.words(LOOK[shown_split(exhibits)]), "small"),
         ],
     )
 
@@ -199,9 +201,14 @@ def _full_values(exhibits: list[Exhibit]) -> dict[str, float]:
     return next((exhibit.values for exhibit in exhibits if exhibit.family == FULL), {})
 
 
+def shown_split(exhibits: Iterable[Exhibit]) -> str:
+    """The split whose scores are shown: test, or val where no test score is known."""
+    return "val" if all(math.isnan(exhibit.in_domain) for exhibit in exhibits) else "test"
+
+
 def _state(exhibit: Exhibit, measure: Measure, full: dict[str, float], images: list[str] | None) -> dict[str, Any]:
     """What the script shows at one stop of the slider. ``images``: ids of the sampled images."""
-    split = "val" if math.isnan(exhibit.in_domain) else "test"
+    split = shown_split([exhibit])
     chosen = ", chosen" if exhibit.chosen else ""
     kept = "" if exhibit.mask is None else f" ({counted(exhibit.mask)})"
     state: dict[str, Any] = {

@@ -1,8 +1,14 @@
 """Which vendors the cross-domain mean is over, and the chosen rate on every one of them."""
 
+import math
 from collections.abc import Sequence
 
-from analysis.report.parts import Paragraph, Part, table
+import pandas as pd
+
+from analysis.plots.common import to_json
+from analysis.plots.elsewhere import CHOSEN, plot_elsewhere
+from analysis.read.configurations import FULL
+from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
 from analysis.report.sections.base import Section, labels_seen
 from analysis.results import other_vendors
 from analysis.results.compute import Analysis
@@ -14,9 +20,11 @@ NOTE = (
     "all of its error. Values are test metrics of the chosen rate [90 % interval over patients and trainings]."
 )
 
+ALT = ": a row a vendor scored on, the chosen rate with its 90 % interval beside full sampling"
+
 
 def parts(analysis: Analysis) -> Sequence[Part]:
-    """A table; nothing where every mean is of one vendor and leaves out none."""
+    """A figure a vendor trained on and a table; nothing where every mean is of one vendor and leaves out none."""
     rows = analysis.other_vendors
     if rows.empty:
         return []
@@ -27,12 +35,30 @@ def parts(analysis: Analysis) -> Sequence[Part]:
     if not measure.finding:
         shown = shown.drop(columns="patients without", errors="ignore")
     note = Paragraph(measure.words(NOTE.format(patients=measure.patient_words("patients of a class"))), "small")
+    figures = [
+        _figure(analysis, str(source), of_source) for source, of_source in rows.groupby("trained on", sort=False)
+    ]
     return [
         *means,
+        Panels(figures),
         table(shown, "other-vendors", measure.words("The other vendors, one by one")),
         labels_seen(analysis),
         note,
     ]
+
+
+def _figure(analysis: Analysis, source: str, rows: pd.DataFrame) -> list[Part]:
+    """The chosen rate on each other vendor, beside full sampling; empty where none has a value."""
+    if rows["value"].isna().all():
+        return []
+    chosen = rows.assign(sampling=CHOSEN)
+    full = rows.assign(sampling=FULL, value=rows["full sampling"], low=math.nan, high=math.nan)
+    drawn = pd.concat([chosen, full]).assign(where=lambda table: "on " + table["scored on"].astype(str))
+    title = f"test {analysis.measure.title}"
+    alt = f"{title}, trained on {source}{analysis.measure.words(ALT)}"
+    identity = f"elsewhere-{slug(source)}"
+    figure = plot_elsewhere(drawn, title)
+    return [Figure(identity, to_json(figure), alt, int(figure.layout.height), f"Trained on {source}")]
 
 
 SECTION = Section("Other vendors", parts)

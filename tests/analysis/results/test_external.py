@@ -11,12 +11,14 @@ import pytest
 from analysis import RunError, analyse, analyse_again, print_external
 from analysis.analyse import last_settings
 from analysis.choice.options import Options
+from analysis.plots.elsewhere import plot_elsewhere
+from analysis.plots.paper import numbers
 from analysis.read.configurations import low_pass_of
 from analysis.read.load import load
 from analysis.report import page
 from analysis.report.sections import external as section
 from analysis.results.compute import compute
-from analysis.results.external import external_table
+from analysis.results.external import ITSELF, beside_chosen, external_table
 from analysis.statistics.bootstrap import Resampled, interval, patient_weights
 from analysis.statistics.estimate import estimate
 from synthetic_run import write_run
@@ -126,6 +128,23 @@ def test_the_low_pass_of_a_configuration_has_its_rate_and_settings(analysis):
         )
         met += 1
     assert met == 8
+
+
+def test_the_figure_has_the_chosen_rate_beside_what_it_is_compared_with(analysis):
+    keys = next(
+        row.keys for row in analysis.configurations.itertuples() if (row.family, row.sampling_rate) == ("gumbel", 0.25)
+    )
+    rows = beside_chosen(analysis.external, analysis.configurations, keys)
+    assert rows["reference"].value_counts().to_dict() == {ITSELF: 2, "low_pass": 2, "full_sampling": 2}  # two cohorts
+    assert (rows["vendor"] == "GE").all()
+    assert rows.loc[rows["reference"] == "low_pass", "sampling_rate"].tolist() == [0.25, 0.25]
+    assert rows["full"].astype(bool).tolist() == (rows["reference"] == "full_sampling").tolist()
+    figure = plot_elsewhere(rows.assign(where=rows["cohort"], sampling=rows["reference"].map(section.SAMPLINGS)), "AUC")
+    points = numbers(figure)
+    assert sorted(points["x"]) == pytest.approx(sorted(rows["value"]))
+    assert sorted(points["low"]) == pytest.approx(sorted(rows["low"]))
+    assert set(points["about"]) == {"other", "second"}
+    assert page.render(section.parts(analysis)).count('class="plot"') == 2
 
 
 def test_what_was_not_scored_is_not_compared(folder, analysis):

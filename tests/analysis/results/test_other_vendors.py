@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import warnings
 from types import SimpleNamespace
 
@@ -14,6 +15,8 @@ from analysis import analyse
 from analysis.choice.crossfit import score_halves
 from analysis.choice.noninferior_run import validation_patients
 from analysis.read.load import load
+from analysis.report.parts import Panels
+from analysis.report.sections import other_vendors as section
 from analysis.results.scored_domains import scored_domains
 from analysis.results.terminal import print_analysis
 from analysis.statistics.bootstrap import average
@@ -65,6 +68,18 @@ def test_the_means_are_over_siemens_alone_and_everything_else_is_named(analysed)
     assert f"GE: {SMALL} is not in the cross-domain test mean: 2 patient(s) with a tumour, 2 without" in said
     assert f"GE: {SMALL} is not in the cross-domain validation mean: 3 patient(s) with a tumour, 3 without" in said
     assert f"GE: {ONE_CLASS} is not in the cross-domain test mean: 12 patient(s) with a tumour, 0 without" in said
+
+
+def test_the_figure_has_every_vendor_with_a_value(analysed):
+    (panels,) = [part for part in section.parts(analysed) if isinstance(part, Panels)]
+    ((figure,),) = panels.panels
+    drawn = json.loads(figure.plotly_json)
+    chosen, full = drawn["data"]
+    assert chosen["text"] == full["text"] == [f"on {SMALL}", "on SIEMENS", f"on {ONE_CLASS}"]
+    table = analysed.other_vendors
+    assert chosen["x"][:2] == pytest.approx(table["value"].tolist()[:2])
+    assert full["x"][:2] == pytest.approx(table["full sampling"].tolist()[:2])
+    assert chosen["x"][2] is None  # images of one class have no AUC
 
 
 def test_each_vendor_is_shown_on_its_own(analysed):

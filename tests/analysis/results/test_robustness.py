@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.choice.options import Options
+from analysis.plots.robustness import plot_robustness
 from analysis.read.corrupted import load_corruptions
 from analysis.read.load import load
 from analysis.report.page import render
@@ -58,6 +59,13 @@ def test_the_more_robust_rate_is_found_and_only_where_it_is(tmp_path):
     assert table.loc[("blur", "in_domain"), "full, corrupted"] == pytest.approx(np.mean(expected[1:]))
     assert (curves["low"] < curves["value"]).all()
     assert "loses less AUC than full sampling in 2 and more in 0" in verdict(compared)
+    figure = plot_robustness(compared)
+    assert len(figure.data) == 2 * 4  # corruptions; samplings and domains
+    assert {trace.yaxis for trace in figure.data} == {"y", "y2"}
+    assert figure.layout.yaxis2.matches == "y"  # a loss is as high in every panel
+    assert figure.layout.xaxis.title.text == figure.layout.xaxis2.title.text == "severity"
+    looks = {(trace.line.dash, trace.marker.symbol, tuple(trace.x)) for trace in figure.data}
+    assert len(looks) == 4  # told apart without colours, and no bar hides another
     other_way = robust(worse, "SIEMENS", ["full"], ["low"], 0.25)
     assert "in 0 and more in 2" in verdict(other_way)
 

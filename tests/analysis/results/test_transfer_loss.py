@@ -8,6 +8,8 @@ import pytest
 
 from analysis import analyse
 from analysis.choice.options import Options
+from analysis.plots.paper import numbers
+from analysis.plots.transfer import plot_transfer
 from analysis.read.load import load
 from analysis.results import transfer
 from analysis.results.compute import compute
@@ -61,6 +63,23 @@ def test_a_lower_rate_that_shrinks_the_loss_is_seen(analysis):
     assert 'id="transfer"' in section_of(analysis, "transfer")
     written = json.loads(analysis.selection_json.read_text())["transfer"]
     assert [row["loss"] for row in written] == pytest.approx(analysis.transfer["loss"].tolist(), abs=1e-6)
+
+
+def test_the_figure_draws_every_loss_at_its_rate(analysis):
+    rows = analysis.transfer[analysis.transfer["tested on"] == "GE"]
+    figure = plot_transfer(rows, "AUC")
+    drawn = {trace.name: trace for trace in figure.data}
+    assert list(drawn) == ["trained on SIEMENS, gumbel", "trained on SIEMENS, full sampling"]
+    points = numbers(figure)
+    assert points["x"].tolist() == rows["rate"].tolist()
+    for column, name in (("y", "loss"), ("low", "low"), ("high", "high")):
+        assert points[column].tolist() == pytest.approx(rows[name].tolist())
+    assert section_of(analysis, "transfer").count('class="plot"') == 2
+    of_settings = plot_transfer(rows.assign(settings="train share 0.4"), "AUC")
+    named = [trace.name.replace("<br>", " ") for trace in of_settings.data]
+    assert named == [f"{name}, train share 0.4" for name in drawn]
+    mixed = rows.assign(settings=["mask lr multiplier 1", *[np.nan] * (len(rows) - 1)])
+    assert len(plot_transfer(mixed, "AUC").data) == 3
 
 
 def test_one_seed_speaks_of_these_trainings_and_one_vendor_of_nothing(tmp_path):
