@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 import front_door
-import run_search
 from dicom_files import write_table_cohort
 from faults import wait_for
 from front_door import SPACE, command
@@ -54,15 +53,6 @@ def place(cohorts):
 def inside(cohorts):
     """As ``call`` in the folder, but in this process."""
     return functools.partial(front_door.inside, cwd=cohorts)
-
-
-@pytest.fixture
-def without_page(monkeypatch):
-    """Searches and evaluations in this process end without an analysis, which takes 3 s, where no test looks at it."""
-    steps = run_search.ANALYSIS._replace(
-        analyse=lambda *given: None, show_evaluation=lambda run, cohort: run / "report.html"
-    )
-    monkeypatch.setattr(run_search, "ANALYSIS", steps)
 
 
 @pytest.fixture

@@ -40,7 +40,6 @@ def test_a_search_says_where_it_went_what_it_chose_and_what_to_type_next(place):
     assert not search["cohort"]["synthetic"]
 
 
-@pytest.mark.usefixtures("without_page")
 def test_the_same_command_runs_nothing_twice(place, inside):
     stamps = {p: p.stat().st_mtime_ns for p in (place / "runs/one/trials").rglob("*") if p.is_file()}
     ended = inside("--data", "data", "--space", "space.py", "--run", "runs/one")
@@ -64,7 +63,7 @@ def test_a_search_with_one_bad_record_still_ends_with_a_report(place, inside):
     assert (trials["finished"], trials["unreadable"]) == (3, 1)
 
 
-@pytest.mark.usefixtures("local_ray", "without_page")
+@pytest.mark.usefixtures("local_ray")
 def test_fresh_sets_the_old_folder_aside(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/old")
     ended = inside("--data", "data", "--space", "space.py", "--run", "runs/old", "--fresh", "--concurrent", 1)
@@ -85,7 +84,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(place, inside):
     assert "0 trials to run, 4 already done" in done.stdout
 
 
-@pytest.mark.usefixtures("local_ray", "without_page")
+@pytest.mark.usefixtures("local_ray")
 def test_finalists_train_the_pick_and_its_neighbours_with_more_seeds(place, inside):
     shutil.copytree(place / "runs/one", place / "runs/finalists")
     words = ["--data", "data", "--space", "space.py", "--run", "runs/finalists", "--concurrent", 1]
@@ -144,7 +143,6 @@ def test_evaluate_writes_aucs_and_scores_of_another_hospital(place, inside):
     assert report.count("PHILIPS") > 4
 
 
-@pytest.mark.usefixtures("without_page")
 def test_evaluating_the_training_cohort_gives_the_records_scores_again(place, inside):
     ended = inside("evaluate", "runs/one", "--data", "data", "--all", "--name", "again")
     assert ended.returncode == 0, ended.stderr

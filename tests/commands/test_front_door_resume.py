@@ -155,7 +155,6 @@ def test_a_signal_outside_the_trials_ends_with_130_and_the_command(stage, place,
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.usefixtures("without_page")
 def test_a_search_is_extended_by_seeds_and_rates_and_merged_with_another(place, first):
     more, both = (RunFolder(place / f"runs/{name}") for name in ("more", "both"))
     shutil.copytree(first.root, more.root)

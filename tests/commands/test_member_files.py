@@ -64,8 +64,9 @@ def nothing_added():
     forget()
 
 
-@pytest.mark.usefixtures("local_ray", "without_page")
-def test_a_mask_of_a_users_own_file_is_searched_and_asked_for_again(cohorts, inside, nothing_added):
+@pytest.mark.usefixtures("local_ray")
+def test_a_mask_of_a_users_own_file_is_searched_and_asked_for_again(cohorts, inside, nothing_added, monkeypatch):
+    monkeypatch.setattr(run_search, "ANALYSIS", run_search.ANALYSIS._replace(analyse=lambda *_: None))
     (cohorts / "own.py").write_text(SPACE)
     shutil.copy(OWN, cohorts / "my_masks.py")
     ended = inside(*WORDS, "--members", "my_masks.py")
