@@ -12,12 +12,11 @@ epoch) and scores every variant of the GE images. What a switch does to the scor
 it does to those of plain full sampling: benchmarks/switch_effects.py has the measures.
 
 Chosen before any result was seen: phantom seed 0; 92 Siemens patients with the split of seed 0, 64 GE patients, four
-slices each, post_1; training seeds 0, 1 and 2; RECIPE_0_2 of search_spaces, 24 epochs at 64 px, the same for all and
-tuned for none (it was found on other images); both tests (move, lost) with Holm over all pairs of a comparator and a
-switch, all on being one of the switches. A switch after which the reader gives the same images bit for bit is not
-tested: the reader has undone it. The draws of the scanner's noise are the same with a switch off and on, but for
-`matrix_ratio` and all on: a smaller matrix takes other draws, so a part of what these move is another draw of the
-noise.
+slices each, post_1; training seeds 0, 1 and 2; RECIPE of search_spaces, 24 epochs at 64 px, the same for all and tuned
+for none (it was found on other images); both tests (move, lost) with Holm over all pairs of a comparator and a switch,
+all on being one of the switches. A switch after which the reader gives the same images bit for bit is not tested: the
+reader has undone it. The draws of the scanner's noise are the same with a switch off and on, but for `matrix_ratio` and
+all on: a smaller matrix takes other draws, so a part of what these move is another draw of the noise.
 
 --json holds every score, and is written after each training: the same command goes on where it was stopped.
 """
@@ -38,7 +37,7 @@ from benchmarks.switch_effects import PLAIN
 from benchmarks.switch_images import SOURCE, open_images, options_of, say_progress, variant_vendor
 from benchmarks.switch_tables import print_result
 from benchmarks.tools import parser, timed
-from search_spaces import FULL, LEARNED, RECIPE_0_2
+from search_spaces import FULL, LEARNED, RECIPE
 from search_spaces.comparators import STYLES
 from tune_ks import __version__
 from tune_ks.core.config import TrialConfig
@@ -68,14 +67,14 @@ def comparators() -> dict[str, Settings]:
     settings["MixStyle"] = {**FULL, "mixstyle": 0.5}
     settings["low-pass 1/4"] = {"mask": "lowpass", "sampling_rate": QUARTER}
     settings["learned mask 1/4"] = {**LEARNED, "sampling_rate": QUARTER}
-    return {name: {**RECIPE_0_2, **of_name, "vendor": SOURCE} for name, of_name in settings.items()}
+    return {name: {**RECIPE, **of_name, "vendor": SOURCE} for name, of_name in settings.items()}
 
 
 def why_absent(settings: Settings) -> str:
     """Why this comparator cannot be run here, in words; "" where it can: an optional package may be missing."""
     try:
-        pipeline = build_pipeline(TrialConfig.from_dict({**settings, "seed": 0}), RECIPE_0_2["image_size"])
-        pipeline.harmonisation(torch.rand(1, 1, RECIPE_0_2["image_size"], RECIPE_0_2["image_size"]))
+        pipeline = build_pipeline(TrialConfig.from_dict({**settings, "seed": 0}), RECIPE["image_size"])
+        pipeline.harmonisation(torch.rand(1, 1, RECIPE["image_size"], RECIPE["image_size"]))
     except (ImportError, InputError) as error:
         return str(error)
     return ""

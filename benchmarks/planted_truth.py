@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.alone import finish, train_to_end
-from search_spaces import RECIPE_0_2, THINNED, THINNED_LOUPE
+from search_spaces import RECIPE, THINNED, THINNED_LOUPE
 from tune_ks.core.arrays import read_array
 from tune_ks.core.metrics import METRICS
 from tune_ks.core.storage import storage_path
@@ -85,7 +85,7 @@ def train_one(task: tuple[Path, str, int]) -> str:
     torch.set_num_threads(1)
     cohort = folder / ("oracle" if name == "oracle" else "planted")
     splits = open_splits(cohort / "cohort.csv", cohort / "images.npy", "GE")
-    config = config_from({"vendor": "GE", **RECIPE_0_2, **settings_of(name), "seed": seed})
+    config = config_from({"vendor": "GE", **RECIPE, **settings_of(name), "seed": seed})
     done = finish(config, splits, train_to_end(config, splits))
     aucs = []
     for vendor, images in splits.test.items():

@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks import phantoms
 from benchmarks.switch_effects import OFF
-from search_spaces import RECIPE_0_2
+from search_spaces import RECIPE
 from tune_ks.data.cohort.table import read_table, split_patients, write_table
 from tune_ks.data.phantom.scanner import SWITCHES
 from tune_ks.data.phantom.write import PhantomSettings
@@ -85,7 +85,7 @@ def _read_vendor(vendor: str, settings: PhantomSettings, args: argparse.Namespac
         place = Path(scratch)
         (place / "phantom").mkdir()
         root = phantoms.write_vendor(place / "phantom", vendor, settings)
-        cohort = phantoms.read(root, place / "cache", "post_1", RECIPE_0_2["image_size"])
+        cohort = phantoms.read(root, place / "cache", "post_1", RECIPE["image_size"])
         table = cohort.table.sort_values(["patient_id", "slice"])
         return table.reset_index(drop=True), np.load(cohort.images, allow_pickle=False)[table["row"]]
 

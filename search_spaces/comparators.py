@@ -15,20 +15,20 @@ Expect little: the patches were resampled and standardised before they came here
 no gain from noise. Results are in docs/comparators.md.
 """
 
-from search_spaces import FULL, LEARNED, RECIPE_0_2, of_64
+from search_spaces import FULL, LEARNED, RECIPE, of_64
 
 RATES = of_64(4, 16)
 LOW = {"mask": "lowpass", "sampling_rate": of_64(4)}
 STYLES = ["gamma", "bias_field", "noise", "random_convolution", "amplitude_mix", "amplitude_swap"]
 
 SPACE = [
-    {**RECIPE_0_2, **FULL},
-    {**RECIPE_0_2, "mask": "lowpass", "sampling_rate": RATES},
-    {**RECIPE_0_2, **LEARNED, "sampling_rate": RATES},
-    {**RECIPE_0_2, **FULL, "harmonise": ["histogram", "nyul", "bias_removal", "n4"]},
-    {**RECIPE_0_2, **FULL, "style": STYLES},
-    {**RECIPE_0_2, **FULL, "mixstyle": 0.5},
-    {**RECIPE_0_2, **LOW, "harmonise": "nyul"},
-    {**RECIPE_0_2, **LOW, "style": ["gamma", "amplitude_mix"]},
+    {**RECIPE, **FULL},
+    {**RECIPE, "mask": "lowpass", "sampling_rate": RATES},
+    {**RECIPE, **LEARNED, "sampling_rate": RATES},
+    {**RECIPE, **FULL, "harmonise": ["histogram", "nyul", "bias_removal", "n4"]},
+    {**RECIPE, **FULL, "style": STYLES},
+    {**RECIPE, **FULL, "mixstyle": 0.5},
+    {**RECIPE, **LOW, "harmonise": "nyul"},
+    {**RECIPE, **LOW, "style": ["gamma", "amplitude_mix"]},
 ]
 SEARCH = {"sampler": "grid", "seeds": 3}

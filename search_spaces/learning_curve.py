@@ -15,13 +15,13 @@ rate is larger with more patients than what was measured with these. The report 
 patients").
 """
 
-from search_spaces import FULL, RECIPE_0_2, of_64
+from search_spaces import FULL, RECIPE, of_64
 
 SHARES = (0.1, 0.2, 0.4, 0.8)
 MASKS = (FULL, {"mask": "lowpass", "sampling_rate": of_64(4)})
 
 SPACE = []
 for share in SHARES:
-    of_share = {**RECIPE_0_2, "settle": 0.0, "train_share": share, "epochs": round(RECIPE_0_2["epochs"] / share)}
+    of_share = {**RECIPE, "settle": 0.0, "train_share": share, "epochs": round(RECIPE["epochs"] / share)}
     SPACE += [{**of_share, **mask} for mask in MASKS]
 SEARCH = {"sampler": "grid", "seeds": 3}

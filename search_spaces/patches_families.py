@@ -13,18 +13,18 @@ Expect the learned families close to the low-pass, and the families that leave o
 Results are in docs/families.md.
 """
 
-from search_spaces import FULL, RECIPE_0_2, THINNED, THINNED_LOUPE, of_64
+from search_spaces import FULL, RECIPE, THINNED, THINNED_LOUPE, of_64
 
 RATES = of_64(4)
 
 SPACE = [
-    {**RECIPE_0_2, **THINNED, "mask": ["gumbel", "dps"], "temperature": 1.0, "sampling_rate": RATES},
-    {**RECIPE_0_2, **THINNED_LOUPE, "mask": ["loupe", "loupe_straight_through"], "sampling_rate": RATES},
+    {**RECIPE, **THINNED, "mask": ["gumbel", "dps"], "temperature": 1.0, "sampling_rate": RATES},
+    {**RECIPE, **THINNED_LOUPE, "mask": ["loupe", "loupe_straight_through"], "sampling_rate": RATES},
     {
-        **RECIPE_0_2,
+        **RECIPE,
         "mask": ["lowpass", "equispaced", "random_uniform", "variable_density", "poisson_disc"],
         "sampling_rate": RATES,
     },
-    {**RECIPE_0_2, **FULL},
+    {**RECIPE, **FULL},
 ]
 SEARCH = {"sampler": "grid", "seeds": 3}

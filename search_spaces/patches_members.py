@@ -14,15 +14,15 @@ Expect the single training near the separate ones at low rates and below them at
 U-Net: what the classifier can learn from its image it can learn without it. Results are in docs/families.md.
 """
 
-from search_spaces import FULL, RECIPE_0_2, of_64
+from search_spaces import FULL, RECIPE, of_64
 
-LOWPASS = {**RECIPE_0_2, "mask": "lowpass"}
+LOWPASS = {**RECIPE, "mask": "lowpass"}
 UNET = {"reconstruction": "unet", "reconstruction_channels": 16, "reconstruction_weight": 10.0}
 
 SPACE = [
     {**LOWPASS, "sampling_rate": of_64(4, 16)},
-    {**RECIPE_0_2, **FULL},
+    {**RECIPE, **FULL},
     {**LOWPASS, "sampling_rate": of_64(4), **UNET},
-    {**LOWPASS, "sampling_rate": of_64(4, 16, 64), "rate_from": 1 / 64, "epochs": 2 * RECIPE_0_2["epochs"]},
+    {**LOWPASS, "sampling_rate": of_64(4, 16, 64), "rate_from": 1 / 64, "epochs": 2 * RECIPE["epochs"]},
 ]
 SEARCH = {"sampler": "grid", "seeds": 3}

@@ -15,9 +15,9 @@ Expect the AlexNet below the ResNet-18, and no gain across vendors from acquisit
 of them never change, so the network can not learn what another vendor's values mean. Results are in docs/families.md.
 """
 
-from search_spaces import RECIPE_0_2, of_64
+from search_spaces import RECIPE, of_64
 
-COMMON = {**RECIPE_0_2, "mask": "lowpass", "sampling_rate": of_64(4, 64)}
+COMMON = {**RECIPE, "mask": "lowpass", "sampling_rate": of_64(4, 64)}
 
 SPACE = [
     {**COMMON, "classifier": ["resnet18", "alexnet"]},

@@ -12,18 +12,18 @@ Expect the residual network above the AlexNet, and small differences among its v
 separate them.
 """
 
-from search_spaces import FULL, RECIPE_0_2
+from search_spaces import FULL, RECIPE
 
-CONSTANT = {name: value for name, value in RECIPE_0_2.items() if name not in ("schedule", "warmup")}
+CONSTANT = {name: value for name, value in RECIPE.items() if name not in ("schedule", "warmup")}
 ALEXNET = {"width": 0.25, "image_size": 64, "epochs": 18, "lr": 5e-4, "augment": "flips"}
 
 SPACE = [
     {**ALEXNET, **FULL},
-    {**RECIPE_0_2, **FULL},
-    {**RECIPE_0_2, **FULL, "classifier": "alexnet"},
+    {**RECIPE, **FULL},
+    {**RECIPE, **FULL, "classifier": "alexnet"},
     {**CONSTANT, **FULL},
-    {**RECIPE_0_2, **FULL, "test_time": "none"},
-    {**RECIPE_0_2, **FULL, "lr": 1e-3, "weight_decay": 1e-2},
-    {**RECIPE_0_2, **FULL, "epochs": 48},
+    {**RECIPE, **FULL, "test_time": "none"},
+    {**RECIPE, **FULL, "lr": 1e-3, "weight_decay": 1e-2},
+    {**RECIPE, **FULL, "epochs": 48},
 ]
 SEARCH = {"sampler": "grid", "seeds": 1}

@@ -18,6 +18,7 @@ DRAWN = {  # the values of rate_temperature, whose fields are drawn by Optuna
 }
 NEW = (  # since 0.1.0
     "augmentations",
+    "augmented",
     "classical",
     "comparators",
     "detection",

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 
 from benchmarks.alone import finish, train_to_end
 from benchmarks.planted_truth import LEARNED, thinned
-from search_spaces import RECIPE_0_2, THINNED, THINNED_LOUPE
+from search_spaces import RECIPE, THINNED, THINNED_LOUPE
 from tune_ks.data.cohort.table import COLUMNS, split_patients
 from tune_ks.data.dataset import open_splits
 from tune_ks.data.phantom.planted import Plant, lines_of, planted
@@ -43,7 +43,7 @@ def splits(tmp_path_factory):
 
 def result_of(splits, **values):
     """The exported mask, and the in-domain test AUC of the scores, by the definition with ranks."""
-    config = config_from({"vendor": "GE", **RECIPE_0_2, **SMALL, **values})
+    config = config_from({"vendor": "GE", **RECIPE, **SMALL, **values})
     done = finish(config, splits, train_to_end(config, splits))
     label = splits.test["GE"].label.numpy() == 1
     ranks = rankdata(done.scores["test"]["GE"])
