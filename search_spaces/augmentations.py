@@ -8,10 +8,10 @@ python -m docs.untested_patients runs/post_1 ../shared/data/breast_patches devel
 
 Cost: 8 trials for a split, seven minutes on two cores.
 
-The recipe of real_patches, whose images are mirrored and shifted; images that are also zoomed, bent, of another contrast
-and turned by up to 45 degrees or by any angle; and the last of these for twice as many epochs. One seed, both vendors.
-The 202 patients are those that real_patches trains and validates on with --split-seed 0, so what is chosen here has not
-seen its test patients. A recipe is chosen by the AUC on images of its training vendor alone.
+The recipe of real_patches, whose images are mirrored and shifted; images that are also zoomed, bent, of another
+contrast and turned by up to 45 degrees or by any angle; and the last of these for twice as many epochs. One seed, both
+vendors. The 202 patients are those that real_patches trains and validates on with --split-seed 0, so what is chosen
+here has not seen its test patients. A recipe is chosen by the AUC on images of its training vendor alone.
 
 Expect a small gain that four splits do not show for certain. Results are in docs/recipe.md.
 """
