@@ -25,17 +25,22 @@ def main() -> None:
     with (args.source / "labels.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["series"] == args.series]
     chosen = first_patients(args.source, rows, args.patients)
-    kept = [row for row in rows if row["patient_id"] in chosen]
-    args.target.mkdir(parents=True)
+    print(copy_patients(args.source, rows, chosen, args.target))
+
+
+def copy_patients(source: Path, rows: list[dict[str, str]], patients: set[str], target: Path) -> str:
+    """Write the files and the rows of labels.csv of these ``patients`` into a new folder; says what is in it."""
+    kept = [row for row in rows if row["patient_id"] in patients]
+    target.mkdir(parents=True)
     for row in kept:
-        place = args.target / row["path"]
+        place = target / row["path"]
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(args.source / row["path"], place)
-    with (args.target / "labels.csv").open("w", newline="") as file:
+        shutil.copyfile(source / row["path"], place)
+    with (target / "labels.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(kept[0]))
         writer.writeheader()
         writer.writerows(kept)
-    print(f"{len(kept)} images of {len(chosen)} patients in {args.target}")
+    return f"{len(kept)} images of {len(patients)} patients in {target}"
 
 
 def first_patients(source: Path, rows: list[dict[str, str]], count: int) -> set[str]:

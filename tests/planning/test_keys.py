@@ -17,6 +17,8 @@ DRAWN = {  # the values of rate_temperature, whose fields are drawn by Optuna
     "mask_lr_multiplier": [1.0, 12.5, 30.0],
 }
 NEW = (  # since 0.1.0
+    "augmentations",
+    "augmented",
     "classical",
     "comparators",
     "detection",
