@@ -5,6 +5,7 @@ import pytest
 from tune_ks.commands.evaluate import selected_keys
 from tune_ks.core.arrays import array_names, read_array, read_arrays
 from tune_ks.core.run_folder import RunFolder, read_json
+from tune_ks.core.way_out import damaged
 from tune_ks.data.cohort.table import read_table
 from tune_ks.training.transfer import read_weights
 
@@ -31,9 +32,15 @@ READERS = {  # file -> what reads it, and what its message ends with
 def test_the_message_of_a_file_that_was_cut_short_says_what_would_do(name, tmp_path):
     read, way_out = READERS[name]
     path = tmp_path / name
+    (tmp_path / "search.json").write_text("{}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b'{"cut')
     with pytest.raises(ValueError, match="; ") as refused:
         read(RunFolder(tmp_path), path)
     assert str(refused.value).startswith(f"{path}: ")
     assert str(refused.value).count(way_out) == 1
+
+
+@pytest.mark.parametrize("name", ["trials/patient_1/a.npz", "weights/patient_1/a.npz", "external/masks.npz"])
+def test_nobody_is_told_to_remove_a_file_of_his_own_images(name, tmp_path):
+    assert damaged(tmp_path / name, "not whole") == f"{tmp_path / name}: not whole"

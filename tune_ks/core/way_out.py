@@ -1,5 +1,6 @@
 """What would do about a damaged file of a run folder: the end of every message about one."""
 
+from tune_ks.core.config import is_key, is_weights
 from tune_ks.core.storage import StoragePath
 
 ORIGIN = "put the whole file back from a copy of the run folder; without one, begin another run folder"
@@ -8,11 +9,7 @@ BY_NAME = {
     "cohort.csv": ORIGIN,
     "selection.json": "run the analysis again, which writes it anew",
 }
-BY_FOLDER = {  # the folder of files that a command wrote
-    "external": "remove it, and evaluate that folder of images again",
-    "corruptions": "remove it, and evaluate that folder of images again",
-    "explained": "remove it, and evaluate that folder of images again",
-}
+EVALUATED = ("external", "corruptions", "explained")  # folders of files that evaluate and predict write
 
 
 def damaged(path: StoragePath, fault: str) -> str:
@@ -32,9 +29,12 @@ def way_out(path: StoragePath) -> str:
 
 
 def _words(path: StoragePath) -> str:
+    """Nothing where only the name of a folder is that of a run folder's: a user's images may lie in trials/ too."""
     folder = path.parent
-    if folder.parent.name == "trials":
+    if folder.parent.name == "trials" and is_key(folder.name):
         return f"without the folder {folder.name} the trial begins anew"
-    if folder.parent.name == "weights":
+    if folder.parent.name == "weights" and is_weights(folder.name):
         return f"without the folder {folder.name} the search copies it anew from the run of --init-from"
-    return BY_NAME.get(path.name) or BY_FOLDER.get(folder.name, "")
+    if folder.name in EVALUATED and (folder.parent / "search.json").exists():
+        return "remove it, and evaluate that folder of images again"
+    return BY_NAME.get(path.name, "")
