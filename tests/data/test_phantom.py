@@ -442,9 +442,13 @@ def test_an_interrupted_phantom_leaves_nothing_and_a_child_that_fails_is_one_mes
             write_phantom(tmp_path / "a", SMALL, workers=1, progress=interrupt)
     finally:
         signal.signal(signal.SIGINT, before)
-    answers = iter([OSError("disk full")])
-    monkeypatch.setattr(child_process.ChildPool, "run", lambda *_: answers)
-    for reason in ("disk full", "a process that drew a patient died"):  # the second time no patient comes
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    runs = {"disk full": refuse, "a process that drew a patient died": lambda *_: iter(())}
+    for reason, run in runs.items():
+        monkeypatch.setattr(child_process.ChildPool, "run", run)
         with pytest.raises(OSError, match=reason):
             write_phantom(tmp_path / "b", SMALL, workers=2)
     assert list(tmp_path.iterdir()) == []

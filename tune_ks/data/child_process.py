@@ -75,7 +75,8 @@ class Child:
     def call(self, function: str, task: Task) -> Any:
         """``module:name`` called as ``name(report, **task)`` in the child.
 
-        Raises ChildDied, an OSError of the function, and RuntimeError where it raised another exception.
+        Raises ChildDied; the OSError by which the system refused the function something; RuntimeError where the
+        function raised another exception.
         """
         kind, value = self._ask(function, task)
         if kind == "refused":
@@ -342,10 +343,11 @@ def serve() -> None:
                 send("done", called(lambda value: send("report", value), **task))
         except BrokenPipeError:
             return
-        except OSError as error:  # a full disk, a closed folder: the parent says it as its own
-            send("refused", (error.errno, error.strerror, error.filename) if error.errno else error.args)
-        except Exception:
-            send("error", traceback.format_exc())
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno:  # of a full disk, or a closed folder: the parent raises it
+                send("refused", (error.errno, error.strerror, error.filename))
+            else:
+                send("error", traceback.format_exc())
 
 
 def _take_stdout() -> Any:

@@ -65,20 +65,14 @@ def _write_patients(
         return
     tasks = [{"plan": plan, "settings": settings, "scratch": scratch} for plan in plans]
     with ChildPool(count) as pool:
-        for answer in pool.run("tune_ks.data.phantom.write:write_patient_in_child", tasks, _give_up):
-            if isinstance(answer, OSError):
-                raise answer
-            yield answer
+        yield from pool.run("tune_ks.data.phantom.write:write_patient_in_child", tasks, _give_up)
 
 
 def write_patient_in_child(
     report: Report, plan: PlannedPatient, settings: PhantomSettings, scratch: Path
-) -> WrittenPatient | OSError:
-    """What a child process does; an error of the storage is an answer, because the caller says it in one line."""
-    try:
-        return write_patient(plan, settings, scratch)
-    except OSError as error:
-        return error
+) -> WrittenPatient:
+    """What a child process does."""
+    return write_patient(plan, settings, scratch)
 
 
 def _give_up(task: Task, last_report: Any) -> None:
