@@ -1,7 +1,6 @@
 """Evaluate and predict: exported models on other images, or on corrupted ones; nothing is trained."""
 
 import argparse
-import os
 import re
 import shlex
 from typing import Any
@@ -18,6 +17,7 @@ from tune_ks.core.config import LOW_PASS, is_key
 from tune_ks.core.front import call_of
 from tune_ks.core.printable import shown
 from tune_ks.core.record import migrated
+from tune_ks.core.regular_files import without_links
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath
 from tune_ks.core.tables import write_csv
@@ -180,7 +180,7 @@ def with_references(folder: RunFolder, keys: list[str]) -> list[str]:
 
 def output_name(args: argparse.Namespace) -> str:
     """How the names of the files in RUN/external/ begin: a name, never a path."""
-    name = os.path.basename(os.path.realpath(args.data)) if args.name is None else args.name
+    name = without_links(args.data).name if args.name is None else args.name
     if not re.fullmatch(r"[\w-][\w .+-]{0,99}", name):
         needs = "1 to 100 letters, digits, blanks and '.+-_', not starting with a dot"
         if args.name is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tune_ks.commands.about_cohort import say_bands, say_cohort
 from tune_ks.commands.output import RUNS, cache_beside, require_folder, say
+from tune_ks.core.regular_files import without_links
 
 PHANTOM = Path("phantom")
 BEGUN = 2  # children that begin early: on many cores they have read a thousand headers before the others have started
@@ -26,7 +27,7 @@ def require_apart(args: argparse.Namespace) -> None:
         return
     place = Path(args.run or RUNS)
     is_there = (place / "search.json").exists() if args.run else place.exists()
-    if not is_there and Path(os.path.realpath(place)).is_relative_to(os.path.realpath(args.data)):
+    if not is_there and without_links(place).is_relative_to(without_links(args.data)):
         raise ValueError(f"the run folder {place} would lie in the data folder {args.data}: give another --run")
 
 

@@ -49,6 +49,14 @@ def open_regular(path: Path, flags: int, mode: int = 0o644) -> int:
     return descriptor
 
 
+def without_links(path: Path) -> Path:
+    """The absolute path with every link followed. A link that leads to itself stays: opening the file says why.
+
+    Path.resolve() raises a RuntimeError there, up to Python 3.12.
+    """
+    return Path(os.path.realpath(path))
+
+
 def require_within(path: object, size: int, limit: int) -> None:
     """NotRegular where a file has more bytes than the limit."""
     if size > limit:

@@ -12,7 +12,6 @@ So images are in [0, 1] like every other cohort's, and one half is no change of 
 import hashlib
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import pandas as pd
 
 from tune_ks.core.arrays import read_arrays
 from tune_ks.core.config import digest
+from tune_ks.core.regular_files import without_links
 from tune_ks.data.cohort.cache_texts import Decoded
 from tune_ks.data.cohort.fingerprint import VERSION
 from tune_ks.data.cohort.prepare import pad_to_square
@@ -94,7 +94,7 @@ class MapScan:
         """(rows, columns) field and susceptibility in ppm. InputError where the file does not hold them."""
         path = self.layout.root / line.item.path
         try:
-            arrays = read_arrays(Path(os.path.realpath(path)), ("field_hz", "chi_ppm"), MAX_BYTES)
+            arrays = read_arrays(without_links(path), ("field_hz", "chi_ppm"), MAX_BYTES)
         except (ValueError, OSError):
             raise InputError(
                 f"{line.item.path} is no .npz file that holds field_hz and chi_ppm whole; the task 'map' needs both"

@@ -1,6 +1,5 @@
 """Masks as the images of a folder are stored: drawn (masks.npz), boxes of a sheet, or NIfTI volumes."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tune_ks.core.arrays import array_names, read_arrays
+from tune_ks.core.regular_files import without_links
 from tune_ks.data.layouts.sheet_tables import read_columns
 from tune_ks.data.layouts.sheets import InputError
 from tune_ks.data.nifti.slices import mask_slices, volume_and_number
@@ -36,7 +36,7 @@ class DrawnMasks(StoredMasks):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = Path(os.path.realpath(path))  # in the user's own data, where it may be a link
+        self.file = without_links(path)  # in the user's own data, where it may be a link
         self.has_organs = self._has_organs()
         self.patient = ""  # the last one read: the rows of a patient stand together in the table
         self.masks_by_slice: dict[int, dict[int, np.ndarray]] = {}

@@ -1,9 +1,9 @@
 """Every layout by name, and which of them a folder has."""
 
-import os
 from pathlib import Path
 
 from tune_ks.core.did_you_mean import closest
+from tune_ks.core.regular_files import without_links
 from tune_ks.data.layouts.base import Layout, shown
 from tune_ks.data.layouts.breast_dcedl import BreastDCEDL
 from tune_ks.data.layouts.duke import Duke
@@ -37,7 +37,7 @@ def detect(root: Path, labels_required: bool, ignore: Path | None = None) -> Lay
     """The layout of ``root``. InputError when it is no folder, or has none that serves."""
     root = Path(root)
     _require_folder(root)
-    ignore = Path(os.path.realpath(ignore)) if ignore else None
+    ignore = without_links(ignore) if ignore else None
     for kind, layout in LAYOUTS.items():
         sheets = layout.find_sheets(root)
         if sheets is not None and (layout.has_labels or not labels_required):
