@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,23 +53,26 @@ def test_a_signal_ends_the_analysis_with_the_line_that_goes_on(monkeypatch, caps
 
 def test_a_second_signal_does_not_stop_what_the_first_one_cleans_up_until_a_second_has_passed(monkeypatch):
     said = []
+    now = 100.0
 
     def end_at_once(words):
         said.append(words)
         raise SystemExit
 
     monkeypatch.setattr(interrupts, "end_at_once", end_at_once)
+    monkeypatch.setattr(interrupts, "time", SimpleNamespace(monotonic=lambda: now))
     with signals_of_a_command():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+        now += SAME
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
         assert not said
-        interruption.since -= SAME
+        now += 0.1
         with pytest.raises(KeyboardInterrupt):  # as in a notebook, which lives on
             signal.raise_signal(signal.SIGINT)
         monkeypatch.setattr(interruption, "owns_process", True)
-        interruption.since -= SAME
+        now += 2 * SAME
         with pytest.raises(SystemExit):
             signal.raise_signal(signal.SIGINT)
     assert len(said) == 1

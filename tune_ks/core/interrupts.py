@@ -13,7 +13,7 @@ from tune_ks.core.early_signals import INTERRUPTED, STOPPING, end_at_once, unles
 from tune_ks.core.lasting_words import say_error
 from tune_ks.core.system import HANGUP, ignore_signals
 
-SAME = 1.0  # seconds
+SAME = 1.0  # seconds within which a signal that comes again is the first one's echo
 
 
 def run_process(main: Callable[[], int]) -> NoReturn:
