@@ -302,6 +302,11 @@ def test_the_front_door_says_it_in_one_line(alone, tmp_path, capsys):
     assert ended.stderr.count("\n") == 1
 
 
+def test_ray_still_asks_whether_sigterm_is_left_to_the_driver():
+    name = b"RAY_DISABLE_FAILURE_SIGNAL_HANDLER"  # a private name: one that Ray no longer reads would be set in vain
+    assert name in Path(ray._raylet.__file__).read_bytes()
+
+
 def test_ray_is_left_as_it_was_after_a_lean_start():
     # AttributeError: this Ray names one otherwise
     methods = [getattr(ray_node.Node, name) for name in lean_ray.PROCESSES]

@@ -128,7 +128,7 @@ def connect(address: str | None, folder: str | None = None) -> None:
     # Ray's processes inherit these. Its default niceness of workers, 15, starves a search on a busy machine
     for name, value in {"RAY_worker_niceness": "0", **START_SLOWLY, **NO_SPARE_WORKERS, **KEEP_FREED}.items():
         os.environ.setdefault(name, value)
-    # as Ray shuts down it would set the system's own action for SIGTERM, over which this process ends without a word
+    # else Ray, as it shuts down, takes SIGTERM from the driver: the process would then end without a word
     ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER = True
     if address is None:
         start_here(folder)
