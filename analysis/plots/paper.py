@@ -113,9 +113,9 @@ def _ends(trace: Any, number: int) -> tuple[Sequence[float | None], Sequence[flo
         if bars is not None and bars.array is not None and len(bars.array):
             middle = np.array(values, dtype=float)
             below = bars.array if bars.arrayminus is None else bars.arrayminus
-            return (middle - np.array(below, dtype=float)).tolist(), (
-                middle + np.array(bars.array, dtype=float)
-            ).tolist()
+            low = middle - np.array(below, dtype=float)
+            high = middle + np.array(bars.array, dtype=float)
+            return low.tolist(), high.tolist()
     return [None] * number, [None] * number
 
 

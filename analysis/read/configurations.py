@@ -159,24 +159,30 @@ def varied_fields(configurations: pd.DataFrame) -> list[str]:
         if name in ("vendor", "sampling_rate", "seed"):
             continue
         values = _comparable(configurations[name])
-        if len(set(values)) <= 1:
-            continue  # most columns
-        members = _members_of(configurations, name)
-        within: dict[object, set] = {}
-        for row in below if is_idle(name) else range(len(values)):
-            if members[row] is not None:
-                within.setdefault(members[row], set()).add(values[row])
-        if any(len(of_member) > 1 for of_member in within.values()):
-            names.append(name)
+        if len(set(values)) > 1:  # few columns
+            members = _members_with(configurations, name)
+            rows = below if is_idle(name) else range(len(values))
+            if _varies_within([members[row] for row in rows], [values[row] for row in rows]):
+                names.append(name)
     return names
 
 
-def _members_of(rows: pd.DataFrame, name: str) -> list:
-    """Per row, the member whose option or mask's field a column is; one for all rows where it is of no member."""
+def _members_with(configurations: pd.DataFrame, name: str) -> list:
+    """Per row, the member that has the option ``name``, or the mask where it is a field of masks; else the same word.
+
+    None where a row has no such member.
+    """
     field = name.partition(".")[0] if "." in name else "mask"
     if name == field or not ("." in name or is_idle(name)):
-        return [field] * len(rows)
-    return _comparable(rows[field])
+        return [field] * len(configurations)
+    return _comparable(configurations[field])
+
+
+def _varies_within(members: Sequence[object], values: Sequence[object]) -> bool:
+    """Whether two rows of one member, which is not None, have different values. Lists: groupby() takes longer."""
+    first: dict[object, object] = {}
+    known = [(member, value) for member, value in zip(members, values) if member is not None]
+    return any(first.setdefault(member, value) != value for member, value in known)
 
 
 def plain_name(name: str) -> str:

@@ -123,7 +123,7 @@ def replacement(path: Path, mode: int = 0o644) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError) and error.errno and str(error.filename) in ("None", str(temporary)):
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
             error.filename = str(path)  # not the temporary file, which the user has never seen
         raise
 

@@ -43,11 +43,12 @@ def whole_folder(target: Path, is_there: Callable[[], bool]) -> Iterator[Path]:
         try:
             scratch.rename(target)
         except OSError:
-            if not is_there():
-                if target.exists():
-                    reason = "another process wrote it meanwhile: give a new one"
-                    raise FileExistsError(errno.EEXIST, reason, str(target)) from None
-                raise
+            if is_there():
+                return
+            if target.exists():
+                reason = "another process wrote it meanwhile: give a new one"
+                raise FileExistsError(errno.EEXIST, reason, str(target)) from None
+            raise
     except OSError as error:
         if error.errno:
             error.filename = _as_target(error.filename, scratch, target)
