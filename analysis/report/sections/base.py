@@ -1,12 +1,13 @@
 """What a section of the report is: a file of this folder with a SECTION, and a line in SECTIONS."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.plots.common import to_json
 from analysis.read.configurations import plain_name
-from analysis.report.parts import Paragraph, Part
+from analysis.report.parts import Figure, Paragraph, Part
 from analysis.results import sentences
 from analysis.results.compute import Analysis
 from analysis.statistics.measures import Measure
@@ -44,6 +45,11 @@ def labels_seen(analysis: Analysis) -> Paragraph:
         full.append(f"{vendor}: {sentences.whose_labels(computed.selection, analysis.measure)}")
     words = "; ".join(f"{labels} ({', '.join(vendors)})" for labels, vendors in brief.items())
     return Paragraph(f"Labels that chose: {words}." if words else "", "seen", " ".join(full))
+
+
+def as_high_as_drawn(name: str, drawn: Any, alt: str, title: str) -> Figure:
+    """A figure of plotly whose plot has set its own height, as one with a row for each name does."""
+    return Figure(name, to_json(drawn), alt, int(drawn.layout.height), title)
 
 
 def known_columns(frame: pd.DataFrame, names: Sequence[str], measure: Measure) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.plots.clinic import plot_operating, plot_reliability, plot_roc
 from analysis.plots.common import to_json
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, slug, table
-from analysis.report.sections.base import Section, labels_seen, of_classes
+from analysis.report.sections.base import Section, as_high_as_drawn, labels_seen, of_classes
 from analysis.results.at_threshold import GIVEN
 from analysis.results.clinic import Clinic, roc_of
 from analysis.results.compute import Analysis
@@ -101,8 +101,7 @@ def _operating(vendor: str, rows: pd.DataFrame) -> Figure:
     listed = "; ".join(reached)
     alt = f"Sensitivity and specificity on test patients, trained on {vendor}, with 90 % intervals; {listed}."
     drawn = plot_operating(rows)
-    height = int(drawn.layout.height)
-    return Figure(f"operating-{slug(vendor)}", to_json(drawn), alt, height, f"Trained on {vendor}")
+    return as_high_as_drawn(f"operating-{slug(vendor)}", drawn, alt, f"Trained on {vendor}")
 
 
 def _how_to_state(clinic: Clinic) -> str:

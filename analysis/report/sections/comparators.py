@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from analysis.plots.common import to_json
 from analysis.plots.comparators import plot_comparators
-from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
-from analysis.report.sections.base import Section, labels_seen
+from analysis.report.parts import Panels, Paragraph, Part, slug, table
+from analysis.report.sections.base import Section, as_high_as_drawn, labels_seen
 from analysis.results import comparators
 from analysis.results.compute import Analysis
 from analysis.results.sentences import DOMAINS
@@ -51,8 +50,7 @@ def _figure(analysis: Analysis, vendor: str) -> list[Part]:
         "90 % intervals, filled symbols hold after Holm's correction."
     )
     drawn = plot_comparators(analysis.comparators, vendor, analysis.measure)
-    name = f"comparators-{slug(vendor)}"
-    return [Figure(name, to_json(drawn), alt, int(drawn.layout.height), f"Trained on {vendor}")]
+    return [as_high_as_drawn(f"comparators-{slug(vendor)}", drawn, alt, f"Trained on {vendor}")]
 
 
 SECTION = Section("Does a mask beat the obvious?", parts)

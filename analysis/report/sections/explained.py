@@ -11,7 +11,7 @@ from analysis.plots.pointing import plot_pointing
 from analysis.read.configurations import keys_of_full, plain_name
 from analysis.read.explained import Occluded, Pointed, load_occluded, load_pointed
 from analysis.report.parts import Details, Figure, Heading, Paragraph, Part, Picture, Pictures, slug, table
-from analysis.report.sections.base import Section, labels_seen
+from analysis.report.sections.base import Section, as_high_as_drawn, labels_seen
 from analysis.results import line_falls, pointing
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.line_falls import Falls
@@ -153,10 +153,8 @@ def _shares(rows: pd.DataFrame, vendor: str, name: str, measure: Measure) -> Fig
         f"trained on {vendor}: the chosen rate and random weights with 90 % intervals, the best fixed position, a "
         "random point"
     )
-    identity = f"pointing-{slug(name)}-{slug(vendor)}"
     title = f"Where it looks, trained on {vendor}, on {name}"
-    drawn = plot_pointing(rows)
-    return Figure(identity, to_json(drawn), alt, int(drawn.layout.height), title)
+    return as_high_as_drawn(f"pointing-{slug(name)}-{slug(vendor)}", plot_pointing(rows), alt, title)
 
 
 def _pictures(game: Pointed, key: str, computed: VendorAnalysis, measure: Measure) -> list[Part]:

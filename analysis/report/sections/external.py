@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from analysis.plots.common import to_json
 from analysis.plots.elsewhere import CHOSEN, LOW_PASS, plot_elsewhere
 from analysis.read.configurations import FULL
-from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
-from analysis.report.sections.base import Section, known_columns, labels_seen
+from analysis.report.parts import Panels, Paragraph, Part, slug, table
+from analysis.report.sections.base import Section, as_high_as_drawn, known_columns, labels_seen
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.external import ITSELF, REFERENCES, TOGETHER, beside_chosen, settings_shown
 
@@ -68,8 +67,7 @@ def _figure(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         f"{title} on other cohorts, trained on {computed.vendor}: a row a cohort and scanner, the chosen rate beside "
         "the low-pass at the same rate and full sampling, with 90 % intervals"
     )
-    identity = f"external-{slug(computed.vendor)}"
-    return [Figure(identity, to_json(drawn), alt, int(drawn.layout.height), f"Trained on {computed.vendor}")]
+    return [as_high_as_drawn(f"external-{slug(computed.vendor)}", drawn, alt, f"Trained on {computed.vendor}")]
 
 
 SECTION = Section("External cohorts", parts)

@@ -14,7 +14,7 @@ from analysis.plots.masks import plot_line_masks, plot_profile, profile
 from analysis.read.configurations import FULL
 from analysis.read.trial_arrays import Preview
 from analysis.report.parts import Details, Figure, Heading, Panels, Paragraph, Part, Picture, data_uri, number, slug
-from analysis.report.sections.base import Section, labels_seen
+from analysis.report.sections.base import Section, as_high_as_drawn, labels_seen
 from analysis.results import sentences
 from analysis.results.compute import Analysis, VendorAnalysis
 from analysis.results.gallery import Exhibit, fits, gallery, leaves_out
@@ -27,8 +27,8 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 LOOK = {  # split of the scores that the knob shows
     "test": "These are test scores of every rate: turn the knob to look, not to choose. Choosing the rate by them "
     "would be an oracle's choice, and its metric biased upward.",
-    "val": "These are validation scores of every rate, as its test scores are not known: a metric by which a rate was "
-    "chosen is biased upward.",
+    "val": "These are validation scores of every rate, because test scores are not known. The metric by which a rate "
+    "was chosen is biased upward.",
 }
 MARKED = (
     "Boxes on the sampled images: found (green, solid) is the model's answer where its centre lies in the true box; "
@@ -287,7 +287,7 @@ def _line_masks(vendor: str, exhibits: list[Exhibit], kind: str) -> list[Part]:
         return []
     alt = f"{KINDS[kind]} over k-space lines, trained on {vendor}, a row a rate."
     name = f"masks-{slug(vendor)}" if kind == "mask" else f"masks-{kind}-{slug(vendor)}"
-    return [Figure(name, to_json(drawn), alt, drawn.layout.height, KINDS[kind])]
+    return [as_high_as_drawn(name, drawn, alt, KINDS[kind])]
 
 
 def _path_parts(vendor: str, path: MaskPath) -> list[Part]:

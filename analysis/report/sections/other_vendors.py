@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.plots.common import to_json
 from analysis.plots.elsewhere import CHOSEN, plot_elsewhere
 from analysis.read.configurations import FULL
-from analysis.report.parts import Figure, Panels, Paragraph, Part, slug, table
-from analysis.report.sections.base import Section, labels_seen
+from analysis.report.parts import Panels, Paragraph, Part, slug, table
+from analysis.report.sections.base import Section, as_high_as_drawn, labels_seen
 from analysis.results import other_vendors
 from analysis.results.compute import Analysis
 from tune_ks.core.domains import FEWEST
@@ -56,9 +55,8 @@ def _figure(analysis: Analysis, source: str, rows: pd.DataFrame) -> list[Part]:
     drawn = pd.concat([chosen, full]).assign(where=lambda table: "on " + table["scored on"].astype(str))
     title = f"test {analysis.measure.title}"
     alt = f"{title}, trained on {source}{analysis.measure.words(ALT)}"
-    identity = f"elsewhere-{slug(source)}"
     figure = plot_elsewhere(drawn, title)
-    return [Figure(identity, to_json(figure), alt, int(figure.layout.height), f"Trained on {source}")]
+    return [as_high_as_drawn(f"elsewhere-{slug(source)}", figure, alt, f"Trained on {source}")]
 
 
 SECTION = Section("Other vendors", parts)
