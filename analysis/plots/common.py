@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
@@ -181,6 +182,14 @@ def error_bars(table: pd.DataFrame, name: str) -> dict:
         "thickness": 1,
         "width": 2,
     }
+
+
+def interval_bars(values: Any, low: Any, high: Any, **look: Any) -> dict:
+    """Bars of plotly from the ``low`` to the ``high`` end around each of the values; none where an end is NaN."""
+    middle = np.asarray(values, float)
+    above = np.asarray(high, float) - middle
+    below = middle - np.asarray(low, float)
+    return {"type": "data", "symmetric": False, "array": above.tolist(), "arrayminus": below.tolist(), **look}
 
 
 def about_trials(trials: pd.DataFrame) -> list[str]:

@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.plots.common import DOMAINS, FAINT, blank, faded
+from analysis.plots.common import DOMAINS, FAINT, blank, faded, interval_bars
 from analysis.results.line_falls import Falls, place_words
 from analysis.statistics.measures import MEASURES
 
@@ -59,15 +59,14 @@ def _bars(falls: Falls, domain: str, words: str, colour: str) -> go.Bar:
         y=rows[domain],
         name=words,
         marker={"color": colour},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": rows[f"{domain}_high"] - rows[domain],
-            "arrayminus": rows[domain] - rows[f"{domain}_low"],
-            "thickness": 1,
-            "width": 0,
-            "color": faded(colour, FAINT),
-        },
+        error_y=interval_bars(
+            rows[domain],
+            rows[f"{domain}_low"],
+            rows[f"{domain}_high"],
+            thickness=1,
+            width=0,
+            color=faded(colour, FAINT),
+        ),
         customdata=_places(falls, rows),
         hovertemplate=f"%{{customdata}}<br>{words}: %{{y:.3f}}<extra></extra>",
     )

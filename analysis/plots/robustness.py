@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.plots.common import DOMAINS, FAINT, FILLING, TOP, blank, faded
+from analysis.plots.common import DOMAINS, FAINT, FILLING, TOP, blank, faded, interval_bars
 from analysis.read.configurations import plain_name
 from analysis.results.robustness import Robust
 from analysis.statistics.measures import MEASURES
@@ -62,15 +62,9 @@ def _line(rows: pd.DataFrame, domain: str, sampling: str, rate: str, aside: floa
         legendgroup=f"{domain} {sampling}",
         line={"color": colour, "dash": LINES[sampling], "width": 2},
         marker={"size": 6, "symbol": SYMBOLS[sampling] + FILLING[domain]},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": rows["high"] - rows["value"],
-            "arrayminus": rows["value"] - rows["low"],
-            "thickness": 1,
-            "width": 0,
-            "color": faded(colour, FAINT),
-        },
+        error_y=interval_bars(
+            rows["value"], rows["low"], rows["high"], thickness=1, width=0, color=faded(colour, FAINT)
+        ),
         customdata=rows["severity"],
         hovertemplate=f"{corruption}, severity %{{customdata}}<br>{words}, {rate}: %{{y:.3f}}<extra></extra>",
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from analysis.plots.common import blank, wrapped
+from analysis.plots.common import blank, interval_bars, wrapped
 
 LETTERS = 36  # of a line of a name: so many capitals fit on a phone
 LINE = 16  # pixels of a line of a name
@@ -59,6 +59,9 @@ def _add(figure: go.Figure, names: Sequence[str], marks: Marks, places: Sequence
     """The symbols of one colour, at their place of each row; nothing where there is no value."""
     if all(map(math.isnan, marks.values)):
         return
+    bars = None
+    if not all(map(math.isnan, marks.low)):
+        bars = interval_bars(marks.values, marks.low, marks.high, thickness=1.5, width=3)
     outline = {"width": 2, "color": marks.colour}
     figure.add_trace(
         go.Scatter(
@@ -67,19 +70,8 @@ def _add(figure: go.Figure, names: Sequence[str], marks: Marks, places: Sequence
             mode="markers",
             name=wrapped(marks.name),
             marker={"size": 9, "color": marks.colour, "symbol": list(marks.symbols), "line": outline},
-            error_x=None if all(map(math.isnan, marks.low)) else _bars(marks),
+            error_x=bars,
             text=[escape(names[row]) for row in marks.rows],
             hovertemplate=f"%{{text}}<br>{escape(marks.name)} %{{x:{marks.digits}}}<extra></extra>",
         )
     )
-
-
-def _bars(marks: Marks) -> dict:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - value for high, value in zip(marks.high, marks.values)],
-        "arrayminus": [value - low for low, value in zip(marks.low, marks.values)],
-        "thickness": 1.5,
-        "width": 3,
-    }

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, DASHES, GREEN, GREY, ORANGE, SYMBOLS, blank, rate_axis, wrapped
+from analysis.plots.common import BLUE, DASHES, GREEN, GREY, ORANGE, SYMBOLS, blank, interval_bars, rate_axis, wrapped
 from analysis.read.configurations import FULL
 from tune_ks.core.rate_words import rate_words
 
@@ -55,14 +55,7 @@ def _add_line(figure: go.Figure, rows: pd.DataFrame, name: str, aside: float, **
             mode="lines+markers",
             name=wrapped(name),
             **look,
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": (rows["high"] - rows["loss"]).tolist(),
-                "arrayminus": (rows["loss"] - rows["low"]).tolist(),
-                "thickness": 1,
-                "width": 3,
-            },
+            error_y=interval_bars(rows["loss"], rows["low"], rows["high"], thickness=1, width=3),
             text=[rate_words(rate) for rate in rows["rate"]],
             hovertemplate=f"{escape(name)}<br>rate %{{text}}: loss %{{y:+.3f}}<extra></extra>",
         )

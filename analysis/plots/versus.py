@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DOMAINS, GREY, SYMBOLS, blank, rate_axis
+from analysis.plots.common import DOMAINS, GREY, SYMBOLS, blank, interval_bars, rate_axis
 from analysis.read.configurations import SAME_RATE
 from analysis.results.versus_info import VersusInfo
 from tune_ks.core.rate_words import rate_words
@@ -97,14 +97,7 @@ def _add_points(figure: go.Figure, rows: pd.DataFrame, symbol: str, domain: str)
     word, colour = DOMAINS[domain]
     bars = None
     if rows["low"].notna().any():
-        bars = {
-            "type": "data",
-            "symmetric": False,
-            "array": (rows["high"] - rows["difference"]).tolist(),
-            "arrayminus": (rows["difference"] - rows["low"]).tolist(),
-            "thickness": 1.5,
-            "width": 3,
-        }
+        bars = interval_bars(rows["difference"], rows["low"], rows["high"], thickness=1.5, width=3)
     figure.add_trace(
         go.Scatter(
             x=rows["x"].tolist(),
