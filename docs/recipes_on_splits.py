@@ -3,8 +3,9 @@
     python -m docs.recipes_on_splits RUN [RUN ...]
 
 Each RUN searched one space with another --split-seed. A row is a recipe, that is the settings that differ within a run.
-Cells show the AUC on validation and test images of the training vendor alone, in every run, and then the mean with its
-90 % interval (as in docs/splits.py); "- first" is the difference to the first row, taken within a split.
+Cells show the AUC in every run, mean over its seeds, and then the mean over runs with its 90 % interval (as in
+docs/splits.py): on validation and on test images of the vendor trained on, and on test images of the others. "- first"
+is the difference to the first row, taken within a split, bold where 0 lies outside.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from analysis.read.load import Run, load
 from docs.splits import summary, test_to_train
 from docs.tables.table import Table
 
-SCORES = {"validation": "val_in_domain", "test": "test_in_domain"}
+SCORES = {"validation": "val_in_domain", "test": "test_in_domain", "other vendors": "test_cross_domain"}
 Recipe = tuple[str, ...]  # the values of the settings that differ, as words; "" where a config has none
 
 

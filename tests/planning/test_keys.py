@@ -24,6 +24,7 @@ NEW = (  # since 0.1.0
     "detection",
     "full_sampling",
     "headline",
+    "headline_augmented",
     "hyper_recon",
     "learning_curve",
     "lv_scar",
