@@ -22,10 +22,15 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=56, help="of each vendor")
     parser.add_argument("--series", required=True)
     args = parser.parse_args()
-    with (args.source / "labels.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["series"] == args.series]
+    rows = rows_of_series(args.source, args.series)
     chosen = first_patients(args.source, rows, args.patients)
     print(copy_patients(args.source, rows, chosen, args.target))
+
+
+def rows_of_series(source: Path, series: str) -> list[dict[str, str]]:
+    """The rows of ``source``/labels.csv that are of one series."""
+    with (source / "labels.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["series"] == series]
 
 
 def copy_patients(source: Path, rows: list[dict[str, str]], patients: set[str], target: Path) -> str:

@@ -7,12 +7,11 @@ new FOLDER for ``--data``. What is chosen on them, with any --split-seed, has no
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import pandas as pd
 
-from docs.few_patients import copy_patients
+from docs.few_patients import copy_patients, rows_of_series
 
 
 def main() -> None:
@@ -23,8 +22,7 @@ def main() -> None:
     parser.add_argument("target", type=Path, help="a folder that does not exist yet")
     parser.add_argument("--series", required=True)
     args = parser.parse_args()
-    with (args.source / "labels.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["series"] == args.series]
+    rows = rows_of_series(args.source, args.series)
     print(copy_patients(args.source, rows, untested(args.run), args.target))
 
 

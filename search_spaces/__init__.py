@@ -26,7 +26,7 @@ RECIPE: dict[str, Any] = {
     "settle": 0.3,
 }
 # the same network on images that are also turned by any angle, zoomed, bent and of another contrast, for twice as many
-# epochs: chosen on patients that no search tests (docs/recipe.md)
+# epochs: chosen on patients that --split-seed 0 does not test (docs/recipe.md)
 AUGMENTED: dict[str, Any] = {
     **RECIPE,
     "augment": "warp",

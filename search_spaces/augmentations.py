@@ -1,4 +1,4 @@
-"""How strongly should training images be changed? Full sampling, on patients that no other search tests.
+"""How strongly should training images be changed? Full sampling, without the patients that real_patches tests.
 
     python run_search.py --space augmentations --split-seed 1 --run runs/augmentations_1 OPTIONS
     python -m docs.recipes_on_splits runs/augmentations_1 runs/augmentations_2 runs/augmentations_3 runs/augmentations_4
