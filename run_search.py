@@ -42,7 +42,7 @@ from tune_ks.core.interrupts import interruptible, run_process
 from tune_ks.core.lasting_words import say_error
 from tune_ks.core.own_members import add_installed_members, add_member_files, full_name, installed_members
 from tune_ks.core.storage import StoragePath
-from tune_ks.core.system_errors import message_of
+from tune_ks.core.way_out import message_of
 
 
 def main(argv: list[str] | None = None) -> int:

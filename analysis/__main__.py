@@ -22,7 +22,7 @@ from tune_ks.core.metrics import METRICS
 from tune_ks.core.number import Number
 from tune_ks.core.own_members import full_name
 from tune_ks.core.parser import Parser
-from tune_ks.core.system_errors import message_of
+from tune_ks.core.way_out import message_of
 
 
 class Arguments(NamedTuple):

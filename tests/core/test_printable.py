@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from tune_ks.core.printable import printable, reason_of
+from tune_ks.core.printable import printable
 from tune_ks.core.terminal import SafeConsole
 
 ROOT = Path(__file__).parents[2]
@@ -62,11 +62,3 @@ def test_every_print_passes_the_door():
                 assert call.startswith("print(printable("), f"{path.name}: {call}"
                 met += 1
     assert met == 2  # of workers; what a driver says passes say_line, say_error or a console
-
-
-def test_an_error_of_the_system_is_a_file_and_what_is_wrong_with_it(tmp_path):
-    with pytest.raises(OSError) as absent:
-        (tmp_path / "absent").read_text()
-    assert reason_of(absent.value) == f"{tmp_path / 'absent'}: No such file or directory"
-    assert reason_of(OSError(28, "No space left on device")) == "[Errno 28] No space left on device"
-    assert reason_of(ValueError("the rate is 7")) == "the rate is 7"

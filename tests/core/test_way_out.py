@@ -5,7 +5,7 @@ import pytest
 from tune_ks.commands.evaluate import selected_keys
 from tune_ks.core.arrays import array_names, read_array, read_arrays
 from tune_ks.core.run_folder import RunFolder, read_json
-from tune_ks.core.way_out import damaged
+from tune_ks.core.way_out import damaged, reason_of
 from tune_ks.data.cohort.table import read_table
 from tune_ks.training.transfer import read_weights
 
@@ -44,3 +44,11 @@ def test_the_message_of_a_file_that_was_cut_short_says_what_would_do(name, tmp_p
 @pytest.mark.parametrize("name", ["trials/patient_1/a.npz", "weights/patient_1/a.npz", "external/masks.npz"])
 def test_nobody_is_told_to_remove_a_file_of_his_own_images(name, tmp_path):
     assert damaged(tmp_path / name, "not whole") == f"{tmp_path / name}: not whole"
+
+
+def test_an_error_of_the_system_is_a_file_and_what_is_wrong_with_it(tmp_path):
+    with pytest.raises(OSError) as absent:
+        (tmp_path / "absent").read_text()
+    assert reason_of(absent.value) == f"{tmp_path / 'absent'}: No such file or directory"
+    assert reason_of(OSError(28, "No space left on device")) == "[Errno 28] No space left on device"
+    assert reason_of(ValueError("the rate is 7")) == "the rate is 7"

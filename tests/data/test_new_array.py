@@ -9,7 +9,7 @@ import pytest
 
 from full_disk import no_file_above
 from tune_ks.core.storage import write_whole
-from tune_ks.core.system_errors import message_of
+from tune_ks.core.way_out import message_of
 from tune_ks.data.new_array import new_array
 
 Usage = namedtuple("Usage", "total used free")

@@ -25,13 +25,6 @@ def _escaped(letter: str) -> str:
     return ascii(letter)[1:-1]
 
 
-def reason_of(error: Exception) -> str:
-    """An exception in words: of one of the system the file and what is wrong with it, without Python's number."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
 def shown(value: object) -> str:
     """A value for a message, as Python writes it, cut after ``LONGEST`` letters."""
     words = repr(value)

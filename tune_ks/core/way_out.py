@@ -1,4 +1,8 @@
-"""What would do about a damaged file of a run folder: the end of every message about one."""
+"""What would do about an error: the end of every message about a damaged file, a full disk or a closed folder."""
+
+import errno
+import tempfile
+from pathlib import Path
 
 from tune_ks.core.config import is_key, is_weights
 from tune_ks.core.storage import StoragePath
@@ -9,7 +13,36 @@ BY_NAME = {
     "cohort.csv": ORIGIN,
     "selection.json": "run the analysis again, which writes it anew",
 }
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit of a file's size
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)  # of another user, or read-only
 EVALUATED = ("external", "corruptions", "explained")  # folders of files that evaluate and predict write
+
+
+def message_of(error: Exception) -> str:
+    """What to say of an error that ends a command; where the user may put it right, how.
+
+    That of a full disk may name no file, and then the places that may be full are named.
+    """
+    reason = reason_of(error)
+    if not isinstance(error, OSError):
+        return reason
+    if error.errno in NO_ROOM and error.filename is None:
+        places = f"the run folder, of the cache or of {tempfile.gettempdir()}"
+        return f"{reason}: is the disk of {places} full, or a limit there (a quota, `ulimit -f`) reached?"
+    if error.errno in NO_ROOM:
+        return f"{reason}. Make room there, or lift the limit (a quota, `ulimit -f`); the same command goes on"
+    if error.errno in CLOSED and error.filename is not None:
+        return f"{reason}. Give another place, or copy the folder to one that is open to this user"
+    if error.errno == errno.ENOENT and error.filename is not None:
+        return f"{reason}{way_out(Path(str(error.filename)))}"
+    return reason
+
+
+def reason_of(error: Exception) -> str:
+    """An error in words: of one of the system the file and what is wrong with it, without Python's number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def damaged(path: StoragePath, fault: str) -> str:

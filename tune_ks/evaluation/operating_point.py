@@ -15,9 +15,9 @@ import pandas as pd
 
 from tune_ks.core.arrays import read_arrays
 from tune_ks.core.operating_point import threshold
-from tune_ks.core.printable import reason_of
 from tune_ks.core.record import SPLIT_CODES, TrialRecord
 from tune_ks.core.run_folder import RunFolder
+from tune_ks.core.way_out import reason_of
 from tune_ks.data.cohort.table import read_table
 
 POSITIVE, NEGATIVE, UNDECIDED = "positive", "negative", "not decided"
