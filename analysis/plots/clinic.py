@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import AMBER, BLUE, FAINT, GREEN, GREY, ORANGE, SYMBOLS, blank, wrapped
+from analysis.plots.common import AMBER, BLUE, FAINT, GREEN, GREY, ORANGE, OTHERS, SYMBOLS, blank, wrapped
 from analysis.plots.rows import Marks, plot_rows
 from analysis.results.at_threshold import RocCurve
 from tune_ks.core.domains import is_source
 from tune_ks.core.operating_point import SPECIFICITY
 
-OTHERS = (ORANGE, GREEN, GREY)  # vendors that were not trained on, as cross-domain elsewhere
 FULL_SAMPLING = "full sampling"  # the rate of rows that are not of the chosen one
 
 

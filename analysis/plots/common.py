@@ -23,6 +23,7 @@ AMBER = "#b28207"  # of full sampling
 MARKS = (BLUE, ORANGE, GREEN, GREY, AMBER)
 FAINT = 0.85  # opacity of what stands behind; less of BLUE or ORANGE is not seen
 DOMAINS = {"in_domain": ("in-domain", BLUE), "cross_domain": ("cross-domain", ORANGE)}
+OTHERS = (ORANGE, GREEN, GREY)  # of several vendors that are cross-domain
 FILLING = {"in_domain": "", "cross_domain": "-open"}  # of symbols, for a reader who does not see the colours
 TOP = 1.05  # beyond it no axis of a metric goes, as none is above 1
 RATE_TITLE = "realised rate (share of k-space, 1 / R)"

@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import BLUE, DASHES, GREEN, GREY, ORANGE, SYMBOLS, blank, interval_bars, rate_axis, wrapped
+from analysis.plots.common import DASHES, GREY, OTHERS, SYMBOLS, blank, interval_bars, rate_axis, wrapped
 from analysis.read.configurations import FULL
 from tune_ks.core.rate_words import rate_words
 
-COLOURS = (ORANGE, BLUE, GREEN)  # of the other vendors
-FILLINGS = ("", "-open", "-dot")  # of their symbols
+FILLINGS = ("", "-open", "-dot")  # of the symbols of the other vendors
 STEP = 1.02  # factor between the points of one rate, so that their bars stand side by side
 
 
@@ -20,7 +19,7 @@ def plot_transfer(rows: pd.DataFrame, title: str) -> go.Figure:
     """``rows`` of transfer.transfer_loss() that were tested on one vendor; above 0 the training elsewhere is worse."""
     figure = blank("", f"transfer loss, test {title}")
     rows = rows.assign(settings=rows["settings"].fillna(""))  # beside others, a mask without settings has NaN
-    vendors = dict(zip(rows["trained on"].unique(), cycle(zip(COLOURS, FILLINGS))))
+    vendors = dict(zip(rows["trained on"].unique(), cycle(zip(OTHERS, FILLINGS))))
     below = rows[rows["mask"] != FULL]
     styles = dict(zip(dict.fromkeys(map(_mask, below.to_dict("records"))), cycle(zip(DASHES, SYMBOLS))))
     styles |= {_mask(row): ("solid", "diamond") for row in rows[rows["mask"] == FULL].to_dict("records")}

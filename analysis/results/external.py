@@ -96,15 +96,16 @@ def beside_chosen(external: pd.DataFrame, configurations: pd.DataFrame, keys: Co
 
     ``reference``: ITSELF of the chosen one, otherwise a name in REFERENCES.
     """
-    names = configurations["configuration"]
-    others = dict(zip(names, zip(full_sampling_of(configurations), low_pass_of(configurations))))
-    reference: dict[str | None, str] = {}
-    for name, of_name in zip(names, configurations["keys"]):
-        if not set(keys).isdisjoint(of_name):
-            reference[name] = ITSELF
-            for other, word in zip(others[name], REFERENCES):
-                reference.setdefault(other, word)
-    rows = external[external["configuration"].isin([name for name in reference if name is not None])]
+    is_chosen = [not set(keys).isdisjoint(of_row) for of_row in configurations["keys"]]
+    beside = {
+        "full_sampling": full_sampling_of(configurations),
+        "low_pass": low_pass_of(configurations),
+        ITSELF: configurations["configuration"],  # last: one that is its own low-pass is the chosen one
+    }
+    reference: dict[str, str] = {}
+    for word, names in beside.items():
+        reference |= {name: word for name, chosen in zip(names, is_chosen) if chosen and name is not None}
+    rows = external[external["configuration"].isin(list(reference))]
     return rows.assign(reference=[reference[name] for name in rows["configuration"]])
 
 
