@@ -185,6 +185,11 @@ def error_bars(table: pd.DataFrame, name: str) -> dict:
     }
 
 
+def add_entry(figure: go.Figure, name: str, mode: str, **style: Any) -> None:
+    """An entry of the legend, drawn nowhere."""
+    figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
+
+
 def interval_bars(values: Any, low: Any, high: Any, **look: Any) -> dict:
     """Bars of plotly from the ``low`` to the ``high`` end around each of the values; none where an end is NaN."""
     middle = np.asarray(values, float)

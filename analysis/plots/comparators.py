@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DOMAINS, GREY
+from analysis.plots.common import DOMAINS, GREY, add_entry
 from analysis.plots.rows import Marks, plot_rows
 from analysis.read.configurations import FULL
 from analysis.results.comparators import Comparators, name_of
@@ -22,9 +22,7 @@ def plot_comparators(comparators: Comparators, vendor: str, measure: Measure) ->
     marks.append(_marks(losses.assign(value=losses["less"]), names, "transfer loss, less by", GREY))
     figure = plot_rows(names, marks, f"minus plain full sampling, test {measure.title}")
     marker = {"symbol": "circle-open", "size": 8, "color": GREY}
-    figure.add_trace(
-        go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name="open: not shown to differ, after Holm")
-    )
+    add_entry(figure, "open: not shown to differ, after Holm", "markers", marker=marker)
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
     figure.update_layout(xaxis={"tickformat": "+.2~f"})
     return figure

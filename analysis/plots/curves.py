@@ -3,7 +3,7 @@
 import math
 from html import escape
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -20,6 +20,7 @@ from analysis.plots.common import (
     TOP,
     about_configurations,
     about_trials,
+    add_entry,
     band,
     blank,
     error_bars,
@@ -79,7 +80,7 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         if info.configurations[score.column].isna().all():
             continue
         marker = {"symbol": f"circle{FILLING[domain]}", "size": 9}
-        _add_entry(figure, word, "lines+markers", line={"color": colour, "width": 6}, marker=marker, legendgroup=word)
+        add_entry(figure, word, "lines+markers", line={"color": colour, "width": 6}, marker=marker, legendgroup=word)
         for of_curve in info.fitted:
             _add_band(figure, getattr(of_curve, domain), score)
         _add_trials(figure, info.trials, score)
@@ -88,11 +89,11 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
         _add_choice(figure, info.selection, score)
     for line in lines:
         style = {"line": {"color": GREY, "dash": line.dash, "width": 1.5}, "marker": {"symbol": line.symbol}}
-        _add_entry(figure, wrapped(line.curve.name), line.mode, **style)
+        add_entry(figure, wrapped(line.curve.name), line.mode, **style)
     if info.fitted:
         name = "fitted mean (what rules read)" if info.read_by_rules else "fitted mean"
-        _add_entry(figure, name, "lines", line={"color": GREY, "width": FITTED_WIDTH})
-        _add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
+        add_entry(figure, name, "lines", line={"color": GREY, "width": FITTED_WIDTH})
+        add_entry(figure, "90 % band of the curve", "lines", line={"color": faded(GREY, 0.4), "width": 9})
     _add_yardsticks(figure, info)
     rates = info.configurations["realised_rate"]
     if info.baselines is not None:
@@ -108,11 +109,6 @@ def _lines(curves: list[ShownCurve]) -> list[Line]:
     for curve, dash, symbol in zip(curves, cycle(DASHES), cycle(SYMBOLS)):
         lines.append(Line(curve, "lines+markers" if curve.joined else "markers", dash, symbol))
     return lines
-
-
-def _add_entry(figure: go.Figure, name: str, mode: str, **style: Any) -> None:
-    """An entry of the legend, drawn nowhere."""
-    figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
 
 
 def _add_band(figure: go.Figure, curve: Curve | None, score: Score) -> None:
@@ -201,7 +197,7 @@ def _add_yardsticks(figure: go.Figure, info: CurvesInfo) -> None:
             _add_yardstick(figure, curve, Score(f"{info.split}_{domain}", domain, word, colour, ""))
     for name in dict.fromkeys(curve.name for curve in info.yardsticks):
         style = {"line": {"color": GREY, "width": 1, "dash": "dot"}, "marker": {"symbol": "x-thin-open", "size": 6}}
-        _add_entry(figure, escape(name), "lines+markers", **style)
+        add_entry(figure, escape(name), "lines+markers", **style)
 
 
 def _add_yardstick(figure: go.Figure, curve: YardstickCurve, score: Score) -> None:
@@ -246,4 +242,4 @@ def _add_baselines(figure: go.Figure, levels: list[BaselineLevel], name: str, ra
                 hovertemplate=f"{level.baseline} of {escape(level.vendor)}: {level.value:.3f}<extra></extra>",
             )
         )
-    _add_entry(figure, name, "lines", line={"color": GREY, "width": 1, "dash": "dot"})
+    add_entry(figure, name, "lines", line={"color": GREY, "width": 1, "dash": "dot"})

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DASHES, DOMAINS, FILLING, GREY, SYMBOLS, blank, error_bars
+from analysis.plots.common import DASHES, DOMAINS, FILLING, GREY, SYMBOLS, add_entry, blank, error_bars
 from analysis.results.learning_curve import PatientsCurve, PatientsInfo
 
 ASIDE = {"in_domain": 1 / 1.01, "cross_domain": 1.01}  # so that bars stand side by side
@@ -23,23 +23,18 @@ def plot_patients(info: PatientsInfo) -> go.Figure:
     styles = list(zip(info.curves, cycle(DASHES), cycle(SYMBOLS)))
     for domain, (word, colour) in DOMAINS.items():
         marker = {"symbol": f"circle{FILLING[domain]}", "size": 9}
-        _add_entry(figure, word, "lines+markers", line={"color": colour, "width": 6}, marker=marker, legendgroup=word)
+        add_entry(figure, word, "lines+markers", line={"color": colour, "width": 6}, marker=marker, legendgroup=word)
         for curve, dash, symbol in styles:
             line = {"color": colour, "dash": dash, "width": 1.5}
             _add_curve(figure, curve, domain, word, line=line, marker={"size": 7, "symbol": symbol + FILLING[domain]})
             _add_yardsticks(figure, curve, domain, word, colour)
     for curve, dash, symbol in styles:
         line = {"color": GREY, "dash": dash, "width": 1.5}
-        _add_entry(figure, escape(curve.name), "lines+markers", line=line, marker={"symbol": symbol})
+        add_entry(figure, escape(curve.name), "lines+markers", line=line, marker={"symbol": symbol})
     for yardstick in info.curves[0].yardsticks:
         line = {"color": GREY, "dash": "dot", "width": 1}
-        _add_entry(figure, escape(yardstick), "lines+markers", line=line, marker={"symbol": "x-thin-open"})
+        add_entry(figure, escape(yardstick), "lines+markers", line=line, marker={"symbol": "x-thin-open"})
     return figure
-
-
-def _add_entry(figure: go.Figure, name: str, mode: str, **style: Any) -> None:
-    """An entry of the legend, drawn nowhere."""
-    figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
 
 
 def _add_curve(figure: go.Figure, curve: PatientsCurve, domain: str, word: str, **style: Any) -> None:

@@ -3,7 +3,7 @@
 import math
 from html import escape
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -15,6 +15,7 @@ from analysis.plots.common import (
     SPLIT_WORDS,
     SYMBOLS,
     about_configurations,
+    add_entry,
     blank,
     rate_axis,
     wrapped,
@@ -53,16 +54,16 @@ def plot_two_runs(pair: Pair) -> go.Figure:
     styles = _styles([info for _, info in there])
     for look, info in there:
         marker = {"symbol": f"circle{look.filling}", "size": 9}
-        _add_entry(
-            figure, wrapped(look.name), line={"color": look.colour, "width": 6}, marker=marker, legendgroup=look.name
-        )
+        line = {"color": look.colour, "width": 6}
+        add_entry(figure, wrapped(look.name), "lines+markers", line=line, marker=marker, legendgroup=look.name)
         for domain in AXES:
             for curve in info.curves:
                 _add_curve(figure, curve, styles[curve.name], domain, look, info)
             _add_choice(figure, info, domain, look)
     for curve_name, style in styles.items():
         marker = {"symbol": style.symbol, "color": GREY}
-        _add_entry(figure, wrapped(curve_name), line={"color": GREY, "dash": style.dash}, marker=marker)
+        line = {"color": GREY, "dash": style.dash}
+        add_entry(figure, wrapped(curve_name), "lines+markers", line=line, marker=marker)
     rate_axis(figure, pd.concat([info.configurations["realised_rate"] for _, info in there]))
     _stack(figure, f"{SPLIT_WORDS[pair.split]} {there[0][1].measure.title}")
     return figure
@@ -80,12 +81,6 @@ def _stack(figure: go.Figure, metric: str) -> None:
 def _styles(infos: list[CurvesInfo]) -> dict[str, Style]:
     names = dict.fromkeys(curve.name for info in infos for curve in info.curves)
     return {name: Style(dash, symbol) for name, dash, symbol in zip(names, cycle(DASHES), cycle(SYMBOLS))}
-
-
-def _add_entry(figure: go.Figure, name: str, **style: Any) -> None:
-    """An entry of the legend, drawn nowhere."""
-    mode = "lines+markers" if "marker" in style else "lines"
-    figure.add_trace(go.Scatter(x=[None], y=[None], mode=mode, name=name, hoverinfo="skip", **style))
 
 
 def _add_curve(figure: go.Figure, curve: ShownCurve, style: Style, domain: str, look: Look, info: CurvesInfo) -> None:

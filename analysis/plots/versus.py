@@ -3,12 +3,11 @@
 import math
 from html import escape
 from itertools import cycle
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DOMAINS, GREY, SYMBOLS, blank, interval_bars, rate_axis
+from analysis.plots.common import DOMAINS, GREY, SYMBOLS, add_entry, blank, interval_bars, rate_axis
 from analysis.read.configurations import SAME_RATE
 from analysis.results.versus_info import VersusInfo
 from tune_ks.core.rate_words import rate_words
@@ -32,18 +31,18 @@ def plot_versus(info: VersusInfo) -> go.Figure:
         of_domain = rows[rows["domain"] == domain]
         if of_domain.empty:
             continue
-        _add_entry(figure, word, mode="lines", line={"color": colour, "width": 6}, legendgroup=word)
+        add_entry(figure, word, mode="lines", line={"color": colour, "width": 6}, legendgroup=word)
         for name in names:
             _add_points(figure, of_domain[of_domain["family"] == name], symbols[name], domain)
         _add_means(figure, info, domain)
     for name in [] if _is_of_one_rate(rows) else names:
-        _add_entry(figure, escape(name), mode="markers", marker={"symbol": symbols[name], "size": 8, "color": GREY})
+        add_entry(figure, escape(name), mode="markers", marker={"symbol": symbols[name], "size": 8, "color": GREY})
     if info.rows["low"].notna().any():
         marker = {"symbol": "circle-open", "size": 8, "color": GREY}
-        _add_entry(figure, "open: not shown to differ, after Holm", mode="markers", marker=marker)
+        add_entry(figure, "open: not shown to differ, after Holm", mode="markers", marker=marker)
     if len(info.means):
         line = {"color": GREY, "width": 1, "dash": "dot"}
-        _add_entry(figure, "mean over rates", mode="lines", line=line)
+        add_entry(figure, "mean over rates", mode="lines", line=line)
     if _is_of_one_rate(rows):
         figure.update_layout(xaxis=_axis_of_families(names, rows["rate"].iloc[0]))
     else:
@@ -85,11 +84,6 @@ def _axis_of_families(names: list[str], rate: float) -> dict:
         "tickangle": -45 if len(names) > 2 else 0,
         "showgrid": False,
     }
-
-
-def _add_entry(figure: go.Figure, name: str, **style: Any) -> None:
-    """An entry of the legend, drawn nowhere."""
-    figure.add_trace(go.Scatter(x=[None], y=[None], name=name, hoverinfo="skip", **style))
 
 
 def _add_points(figure: go.Figure, rows: pd.DataFrame, symbol: str, domain: str) -> None:
