@@ -62,7 +62,7 @@ def _figure(analysis: Analysis, computed: VendorAnalysis) -> list[Part]:
         return []
     title = analysis.measure.title
     where = rows["cohort"].astype(str) + ", on " + rows["scored_on"].astype(str)
-    drawn = plot_elsewhere(rows.assign(where=where, sampling=[SAMPLINGS[name] for name in rows["reference"]]), title)
+    drawn = plot_elsewhere(rows.assign(where=where, sampling=rows["reference"].map(SAMPLINGS)), title)
     alt = (
         f"{title} on other cohorts, trained on {computed.vendor}: a row a cohort and scanner, the chosen rate beside "
         "the low-pass at the same rate and full sampling, with 90 % intervals"

@@ -50,12 +50,11 @@ def _figure(analysis: Analysis, source: str, rows: pd.DataFrame) -> list[Part]:
     """The chosen rate on each other vendor, beside full sampling; empty where none has a value."""
     if rows["value"].isna().all():
         return []
-    chosen = rows.assign(sampling=CHOSEN)
-    full = rows.assign(sampling=FULL, value=rows["full sampling"], low=math.nan, high=math.nan)
-    drawn = pd.concat([chosen, full]).assign(where=lambda table: "on " + table["scored on"].astype(str))
+    chosen = rows.assign(where="on " + rows["scored on"].astype(str), sampling=CHOSEN)
+    full = chosen.assign(sampling=FULL, value=rows["full sampling"], low=math.nan, high=math.nan)
     title = f"test {analysis.measure.title}"
     alt = f"{title}, trained on {source}{analysis.measure.words(ALT)}"
-    figure = plot_elsewhere(drawn, title)
+    figure = plot_elsewhere(pd.concat([chosen, full]), title)
     return [as_high_as_drawn(f"elsewhere-{slug(source)}", figure, alt, f"Trained on {source}")]
 
 
