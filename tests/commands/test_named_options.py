@@ -37,6 +37,7 @@ SAID_BY = {  # place of the text: a file or a folder, and where a file has sever
     "tune_ks/commands/tuned_space.py:next_command": {"search"},
     "tune_ks/core/config.py": {"search"},  # what help says of a field
     "tune_ks/core/own_members.py": ALL - {"merge"},
+    "tune_ks/core/way_out.py": {"search"},  # what began from another run's weights is searched again
     "tune_ks/data": READS_IMAGES,
     "tune_ks/data/cohort/require_splits.py": {"search", "check"},
     "tune_ks/evaluation/exported_model.py": {"export"},

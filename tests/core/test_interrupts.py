@@ -24,6 +24,14 @@ FRONT_DOORS = {  # words -> a package that is imported before the command begins
 }
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """SIGINT is heard here and in processes that a test starts, also where the tests run in a script's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("name", FRONT_DOORS)
 def test_a_signal_while_a_front_door_is_imported_is_one_line(name, tmp_path):
     words, package = FRONT_DOORS[name]
