@@ -123,7 +123,7 @@ def plot_reliability(rows: pd.DataFrame, finding: str) -> go.Figure:
     colours = {vendor: OTHERS[(place - 1) % len(OTHERS)] for place, vendor in enumerate(vendors)}
     colours[vendors[0]] = BLUE  # the vendor trained on
     symbols = dict(zip(vendors, cycle(SYMBOLS)))
-    binned = []  # how many bins there are of how many images, in words, of each vendor
+    binned: list[str] = []  # how many bins there are of how many images, in words, of each vendor
     for vendor, rate in product(vendors, rates):
         bins = rows[(rows["scored on"] == vendor) & (rows["rate"] == rate)]
         figure.add_trace(_observed(bins, vendor, rate, (colours[vendor], symbols[vendor]), finding))
