@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.plots.common import DASHES, GREY, OTHERS, SYMBOLS, blank, interval_bars, rate_axis, wrapped
+from analysis.plots.common import AMBER, DASHES, GREY, OTHERS, SYMBOLS, blank, interval_bars, rate_axis, wrapped
 from analysis.read.configurations import FULL
 from tune_ks.core.rate_words import rate_words
 
@@ -28,10 +28,11 @@ def plot_transfer(rows: pd.DataFrame, title: str) -> go.Figure:
         lines.setdefault((row["trained on"], _mask(row)), []).append(row)
     for number, ((vendor, mask), of_line) in enumerate(lines.items()):
         aside = STEP ** (number - (len(lines) - 1) / 2)
-        colour, filling = vendors[vendor]
+        of_vendor, filling = vendors[vendor]
+        colour = AMBER if of_line[0]["mask"] == FULL else of_vendor
         dash, symbol = styles[mask]
         line = {"color": colour, "dash": dash, "width": 1.5}
-        marker = {"size": 8, "symbol": symbol + filling}
+        marker = {"size": 8, "symbol": symbol + filling, "color": colour}
         name = f"trained on {vendor}, {mask}"
         _add_line(figure, pd.DataFrame(of_line), name, aside, line=line, marker=marker)
     rate_axis(figure, rows["rate"])

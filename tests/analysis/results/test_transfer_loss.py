@@ -9,6 +9,7 @@ import pytest
 from analysis import analyse
 from analysis.choice.options import Options
 from analysis.plots.paper import numbers
+from analysis.plots.common import AMBER
 from analysis.plots.transfer import plot_transfer
 from analysis.read.load import load
 from analysis.results import transfer
@@ -70,6 +71,7 @@ def test_the_figure_draws_every_loss_at_its_rate(analysis):
     figure = plot_transfer(rows, "AUC")
     drawn = {trace.name: trace for trace in figure.data}
     assert list(drawn) == ["trained on SIEMENS, gumbel", "trained on SIEMENS, full sampling"]
+    assert [trace.marker.color == AMBER for trace in figure.data] == [False, True]
     points = numbers(figure)
     assert points["x"].tolist() == rows["rate"].tolist()
     for column, name in (("y", "loss"), ("low", "low"), ("high", "high")):
