@@ -8,8 +8,8 @@ import pytest
 
 from analysis import analyse
 from analysis.choice.options import Options
-from analysis.plots.paper import numbers
 from analysis.plots.common import AMBER
+from analysis.plots.paper import numbers
 from analysis.plots.transfer import plot_transfer
 from analysis.read.load import load
 from analysis.results import transfer
