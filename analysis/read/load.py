@@ -12,6 +12,7 @@ from analysis.read.foreign_records import records_of_another_cohort
 from analysis.read.small_tables import python_texts
 from analysis.read.trial_rows import tidy, trial_row
 from tune_ks.core.config import OWN_FIELDS
+from tune_ks.core.cut_short import cut_short
 from tune_ks.core.domain_words import domain_of
 from tune_ks.core.first_answer import require_answer
 from tune_ks.core.front import call_of
@@ -20,6 +21,7 @@ from tune_ks.core.record import TrialRecord
 from tune_ks.core.run_folder import RunFolder, read_json
 from tune_ks.core.storage import StoragePath, read_each, sorted_glob, storage_path, without_place
 from tune_ks.core.tables import read_csv
+from tune_ks.core.way_out import way_out
 
 COHORT_COLUMNS = ("row", "patient_id", "vendor", "label", "split")
 
@@ -69,8 +71,7 @@ def load(root: str | StoragePath, metric: str | None = None) -> Run:
     folder = _open(root)
     warnings: list[str] = []
     search = _search(folder, warnings)
-    cohort = _cohort(folder, warnings)
-    warnings += _cut_short(cohort, search)
+    cohort = _cohort(folder, search, warnings)
     records, unreadable = _records(folder)
     for key, reason in records_of_another_cohort(records, search).items():
         del records[key]
@@ -219,7 +220,7 @@ def _search(folder: RunFolder, warnings: list[str]) -> dict[str, Any]:
     return search
 
 
-def _cohort(folder: RunFolder, warnings: list[str]) -> pd.DataFrame:
+def _cohort(folder: RunFolder, search: dict[str, Any], warnings: list[str]) -> pd.DataFrame:
     empty = pd.DataFrame(columns=list(COHORT_COLUMNS))
     table = _table(folder.cohort_csv, COHORT_COLUMNS, warnings, dtype={"patient_id": str, "vendor": str, "split": str})
     if table.empty:
@@ -229,18 +230,11 @@ def _cohort(folder: RunFolder, warnings: list[str]) -> pd.DataFrame:
     if table["row"].duplicated().any():
         warnings.append("cohort.csv repeats row numbers: images can't be told apart, so no interval is computed.")
         return empty.set_index("row", drop=False)
+    fault = cut_short(len(table), search)
+    if fault:
+        warnings.append(f"cohort.csv: {fault}{way_out(folder.cohort_csv)}. Until then no interval is computed.")
+        return empty.set_index("row", drop=False)
     return table.set_index("row", drop=False)
-
-
-def _cut_short(cohort: pd.DataFrame, search: dict[str, Any]) -> list[str]:
-    """A warning where cohort.csv has fewer images than search.json counted when both were written; else none."""
-    try:
-        counted = sum(int(group["images"]) for group in search.get("cohort", {}).get("counts", []))
-    except (TypeError, KeyError, ValueError):  # not what a search writes
-        return []
-    if not 0 < len(cohort) < counted:
-        return []
-    return [f"cohort.csv has {len(cohort)} rows and the cohort {counted} images: it is damaged, or was cut short."]
 
 
 def _table(path: StoragePath, columns: tuple[str, ...], warnings: list[str], dtype: Any = None) -> pd.DataFrame:

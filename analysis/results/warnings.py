@@ -41,6 +41,7 @@ def of_run(run: Run, table: pd.DataFrame, selections: dict[str, Selection]) -> l
     if len(table) and (table["seeds"] <= 1).all():
         lines.append("One seed a configuration: how far a second training would differ is unknown.")
     lines += _about_empty_kspace(run)
+    lines += _about_large_batches(run)
     return lines + _about_trials_at_chance(run.trials) + _about_unfinished_trials(run, measure)
 
 
@@ -160,6 +161,25 @@ def _is_wasteful(record: TrialRecord) -> bool:
         return False
     count = record.realised_rate * (side if record.config.pattern == "lines" else side**2)
     return record.realised_rate < share and outside > WASTED * count
+
+
+def _about_large_batches(run: Run) -> list[str]:
+    """The trials whose batch would hold more images than they were trained on, so that an epoch is a single step."""
+    lines = []
+    for (vendor, batch_size), trials in run.trials.groupby(["vendor", "batch_size"]):
+        images = [_training_images(run.records[key]) for key in trials["key"]]
+        fewer = [count for count in images if 0 < count < batch_size]
+        if fewer:
+            lines.append(
+                f"{vendor}: batch_size {batch_size} is more than the {max(fewer)} training images of {len(fewer)} "
+                "trial(s): each of their epochs was one step. A smaller batch_size takes more steps."
+            )
+    return lines
+
+
+def _training_images(record: TrialRecord) -> int:
+    """0 of a record that does not say how many it was trained on."""
+    return sum(count for name, count in record.images.items() if name.startswith("train "))
 
 
 def _about_trials_at_chance(trials: pd.DataFrame) -> list[str]:

@@ -76,7 +76,8 @@ def test_what_a_search_refuses_is_refused_in_its_words_after_what_was_understood
     refusals = {
         "oneclass": "GE has 12 positive and 0 negative images",
         "onevendor": "holds usable images of 1 vendor (GE), and this needs 2",
-        "fewpatients": "GE has 2 patients: a split by patient into train, val, test needs at least 3",
+        "fewpatients": "GE has 2 patients: a split by patient into train, val, test needs at least 3. Add patients of "
+        "GE, leave its images out of the folder, or give the split of every patient yourself",
         "unlabelled": "unlabelled has no labels: neither labels.csv (columns path, patient_id, label) nor Duke's",
     }
     for folder, message in refusals.items():

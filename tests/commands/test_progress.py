@@ -95,6 +95,15 @@ def test_a_resumed_search_begins_with_what_it_knows():
     assert table.headline().startswith("7/40")
 
 
+@pytest.mark.parametrize(
+    ("before", "epoch"), [({}, "-"), ({"epoch": 2, "epoch_share": 0.1}, "2/30")], ids=["first epoch", "third epoch"]
+)
+def test_of_a_trial_that_failed_no_epoch_counts_as_done_that_was_not(before, epoch):
+    _, console = table_of(ended(0.5, kind="failed", failed="the loss became nan", **{"epoch_share": 1.0} | before))
+    cells = next(line.split() for line in console.file.getvalue().splitlines() if line.startswith("SIEMENS"))
+    assert cells[3] == epoch
+
+
 def test_the_table_fits_80_columns_and_a_screen():
     events = [ended(k / 100, 0.5 + k / 300, 0.9 - k / 300) for k in range(1, 30)]
     report = {"epoch_share": 0.5, "epoch": 10, "loss": 0.51234}

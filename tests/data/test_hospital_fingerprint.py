@@ -143,7 +143,18 @@ def test_a_table_that_was_cut_short_is_refused_and_the_analysis_says_it(root, tm
     folder.cohort_csv.write_text("".join(lines[: len(lines) // 2]))
     with pytest.raises(ValueError, match=r"cohort.csv has \d+ rows, and the cohort \d+ images: it is damaged"):
         require_same(folder, cohort, 0)
-    assert any("it is damaged, or was cut short" in words for words in load(folder.root).warnings)
+    analysed = load(folder.root)
+    assert any("it is damaged or was cut short; put the whole file back" in words for words in analysed.warnings)
+    assert analysed.cohort.empty  # no number of a part of the patients
+
+
+def test_images_without_a_label_are_counted_too(root, tmp_path, space):
+    cohort = opened(root)
+    some = cohort.table["label"].where(cohort.table["row"] % 3 > 0)
+    folder = created(tmp_path / "run", space, dataclasses.replace(cohort, table=cohort.table.assign(label=some)))
+    counts = folder.read_search()["cohort"]["counts"]
+    assert sum(group["images"] for group in counts) == len(cohort.table)
+    assert sum(group["images"] for group in counts if group["label"] is None) == some.isna().sum() > 0
 
 
 def test_an_old_run_folder_goes_on_and_then_knows_the_headers(root, tmp_path, space):

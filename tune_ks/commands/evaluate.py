@@ -36,6 +36,7 @@ TAKEN = (
 def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     """Read the other cohort with the settings of the run, score it, write the tables and the report."""
     from tune_ks.commands.stages import Stages
+    from tune_ks.core.cut_short import require_whole_table
     from tune_ks.data.cohort.cohort import open_cohort
     from tune_ks.data.cohort.target_masks import with_target_masks
     from tune_ks.evaluation.other_cohort import side_of
@@ -46,6 +47,7 @@ def evaluate_command(args: argparse.Namespace, analysis: AnalysisSteps) -> int:
     folder.require_own_folders()
     name = output_name(args)
     keys = chosen_keys(folder, args.all, args.key)
+    require_whole_table(folder)
     if args.task == "evaluate" and not args.explain:  # each line of each model is a pass: references would be many
         keys = with_references(folder, keys)
     side = side_of(folder.read_record(keys[0]))

@@ -14,6 +14,7 @@ from tune_ks.core.trial_name import trial_name
 def export_command(args: argparse.Namespace) -> int:
     """Write the folder of one model, whole or not at all, and say how it is run."""
     from tune_ks.commands.stages import Stages
+    from tune_ks.core.cut_short import require_whole_table
     from tune_ks.data.whole_folder import whole_folder
     from tune_ks.evaluation.bundle import write_bundle
     from tune_ks.evaluation.decisions import NOTICE
@@ -23,6 +24,7 @@ def export_command(args: argparse.Namespace) -> int:
     folder = RunFolder(args.run)
     folder.require_own_folders()
     key = only_key(folder, args.key)
+    require_whole_table(folder)
     record = folder.read_record(key)
     if args.onnx:
         require_onnx(record.config)

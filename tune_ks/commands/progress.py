@@ -257,14 +257,17 @@ def _cells(config: TrialConfig, result: Mapping[str, Any], last: str = "running"
 def _epoch(config: TrialConfig, result: Mapping[str, Any]) -> str:
     """ "3/60"; of a job of several trainings, which are not at one epoch, the share that is done.
 
-    "fits 12%" while the harmonisation is fitted, before the first epoch.
+    "fits 12%" while the harmonisation is fitted, before the first epoch. "-" of a job that failed before an epoch
+    ended: its share says only that nothing of it is left to do.
     """
     if "to_fit" in result:
         return f"fits {result['fitted'] / result['to_fit']:.0%}"
     if "epoch" in result:
         return f"{int(result['epoch'])}/{config.epochs}"
     share = result.get("epoch_share")
-    return f"0/{config.epochs}" if share is None else f"{share:.0%}"
+    if share is None:
+        return f"0/{config.epochs}"
+    return "-" if result.get("failed") else f"{share:.0%}"
 
 
 def _reason(result: Mapping[str, Any]) -> str:

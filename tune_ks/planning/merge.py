@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tune_ks.core.config import is_weights
+from tune_ks.core.cut_short import require_whole_table
 from tune_ks.core.domain_words import domain_of
 from tune_ks.core.record import TrialRecord
 from tune_ks.core.regular_files import require_regular
@@ -42,6 +43,7 @@ def _require_run_folders(sources: list[RunFolder], target: RunFolder) -> None:
         if not folder.search_json.exists():
             raise ValueError(f"{folder.root} is not a run folder: it has no search.json")
         folder.require_whole()
+        require_whole_table(folder)
     if target.is_other_folder():
         raise ValueError(f"{target.root} exists and is not a run folder: give a new one as --into")
 

@@ -313,7 +313,8 @@ def create_run(folder: RunFolder, space: Space, cohort: Cohort, split_seed: int,
     write_table(folder.cohort_csv, table)
     write_table(folder.skipped_csv, cohort.skipped)
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    counts = table.groupby(["vendor", "split", "label"]).agg(images=("row", "size"), patients=("patient_id", "nunique"))
+    groups = table.groupby(["vendor", "split", "label"], dropna=False)  # of images without a label too
+    counts = groups.agg(images=("row", "size"), patients=("patient_id", "nunique"))
     values = {
         "format": FORMAT,
         **_space_fields(space, command),

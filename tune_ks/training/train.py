@@ -158,11 +158,11 @@ def _measured(trainings: list[Training], splits: Splits, vendor: str, parts: int
 
 def _failed(training: Training, loss: float) -> TrainingFailed:
     training.left = True
+    ways_out = f"a lower lr (now {training.config.lr:g})"
     temperature = training.config.options.get("temperature")
-    return TrainingFailed(
-        f"the loss became {loss} in epoch {training.number}: try a lower lr (now {training.config.lr:g}) or a higher "
-        f"temperature (now {temperature})"
-    )
+    if temperature is not None:
+        ways_out += f" or a higher temperature (now {temperature})"
+    return TrainingFailed(f"the loss became {loss} in epoch {training.number}: try {ways_out}")
 
 
 def _one_epoch(trainings: list[Training], parts: int, recorded: RecordedStep | None = None) -> list[float]:

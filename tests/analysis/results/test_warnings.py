@@ -79,3 +79,24 @@ def test_a_mask_within_the_band_and_an_occupied_kspace_are_not_named(run):
     lines = with_facts(run, {"occupied_share": 0.5, "kept_outside": 0, "side": 32})
     assert len(lines) == 1
     assert with_facts(run, {"occupied_share": 0.95, "kept_outside": 13, "side": 32}) == []
+
+
+def test_a_batch_that_is_larger_than_the_training_set_is_named(run):
+    folder = RunFolder(run)
+    keys = folder.finished()
+    batch_size = folder.read_config(keys[0]).batch_size
+    for key, images in zip(keys, (batch_size - 1, batch_size), strict=False):
+        record = folder.read_record(key)
+        trained = {f"train {record.config.vendor}": images}
+        folder.write_record(dataclasses.replace(record, images=record.images | trained))
+    (line,) = [
+        line for line in warnings.of_run(load(run), load(run).trials.assign(seeds=2), {}) if "batch_size" in line
+    ]
+    vendor = folder.read_config(keys[0]).vendor
+    assert line.startswith(
+        f"{vendor}: batch_size {batch_size} is more than the {batch_size - 1} training images of 1 trial(s): each of"
+    )
+
+
+def test_of_records_that_do_not_say_how_many_images_were_trained_on_nothing_is_said(of_made):
+    assert not any("batch_size" in line for line in of_made.warnings)

@@ -78,7 +78,8 @@ def _require_patients(table: pd.DataFrame) -> None:
         if count < MIN_PATIENTS:
             raise InputError(
                 f"{vendor} has {counted(count, 'patient')}: a split by patient into {', '.join(SPLITS)}"
-                f" needs at least {MIN_PATIENTS}"
+                f" needs at least {MIN_PATIENTS}. Add patients of {vendor}, leave its images out of the folder, or give"
+                " the split of every patient yourself (the column split of labels.csv)"
             )
 
 
