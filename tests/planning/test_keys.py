@@ -24,7 +24,6 @@ NEW = (  # since 0.1.0
     "detection",
     "full_sampling",
     "headline",
-    "headline_augmented",
     "hyper_recon",
     "learning_curve",
     "lv_scar",
