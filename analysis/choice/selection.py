@@ -49,7 +49,7 @@ class Selection(NamedTuple):
     # endpoint -> probability that full sampling is not better by more than the tolerance; {} unknown
     not_worse: dict[str, float] = {}  # noqa: RUF012 - read only
     verdicts: dict[str, Verdict] = {}  # noqa: RUF012 - read only; by endpoint; {} at rate 1 and without full sampling
-    lowest: bool = False  # no lower rate was tried
+    lowest: bool = False  # no lower rate has a finished trial
     also_read: str = ""  # what of the search read the validation scores of every vendor; "" where nothing did
     read_fitted: bool = False  # the rule read the fitted mean of rates that lie on a curve, not their observed mean
     held_out: str = ""  # the vendor that the cross-domain test metric is of, when its labels were kept from the choice

@@ -45,7 +45,7 @@ def verdict(selection: Selection) -> str:
     if selection.rate == 1:
         return "full sampling itself"
     if not selection.full_sampling:
-        return "full sampling not trained"
+        return "no finished full sampling"
     proof = "proven" if is_proven(selection.verdicts) else "unproven"
     kinds = {of_endpoint.kind for of_endpoint in selection.verdicts.values()}
     worst = [words for kind, words in AGAINST_FULL.items() if kind in kinds]
@@ -65,7 +65,7 @@ def caveats(computed: VendorAnalysis) -> list[str]:
     if computed.fitness.verdict == NO_NETWORK:
         said.append("no network was trained: a classical method answers")
     if selection.lowest:
-        said.append("no lower rate was tried")
+        said.append("no lower rate has a finished trial")
     if settings := chosen_settings(computed):
         said.append(f"the choice has {settings}, which other trials have not")
     return said

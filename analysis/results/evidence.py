@@ -8,7 +8,7 @@ from analysis.choice.verdict import Basis, Kind, Verdict
 from analysis.results.sentences import DOMAINS, difference_words
 from tune_ks.core.rate_words import rate_tick
 
-NOT_TRIED = "the lowest rate tried: lower ones were never tried"
+LOWEST = "the lowest rate with a finished trial: of lower ones nothing is known"
 HEARD = {  # kind -> what is said of the rate, or of the trainings, against full sampling
     Kind.BETTER: "{subject} better than full sampling",
     Kind.NOT_WORSE: "{subject} not worse than full sampling by more than {margin:g}",
@@ -30,7 +30,7 @@ def about_rate(selection: Selection) -> str:
     interval = "no interval of the rate"
     if selection.interval is not None:
         interval = f"90 % interval of the rate {ends_of_rate(selection.interval)}"
-    return f"{interval}; {NOT_TRIED}" if selection.lowest else interval
+    return f"{interval}; {LOWEST}" if selection.lowest else interval
 
 
 def ends_of_rate(interval: tuple[float, float]) -> str:

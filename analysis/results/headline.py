@@ -257,7 +257,7 @@ def verdict_in_brief(selection: Selection) -> tuple[str, bool]:
     if selection.rate == 1:
         return "full sampling itself: no lower rate was chosen", False
     if not selection.full_sampling:
-        return "full sampling not trained: nothing to compare with", False
+        return "no finished full sampling: nothing to compare with", False
     kinds = {of_endpoint.kind for of_endpoint in selection.verdicts.values()}
     worst = next((kind for kind in AGAINST_FULL if kind in kinds), Kind.UNKNOWN)
     proven = is_proven(selection.verdicts)

@@ -214,10 +214,10 @@ def test_a_choice_at_the_lowest_rate_says_so_and_has_an_interval_with_a_width(an
     assert lowest.rate == 0.25
     assert lowest.lowest
     assert lowest.interval == (0.25, 0.5)
-    assert "lower ones were never tried" in evidence.about_rate(lowest)
+    assert "of lower ones nothing is known" in evidence.about_rate(lowest)
     other = select(table, "GE", "epsilon", Options(epsilon=0.0), fitted=computed.fitted["val"])
     if other.rate > 0.25:
-        assert "never tried" not in evidence.about_rate(other)
+        assert "of lower ones" not in evidence.about_rate(other)
     for rule in ("epsilon", "cross_domain", "hypervolume", "one_se"):
         interval = select(table, "GE", rule, Options(), fitted=computed.fitted["val"]).interval
         assert interval is None or interval[0] < interval[1]

@@ -64,7 +64,7 @@ def test_the_numbers_say_seeds_and_patients(analysis):
 
 @pytest.mark.parametrize("chosen", ["underfit", "oracle", "lowest"])
 def test_what_takes_a_choice_back_stands_below_its_row(analysis, chosen):
-    words = {"underfit": "underfit", "oracle": "TEST scores", "lowest": "no lower rate was tried"}
+    words = {"underfit": "underfit", "oracle": "TEST scores", "lowest": "no lower rate has a finished trial"}
     computed = analysis.vendors["GE"]
     selection = computed.selection._replace(oracle=chosen == "oracle", lowest=chosen == "lowest")
     fitness = computed.fitness._replace(verdict=UNDERFIT if chosen == "underfit" else "fit")
@@ -82,7 +82,7 @@ def test_what_holds_for_both_vendors_is_said_once(analysis):
     said = brief.lines(replace(analysis, vendors=vendors))
     assert said[:2] == [
         "GE, SIEMENS: the network is underfit, so the rate is a lower bound.",
-        "GE: no lower rate was tried.",
+        "GE: no lower rate has a finished trial.",
     ]
 
 
@@ -94,7 +94,7 @@ def test_the_verdict_is_that_of_the_less_favourable_endpoint(analysis):
     assert said.endswith(brief.AGAINST_FULL[worst])
     assert said.startswith(("proven, ", "unproven, "))
     assert brief.verdict(selection._replace(rate=1.0)) == "full sampling itself"
-    assert brief.verdict(selection._replace(full_sampling={})) == "full sampling not trained"
+    assert brief.verdict(selection._replace(full_sampling={})) == "no finished full sampling"
     assert brief.verdict(selection._replace(rate=float("nan"))) == "nothing chosen"
 
 
