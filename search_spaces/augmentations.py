@@ -16,11 +16,11 @@ here has not seen its test patients. A recipe is chosen by the AUC on images of 
 Expect a small gain that four splits do not show for certain. Results are in docs/recipe.md.
 """
 
-from search_spaces import AUGMENTED, FULL, RECIPE
+from search_spaces import AUGMENTED, FULL, RECIPE, WARPED
 
 SPACE = [
     {**RECIPE, **FULL},
-    {**AUGMENTED, **FULL, "epochs": 24, "angle_deg": [45.0, 180.0]},
+    {**RECIPE, **WARPED, **FULL, "angle_deg": [45.0, 180.0]},
     {**AUGMENTED, **FULL},
 ]
 SEARCH = {"sampler": "grid", "seeds": 1}

@@ -15,7 +15,7 @@ seeds of one recipe differ by about as much.
 
 from ray import tune
 
-from search_spaces import RECIPE, of_64
+from search_spaces import RECIPE, WARPED, of_64
 
 SPACE = {
     **RECIPE,
@@ -42,7 +42,7 @@ START = [
     {"lr": 1e-3, "weight_decay": 1e-2},
     {"schedule": "one_cycle", "lr": 4e-3},
     {"label_smoothing": 0.1},
-    {"augment": "warp", "angle_deg": 180.0, "zoom": 0.2, "elastic": 0.04, "gamma": 0.3, "contrast": 0.2},
+    WARPED,
     {"mixup": 0.2},
     {"width": 0.5, "lr": 1e-3},
     {"classifier": "alexnet", "lr": 5e-4},
